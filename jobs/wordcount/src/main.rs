@@ -1,0 +1,3 @@
+//! Counts how often each word occurs.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The `gristmill` command: looks at and checks what jobs have written.
+
+fn main() {}

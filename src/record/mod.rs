@@ -1,0 +1,1 @@
+//! Turns keys and values into bytes that sort as their keys do, in checksummed blocks.

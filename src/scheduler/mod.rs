@@ -1,0 +1,1 @@
+//! Decides which attempt runs where: commands in, effects out.

@@ -1,0 +1,1 @@
+//! Sorts and folds map output into partitioned, checksummed spill files and merges them again.

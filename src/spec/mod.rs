@@ -1,0 +1,1 @@
+//! What jobs, tasks, attempts, failures, counters and manifests are, as plain data.

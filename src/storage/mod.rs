@@ -1,0 +1,1 @@
+//! Lists, opens, creates, seals and publishes objects at a URL, synchronously.
