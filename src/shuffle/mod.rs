@@ -1,1 +1,6 @@
 //! Sorts and folds map output into partitioned, checksummed spill files and merges them again.
+
+pub mod batch;
+mod slots;
+pub mod sort;
+pub mod table;

@@ -1,0 +1,51 @@
+//! Counters that an author's code counts with, summed over the attempts that won.
+
+/// A counter's name; declare it as a constant and pass it to `count`.
+///
+/// ```
+/// use gristmill::prelude::*;
+/// const MALFORMED: Counter = Counter::new("log", "malformed lines");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counter {
+    group: &'static str,
+    name: &'static str,
+}
+
+impl Counter {
+    /// A counter under a group, under which it is listed.
+    pub const fn new(group: &'static str, name: &'static str) -> Self {
+        Counter { group, name }
+    }
+
+    /// The group under which it is listed.
+    pub const fn group(&self) -> &'static str {
+        self.group
+    }
+
+    /// Its name within the group.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+/// What one attempt has counted. Few counters are expected, so looking one up is a short walk.
+#[derive(Debug, Default)]
+pub(crate) struct Counts(Vec<(Counter, u64)>);
+
+impl Counts {
+    pub(crate) fn add(&mut self, counter: Counter, n: u64) {
+        match self.0.iter_mut().find(|(known, _)| *known == counter) {
+            Some((_, count)) => *count = count.saturating_add(n),
+            None => self.0.push((counter, n)),
+        }
+    }
+
+    pub(crate) fn into_counters(self) -> crate::spec::Counters {
+        let mut counters = crate::spec::Counters::default();
+        for (counter, n) in self.0 {
+            counters.add(counter.group, counter.name, n);
+        }
+        counters
+    }
+}

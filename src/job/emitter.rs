@@ -1,0 +1,66 @@
+//! Takes what a map emits.
+
+use std::marker::PhantomData;
+
+use super::{Context, Counter, Error, Job, Result, Side, SideWriter};
+use crate::format::Output;
+use crate::record::{Key, Text, value};
+use crate::shuffle::{Batch, Collect};
+
+/// Where a map sends its key-value pairs, and what it can ask about its input.
+pub struct Emitter<'t, J: Job> {
+    pub(crate) batch: &'t mut Batch,
+    pub(crate) scratch: &'t mut Vec<u8>,
+    pub(crate) collector: &'t mut (dyn Collect + 't),
+    pub(crate) context: &'t mut Context,
+    /// Keeps a record's pairs in the batch until its map has succeeded, so that those of a bad record can be dropped.
+    pub(crate) hold: bool,
+    pub(crate) path: &'t Text,
+    pub(crate) job: PhantomData<fn() -> J>,
+}
+
+impl<'t, J: Job> Emitter<'t, J> {
+    /// Sends a pair to the reduce. Key and value may borrow from the record; nothing is allocated.
+    ///
+    /// # Errors
+    ///
+    /// A key or value that serde cannot encode, a combiner's own error, or a full disk. Pass it on with `?`.
+    #[inline(always)]
+    pub fn emit(&mut self, key: J::Key<'_>, value: J::Value<'_>) -> Result {
+        let batch = &mut *self.batch;
+        let pushed = key.encode_key(self.scratch, |key, group_len| {
+            batch.push(key, group_len, |into| value::encode_into(&value, into))
+        });
+        match pushed {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(Error::new(error)),
+            Err(error) => return Err(Error::new(error)),
+        }
+        if self.batch.is_full() && !self.hold { self.hand_on() } else { Ok(()) }
+    }
+
+    #[inline(never)]
+    fn hand_on(&mut self) -> Result {
+        self.collector.accept(self.batch).map_err(Error::new)
+    }
+
+    /// The path of the file that is being read, as it was found; `-` for standard input.
+    #[inline]
+    pub fn path(&self) -> &'t Text {
+        self.path
+    }
+
+    /// Adds to a counter.
+    pub fn count(&mut self, counter: Counter, n: u64) {
+        self.context.count(counter, n);
+    }
+
+    /// A side output, to which records can be written beside the job's result.
+    ///
+    /// # Errors
+    ///
+    /// When its part cannot be created.
+    pub fn side<O: Output + Default + Send>(&mut self, side: Side<O>) -> Result<SideWriter<'_, O>> {
+        self.context.side(side)
+    }
+}

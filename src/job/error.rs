@@ -1,0 +1,77 @@
+//! The error of an author's code: anything, with the place in the source where it was passed on.
+
+use std::fmt;
+use std::panic::Location;
+
+/// What an author's code returns; `Result` alone is `Result<(), Error>`.
+pub type Result<T = (), E = Error> = std::result::Result<T, E>;
+
+/// Any error, with the `file:line` at which `?` or [`Error::new`] made it one of ours.
+///
+/// It does not implement [`std::error::Error`] itself, so that `?` can take every type that does.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    cause: Box<dyn std::error::Error + Send + Sync>,
+    at: &'static Location<'static>,
+}
+
+impl Error {
+    /// An error with this message, or from this error.
+    #[track_caller]
+    pub fn new(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Error(Box::new(Inner { cause: cause.into(), at: Location::caller() }))
+    }
+
+    /// Where in the source the error was passed on.
+    pub fn location(&self) -> &'static Location<'static> {
+        self.0.at
+    }
+
+    /// The error itself.
+    pub fn cause(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+        self.0.cause.as_ref()
+    }
+
+    /// The error itself, by value.
+    pub fn into_cause(self) -> Box<dyn std::error::Error + Send + Sync> {
+        self.0.cause
+    }
+}
+
+impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<E> for Error {
+    #[track_caller]
+    #[cold]
+    fn from(cause: E) -> Self {
+        Error::new(cause)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.cause.fmt(f)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.0.cause, self.0.at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<u32> {
+        Ok(text.parse::<u32>()?)
+    }
+
+    #[test]
+    fn an_error_knows_the_line_of_its_question_mark() {
+        let error = parse("x").expect_err("x is no number");
+        assert_eq!(error.location().file(), file!());
+        assert_eq!(error.location().line(), line!() - 6);
+        assert_eq!(error.to_string(), "invalid digit found in string");
+    }
+}

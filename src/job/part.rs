@@ -1,0 +1,65 @@
+//! Formats records into a buffer and hands full buffers to a part of the output.
+
+use std::io::Write;
+
+use super::{Error, Result};
+use crate::format::{Output, Writes};
+use crate::storage::{self, AttemptFolder, PartWriter, SealedPart};
+
+/// Bytes gathered before a part is written to: large, since each write is a system call.
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// A part that is whole, and how many records went into it.
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    pub(crate) part: SealedPart,
+    pub(crate) records: u64,
+}
+
+/// One part of an output, as its records are written.
+pub(crate) struct PartBuffer<O> {
+    output: O,
+    buffer: Vec<u8>,
+    file: PartWriter,
+    records: u64,
+}
+
+impl<O: Output + Default> PartBuffer<O> {
+    pub(crate) fn create(folder: &AttemptFolder, name: &str) -> std::result::Result<Self, storage::Error> {
+        let file = folder.create_part(name)?;
+        let mut output = O::default();
+        let mut buffer = Vec::with_capacity(BUFFER_BYTES + (BUFFER_BYTES >> 3));
+        output.begin(&mut buffer);
+        Ok(PartBuffer { output, buffer, file, records: 0 })
+    }
+}
+
+impl<O: Output> PartBuffer<O> {
+    #[inline]
+    pub(crate) fn write<T>(&mut self, record: &T) -> Result
+    where
+        O: Writes<T>,
+    {
+        let before = self.buffer.len();
+        if let Err(error) = self.output.append(record, &mut self.buffer) {
+            self.buffer.truncate(before);
+            return Err(Error::new(error));
+        }
+        self.records += 1;
+        if self.buffer.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    #[inline(never)]
+    fn flush(&mut self) -> Result {
+        self.file.write_all(&self.buffer).map_err(Error::new)?;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    pub(crate) fn seal(mut self) -> Result<Written> {
+        self.output.end(&mut self.buffer).map_err(Error::new)?;
+        self.flush()?;
+        let part = self.file.seal().map_err(Error::new)?;
+        Ok(Written { part, records: self.records })
+    }
+}

@@ -1,0 +1,124 @@
+//! Side outputs: records written beside a job's result.
+
+use std::any::Any;
+use std::marker::PhantomData;
+
+use super::part::{PartBuffer, Written};
+use super::{Error, Result};
+use crate::format::{Output, Writes};
+use crate::storage::AttemptFolder;
+
+/// A side output's name and format; declare it as a constant and pass it to `side`.
+///
+/// Its parts are called after it: `rejected-m-00003.tsv` is what map task 3 wrote.
+///
+/// ```
+/// use gristmill::prelude::*;
+/// const REJECTED: Side<Tsv> = Side::new("rejected");
+/// ```
+#[derive(Debug)]
+pub struct Side<O> {
+    name: &'static str,
+    format: PhantomData<fn() -> O>,
+}
+
+impl<O> Clone for Side<O> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<O> Copy for Side<O> {}
+
+impl<O: Output> Side<O> {
+    /// A side output of this name: letters, digits and dashes, and not `part`. Checked when the job is compiled.
+    pub const fn new(name: &'static str) -> Self {
+        let bytes = name.as_bytes();
+        assert!(!bytes.is_empty() && bytes.len() <= 64, "a side output's name has 1 to 64 bytes");
+        let mut i = 0;
+        while i < bytes.len() {
+            let ok = bytes[i].is_ascii_alphanumeric() || bytes[i] == b'-';
+            assert!(ok, "a side output's name is made of letters, digits and dashes");
+            i += 1;
+        }
+        assert!(!matches!(bytes, b"part"), "`part` is the name of the job's own output");
+        Side { name, format: PhantomData }
+    }
+}
+
+/// Writes to a side output.
+pub struct SideWriter<'w, O> {
+    part: &'w mut PartBuffer<O>,
+}
+
+impl<O: Output> SideWriter<'_, O> {
+    /// Writes a record.
+    ///
+    /// # Errors
+    ///
+    /// A record that the format cannot hold, or a full disk.
+    pub fn write<T>(&mut self, record: T) -> Result
+    where
+        O: Writes<T>,
+    {
+        self.part.write(&record)
+    }
+}
+
+/// The side outputs that one attempt has begun, few enough to be looked through.
+pub(super) struct Sides {
+    /// What parts are called after the side's name: `m-00003`.
+    suffix: String,
+    open: Vec<(&'static str, Box<dyn AnyPart>)>,
+}
+
+impl Sides {
+    pub(super) fn new(suffix: String) -> Self {
+        Sides { suffix, open: Vec::new() }
+    }
+
+    pub(super) fn writer<O: Output + Default + Send>(
+        &mut self,
+        side: Side<O>,
+        folder: &AttemptFolder,
+    ) -> Result<SideWriter<'_, O>> {
+        let known = self.open.iter().position(|(name, _)| *name == side.name);
+        let at = match known {
+            Some(at) => at,
+            None => {
+                let name = format!("{}-{}.{}", side.name, self.suffix, O::EXTENSION);
+                let part = PartBuffer::<O>::create(folder, &name).map_err(Error::new)?;
+                self.open.push((side.name, Box::new(part)));
+                self.open.len() - 1
+            }
+        };
+        let part = self.open[at].1.as_any().downcast_mut::<PartBuffer<O>>();
+        part.map(|part| SideWriter { part }).ok_or_else(|| Error::new(TwoFormats { name: side.name }))
+    }
+
+    pub(super) fn seal(self) -> Result<Vec<Written>> {
+        self.open.into_iter().map(|(_, part)| part.seal()).collect()
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the side output `{name}` is declared with two formats; give one of them another name")]
+struct TwoFormats {
+    name: &'static str,
+}
+
+/// A part of any format.
+trait AnyPart: Send {
+    fn as_any(&mut self) -> &mut dyn Any;
+    fn seal(self: Box<Self>) -> Result<Written>;
+}
+
+impl<O: Output + Send> AnyPart for PartBuffer<O> {
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn seal(self: Box<Self>) -> Result<Written> {
+        PartBuffer::seal(*self)
+    }
+}

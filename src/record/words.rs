@@ -1,0 +1,164 @@
+//! Splits text into words: maximal runs of bytes other than ASCII white space.
+
+use super::text::Text;
+
+/// White space is space, `\t`, `\n`, `\v`, `\f` and `\r`, as C's `isspace` has it.
+#[inline(always)]
+pub fn is_space(byte: u8) -> bool {
+    byte == b' ' || byte.wrapping_sub(b'\t') < 5
+}
+
+const WINDOW: usize = 64;
+
+/// The words of a text, in order; see [`Text::words`].
+///
+/// Works on windows of 64 bytes: one bit per byte says whether it is white space, and words begin and end where that
+/// bit changes.
+#[derive(Clone, Debug)]
+pub struct Words<'a> {
+    text: &'a [u8],
+    /// Where the window begins.
+    base: usize,
+    /// Places of the window, not yet taken, at which white space begins or ends.
+    changes: u64,
+    /// Whether the last byte of the window was white space.
+    after_space: bool,
+}
+
+impl<'a> Words<'a> {
+    #[inline(always)]
+    pub(super) fn new(text: &'a [u8]) -> Self {
+        let mut words = Words { text, base: 0, changes: 0, after_space: true };
+        words.look();
+        words
+    }
+
+    /// Finds the changes in the window at `base`. Beyond the text all is white space, so that its last word ends.
+    #[inline(always)]
+    fn look(&mut self) {
+        let spaces = match self.text[self.base..].first_chunk::<WINDOW>() {
+            Some(window) => spaces_of_window(window),
+            None => spaces_of_tail(&self.text[self.base..]),
+        };
+        self.changes = spaces ^ (spaces << 1 | u64::from(self.after_space));
+        self.after_space = spaces >> (WINDOW - 1) == 1;
+    }
+
+    /// The place of the next change, or none once all windows have been looked through.
+    #[inline(always)]
+    fn next_change(&mut self) -> Option<usize> {
+        while self.changes == 0 {
+            if self.base + WINDOW > self.text.len() {
+                return None;
+            }
+            self.base += WINDOW;
+            self.look();
+        }
+        let at = self.base + self.changes.trailing_zeros() as usize;
+        self.changes &= self.changes - 1;
+        Some(at)
+    }
+}
+
+impl<'a> Iterator for Words<'a> {
+    type Item = &'a Text;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<&'a Text> {
+        let start = self.next_change()?;
+        let end = self.next_change()?;
+        Some(Text::new(&self.text[start..end]))
+    }
+}
+
+impl std::iter::FusedIterator for Words<'_> {}
+
+/// The window's white space, one bit per byte, the first byte's lowest.
+#[inline(always)]
+fn spaces_of_window(window: &[u8; WINDOW]) -> u64 {
+    let mut spaces = 0;
+    for (i, part) in window.as_chunks::<16>().0.iter().enumerate() {
+        spaces |= u64::from(spaces_of_16(u128::from_le_bytes(*part))) << (16 * i);
+    }
+    spaces
+}
+
+/// The same for what is left of the text at its end, fewer than 64 bytes; all after it counts as white space.
+#[inline(always)]
+fn spaces_of_tail(tail: &[u8]) -> u64 {
+    let mut spaces = u64::MAX << tail.len();
+    let mut at = 0;
+    let mut rest = tail;
+    while !rest.is_empty() {
+        spaces |= u64::from(spaces_of_16(super::short::load(rest))) << at;
+        at += 16;
+        rest = rest.get(16..).unwrap_or_default();
+    }
+    spaces
+}
+
+/// One bit for each of sixteen bytes, the lowest byte's first.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn spaces_of_16(bytes: u128) -> u16 {
+    use std::arch::x86_64::{
+        _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x, _mm_set1_epi8, _mm_sub_epi8,
+    };
+    let bytes = _mm_set_epi64x((bytes >> 64) as i64, bytes as i64);
+    // 9..=13 are the bytes that, less 9, are at most 4.
+    let from_tab = _mm_sub_epi8(bytes, _mm_set1_epi8(b'\t' as i8));
+    let control = _mm_cmpeq_epi8(_mm_min_epu8(from_tab, _mm_set1_epi8(4)), from_tab);
+    let space = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b' ' as i8));
+    _mm_movemask_epi8(_mm_or_si128(control, space)) as u16
+}
+
+/// One bit for each of sixteen bytes, the lowest byte's first.
+#[cfg(not(target_arch = "x86_64"))]
+fn spaces_of_16(bytes: u128) -> u16 {
+    bytes.to_le_bytes().iter().enumerate().fold(0, |bits, (i, &byte)| bits | u16::from(is_space(byte)) << i)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn words(text: &[u8]) -> Vec<&[u8]> {
+        Words::new(text).map(Text::as_bytes).collect()
+    }
+
+    fn plain(text: &[u8]) -> Vec<&[u8]> {
+        text.split(|&byte| is_space(byte)).filter(|word| !word.is_empty()).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn words_are_the_runs_between_white_space(
+            text in proptest::collection::vec(prop_oneof![Just(b' '), Just(b'\n'), Just(b'x'), any::<u8>()], 0..300),
+            from in 0usize..70,
+        ) {
+            let text = text.get(from..).unwrap_or(&text);
+            prop_assert_eq!(words(text), plain(text));
+        }
+    }
+
+    #[test]
+    fn words_end_at_every_window_border() {
+        for len in 0..200 {
+            for space in 0..=len {
+                let mut text = vec![b'w'; len];
+                if space < len {
+                    text[space] = b'\t';
+                }
+                assert_eq!(words(&text), plain(&text), "{len} bytes, white space at {space}");
+            }
+        }
+    }
+
+    #[test]
+    fn all_other_bytes_belong_to_words() {
+        for byte in 0..=255u8 {
+            assert_eq!(words(&[b'a', byte, b'b']).len() == 2, b" \t\n\x0b\x0c\r".contains(&byte), "{byte}");
+        }
+    }
+}
