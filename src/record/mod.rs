@@ -1,1 +1,11 @@
 //! Turns keys and values into bytes that sort as their keys do, in checksummed blocks.
+
+pub mod grouped;
+pub mod key;
+pub mod reverse;
+pub mod text;
+pub mod value;
+
+pub use grouped::{Grouped, Key};
+pub use reverse::Reverse;
+pub use text::{Text, TextBuf};

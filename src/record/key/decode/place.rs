@@ -1,0 +1,91 @@
+//! The positions that a value can have in a key, as they are read.
+
+use super::super::{Error, source::Source};
+
+/// A position: how a value in it begins.
+pub(in crate::record::key) trait Place {
+    /// Whether sequences in this position have an end.
+    const TERMINATED: bool;
+
+    /// Reads what is before a value that is neither a `u8` nor a byte string.
+    fn open(&self, source: &mut Source<'_>) -> Result<(), Error>;
+
+    /// Reads a `u8`.
+    fn byte(&self, source: &mut Source<'_>) -> Result<u8, Error>;
+
+    /// Reads a byte string.
+    fn bytes<'a>(&self, source: &mut Source<'a>) -> Result<&'a [u8], Error>;
+}
+
+/// The whole key.
+pub(in crate::record::key) struct Whole;
+
+impl Place for Whole {
+    const TERMINATED: bool = false;
+
+    #[inline(always)]
+    fn open(&self, _: &mut Source<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn byte(&self, source: &mut Source<'_>) -> Result<u8, Error> {
+        source.byte()
+    }
+
+    #[inline(always)]
+    fn bytes<'a>(&self, source: &mut Source<'a>) -> Result<&'a [u8], Error> {
+        Ok(source.take_all())
+    }
+}
+
+/// A field, or whatever else follows and is followed by other parts of the key.
+pub(in crate::record::key) struct Part;
+
+impl Place for Part {
+    const TERMINATED: bool = true;
+
+    #[inline(always)]
+    fn open(&self, _: &mut Source<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn byte(&self, source: &mut Source<'_>) -> Result<u8, Error> {
+        source.byte()
+    }
+
+    #[inline(always)]
+    fn bytes<'a>(&self, source: &mut Source<'a>) -> Result<&'a [u8], Error> {
+        source.bytes()
+    }
+}
+
+/// An element of a sequence.
+pub(in crate::record::key) struct Element {
+    /// Whether the sequence has an end, and bytes in it are told from that.
+    pub(super) terminated: bool,
+}
+
+impl Place for Element {
+    const TERMINATED: bool = true;
+
+    #[inline(always)]
+    fn open(&self, source: &mut Source<'_>) -> Result<(), Error> {
+        source.expect("mark of an element", 1)
+    }
+
+    #[inline(always)]
+    fn byte(&self, source: &mut Source<'_>) -> Result<u8, Error> {
+        if !self.terminated {
+            return source.byte();
+        }
+        source.escaped_byte()?.ok_or(Error::Truncated)
+    }
+
+    #[inline(always)]
+    fn bytes<'a>(&self, source: &mut Source<'a>) -> Result<&'a [u8], Error> {
+        self.open(source)?;
+        source.bytes()
+    }
+}

@@ -1,0 +1,78 @@
+//! Why a key could not be turned into bytes or back.
+
+use std::fmt::Display;
+
+use super::DEPTH_MAX;
+
+/// Why a key could not be turned into bytes or back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The type's own `Serialize` or `Deserialize` refused.
+    #[error("{message}")]
+    Refused {
+        /// In its words.
+        message: String,
+    },
+    /// The bytes end before the key does.
+    #[error("key ends too early")]
+    Truncated,
+    /// The key ends before the bytes do.
+    #[error("{bytes} bytes left over after the key")]
+    Trailing {
+        /// How many are left.
+        bytes: usize,
+    },
+    /// A byte or number that can't be where it is.
+    #[error("{found:#x} is no {wanted}")]
+    Unexpected {
+        /// What should be there.
+        wanted: &'static str,
+        /// What is there.
+        found: u32,
+    },
+    /// A `str` or `String` whose bytes are not UTF-8.
+    #[error(
+        "text in key is not UTF-8 after {valid_bytes} bytes; a key of type Text may hold any bytes"
+    )]
+    NotUtf8 {
+        /// How many bytes of the text are right.
+        valid_bytes: usize,
+    },
+    /// A sequence or map that has more elements than its type took.
+    #[error("key holds more elements than its type takes")]
+    ElementsLeft,
+    /// The key, or what damaged bytes say it is, nests too deep.
+    #[error("key is nested deeper than {DEPTH_MAX} levels")]
+    TooDeep,
+    /// The type wants to learn from the bytes what they are.
+    #[error(
+        "keys hold no names or types, so a key type can't be untagged, flattened or otherwise found out from its bytes"
+    )]
+    SelfDescribing,
+    /// A field is written at times and at times not.
+    #[error("field `{field}` can't be skipped, because nothing in a key's bytes would say so")]
+    SkippedField {
+        /// The field.
+        field: &'static str,
+    },
+    /// The group of a grouped key is too long for its length to be stored.
+    #[error("group of {bytes} bytes is too long")]
+    GroupTooLong {
+        /// Its length.
+        bytes: usize,
+    },
+}
+
+impl serde::ser::Error for Error {
+    #[cold]
+    fn custom<T: Display>(message: T) -> Self {
+        Self::Refused { message: message.to_string() }
+    }
+}
+
+impl serde::de::Error for Error {
+    #[cold]
+    fn custom<T: Display>(message: T) -> Self {
+        Self::Refused { message: message.to_string() }
+    }
+}

@@ -1,0 +1,158 @@
+//! Keys as bytes that sort as the keys do, through serde: `memcmp` of the bytes is `cmp` of the keys.
+//!
+//! This format is for ever: spill files hold it, and partitions are hashes of it.
+//!
+//! | shape | bytes |
+//! |---|---|
+//! | `bool` | `00` or `01` |
+//! | `u8` … `u128` | big endian |
+//! | `i8` … `i128` | big endian with the sign bit flipped |
+//! | `f32`, `f64` | big endian; positive: sign bit set, negative: all bits inverted. That is `total_cmp`: -NaN < -inf < … < -0.0 < 0.0 < … < inf < NaN |
+//! | `char` | its code point as `u32` |
+//! | text, byte strings, `[u8]`, `Vec<u8>` | each byte as it is, but `00` as `01 01` and `01` as `01 02`; then `00` |
+//! | other sequences and sets | each element as `01` and its bytes; then `00` |
+//! | maps | each entry as `01`, key, value, in the order in which the map is iterated; then `00` |
+//! | `Option` | `None` is `00`, `Some` is `01` and the value |
+//! | tuples, arrays, structs | their fields, one after the other |
+//! | newtype structs | what they hold |
+//! | enums | the number of the variant in order of declaration as `u32`, then its fields |
+//! | `()` and unit structs | nothing |
+//! | [`Reverse`](super::Reverse) | the bytes of what it holds, each one inverted |
+//!
+//! None of these is a prefix of another one of the same type, which is why tuples sort as they should.
+//!
+//! **A key that *is* text or a sequence**, not one that contains it, needs no end: text and bytes are then raw, neither
+//! escaped nor terminated (so that `&Text` keys cost nothing), and sequences and maps lack the last `00`.
+//!
+//! Sequences of `u8` are byte strings because serde can't tell `&[u8]` from other slices when it writes, but does when it reads.
+//! Order is promised for types whose `Ord` is what `derive` makes of it, which includes those of the standard library, but for
+//! unordered maps and sets (equal ones may have different bytes), `std::cmp::Reverse` (serde doesn't show it), and
+//! enums with explicit discriminants that are not ascending.
+
+mod decode;
+mod encode;
+mod error;
+mod source;
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+
+use decode::Decoder;
+use encode::Encoder;
+pub use error::Error;
+use source::Source;
+
+/// How deep a key may be nested; a limit so that neither a list of lists nor damaged bytes can exhaust the stack.
+pub const DEPTH_MAX: u32 = 128;
+
+/// Calls `then` with the bytes of `key`: its own where it is text or bytes, else ones that are written to `scratch`.
+///
+/// What `scratch` held before is lost. It keeps its memory, so nothing is allocated per key.
+///
+/// # Errors
+/// If the key's `Serialize` refuses, leaves out a field at times, or nests deeper than [`DEPTH_MAX`].
+#[inline(always)]
+pub fn encode<K: Serialize + ?Sized, R>(
+    key: &K,
+    scratch: &mut Vec<u8>,
+    then: impl FnOnce(&[u8]) -> R,
+) -> Result<R, Error> {
+    key.serialize(Encoder::whole(scratch, then))
+}
+
+/// Appends `key` in the form that it has within other keys, which says by itself where it ends.
+///
+/// # Errors
+/// As [`encode`]; `out` may then hold a part of the key.
+#[inline]
+pub fn append<K: Serialize + ?Sized>(key: &K, out: &mut Vec<u8>) -> Result<(), Error> {
+    key.serialize(Encoder::part(out))
+}
+
+/// The key whose bytes these are, all of them.
+///
+/// Text and bytes are borrowed from `bytes` where they stand there as they are, and else from `scratch`, which
+/// grows to at most the length of `bytes`. What it held before is lost.
+///
+/// # Errors
+/// If these are not exactly the bytes of one key of this type, or if the type can't be read without names in the data
+/// (`untagged`, `flatten` and the like).
+#[inline(always)]
+pub fn decode<'a, K: Deserialize<'a>>(
+    bytes: &'a [u8],
+    scratch: &'a mut Vec<u8>,
+) -> Result<K, Error> {
+    let mut source = Source::new(bytes, scratch);
+    let key = K::deserialize(Decoder::whole(&mut source))?;
+    source.finish()?;
+    Ok(key)
+}
+
+/// The key that [`append`] put at the beginning of `bytes`, and how many of them it takes.
+///
+/// # Errors
+/// As [`decode`], but for bytes that follow.
+#[inline]
+pub fn decode_prefix<'a, K: Deserialize<'a>>(
+    bytes: &'a [u8],
+    scratch: &'a mut Vec<u8>,
+) -> Result<(K, usize), Error> {
+    let mut source = Source::new(bytes, scratch);
+    let key = K::deserialize(Decoder::part(&mut source))?;
+    Ok((key, bytes.len() - source.left()))
+}
+
+/// The key that [`append`] put into all of `bytes`.
+///
+/// # Errors
+/// As [`decode`].
+#[inline]
+pub fn decode_part<'a, K: Deserialize<'a>>(
+    bytes: &'a [u8],
+    scratch: &'a mut Vec<u8>,
+) -> Result<K, Error> {
+    let mut source = Source::new(bytes, scratch);
+    let key = K::deserialize(Decoder::part(&mut source))?;
+    source.finish()?;
+    Ok(key)
+}
+
+/// Two keys that [`append`] put one after the other into all of `bytes`, the first one of `length` bytes.
+#[inline]
+pub(super) fn decode_pair<'a, A: Deserialize<'a>, B: Deserialize<'a>>(
+    bytes: &'a [u8],
+    length: usize,
+    scratch: &'a mut Vec<u8>,
+) -> Result<(A, B), Error> {
+    let mut source = Source::new(bytes, scratch);
+    let first = A::deserialize(Decoder::part(&mut source))?;
+    let found = bytes.len() - source.left();
+    if found < length {
+        return Err(Error::Trailing { bytes: length - found });
+    }
+    if found > length {
+        return Err(Error::Truncated);
+    }
+    let second = B::deserialize(Decoder::part(&mut source))?;
+    source.finish()?;
+    Ok((first, second))
+}
+
+/// The first eight bytes as a number, filled up with zeros: `prefix(a) < prefix(b)` means `a < b`, and
+/// only keys with equal prefixes have to be compared as a whole.
+#[inline(always)]
+pub fn prefix(bytes: &[u8]) -> u64 {
+    if let Some(first) = bytes.first_chunk() {
+        return u64::from_be_bytes(*first);
+    }
+    let mut first = [0; 8];
+    first[..bytes.len()].copy_from_slice(bytes);
+    u64::from_be_bytes(first)
+}
+
+/// The depth one further down, if that is allowed.
+#[inline(always)]
+fn deeper(depth: u32) -> Result<u32, Error> {
+    if depth < DEPTH_MAX { Ok(depth + 1) } else { Err(Error::TooDeep) }
+}

@@ -1,0 +1,15 @@
+//! The key encoding's promises: exact bytes, order, round trips, and errors instead of panics.
+
+mod golden;
+mod malformed;
+mod order;
+mod shapes;
+
+use serde::Serialize;
+
+use super::encode;
+
+/// The bytes of a key, copied.
+fn encoded<K: Serialize + ?Sized>(key: &K) -> Vec<u8> {
+    encode(key, &mut Vec::new(), <[u8]>::to_vec).expect("encodes")
+}

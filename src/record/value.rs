@@ -1,0 +1,160 @@
+//! Values as bytes: bincode with fixed-width little-endian integers, nothing before and nothing after.
+
+use bincode::Options;
+use serde::{Deserialize, Serialize};
+
+/// Longest encoded value. A bound that keeps lengths well within 32 bits, far above what one
+/// record should be; larger things are files, and a value names them.
+pub const VALUE_BYTES_MAX: usize = 1 << 30;
+
+/// Why a value could not be turned into bytes or back.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The value's own `Serialize` refused, or bincode does not know the shape.
+    #[error("encode value: {cause}")]
+    Encode {
+        /// What bincode says.
+        cause: bincode::Error,
+    },
+    /// The bytes are not a value of this type.
+    #[error("decode value of {length} bytes: {cause}")]
+    Decode {
+        /// How many bytes there were.
+        length: usize,
+        /// What bincode says.
+        cause: bincode::Error,
+    },
+    /// The value is longer than [`VALUE_BYTES_MAX`].
+    #[error("value of {length} bytes is over the limit of {VALUE_BYTES_MAX}")]
+    TooLong {
+        /// How many bytes it has.
+        length: usize,
+    },
+}
+
+/// Appends the bytes of `value` to `out`.
+///
+/// # Errors
+/// If the type's `Serialize` refuses, if a sequence does not know its length, or if there are more
+/// than [`VALUE_BYTES_MAX`] bytes; `out` is then as it was.
+#[inline]
+pub fn encode_into<V: Serialize + ?Sized>(value: &V, out: &mut Vec<u8>) -> Result<(), Error> {
+    let start = out.len();
+    // Without bincode's own limit, because with it every value would be walked twice.
+    if let Err(cause) = options().serialize_into(&mut *out, value) {
+        out.truncate(start);
+        return Err(Error::Encode { cause });
+    }
+    let length = out.len() - start;
+    if length > VALUE_BYTES_MAX {
+        out.truncate(start);
+        return Err(Error::TooLong { length });
+    }
+    Ok(())
+}
+
+/// The value that these bytes are, all of them; text and byte strings in it may borrow from them.
+///
+/// # Errors
+/// If the bytes are not exactly one value of this type, or are more than [`VALUE_BYTES_MAX`].
+#[inline]
+pub fn decode<'a, V: Deserialize<'a>>(bytes: &'a [u8]) -> Result<V, Error> {
+    let length = bytes.len();
+    if length > VALUE_BYTES_MAX {
+        return Err(Error::TooLong { length });
+    }
+    options().deserialize(bytes).map_err(|cause| Error::Decode { length, cause })
+}
+
+#[inline(always)]
+fn options() -> impl Options {
+    bincode::DefaultOptions::new()
+        .with_no_limit()
+        .with_fixint_encoding()
+        .with_little_endian()
+        .reject_trailing_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde::Serializer;
+
+    use super::*;
+    use crate::record::Text;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    enum Event<'a> {
+        #[serde(borrow)]
+        Click(&'a Text),
+        Count {
+            bytes: u64,
+            hits: Option<u32>,
+        },
+    }
+
+    fn encoded<V: Serialize>(value: V) -> Vec<u8> {
+        let mut out = Vec::new();
+        encode_into(&value, &mut out).expect("encodes");
+        out
+    }
+
+    #[test]
+    fn values_have_these_bytes_for_ever() {
+        let table: [(Vec<u8>, &[u8]); 8] = [
+            (encoded(()), b""),
+            (encoded(0x0102_u64), b"\x02\x01\0\0\0\0\0\0"),
+            (encoded(-2_i16), b"\xfe\xff"),
+            (encoded(1.5_f64), b"\0\0\0\0\0\0\xf8\x3f"),
+            (encoded((true, Some(7_u8), None::<u8>)), b"\x01\x01\x07\0"),
+            (encoded("ab"), b"\x02\0\0\0\0\0\0\0ab"),
+            (encoded(vec![1_u16, 2]), b"\x02\0\0\0\0\0\0\0\x01\0\x02\0"),
+            (encoded(Event::Click(Text::new(b"x"))), b"\0\0\0\0\x01\0\0\0\0\0\0\0x"),
+        ];
+        for (found, golden) in table {
+            assert_eq!(found, golden);
+        }
+    }
+
+    #[test]
+    fn values_are_appended_and_come_back() {
+        let event = Event::Count { bytes: 10, hits: Some(1) };
+        let mut out = b"before".to_vec();
+        encode_into(&event, &mut out).expect("encodes");
+        assert_eq!(decode::<Event<'_>>(&out[6..]).expect("decodes"), event);
+        assert!(out.starts_with(b"before"));
+    }
+
+    struct Refuses;
+
+    impl Serialize for Refuses {
+        fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(serde::ser::Error::custom("no such thing"))
+        }
+    }
+
+    #[test]
+    fn a_refused_value_leaves_nothing_behind() {
+        let mut out = b"before".to_vec();
+        let error = encode_into(&(1_u64, Refuses), &mut out).expect_err("refuses");
+        assert_eq!(error.to_string(), "encode value: no such thing");
+        assert_eq!(out, b"before");
+    }
+
+    #[test]
+    fn bytes_left_over_or_missing_are_an_error() {
+        assert!(decode::<u64>(&[0; 8]).is_ok());
+        assert!(decode::<u64>(&[0; 7]).is_err());
+        assert!(decode::<u64>(&[0; 9]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_decode_to_a_value_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            if let Ok(value) = decode::<Event<'_>>(&bytes) {
+                prop_assert_eq!(encoded(value), bytes.as_slice());
+            }
+            let _: Result<(Vec<String>, Option<char>), Error> = decode(&bytes);
+        }
+    }
+}
