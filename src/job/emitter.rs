@@ -28,8 +28,8 @@ impl<'t, J: Job> Emitter<'t, J> {
     #[inline(always)]
     pub fn emit(&mut self, key: J::Key<'_>, value: J::Value<'_>) -> Result {
         let batch = &mut *self.batch;
-        let pushed = key.encode_key(self.scratch, |key, group_len| {
-            batch.push(key, group_len, |into| value::encode_into(&value, into))
+        let pushed = key.encode_key(self.scratch, |key, _| {
+            batch.push(key, |into| value::encode_into(&value, into))
         });
         match pushed {
             Ok(Ok(())) => {}

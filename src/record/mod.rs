@@ -1,11 +1,15 @@
 //! Turns keys and values into bytes that sort as their keys do, in checksummed blocks.
 
 pub mod grouped;
+pub mod hash;
 pub mod key;
 pub mod reverse;
+pub mod short;
 pub mod text;
 pub mod value;
+mod words;
 
 pub use grouped::{Grouped, Key};
 pub use reverse::Reverse;
 pub use text::{Text, TextBuf};
+pub use words::{Words, is_space};

@@ -46,7 +46,6 @@ pub fn prefetch<T: ?Sized>(target: &T) {
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod masked {
     use std::arch::asm;
-    use std::arch::x86_64::{__m128i, _mm_cvtsi128_si64, _mm_unpackhi_epi64};
 
     #[repr(align(16))]
     struct Masks([[u8; 16]; 17]);
@@ -71,22 +70,25 @@ mod masked {
     #[expect(unsafe_code, reason = "a masked sixteen-byte load; branching on the length costs a misprediction a word")]
     pub(super) fn load(bytes: &[u8]) -> u128 {
         let mask = &MASKS.0[bytes.len().min(16)];
-        let words: __m128i;
+        let (low, high): (u64, u64);
         // SAFETY: the load may go past the slice's end, but never past the page of its first byte, so it cannot
         // fault; what lies past the end is masked away inside the block, so its result depends on the slice alone
         // and the block does what a load of exactly the slice's bytes would. It writes no memory.
         unsafe {
             asm!(
-                "movdqu {words}, [{from}]",
-                "pand {words}, [{mask}]",
-                words = out(xmm_reg) words,
+                "movdqu {both}, [{from}]",
+                "pand {both}, [{mask}]",
+                "movq {low}, {both}",
+                "punpckhqdq {both}, {both}",
+                "movq {high}, {both}",
+                both = out(xmm_reg) _,
+                low = lateout(reg) low,
+                high = lateout(reg) high,
                 from = in(reg) bytes.as_ptr(),
                 mask = in(reg) mask.as_ptr(),
                 options(pure, readonly, nostack, preserves_flags),
             );
         }
-        let high = _mm_unpackhi_epi64(words, words);
-        let (low, high) = (_mm_cvtsi128_si64(words).cast_unsigned(), _mm_cvtsi128_si64(high).cast_unsigned());
         u128::from(high) << 64 | u128::from(low)
     }
 }

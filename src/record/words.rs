@@ -100,16 +100,20 @@ fn spaces_of_tail(tail: &[u8]) -> u64 {
 /// One bit for each of sixteen bytes, the lowest byte's first.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
+#[expect(unsafe_code, reason = "vector instructions; comparing byte by byte is several times slower")]
 fn spaces_of_16(bytes: u128) -> u16 {
     use std::arch::x86_64::{
         _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x, _mm_set1_epi8, _mm_sub_epi8,
     };
-    let bytes = _mm_set_epi64x((bytes >> 64) as i64, bytes as i64);
-    // 9..=13 are the bytes that, less 9, are at most 4.
-    let from_tab = _mm_sub_epi8(bytes, _mm_set1_epi8(b'\t' as i8));
-    let control = _mm_cmpeq_epi8(_mm_min_epu8(from_tab, _mm_set1_epi8(4)), from_tab);
-    let space = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b' ' as i8));
-    _mm_movemask_epi8(_mm_or_si128(control, space)) as u16
+    // SAFETY: these instructions are SSE2, which every x86-64 processor has; they touch no memory.
+    unsafe {
+        let bytes = _mm_set_epi64x((bytes >> 64) as i64, bytes as i64);
+        // 9..=13 are the bytes that, less 9, are at most 4.
+        let from_tab = _mm_sub_epi8(bytes, _mm_set1_epi8(b'\t' as i8));
+        let control = _mm_cmpeq_epi8(_mm_min_epu8(from_tab, _mm_set1_epi8(4)), from_tab);
+        let space = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b' ' as i8));
+        _mm_movemask_epi8(_mm_or_si128(control, space)) as u16
+    }
 }
 
 /// One bit for each of sixteen bytes, the lowest byte's first.

@@ -15,8 +15,6 @@ pub struct Pair {
     pub short: [u8; SHORT_BYTES],
     /// Length of the key.
     pub key_len: u32,
-    /// Length of the key's first part, by which it is partitioned and grouped; usually all of it.
-    pub group_len: u32,
     /// Where the value begins in the batch's bytes.
     pub value_at: u32,
     /// Length of the value.
@@ -54,7 +52,6 @@ impl Batch {
     pub fn push<E>(
         &mut self,
         key: &[u8],
-        group_len: usize,
         value: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<(), E> {
         let before = self.bytes.len();
@@ -72,7 +69,6 @@ impl Batch {
         self.pairs.push(Pair {
             short,
             key_len: key.len() as u32,
-            group_len: group_len as u32,
             value_at: value_at as u32,
             value_len: (self.bytes.len() - value_at) as u32,
         });

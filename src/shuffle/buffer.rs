@@ -76,11 +76,17 @@ impl Filling {
         self.buffer.bytes.len() + self.entries.len() * ENTRY_BYTES
     }
 
-    /// Sorts what was added. The memory that was not filled is given back.
+    /// Takes over the memory of a buffer that has been written out. Only an empty one does.
+    pub(super) fn reuse(&mut self, buffer: Buffer, entries: Vec<u128>) {
+        self.buffer = buffer;
+        self.buffer.bytes.clear();
+        self.entries = entries;
+        self.entries.clear();
+    }
+
+    /// Sorts what was added.
     pub fn seal(mut self) -> (Buffer, Vec<u128>) {
         sort::sort(&mut self.entries, &self.buffer);
-        self.buffer.bytes.shrink_to_fit();
-        self.entries.shrink_to_fit();
         (self.buffer, self.entries)
     }
 }

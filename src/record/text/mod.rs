@@ -8,6 +8,8 @@ use std::str::Utf8Error;
 
 use memchr::{memchr, memmem};
 
+use super::words::Words;
+
 pub use owned::TextBuf;
 
 /// Borrowed text: bytes that are usually UTF-8, but need not be. [`TextBuf`] is its owned twin.
@@ -53,6 +55,12 @@ impl Text {
     /// The text without ASCII white space (space, `\t`, `\n`, `\f`, `\r`) at both ends.
     pub const fn trim(&self) -> &Self {
         Self::new(self.0.trim_ascii())
+    }
+
+    /// The words: maximal runs of bytes other than space, `\t`, `\n`, `\v`, `\f` and `\r`.
+    #[inline(always)]
+    pub fn words(&self) -> Words<'_> {
+        Words::new(&self.0)
     }
 
     /// The pieces between the occurrences of `byte`: always one more than there are of them.

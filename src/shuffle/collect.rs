@@ -1,0 +1,292 @@
+//! Collects a map's output in memory of a given size, spilling sorted runs when it is full.
+
+use std::path::PathBuf;
+
+use super::batch::Batch;
+use super::buffer::{Buffer, Filling};
+use super::run::{Records, Run};
+use super::sort::{self, Keys};
+use super::table::{Probe, Table, hash_of};
+use super::{Error, Fold, FoldError, NoFold, SpillHeader, SpillWriter, Spilled};
+use crate::record::{hash, key};
+
+/// Takes batches of emitted pairs.
+pub trait Collect {
+    /// Takes all pairs of the batch and leaves it empty.
+    ///
+    /// # Errors
+    ///
+    /// When a spill cannot be written, or combining or partitioning fails.
+    fn accept(&mut self, batch: &mut Batch) -> Result<(), Error>;
+}
+
+/// Decides which partition a key belongs to.
+pub trait Partitioner {
+    /// The partition of a key with this hash.
+    ///
+    /// # Errors
+    ///
+    /// The author's own, or a partition that is not there.
+    fn partition(&self, key: &[u8], hash: u64) -> Result<u32, FoldError>;
+}
+
+/// Where a collector's spills go: `{name}.0.spill`, `{name}.1.spill` and so on.
+#[derive(Clone, Debug)]
+pub struct SpillPlace {
+    /// The folder, which is there.
+    pub folder: PathBuf,
+    /// What the files' names begin with; no other collector's is the same.
+    pub name: String,
+    /// What is written into the files.
+    pub header: SpillHeader,
+    /// How many paths have been given out.
+    pub given: u32,
+}
+
+impl SpillPlace {
+    /// A path that was not given out before.
+    pub fn next_path(&mut self) -> PathBuf {
+        let path = self.folder.join(format!("{}.{}.spill", self.name, self.given));
+        self.given += 1;
+        path
+    }
+}
+
+/// What went through a collector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CollectStats {
+    /// Pairs that were emitted.
+    pub records: u64,
+    /// Bytes of their keys and values.
+    pub bytes: u64,
+    /// Runs that were written to files.
+    pub spills: u64,
+    /// Records in them.
+    pub spilled_records: u64,
+    /// Bytes of them, as stored.
+    pub spilled_bytes: u64,
+}
+
+/// What a collector leaves: files, then what stayed in memory, all sorted; later ones hold later records.
+pub struct Collected<R> {
+    /// The spills, in order.
+    pub files: Vec<Spilled>,
+    /// What stayed in memory.
+    pub run: Run<R>,
+    /// What went through.
+    pub stats: CollectStats,
+    /// Where further spills go.
+    pub place: SpillPlace,
+}
+
+impl<R: Keys> Collected<R> {
+    /// Writes what stayed in memory to a file too.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn spill_run<F: Fold>(self, fold: &F) -> Result<(Vec<Spilled>, CollectStats), Error>
+    where
+        R: Records<F>,
+    {
+        let Collected { mut files, run, mut stats, mut place } = self;
+        if !run.is_empty() {
+            let (entries, records) = run.parts();
+            files.push(write_spill(records, entries, fold, &mut place, &mut stats)?);
+        }
+        Ok((files, stats))
+    }
+}
+
+/// Collects for a job with a combiner: equal keys are folded as they arrive.
+pub struct TableCollector<'f, F: Fold, P> {
+    table: Table<F::Acc>,
+    fold: &'f F,
+    partitioner: P,
+    place: SpillPlace,
+    memory_bytes: usize,
+    /// What accumulators own outside the table.
+    heap_bytes: usize,
+    hashes: Vec<(u64, u128)>,
+    files: Vec<Spilled>,
+    stats: CollectStats,
+}
+
+/// Slots of a new table: two to this power. A batch always fits.
+const FIRST_BITS: u32 = 12;
+/// What sorting takes for each key.
+const ENTRY_BYTES: usize = size_of::<u128>();
+
+impl<'f, F: Fold, P: Partitioner> TableCollector<'f, F, P> {
+    /// A collector that holds at most `memory_bytes`, but at least what a batch takes.
+    pub fn new(fold: &'f F, partitioner: P, place: SpillPlace, memory_bytes: usize) -> Self {
+        TableCollector {
+            table: Table::new(FIRST_BITS),
+            fold,
+            partitioner,
+            place,
+            memory_bytes,
+            heap_bytes: 0,
+            hashes: Vec::new(),
+            files: Vec::new(),
+            stats: CollectStats::default(),
+        }
+    }
+
+    fn make_room(&mut self, more: usize) -> bool {
+        let beside = self.heap_bytes + (self.table.len() + more) * ENTRY_BYTES;
+        self.table.make_room(more, self.memory_bytes.saturating_sub(beside))
+    }
+
+    /// The table's places in the order of partition and key.
+    fn sorted_entries(&self) -> Result<Vec<u128>, Error> {
+        let mut entries = Vec::with_capacity(self.table.len());
+        for (place, upper) in self.table.places() {
+            let key = self.table.key(place);
+            let partition = self.partitioner.partition(key, u64::from(upper) << 32).map_err(|e| blame(key, e))?;
+            entries.push(sort::entry(partition, key::prefix(key), place));
+        }
+        sort::sort(&mut entries, &self.table);
+        Ok(entries)
+    }
+
+    #[cold]
+    fn spill(&mut self) -> Result<(), Error> {
+        let entries = self.sorted_entries()?;
+        let spilled = write_spill(&self.table, &entries, self.fold, &mut self.place, &mut self.stats)?;
+        self.files.push(spilled);
+        self.table.clear();
+        self.heap_bytes = 0;
+        Ok(())
+    }
+
+    /// Sorts what is in memory.
+    ///
+    /// # Errors
+    ///
+    /// When partitioning fails.
+    pub fn finish(self) -> Result<Collected<Table<F::Acc>>, Error> {
+        let entries = self.sorted_entries()?;
+        let run = Run::new(self.table, entries, self.place.header.partitions);
+        Ok(Collected { files: self.files, run, stats: self.stats, place: self.place })
+    }
+}
+
+impl<F: Fold, P: Partitioner> Collect for TableCollector<'_, F, P> {
+    fn accept(&mut self, batch: &mut Batch) -> Result<(), Error> {
+        if !self.make_room(batch.pairs().len()) && !self.table.is_empty() {
+            self.spill()?;
+            self.make_room(batch.pairs().len());
+        }
+        self.hashes.clear();
+        for pair in batch.pairs() {
+            let hashed = hash_of(batch.key(pair), &pair.short);
+            self.table.prefetch(hashed.0);
+            self.hashes.push(hashed);
+        }
+        let (fold, owns) = (self.fold, std::mem::needs_drop::<F::Acc>());
+        let (mut grown, mut bytes) = (0isize, 0);
+        for (pair, (hash, padded)) in batch.pairs().iter().zip(&self.hashes) {
+            let (key, value) = (batch.key(pair), batch.value(pair));
+            bytes += u64::from(pair.key_len) + u64::from(pair.value_len);
+            let mut heap = 0;
+            let start = || fold.init(value).inspect(|acc| heap = if owns { fold.heap_bytes(acc) as isize } else { 0 });
+            let folded = self.table.upsert(Probe::new(key, *padded, *hash), start, |acc| {
+                let before = if owns { fold.heap_bytes(acc) as isize } else { 0 };
+                fold.fold(acc, value)?;
+                grown += if owns { fold.heap_bytes(acc) as isize - before } else { 0 };
+                Ok(())
+            });
+            folded.map_err(|error| blame(key, error))?;
+            grown += heap;
+        }
+        self.heap_bytes = self.heap_bytes.saturating_add_signed(grown);
+        self.stats.records += batch.pairs().len() as u64;
+        self.stats.bytes += bytes;
+        batch.clear();
+        Ok(())
+    }
+}
+
+/// Collects for a job without a combiner: every pair is kept.
+pub struct SortCollector<P> {
+    filling: Filling,
+    partitioner: P,
+    place: SpillPlace,
+    memory_bytes: usize,
+    files: Vec<Spilled>,
+    stats: CollectStats,
+}
+
+impl<P: Partitioner> SortCollector<P> {
+    /// A collector that holds at most `memory_bytes`, or one record if that is larger.
+    pub fn new(partitioner: P, place: SpillPlace, memory_bytes: usize) -> Self {
+        let (files, stats) = (Vec::new(), CollectStats::default());
+        SortCollector { filling: Filling::new(memory_bytes), partitioner, place, memory_bytes, files, stats }
+    }
+
+    #[cold]
+    fn spill(&mut self) -> Result<(), Error> {
+        let filled = std::mem::replace(&mut self.filling, Filling::new(self.memory_bytes));
+        let (buffer, entries) = filled.seal();
+        let spilled = write_spill(&buffer, &entries, &NoFold, &mut self.place, &mut self.stats)?;
+        self.files.push(spilled);
+        self.filling.reuse(buffer, entries);
+        Ok(())
+    }
+
+    /// Sorts what is in memory.
+    pub fn finish(self) -> Collected<Buffer> {
+        let (buffer, entries) = self.filling.seal();
+        let run = Run::new(buffer, entries, self.place.header.partitions);
+        Collected { files: self.files, run, stats: self.stats, place: self.place }
+    }
+}
+
+impl<P: Partitioner> Collect for SortCollector<P> {
+    fn accept(&mut self, batch: &mut Batch) -> Result<(), Error> {
+        for pair in batch.pairs() {
+            let (key, value) = (batch.key(pair), batch.value(pair));
+            if !self.filling.has_room(key.len(), value.len()) {
+                self.spill()?;
+            }
+            let partition = self.partitioner.partition(key, hash::hash(key)).map_err(|e| blame(key, e))?;
+            self.filling.push(partition, key, value);
+            self.stats.bytes += (key.len() + value.len()) as u64;
+        }
+        self.stats.records += batch.pairs().len() as u64;
+        batch.clear();
+        Ok(())
+    }
+}
+
+fn write_spill<F: Fold, R: Records<F>>(
+    records: &R,
+    entries: &[u128],
+    fold: &F,
+    place: &mut SpillPlace,
+    stats: &mut CollectStats,
+) -> Result<Spilled, Error> {
+    let path = place.next_path();
+    let mut writer = SpillWriter::create(&path, place.header)?;
+    let mut scratch = Vec::new();
+    for (i, &entry) in entries.iter().enumerate() {
+        if let Some(&ahead) = entries.get(i + super::run::PREFETCH_RECORDS) {
+            records.prefetch(sort::place(ahead));
+        }
+        let at = sort::place(entry);
+        records.load(at, fold, &mut scratch)?;
+        writer.push(sort::partition(entry), records.key(at), records.value(at, &scratch))?;
+    }
+    let file_bytes = writer.finish()?.file_bytes;
+    stats.spills += 1;
+    stats.spilled_records += entries.len() as u64;
+    stats.spilled_bytes += file_bytes;
+    Ok(Spilled { path, file_bytes })
+}
+
+#[cold]
+fn blame(key: &[u8], source: FoldError) -> Error {
+    let shown = key.len().min(super::fold::KEY_SHOWN_BYTES_MAX);
+    Error::Fold { key: key[..shown].to_vec(), source }
+}

@@ -1,0 +1,149 @@
+//! Sorted runs that stayed in memory, read where they lie.
+
+use super::buffer::Buffer;
+use super::sort::{self, Keys};
+use super::table::Table;
+use super::{Cursor, Error, Fold};
+
+/// Records ahead of the current one whose memory is asked for, so that it is there when they are read.
+pub(super) const PREFETCH_RECORDS: usize = 8;
+
+/// A sorted run in memory: what a collector held when its map ended.
+#[derive(Debug)]
+pub struct Run<R> {
+    records: R,
+    entries: Vec<u128>,
+    /// Where each partition's entries begin, and where the last one's end.
+    starts: Vec<usize>,
+}
+
+/// What a run's records are read from.
+pub trait Records<F: Fold>: Keys {
+    /// Encodes the value of the record at this place into `scratch`, if it is not there as bytes.
+    ///
+    /// # Errors
+    ///
+    /// What encoding says.
+    fn load(&self, place: u64, fold: &F, scratch: &mut Vec<u8>) -> Result<(), Error>;
+
+    /// The value, which was loaded into `scratch` if it needed to be.
+    fn value<'a>(&'a self, place: u64, scratch: &'a [u8]) -> &'a [u8];
+
+    /// Has the record at this place ready soon.
+    fn prefetch(&self, place: u64);
+}
+
+impl<F: Fold> Records<F> for Buffer {
+    #[inline(always)]
+    fn load(&self, _: u64, _: &F, _: &mut Vec<u8>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn value<'a>(&'a self, place: u64, _: &'a [u8]) -> &'a [u8] {
+        self.record(place).1
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, place: u64) {
+        self.prefetch_place(place);
+    }
+}
+
+impl<F: Fold> Records<F> for Table<F::Acc> {
+    #[inline(always)]
+    fn load(&self, place: u64, fold: &F, scratch: &mut Vec<u8>) -> Result<(), Error> {
+        scratch.clear();
+        match self.acc(place) {
+            Some(acc) => fold
+                .encode(acc, scratch)
+                .map_err(|source| Error::Fold { key: self.key(place).to_vec(), source }),
+            None => Ok(()),
+        }
+    }
+
+    #[inline(always)]
+    fn value<'a>(&'a self, _: u64, scratch: &'a [u8]) -> &'a [u8] {
+        scratch
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, place: u64) {
+        self.prefetch_place(place);
+    }
+}
+
+impl<R: Keys> Run<R> {
+    /// A run of these records in the order of their sorted entries.
+    pub fn new(records: R, entries: Vec<u128>, partitions: u32) -> Self {
+        let starts = sort::partition_starts(&entries, partitions);
+        Run { records, entries, starts }
+    }
+
+    /// How many records the run holds.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Reads one partition.
+    pub fn cursor<'r, F: Fold>(&'r self, partition: u32, fold: &'r F) -> RunCursor<'r, R, F> {
+        let (from, to) = (self.starts[partition as usize], self.starts[partition as usize + 1]);
+        RunCursor { records: &self.records, fold, entries: &self.entries[from..to], next: 0, scratch: Vec::new() }
+    }
+
+    /// The entries in order, and what they point into.
+    pub(super) fn parts(&self) -> (&[u128], &R) {
+        (&self.entries, &self.records)
+    }
+}
+
+/// Reads one partition of a [`Run`].
+#[derive(Debug)]
+pub struct RunCursor<'r, R, F> {
+    records: &'r R,
+    fold: &'r F,
+    entries: &'r [u128],
+    /// One more than the current record's entry.
+    next: usize,
+    scratch: Vec<u8>,
+}
+
+impl<R: Records<F>, F: Fold> RunCursor<'_, R, F> {
+    #[inline(always)]
+    fn entry(&self) -> u128 {
+        self.entries[self.next - 1]
+    }
+}
+
+impl<R: Records<F>, F: Fold> Cursor for RunCursor<'_, R, F> {
+    #[inline]
+    fn advance(&mut self) -> Result<bool, Error> {
+        let Some(&entry) = self.entries.get(self.next) else { return Ok(false) };
+        if let Some(&ahead) = self.entries.get(self.next + PREFETCH_RECORDS) {
+            self.records.prefetch(sort::place(ahead));
+        }
+        self.next += 1;
+        self.records.load(sort::place(entry), self.fold, &mut self.scratch)?;
+        Ok(true)
+    }
+
+    #[inline]
+    fn prefix(&self) -> u64 {
+        sort::prefix(self.entry())
+    }
+
+    #[inline]
+    fn key(&self) -> &[u8] {
+        self.records.key(sort::place(self.entry()))
+    }
+
+    #[inline]
+    fn value(&self) -> &[u8] {
+        self.records.value(sort::place(self.entry()), &self.scratch)
+    }
+}
