@@ -50,7 +50,9 @@ impl Manual {
     /// A clock that shows `wall_ms` milliseconds since 1970 until it is advanced.
     pub fn at(wall_ms: u64) -> Self {
         let start = Clock::system().now();
-        Self { hands: Arc::new(Hands { start, start_wall_ms: wall_ms, elapsed_ns: AtomicU64::new(0) }) }
+        Self {
+            hands: Arc::new(Hands { start, start_wall_ms: wall_ms, elapsed_ns: AtomicU64::new(0) }),
+        }
     }
 
     /// The clock to hand to the code under test.
@@ -91,7 +93,8 @@ pub fn rfc3339(wall_ms: u64) -> String {
     const MS_PER_DAY: u64 = 24 * 60 * 60 * 1000;
     let (year, month, day) = civil_from_days(wall_ms / MS_PER_DAY);
     let second_of_day = wall_ms % MS_PER_DAY / 1000;
-    let (hour, minute, second) = (second_of_day / 3600, second_of_day / 60 % 60, second_of_day % 60);
+    let (hour, minute, second) =
+        (second_of_day / 3600, second_of_day / 60 % 60, second_of_day % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
@@ -105,7 +108,8 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
     const DAYS_PER_ERA: u64 = 146_097;
     let days = days + DAYS_FROM_0000_03_01;
     let (era, day_of_era) = (days / DAYS_PER_ERA, days % DAYS_PER_ERA);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;

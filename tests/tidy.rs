@@ -58,7 +58,8 @@ fn every_module_stands_on_a_floor_and_imports_go_down() {
 fn no_module_is_on_two_floors() {
     let mut names = FLOORS.concat();
     names.sort_unstable();
-    let twice: Vec<_> = names.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+    let twice: Vec<_> =
+        names.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
     assert!(twice.is_empty(), "{twice:?}");
 }
 
@@ -99,7 +100,9 @@ fn every_file_name_says_something() {
 
 #[test]
 fn the_top_folder_holds_what_was_agreed() {
-    let name = |path: &std::path::PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = |path: &std::path::PathBuf| {
+        path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    };
     let names: Vec<_> = entries(&root()).iter().map(name).collect();
     let ignored = fs::read_to_string(root().join(".gitignore")).unwrap_or_default();
     stands(&tree::strange_entries(&names, &ignored));
@@ -107,7 +110,8 @@ fn the_top_folder_holds_what_was_agreed() {
 
 #[test]
 fn the_map_in_architecture_md_shows_the_modules_that_are_there() {
-    let page = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md stands in the top folder");
+    let page = fs::read_to_string(root().join("ARCHITECTURE.md"))
+        .expect("ARCHITECTURE.md stands in the top folder");
     stands(&tree::map_disagrees(&page, &sources()));
 }
 

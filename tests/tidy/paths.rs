@@ -25,10 +25,13 @@ pub(crate) fn paths<'a>(tokens: &[Token<'a>], home: &[&'a str]) -> Vec<Path<'a>>
             }
             "}" => drop(braces.pop()),
             "use" if text(tokens, at + 1) != "<" => at = spread(tokens, at + 1, &[], &mut found),
-            _ if tokens[at].is_word() && text(tokens, at + 1) == "::" => at = chain(tokens, at, &mut found),
+            _ if tokens[at].is_word() && text(tokens, at + 1) == "::" => {
+                at = chain(tokens, at, &mut found)
+            }
             _ => {}
         }
-        let here: Vec<&str> = home.iter().copied().chain(braces.iter().copied().flatten()).collect();
+        let here: Vec<&str> =
+            home.iter().copied().chain(braces.iter().copied().flatten()).collect();
         for path in &mut found[first..] {
             path.segments = climbed(&path.segments, &here);
         }
@@ -53,7 +56,12 @@ fn chain<'a>(tokens: &[Token<'a>], mut at: usize, found: &mut Vec<Path<'a>>) -> 
 }
 
 /// Reads one tree of a `use`, such as `a::{b, c::*} as d`; the answer is the place before what ends it.
-fn spread<'a>(tokens: &[Token<'a>], mut at: usize, above: &[&'a str], found: &mut Vec<Path<'a>>) -> usize {
+fn spread<'a>(
+    tokens: &[Token<'a>],
+    mut at: usize,
+    above: &[&'a str],
+    found: &mut Vec<Path<'a>>,
+) -> usize {
     let mut segments = above.to_vec();
     while at < tokens.len() {
         match tokens[at].text {
@@ -79,7 +87,8 @@ fn spread<'a>(tokens: &[Token<'a>], mut at: usize, above: &[&'a str], found: &mu
 
 /// `super::super::x`, said in the module `here`, as `crate::…::x`.
 fn climbed<'a>(segments: &[&'a str], here: &[&'a str]) -> Vec<&'a str> {
-    let supers = segments.iter().take_while(|&&segment| segment == "super" || segment == "self").count();
+    let supers =
+        segments.iter().take_while(|&&segment| segment == "super" || segment == "self").count();
     if supers == 0 {
         return segments.to_vec();
     }
@@ -98,7 +107,10 @@ fn groups_are_spread_and_supers_are_climbed() {
         ("use super::*;", "crate::record::*"),
         ("mod tests { use super::super::super::job; }", "crate::job"),
         ("mod tests { use super::*; } use super::x;", "crate::record::text::* crate::record::x"),
-        ("fn f() { if x { crate::job::go::<u8>() } } self::x::y();", "crate::job::go crate::record::text::x::y"),
+        (
+            "fn f() { if x { crate::job::go::<u8>() } } self::x::y();",
+            "crate::job::go crate::record::text::x::y",
+        ),
         ("pub(crate) fn f() -> impl A + use<'a> { self.x }", ""),
         ("pub(in crate::record) fn f() {}", "crate::record"),
     ];

@@ -111,7 +111,11 @@ fn character_or_lifetime(rest: &str) -> usize {
             rest[escaped + 1..].find('\'').map_or(rest.len(), |position| escaped + 1 + position + 1)
         }
         (Some(_), Some((close, '\''))) => close + 1,
-        _ => rest.bytes().skip(1).position(|byte| !is_word_byte(byte)).map_or(rest.len(), |end| end + 1),
+        _ => rest
+            .bytes()
+            .skip(1)
+            .position(|byte| !is_word_byte(byte))
+            .map_or(rest.len(), |end| end + 1),
     }
 }
 

@@ -6,7 +6,18 @@ use crate::source::Source;
 
 /// Names that say nothing about what is inside.
 const EMPTY_NAMES: &[&str] = &[
-    "util", "utils", "helper", "helpers", "common", "core", "misc", "manager", "handler", "processor", "imp", "types",
+    "util",
+    "utils",
+    "helper",
+    "helpers",
+    "common",
+    "core",
+    "misc",
+    "manager",
+    "handler",
+    "processor",
+    "imp",
+    "types",
     "base",
 ];
 
@@ -52,7 +63,10 @@ pub(crate) fn strange_entries(names: &[String], ignored: &str) -> Vec<String> {
 ///
 /// The map is the section `## Code map`; a module's paragraph is headed by its name: ``### `record` ``.
 pub(crate) fn map_disagrees(architecture: &str, sources: &[Source]) -> Vec<String> {
-    let modules = sources.iter().filter_map(Source::top_module).filter(|module| !["lib", "main"].contains(module));
+    let modules = sources
+        .iter()
+        .filter_map(Source::top_module)
+        .filter(|module| !["lib", "main"].contains(module));
     let mut missing: BTreeSet<&str> = modules.collect();
     let all = missing.clone();
     let page = Source::new("ARCHITECTURE.md", architecture);
@@ -79,7 +93,9 @@ pub(crate) fn map_disagrees(architecture: &str, sources: &[Source]) -> Vec<Strin
         }
     }
     broken.extend(open.map(|(line, name)| without_invariant(&page, line, name)));
-    broken.extend(missing.iter().map(|name| page.at(1, format!("`## Code map` has no ``### `{name}` ``"))));
+    broken.extend(
+        missing.iter().map(|name| page.at(1, format!("`## Code map` has no ``### `{name}` ``"))),
+    );
     broken
 }
 
@@ -89,7 +105,8 @@ fn without_invariant(page: &Source, line: usize, name: &str) -> String {
 
 #[test]
 fn planted_empty_names_are_found() {
-    for path in ["src/util.rs", "src/job/core/mod.rs", "src/task_manager.rs", "tests/common/mod.rs"] {
+    for path in ["src/util.rs", "src/job/core/mod.rs", "src/task_manager.rs", "tests/common/mod.rs"]
+    {
         assert_eq!(empty_names(&[Source::new(path, "")]).len(), 1, "{path}");
     }
     for path in ["src/base64.rs", "src/record/text.rs", "src/utility.rs"] {
@@ -106,14 +123,28 @@ fn planted_entries_of_the_top_folder_are_found() {
 
 #[test]
 fn a_map_that_lacks_a_module_or_names_one_that_is_gone_is_found() {
-    let sources = ["src/lib.rs", "src/spec/mod.rs", "src/clock.rs"].map(|path| Source::new(path, ""));
-    let map = "# A\n## Code map\n### `spec`\nX.\n**Invariant:** Y.\n### `clock`\nX.\n**Invariant:** Y.\n";
+    let sources =
+        ["src/lib.rs", "src/spec/mod.rs", "src/clock.rs"].map(|path| Source::new(path, ""));
+    let map =
+        "# A\n## Code map\n### `spec`\nX.\n**Invariant:** Y.\n### `clock`\nX.\n**Invariant:** Y.\n";
     assert!(map_disagrees(map, &sources).is_empty());
     let table = [
-        ("`clock`", "`attic`", "6: `attic` is no module of src/\n1: `## Code map` has no ``### `clock` ``"),
+        (
+            "`clock`",
+            "`attic`",
+            "6: `attic` is no module of src/\n1: `## Code map` has no ``### `clock` ``",
+        ),
         ("### `spec`", "", "1: `## Code map` has no ``### `spec` ``"),
-        ("**Invariant:** Y.\n### `clock`", "### `clock`", "3: `spec` has no line `**Invariant:** …`"),
-        ("`clock`\nX.\n**Invariant:** Y.", "`clock`\n## Next", "6: `clock` has no line `**Invariant:** …`"),
+        (
+            "**Invariant:** Y.\n### `clock`",
+            "### `clock`",
+            "3: `spec` has no line `**Invariant:** …`",
+        ),
+        (
+            "`clock`\nX.\n**Invariant:** Y.",
+            "`clock`\n## Next",
+            "6: `clock` has no line `**Invariant:** …`",
+        ),
     ];
     for (part, plant, wanted) in table {
         let broken = map_disagrees(&map.replace(part, plant), &sources);

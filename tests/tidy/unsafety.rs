@@ -14,11 +14,16 @@ pub(crate) fn unsafe_code(table: &[(&str, &str)], sources: &[Source]) -> Vec<Str
         let tokens = tokens(&source.text);
         let places = unsafe_lines(&tokens);
         if named && places.is_empty() {
-            broken.push(source.at(1, "has no unsafe code: take it out of the table in tests/tidy.rs"));
+            broken.push(
+                source.at(1, "has no unsafe code: take it out of the table in tests/tidy.rs"),
+            );
         }
         for line in places {
             if !named {
-                broken.push(source.at(line, "unsafe code in a file that the table in tests/tidy.rs does not name"));
+                broken.push(source.at(
+                    line,
+                    "unsafe code in a file that the table in tests/tidy.rs does not name",
+                ));
             } else if !has_reason(&source.text, line) {
                 broken.push(source.at(line, "unsafe code without a SAFETY comment"));
             }
