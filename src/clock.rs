@@ -1,0 +1,179 @@
+//! The one file that may read the clock: everything else is handed a [`Clock`] or a time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Says what time it is: the machine's own, or a [`Manual`] one that a test moves by hand.
+///
+/// Cheap to clone; clones of one manual clock always agree.
+#[derive(Clone, Debug)]
+pub struct Clock {
+    manual: Option<Arc<Hands>>,
+}
+
+impl Clock {
+    /// The machine's clock.
+    pub const fn system() -> Self {
+        Self { manual: None }
+    }
+
+    /// A point on the monotonic clock, for measuring spans and keeping deadlines.
+    #[expect(clippy::disallowed_methods, reason = "this is where everybody else gets it from")]
+    pub fn now(&self) -> Instant {
+        match &self.manual {
+            None => Instant::now(),
+            Some(hands) => hands.start + hands.elapsed(),
+        }
+    }
+
+    /// Milliseconds since 1970-01-01T00:00:00Z, for showing to people and writing into files.
+    ///
+    /// It can jump either way when the machine's time is set, so it never measures a span.
+    /// A machine that believes to be before 1970 gets 0.
+    #[expect(clippy::disallowed_methods, reason = "this is where everybody else gets it from")]
+    pub fn wall_ms(&self) -> u64 {
+        match &self.manual {
+            None => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, whole_ms),
+            Some(hands) => hands.start_wall_ms.saturating_add(whole_ms(hands.elapsed())),
+        }
+    }
+}
+
+/// A clock that stands still until it is told to go on.
+#[derive(Clone, Debug)]
+pub struct Manual {
+    hands: Arc<Hands>,
+}
+
+impl Manual {
+    /// A clock that shows `wall_ms` milliseconds since 1970 until it is advanced.
+    pub fn at(wall_ms: u64) -> Self {
+        let start = Clock::system().now();
+        Self {
+            hands: Arc::new(Hands { start, start_wall_ms: wall_ms, elapsed_ns: AtomicU64::new(0) }),
+        }
+    }
+
+    /// The clock to hand to the code under test.
+    pub fn clock(&self) -> Clock {
+        Clock { manual: Some(Arc::clone(&self.hands)) }
+    }
+
+    /// Moves both the monotonic and the wall clock on by `span`; in sum at most 584 years.
+    pub fn advance(&self, span: Duration) {
+        let span_ns = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        self.hands.elapsed_ns.fetch_add(span_ns, Ordering::SeqCst);
+    }
+}
+
+/// What the clones of a manual clock share.
+#[derive(Debug)]
+struct Hands {
+    start: Instant,
+    start_wall_ms: u64,
+    elapsed_ns: AtomicU64,
+}
+
+impl Hands {
+    fn elapsed(&self) -> Duration {
+        Duration::from_nanos(self.elapsed_ns.load(Ordering::SeqCst))
+    }
+}
+
+/// The span in whole milliseconds, the fraction cut off.
+fn whole_ms(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Writes a wall-clock time, in milliseconds since 1970, as RFC 3339 in UTC: `2026-11-23T09:00:00Z`.
+///
+/// The milliseconds are cut off. RFC 3339 ends with the year 9999; later years get more digits.
+pub fn rfc3339(wall_ms: u64) -> String {
+    const MS_PER_DAY: u64 = 24 * 60 * 60 * 1000;
+    let (year, month, day) = civil_from_days(wall_ms / MS_PER_DAY);
+    let second_of_day = wall_ms % MS_PER_DAY / 1000;
+    let (hour, minute, second) =
+        (second_of_day / 3600, second_of_day / 60 % 60, second_of_day % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// Year, month and day of the day that is `days` after 1970-01-01, in the Gregorian calendar.
+///
+/// This is `civil_from_days` of Howard Hinnant's "chrono-Compatible Low-Level Date Algorithms"
+/// (<https://howardhinnant.github.io/date_algorithms.html#civil_from_days>), without its negative days.
+/// Years begin in March there, so that the leap day comes last; eras are the 400 years after which the calendar repeats.
+fn civil_from_days(days: u64) -> (u64, u64, u64) {
+    const DAYS_FROM_0000_03_01: u64 = 719_468;
+    const DAYS_PER_ERA: u64 = 146_097;
+    let days = days + DAYS_FROM_0000_03_01;
+    let (era, day_of_era) = (days / DAYS_PER_ERA, days % DAYS_PER_ERA);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    (year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_moments_are_written_as_rfc_3339() {
+        let table = [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_400_000, "2000-02-29T00:00:00Z"),
+            (1_000_000_000_999, "2001-09-09T01:46:40Z"),
+            (4_107_542_399_999, "2100-02-28T23:59:59Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00Z"),
+            (1_795_424_400_000, "2026-11-23T09:00:00Z"),
+            (253_402_300_799_999, "9999-12-31T23:59:59Z"),
+        ];
+        for (wall_ms, written) in table {
+            assert_eq!(rfc3339(wall_ms), written);
+        }
+        assert!(rfc3339(u64::MAX).ends_with('Z'));
+    }
+
+    #[test]
+    fn days_follow_each_other_as_in_a_calendar_that_is_counted_by_hand() {
+        let (mut year, mut month, mut day) = (1970, 1, 1);
+        for days in 0..366 * 900 {
+            assert_eq!(civil_from_days(days), (year, month, day), "{days} days after 1970-01-01");
+            let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+            let last = match month {
+                2 => 28 + u64::from(leap),
+                4 | 6 | 9 | 11 => 30,
+                _ => 31,
+            };
+            (year, month, day) = match (month, day) {
+                (12, 31) => (year + 1, 1, 1),
+                (_, day) if day == last => (year, month + 1, 1),
+                (_, day) => (year, month, day + 1),
+            };
+        }
+    }
+
+    #[test]
+    fn a_manual_clock_moves_only_when_told_and_takes_its_clones_along() {
+        let manual = Manual::at(1_500);
+        let (clock, other) = (manual.clock(), manual.clock());
+        let before = clock.now();
+        assert_eq!((clock.now(), clock.wall_ms()), (before, 1_500));
+        manual.advance(Duration::from_micros(2_500_999));
+        assert_eq!(other.now() - before, Duration::from_micros(2_500_999));
+        assert_eq!(other.wall_ms(), 4_000);
+    }
+
+    #[test]
+    fn the_machines_clock_goes_forward_and_is_past_the_year_2025() {
+        let clock = Clock::system();
+        let before = clock.now();
+        assert!(clock.now() >= before);
+        assert!(clock.wall_ms() > 1_735_689_600_000);
+    }
+}

@@ -1,0 +1,131 @@
+//! The walls of the house: what the compiler does not hold apart is held apart here.
+//!
+//! Each wall is one test, and each tells `file:line: what`. The checkers live in `tests/tidy/`, and
+//! are themselves tested there on planted mistakes, so that no wall can stop standing unnoticed.
+
+#[path = "tidy/bans.rs"]
+mod bans;
+#[path = "tidy/floors.rs"]
+mod floors;
+#[path = "tidy/lock.rs"]
+mod lock;
+#[path = "tidy/paths.rs"]
+mod paths;
+#[path = "tidy/sizes.rs"]
+mod sizes;
+#[path = "tidy/source.rs"]
+mod source;
+#[path = "tidy/tokens.rs"]
+mod tokens;
+#[path = "tidy/tree.rs"]
+mod tree;
+#[path = "tidy/unsafety.rs"]
+mod unsafety;
+
+use std::fs;
+
+use source::{entries, root, sources, stands};
+
+/// The floors of `src/`, lowest first, and the only list of them: a module imports from lower floors only.
+///
+/// Outside of them stand `lib.rs` and `main.rs`, which may name everything, and `clock.rs`, which names
+/// nothing and may be named from floor 4 upwards.
+const FLOORS: &[&[&str]] = &[
+    &["spec"],
+    &["scheduler", "record", "storage", "frame"],
+    &["rpc", "shuffle", "format"],
+    &["consensus", "job"],
+    &["task"],
+    &["master", "worker", "client", "executor", "embedded"],
+    &["web", "launch", "testing"],
+    &["cli", "prelude"],
+];
+
+/// The files that may hold unsafe code, and what for.
+const UNSAFE: &[(&str, &str)] = &[
+    ("src/record/text.rs", "text is bytes with methods of its own, as `str` is"),
+    ("src/record/words.rs", "finds the ends of words with wide instructions, chosen at run time"),
+    ("src/record/short.rs", "compares and hashes short keys without a branch per byte"),
+    ("src/shuffle/table.rs", "entries of the combining table hold keys and values in place"),
+];
+
+#[test]
+fn every_module_stands_on_a_floor_and_imports_go_down() {
+    stands(&floors::climbs(FLOORS, &sources()));
+}
+
+#[test]
+fn no_module_is_on_two_floors() {
+    let mut names = FLOORS.concat();
+    names.sort_unstable();
+    let twice: Vec<_> =
+        names.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+    assert!(twice.is_empty(), "{twice:?}");
+}
+
+#[test]
+fn every_file_opens_with_what_it_is_for() {
+    stands(&sizes::without_opening(&sources()));
+}
+
+#[test]
+fn no_file_is_too_long() {
+    stands(&sizes::long_files(&sources()));
+}
+
+#[test]
+fn the_median_file_is_short() {
+    stands(&sizes::long_median(&sources()));
+}
+
+#[test]
+fn no_function_is_too_long() {
+    stands(&sizes::long_functions(&sources()));
+}
+
+#[test]
+fn no_word_stands_where_it_is_banned() {
+    stands(&bans::banned_words(&sources()));
+}
+
+#[test]
+fn unsafe_code_stands_in_named_files_and_gives_its_reason() {
+    stands(&unsafety::unsafe_code(UNSAFE, &sources()));
+}
+
+#[test]
+fn every_file_name_says_something() {
+    stands(&tree::empty_names(&sources()));
+}
+
+#[test]
+fn the_top_folder_holds_what_was_agreed() {
+    let name = |path: &std::path::PathBuf| {
+        path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    };
+    let names: Vec<_> = entries(&root()).iter().map(name).collect();
+    let ignored = fs::read_to_string(root().join(".gitignore")).unwrap_or_default();
+    stands(&tree::strange_entries(&names, &ignored));
+}
+
+#[test]
+fn the_map_in_architecture_md_shows_the_modules_that_are_there() {
+    let page = fs::read_to_string(root().join("ARCHITECTURE.md"))
+        .expect("ARCHITECTURE.md stands in the top folder");
+    stands(&tree::map_disagrees(&page, &sources()));
+}
+
+#[test]
+fn every_dependency_has_a_licence_that_can_be_passed_on() {
+    stands(&lock::foreign_licences(&lock::packages()));
+}
+
+#[test]
+fn no_dependency_is_banned() {
+    stands(&lock::banned_crates(&lock::packages()));
+}
+
+#[test]
+fn a_job_executable_is_built_from_few_crates() {
+    stands(&lock::too_high(&lock::small_tower()));
+}

@@ -1,0 +1,129 @@
+//! Finds every `a::b::c` that a file names, with `use` groups spread out and `super` climbed.
+
+use crate::tokens::Token;
+
+/// A path as the file means it, and the line it stands on.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Path<'a> {
+    pub(crate) line: usize,
+    pub(crate) segments: Vec<&'a str>,
+}
+
+/// The paths that a file names; `home` is the module that the file is: `["record", "text"]`.
+///
+/// What is said relative to `self` or `super` comes out as beginning with `crate`.
+pub(crate) fn paths<'a>(tokens: &[Token<'a>], home: &[&'a str]) -> Vec<Path<'a>> {
+    let mut found = Vec::new();
+    let mut braces: Vec<Option<&str>> = Vec::new();
+    let mut at = 0;
+    while at < tokens.len() {
+        let first = found.len();
+        match tokens[at].text {
+            "{" => {
+                let opens_module = at >= 2 && tokens[at - 2].text == "mod";
+                braces.push(opens_module.then(|| tokens[at - 1].text));
+            }
+            "}" => drop(braces.pop()),
+            "use" if text(tokens, at + 1) != "<" => at = spread(tokens, at + 1, &[], &mut found),
+            _ if tokens[at].is_word() && text(tokens, at + 1) == "::" => {
+                at = chain(tokens, at, &mut found)
+            }
+            _ => {}
+        }
+        let here: Vec<&str> =
+            home.iter().copied().chain(braces.iter().copied().flatten()).collect();
+        for path in &mut found[first..] {
+            path.segments = climbed(&path.segments, &here);
+        }
+        at += 1;
+    }
+    found
+}
+
+fn text<'a>(tokens: &[Token<'a>], at: usize) -> &'a str {
+    tokens.get(at).map_or("", |token| token.text)
+}
+
+/// Reads `a::b::c` at `at`; the answer is its last token's place.
+fn chain<'a>(tokens: &[Token<'a>], mut at: usize, found: &mut Vec<Path<'a>>) -> usize {
+    let mut path = Path { line: tokens[at].line, segments: vec![tokens[at].text] };
+    while text(tokens, at + 1) == "::" && tokens.get(at + 2).is_some_and(Token::is_word) {
+        at += 2;
+        path.segments.push(tokens[at].text);
+    }
+    found.push(path);
+    at
+}
+
+/// Reads one tree of a `use`, such as `a::{b, c::*} as d`; the answer is the place before what ends it.
+fn spread<'a>(
+    tokens: &[Token<'a>],
+    mut at: usize,
+    above: &[&'a str],
+    found: &mut Vec<Path<'a>>,
+) -> usize {
+    let mut segments = above.to_vec();
+    while at < tokens.len() {
+        match tokens[at].text {
+            "::" => {}
+            "{" => {
+                while at < tokens.len() && text(tokens, at) != "}" {
+                    at = spread(tokens, at + 1, &segments, found) + 1;
+                }
+                return at;
+            }
+            "as" => at += 1,
+            "," | "}" | ";" => break,
+            "self" if !segments.is_empty() => {}
+            segment => segments.push(segment),
+        }
+        at += 1;
+    }
+    if segments.len() > above.len() || text(tokens, at.saturating_sub(1)) == "self" {
+        found.push(Path { line: tokens[at - 1].line, segments });
+    }
+    at - 1
+}
+
+/// `super::super::x`, said in the module `here`, as `crate::…::x`.
+fn climbed<'a>(segments: &[&'a str], here: &[&'a str]) -> Vec<&'a str> {
+    let supers =
+        segments.iter().take_while(|&&segment| segment == "super" || segment == "self").count();
+    if supers == 0 {
+        return segments.to_vec();
+    }
+    let levels = segments[..supers].iter().filter(|&&segment| segment == "super").count();
+    let stay = &here[..here.len().saturating_sub(levels)];
+    ["crate"].iter().chain(stay).chain(&segments[supers..]).copied().collect()
+}
+
+#[test]
+fn groups_are_spread_and_supers_are_climbed() {
+    let table = [
+        ("use crate::{a, b::{self, c::*}};", "crate::a crate::b crate::b::c::*"),
+        ("use std::{env as e, fs,};", "std::env std::fs"),
+        ("use ::std::env;", "std::env"),
+        ("use super::super::job::Job;", "crate::job::Job"),
+        ("use super::*;", "crate::record::*"),
+        ("mod tests { use super::super::super::job; }", "crate::job"),
+        ("mod tests { use super::*; } use super::x;", "crate::record::text::* crate::record::x"),
+        (
+            "fn f() { if x { crate::job::go::<u8>() } } self::x::y();",
+            "crate::job::go crate::record::text::x::y",
+        ),
+        ("pub(crate) fn f() -> impl A + use<'a> { self.x }", ""),
+        ("pub(in crate::record) fn f() {}", "crate::record"),
+    ];
+    for (source, wanted) in table {
+        let found = paths(&crate::tokens::tokens(source), &["record", "text"]);
+        let written: Vec<_> = found.iter().map(|path| path.segments.join("::")).collect();
+        assert_eq!(written.join(" "), wanted, "{source}");
+    }
+}
+
+#[test]
+fn a_path_in_a_group_knows_its_own_line() {
+    let found = paths(&crate::tokens::tokens("use crate::{\n    a,\n    b::c,\n};"), &[]);
+    let lines: Vec<_> = found.iter().map(|path| path.line).collect();
+    assert_eq!(lines, [2, 3]);
+}
