@@ -67,7 +67,7 @@ impl fmt::Display for Reason {
             Self::NoSlots { kind, progress: Progress { total, done, .. } } => {
                 write!(f, "waiting for slots, {done} of {total} {kind}s done")
             }
-            Self::Running { kind: TaskKind::Plan, .. } => f.write_str("planning"),
+            Self::Running { kind: TaskKind::Plan, .. } => f.write_str("listing the input"),
             Self::Running { kind: TaskKind::Commit, .. } => f.write_str("publishing"),
             Self::Running { kind, progress: Progress { total, done, running } } => {
                 write!(f, "{running} of {total} {kind}s running, {done} done")

@@ -36,7 +36,7 @@ pub enum Rejection {
     },
     /// Job ids must rise, so that a queue in their order is one in the order of submission and no
     /// id is ever used twice.
-    #[error("job {job} does not follow {last}")]
+    #[error("job id {job} is not new, the last one is {last}")]
     JobIdNotNew {
         /// As named by the command.
         job: JobId,
@@ -54,7 +54,7 @@ pub enum Rejection {
         winner: Option<AttemptId>,
     },
     /// `PlanDone` is for plan attempts, `Complete` for all others.
-    #[error("{attempt} is a {} attempt and does not end so", attempt.task.kind)]
+    #[error("{attempt} does not end so: plans end with PlanDone, all others with Complete")]
     WrongKind {
         /// As named by the command.
         attempt: AttemptId,
@@ -74,7 +74,7 @@ pub enum Rejection {
         job: JobId,
     },
     /// A number is out of its range.
-    #[error("{field} must be {min} to {max}, got {value}")]
+    #[error("{field} must be {}, got {value}", range(*min, *max))]
     OutOfRange {
         /// Which number.
         field: Field,
@@ -125,4 +125,8 @@ impl fmt::Display for Field {
 
 fn won_by(winner: &Option<AttemptId>) -> String {
     winner.map(|winner| format!(", {winner} won")).unwrap_or_default()
+}
+
+fn range(min: u64, max: u64) -> String {
+    if min == max { min.to_string() } else { format!("{min} to {max}") }
 }

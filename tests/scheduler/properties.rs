@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gristmill::scheduler::{
-    Cancel, Command, Complete, Effect, Fail, JobState, LoseWorker, PlanDone, Reason,
+    Cancel, Command, Complete, Effect, Fail, Job, JobState, LoseWorker, PlanDone, Reason,
     RegisterWorker, Scheduler, Submit,
 };
 use gristmill::spec::{
@@ -27,6 +27,7 @@ struct Model {
     won: BTreeMap<TaskId, (AttemptId, WorkerId)>,
     counted: BTreeMap<TaskId, u64>,
     ended: BTreeMap<JobId, JobState>,
+    map_only: BTreeSet<JobId>,
     jobs: u64,
 }
 
@@ -42,7 +43,7 @@ impl Model {
             assert_eq!(self.scheduler, before, "a refused command changed something");
             return false;
         };
-        self.note(&command);
+        self.note(&command, &before);
         for effect in &effects {
             self.follow(effect);
         }
@@ -52,7 +53,7 @@ impl Model {
     }
 
     /// What an accepted command means to the one who sent it.
-    fn note(&mut self, command: &Command) {
+    fn note(&mut self, command: &Command, before: &Scheduler) {
         match command {
             Command::RegisterWorker(RegisterWorker { worker, slots }) => {
                 self.workers.insert(*worker, *slots);
@@ -60,8 +61,14 @@ impl Model {
             Command::LoseWorker(LoseWorker { worker }) => {
                 self.workers.remove(worker);
                 self.running.retain(|_, on| on != worker);
-                // Output on that worker may be lost; all other wins are for ever.
-                self.won.retain(|task, (_, on)| task.kind != TaskKind::Map || on != worker);
+                // Map outputs there are gone while a reduce needs them; other wins are for ever.
+                self.won.retain(|task, (_, on)| {
+                    let state = before.job(task.job).map(Job::state);
+                    let is_needed = task.kind == TaskKind::Map
+                        && !self.map_only.contains(&task.job)
+                        && matches!(state, Some(JobState::Mapping | JobState::Reducing));
+                    on != worker || !is_needed
+                });
             }
             Command::Complete(Complete { attempt, counters, .. }) => {
                 self.win(*attempt, counters.get("g", "n"));
@@ -70,7 +77,12 @@ impl Model {
             Command::Fail(Fail { attempt, .. }) => {
                 assert!(self.running.remove(attempt).is_some(), "{attempt} failed and did not run");
             }
-            Command::Submit(_) | Command::Cancel(_) => {}
+            Command::Submit(Submit { job, map_only, .. }) => {
+                if *map_only {
+                    self.map_only.insert(*job);
+                }
+            }
+            Command::Cancel(_) => {}
         }
     }
 

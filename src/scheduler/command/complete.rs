@@ -14,7 +14,8 @@ use crate::spec::{AttemptId, Cause, Counters, Failure, TaskKind};
 pub struct Complete {
     /// The attempt.
     pub attempt: AttemptId,
-    /// Digest of a map's output, compared with that of a lost output that it replaces.
+    /// Digest of a map's output, compared with that of a lost output that it replaces. Without
+    /// both, they are taken to be equal: fit only for an owner whose map outputs are never lost.
     pub digest: Option<u64>,
     /// What the attempt counted.
     pub counters: Counters,
@@ -54,11 +55,12 @@ fn replace_output(
 ) -> Result<(), Rejection> {
     let id = attempt.task.job;
     let job = scheduler.job_mut(id)?;
-    let won = job.progress(TaskKind::Reduce).done;
-    if won > 0 {
+    let reduces = job.progress(TaskKind::Reduce);
+    if reduces.done > 0 {
         let message = format!(
-            "map is not deterministic: {attempt} gave other output than the lost one it replaces, \
-             which {won} finished reduces have read"
+            "map is not deterministic: {attempt} gave other output than the lost one that it \
+             replaces, with which {} of {} reduces have finished",
+            reduces.done, reduces.total
         );
         job.set_blame(Blame { attempt, failure: Failure::new(Cause::UserError, message) });
         return scheduler.end(id, End::Failed, effects);
