@@ -1,1 +1,22 @@
 //! What jobs, tasks, attempts, failures, counters and manifests are, as plain data.
+//!
+//! Floor 0: everything above shares these words, so nothing here does I/O, reads a clock or knows
+//! how a decision is made. Ids have one written form (`j7`, `j7/m12`, `j7/m12#2`, `w4`), which is
+//! also how they are serialized.
+
+pub mod counters;
+mod error;
+pub mod failure;
+pub mod id;
+pub mod job;
+pub mod manifest;
+pub mod size;
+pub mod split;
+
+pub use counters::Counters;
+pub use error::Error;
+pub use failure::{Cause, Failure, RecordRef, escape};
+pub use id::{AttemptId, JobId, Nonce, TaskId, TaskKind, WorkerId};
+pub use job::{InputSpec, JobSpec};
+pub use manifest::{Manifest, Part};
+pub use split::{FileRange, Location, Split};

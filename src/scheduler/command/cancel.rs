@@ -1,0 +1,31 @@
+//! A user no longer wants a job.
+
+use serde::{Deserialize, Serialize};
+
+use crate::scheduler::{Effect, End, JobState, Rejection, Scheduler};
+use crate::spec::JobId;
+
+/// Sent when a user kills a job; everything that runs for it is stopped.
+///
+/// Refused as too late once the decision to commit is taken, and for a job that has ended, with
+/// how it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancel {
+    /// The job.
+    pub job: JobId,
+}
+
+impl Cancel {
+    pub(in crate::scheduler) fn apply(
+        self,
+        scheduler: &mut Scheduler,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Rejection> {
+        let Self { job } = self;
+        match scheduler.job_mut(job)?.state() {
+            JobState::Committing => Err(Rejection::TooLate { job }),
+            state if state.is_terminal() => Err(Rejection::AlreadyEnded { job, state }),
+            _ => scheduler.end(job, End::Cancelled, effects),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! A map, reduce or commit attempt has done its work, and the first to say so wins its task.
+
+use serde::{Deserialize, Serialize};
+
+use crate::scheduler::{Blame, Effect, End, Rejection, Scheduler};
+use crate::spec::{AttemptId, Cause, Counters, Failure, TaskKind};
+
+/// Sent by the worker of an attempt when its output is sealed (a commit's: published).
+///
+/// This is a compare-and-set: if the attempt is no longer running it is refused as stale, and its
+/// output must be swept. So it is when repeated, and the refusal then names the attempt itself as
+/// the winner. Lost with its worker, the task runs again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Complete {
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// Digest of a map's output, compared with that of a lost output that it replaces. Without
+    /// both, they are taken to be equal: fit only for an owner whose map outputs are never lost.
+    pub digest: Option<u64>,
+    /// What the attempt counted.
+    pub counters: Counters,
+}
+
+impl Complete {
+    pub(in crate::scheduler) fn apply(
+        self,
+        scheduler: &mut Scheduler,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Rejection> {
+        let Self { attempt, digest, counters } = self;
+        let task = attempt.task;
+        if task.kind == TaskKind::Plan {
+            return Err(Rejection::WrongKind { attempt });
+        }
+        let win = scheduler.win(attempt, digest, &counters, effects)?;
+        if task.kind == TaskKind::Commit {
+            return scheduler.end(task.job, End::Succeeded, effects);
+        }
+        if win.differs {
+            replace_output(scheduler, attempt, effects)?;
+        }
+        scheduler.advance(task.job, effects)
+    }
+}
+
+/// A map that ran again gave other output than the one that was lost.
+///
+/// No reduce starts while a map has no output, so every reduce that runs or has won started when
+/// the lost one was there, and may have read it. Those that run start again; if one has won, its
+/// part is sealed and the job would mix two outputs of one map, so it fails.
+fn replace_output(
+    scheduler: &mut Scheduler,
+    attempt: AttemptId,
+    effects: &mut Vec<Effect>,
+) -> Result<(), Rejection> {
+    let id = attempt.task.job;
+    let job = scheduler.job_mut(id)?;
+    let reduces = job.progress(TaskKind::Reduce);
+    if reduces.done > 0 {
+        let message = format!(
+            "map is not deterministic: {attempt} gave other output than the lost one that it \
+             replaces, with which {} of {} reduces have finished",
+            reduces.done, reduces.total
+        );
+        job.set_blame(Blame { attempt, failure: Failure::new(Cause::UserError, message) });
+        return scheduler.end(id, End::Failed, effects);
+    }
+    let mut consumers = scheduler.slots.running_in(id);
+    consumers.retain(|attempt| attempt.task.kind == TaskKind::Reduce);
+    scheduler.stop(consumers, Cause::Killed, effects);
+    Ok(())
+}

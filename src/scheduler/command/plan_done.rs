@@ -1,0 +1,47 @@
+//! A plan attempt has cut the input.
+
+use serde::{Deserialize, Serialize};
+
+use crate::scheduler::{Effect, Field, Rejection, Scheduler};
+use crate::spec::{AttemptId, Counters, TaskKind};
+
+/// Most maps of a job; the paper's large jobs have 200,000.
+pub const SPLITS_MAX: u32 = 10_000_000;
+
+/// Sent by the worker of a plan attempt when it has listed the input.
+///
+/// Repeated, or sent by an attempt that was stopped, it is refused as stale. Lost with its worker,
+/// the plan runs again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanDone {
+    /// The plan attempt.
+    pub attempt: AttemptId,
+    /// Number of maps, up to [`SPLITS_MAX`]; 0 if there is no input.
+    pub splits: u32,
+    /// Number of reduces: the one submitted, 0 for a map-only job.
+    pub reducers: u32,
+    /// What the plan counted, such as files it skipped.
+    pub counters: Counters,
+}
+
+impl PlanDone {
+    pub(in crate::scheduler) fn apply(
+        self,
+        scheduler: &mut Scheduler,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Rejection> {
+        let Self { attempt, splits, reducers, counters } = self;
+        if attempt.task.kind != TaskKind::Plan {
+            return Err(Rejection::WrongKind { attempt });
+        }
+        let id = attempt.task.job;
+        // Asked before the numbers are looked at, so that a stale plan is called stale.
+        scheduler.worker_of(attempt)?;
+        Field::Splits.check(splits, 0, SPLITS_MAX)?;
+        scheduler.job_mut(id)?.check_reducers(reducers)?;
+
+        scheduler.win(attempt, None, &counters, effects)?;
+        scheduler.job_mut(id)?.set_tasks(splits, reducers);
+        scheduler.advance(id, effects)
+    }
+}

@@ -1,0 +1,78 @@
+//! What a job that has not ended waits for.
+
+use std::fmt;
+
+use super::slots::Slots;
+use super::{Job, JobState, Progress};
+use crate::spec::{Cause, TaskKind};
+
+/// What a job waits for; `Display` is what users read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// There is no worker at all.
+    NoWorkers,
+    /// There are workers, and all their slots are taken.
+    NoSlots {
+        /// What would run next.
+        kind: TaskKind,
+        /// How far that kind of task has come.
+        progress: Progress,
+    },
+    /// Its tasks run.
+    Running {
+        /// Of this kind.
+        kind: TaskKind,
+        /// How far they have come.
+        progress: Progress,
+    },
+    /// Publishing has failed and is being tried again.
+    Republishing {
+        /// Why it failed last.
+        cause: Cause,
+    },
+}
+
+impl Reason {
+    /// What a job waits for, unless it has ended.
+    pub(super) fn of(job: &Job, slots: &Slots) -> Option<Self> {
+        let kind = match job.state() {
+            JobState::Waiting | JobState::Planning => TaskKind::Plan,
+            JobState::Mapping => TaskKind::Map,
+            JobState::Reducing => TaskKind::Reduce,
+            JobState::Committing => TaskKind::Commit,
+            JobState::Succeeded | JobState::Failed | JobState::Cancelled => return None,
+        };
+        let progress = job.progress(kind);
+        let blame = job.blame().filter(|_| kind == TaskKind::Commit);
+        let blame = blame.filter(|blame| blame.attempt.task.kind == TaskKind::Commit);
+        Some(if slots.is_empty() {
+            Self::NoWorkers
+        } else if progress.running == 0 {
+            Self::NoSlots { kind, progress }
+        } else if let Some(blame) = blame {
+            Self::Republishing { cause: blame.failure.cause }
+        } else {
+            Self::Running { kind, progress }
+        })
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoWorkers => f.write_str("no workers"),
+            Self::NoSlots { kind: TaskKind::Plan | TaskKind::Commit, .. } => {
+                f.write_str("waiting for slots")
+            }
+            Self::NoSlots { kind, progress: Progress { total, done, .. } } => {
+                write!(f, "waiting for slots, {done} of {total} {kind}s done")
+            }
+            Self::Running { kind: TaskKind::Plan, .. } => f.write_str("listing the input"),
+            Self::Running { kind: TaskKind::Commit, .. } => f.write_str("publishing"),
+            Self::Running { kind, progress: Progress { total, done, running } } => {
+                write!(f, "{running} of {total} {kind}s running, {done} done")
+            }
+            Self::Republishing { cause } => write!(f, "publishing again after {cause}"),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! What can be wrong with a text or a value that claims to be one of the shared words.
+
+/// A refused text or value, with what would have been accepted.
+///
+/// Text that came from outside is already escaped and cut in these fields.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The text is not an id of the wanted kind.
+    #[error("not a {what}: `{text}`, expected a form like `{example}`")]
+    Id {
+        /// What was wanted, such as `task id`.
+        what: &'static str,
+        /// What was found.
+        text: String,
+        /// A well-formed id of that kind.
+        example: &'static str,
+    },
+    /// A number in a job spec lies outside its range.
+    #[error("{field} must be {range}, got {value}")]
+    Range {
+        /// The field of the spec.
+        field: &'static str,
+        /// What was found.
+        value: u64,
+        /// What is accepted, as in `1 to 10000`.
+        range: String,
+    },
+    /// A name breaks the grammar of job names.
+    #[error(
+        "job name `{name}` has {problem}; a name is 1 to 63 of a-z 0-9 . _ - \
+         and begins and ends with a letter or digit"
+    )]
+    Name {
+        /// What was found.
+        name: String,
+        /// The first thing wrong, with its position counted from 1.
+        problem: String,
+    },
+    /// A field of a job spec is not acceptable for a reason other than its range.
+    #[error("{field} {problem}")]
+    Field {
+        /// The field of the spec.
+        field: &'static str,
+        /// What is wrong with it, with the value.
+        problem: String,
+    },
+    /// The text is not a size.
+    #[error("size `{text}` {problem}")]
+    Size {
+        /// What was found.
+        text: String,
+        /// Why it is refused and what to write instead.
+        problem: &'static str,
+    },
+}

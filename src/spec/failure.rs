@@ -1,0 +1,207 @@
+//! Why an attempt or a job failed, as structure, and how foreign text is shown safely.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Location;
+
+/// Characters of user text that are ever shown; the rest is cut and an ellipsis says so.
+pub const TEXT_CHARS_MAX: usize = 200;
+
+/// Why an attempt ended without winning; `none` while it has not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// Nothing went wrong, or not yet.
+    None,
+    /// User code returned an error.
+    UserError,
+    /// User code panicked.
+    Panic,
+    /// The executor exited by itself.
+    Exit,
+    /// The executor died of a signal.
+    Signal,
+    /// The attempt went over its memory limit.
+    Memory,
+    /// The attempt made no progress within the task timeout.
+    Timeout,
+    /// Its worker was lost, and the attempt or its output with it.
+    WorkerLost,
+    /// A map output could not be fetched.
+    FetchFailed,
+    /// Another attempt at the same task won.
+    BackupWon,
+    /// The job was cancelled, or failed elsewhere.
+    Killed,
+}
+
+impl Cause {
+    /// All causes.
+    pub const ALL: [Self; 11] = [
+        Self::None,
+        Self::UserError,
+        Self::Panic,
+        Self::Exit,
+        Self::Signal,
+        Self::Memory,
+        Self::Timeout,
+        Self::WorkerLost,
+        Self::FetchFailed,
+        Self::BackupWon,
+        Self::Killed,
+    ];
+}
+
+impl fmt::Display for Cause {
+    /// The name that JSON has too, such as `user_error`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::UserError => "user_error",
+            Self::Panic => "panic",
+            Self::Exit => "exit",
+            Self::Signal => "signal",
+            Self::Memory => "memory",
+            Self::Timeout => "timeout",
+            Self::WorkerLost => "worker_lost",
+            Self::FetchFailed => "fetch_failed",
+            Self::BackupWon => "backup_won",
+            Self::Killed => "killed",
+        })
+    }
+}
+
+/// One failure, as structured on its last hop as on its first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Of which kind.
+    pub cause: Cause,
+    /// What user code or the framework said; escape it before showing it.
+    pub message: String,
+    /// `file:line` of the user code that failed, where known.
+    pub at: Option<String>,
+    /// The record that was being worked on, where there was one.
+    pub record: Option<RecordRef>,
+    /// Further lines, the most telling first.
+    pub details: Vec<String>,
+}
+
+impl Failure {
+    /// A failure of which only the cause and a message are known.
+    pub fn new(cause: Cause, message: impl Into<String>) -> Self {
+        Self { cause, message: message.into(), at: None, record: None, details: Vec::new() }
+    }
+}
+
+/// A record of the input, by where it begins, with its first bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordRef {
+    /// The file it is in.
+    pub location: Location,
+    /// Where it begins, in bytes from the start of the file (after decompression).
+    pub offset: u64,
+    /// Its first bytes.
+    pub excerpt: Vec<u8>,
+}
+
+/// Foreign text made fit for a terminal, a log line or a page: at most `max` characters.
+///
+/// Tabs and line ends become `\t`, `\n`, `\r`; other control characters, invisible characters that
+/// change the direction or the line of text, and bytes that are not UTF-8 become `\xNN`. Longer
+/// text is cut, and its last character is then `…`. An escape is never cut in half. Escaping twice
+/// changes nothing.
+pub fn escape(bytes: &[u8], max: usize) -> String {
+    let mut shown = String::new();
+    let mut length = 0;
+    // Where to cut back to, should the text turn out too long: the last end that leaves room for `…`.
+    let mut cut = 0;
+    for piece in pieces(bytes) {
+        let piece_length = piece.chars().count();
+        if length + piece_length > max {
+            shown.truncate(cut);
+            if max > 0 {
+                shown.push('…');
+            }
+            break;
+        }
+        shown.push_str(&piece);
+        length += piece_length;
+        if length < max {
+            cut = shown.len();
+        }
+    }
+    shown
+}
+
+/// Each character as shown, or each invalid byte as `\xNN`.
+fn pieces(bytes: &[u8]) -> impl Iterator<Item = String> {
+    bytes.utf8_chunks().flat_map(|chunk| {
+        let valid = chunk.valid().chars().map(|character| match character {
+            '\t' => r"\t".to_string(),
+            '\n' => r"\n".to_string(),
+            '\r' => r"\r".to_string(),
+            _ if is_unsafe(character) => hex(character.to_string().as_bytes()),
+            _ => character.to_string(),
+        });
+        let invalid = chunk.invalid().iter().map(|&byte| hex(&[byte]));
+        valid.chain(invalid)
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!(r"\x{byte:02x}")).collect()
+}
+
+/// Whether showing it could change how what stands around it is shown.
+fn is_unsafe(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn causes_are_written_alike_in_json_and_for_people() {
+        for cause in Cause::ALL {
+            let json = serde_json::to_string(&cause).unwrap();
+            assert_eq!(json, format!("\"{cause}\""));
+            assert_eq!(serde_json::from_str::<Cause>(&json).unwrap(), cause);
+        }
+    }
+
+    #[test]
+    fn foreign_text_is_shown_safely() {
+        let table: [(&[u8], usize, &str); 10] = [
+            (b"plain \\ text", 200, r"plain \ text"),
+            ("größer 🦀".as_bytes(), 200, "größer 🦀"),
+            (b"a\tb\nc\rd", 200, r"a\tb\nc\rd"),
+            (b"\x1b[31m\0\x7f", 200, r"\x1b[31m\x00\x7f"),
+            (b"\xff\xc3", 200, r"\xff\xc3"),
+            ("a\u{202e}b".as_bytes(), 200, r"a\xe2\x80\xaeb"),
+            (b"abcdef", 6, "abcdef"),
+            (b"abcdefg", 6, "abcde…"),
+            (b"abcd\x1bg", 6, "abcd…"),
+            (b"abc", 0, ""),
+        ];
+        for (bytes, max, expected) in table {
+            assert_eq!(escape(bytes, max), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn escaped_text_is_short_and_stays_as_it_is(bytes: Vec<u8>, max in 0usize..40) {
+            let shown = escape(&bytes, max);
+            prop_assert!(shown.chars().count() <= max);
+            prop_assert!(!shown.chars().any(is_unsafe));
+            prop_assert_eq!(escape(shown.as_bytes(), max), shown);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The list of a job's parts that lies beside them as `_MANIFEST.json`.
+
+use serde::{Deserialize, Serialize};
+
+use super::Counters;
+
+/// File name of the manifest within the output folder.
+pub const FILE_NAME: &str = "_MANIFEST.json";
+
+/// What a job wrote: its parts in order, their totals, and the job's counters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The job's name.
+    pub job: String,
+    /// When it was published, as RFC 3339 in UTC.
+    pub created: String,
+    /// The parts, in partition order.
+    pub parts: Vec<Part>,
+    /// Records in all parts.
+    pub records: u64,
+    /// Bytes in all parts.
+    pub bytes: u64,
+    /// The sum of the winning attempts' counters.
+    pub counters: Counters,
+}
+
+/// One file of a job's output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// File name within the output folder, such as `part-00000.tsv`.
+    pub name: String,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Records in it.
+    pub records: u64,
+    /// CRC-32C of its bytes, written as 8 hexadecimal digits.
+    #[serde(with = "hex")]
+    pub crc32c: u32,
+}
+
+impl Manifest {
+    /// The manifest of these parts, with their totals.
+    pub fn new(job: String, created: String, parts: Vec<Part>, counters: Counters) -> Self {
+        let total = |of: fn(&Part) -> u64| parts.iter().map(of).fold(0, u64::saturating_add);
+        let (records, bytes) = (total(|part| part.records), total(|part| part.bytes));
+        Self { job, created, parts, records, bytes, counters }
+    }
+}
+
+/// A checksum as 8 hexadecimal digits.
+mod hex {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(crc: &u32, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{crc:08x}"))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+        let text = String::deserialize(from)?;
+        let hex = text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let crc = u32::from_str_radix(&text, 16).ok().filter(|_| hex);
+        crc.ok_or_else(|| D::Error::custom("crc32c is not 8 hexadecimal digits"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manifest_is_the_documented_json() {
+        let part = |name: &str, bytes| Part { name: name.into(), bytes, records: 2, crc32c: 0xab };
+        let mut counters = Counters::new();
+        counters.add("g", "n", 1);
+        let parts = vec![part("part-00000.tsv", 10), part("part-00001.tsv", 20)];
+        let manifest =
+            Manifest::new("wordcount".into(), "2026-01-02T03:04:05Z".into(), parts, counters);
+        let json = serde_json::to_string(&manifest).unwrap();
+        assert_eq!(
+            json,
+            r#"{"job":"wordcount","created":"2026-01-02T03:04:05Z","parts":["#.to_string()
+                + r#"{"name":"part-00000.tsv","bytes":10,"records":2,"crc32c":"000000ab"},"#
+                + r#"{"name":"part-00001.tsv","bytes":20,"records":2,"crc32c":"000000ab"}],"#
+                + r#""records":4,"bytes":30,"counters":{"g":{"n":1}}}"#
+        );
+        assert_eq!(serde_json::from_str::<Manifest>(&json).unwrap(), manifest);
+        let short = json.replace("000000ab", "ab");
+        assert!(serde_json::from_str::<Manifest>(&short).is_err());
+    }
+}

@@ -1,0 +1,144 @@
+//! Sizes as people write them: `256MiB` in, `256MiB` out.
+
+use super::failure::TEXT_CHARS_MAX;
+use super::{Error, escape};
+
+/// Every accepted unit and its bytes, the binary ones first.
+const UNITS: [(&str, u64); 11] = [
+    ("PiB", 1 << 50),
+    ("TiB", 1 << 40),
+    ("GiB", 1 << 30),
+    ("MiB", 1 << 20),
+    ("KiB", 1 << 10),
+    ("PB", 1_000_000_000_000_000),
+    ("TB", 1_000_000_000_000),
+    ("GB", 1_000_000_000),
+    ("MB", 1_000_000),
+    ("KB", 1_000),
+    ("B", 1),
+];
+
+/// How many of [`UNITS`] are binary.
+const BINARY_UNITS: usize = 5;
+
+/// Digits after the point; more would say nothing about bytes of a petabyte.
+const FRACTION_DIGITS_MAX: usize = 18;
+
+/// Bytes of a size such as `256MiB`, `1.5GB` or `10B`; parts of a byte are cut off.
+///
+/// Units are `B`, `KB` to `PB` (powers of 1000) and `KiB` to `PiB` (powers of 1024), in upper or
+/// lower case.
+///
+/// # Errors
+/// Says why the text is refused: no unit, an unknown one, not a number, negative, too large.
+pub fn parse(text: &str) -> Result<u64, Error> {
+    let refuse = |problem| Error::Size { text: escape(text.as_bytes(), TEXT_CHARS_MAX), problem };
+    if text.starts_with('-') {
+        return Err(refuse("is negative"));
+    }
+    let digits_end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits_end);
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) {
+        return Err(refuse("is not a number with a unit, such as 256MiB"));
+    }
+    if unit.is_empty() {
+        return Err(refuse("has no unit; write 256MiB, 1GB or 10B"));
+    }
+    let known = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit));
+    let &(_, factor) =
+        known.ok_or_else(|| refuse("has an unknown unit; use B, KB to PB, KiB to PiB"))?;
+    if fraction.len() > FRACTION_DIGITS_MAX {
+        return Err(refuse("has too many digits after the point"));
+    }
+    bytes(whole, fraction, factor).ok_or_else(|| refuse("is too large; the largest is 16383PiB"))
+}
+
+/// `whole.fraction` times `factor`, unless it does not fit.
+fn bytes(whole: &str, fraction: &str, factor: u64) -> Option<u64> {
+    let scale = 10u128.pow(u32::try_from(fraction.len()).ok()?);
+    let whole = u128::from(whole.parse::<u64>().ok()?) * u128::from(factor);
+    let part = u128::from(fraction.parse::<u64>().ok()?) * u128::from(factor) / scale;
+    u64::try_from(whole + part).ok()
+}
+
+/// A number of bytes for people, in the largest binary unit that fits, with at most one decimal
+/// (cut, not rounded).
+pub fn format(bytes: u64) -> String {
+    let unit = UNITS[..BINARY_UNITS].iter().find(|(_, factor)| bytes >= *factor);
+    let Some(&(name, factor)) = unit else { return format!("{bytes}B") };
+    let (whole, tenth) = (bytes / factor, u128::from(bytes % factor) * 10 / u128::from(factor));
+    if tenth == 0 { format!("{whole}{name}") } else { format!("{whole}.{tenth}{name}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn sizes_with_units_are_read() {
+        let table = [
+            ("10B", 10),
+            ("64KiB", 64 << 10),
+            ("256MiB", 256 << 20),
+            ("256mib", 256 << 20),
+            ("1GB", 1_000_000_000),
+            ("1.5GiB", 3 << 29),
+            ("0.1KiB", 102),
+            ("0B", 0),
+            ("18446744073709551615B", u64::MAX),
+        ];
+        for (text, expected) in table {
+            assert_eq!(parse(text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused_with_the_reason() {
+        let table = [
+            ("", "is not a number"),
+            ("10", "has no unit"),
+            ("10G", "has an unknown unit"),
+            ("10 GiB", "has an unknown unit"),
+            ("-1GiB", "is negative"),
+            ("1e99B", "has an unknown unit"),
+            ("NaN", "is not a number"),
+            ("1.GiB", "is not a number"),
+            (".5GiB", "is not a number"),
+            ("1.2.3GiB", "is not a number"),
+            ("16384PiB", "is too large"),
+            ("18446744073709551616B", "is too large"),
+            ("0.1234567890123456789GiB", "has too many digits"),
+        ];
+        for (text, expected) in table {
+            let message = parse(text).unwrap_err().to_string();
+            assert!(message.contains(expected), "{text:?}: {message}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_shown_for_people() {
+        let table = [
+            (0, "0B"),
+            (1023, "1023B"),
+            (1024, "1KiB"),
+            (256 << 20, "256MiB"),
+            (3 << 29, "1.5GiB"),
+            (u64::MAX, "16383.9PiB"),
+        ];
+        for (bytes, expected) in table {
+            assert_eq!(format(bytes), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_shown_size_is_at_most_a_tenth_of_its_unit_short(bytes: u64) {
+            let read = parse(&format(bytes)).unwrap();
+            prop_assert!(read <= bytes && bytes - read <= bytes / 10 + 1);
+        }
+    }
+}
