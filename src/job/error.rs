@@ -39,6 +39,22 @@ impl Error {
     }
 }
 
+/// An author's error on its way through the framework, which expects standard errors.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct UserError {
+    /// The error, with its place in the source.
+    pub error: Error,
+}
+
+impl UserError {
+    /// Wraps an author's error.
+    #[cold]
+    pub(crate) fn boxed(error: Error) -> Box<dyn std::error::Error + Send + Sync> {
+        Box::new(UserError { error })
+    }
+}
+
 impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<E> for Error {
     #[track_caller]
     #[cold]

@@ -19,7 +19,7 @@ pub use combine::{Combine, Max, Min, NoCombiner, Number, Sum};
 pub(crate) use context::Context;
 pub use counter::Counter;
 pub use emitter::Emitter;
-pub use error::{Error, Result};
+pub use error::{Error, Result, UserError};
 pub use map_only::{MapJob, MapOnly, NoKey};
 pub(crate) use part::{PartBuffer, Written};
 pub use partition::{By, ByHash, Partition, TotalOrder};

@@ -1,0 +1,148 @@
+//! Shows the shuffle a job's combiner and partitioner, which know keys and values, as functions of bytes.
+
+use std::marker::PhantomData;
+
+use crate::job::{By, Combine, Job, Partition, UserError};
+use crate::record::{Key, hash, value};
+use crate::shuffle::{Fold, FoldError, Partitioner};
+
+/// A job's combiner, over bytes.
+pub(super) struct JobFold<'j, J, C> {
+    combiner: &'j C,
+    job: PhantomData<fn() -> J>,
+}
+
+impl<'j, J: Job, C: Combine<J>> JobFold<'j, J, C> {
+    pub(super) fn new(combiner: &'j C) -> Self {
+        JobFold { combiner, job: PhantomData }
+    }
+}
+
+impl<J: Job, C: Combine<J>> Fold for JobFold<'_, J, C> {
+    type Acc = C::Acc;
+
+    const FOLDS: bool = C::COMBINES;
+
+    #[inline(always)]
+    fn init(&self, bytes: &[u8]) -> Result<C::Acc, FoldError> {
+        self.combiner.start(value::decode(bytes)?).map_err(UserError::boxed)
+    }
+
+    #[inline(always)]
+    fn fold(&self, acc: &mut C::Acc, bytes: &[u8]) -> Result<(), FoldError> {
+        self.combiner.fold(acc, value::decode(bytes)?).map_err(UserError::boxed)
+    }
+
+    #[inline(always)]
+    fn encode(&self, acc: &C::Acc, into: &mut Vec<u8>) -> Result<(), FoldError> {
+        let value = self.combiner.value(acc).map_err(UserError::boxed)?;
+        Ok(value::encode_into(&value, into)?)
+    }
+
+    #[inline(always)]
+    fn heap_bytes(&self, acc: &C::Acc) -> usize {
+        self.combiner.heap_bytes(acc)
+    }
+}
+
+/// A job's partitioner, over bytes.
+pub(super) struct JobPartitioner<'j, J, P> {
+    partitioner: &'j P,
+    parts: u32,
+    /// The first key of each partition but the first, for partitions by range.
+    cuts: &'j [Vec<u8>],
+    job: PhantomData<fn() -> J>,
+}
+
+impl<'j, J: Job, P: Partition<J>> JobPartitioner<'j, J, P> {
+    pub(super) fn new(partitioner: &'j P, parts: u32, cuts: &'j [Vec<u8>]) -> Self {
+        JobPartitioner { partitioner, parts, cuts, job: PhantomData }
+    }
+}
+
+impl<J: Job, P: Partition<J>> Partitioner for JobPartitioner<'_, J, P> {
+    #[inline]
+    fn partition(&self, bytes: &[u8], hash: u64) -> Result<u32, FoldError> {
+        match P::BY {
+            By::Hash if <J::Key<'static> as Key<'static>>::GROUPED => {
+                let group = &bytes[..group_len::<J>(bytes)];
+                Ok(hash::partition(hash::hash(group), self.parts))
+            }
+            By::Hash => Ok(hash::partition(hash, self.parts)),
+            By::Range => {
+                let group = &bytes[..group_len::<J>(bytes)];
+                Ok(self.cuts.partition_point(|cut| cut.as_slice() <= group) as u32)
+            }
+            By::Function => self.ask(bytes),
+        }
+    }
+}
+
+impl<J: Job, P: Partition<J>> JobPartitioner<'_, J, P> {
+    fn ask(&self, bytes: &[u8]) -> Result<u32, FoldError> {
+        let mut scratch = Vec::new();
+        let key = J::Key::decode_key(bytes, &mut scratch)?;
+        let partition = self.partitioner.partition(key, self.parts).map_err(UserError::boxed)?;
+        if partition < self.parts {
+            Ok(partition)
+        } else {
+            Err(Box::new(NoSuchPartition { partition, parts: self.parts }))
+        }
+    }
+}
+
+/// How many of a key's bytes are its group's.
+pub(super) fn group_len<J: Job>(bytes: &[u8]) -> usize {
+    <J::Key<'static> as Key<'static>>::group_len(bytes).unwrap_or(bytes.len())
+}
+
+/// Cut points shortened to what tells neighbours apart.
+///
+/// `sample` are encoded group keys; at most `parts - 1` different cuts come out, ascending.
+pub(super) fn cut_points(mut sample: Vec<Vec<u8>>, parts: u32) -> Vec<Vec<u8>> {
+    sample.sort_unstable();
+    let mut cuts: Vec<Vec<u8>> = Vec::new();
+    for part in 1..parts as usize {
+        let at = part * sample.len() / parts as usize;
+        let (Some(cut), Some(before)) = (sample.get(at), at.checked_sub(1).and_then(|at| sample.get(at))) else {
+            continue;
+        };
+        // The shortest beginning of the cut that is still above its neighbour.
+        let common = cut.iter().zip(before).take_while(|(a, b)| a == b).count();
+        let cut = &cut[..(common + 1).min(cut.len())];
+        if cuts.last().is_none_or(|last| last.as_slice() < cut) {
+            cuts.push(cut.to_vec());
+        }
+    }
+    cuts
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the partitioner chose partition {partition}, but there are {parts}: return one below the number of parts")]
+struct NoSuchPartition {
+    partition: u32,
+    parts: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuts_are_short_ascending_and_separate_the_sample_evenly() {
+        let sample: Vec<Vec<u8>> = (0..1000u32).map(|i| format!("key-{:04}", i * 7 % 1000).into_bytes()).collect();
+        let cuts = cut_points(sample.clone(), 10);
+        assert_eq!(cuts.len(), 9);
+        assert!(cuts.iter().all(|cut| cut.len() <= 5), "{cuts:?}");
+        for part in 0..10 {
+            let count = sample.iter().filter(|key| cuts.partition_point(|cut| cut <= key) == part).count();
+            assert_eq!(count, 100, "partition {part}");
+        }
+    }
+
+    #[test]
+    fn a_sample_of_one_key_has_no_cuts_to_offer() {
+        assert!(cut_points(vec![b"same".to_vec(); 50], 8).is_empty());
+        assert!(cut_points(Vec::new(), 8).is_empty());
+    }
+}
