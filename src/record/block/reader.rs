@@ -301,7 +301,8 @@ impl<R: Read> BlockReader<R> {
             self.unread_end = 0;
             self.read_capacity = self.read_capacity_least;
         }
-        let usual = self.read_capacity + BLOCK_RAW_BYTES + SLACK_BYTES;
+        let read_bytes = self.read_capacity.max(FRAME_HEADER_BYTES + BLOCK_RAW_BYTES);
+        let usual = read_bytes + BLOCK_RAW_BYTES + SLACK_BYTES;
         if self.buffer.len() > usual {
             self.buffer.truncate(usual);
             self.buffer.shrink_to_fit();
