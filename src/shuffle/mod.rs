@@ -36,7 +36,7 @@ pub use cursor::{Cursor, prefix_of};
 pub use error::Error;
 pub use fold::{Fold, FoldError, Folded, NoFold};
 pub use loser_tree::LoserTree;
-pub use merge::{MergeLimits, Merged, Merger, Spilled};
+pub use merge::{MergeLimits, Merged, Merger, Spilled, merged_segments};
 pub use segment::Segment;
 pub use spill_file::{SpillFile, SpillHeader};
 pub use spill_index::{SegmentInfo, SpillIndex};

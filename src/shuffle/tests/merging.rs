@@ -9,9 +9,9 @@ use tempfile::TempDir;
 
 use super::{Records, Sum, all, any_key, header, spill};
 use crate::record::block::Codec;
-use crate::shuffle::merge::{BUFFER_BYTES_LEAST, FAN_IN_MAX, merged_segments};
+use crate::shuffle::merge::{BUFFER_BYTES_LEAST, FAN_IN_MAX};
 use crate::shuffle::{
-    Error, Fold, Folded, MergeLimits, Merged, Merger, NoFold, SpillFile, Spilled,
+    Error, Fold, Folded, MergeLimits, Merged, Merger, NoFold, SpillFile, Spilled, merged_segments,
 };
 
 const PARTITIONS: usize = 3;
