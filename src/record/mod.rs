@@ -1,5 +1,6 @@
 //! Turns keys and values into bytes that sort as their keys do, in checksummed blocks.
 
+pub mod block;
 pub mod grouped;
 pub mod hash;
 pub mod key;

@@ -1,7 +1,61 @@
 //! Sorts and folds map output into partitioned, checksummed spill files and merges them again.
+//!
+//! A map attempt's records are cut into partitions and sorted by key within each. What does not fit into
+//! memory is *spilled*: written to a [`SpillFile`], all partitions one after the other. A *segment* is one
+//! partition of one spill file, a run of sorted records. Runs become one by a *merge*:
+//!
+//! ```text
+//!  spill files        segments of partition p      one sorted run
+//!  ┌────────┐
+//!  │0│1│2│3 │──Segment──┐
+//!  └────────┘           │
+//!  ┌────────┐           ├── LoserTree ── Folded ──► records of p, equal keys together
+//!  │0│1│2│3 │──Segment──┤               (equal keys' values as one, if there is a combiner)
+//!  └────────┘           │
+//!   memory ────Cursor───┘
+//! ```
+//!
+//! Everything sorted is a [`Cursor`]. Runs are ordered: equal keys come in the order of the runs, and within
+//! a run in the order of its records. [`Merger`] keeps that order, however many passes it takes to bring any
+//! number of files down to as many as may be open at once.
 
 pub mod batch;
 pub mod buffer;
+pub mod collect;
+pub mod cursor;
+pub mod error;
+pub mod fold;
+pub mod group;
+pub mod loser_tree;
+pub mod merge;
+pub mod merge_plan;
+pub mod run;
+pub mod segment;
 mod slots;
 pub mod sort;
+pub mod spill_file;
+pub mod spill_index;
+pub mod source;
+pub mod spill_writer;
 pub mod table;
+#[cfg(test)]
+mod tests;
+
+pub use batch::Batch;
+pub use buffer::Buffer;
+pub use collect::{
+    Collect, CollectStats, Collected, Partitioner, SortCollector, SpillPlace, TableCollector,
+};
+pub use cursor::{Cursor, prefix_of};
+pub use error::Error;
+pub use fold::{Fold, FoldError, Folded, NoFold};
+pub use group::{Group, GroupLen, Groups};
+pub use loser_tree::LoserTree;
+pub use merge::{MergeLimits, Merged, Merger, Spilled, merged_segments};
+pub use run::{Run, RunCursor};
+pub use segment::Segment;
+pub use spill_file::{SpillFile, SpillHeader};
+pub use spill_index::{SegmentInfo, SpillIndex};
+pub use source::Source;
+pub use spill_writer::SpillWriter;
+pub use table::Table;

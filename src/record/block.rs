@@ -1,0 +1,368 @@
+//! Frames records into checksummed, optionally compressed blocks, and takes them out again.
+//!
+//! A record is two byte strings, a key and a value. In a block it is
+//!
+//! ```text
+//! ┌─────────┬─────────┬─────┬───────┐
+//! │ key len │ val len │ key │ value │     lengths: LEB128, one byte below 128
+//! └─────────┴─────────┴─────┴───────┘
+//! ```
+//!
+//! and a block is a frame around any number of whole records (numbers little endian):
+//!
+//! ```text
+//! 0       1         5            9               13        17
+//! ┌───────┬─────────┬────────────┬───────────────┬─────────┬──────────────┐
+//! │ codec │ records │ raw length │ stored length │ crc32c  │ stored bytes │
+//! │ u8    │ u32     │ u32        │ u32           │ u32     │              │
+//! └───────┴─────────┴────────────┴───────────────┴─────────┴──────────────┘
+//! codec: 0 stored, 1 lz4      crc32c: over bytes 0..13 and the stored bytes
+//! ```
+//!
+//! A run of blocks ends where its bytes end: who stores a run stores its length, too.
+//! The records of a run, one after the other as above, are its *raw bytes*.
+//! Their digest does not depend on where blocks begin nor on how they are stored.
+
+mod reader;
+mod writer;
+
+pub use reader::BlockReader;
+pub use writer::BlockWriter;
+
+/// How many raw bytes a block holds at most, unless one record alone is larger: large enough for lz4
+/// to find matches (its window is as large), small enough for the second level cache.
+pub const BLOCK_RAW_BYTES: usize = 64 * 1024;
+
+/// The largest record, key and value together, in bytes. A record larger than [`BLOCK_RAW_BYTES`] has
+/// a block of its own, which is in memory as a whole; this is where that ends.
+pub const RECORD_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// What a block's frame adds to its stored bytes.
+pub const FRAME_HEADER_BYTES: usize = 17;
+
+/// The part of the frame header that the checksum covers: all that stands before it.
+const FRAME_CHECKED_BYTES: usize = 13;
+
+/// The largest LEB128 form of a length below 2³².
+const LENGTH_BYTES_MAX: usize = 5;
+
+/// The raw length of the largest block: one record at its limit.
+const BLOCK_RAW_BYTES_MAX: usize = RECORD_BYTES_MAX + 2 * LENGTH_BYTES_MAX;
+
+/// How blocks are stored. A writer of [`Codec::Lz4`] still stores as they are those that would not shrink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Codec {
+    /// As they are.
+    Stored,
+    /// In the lz4 block format.
+    Lz4,
+}
+
+impl Codec {
+    /// The byte that stands for it in files.
+    pub const fn code(self) -> u8 {
+        match self {
+            Codec::Stored => 0,
+            Codec::Lz4 => 1,
+        }
+    }
+
+    /// The codec that a byte in a file stands for, if there is one.
+    pub const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Codec::Stored),
+            1 => Some(Codec::Lz4),
+            _ => None,
+        }
+    }
+}
+
+/// What a run of blocks holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Totals {
+    /// How many records.
+    pub records: u64,
+    /// How many raw bytes: keys, values and their lengths, before compression.
+    pub raw_bytes: u64,
+    /// XXH3 (64 bits, no seed) over the raw bytes.
+    pub digest: u64,
+}
+
+/// Why blocks could not be written or read. Offsets are in bytes from the start of the file.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The bytes below could not be written.
+    #[error("write block at offset {offset}")]
+    Write {
+        /// Where the block would have begun.
+        offset: u64,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The bytes below could not be read.
+    #[error("read block at offset {offset}")]
+    Read {
+        /// Where the bytes that could not be read begin.
+        offset: u64,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A record to be written is over [`RECORD_BYTES_MAX`].
+    #[error("record of {bytes} bytes is over the limit of {limit}")]
+    RecordTooLarge {
+        /// Key and value together.
+        bytes: u64,
+        /// [`RECORD_BYTES_MAX`].
+        limit: u64,
+    },
+    /// The bytes end in the middle of a block.
+    #[error("block at offset {offset} is cut off: {expected} bytes expected, {found} found")]
+    Truncated {
+        /// Where the block begins.
+        offset: u64,
+        /// How many bytes it should have, as far as that is known.
+        expected: u64,
+        /// How many there are.
+        found: u64,
+    },
+    /// The frame claims a length that no writer would write.
+    #[error("block at offset {offset} claims {found} bytes, the limit is {limit}")]
+    Oversized {
+        /// Where the block begins.
+        offset: u64,
+        /// The claimed length, raw or stored.
+        found: u64,
+        /// The largest that is allowed.
+        limit: u64,
+    },
+    /// The block is not what was written.
+    #[error("checksum of block at offset {offset} is {found:08x}, not {expected:08x}")]
+    Checksum {
+        /// Where the block begins.
+        offset: u64,
+        /// The checksum in its frame.
+        expected: u32,
+        /// The checksum of its bytes.
+        found: u32,
+    },
+    /// The block holds nothing.
+    #[error("block at offset {offset} is empty")]
+    Empty {
+        /// Where the block begins.
+        offset: u64,
+    },
+    /// The block is stored in a way that this version does not know.
+    #[error("block at offset {offset} has the unknown codec {found}")]
+    UnknownCodec {
+        /// Where the block begins.
+        offset: u64,
+        /// The codec's byte.
+        found: u8,
+    },
+    /// The checksum holds but the stored bytes are no lz4.
+    #[error("block at offset {offset} does not decompress")]
+    Compression {
+        /// Where the block begins.
+        offset: u64,
+        /// What the decompressor found.
+        source: lz4_flex::block::DecompressError,
+    },
+    /// The stored bytes decode to more or fewer than the frame says.
+    #[error("block at offset {offset} has {found} raw bytes, not {expected}")]
+    RawLength {
+        /// Where the block begins.
+        offset: u64,
+        /// The raw length in the frame.
+        expected: u64,
+        /// The raw length that was found.
+        found: u64,
+    },
+    /// The block holds more or fewer records than its frame says.
+    #[error("block at offset {offset} has {found} records, not {expected}")]
+    RecordCount {
+        /// Where the block begins.
+        offset: u64,
+        /// The count in the frame.
+        expected: u64,
+        /// The count that was found.
+        found: u64,
+    },
+    /// A record's lengths reach over the end of its block, or are no lengths.
+    #[error("record {record} of block at offset {offset} leaves its block")]
+    RecordBounds {
+        /// Where the block begins.
+        offset: u64,
+        /// Which of its records, from 0.
+        record: u64,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Records = Vec<(Vec<u8>, Vec<u8>)>;
+
+    fn write(records: &Records, codec: Codec) -> (Vec<u8>, Totals) {
+        let mut writer = BlockWriter::new(Vec::new(), codec, 0);
+        for (key, value) in records {
+            writer.push(key, value).unwrap();
+        }
+        let totals = writer.end_run().unwrap();
+        (writer.into_sink(), totals)
+    }
+
+    fn read(bytes: &[u8], buffer_bytes: usize) -> Result<(Records, Totals), Error> {
+        let mut reader = BlockReader::new(bytes, 0, buffer_bytes);
+        let mut records = Vec::new();
+        while reader.advance()? {
+            let mut padded = [0; 8];
+            let length = reader.key().len().min(8);
+            padded[..length].copy_from_slice(&reader.key()[..length]);
+            assert_eq!(reader.key_prefix(), u64::from_be_bytes(padded));
+            records.push((reader.key().to_vec(), reader.value().to_vec()));
+        }
+        assert!(!reader.advance()?, "the end stays the end");
+        Ok((records, reader.totals()))
+    }
+
+    fn any_records() -> impl Strategy<Value = Records> {
+        let bytes = || {
+            prop_oneof![
+                8 => proptest::collection::vec(any::<u8>(), 0..20),
+                2 => proptest::collection::vec(any::<u8>(), 100..300),
+                1 => (any::<u8>(), 20_000_usize..150_000).prop_map(|(byte, n)| vec![byte; n]),
+            ]
+        };
+        proptest::collection::vec((bytes(), bytes()), 0..60)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn what_is_read_is_what_was_written(
+            records in any_records(),
+            codec in prop_oneof![Just(Codec::Stored), Just(Codec::Lz4)],
+            buffer_bytes in prop_oneof![0_usize..100, Just(128 * 1024)],
+        ) {
+            let (bytes, written) = write(&records, codec);
+            let (read, totals) = read(&bytes, buffer_bytes).unwrap();
+            prop_assert_eq!(&read, &records);
+            prop_assert_eq!(totals, written);
+            prop_assert_eq!(totals.records, records.len() as u64);
+        }
+
+        #[test]
+        fn the_digest_depends_on_the_records_alone(records in any_records()) {
+            prop_assert_eq!(write(&records, Codec::Stored).1, write(&records, Codec::Lz4).1);
+        }
+
+        #[test]
+        fn noise_is_an_error_and_never_a_panic(noise in proptest::collection::vec(any::<u8>(), 1..200)) {
+            prop_assert!(read(&noise, 64).is_err());
+        }
+    }
+
+    fn some_records() -> Records {
+        (0..200_u32).map(|i| (i.to_be_bytes().to_vec(), vec![b'x'; (i % 7) as usize])).collect()
+    }
+
+    #[test]
+    fn every_flipped_bit_is_found() {
+        for codec in [Codec::Stored, Codec::Lz4] {
+            let (bytes, _) = write(&some_records(), codec);
+            for bit in 0..bytes.len() * 8 {
+                let mut damaged = bytes.clone();
+                damaged[bit / 8] ^= 1 << (bit % 8);
+                assert!(read(&damaged, 64).is_err(), "bit {bit} of {codec:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_cut_inside_a_block_is_found() {
+        let (bytes, _) = write(&some_records(), Codec::Lz4);
+        for length in 1..bytes.len() {
+            let error = read(&bytes[..length], 64).unwrap_err();
+            assert!(matches!(error, Error::Truncated { offset: 0, .. }), "{length}: {error}");
+        }
+    }
+
+    /// A frame with a right checksum around any raw bytes.
+    fn framed(codec: u8, records: u32, raw_length: u32, stored: &[u8]) -> Vec<u8> {
+        let mut frame = vec![codec];
+        frame.extend(records.to_le_bytes());
+        frame.extend(raw_length.to_le_bytes());
+        frame.extend((stored.len() as u32).to_le_bytes());
+        frame.extend(crc32c::crc32c_append(crc32c::crc32c(&frame), stored).to_le_bytes());
+        frame.extend(stored);
+        frame
+    }
+
+    #[test]
+    fn a_frame_that_lies_under_a_right_checksum_is_found() {
+        let good = [1, 1, b'k', b'v'];
+        let table: [(&[u8], &str); 8] = [
+            (&framed(7, 1, 4, &good), "block at offset 0 has the unknown codec 7"),
+            (&framed(0, 0, 0, &[]), "block at offset 0 is empty"),
+            (&framed(0, 2, 4, &good), "block at offset 0 has 1 records, not 2"),
+            (&framed(0, 1, 5, &good), "block at offset 0 has 4 raw bytes, not 5"),
+            (&framed(0, 1, 3, &[1, 9, b'k']), "record 0 of block at offset 0 leaves its block"),
+            (&framed(0, 1, 2, &[255, 255]), "record 0 of block at offset 0 leaves its block"),
+            (&framed(1, 1, 4, &[255]), "block at offset 0 does not decompress"),
+            (
+                &framed(0, 1, u32::MAX, &good),
+                "block at offset 0 claims 4294967295 bytes, the limit is 268435466",
+            ),
+        ];
+        for (frame, message) in table {
+            assert_eq!(read(frame, 64).unwrap_err().to_string(), message);
+        }
+        assert_eq!(read(&framed(0, 1, 4, &good), 64).unwrap().0, [(vec![b'k'], vec![b'v'])]);
+    }
+
+    #[test]
+    fn a_record_over_the_limit_is_refused() {
+        let value = vec![0; RECORD_BYTES_MAX];
+        let error = BlockWriter::new(Vec::new(), Codec::Stored, 0).push(b"k", &value).unwrap_err();
+        assert_eq!(error.to_string(), "record of 268435457 bytes is over the limit of 268435456");
+    }
+
+    #[test]
+    fn a_large_record_gives_its_memory_back() {
+        let large = vec![7; 3_000_000];
+        let mut records = vec![(b"a".to_vec(), large.clone()), (b"b".to_vec(), b"small".to_vec())];
+        let mut state = 1_u32;
+        let noise = large.iter().map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        });
+        records.push((b"c".to_vec(), noise.collect()));
+        records.extend((0..20_000_u32).map(|i| (i.to_be_bytes().to_vec(), vec![0; 10])));
+        let (bytes, _) = write(&records, Codec::Lz4);
+        assert_eq!(read(&bytes, 1000).unwrap().0, records);
+        let mut reader = BlockReader::new(&bytes[..], 0, 1000);
+        let mut memory_bytes = Vec::new();
+        while reader.advance().unwrap() {
+            memory_bytes.push(reader.memory_bytes());
+        }
+        assert!(memory_bytes[0] > 3_000_000 && memory_bytes[2] > 3_000_000);
+        assert!(memory_bytes[1] < 200_000 && memory_bytes[3] < 200_000, "{:?}", &memory_bytes[..4]);
+    }
+
+    #[test]
+    fn what_does_not_shrink_is_stored_as_it_is() {
+        let mut state = 1_u64;
+        let noise: Records = (0..100)
+            .map(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (state.to_be_bytes().to_vec(), Vec::new())
+            })
+            .collect();
+        assert_eq!(write(&noise, Codec::Lz4).0[0], Codec::Stored.code());
+        assert_eq!(write(&some_records(), Codec::Lz4).0[0], Codec::Lz4.code());
+    }
+}

@@ -1,0 +1,60 @@
+//! What every sorted source of records looks like, be it in memory, in a file, or merged from others.
+
+use super::Error;
+
+/// A sorted source of records, lent one at a time.
+///
+/// It begins before its first record. Key and value may be asked for only after [`Cursor::advance`] said
+/// true, and belong to the record until the next call of it.
+pub trait Cursor {
+    /// Moves to the next record; false at the end, and from then on.
+    ///
+    /// # Errors
+    ///
+    /// When the source can't be read, or folded; the cursor is of no use afterwards.
+    fn advance(&mut self) -> Result<bool, Error>;
+
+    /// [`prefix_of`] the current key.
+    fn prefix(&self) -> u64;
+
+    /// The current record's key.
+    fn key(&self) -> &[u8];
+
+    /// The current record's value.
+    fn value(&self) -> &[u8];
+}
+
+/// The first eight bytes of a key as a big endian number, with zeros behind a shorter key.
+///
+/// Of two keys with different prefixes the one with the smaller prefix is the smaller key.
+#[inline]
+pub fn prefix_of(key: &[u8]) -> u64 {
+    if let Some(first) = key.first_chunk() {
+        return u64::from_be_bytes(*first);
+    }
+    let length = key.len();
+    if let (Some(first), Some(last)) = (key.first_chunk(), key.last_chunk()) {
+        // Four to seven bytes: two words that overlap, which agree where they do.
+        let first = u64::from(u32::from_be_bytes(*first)) << 32;
+        let last = u64::from(u32::from_be_bytes(*last)) << (8 * (8 - length));
+        return first | last;
+    }
+    key.iter().zip([56, 48, 40]).fold(0, |prefix, (byte, place)| prefix | u64::from(*byte) << place)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::prefix_of;
+
+    proptest! {
+        #[test]
+        fn prefixes_are_the_first_eight_bytes(key in proptest::collection::vec(any::<u8>(), 0..20)) {
+            let mut first = [0; 8];
+            let length = key.len().min(8);
+            first[..length].copy_from_slice(&key[..length]);
+            prop_assert_eq!(prefix_of(&key), u64::from_be_bytes(first));
+        }
+    }
+}

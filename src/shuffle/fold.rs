@@ -1,0 +1,209 @@
+//! Folds the values of equal keys into one wherever they meet.
+
+use super::{Cursor, Error};
+
+/// The error of a job's combiner, kept as it is.
+pub type FoldError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How much of a key an error shows: enough to find its record, little enough to keep.
+pub const KEY_SHOWN_BYTES_MAX: usize = 64;
+
+/// How equal keys' values are folded on their way; the shuffle knows nothing else about a combiner.
+///
+/// What [`Fold::encode`] writes is a value again: it may be folded once more in a later merge, and a value
+/// that meets no other is passed on without being folded at all.
+pub trait Fold: Sync {
+    /// Values folded into one, in memory.
+    type Acc;
+
+    /// False if there is no combiner: values are passed through, and no other item of this trait is used.
+    const FOLDS: bool;
+
+    /// Begins an accumulator with its first value.
+    ///
+    /// # Errors
+    ///
+    /// The combiner's own, or that of decoding the value.
+    fn init(&self, value: &[u8]) -> Result<Self::Acc, FoldError>;
+
+    /// Folds one more value into an accumulator.
+    ///
+    /// # Errors
+    ///
+    /// The combiner's own, or that of decoding the value.
+    fn fold(&self, acc: &mut Self::Acc, value: &[u8]) -> Result<(), FoldError>;
+
+    /// Appends the accumulator, encoded as a value, to `into`.
+    ///
+    /// # Errors
+    ///
+    /// That of encoding.
+    fn encode(&self, acc: &Self::Acc, into: &mut Vec<u8>) -> Result<(), FoldError>;
+
+    /// How many bytes the accumulator holds on the heap, about.
+    fn heap_bytes(&self, acc: &Self::Acc) -> usize {
+        let _ = acc;
+        0
+    }
+}
+
+/// No combiner: every value stays as it is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoFold;
+
+impl Fold for NoFold {
+    type Acc = ();
+
+    const FOLDS: bool = false;
+
+    fn init(&self, _value: &[u8]) -> Result<(), FoldError> {
+        Ok(())
+    }
+
+    fn fold(&self, _acc: &mut (), _value: &[u8]) -> Result<(), FoldError> {
+        Ok(())
+    }
+
+    fn encode(&self, _acc: &(), _into: &mut Vec<u8>) -> Result<(), FoldError> {
+        Ok(())
+    }
+}
+
+/// A sorted source with each distinct key once, its values folded into one; without a combiner, the source.
+pub struct Folded<'f, C, F> {
+    source: C,
+    fold: &'f F,
+    prefix: u64,
+    key: Vec<u8>,
+    value: Vec<u8>,
+    /// Where the source is: it is always read one record further than what has been given out.
+    ahead: Ahead,
+}
+
+enum Ahead {
+    Unread,
+    Record,
+    End,
+}
+
+impl<'f, C: Cursor, F: Fold> Folded<'f, C, F> {
+    /// Folds the values of `source`, which is before its first record.
+    pub fn new(source: C, fold: &'f F) -> Self {
+        Folded { source, fold, prefix: 0, key: Vec::new(), value: Vec::new(), ahead: Ahead::Unread }
+    }
+
+    #[inline]
+    fn look_ahead(&mut self) -> Result<(), Error> {
+        self.ahead = if self.source.advance()? { Ahead::Record } else { Ahead::End };
+        Ok(())
+    }
+
+    #[inline]
+    fn same_key_ahead(&self) -> bool {
+        matches!(self.ahead, Ahead::Record)
+            && self.source.prefix() == self.prefix
+            && self.source.key() == self.key
+    }
+
+    /// Folds all further values of the current key into the first.
+    fn fold_equal_keys(&mut self) -> Result<(), Error> {
+        let mut acc = self.fold.init(&self.value).map_err(|source| self.blame(source))?;
+        while self.same_key_ahead() {
+            self.fold.fold(&mut acc, self.source.value()).map_err(|source| self.blame(source))?;
+            self.look_ahead()?;
+        }
+        self.value.clear();
+        let encoded = self.fold.encode(&acc, &mut self.value);
+        encoded.map_err(|source| self.blame(source))
+    }
+
+    #[cold]
+    fn blame(&self, source: FoldError) -> Error {
+        let shown = self.key.len().min(KEY_SHOWN_BYTES_MAX);
+        Error::Fold { key: self.key[..shown].to_vec(), source }
+    }
+}
+
+impl<C: Cursor, F: Fold> Cursor for Folded<'_, C, F> {
+    #[inline]
+    fn advance(&mut self) -> Result<bool, Error> {
+        if !F::FOLDS {
+            return self.source.advance();
+        }
+        if matches!(self.ahead, Ahead::Unread) {
+            self.look_ahead()?;
+        }
+        if matches!(self.ahead, Ahead::End) {
+            return Ok(false);
+        }
+        self.prefix = self.source.prefix();
+        self.key.clear();
+        self.key.extend_from_slice(self.source.key());
+        self.value.clear();
+        self.value.extend_from_slice(self.source.value());
+        self.look_ahead()?;
+        if self.same_key_ahead() {
+            self.fold_equal_keys()?;
+        }
+        Ok(true)
+    }
+
+    #[inline]
+    fn prefix(&self) -> u64 {
+        if F::FOLDS { self.prefix } else { self.source.prefix() }
+    }
+
+    #[inline]
+    fn key(&self) -> &[u8] {
+        if F::FOLDS { &self.key } else { self.source.key() }
+    }
+
+    #[inline]
+    fn value(&self) -> &[u8] {
+        if F::FOLDS { &self.value } else { self.source.value() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::shuffle::tests::{Run, Sum, all, any_key};
+
+    proptest! {
+        #[test]
+        fn each_key_comes_once_with_its_sum(
+            mut records in proptest::collection::vec((any_key(), any::<u32>()), 0..100)
+        ) {
+            records.sort();
+            let mut sums = BTreeMap::new();
+            for (key, n) in &records {
+                *sums.entry(key.clone()).or_insert(0) += u64::from(*n);
+            }
+            let encoded = |n: u64| n.to_le_bytes().to_vec();
+            let run = records.into_iter().map(|(key, n)| (key, encoded(n.into()))).collect();
+            let expected: Vec<_> = sums.into_iter().map(|(key, n)| (key, encoded(n))).collect();
+            prop_assert_eq!(all(Folded::new(Run::new(run), &Sum)).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn without_a_combiner_the_source_passes_through() {
+        let records = vec![(b"a".to_vec(), b"1".to_vec()), (b"a".to_vec(), b"2".to_vec())];
+        assert_eq!(all(Folded::new(Run::new(records.clone()), &NoFold)).unwrap(), records);
+    }
+
+    #[test]
+    fn a_failing_combiner_keeps_its_error_and_names_the_key() {
+        let key = b"k\n".repeat(100);
+        let run = Run::new(vec![(key.clone(), b"1".to_vec()), (key, b"2".to_vec())]);
+        let Err(Error::Fold { key, source }) = all(Folded::new(run, &Sum)) else {
+            panic!("values of one byte are no sums")
+        };
+        assert_eq!(key, b"k\n".repeat(32));
+        assert!(source.is::<std::array::TryFromSliceError>());
+    }
+}

@@ -1,0 +1,171 @@
+//! Merges many spill files into few enough to be read at once, in as many passes as that takes.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::merge_plan::next_group;
+use super::{
+    Cursor, Error, Fold, Folded, LoserTree, Segment, SpillFile, SpillHeader, SpillIndex,
+    SpillWriter,
+};
+use super::{segment, spill_index, spill_writer};
+
+/// How many files are merged at once at most: one more level of the tree is one more comparison for every
+/// record, and each source reads its own place of the disk.
+pub const FAN_IN_MAX: usize = 64;
+
+/// What each source of a merge reads at once at least: less, and a disk would seek more than it reads.
+pub const BUFFER_BYTES_LEAST: usize = 128 * 1024;
+
+/// What each source of a merge reads at once at most: more gains nothing.
+pub const BUFFER_BYTES_MAX: usize = 1024 * 1024;
+
+/// After how many records a merge looks whether it is to stop: some tenths of a millisecond.
+const STOP_CHECK_RECORDS: u64 = 4096;
+
+/// How wide merges are and how their sources are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MergeLimits {
+    /// How many files are merged at once; at least 2.
+    pub fan_in: usize,
+    /// What each reads at once, in bytes.
+    pub buffer_bytes: usize,
+}
+
+impl MergeLimits {
+    /// The limits for merging files of so many partitions in `memory_bytes`, the written file included.
+    ///
+    /// Never less than two sources, which with their output take 1 MiB and 160 bytes for each partition.
+    pub fn within(memory_bytes: usize, partitions: u32) -> Self {
+        let index_bytes = partitions as usize * spill_index::ENTRY_BYTES;
+        let for_sources = memory_bytes.saturating_sub(spill_writer::MEMORY_BYTES + 2 * index_bytes);
+        let fixed_bytes =
+            index_bytes + segment::memory_bytes(BUFFER_BYTES_LEAST) - BUFFER_BYTES_LEAST;
+        let fan_in = (for_sources / (fixed_bytes + BUFFER_BYTES_LEAST)).clamp(2, FAN_IN_MAX);
+        let buffer_bytes = (for_sources / fan_in).saturating_sub(fixed_bytes);
+        MergeLimits {
+            fan_in,
+            buffer_bytes: buffer_bytes.clamp(BUFFER_BYTES_LEAST, BUFFER_BYTES_MAX),
+        }
+    }
+}
+
+/// A finished spill file that is not open: there may be more of them than a process may have open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spilled {
+    /// Where it is.
+    pub path: PathBuf,
+    /// How large it is.
+    pub file_bytes: u64,
+}
+
+/// What [`Merger::merge_to_fan_in`] leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Merged {
+    /// The files that are left, in order.
+    pub files: Vec<Spilled>,
+    /// How many merges there were.
+    pub merges: u64,
+    /// How many files went into them, those that were merged twice counted twice.
+    pub files_merged: u64,
+    /// How many bytes they wrote.
+    pub bytes_written: u64,
+}
+
+/// Merges whole spill files. Equal keys are folded if there is a combiner, else they stay in the order of the
+/// files they come from.
+pub struct Merger<'m, F> {
+    /// What is written into merged files. All merged ones must be of its nonce and partitions.
+    pub header: SpillHeader,
+    /// How many files at once.
+    pub limits: MergeLimits,
+    /// The combiner.
+    pub fold: &'m F,
+    /// Set by others to end the merge with [`Error::Stopped`].
+    pub stop: &'m AtomicBool,
+}
+
+impl<F: Fold> Merger<'_, F> {
+    /// Merges neighbours of `files` (later ones hold later records) until one merge can read all that are
+    /// left. Merged files are at the paths that `new_path` gives; those that they were merged from are removed.
+    ///
+    /// # Errors
+    ///
+    /// If a file can't be read, written or removed, is damaged or foreign, the combiner fails, or it is told to
+    /// stop. No half-written file is left, but whole ones are: merged and unmerged.
+    pub fn merge_to_fan_in(
+        &self,
+        files: Vec<Spilled>,
+        mut new_path: impl FnMut() -> PathBuf,
+    ) -> Result<Merged, Error> {
+        let mut merged = Merged { files, merges: 0, files_merged: 0, bytes_written: 0 };
+        let mut sizes: Vec<u64> = merged.files.iter().map(|file| file.file_bytes).collect();
+        while let Some(group) = next_group(&sizes, self.limits.fan_in) {
+            let path = new_path();
+            let file_bytes = self.merge_into(&path, &merged.files[group.clone()])?.file_bytes;
+            merged.merges += 1;
+            merged.files_merged += group.len() as u64;
+            merged.bytes_written += file_bytes;
+            sizes.splice(group.clone(), [file_bytes]);
+            for Spilled { path, .. } in merged.files.splice(group, [Spilled { path, file_bytes }]) {
+                std::fs::remove_file(&path).map_err(|source| Error::Remove { path, source })?;
+            }
+        }
+        Ok(merged)
+    }
+
+    /// Merges these files, all at once, into a new one at `path`. They stay where they are.
+    ///
+    /// # Errors
+    ///
+    /// As [`Merger::merge_to_fan_in`]; nothing is at `path` then.
+    pub fn merge_into(&self, path: &Path, files: &[Spilled]) -> Result<SpillIndex, Error> {
+        let files =
+            files.iter().map(|file| self.open(&file.path)).collect::<Result<Vec<_>, _>>()?;
+        let mut writer = SpillWriter::create(path, self.header)?;
+        for partition in 0..self.header.partitions {
+            self.check_stop()?;
+            let mut records =
+                Folded::new(merged_segments(&files, partition, self.limits), self.fold);
+            let mut count = 0_u64;
+            while records.advance()? {
+                writer.push(partition, records.key(), records.value())?;
+                count += 1;
+                if count.is_multiple_of(STOP_CHECK_RECORDS) {
+                    self.check_stop()?;
+                }
+            }
+        }
+        writer.finish()
+    }
+
+    /// Opens a file and checks that it belongs to this merge.
+    fn open(&self, path: &Path) -> Result<SpillFile, Error> {
+        let file = SpillFile::open(path)?;
+        let (ours, its) = (&self.header, file.header());
+        let compared = [
+            ("nonce", ours.nonce, its.nonce),
+            ("partitions", ours.partitions.into(), its.partitions.into()),
+        ];
+        match compared.into_iter().find(|(_, expected, found)| expected != found) {
+            None => Ok(file),
+            Some((what, expected, found)) => {
+                Err(Error::Foreign { path: path.into(), what, expected, found })
+            }
+        }
+    }
+
+    fn check_stop(&self) -> Result<(), Error> {
+        if self.stop.load(Ordering::Relaxed) { Err(Error::Stopped) } else { Ok(()) }
+    }
+}
+
+/// The records of one partition of all these files, in order.
+pub fn merged_segments(
+    files: &[SpillFile],
+    partition: u32,
+    limits: MergeLimits,
+) -> LoserTree<Segment> {
+    let segments = files.iter().map(|file| file.segment(partition, limits.buffer_bytes));
+    LoserTree::new(segments.filter(|segment| segment.info().records > 0).collect())
+}

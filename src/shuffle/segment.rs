@@ -1,0 +1,123 @@
+//! Reads one partition of one spill file.
+
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use super::spill_file::Opened;
+use super::{Cursor, Error, SegmentInfo};
+use crate::record::block::{self, BLOCK_RAW_BYTES, BlockReader, FRAME_HEADER_BYTES};
+
+/// The fixed part of a segment's memory: the cursor itself with its digest's state.
+const STATE_BYTES: usize = 1024;
+
+/// How much memory a segment that is read through a buffer of `buffer_bytes` takes at most: the buffer,
+/// which grows to a whole block, and one decompressed block. A record larger than a block comes on top, twice
+/// if it is compressed, while it is the current one.
+pub const fn memory_bytes(buffer_bytes: usize) -> usize {
+    let block_bytes = BLOCK_RAW_BYTES + FRAME_HEADER_BYTES;
+    let read_bytes = if buffer_bytes > block_bytes { buffer_bytes } else { block_bytes };
+    read_bytes + BLOCK_RAW_BYTES + STATE_BYTES
+}
+
+/// The sorted records of one partition of one spill file. Any number may read one file at the same time.
+///
+/// Its end is reached only if all of it was what the index says, digest included: who has not seen the end
+/// must not rely on what came before.
+pub struct Segment {
+    blocks: BlockReader<FileRange>,
+    opened: Arc<Opened>,
+    partition: u32,
+}
+
+impl Segment {
+    pub(super) fn new(opened: Arc<Opened>, partition: u32, buffer_bytes: usize) -> Self {
+        let SegmentInfo { offset, stored_bytes, .. } = opened.index.segments[partition as usize];
+        let buffer_bytes =
+            usize::try_from(stored_bytes).map_or(buffer_bytes, |all| buffer_bytes.min(all));
+        let range =
+            FileRange { opened: Arc::clone(&opened), at: offset, end: offset + stored_bytes };
+        Segment { blocks: BlockReader::new(range, offset, buffer_bytes), opened, partition }
+    }
+
+    /// What the index says of it.
+    pub fn info(&self) -> &SegmentInfo {
+        &self.opened.index.segments[self.partition as usize]
+    }
+
+    #[cold]
+    fn blame(&self, source: block::Error) -> Error {
+        Error::Block { path: self.opened.path.clone(), partition: self.partition, source }
+    }
+
+    /// Compares what was read with what the index says.
+    #[cold]
+    fn check_totals(&self) -> Result<(), Error> {
+        let (info, totals) = (self.info(), self.blocks.totals());
+        let compared = [
+            ("records", info.records, totals.records),
+            ("bytes", info.raw_bytes, totals.raw_bytes),
+            ("digest", info.digest, totals.digest),
+        ];
+        match compared.into_iter().find(|(_, expected, found)| expected != found) {
+            None => Ok(()),
+            Some((what, expected, found)) => {
+                let path = self.opened.path.clone();
+                Err(Error::Segment { path, partition: self.partition, what, expected, found })
+            }
+        }
+    }
+}
+
+impl Cursor for Segment {
+    #[inline]
+    fn advance(&mut self) -> Result<bool, Error> {
+        match self.blocks.advance() {
+            Ok(true) => Ok(true),
+            Ok(false) => self.check_totals().map(|()| false),
+            Err(source) => Err(self.blame(source)),
+        }
+    }
+
+    #[inline]
+    fn prefix(&self) -> u64 {
+        self.blocks.key_prefix()
+    }
+
+    #[inline]
+    fn key(&self) -> &[u8] {
+        self.blocks.key()
+    }
+
+    #[inline]
+    fn value(&self) -> &[u8] {
+        self.blocks.value()
+    }
+}
+
+/// The bytes of a segment, read at their place so that segments do not move each other's position.
+struct FileRange {
+    opened: Arc<Opened>,
+    at: u64,
+    end: u64,
+}
+
+impl Read for FileRange {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let left = self.end - self.at;
+        let bytes = usize::try_from(left).map_or(into.len(), |left| left.min(into.len()));
+        if bytes == 0 {
+            return Ok(0);
+        }
+        let read = self.opened.file.read_at(&mut into[..bytes], self.at)?;
+        if read == 0 {
+            // It was as long as its index says when it was opened.
+            return Err(io::Error::new(
+                ErrorKind::UnexpectedEof,
+                "the file was cut off while it was read",
+            ));
+        }
+        self.at += read as u64;
+        Ok(read)
+    }
+}

@@ -1,0 +1,54 @@
+//! One sorted source of a reduce: a segment of a spill file, or a run that stayed in memory.
+
+use super::buffer::Buffer;
+use super::run::RunCursor;
+use super::table::Table;
+use super::{Cursor, Error, Fold, Segment};
+
+/// A sorted source of any kind, told apart by a branch rather than by a call through a pointer.
+pub enum Source<'r, F: Fold> {
+    /// From a spill file.
+    Segment(Segment),
+    /// From a sort buffer.
+    Buffer(RunCursor<'r, Buffer, F>),
+    /// From a combining table.
+    Table(RunCursor<'r, Table<F::Acc>, F>),
+}
+
+impl<F: Fold> Cursor for Source<'_, F> {
+    #[inline]
+    fn advance(&mut self) -> Result<bool, Error> {
+        match self {
+            Source::Segment(cursor) => cursor.advance(),
+            Source::Buffer(cursor) => cursor.advance(),
+            Source::Table(cursor) => cursor.advance(),
+        }
+    }
+
+    #[inline]
+    fn prefix(&self) -> u64 {
+        match self {
+            Source::Segment(cursor) => cursor.prefix(),
+            Source::Buffer(cursor) => cursor.prefix(),
+            Source::Table(cursor) => cursor.prefix(),
+        }
+    }
+
+    #[inline]
+    fn key(&self) -> &[u8] {
+        match self {
+            Source::Segment(cursor) => cursor.key(),
+            Source::Buffer(cursor) => cursor.key(),
+            Source::Table(cursor) => cursor.key(),
+        }
+    }
+
+    #[inline]
+    fn value(&self) -> &[u8] {
+        match self {
+            Source::Segment(cursor) => cursor.value(),
+            Source::Buffer(cursor) => cursor.value(),
+            Source::Table(cursor) => cursor.value(),
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! Opens spill files: one file with one index, whatever the number of partitions.
+//!
+//! ```text
+//! ┌────────┬──────────────────────────────────────────────────────────┬───────┬────────┐
+//! │ header │ blocks of partition 0, blocks of partition 1, …           │ index │ footer │
+//! └────────┴──────────────────────────────────────────────────────────┴───────┴────────┘
+//!
+//! header  0       8         12      16      32    36        40           44
+//!         │ magic │ version │ codec │ nonce │ map │ attempt │ partitions │
+//!         │       │ u32     │ u32   │ u128  │ u32 │ u32     │ u32        │
+//! index   one entry of 40 bytes for each partition, see `spill_index`
+//! footer  0              8        12          20
+//!         │ index offset │ crc32c │ end magic │
+//!         │ u64          │ u32    │           │
+//! ```
+//!
+//! Numbers are little endian. The blocks are those of [`crate::record::block`]. Segments follow each other
+//! without a gap. The checksum covers the header, the index and the index offset; blocks have their own.
+//! So every byte of the file is checked, those of a segment when it is read.
+//! The footer is written last: a file without it was never finished.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::spill_index::ENTRY_BYTES;
+use super::{Error, Segment, SegmentInfo, SpillIndex};
+use crate::record::block::Codec;
+
+/// How a spill file begins; the first byte is in no text.
+const MAGIC: [u8; 8] = *b"\x93GRSPIL\n";
+
+/// How a whole spill file ends.
+const MAGIC_END: [u8; 8] = *b"GRSPEND\n";
+
+/// The version of the format that this program writes and reads.
+const VERSION: u32 = 1;
+
+/// The bytes before the first segment.
+pub(super) const HEADER_BYTES: usize = 44;
+
+/// The bytes behind the index.
+pub(super) const FOOTER_BYTES: usize = 20;
+
+/// Whose output a spill file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpillHeader {
+    /// How its blocks are stored.
+    pub codec: Codec,
+    /// The job's random number.
+    pub nonce: u128,
+    /// The map task's number in the job.
+    pub map: u32,
+    /// The attempt's number in the task.
+    pub attempt: u32,
+    /// How many partitions the job has, and so, how many segments the file.
+    pub partitions: u32,
+}
+
+/// A whole spill file, open for reading. Holds its index (40 bytes for each partition) and a file descriptor.
+/// Clones and segments share both.
+#[derive(Debug, Clone)]
+pub struct SpillFile {
+    opened: Arc<Opened>,
+}
+
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) path: PathBuf,
+    pub(super) file: File,
+    pub(super) header: SpillHeader,
+    pub(super) index: SpillIndex,
+}
+
+impl SpillFile {
+    /// Opens a spill file and checks header, index and footer.
+    ///
+    /// # Errors
+    ///
+    /// If the file can't be read, is not whole, or is not of this version.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, Error> {
+        let path = path.into();
+        let opened = File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
+        let (file_bytes, file) =
+            opened.map_err(|source| Error::Open { path: path.clone(), source })?;
+        let file_bytes_least = (HEADER_BYTES + FOOTER_BYTES) as u64;
+        if file_bytes < file_bytes_least {
+            return Err(Error::Length { path, expected: file_bytes_least, found: file_bytes });
+        }
+        let mut header_bytes = [0; HEADER_BYTES];
+        read_at(&path, &file, &mut header_bytes, 0)?;
+        let header = SpillHeader::decode(&header_bytes, &path)?;
+        let mut footer = [0; FOOTER_BYTES];
+        let footer_offset = file_bytes - FOOTER_BYTES as u64;
+        read_at(&path, &file, &mut footer, footer_offset)?;
+        let (index_offset, expected) = decode_footer(&footer, &path, footer_offset)?;
+
+        let index_bytes = u64::from(header.partitions) * ENTRY_BYTES as u64;
+        // Not believed yet, so it may be any number.
+        let expected_bytes = index_offset.saturating_add(index_bytes + FOOTER_BYTES as u64);
+        if expected_bytes != file_bytes {
+            return Err(Error::Length { path, expected: expected_bytes, found: file_bytes });
+        }
+        let mut entries = vec![0; index_bytes as usize];
+        read_at(&path, &file, &mut entries, index_offset)?;
+        let found = index_checksum(&header_bytes, &entries, index_offset);
+        if found != expected {
+            return Err(Error::IndexChecksum { path, expected, found });
+        }
+        let segments: Vec<_> = entries.as_chunks().0.iter().map(SegmentInfo::decode).collect();
+        check_layout(&segments, index_offset, &path)?;
+        let index = SpillIndex::new(segments, file_bytes);
+        Ok(SpillFile { opened: Arc::new(Opened { path, file, header, index }) })
+    }
+
+    /// Where the file is, or was when it was opened.
+    pub fn path(&self) -> &Path {
+        &self.opened.path
+    }
+
+    /// Whose output it is.
+    pub fn header(&self) -> &SpillHeader {
+        &self.opened.header
+    }
+
+    /// What it holds.
+    pub fn index(&self) -> &SpillIndex {
+        &self.opened.index
+    }
+
+    /// The records of a partition, read through a buffer of `buffer_bytes` or as much as the segment has.
+    /// The memory that takes is [`super::segment::memory_bytes`]. Nothing is read yet.
+    ///
+    /// # Panics
+    ///
+    /// If the file has no such partition.
+    pub fn segment(&self, partition: u32, buffer_bytes: usize) -> Segment {
+        Segment::new(Arc::clone(&self.opened), partition, buffer_bytes)
+    }
+}
+
+impl SpillHeader {
+    pub(super) fn encode(&self) -> [u8; HEADER_BYTES] {
+        let mut header = [0; HEADER_BYTES];
+        header[0..8].copy_from_slice(&MAGIC);
+        header[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        header[12..16].copy_from_slice(&u32::from(self.codec.code()).to_le_bytes());
+        header[16..32].copy_from_slice(&self.nonce.to_le_bytes());
+        header[32..36].copy_from_slice(&self.map.to_le_bytes());
+        header[36..40].copy_from_slice(&self.attempt.to_le_bytes());
+        header[40..44].copy_from_slice(&self.partitions.to_le_bytes());
+        header
+    }
+
+    fn decode(header: &[u8; HEADER_BYTES], path: &Path) -> Result<Self, Error> {
+        let [magic, version_codec, nonce_low, nonce_high, map_attempt] = [0, 8, 16, 24, 32]
+            .map(|at| *header[at..].first_chunk::<8>().expect("the header is that long"));
+        let half =
+            |of: [u8; 8], high: bool| (u64::from_le_bytes(of) >> if high { 32 } else { 0 }) as u32;
+        if magic != MAGIC {
+            return Err(Error::Magic {
+                path: path.into(),
+                offset: 0,
+                expected: MAGIC,
+                found: magic,
+            });
+        }
+        let version = half(version_codec, false);
+        if version != VERSION {
+            return Err(Error::Version { path: path.into(), expected: VERSION, found: version });
+        }
+        let codec = half(version_codec, true);
+        let nonce = [nonce_low, nonce_high].map(|half| u128::from(u64::from_le_bytes(half)));
+        Ok(SpillHeader {
+            codec: u8::try_from(codec)
+                .ok()
+                .and_then(Codec::from_code)
+                .ok_or(Error::Codec { path: path.into(), found: codec })?,
+            nonce: nonce[0] | nonce[1] << 64,
+            map: half(map_attempt, false),
+            attempt: half(map_attempt, true),
+            partitions: u32::from_le_bytes(*header.last_chunk().expect("the header is that long")),
+        })
+    }
+}
+
+pub(super) fn encode_footer(index_offset: u64, index_checksum: u32) -> [u8; FOOTER_BYTES] {
+    let mut footer = [0; FOOTER_BYTES];
+    footer[0..8].copy_from_slice(&index_offset.to_le_bytes());
+    footer[8..12].copy_from_slice(&index_checksum.to_le_bytes());
+    footer[12..20].copy_from_slice(&MAGIC_END);
+    footer
+}
+
+/// The offset of the index and its checksum.
+fn decode_footer(
+    footer: &[u8; FOOTER_BYTES],
+    path: &Path,
+    offset: u64,
+) -> Result<(u64, u32), Error> {
+    let found = *footer.last_chunk().expect("the footer is that long");
+    if found != MAGIC_END {
+        return Err(Error::Magic {
+            path: path.into(),
+            offset: offset + 12,
+            expected: MAGIC_END,
+            found,
+        });
+    }
+    let index_offset = u64::from_le_bytes(*footer.first_chunk().expect("the footer is that long"));
+    let checksum = u32::from_le_bytes(*footer[8..].first_chunk().expect("the footer is that long"));
+    Ok((index_offset, checksum))
+}
+
+/// The checksum over all of the file that is not in blocks, but for itself and the end magic.
+pub(super) fn index_checksum(
+    header: &[u8; HEADER_BYTES],
+    entries: &[u8],
+    index_offset: u64,
+) -> u32 {
+    let checksum = crc32c::crc32c_append(crc32c::crc32c(header), entries);
+    crc32c::crc32c_append(checksum, &index_offset.to_le_bytes())
+}
+
+/// Segments lie one after the other from the header to the index, so that no byte belongs to none.
+fn check_layout(segments: &[SegmentInfo], index_offset: u64, path: &Path) -> Result<(), Error> {
+    let mut expected = HEADER_BYTES as u64;
+    for (partition, segment) in (0..).zip(segments) {
+        let (field, found, expected_here) = match segment.offset.checked_add(segment.stored_bytes) {
+            _ if segment.offset != expected => ("offset", segment.offset, expected),
+            Some(end) if end <= index_offset => {
+                expected = end;
+                continue;
+            }
+            _ => ("length", segment.stored_bytes, index_offset - expected),
+        };
+        return Err(Error::Index {
+            path: path.into(),
+            partition,
+            field,
+            expected: expected_here,
+            found,
+        });
+    }
+    if expected != index_offset {
+        return Err(Error::Length { path: path.into(), expected, found: index_offset });
+    }
+    Ok(())
+}
+
+fn read_at(path: &Path, file: &File, into: &mut [u8], offset: u64) -> Result<(), Error> {
+    file.read_exact_at(into, offset).map_err(|source| Error::Read {
+        path: path.into(),
+        offset,
+        source,
+    })
+}

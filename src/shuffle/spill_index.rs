@@ -1,0 +1,77 @@
+//! Says where each partition of a spill file is and what it holds.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+/// What one entry takes in a spill file:
+///
+/// ```text
+/// 0        8              16        24          32       40
+/// ┌────────┬──────────────┬─────────┬───────────┬────────┐
+/// │ offset │ stored bytes │ records │ raw bytes │ digest │     all u64, little endian
+/// └────────┴──────────────┴─────────┴───────────┴────────┘
+/// ```
+pub(super) const ENTRY_BYTES: usize = 40;
+
+/// Where one segment is and what it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SegmentInfo {
+    /// Where its first block begins, in bytes from the start of the file.
+    pub offset: u64,
+    /// How many bytes its blocks take, frames included.
+    pub stored_bytes: u64,
+    /// How many records it holds.
+    pub records: u64,
+    /// How many bytes its records take before compression, lengths included.
+    pub raw_bytes: u64,
+    /// XXH3 (64 bits) over its records in order: the same for the same records, however they are stored.
+    pub digest: u64,
+}
+
+/// The segments of one spill file, one for each partition in order, empty ones included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpillIndex {
+    /// The segments.
+    pub segments: Vec<SegmentInfo>,
+    /// The digest of all segments' digests: what a whole map output is compared by.
+    pub digest: u64,
+    /// How many bytes the file has.
+    pub file_bytes: u64,
+}
+
+impl SpillIndex {
+    pub(super) fn new(segments: Vec<SegmentInfo>, file_bytes: u64) -> Self {
+        let digests: Vec<u8> =
+            segments.iter().flat_map(|segment| segment.digest.to_le_bytes()).collect();
+        SpillIndex { segments, digest: xxh3_64(&digests), file_bytes }
+    }
+
+    /// How many records all segments hold together.
+    pub fn records(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.records).sum()
+    }
+
+    /// How many bytes all records take before compression.
+    pub fn raw_bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.raw_bytes).sum()
+    }
+}
+
+impl SegmentInfo {
+    pub(super) fn encode(&self) -> [u8; ENTRY_BYTES] {
+        let fields = [self.offset, self.stored_bytes, self.records, self.raw_bytes, self.digest];
+        let mut entry = [0; ENTRY_BYTES];
+        for (place, field) in entry.chunks_exact_mut(8).zip(fields) {
+            place.copy_from_slice(&field.to_le_bytes());
+        }
+        entry
+    }
+
+    pub(super) fn decode(entry: &[u8; ENTRY_BYTES]) -> Self {
+        let mut fields = [0; ENTRY_BYTES / 8];
+        for (field, place) in fields.iter_mut().zip(entry.as_chunks().0) {
+            *field = u64::from_le_bytes(*place);
+        }
+        let [offset, stored_bytes, records, raw_bytes, digest] = fields;
+        SegmentInfo { offset, stored_bytes, records, raw_bytes, digest }
+    }
+}
