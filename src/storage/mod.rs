@@ -1,1 +1,59 @@
-//! Lists, opens, creates, seals and publishes objects at a URL, synchronously.
+//! Lists, opens, creates, seals and publishes objects at a location, synchronously.
+//!
+//! Today a location is a path of the local file system (or of one that is mounted). Other stores come in beside it:
+//! readers see only [`ReadAt`], and the output side asks only for what every store can do, which is to complete or
+//! move names that hold the job's nonce, and to make all of it visible in one step.
+//!
+//! **Reading.** [`list`] expands what the user named into files, in an order that is always the same. [`open`] opens
+//! one of them and refuses it when it is no longer what was listed. [`refuse_overlap`] sees to it that no job reads
+//! what it writes.
+//!
+//! **Writing** is all or nothing. A hidden folder beside the output belongs to one run:
+//!
+//! ```text
+//! .out.gristmill-<nonce>/            Staging: mode 0700, swept by later runs once nobody holds its lock
+//!   lock                             held by flock(2) for as long as the process lives
+//!   attempts/<attempt>/<part>        AttemptFolder, PartWriter: every attempt writes under its own name
+//!   output/<part>                    the winners' sealed parts, moved here by Staging::accept
+//!   output/_MANIFEST.json            written by Staging::publish
+//!   output/_SUCCESS                  written last, holds the checksum of _MANIFEST.json
+//! ```
+//!
+//! [`Staging::publish`] then turns `output/` into `out` by one rename. Before it nothing is visible, after it
+//! everything is. A [`Scratch`] folder holds what a run spills. Both vanish when they are dropped, when their
+//! [`Cleanup`] is run from another thread, or, after `kill -9`, when a later run comes by. [`verify`] reads an output
+//! back and says what is wrong with it.
+
+mod attempt;
+mod error;
+mod escaped;
+mod glob;
+mod list;
+mod manifest;
+mod output;
+mod overlap;
+mod owned;
+mod part;
+mod publish;
+mod read;
+mod scratch;
+mod space;
+mod staging;
+mod verify;
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+pub use attempt::AttemptFolder;
+pub use error::{Error, Room};
+pub use list::{FileEntry, Listing, OPENED_AHEAD_MAX, Skipped, list};
+pub use manifest::{MANIFEST_NAME, SUCCESS_NAME};
+pub use overlap::refuse_overlap;
+pub use owned::Cleanup;
+pub use part::{PartWriter, SealedPart};
+pub use read::{LocalFile, ReadAt, open};
+pub use scratch::{Scratch, ScratchPlaces};
+pub use space::free_bytes;
+pub use staging::{Staging, StagingOptions};
+pub use verify::{Finding, Verified, verify};

@@ -1,0 +1,68 @@
+//! The folder of one attempt, in which it writes its parts and nothing else.
+
+use std::fs::{self, DirBuilder};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::part::{PartWriter, check_part_name};
+use super::{Error, Room};
+
+/// Where one attempt writes. Its folder is made once, and never its parents: an attempt that outlived its run cannot
+/// bring back what was swept.
+#[derive(Debug)]
+pub struct AttemptFolder {
+    name: String,
+    path: PathBuf,
+    sync: bool,
+}
+
+impl AttemptFolder {
+    pub(super) fn create(attempts: &Path, name: &str, sync: bool) -> Result<Self, Error> {
+        let path = attempts.join(name);
+        DirBuilder::new().create(&path).map_err(|e| match e.kind() {
+            ErrorKind::NotFound => Error::Abandoned { path: path.clone() },
+            _ => Error::write("create attempt's folder", &path, e, Room::Output),
+        })?;
+        Ok(Self { name: name.to_owned(), path, sync })
+    }
+
+    /// The attempt's name, as given to [`super::Staging::attempt`].
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Begins a part called `name`: a file name, or one below one folder, such as `_bad/part-00000.jsonl`.
+    ///
+    /// # Errors
+    /// A name that is no such name, or that the attempt has used; a run that was ended; what the system says.
+    pub fn create_part(&self, name: &str) -> Result<PartWriter, Error> {
+        check_part_name(name)?;
+        if let Some((folder, _)) = name.split_once('/') {
+            create_folder(&self.path.join(folder))?;
+        }
+        PartWriter::create(&self.path, name, self.sync)
+    }
+
+    /// Removes the folder of an attempt that did not win, at once instead of with the run.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn discard(self) -> Result<(), Error> {
+        match fs::remove_dir_all(&self.path) {
+            Err(e) if e.kind() != ErrorKind::NotFound => {
+                Err(Error::io("remove attempt's folder", &self.path, e))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Makes a folder, or finds it made, in a folder that is there.
+pub(super) fn create_folder(path: &Path) -> Result<(), Error> {
+    match fs::create_dir(path) {
+        Err(e) if e.kind() != ErrorKind::AlreadyExists => {
+            Err(Error::write("create folder", path, e, Room::Output))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,210 @@
+//! What can go wrong with files and folders: `what; where; what to do`, with the facts as fields.
+
+use std::fmt::{self, Display};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use super::escaped::{shown, shown_name};
+use super::space::{Size, free_bytes};
+
+/// Why something could not be listed, read, written or published.
+#[derive(Debug, thiserror::Error)]
+#[expect(
+    missing_docs,
+    reason = "the sentence on each variant and the fields' names say what they hold"
+)]
+pub enum Error {
+    /// An input that was named is not there.
+    #[error("input does not exist; {}; check the spelling", shown(.path))]
+    InputMissing { path: PathBuf },
+    /// A symbolic link among the inputs leads to nothing.
+    #[error("link leads to nothing; {} -> {}; mend or remove the link", shown(.path), shown(.target))]
+    LinkBroken { path: PathBuf, target: PathBuf },
+    /// A symbolic link (or a mount) leads back into a folder that holds it.
+    #[error("links form a loop; {} -> {}; remove the link, or name the folders beside it", shown(.path), shown(.target))]
+    LinkLoop { path: PathBuf, target: PathBuf },
+    /// A pattern matched no file; `names_seen` names were compared with it.
+    #[error(
+        "pattern matches none of {names_seen} names that it was compared with; {}; check the pattern (names that begin with . or _ are left out)",
+        shown(.pattern)
+    )]
+    NoMatch { pattern: PathBuf, names_seen: u64 },
+    /// The braces of a pattern stand for too many patterns.
+    #[error("braces stand for more than {alternatives_max} patterns; {}; name a folder instead", shown(.pattern))]
+    PatternTooWide { pattern: PathBuf, alternatives_max: usize },
+    /// An input was named that is no file: `kind` says what it is.
+    #[error("input is {kind}, not a file; {}; copy it to a file first, or pipe it in and name the input -", shown(.path))]
+    SpecialFile { path: PathBuf, kind: &'static str },
+    /// A file says that it is empty but has data to read, as those of /proc do: it cannot be split by size.
+    #[error("input says that it is empty but holds data; {}; copy it to a file first, or pipe it in and name the input -", shown(.path))]
+    SizeUnknown { path: PathBuf },
+    /// More files than one job takes.
+    #[error("inputs name more than {files_max} files; first too many: {}; name fewer, or pack them", shown(.path))]
+    TooManyFiles { path: PathBuf, files_max: usize },
+    /// A file is not what it was when it was listed. Times are nanoseconds since 1970.
+    #[error(
+        "input changed: {bytes_listed} bytes modified at {modified_ns_listed} ns when listed, {bytes} bytes at {modified_ns} ns now; {}; run again when nothing writes to it",
+        shown(.path)
+    )]
+    InputChanged {
+        path: PathBuf,
+        bytes_listed: u64,
+        bytes: u64,
+        modified_ns_listed: i64,
+        modified_ns: i64,
+    },
+
+    /// The output is one of the inputs.
+    #[error("input and output are the same; {} and {}; choose another output", shown(.input), shown(.output))]
+    InputIsOutput { input: PathBuf, output: PathBuf },
+    /// The output would lie in a folder that is read.
+    #[error("output lies inside an input; {} is inside {}; choose an output outside of it", shown(.output), shown(.input))]
+    OutputInsideInput { input: PathBuf, output: PathBuf },
+    /// An input lies in the folder that would be replaced.
+    #[error("input lies inside the output; {} is inside {}; choose another output", shown(.input), shown(.output))]
+    InputInsideOutput { input: PathBuf, output: PathBuf },
+
+    /// The output holds something, and was not to be replaced. `ours` when it is the output of an earlier run.
+    #[error(
+        "output exists and is not an empty folder; {}; {}",
+        shown(.path),
+        if *.ours { "choose another, remove it, or replace it with --overwrite" } else { "choose another, or remove it" }
+    )]
+    OutputExists { path: PathBuf, ours: bool },
+    /// The output was to be replaced, but holds no manifest of ours.
+    #[error("output exists and was not written by gristmill; {}; choose another, or remove it yourself", shown(.path))]
+    OutputForeign { path: PathBuf },
+    /// The output can never be replaced by a folder; `reason` says why.
+    #[error("output {reason}; {}; name a folder inside it", shown(.path))]
+    OutputRefused { path: PathBuf, reason: &'static str },
+    /// The output's name leaves no room for the name of the staging folder beside it.
+    #[error("output's name has {bytes} bytes, at most {bytes_max} are possible; {}; choose a shorter one", shown(.path))]
+    OutputNameTooLong { path: PathBuf, bytes: usize, bytes_max: usize },
+    /// The folder that the output goes into is not there.
+    #[error("output's parent folder does not exist; {}; create it first", shown(.path))]
+    ParentMissing { path: PathBuf },
+    /// A folder that must be written to cannot be.
+    #[error("{room} cannot be written to: {source}; {}; {}", shown(.path), .room.elsewhere())]
+    NotWritable { path: PathBuf, room: Room, source: io::Error },
+    /// The file system (or the quota) is full. `path` is what was being written, `folder` the place that is full.
+    #[error(
+        "no space left for {} ({}); {}; {}",
+        shown(.path), Free(*.free_bytes), shown(.folder), .room.more()
+    )]
+    NoSpace { path: PathBuf, folder: PathBuf, free_bytes: Option<u64>, room: Room },
+
+    /// The name of an attempt or part is no plain file name.
+    #[error("name cannot be used for a file; {}; use letters, digits, -, . and #", shown_name(.name))]
+    BadName { name: String },
+    /// A part of this name is already in the output.
+    #[error("part is there already; {}; give every part its own name", shown_name(.name))]
+    PartTwice { name: String },
+    /// The staging or scratch folder has been removed, because the run was interrupted or has ended.
+    #[error("run was ended and its folder removed; {}; run again", shown(.path))]
+    Abandoned { path: PathBuf },
+    /// An earlier fsync failed, after which the kernel may forget what was lost: nothing is called durable any more.
+    #[error("an earlier fsync failed, so nothing here can be called durable; {}; run again on a sound disk", shown(.path))]
+    SyncFailedBefore { path: PathBuf },
+    /// Anything else that the system refuses.
+    #[error("failed to {doing}: {source}; {}; {}", shown(.path), advice(.source))]
+    Io { doing: &'static str, path: PathBuf, source: io::Error },
+}
+
+/// What a folder that is written to is for: it decides what a user can do when it is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// The output and its staging folder beside it.
+    Output,
+    /// Spills.
+    Scratch,
+}
+
+impl Room {
+    fn more(self) -> &'static str {
+        match self {
+            Room::Output => "free some, or choose an --output elsewhere",
+            Room::Scratch => "free some, or name a roomier folder with --scratch DIR",
+        }
+    }
+
+    fn elsewhere(self) -> &'static str {
+        match self {
+            Room::Output => "choose an --output elsewhere, or mend its permissions",
+            Room::Scratch => "name another folder with --scratch DIR",
+        }
+    }
+}
+
+impl Display for Room {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Room::Output => "output's parent folder",
+            Room::Scratch => "scratch folder",
+        })
+    }
+}
+
+struct Free(Option<u64>);
+
+impl Display for Free {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(bytes) => write!(f, "{} free", Size(bytes)),
+            None => f.write_str("free space unknown"),
+        }
+    }
+}
+
+impl Error {
+    /// A refusal by the system while `doing` something (a fragment fit for "failed to …") to `path`.
+    pub(super) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { doing, path: path.to_path_buf(), source }
+    }
+
+    /// As [`Error::io`] for something written: a full disk says which one, how full, and the way out.
+    pub(super) fn write(doing: &'static str, path: &Path, source: io::Error, room: Room) -> Self {
+        if !matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
+            return Self::io(doing, path, source);
+        }
+        let folder =
+            path.ancestors().skip(1).find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
+        Self::NoSpace {
+            path: path.to_path_buf(),
+            folder: folder.to_path_buf(),
+            free_bytes: free_bytes(folder),
+            room,
+        }
+    }
+
+    /// The same refusal as an `io::Error` of the same kind, for the traits of std.
+    pub(super) fn into_io(self) -> io::Error {
+        let kind = match &self {
+            Self::Io { source, .. } | Self::NotWritable { source, .. } => source.kind(),
+            Self::NoSpace { .. } => ErrorKind::StorageFull,
+            _ => ErrorKind::Other,
+        };
+        io::Error::new(kind, self)
+    }
+}
+
+/// What a user can do about a refusal by the system.
+fn advice(source: &io::Error) -> &'static str {
+    match source.kind() {
+        ErrorKind::PermissionDenied => "ask for permission, or run as a user who has it",
+        ErrorKind::NotFound => "see who removed it, and run again",
+        ErrorKind::NotADirectory | ErrorKind::IsADirectory => "check the path",
+        ErrorKind::ReadOnlyFilesystem => "choose a place that can be written to",
+        ErrorKind::FileTooLarge => {
+            "raise the limit (ulimit -f), or use more reducers for smaller parts"
+        }
+        ErrorKind::InvalidFilename => "use shorter names",
+        ErrorKind::StaleNetworkFileHandle | ErrorKind::TimedOut => {
+            "see whether the file server is well, and run again"
+        }
+        _ => match source.raw_os_error() {
+            Some(libc::EMFILE | libc::ENFILE) => "raise the limit of open files (ulimit -n)",
+            Some(libc::EIO) => "check the disk: the system's log may say more",
+            _ => "see whether the path is what you meant, and run again",
+        },
+    }
+}

@@ -1,0 +1,227 @@
+//! Patterns of file names, matched byte for byte where a name is no text.
+//!
+//! `*` any characters, `?` one, `[a-z]` and `[!a-z]` one of a set, `**` any folders, `{a,b}` either, `\` the next
+//! character as it is. A name that begins with `.` or `_` is matched only by a pattern that begins so.
+
+/// Patterns that the braces of one pattern may stand for; `{0,1}{0,1}…` doubles with every pair.
+pub(super) const ALTERNATIVES_MAX: usize = 1_000;
+
+/// A character, or beyond all characters one byte that belongs to none.
+type Unit = u32;
+
+const FIRST_BYTE_UNIT: Unit = 0x11_0000;
+
+/// One name between the slashes of a pattern.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Component {
+    /// A name as it is.
+    Literal(Vec<u8>),
+    /// `**`: this folder and all below it.
+    Folders,
+    /// Names that match.
+    Names(NamePattern),
+}
+
+/// What a name must look like.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct NamePattern(Vec<Piece>);
+
+#[derive(Debug, PartialEq, Eq)]
+enum Piece {
+    Unit(Unit),
+    One,
+    Many,
+    Set { negated: bool, ranges: Vec<(Unit, Unit)> },
+}
+
+/// Whether `path` has a character that makes it a pattern when no file has that very name.
+pub(super) fn is_pattern(path: &[u8]) -> bool {
+    path.iter().any(|byte| b"*?[{".contains(byte))
+}
+
+/// The patterns without braces that `pattern` stands for, or none when they are more than [`ALTERNATIVES_MAX`].
+pub(super) fn without_braces(pattern: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let mut done = Vec::new();
+    let mut waiting = vec![pattern.to_vec()];
+    while let Some(next) = waiting.pop() {
+        match first_braces(&next) {
+            None => done.push(next),
+            Some((open, close, commas)) => {
+                let mut from = open + 1;
+                for to in commas.into_iter().chain([close]) {
+                    waiting.push([&next[..open], &next[from..to], &next[close + 1..]].concat());
+                    from = to + 1;
+                }
+            }
+        }
+        if done.len() + waiting.len() > ALTERNATIVES_MAX {
+            return None;
+        }
+    }
+    Some(done)
+}
+
+/// The first braces with a comma of their own: where they open, close, and have their commas.
+fn first_braces(pattern: &[u8]) -> Option<(usize, usize, Vec<usize>)> {
+    let mut open: Vec<(usize, Vec<usize>)> = Vec::new();
+    let mut found: Option<(usize, usize, Vec<usize>)> = None;
+    let mut at = 0;
+    while at < pattern.len() {
+        match pattern[at] {
+            b'\\' => at += 1,
+            b'{' => open.push((at, Vec::new())),
+            b',' => {
+                if let Some((_, commas)) = open.last_mut() {
+                    commas.push(at);
+                }
+            }
+            b'}' => {
+                if let Some((start, commas)) = open.pop()
+                    && !commas.is_empty()
+                    && found.as_ref().is_none_or(|found| start < found.0)
+                {
+                    found = Some((start, at, commas));
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    found
+}
+
+/// Cuts a pattern without braces at its slashes.
+pub(super) fn components(pattern: &[u8]) -> Vec<Component> {
+    pattern.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).map(component).collect()
+}
+
+fn component(name: &[u8]) -> Component {
+    if name == b"**" {
+        return Component::Folders;
+    }
+    let pieces = pieces(&units(name));
+    if pieces.iter().all(|piece| matches!(piece, Piece::Unit(_))) {
+        return Component::Literal(unescaped(name));
+    }
+    Component::Names(NamePattern(pieces))
+}
+
+fn unescaped(name: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(name.len());
+    let mut bytes = name.iter();
+    while let Some(byte) = bytes.next() {
+        plain.push(if *byte == b'\\' { *bytes.next().unwrap_or(byte) } else { *byte });
+    }
+    plain
+}
+
+fn units(name: &[u8]) -> Vec<Unit> {
+    let mut units = Vec::with_capacity(name.len());
+    for chunk in name.utf8_chunks() {
+        units.extend(chunk.valid().chars().map(u32::from));
+        units.extend(chunk.invalid().iter().map(|byte| FIRST_BYTE_UNIT + u32::from(*byte)));
+    }
+    units
+}
+
+const fn unit(byte: u8) -> Unit {
+    byte as Unit
+}
+
+fn pieces(pattern: &[Unit]) -> Vec<Piece> {
+    const STAR: Unit = unit(b'*');
+    const MARK: Unit = unit(b'?');
+    const OPEN: Unit = unit(b'[');
+    const ESCAPE: Unit = unit(b'\\');
+    let mut pieces = Vec::new();
+    let mut at = 0;
+    while at < pattern.len() {
+        match pattern[at] {
+            STAR => {
+                if pieces.last() != Some(&Piece::Many) {
+                    pieces.push(Piece::Many);
+                }
+            }
+            MARK => pieces.push(Piece::One),
+            ESCAPE if at + 1 < pattern.len() => {
+                at += 1;
+                pieces.push(Piece::Unit(pattern[at]));
+            }
+            OPEN => match set(&pattern[at..]) {
+                Some((piece, taken)) => {
+                    pieces.push(piece);
+                    at += taken - 1;
+                }
+                None => pieces.push(Piece::Unit(OPEN)),
+            },
+            other => pieces.push(Piece::Unit(other)),
+        }
+        at += 1;
+    }
+    pieces
+}
+
+/// Reads a set that begins at `[`, and says how many units it took; none when it is never closed.
+fn set(pattern: &[Unit]) -> Option<(Piece, usize)> {
+    let negated = pattern.get(1).is_some_and(|mark| *mark == unit(b'!') || *mark == unit(b'^'));
+    let first = if negated { 2 } else { 1 };
+    // A `]` that comes first is a member of the set, as in the shell.
+    let close = (first + 1..pattern.len()).find(|at| pattern[*at] == unit(b']'))?;
+    let mut ranges = Vec::new();
+    let mut at = first;
+    while at < close {
+        if at + 2 < close && pattern[at + 1] == unit(b'-') {
+            ranges.push((pattern[at], pattern[at + 2]));
+            at += 3;
+        } else {
+            ranges.push((pattern[at], pattern[at]));
+            at += 1;
+        }
+    }
+    Some((Piece::Set { negated, ranges }, close + 1))
+}
+
+impl NamePattern {
+    /// Whether `name` looks like this.
+    pub(super) fn matches(&self, name: &[u8]) -> bool {
+        let (pieces, name) = (&self.0, units(name));
+        let (mut piece_at, mut name_at) = (0, 0);
+        // After a mismatch the last `*` takes one character more: enough, since a later `*` makes earlier ones final.
+        let mut retry: Option<(usize, usize)> = None;
+        while name_at < name.len() {
+            match pieces.get(piece_at) {
+                Some(Piece::Many) => {
+                    retry = Some((piece_at + 1, name_at));
+                    piece_at += 1;
+                }
+                Some(piece) if piece.matches(name[name_at]) => {
+                    piece_at += 1;
+                    name_at += 1;
+                }
+                _ => {
+                    let Some((after_star, from)) = retry else { return false };
+                    retry = Some((after_star, from + 1));
+                    (piece_at, name_at) = (after_star, from + 1);
+                }
+            }
+        }
+        pieces[piece_at..].iter().all(|piece| *piece == Piece::Many)
+    }
+
+    /// Whether the pattern itself begins with the `.` or `_` that `name` begins with.
+    pub(super) fn asks_for_hidden(&self, name: &[u8]) -> bool {
+        matches!((self.0.first(), name.first()), (Some(Piece::Unit(asked)), Some(first)) if *asked == unit(*first))
+    }
+}
+
+impl Piece {
+    fn matches(&self, unit: Unit) -> bool {
+        match self {
+            Piece::Unit(wanted) => *wanted == unit,
+            Piece::One | Piece::Many => true,
+            Piece::Set { negated, ranges } => {
+                ranges.iter().any(|(low, high)| (*low..=*high).contains(&unit)) != *negated
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The two files that make a folder an output: `_MANIFEST.json` says what is in it, `_SUCCESS` that it is whole.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::path::Path;
+
+/// The file that lists the parts of an output.
+pub const MANIFEST_NAME: &str = "_MANIFEST.json";
+
+/// The file that is written last: one line, the checksum of the manifest.
+pub const SUCCESS_NAME: &str = "_SUCCESS";
+
+/// The largest manifest that is read: 100 bytes per part, counters, and much to spare.
+const MANIFEST_BYTES_MAX: u64 = 64 << 20;
+
+/// What verification needs of a manifest; whoever writes it may say more.
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct Manifest {
+    pub(super) job: String,
+    pub(super) parts: Vec<Part>,
+    pub(super) records: u64,
+    pub(super) bytes: u64,
+}
+
+/// One part as a manifest lists it.
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct Part {
+    pub(super) name: String,
+    pub(super) bytes: u64,
+    pub(super) records: u64,
+    pub(super) crc32c: u32,
+}
+
+/// The content of `_SUCCESS` for a manifest: `crc32c 0a1b2c3d _MANIFEST.json`.
+pub(super) fn success_line(manifest: &[u8]) -> String {
+    format!("crc32c {:08x} {MANIFEST_NAME}\n", crc32c::crc32c(manifest))
+}
+
+/// Reads a manifest as it is written.
+pub(super) fn parse(manifest: &[u8]) -> Result<Manifest, serde_json::Error> {
+    serde_json::from_slice(manifest)
+}
+
+/// The bytes of one of the two files in `folder`; none when it is not there.
+pub(super) fn read(folder: &Path, name: &str) -> io::Result<Option<Vec<u8>>> {
+    let file = match File::open(folder.join(name)) {
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        opened => opened?,
+    };
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(ErrorKind::InvalidData, "not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(MANIFEST_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MANIFEST_BYTES_MAX {
+        return Err(io::Error::new(
+            ErrorKind::InvalidData,
+            format!("larger than {MANIFEST_BYTES_MAX} bytes"),
+        ));
+    }
+    Ok(Some(bytes))
+}
+
+/// Whether `folder` holds a manifest that a run of ours wrote.
+pub(super) fn is_ours(folder: &Path) -> bool {
+    matches!(read(folder, MANIFEST_NAME), Ok(Some(bytes)) if parse(&bytes).is_ok())
+}
+
+/// Whether `folder` is the whole output with exactly this manifest.
+pub(super) fn is_published(folder: &Path, manifest: &[u8]) -> bool {
+    let holds =
+        |name, bytes: &[u8]| matches!(read(folder, name), Ok(Some(found)) if found == bytes);
+    holds(SUCCESS_NAME, success_line(manifest).as_bytes()) && holds(MANIFEST_NAME, manifest)
+}

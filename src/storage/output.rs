@@ -1,0 +1,127 @@
+//! Looks, before any work, whether an output folder may become what a job writes.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags};
+
+use super::list::link_target;
+use super::owned::NAME_BYTES_ADDED;
+use super::{Error, manifest};
+
+/// The longest file name on the file systems that Linux has.
+const NAME_BYTES_MAX: usize = 255;
+
+/// Where an output goes: links and `..` resolved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) parent: PathBuf,
+    pub(super) name: OsString,
+}
+
+impl Target {
+    /// Resolves `out`, which need not exist; its parent must.
+    pub(super) fn resolve(out: &Path) -> Result<Self, Error> {
+        let real = match fs::canonicalize(out) {
+            Ok(real) => real,
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                if fs::symlink_metadata(out).is_ok() {
+                    return Err(Error::LinkBroken {
+                        path: out.to_path_buf(),
+                        target: link_target(out),
+                    });
+                }
+                let parent = match out.parent() {
+                    Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+                    Some(parent) => parent,
+                    None => Path::new("/"),
+                };
+                let Some(name) = out.file_name() else {
+                    return Err(Error::ParentMissing { path: parent.to_path_buf() });
+                };
+                match fs::canonicalize(parent) {
+                    Ok(parent) => parent.join(name),
+                    Err(e) if e.kind() == ErrorKind::NotFound => {
+                        return Err(Error::ParentMissing { path: parent.to_path_buf() });
+                    }
+                    Err(e) => return Err(Error::io("look for output's parent folder", parent, e)),
+                }
+            }
+            Err(e) => return Err(Error::io("look for output", out, e)),
+        };
+        match (real.parent(), real.file_name()) {
+            (Some(parent), Some(name)) => {
+                Ok(Self { parent: parent.to_path_buf(), name: name.to_owned() })
+            }
+            _ => Err(Error::OutputRefused {
+                path: out.to_path_buf(),
+                reason: "is the root of the file system",
+            }),
+        }
+    }
+
+    pub(super) fn path(&self) -> PathBuf {
+        self.parent.join(&self.name)
+    }
+
+    /// Refuses what cannot or must not be replaced; `out` is how the user calls it.
+    pub(super) fn check(&self, out: &Path, overwrite: bool) -> Result<(), Error> {
+        let (bytes, bytes_max) = (self.name.len(), NAME_BYTES_MAX - NAME_BYTES_ADDED);
+        if bytes > bytes_max {
+            return Err(Error::OutputNameTooLong { path: out.to_path_buf(), bytes, bytes_max });
+        }
+        let real = self.path();
+        match state(&real).map_err(|e| Error::io("look at output", out, e))? {
+            State::Absent => return Ok(()),
+            State::Empty => {}
+            State::Ours if overwrite => {}
+            State::Ours => return Err(Error::OutputExists { path: out.to_path_buf(), ours: true }),
+            State::Foreign if overwrite => {
+                return Err(Error::OutputForeign { path: out.to_path_buf() });
+            }
+            State::Foreign => {
+                return Err(Error::OutputExists { path: out.to_path_buf(), ours: false });
+            }
+        }
+        let refused = |reason| Err(Error::OutputRefused { path: out.to_path_buf(), reason });
+        if is_mount_point(&real) {
+            return refused("is a mount point, which cannot be replaced");
+        }
+        if fs::canonicalize(".").is_ok_and(|current| current.starts_with(&real)) {
+            return refused("holds the current folder, which would be lost");
+        }
+        Ok(())
+    }
+}
+
+/// What is there where an output is to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// Nothing.
+    Absent,
+    /// An empty folder.
+    Empty,
+    /// The output of an earlier run.
+    Ours,
+    /// Anything else.
+    Foreign,
+}
+
+pub(super) fn state(out: &Path) -> std::io::Result<State> {
+    match fs::symlink_metadata(out) {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(State::Absent),
+        Err(e) => Err(e),
+        Ok(facts) if !facts.is_dir() => Ok(State::Foreign),
+        Ok(_) if fs::read_dir(out)?.next().is_none() => Ok(State::Empty),
+        Ok(_) if manifest::is_ours(out) => Ok(State::Ours),
+        Ok(_) => Ok(State::Foreign),
+    }
+}
+
+/// A kernel that cannot say so leaves it to the rename.
+fn is_mount_point(path: &Path) -> bool {
+    rustix::fs::statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE)
+        .is_ok_and(|facts| facts.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}

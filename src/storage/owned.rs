@@ -1,0 +1,251 @@
+//! Folders that belong to one run: they vanish with it, at the latest when a later run finds their lock free.
+//!
+//! The lock is a file in the folder, held by flock(2). Owner and sweeper follow this protocol, so that no live folder is
+//! swept and no sweeper removes what it does not hold:
+//! the owner makes the folder, then locks `lock` in it, then looks whether that very file is still there, and begins
+//! anew if not; a sweeper locks `lock` (making it, if its owner had no time to), looks whether that very file is still
+//! there, renames the folder to `….swept`, and only then removes it.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+const LOCK_NAME: &str = "lock";
+const SWEPT_SUFFIX: &str = ".swept";
+/// Follows the staging folder's name where an old output waits to be removed: see `publish.rs`.
+const REPLACED_SUFFIX: &str = ".replaced";
+/// Between the name of an output and a nonce, and before the nonce of a scratch folder.
+const MARK: &str = "gristmill-";
+const NONCE_DIGITS: usize = 32;
+
+/// Bytes that [`beside_name`] and sweeping add to the name of an output.
+pub(super) const NAME_BYTES_ADDED: usize = 2 + MARK.len() + NONCE_DIGITS + REPLACED_SUFFIX.len();
+
+/// Times that a sweeper may come between making a folder and locking it; each needs another run to begin just then.
+const CREATE_TRIES_MAX: usize = 16;
+
+/// Times that removal begins anew because another thread was still writing. Each round takes away the folders that
+/// writers would need, so that a few suffice.
+const REMOVE_TRIES_MAX: usize = 64;
+
+/// The name of the staging folder of an output called `name`.
+pub(super) fn beside_name(name: &OsStr, nonce: u128) -> OsString {
+    let mut beside = beside_prefix(name);
+    beside.push(format!("{nonce:032x}"));
+    beside
+}
+
+/// What the names of all staging folders of an output called `name` begin with.
+pub(super) fn beside_prefix(name: &OsStr) -> OsString {
+    OsString::from_vec([b".", name.as_bytes(), b".", MARK.as_bytes()].concat())
+}
+
+/// The name of a scratch folder.
+pub(super) fn scratch_name(nonce: u128) -> OsString {
+    format!("{MARK}{nonce:032x}").into()
+}
+
+/// What the names of all scratch folders begin with.
+pub(super) fn scratch_prefix() -> OsString {
+    MARK.into()
+}
+
+/// Where an old output waits to be removed while the new one takes its place, outside of the staging folder, so that
+/// no sweep takes it for a leftover before there is a new one.
+pub(super) fn replaced_path(staging: &Path) -> PathBuf {
+    with_suffix(staging, REPLACED_SUFFIX)
+}
+
+/// A private folder (mode 0700) with a lock, removed when dropped.
+#[derive(Debug)]
+pub(super) struct OwnedFolder {
+    path: PathBuf,
+    lock: File,
+    /// Guards against removal while something is being published from here.
+    state: Mutex<State>,
+}
+
+/// Whether an owned folder is still there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    Live,
+    Removed,
+}
+
+impl OwnedFolder {
+    /// Makes `path`, which must not exist but whose parent must, and locks it.
+    pub(super) fn create(path: PathBuf) -> io::Result<Arc<Self>> {
+        for _ in 0..CREATE_TRIES_MAX {
+            DirBuilder::new().mode(0o700).create(&path)?;
+            if let Some(lock) = lock_own(&path)? {
+                return Ok(Arc::new(Self { path, lock, state: Mutex::new(State::Live) }));
+            }
+        }
+        Err(io::Error::new(
+            ErrorKind::ResourceBusy,
+            "other runs swept the new folder again and again",
+        ))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The state, held still while the guard lives.
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        // A panic while it was held leaves a plain value.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes the folder and all in it, after whoever holds the state; does nothing the second time.
+    pub(super) fn remove(&self) -> io::Result<()> {
+        self.remove_locked(&mut self.state())
+    }
+
+    /// As [`OwnedFolder::remove`], by whoever holds the state.
+    pub(super) fn remove_locked(&self, state: &mut State) -> io::Result<()> {
+        if *state == State::Live {
+            *state = State::Removed;
+            return remove_folder(&self.path);
+        }
+        Ok(())
+    }
+
+    /// Removes the folders beside this one that are called `prefix` and a nonce, belong to the same user, and are held
+    /// by nobody: their run was killed. What cannot be removed stays for the next run.
+    /// `out` is the output that they were staging folders of, if they were.
+    pub(super) fn sweep_siblings(&self, prefix: &OsStr, out: Option<&Path>) {
+        let (Some(parent), Ok(own)) = (self.path.parent(), self.lock.metadata()) else { return };
+        let Ok(entries) = fs::read_dir(parent) else { return };
+        for entry in entries.flatten() {
+            let Some(sibling) = sibling(&entry.file_name(), prefix) else { continue };
+            let path = entry.path();
+            if path == self.path {
+                continue;
+            }
+            let is_own =
+                entry.metadata().is_ok_and(|facts| facts.is_dir() && facts.uid() == own.uid());
+            if !is_own {
+                continue;
+            }
+            // Nothing to be done about a failure here, nor does this run need it.
+            let _swept_or_left = match sibling {
+                Sibling::Folder => sweep(&path),
+                Sibling::Swept => remove_folder(&path),
+                // Without an output it may be the only one there is.
+                Sibling::Replaced if out.is_some_and(Path::exists) => remove_folder(&path),
+                Sibling::Replaced => Ok(()),
+            };
+        }
+    }
+}
+
+impl Drop for OwnedFolder {
+    fn drop(&mut self) {
+        // What cannot be removed now is swept by a later run.
+        let _removed_or_left = self.remove();
+    }
+}
+
+/// Removes a run's staging or scratch folder from wherever it is called, such as the thread that answers Ctrl-C.
+///
+/// Cheap to clone. It waits for a publication that is under way; what is published by then stays. Afterwards whatever
+/// the run still tries to write fails.
+#[derive(Debug, Clone)]
+pub struct Cleanup(pub(super) Arc<OwnedFolder>);
+
+impl Cleanup {
+    /// Removes the folder and all in it. The second time it does nothing.
+    ///
+    /// # Errors
+    /// What the system says; what is left then is swept by the next run of the same output or scratch folder.
+    pub fn run(&self) -> Result<(), super::Error> {
+        self.0.remove().map_err(|e| super::Error::io("remove folder", self.0.path(), e))
+    }
+}
+
+enum Sibling {
+    Folder,
+    Swept,
+    Replaced,
+}
+
+fn sibling(name: &OsStr, prefix: &OsStr) -> Option<Sibling> {
+    let rest = name.as_bytes().strip_prefix(prefix.as_bytes())?;
+    let (nonce, rest) = rest.split_at_checked(NONCE_DIGITS)?;
+    let is_nonce = nonce.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+    match rest {
+        _ if !is_nonce => None,
+        b"" => Some(Sibling::Folder),
+        rest if rest == SWEPT_SUFFIX.as_bytes() => Some(Sibling::Swept),
+        rest if rest == REPLACED_SUFFIX.as_bytes() => Some(Sibling::Replaced),
+        _ => None,
+    }
+}
+
+/// Locks the folder just made; none when a sweeper took it away meanwhile.
+fn lock_own(folder: &Path) -> io::Result<Option<File>> {
+    let lock = match open_lock(folder) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    match lock.lock() {
+        // Where there are no locks no sweeper gets one either, and so it leaves all folders alone.
+        Err(e) if !matches!(e.kind(), ErrorKind::Unsupported) => Err(e),
+        _ => Ok(is_still_there(&lock, folder)?.then_some(lock)),
+    }
+}
+
+fn sweep(folder: &Path) -> io::Result<()> {
+    let lock = open_lock(folder)?;
+    lock.try_lock()?;
+    if !is_still_there(&lock, folder)? {
+        return Ok(());
+    }
+    let swept = with_suffix(folder, SWEPT_SUFFIX);
+    remove_folder(&swept)?;
+    fs::rename(folder, &swept)?;
+    remove_folder(&swept)
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn open_lock(folder: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(folder.join(LOCK_NAME))
+}
+
+fn is_still_there(lock: &File, folder: &Path) -> io::Result<bool> {
+    let held = lock.metadata()?;
+    match fs::symlink_metadata(folder.join(LOCK_NAME)) {
+        Ok(there) => Ok((there.dev(), there.ino()) == (held.dev(), held.ino())),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+/// Removes a folder and all in it, while others may still be writing to it; well if it is gone already.
+pub(super) fn remove_folder(path: &Path) -> io::Result<()> {
+    let mut result = Ok(());
+    for _ in 0..REMOVE_TRIES_MAX {
+        result = fs::remove_dir_all(path);
+        match &result {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(e) if e.kind() == ErrorKind::DirectoryNotEmpty => {}
+            _ => break,
+        }
+    }
+    result
+}

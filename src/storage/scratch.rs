@@ -1,0 +1,71 @@
+//! A private folder for what a run spills.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::owned::{Cleanup, OwnedFolder, scratch_name, scratch_prefix};
+use super::{Error, Room, Staging};
+
+/// Where a scratch folder may be: the first that is given.
+#[derive(Debug, Clone, Copy)]
+pub struct ScratchPlaces<'a> {
+    /// The folder that the user named with `--scratch`; it must exist.
+    pub dir: Option<&'a Path>,
+    /// The output's own file system.
+    pub staging: Option<&'a Staging>,
+    /// The system's temporary folder.
+    pub temporary: &'a Path,
+}
+
+/// A folder `gristmill-<nonce>` with mode 0700, locked while the process lives and removed when dropped.
+#[derive(Debug)]
+pub struct Scratch {
+    folder: Arc<OwnedFolder>,
+}
+
+impl Scratch {
+    /// Makes the folder in the first place that is given, and sweeps those of killed runs there.
+    ///
+    /// # Errors
+    /// [`Error::NotWritable`] or [`Error::NoSpace`], which name the place.
+    pub fn create(places: ScratchPlaces<'_>, nonce: u128) -> Result<Self, Error> {
+        let place = places.dir.or(places.staging.map(Staging::path)).unwrap_or(places.temporary);
+        let path = place.join(scratch_name(nonce));
+        let folder = OwnedFolder::create(path.clone()).map_err(|e| match e.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Error::write("", &path, e, Room::Scratch)
+            }
+            _ => Error::NotWritable { path: place.to_path_buf(), room: Room::Scratch, source: e },
+        })?;
+        folder.sweep_siblings(&scratch_prefix(), None);
+        Ok(Self { folder })
+    }
+
+    /// The folder. Whoever writes here removes what is no longer needed, to keep the disk free.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Turns a failure to write `path` in here into one that says how full the disk is and what to do.
+    pub fn explain(&self, path: &Path, source: io::Error) -> Error {
+        Error::write("write spill", path, source, Room::Scratch)
+    }
+
+    /// A path in here that is written to as `name`.
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A handle that removes the folder from another thread.
+    pub fn cleanup(&self) -> Cleanup {
+        Cleanup(Arc::clone(&self.folder))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Handles may outlive this value, and the folder must not. What cannot be removed is swept by a later run.
+        let _removed_or_left = self.folder.remove();
+    }
+}

@@ -1,0 +1,183 @@
+//! Collects a run's output out of sight, and publishes it in one step.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::attempt::{AttemptFolder, create_folder};
+use super::output::Target;
+use super::owned::{Cleanup, OwnedFolder, State, beside_name, beside_prefix};
+use super::part::{SealedPart, check_attempt_name, check_part_name};
+use super::publish::{self, write_marks};
+use super::{Error, Room, manifest};
+
+const ATTEMPTS_NAME: &str = "attempts";
+const OUTPUT_NAME: &str = "output";
+
+/// How an output is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StagingOptions {
+    /// Replace the output of an earlier run.
+    pub overwrite: bool,
+    /// fsync parts, manifest and folders before they count.
+    pub sync: bool,
+}
+
+/// The output of one run while it is made. Dropping it before [`Staging::publish`] leaves nothing behind.
+#[derive(Debug)]
+pub struct Staging {
+    folder: Arc<OwnedFolder>,
+    out: PathBuf,
+    options: StagingOptions,
+    /// Set for good by the first fsync that fails.
+    sync_failed: AtomicBool,
+}
+
+impl Staging {
+    /// Makes the staging folder beside `out`, and sweeps those of killed runs with the same output.
+    /// `nonce` tells runs apart and must be random.
+    ///
+    /// # Errors
+    /// All that can be known before any work: `out` holds something (with `overwrite`, something that no run of ours
+    /// wrote), is `/`, a mount point or the current folder, or is a link to nothing; its parent does not exist or
+    /// cannot be written to.
+    pub fn create(out: &Path, nonce: u128, options: StagingOptions) -> Result<Self, Error> {
+        let target = Target::resolve(out)?;
+        target.check(out, options.overwrite)?;
+        let path = target.parent.join(beside_name(&target.name, nonce));
+        let folder = OwnedFolder::create(path).map_err(|e| match e.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                Error::write("", &target.path(), e, Room::Output)
+            }
+            _ => Error::NotWritable { path: target.parent.clone(), room: Room::Output, source: e },
+        })?;
+        create_folder(&folder.path().join(ATTEMPTS_NAME))?;
+        create_folder(&folder.path().join(OUTPUT_NAME))?;
+        folder.sweep_siblings(&beside_prefix(&target.name), Some(&target.path()));
+        Ok(Self { folder, out: target.path(), options, sync_failed: AtomicBool::new(false) })
+    }
+
+    /// Where the output will be, with links and `..` resolved.
+    pub fn out(&self) -> &Path {
+        &self.out
+    }
+
+    /// The staging folder: on the output's file system, private, gone with the run.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Makes the folder of an attempt. No two attempts of a run may have one name.
+    ///
+    /// # Errors
+    /// A name that is no file name, or taken; a run that was ended; what the system says.
+    pub fn attempt(&self, name: &str) -> Result<AttemptFolder, Error> {
+        check_attempt_name(name)?;
+        AttemptFolder::create(&self.folder.path().join(ATTEMPTS_NAME), name, self.options.sync)
+    }
+
+    /// Moves the sealed `parts` of the winning `attempt` into the output, and removes what else it wrote.
+    /// Asked again with the same, it finds that done.
+    ///
+    /// # Errors
+    /// A part whose name another attempt's part has; a part that is not there; a run that was ended; what the system
+    /// says.
+    pub fn accept(&self, attempt: &str, parts: &[SealedPart]) -> Result<(), Error> {
+        check_attempt_name(attempt)?;
+        let state = self.folder.state();
+        self.refuse_if_removed(*state)?;
+        let from = self.folder.path().join(ATTEMPTS_NAME).join(attempt);
+        let to = self.folder.path().join(OUTPUT_NAME);
+        for part in parts {
+            check_part_name(&part.name)?;
+            if let Some((folder, _)) = part.name.split_once('/') {
+                create_folder(&to.join(folder))?;
+            }
+            move_part(&from.join(&part.name), &to.join(&part.name), part)?;
+        }
+        match fs::remove_dir_all(&from) {
+            Err(e) if e.kind() != ErrorKind::NotFound => {
+                Err(Error::io("remove attempt's folder", &from, e))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Completes the output with `manifest` as its `_MANIFEST.json`, then `_SUCCESS`, and makes it `out` by one rename.
+    /// An output that is replaced stays until then. Asked again with the same manifest, it finds that done.
+    ///
+    /// # Errors
+    /// Something came to be at `out` meanwhile; a run that was ended; what the system says. Nothing is visible then,
+    /// with one exception: where the run is to sync and only the last fsync, of the parent folder, fails, the whole
+    /// output is visible but may not survive a power cut.
+    pub fn publish(&self, manifest: &[u8]) -> Result<(), Error> {
+        let mut state = self.folder.state();
+        if self.sync_failed.load(Ordering::Relaxed) {
+            return Err(Error::SyncFailedBefore { path: self.out.clone() });
+        }
+        let output = self.folder.path().join(OUTPUT_NAME);
+        if *state == State::Removed || !output.is_dir() {
+            if manifest::is_published(&self.out, manifest) {
+                return Ok(());
+            }
+            return Err(Error::Abandoned { path: self.folder.path().to_path_buf() });
+        }
+        write_marks(&output, manifest, self.options.sync).map_err(|e| self.latch(e))?;
+        publish::replace(&output, &self.out, self.options.overwrite, manifest)?;
+        if self.options.sync {
+            let parent = self.out.parent().unwrap_or(Path::new("/"));
+            let synced = File::open(parent).and_then(|folder| folder.sync_all());
+            synced.map_err(|e| self.latch(Error::io("sync folder", parent, e)))?;
+        }
+        // The output is there, whole. What is left of staging would be swept by the next run to it.
+        let _removed_or_left = self.folder.remove_locked(&mut state);
+        Ok(())
+    }
+
+    /// Removes the staging folder. What is published stays.
+    ///
+    /// # Errors
+    /// What the system says; the next run to the same output tries again.
+    pub fn abandon(self) -> Result<(), Error> {
+        self.cleanup().run()
+    }
+
+    /// A handle that removes the staging folder from another thread.
+    pub fn cleanup(&self) -> Cleanup {
+        Cleanup(Arc::clone(&self.folder))
+    }
+
+    fn refuse_if_removed(&self, state: State) -> Result<(), Error> {
+        match state {
+            State::Live => Ok(()),
+            State::Removed => Err(Error::Abandoned { path: self.folder.path().to_path_buf() }),
+        }
+    }
+
+    fn latch(&self, error: Error) -> Error {
+        if self.options.sync {
+            self.sync_failed.store(true, Ordering::Relaxed);
+        }
+        error
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // Handles may outlive this value, and the folder must not. What cannot be removed is swept by a later run.
+        let _removed_or_left = self.folder.remove();
+    }
+}
+
+/// Only this process moves parts into `output/`, one at a time, so that looking first is enough.
+fn move_part(from: &Path, to: &Path, part: &SealedPart) -> Result<(), Error> {
+    match (fs::symlink_metadata(from), fs::symlink_metadata(to)) {
+        (Err(e), Ok(facts)) if e.kind() == ErrorKind::NotFound && facts.len() == part.bytes => {
+            Ok(())
+        }
+        (_, Ok(_)) => Err(Error::PartTwice { name: part.name.clone() }),
+        _ => fs::rename(from, to).map_err(|e| Error::write("move part", from, e, Room::Output)),
+    }
+}

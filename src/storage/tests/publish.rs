@@ -1,0 +1,196 @@
+//! All or nothing: what is at the output, and what is left beside it, after every ending of a run.
+
+use std::io::Write;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use super::*;
+
+const PLAIN: StagingOptions = StagingOptions { overwrite: false, sync: false };
+const OVERWRITE: StagingOptions = StagingOptions { overwrite: true, sync: true };
+
+fn refusal(out: &Path, options: StagingOptions) -> String {
+    Staging::create(out, 1, options).unwrap_err().to_string()
+}
+
+#[test]
+fn before_publishing_nothing_is_visible_and_after_it_everything_is() {
+    for sync in [false, true] {
+        let root = tempfile::tempdir().unwrap();
+        let out = root.path().join("out");
+        let staging =
+            Staging::create(&out, 0xabc, StagingOptions { sync, overwrite: false }).unwrap();
+        assert_eq!(names(root.path()), [".out.gristmill-00000000000000000000000000000abc"]);
+        assert_eq!(fs::metadata(staging.path()).unwrap().permissions().mode() & 0o777, 0o700);
+
+        let loser = staging.attempt("r0#1").unwrap();
+        loser.create_part("part-00000.tsv").unwrap().write_all(b"wrong").unwrap();
+        let manifest =
+            write_parts(&staging, "r0#2", &[("part-00000.tsv", "right"), ("side/x.txt", "y")]);
+        assert!(!out.exists());
+        staging.publish(&manifest).unwrap();
+
+        assert_eq!(names(root.path()), ["out"]);
+        assert_eq!(names(&out), ["_MANIFEST.json", "_SUCCESS", "part-00000.tsv", "side"]);
+        assert_eq!(fs::read(out.join("part-00000.tsv")).unwrap(), b"right");
+        assert_eq!(fs::read(out.join("_MANIFEST.json")).unwrap(), manifest);
+        assert!(verify(&out).unwrap().findings.is_empty());
+    }
+}
+
+#[test]
+fn what_is_dropped_or_abandoned_leaves_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let out = root.path().join("out");
+    let staging = Staging::create(&out, 1, PLAIN).unwrap();
+    write_parts(&staging, "r0#1", &[("part-00000", "x")]);
+    let handle_that_outlives_it = staging.cleanup();
+    drop(staging);
+    assert_eq!(names(root.path()), [""; 0]);
+    handle_that_outlives_it.run().unwrap();
+    Staging::create(&out, 1, PLAIN).unwrap().abandon().unwrap();
+    assert_eq!(names(root.path()), [""; 0]);
+}
+
+#[test]
+fn publishing_and_accepting_again_change_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let staging = Staging::create(&root.path().join("out"), 1, PLAIN).unwrap();
+    let mut part = staging.attempt("r0#1").unwrap().create_part("part-00000").unwrap();
+    part.write_all(b"x").unwrap();
+    let sealed = [part.seal().unwrap()];
+    staging.accept("r0#1", &sealed).unwrap();
+    staging.accept("r0#1", &sealed).unwrap();
+    let manifest = manifest_of("r0#1", &sealed);
+    staging.publish(&manifest).unwrap();
+    staging.publish(&manifest).unwrap();
+    assert!(matches!(staging.publish(b"another"), Err(Error::Abandoned { .. })));
+    fs::remove_dir_all(root.path().join("out")).unwrap();
+    assert!(matches!(staging.publish(&manifest), Err(Error::Abandoned { .. })));
+}
+
+#[test]
+fn a_name_is_won_once() {
+    let root = tempfile::tempdir().unwrap();
+    let staging = Staging::create(&root.path().join("out"), 1, PLAIN).unwrap();
+    write_parts(&staging, "r0#1", &[("part-00000", "first")]);
+    let second = staging.attempt("r0#2").unwrap();
+    let sealed = second.create_part("part-00000").unwrap().seal().unwrap();
+    assert!(matches!(
+        staging.accept("r0#2", std::slice::from_ref(&sealed)),
+        Err(Error::PartTwice { .. })
+    ));
+    assert!(staging.attempt("r0#2").is_err() && staging.attempt("../x").is_err());
+    second.discard().unwrap();
+    let gone = staging.accept("r0#3", &[SealedPart { name: "part-00001".to_owned(), ..sealed }]);
+    assert!(matches!(gone, Err(Error::Io { .. })));
+}
+
+#[test]
+fn an_empty_folder_is_taken_and_anything_else_refused_before_any_work() {
+    let root = tempfile::tempdir().unwrap();
+    let out = root.path().join("out");
+    fs::create_dir(&out).unwrap();
+    let staging = Staging::create(&out, 1, PLAIN).unwrap();
+    let manifest = write_parts(&staging, "r0#1", &[("part-00000", "x")]);
+    staging.publish(&manifest).unwrap();
+    assert!(verify(&out).unwrap().findings.is_empty());
+
+    let exists = refusal(&out, PLAIN);
+    assert!(
+        exists.starts_with("output exists and is not an empty folder; ")
+            && exists.ends_with("--overwrite"),
+        "{exists}"
+    );
+    touch(root.path(), &["file", "mine/x", "half/_MANIFEST.json"]);
+    for name in ["file", "mine", "half"] {
+        let exists = refusal(&root.path().join(name), PLAIN);
+        assert!(exists.ends_with("choose another, or remove it"), "{exists}");
+        let foreign = refusal(&root.path().join(name), OVERWRITE);
+        assert!(
+            foreign.starts_with("output exists and was not written by gristmill; "),
+            "{foreign}"
+        );
+    }
+    assert_eq!(names(root.path()), ["file", "half", "mine", "out"]);
+}
+
+#[test]
+fn places_that_can_hold_no_output_are_refused() {
+    let root = tempfile::tempdir().unwrap();
+    touch(root.path(), &["file"]);
+    symlink("gone", root.path().join("link")).unwrap();
+    for (out, expected) in [
+        ("/", "output is the root of the file system; /; name a folder inside it"),
+        ("/proc", "output exists and is not an empty folder; /proc; choose another, or remove it"),
+        (
+            "/proc/out",
+            "output's parent folder cannot be written to: No such file or directory (os error 2); /proc; ",
+        ),
+        (
+            "file/out",
+            "failed to look for output: Not a directory (os error 20); ROOT/file/out; check the path",
+        ),
+        ("no/out", "output's parent folder does not exist; ROOT/no; create it first"),
+        ("no/..", "output's parent folder does not exist; ROOT/no; create it first"),
+        ("link", "link leads to nothing; ROOT/link -> gone; mend or remove the link"),
+    ] {
+        let message =
+            refusal(&root.path().join(out), PLAIN).replace(root.path().to_str().unwrap(), "ROOT");
+        assert!(message.starts_with(expected), "{message}");
+    }
+    let long = root.path().join("x".repeat(250));
+    assert!(refusal(&long, PLAIN).starts_with("output's name has 250 bytes, at most "));
+    assert_eq!(names(root.path()), ["file", "link"]);
+}
+
+#[test]
+fn links_to_an_output_folder_lead_to_it() {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir_all(root.path().join("disk/real")).unwrap();
+    symlink("disk/real", root.path().join("out")).unwrap();
+    let staging = Staging::create(&root.path().join("out"), 1, PLAIN).unwrap();
+    let manifest = write_parts(&staging, "r0#1", &[("part-00000", "x")]);
+    staging.publish(&manifest).unwrap();
+    assert_eq!(names(root.path()), ["disk", "out"]);
+    assert!(verify(&root.path().join("disk/real")).unwrap().findings.is_empty());
+}
+
+#[test]
+fn an_old_output_stays_until_it_is_replaced_whole() {
+    let root = tempfile::tempdir().unwrap();
+    let out = published(root.path());
+    let staging = Staging::create(&out, 2, OVERWRITE).unwrap();
+    let manifest = write_parts(&staging, "r1#1", &[("part-00001", "new")]);
+    assert!(out.join("part-00000.tsv").exists());
+    staging.publish(&manifest).unwrap();
+    staging.publish(&manifest).unwrap();
+    assert_eq!(names(&out), ["_MANIFEST.json", "_SUCCESS", "part-00001"]);
+    assert_eq!(names(root.path()), ["out"]);
+
+    // Nothing to replace is fine as well.
+    let staging = Staging::create(&root.path().join("fresh"), 3, OVERWRITE).unwrap();
+    let manifest = write_parts(&staging, "r1#1", &[("part-00001", "new")]);
+    staging.publish(&manifest).unwrap();
+    assert_eq!(names(root.path()), ["fresh", "out"]);
+}
+
+#[test]
+fn what_came_to_be_at_the_output_meanwhile_is_not_touched() {
+    for options in [PLAIN, OVERWRITE] {
+        let root = tempfile::tempdir().unwrap();
+        let out = root.path().join("out");
+        let staging = Staging::create(&out, 1, options).unwrap();
+        let manifest = write_parts(&staging, "r0#1", &[("part-00000", "x")]);
+        touch(root.path(), &["out/mine"]);
+        let error = staging.publish(&manifest).unwrap_err().to_string();
+        assert!(error.starts_with("output exists and "), "{error}");
+        fs::remove_dir_all(&out).unwrap();
+        fs::write(&out, "mine").unwrap();
+        staging.publish(&manifest).unwrap_err();
+        assert_eq!(fs::read(&out).unwrap(), b"mine");
+        // The run may try again when the way is clear.
+        fs::remove_file(&out).unwrap();
+        staging.publish(&manifest).unwrap();
+        assert!(verify(&out).unwrap().findings.is_empty());
+    }
+}
