@@ -136,7 +136,10 @@ impl Model {
                     assert_eq!(known, Some((winner.number, winner.worker)), "winner of {task}");
                 }
                 let progress = job.progress(kind);
-                assert_eq!(progress.done as usize, job.winners(kind).count());
+                let won =
+                    self.won.keys().filter(|task| task.job == id && task.kind == kind).count();
+                assert_eq!(progress.done as usize, won, "{kind} wins of {id}");
+                assert_eq!(job.winners(kind).count(), won);
                 assert!(progress.done + progress.running <= progress.total);
             }
         }
