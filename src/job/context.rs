@@ -1,5 +1,7 @@
 //! What an attempt gathers beside its result: counts and side outputs.
 
+use std::sync::Arc;
+
 use super::counter::Counts;
 use super::part::Written;
 use super::side::Sides;
@@ -12,17 +14,15 @@ use crate::storage::AttemptFolder;
 pub(crate) struct Context {
     counts: Counts,
     sides: Sides,
-    folder: AttemptFolder,
+    folder: Arc<AttemptFolder>,
+    /// Where bad records may be skipped: the counts before the current one.
+    counts_before: Option<Counts>,
 }
 
 impl Context {
     /// The context of an attempt whose parts go to this folder; `suffix` ends its side parts' names.
-    pub(crate) fn new(folder: AttemptFolder, suffix: String) -> Self {
-        Context { counts: Counts::default(), sides: Sides::new(suffix), folder }
-    }
-
-    pub(crate) fn folder(&self) -> &AttemptFolder {
-        &self.folder
+    pub(crate) fn new(folder: Arc<AttemptFolder>, suffix: String) -> Self {
+        Context { counts: Counts::default(), sides: Sides::new(suffix), folder, counts_before: None }
     }
 
     pub(crate) fn count(&mut self, counter: Counter, n: u64) {
@@ -33,9 +33,23 @@ impl Context {
         self.sides.writer(side, &self.folder)
     }
 
+    /// Called before each record where bad ones may be skipped.
+    pub(crate) fn begin(&mut self) -> Result {
+        self.counts_before = Some(self.counts.clone());
+        self.sides.begin()
+    }
+
+    /// Takes back what was counted and written to side outputs since `begin`.
+    pub(crate) fn take_back(&mut self) {
+        if let Some(before) = self.counts_before.take() {
+            self.counts = before;
+        }
+        self.sides.take_back();
+    }
+
     /// Ends the side outputs, and says what was counted and written.
-    pub(crate) fn seal(self) -> Result<(AttemptFolder, Counters, Vec<Written>)> {
+    pub(crate) fn seal(self) -> Result<(Counters, Vec<Written>)> {
         let written = self.sides.seal()?;
-        Ok((self.folder, self.counts.into_counters(), written))
+        Ok((self.counts.into_counters(), written))
     }
 }

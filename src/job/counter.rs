@@ -30,7 +30,7 @@ impl Counter {
 }
 
 /// What one attempt has counted. Few counters are expected, so looking one up is a short walk.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Counts(Vec<(Counter, u64)>);
 
 impl Counts {

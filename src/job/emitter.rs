@@ -26,6 +26,7 @@ impl<'t, J: Job> Emitter<'t, J> {
     ///
     /// A key or value that serde cannot encode, a combiner's own error, or a full disk. Pass it on with `?`.
     #[inline(always)]
+    #[track_caller]
     pub fn emit(&mut self, key: J::Key<'_>, value: J::Value<'_>) -> Result {
         let batch = &mut *self.batch;
         let pushed = key.encode_key(self.scratch, |key, _| {

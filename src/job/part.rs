@@ -22,6 +22,9 @@ pub(crate) struct PartBuffer<O> {
     buffer: Vec<u8>,
     file: PartWriter,
     records: u64,
+    /// Where bad records may be skipped: length and records before the current one, which stays in the buffer until
+    /// its map has succeeded.
+    mark: Option<(usize, u64)>,
 }
 
 impl<O: Output + Default> PartBuffer<O> {
@@ -30,12 +33,13 @@ impl<O: Output + Default> PartBuffer<O> {
         let mut output = O::default();
         let mut buffer = Vec::with_capacity(BUFFER_BYTES + (BUFFER_BYTES >> 3));
         output.begin(&mut buffer);
-        Ok(PartBuffer { output, buffer, file, records: 0 })
+        Ok(PartBuffer { output, buffer, file, records: 0, mark: None })
     }
 }
 
 impl<O: Output> PartBuffer<O> {
     #[inline]
+    #[track_caller]
     pub(crate) fn write<T>(&mut self, record: &T) -> Result
     where
         O: Writes<T>,
@@ -46,7 +50,7 @@ impl<O: Output> PartBuffer<O> {
             return Err(Error::new(error));
         }
         self.records += 1;
-        if self.buffer.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
+        if self.buffer.len() >= BUFFER_BYTES && self.mark.is_none() { self.flush() } else { Ok(()) }
     }
 
     #[inline(never)]
@@ -54,6 +58,23 @@ impl<O: Output> PartBuffer<O> {
         self.file.write_all(&self.buffer).map_err(Error::new)?;
         self.buffer.clear();
         Ok(())
+    }
+
+    /// Called before each record where bad ones may be skipped.
+    pub(crate) fn begin(&mut self) -> Result {
+        if self.buffer.len() >= BUFFER_BYTES {
+            self.flush()?;
+        }
+        self.mark = Some((self.buffer.len(), self.records));
+        Ok(())
+    }
+
+    /// Takes back what was written since `begin`.
+    pub(crate) fn take_back(&mut self) {
+        if let Some((bytes, records)) = self.mark {
+            self.buffer.truncate(bytes);
+            self.records = records;
+        }
     }
 
     pub(crate) fn seal(mut self) -> Result<Written> {

@@ -57,6 +57,7 @@ impl<O: Output> SideWriter<'_, O> {
     /// # Errors
     ///
     /// A record that the format cannot hold, or a full disk.
+    #[track_caller]
     pub fn write<T>(&mut self, record: T) -> Result
     where
         O: Writes<T>,
@@ -96,6 +97,14 @@ impl Sides {
         part.map(|part| SideWriter { part }).ok_or_else(|| Error::new(TwoFormats { name: side.name }))
     }
 
+    pub(super) fn begin(&mut self) -> Result {
+        self.open.iter_mut().try_for_each(|(_, part)| part.begin())
+    }
+
+    pub(super) fn take_back(&mut self) {
+        self.open.iter_mut().for_each(|(_, part)| part.take_back());
+    }
+
     pub(super) fn seal(self) -> Result<Vec<Written>> {
         self.open.into_iter().map(|(_, part)| part.seal()).collect()
     }
@@ -110,12 +119,22 @@ struct TwoFormats {
 /// A part of any format.
 trait AnyPart: Send {
     fn as_any(&mut self) -> &mut dyn Any;
+    fn begin(&mut self) -> Result;
+    fn take_back(&mut self);
     fn seal(self: Box<Self>) -> Result<Written>;
 }
 
 impl<O: Output + Send> AnyPart for PartBuffer<O> {
     fn as_any(&mut self) -> &mut dyn Any {
         self
+    }
+
+    fn begin(&mut self) -> Result {
+        PartBuffer::begin(self)
+    }
+
+    fn take_back(&mut self) {
+        PartBuffer::take_back(self);
     }
 
     fn seal(self: Box<Self>) -> Result<Written> {

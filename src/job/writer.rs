@@ -20,6 +20,7 @@ impl<'t, O: Output> Writer<'t, O> {
     ///
     /// A record that the format cannot hold, or a full disk. Pass it on with `?`.
     #[inline]
+    #[track_caller]
     pub fn write<T>(&mut self, record: T) -> Result
     where
         O: Writes<T>,

@@ -102,6 +102,11 @@ impl Buffer {
         (key, &rest[..(lengths >> 32) as usize])
     }
 
+    /// Memory that the records take.
+    pub fn memory_bytes(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Has the record at this place ready soon: its first two cache lines.
     #[inline]
     pub fn prefetch_place(&self, place: u64) {

@@ -79,25 +79,6 @@ pub struct Collected<R> {
     pub place: SpillPlace,
 }
 
-impl<R: Keys> Collected<R> {
-    /// Writes what stayed in memory to a file too.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be written.
-    pub fn spill_run<F: Fold>(self, fold: &F) -> Result<(Vec<Spilled>, CollectStats), Error>
-    where
-        R: Records<F>,
-    {
-        let Collected { mut files, run, mut stats, mut place } = self;
-        if !run.is_empty() {
-            let (entries, records) = run.parts();
-            files.push(write_spill(records, entries, fold, &mut place, &mut stats)?);
-        }
-        Ok((files, stats))
-    }
-}
-
 /// Collects for a job with a combiner: equal keys are folded as they arrive.
 pub struct TableCollector<'f, F: Fold, P> {
     table: Table<F::Acc>,
@@ -260,7 +241,8 @@ impl<P: Partitioner> Collect for SortCollector<P> {
     }
 }
 
-fn write_spill<F: Fold, R: Records<F>>(
+/// Writes sorted records to a new spill file.
+pub(super) fn write_spill<F: Fold, R: Records<F>>(
     records: &R,
     entries: &[u128],
     fold: &F,

@@ -41,7 +41,7 @@ pub mod table;
 #[cfg(test)]
 mod tests;
 
-pub use batch::Batch;
+pub use batch::{Batch, Mark};
 pub use buffer::Buffer;
 pub use collect::{
     Collect, CollectStats, Collected, Partitioner, SortCollector, SpillPlace, TableCollector,

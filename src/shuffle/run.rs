@@ -3,7 +3,8 @@
 use super::buffer::Buffer;
 use super::sort::{self, Keys};
 use super::table::Table;
-use super::{Cursor, Error, Fold};
+use super::collect::write_spill;
+use super::{CollectStats, Cursor, Error, Fold, SpillPlace, Spilled};
 
 /// Records ahead of the current one whose memory is asked for, so that it is there when they are read.
 pub(super) const PREFETCH_RECORDS: usize = 8;
@@ -96,9 +97,27 @@ impl<R: Keys> Run<R> {
         RunCursor { records: &self.records, fold, entries: &self.entries[from..to], next: 0, scratch: Vec::new() }
     }
 
-    /// The entries in order, and what they point into.
-    pub(super) fn parts(&self) -> (&[u128], &R) {
-        (&self.entries, &self.records)
+    /// Memory of the entries, and of the records as `of` has it.
+    pub fn memory_bytes(&self, of: impl FnOnce(&R) -> usize) -> usize {
+        self.entries.capacity() * size_of::<u128>() + of(&self.records)
+    }
+
+    /// Writes the run to a spill file, unless it is empty.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn spill<F: Fold>(
+        &self,
+        fold: &F,
+        place: &mut SpillPlace,
+        stats: &mut CollectStats,
+    ) -> Result<Option<Spilled>, Error>
+    where
+        R: Records<F>,
+    {
+        let entries = &self.entries;
+        (!entries.is_empty()).then(|| write_spill(&self.records, entries, fold, place, stats)).transpose()
     }
 }
 

@@ -7,13 +7,14 @@ use crate::record::{Key, hash, value};
 use crate::shuffle::{Fold, FoldError, Partitioner};
 
 /// A job's combiner, over bytes.
-pub(super) struct JobFold<'j, J, C> {
+pub struct JobFold<'j, J, C> {
     combiner: &'j C,
     job: PhantomData<fn() -> J>,
 }
 
 impl<'j, J: Job, C: Combine<J>> JobFold<'j, J, C> {
-    pub(super) fn new(combiner: &'j C) -> Self {
+    /// Over this one.
+    pub fn new(combiner: &'j C) -> Self {
         JobFold { combiner, job: PhantomData }
     }
 }
@@ -46,7 +47,7 @@ impl<J: Job, C: Combine<J>> Fold for JobFold<'_, J, C> {
 }
 
 /// A job's partitioner, over bytes.
-pub(super) struct JobPartitioner<'j, J, P> {
+pub struct JobPartitioner<'j, J, P> {
     partitioner: &'j P,
     parts: u32,
     /// The first key of each partition but the first, for partitions by range.
@@ -55,7 +56,8 @@ pub(super) struct JobPartitioner<'j, J, P> {
 }
 
 impl<'j, J: Job, P: Partition<J>> JobPartitioner<'j, J, P> {
-    pub(super) fn new(partitioner: &'j P, parts: u32, cuts: &'j [Vec<u8>]) -> Self {
+    /// Over this one, for so many partitions; `cuts` are the first keys of all but the first, where it is by range.
+    pub fn new(partitioner: &'j P, parts: u32, cuts: &'j [Vec<u8>]) -> Self {
         JobPartitioner { partitioner, parts, cuts, job: PhantomData }
     }
 }

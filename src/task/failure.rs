@@ -1,0 +1,183 @@
+//! Turns what an author's code does wrong into failures with facts: what, at which line, on which record.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+
+use crate::job::{Error, UserError};
+use crate::spec::{Cause, Failure};
+use crate::{format, shuffle};
+
+/// How an attempt ended when not well.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// The author's code returned an error, or passed one of ours on.
+    Error(Error),
+    /// The author's code panicked.
+    Panic { message: String, at: Option<String> },
+    /// The framework itself could not go on.
+    Framework(Box<dyn std::error::Error + Send + Sync>),
+    /// The run was told to stop.
+    Stopped,
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        Trouble::Error(error)
+    }
+}
+
+impl From<shuffle::Error> for Trouble {
+    fn from(error: shuffle::Error) -> Self {
+        match error {
+            shuffle::Error::Stopped => Trouble::Stopped,
+            other => Trouble::Framework(Box::new(other)),
+        }
+    }
+}
+
+impl From<format::Error> for Trouble {
+    fn from(error: format::Error) -> Self {
+        Trouble::Framework(Box::new(error))
+    }
+}
+
+impl From<crate::storage::Error> for Trouble {
+    fn from(error: crate::storage::Error) -> Self {
+        Trouble::Framework(Box::new(error))
+    }
+}
+
+thread_local! {
+    /// Whether a panic of this thread is an author's, to be reported by us.
+    static IS_CAUGHT: Cell<bool> = const { Cell::new(false) };
+    static PANICKED_AT: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Keeps the place of a panic in an author's code, instead of printing it among everything else.
+fn hook_panics() {
+    static HOOKED: Once = Once::new();
+    HOOKED.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if IS_CAUGHT.get() {
+                let at = info.location().map(|l| format!("{}:{}", l.file(), l.line()));
+                PANICKED_AT.with_borrow_mut(|place| *place = at);
+            } else {
+                before(info);
+            }
+        }));
+    });
+}
+
+/// Runs an author's code; a panic in it is trouble like any other.
+pub(super) fn guard<T>(code: impl FnOnce() -> Result<T, Trouble>) -> Result<T, Trouble> {
+    hook_panics();
+    let outside = IS_CAUGHT.replace(true);
+    let done = catch_unwind(AssertUnwindSafe(code));
+    IS_CAUGHT.set(outside);
+    done.unwrap_or_else(|panic| {
+        let at = PANICKED_AT.with_borrow_mut(Option::take);
+        Err(Trouble::Panic { message: message_of(panic.as_ref()), at })
+    })
+}
+
+fn message_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without a message").into()
+}
+
+impl Trouble {
+    /// Whether the author's code is to blame, and with it perhaps the record that it was called with.
+    pub(super) fn is_users(&self) -> bool {
+        match self {
+            Trouble::Panic { .. } => true,
+            Trouble::Error(error) => !is_ours(error.cause()),
+            Trouble::Framework(error) => error
+                .downcast_ref::<format::Error>()
+                .is_some_and(format::Error::spoils_one_record),
+            Trouble::Stopped => false,
+        }
+    }
+
+    /// Whether the run was told to stop, whoever passes that on.
+    pub(super) fn is_stop(&self) -> bool {
+        match self {
+            Trouble::Stopped => true,
+            Trouble::Error(error) => {
+                matches!(error.cause().downcast_ref(), Some(shuffle::Error::Stopped))
+            }
+            _ => false,
+        }
+    }
+
+    /// The failure to report.
+    pub(super) fn into_failure(self) -> Failure {
+        if self.is_stop() {
+            return Failure::new(Cause::Killed, "stopped");
+        }
+        match self {
+            Trouble::Panic { message, at } => Failure { at, ..Failure::new(Cause::Panic, message) },
+            Trouble::Error(error) => of_error(error),
+            Trouble::Framework(error) => {
+                Failure { details: causes(error.as_ref()), ..Failure::new(Cause::UserError, error.to_string()) }
+            }
+            Trouble::Stopped => Failure::new(Cause::Killed, "stopped"),
+        }
+    }
+}
+
+/// Whether an error that an author passed on began in the framework: in a spill, or in a part.
+fn is_ours(cause: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    // Pairs are combined many at a time, so the record at hand is not the one to blame for a combiner's error either.
+    if cause.is::<shuffle::Error>() {
+        return true;
+    }
+    let part = cause.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
+    part.is_some_and(|inner| inner.is::<crate::storage::Error>()) || cause.is::<crate::storage::Error>()
+}
+
+fn of_error(error: Error) -> Failure {
+    if let Some(shuffle::Error::Fold { key, source }) = error.cause().downcast_ref()
+        && let Some(UserError { error }) = source.downcast_ref()
+    {
+        let key = crate::spec::escape(key, crate::spec::TEXT_CHARS_MAX);
+        let details = vec![format!("while combining values of key \"{key}\"")];
+        return Failure { at: Some(place(error)), details, ..Failure::new(Cause::UserError, error.to_string()) };
+    }
+    let at = (!is_ours(error.cause())).then(|| place(&error));
+    let details = causes(error.cause());
+    Failure { at, details, ..Failure::new(Cause::UserError, error.to_string()) }
+}
+
+fn place(error: &Error) -> String {
+    let location = error.location();
+    format!("{}:{}", location.file(), location.line())
+}
+
+/// What lies under an error, one line each.
+fn causes(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
+    std::iter::successors(error.source(), |error| error.source()).map(|error| format!("because: {error}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_keeps_its_place_and_message() {
+        let line = line!() + 1;
+        let trouble = guard::<()>(|| panic!("no {}", "luck")).expect_err("it panics");
+        let failure = trouble.into_failure();
+        assert_eq!((failure.cause, failure.message.as_str()), (Cause::Panic, "no luck"));
+        assert_eq!(failure.at, Some(format!("{}:{line}", file!())));
+    }
+
+    #[test]
+    fn an_error_that_the_author_passed_on_from_a_spill_is_not_the_authors() {
+        let ours = Trouble::Error(Error::new(shuffle::Error::Stopped));
+        assert!(ours.is_stop() && !ours.is_users());
+        assert!(Trouble::Error(Error::new("mine")).is_users());
+    }
+}

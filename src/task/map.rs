@@ -1,0 +1,177 @@
+//! One attempt of a map task: from a split of the input to whatever collects its pairs, or to a part of the output.
+
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::Reading;
+use super::failure::{Trouble, guard};
+use super::quarantine::Quarantine;
+use crate::format::{self, Input};
+use crate::job::{Context, Emitter, Job, PartBuffer, RecordOf, Writer};
+use crate::record::Text;
+use crate::shuffle::{Batch, Collect, Mark};
+use crate::spec::{FileRange, RecordRef, Split};
+
+/// Bytes of a record that a report shows.
+const EXCERPT_BYTES: usize = 200;
+/// Records between two looks at whether the run is to stop: well under a millisecond.
+const STOP_CHECK_RECORDS: u64 = 1024;
+
+/// Takes the records of a split.
+pub(super) trait Mapper<J: Job> {
+    /// Maps one record.
+    fn map(&mut self, record: RecordOf<'_, J>, path: &Text) -> Result<(), Trouble>;
+    /// Called before each record where bad ones may be skipped.
+    fn begin(&mut self) -> Result<(), Trouble>;
+    /// Takes back what the record that failed has sent since `begin`.
+    fn take_back(&mut self);
+    /// Called after the last record.
+    fn finish(&mut self, path: &Text) -> Result<(), Trouble>;
+}
+
+/// Maps every record of a split. What goes wrong comes with the record that it went wrong on.
+pub(super) fn map_split<J: Job>(
+    split: &Split,
+    reading: &Reading,
+    quarantine: &mut Quarantine<'_>,
+    mapper: &mut impl Mapper<J>,
+) -> Result<u64, (Trouble, Option<RecordRef>)> {
+    let mut records = 0;
+    for range in &split.ranges {
+        records += map_range::<J>(range, reading, quarantine, mapper)?;
+    }
+    let path = split.ranges.last().map_or(&b""[..], |range| range.location.as_bytes());
+    guard(|| mapper.finish(Text::new(path))).map_err(|trouble| (trouble, None))?;
+    Ok(records)
+}
+
+fn map_range<J: Job>(
+    range: &FileRange,
+    reading: &Reading,
+    quarantine: &mut Quarantine<'_>,
+    mapper: &mut impl Mapper<J>,
+) -> Result<u64, (Trouble, Option<RecordRef>)> {
+    let opened = format::Source::open(range, &reading.options).and_then(J::Input::open);
+    let mut input = opened.map_err(|error| (error.into(), None))?;
+    let mut records = 0;
+    loop {
+        let end = guard(|| map_records::<J>(&mut input, range, reading.stop, quarantine.is_open(), mapper, &mut records));
+        let Err(trouble) = end else { return Ok(records) };
+        let record = trouble.is_users().then(|| record_ref(&input, range));
+        let (true, Some(record)) = (quarantine.is_open() && !trouble.is_stop(), record.clone()) else {
+            return Err((trouble, record));
+        };
+        mapper.take_back();
+        quarantine.put(trouble, record)?;
+    }
+}
+
+fn map_records<J: Job>(
+    input: &mut J::Input,
+    range: &FileRange,
+    stop: &AtomicBool,
+    hold: bool,
+    mapper: &mut impl Mapper<J>,
+    records: &mut u64,
+) -> Result<(), Trouble> {
+    let path = Text::new(range.location.as_bytes());
+    while let Some(record) = input.next()? {
+        *records += 1;
+        if hold {
+            mapper.begin()?;
+        }
+        mapper.map(record, path)?;
+        if records.is_multiple_of(STOP_CHECK_RECORDS) && stop.load(Ordering::Relaxed) {
+            return Err(Trouble::Stopped);
+        }
+    }
+    Ok(())
+}
+
+fn record_ref(input: &impl Input, range: &FileRange) -> RecordRef {
+    let last = input.last();
+    let excerpt = &last.bytes[..last.bytes.len().min(EXCERPT_BYTES)];
+    RecordRef { location: range.location.clone(), offset: last.offset, excerpt: excerpt.to_vec() }
+}
+
+/// Maps to a collector.
+pub(super) struct ToCollector<'t, J> {
+    pub(super) job: &'t J,
+    pub(super) batch: Batch,
+    pub(super) scratch: Vec<u8>,
+    pub(super) collector: &'t mut (dyn Collect + 't),
+    pub(super) context: &'t mut Context,
+    /// Whether bad records may be skipped, so that a record's pairs wait until its map has succeeded.
+    pub(super) hold: bool,
+    pub(super) mark: Mark,
+}
+
+impl<J: Job> ToCollector<'_, J> {
+    #[inline(always)]
+    fn emitter<'e>(&'e mut self, path: &'e Text) -> Emitter<'e, J> {
+        Emitter {
+            batch: &mut self.batch,
+            scratch: &mut self.scratch,
+            collector: &mut *self.collector,
+            context: &mut *self.context,
+            hold: self.hold,
+            path,
+            job: PhantomData,
+        }
+    }
+}
+
+impl<J: Job> Mapper<J> for ToCollector<'_, J> {
+    #[inline(always)]
+    fn map(&mut self, record: RecordOf<'_, J>, path: &Text) -> Result<(), Trouble> {
+        let job = self.job;
+        Ok(job.map(record, &mut self.emitter(path))?)
+    }
+
+    fn begin(&mut self) -> Result<(), Trouble> {
+        if self.batch.is_full() {
+            self.collector.accept(&mut self.batch)?;
+        }
+        self.mark = self.batch.mark();
+        Ok(self.context.begin()?)
+    }
+
+    fn take_back(&mut self) {
+        self.batch.roll_back(self.mark);
+        self.context.take_back();
+    }
+
+    fn finish(&mut self, path: &Text) -> Result<(), Trouble> {
+        let job = self.job;
+        job.cleanup(&mut self.emitter(path))?;
+        Ok(self.collector.accept(&mut self.batch)?)
+    }
+}
+
+/// Maps to a part of the output, for jobs without a reduce.
+pub(super) struct ToPart<'t, J: Job> {
+    pub(super) job: &'t J,
+    pub(super) part: PartBuffer<J::Output>,
+    pub(super) context: &'t mut Context,
+}
+
+impl<J: Job> Mapper<J> for ToPart<'_, J> {
+    #[inline(always)]
+    fn map(&mut self, record: RecordOf<'_, J>, path: &Text) -> Result<(), Trouble> {
+        Ok(self.job.write_map(record, &mut Writer { part: &mut self.part, context: self.context, path })?)
+    }
+
+    fn begin(&mut self) -> Result<(), Trouble> {
+        self.part.begin()?;
+        Ok(self.context.begin()?)
+    }
+
+    fn take_back(&mut self) {
+        self.part.take_back();
+        self.context.take_back();
+    }
+
+    fn finish(&mut self, path: &Text) -> Result<(), Trouble> {
+        Ok(self.job.write_cleanup(&mut Writer { part: &mut self.part, context: self.context, path })?)
+    }
+}

@@ -1,0 +1,215 @@
+//! Runs a map or a reduce attempt with everything around it: folder, counters, side outputs, quarantine.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+use super::failure::{Trouble, guard};
+use super::map::{Mapper, ToCollector, ToPart, map_split};
+use super::quarantine::{BadRecords, Quarantine};
+use super::reduce::reduce;
+use super::{JobFold, Reading};
+use crate::format::Output;
+use crate::format::source::Options;
+use crate::job::{Combine, Context, Job, PartBuffer, Task, Written};
+use crate::record::value;
+use crate::shuffle::{Batch, Collect, Source};
+use crate::spec::{AttemptId, Cause, Counters, Failure, JobSpec, RecordRef, Split, TaskKind};
+use crate::storage::{AttemptFolder, Staging};
+
+/// What all attempts of a job in one process share.
+pub struct Env<'e> {
+    /// What to run on what.
+    pub spec: &'e JobSpec,
+    /// Where attempts write.
+    pub staging: &'e Staging,
+    /// Set to end all attempts soon.
+    pub stop: &'e AtomicBool,
+    /// Counts the bytes of input that were read.
+    pub bytes_read: Arc<AtomicU64>,
+    /// How many bad records may still be set aside.
+    pub bad_records: &'e BadRecords,
+}
+
+/// What a map attempt did.
+#[derive(Debug)]
+pub struct MapDone {
+    /// What the author counted, and how many records were read and set aside.
+    pub counters: Counters,
+    /// Parts that it sealed: side outputs, bad records, and where there is no reduce the part itself.
+    pub parts: Vec<PartDone>,
+}
+
+/// What a reduce attempt did.
+#[derive(Debug)]
+pub struct ReduceDone {
+    /// What the author counted, and how many groups and records were read.
+    pub counters: Counters,
+    /// Parts that it sealed, its own first.
+    pub parts: Vec<PartDone>,
+}
+
+/// A sealed part of the output.
+#[derive(Clone, Debug)]
+pub struct PartDone {
+    /// Its name, size and checksum.
+    pub sealed: crate::storage::SealedPart,
+    /// Records in it.
+    pub records: u64,
+}
+
+impl From<Written> for PartDone {
+    fn from(written: Written) -> Self {
+        PartDone { sealed: written.part, records: written.records }
+    }
+}
+
+/// The group under which the framework counts, named as Hadoop's users know it.
+pub const GROUP: &str = "Map-Reduce Framework";
+
+impl Env<'_> {
+    /// A job value for a task, set up.
+    ///
+    /// # Errors
+    ///
+    /// What the author's `setup` says, or a job value that does not survive serialization.
+    pub fn job<J: Job>(&self, attempt: AttemptId, reducers: u32) -> Result<J, Failure> {
+        let job = value::decode::<J>(&self.spec.job);
+        let mut job = job.map_err(|error| {
+            let message = format!("the job value does not survive serialization: {error}");
+            Failure::new(Cause::UserError, message)
+        })?;
+        let task = Task { id: attempt.task, reducers };
+        guard(|| Ok(job.setup(&task)?)).map_err(Trouble::into_failure)?;
+        Ok(job)
+    }
+
+    fn folder(&self, attempt: AttemptId) -> Result<Arc<AttemptFolder>, Failure> {
+        let folder = self.staging.attempt(&folder_name(attempt));
+        folder.map(Arc::new).map_err(|error| Trouble::from(error).into_failure())
+    }
+
+    pub(super) fn reading(&self) -> Reading<'_> {
+        let options = Options { progress: Some(self.bytes_read.clone()), ..Options::default() };
+        Reading { options, stop: self.stop }
+    }
+}
+
+/// What an attempt's folder is called: `m00012-2`.
+pub fn folder_name(attempt: AttemptId) -> String {
+    format!("{}{:05}-{}", attempt.task.kind.letter(), attempt.task.index, attempt.number)
+}
+
+fn suffix(attempt: AttemptId) -> String {
+    format!("{}-{:05}", attempt.task.kind.letter(), attempt.task.index)
+}
+
+/// Maps a split to a collector.
+///
+/// # Errors
+///
+/// What went wrong, on which record.
+pub fn run_map<'c, J: Job, C: Combine<J>>(
+    env: &Env<'_>,
+    job: &J,
+    attempt: AttemptId,
+    split: &Split,
+    collector: &'c mut (dyn Collect + 'c),
+) -> Result<MapDone, Failure> {
+    let folder = env.folder(attempt)?;
+    let mut context = Context::new(folder.clone(), suffix(attempt));
+    let batch = Batch::new(C::COMBINES);
+    let mark = batch.mark();
+    let hold = env.spec.max_bad_records > 0;
+    let context_ref = &mut context;
+    let mut mapper = ToCollector { job, batch, scratch: Vec::new(), collector, context: context_ref, hold, mark };
+    let (read, quarantine) = map_with(env, attempt, split, folder, &mut mapper)?;
+    finish_map(context, quarantine, read, Vec::new()).map_err(Trouble::into_failure)
+}
+
+/// Maps a split to a part of the output.
+///
+/// # Errors
+///
+/// What went wrong, on which record.
+pub fn run_map_only<J: Job>(
+    env: &Env<'_>,
+    job: &J,
+    attempt: AttemptId,
+    split: &Split,
+) -> Result<MapDone, Failure> {
+    let folder = env.folder(attempt)?;
+    let mut context = Context::new(folder.clone(), suffix(attempt));
+    let part = PartBuffer::create(&folder, &part_name::<J>(attempt.task.index));
+    let part = part.map_err(|error| Trouble::from(error).into_failure())?;
+    let mut mapper = ToPart { job, part, context: &mut context };
+    let (read, quarantine) = map_with(env, attempt, split, folder, &mut mapper)?;
+    let part = mapper.part.seal().map_err(|error| Trouble::from(error).into_failure())?;
+    finish_map(context, quarantine, read, vec![part.into()]).map_err(Trouble::into_failure)
+}
+
+fn map_with<'q, J: Job>(
+    env: &'q Env<'_>,
+    attempt: AttemptId,
+    split: &Split,
+    folder: Arc<AttemptFolder>,
+    mapper: &mut impl Mapper<J>,
+) -> Result<(u64, Quarantine<'q>), Failure> {
+    let mut quarantine = Quarantine::new(env.bad_records, folder, &suffix(attempt));
+    let read = map_split::<J>(split, &env.reading(), &mut quarantine, mapper);
+    let read = read.map_err(|(trouble, record)| with_record(trouble, record))?;
+    Ok((read, quarantine))
+}
+
+fn with_record(trouble: Trouble, record: Option<RecordRef>) -> Failure {
+    Failure { record, ..trouble.into_failure() }
+}
+
+fn finish_map(
+    context: Context,
+    quarantine: Quarantine<'_>,
+    read: u64,
+    mut parts: Vec<PartDone>,
+) -> Result<MapDone, Trouble> {
+    let found = quarantine.found;
+    let bad = quarantine.seal()?;
+    let (mut counters, sides) = context.seal()?;
+    counters.add(GROUP, "Map input records", read);
+    if found > 0 {
+        counters.add(GROUP, "Bad records", found);
+    }
+    parts.extend(sides.into_iter().chain(bad).map(PartDone::from));
+    Ok(MapDone { counters, parts })
+}
+
+/// What part `index` of the output is called.
+pub fn part_name<J: Job>(index: u32) -> String {
+    format!("part-{index:05}.{}", J::Output::EXTENSION)
+}
+
+/// Reduces a partition to a part of the output.
+///
+/// # Errors
+///
+/// What went wrong.
+pub fn run_reduce<J: Job, C: Combine<J>>(
+    env: &Env<'_>,
+    job: &J,
+    attempt: AttemptId,
+    sources: Vec<Source<'_, JobFold<'_, J, C>>>,
+) -> Result<ReduceDone, Failure> {
+    debug_assert_eq!(attempt.task.kind, TaskKind::Reduce);
+    let folder = env.folder(attempt)?;
+    let mut context = Context::new(folder.clone(), suffix(attempt));
+    let done = guard(|| {
+        let mut part = PartBuffer::create(&folder, &part_name::<J>(attempt.task.index))?;
+        let reduced = reduce(job, sources, &mut part, &mut context, env.stop)?;
+        Ok((part.seal()?, reduced))
+    });
+    let (part, reduced) = done.map_err(Trouble::into_failure)?;
+    let (mut counters, sides) = context.seal().map_err(|error| Trouble::from(error).into_failure())?;
+    counters.add(GROUP, "Reduce input groups", reduced.groups);
+    counters.add(GROUP, "Reduce input records", reduced.records);
+    counters.add(GROUP, "Reduce output records", part.records);
+    let parts = std::iter::once(part).chain(sides).map(PartDone::from).collect();
+    Ok(ReduceDone { counters, parts })
+}
