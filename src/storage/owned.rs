@@ -83,7 +83,11 @@ impl OwnedFolder {
     pub(super) fn create(path: PathBuf) -> io::Result<Arc<Self>> {
         for _ in 0..CREATE_TRIES_MAX {
             DirBuilder::new().mode(0o700).create(&path)?;
-            if let Some(lock) = lock_own(&path)? {
+            let locked = lock_own(&path).inspect_err(|_| {
+                // Most likely full; the empty folder is all that there is, or a sweeper has it.
+                let _removed_or_swept = fs::remove_dir(&path);
+            });
+            if let Some(lock) = locked? {
                 return Ok(Arc::new(Self { path, lock, state: Mutex::new(State::Live) }));
             }
         }

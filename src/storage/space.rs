@@ -1,5 +1,6 @@
-//! How much room a file system has left.
+//! What a file system says of itself: how much room it has left, and when it tells that a write failed.
 
+use std::fs::File;
 use std::path::Path;
 
 /// Bytes that an ordinary user may still write to the file system that holds `path`; none when it cannot be asked.
@@ -8,9 +9,28 @@ pub fn free_bytes(path: &Path) -> Option<u64> {
     Some(facts.f_bavail.saturating_mul(facts.f_frsize))
 }
 
+/// Whether `file` lies on a file system that may take a write, and say only later that it failed: those of other
+/// machines and of programs.
+pub(super) fn fails_late(file: &File) -> bool {
+    // From Linux' magic.h, cifsglob.h and smb2glob.h.
+    const NFS: u64 = 0x6969;
+    const FUSE: u64 = 0x6573_5546;
+    const SMB1: u64 = 0xff53_4d42;
+    const SMB2: u64 = 0xfe53_4d42;
+    const CEPH: u64 = 0x00c3_6400;
+    const LATE: [u64; 5] = [NFS, FUSE, SMB1, SMB2, CEPH];
+    // The kernel's number is signed on some machines, so that only its low half can be compared.
+    rustix::fs::fstatfs(file).is_ok_and(|facts| LATE.contains(&(facts.f_type as u64 & 0xffff_ffff)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn local_file_systems_tell_at_once() {
+        assert!(!fails_late(&tempfile::tempfile().unwrap()));
+    }
 
     #[test]
     fn a_folder_has_room_and_a_missing_one_has_no_answer() {
