@@ -33,7 +33,10 @@ pub fn load_plain(bytes: &[u8]) -> u128 {
 #[inline(always)]
 pub fn prefetch<T: ?Sized>(target: &T) {
     #[cfg(target_arch = "x86_64")]
-    #[expect(unsafe_code, reason = "prefetch has no safe form; measured: word count is a third slower without")]
+    #[expect(
+        unsafe_code,
+        reason = "prefetch has no safe form; measured: word count is a third slower without"
+    )]
     // SAFETY: prefetching is a hint that faults on no address, and this one is a live reference.
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
@@ -67,7 +70,10 @@ mod masked {
 
     /// The caller has checked that the slice is not empty and that its first 16 bytes lie on one page.
     #[inline(always)]
-    #[expect(unsafe_code, reason = "a masked sixteen-byte load; branching on the length costs a misprediction a word")]
+    #[expect(
+        unsafe_code,
+        reason = "a masked sixteen-byte load; branching on the length costs a misprediction a word"
+    )]
     pub(super) fn load(bytes: &[u8]) -> u128 {
         let mask = &MASKS.0[bytes.len().min(16)];
         let (low, high): (u64, u64);

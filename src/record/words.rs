@@ -100,10 +100,14 @@ fn spaces_of_tail(tail: &[u8]) -> u64 {
 /// One bit for each of sixteen bytes, the lowest byte's first.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-#[expect(unsafe_code, reason = "vector instructions; comparing byte by byte is several times slower")]
+#[expect(
+    unsafe_code,
+    reason = "vector instructions; comparing byte by byte is several times slower"
+)]
 fn spaces_of_16(bytes: u128) -> u16 {
     use std::arch::x86_64::{
-        _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x, _mm_set1_epi8, _mm_sub_epi8,
+        _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x,
+        _mm_set1_epi8, _mm_sub_epi8,
     };
     // SAFETY: these instructions are SSE2, which every x86-64 processor has; they touch no memory.
     unsafe {
@@ -119,7 +123,11 @@ fn spaces_of_16(bytes: u128) -> u16 {
 /// One bit for each of sixteen bytes, the lowest byte's first.
 #[cfg(not(target_arch = "x86_64"))]
 fn spaces_of_16(bytes: u128) -> u16 {
-    bytes.to_le_bytes().iter().enumerate().fold(0, |bits, (i, &byte)| bits | u16::from(is_space(byte)) << i)
+    bytes
+        .to_le_bytes()
+        .iter()
+        .enumerate()
+        .fold(0, |bits, (i, &byte)| bits | u16::from(is_space(byte)) << i)
 }
 
 #[cfg(test)]
@@ -162,7 +170,11 @@ mod tests {
     #[test]
     fn all_other_bytes_belong_to_words() {
         for byte in 0..=255u8 {
-            assert_eq!(words(&[b'a', byte, b'b']).len() == 2, b" \t\n\x0b\x0c\r".contains(&byte), "{byte}");
+            assert_eq!(
+                words(&[b'a', byte, b'b']).len() == 2,
+                b" \t\n\x0b\x0c\r".contains(&byte),
+                "{byte}"
+            );
         }
     }
 }

@@ -28,7 +28,11 @@ pub struct Filling {
 impl Filling {
     /// A buffer for as many records as fit, with their entries, into this much memory. None of it is touched yet.
     pub fn new(memory_bytes: usize) -> Self {
-        Filling { buffer: Buffer::default(), entries: Vec::new(), memory_bytes: memory_bytes.min(PLACES_MAX as usize) }
+        Filling {
+            buffer: Buffer::default(),
+            entries: Vec::new(),
+            memory_bytes: memory_bytes.min(PLACES_MAX as usize),
+        }
     }
 
     /// Whether a record of this size still fits. Anything fits into an empty buffer, so that a large record
@@ -60,7 +64,8 @@ impl Filling {
         const FIRST_BYTES: usize = 1 << 20;
         let bytes = &mut self.buffer.bytes;
         // Doubling moves pages, not bytes: large blocks are remapped. Never beyond what the memory can come to hold.
-        let wanted = (bytes.capacity() * 2).max(FIRST_BYTES).min(self.memory_bytes).max(bytes.len() + more);
+        let wanted =
+            (bytes.capacity() * 2).max(FIRST_BYTES).min(self.memory_bytes).max(bytes.len() + more);
         bytes.reserve_exact(wanted - bytes.len());
         advise_huge_pages(bytes);
     }
@@ -96,7 +101,9 @@ impl Buffer {
     #[inline(always)]
     pub fn record(&self, place: u64) -> (&[u8], &[u8]) {
         let from = &self.bytes[place as usize..];
-        let Some((header, rest)) = from.split_first_chunk::<HEADER_BYTES>() else { return (&[], &[]) };
+        let Some((header, rest)) = from.split_first_chunk::<HEADER_BYTES>() else {
+            return (&[], &[]);
+        };
         let lengths = u64::from_le_bytes(*header);
         let (key, rest) = rest.split_at(lengths as u32 as usize);
         (key, &rest[..(lengths >> 32) as usize])

@@ -1,6 +1,9 @@
 //! The memory of the combining table: a zeroed array of slots on huge pages, each empty or filled.
 
-#![expect(unsafe_code, reason = "aligned zeroed huge pages and unchecked look-ups by masked index; measured, see benches")]
+#![expect(
+    unsafe_code,
+    reason = "aligned zeroed huge pages and unchecked look-ups by masked index; measured, see benches"
+)]
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::mem::MaybeUninit;
@@ -62,7 +65,12 @@ impl<A> Slot<A> {
     #[inline(always)]
     pub(super) fn fill(&mut self, key: u128, len: u32, hash: u32, acc: A) {
         debug_assert!(self.is_empty() && len < u32::MAX);
-        *self = Slot { key: key.to_ne_bytes(), hash, len_plus_one: len + 1, acc: MaybeUninit::new(acc) };
+        *self = Slot {
+            key: key.to_ne_bytes(),
+            hash,
+            len_plus_one: len + 1,
+            acc: MaybeUninit::new(acc),
+        };
     }
 }
 
@@ -88,7 +96,9 @@ impl<A> Slots<A> {
         let layout = Self::layout(1 << bits);
         // SAFETY: a slot has a size, so the layout is not empty.
         let memory = unsafe { alloc(layout) };
-        let Some(first) = NonNull::new(memory.cast::<Slot<A>>()) else { handle_alloc_error(layout) };
+        let Some(first) = NonNull::new(memory.cast::<Slot<A>>()) else {
+            handle_alloc_error(layout)
+        };
         advise(memory, layout.size());
         // SAFETY: the allocation is `layout.size()` bytes long, and zero bytes are an empty slot.
         unsafe { memory.write_bytes(0, layout.size()) };
@@ -96,8 +106,10 @@ impl<A> Slots<A> {
     }
 
     fn layout(slots: usize) -> Layout {
-        let plain = Layout::array::<Slot<A>>(slots).expect("a table's size is bounded by the memory given");
-        let align = if plain.size() >= HUGE_PAGE_BYTES { HUGE_PAGE_BYTES } else { CACHE_LINE_BYTES };
+        let plain =
+            Layout::array::<Slot<A>>(slots).expect("a table's size is bounded by the memory given");
+        let align =
+            if plain.size() >= HUGE_PAGE_BYTES { HUGE_PAGE_BYTES } else { CACHE_LINE_BYTES };
         plain.align_to(align.max(plain.align())).expect("alignments are powers of two")
     }
 
@@ -187,7 +199,9 @@ mod tests {
     fn large_and_small_arrays_begin_empty() {
         for bits in [0, 4, 17] {
             let slots = Slots::<u64>::new(bits);
-            assert!((0..slots.len()).all(|i| slots.get(i).is_empty() && slots.get(i).acc().is_none()));
+            assert!(
+                (0..slots.len()).all(|i| slots.get(i).is_empty() && slots.get(i).acc().is_none())
+            );
         }
     }
 }

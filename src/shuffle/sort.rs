@@ -129,17 +129,25 @@ mod tests {
         let mut entries: Vec<u128> = records
             .iter()
             .enumerate()
-            .map(|(i, (partition, key))| entry(*partition, crate::record::key::prefix(key), i as u64))
+            .map(|(i, (partition, key))| {
+                entry(*partition, crate::record::key::prefix(key), i as u64)
+            })
             .collect();
         let packed = entries.clone();
         sort(&mut entries, &records);
-        let mut expected: Vec<(u32, &[u8], u64)> =
-            records.iter().enumerate().map(|(i, (p, key))| (*p, key.as_slice(), i as u64)).collect();
+        let mut expected: Vec<(u32, &[u8], u64)> = records
+            .iter()
+            .enumerate()
+            .map(|(i, (p, key))| (*p, key.as_slice(), i as u64))
+            .collect();
         expected.sort();
         let sorted: Vec<_> =
             entries.iter().map(|&e| (partition(e), records.key(place(e)), place(e))).collect();
         assert_eq!(sorted, expected);
-        assert!(entries.iter().all(|e| packed[place(*e) as usize] == *e), "an entry was not put back as it was");
+        assert!(
+            entries.iter().all(|e| packed[place(*e) as usize] == *e),
+            "an entry was not put back as it was"
+        );
         let starts = partition_starts(&entries, 4);
         for p in 0..4 {
             let count = records.iter().filter(|(q, _)| *q == p).count();

@@ -119,8 +119,11 @@ impl<A> Table<A> {
             let slot = self.slots.get_mut(i);
             if slot.is_empty() {
                 let acc = start()?;
-                let word =
-                    if key.bytes.len() <= SHORT_BYTES { key.word } else { key.word | self.long.keep(key.bytes) };
+                let word = if key.bytes.len() <= SHORT_BYTES {
+                    key.word
+                } else {
+                    key.word | self.long.keep(key.bytes)
+                };
                 slot.fill(word, len, key.hash, acc);
                 self.used += 1;
                 return Ok(());
@@ -185,7 +188,9 @@ fn index(hash: u32, bits: u32) -> usize {
 
 fn holds_long<A>(slot: &Slot<A>, long: &LongKeys, key: &Probe<'_>) -> bool {
     let word = u128::from_ne_bytes(slot.key);
-    slot.key_len() == key.bytes.len() && word >> 64 == key.word >> 64 && long.get(word, key.bytes.len()) == key.bytes
+    slot.key_len() == key.bytes.len()
+        && word >> 64 == key.word >> 64
+        && long.get(word, key.bytes.len()) == key.bytes
 }
 
 /// Keys of more than 16 bytes, back to back in chunks; a key's place is (chunk << 32 | offset).
@@ -224,8 +229,11 @@ impl LongKeys {
 #[inline(always)]
 pub fn hash_of(bytes: &[u8], short: &[u8; SHORT_BYTES]) -> (u64, u128) {
     let padded = u128::from_ne_bytes(*short);
-    let hash =
-        if bytes.len() <= SHORT_BYTES { hash::hash_short(u128::from_le(padded), bytes.len()) } else { hash::hash_long(bytes) };
+    let hash = if bytes.len() <= SHORT_BYTES {
+        hash::hash_short(u128::from_le(padded), bytes.len())
+    } else {
+        hash::hash_long(bytes)
+    };
     (hash, padded)
 }
 

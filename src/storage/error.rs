@@ -2,10 +2,12 @@
 
 use std::fmt::{self, Display};
 use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::escaped::{shown, shown_name};
-use super::space::{Size, free_bytes};
+use super::space::free_bytes;
+use crate::spec::failure::TEXT_CHARS_MAX;
+use crate::spec::{escape, size};
 
 /// Why something could not be listed, read, written or published.
 #[derive(Debug, thiserror::Error)]
@@ -50,8 +52,8 @@ pub enum Error {
         path: PathBuf,
         bytes_listed: u64,
         bytes: u64,
-        modified_ns_listed: i64,
-        modified_ns: i64,
+        modified_ns_listed: u64,
+        modified_ns: u64,
     },
 
     /// The output is one of the inputs.
@@ -144,12 +146,22 @@ impl Display for Room {
     }
 }
 
+/// A path as a message shows it.
+pub(super) fn shown(path: &Path) -> String {
+    escape(path.as_os_str().as_bytes(), TEXT_CHARS_MAX)
+}
+
+/// A name as a message shows it.
+pub(super) fn shown_name(name: &str) -> String {
+    escape(name.as_bytes(), TEXT_CHARS_MAX)
+}
+
 struct Free(Option<u64>);
 
 impl Display for Free {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(bytes) => write!(f, "{} free", Size(bytes)),
+            Some(bytes) => write!(f, "{} free", size::format(bytes)),
             None => f.write_str("free space unknown"),
         }
     }

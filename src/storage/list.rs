@@ -25,7 +25,7 @@ pub struct FileEntry {
     /// Its size.
     pub bytes: u64,
     /// When it was last modified, in nanoseconds since 1970.
-    pub modified_ns: i64,
+    pub modified_ns: u64,
 }
 
 impl FileEntry {
@@ -109,9 +109,12 @@ fn check_readable(file: &FileEntry) -> Result<(), Error> {
     Ok(())
 }
 
-/// When a file was last modified, in nanoseconds since 1970; times beyond the years 1677 to 2262 stop there.
-pub(super) fn modified_ns(facts: &Metadata) -> i64 {
-    facts.mtime().saturating_mul(1_000_000_000).saturating_add(facts.mtime_nsec())
+/// When a file was last modified, in nanoseconds since 1970; times before that, or after 2554, stop there.
+pub(super) fn modified_ns(facts: &Metadata) -> u64 {
+    let nonnegative = |number: i64| u64::try_from(number).unwrap_or(0);
+    nonnegative(facts.mtime())
+        .saturating_mul(1_000_000_000)
+        .saturating_add(nonnegative(facts.mtime_nsec()))
 }
 
 /// What a file that is neither file nor folder is.

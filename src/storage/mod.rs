@@ -26,10 +26,9 @@
 
 mod attempt;
 mod error;
-mod escaped;
 mod glob;
 mod list;
-mod manifest;
+mod marks;
 mod output;
 mod overlap;
 mod owned;
@@ -48,7 +47,7 @@ mod tests;
 pub use attempt::AttemptFolder;
 pub use error::{Error, Room};
 pub use list::{FileEntry, Listing, OPENED_AHEAD_MAX, Skipped, list};
-pub use manifest::{MANIFEST_NAME, SUCCESS_NAME};
+pub use marks::{MANIFEST_NAME, SUCCESS_NAME};
 pub use overlap::refuse_overlap;
 pub use owned::Cleanup;
 pub use part::{PartWriter, SealedPart};

@@ -9,7 +9,7 @@ use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags};
 
 use super::list::link_target;
 use super::owned::NAME_BYTES_ADDED;
-use super::{Error, manifest};
+use super::{Error, marks};
 
 /// The longest file name on the file systems that Linux has.
 const NAME_BYTES_MAX: usize = 255;
@@ -115,7 +115,7 @@ pub(super) fn state(out: &Path) -> std::io::Result<State> {
         Err(e) => Err(e),
         Ok(facts) if !facts.is_dir() => Ok(State::Foreign),
         Ok(_) if fs::read_dir(out)?.next().is_none() => Ok(State::Empty),
-        Ok(_) if manifest::is_ours(out) => Ok(State::Ours),
+        Ok(_) if marks::is_ours(out) => Ok(State::Ours),
         Ok(_) => Ok(State::Foreign),
     }
 }

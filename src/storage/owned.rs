@@ -14,6 +14,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::spec::Nonce;
+
 const LOCK_NAME: &str = "lock";
 const SWEPT_SUFFIX: &str = ".swept";
 /// Follows the staging folder's name where an old output waits to be removed: see `publish.rs`.
@@ -33,9 +35,9 @@ const CREATE_TRIES_MAX: usize = 16;
 const REMOVE_TRIES_MAX: usize = 64;
 
 /// The name of the staging folder of an output called `name`.
-pub(super) fn beside_name(name: &OsStr, nonce: u128) -> OsString {
+pub(super) fn beside_name(name: &OsStr, nonce: Nonce) -> OsString {
     let mut beside = beside_prefix(name);
-    beside.push(format!("{nonce:032x}"));
+    beside.push(nonce.to_string());
     beside
 }
 
@@ -45,8 +47,8 @@ pub(super) fn beside_prefix(name: &OsStr) -> OsString {
 }
 
 /// The name of a scratch folder.
-pub(super) fn scratch_name(nonce: u128) -> OsString {
-    format!("{MARK}{nonce:032x}").into()
+pub(super) fn scratch_name(nonce: Nonce) -> OsString {
+    format!("{MARK}{nonce}").into()
 }
 
 /// What the names of all scratch folders begin with.
@@ -81,7 +83,11 @@ impl OwnedFolder {
     pub(super) fn create(path: PathBuf) -> io::Result<Arc<Self>> {
         for _ in 0..CREATE_TRIES_MAX {
             DirBuilder::new().mode(0o700).create(&path)?;
-            if let Some(lock) = lock_own(&path)? {
+            let locked = lock_own(&path).inspect_err(|_| {
+                // Most likely full; the empty folder is all that there is, or a sweeper has it.
+                let _removed_or_swept = fs::remove_dir(&path);
+            });
+            if let Some(lock) = locked? {
                 return Ok(Arc::new(Self { path, lock, state: Mutex::new(State::Live) }));
             }
         }
@@ -177,7 +183,7 @@ enum Sibling {
 fn sibling(name: &OsStr, prefix: &OsStr) -> Option<Sibling> {
     let rest = name.as_bytes().strip_prefix(prefix.as_bytes())?;
     let (nonce, rest) = rest.split_at_checked(NONCE_DIGITS)?;
-    let is_nonce = nonce.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+    let is_nonce = str::from_utf8(nonce).is_ok_and(|nonce| nonce.parse::<Nonce>().is_ok());
     match rest {
         _ if !is_nonce => None,
         b"" => Some(Sibling::Folder),

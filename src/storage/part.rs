@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use super::space::fails_late;
 use super::{Error, MANIFEST_NAME, Room, SUCCESS_NAME};
 
 /// Bytes of an attempt's or part's name: what a file system takes.
@@ -52,13 +53,14 @@ impl PartWriter {
         self.bytes
     }
 
-    /// Ends the part, on disk where the run is to sync.
+    /// Ends the part, on disk where the run is to sync, or where only fsync tells of writes that failed (NFS, FUSE).
     ///
     /// # Errors
     /// What fsync or the last write-back says. The part is lost then: there is no second try, since the kernel may
     /// have forgotten what it could not write.
     pub fn seal(self) -> Result<SealedPart, Error> {
-        if self.sync {
+        // Without asking, the failure of an earlier write might come only with closing, and be lost.
+        if self.sync || fails_late(&self.file) {
             self.file
                 .sync_all()
                 .map_err(|e| Error::write("sync part", &self.path, e, Room::Output))?;

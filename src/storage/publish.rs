@@ -7,7 +7,7 @@ use std::path::Path;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-use super::manifest::{self, MANIFEST_NAME, SUCCESS_NAME, success_line};
+use super::marks::{self, MANIFEST_NAME, SUCCESS_NAME, success_line};
 use super::output::{State, state};
 use super::owned::{remove_folder, replaced_path};
 use super::{Error, Room};
@@ -62,7 +62,7 @@ pub(super) fn replace(
     match refused.kind() {
         ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {}
         // A server may have done it and its answer been lost, so that the repeated call finds nothing to move.
-        ErrorKind::NotFound if manifest::is_published(out, manifest) => return Ok(()),
+        ErrorKind::NotFound if marks::is_published(out, manifest) => return Ok(()),
         _ => return Err(Error::write("publish output", out, refused, Room::Output)),
     }
     match state(out).map_err(|e| Error::io("look at output", out, e))? {

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use super::Error;
-use super::escaped::shown;
+use super::error::shown;
 use super::list::{FileEntry, modified_ns};
 
 /// An object that many threads may read at once, each at its own offset.
@@ -25,7 +25,7 @@ pub trait ReadAt: Send + Sync {
     fn len(&self) -> u64;
 
     /// When it was last modified, in nanoseconds since 1970, as listed.
-    fn modified_ns(&self) -> i64;
+    fn modified_ns(&self) -> u64;
 
     /// Says whether the object still is what was listed: to be asked once the last byte of a split has been read.
     ///
@@ -100,7 +100,7 @@ impl ReadAt for LocalFile {
         self.listed.bytes
     }
 
-    fn modified_ns(&self) -> i64 {
+    fn modified_ns(&self) -> u64 {
         self.listed.modified_ns
     }
 

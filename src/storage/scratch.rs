@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::owned::{Cleanup, OwnedFolder, scratch_name, scratch_prefix};
 use super::{Error, Room, Staging};
+use crate::spec::Nonce;
 
 /// Where a scratch folder may be: the first that is given.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +30,7 @@ impl Scratch {
     ///
     /// # Errors
     /// [`Error::NotWritable`] or [`Error::NoSpace`], which name the place.
-    pub fn create(places: ScratchPlaces<'_>, nonce: u128) -> Result<Self, Error> {
+    pub fn create(places: ScratchPlaces<'_>, nonce: Nonce) -> Result<Self, Error> {
         let place = places.dir.or(places.staging.map(Staging::path)).unwrap_or(places.temporary);
         let path = place.join(scratch_name(nonce));
         let folder = OwnedFolder::create(path.clone()).map_err(|e| match e.kind() {

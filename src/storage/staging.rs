@@ -11,7 +11,8 @@ use super::output::Target;
 use super::owned::{Cleanup, OwnedFolder, State, beside_name, beside_prefix};
 use super::part::{SealedPart, check_attempt_name, check_part_name};
 use super::publish::{self, write_marks};
-use super::{Error, Room, manifest};
+use super::{Error, Room, marks};
+use crate::spec::Nonce;
 
 const ATTEMPTS_NAME: &str = "attempts";
 const OUTPUT_NAME: &str = "output";
@@ -43,7 +44,7 @@ impl Staging {
     /// All that can be known before any work: `out` holds something (with `overwrite`, something that no run of ours
     /// wrote), is `/`, a mount point or the current folder, or is a link to nothing; its parent does not exist or
     /// cannot be written to.
-    pub fn create(out: &Path, nonce: u128, options: StagingOptions) -> Result<Self, Error> {
+    pub fn create(out: &Path, nonce: Nonce, options: StagingOptions) -> Result<Self, Error> {
         let target = Target::resolve(out)?;
         target.check(out, options.overwrite)?;
         let path = target.parent.join(beside_name(&target.name, nonce));
@@ -119,7 +120,7 @@ impl Staging {
         }
         let output = self.folder.path().join(OUTPUT_NAME);
         if *state == State::Removed || !output.is_dir() {
-            if manifest::is_published(&self.out, manifest) {
+            if marks::is_published(&self.out, manifest) {
                 return Ok(());
             }
             return Err(Error::Abandoned { path: self.folder.path().to_path_buf() });

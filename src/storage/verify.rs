@@ -8,10 +8,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::Error;
-use super::escaped::{shown, shown_name};
+use super::error::{shown, shown_name};
 use super::list::is_hidden;
-use super::manifest::{self, MANIFEST_NAME, Manifest, Part, SUCCESS_NAME, success_line};
+use super::marks::{self, MANIFEST_NAME, SUCCESS_NAME, success_line};
 use super::part::check_part_name;
+use crate::spec::{Manifest, Part};
 
 /// Bytes read at once: enough that the checksum, not the calls, takes the time.
 const READ_BYTES: usize = 1 << 20;
@@ -123,7 +124,7 @@ pub fn verify(folder: &Path) -> Result<Verified, Error> {
 }
 
 fn check_marks(folder: &Path, findings: &mut Vec<Finding>) -> Option<Manifest> {
-    let mut read_mark = |name| match manifest::read(folder, name) {
+    let mut read_mark = |name| match marks::read(folder, name) {
         Ok(Some(bytes)) => Some(bytes),
         Ok(None) => {
             findings.push(Finding::MarkMissing { name });
@@ -144,7 +145,7 @@ fn check_marks(folder: &Path, findings: &mut Vec<Finding>) -> Option<Manifest> {
             });
         }
     }
-    match manifest::parse(&bytes) {
+    match marks::parse(&bytes) {
         Ok(manifest) => Some(manifest),
         Err(e) => {
             findings.push(Finding::ManifestUnreadable { reason: e.to_string() });

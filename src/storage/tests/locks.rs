@@ -49,12 +49,12 @@ fn staging_of_a_killed_run_is_swept_and_of_a_live_one_is_not() {
     let root = tempfile::tempdir().unwrap();
     let other = staging_name("out", 7);
     let mut run = OtherRun::start(&root.path().join(&other));
-    Staging::create(&root.path().join("out"), 8, OPTIONS).unwrap();
+    Staging::create(&root.path().join("out"), Nonce(8), OPTIONS).unwrap();
     assert_eq!(names(root.path()), [other.as_str()]);
     run.kill();
-    Staging::create(&root.path().join("another"), 8, OPTIONS).unwrap();
+    Staging::create(&root.path().join("another"), Nonce(8), OPTIONS).unwrap();
     assert_eq!(names(root.path()), [other.as_str()]);
-    Staging::create(&root.path().join("out"), 8, OPTIONS).unwrap();
+    Staging::create(&root.path().join("out"), Nonce(8), OPTIONS).unwrap();
     assert_eq!(names(root.path()), [""; 0]);
 }
 
@@ -65,14 +65,14 @@ fn scratch_of_a_killed_run_is_swept_and_of_a_live_one_is_not() {
     let mut run = OtherRun::start(&root.path().join(&other));
     let places =
         ScratchPlaces { dir: Some(root.path()), staging: None, temporary: Path::new("/nowhere") };
-    let scratch = Scratch::create(places, 8).unwrap();
+    let scratch = Scratch::create(places, Nonce(8)).unwrap();
     assert_eq!(
         names(root.path()),
         [other.as_str(), scratch.path().file_name().unwrap().to_str().unwrap()]
     );
     run.kill();
     drop(scratch);
-    drop(Scratch::create(places, 9).unwrap());
+    drop(Scratch::create(places, Nonce(9)).unwrap());
     assert_eq!(names(root.path()), [""; 0]);
 }
 
@@ -91,7 +91,7 @@ fn only_leftovers_of_ours_are_swept() {
         touch(root.path(), &[&format!("{name}/x")]);
     }
     fs::write(root.path().join(staging_name("out", 2)), "a file").unwrap();
-    let staging = Staging::create(&root.path().join("out"), 3, OPTIONS).unwrap();
+    let staging = Staging::create(&root.path().join("out"), Nonce(3), OPTIONS).unwrap();
     let manifest = write_parts(&staging, "r0#1", &[]);
     let mut kept = names(root.path());
     kept.retain(|name| *name != staging_name("out", 3));
@@ -102,8 +102,12 @@ fn only_leftovers_of_ours_are_swept() {
 
     // An old output that was moved aside is swept once there is another.
     staging.publish(&manifest).unwrap();
-    Staging::create(&root.path().join("out"), 4, StagingOptions { overwrite: true, sync: false })
-        .unwrap();
+    Staging::create(
+        &root.path().join("out"),
+        Nonce(4),
+        StagingOptions { overwrite: true, sync: false },
+    )
+    .unwrap();
     assert!(!root.path().join(format!("{leftover}.replaced")).exists());
 }
 
@@ -115,7 +119,8 @@ fn runs_that_begin_and_sweep_at_once_leave_each_other_alone() {
             let out = root.path().join("out");
             scope.spawn(move || {
                 for round in 0..50 {
-                    let staging = Staging::create(&out, run * 1_000 + round, OPTIONS).unwrap();
+                    let staging =
+                        Staging::create(&out, Nonce(run * 1_000 + round), OPTIONS).unwrap();
                     write_parts(&staging, "r0#1", &[("part-00000", "x")]);
                 }
             });
@@ -127,7 +132,7 @@ fn runs_that_begin_and_sweep_at_once_leave_each_other_alone() {
 #[test]
 fn an_attempt_that_outlives_its_run_brings_nothing_back() {
     let root = tempfile::tempdir().unwrap();
-    let staging = Staging::create(&root.path().join("out"), 1, OPTIONS).unwrap();
+    let staging = Staging::create(&root.path().join("out"), Nonce(1), OPTIONS).unwrap();
     let attempt = staging.attempt("r0#1").unwrap();
     let mut part = attempt.create_part("part-00000").unwrap();
     let cleanup = staging.cleanup();
@@ -145,7 +150,7 @@ fn an_attempt_that_outlives_its_run_brings_nothing_back() {
 #[test]
 fn cleaning_up_wins_against_writers() {
     let root = tempfile::tempdir().unwrap();
-    let staging = Staging::create(&root.path().join("out"), 1, OPTIONS).unwrap();
+    let staging = Staging::create(&root.path().join("out"), Nonce(1), OPTIONS).unwrap();
     thread::scope(|scope| {
         for writer in 0..3 {
             let attempt = staging.attempt(&format!("r{writer}#1")).unwrap();
@@ -159,16 +164,18 @@ fn cleaning_up_wins_against_writers() {
 #[test]
 fn scratch_is_where_it_was_asked_for_and_says_why_not() {
     let root = tempfile::tempdir().unwrap();
-    let staging = Staging::create(&root.path().join("out"), 1, OPTIONS).unwrap();
+    let staging = Staging::create(&root.path().join("out"), Nonce(1), OPTIONS).unwrap();
     let beside = Scratch::create(
         ScratchPlaces { dir: None, staging: Some(&staging), temporary: root.path() },
-        2,
+        Nonce(2),
     )
     .unwrap();
     assert_eq!(beside.path().parent(), Some(staging.path()));
-    let temporary =
-        Scratch::create(ScratchPlaces { dir: None, staging: None, temporary: root.path() }, 3)
-            .unwrap();
+    let temporary = Scratch::create(
+        ScratchPlaces { dir: None, staging: None, temporary: root.path() },
+        Nonce(3),
+    )
+    .unwrap();
     assert_eq!(temporary.path().parent(), Some(root.path()));
     drop(staging);
     drop(beside);
@@ -176,7 +183,7 @@ fn scratch_is_where_it_was_asked_for_and_says_why_not() {
     let missing = root.path().join("missing");
     let error = Scratch::create(
         ScratchPlaces { dir: Some(&missing), staging: None, temporary: root.path() },
-        4,
+        Nonce(4),
     );
     let message = error.unwrap_err().to_string().replace(root.path().to_str().unwrap(), "ROOT");
     let expected = "scratch folder cannot be written to: No such file or directory (os error 2); ROOT/missing; name another folder with --scratch DIR";

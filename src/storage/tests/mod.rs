@@ -13,6 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::spec::{Counters, Manifest, Nonce, Part};
 
 /// Makes empty files below `root`, and the folders that they need.
 fn touch(root: &Path, names: &[&str]) {
@@ -44,14 +45,14 @@ fn listed(root: &Path, listing: &Listing) -> Vec<String> {
 
 /// A manifest of `parts`, as a run would write it.
 fn manifest_of(created: &str, parts: &[SealedPart]) -> Vec<u8> {
-    let listed: Vec<serde_json::Value> = parts
-        .iter()
-        .map(|p| serde_json::json!({"name": p.name, "bytes": p.bytes, "records": 1, "crc32c": p.crc32c}))
-        .collect();
-    let bytes: u64 = parts.iter().map(|part| part.bytes).sum();
-    let manifest = serde_json::json!({
-        "job": "j1", "created": created, "parts": listed, "records": parts.len(), "bytes": bytes, "counters": {}
-    });
+    let part = |part: &SealedPart| Part {
+        name: part.name.clone(),
+        bytes: part.bytes,
+        records: 1,
+        crc32c: part.crc32c,
+    };
+    let parts = parts.iter().map(part).collect();
+    let manifest = Manifest::new("j1".to_owned(), created.to_owned(), parts, Counters::new());
     serde_json::to_vec(&manifest).unwrap()
 }
 
@@ -72,7 +73,7 @@ fn write_parts(staging: &Staging, attempt: &str, parts: &[(&str, &str)]) -> Vec<
 /// An output with two parts, one of them in a folder.
 fn published(root: &Path) -> PathBuf {
     let out = root.join("out");
-    let staging = Staging::create(&out, 1, StagingOptions::default()).unwrap();
+    let staging = Staging::create(&out, Nonce(1), StagingOptions::default()).unwrap();
     let manifest = write_parts(
         &staging,
         "r0#1",

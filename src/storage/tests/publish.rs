@@ -9,7 +9,7 @@ const PLAIN: StagingOptions = StagingOptions { overwrite: false, sync: false };
 const OVERWRITE: StagingOptions = StagingOptions { overwrite: true, sync: true };
 
 fn refusal(out: &Path, options: StagingOptions) -> String {
-    Staging::create(out, 1, options).unwrap_err().to_string()
+    Staging::create(out, Nonce(1), options).unwrap_err().to_string()
 }
 
 #[test]
@@ -18,7 +18,7 @@ fn before_publishing_nothing_is_visible_and_after_it_everything_is() {
         let root = tempfile::tempdir().unwrap();
         let out = root.path().join("out");
         let staging =
-            Staging::create(&out, 0xabc, StagingOptions { sync, overwrite: false }).unwrap();
+            Staging::create(&out, Nonce(0xabc), StagingOptions { sync, overwrite: false }).unwrap();
         assert_eq!(names(root.path()), [".out.gristmill-00000000000000000000000000000abc"]);
         assert_eq!(fs::metadata(staging.path()).unwrap().permissions().mode() & 0o777, 0o700);
 
@@ -41,20 +41,20 @@ fn before_publishing_nothing_is_visible_and_after_it_everything_is() {
 fn what_is_dropped_or_abandoned_leaves_nothing() {
     let root = tempfile::tempdir().unwrap();
     let out = root.path().join("out");
-    let staging = Staging::create(&out, 1, PLAIN).unwrap();
+    let staging = Staging::create(&out, Nonce(1), PLAIN).unwrap();
     write_parts(&staging, "r0#1", &[("part-00000", "x")]);
     let handle_that_outlives_it = staging.cleanup();
     drop(staging);
     assert_eq!(names(root.path()), [""; 0]);
     handle_that_outlives_it.run().unwrap();
-    Staging::create(&out, 1, PLAIN).unwrap().abandon().unwrap();
+    Staging::create(&out, Nonce(1), PLAIN).unwrap().abandon().unwrap();
     assert_eq!(names(root.path()), [""; 0]);
 }
 
 #[test]
 fn publishing_and_accepting_again_change_nothing() {
     let root = tempfile::tempdir().unwrap();
-    let staging = Staging::create(&root.path().join("out"), 1, PLAIN).unwrap();
+    let staging = Staging::create(&root.path().join("out"), Nonce(1), PLAIN).unwrap();
     let mut part = staging.attempt("r0#1").unwrap().create_part("part-00000").unwrap();
     part.write_all(b"x").unwrap();
     let sealed = [part.seal().unwrap()];
@@ -71,7 +71,7 @@ fn publishing_and_accepting_again_change_nothing() {
 #[test]
 fn a_name_is_won_once() {
     let root = tempfile::tempdir().unwrap();
-    let staging = Staging::create(&root.path().join("out"), 1, PLAIN).unwrap();
+    let staging = Staging::create(&root.path().join("out"), Nonce(1), PLAIN).unwrap();
     write_parts(&staging, "r0#1", &[("part-00000", "first")]);
     let second = staging.attempt("r0#2").unwrap();
     let sealed = second.create_part("part-00000").unwrap().seal().unwrap();
@@ -90,7 +90,7 @@ fn an_empty_folder_is_taken_and_anything_else_refused_before_any_work() {
     let root = tempfile::tempdir().unwrap();
     let out = root.path().join("out");
     fs::create_dir(&out).unwrap();
-    let staging = Staging::create(&out, 1, PLAIN).unwrap();
+    let staging = Staging::create(&out, Nonce(1), PLAIN).unwrap();
     let manifest = write_parts(&staging, "r0#1", &[("part-00000", "x")]);
     staging.publish(&manifest).unwrap();
     assert!(verify(&out).unwrap().findings.is_empty());
@@ -148,7 +148,7 @@ fn links_to_an_output_folder_lead_to_it() {
     let root = tempfile::tempdir().unwrap();
     fs::create_dir_all(root.path().join("disk/real")).unwrap();
     symlink("disk/real", root.path().join("out")).unwrap();
-    let staging = Staging::create(&root.path().join("out"), 1, PLAIN).unwrap();
+    let staging = Staging::create(&root.path().join("out"), Nonce(1), PLAIN).unwrap();
     let manifest = write_parts(&staging, "r0#1", &[("part-00000", "x")]);
     staging.publish(&manifest).unwrap();
     assert_eq!(names(root.path()), ["disk", "out"]);
@@ -159,7 +159,7 @@ fn links_to_an_output_folder_lead_to_it() {
 fn an_old_output_stays_until_it_is_replaced_whole() {
     let root = tempfile::tempdir().unwrap();
     let out = published(root.path());
-    let staging = Staging::create(&out, 2, OVERWRITE).unwrap();
+    let staging = Staging::create(&out, Nonce(2), OVERWRITE).unwrap();
     let manifest = write_parts(&staging, "r1#1", &[("part-00001", "new")]);
     assert!(out.join("part-00000.tsv").exists());
     staging.publish(&manifest).unwrap();
@@ -168,7 +168,7 @@ fn an_old_output_stays_until_it_is_replaced_whole() {
     assert_eq!(names(root.path()), ["out"]);
 
     // Nothing to replace is fine as well.
-    let staging = Staging::create(&root.path().join("fresh"), 3, OVERWRITE).unwrap();
+    let staging = Staging::create(&root.path().join("fresh"), Nonce(3), OVERWRITE).unwrap();
     let manifest = write_parts(&staging, "r1#1", &[("part-00001", "new")]);
     staging.publish(&manifest).unwrap();
     assert_eq!(names(root.path()), ["fresh", "out"]);
@@ -179,7 +179,7 @@ fn what_came_to_be_at_the_output_meanwhile_is_not_touched() {
     for options in [PLAIN, OVERWRITE] {
         let root = tempfile::tempdir().unwrap();
         let out = root.path().join("out");
-        let staging = Staging::create(&out, 1, options).unwrap();
+        let staging = Staging::create(&out, Nonce(1), options).unwrap();
         let manifest = write_parts(&staging, "r0#1", &[("part-00000", "x")]);
         touch(root.path(), &["out/mine"]);
         let error = staging.publish(&manifest).unwrap_err().to_string();

@@ -4,32 +4,15 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
-/// The file that lists the parts of an output.
-pub const MANIFEST_NAME: &str = "_MANIFEST.json";
+use crate::spec::Manifest;
+
+pub use crate::spec::manifest::FILE_NAME as MANIFEST_NAME;
 
 /// The file that is written last: one line, the checksum of the manifest.
 pub const SUCCESS_NAME: &str = "_SUCCESS";
 
 /// The largest manifest that is read: 100 bytes per part, counters, and much to spare.
 const MANIFEST_BYTES_MAX: u64 = 64 << 20;
-
-/// What verification needs of a manifest; whoever writes it may say more.
-#[derive(Debug, serde::Deserialize)]
-pub(super) struct Manifest {
-    pub(super) job: String,
-    pub(super) parts: Vec<Part>,
-    pub(super) records: u64,
-    pub(super) bytes: u64,
-}
-
-/// One part as a manifest lists it.
-#[derive(Debug, serde::Deserialize)]
-pub(super) struct Part {
-    pub(super) name: String,
-    pub(super) bytes: u64,
-    pub(super) records: u64,
-    pub(super) crc32c: u32,
-}
 
 /// The content of `_SUCCESS` for a manifest: `crc32c 0a1b2c3d _MANIFEST.json`.
 pub(super) fn success_line(manifest: &[u8]) -> String {
