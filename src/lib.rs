@@ -1,8 +1,16 @@
 //! MapReduce in one executable: a job is a Rust value, and it never loses or doubles a record.
 
 pub mod clock;
+pub mod embedded;
+pub mod format;
+pub mod job;
+mod launch;
+pub mod prelude;
 pub mod record;
 pub mod scheduler;
 pub mod shuffle;
 pub mod spec;
 pub mod storage;
+pub mod task;
+
+pub use launch::launch;

@@ -67,6 +67,17 @@ pub struct CollectStats {
     pub spilled_bytes: u64,
 }
 
+impl CollectStats {
+    /// Adds another collector's.
+    pub fn add(&mut self, other: CollectStats) {
+        self.records += other.records;
+        self.bytes += other.bytes;
+        self.spills += other.spills;
+        self.spilled_records += other.spilled_records;
+        self.spilled_bytes += other.spilled_bytes;
+    }
+}
+
 /// What a collector leaves: files, then what stayed in memory, all sorted; later ones hold later records.
 pub struct Collected<R> {
     /// The spills, in order.

@@ -106,6 +106,14 @@ impl Staging {
         }
     }
 
+    /// Opens a part that was accepted, to read it before it is published, or instead.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn open_accepted(&self, part: &str) -> std::io::Result<File> {
+        File::open(self.folder.path().join(OUTPUT_NAME).join(part))
+    }
+
     /// Completes the output with `manifest` as its `_MANIFEST.json`, then `_SUCCESS`, and makes it `out` by one rename.
     /// An output that is replaced stays until then. Asked again with the same manifest, it finds that done.
     ///

@@ -142,7 +142,7 @@ fn of_error(error: Error) -> Failure {
     if let Some(shuffle::Error::Fold { key, source }) = error.cause().downcast_ref()
         && let Some(UserError { error }) = source.downcast_ref()
     {
-        let key = crate::spec::escape(key, crate::spec::TEXT_CHARS_MAX);
+        let key = crate::spec::escape(key, crate::spec::failure::TEXT_CHARS_MAX);
         let details = vec![format!("while combining values of key \"{key}\"")];
         return Failure { at: Some(place(error)), details, ..Failure::new(Cause::UserError, error.to_string()) };
     }

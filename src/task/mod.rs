@@ -26,7 +26,9 @@ pub use commit::{commit, write_to_stdout};
 pub use fold::{JobFold, JobPartitioner};
 pub use plan::{Plan, plan};
 pub use quarantine::BadRecords;
-pub use run::{Env, MapDone, ReduceDone, run_map, run_map_only, run_reduce};
+pub use run::{
+    Env, GROUP, MapDone, PartDone, ReduceDone, accept, run_map, run_map_only, run_reduce, shuffle_failure,
+};
 
 use crate::format;
 

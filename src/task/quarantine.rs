@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::failure::Trouble;
 use crate::format::Json;
 use crate::job::{PartBuffer, Written};
-use crate::spec::{Failure, RecordRef, TEXT_CHARS_MAX, escape};
+use crate::spec::failure::TEXT_CHARS_MAX;
+use crate::spec::{Failure, RecordRef, escape};
 use crate::storage::AttemptFolder;
 
 /// How many bad records a run may still set aside; shared by its attempts.

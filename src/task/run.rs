@@ -12,7 +12,7 @@ use crate::format::Output;
 use crate::format::source::Options;
 use crate::job::{Combine, Context, Job, PartBuffer, Task, Written};
 use crate::record::value;
-use crate::shuffle::{Batch, Collect, Source};
+use crate::shuffle::{self, Batch, Collect, Source};
 use crate::spec::{AttemptId, Cause, Counters, Failure, JobSpec, RecordRef, Split, TaskKind};
 use crate::storage::{AttemptFolder, Staging};
 
@@ -95,7 +95,7 @@ impl Env<'_> {
 }
 
 /// What an attempt's folder is called: `m00012-2`.
-pub fn folder_name(attempt: AttemptId) -> String {
+pub(super) fn folder_name(attempt: AttemptId) -> String {
     format!("{}{:05}-{}", attempt.task.kind.letter(), attempt.task.index, attempt.number)
 }
 
@@ -182,7 +182,7 @@ fn finish_map(
 }
 
 /// What part `index` of the output is called.
-pub fn part_name<J: Job>(index: u32) -> String {
+pub(super) fn part_name<J: Job>(index: u32) -> String {
     format!("part-{index:05}.{}", J::Output::EXTENSION)
 }
 
@@ -212,4 +212,19 @@ pub fn run_reduce<J: Job, C: Combine<J>>(
     counters.add(GROUP, "Reduce output records", part.records);
     let parts = std::iter::once(part).chain(sides).map(PartDone::from).collect();
     Ok(ReduceDone { counters, parts })
+}
+
+/// Moves an attempt's sealed parts into the output that is being made.
+///
+/// # Errors
+///
+/// What [`Staging::accept`] says.
+pub fn accept(staging: &Staging, attempt: AttemptId, parts: &[PartDone]) -> Result<(), Failure> {
+    let sealed: Vec<_> = parts.iter().map(|part| part.sealed.clone()).collect();
+    staging.accept(&folder_name(attempt), &sealed).map_err(|error| Trouble::from(error).into_failure())
+}
+
+/// The failure that an error of the shuffle is, outside of an author's code.
+pub fn shuffle_failure(error: shuffle::Error) -> Failure {
+    Trouble::Error(crate::job::Error::new(error)).into_failure()
 }

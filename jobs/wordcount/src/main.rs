@@ -1,3 +1,29 @@
 //! Counts how often each word occurs.
 
-fn main() {}
+use gristmill::prelude::*;
+
+#[derive(Args, Serialize, Deserialize)]
+struct WordCount {}
+
+impl Job for WordCount {
+    type Input = Lines;
+    type Key<'a> = &'a Text;
+    type Value<'a> = u64;
+    type Output = Tsv;
+
+    fn map(&self, line: &Text, out: &mut Emitter<Self>) -> Result {
+        line.words().try_for_each(|word| out.emit(word, 1))
+    }
+
+    fn combiner(&self) -> impl Combine<Self> {
+        Sum
+    }
+
+    fn reduce(&self, word: &Text, counts: Values<Self>, out: &mut Writer<Tsv>) -> Result {
+        out.write((word, counts.sum()?))
+    }
+}
+
+fn main() -> ExitCode {
+    gristmill::launch::<WordCount>()
+}

@@ -1,0 +1,341 @@
+//! Lets the scheduler decide and the threads do.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use super::hand::{Hand, Order, Report, Shared};
+use super::outputs::{Outputs, Readied};
+use super::{Error, Options, Phase, Prepared, Progress};
+use crate::clock::{Clock, rfc3339};
+use crate::job::{Combine, Job, Partition};
+use crate::scheduler::{Cancel, Command, Complete, Effect, Fail, JobState, PlanDone, RegisterWorker, Scheduler, Submit};
+use crate::shuffle::CollectStats;
+use crate::spec::{AttemptId, Cause, Counters, Failure, FileRange, JobId, JobSpec, Manifest, TaskKind, WorkerId};
+use crate::task::{self, BadRecords, Env, JobFold, PartDone};
+
+/// How a run ended, when it could begin.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Succeeded, failed or cancelled.
+    pub state: JobState,
+    /// What the first failure was, and in which attempt.
+    pub failure: Option<(AttemptId, Failure)>,
+    /// What was published; not for a run to standard output.
+    pub manifest: Option<Manifest>,
+    /// The parts, in order.
+    pub parts: Vec<PartDone>,
+    /// What was counted.
+    pub counters: Counters,
+    /// How long each phase took.
+    pub phases: Vec<(Phase, Duration)>,
+    /// What went through the sort buffers and tables.
+    pub collected: CollectStats,
+    /// Merges of spill files before the reduces.
+    pub merges: u64,
+    /// Bad records that were set aside.
+    pub bad_records: u64,
+}
+
+/// The only job of a run.
+const JOB: JobId = JobId(1);
+
+/// Runs a job that was prepared.
+///
+/// Setting `stop` ends it soon, as cancelled. The parts of a run without an output folder are left accepted in
+/// `prepared.staging`.
+///
+/// # Errors
+///
+/// When the threads cannot be started. Whatever happens later is in the outcome.
+pub fn run<J: Job>(
+    spec: &JobSpec,
+    prepared: &Prepared,
+    options: &Options,
+    progress: &Progress,
+    clock: &Clock,
+    stop: &AtomicBool,
+) -> Result<Outcome, Error> {
+    let bad_records = BadRecords::new(spec.max_bad_records);
+    let staging = &prepared.staging;
+    let env = Env { spec, staging, stop, bytes_read: progress.bytes_read(), bad_records: &bad_records };
+    // The job value whose combiner and partitioner all threads share.
+    let job = match env.job::<J>(JOB.task(TaskKind::Plan, 0).attempt(1), 0) {
+        Ok(job) => job,
+        Err(failure) => return Ok(failed_at_once(failure)),
+    };
+    let combiner = job.combiner();
+    let partitioner = job.partitioner();
+    let shares = Shares::of(spec.memory_bytes, options.threads, combines_exactly(&combiner));
+    let shared = Shared {
+        env,
+        files: &prepared.files,
+        scratch: &prepared.scratch,
+        nonce: options.nonce,
+        plan: OnceLock::new(),
+        fold: JobFold::<J, _>::new(&combiner),
+        partitioner: &partitioner,
+        outputs: Outputs::new(shares.kept),
+        collector_bytes: shares.collector,
+        reduce_bytes: shares.reduce,
+    };
+    let threads = options.threads;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|n| format!("slot-{n}")).build();
+    let pool = pool.map_err(|error| Error::Threads { threads, cause: error.to_string() })?;
+    let (report, reports) = channel();
+    let outcome = pool.in_place_scope(|scope| {
+        let mut orders = Vec::with_capacity(threads);
+        for number in 1..=threads as u64 {
+            let (order, received) = channel();
+            orders.push(order);
+            let (shared, report) = (&shared, report.clone());
+            let hand = Hand { shared, worker: WorkerId(number), collector: None };
+            scope.spawn(move |_| hand.work(&received, &report));
+        }
+        drop(report);
+        let driver = Driver {
+            shared: &shared,
+            scheduler: Scheduler::new(),
+            orders,
+            reports,
+            progress,
+            clock,
+            phases: Vec::new(),
+            since: clock.now(),
+            parts: Vec::new(),
+            manifest: None,
+            readied: None,
+            ended: None,
+        };
+        driver.drive(spec)
+    });
+    Ok(Outcome { bad_records: bad_records.found(), ..outcome })
+}
+
+fn combines_exactly<J: Job, C: Combine<J>>(_: &C) -> bool {
+    C::COMBINES && C::EXACT
+}
+
+fn failed_at_once(failure: Failure) -> Outcome {
+    let attempt = JOB.task(TaskKind::Plan, 0).attempt(1);
+    let mut outcome = Outcome::new(JobState::Failed);
+    outcome.failure = Some((attempt, failure));
+    outcome
+}
+
+impl Outcome {
+    fn new(state: JobState) -> Self {
+        Outcome {
+            state,
+            failure: None,
+            manifest: None,
+            parts: Vec::new(),
+            counters: Counters::new(),
+            phases: Vec::new(),
+            collected: CollectStats::default(),
+            merges: 0,
+            bad_records: 0,
+        }
+    }
+}
+
+/// How the memory of a run is shared out.
+struct Shares {
+    /// For each collector.
+    collector: usize,
+    /// For map outputs that wait to be reduced.
+    kept: usize,
+    /// For each reduce.
+    reduce: usize,
+}
+
+impl Shares {
+    fn of(memory_bytes: u64, threads: usize, one_table_each: bool) -> Self {
+        /// What a thread needs beside: read, batch and part buffers.
+        const BESIDE_BYTES: usize = 1 << 20;
+        let memory = usize::try_from(memory_bytes).unwrap_or(usize::MAX);
+        let reduce = memory / 16 / threads + BESIDE_BYTES;
+        let rest = memory.saturating_sub((reduce + BESIDE_BYTES) * threads);
+        let (collectors, kept) = if one_table_each { (rest, 0) } else { (rest / 2, rest / 2) };
+        Shares { collector: collectors / threads, kept, reduce }
+    }
+}
+
+struct Driver<'d, J: Job, C: Combine<J>, P: Partition<J>> {
+    shared: &'d Shared<'d, J, C, P>,
+    scheduler: Scheduler,
+    orders: Vec<Sender<Order>>,
+    reports: Receiver<Report>,
+    progress: &'d Progress,
+    clock: &'d Clock,
+    phases: Vec<(Phase, Duration)>,
+    since: Instant,
+    parts: Vec<PartDone>,
+    manifest: Option<Manifest>,
+    readied: Option<Readied>,
+    ended: Option<JobState>,
+}
+
+/// How long the driver waits for a thread before it looks whether the run is to stop.
+const STOP_CHECK: Duration = Duration::from_millis(50);
+
+impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
+    fn drive(mut self, spec: &JobSpec) -> Outcome {
+        for number in 1..=self.orders.len() as u64 {
+            self.apply(RegisterWorker { worker: WorkerId(number), slots: 1 });
+        }
+        let (nonce, reducers) = (self.shared.nonce, spec.reducers.filter(|_| !J::MAP_ONLY));
+        self.apply(Submit { job: JOB, nonce, reducers, max_attempts: 1, map_only: J::MAP_ONLY });
+        let known = self.shared.files.iter().filter(|file| file.end != u64::MAX);
+        self.progress.set_bytes_total(known.map(FileRange::bytes).sum());
+        loop {
+            if let Some(state) = self.ended {
+                return self.into_outcome(state);
+            }
+            match self.reports.recv_timeout(STOP_CHECK) {
+                Ok(report) => self.hear(report),
+                Err(_) if self.shared.env.stop.load(Ordering::Relaxed) => self.cancel(),
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn into_outcome(mut self, state: JobState) -> Outcome {
+        self.begin_phase(Phase::Done);
+        let job = self.scheduler.job(JOB);
+        let readied = self.readied.unwrap_or_default();
+        Outcome {
+            state,
+            failure: job.and_then(|job| job.blame()).map(|blame| (blame.attempt, blame.failure.clone())),
+            manifest: self.manifest,
+            parts: in_order(self.parts),
+            counters: job.map(|job| job.counters().clone()).unwrap_or_default(),
+            phases: self.phases,
+            collected: readied.stats,
+            merges: readied.merges,
+            bad_records: 0,
+        }
+    }
+
+    /// Too late once the commit has begun: then the run ends as it would have.
+    fn cancel(&mut self) {
+        self.apply(Cancel { job: JOB });
+    }
+
+    fn hear(&mut self, report: Report) {
+        match report {
+            Report::Planned { attempt, splits, reducers } => {
+                self.apply(PlanDone { attempt, splits, reducers, counters: Counters::new() });
+            }
+            Report::Done { attempt, counters, parts } => {
+                self.parts.extend(parts);
+                self.apply(Complete { attempt, digest: None, counters });
+            }
+            Report::Committed { attempt, manifest } => self.committed(attempt, Some(manifest)),
+            Report::Failed { failure, .. } if failure.cause == Cause::Killed => self.cancel(),
+            Report::Failed { attempt, failure } => self.fail(attempt, failure),
+            Report::Sealed(_) => {}
+        }
+        self.show_progress();
+    }
+
+    fn fail(&mut self, attempt: AttemptId, failure: Failure) {
+        self.apply(Fail { attempt, failure, deterministic: true });
+    }
+
+    fn committed(&mut self, attempt: AttemptId, manifest: Option<Manifest>) {
+        self.manifest = manifest;
+        self.apply(Complete { attempt, digest: None, counters: Counters::new() });
+    }
+
+    /// What the scheduler refuses is late news of attempts that it has stopped: there is nothing to do then.
+    fn apply(&mut self, command: impl Into<Command>) {
+        for effect in self.scheduler.apply(command).unwrap_or_default() {
+            match effect {
+                Effect::Start { attempt, worker } => self.start(attempt, worker),
+                Effect::Stop { .. } => self.shared.env.stop.store(true, Ordering::Relaxed),
+                Effect::JobEnded { state, .. } => self.ended = Some(state),
+            }
+        }
+    }
+
+    fn start(&mut self, attempt: AttemptId, worker: WorkerId) {
+        self.begin_phase(match attempt.task.kind {
+            TaskKind::Plan => Phase::Planning,
+            TaskKind::Map => Phase::Mapping,
+            TaskKind::Reduce => Phase::Reducing,
+            TaskKind::Commit => Phase::Committing,
+        });
+        if attempt.task.kind == TaskKind::Reduce && self.readied.is_none() {
+            match self.ready() {
+                Ok(readied) => self.readied = Some(readied),
+                Err(failure) => return self.fail(attempt, failure),
+            }
+        }
+        let order = match attempt.task.kind {
+            TaskKind::Commit if self.shared.env.spec.output.is_none() => return self.committed(attempt, None),
+            TaskKind::Commit => self.commit(attempt),
+            _ => Order::Run(attempt),
+        };
+        let thread = self.orders.get((worker.0 as usize).wrapping_sub(1));
+        if thread.is_none_or(|thread| thread.send(order).is_err()) {
+            self.fail(attempt, Failure::new(Cause::WorkerLost, format!("thread {worker} has ended")));
+        }
+    }
+
+    fn commit(&mut self, attempt: AttemptId) -> Order {
+        let parts = in_order(self.parts.clone());
+        let mut counters = self.scheduler.job(JOB).map(|job| job.counters().clone()).unwrap_or_default();
+        if let Some(Readied { stats, .. }) = &self.readied {
+            counters.add(task::GROUP, "Map output records", stats.records);
+            counters.add(task::GROUP, "Map output bytes", stats.bytes);
+        }
+        Order::Commit { attempt, created: rfc3339(self.clock.wall_ms()), parts, counters }
+    }
+
+    /// Has all threads hand over their map output, and makes it fit to be read at once.
+    fn ready(&mut self) -> Result<Readied, Failure> {
+        let lost = || Failure::new(Cause::WorkerLost, "a thread has ended before its map output was read");
+        for thread in &self.orders {
+            thread.send(Order::Seal).map_err(|_| lost())?;
+        }
+        for _ in 0..self.orders.len() {
+            match self.reports.recv() {
+                Ok(Report::Sealed(sealed)) => sealed?,
+                _ => return Err(lost()),
+            }
+        }
+        let shared = self.shared;
+        let (header, limits) = (shared.header(0, 0), shared.limits());
+        let readied = shared.outputs.ready(&shared.fold, header, limits, shared.scratch, shared.env.stop);
+        readied.map_err(task::shuffle_failure)
+    }
+
+    fn begin_phase(&mut self, phase: Phase) {
+        let current = self.progress.phase();
+        if current != phase {
+            let now = self.clock.now();
+            self.phases.push((current, now.saturating_duration_since(self.since)));
+            self.since = now;
+            self.progress.set_phase(phase);
+        }
+    }
+
+    fn show_progress(&self) {
+        if let Some(job) = self.scheduler.job(JOB) {
+            let (maps, reduces) = (job.progress(TaskKind::Map), job.progress(TaskKind::Reduce));
+            self.progress.set_maps(maps.done, maps.total);
+            self.progress.set_reduces(reduces.done, reduces.total);
+        }
+    }
+}
+
+/// The job's own parts in their order, then side outputs and bad records by name.
+fn in_order(mut parts: Vec<PartDone>) -> Vec<PartDone> {
+    parts.sort_by(|a, b| {
+        let key = |part: &PartDone| (!part.sealed.name.starts_with("part-"), part.sealed.name.clone());
+        key(a).cmp(&key(b))
+    });
+    parts
+}

@@ -1,0 +1,161 @@
+//! One thread of a run: carries out attempts, one at a time.
+
+use std::sync::OnceLock;
+use std::sync::mpsc::{Receiver, Sender};
+
+use super::outputs::Outputs;
+use crate::job::{Combine, Job, Partition};
+use crate::record::block::Codec;
+use crate::shuffle::{MergeLimits, SpillHeader, SpillPlace};
+use crate::spec::{AttemptId, Cause, Counters, Failure, FileRange, Manifest, Nonce, TaskKind, WorkerId};
+use crate::storage::Scratch;
+use crate::task::{self, Env, JobCollector, JobFold, JobPartitioner, PartDone, Plan};
+
+/// What a thread is told to do.
+pub(super) enum Order {
+    /// Carry out a plan, map or reduce attempt.
+    Run(AttemptId),
+    /// Carry out the commit attempt.
+    Commit { attempt: AttemptId, created: String, parts: Vec<PartDone>, counters: Counters },
+    /// Hand over what all map tasks so far have left in this thread.
+    Seal,
+}
+
+/// What a thread says.
+pub(super) enum Report {
+    /// A plan attempt is done.
+    Planned { attempt: AttemptId, splits: u32, reducers: u32 },
+    /// A map or reduce attempt is done, and its parts are accepted.
+    Done { attempt: AttemptId, counters: Counters, parts: Vec<PartDone> },
+    /// The output is published.
+    Committed { attempt: AttemptId, manifest: Manifest },
+    /// An attempt failed.
+    Failed { attempt: AttemptId, failure: Failure },
+    /// The thread has handed over.
+    Sealed(Result<(), Failure>),
+}
+
+/// What all threads of a run share.
+pub(super) struct Shared<'s, J: Job, C: Combine<J>, P> {
+    pub(super) env: Env<'s>,
+    pub(super) files: &'s [FileRange],
+    pub(super) scratch: &'s Scratch,
+    pub(super) nonce: Nonce,
+    pub(super) plan: OnceLock<Plan>,
+    pub(super) fold: JobFold<'s, J, C>,
+    pub(super) partitioner: &'s P,
+    pub(super) outputs: Outputs<C::Acc>,
+    /// What a collector may hold.
+    pub(super) collector_bytes: usize,
+    /// What a reduce may hold.
+    pub(super) reduce_bytes: usize,
+}
+
+impl<J: Job, C: Combine<J>, P: Partition<J>> Shared<'_, J, C, P> {
+    pub(super) fn plan(&self) -> &Plan {
+        self.plan.get_or_init(Plan::default)
+    }
+
+    pub(super) fn limits(&self) -> MergeLimits {
+        MergeLimits::within(self.reduce_bytes, self.plan().reducers)
+    }
+
+    pub(super) fn header(&self, map: u32, attempt: u32) -> SpillHeader {
+        SpillHeader { codec: Codec::Lz4, nonce: self.nonce.0, map, attempt, partitions: self.plan().reducers }
+    }
+
+    fn collector<'c>(&'c self, name: String, map: u32, attempt: u32) -> JobCollector<'c, J, C, P> {
+        let plan = self.plan();
+        let partitioner = JobPartitioner::new(self.partitioner, plan.reducers, &plan.cuts);
+        let folder = self.scratch.path().to_path_buf();
+        let place = SpillPlace { folder, name, header: self.header(map, attempt), given: 0 };
+        JobCollector::new(&self.fold, partitioner, place, self.collector_bytes)
+    }
+}
+
+/// One thread.
+pub(super) struct Hand<'s, J: Job, C: Combine<J>, P: Partition<J>> {
+    pub(super) shared: &'s Shared<'s, J, C, P>,
+    pub(super) worker: WorkerId,
+    /// Where map tasks of a job with an exact combiner all fold into.
+    pub(super) collector: Option<JobCollector<'s, J, C, P>>,
+}
+
+impl<J: Job, C: Combine<J>, P: Partition<J>> Hand<'_, J, C, P> {
+    /// Carries out orders until there are no more.
+    pub(super) fn work(mut self, orders: &Receiver<Order>, reports: &Sender<Report>) {
+        for order in orders {
+            // Nobody listens any more once the run has ended.
+            if reports.send(self.carry_out(order)).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn carry_out(&mut self, order: Order) -> Report {
+        let (attempt, done) = match order {
+            Order::Seal => return Report::Sealed(self.seal()),
+            Order::Run(attempt) => (attempt, self.run(attempt)),
+            Order::Commit { attempt, created, parts, counters } => {
+                let env = &self.shared.env;
+                let done = task::commit(env.staging, &env.spec.name, created, &parts, counters);
+                (attempt, done.map(|manifest| Report::Committed { attempt, manifest }))
+            }
+        };
+        done.unwrap_or_else(|failure| Report::Failed { attempt, failure })
+    }
+
+    fn run(&mut self, attempt: AttemptId) -> Result<Report, Failure> {
+        let shared = self.shared;
+        let job = shared.env.job::<J>(attempt, shared.plan.get().map_or(0, |plan| plan.reducers))?;
+        let (counters, parts) = match attempt.task.kind {
+            TaskKind::Plan => {
+                let plan = task::plan::<J, P>(&shared.env, &job, attempt, shared.files)?;
+                let (splits, reducers) = (plan.splits.len() as u32, plan.reducers);
+                shared.plan.get_or_init(|| plan);
+                return Ok(Report::Planned { attempt, splits, reducers });
+            }
+            TaskKind::Map => self.map(&job, attempt)?,
+            TaskKind::Reduce => {
+                let sources = shared.outputs.sources(attempt.task.index, &shared.fold, shared.limits());
+                let done = task::run_reduce::<J, C>(&shared.env, &job, attempt, sources)?;
+                (done.counters, done.parts)
+            }
+            TaskKind::Commit => {
+                return Err(Failure::new(Cause::None, "a commit came without its parts"));
+            }
+        };
+        task::accept(shared.env.staging, attempt, &parts)?;
+        Ok(Report::Done { attempt, counters, parts })
+    }
+
+    fn map(&mut self, job: &J, attempt: AttemptId) -> Result<(Counters, Vec<PartDone>), Failure> {
+        let shared = self.shared;
+        let index = attempt.task.index;
+        let Some(split) = shared.plan().splits.get(index as usize) else {
+            return Err(Failure::new(Cause::None, format!("there is no split {index}")));
+        };
+        let done = if J::MAP_ONLY {
+            task::run_map_only(&shared.env, job, attempt, split)?
+        } else if C::COMBINES && C::EXACT {
+            let number = self.worker.0 as u32;
+            let collector =
+                self.collector.get_or_insert_with(|| shared.collector(format!("thread-{number}"), number, 1));
+            task::run_map::<J, C>(&shared.env, job, attempt, split, collector)?
+        } else {
+            let mut collector = shared.collector(format!("map-{index}"), index, attempt.number);
+            let done = task::run_map::<J, C>(&shared.env, job, attempt, split, &mut collector)?;
+            let output = collector.finish().map_err(task::shuffle_failure)?;
+            shared.outputs.keep(index, output, &shared.fold, false).map_err(task::shuffle_failure)?;
+            done
+        };
+        Ok((done.counters, done.parts))
+    }
+
+    fn seal(&mut self) -> Result<(), Failure> {
+        let Some(collector) = self.collector.take() else { return Ok(()) };
+        let output = collector.finish().map_err(task::shuffle_failure)?;
+        let kept = self.shared.outputs.keep(self.worker.0 as u32, output, &self.shared.fold, true);
+        kept.map_err(task::shuffle_failure)
+    }
+}

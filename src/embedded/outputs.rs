@@ -1,0 +1,126 @@
+//! The map outputs of a run: kept in memory while they fit, in spill files when they do not.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use crate::job::{Combine, Job};
+use crate::shuffle::{
+    CollectStats, Error, MergeLimits, Merger, Source, SpillFile, SpillHeader, Spilled,
+};
+use crate::storage::Scratch;
+use crate::task::{JobFold, MapOutput};
+
+/// All map outputs of a run.
+pub(super) struct Outputs<A> {
+    kept: Mutex<Kept<A>>,
+    sealed: OnceLock<Vec<Sealed<A>>>,
+    /// Memory that outputs may keep until the reduces read them.
+    memory_bytes: usize,
+}
+
+struct Kept<A> {
+    outputs: BTreeMap<u32, MapOutput<A>>,
+    bytes: usize,
+}
+
+struct Sealed<A> {
+    files: Vec<SpillFile>,
+    output: MapOutput<A>,
+}
+
+/// What it took to have all outputs ready for the reduces.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Readied {
+    pub(super) stats: CollectStats,
+    pub(super) merges: u64,
+}
+
+impl<A: Send + Sync + 'static> Outputs<A> {
+    pub(super) fn new(memory_bytes: usize) -> Self {
+        let kept = Mutex::new(Kept { outputs: BTreeMap::new(), bytes: 0 });
+        Outputs { kept, sealed: OnceLock::new(), memory_bytes }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept<A>> {
+        // A thread that panicked has failed the run; what it left here is not read.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps the output of a map task (or of a thread, for all its map tasks), in memory if there is room.
+    pub(super) fn keep<J: Job, C: Combine<J, Acc = A>>(
+        &self,
+        index: u32,
+        mut output: MapOutput<A>,
+        fold: &JobFold<'_, J, C>,
+        always_in_memory: bool,
+    ) -> Result<(), Error> {
+        let bytes = output.memory_bytes();
+        let fits = {
+            let mut kept = self.kept();
+            let fits = always_in_memory || kept.bytes + bytes <= self.memory_bytes;
+            kept.bytes += if fits { bytes } else { 0 };
+            fits
+        };
+        if !fits {
+            output.spill(fold)?;
+        }
+        self.kept().outputs.insert(index, output);
+        Ok(())
+    }
+
+    /// Brings the number of spill files down to what a reduce can read at once, and opens them.
+    pub(super) fn ready<J: Job, C: Combine<J, Acc = A>>(
+        &self,
+        fold: &JobFold<'_, J, C>,
+        header: SpillHeader,
+        limits: MergeLimits,
+        scratch: &Scratch,
+        stop: &AtomicBool,
+    ) -> Result<Readied, Error> {
+        let mut outputs: Vec<MapOutput<A>> = std::mem::take(&mut self.kept().outputs).into_values().collect();
+        let mut readied = Readied::default();
+        let files: usize = outputs.iter().map(|output| output.files().len()).sum();
+        if files > limits.fan_in {
+            // Only neighbours may be merged where the order of equal keys counts, so nothing may lie between them.
+            if !(C::COMBINES && C::EXACT) {
+                outputs.iter_mut().try_for_each(|output| output.spill(fold))?;
+            }
+            let all: Vec<Spilled> = outputs.iter().flat_map(|output| output.files().to_vec()).collect();
+            let mut number = 0;
+            let merged = Merger { header, limits, fold, stop }.merge_to_fan_in(all, || {
+                number += 1;
+                scratch.join(&format!("merged.{number}.spill"))
+            })?;
+            readied.merges = merged.merges;
+            let mut files = Some(merged.files);
+            for output in &mut outputs {
+                output.set_files(files.take().unwrap_or_default());
+            }
+        }
+        let mut sealed = Vec::with_capacity(outputs.len());
+        for output in outputs {
+            readied.stats.add(output.stats());
+            let files = output.files().iter().map(|file| SpillFile::open(&file.path));
+            sealed.push(Sealed { files: files.collect::<Result<_, _>>()?, output });
+        }
+        self.sealed.get_or_init(|| sealed);
+        Ok(readied)
+    }
+
+    /// Everything that a reduce of this partition reads, in the order of the map tasks.
+    pub(super) fn sources<'r, J: Job, C: Combine<J, Acc = A>>(
+        &'r self,
+        partition: u32,
+        fold: &'r JobFold<'r, J, C>,
+        limits: MergeLimits,
+    ) -> Vec<Source<'r, JobFold<'r, J, C>>> {
+        let mut sources = Vec::new();
+        for Sealed { files, output } in self.sealed.get().into_iter().flatten() {
+            let segments = files.iter().map(|file| file.segment(partition, limits.buffer_bytes));
+            sources.extend(segments.map(Source::Segment));
+            sources.extend(output.in_memory(partition, fold));
+        }
+        sources
+    }
+}

@@ -1,0 +1,116 @@
+//! What can be known before any work: that the input is there, that the output may be, that there is scratch space.
+
+use std::path::{Path, PathBuf};
+
+use crate::job::Job;
+use crate::spec::{FileRange, JobSpec, Location, Nonce};
+use crate::storage::{self, Scratch, ScratchPlaces, Skipped, Staging, StagingOptions};
+
+/// How to run a job in this process, beside what its spec says.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Attempts at once.
+    pub threads: usize,
+    /// Where to spill, if the user named a place.
+    pub scratch: Option<PathBuf>,
+    /// The system's folder for temporary files.
+    pub temporary: PathBuf,
+    /// Random, and never used before.
+    pub nonce: Nonce,
+}
+
+/// Why a run cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The spec asks for something that cannot be.
+    #[error(transparent)]
+    Spec(#[from] crate::spec::Error),
+    /// Input, output or scratch space.
+    #[error(transparent)]
+    Storage(#[from] storage::Error),
+    /// Standard input was named along with other inputs, or twice.
+    #[error("standard input (-) is one of {inputs} inputs; it can only be read alone; name a file instead")]
+    StandardInput {
+        /// How many inputs were named.
+        inputs: usize,
+    },
+    /// The threads could not be started.
+    #[error("cannot start {threads} threads: {cause}")]
+    Threads {
+        /// How many.
+        threads: usize,
+        /// What the system said.
+        cause: String,
+    },
+}
+
+/// A run that can begin.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Input files, in order.
+    pub files: Vec<FileRange>,
+    /// What was left out of folders.
+    pub skipped: Skipped,
+    /// Where the output is made.
+    pub staging: Staging,
+    /// Where spills go.
+    pub scratch: Scratch,
+}
+
+/// Checks everything that can be checked before any work, and makes the run's own folders.
+///
+/// # Errors
+///
+/// The first thing that is wrong, in the order: spec, input, overlap, output, scratch.
+pub fn prepare<J: Job>(spec: &JobSpec, options: &Options) -> Result<Prepared, Error> {
+    spec.validate()?;
+    let mut files = Vec::new();
+    let mut skipped = Skipped::default();
+    for input in &spec.inputs {
+        if input.location.is_standard_stream() {
+            if spec.inputs.len() > 1 {
+                return Err(Error::StandardInput { inputs: spec.inputs.len() });
+            }
+            files.push(stream(input.source));
+            continue;
+        }
+        let listing = storage::list(&[input.location.path().to_path_buf()])?;
+        if let Some(output) = &spec.output {
+            storage::refuse_overlap(&listing, output.path())?;
+        }
+        skipped.hidden += listing.skipped.hidden;
+        skipped.special += listing.skipped.special;
+        files.extend(listing.files.iter().map(|file| FileRange {
+            location: Location::from(&file.path),
+            source: input.source,
+            start: 0,
+            end: file.bytes,
+            size: file.bytes,
+            modified_ns: file.modified_ns,
+        }));
+    }
+    let (staging, scratch) = folders(spec, options)?;
+    Ok(Prepared { files, skipped, staging, scratch })
+}
+
+fn stream(source: u32) -> FileRange {
+    let (start, end) = (0, u64::MAX);
+    FileRange { location: Location::standard_stream(), source, start, end, size: u64::MAX, modified_ns: 0 }
+}
+
+fn folders(spec: &JobSpec, options: &Options) -> Result<(Staging, Scratch), Error> {
+    let nonce = options.nonce;
+    let staging_options = StagingOptions { overwrite: spec.overwrite, sync: spec.sync };
+    if let Some(output) = &spec.output {
+        let staging = Staging::create(output.path(), nonce, staging_options)?;
+        let dir = options.scratch.as_deref();
+        let places = ScratchPlaces { dir, staging: Some(&staging), temporary: &options.temporary };
+        let scratch = Scratch::create(places, nonce)?;
+        return Ok((staging, scratch));
+    }
+    // Without an output folder the parts are made in scratch space, and copied to standard output when all are whole.
+    let dir: Option<&Path> = options.scratch.as_deref();
+    let scratch = Scratch::create(ScratchPlaces { dir, staging: None, temporary: &options.temporary }, nonce)?;
+    let staging = Staging::create(&scratch.join("stdout"), nonce, staging_options)?;
+    Ok((staging, scratch))
+}

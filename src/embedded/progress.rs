@@ -1,0 +1,88 @@
+//! How far a run is, for whoever shows it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+/// What a run is busy with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Listing and cutting the input.
+    Planning,
+    /// Reading the input.
+    Mapping,
+    /// Writing the output.
+    Reducing,
+    /// Making the output visible.
+    Committing,
+    /// Nothing any more.
+    Done,
+}
+
+impl Phase {
+    const ALL: [Phase; 5] = [Phase::Planning, Phase::Mapping, Phase::Reducing, Phase::Committing, Phase::Done];
+
+    /// The phase's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Planning => "plan",
+            Phase::Mapping => "map",
+            Phase::Reducing => "reduce",
+            Phase::Committing => "commit",
+            Phase::Done => "done",
+        }
+    }
+}
+
+/// How far a run is; written by the run, read by anybody.
+#[derive(Debug, Default)]
+pub struct Progress {
+    phase: AtomicU8,
+    bytes_total: AtomicU64,
+    bytes_read: Arc<AtomicU64>,
+    maps: [AtomicU32; 2],
+    reduces: [AtomicU32; 2],
+}
+
+impl Progress {
+    /// What the run is busy with.
+    pub fn phase(&self) -> Phase {
+        Phase::ALL[usize::from(self.phase.load(Ordering::Relaxed)).min(Phase::ALL.len() - 1)]
+    }
+
+    /// Bytes of input that have been read, of how many; the latter is 0 where it is not known.
+    pub fn bytes(&self) -> (u64, u64) {
+        (self.bytes_read.load(Ordering::Relaxed), self.bytes_total.load(Ordering::Relaxed))
+    }
+
+    /// Map tasks that are done, of how many.
+    pub fn maps(&self) -> (u32, u32) {
+        (self.maps[0].load(Ordering::Relaxed), self.maps[1].load(Ordering::Relaxed))
+    }
+
+    /// Reduce tasks that are done, of how many.
+    pub fn reduces(&self) -> (u32, u32) {
+        (self.reduces[0].load(Ordering::Relaxed), self.reduces[1].load(Ordering::Relaxed))
+    }
+
+    pub(super) fn bytes_read(&self) -> Arc<AtomicU64> {
+        self.bytes_read.clone()
+    }
+
+    pub(super) fn set_phase(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_bytes_total(&self, bytes: u64) {
+        self.bytes_total.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_maps(&self, done: u32, total: u32) {
+        self.maps[0].store(done, Ordering::Relaxed);
+        self.maps[1].store(total, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_reduces(&self, done: u32, total: u32) {
+        self.reduces[0].store(done, Ordering::Relaxed);
+        self.reduces[1].store(total, Ordering::Relaxed);
+    }
+}
