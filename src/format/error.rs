@@ -1,0 +1,138 @@
+//! What can go wrong between files and records, in either direction.
+
+use std::io;
+
+use super::source::Codec;
+use crate::spec::Location;
+use crate::storage;
+
+/// Why a file could not be read as records, or a record not be written.
+///
+/// Offsets count the bytes of the decoded file, unless they are said to be of the compressed one. Excerpts are already
+/// escaped and cut.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file could not be opened, or is not the one that was listed.
+    #[error(transparent)]
+    Storage(#[from] storage::Error),
+    /// The file could be opened but not be read.
+    #[error("cannot read input at byte {offset}: {cause}; {location}")]
+    Read {
+        /// The file.
+        location: Location,
+        /// How far reading came, in bytes of the file as it is stored.
+        offset: u64,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// Compressed data is truncated or damaged.
+    #[error(
+        "{codec} data is truncated or corrupt at byte {offset} of the compressed file: {cause}; {location}"
+    )]
+    Compressed {
+        /// The file.
+        location: Location,
+        /// How it is compressed.
+        codec: Codec,
+        /// How far decoding came, in bytes of the compressed file.
+        offset: u64,
+        /// What the decoder says.
+        cause: io::Error,
+    },
+    /// A record does not end within the limit.
+    #[error("record is longer than the limit of {limit} bytes; {location} at byte {offset}")]
+    RecordTooLong {
+        /// The file.
+        location: Location,
+        /// Where the record begins.
+        offset: u64,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// A line that must be UTF-8 is not.
+    #[error(
+        "text is not UTF-8 at byte {offset}; {location}; use Lines, whose text may hold any bytes, or convert the file"
+    )]
+    Utf8 {
+        /// The file.
+        location: Location,
+        /// The first byte that is not UTF-8.
+        offset: u64,
+    },
+    /// The file does not consist of records of the given length.
+    #[error(
+        "size of {size} bytes is no multiple of the record length of {record_bytes} bytes; {location}"
+    )]
+    PartialRecord {
+        /// The file.
+        location: Location,
+        /// Its size (after decompression).
+        size: u64,
+        /// The length of a record.
+        record_bytes: usize,
+    },
+    /// A line is not the JSON that was asked for.
+    #[error("bad JSON: {problem} in column {column} of `{excerpt}`; {location} at byte {offset}")]
+    Json {
+        /// The file.
+        location: Location,
+        /// Where the line begins.
+        offset: u64,
+        /// Where in the line, in bytes from 1; 0 when that is not known.
+        column: usize,
+        /// The line's beginning.
+        excerpt: String,
+        /// What the parser says.
+        problem: String,
+    },
+    /// The bytes are not what the format asks for; formats made by users say so through [`Source::error`].
+    ///
+    /// [`Source::error`]: super::Source::error
+    #[error("{problem}; {location} at byte {offset}")]
+    Malformed {
+        /// The file.
+        location: Location,
+        /// Where.
+        offset: u64,
+        /// What is wrong.
+        problem: String,
+        /// Whether only this record is lost, and the next one can still be read.
+        one_record: bool,
+    },
+    /// A field to be written holds a byte that would end it.
+    #[error(
+        "field {number} holds a {byte}, which TSV cannot: `{excerpt}`; write JSON lines instead (Json)"
+    )]
+    Field {
+        /// The field's number, from 1.
+        number: usize,
+        /// `tab`, `newline` or `carriage return`.
+        byte: &'static str,
+        /// The field's beginning.
+        excerpt: String,
+    },
+    /// A line to be written holds a newline.
+    #[error("line holds a newline: `{excerpt}`; write JSON lines instead (Json)")]
+    Line {
+        /// The line's beginning.
+        excerpt: String,
+    },
+    /// A record to be written has no form in this format.
+    #[error("cannot write record as {format}: {problem}")]
+    Encode {
+        /// The format's name.
+        format: &'static str,
+        /// What the encoder says.
+        problem: String,
+    },
+}
+
+impl Error {
+    /// Whether only one record is lost: [`Input::next`](super::Input::next) may be called again and goes on behind it.
+    pub fn spoils_one_record(&self) -> bool {
+        matches!(
+            self,
+            Self::Utf8 { .. } | Self::Json { .. } | Self::Malformed { one_record: true, .. }
+        )
+    }
+}

@@ -1,0 +1,215 @@
+//! Cuts the files of a job into splits: a function of the files and the flags alone.
+
+use super::source::is_compressed;
+use super::{Error, Input};
+use crate::spec::{FileRange, Split};
+
+/// Splits that a job of middling size is cut into, whatever runs it: enough to balance many workers.
+const SPLITS_AIMED_AT: u64 = 64;
+
+/// Smallest split in bytes unless the user says otherwise: below, starting a task outweighs its work.
+const SPLIT_BYTES_MIN: u64 = 1 << 20;
+
+/// Largest split in bytes unless the user says otherwise: above, losing a task costs too much.
+const SPLIT_BYTES_MAX: u64 = 128 << 20;
+
+/// Files packed into one split: opening them is the work then, and that is to be shared too.
+pub const SPLIT_FILES_MAX: usize = 1_000;
+
+/// Bytes of input per reduce task, unless the user says otherwise.
+const REDUCE_BYTES: u64 = 64 << 20;
+
+/// Most reduce tasks, unless the user says otherwise.
+const REDUCERS_MAX: u64 = 1_000;
+
+/// The splits of `files`, each given as one range of all its bytes, for input format `F`.
+///
+/// # Errors
+/// If the first bytes of a file that is larger than a split cannot be read to see whether it is compressed.
+pub fn plan<F: Input>(files: &[FileRange], split_bytes: Option<u64>) -> Result<Vec<Split>, Error> {
+    plan_splits(files, split_bytes, |file| {
+        let index = usize::try_from(file.source).unwrap_or(usize::MAX);
+        Ok(F::is_splittable(index) && !is_compressed(file)?)
+    })
+}
+
+/// The splits of `files`, each given as one range of all its bytes.
+///
+/// A file that is larger than a split and splittable is cut into even ranges, each a split of its own; other files are
+/// packed in their order, up to the split's size and [`SPLIT_FILES_MAX`]. Streams stand alone. The ranges of all
+/// splits, one after the other, are the files in their order, empty ones included. `splittable` is asked only about
+/// files that are larger than a split.
+///
+/// # Errors
+/// Those of `splittable`.
+pub fn plan_splits<E>(
+    files: &[FileRange],
+    split_bytes: Option<u64>,
+    mut splittable: impl FnMut(&FileRange) -> Result<bool, E>,
+) -> Result<Vec<Split>, E> {
+    let total = files.iter().fold(0, |sum: u64, file| sum.saturating_add(file.bytes()));
+    let split_bytes = split_bytes.unwrap_or_else(|| default_split_bytes(total)).max(1);
+    let mut splits = Vec::new();
+    let mut pack = Split::default();
+    let mut pack_bytes: u64 = 0;
+    for file in files {
+        let bytes = file.bytes();
+        let large = bytes > split_bytes;
+        let cut = large && splittable(file)?;
+        let full =
+            pack_bytes.saturating_add(bytes) > split_bytes || pack.ranges.len() == SPLIT_FILES_MAX;
+        if !pack.ranges.is_empty() && (full || is_stream(file)) {
+            splits.push(std::mem::take(&mut pack));
+            pack_bytes = 0;
+        }
+        if cut {
+            splits.extend(even_ranges(file, bytes.div_ceil(split_bytes)));
+        } else if large || is_stream(file) {
+            splits.push(Split { ranges: vec![file.clone()] });
+        } else {
+            pack.ranges.push(file.clone());
+            pack_bytes += bytes;
+        }
+    }
+    if !pack.ranges.is_empty() {
+        splits.push(pack);
+    }
+    Ok(splits)
+}
+
+/// Bytes of a split for an input of `total` bytes, unless the user says otherwise.
+pub fn default_split_bytes(total: u64) -> u64 {
+    let mebibytes = (total / SPLITS_AIMED_AT).div_ceil(1 << 20);
+    mebibytes.saturating_mul(1 << 20).clamp(SPLIT_BYTES_MIN, SPLIT_BYTES_MAX)
+}
+
+/// Number of reduce tasks for an input of `total` bytes, unless the user says otherwise.
+pub fn default_reducers(total: u64) -> u32 {
+    u32::try_from(total.div_ceil(REDUCE_BYTES).clamp(1, REDUCERS_MAX)).unwrap_or(1)
+}
+
+fn is_stream(file: &FileRange) -> bool {
+    file.end == u64::MAX
+}
+
+/// The file as `count` splits whose lengths differ by a byte at most.
+fn even_ranges(file: &FileRange, count: u64) -> impl Iterator<Item = Split> + use<'_> {
+    let bytes = u128::from(file.bytes());
+    let at = move |part: u64| {
+        let offset = bytes * u128::from(part) / u128::from(count);
+        file.start + u64::try_from(offset).unwrap_or(u64::MAX)
+    };
+    (0..count).map(move |part| Split {
+        ranges: vec![FileRange { start: at(part), end: at(part + 1), ..file.clone() }],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::spec::Location;
+
+    const MIB: u64 = 1 << 20;
+
+    /// A file that is named after its size; `u64::MAX` is a stream.
+    fn file(size: u64) -> FileRange {
+        let location = Location::from(&size.to_string());
+        FileRange { location, source: 0, start: 0, end: size, size, modified_ns: 0 }
+    }
+
+    fn planned(sizes: &[u64], split_bytes: Option<u64>, splittable: bool) -> Vec<Split> {
+        let files: Vec<FileRange> = sizes.iter().map(|&size| file(size)).collect();
+        plan_splits(&files, split_bytes, |_| Ok::<_, Infallible>(splittable)).unwrap()
+    }
+
+    /// Splits as `file:start-end`, joined by `+`.
+    fn shown(splits: &[Split]) -> String {
+        let range = |range: &FileRange| match range.end {
+            u64::MAX => "stream".to_string(),
+            end => format!("{}:{}-{end}", range.location, range.start),
+        };
+        let split = |split: &Split| split.ranges.iter().map(range).collect::<Vec<_>>().join("+");
+        splits.iter().map(split).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn files_are_cut_and_packed() {
+        let table: [(&[u64], bool, &str); 11] = [
+            (&[], true, ""),
+            (&[0], true, "0:0-0"),
+            (&[0, 0], true, "0:0-0+0:0-0"),
+            (&[10], true, "10:0-10"),
+            (&[11], true, "11:0-5 11:5-11"),
+            (&[25], true, "25:0-8 25:8-16 25:16-25"),
+            (&[25], false, "25:0-25"),
+            (&[4, 6, 1], true, "4:0-4+6:0-6 1:0-1"),
+            (&[4, 11, 6], true, "4:0-4 11:0-5 11:5-11 6:0-6"),
+            (&[4, u64::MAX, 6], true, "4:0-4 stream 6:0-6"),
+            (&[4, 0, 25, 0, 6], false, "4:0-4+0:0-0 25:0-25 0:0-0+6:0-6"),
+        ];
+        for (sizes, splittable, expected) in table {
+            assert_eq!(shown(&planned(sizes, Some(10), splittable)), expected, "{sizes:?}");
+        }
+    }
+
+    #[test]
+    fn no_split_has_too_many_files() {
+        let lengths: Vec<usize> =
+            planned(&[1; 2_500], None, true).iter().map(|split| split.ranges.len()).collect();
+        assert_eq!(lengths, [1_000, 1_000, 500]);
+    }
+
+    #[test]
+    fn sizes_follow_from_the_input_alone() {
+        let table = [
+            (0, MIB, 1),
+            (1, MIB, 1),
+            (64 * MIB, MIB, 1),
+            (64 * MIB + 1, MIB, 2),
+            (64 * MIB + 64, 2 * MIB, 2),
+            (1_000_000_000, 15 * MIB, 15),
+            (8 << 30, 128 * MIB, 128),
+            (100 << 30, 128 * MIB, 1_000),
+            (u64::MAX, 128 * MIB, 1_000),
+        ];
+        for (total, split_bytes, reducers) in table {
+            assert_eq!(
+                (default_split_bytes(total), default_reducers(total)),
+                (split_bytes, reducers),
+                "{total}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_ranges_are_the_files_in_order_each_byte_once(
+            sizes in prop::collection::vec(prop_oneof![Just(0), 1u64..50, 50u64..5_000], 0..40),
+            split_bytes in 1u64..200,
+            splittable: bool,
+        ) {
+            let splits = planned(&sizes, Some(split_bytes), splittable);
+            prop_assert!(splits.iter().all(|split| !split.ranges.is_empty()));
+            prop_assert!(splits.iter().all(|split| split.ranges.len() == 1 || split.bytes() <= split_bytes));
+            prop_assert!(!splittable || splits.iter().all(|split| split.bytes() <= split_bytes));
+            let mut ranges = splits.iter().flat_map(|split| &split.ranges);
+            for size in sizes {
+                let mut at = 0;
+                loop {
+                    let range = ranges.next().unwrap();
+                    prop_assert_eq!((range.start, range.size), (at, size));
+                    prop_assert!(range.end > at || size == 0);
+                    at = range.end;
+                    if at == size {
+                        break;
+                    }
+                }
+            }
+            prop_assert!(ranges.next().is_none());
+        }
+    }
+}

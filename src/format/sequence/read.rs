@@ -1,0 +1,202 @@
+//! Reads sequence files, from any byte on.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use serde::de::DeserializeOwned;
+
+use super::block::{
+    BLOCK_BYTES, Coding, FILE_HEADER_BYTES, HEADER_BYTES, Header, LENGTH_BYTES, MARK, file_header,
+};
+use crate::format::{Error, Input, Last, Source};
+use crate::record::value;
+
+/// Reads typed sequence files, as [`Seq`](super::Seq) writes them: pairs of `K` and `V`.
+///
+/// The types must be those that were written, up to what is the same in bincode (`String` and `TextBuf`, say): files do
+/// not name their types. Damage, also in files that were cut short, is an error with the place of the block.
+pub struct Sequence<K, V> {
+    source: Source,
+    end: u64,
+    /// The decoded records of the current block, where in it the next one begins, and how many are still to come.
+    block: Vec<u8>,
+    next: usize,
+    records: u32,
+    /// Where the current block begins, or the one before the range; 0 if there was none.
+    offset: u64,
+    /// What was lent last, as a part of the block.
+    last: Range<usize>,
+    ended: bool,
+    record: PhantomData<fn() -> (K, V)>,
+}
+
+impl<K: DeserializeOwned + 'static, V: DeserializeOwned + 'static> Input for Sequence<K, V> {
+    type Record<'a> = (K, V);
+
+    fn open(source: Source) -> Result<Self, Error> {
+        let range = source.range();
+        // Whoever has the last byte reads on to the mark of the end, or finds that it is missing.
+        let last = source.size().is_some_and(|size| range.end >= size);
+        let mut input = Self {
+            end: if last { u64::MAX } else { range.end },
+            source,
+            block: Vec::new(),
+            next: 0,
+            records: 0,
+            offset: 0,
+            last: 0..0,
+            ended: range.is_empty(),
+            record: PhantomData,
+        };
+        if range.start != 0 && !range.is_empty() {
+            input.find_block(range.start)?;
+        } else if !range.is_empty() {
+            input.read_file_header()?;
+        }
+        Ok(input)
+    }
+
+    fn next(&mut self) -> Result<Option<(K, V)>, Error> {
+        while self.records == 0 {
+            if self.next < self.block.len() {
+                return Err(self.damaged("it has more bytes than records"));
+            }
+            if !self.read_block()? {
+                return Ok(None);
+            }
+        }
+        let record = self.block[self.next..].split_first_chunk::<LENGTH_BYTES>();
+        let record =
+            record.and_then(|(length, rest)| rest.get(..u32::from_le_bytes(*length) as usize));
+        let Some(record) = record else { return Err(self.damaged("it ends within a record")) };
+        self.last = self.next + LENGTH_BYTES..self.next + LENGTH_BYTES + record.len();
+        self.next = self.last.end;
+        self.records -= 1;
+        match value::decode(record) {
+            Ok(pair) => Ok(Some(pair)),
+            Err(error) => {
+                let problem = format!("record is not of the type asked for: {error}");
+                Err(self.source.error(self.offset, true, problem))
+            }
+        }
+    }
+
+    /// The offset is that of the record's block: within it, records are compressed.
+    fn last(&self) -> Last<'_> {
+        Last { offset: self.offset, bytes: &self.block[self.last.clone()] }
+    }
+}
+
+impl<K, V> Sequence<K, V> {
+    fn read_file_header(&mut self) -> Result<(), Error> {
+        while self.source.window().len() < FILE_HEADER_BYTES && self.source.fill()? {}
+        if self.source.window().is_empty() {
+            // An empty file is a sequence of nothing.
+            self.ended = true;
+        } else if self.source.window().starts_with(&file_header()) {
+            self.source.consume(FILE_HEADER_BYTES);
+        } else {
+            return Err(self.source.error(0, false, "not a sequence file of version 1"));
+        }
+        Ok(())
+    }
+
+    /// Consumes what stands before the first block that begins at `start` or later.
+    fn find_block(&mut self, start: u64) -> Result<(), Error> {
+        // A range in which the mark of the end has no room looks whether there is one: nobody else might.
+        let size = self.source.size().unwrap_or(u64::MAX);
+        self.source.rewind(start.saturating_sub(size.saturating_sub(HEADER_BYTES as u64)));
+        while self.source.skip_to(MARK)? {
+            if let Some(header) = self.peek_header()? {
+                if header.before >= start {
+                    self.offset = header.before;
+                    return Err(self.damaged("its header cannot be read"));
+                }
+                self.offset = header.before;
+                self.ended = header.offset < start;
+                return Ok(());
+            }
+            self.source.consume(1);
+        }
+        Err(self.source.error(start, false, "sequence file is truncated or damaged after this"))
+    }
+
+    fn peek_header(&mut self) -> Result<Option<Header>, Error> {
+        while self.source.window().len() < HEADER_BYTES && self.source.fill()? {}
+        let bytes = self.source.window().first_chunk();
+        Ok(bytes.and_then(|bytes| Header::from_bytes(bytes, self.source.offset())))
+    }
+
+    /// Reads the next block of the range; false if there is none.
+    fn read_block(&mut self) -> Result<bool, Error> {
+        let offset = self.source.offset();
+        if self.ended || offset >= self.end {
+            return Ok(false);
+        }
+        let Some(header) = self.peek_header()? else {
+            let whole = self.source.window().len() >= HEADER_BYTES;
+            let problem =
+                if whole { "block has a damaged header" } else { "sequence file is truncated" };
+            return Err(self.source.error(offset, false, problem));
+        };
+        let before = std::mem::replace(&mut self.offset, offset);
+        if header.before != before {
+            return Err(self.damaged("it does not follow the block before"));
+        }
+        self.source.consume(HEADER_BYTES);
+        if header.coding == Coding::End {
+            self.ended = true;
+            if !self.source.window().is_empty() || self.source.fill()? {
+                return Err(self.source.error(
+                    offset,
+                    false,
+                    "sequence file goes on after its end",
+                ));
+            }
+            return Ok(false);
+        }
+        let stored_bytes = header.stored_bytes as usize;
+        while self.source.window().len() < stored_bytes {
+            if !self.source.fill()? {
+                return Err(self.source.error(
+                    offset,
+                    false,
+                    "sequence file is truncated in this block",
+                ));
+            }
+        }
+        self.decode(&header)?;
+        self.source.consume(stored_bytes);
+        Ok(true)
+    }
+
+    fn decode(&mut self, header: &Header) -> Result<(), Error> {
+        let stored = &self.source.window()[..header.stored_bytes as usize];
+        if crc32c::crc32c(stored) != header.stored_crc32c {
+            return Err(self.damaged("its checksum is wrong"));
+        }
+        let decoded_bytes = header.decoded_bytes as usize;
+        if decoded_bytes > self.source.record_bytes_max().max(BLOCK_BYTES) {
+            return Err(self.damaged("it is longer than the longest record may be"));
+        }
+        self.block.clear();
+        let length = if header.coding == Coding::Lz4 {
+            self.block.resize(decoded_bytes, 0);
+            lz4_flex::block::decompress_into(stored, &mut self.block).unwrap_or(usize::MAX)
+        } else {
+            self.block.extend_from_slice(stored);
+            stored.len()
+        };
+        if length != decoded_bytes {
+            return Err(self.damaged("it does not decode"));
+        }
+        (self.next, self.records, self.last) = (0, header.records, 0..0);
+        Ok(())
+    }
+
+    /// The error for the current block.
+    #[cold]
+    fn damaged(&self, how: &str) -> Error {
+        self.source.error(self.offset, false, format!("block of a sequence file is damaged: {how}"))
+    }
+}

@@ -1,0 +1,407 @@
+//! A window over the decoded bytes of one range of one file: what input formats read from.
+
+mod codec;
+mod stored;
+#[cfg(test)]
+mod tests;
+mod zstd;
+
+use std::fmt;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use memchr::memmem;
+
+use self::codec::Decoded;
+use self::stored::{HEAD_BYTES, Memory, Stored};
+use super::{Error, Last};
+use crate::spec::{FileRange, Location};
+
+pub use self::codec::Codec;
+
+/// Bytes read at a time. Large enough that calls to the system cost nothing, small enough that what was read is still
+/// in the second-level cache when it is parsed.
+pub const READ_BYTES: usize = 256 << 10;
+
+/// Longest record in bytes unless [`Options`] say otherwise; a record has to lie in memory as a whole.
+pub const RECORD_BYTES_MAX: usize = 64 << 20;
+
+/// Bytes read at a time to finish a record that goes on behind the range: another task reads them too.
+const TAIL_READ_BYTES: usize = 4 << 10;
+
+/// How the sources of one task read; a clone shares the progress and the spare buffer.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Bytes read at a time.
+    pub read_bytes: usize,
+    /// Longest record in bytes, not counting its `\n`.
+    pub record_bytes_max: usize,
+    /// Counts the bytes of ranges as they are read, in bytes of the files as they are stored.
+    pub progress: Option<Arc<AtomicU64>>,
+    /// Where the next source finds the buffer of the one before.
+    pub spare: SpareBuffer,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            read_bytes: READ_BYTES,
+            record_bytes_max: RECORD_BYTES_MAX,
+            progress: None,
+            spare: SpareBuffer::default(),
+        }
+    }
+}
+
+/// Holds the buffer of a source that is gone until the next one is opened, so that a task that reads thousands of small
+/// files allocates once.
+#[derive(Clone, Default)]
+pub struct SpareBuffer(Arc<Mutex<Vec<u8>>>);
+
+impl SpareBuffer {
+    fn swap(&self, buffer: Vec<u8>) -> Vec<u8> {
+        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), buffer)
+    }
+}
+
+impl fmt::Debug for SpareBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SpareBuffer")
+    }
+}
+
+/// Whether the file of `range` is read as one compressed stream, and so cannot be cut.
+pub(super) fn is_compressed(range: &FileRange) -> Result<bool, Error> {
+    let mut stored = Stored::open(range, None)?;
+    let head = stored.head();
+    let location = range.location.clone();
+    let head = head.map_err(|cause| Error::Read { location, offset: 0, cause })?;
+    Ok(Codec::detect(&head).is_some())
+}
+
+/// A window over the decoded bytes of one range of one file.
+///
+/// A format looks at [`window`](Self::window), asks for more with [`fill`](Self::fill), and takes what it has parsed
+/// with [`lend`](Self::lend) or [`consume`](Self::consume). It may read past the range's end to finish a record.
+/// gzip, zstd and bzip2 are recognised by their first bytes and decoded; such a file, like standard input, is one
+/// stream: the range that begins at 0 has all of it and any other range nothing.
+pub struct Source {
+    decoded: Decoded,
+    /// How the file is compressed.
+    codec: Option<Codec>,
+    location: Location,
+    index: usize,
+    range: Range<u64>,
+    /// The window is `buffer[begin..end]`; what is behind `end` is scrap.
+    buffer: Vec<u8>,
+    begin: usize,
+    end: usize,
+    /// Where in the decoded file the buffer begins.
+    base: u64,
+    /// The record that was lent last, as a part of the buffer.
+    last: Range<usize>,
+    /// Whether the file was found unchanged after the range's last byte was read.
+    checked: bool,
+    options: Options,
+}
+
+impl Source {
+    /// Opens the file of `range`; nothing but its first bytes is read yet.
+    ///
+    /// # Errors
+    /// If the file cannot be opened, or is not the one that was listed: its size or time of change differs.
+    pub fn open(range: &FileRange, options: &Options) -> Result<Self, Error> {
+        let mut stored = Stored::open(range, options.progress.clone())?;
+        let location = range.location.clone();
+        let head = stored.head();
+        let head =
+            head.map_err(|cause| Error::Read { location: location.clone(), offset: 0, cause })?;
+        let index = usize::try_from(range.source).unwrap_or(usize::MAX);
+        Ok(Self::over(stored, &head, location, index, range.start..range.end, options))
+    }
+
+    /// A range of bytes in memory as if they were a file, for tests of formats.
+    pub fn of_bytes(bytes: impl Into<Arc<[u8]>>, range: Range<u64>, options: &Options) -> Self {
+        let bytes = bytes.into();
+        let head = bytes[..bytes.len().min(HEAD_BYTES)].to_vec();
+        let object = Box::new(Memory(bytes));
+        let stored = Stored::of_object(object, range.clone(), options.progress.clone());
+        Self::over(stored, &head, Location::from("<memory>"), 0, range, options)
+    }
+
+    fn over(
+        mut stored: Stored,
+        head: &[u8],
+        location: Location,
+        index: usize,
+        mut range: Range<u64>,
+        options: &Options,
+    ) -> Self {
+        let codec = Codec::detect(head);
+        if codec.is_some() || stored.size().is_none() {
+            range = whole(&range);
+        }
+        // Where there is nothing to be read, no decoder begins to.
+        let empty = range.is_empty();
+        stored.seek(if empty { u64::MAX } else { range.start });
+        Self {
+            decoded: Decoded::new(stored, codec.filter(|_| !empty)),
+            codec,
+            location,
+            index,
+            base: range.start,
+            range,
+            buffer: options.spare.swap(Vec::new()),
+            begin: 0,
+            end: 0,
+            last: 0..0,
+            checked: false,
+            options: options.clone(),
+        }
+    }
+
+    /// The bytes at hand that were not consumed yet.
+    #[inline(always)]
+    pub fn window(&self) -> &[u8] {
+        &self.buffer[self.begin..self.end]
+    }
+
+    /// Where the window begins, in bytes of the decoded file.
+    #[inline(always)]
+    pub fn offset(&self) -> u64 {
+        self.base + self.begin as u64
+    }
+
+    /// The range to be read, in bytes of the decoded file: a record belongs to it if its first byte lies in it. Its end
+    /// is `u64::MAX` where the length is not known, and it is `0..0` if there is nothing to be read.
+    #[inline(always)]
+    pub fn range(&self) -> Range<u64> {
+        self.range.clone()
+    }
+
+    /// Length of the file in bytes, where it is known: not of a stream, nor of a compressed file.
+    pub fn size(&self) -> Option<u64> {
+        if self.codec.is_some() { None } else { self.decoded.stored().size() }
+    }
+
+    /// Which of the job's named inputs the file was listed for, from 0.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Longest record in bytes that the window can hold.
+    pub fn record_bytes_max(&self) -> usize {
+        self.options.record_bytes_max
+    }
+
+    /// The file.
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// Goes on with the bytes behind the first `bytes` of the window.
+    ///
+    /// # Panics
+    /// If the window is shorter.
+    #[inline(always)]
+    pub fn consume(&mut self, bytes: usize) {
+        assert!(bytes <= self.end - self.begin, "only what is in the window can be consumed");
+        self.begin += bytes;
+    }
+
+    /// Lends `record`, a part of the window, as the [`last`](Self::last) record, and consumes `bytes`.
+    ///
+    /// # Panics
+    /// If the window is shorter than either.
+    #[inline(always)]
+    pub fn lend(&mut self, record: Range<usize>, bytes: usize) -> &[u8] {
+        let begin = self.begin;
+        self.consume(bytes);
+        self.last = begin + record.start..begin + record.end;
+        &self.buffer[self.last.clone()]
+    }
+
+    /// The record that was lent last; before the first, and where reading on failed, what the window holds.
+    pub fn last(&self) -> Last<'_> {
+        Last { offset: self.base + self.last.start as u64, bytes: &self.buffer[self.last.clone()] }
+    }
+
+    /// Reads more of the file behind the window; false at its end. The window's bytes stay, at the same places in it.
+    ///
+    /// Take the window for the beginning of one record: fill only when it holds no whole one.
+    ///
+    /// # Errors
+    /// If the window is already longer than the longest record may be, or if the file cannot be read or decoded, or
+    /// has changed.
+    #[cold]
+    #[inline(never)]
+    pub fn fill(&mut self) -> Result<bool, Error> {
+        let limit = self.options.record_bytes_max;
+        self.last = self.begin..self.end;
+        if self.end - self.begin > limit {
+            let location = self.location.clone();
+            return Err(Error::RecordTooLong { location, offset: self.offset(), limit });
+        }
+        self.make_room();
+        // Never more than the limit allows, so that a record is refused or not wherever it lies in the buffer.
+        let room = (self.buffer.len() - self.end).min((limit - self.end).saturating_add(1));
+        let wanted = self.wanted(room);
+        match self.decoded.read(&mut self.buffer[self.end..self.end + wanted]) {
+            Ok(read) => {
+                self.end += read;
+                self.last.end = self.end;
+                self.check_unchanged()?;
+                Ok(read > 0)
+            }
+            Err(cause) => Err(self.read_error(cause)),
+        }
+    }
+
+    /// Moves the window to the front and sees to it that the buffer is longer.
+    fn make_room(&mut self) {
+        self.buffer.copy_within(self.begin..self.end, 0);
+        self.base += self.begin as u64;
+        (self.begin, self.end) = (0, self.end - self.begin);
+        self.last = 0..self.end;
+        let usual = self.options.read_bytes.max(1);
+        if self.buffer.is_empty() {
+            // Asked for as zeros, large memory costs nothing until it is used.
+            self.buffer = vec![0; usual];
+        } else if self.end > self.buffer.len() / 2 {
+            let longer = self.buffer.len().saturating_mul(2).max(usual);
+            self.buffer.resize(
+                longer.min(self.options.record_bytes_max.saturating_add(1)).max(self.end + 1),
+                0,
+            );
+        } else if self.buffer.len() > usual && self.end <= usual / 2 {
+            // A long record is behind us; its memory is wanted elsewhere.
+            self.buffer.truncate(usual);
+            self.buffer.shrink_to_fit();
+        }
+    }
+
+    /// How much of `room` to read: of what lies behind the range, only what may be needed.
+    fn wanted(&mut self, room: usize) -> usize {
+        let (end, window) = (self.range.end, self.end);
+        let Some(stored) = self.decoded.plain() else { return room };
+        let position = stored.position();
+        let tail = if position < end {
+            usize::try_from(end - position).unwrap_or(usize::MAX).saturating_add(TAIL_READ_BYTES)
+        } else {
+            // Doubles with each call, so that a long record takes few.
+            window.max(TAIL_READ_BYTES)
+        };
+        room.min(tail)
+    }
+
+    fn check_unchanged(&mut self) -> Result<(), Error> {
+        let stored = self.decoded.stored();
+        let end = stored.size().map_or(u64::MAX, |size| size.min(self.range.end));
+        if !self.checked && stored.position() >= end {
+            self.checked = true;
+            stored.check_unchanged()?;
+        }
+        Ok(())
+    }
+
+    fn read_error(&self, cause: io::Error) -> Error {
+        let (location, offset) = (self.location.clone(), self.decoded.reached());
+        match self.codec {
+            // What the system itself reports is no fault of the data.
+            Some(codec) if cause.raw_os_error().is_none() => {
+                Error::Compressed { location, codec, offset, cause }
+            }
+            _ => Error::Read { location, offset, cause },
+        }
+    }
+
+    /// Begins `bytes` before the range, or at the start of the file if that is nearer, to see what ends there. To be
+    /// called before anything is read.
+    pub fn rewind(&mut self, bytes: u64) {
+        debug_assert!(self.window().is_empty(), "what was read already can't be read again");
+        let position = self.offset().saturating_sub(bytes);
+        if !self.range.is_empty()
+            && let Some(stored) = self.decoded.plain()
+            && stored.size().is_some()
+        {
+            stored.seek(position);
+            (self.base, self.begin, self.end, self.last) = (position, 0, 0, 0..0);
+        }
+    }
+
+    /// Where in the window `delimiter` first occurs, reading on until it does; `None` if the file ends before.
+    ///
+    /// # Errors
+    /// As [`fill`](Self::fill): among others, if the limit for a record is reached before.
+    pub fn find(&mut self, delimiter: &[u8]) -> Result<Option<usize>, Error> {
+        let mut searched = 0;
+        loop {
+            if let Some(at) = memmem::find(&self.window()[searched..], delimiter) {
+                return Ok(Some(searched + at));
+            }
+            searched = (self.window().len() + 1).saturating_sub(delimiter.len().max(1));
+            if !self.fill()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Consumes everything before the first `delimiter`, however far it is; false, and all, if the file ends before.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn skip_to(&mut self, delimiter: &[u8]) -> Result<bool, Error> {
+        loop {
+            if let Some(at) = memmem::find(self.window(), delimiter) {
+                self.consume(at);
+                return Ok(true);
+            }
+            // The delimiter may have begun at the very end.
+            self.consume((self.window().len() + 1).saturating_sub(delimiter.len().max(1)));
+            if !self.fill()? {
+                self.consume(self.window().len());
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Consumes everything up to and with the first `delimiter`, as [`skip_to`](Self::skip_to) does.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn skip_past(&mut self, delimiter: &[u8]) -> Result<bool, Error> {
+        let found = self.skip_to(delimiter)?;
+        self.consume(if found { delimiter.len() } else { 0 });
+        Ok(found)
+    }
+
+    /// The same file as one range that is never split: all of it for the range that begins at 0, nothing for others.
+    pub fn into_whole(mut self) -> Self {
+        self.range = whole(&self.range);
+        self
+    }
+
+    /// The same file for a format whose named inputs are numbered behind `first` others.
+    pub(super) fn behind(mut self, first: usize) -> Self {
+        self.index = self.index.saturating_sub(first);
+        self
+    }
+
+    /// The error of a format that finds `problem` at `offset`; `one_record` if it can go on behind the record.
+    pub fn error(&self, offset: u64, one_record: bool, problem: impl Into<String>) -> Error {
+        let (location, problem) = (self.location.clone(), problem.into());
+        Error::Malformed { location, offset, problem, one_record }
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        self.options.spare.swap(std::mem::take(&mut self.buffer));
+    }
+}
+
+fn whole(range: &Range<u64>) -> Range<u64> {
+    if range.start == 0 && range.end != 0 { 0..u64::MAX } else { 0..0 }
+}

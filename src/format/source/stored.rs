@@ -1,0 +1,169 @@
+//! The bytes of one input as they are stored: an object, read at any offset, or a stream, read in order.
+
+use std::io::{self, ErrorKind, Read};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::format::Error;
+use crate::spec::FileRange;
+use crate::storage::{self, FileEntry, ReadAt};
+
+/// Bytes that are looked at to recognise compression.
+pub(super) const HEAD_BYTES: usize = 16;
+
+/// One input, at the place from which it is read next.
+pub(super) struct Stored {
+    store: Store,
+    position: u64,
+    /// The bytes that count as progress: those of the range, not what is read to find or finish a record.
+    counted: Range<u64>,
+    progress: Option<Arc<AtomicU64>>,
+}
+
+enum Store {
+    Object(Box<dyn ReadAt>),
+    Stream { head: Vec<u8>, reader: Box<dyn Read + Send> },
+}
+
+impl Stored {
+    /// Opens the file of `range` at its first byte, unless it is not the one that was listed.
+    pub(super) fn open(range: &FileRange, progress: Option<Arc<AtomicU64>>) -> Result<Self, Error> {
+        if range.location.is_standard_stream() {
+            return Ok(Self::of_stream(Box::new(io::stdin()), progress));
+        }
+        let path = range.location.path().to_path_buf();
+        let entry = FileEntry { path, bytes: range.size, modified_ns: range.modified_ns };
+        let object = Box::new(storage::open(&entry)?);
+        Ok(Self::of_object(object, range.start..range.end, progress))
+    }
+
+    /// An object that can be read at any offset, and the part of it that counts as progress.
+    pub(super) fn of_object(
+        object: Box<dyn ReadAt>,
+        counted: Range<u64>,
+        progress: Option<Arc<AtomicU64>>,
+    ) -> Self {
+        let counted = counted.start..counted.end.max(counted.start);
+        Self { store: Store::Object(object), position: 0, counted, progress }
+    }
+
+    /// Bytes that can be read once and in order.
+    pub(super) fn of_stream(
+        reader: Box<dyn Read + Send>,
+        progress: Option<Arc<AtomicU64>>,
+    ) -> Self {
+        let store = Store::Stream { head: Vec::new(), reader };
+        Self { store, position: 0, counted: 0..u64::MAX, progress }
+    }
+
+    /// Fails if the file is seen to have changed since it was listed.
+    pub(super) fn check_unchanged(&self) -> Result<(), Error> {
+        match &self.store {
+            Store::Object(object) => Ok(object.check_unchanged()?),
+            Store::Stream { .. } => Ok(()),
+        }
+    }
+
+    /// The first [`HEAD_BYTES`] bytes of the file, or all if there are fewer; reading still begins with them.
+    pub(super) fn head(&mut self) -> io::Result<Vec<u8>> {
+        let mut head = Vec::with_capacity(HEAD_BYTES);
+        match &mut self.store {
+            Store::Stream { head: kept, reader } => {
+                retry(|| reader.by_ref().take((HEAD_BYTES - kept.len()) as u64).read_to_end(kept))?;
+                head.clone_from(kept);
+            }
+            Store::Object(object) => {
+                head.resize(HEAD_BYTES.min(usize::try_from(object.len()).unwrap_or(HEAD_BYTES)), 0);
+                object.read_exact_at(&mut head, 0)?;
+            }
+        }
+        Ok(head)
+    }
+
+    /// How far it has been read.
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Length in bytes, unless it is a stream.
+    pub(super) fn size(&self) -> Option<u64> {
+        match &self.store {
+            Store::Object(object) => Some(object.len()),
+            Store::Stream { .. } => None,
+        }
+    }
+
+    /// Goes on reading from `position`; has no effect on a stream.
+    pub(super) fn seek(&mut self, position: u64) {
+        if let Some(size) = self.size() {
+            self.position = position.min(size);
+        }
+    }
+
+    fn count(&mut self, read: usize) {
+        let (from, to) = (self.position, self.position + read as u64);
+        self.position = to;
+        if let Some(progress) = &self.progress {
+            let clamp = |at: u64| at.clamp(self.counted.start, self.counted.end);
+            progress.fetch_add(clamp(to) - clamp(from), Ordering::Relaxed);
+        }
+    }
+}
+
+impl Read for Stored {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = match &mut self.store {
+            Store::Object(object) => {
+                // A file that grew is still read as the one that was listed.
+                let left = usize::try_from(object.len() - self.position).unwrap_or(usize::MAX);
+                let wanted = into.len().min(left);
+                retry(|| object.read_at(&mut into[..wanted], self.position))?
+            }
+            Store::Stream { head, reader } if head.is_empty() => retry(|| reader.read(into))?,
+            Store::Stream { head, .. } => {
+                let read = into.len().min(head.len());
+                into[..read].copy_from_slice(&head[..read]);
+                head.drain(..read);
+                read
+            }
+        };
+        self.count(read);
+        Ok(read)
+    }
+}
+
+/// Bytes in memory as if they were a file.
+pub(super) struct Memory(pub(super) Arc<[u8]>);
+
+impl ReadAt for Memory {
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        let rest = usize::try_from(offset).ok().and_then(|offset| self.0.get(offset..));
+        let rest = rest.unwrap_or_default();
+        let read = rest.len().min(into.len());
+        into[..read].copy_from_slice(&rest[..read]);
+        Ok(read)
+    }
+
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn modified_ns(&self) -> u64 {
+        0
+    }
+
+    fn check_unchanged(&self) -> Result<(), storage::Error> {
+        Ok(())
+    }
+}
+
+/// Repeats what a signal interrupted.
+fn retry<T>(mut read: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match read() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}

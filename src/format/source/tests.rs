@@ -1,0 +1,221 @@
+//! Sources: compressed and plain files, streams, changes under the reader, limits.
+
+use std::fs;
+use std::io::Write;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::stored::HEAD_BYTES;
+use super::*;
+use crate::format::split_law::listed;
+
+/// Bytes that take several blocks of every codec, and compress well but not wholly.
+fn text() -> Vec<u8> {
+    (0..200_000_u32)
+        .flat_map(|n| format!("{} line {n}\n", n.wrapping_mul(2_654_435_761)).into_bytes())
+        .collect()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn bzip2(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = ::bzip2::write::BzEncoder::new(Vec::new(), ::bzip2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
+}
+
+fn drain(mut source: Source) -> Result<Vec<u8>, Error> {
+    let mut all = Vec::new();
+    loop {
+        all.extend_from_slice(source.window());
+        source.consume(source.window().len());
+        if !source.fill()? {
+            return Ok(all);
+        }
+    }
+}
+
+fn decoded(bytes: &[u8]) -> Result<Vec<u8>, Error> {
+    drain(Source::of_bytes(bytes, 0..bytes.len() as u64, &Options::default()))
+}
+
+type Compress = fn(&[u8]) -> Vec<u8>;
+
+const CODECS: [(&str, Compress); 3] = [("gzip", gzip), ("zstd", zstd), ("bzip2", bzip2)];
+
+#[test]
+fn compressed_files_are_decoded_with_all_their_members() {
+    let text = text();
+    for (name, compress) in CODECS {
+        assert!(decoded(&compress(&text)).unwrap() == text, "{name}");
+        let (head, tail) = text.split_at(1_000_000);
+        let members = [compress(head), compress(b""), compress(tail)].concat();
+        assert!(decoded(&members).unwrap() == text, "{name}, concatenated");
+        assert_eq!(decoded(&compress(b"")).unwrap(), b"", "{name}, nothing in it");
+    }
+}
+
+#[test]
+fn compressed_data_that_is_cut_short_or_damaged_is_an_error_with_its_place() {
+    let text = text();
+    for (name, compress) in CODECS {
+        let whole = compress(&text);
+        for kept in [HEAD_BYTES, 100, whole.len() / 2, whole.len() - 1] {
+            let error = decoded(&whole[..kept]).unwrap_err();
+            let Error::Compressed { offset, .. } = &error else { panic!("{name}: {error}") };
+            assert!(*offset <= kept as u64);
+            let expected = format!(
+                "{name} data is truncated or corrupt at byte {offset} of the compressed file"
+            );
+            assert!(error.to_string().starts_with(&expected), "{error}");
+        }
+        let mut damaged = whole.clone();
+        let middle = whole.len() / 2;
+        damaged[middle..middle + 8].fill(0x5a);
+        // Not every zstd encoder writes checksums, so that there damage may only change the text.
+        assert!(decoded(&damaged).map_or(true, |found| name == "zstd" && found != text), "{name}");
+        let error = decoded(&[&whole[..], b"and some text behind it"].concat()).unwrap_err();
+        assert!(matches!(error, Error::Compressed { .. }), "{name}: {error}");
+    }
+}
+
+/// Made by `printf 'hello hello hello\n' | zstd -c`, which adds a checksum.
+const ZSTD_WITH_CHECKSUM: &[u8] =
+    b"\x28\xb5\x2f\xfd\x04\x58\x6d\x00\x00\x38\x68\x65\x6c\x6c\x6f\x20\x0a\x01\x00\x31\x4a\x11\xa3\xaa\x74\xce";
+
+#[test]
+fn frames_of_the_zstd_command_are_read_and_their_checksum_is_verified() {
+    let skippable = b"\x50\x2a\x4d\x18\x04\0\0\0abcd";
+    let frames = [skippable, ZSTD_WITH_CHECKSUM, skippable, ZSTD_WITH_CHECKSUM].concat();
+    assert_eq!(decoded(&frames).unwrap(), b"hello hello hello\nhello hello hello\n");
+    let mut wrong = ZSTD_WITH_CHECKSUM.to_vec();
+    *wrong.last_mut().unwrap() ^= 1;
+    let message = decoded(&wrong).unwrap_err().to_string();
+    assert!(message.contains("checksum of a frame is wrong"), "{message}");
+}
+
+#[test]
+fn a_zstd_window_over_the_limit_is_refused_before_it_costs_memory() {
+    // Window descriptor: exponent 31 - 10 + 0 = 2 GiB.
+    let frame = b"\x28\xb5\x2f\xfd\x00\xa8\x01\x00\x00\x00\x00";
+    let message = decoded(frame).unwrap_err().to_string();
+    assert!(
+        message.contains("window of 2147483648 bytes is over the limit of 134217728"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_compressed_file_or_a_stream_is_one_range() {
+    let bytes = gzip(b"a\nb\n");
+    let range = |range| Source::of_bytes(bytes.as_slice(), range, &Options::default()).range();
+    assert_eq!((range(0..1), range(1..9)), (0..u64::MAX, 0..0));
+    let stored = Stored::of_stream(Box::new(io::Cursor::new(b"a\nb\n".repeat(20))), None);
+    let location = Location::standard_stream();
+    let source = Source::over(stored, b"", location, 0, 0..u64::MAX, &Options::default());
+    assert_eq!(source.range(), 0..u64::MAX);
+    assert_eq!(drain(source).unwrap(), b"a\nb\n".repeat(20));
+}
+
+#[test]
+fn a_compressed_stream_is_recognised_without_losing_its_first_bytes() {
+    let text = text();
+    let mut stored = Stored::of_stream(Box::new(io::Cursor::new(gzip(&text))), None);
+    let head = stored.head().unwrap();
+    let location = Location::standard_stream();
+    let source = Source::over(stored, &head, location, 0, 0..u64::MAX, &Options::default());
+    assert!(drain(source).unwrap() == text);
+}
+
+#[test]
+fn a_file_that_changed_since_it_was_listed_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("in.txt");
+    fs::write(&path, "0123456789").unwrap();
+    let listed = listed(&path, 3);
+    let open = |listed: &FileRange| Source::open(listed, &Options::default());
+    let message = |result: Result<Source, Error>| match result.and_then(drain) {
+        Ok(_) => String::new(),
+        Err(error) => error.to_string(),
+    };
+    assert_eq!(open(&listed).unwrap().index(), 3);
+    assert_eq!(message(open(&listed)), "");
+    let longer = FileRange { size: 11, ..listed.clone() };
+    assert!(message(open(&longer)).starts_with("input changed: 11 bytes"));
+    let older = FileRange { modified_ns: 1, ..listed.clone() };
+    assert!(message(open(&older)).starts_with("input changed: 10 bytes modified at 1 ns"));
+    let missing = FileRange { location: Location::from("/no/such"), ..listed.clone() };
+    assert!(message(open(&missing)).contains("No such file or directory"));
+
+    let opened = open(&listed);
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    let modified = file.metadata().unwrap().modified().unwrap();
+    file.set_modified(modified + Duration::from_secs(1)).unwrap();
+    assert!(message(opened).starts_with("input changed: "), "while it was read");
+    file.set_modified(modified).unwrap();
+    let opened = open(&listed);
+    file.set_len(0).unwrap();
+    assert!(message(opened).starts_with("cannot read input at byte 0: input changed: "));
+}
+
+#[test]
+fn a_folder_is_no_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let listed = listed(folder.path(), 0);
+    let error = Source::open(&listed, &Options::default()).err().unwrap().to_string();
+    assert!(error.starts_with("cannot read input at byte 0: Is a directory"), "{error}");
+}
+
+#[test]
+fn progress_counts_each_byte_of_the_ranges_once() {
+    let text = b"some words, and more\n".repeat(3_000);
+    for bytes in [text.clone(), gzip(&text)] {
+        let progress = Arc::new(AtomicU64::new(0));
+        let options =
+            Options { read_bytes: 1_000, progress: Some(progress.clone()), ..Options::default() };
+        let (size, cut) = (bytes.len() as u64, bytes.len() as u64 / 3);
+        for range in [0..cut, cut..size] {
+            let mut source = Source::of_bytes(bytes.as_slice(), range, &options);
+            source.rewind(1);
+            drain(source).unwrap();
+        }
+        let compressed = bytes != text;
+        // The range behind the first has nothing of a compressed file, and the first counts only its own.
+        assert_eq!(progress.load(Ordering::Relaxed), if compressed { cut } else { size });
+    }
+}
+
+#[test]
+fn little_is_read_behind_the_range() {
+    let bytes = vec![b'x'; 1 << 20];
+    let mut source = Source::of_bytes(bytes, 1_000..2_000, &Options::default());
+    assert!(source.fill().unwrap());
+    assert_eq!(source.window().len(), 1_000 + TAIL_READ_BYTES);
+}
+
+#[test]
+fn the_buffer_goes_from_source_to_source_and_grows_only_for_long_records() {
+    let options = Options { read_bytes: 100, record_bytes_max: 5_000, ..Options::default() };
+    let bytes = b"x".repeat(10_000);
+    let mut source = Source::of_bytes(bytes.as_slice(), 0..10_000, &options);
+    while source.window().len() < 5_000 {
+        assert!(source.fill().unwrap());
+    }
+    assert!(source.buffer.len() <= 5_001);
+    source.consume(source.window().len());
+    source.fill().unwrap();
+    assert_eq!(source.buffer.capacity(), 100);
+    let place = source.buffer.as_ptr();
+    drop(source);
+    let mut next = Source::of_bytes(bytes.as_slice(), 0..10_000, &options);
+    next.fill().unwrap();
+    assert_eq!(next.buffer.as_ptr(), place);
+}

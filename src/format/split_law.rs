@@ -1,0 +1,62 @@
+//! The law of every splittable format, for the property tests: whatever the cuts, the same records.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::source::Options;
+use super::{Error, Input, Source};
+use crate::spec::{FileRange, Location};
+
+/// A file as the listing of named input `source` gives it.
+pub(super) fn listed(path: &Path, source: u32) -> FileRange {
+    let facts = fs::metadata(path).expect("the test made the file");
+    let nanoseconds = facts.mtime() * 1_000_000_000 + facts.mtime_nsec();
+    let modified_ns = u64::try_from(nanoseconds).expect("the file is of this century");
+    let (start, end, size) = (0, facts.len(), facts.len());
+    FileRange { location: Location::from(path), source, start, end, size, modified_ns }
+}
+
+/// All records of one range.
+pub(super) fn read<F: Input, R>(
+    source: Source,
+    mut own: impl FnMut(F::Record<'_>) -> R,
+) -> Result<Vec<R>, Error> {
+    let mut input = F::open(source)?;
+    let mut records = Vec::new();
+    while let Some(record) = input.next()? {
+        records.push(own(record));
+    }
+    assert!(input.next()?.is_none(), "the end stays the end");
+    Ok(records)
+}
+
+/// The records of all ranges between `cuts` (taken modulo the length), which share their buffer, one after the other.
+pub(super) fn try_check<F: Input, R>(
+    bytes: &[u8],
+    cuts: &[u64],
+    read_bytes: usize,
+    mut own: impl FnMut(F::Record<'_>) -> R,
+) -> Result<Vec<R>, Error> {
+    let size = bytes.len() as u64;
+    let mut bounds: Vec<u64> = cuts.iter().map(|cut| cut % (size + 1)).collect();
+    bounds.extend([0, size]);
+    bounds.sort_unstable();
+    let options = Options { read_bytes, ..Options::default() };
+    let mut records = Vec::new();
+    for pair in bounds.windows(2) {
+        let source = Source::of_bytes(bytes, pair[0]..pair[1], &options);
+        records.extend(read::<F, _>(source, &mut own)?);
+    }
+    Ok(records)
+}
+
+/// As [`try_check`], for bytes that are known to be well formed.
+pub(super) fn check<F: Input, R>(
+    bytes: &[u8],
+    cuts: &[u64],
+    read_bytes: usize,
+    own: impl FnMut(F::Record<'_>) -> R,
+) -> Vec<R> {
+    try_check::<F, R>(bytes, cuts, read_bytes, own).expect("well-formed input is read")
+}
