@@ -1,20 +1,22 @@
 //! The sort buffer: keeps every emitted pair as bytes, for jobs without a combiner.
 //!
-//! Records lie back to back, `[key length u32][value length u32][key][value]`, little-endian; a record's place is its
-//! offset. The order is in entries of sixteen bytes beside them, see [`super::sort`].
+//! Records lie in chunks, `[key length u32][value length u32][key][value]`, little-endian; a record's place is
+//! (chunk << 21 | offset in it), so places ascend as records were added. The order is in entries of sixteen bytes beside
+//! them, see [`super::sort`].
 
-use super::slots::advise_huge_pages;
-use super::sort::{self, Keys, PLACES_MAX};
+use super::chunk::{CHUNK_BYTES, Chunk};
+use super::sort::{self, Keys};
 use crate::record::key;
 use crate::record::short::prefetch;
 
 const HEADER_BYTES: usize = 8;
 const ENTRY_BYTES: usize = size_of::<u128>();
+const OFFSET_BITS: u32 = CHUNK_BYTES.trailing_zeros();
 
-/// Emitted pairs and the order in which they will be read.
+/// Emitted pairs, in the order in which they were emitted.
 #[derive(Debug, Default)]
 pub struct Buffer {
-    bytes: Vec<u8>,
+    chunks: Vec<Chunk>,
 }
 
 /// A sort buffer that is being filled.
@@ -22,52 +24,53 @@ pub struct Buffer {
 pub struct Filling {
     buffer: Buffer,
     entries: Vec<u128>,
+    /// Chunks of a buffer that has been written out.
+    spare: Vec<Chunk>,
+    /// Memory of the chunks in use.
+    chunk_bytes: usize,
     memory_bytes: usize,
 }
 
 impl Filling {
     /// A buffer for as many records as fit, with their entries, into this much memory. None of it is touched yet.
     pub fn new(memory_bytes: usize) -> Self {
-        Filling {
-            buffer: Buffer::default(),
-            entries: Vec::new(),
-            memory_bytes: memory_bytes.min(PLACES_MAX as usize),
-        }
+        let (buffer, entries) = (Buffer::default(), Vec::new());
+        Filling { buffer, entries, spare: Vec::new(), chunk_bytes: 0, memory_bytes }
     }
 
     /// Whether a record of this size still fits. Anything fits into an empty buffer, so that a large record
     /// gets a spill of its own.
     #[inline]
     pub fn has_room(&self, key_bytes: usize, value_bytes: usize) -> bool {
-        let more = HEADER_BYTES + key_bytes + value_bytes + ENTRY_BYTES;
-        self.entries.is_empty() || self.used_bytes() + more <= self.memory_bytes
+        let bytes = HEADER_BYTES + key_bytes + value_bytes;
+        let in_chunk = self.buffer.chunks.last().is_some_and(|chunk| chunk.room() >= bytes);
+        let more = if in_chunk { 0 } else { bytes.max(CHUNK_BYTES) };
+        self.entries.is_empty() || self.used_bytes() + more + ENTRY_BYTES <= self.memory_bytes
     }
 
     /// Adds a record that has room.
     #[inline]
     pub fn push(&mut self, partition: u32, key: &[u8], value: &[u8]) {
-        let bytes = &mut self.buffer.bytes;
-        if bytes.capacity() - bytes.len() < HEADER_BYTES + key.len() + value.len() {
-            self.make_room(HEADER_BYTES + key.len() + value.len());
+        let bytes = HEADER_BYTES + key.len() + value.len();
+        if self.buffer.chunks.last().is_none_or(|chunk| chunk.room() < bytes) {
+            self.add_chunk(bytes);
         }
-        let bytes = &mut self.buffer.bytes;
-        let place = bytes.len() as u64;
-        bytes.extend_from_slice(&(key.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(&(value.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(key);
-        bytes.extend_from_slice(value);
+        let number = self.buffer.chunks.len() as u64 - 1;
+        let Some(chunk) = self.buffer.chunks.last_mut() else { return };
+        let place = number << OFFSET_BITS | chunk.len() as u64;
+        let lengths = key.len() as u64 | (value.len() as u64) << 32;
+        chunk.push(&lengths.to_le_bytes());
+        chunk.push(key);
+        chunk.push(value);
         self.entries.push(sort::entry(partition, key::prefix(key), place));
     }
 
     #[cold]
-    fn make_room(&mut self, more: usize) {
-        const FIRST_BYTES: usize = 1 << 20;
-        let bytes = &mut self.buffer.bytes;
-        // Doubling moves pages, not bytes: large blocks are remapped. Never beyond what the memory can come to hold.
-        let wanted =
-            (bytes.capacity() * 2).max(FIRST_BYTES).min(self.memory_bytes).max(bytes.len() + more);
-        bytes.reserve_exact(wanted - bytes.len());
-        advise_huge_pages(bytes);
+    fn add_chunk(&mut self, least: usize) {
+        let spare = self.spare.pop().filter(|spare| spare.room() >= least);
+        let chunk = spare.unwrap_or_else(|| Chunk::new(least));
+        self.chunk_bytes += chunk.capacity();
+        self.buffer.chunks.push(chunk);
     }
 
     /// Whether nothing was added.
@@ -75,16 +78,16 @@ impl Filling {
         self.entries.is_empty()
     }
 
-    /// Memory that records and entries fill.
+    /// Memory of records and entries.
     #[inline]
     pub fn used_bytes(&self) -> usize {
-        self.buffer.bytes.len() + self.entries.len() * ENTRY_BYTES
+        self.chunk_bytes + self.entries.len() * ENTRY_BYTES
     }
 
     /// Takes over the memory of a buffer that has been written out. Only an empty one does.
     pub(super) fn reuse(&mut self, buffer: Buffer, entries: Vec<u128>) {
-        self.buffer = buffer;
-        self.buffer.bytes.clear();
+        self.spare = buffer.chunks;
+        self.spare.iter_mut().for_each(Chunk::clear);
         self.entries = entries;
         self.entries.clear();
     }
@@ -92,18 +95,22 @@ impl Filling {
     /// Sorts what was added.
     pub fn seal(mut self) -> (Buffer, Vec<u128>) {
         sort::sort(&mut self.entries, &self.buffer);
+        self.entries.shrink_to_fit();
         (self.buffer, self.entries)
     }
 }
 
 impl Buffer {
+    #[inline(always)]
+    fn from(&self, place: u64) -> &[u8] {
+        let chunk = &self.chunks[(place >> OFFSET_BITS) as usize];
+        &chunk.bytes()[place as usize % CHUNK_BYTES..]
+    }
+
     /// The record at this place.
     #[inline(always)]
     pub fn record(&self, place: u64) -> (&[u8], &[u8]) {
-        let from = &self.bytes[place as usize..];
-        let Some((header, rest)) = from.split_first_chunk::<HEADER_BYTES>() else {
-            return (&[], &[]);
-        };
+        let Some((header, rest)) = self.from(place).split_first_chunk::<HEADER_BYTES>() else { return (&[], &[]) };
         let lengths = u64::from_le_bytes(*header);
         let (key, rest) = rest.split_at(lengths as u32 as usize);
         (key, &rest[..(lengths >> 32) as usize])
@@ -111,17 +118,16 @@ impl Buffer {
 
     /// Memory that the records take.
     pub fn memory_bytes(&self) -> usize {
-        self.bytes.capacity()
+        self.chunks.iter().map(Chunk::capacity).sum()
     }
 
     /// Has the record at this place ready soon: its first two cache lines.
     #[inline]
     pub fn prefetch_place(&self, place: u64) {
         const CACHE_LINE_BYTES: usize = 64;
-        if let Some(from) = self.bytes.get(place as usize..) {
-            prefetch(from);
-            prefetch(from.get(CACHE_LINE_BYTES..).unwrap_or(from));
-        }
+        let from = self.from(place);
+        prefetch(from);
+        prefetch(from.get(CACHE_LINE_BYTES..).unwrap_or(from));
     }
 }
 
@@ -163,11 +169,13 @@ mod tests {
 
     #[test]
     fn a_full_buffer_says_so_but_an_empty_one_takes_anything() {
-        let mut filling = Filling::new(100);
-        assert!(filling.has_room(1000, 1000));
+        let mut filling = Filling::new(CHUNK_BYTES + 2 * ENTRY_BYTES);
+        assert!(filling.has_room(0, 2 * CHUNK_BYTES));
         filling.push(0, b"key", b"value");
-        assert_eq!(filling.used_bytes(), 32);
+        assert_eq!(filling.used_bytes(), CHUNK_BYTES + ENTRY_BYTES);
+        assert!(!filling.has_room(20, CHUNK_BYTES));
         assert!(filling.has_room(20, 20));
-        assert!(!filling.has_room(20, 30));
+        filling.push(0, b"key", b"value");
+        assert!(!filling.has_room(0, 0));
     }
 }

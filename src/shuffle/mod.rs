@@ -21,6 +21,7 @@
 
 pub mod batch;
 pub mod buffer;
+mod chunk;
 pub mod collect;
 pub mod cursor;
 pub mod error;

@@ -99,7 +99,10 @@ impl<A> Slots<A> {
         let Some(first) = NonNull::new(memory.cast::<Slot<A>>()) else {
             handle_alloc_error(layout)
         };
-        advise(memory, layout.size());
+        if layout.align() == HUGE_PAGE_BYTES {
+            // SAFETY: advice about memory that was just allocated; it changes no contents, and may be refused.
+            unsafe { libc::madvise(memory.cast(), layout.size(), libc::MADV_HUGEPAGE) };
+        }
         // SAFETY: the allocation is `layout.size()` bytes long, and zero bytes are an empty slot.
         unsafe { memory.write_bytes(0, layout.size()) };
         Slots { first, mask: (1 << bits) - 1 }
@@ -152,20 +155,6 @@ impl<A> Drop for Slots<A> {
         }
         // SAFETY: allocated in `new` with this very layout.
         unsafe { dealloc(self.first.as_ptr().cast(), Self::layout(self.len())) };
-    }
-}
-
-/// Asks for huge pages under the whole capacity of a large vector: first touch then costs a fraction.
-pub(super) fn advise_huge_pages(bytes: &Vec<u8>) {
-    advise(bytes.as_ptr().cast_mut(), bytes.capacity());
-}
-
-fn advise(memory: *mut u8, bytes: usize) {
-    let from = memory.align_offset(HUGE_PAGE_BYTES);
-    let whole = bytes.saturating_sub(from) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
-    if whole > 0 {
-        // SAFETY: advice about whole pages inside one live allocation; it changes no contents, and may be refused.
-        unsafe { libc::madvise(memory.add(from).cast(), whole, libc::MADV_HUGEPAGE) };
     }
 }
 

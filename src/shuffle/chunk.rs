@@ -1,0 +1,116 @@
+//! Memory for records: chunks on huge pages that are filled once from front to back, never moved, and used again.
+
+#![expect(unsafe_code, reason = "aligned memory that is not touched before it is filled; page faults dominate otherwise")]
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::fmt;
+use std::ptr::NonNull;
+
+/// Size of a chunk, and of a huge page: its first touch costs one fault instead of five hundred.
+pub(super) const CHUNK_BYTES: usize = 2 << 20;
+
+/// Bytes of which the first `len` have been written.
+pub(super) struct Chunk {
+    memory: NonNull<u8>,
+    len: usize,
+    capacity: usize,
+}
+
+// SAFETY: a chunk owns its memory as a `Vec<u8>` does.
+unsafe impl Send for Chunk {}
+// SAFETY: shared access only reads, as that of a `Vec<u8>`.
+unsafe impl Sync for Chunk {}
+
+impl Chunk {
+    /// An empty chunk of [`CHUNK_BYTES`], or of more if asked for.
+    pub(super) fn new(least: usize) -> Self {
+        let capacity = least.next_multiple_of(CHUNK_BYTES).max(CHUNK_BYTES);
+        let layout = Self::layout(capacity);
+        // SAFETY: the layout is not empty.
+        let memory = unsafe { alloc(layout) };
+        let Some(memory) = NonNull::new(memory) else { handle_alloc_error(layout) };
+        // SAFETY: advice about memory that was just allocated; it changes no contents, and may be refused.
+        unsafe { libc::madvise(memory.as_ptr().cast(), capacity, libc::MADV_HUGEPAGE) };
+        Chunk { memory, len: 0, capacity }
+    }
+
+    fn layout(capacity: usize) -> Layout {
+        Layout::from_size_align(capacity, CHUNK_BYTES).expect("a record's length is bounded, see `value`")
+    }
+
+    /// Bytes written.
+    #[inline(always)]
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Bytes that can still be written.
+    #[inline(always)]
+    pub(super) fn room(&self) -> usize {
+        self.capacity - self.len
+    }
+
+    /// Bytes of memory.
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Appends bytes for which there is room.
+    #[inline(always)]
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        assert!(bytes.len() <= self.room(), "whoever pushes has looked for room");
+        // SAFETY: the bytes fit behind what was written, and cannot overlap what `self` owns exclusively.
+        unsafe { self.memory.as_ptr().add(self.len).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        self.len += bytes.len();
+    }
+
+    /// What was written.
+    #[inline(always)]
+    pub(super) fn bytes(&self) -> &[u8] {
+        // SAFETY: the first `len` bytes have been written.
+        unsafe { std::slice::from_raw_parts(self.memory.as_ptr(), self.len) }
+    }
+
+    /// Forgets what was written, keeping the memory.
+    pub(super) fn clear(&mut self) {
+        self.len = 0;
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `new` with this very layout.
+        unsafe { dealloc(self.memory.as_ptr(), Self::layout(self.capacity)) };
+    }
+}
+
+impl fmt::Debug for Chunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Chunk({} of {} bytes)", self.len, self.capacity)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_holds_what_was_pushed_until_it_is_cleared() {
+        let mut chunk = Chunk::new(3);
+        assert_eq!((chunk.room(), chunk.bytes()), (CHUNK_BYTES, &b""[..]));
+        chunk.push(b"abc");
+        chunk.push(b"");
+        chunk.push(&[7; CHUNK_BYTES - 3]);
+        assert_eq!((chunk.room(), &chunk.bytes()[..4]), (0, &b"abc\x07"[..]));
+        chunk.clear();
+        chunk.push(b"x");
+        assert_eq!(chunk.bytes(), b"x");
+        assert_eq!(Chunk::new(CHUNK_BYTES + 1).capacity(), 2 * CHUNK_BYTES);
+    }
+
+    #[test]
+    fn pushing_too_much_is_caught() {
+        let caught = std::panic::catch_unwind(|| Chunk::new(1).push(&[0; CHUNK_BYTES + 1]));
+        assert!(caught.is_err());
+    }
+}
