@@ -50,7 +50,12 @@ struct Flags<J: Args> {
 
 /// Runs a job.
 pub fn launch<J: Job>() -> ExitCode {
-    let flags = Flags::<J>::parse();
+    launch_from::<J>(std::env::args_os())
+}
+
+/// Runs a job with these arguments, the first of which is the name of the executable.
+pub fn launch_from<J: Job>(args: impl IntoIterator<Item = impl Into<std::ffi::OsString> + Clone>) -> ExitCode {
+    let flags = Flags::<J>::parse_from(args);
     let run = flags.run;
     let mut job = Vec::new();
     if let Err(error) = crate::record::value::encode_into(&flags.job, &mut job) {

@@ -13,4 +13,4 @@ pub mod spec;
 pub mod storage;
 pub mod task;
 
-pub use launch::launch;
+pub use launch::{launch, launch_from};
