@@ -54,7 +54,9 @@ pub fn launch<J: Job>() -> ExitCode {
 }
 
 /// Runs a job with these arguments, the first of which is the name of the executable.
-pub fn launch_from<J: Job>(args: impl IntoIterator<Item = impl Into<std::ffi::OsString> + Clone>) -> ExitCode {
+pub fn launch_from<J: Job>(
+    args: impl IntoIterator<Item = impl Into<std::ffi::OsString> + Clone>,
+) -> ExitCode {
     let flags = Flags::<J>::parse_from(args);
     let run = flags.run;
     let mut job = Vec::new();
@@ -64,7 +66,11 @@ pub fn launch_from<J: Job>(args: impl IntoIterator<Item = impl Into<std::ffi::Os
     }
     let spec = JobSpec {
         name: "job".into(),
-        inputs: run.input.iter().map(|path| InputSpec { source: 0, location: Location::from(path) }).collect(),
+        inputs: run
+            .input
+            .iter()
+            .map(|path| InputSpec { source: 0, location: Location::from(path) })
+            .collect(),
         output: run.output.as_ref().map(Location::from),
         overwrite: run.overwrite,
         reducers: run.reducers,
@@ -88,16 +94,29 @@ pub fn launch_from<J: Job>(args: impl IntoIterator<Item = impl Into<std::ffi::Os
         }
     };
     let stop = AtomicBool::new(false);
-    match embedded::run::<J>(&spec, &prepared, &options, &Progress::default(), &Clock::system(), &stop) {
+    match embedded::run::<J>(
+        &spec,
+        &prepared,
+        &options,
+        &Progress::default(),
+        &Clock::system(),
+        &stop,
+    ) {
         Ok(outcome) => {
             if spec.output.is_none() && outcome.failure.is_none() {
-                let written =
-                    crate::task::write_to_stdout(&prepared.staging, &outcome.parts, &mut std::io::stdout().lock());
+                let written = crate::task::write_to_stdout(
+                    &prepared.staging,
+                    &outcome.parts,
+                    &mut std::io::stdout().lock(),
+                );
                 if let Err(error) = written {
                     eprintln!("error: {error}");
                 }
             }
-            eprintln!("{:?} {:?} {:?} {:?}", outcome.state, outcome.failure, outcome.phases, outcome.collected);
+            eprintln!(
+                "{:?} {:?} {:?} {:?}",
+                outcome.state, outcome.failure, outcome.phases, outcome.collected
+            );
             ExitCode::SUCCESS
         }
         Err(error) => {

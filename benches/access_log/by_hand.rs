@@ -44,17 +44,27 @@ impl Hasher for FastHasher {
 }
 
 /// Reads `input`, writes `host<TAB>status<TAB>bytes<TAB>requests` sorted by host and status.
-pub(crate) fn run(input: &str, output: &str, threads: &str) -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) fn run(
+    input: &str,
+    output: &str,
+    threads: &str,
+) -> Result<(), Box<dyn std::error::Error>> {
     let threads: usize = threads.parse()?;
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     let data = read(&File::open(input)?, threads)?;
     let cut = |i: usize| {
         let at = data.len() * i / threads;
-        if i == 0 || i == threads { at } else { at + memchr::memchr(b'\n', &data[at..]).map_or(0, |n| n + 1) }
+        if i == 0 || i == threads {
+            at
+        } else {
+            at + memchr::memchr(b'\n', &data[at..]).map_or(0, |n| n + 1)
+        }
     };
     // Each thread has a map per thread, by a bit of the host, so that they can be merged side by side too.
-    let maps: Vec<Vec<Map<'_>>> =
-        (0..threads).into_par_iter().map(|i| count_lines(&data[cut(i)..cut(i + 1)], threads)).collect();
+    let maps: Vec<Vec<Map<'_>>> = (0..threads)
+        .into_par_iter()
+        .map(|i| count_lines(&data[cut(i)..cut(i + 1)], threads))
+        .collect();
     let merged = (0..threads).into_par_iter().flat_map_iter(|part| {
         let mut all = Map::default();
         for (key, (bytes, requests)) in maps.iter().flat_map(|maps| &maps[part]) {
@@ -102,7 +112,8 @@ fn count_lines(part: &[u8], parts: usize) -> Vec<Map<'_>> {
 fn parse(line: &[u8]) -> Option<(Key<'_>, u64)> {
     let host = &line[..memchr::memchr(b' ', line)?];
     let mut fields = line.rsplitn(3, |byte| *byte == b' ');
-    let number = |digits: &[u8]| digits.iter().fold(0u64, |n, d| n * 10 + u64::from(d.wrapping_sub(b'0')));
+    let number =
+        |digits: &[u8]| digits.iter().fold(0u64, |n, d| n * 10 + u64::from(d.wrapping_sub(b'0')));
     let bytes = number(fields.next()?);
     let status = number(fields.next()?);
     Some(((host, status as u16), bytes))

@@ -52,7 +52,12 @@ impl Job for AccessLog {
         Add
     }
 
-    fn reduce(&self, (host, status): (&Text, u16), traffic: Values<Self>, out: &mut Writer<Tsv>) -> Result {
+    fn reduce(
+        &self,
+        (host, status): (&Text, u16),
+        traffic: Values<Self>,
+        out: &mut Writer<Tsv>,
+    ) -> Result {
         let mut sum = Traffic { bytes: 0, requests: 0 };
         traffic.each(|traffic| Add.fold(&mut sum, traffic))?;
         out.write((host, status, sum.bytes, sum.requests))

@@ -21,7 +21,9 @@ fn main() -> ExitCode {
         ["generate", file, bytes] => generate::generate(file, bytes),
         ["by-hand", input, output, threads] => by_hand::run(input, output, threads),
         ["job", ..] => return gristmill::launch_from::<job::AccessLog>(args),
-        _ => Err("usage: generate FILE BYTES | by-hand IN OUT THREADS | job IN... [OPTIONS]".into()),
+        _ => {
+            Err("usage: generate FILE BYTES | by-hand IN OUT THREADS | job IN... [OPTIONS]".into())
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

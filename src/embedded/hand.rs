@@ -7,7 +7,9 @@ use super::outputs::Outputs;
 use crate::job::{Combine, Job, Partition};
 use crate::record::block::Codec;
 use crate::shuffle::{MergeLimits, SpillHeader, SpillPlace};
-use crate::spec::{AttemptId, Cause, Counters, Failure, FileRange, Manifest, Nonce, TaskKind, WorkerId};
+use crate::spec::{
+    AttemptId, Cause, Counters, Failure, FileRange, Manifest, Nonce, TaskKind, WorkerId,
+};
 use crate::storage::Scratch;
 use crate::task::{self, Env, JobCollector, JobFold, JobPartitioner, PartDone, Plan};
 
@@ -19,6 +21,15 @@ pub(super) enum Order {
     Commit { attempt: AttemptId, created: String, parts: Vec<PartDone>, counters: Counters },
     /// Hand over what all map tasks so far have left in this thread.
     Seal,
+}
+
+impl Order {
+    fn attempt(&self) -> Option<AttemptId> {
+        match self {
+            Order::Run(attempt) | Order::Commit { attempt, .. } => Some(*attempt),
+            Order::Seal => None,
+        }
+    }
 }
 
 /// What a thread says.
@@ -61,7 +72,13 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Shared<'_, J, C, P> {
     }
 
     pub(super) fn header(&self, map: u32, attempt: u32) -> SpillHeader {
-        SpillHeader { codec: Codec::Lz4, nonce: self.nonce.0, map, attempt, partitions: self.plan().reducers }
+        SpillHeader {
+            codec: Codec::Lz4,
+            nonce: self.nonce.0,
+            map,
+            attempt,
+            partitions: self.plan().reducers,
+        }
     }
 
     fn collector<'c>(&'c self, name: String, map: u32, attempt: u32) -> JobCollector<'c, J, C, P> {
@@ -86,7 +103,15 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Hand<'_, J, C, P> {
     pub(super) fn work(mut self, orders: &Receiver<Order>, reports: &Sender<Report>) {
         for order in orders {
             // Nobody listens any more once the run has ended.
-            if reports.send(self.carry_out(order)).is_err() {
+            let attempt = order.attempt();
+            let report = task::guard(|| Ok(self.carry_out(order))).unwrap_or_else(|trouble| {
+                let failure = trouble.into_failure();
+                match attempt {
+                    Some(attempt) => Report::Failed { attempt, failure },
+                    None => Report::Sealed(Err(failure)),
+                }
+            });
+            if reports.send(report).is_err() {
                 return;
             }
         }
@@ -107,7 +132,8 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Hand<'_, J, C, P> {
 
     fn run(&mut self, attempt: AttemptId) -> Result<Report, Failure> {
         let shared = self.shared;
-        let job = shared.env.job::<J>(attempt, shared.plan.get().map_or(0, |plan| plan.reducers))?;
+        let job =
+            shared.env.job::<J>(attempt, shared.plan.get().map_or(0, |plan| plan.reducers))?;
         let (counters, parts) = match attempt.task.kind {
             TaskKind::Plan => {
                 let plan = task::plan::<J, P>(&shared.env, &job, attempt, shared.files)?;
@@ -117,7 +143,8 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Hand<'_, J, C, P> {
             }
             TaskKind::Map => self.map(&job, attempt)?,
             TaskKind::Reduce => {
-                let sources = shared.outputs.sources(attempt.task.index, &shared.fold, shared.limits());
+                let sources =
+                    shared.outputs.sources(attempt.task.index, &shared.fold, shared.limits());
                 let done = task::run_reduce::<J, C>(&shared.env, &job, attempt, sources)?;
                 (done.counters, done.parts)
             }
@@ -139,14 +166,18 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Hand<'_, J, C, P> {
             task::run_map_only(&shared.env, job, attempt, split)?
         } else if C::COMBINES && C::EXACT {
             let number = self.worker.0 as u32;
-            let collector =
-                self.collector.get_or_insert_with(|| shared.collector(format!("thread-{number}"), number, 1));
+            let collector = self
+                .collector
+                .get_or_insert_with(|| shared.collector(format!("thread-{number}"), number, 1));
             task::run_map::<J, C>(&shared.env, job, attempt, split, collector)?
         } else {
             let mut collector = shared.collector(format!("map-{index}"), index, attempt.number);
             let done = task::run_map::<J, C>(&shared.env, job, attempt, split, &mut collector)?;
             let output = collector.finish().map_err(task::shuffle_failure)?;
-            shared.outputs.keep(index, output, &shared.fold, false).map_err(task::shuffle_failure)?;
+            shared
+                .outputs
+                .keep(index, output, &shared.fold, false)
+                .map_err(task::shuffle_failure)?;
             done
         };
         Ok((done.counters, done.parts))

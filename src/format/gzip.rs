@@ -41,6 +41,7 @@ impl<O: Output> Gzip<O> {
 
 impl<O: Output> Output for Gzip<O> {
     const EXTENSION: &'static str = Self::NAME.as_str();
+    const TAKES_BACK: bool = false;
 
     fn begin(&mut self, _into: &mut Vec<u8>) {
         self.output.begin(&mut self.gathered);

@@ -11,6 +11,10 @@ pub trait Output: Default + 'static {
     /// What the names of parts end in, without the dot: `tsv`, `jsonl.gz`.
     const EXTENSION: &'static str;
 
+    /// Whether nothing of a record is held back, so that one which turns out bad can be taken back by cutting off
+    /// what it appended. Without it the output cannot be written by a map that may skip bad records.
+    const TAKES_BACK: bool = true;
+
     /// Appends what stands before the first record.
     fn begin(&mut self, _into: &mut Vec<u8>) {}
 

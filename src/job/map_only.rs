@@ -24,7 +24,11 @@ pub trait MapJob: Args + Serialize + DeserializeOwned + Send + 'static {
     /// # Errors
     ///
     /// Any; it ends the job and names the record.
-    fn map(&self, record: <Self::Input as Input>::Record<'_>, out: &mut Writer<'_, Self::Output>) -> Result;
+    fn map(
+        &self,
+        record: <Self::Input as Input>::Record<'_>,
+        out: &mut Writer<'_, Self::Output>,
+    ) -> Result;
 
     /// As [`Job::setup`].
     ///

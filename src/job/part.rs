@@ -9,6 +9,15 @@ use crate::storage::{self, AttemptFolder, PartWriter, SealedPart};
 /// Bytes gathered before a part is written to: large, since each write is a system call.
 const BUFFER_BYTES: usize = 256 << 10;
 
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "bad records cannot be skipped where the map writes .{extension}, which holds records back; \
+     write another format, or leave out --max-bad-records"
+)]
+struct KeepsState {
+    extension: &'static str,
+}
+
 /// A part that is whole, and how many records went into it.
 #[derive(Clone, Debug)]
 pub(crate) struct Written {
@@ -28,7 +37,10 @@ pub(crate) struct PartBuffer<O> {
 }
 
 impl<O: Output + Default> PartBuffer<O> {
-    pub(crate) fn create(folder: &AttemptFolder, name: &str) -> std::result::Result<Self, storage::Error> {
+    pub(crate) fn create(
+        folder: &AttemptFolder,
+        name: &str,
+    ) -> std::result::Result<Self, storage::Error> {
         let file = folder.create_part(name)?;
         let mut output = O::default();
         let mut buffer = Vec::with_capacity(BUFFER_BYTES + (BUFFER_BYTES >> 3));
@@ -62,6 +74,9 @@ impl<O: Output> PartBuffer<O> {
 
     /// Called before each record where bad ones may be skipped.
     pub(crate) fn begin(&mut self) -> Result {
+        if !O::TAKES_BACK {
+            return Err(Error::new(KeepsState { extension: O::EXTENSION }));
+        }
         if self.buffer.len() >= BUFFER_BYTES {
             self.flush()?;
         }

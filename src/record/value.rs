@@ -1,7 +1,7 @@
 //! Values as bytes: bincode with fixed-width little-endian integers, nothing before and nothing after.
 
-use bincode::de::{Deserializer, read::BincodeRead};
 use bincode::Options;
+use bincode::de::{Deserializer, read::BincodeRead};
 use serde::de::Visitor;
 use serde::{Deserialize, Serialize};
 
@@ -111,8 +111,13 @@ impl std::io::Read for Rest<'_> {
 /// Lends text and bytes from where they lie.
 impl<'a> BincodeRead<'a> for &mut Rest<'a> {
     #[inline]
-    fn forward_read_str<V: Visitor<'a>>(&mut self, length: usize, visitor: V) -> bincode::Result<V::Value> {
-        let text = std::str::from_utf8(self.take(length)?).map_err(bincode::ErrorKind::InvalidUtf8Encoding)?;
+    fn forward_read_str<V: Visitor<'a>>(
+        &mut self,
+        length: usize,
+        visitor: V,
+    ) -> bincode::Result<V::Value> {
+        let text = std::str::from_utf8(self.take(length)?)
+            .map_err(bincode::ErrorKind::InvalidUtf8Encoding)?;
         visitor.visit_borrowed_str(text)
     }
 
@@ -122,17 +127,18 @@ impl<'a> BincodeRead<'a> for &mut Rest<'a> {
     }
 
     #[inline]
-    fn forward_read_bytes<V: Visitor<'a>>(&mut self, length: usize, visitor: V) -> bincode::Result<V::Value> {
+    fn forward_read_bytes<V: Visitor<'a>>(
+        &mut self,
+        length: usize,
+        visitor: V,
+    ) -> bincode::Result<V::Value> {
         visitor.visit_borrowed_bytes(self.take(length)?)
     }
 }
 
 #[inline(always)]
 fn options() -> impl Options {
-    bincode::DefaultOptions::new()
-        .with_no_limit()
-        .with_fixint_encoding()
-        .with_little_endian()
+    bincode::DefaultOptions::new().with_no_limit().with_fixint_encoding().with_little_endian()
 }
 
 #[cfg(test)]

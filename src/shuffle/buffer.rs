@@ -110,7 +110,9 @@ impl Buffer {
     /// The record at this place.
     #[inline(always)]
     pub fn record(&self, place: u64) -> (&[u8], &[u8]) {
-        let Some((header, rest)) = self.from(place).split_first_chunk::<HEADER_BYTES>() else { return (&[], &[]) };
+        let Some((header, rest)) = self.from(place).split_first_chunk::<HEADER_BYTES>() else {
+            return (&[], &[]);
+        };
         let lengths = u64::from_le_bytes(*header);
         let (key, rest) = rest.split_at(lengths as u32 as usize);
         (key, &rest[..(lengths >> 32) as usize])

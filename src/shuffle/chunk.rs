@@ -1,6 +1,9 @@
 //! Memory for records: chunks on huge pages that are filled once from front to back, never moved, and used again.
 
-#![expect(unsafe_code, reason = "aligned memory that is not touched before it is filled; page faults dominate otherwise")]
+#![expect(
+    unsafe_code,
+    reason = "aligned memory that is not touched before it is filled; page faults dominate otherwise"
+)]
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::fmt;
@@ -35,7 +38,8 @@ impl Chunk {
     }
 
     fn layout(capacity: usize) -> Layout {
-        Layout::from_size_align(capacity, CHUNK_BYTES).expect("a record's length is bounded, see `value`")
+        Layout::from_size_align(capacity, CHUNK_BYTES)
+            .expect("a record's length is bounded, see `value`")
     }
 
     /// Bytes written.
@@ -60,7 +64,9 @@ impl Chunk {
     pub(super) fn push(&mut self, bytes: &[u8]) {
         assert!(bytes.len() <= self.room(), "whoever pushes has looked for room");
         // SAFETY: the bytes fit behind what was written, and cannot overlap what `self` owns exclusively.
-        unsafe { self.memory.as_ptr().add(self.len).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        unsafe {
+            self.memory.as_ptr().add(self.len).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len())
+        };
         self.len += bytes.len();
     }
 

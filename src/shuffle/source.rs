@@ -8,7 +8,7 @@ use super::{Cursor, Error, Fold, Segment};
 /// A sorted source of any kind, told apart by a branch rather than by a call through a pointer.
 pub enum Source<'r, F: Fold> {
     /// From a spill file.
-    Segment(Segment),
+    Segment(Box<Segment>),
     /// From a sort buffer.
     Buffer(RunCursor<'r, Buffer, F>),
     /// From a combining table.

@@ -247,7 +247,14 @@ mod tests {
         assert!(table.make_room(1, usize::MAX));
         let padded = u128::from_ne_bytes(crate::record::short::load(key).to_le_bytes());
         let probe = Probe::new(key, padded, hash::hash(key));
-        let done: Result<(), ()> = table.upsert(probe, || Ok(n), |acc| Ok(*acc += n));
+        let done: Result<(), ()> = table.upsert(
+            probe,
+            || Ok(n),
+            |acc| {
+                *acc += n;
+                Ok(())
+            },
+        );
         assert_eq!(done, Ok(()));
     }
 

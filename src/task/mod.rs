@@ -23,11 +23,13 @@ use std::sync::atomic::AtomicBool;
 
 pub use collector::{InMemory, JobCollector, MapOutput};
 pub use commit::{commit, write_to_stdout};
+pub(crate) use failure::guard;
 pub use fold::{JobFold, JobPartitioner};
 pub use plan::{Plan, plan};
 pub use quarantine::BadRecords;
 pub use run::{
-    Env, GROUP, MapDone, PartDone, ReduceDone, accept, run_map, run_map_only, run_reduce, shuffle_failure,
+    Env, GROUP, MapDone, PartDone, ReduceDone, accept, run_map, run_map_only, run_reduce,
+    shuffle_failure,
 };
 
 use crate::format;

@@ -15,6 +15,7 @@ const LICENCES: &[&str] = &[
     "BSD-3-Clause",
     "ISC",
     "Zlib",
+    "BSL-1.0",
     "Unicode-3.0",
     "CC0-1.0",
     "bzip2-1.0.6",

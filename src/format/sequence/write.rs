@@ -29,6 +29,7 @@ pub struct Seq {
 
 impl Output for Seq {
     const EXTENSION: &'static str = "seq";
+    const TAKES_BACK: bool = false;
 
     fn begin(&mut self, into: &mut Vec<u8>) {
         into.extend_from_slice(&file_header());
