@@ -47,7 +47,10 @@ const UNSAFE: &[(&str, &str)] = &[
     ("src/record/words.rs", "finds the ends of words with vector instructions"),
     ("src/record/short.rs", "loads short keys without a branch on their length, and prefetches"),
     ("src/shuffle/slots.rs", "the slots of the combining table, zeroed and on huge pages"),
-    ("src/shuffle/chunk.rs", "memory of sort buffers, on huge pages and not touched before it is filled"),
+    (
+        "src/shuffle/chunk.rs",
+        "memory of sort buffers, on huge pages and not touched before it is filled",
+    ),
 ];
 
 #[test]

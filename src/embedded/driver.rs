@@ -98,7 +98,7 @@ pub fn run<J: Job>(
             let (order, received) = channel();
             orders.push(order);
             let (shared, report) = (&shared, report.clone());
-            let hand = Hand { shared, worker: WorkerId(number), collector: None };
+            let hand = Hand { shared, worker: WorkerId(number), collector: None, spare: None };
             scope.spawn(move |_| hand.work(&received, &report));
         }
         drop(report);

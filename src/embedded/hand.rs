@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use super::outputs::Outputs;
 use crate::job::{Combine, Job, Partition};
 use crate::record::block::Codec;
-use crate::shuffle::{MergeLimits, SpillHeader, SpillPlace};
+use crate::shuffle::{Filling, MergeLimits, SpillHeader, SpillPlace};
 use crate::spec::{
     AttemptId, Cause, Counters, Failure, FileRange, Manifest, Nonce, TaskKind, WorkerId,
 };
@@ -81,12 +81,18 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Shared<'_, J, C, P> {
         }
     }
 
-    fn collector<'c>(&'c self, name: String, map: u32, attempt: u32) -> JobCollector<'c, J, C, P> {
+    fn collector<'c>(
+        &'c self,
+        name: String,
+        map: u32,
+        attempt: u32,
+        spare: &mut Option<Filling>,
+    ) -> JobCollector<'c, J, C, P> {
         let plan = self.plan();
         let partitioner = JobPartitioner::new(self.partitioner, plan.reducers, &plan.cuts);
         let folder = self.scratch.path().to_path_buf();
         let place = SpillPlace { folder, name, header: self.header(map, attempt), given: 0 };
-        JobCollector::new(&self.fold, partitioner, place, self.collector_bytes)
+        JobCollector::new(&self.fold, partitioner, place, self.collector_bytes, spare)
     }
 }
 
@@ -96,6 +102,8 @@ pub(super) struct Hand<'s, J: Job, C: Combine<J>, P: Partition<J>> {
     pub(super) worker: WorkerId,
     /// Where map tasks of a job with an exact combiner all fold into.
     pub(super) collector: Option<JobCollector<'s, J, C, P>>,
+    /// An emptied sort buffer, whose memory the next map task fills again.
+    pub(super) spare: Option<Filling>,
 }
 
 impl<J: Job, C: Combine<J>, P: Partition<J>> Hand<'_, J, C, P> {
@@ -166,27 +174,29 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Hand<'_, J, C, P> {
             task::run_map_only(&shared.env, job, attempt, split)?
         } else if C::COMBINES && C::EXACT {
             let number = self.worker.0 as u32;
-            let collector = self
-                .collector
-                .get_or_insert_with(|| shared.collector(format!("thread-{number}"), number, 1));
+            let spare = &mut self.spare;
+            let collector = self.collector.get_or_insert_with(|| {
+                shared.collector(format!("thread-{number}"), number, 1, spare)
+            });
             task::run_map::<J, C>(&shared.env, job, attempt, split, collector)?
         } else {
-            let mut collector = shared.collector(format!("map-{index}"), index, attempt.number);
+            let name = format!("map-{index}");
+            let mut collector = shared.collector(name, index, attempt.number, &mut self.spare);
             let done = task::run_map::<J, C>(&shared.env, job, attempt, split, &mut collector)?;
-            let output = collector.finish().map_err(task::shuffle_failure)?;
-            shared
-                .outputs
-                .keep(index, output, &shared.fold, false)
-                .map_err(task::shuffle_failure)?;
+            let may_keep = |bytes| shared.outputs.reserve(bytes);
+            let output = collector.finish(&shared.fold, &mut self.spare, may_keep);
+            shared.outputs.keep(index, output.map_err(task::shuffle_failure)?);
             done
         };
         Ok((done.counters, done.parts))
     }
 
     fn seal(&mut self) -> Result<(), Failure> {
-        let Some(collector) = self.collector.take() else { return Ok(()) };
-        let output = collector.finish().map_err(task::shuffle_failure)?;
-        let kept = self.shared.outputs.keep(self.worker.0 as u32, output, &self.shared.fold, true);
-        kept.map_err(task::shuffle_failure)
+        if let Some(collector) = self.collector.take() {
+            let output = collector.finish(&self.shared.fold, &mut self.spare, |_| true);
+            self.shared.outputs.keep(self.worker.0 as u32, output.map_err(task::shuffle_failure)?);
+        }
+        self.spare = None;
+        Ok(())
     }
 }

@@ -47,26 +47,17 @@ impl<A: Send + Sync + 'static> Outputs<A> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps the output of a map task (or of a thread, for all its map tasks), in memory if there is room.
-    pub(super) fn keep<J: Job, C: Combine<J, Acc = A>>(
-        &self,
-        index: u32,
-        mut output: MapOutput<A>,
-        fold: &JobFold<'_, J, C>,
-        always_in_memory: bool,
-    ) -> Result<(), Error> {
-        let bytes = output.memory_bytes();
-        let fits = {
-            let mut kept = self.kept();
-            let fits = always_in_memory || kept.bytes + bytes <= self.memory_bytes;
-            kept.bytes += if fits { bytes } else { 0 };
-            fits
-        };
-        if !fits {
-            output.spill(fold)?;
-        }
+    /// Sets memory aside for an output, if there is so much left.
+    pub(super) fn reserve(&self, bytes: usize) -> bool {
+        let mut kept = self.kept();
+        let fits = kept.bytes + bytes <= self.memory_bytes;
+        kept.bytes += if fits { bytes } else { 0 };
+        fits
+    }
+
+    /// Keeps the output of a map task, or of a thread, for all its map tasks.
+    pub(super) fn keep(&self, index: u32, output: MapOutput<A>) {
         self.kept().outputs.insert(index, output);
-        Ok(())
     }
 
     /// Brings the number of spill files down to what a reduce can read at once, and opens them.

@@ -9,7 +9,8 @@ use super::sort::{self, Keys};
 use crate::record::key;
 use crate::record::short::prefetch;
 
-const HEADER_BYTES: usize = 8;
+/// Lengths of key and value.
+pub(super) const HEADER_BYTES: usize = 8;
 const ENTRY_BYTES: usize = size_of::<u128>();
 const OFFSET_BITS: u32 = CHUNK_BYTES.trailing_zeros();
 
@@ -78,25 +79,38 @@ impl Filling {
         self.entries.is_empty()
     }
 
+    /// Memory of the records.
+    pub fn chunk_bytes(&self) -> usize {
+        self.chunk_bytes
+    }
+
     /// Memory of records and entries.
     #[inline]
     pub fn used_bytes(&self) -> usize {
         self.chunk_bytes + self.entries.len() * ENTRY_BYTES
     }
 
-    /// Takes over the memory of a buffer that has been written out. Only an empty one does.
-    pub(super) fn reuse(&mut self, buffer: Buffer, entries: Vec<u128>) {
-        self.spare = buffer.chunks;
-        self.spare.iter_mut().for_each(Chunk::clear);
-        self.entries = entries;
-        self.entries.clear();
+    /// Sorts what was added.
+    pub fn sort(&mut self) {
+        sort::sort(&mut self.entries, &self.buffer);
     }
 
-    /// Sorts what was added.
-    pub fn seal(mut self) -> (Buffer, Vec<u128>) {
-        sort::sort(&mut self.entries, &self.buffer);
-        self.entries.shrink_to_fit();
-        (self.buffer, self.entries)
+    /// What was added.
+    pub fn buffer(&self) -> &Buffer {
+        &self.buffer
+    }
+
+    /// The order of what was added, once it is sorted.
+    pub fn entries(&self) -> &[u128] {
+        &self.entries
+    }
+
+    /// Forgets what was added, keeping the memory.
+    pub fn clear(&mut self) {
+        self.spare.append(&mut self.buffer.chunks);
+        self.spare.iter_mut().for_each(Chunk::clear);
+        self.entries.clear();
+        self.chunk_bytes = 0;
     }
 }
 
@@ -116,6 +130,14 @@ impl Buffer {
         let lengths = u64::from_le_bytes(*header);
         let (key, rest) = rest.split_at(lengths as u32 as usize);
         (key, &rest[..(lengths >> 32) as usize])
+    }
+
+    /// The record at this place as it lies there, lengths and all.
+    #[inline(always)]
+    pub(super) fn record_bytes(&self, place: u64) -> &[u8] {
+        let from = self.from(place);
+        let lengths = from.first_chunk().map_or(0, |header| u64::from_le_bytes(*header));
+        &from[..HEADER_BYTES + lengths as u32 as usize + (lengths >> 32) as usize]
     }
 
     /// Memory that the records take.
@@ -155,7 +177,8 @@ mod tests {
             for (partition, key, value) in &records {
                 filling.push(*partition, key, value);
             }
-            let (buffer, entries) = filling.seal();
+            filling.sort();
+            let (buffer, entries) = (filling.buffer(), filling.entries());
             let mut expected = records.clone();
             expected.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
             let found: Vec<_> = entries

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use super::batch::Batch;
-use super::buffer::{Buffer, Filling};
+use super::buffer::Filling;
 use super::run::{Records, Run};
 use super::sort::{self, Keys};
+use super::sorted::SortedRun;
 use super::table::{Probe, Table, hash_of};
 use super::{Error, Fold, FoldError, NoFold, SpillHeader, SpillWriter, Spilled};
 use crate::record::{hash, key};
@@ -68,6 +69,13 @@ pub struct CollectStats {
 }
 
 impl CollectStats {
+    /// Counts a spill of so many records, which take so many bytes as stored.
+    pub(super) fn spilled(&mut self, records: u64, file_bytes: u64) {
+        self.spills += 1;
+        self.spilled_records += records;
+        self.spilled_bytes += file_bytes;
+    }
+
     /// Adds another collector's.
     pub fn add(&mut self, other: CollectStats) {
         self.records += other.records;
@@ -83,7 +91,7 @@ pub struct Collected<R> {
     /// The spills, in order.
     pub files: Vec<Spilled>,
     /// What stayed in memory.
-    pub run: Run<R>,
+    pub run: R,
     /// What went through.
     pub stats: CollectStats,
     /// Where further spills go.
@@ -161,7 +169,7 @@ impl<'f, F: Fold, P: Partitioner> TableCollector<'f, F, P> {
     /// # Errors
     ///
     /// When partitioning fails.
-    pub fn finish(self) -> Result<Collected<Table<F::Acc>>, Error> {
+    pub fn finish(self) -> Result<Collected<Run<Table<F::Acc>>>, Error> {
         let entries = self.sorted_entries()?;
         let run = Run::new(self.table, entries, self.place.header.partitions);
         Ok(Collected { files: self.files, run, stats: self.stats, place: self.place })
@@ -217,40 +225,54 @@ pub struct SortCollector<P> {
     filling: Filling,
     partitioner: P,
     place: SpillPlace,
-    memory_bytes: usize,
     files: Vec<Spilled>,
     stats: CollectStats,
 }
 
 impl<P: Partitioner> SortCollector<P> {
-    /// A collector that holds at most `memory_bytes`, or one record if that is larger.
-    pub fn new(partitioner: P, place: SpillPlace, memory_bytes: usize) -> Self {
+    /// A collector that fills `filling`, which is empty, and spills to `place`.
+    pub fn new(filling: Filling, partitioner: P, place: SpillPlace) -> Self {
         let (files, stats) = (Vec::new(), CollectStats::default());
-        SortCollector {
-            filling: Filling::new(memory_bytes),
-            partitioner,
-            place,
-            memory_bytes,
-            files,
-            stats,
-        }
+        SortCollector { filling, partitioner, place, files, stats }
     }
 
     #[cold]
     fn spill(&mut self) -> Result<(), Error> {
-        let filled = std::mem::replace(&mut self.filling, Filling::new(self.memory_bytes));
-        let (buffer, entries) = filled.seal();
-        let spilled = write_spill(&buffer, &entries, &NoFold, &mut self.place, &mut self.stats)?;
+        self.filling.sort();
+        let spilled = self.write()?;
         self.files.push(spilled);
-        self.filling.reuse(buffer, entries);
+        self.filling.clear();
         Ok(())
     }
 
-    /// Sorts what is in memory.
-    pub fn finish(self) -> Collected<Buffer> {
-        let (buffer, entries) = self.filling.seal();
-        let run = Run::new(buffer, entries, self.place.header.partitions);
-        Collected { files: self.files, run, stats: self.stats, place: self.place }
+    fn write(&mut self) -> Result<Spilled, Error> {
+        let (buffer, entries) = (self.filling.buffer(), self.filling.entries());
+        write_spill(buffer, entries, &NoFold, &mut self.place, &mut self.stats)
+    }
+
+    /// Sorts what is in memory, and keeps it there if `may_keep` says that there are so many bytes left for it; else it
+    /// is spilled. The emptied sort buffer can be filled again.
+    ///
+    /// # Errors
+    ///
+    /// When a spill cannot be written.
+    pub fn finish(
+        mut self,
+        may_keep: impl FnOnce(usize) -> bool,
+    ) -> Result<(Collected<Option<SortedRun>>, Filling), Error> {
+        self.filling.sort();
+        let mut run = None;
+        let empty = self.filling.is_empty();
+        if !empty && may_keep(self.filling.chunk_bytes()) {
+            let (buffer, entries) = (self.filling.buffer(), self.filling.entries());
+            run = Some(SortedRun::copy(buffer, entries, self.place.header.partitions));
+        } else if !empty {
+            let spilled = self.write()?;
+            self.files.push(spilled);
+        }
+        self.filling.clear();
+        let SortCollector { filling, place, files, stats, .. } = self;
+        Ok((Collected { files, run, stats, place }, filling))
     }
 }
 
@@ -292,9 +314,7 @@ pub(super) fn write_spill<F: Fold, R: Records<F>>(
         writer.push(sort::partition(entry), records.key(at), records.value(at, &scratch))?;
     }
     let file_bytes = writer.finish()?.file_bytes;
-    stats.spills += 1;
-    stats.spilled_records += entries.len() as u64;
-    stats.spilled_bytes += file_bytes;
+    stats.spilled(entries.len() as u64, file_bytes);
     Ok(Spilled { path, file_bytes })
 }
 

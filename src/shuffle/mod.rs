@@ -34,6 +34,7 @@ pub mod run;
 pub mod segment;
 mod slots;
 pub mod sort;
+pub mod sorted;
 pub mod source;
 pub mod spill_file;
 pub mod spill_index;
@@ -43,7 +44,7 @@ pub mod table;
 mod tests;
 
 pub use batch::{Batch, Mark};
-pub use buffer::Buffer;
+pub use buffer::{Buffer, Filling};
 pub use collect::{
     Collect, CollectStats, Collected, Partitioner, SortCollector, SpillPlace, TableCollector,
 };
@@ -55,6 +56,7 @@ pub use loser_tree::LoserTree;
 pub use merge::{MergeLimits, Merged, Merger, Spilled, merged_segments};
 pub use run::{Run, RunCursor};
 pub use segment::Segment;
+pub use sorted::SortedRun;
 pub use source::Source;
 pub use spill_file::{SpillFile, SpillHeader};
 pub use spill_index::{SegmentInfo, SpillIndex};

@@ -1,7 +1,7 @@
 //! One sorted source of a reduce: a segment of a spill file, or a run that stayed in memory.
 
-use super::buffer::Buffer;
 use super::run::RunCursor;
+use super::sorted::SortedCursor;
 use super::table::Table;
 use super::{Cursor, Error, Fold, Segment};
 
@@ -10,7 +10,7 @@ pub enum Source<'r, F: Fold> {
     /// From a spill file.
     Segment(Box<Segment>),
     /// From a sort buffer.
-    Buffer(RunCursor<'r, Buffer, F>),
+    Sorted(SortedCursor<'r>),
     /// From a combining table.
     Table(RunCursor<'r, Table<F::Acc>, F>),
 }
@@ -20,7 +20,7 @@ impl<F: Fold> Cursor for Source<'_, F> {
     fn advance(&mut self) -> Result<bool, Error> {
         match self {
             Source::Segment(cursor) => cursor.advance(),
-            Source::Buffer(cursor) => cursor.advance(),
+            Source::Sorted(cursor) => cursor.advance(),
             Source::Table(cursor) => cursor.advance(),
         }
     }
@@ -29,7 +29,7 @@ impl<F: Fold> Cursor for Source<'_, F> {
     fn prefix(&self) -> u64 {
         match self {
             Source::Segment(cursor) => cursor.prefix(),
-            Source::Buffer(cursor) => cursor.prefix(),
+            Source::Sorted(cursor) => cursor.prefix(),
             Source::Table(cursor) => cursor.prefix(),
         }
     }
@@ -38,7 +38,7 @@ impl<F: Fold> Cursor for Source<'_, F> {
     fn key(&self) -> &[u8] {
         match self {
             Source::Segment(cursor) => cursor.key(),
-            Source::Buffer(cursor) => cursor.key(),
+            Source::Sorted(cursor) => cursor.key(),
             Source::Table(cursor) => cursor.key(),
         }
     }
@@ -47,7 +47,7 @@ impl<F: Fold> Cursor for Source<'_, F> {
     fn value(&self) -> &[u8] {
         match self {
             Source::Segment(cursor) => cursor.value(),
-            Source::Buffer(cursor) => cursor.value(),
+            Source::Sorted(cursor) => cursor.value(),
             Source::Table(cursor) => cursor.value(),
         }
     }

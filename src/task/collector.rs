@@ -3,8 +3,8 @@
 use super::fold::{JobFold, JobPartitioner};
 use crate::job::{Combine, Job, Partition};
 use crate::shuffle::{
-    Batch, Buffer, Collect, CollectStats, Error, Run, SortCollector, Source, SpillPlace, Spilled,
-    Table, TableCollector,
+    Batch, Collect, CollectStats, Collected, Error, Filling, Run, SortCollector, SortedRun, Source,
+    SpillPlace, Spilled, Table, TableCollector,
 };
 
 /// Collects for a job of any kind: in a table if it has a combiner, else in a sort buffer.
@@ -22,40 +22,48 @@ impl<'j, J: Job, C: Combine<J>, P: Partition<J>> JobCollector<'j, J, C, P> {
         partitioner: JobPartitioner<'j, J, P>,
         place: SpillPlace,
         memory_bytes: usize,
+        spare: &mut Option<Filling>,
     ) -> Self {
         if C::COMBINES {
             JobCollector::Table(TableCollector::new(fold, partitioner, place, memory_bytes))
         } else {
-            JobCollector::Sort(SortCollector::new(partitioner, place, memory_bytes))
+            let filling = spare.take().unwrap_or_else(|| Filling::new(memory_bytes));
+            JobCollector::Sort(SortCollector::new(filling, partitioner, place))
         }
     }
 
-    /// Sorts what is in memory.
+    /// Sorts what is in memory. It stays there if `may_keep` says that there are so many bytes left for it.
     ///
     /// # Errors
     ///
-    /// When the author's partitioner fails.
-    pub fn finish(self) -> Result<MapOutput<C::Acc>, Error> {
-        Ok(match self {
+    /// When the author's partitioner fails, or a spill cannot be written.
+    pub fn finish(
+        self,
+        fold: &JobFold<'j, J, C>,
+        spare: &mut Option<Filling>,
+        may_keep: impl FnOnce(usize) -> bool,
+    ) -> Result<MapOutput<C::Acc>, Error> {
+        match self {
             JobCollector::Table(table) => {
-                let done = table.finish()?;
-                MapOutput {
-                    files: done.files,
-                    run: InMemory::Table(done.run),
-                    stats: done.stats,
-                    place: done.place,
+                let Collected { files, run, stats, place } = table.finish()?;
+                let keep = may_keep(run.memory_bytes(Table::memory_bytes));
+                let mut output = MapOutput { files, run: InMemory::Table(run), stats, place };
+                if !keep {
+                    output.spill(fold)?;
                 }
+                Ok(output)
             }
             JobCollector::Sort(sort) => {
-                let done = sort.finish();
-                MapOutput {
-                    files: done.files,
-                    run: InMemory::Buffer(done.run),
-                    stats: done.stats,
-                    place: done.place,
-                }
+                let (Collected { files, run, stats, place }, filling) = sort.finish(may_keep)?;
+                *spare = Some(filling);
+                Ok(MapOutput {
+                    files,
+                    run: run.map_or(InMemory::Nothing, InMemory::Sorted),
+                    stats,
+                    place,
+                })
             }
-        })
+        }
     }
 }
 
@@ -75,7 +83,7 @@ pub enum InMemory<A> {
     /// From a combining table.
     Table(Run<Table<A>>),
     /// From a sort buffer.
-    Buffer(Run<Buffer>),
+    Sorted(SortedRun),
 }
 
 /// What a collector leaves: spill files, then what stayed in memory.
@@ -102,15 +110,6 @@ impl<A: Send + Sync + 'static> MapOutput<A> {
         self.files = files;
     }
 
-    /// Memory that the run takes.
-    pub fn memory_bytes(&self) -> usize {
-        match &self.run {
-            InMemory::Nothing => 0,
-            InMemory::Table(run) => run.memory_bytes(Table::memory_bytes),
-            InMemory::Buffer(run) => run.memory_bytes(Buffer::memory_bytes),
-        }
-    }
-
     /// Writes what is in memory to a spill file too.
     ///
     /// # Errors
@@ -123,7 +122,7 @@ impl<A: Send + Sync + 'static> MapOutput<A> {
         let spilled = match std::mem::replace(&mut self.run, InMemory::Nothing) {
             InMemory::Nothing => None,
             InMemory::Table(run) => run.spill(fold, &mut self.place, &mut self.stats)?,
-            InMemory::Buffer(run) => run.spill(fold, &mut self.place, &mut self.stats)?,
+            InMemory::Sorted(run) => run.spill(&mut self.place, &mut self.stats)?,
         };
         self.files.extend(spilled);
         Ok(())
@@ -138,7 +137,7 @@ impl<A: Send + Sync + 'static> MapOutput<A> {
         match &self.run {
             InMemory::Nothing => None,
             InMemory::Table(run) => Some(Source::Table(run.cursor(partition, fold))),
-            InMemory::Buffer(run) => Some(Source::Buffer(run.cursor(partition, fold))),
+            InMemory::Sorted(run) => Some(Source::Sorted(run.cursor(partition))),
         }
     }
 }

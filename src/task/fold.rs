@@ -1,9 +1,10 @@
 //! Shows the shuffle a job's combiner and partitioner, which know keys and values, as functions of bytes.
 
+use std::cmp::Ordering;
 use std::marker::PhantomData;
 
 use crate::job::{By, Combine, Job, Partition, UserError};
-use crate::record::{Key, hash, value};
+use crate::record::{Key, hash, key, value};
 use crate::shuffle::{Fold, FoldError, Partitioner};
 
 /// A job's combiner, over bytes.
@@ -51,13 +52,13 @@ pub struct JobPartitioner<'j, J, P> {
     partitioner: &'j P,
     parts: u32,
     /// The first key of each partition but the first, for partitions by range.
-    cuts: &'j [Vec<u8>],
+    cuts: &'j [Cut],
     job: PhantomData<fn() -> J>,
 }
 
 impl<'j, J: Job, P: Partition<J>> JobPartitioner<'j, J, P> {
     /// Over this one, for so many partitions; `cuts` are the first keys of all but the first, where it is by range.
-    pub fn new(partitioner: &'j P, parts: u32, cuts: &'j [Vec<u8>]) -> Self {
+    pub fn new(partitioner: &'j P, parts: u32, cuts: &'j [Cut]) -> Self {
         JobPartitioner { partitioner, parts, cuts, job: PhantomData }
     }
 }
@@ -73,7 +74,12 @@ impl<J: Job, P: Partition<J>> Partitioner for JobPartitioner<'_, J, P> {
             By::Hash => Ok(hash::partition(hash, self.parts)),
             By::Range => {
                 let group = &bytes[..group_len::<J>(bytes)];
-                Ok(self.cuts.partition_point(|cut| cut.as_slice() <= group) as u32)
+                let prefix = key::prefix(group);
+                let is_below = |cut: &Cut| match cut.prefix.cmp(&prefix) {
+                    Ordering::Equal => cut.key.as_slice() <= group,
+                    unequal => unequal.is_lt(),
+                };
+                Ok(self.cuts.partition_point(is_below) as u32)
             }
             By::Function => self.ask(bytes),
         }
@@ -98,12 +104,26 @@ pub(super) fn group_len<J: Job>(bytes: &[u8]) -> usize {
     <J::Key<'static> as Key<'static>>::group_len(bytes).unwrap_or(bytes.len())
 }
 
+/// The first key of a partition by range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// Its first eight bytes, which decide nearly every comparison.
+    prefix: u64,
+    key: Vec<u8>,
+}
+
+impl From<&[u8]> for Cut {
+    fn from(key: &[u8]) -> Self {
+        Cut { prefix: key::prefix(key), key: key.to_vec() }
+    }
+}
+
 /// Cut points shortened to what tells neighbours apart.
 ///
 /// `sample` are encoded group keys; at most `parts - 1` different cuts come out, ascending.
-pub(super) fn cut_points(mut sample: Vec<Vec<u8>>, parts: u32) -> Vec<Vec<u8>> {
+pub(super) fn cut_points(mut sample: Vec<Vec<u8>>, parts: u32) -> Vec<Cut> {
     sample.sort_unstable();
-    let mut cuts: Vec<Vec<u8>> = Vec::new();
+    let mut cuts: Vec<Cut> = Vec::new();
     for part in 1..parts as usize {
         let at = part * sample.len() / parts as usize;
         let (Some(cut), Some(before)) =
@@ -114,8 +134,8 @@ pub(super) fn cut_points(mut sample: Vec<Vec<u8>>, parts: u32) -> Vec<Vec<u8>> {
         // The shortest beginning of the cut that is still above its neighbour.
         let common = cut.iter().zip(before).take_while(|(a, b)| a == b).count();
         let cut = &cut[..(common + 1).min(cut.len())];
-        if cuts.last().is_none_or(|last| last.as_slice() < cut) {
-            cuts.push(cut.to_vec());
+        if cuts.last().is_none_or(|last| last.key.as_slice() < cut) {
+            cuts.push(Cut::from(cut));
         }
     }
     cuts
@@ -140,10 +160,12 @@ mod tests {
             (0..1000u32).map(|i| format!("key-{:04}", i * 7 % 1000).into_bytes()).collect();
         let cuts = cut_points(sample.clone(), 10);
         assert_eq!(cuts.len(), 9);
-        assert!(cuts.iter().all(|cut| cut.len() <= 6), "{cuts:?}");
+        assert!(cuts.iter().all(|cut| cut.key.len() <= 6), "{cuts:?}");
         for part in 0..10 {
-            let count =
-                sample.iter().filter(|key| cuts.partition_point(|cut| cut <= key) == part).count();
+            let count = sample
+                .iter()
+                .filter(|key| cuts.partition_point(|cut| cut.key <= **key) == part)
+                .count();
             assert_eq!(count, 100, "partition {part}");
         }
     }

@@ -24,7 +24,7 @@ use std::sync::atomic::AtomicBool;
 pub use collector::{InMemory, JobCollector, MapOutput};
 pub use commit::{commit, write_to_stdout};
 pub(crate) use failure::guard;
-pub use fold::{JobFold, JobPartitioner};
+pub use fold::{Cut, JobFold, JobPartitioner};
 pub use plan::{Plan, plan};
 pub use quarantine::BadRecords;
 pub use run::{

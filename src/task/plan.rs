@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::failure::Trouble;
-use super::fold::{cut_points, group_len};
+use super::fold::{Cut, cut_points, group_len};
 use super::map::{ToCollector, map_split};
 use super::quarantine::{BadRecords, Quarantine};
 use super::run::{Env, folder_name};
@@ -20,7 +20,7 @@ pub struct Plan {
     /// How many partitions, and so parts, there are; none for a job without a reduce.
     pub reducers: u32,
     /// The first keys of all partitions but the first, where partitions are ranges of keys.
-    pub cuts: Vec<Vec<u8>>,
+    pub cuts: Vec<Cut>,
 }
 
 /// Places of the input that are sampled.
