@@ -1,0 +1,159 @@
+//! Times commands as whole processes, in turn, and prints medians and ratios: how every figure in our pages was made.
+//!
+//! ```text
+//! cargo bench --bench versus -- [-n RUNS] 'wordcount in.txt -o $OUT' 'wc_tuned in.txt $OUT' ...
+//! ```
+//!
+//! Each command is given to `sh -c "exec …"`, with `$OUT` a path on tmpfs that is removed before each run. One round of
+//! warm-up, then RUNS rounds (5 unless said) of A B C A B C …; the ratios are medians of the first command's figure over
+//! the other's in the same round. Memory is anonymous and shared memory of the process tree, sampled every 5 ms in
+//! rounds of its own, since sampling slows a run down. A command that fails ends it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+use gristmill::clock::Clock;
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// Linux counts processor time in hundredths of a second, wherever it shows it to programs.
+const TICKS_PER_SECOND: f64 = 100.0;
+const SAMPLE_EVERY: Duration = Duration::from_millis(5);
+
+#[derive(Clone, Copy, Default)]
+struct Run {
+    wall_s: f64,
+    cpu_s: f64,
+}
+
+fn main() -> ExitCode {
+    let mut args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let mut rounds = 5;
+    if args.first().is_some_and(|arg| arg == "-n") && args.len() > 2 {
+        rounds = args[1].parse().unwrap_or(rounds);
+        args.drain(..2);
+    }
+    if args.is_empty() {
+        // `cargo bench` and `cargo test --benches` run it without arguments: nothing was asked for.
+        println!("usage: cargo bench --bench versus -- [-n RUNS] COMMAND...");
+        return ExitCode::SUCCESS;
+    }
+    match compare(&args, rounds) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn compare(commands: &[String], rounds: usize) -> Result<()> {
+    let out = PathBuf::from(format!("/dev/shm/gristmill-versus-{}", std::process::id()));
+    let clock = Clock::system();
+    let mut runs = vec![Vec::new(); commands.len()];
+    for round in 0..=rounds {
+        for (command, runs) in commands.iter().zip(&mut runs) {
+            let run = time(command, &out, &clock)?;
+            if round > 0 {
+                runs.push(run);
+            }
+        }
+    }
+    println!(
+        "{:>8} {:>8} {:>9}   first/this: wall  cpu   command",
+        "wall s", "cpu s", "memory MiB"
+    );
+    for (command, own) in commands.iter().zip(&runs) {
+        let peak_kib = peak(command, &out)?;
+        let of = |figure: fn(&Run) -> f64| median(own.iter().map(figure).collect());
+        let ratio = |figure: fn(&Run) -> f64| {
+            median(runs[0].iter().zip(own).map(|(a, b)| figure(a) / figure(b).max(1e-9)).collect())
+        };
+        println!(
+            "{:>8.2} {:>8.2} {:>9}   {:>16.2} {:>5.2}   {command}",
+            of(|run| run.wall_s),
+            of(|run| run.cpu_s),
+            peak_kib >> 10,
+            ratio(|run| run.wall_s),
+            ratio(|run| run.cpu_s),
+        );
+    }
+    remove(&out);
+    Ok(())
+}
+
+fn time(command: &str, out: &Path, clock: &Clock) -> Result<Run> {
+    remove(out);
+    let (cpu, start) = (children_cpu_s()?, clock.now());
+    let status = shell(command, out).status()?;
+    let wall_s = clock.now().duration_since(start).as_secs_f64();
+    if !status.success() {
+        return Err(format!("{command}: {status}").into());
+    }
+    Ok(Run { wall_s, cpu_s: children_cpu_s()? - cpu })
+}
+
+fn shell(command: &str, out: &Path) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("exec {command}")]).env("OUT", out);
+    shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    shell
+}
+
+/// Most memory that the command's processes held at once, in KiB.
+fn peak(command: &str, out: &Path) -> Result<u64> {
+    remove(out);
+    let mut child = shell(command, out).spawn()?;
+    let pid = child.id();
+    let (ended, end) = channel();
+    let watcher = std::thread::spawn(move || {
+        let mut peak = 0;
+        while end.recv_timeout(SAMPLE_EVERY) == Err(RecvTimeoutError::Timeout) {
+            peak = peak.max(tree_kib(pid));
+        }
+        peak
+    });
+    child.wait()?;
+    ended.send(())?;
+    watcher.join().map_err(|_| "the watcher panicked".into())
+}
+
+/// Memory of a process and of all that it started.
+fn tree_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let held =
+        status.lines().filter(|line| line.starts_with("RssAnon:") || line.starts_with("RssShmem:"));
+    let own: u64 =
+        held.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).sum();
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let children =
+        tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    let children: Vec<u32> = children
+        .flat_map(|list| {
+            list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()
+        })
+        .collect();
+    own + children.into_iter().map(tree_kib).sum::<u64>()
+}
+
+/// Processor time of all children that have been waited for.
+fn children_cpu_s() -> Result<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    // The second field is the name in parentheses, which may hold anything.
+    let after_name = stat.rsplit_once(')').ok_or("/proc/self/stat has no name")?.1;
+    let ticks = after_name.split_whitespace().skip(13).take(2).map(str::parse::<u64>);
+    Ok(ticks.sum::<std::result::Result<u64, _>>()? as f64 / TICKS_PER_SECOND)
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or_default()
+}
+
+fn remove(out: &Path) {
+    // One of the two fails, or both: what matters is that nothing is there.
+    let _file = std::fs::remove_file(out);
+    let _folder = std::fs::remove_dir_all(out);
+}
