@@ -72,7 +72,8 @@ pub fn run<J: Job>(
     };
     let combiner = job.combiner();
     let partitioner = job.partitioner();
-    let shares = Shares::of(spec.memory_bytes, options.threads, combines_exactly(&combiner));
+    let threads = threads_within(spec.memory_bytes, options.threads);
+    let shares = Shares::of(spec.memory_bytes, threads, combines_exactly(&combiner));
     let shared = Shared {
         env,
         files: &prepared.files,
@@ -85,7 +86,6 @@ pub fn run<J: Job>(
         collector_bytes: shares.collector,
         reduce_bytes: shares.reduce,
     };
-    let threads = options.threads;
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .thread_name(|n| format!("slot-{n}"))
@@ -119,6 +119,14 @@ pub fn run<J: Job>(
         driver.drive(spec)
     });
     Ok(Outcome { bad_records: bad_records.found(), ..outcome })
+}
+
+/// As many threads as asked for, if the memory is enough for them: buffers have a least size.
+fn threads_within(memory_bytes: u64, threads: usize) -> usize {
+    /// A chunk to fill, one to sort into, and what is beside them.
+    const THREAD_BYTES_LEAST: u64 = 8 << 20;
+    let fit = usize::try_from(memory_bytes / THREAD_BYTES_LEAST).unwrap_or(usize::MAX);
+    threads.min(fit).max(1)
 }
 
 fn combines_exactly<J: Job, C: Combine<J>>(_: &C) -> bool {

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use super::{Context, Counter, Error, Job, Result, Side, SideWriter};
 use crate::format::Output;
 use crate::record::{Key, Text, value};
-use crate::shuffle::{Batch, Collect};
+use crate::shuffle::{BATCH_BYTES_MAX, Batch, Collect, KEY_BYTES_MAX};
 
 /// Where a map sends its key-value pairs, and what it can ask about its input.
 pub struct Emitter<'t, J: Job> {
@@ -30,19 +30,29 @@ impl<'t, J: Job> Emitter<'t, J> {
     pub fn emit(&mut self, key: J::Key<'_>, value: J::Value<'_>) -> Result {
         let batch = &mut *self.batch;
         let pushed = key.encode_key(self.scratch, |key, _| {
-            batch.push(key, |into| value::encode_into(&value, into))
+            if key.len() > KEY_BYTES_MAX {
+                return Err(EmitError::Key { length: key.len() });
+            }
+            batch.push(key, |into| value::encode_into(&value, into).map_err(EmitError::Value))
         });
         match pushed {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(Error::new(error)),
             Err(error) => return Err(Error::new(error)),
         }
-        if self.batch.is_full() && !self.hold { self.hand_on() } else { Ok(()) }
+        if self.batch.is_full() { self.when_full() } else { Ok(()) }
     }
 
     #[inline(never)]
-    fn hand_on(&mut self) -> Result {
-        self.collector.accept(self.batch).map_err(Error::new)
+    #[track_caller]
+    fn when_full(&mut self) -> Result {
+        if !self.hold {
+            return self.collector.accept(self.batch).map_err(Error::new);
+        }
+        if self.batch.is_overfull() {
+            return Err(Error::new(TooMuch));
+        }
+        Ok(())
     }
 
     /// The path of the file that is being read, as it was found; `-` for standard input.
@@ -65,3 +75,18 @@ impl<'t, J: Job> Emitter<'t, J> {
         self.context.side(side)
     }
 }
+
+#[derive(Debug, thiserror::Error)]
+enum EmitError {
+    #[error("a key of {length} bytes was emitted; the limit is {KEY_BYTES_MAX}")]
+    Key { length: usize },
+    #[error(transparent)]
+    Value(value::Error),
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "one record emitted more than {BATCH_BYTES_MAX} bytes, which must wait in memory where bad records may be \
+     skipped; leave out --max-bad-records"
+)]
+struct TooMuch;

@@ -8,6 +8,12 @@ pub const BATCH_PAIRS: usize = 1024;
 /// Bytes of long keys and of values at which a batch is handed on early.
 pub const BATCH_BYTES: usize = 256 << 10;
 
+/// Bytes that a batch can hold, when it cannot be handed on in the middle of a record.
+pub const BATCH_BYTES_MAX: usize = 256 << 20;
+
+/// Longest key; a longer one is data, and a key names it.
+pub const KEY_BYTES_MAX: usize = 64 << 20;
+
 /// One emitted pair. A short key lives here, a long one in the batch's bytes right before the value.
 #[derive(Clone, Copy, Debug)]
 pub struct Pair {
@@ -79,6 +85,12 @@ impl Batch {
     #[inline(always)]
     pub fn is_full(&self) -> bool {
         self.pairs.len() >= BATCH_PAIRS || self.bytes.len() >= BATCH_BYTES
+    }
+
+    /// Whether the batch can take no more at all.
+    #[inline(always)]
+    pub fn is_overfull(&self) -> bool {
+        self.bytes.len() >= BATCH_BYTES_MAX
     }
 
     /// Whether nothing waits.

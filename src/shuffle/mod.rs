@@ -43,7 +43,7 @@ pub mod table;
 #[cfg(test)]
 mod tests;
 
-pub use batch::{Batch, Mark};
+pub use batch::{BATCH_BYTES_MAX, Batch, KEY_BYTES_MAX, Mark};
 pub use buffer::{Buffer, Filling};
 pub use collect::{
     Collect, CollectStats, Collected, Partitioner, SortCollector, SpillPlace, TableCollector,
