@@ -1,7 +1,7 @@
 //! Bytes and requests per host and status of an access log: as a job, and written by hand, in one executable.
 //!
 //! ```text
-//! cargo bench --bench access_log -- generate access.log 1000000000
+//! cargo bench --bench generate -- access-log access.log 1000000000
 //! cargo bench --bench access_log -- by-hand access.log by-hand.tsv 2
 //! cargo bench --bench access_log -- job access.log -o out
 //! ```
@@ -9,7 +9,6 @@
 //! Run as a job, the first argument is dropped and the rest is the usual command line of a job executable.
 
 mod by_hand;
-mod generate;
 mod job;
 
 use std::process::ExitCode;
@@ -18,7 +17,6 @@ fn main() -> ExitCode {
     let mut args: Vec<String> = std::env::args().skip(1).collect();
     args.retain(|arg| arg != "--bench");
     let done = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["generate", file, bytes] => generate::generate(file, bytes),
         ["by-hand", input, output, threads] => by_hand::run(input, output, threads),
         ["job", ..] => return gristmill::launch_from::<job::AccessLog>(args),
         _ => {
