@@ -56,8 +56,8 @@ mod tests {
 
     use super::*;
     use crate::format::source::Options;
+    use crate::format::split_law::listed;
     use crate::format::{Fixed, Lines, Whole};
-    use crate::spec::{FileRange, Location};
 
     type Three = Either<Lines, Either<Whole<Lines>, Fixed<2>>>;
 
@@ -67,9 +67,8 @@ mod tests {
         let path = folder.path().join("in");
         fs::write(&path, "ab\ncd\n").unwrap();
         let open = |source| {
-            let location = Location::from(&path);
-            let range = FileRange { location, source, start: 0, end: 6, size: 6, modified_ns: 0 };
-            Three::open(Source::open(&range, &Options::default()).unwrap()).unwrap()
+            let source = Source::open(&listed(&path, source), &Options::default());
+            Three::open(source.unwrap()).unwrap()
         };
         assert!(matches!(open(0).next().unwrap(), Some(Either::Left(line)) if line == "ab"));
         assert!(matches!(

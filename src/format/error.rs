@@ -4,6 +4,7 @@ use std::io;
 
 use super::source::Codec;
 use crate::spec::Location;
+use crate::storage;
 
 /// Why a file could not be read as records, or a record not be written.
 ///
@@ -11,14 +12,9 @@ use crate::spec::Location;
 /// escaped and cut.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file could not be opened.
-    #[error("cannot open input: {cause}; {location}")]
-    Open {
-        /// The file.
-        location: Location,
-        /// What the system says.
-        cause: io::Error,
-    },
+    /// The file could not be opened, or is not the one that was listed.
+    #[error(transparent)]
+    Storage(#[from] storage::Error),
     /// The file could be opened but not be read.
     #[error("cannot read input at byte {offset}: {cause}; {location}")]
     Read {
@@ -28,20 +24,6 @@ pub enum Error {
         offset: u64,
         /// What the system says.
         cause: io::Error,
-    },
-    /// The file is not the one that was listed.
-    #[error(
-        "input changed: its {fact} was {listed} when it was listed and is {found} now; {location}"
-    )]
-    Changed {
-        /// The file.
-        location: Location,
-        /// What differs: `size` (in bytes) or `time of change` (in nanoseconds since 1970).
-        fact: &'static str,
-        /// As listed.
-        listed: u64,
-        /// As found.
-        found: u64,
     },
     /// Compressed data is truncated or damaged.
     #[error(

@@ -36,3 +36,43 @@ pub trait Writes<T: ?Sized>: Output {
     /// If the record has no form in this format; `into` is then as it was, and the next record may follow.
     fn append(&mut self, record: &T, into: &mut Vec<u8>) -> Result<(), Error>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::{Gzip, Json, Raw, Seq, TextLines, Tsv};
+    use crate::record::{Text, TextBuf};
+
+    fn writes_lent_pairs<O: for<'a> Writes<(&'a Text, u64)>>() -> &'static str {
+        O::EXTENSION
+    }
+
+    fn writes_lent_text<O: for<'a> Writes<(&'a Text, &'a [u8])>>() -> &'static str {
+        O::EXTENSION
+    }
+
+    #[test]
+    fn keys_and_values_may_be_lent_and_parts_end_in_their_format() {
+        let extensions =
+            [writes_lent_pairs::<Tsv>(), writes_lent_pairs::<Json>(), writes_lent_pairs::<Seq>()];
+        assert_eq!(extensions, ["tsv", "jsonl", "seq"]);
+        let extensions = [
+            writes_lent_text::<TextLines>(),
+            writes_lent_text::<Raw>(),
+            writes_lent_text::<Gzip<Seq>>(),
+        ];
+        assert_eq!(extensions, ["txt", "bin", "seq.gz"]);
+    }
+
+    #[test]
+    fn a_compressed_sequence_file_is_whole() {
+        use crate::format::Sequence;
+        use crate::format::split_law::check;
+        let (mut output, mut bytes) = (Gzip::<Seq>::default(), Vec::new());
+        output.begin(&mut bytes);
+        output.append(&(Text::new(b"a"), 1_u64), &mut bytes).unwrap();
+        output.end(&mut bytes).unwrap();
+        let found = check::<Sequence<TextBuf, u64>, _>(&bytes, &[30], 7, |pair| pair);
+        assert_eq!(found, [(TextBuf::from("a"), 1)]);
+    }
+}

@@ -1,7 +1,21 @@
 //! The law of every splittable format, for the property tests: whatever the cuts, the same records.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
 use super::source::Options;
 use super::{Error, Input, Source};
+use crate::spec::{FileRange, Location};
+
+/// A file as the listing of named input `source` gives it.
+pub(super) fn listed(path: &Path, source: u32) -> FileRange {
+    let facts = fs::metadata(path).expect("the test made the file");
+    let nanoseconds = facts.mtime() * 1_000_000_000 + facts.mtime_nsec();
+    let modified_ns = u64::try_from(nanoseconds).expect("the file is of this century");
+    let (start, end, size) = (0, facts.len(), facts.len());
+    FileRange { location: Location::from(path), source, start, end, size, modified_ns }
+}
 
 /// All records of one range.
 pub(super) fn read<F: Input, R>(

@@ -1,6 +1,8 @@
 //! Values as bytes: bincode with fixed-width little-endian integers, nothing before and nothing after.
 
+use bincode::de::{Deserializer, read::BincodeRead};
 use bincode::Options;
+use serde::de::Visitor;
 use serde::{Deserialize, Serialize};
 
 /// Longest encoded value. A bound that keeps lengths well within 32 bits, far above what one
@@ -63,7 +65,66 @@ pub fn decode<'a, V: Deserialize<'a>>(bytes: &'a [u8]) -> Result<V, Error> {
     if length > VALUE_BYTES_MAX {
         return Err(Error::TooLong { length });
     }
-    options().deserialize(bytes).map_err(|cause| Error::Decode { length, cause })
+    let mut rest = Rest(bytes);
+    // Not bincode's own `deserialize`, which is not inlined: for a count it would take longer than the decoding.
+    let value = V::deserialize(&mut Deserializer::with_bincode_read(&mut rest, options()));
+    match value {
+        Ok(value) if rest.0.is_empty() => Ok(value),
+        Ok(_) => Err(trailing(length, rest.0.len())),
+        Err(cause) => Err(Error::Decode { length, cause }),
+    }
+}
+
+#[cold]
+fn trailing(length: usize, rest: usize) -> Error {
+    let cause = bincode::ErrorKind::Custom(format!("{rest} bytes are left after the value"));
+    Error::Decode { length, cause: Box::new(cause) }
+}
+
+/// What of a value's bytes has not been read yet.
+struct Rest<'a>(&'a [u8]);
+
+impl<'a> Rest<'a> {
+    #[inline(always)]
+    fn take(&mut self, length: usize) -> std::io::Result<&'a [u8]> {
+        let Some((taken, rest)) = self.0.split_at_checked(length) else {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        };
+        self.0 = rest;
+        Ok(taken)
+    }
+}
+
+impl std::io::Read for Rest<'_> {
+    #[inline(always)]
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        self.0.read(into)
+    }
+
+    #[inline(always)]
+    fn read_exact(&mut self, into: &mut [u8]) -> std::io::Result<()> {
+        into.copy_from_slice(self.take(into.len())?);
+        Ok(())
+    }
+}
+
+/// Lends text and bytes from where they lie.
+impl<'a> BincodeRead<'a> for &mut Rest<'a> {
+    #[inline]
+    fn forward_read_str<V: Visitor<'a>>(&mut self, length: usize, visitor: V) -> bincode::Result<V::Value> {
+        let text = std::str::from_utf8(self.take(length)?).map_err(bincode::ErrorKind::InvalidUtf8Encoding)?;
+        visitor.visit_borrowed_str(text)
+    }
+
+    #[inline]
+    fn get_byte_buffer(&mut self, length: usize) -> bincode::Result<Vec<u8>> {
+        Ok(self.take(length)?.to_vec())
+    }
+
+    #[inline]
+    fn forward_read_bytes<V: Visitor<'a>>(&mut self, length: usize, visitor: V) -> bincode::Result<V::Value> {
+        visitor.visit_borrowed_bytes(self.take(length)?)
+    }
 }
 
 #[inline(always)]
@@ -72,7 +133,6 @@ fn options() -> impl Options {
         .with_no_limit()
         .with_fixint_encoding()
         .with_little_endian()
-        .reject_trailing_bytes()
 }
 
 #[cfg(test)]

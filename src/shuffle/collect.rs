@@ -99,13 +99,14 @@ pub struct TableCollector<'f, F: Fold, P> {
     memory_bytes: usize,
     /// What accumulators own outside the table.
     heap_bytes: usize,
-    hashes: Vec<(u64, u128)>,
     files: Vec<Spilled>,
     stats: CollectStats,
 }
 
 /// Slots of a new table: two to this power. A batch always fits.
 const FIRST_BITS: u32 = 12;
+/// Pairs that are hashed ahead of the one that is looked up, so that its slot has arrived by then.
+const AHEAD_PAIRS: usize = 32;
 /// What sorting takes for each key.
 const ENTRY_BYTES: usize = size_of::<u128>();
 
@@ -119,7 +120,6 @@ impl<'f, F: Fold, P: Partitioner> TableCollector<'f, F, P> {
             place,
             memory_bytes,
             heap_bytes: 0,
-            hashes: Vec::new(),
             files: Vec::new(),
             stats: CollectStats::default(),
         }
@@ -170,20 +170,25 @@ impl<F: Fold, P: Partitioner> Collect for TableCollector<'_, F, P> {
             self.spill()?;
             self.make_room(batch.pairs().len());
         }
-        self.hashes.clear();
-        for pair in batch.pairs() {
-            let hashed = hash_of(batch.key(pair), &pair.short);
-            self.table.prefetch(hashed.0);
-            self.hashes.push(hashed);
-        }
         let (fold, owns) = (self.fold, std::mem::needs_drop::<F::Acc>());
         let (mut grown, mut bytes) = (0isize, 0);
-        for (pair, (hash, padded)) in batch.pairs().iter().zip(&self.hashes) {
+        let pairs = batch.pairs();
+        let mut ahead = [(0u64, 0u128); AHEAD_PAIRS];
+        for (i, pair) in pairs.iter().take(AHEAD_PAIRS).enumerate() {
+            ahead[i] = hash_of(batch.key(pair), &pair.short);
+            self.table.prefetch(ahead[i].0);
+        }
+        for (i, pair) in pairs.iter().enumerate() {
+            let (hash, padded) = ahead[i % AHEAD_PAIRS];
+            if let Some(later) = pairs.get(i + AHEAD_PAIRS) {
+                ahead[i % AHEAD_PAIRS] = hash_of(batch.key(later), &later.short);
+                self.table.prefetch(ahead[i % AHEAD_PAIRS].0);
+            }
             let (key, value) = (batch.key(pair), batch.value(pair));
             bytes += u64::from(pair.key_len) + u64::from(pair.value_len);
             let mut heap = 0;
             let start = || fold.init(value).inspect(|acc| heap = if owns { fold.heap_bytes(acc) as isize } else { 0 });
-            let folded = self.table.upsert(Probe::new(key, *padded, *hash), start, |acc| {
+            let folded = self.table.upsert(Probe::new(key, padded, hash), start, |acc| {
                 let before = if owns { fold.heap_bytes(acc) as isize } else { 0 };
                 fold.fold(acc, value)?;
                 grown += if owns { fold.heap_bytes(acc) as isize - before } else { 0 };

@@ -82,15 +82,6 @@ impl Decoded {
         }
     }
 
-    pub(super) fn codec(&self) -> Option<Codec> {
-        match self {
-            Self::Plain(_) => None,
-            Self::Gzip(_) => Some(Codec::Gzip),
-            Self::Zstd(_) => Some(Codec::Zstd),
-            Self::Bzip2(_) => Some(Codec::Bzip2),
-        }
-    }
-
     /// The input itself, if it is not compressed.
     pub(super) fn plain(&mut self) -> Option<&mut Stored> {
         match self {

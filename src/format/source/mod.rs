@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use memchr::memmem;
 
 use self::codec::Decoded;
-use self::stored::{HEAD_BYTES, Stored};
+use self::stored::{HEAD_BYTES, Memory, Stored};
 use super::{Error, Last};
 use crate::spec::{FileRange, Location};
 
@@ -89,6 +89,8 @@ pub(super) fn is_compressed(range: &FileRange) -> Result<bool, Error> {
 /// stream: the range that begins at 0 has all of it and any other range nothing.
 pub struct Source {
     decoded: Decoded,
+    /// How the file is compressed.
+    codec: Option<Codec>,
     location: Location,
     index: usize,
     range: Range<u64>,
@@ -109,8 +111,7 @@ impl Source {
     /// Opens the file of `range`; nothing but its first bytes is read yet.
     ///
     /// # Errors
-    /// If the file cannot be opened, or is not the one that was listed: its size differs, or its time of change does
-    /// where `modified_ns` is not 0.
+    /// If the file cannot be opened, or is not the one that was listed: its size or time of change differs.
     pub fn open(range: &FileRange, options: &Options) -> Result<Self, Error> {
         let mut stored = Stored::open(range, options.progress.clone())?;
         let location = range.location.clone();
@@ -125,7 +126,8 @@ impl Source {
     pub fn of_bytes(bytes: impl Into<Arc<[u8]>>, range: Range<u64>, options: &Options) -> Self {
         let bytes = bytes.into();
         let head = bytes[..bytes.len().min(HEAD_BYTES)].to_vec();
-        let stored = Stored::of_bytes(bytes, range.clone(), options.progress.clone());
+        let object = Box::new(Memory(bytes));
+        let stored = Stored::of_object(object, range.clone(), options.progress.clone());
         Self::over(stored, &head, Location::from("<memory>"), 0, range, options)
     }
 
@@ -141,9 +143,12 @@ impl Source {
         if codec.is_some() || stored.size().is_none() {
             range = whole(&range);
         }
-        stored.seek(range.start);
+        // Where there is nothing to be read, no decoder begins to.
+        let empty = range.is_empty();
+        stored.seek(if empty { u64::MAX } else { range.start });
         Self {
-            decoded: Decoded::new(stored, codec),
+            decoded: Decoded::new(stored, codec.filter(|_| !empty)),
+            codec,
             location,
             index,
             base: range.start,
@@ -178,7 +183,7 @@ impl Source {
 
     /// Length of the file in bytes, where it is known: not of a stream, nor of a compressed file.
     pub fn size(&self) -> Option<u64> {
-        if self.decoded.codec().is_some() { None } else { self.decoded.stored().size() }
+        if self.codec.is_some() { None } else { self.decoded.stored().size() }
     }
 
     /// Which of the job's named inputs the file was listed for, from 0.
@@ -296,14 +301,14 @@ impl Source {
         let end = stored.size().map_or(u64::MAX, |size| size.min(self.range.end));
         if !self.checked && stored.position() >= end {
             self.checked = true;
-            stored.check_unchanged(&self.location)?;
+            stored.check_unchanged()?;
         }
         Ok(())
     }
 
     fn read_error(&self, cause: io::Error) -> Error {
         let (location, offset) = (self.location.clone(), self.decoded.reached());
-        match self.decoded.codec() {
+        match self.codec {
             // What the system itself reports is no fault of the data.
             Some(codec) if cause.raw_os_error().is_none() => {
                 Error::Compressed { location, codec, offset, cause }
@@ -317,7 +322,8 @@ impl Source {
     pub fn rewind(&mut self, bytes: u64) {
         debug_assert!(self.window().is_empty(), "what was read already can't be read again");
         let position = self.offset().saturating_sub(bytes);
-        if let Some(stored) = self.decoded.plain()
+        if !self.range.is_empty()
+            && let Some(stored) = self.decoded.plain()
             && stored.size().is_some()
         {
             stored.seek(position);

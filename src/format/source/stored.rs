@@ -1,14 +1,13 @@
-//! The bytes of one input as they are stored: read at any offset of a file or of memory, or in order from a stream.
+//! The bytes of one input as they are stored: an object, read at any offset, or a stream, read in order.
 
-use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::format::Error;
-use crate::spec::{FileRange, Location};
+use crate::spec::FileRange;
+use crate::storage::{self, FileEntry, ReadAt};
 
 /// Bytes that are looked at to recognise compression.
 pub(super) const HEAD_BYTES: usize = 16;
@@ -17,78 +16,53 @@ pub(super) const HEAD_BYTES: usize = 16;
 pub(super) struct Stored {
     store: Store,
     position: u64,
-    /// One past the last byte; `u64::MAX` for a stream.
-    size: u64,
     /// The bytes that count as progress: those of the range, not what is read to find or finish a record.
     counted: Range<u64>,
     progress: Option<Arc<AtomicU64>>,
 }
 
 enum Store {
-    File { file: File, modified_ns: u64 },
-    Memory(Arc<[u8]>),
+    Object(Box<dyn ReadAt>),
     Stream { head: Vec<u8>, reader: Box<dyn Read + Send> },
 }
 
 impl Stored {
     /// Opens the file of `range` at its first byte, unless it is not the one that was listed.
     pub(super) fn open(range: &FileRange, progress: Option<Arc<AtomicU64>>) -> Result<Self, Error> {
-        let counted = range.start..range.end.max(range.start);
-        let size = if range.end == u64::MAX { u64::MAX } else { range.size };
-        let store = if range.location.is_standard_stream() {
-            Store::Stream { head: Vec::new(), reader: Box::new(io::stdin()) }
-        } else {
-            let file = File::open(range.location.path())
-                .map_err(|cause| Error::Open { location: range.location.clone(), cause })?;
-            if size == u64::MAX {
-                Store::Stream { head: Vec::new(), reader: Box::new(file) }
-            } else {
-                Store::File { file, modified_ns: range.modified_ns }
-            }
-        };
-        let stored = Self { store, position: 0, size, counted, progress };
-        stored.check_unchanged(&range.location)?;
-        Ok(stored)
+        if range.location.is_standard_stream() {
+            return Ok(Self::of_stream(Box::new(io::stdin()), progress));
+        }
+        let path = range.location.path().to_path_buf();
+        let entry = FileEntry { path, bytes: range.size, modified_ns: range.modified_ns };
+        let object = Box::new(storage::open(&entry)?);
+        Ok(Self::of_object(object, range.start..range.end, progress))
     }
 
-    /// Bytes in memory as if they were a file.
-    pub(super) fn of_bytes(
-        bytes: Arc<[u8]>,
+    /// An object that can be read at any offset, and the part of it that counts as progress.
+    pub(super) fn of_object(
+        object: Box<dyn ReadAt>,
         counted: Range<u64>,
         progress: Option<Arc<AtomicU64>>,
     ) -> Self {
-        let size = bytes.len() as u64;
-        Self { store: Store::Memory(bytes), position: 0, size, counted, progress }
+        let counted = counted.start..counted.end.max(counted.start);
+        Self { store: Store::Object(object), position: 0, counted, progress }
     }
 
     /// Bytes that can be read once and in order.
-    #[cfg(test)]
-    pub(super) fn of_stream(reader: Box<dyn Read + Send>) -> Self {
+    pub(super) fn of_stream(
+        reader: Box<dyn Read + Send>,
+        progress: Option<Arc<AtomicU64>>,
+    ) -> Self {
         let store = Store::Stream { head: Vec::new(), reader };
-        Self { store, position: 0, size: u64::MAX, counted: 0..u64::MAX, progress: None }
+        Self { store, position: 0, counted: 0..u64::MAX, progress }
     }
 
-    /// Fails if the file is seen to have changed since it was listed; time 0 stands for "not known".
-    pub(super) fn check_unchanged(&self, location: &Location) -> Result<(), Error> {
-        let Store::File { file, modified_ns: listed } = &self.store else { return Ok(()) };
-        let read = |cause| Error::Read { location: location.clone(), offset: self.position, cause };
-        let facts = file.metadata().map_err(read)?;
-        if facts.is_dir() {
-            return Err(read(ErrorKind::IsADirectory.into()));
+    /// Fails if the file is seen to have changed since it was listed.
+    pub(super) fn check_unchanged(&self) -> Result<(), Error> {
+        match &self.store {
+            Store::Object(object) => Ok(object.check_unchanged()?),
+            Store::Stream { .. } => Ok(()),
         }
-        let changed = |fact, listed, found| {
-            Err(Error::Changed { location: location.clone(), fact, listed, found })
-        };
-        let nanoseconds =
-            facts.mtime().wrapping_mul(1_000_000_000).wrapping_add(facts.mtime_nsec());
-        let found = nanoseconds.cast_unsigned();
-        if facts.len() != self.size {
-            return changed("size", self.size, facts.len());
-        }
-        if *listed != 0 && found != *listed {
-            return changed("time of change", *listed, found);
-        }
-        Ok(())
     }
 
     /// The first [`HEAD_BYTES`] bytes of the file, or all if there are fewer; reading still begins with them.
@@ -99,16 +73,9 @@ impl Stored {
                 retry(|| reader.by_ref().take((HEAD_BYTES - kept.len()) as u64).read_to_end(kept))?;
                 head.clone_from(kept);
             }
-            Store::Memory(bytes) => head.extend(bytes.iter().take(HEAD_BYTES)),
-            Store::File { file, .. } => {
-                head.resize(HEAD_BYTES.min(usize::try_from(self.size).unwrap_or(HEAD_BYTES)), 0);
-                let mut filled = 0;
-                while filled < head.len() {
-                    match retry(|| file.read_at(&mut head[filled..], filled as u64))? {
-                        0 => return Err(cut_short(filled as u64, self.size)),
-                        read => filled += read,
-                    }
-                }
+            Store::Object(object) => {
+                head.resize(HEAD_BYTES.min(usize::try_from(object.len()).unwrap_or(HEAD_BYTES)), 0);
+                object.read_exact_at(&mut head, 0)?;
             }
         }
         Ok(head)
@@ -121,13 +88,16 @@ impl Stored {
 
     /// Length in bytes, unless it is a stream.
     pub(super) fn size(&self) -> Option<u64> {
-        (self.size != u64::MAX).then_some(self.size)
+        match &self.store {
+            Store::Object(object) => Some(object.len()),
+            Store::Stream { .. } => None,
+        }
     }
 
     /// Goes on reading from `position`; has no effect on a stream.
     pub(super) fn seek(&mut self, position: u64) {
-        if self.size().is_some() {
-            self.position = position.min(self.size);
+        if let Some(size) = self.size() {
+            self.position = position.min(size);
         }
     }
 
@@ -143,24 +113,16 @@ impl Stored {
 
 impl Read for Stored {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.size - self.position).unwrap_or(usize::MAX);
-        let wanted = into.len().min(left);
-        let into = &mut into[..wanted];
         let read = match &mut self.store {
-            _ if wanted == 0 => 0,
-            Store::File { file, .. } => match retry(|| file.read_at(into, self.position))? {
-                // Ending here would lose the rest without a word.
-                0 => return Err(cut_short(self.position, self.size)),
-                read => read,
-            },
-            Store::Memory(bytes) => {
-                let from = usize::try_from(self.position).unwrap_or(usize::MAX);
-                into.copy_from_slice(&bytes[from..from + wanted]);
-                wanted
+            Store::Object(object) => {
+                // A file that grew is still read as the one that was listed.
+                let left = usize::try_from(object.len() - self.position).unwrap_or(usize::MAX);
+                let wanted = into.len().min(left);
+                retry(|| object.read_at(&mut into[..wanted], self.position))?
             }
             Store::Stream { head, reader } if head.is_empty() => retry(|| reader.read(into))?,
             Store::Stream { head, .. } => {
-                let read = wanted.min(head.len());
+                let read = into.len().min(head.len());
                 into[..read].copy_from_slice(&head[..read]);
                 head.drain(..read);
                 read
@@ -171,9 +133,29 @@ impl Read for Stored {
     }
 }
 
-fn cut_short(end: u64, size: u64) -> io::Error {
-    let what = format!("the file ends at byte {end}, but had {size} bytes when it was listed");
-    io::Error::new(ErrorKind::UnexpectedEof, what)
+/// Bytes in memory as if they were a file.
+pub(super) struct Memory(pub(super) Arc<[u8]>);
+
+impl ReadAt for Memory {
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        let rest = usize::try_from(offset).ok().and_then(|offset| self.0.get(offset..));
+        let rest = rest.unwrap_or_default();
+        let read = rest.len().min(into.len());
+        into[..read].copy_from_slice(&rest[..read]);
+        Ok(read)
+    }
+
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn modified_ns(&self) -> u64 {
+        0
+    }
+
+    fn check_unchanged(&self) -> Result<(), storage::Error> {
+        Ok(())
+    }
 }
 
 /// Repeats what a signal interrupted.
