@@ -1,9 +1,20 @@
 //! Counts how often each word occurs.
+//!
+//! ```text
+//! $ wordcount moby-dick.txt
+//! …
+//! whale   466
+//! whale,  116
+//! …
+//! ```
+//!
+//! A word is what stands between white space, byte for byte.
 
 use gristmill::prelude::*;
 
+/// Counts how often each word occurs.
 #[derive(Args, Serialize, Deserialize)]
-struct WordCount {}
+pub struct WordCount {}
 
 impl Job for WordCount {
     type Input = Lines;

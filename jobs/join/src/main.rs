@@ -1,0 +1,87 @@
+//! Joins orders with the users who made them: two inputs of different formats, each with a map of its own.
+//!
+//! ```text
+//! $ cat users.tsv                       # id, name
+//! u1      Ann
+//! u2      Bob
+//! $ cat orders.jsonl
+//! {"user":"u1","item":"lamp","cents":2900}
+//! {"user":"u7","item":"book","cents":1200}
+//! {"user":"u1","item":"desk","cents":9900}
+//! $ join users=users.tsv orders=orders.jsonl -o out
+//! $ cat out/part-*                      # id, name, item, cents
+//! u1      Ann     lamp    2900
+//! u1      Ann     desk    9900
+//! $ cat out/orphans-*                   # orders of nobody: id, item, cents
+//! u7      book    1200
+//! ```
+//!
+//! The second half of the key brings a user before the orders, so that orders need not be held in memory.
+
+use gristmill::prelude::*;
+
+/// Joins orders with the users who made them.
+#[derive(Args, Serialize, Deserialize)]
+pub struct Join {}
+
+/// An order as it is found in the input.
+#[derive(Deserialize)]
+pub struct Order {
+    user: TextBuf,
+    item: TextBuf,
+    cents: u64,
+}
+
+/// What is known about an id.
+#[derive(Serialize, Deserialize)]
+pub enum Row<'a> {
+    /// The user that it is the id of.
+    User(#[serde(borrow)] &'a Text),
+    /// An order: item and price in cents.
+    Order(#[serde(borrow)] &'a Text, u64),
+}
+
+/// Orders of nobody.
+const ORPHANS: Side<Tsv> = Side::new("orphans");
+const ORPHANS_FOUND: Counter = Counter::new("join", "orders without a user");
+
+impl Job for Join {
+    type Input = Either<Lines, JsonLines<Order>>;
+    type Key<'a> = Grouped<&'a Text, u8>;
+    type Value<'a> = Row<'a>;
+    type Output = Tsv;
+
+    const INPUTS: &'static [&'static str] = &["users", "orders"];
+
+    fn map(&self, record: Either<&Text, Order>, out: &mut Emitter<Self>) -> Result {
+        match record {
+            Either::Left(user) => {
+                let (id, name) = user.split_once(b'\t').ok_or("a user is an id, a tab and a name")?;
+                out.emit(Grouped { group: id, order: 0 }, Row::User(name))
+            }
+            Either::Right(Order { user, item, cents }) => {
+                out.emit(Grouped { group: &user, order: 1 }, Row::Order(&item, cents))
+            }
+        }
+    }
+
+    fn reduce(&self, id: &Text, mut rows: Values<Self>, out: &mut Writer<Tsv>) -> Result {
+        let mut user: Option<TextBuf> = None;
+        while let Some(row) = rows.next()? {
+            match (row, &user) {
+                (Row::User(name), None) => user = Some(name.to_owned()),
+                (Row::User(_), Some(_)) => return Err(format!("two users have the id {id}").into()),
+                (Row::Order(item, cents), Some(name)) => out.write((id, name, item, cents))?,
+                (Row::Order(item, cents), None) => {
+                    out.count(ORPHANS_FOUND, 1);
+                    out.side(ORPHANS)?.write((id, item, cents))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn main() -> ExitCode {
+    gristmill::launch::<Join>()
+}
