@@ -59,7 +59,11 @@ pub fn launch<J: Job>() -> ExitCode {
     }
     let spec = JobSpec {
         name: "job".into(),
-        inputs: run.input.iter().map(|path| InputSpec { source: 0, location: Location::from(path) }).collect(),
+        inputs: run
+            .input
+            .iter()
+            .map(|path| InputSpec { source: 0, location: Location::from(path) })
+            .collect(),
         output: run.output.as_ref().map(Location::from),
         overwrite: run.overwrite,
         reducers: run.reducers,
@@ -83,16 +87,29 @@ pub fn launch<J: Job>() -> ExitCode {
         }
     };
     let stop = AtomicBool::new(false);
-    match embedded::run::<J>(&spec, &prepared, &options, &Progress::default(), &Clock::system(), &stop) {
+    match embedded::run::<J>(
+        &spec,
+        &prepared,
+        &options,
+        &Progress::default(),
+        &Clock::system(),
+        &stop,
+    ) {
         Ok(outcome) => {
             if spec.output.is_none() && outcome.failure.is_none() {
-                let written =
-                    crate::task::write_to_stdout(&prepared.staging, &outcome.parts, &mut std::io::stdout().lock());
+                let written = crate::task::write_to_stdout(
+                    &prepared.staging,
+                    &outcome.parts,
+                    &mut std::io::stdout().lock(),
+                );
                 if let Err(error) = written {
                     eprintln!("error: {error}");
                 }
             }
-            eprintln!("{:?} {:?} {:?} {:?}", outcome.state, outcome.failure, outcome.phases, outcome.collected);
+            eprintln!(
+                "{:?} {:?} {:?} {:?}",
+                outcome.state, outcome.failure, outcome.phases, outcome.collected
+            );
             ExitCode::SUCCESS
         }
         Err(error) => {

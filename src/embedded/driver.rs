@@ -10,9 +10,13 @@ use super::outputs::{Outputs, Readied};
 use super::{Error, Options, Phase, Prepared, Progress};
 use crate::clock::{Clock, rfc3339};
 use crate::job::{Combine, Job, Partition};
-use crate::scheduler::{Cancel, Command, Complete, Effect, Fail, JobState, PlanDone, RegisterWorker, Scheduler, Submit};
+use crate::scheduler::{
+    Cancel, Command, Complete, Effect, Fail, JobState, PlanDone, RegisterWorker, Scheduler, Submit,
+};
 use crate::shuffle::CollectStats;
-use crate::spec::{AttemptId, Cause, Counters, Failure, FileRange, JobId, JobSpec, Manifest, TaskKind, WorkerId};
+use crate::spec::{
+    AttemptId, Cause, Counters, Failure, FileRange, JobId, JobSpec, Manifest, TaskKind, WorkerId,
+};
 use crate::task::{self, BadRecords, Env, JobFold, PartDone};
 
 /// How a run ended, when it could begin.
@@ -59,7 +63,8 @@ pub fn run<J: Job>(
 ) -> Result<Outcome, Error> {
     let bad_records = BadRecords::new(spec.max_bad_records);
     let staging = &prepared.staging;
-    let env = Env { spec, staging, stop, bytes_read: progress.bytes_read(), bad_records: &bad_records };
+    let env =
+        Env { spec, staging, stop, bytes_read: progress.bytes_read(), bad_records: &bad_records };
     // The job value whose combiner and partitioner all threads share.
     let job = match env.job::<J>(JOB.task(TaskKind::Plan, 0).attempt(1), 0) {
         Ok(job) => job,
@@ -81,7 +86,10 @@ pub fn run<J: Job>(
         reduce_bytes: shares.reduce,
     };
     let threads = options.threads;
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|n| format!("slot-{n}")).build();
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(|n| format!("slot-{n}"))
+        .build();
     let pool = pool.map_err(|error| Error::Threads { threads, cause: error.to_string() })?;
     let (report, reports) = channel();
     let outcome = pool.in_place_scope(|scope| {
@@ -207,7 +215,9 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
         let readied = self.readied.unwrap_or_default();
         Outcome {
             state,
-            failure: job.and_then(|job| job.blame()).map(|blame| (blame.attempt, blame.failure.clone())),
+            failure: job
+                .and_then(|job| job.blame())
+                .map(|blame| (blame.attempt, blame.failure.clone())),
             manifest: self.manifest,
             parts: in_order(self.parts),
             counters: job.map(|job| job.counters().clone()).unwrap_or_default(),
@@ -274,19 +284,25 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
             }
         }
         let order = match attempt.task.kind {
-            TaskKind::Commit if self.shared.env.spec.output.is_none() => return self.committed(attempt, None),
+            TaskKind::Commit if self.shared.env.spec.output.is_none() => {
+                return self.committed(attempt, None);
+            }
             TaskKind::Commit => self.commit(attempt),
             _ => Order::Run(attempt),
         };
         let thread = self.orders.get((worker.0 as usize).wrapping_sub(1));
         if thread.is_none_or(|thread| thread.send(order).is_err()) {
-            self.fail(attempt, Failure::new(Cause::WorkerLost, format!("thread {worker} has ended")));
+            self.fail(
+                attempt,
+                Failure::new(Cause::WorkerLost, format!("thread {worker} has ended")),
+            );
         }
     }
 
     fn commit(&mut self, attempt: AttemptId) -> Order {
         let parts = in_order(self.parts.clone());
-        let mut counters = self.scheduler.job(JOB).map(|job| job.counters().clone()).unwrap_or_default();
+        let mut counters =
+            self.scheduler.job(JOB).map(|job| job.counters().clone()).unwrap_or_default();
         if let Some(Readied { stats, .. }) = &self.readied {
             counters.add(task::GROUP, "Map output records", stats.records);
             counters.add(task::GROUP, "Map output bytes", stats.bytes);
@@ -296,7 +312,8 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
 
     /// Has all threads hand over their map output, and makes it fit to be read at once.
     fn ready(&mut self) -> Result<Readied, Failure> {
-        let lost = || Failure::new(Cause::WorkerLost, "a thread has ended before its map output was read");
+        let lost =
+            || Failure::new(Cause::WorkerLost, "a thread has ended before its map output was read");
         for thread in &self.orders {
             thread.send(Order::Seal).map_err(|_| lost())?;
         }
@@ -308,7 +325,8 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
         }
         let shared = self.shared;
         let (header, limits) = (shared.header(0, 0), shared.limits());
-        let readied = shared.outputs.ready(&shared.fold, header, limits, shared.scratch, shared.env.stop);
+        let readied =
+            shared.outputs.ready(&shared.fold, header, limits, shared.scratch, shared.env.stop);
         readied.map_err(task::shuffle_failure)
     }
 
@@ -334,7 +352,8 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
 /// The job's own parts in their order, then side outputs and bad records by name.
 fn in_order(mut parts: Vec<PartDone>) -> Vec<PartDone> {
     parts.sort_by(|a, b| {
-        let key = |part: &PartDone| (!part.sealed.name.starts_with("part-"), part.sealed.name.clone());
+        let key =
+            |part: &PartDone| (!part.sealed.name.starts_with("part-"), part.sealed.name.clone());
         key(a).cmp(&key(b))
     });
     parts

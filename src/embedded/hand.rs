@@ -7,7 +7,9 @@ use super::outputs::Outputs;
 use crate::job::{Combine, Job, Partition};
 use crate::record::block::Codec;
 use crate::shuffle::{MergeLimits, SpillHeader, SpillPlace};
-use crate::spec::{AttemptId, Cause, Counters, Failure, FileRange, Manifest, Nonce, TaskKind, WorkerId};
+use crate::spec::{
+    AttemptId, Cause, Counters, Failure, FileRange, Manifest, Nonce, TaskKind, WorkerId,
+};
 use crate::storage::Scratch;
 use crate::task::{self, Env, JobCollector, JobFold, JobPartitioner, PartDone, Plan};
 
@@ -61,7 +63,13 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Shared<'_, J, C, P> {
     }
 
     pub(super) fn header(&self, map: u32, attempt: u32) -> SpillHeader {
-        SpillHeader { codec: Codec::Lz4, nonce: self.nonce.0, map, attempt, partitions: self.plan().reducers }
+        SpillHeader {
+            codec: Codec::Lz4,
+            nonce: self.nonce.0,
+            map,
+            attempt,
+            partitions: self.plan().reducers,
+        }
     }
 
     fn collector<'c>(&'c self, name: String, map: u32, attempt: u32) -> JobCollector<'c, J, C, P> {
@@ -107,7 +115,8 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Hand<'_, J, C, P> {
 
     fn run(&mut self, attempt: AttemptId) -> Result<Report, Failure> {
         let shared = self.shared;
-        let job = shared.env.job::<J>(attempt, shared.plan.get().map_or(0, |plan| plan.reducers))?;
+        let job =
+            shared.env.job::<J>(attempt, shared.plan.get().map_or(0, |plan| plan.reducers))?;
         let (counters, parts) = match attempt.task.kind {
             TaskKind::Plan => {
                 let plan = task::plan::<J, P>(&shared.env, &job, attempt, shared.files)?;
@@ -117,7 +126,8 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Hand<'_, J, C, P> {
             }
             TaskKind::Map => self.map(&job, attempt)?,
             TaskKind::Reduce => {
-                let sources = shared.outputs.sources(attempt.task.index, &shared.fold, shared.limits());
+                let sources =
+                    shared.outputs.sources(attempt.task.index, &shared.fold, shared.limits());
                 let done = task::run_reduce::<J, C>(&shared.env, &job, attempt, sources)?;
                 (done.counters, done.parts)
             }
@@ -139,14 +149,18 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Hand<'_, J, C, P> {
             task::run_map_only(&shared.env, job, attempt, split)?
         } else if C::COMBINES && C::EXACT {
             let number = self.worker.0 as u32;
-            let collector =
-                self.collector.get_or_insert_with(|| shared.collector(format!("thread-{number}"), number, 1));
+            let collector = self
+                .collector
+                .get_or_insert_with(|| shared.collector(format!("thread-{number}"), number, 1));
             task::run_map::<J, C>(&shared.env, job, attempt, split, collector)?
         } else {
             let mut collector = shared.collector(format!("map-{index}"), index, attempt.number);
             let done = task::run_map::<J, C>(&shared.env, job, attempt, split, &mut collector)?;
             let output = collector.finish().map_err(task::shuffle_failure)?;
-            shared.outputs.keep(index, output, &shared.fold, false).map_err(task::shuffle_failure)?;
+            shared
+                .outputs
+                .keep(index, output, &shared.fold, false)
+                .map_err(task::shuffle_failure)?;
             done
         };
         Ok((done.counters, done.parts))

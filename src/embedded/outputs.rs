@@ -78,7 +78,8 @@ impl<A: Send + Sync + 'static> Outputs<A> {
         scratch: &Scratch,
         stop: &AtomicBool,
     ) -> Result<Readied, Error> {
-        let mut outputs: Vec<MapOutput<A>> = std::mem::take(&mut self.kept().outputs).into_values().collect();
+        let mut outputs: Vec<MapOutput<A>> =
+            std::mem::take(&mut self.kept().outputs).into_values().collect();
         let mut readied = Readied::default();
         let files: usize = outputs.iter().map(|output| output.files().len()).sum();
         if files > limits.fan_in {
@@ -86,7 +87,8 @@ impl<A: Send + Sync + 'static> Outputs<A> {
             if !(C::COMBINES && C::EXACT) {
                 outputs.iter_mut().try_for_each(|output| output.spill(fold))?;
             }
-            let all: Vec<Spilled> = outputs.iter().flat_map(|output| output.files().to_vec()).collect();
+            let all: Vec<Spilled> =
+                outputs.iter().flat_map(|output| output.files().to_vec()).collect();
             let mut number = 0;
             let merged = Merger { header, limits, fold, stop }.merge_to_fan_in(all, || {
                 number += 1;

@@ -29,7 +29,9 @@ pub enum Error {
     #[error(transparent)]
     Storage(#[from] storage::Error),
     /// Standard input was named along with other inputs, or twice.
-    #[error("standard input (-) is one of {inputs} inputs; it can only be read alone; name a file instead")]
+    #[error(
+        "standard input (-) is one of {inputs} inputs; it can only be read alone; name a file instead"
+    )]
     StandardInput {
         /// How many inputs were named.
         inputs: usize,
@@ -95,7 +97,14 @@ pub fn prepare<J: Job>(spec: &JobSpec, options: &Options) -> Result<Prepared, Er
 
 fn stream(source: u32) -> FileRange {
     let (start, end) = (0, u64::MAX);
-    FileRange { location: Location::standard_stream(), source, start, end, size: u64::MAX, modified_ns: 0 }
+    FileRange {
+        location: Location::standard_stream(),
+        source,
+        start,
+        end,
+        size: u64::MAX,
+        modified_ns: 0,
+    }
 }
 
 fn folders(spec: &JobSpec, options: &Options) -> Result<(Staging, Scratch), Error> {
@@ -110,7 +119,10 @@ fn folders(spec: &JobSpec, options: &Options) -> Result<(Staging, Scratch), Erro
     }
     // Without an output folder the parts are made in scratch space, and copied to standard output when all are whole.
     let dir: Option<&Path> = options.scratch.as_deref();
-    let scratch = Scratch::create(ScratchPlaces { dir, staging: None, temporary: &options.temporary }, nonce)?;
+    let scratch = Scratch::create(
+        ScratchPlaces { dir, staging: None, temporary: &options.temporary },
+        nonce,
+    )?;
     let staging = Staging::create(&scratch.join("stdout"), nonce, staging_options)?;
     Ok((staging, scratch))
 }

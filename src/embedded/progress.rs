@@ -19,7 +19,8 @@ pub enum Phase {
 }
 
 impl Phase {
-    const ALL: [Phase; 5] = [Phase::Planning, Phase::Mapping, Phase::Reducing, Phase::Committing, Phase::Done];
+    const ALL: [Phase; 5] =
+        [Phase::Planning, Phase::Mapping, Phase::Reducing, Phase::Committing, Phase::Done];
 
     /// The phase's name.
     pub fn name(self) -> &'static str {

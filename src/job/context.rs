@@ -22,14 +22,22 @@ pub(crate) struct Context {
 impl Context {
     /// The context of an attempt whose parts go to this folder; `suffix` ends its side parts' names.
     pub(crate) fn new(folder: Arc<AttemptFolder>, suffix: String) -> Self {
-        Context { counts: Counts::default(), sides: Sides::new(suffix), folder, counts_before: None }
+        Context {
+            counts: Counts::default(),
+            sides: Sides::new(suffix),
+            folder,
+            counts_before: None,
+        }
     }
 
     pub(crate) fn count(&mut self, counter: Counter, n: u64) {
         self.counts.add(counter, n);
     }
 
-    pub(crate) fn side<O: Output + Default + Send>(&mut self, side: Side<O>) -> Result<SideWriter<'_, O>> {
+    pub(crate) fn side<O: Output + Default + Send>(
+        &mut self,
+        side: Side<O>,
+    ) -> Result<SideWriter<'_, O>> {
         self.sides.writer(side, &self.folder)
     }
 

@@ -24,7 +24,11 @@ pub trait MapJob: Args + Serialize + DeserializeOwned + Send + 'static {
     /// # Errors
     ///
     /// Any; it ends the job and names the record.
-    fn map(&self, record: <Self::Input as Input>::Record<'_>, out: &mut Writer<'_, Self::Output>) -> Result;
+    fn map(
+        &self,
+        record: <Self::Input as Input>::Record<'_>,
+        out: &mut Writer<'_, Self::Output>,
+    ) -> Result;
 
     /// As [`Job::setup`].
     ///
@@ -52,6 +56,13 @@ pub trait MapJob: Args + Serialize + DeserializeOwned + Send + 'static {
 pub struct MapOnly<M: Args> {
     #[command(flatten)]
     job: M,
+}
+
+impl<M: Args> MapOnly<M> {
+    /// The job that this one is: what to hand to [`crate::testing::check`].
+    pub fn new(job: M) -> Self {
+        MapOnly { job }
+    }
 }
 
 impl<M: Args + Serialize> Serialize for MapOnly<M> {

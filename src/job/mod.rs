@@ -78,8 +78,12 @@ pub trait Job: Args + Serialize + DeserializeOwned + Send + 'static {
     /// # Errors
     ///
     /// Any; it ends the job.
-    fn reduce(&self, key: GroupOf<'_, Self>, values: Values<'_, Self>, out: &mut Writer<'_, Self::Output>)
-    -> Result;
+    fn reduce(
+        &self,
+        key: GroupOf<'_, Self>,
+        values: Values<'_, Self>,
+        out: &mut Writer<'_, Self::Output>,
+    ) -> Result;
 
     /// What folds equal keys' values in the map's memory: [`Sum`], [`Min`], [`Max`], or your own. None by default.
     fn combiner(&self) -> impl Combine<Self> {

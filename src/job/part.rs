@@ -28,7 +28,10 @@ pub(crate) struct PartBuffer<O> {
 }
 
 impl<O: Output + Default> PartBuffer<O> {
-    pub(crate) fn create(folder: &AttemptFolder, name: &str) -> std::result::Result<Self, storage::Error> {
+    pub(crate) fn create(
+        folder: &AttemptFolder,
+        name: &str,
+    ) -> std::result::Result<Self, storage::Error> {
         let file = folder.create_part(name)?;
         let mut output = O::default();
         let mut buffer = Vec::with_capacity(BUFFER_BYTES + (BUFFER_BYTES >> 3));
@@ -75,6 +78,15 @@ impl<O: Output> PartBuffer<O> {
             self.buffer.truncate(bytes);
             self.records = records;
         }
+    }
+
+    /// What was written since the last call, as a whole part of its own. Only after `begin`, which keeps it in memory.
+    pub(crate) fn take(&mut self) -> Result<Vec<u8>> {
+        let mut output = std::mem::take(&mut self.output);
+        output.end(&mut self.buffer).map_err(Error::new)?;
+        let whole = std::mem::take(&mut self.buffer);
+        self.output.begin(&mut self.buffer);
+        Ok(whole)
     }
 
     pub(crate) fn seal(mut self) -> Result<Written> {

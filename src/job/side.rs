@@ -94,7 +94,8 @@ impl Sides {
             }
         };
         let part = self.open[at].1.as_any().downcast_mut::<PartBuffer<O>>();
-        part.map(|part| SideWriter { part }).ok_or_else(|| Error::new(TwoFormats { name: side.name }))
+        part.map(|part| SideWriter { part })
+            .ok_or_else(|| Error::new(TwoFormats { name: side.name }))
     }
 
     pub(super) fn begin(&mut self) -> Result {

@@ -23,7 +23,8 @@ impl SideFile {
     ///
     /// When it cannot be read.
     pub fn read(&self) -> Result<Vec<u8>> {
-        std::fs::read(&self.path).map_err(|cause| Error::new(Unreadable { path: self.path.clone(), cause }))
+        std::fs::read(&self.path)
+            .map_err(|cause| Error::new(Unreadable { path: self.path.clone(), cause }))
     }
 
     /// Where it lies.

@@ -135,7 +135,10 @@ impl<'f, F: Fold, P: Partitioner> TableCollector<'f, F, P> {
         let mut entries = Vec::with_capacity(self.table.len());
         for (place, upper) in self.table.places() {
             let key = self.table.key(place);
-            let partition = self.partitioner.partition(key, u64::from(upper) << 32).map_err(|e| blame(key, e))?;
+            let partition = self
+                .partitioner
+                .partition(key, u64::from(upper) << 32)
+                .map_err(|e| blame(key, e))?;
             entries.push(sort::entry(partition, key::prefix(key), place));
         }
         sort::sort(&mut entries, &self.table);
@@ -145,7 +148,8 @@ impl<'f, F: Fold, P: Partitioner> TableCollector<'f, F, P> {
     #[cold]
     fn spill(&mut self) -> Result<(), Error> {
         let entries = self.sorted_entries()?;
-        let spilled = write_spill(&self.table, &entries, self.fold, &mut self.place, &mut self.stats)?;
+        let spilled =
+            write_spill(&self.table, &entries, self.fold, &mut self.place, &mut self.stats)?;
         self.files.push(spilled);
         self.table.clear();
         self.heap_bytes = 0;
@@ -182,7 +186,10 @@ impl<F: Fold, P: Partitioner> Collect for TableCollector<'_, F, P> {
             let (key, value) = (batch.key(pair), batch.value(pair));
             bytes += u64::from(pair.key_len) + u64::from(pair.value_len);
             let mut heap = 0;
-            let start = || fold.init(value).inspect(|acc| heap = if owns { fold.heap_bytes(acc) as isize } else { 0 });
+            let start = || {
+                fold.init(value)
+                    .inspect(|acc| heap = if owns { fold.heap_bytes(acc) as isize } else { 0 })
+            };
             let folded = self.table.upsert(Probe::new(key, *padded, *hash), start, |acc| {
                 let before = if owns { fold.heap_bytes(acc) as isize } else { 0 };
                 fold.fold(acc, value)?;
@@ -214,7 +221,14 @@ impl<P: Partitioner> SortCollector<P> {
     /// A collector that holds at most `memory_bytes`, or one record if that is larger.
     pub fn new(partitioner: P, place: SpillPlace, memory_bytes: usize) -> Self {
         let (files, stats) = (Vec::new(), CollectStats::default());
-        SortCollector { filling: Filling::new(memory_bytes), partitioner, place, memory_bytes, files, stats }
+        SortCollector {
+            filling: Filling::new(memory_bytes),
+            partitioner,
+            place,
+            memory_bytes,
+            files,
+            stats,
+        }
     }
 
     #[cold]
@@ -242,7 +256,8 @@ impl<P: Partitioner> Collect for SortCollector<P> {
             if !self.filling.has_room(key.len(), value.len()) {
                 self.spill()?;
             }
-            let partition = self.partitioner.partition(key, hash::hash(key)).map_err(|e| blame(key, e))?;
+            let partition =
+                self.partitioner.partition(key, hash::hash(key)).map_err(|e| blame(key, e))?;
             self.filling.push(partition, key, value);
             self.stats.bytes += (key.len() + value.len()) as u64;
         }

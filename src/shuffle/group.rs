@@ -66,7 +66,8 @@ impl<C: Cursor> Groups<C> {
 
     fn new(source: C, group_len: GroupLen, whole: bool) -> Result<Self, Error> {
         let state = State::Over;
-        let mut groups = Groups { source, group_len, key: Vec::new(), prefix: 0, whole, state, records: 0 };
+        let mut groups =
+            Groups { source, group_len, key: Vec::new(), prefix: 0, whole, state, records: 0 };
         groups.read_ahead()?;
         Ok(groups)
     }

@@ -1,9 +1,9 @@
 //! Sorted runs that stayed in memory, read where they lie.
 
 use super::buffer::Buffer;
+use super::collect::write_spill;
 use super::sort::{self, Keys};
 use super::table::Table;
-use super::collect::write_spill;
 use super::{CollectStats, Cursor, Error, Fold, SpillPlace, Spilled};
 
 /// Records ahead of the current one whose memory is asked for, so that it is there when they are read.
@@ -94,7 +94,13 @@ impl<R: Keys> Run<R> {
     /// Reads one partition.
     pub fn cursor<'r, F: Fold>(&'r self, partition: u32, fold: &'r F) -> RunCursor<'r, R, F> {
         let (from, to) = (self.starts[partition as usize], self.starts[partition as usize + 1]);
-        RunCursor { records: &self.records, fold, entries: &self.entries[from..to], next: 0, scratch: Vec::new() }
+        RunCursor {
+            records: &self.records,
+            fold,
+            entries: &self.entries[from..to],
+            next: 0,
+            scratch: Vec::new(),
+        }
     }
 
     /// Memory of the entries, and of the records as `of` has it.
@@ -117,7 +123,9 @@ impl<R: Keys> Run<R> {
         R: Records<F>,
     {
         let entries = &self.entries;
-        (!entries.is_empty()).then(|| write_spill(&self.records, entries, fold, place, stats)).transpose()
+        (!entries.is_empty())
+            .then(|| write_spill(&self.records, entries, fold, place, stats))
+            .transpose()
     }
 }
 

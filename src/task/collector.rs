@@ -3,8 +3,8 @@
 use super::fold::{JobFold, JobPartitioner};
 use crate::job::{Combine, Job, Partition};
 use crate::shuffle::{
-    Batch, Buffer, Collect, CollectStats, Error, Run, SortCollector, Source, SpillPlace, Spilled, Table,
-    TableCollector,
+    Batch, Buffer, Collect, CollectStats, Error, Run, SortCollector, Source, SpillPlace, Spilled,
+    Table, TableCollector,
 };
 
 /// Collects for a job of any kind: in a table if it has a combiner, else in a sort buffer.
@@ -40,11 +40,21 @@ impl<'j, J: Job, C: Combine<J>, P: Partition<J>> JobCollector<'j, J, C, P> {
         Ok(match self {
             JobCollector::Table(table) => {
                 let done = table.finish()?;
-                MapOutput { files: done.files, run: InMemory::Table(done.run), stats: done.stats, place: done.place }
+                MapOutput {
+                    files: done.files,
+                    run: InMemory::Table(done.run),
+                    stats: done.stats,
+                    place: done.place,
+                }
             }
             JobCollector::Sort(sort) => {
                 let done = sort.finish();
-                MapOutput { files: done.files, run: InMemory::Buffer(done.run), stats: done.stats, place: done.place }
+                MapOutput {
+                    files: done.files,
+                    run: InMemory::Buffer(done.run),
+                    stats: done.stats,
+                    place: done.place,
+                }
             }
         })
     }
@@ -107,7 +117,10 @@ impl<A: Send + Sync + 'static> MapOutput<A> {
     /// # Errors
     ///
     /// When it cannot be written.
-    pub fn spill<J: Job, C: Combine<J, Acc = A>>(&mut self, fold: &JobFold<'_, J, C>) -> Result<(), Error> {
+    pub fn spill<J: Job, C: Combine<J, Acc = A>>(
+        &mut self,
+        fold: &JobFold<'_, J, C>,
+    ) -> Result<(), Error> {
         let spilled = match std::mem::replace(&mut self.run, InMemory::Nothing) {
             InMemory::Nothing => None,
             InMemory::Table(run) => run.spill(fold, &mut self.place, &mut self.stats)?,

@@ -42,7 +42,11 @@ pub fn commit(
 /// # Errors
 ///
 /// When a part cannot be read or `out` not written to.
-pub fn write_to_stdout(staging: &Staging, parts: &[PartDone], out: &mut impl Write) -> io::Result<()> {
+pub fn write_to_stdout(
+    staging: &Staging,
+    parts: &[PartDone],
+    out: &mut impl Write,
+) -> io::Result<()> {
     let mut buffer = vec![0; COPY_BYTES];
     for part in parts.iter().filter(|part| part.sealed.name.starts_with("part-")) {
         let mut file = staging.open_accepted(&part.sealed.name)?;

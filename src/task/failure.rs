@@ -85,7 +85,9 @@ pub(super) fn guard<T>(code: impl FnOnce() -> Result<T, Trouble>) -> Result<T, T
 
 fn message_of(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without a message").into()
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without a message")
+        .into()
 }
 
 impl Trouble {
@@ -94,9 +96,9 @@ impl Trouble {
         match self {
             Trouble::Panic { .. } => true,
             Trouble::Error(error) => !is_ours(error.cause()),
-            Trouble::Framework(error) => error
-                .downcast_ref::<format::Error>()
-                .is_some_and(format::Error::spoils_one_record),
+            Trouble::Framework(error) => {
+                error.downcast_ref::<format::Error>().is_some_and(format::Error::spoils_one_record)
+            }
             Trouble::Stopped => false,
         }
     }
@@ -120,9 +122,10 @@ impl Trouble {
         match self {
             Trouble::Panic { message, at } => Failure { at, ..Failure::new(Cause::Panic, message) },
             Trouble::Error(error) => of_error(error),
-            Trouble::Framework(error) => {
-                Failure { details: causes(error.as_ref()), ..Failure::new(Cause::UserError, error.to_string()) }
-            }
+            Trouble::Framework(error) => Failure {
+                details: causes(error.as_ref()),
+                ..Failure::new(Cause::UserError, error.to_string())
+            },
             Trouble::Stopped => Failure::new(Cause::Killed, "stopped"),
         }
     }
@@ -135,7 +138,8 @@ fn is_ours(cause: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
         return true;
     }
     let part = cause.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
-    part.is_some_and(|inner| inner.is::<crate::storage::Error>()) || cause.is::<crate::storage::Error>()
+    part.is_some_and(|inner| inner.is::<crate::storage::Error>())
+        || cause.is::<crate::storage::Error>()
 }
 
 fn of_error(error: Error) -> Failure {
@@ -144,7 +148,11 @@ fn of_error(error: Error) -> Failure {
     {
         let key = crate::spec::escape(key, crate::spec::failure::TEXT_CHARS_MAX);
         let details = vec![format!("while combining values of key \"{key}\"")];
-        return Failure { at: Some(place(error)), details, ..Failure::new(Cause::UserError, error.to_string()) };
+        return Failure {
+            at: Some(place(error)),
+            details,
+            ..Failure::new(Cause::UserError, error.to_string())
+        };
     }
     let at = (!is_ours(error.cause())).then(|| place(&error));
     let details = causes(error.cause());
@@ -158,7 +166,9 @@ fn place(error: &Error) -> String {
 
 /// What lies under an error, one line each.
 fn causes(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
-    std::iter::successors(error.source(), |error| error.source()).map(|error| format!("because: {error}")).collect()
+    std::iter::successors(error.source(), |error| error.source())
+        .map(|error| format!("because: {error}"))
+        .collect()
 }
 
 #[cfg(test)]

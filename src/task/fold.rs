@@ -106,7 +106,9 @@ pub(super) fn cut_points(mut sample: Vec<Vec<u8>>, parts: u32) -> Vec<Vec<u8>> {
     let mut cuts: Vec<Vec<u8>> = Vec::new();
     for part in 1..parts as usize {
         let at = part * sample.len() / parts as usize;
-        let (Some(cut), Some(before)) = (sample.get(at), at.checked_sub(1).and_then(|at| sample.get(at))) else {
+        let (Some(cut), Some(before)) =
+            (sample.get(at), at.checked_sub(1).and_then(|at| sample.get(at)))
+        else {
             continue;
         };
         // The shortest beginning of the cut that is still above its neighbour.
@@ -120,7 +122,9 @@ pub(super) fn cut_points(mut sample: Vec<Vec<u8>>, parts: u32) -> Vec<Vec<u8>> {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the partitioner chose partition {partition}, but there are {parts}: return one below the number of parts")]
+#[error(
+    "the partitioner chose partition {partition}, but there are {parts}: return one below the number of parts"
+)]
 struct NoSuchPartition {
     partition: u32,
     parts: u32,
@@ -132,12 +136,14 @@ mod tests {
 
     #[test]
     fn cuts_are_short_ascending_and_separate_the_sample_evenly() {
-        let sample: Vec<Vec<u8>> = (0..1000u32).map(|i| format!("key-{:04}", i * 7 % 1000).into_bytes()).collect();
+        let sample: Vec<Vec<u8>> =
+            (0..1000u32).map(|i| format!("key-{:04}", i * 7 % 1000).into_bytes()).collect();
         let cuts = cut_points(sample.clone(), 10);
         assert_eq!(cuts.len(), 9);
         assert!(cuts.iter().all(|cut| cut.len() <= 5), "{cuts:?}");
         for part in 0..10 {
-            let count = sample.iter().filter(|key| cuts.partition_point(|cut| cut <= key) == part).count();
+            let count =
+                sample.iter().filter(|key| cuts.partition_point(|cut| cut <= key) == part).count();
             assert_eq!(count, 100, "partition {part}");
         }
     }

@@ -55,10 +55,20 @@ fn map_range<J: Job>(
     let mut input = opened.map_err(|error| (error.into(), None))?;
     let mut records = 0;
     loop {
-        let end = guard(|| map_records::<J>(&mut input, range, reading.stop, quarantine.is_open(), mapper, &mut records));
+        let end = guard(|| {
+            map_records::<J>(
+                &mut input,
+                range,
+                reading.stop,
+                quarantine.is_open(),
+                mapper,
+                &mut records,
+            )
+        });
         let Err(trouble) = end else { return Ok(records) };
         let record = trouble.is_users().then(|| record_ref(&input, range));
-        let (true, Some(record)) = (quarantine.is_open() && !trouble.is_stop(), record.clone()) else {
+        let (true, Some(record)) = (quarantine.is_open() && !trouble.is_stop(), record.clone())
+        else {
             return Err((trouble, record));
         };
         mapper.take_back();
@@ -158,7 +168,9 @@ pub(super) struct ToPart<'t, J: Job> {
 impl<J: Job> Mapper<J> for ToPart<'_, J> {
     #[inline(always)]
     fn map(&mut self, record: RecordOf<'_, J>, path: &Text) -> Result<(), Trouble> {
-        Ok(self.job.write_map(record, &mut Writer { part: &mut self.part, context: self.context, path })?)
+        Ok(self
+            .job
+            .write_map(record, &mut Writer { part: &mut self.part, context: self.context, path })?)
     }
 
     fn begin(&mut self) -> Result<(), Trouble> {
@@ -172,6 +184,10 @@ impl<J: Job> Mapper<J> for ToPart<'_, J> {
     }
 
     fn finish(&mut self, path: &Text) -> Result<(), Trouble> {
-        Ok(self.job.write_cleanup(&mut Writer { part: &mut self.part, context: self.context, path })?)
+        Ok(self.job.write_cleanup(&mut Writer {
+            part: &mut self.part,
+            context: self.context,
+            path,
+        })?)
     }
 }

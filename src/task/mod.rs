@@ -27,7 +27,8 @@ pub use fold::{JobFold, JobPartitioner};
 pub use plan::{Plan, plan};
 pub use quarantine::BadRecords;
 pub use run::{
-    Env, GROUP, MapDone, PartDone, ReduceDone, accept, run_map, run_map_only, run_reduce, shuffle_failure,
+    Env, GROUP, MapDone, PartDone, ReduceDone, accept, run_map, run_map_only, run_reduce,
+    shuffle_failure,
 };
 
 use crate::format;

@@ -71,7 +71,8 @@ fn sample<J: Job>(
     for range in readable {
         while next < passed + range.bytes() {
             let start = range.start + next.saturating_sub(passed);
-            let piece = FileRange { start, end: range.end.min(start + SAMPLE_BYTES), ..(*range).clone() };
+            let piece =
+                FileRange { start, end: range.end.min(start + SAMPLE_BYTES), ..(*range).clone() };
             sample_range(env, job, attempt, piece, &mut keys)?;
             next += step;
         }
@@ -95,14 +96,22 @@ fn sample_range<J: Job>(
     let batch = Batch::new(false);
     let mark = batch.mark();
     let context_ref = &mut context;
-    let mut mapper =
-        ToCollector { job, batch, scratch: Vec::new(), collector: &mut sampler, context: context_ref, hold: false, mark };
+    let mut mapper = ToCollector {
+        job,
+        batch,
+        scratch: Vec::new(),
+        collector: &mut sampler,
+        context: context_ref,
+        hold: false,
+        mark,
+    };
     let none_allowed = BadRecords::new(0);
     let mut quarantine = Quarantine::new(&none_allowed, folder.clone(), "sample");
     let mut reading = env.reading();
     reading.options.progress = None;
     // A record that fails here fails again in its map task, which says so in full; a full sample just ends.
-    let _sampled = map_split::<J>(&Split { ranges: vec![range] }, &reading, &mut quarantine, &mut mapper);
+    let _sampled =
+        map_split::<J>(&Split { ranges: vec![range] }, &reading, &mut quarantine, &mut mapper);
     drop((context, quarantine));
     let folder = Arc::into_inner(folder).map(crate::storage::AttemptFolder::discard);
     folder.transpose().map(drop).map_err(|error| Trouble::from(error).into_failure())

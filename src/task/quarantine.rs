@@ -52,7 +52,13 @@ struct BadRecord {
 
 impl<'q> Quarantine<'q> {
     pub(super) fn new(allowed: &'q BadRecords, folder: Arc<AttemptFolder>, suffix: &str) -> Self {
-        Quarantine { allowed, folder, name: format!("_bad/part-{suffix}.jsonl"), part: None, found: 0 }
+        Quarantine {
+            allowed,
+            folder,
+            name: format!("_bad/part-{suffix}.jsonl"),
+            part: None,
+            found: 0,
+        }
     }
 
     /// Whether any bad record may be set aside.
@@ -61,7 +67,11 @@ impl<'q> Quarantine<'q> {
     }
 
     /// Sets a record aside, or gives the trouble back once there have been too many.
-    pub(super) fn put(&mut self, trouble: Trouble, record: RecordRef) -> Result<(), (Trouble, Option<RecordRef>)> {
+    pub(super) fn put(
+        &mut self,
+        trouble: Trouble,
+        record: RecordRef,
+    ) -> Result<(), (Trouble, Option<RecordRef>)> {
         if self.allowed.found.fetch_add(1, Ordering::Relaxed) >= self.allowed.max {
             return Err((trouble, Some(record)));
         }

@@ -121,7 +121,15 @@ pub fn run_map<'c, J: Job, C: Combine<J>>(
     let mark = batch.mark();
     let hold = env.spec.max_bad_records > 0;
     let context_ref = &mut context;
-    let mut mapper = ToCollector { job, batch, scratch: Vec::new(), collector, context: context_ref, hold, mark };
+    let mut mapper = ToCollector {
+        job,
+        batch,
+        scratch: Vec::new(),
+        collector,
+        context: context_ref,
+        hold,
+        mark,
+    };
     let (read, quarantine) = map_with(env, attempt, split, folder, &mut mapper)?;
     finish_map(context, quarantine, read, Vec::new()).map_err(Trouble::into_failure)
 }
@@ -206,7 +214,8 @@ pub fn run_reduce<J: Job, C: Combine<J>>(
         Ok((part.seal()?, reduced))
     });
     let (part, reduced) = done.map_err(Trouble::into_failure)?;
-    let (mut counters, sides) = context.seal().map_err(|error| Trouble::from(error).into_failure())?;
+    let (mut counters, sides) =
+        context.seal().map_err(|error| Trouble::from(error).into_failure())?;
     counters.add(GROUP, "Reduce input groups", reduced.groups);
     counters.add(GROUP, "Reduce input records", reduced.records);
     counters.add(GROUP, "Reduce output records", part.records);
@@ -221,7 +230,9 @@ pub fn run_reduce<J: Job, C: Combine<J>>(
 /// What [`Staging::accept`] says.
 pub fn accept(staging: &Staging, attempt: AttemptId, parts: &[PartDone]) -> Result<(), Failure> {
     let sealed: Vec<_> = parts.iter().map(|part| part.sealed.clone()).collect();
-    staging.accept(&folder_name(attempt), &sealed).map_err(|error| Trouble::from(error).into_failure())
+    staging
+        .accept(&folder_name(attempt), &sealed)
+        .map_err(|error| Trouble::from(error).into_failure())
 }
 
 /// The failure that an error of the shuffle is, outside of an author's code.
