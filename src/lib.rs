@@ -12,5 +12,6 @@ pub mod shuffle;
 pub mod spec;
 pub mod storage;
 pub mod task;
+pub mod testing;
 
 pub use launch::{launch, launch_from};

@@ -58,6 +58,13 @@ pub struct MapOnly<M: Args> {
     job: M,
 }
 
+impl<M: Args> MapOnly<M> {
+    /// The job that this one is: what to hand to [`crate::testing::check`].
+    pub fn new(job: M) -> Self {
+        MapOnly { job }
+    }
+}
+
 impl<M: Args + Serialize> Serialize for MapOnly<M> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.job.serialize(serializer)

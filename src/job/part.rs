@@ -92,6 +92,15 @@ impl<O: Output> PartBuffer<O> {
         }
     }
 
+    /// What was written since the last call, as a whole part of its own. Only after `begin`, which keeps it in memory.
+    pub(crate) fn take(&mut self) -> Result<Vec<u8>> {
+        let mut output = std::mem::take(&mut self.output);
+        output.end(&mut self.buffer).map_err(Error::new)?;
+        let whole = std::mem::take(&mut self.buffer);
+        self.output.begin(&mut self.buffer);
+        Ok(whole)
+    }
+
     pub(crate) fn seal(mut self) -> Result<Written> {
         self.output.end(&mut self.buffer).map_err(Error::new)?;
         self.flush()?;

@@ -56,7 +56,8 @@ impl Job for Join {
     fn map(&self, record: Either<&Text, Order>, out: &mut Emitter<Self>) -> Result {
         match record {
             Either::Left(user) => {
-                let (id, name) = user.split_once(b'\t').ok_or("a user is an id, a tab and a name")?;
+                let (id, name) =
+                    user.split_once(b'\t').ok_or("a user is an id, a tab and a name")?;
                 out.emit(Grouped { group: id, order: 0 }, Row::User(name))
             }
             Either::Right(Order { user, item, cents }) => {

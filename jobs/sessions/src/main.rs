@@ -32,7 +32,10 @@ impl Job for Sessions {
 
     fn map(&self, line: &Text, out: &mut Emitter<Self>) -> Result {
         let mut fields = line.split(b'\t');
-        let (user, time) = fields.next().zip(fields.next()).ok_or("a visit is user, seconds and page between tabs")?;
+        let (user, time) = fields
+            .next()
+            .zip(fields.next())
+            .ok_or("a visit is user, seconds and page between tabs")?;
         out.emit(Grouped { group: user, order: time.to_str()?.parse()? }, ())
     }
 

@@ -1,0 +1,183 @@
+//! What an author's test says: which job, on which input, how thoroughly.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::inputs::{self, Piece};
+use super::shrink::shrink;
+use super::subject::{Settings, Subject};
+use super::workbench::Workbench;
+use super::{Breach, Law, Violation, show};
+use crate::job::Job;
+
+/// Cases drawn for each law, unless the author says otherwise: finds what breaks at every tenth try all but surely.
+const CASES: usize = 64;
+
+/// Checks a job against its [laws](Law). Begin with the job value that tasks are to get.
+pub fn check<J: Job>(job: J) -> Check<J> {
+    Check {
+        job,
+        inputs: Vec::new(),
+        settings: Settings { seed: 0, cases: CASES, tolerance: None, ordered_values: false },
+        temporary: std::env::temp_dir(),
+    }
+}
+
+/// A check that is being put together; nothing is done before [`run`](Self::run) or [`verdict`](Self::verdict).
+#[derive(Debug)]
+#[must_use = "nothing is checked before `run` or `verdict`"]
+pub struct Check<J> {
+    job: J,
+    inputs: Vec<(Option<String>, Vec<u8>)>,
+    settings: Settings,
+    temporary: PathBuf,
+}
+
+/// What was checked, of a job that obeys its laws.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Records of the input.
+    pub records: usize,
+    /// Calls of reduce that they lead to with one reducer.
+    pub groups: usize,
+    /// What was drawn from.
+    pub seed: u64,
+    /// Laws that were not put to the test, each with the reason.
+    pub unchecked: Vec<(Law, &'static str)>,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} records in {} groups obey the laws (seed {})",
+            self.records, self.groups, self.seed
+        )?;
+        self.unchecked
+            .iter()
+            .try_for_each(|(law, reason)| write!(f, "\nnot checked that {law}: {reason}"))
+    }
+}
+
+impl<J: Job> Check<J> {
+    /// Adds an input file with these bytes. Some kilobytes are enough, in which keys repeat.
+    pub fn input(mut self, bytes: impl AsRef<[u8]>) -> Self {
+        self.inputs.push((None, bytes.as_ref().to_vec()));
+        self
+    }
+
+    /// Adds an input file for one of the job's named inputs, [`Job::INPUTS`].
+    pub fn named_input(mut self, name: &str, bytes: impl AsRef<[u8]>) -> Self {
+        self.inputs.push((Some(name.to_owned()), bytes.as_ref().to_vec()));
+        self
+    }
+
+    /// Draws cuts, groupings and orders from another seed than 0. Equal seeds draw equally, on every machine.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.settings.seed = seed;
+        self
+    }
+
+    /// Draws so many cases for each law (and key) instead of 64; at least one.
+    pub fn cases(mut self, cases: usize) -> Self {
+        self.settings.cases = cases.max(1);
+        self
+    }
+
+    /// Takes numbers in text as the same if they differ by at most this part of the larger one, as sums of floats do.
+    ///
+    /// Results that are not text are then compared by their lengths only. Without this call it is 1e-9 for jobs whose
+    /// combiner says that it is not exact ([`crate::job::Combine::EXACT`]), and 0 for all others.
+    pub fn tolerance(mut self, part: f64) -> Self {
+        self.settings.tolerance = Some(part);
+        self
+    }
+
+    /// Lets the reduce depend on the order in which equal keys were emitted, which is that of the input.
+    ///
+    /// The framework keeps that order for jobs without a combiner or with one that is not exact.
+    pub fn ordered_values(mut self) -> Self {
+        self.settings.ordered_values = true;
+        self
+    }
+
+    /// Makes its folder, which is gone afterwards, in this one instead of the system's for temporary files.
+    pub fn temporary(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.temporary = folder.into();
+        self
+    }
+
+    /// Checks all laws.
+    ///
+    /// # Panics
+    ///
+    /// If the job breaks one, with the sentence that says how; and as the job's own code does.
+    #[track_caller]
+    #[expect(clippy::panic, reason = "a test fails by panicking")]
+    pub fn run(self) {
+        if let Err(violation) = self.verdict() {
+            panic!("{violation}");
+        }
+    }
+
+    /// Checks all laws, and says how the first that does not hold is broken.
+    ///
+    /// # Errors
+    ///
+    /// The violation, at the smallest input on which it was found.
+    ///
+    /// # Panics
+    ///
+    /// As the job's own code does.
+    pub fn verdict(self) -> Result<Report, Violation> {
+        let Check { mut job, inputs, settings, temporary } = self;
+        let seed = settings.seed;
+        let violation = |breach, pieces: &[Piece]| Violation { breach, seed, input: shown(pieces) };
+        let pieces = pieces::<J>(inputs).map_err(|breach| violation(breach, &[]))?;
+        let mut bench =
+            Workbench::create(&job, &temporary).map_err(|breach| violation(breach, &pieces))?;
+        examine(&mut bench, &pieces, &settings, Some(&mut job), None).map_err(|breach| {
+            let (pieces, breach) = shrink(&mut bench, pieces, &settings, breach);
+            violation(breach, &pieces)
+        })
+    }
+}
+
+fn pieces<J: Job>(inputs: Vec<(Option<String>, Vec<u8>)>) -> Result<Vec<Piece>, Breach> {
+    let piece = |(number, (name, bytes)): (usize, (Option<String>, Vec<u8>))| {
+        let source = inputs::source_of::<J>(name.as_deref())?;
+        let name = format!("{}-{number}.txt", name.as_deref().unwrap_or("input"));
+        Ok(Piece { source, name, bytes })
+    };
+    (1..).zip(inputs).map(piece).collect()
+}
+
+/// Checks the laws at this input, all or only one.
+pub(super) fn examine<J: Job>(
+    bench: &mut Workbench<J>,
+    pieces: &[Piece],
+    settings: &Settings,
+    mut original: Option<&mut J>,
+    only: Option<Law>,
+) -> Result<Report, Breach> {
+    let files = inputs::write(pieces, bench.folder())?;
+    let mut subject = Subject::new(bench, &files, settings)?;
+    let mut unchecked = Vec::new();
+    for law in Law::ALL.into_iter().filter(|law| only.is_none_or(|only| only == *law)) {
+        let reason = subject.check(law, original.as_deref_mut())?;
+        unchecked.extend(reason.map(|reason| (law, reason)));
+    }
+    let records = subject.whole.iter().filter(|step| step.record.is_some()).count();
+    Ok(Report { records, groups: subject.groups.len(), seed: settings.seed, unchecked })
+}
+
+fn shown(pieces: &[Piece]) -> String {
+    match pieces {
+        [] => "none".into(),
+        [one] => show::input(&one.bytes),
+        several => {
+            let piece = |piece: &Piece| format!("{} {}", piece.name, show::input(&piece.bytes));
+            several.iter().map(piece).collect::<Vec<_>>().join(", ")
+        }
+    }
+}

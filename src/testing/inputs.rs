@@ -1,0 +1,127 @@
+//! The input under test: pieces of bytes that lie in files, and the ways to cut them into map tasks.
+
+use std::path::Path;
+
+use super::Breach;
+use super::chance::Chance;
+use super::workbench::{Place, Step};
+use crate::format::{Input, plan};
+use crate::job::Job;
+use crate::spec::{FileRange, Location};
+
+/// One input as the author gave it.
+#[derive(Clone, Debug)]
+pub(super) struct Piece {
+    /// Which of the job's named inputs it is for.
+    pub(super) source: u32,
+    /// What its file is called.
+    pub(super) name: String,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// The ranges of each map task.
+pub(super) type Layout = Vec<Vec<FileRange>>;
+
+/// Most ranges that a drawn layout cuts a file into.
+const RANGES_MAX: usize = 6;
+
+/// Writes the pieces to their files, over what was there.
+pub(super) fn write(pieces: &[Piece], folder: &Path) -> Result<Vec<FileRange>, Breach> {
+    let file = |piece: &Piece| {
+        let path = folder.join(&piece.name);
+        std::fs::write(&path, &piece.bytes).map_err(Breach::not_run)?;
+        let size = piece.bytes.len() as u64;
+        let location = Location::from(&path);
+        Ok(FileRange { location, source: piece.source, start: 0, end: size, size, modified_ns: 0 })
+    };
+    pieces.iter().map(file).collect()
+}
+
+/// For each file whether it may be cut: not if its format says so, or if it is compressed.
+pub(super) fn splittable<J: Job>(files: &[FileRange]) -> Result<Vec<bool>, Breach> {
+    let cut = |file: &FileRange| {
+        let planned =
+            plan::plan::<J::Input>(std::slice::from_ref(file), Some((file.size / 2).max(1)));
+        Ok(planned.map_err(Breach::not_run)?.len() > 1)
+    };
+    files.iter().map(cut).collect()
+}
+
+/// Layouts to try: the plainest first, so that what is found is easily understood, then any.
+pub(super) fn layouts(
+    files: &[FileRange],
+    splittable: &[bool],
+    whole: &[Step],
+    cases: usize,
+    chance: &mut Chance,
+) -> Vec<Layout> {
+    let mut layouts = Vec::new();
+    if files.len() > 1 {
+        layouts.push(files.iter().map(|file| vec![file.clone()]).collect());
+    }
+    for place in whole.iter().filter_map(|step| step.record.as_ref()).take(cases / 2) {
+        layouts.extend(cut_before(place, files, splittable));
+    }
+    while layouts.len() < cases {
+        layouts.push(drawn(files, splittable, chance));
+    }
+    layouts
+}
+
+/// Two tasks: one up to this record, one from it on.
+fn cut_before(place: &Place, files: &[FileRange], splittable: &[bool]) -> Option<Layout> {
+    let at = files.iter().position(|file| file.location == place.file)?;
+    if place.offset == 0 || place.offset >= files[at].end || !splittable[at] {
+        return None;
+    }
+    let mut first = files[..at].to_vec();
+    first.push(FileRange { end: place.offset, ..files[at].clone() });
+    let mut second = vec![FileRange { start: place.offset, ..files[at].clone() }];
+    second.extend_from_slice(&files[at + 1..]);
+    Some(vec![first, second])
+}
+
+fn drawn(files: &[FileRange], splittable: &[bool], chance: &mut Chance) -> Layout {
+    let mut layout: Layout = Vec::new();
+    for (file, splittable) in files.iter().zip(splittable) {
+        let count = if *splittable { 1 + chance.below(RANGES_MAX) } else { 1 };
+        let size = usize::try_from(file.end).unwrap_or(usize::MAX);
+        let mut cuts: Vec<u64> = (1..count).map(|_| chance.below(size + 1) as u64).collect();
+        cuts.extend([0, file.end]);
+        cuts.sort_unstable();
+        for cut in cuts.windows(2) {
+            let range = FileRange { start: cut[0], end: cut[1], ..file.clone() };
+            // Now and then a task reads on in the next range, as one that was given several small files does.
+            match layout.last_mut() {
+                Some(task) if chance.one_in(4) => task.push(range),
+                _ => layout.push(vec![range]),
+            }
+        }
+    }
+    layout
+}
+
+/// A layout for people: `in-1.txt 0-4 | in-1.txt 4-9`.
+pub(super) fn show(layout: &Layout) -> String {
+    let range = |range: &FileRange| {
+        let name = range.location.path().file_name().unwrap_or_default();
+        format!("{} {}-{}", name.to_string_lossy(), range.start, range.end)
+    };
+    let task = |task: &Vec<FileRange>| task.iter().map(range).collect::<Vec<_>>().join(" + ");
+    layout.iter().map(task).collect::<Vec<_>>().join(" | ")
+}
+
+/// The source that inputs of this name are for.
+pub(super) fn source_of<J: Job>(name: Option<&str>) -> Result<u32, Breach> {
+    let known = J::INPUTS.join(", ");
+    match name {
+        None if J::Input::SOURCES == 1 => Ok(0),
+        None => Err(Breach::not_run(format!(
+            "the job has the inputs {known}; use `.named_input(name, …)`"
+        ))),
+        Some(name) => match J::INPUTS.iter().position(|input| *input == name) {
+            Some(at) => Ok(at as u32),
+            None => Err(Breach::not_run(format!("the job has no input {name:?}, only: {known}"))),
+        },
+    }
+}

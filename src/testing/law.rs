@@ -1,0 +1,80 @@
+//! The laws that a job must obey, each in one sentence.
+
+use std::fmt;
+
+/// What the framework relies on; whoever breaks it gets results that depend on cluster, memory or luck.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Law {
+    /// The job value is the same after its way to another process.
+    JobSurvives,
+    /// Mapping the same record twice gives the same.
+    MapIsDeterministic,
+    /// The input format finds the same records wherever a file is cut.
+    RecordsAreFound,
+    /// A key that was written and read again is the same key.
+    KeysRoundTrip,
+    /// The partition is a function of the key (of the group, for grouped keys) and the number of parts.
+    PartitionIsOfKey,
+    /// The result does not depend on where the input is cut.
+    CutsDoNotShow,
+    /// Reducing the same values twice gives the same.
+    ReduceIsDeterministic,
+    /// A combined value folds on as what it was combined from.
+    CombinerRoundTrips,
+    /// Values may be combined in any grouping.
+    CombinerIsAssociative,
+    /// Values may be combined in any order, unless the combiner says that it is not exact.
+    CombinerIsCommutative,
+    /// The combiner may be applied to all of a key's values, to some, or to none.
+    CombinerIsOptional,
+    /// The reduce does not depend on the order of equal keys' values.
+    ValueOrderDoesNotShow,
+    /// The result does not depend on the number of reducers.
+    ReducersDoNotShow,
+    /// A run with threads, spills and files writes what these laws promise.
+    RunAgrees,
+}
+
+impl Law {
+    /// All laws, in the order in which they are checked: a broken one can make those after it look broken too.
+    pub const ALL: [Self; 14] = [
+        Self::JobSurvives,
+        Self::MapIsDeterministic,
+        Self::RecordsAreFound,
+        Self::KeysRoundTrip,
+        Self::PartitionIsOfKey,
+        Self::CutsDoNotShow,
+        Self::ReduceIsDeterministic,
+        Self::CombinerRoundTrips,
+        Self::CombinerIsAssociative,
+        Self::CombinerIsCommutative,
+        Self::CombinerIsOptional,
+        Self::ValueOrderDoesNotShow,
+        Self::ReducersDoNotShow,
+        Self::RunAgrees,
+    ];
+}
+
+impl fmt::Display for Law {
+    /// A clause, such as `the map is deterministic`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::JobSurvives => "the job value survives serialization",
+            Self::MapIsDeterministic => "the map is deterministic",
+            Self::RecordsAreFound => {
+                "the input format finds the same records wherever a file is cut"
+            }
+            Self::KeysRoundTrip => "keys survive being written and read",
+            Self::PartitionIsOfKey => "the partition is a function of the key",
+            Self::CutsDoNotShow => "the result does not depend on where the input is cut",
+            Self::ReduceIsDeterministic => "the reduce is deterministic",
+            Self::CombinerRoundTrips => "combined values fold on as what they were combined from",
+            Self::CombinerIsAssociative => "the combiner is associative",
+            Self::CombinerIsCommutative => "the combiner is commutative",
+            Self::CombinerIsOptional => "the combiner may be applied zero, one or many times",
+            Self::ValueOrderDoesNotShow => "the reduce does not depend on the order of values",
+            Self::ReducersDoNotShow => "the result does not depend on the number of reducers",
+            Self::RunAgrees => "a real run writes what the laws promise",
+        })
+    }
+}

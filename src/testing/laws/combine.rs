@@ -1,0 +1,231 @@
+//! The combiner may be applied to any of a key's values, in any grouping, as often as the framework likes.
+
+use super::super::chance::Chance;
+use super::super::pairs::{Keyed, Member};
+use super::super::subject::{Subject, Unchecked};
+use super::super::workbench::failed;
+use super::super::{Breach, Law, show};
+use super::reduce::shown;
+use crate::job::{Combine, Error, Job};
+use crate::record::value;
+use crate::spec::{TaskKind, escape};
+
+/// Values with which every law about combiners can show.
+const VALUES_WANTED: usize = 3;
+/// Characters of a grouping that are shown.
+const GROUPING_CHARS: usize = 120;
+
+/// Checks one of the laws about combiners. Compared is what the reduce writes, since nothing else counts: a combiner
+/// that keeps a list may keep it in any order if the reduce sorts it.
+pub(crate) fn check<J: Job>(subject: &mut Subject<'_, J>, law: Law) -> Result<Unchecked, Breach> {
+    let job = subject.bench.task(TaskKind::Reduce, 0, 1)?;
+    check_with(subject, &job, &job.combiner(), law)
+}
+
+fn check_with<J: Job, C: Combine<J>>(
+    subject: &mut Subject<'_, J>,
+    job: &J,
+    combiner: &C,
+    law: Law,
+) -> Result<Unchecked, Breach> {
+    if !C::COMBINES {
+        return Ok(Some("the job has no combiner"));
+    }
+    if law == Law::CombinerIsCommutative && !C::EXACT {
+        return Ok(Some("the combiner says that it is not exact"));
+    }
+    let mut chance = subject.chance(law);
+    let groups = subject.groups.clone();
+    for keyed in &groups {
+        let mut trial = Trial { subject, job, combiner, keyed };
+        match law {
+            Law::CombinerRoundTrips => trial.round_trips()?,
+            Law::CombinerIsAssociative => trial.is_associative(&mut chance)?,
+            Law::CombinerIsCommutative => trial.is_commutative(&mut chance)?,
+            _ => trial.is_optional(&mut chance)?,
+        }
+    }
+    let longest = groups.iter().map(Keyed::longest).max().unwrap_or(0);
+    if law == Law::CombinerRoundTrips && longest < VALUES_WANTED {
+        return Err(Breach::NoKeyRepeats);
+    }
+    Ok(None)
+}
+
+/// One key, combined in several ways.
+struct Trial<'t, 's, J: Job, C> {
+    subject: &'t mut Subject<'s, J>,
+    job: &'t J,
+    combiner: &'t C,
+    keyed: &'t Keyed,
+}
+
+impl<J: Job, C: Combine<J>> Trial<'_, '_, J, C> {
+    fn round_trips(&mut self) -> Result<(), Breach> {
+        let plain = self.folded(<[_]>::to_vec)?;
+        let again = self.keyed.changed(|values| {
+            let each = values.iter().map(|value| self.fold([value.as_slice()]));
+            let each: Vec<_> = each.collect::<Result<_, _>>()?;
+            Ok::<_, Breach>(vec![self.fold_all(&each)?])
+        })?;
+        let Some((plain, again)) = self.difference(&plain, &again)? else { return Ok(()) };
+        let (key, values) = shown::<J>(self.keyed);
+        Err(Breach::CombinerForgets { key, values, plain, again })
+    }
+
+    fn is_associative(&mut self, chance: &mut Chance) -> Result<(), Breach> {
+        let plain = self.folded(<[_]>::to_vec)?;
+        for case in 0..self.cases(VALUES_WANTED) {
+            let mut groupings = Vec::new();
+            let grouped = self.keyed.changed(|values| {
+                let mut items: Vec<Item> =
+                    values.iter().map(|value| Item::of::<J>(value)).collect();
+                let mut round = 0;
+                while items.len() > 1 {
+                    // The plainest grouping first: the first value, then all the others together.
+                    let lengths = match (case, round, items.len()) {
+                        (0, 0, count @ VALUES_WANTED..) => vec![1, count - 1],
+                        (0, 1, count) => vec![count],
+                        (_, _, count) => lengths(count, chance),
+                    };
+                    items = self.fold_runs(&items, &lengths)?;
+                    round += 1;
+                }
+                groupings.extend(items.iter().map(|item| item.shown.clone()));
+                Ok::<_, Breach>(items.into_iter().map(|item| item.value).collect())
+            })?;
+            let Some((plain, grouped)) = self.difference(&plain, &grouped)? else { continue };
+            let (key, values) = shown::<J>(self.keyed);
+            let grouping = escape(groupings.join(", ").as_bytes(), GROUPING_CHARS);
+            return Err(Breach::CombinerGroups { key, values, grouping, plain, grouped });
+        }
+        Ok(())
+    }
+
+    fn is_commutative(&mut self, chance: &mut Chance) -> Result<(), Breach> {
+        let plain = self.folded(<[_]>::to_vec)?;
+        for case in 0..self.cases(2) {
+            let mut order = self.keyed.clone();
+            for Member { values, .. } in &mut order.members {
+                if case == 0 { values.reverse() } else { chance.shuffle(values) }
+            }
+            let shuffled = order.changed(|values| Ok::<_, Breach>(vec![self.fold_all(values)?]))?;
+            let Some((plain, shuffled)) = self.difference(&plain, &shuffled)? else { continue };
+            let (key, values) = shown::<J>(self.keyed);
+            let (_, order) = shown::<J>(&order);
+            return Err(Breach::CombinerOrders { key, values, order, plain, shuffled });
+        }
+        Ok(())
+    }
+
+    fn is_optional(&mut self, chance: &mut Chance) -> Result<(), Breach> {
+        // In the first case all values become one; in the others some are combined, some not.
+        for case in 0..self.cases(2).max(1) {
+            let combined = self.keyed.changed(|values| {
+                let items: Vec<Item> = values.iter().map(|value| Item::of::<J>(value)).collect();
+                let lengths =
+                    if case == 0 { vec![items.len()] } else { lengths(items.len(), chance) };
+                let items = self.fold_runs(&items, &lengths)?;
+                Ok::<_, Breach>(items.into_iter().map(|item| item.value).collect())
+            })?;
+            let Some((plain, written)) = self.difference(self.keyed, &combined)? else { continue };
+            let (key, values) = shown::<J>(self.keyed);
+            let (_, folded) = shown::<J>(&combined);
+            return Err(Breach::CombinerShows { key, values, folded, plain, combined: written });
+        }
+        Ok(())
+    }
+
+    /// How often to try: not at all where no key has as many values.
+    fn cases(&self, values: usize) -> usize {
+        if self.keyed.longest() >= values { self.subject.settings.cases } else { 0 }
+    }
+
+    /// The key with all its values folded into one, one by one.
+    fn folded(&self, change: impl Fn(&[Vec<u8>]) -> Vec<Vec<u8>>) -> Result<Keyed, Breach> {
+        self.keyed.changed(|values| Ok(vec![self.fold_all(&change(values))?]))
+    }
+
+    /// What the reduce writes of each, if it is not the same.
+    fn difference(
+        &mut self,
+        left: &Keyed,
+        right: &Keyed,
+    ) -> Result<Option<(String, String)>, Breach> {
+        let left = self.subject.bench.reduce(self.job, left)?;
+        let right = self.subject.bench.reduce(self.job, right)?;
+        Ok((!self.subject.same(&left, &right)).then(|| show::results(&left, &right)))
+    }
+
+    /// Folds runs of neighbours, of these lengths; a run of one stays as it is.
+    fn fold_runs(&self, items: &[Item], lengths: &[usize]) -> Result<Vec<Item>, Breach> {
+        let mut folded = Vec::with_capacity(lengths.len());
+        let mut rest = items;
+        for length in lengths {
+            let (run, behind) = rest.split_at(*length);
+            rest = behind;
+            if let [one] = run {
+                folded.push(one.clone());
+                continue;
+            }
+            let shown: Vec<&str> = run.iter().map(|item| item.shown.as_str()).collect();
+            let value = self.fold(run.iter().map(|item| item.value.as_slice()))?;
+            folded.push(Item { shown: format!("({})", shown.join(" ")), value });
+        }
+        Ok(folded)
+    }
+
+    fn fold_all(&self, values: &[Vec<u8>]) -> Result<Vec<u8>, Breach> {
+        self.fold(values.iter().map(Vec::as_slice))
+    }
+
+    /// Folds values into one accumulator, one by one, and gives it back as a value.
+    fn fold<'v>(&self, values: impl IntoIterator<Item = &'v [u8]>) -> Result<Vec<u8>, Breach> {
+        self.try_fold(values).map_err(|error| failed("the combiner", &error, None))
+    }
+
+    fn try_fold<'v>(&self, values: impl IntoIterator<Item = &'v [u8]>) -> Result<Vec<u8>, Error> {
+        let mut acc = None;
+        for bytes in values {
+            let value = value::decode(bytes).map_err(Error::new)?;
+            match &mut acc {
+                None => acc = Some(self.combiner.start(value)?),
+                Some(acc) => self.combiner.fold(acc, value)?,
+            }
+        }
+        let mut folded = Vec::new();
+        if let Some(acc) = acc {
+            value::encode_into(&self.combiner.value(&acc)?, &mut folded).map_err(Error::new)?;
+        }
+        Ok(folded)
+    }
+}
+
+/// A value, and how it came about: `(1 (2 4))`.
+#[derive(Clone)]
+struct Item {
+    shown: String,
+    value: Vec<u8>,
+}
+
+impl Item {
+    fn of<J: Job>(value: &[u8]) -> Self {
+        Item { shown: show::value::<J>(value), value: value.to_vec() }
+    }
+}
+
+/// Lengths of runs that together are `count`: at least one is longer than one, if that can be.
+fn lengths(count: usize, chance: &mut Chance) -> Vec<usize> {
+    let mut lengths = Vec::new();
+    let mut left = count;
+    while left > 0 {
+        let length = 1 + chance.below(left.min(4));
+        lengths.push(length);
+        left -= length;
+    }
+    if lengths.len() == count && count > 1 {
+        lengths[0] += 1;
+        lengths.pop();
+    }
+    lengths
+}

@@ -1,0 +1,67 @@
+//! The job value must survive its way to a task.
+
+use super::super::subject::{Subject, Unchecked, groups_of};
+use super::super::workbench::{Step, set_up};
+use super::super::{Breach, show};
+use super::map::difference;
+use crate::job::Job;
+use crate::record::value;
+use crate::spec::TaskKind;
+
+/// That `original` and its copy map and reduce alike.
+pub(crate) fn survives<J: Job>(
+    subject: &mut Subject<'_, J>,
+    original: &mut J,
+) -> Result<Unchecked, Breach> {
+    bytes_stay::<J>(&subject.bench.job)?;
+    // Both are set up once, as for a map task, and so are treated alike even if `setup` asks for the kind of task.
+    let copy = subject.bench.task(TaskKind::Map, 0, 1)?;
+    set_up(original, TaskKind::Map, 0, 1)?;
+    let files = subject.files;
+    let expected = subject.bench.map(&copy, files)?;
+    let repeated = subject.bench.task(TaskKind::Map, 0, 1)?;
+    if difference::<J>(&expected, &subject.bench.map(&repeated, files)?).is_some() {
+        // The law about the map's determinism says that better.
+        return Ok(None);
+    }
+    let found = subject.bench.map(original, files)?;
+    if let Some((place, original, copy)) = difference::<J>(&found, &expected) {
+        return Err(Breach::JobLosesField { place, original, copy });
+    }
+    if J::MAP_ONLY { Ok(None) } else { reduces_alike(subject, original, &copy, &expected) }
+}
+
+fn reduces_alike<J: Job>(
+    subject: &mut Subject<'_, J>,
+    original: &J,
+    copy: &J,
+    steps: &[Step],
+) -> Result<Unchecked, Breach> {
+    for keyed in groups_of::<J>(steps)? {
+        // An error of both is for the laws that follow.
+        let (Ok(found), Ok(expected)) =
+            (subject.bench.reduce(original, &keyed), subject.bench.reduce(copy, &keyed))
+        else {
+            continue;
+        };
+        if found != expected
+            && subject.bench.reduce(copy, &keyed).is_ok_and(|again| again == expected)
+        {
+            let (original, copy) = show::results(&found, &expected);
+            let place = format!("for key {}", show::key::<J>(&keyed.group));
+            return Err(Breach::JobLosesField { place, original, copy });
+        }
+    }
+    Ok(None)
+}
+
+fn bytes_stay<J: Job>(bytes: &[u8]) -> Result<(), Breach> {
+    let broken = |problem: String| Breach::JobNotReadable { problem };
+    let copy = value::decode::<J>(bytes).map_err(|error| broken(error.to_string()))?;
+    let mut again = Vec::new();
+    value::encode_into(&copy, &mut again).map_err(|error| broken(error.to_string()))?;
+    if again == bytes {
+        return Ok(());
+    }
+    Err(broken("written, read and written again it has other bytes".into()))
+}

@@ -1,0 +1,133 @@
+//! The map must be a function of the record, and the result one of the input, wherever it is cut.
+
+use super::super::inputs::{self, layouts};
+use super::super::subject::{Difference, Subject, Unchecked};
+use super::super::workbench::{Place, Step};
+use super::super::{Breach, Law, show};
+use crate::job::Job;
+use crate::spec::TaskKind;
+
+/// That the same task, run again, gives the same.
+pub(crate) fn is_deterministic<J: Job>(subject: &mut Subject<'_, J>) -> Result<Unchecked, Breach> {
+    let job = subject.bench.task(TaskKind::Map, 0, 1)?;
+    let again = subject.bench.map(&job, subject.files)?;
+    match difference::<J>(&subject.whole, &again) {
+        Some((place, first, second)) => Err(Breach::MapDiffers { place, first, second }),
+        None => Ok(None),
+    }
+}
+
+/// That the records of all ranges are those of the whole.
+pub(crate) fn records_are_found<J: Job>(subject: &mut Subject<'_, J>) -> Result<Unchecked, Breach> {
+    if !subject.splittable.contains(&true) {
+        return Ok(Some("the input is not cut"));
+    }
+    let law = Law::RecordsAreFound;
+    let whole: Vec<Place> = places(&subject.whole);
+    for layout in drawn(subject, law) {
+        let mut found = Vec::new();
+        for (index, task) in layout.iter().enumerate() {
+            let job = subject.bench.task(TaskKind::Map, index as u32, 1)?;
+            found.extend(places(&subject.bench.map(&job, task)?));
+        }
+        let count = whole.len().max(found.len());
+        if let Some(at) = (0..count).find(|&at| whole.get(at) != found.get(at)) {
+            let shown = |place: Option<&Place>| match place {
+                Some(place) => format!("{} at byte {}", show::bytes(&place.bytes), place.offset),
+                None => "missing".into(),
+            };
+            let (whole, cut) = (shown(whole.get(at)), shown(found.get(at)));
+            return Err(Breach::RecordsDiffer {
+                number: at + 1,
+                whole,
+                cut,
+                cuts: inputs::show(&layout),
+            });
+        }
+    }
+    Ok(None)
+}
+
+/// That the result of several tasks is that of one.
+pub(crate) fn cuts_do_not_show<J: Job>(subject: &mut Subject<'_, J>) -> Result<Unchecked, Breach> {
+    let reducer = subject.bench.task(TaskKind::Reduce, 0, 1)?;
+    let steps = subject.whole.clone();
+    let whole = subject.results(&reducer, &steps)?;
+    for layout in drawn(subject, Law::CutsDoNotShow) {
+        let mut steps = Vec::new();
+        for (index, task) in layout.iter().enumerate() {
+            let job = subject.bench.task(TaskKind::Map, index as u32, 1)?;
+            steps.extend(subject.bench.map(&job, task)?);
+        }
+        let cut = subject.results(&reducer, &steps)?;
+        let Some(Difference { place, left, right }) = subject.difference(&whole, &cut) else {
+            continue;
+        };
+        // A reduce that gives something else each time is another law's business.
+        let again = subject.results(&reducer, &subject.whole.clone())?;
+        if subject.difference(&whole, &again).is_some() {
+            return Ok(None);
+        }
+        return Err(Breach::CutsShow {
+            place,
+            whole: left,
+            cut: right,
+            cuts: inputs::show(&layout),
+        });
+    }
+    let cuttable = subject.splittable.contains(&true) || subject.files.len() > 1;
+    Ok((!cuttable).then_some("the input is one file that cannot be cut"))
+}
+
+fn drawn<J: Job>(subject: &Subject<'_, J>, law: Law) -> Vec<inputs::Layout> {
+    let mut chance = subject.chance(law);
+    layouts(subject.files, &subject.splittable, &subject.whole, subject.settings.cases, &mut chance)
+}
+
+fn places(steps: &[Step]) -> Vec<Place> {
+    steps.iter().filter_map(|step| step.record.clone()).collect()
+}
+
+/// The first record that two runs of a task differ on, and what it gave in each.
+///
+/// In which order a record's different keys are emitted never shows, so it does not count.
+pub(super) fn difference<J: Job>(
+    left: &[Step],
+    right: &[Step],
+) -> Option<(String, String, String)> {
+    let (left, right) =
+        left.iter().zip(right).find(|(left, right)| by_key(left) != by_key(right))?;
+    let place = match &left.record {
+        Some(place) => format!("for record {}", show::bytes(&place.bytes)),
+        None => "in `cleanup`".into(),
+    };
+    if J::MAP_ONLY {
+        let (left, right) = show::results(&left.written, &right.written);
+        return Some((place, left, right));
+    }
+    Some((place, shown::<J>(left), shown::<J>(right)))
+}
+
+fn by_key(step: &Step) -> Step {
+    let mut step = step.clone();
+    step.pairs.sort_by(|a, b| a.key.cmp(&b.key));
+    step
+}
+
+/// Pairs for people: `"a" → 1, "b" → 1`.
+fn shown<J: Job>(step: &Step) -> String {
+    /// More would not be read.
+    const PAIRS: usize = 4;
+    let mut pairs: Vec<String> = step
+        .pairs
+        .iter()
+        .take(PAIRS)
+        .map(|pair| format!("{} → {}", show::key::<J>(&pair.key), show::value::<J>(&pair.value)))
+        .collect();
+    match step.pairs.len() {
+        0 => return "nothing".into(),
+        count if count > PAIRS => pairs.push(format!("{} more", count - PAIRS)),
+        _ => {}
+    }
+    pairs.join(", ")
+}

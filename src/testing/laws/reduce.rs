@@ -1,0 +1,120 @@
+//! The reduce must be a function of the key and the set of its values, whatever else the task reduces.
+
+use super::super::pairs::Keyed;
+use super::super::subject::{Difference, Subject, Unchecked, groups_of};
+use super::super::workbench::Results;
+use super::super::{Breach, Law, show};
+use crate::job::{By, Job, Partition};
+use crate::record::hash;
+use crate::shuffle::Partitioner;
+use crate::spec::TaskKind;
+use crate::task::{Cut, JobPartitioner};
+
+/// That reducing the same again writes the same.
+pub(crate) fn is_deterministic<J: Job>(subject: &mut Subject<'_, J>) -> Result<Unchecked, Breach> {
+    let job = subject.bench.task(TaskKind::Reduce, 0, 1)?;
+    for keyed in &subject.groups {
+        let first = subject.bench.reduce(&job, keyed)?;
+        let second = subject.bench.reduce(&job, keyed)?;
+        if first != second {
+            let (first, second) = show::results(&first, &second);
+            let (key, values) = shown::<J>(keyed);
+            return Err(Breach::ReduceDiffers { key, values, first, second });
+        }
+    }
+    Ok(None)
+}
+
+/// That the order of equal keys' values does not show. Keys that sort within a group keep their order.
+pub(crate) fn order_does_not_show<J: Job>(
+    subject: &mut Subject<'_, J>,
+) -> Result<Unchecked, Breach> {
+    if subject.settings.ordered_values {
+        return Ok(Some("the values are said to be in the order of the input"));
+    }
+    let job = subject.bench.task(TaskKind::Reduce, 0, 1)?;
+    let mut chance = subject.chance(Law::ValueOrderDoesNotShow);
+    let several: Vec<Keyed> =
+        subject.groups.iter().filter(|keyed| keyed.longest() > 1).cloned().collect();
+    for keyed in &several {
+        let plain = subject.bench.reduce(&job, keyed)?;
+        for _ in 0..subject.settings.cases {
+            let other = keyed.changed(|values| {
+                let mut values = values.to_vec();
+                chance.shuffle(&mut values);
+                Ok::<_, Breach>(values)
+            })?;
+            let shuffled = subject.bench.reduce(&job, &other)?;
+            if !subject.same(&plain, &shuffled) {
+                let (plain, shuffled) = show::results(&plain, &shuffled);
+                let (key, values) = shown::<J>(keyed);
+                let (_, order) = shown::<J>(&other);
+                return Err(Breach::ValueOrderShows { key, values, order, plain, shuffled });
+            }
+        }
+    }
+    Ok(several.is_empty().then_some("no key of the input has two values"))
+}
+
+/// That it does not show how many reducers share the keys, nor what else a reducer reduces.
+pub(crate) fn reducers_do_not_show<J: Job>(
+    subject: &mut Subject<'_, J>,
+) -> Result<Unchecked, Breach> {
+    let mut chance = subject.chance(Law::ReducersDoNotShow);
+    let one = with_reducers(subject, 1)?;
+    for reducers in [2, 3, 5, 6 + chance.below(20) as u32] {
+        let many = with_reducers(subject, reducers)?;
+        if let Some(Difference { place, left, right }) = subject.difference(&one, &many) {
+            return Err(Breach::ReducersShow { place, reducers, one: left, many: right });
+        }
+    }
+    Ok(None)
+}
+
+fn with_reducers<J: Job>(subject: &mut Subject<'_, J>, reducers: u32) -> Result<Results, Breach> {
+    let job = subject.bench.task(TaskKind::Map, 0, reducers)?;
+    let groups = groups_of::<J>(&subject.bench.map(&job, subject.files)?)?;
+    let mut results = Results::new();
+    for (index, part) in parted(&job, groups, reducers)?.into_iter().enumerate() {
+        let job = subject.bench.task(TaskKind::Reduce, index as u32, reducers)?;
+        results.extend(subject.bench.reduce_each(&job, &part)?);
+    }
+    Ok(results)
+}
+
+/// The groups of each partition, in their order.
+pub(super) fn parted<J: Job>(
+    job: &J,
+    groups: Vec<Keyed>,
+    parts: u32,
+) -> Result<Vec<Vec<Keyed>>, Breach> {
+    part_with(&job.partitioner(), groups, parts)
+}
+
+fn part_with<J: Job, P: Partition<J>>(
+    partitioner: &P,
+    groups: Vec<Keyed>,
+    parts: u32,
+) -> Result<Vec<Vec<Keyed>>, Breach> {
+    // Evenly spaced, as cut points that were sampled from the input would be.
+    let mut cuts: Vec<Cut> = Vec::new();
+    if P::BY == By::Range {
+        let places = (1..parts as usize).map(|part| part * groups.len() / parts as usize);
+        cuts.extend(
+            places.filter_map(|at| groups.get(at)).map(|keyed| Cut::from(keyed.group.as_slice())),
+        );
+    }
+    let partitioner = JobPartitioner::<J, P>::new(partitioner, parts, &cuts);
+    let mut parted = vec![Vec::new(); parts as usize];
+    for keyed in groups {
+        let key = &keyed.members[0].key;
+        let partition = partitioner.partition(key, hash::hash(key)).map_err(Breach::not_run)?;
+        parted[partition as usize].push(keyed);
+    }
+    Ok(parted)
+}
+
+/// A key and its values, for people.
+pub(super) fn shown<J: Job>(keyed: &Keyed) -> (String, String) {
+    (show::key::<J>(&keyed.group), show::values::<J>(keyed.values().into_iter()))
+}

@@ -1,0 +1,126 @@
+//! A real run, with threads, spills and parts, must write what the laws promise.
+
+use std::io::Read;
+use std::sync::atomic::AtomicBool;
+
+use super::super::subject::{Subject, Unchecked, groups_of};
+use super::super::workbench::nonce;
+use super::super::{Breach, show};
+use super::reduce::parted;
+use crate::clock::Manual;
+use crate::embedded::{self, Options, Outcome, Prepared, Progress};
+use crate::format::plan;
+use crate::job::{By, Job, Partition};
+use crate::spec::{InputSpec, JobSpec, TaskKind};
+
+/// Bytes of a map task: as few as a spec may ask for.
+const SPLIT_BYTES: u64 = *crate::spec::job::SPLIT_BYTES.start();
+/// Bytes that a run may use: enough for two threads.
+const MEMORY_BYTES: u64 = 64 << 20;
+
+/// That a run writes the parts that map and reduce lead to when called one after the other.
+pub(crate) fn agrees<J: Job>(subject: &mut Subject<'_, J>) -> Result<Unchecked, Breach> {
+    for (threads, reducers) in [(1, 1), (2, 3)] {
+        let job = subject.bench.task(TaskKind::Plan, 0, reducers)?;
+        // Where partitions are ranges of keys, the cut points are the plan task's secret.
+        if !J::MAP_ONLY && reducers > 1 && is_ranged(&job.partitioner()) {
+            continue;
+        }
+        let expected =
+            if J::MAP_ONLY { mapped(subject)? } else { reduced(subject, &job, reducers)? };
+        let found = run(subject, threads, reducers)?;
+        for part in 0..expected.len().max(found.len()) {
+            let empty = Vec::new();
+            let expected = expected.get(part).unwrap_or(&empty);
+            let found = found.get(part).unwrap_or(&empty);
+            if !subject.same(expected, found) {
+                let (expected, found) = show::results(expected, found);
+                return Err(Breach::RunDiffers { threads, reducers, part, expected, found });
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn is_ranged<J: Job, P: Partition<J>>(_: &P) -> bool {
+    P::BY == By::Range
+}
+
+/// The parts of a job without a reduce.
+fn mapped<J: Job>(subject: &mut Subject<'_, J>) -> Result<Vec<Vec<u8>>, Breach> {
+    let splits =
+        plan::plan::<J::Input>(subject.files, Some(SPLIT_BYTES)).map_err(Breach::not_run)?;
+    let mut parts = Vec::new();
+    for (index, split) in splits.iter().enumerate() {
+        let job = subject.bench.task(TaskKind::Map, index as u32, 0)?;
+        parts.push(subject.bench.map_to_part(&job, &split.ranges)?);
+    }
+    Ok(parts)
+}
+
+/// The parts of a job with a reduce.
+fn reduced<J: Job>(
+    subject: &mut Subject<'_, J>,
+    job: &J,
+    reducers: u32,
+) -> Result<Vec<Vec<u8>>, Breach> {
+    let mut parts = Vec::new();
+    let groups = groups_of::<J>(&subject.whole)?;
+    for (index, groups) in parted(job, groups, reducers)?.iter().enumerate() {
+        let job = subject.bench.task(TaskKind::Reduce, index as u32, reducers)?;
+        parts.push(subject.bench.reduce_all(&job, groups)?);
+    }
+    Ok(parts)
+}
+
+/// The parts of a run.
+fn run<J: Job>(
+    subject: &Subject<'_, J>,
+    threads: usize,
+    reducers: u32,
+) -> Result<Vec<Vec<u8>>, Breach> {
+    let inputs = subject.files.iter();
+    let spec = JobSpec {
+        name: "laws".into(),
+        inputs: inputs
+            .map(|file| InputSpec { source: file.source, location: file.location.clone() })
+            .collect(),
+        output: None,
+        overwrite: false,
+        reducers: Some(reducers),
+        split_bytes: Some(SPLIT_BYTES),
+        memory_bytes: MEMORY_BYTES,
+        max_bad_records: 0,
+        sync: false,
+        job: subject.bench.job.clone(),
+    };
+    let temporary = subject.bench.folder().to_path_buf();
+    let options = Options { threads, scratch: None, temporary, nonce: nonce() };
+    let mut prepared = embedded::prepare::<J>(&spec, &options).map_err(Breach::not_run)?;
+    // The paths as the other laws gave them to the map, whatever links lead there.
+    prepared.files = subject.files.to_vec();
+    let (progress, clock, stop) =
+        (Progress::default(), Manual::at(0).clock(), AtomicBool::new(false));
+    let outcome = embedded::run::<J>(&spec, &prepared, &options, &progress, &clock, &stop);
+    let outcome = outcome.map_err(Breach::not_run)?;
+    match outcome.failure {
+        Some((_, failure)) => Err(Breach::Failed {
+            step: "a real run",
+            message: failure.message,
+            at: failure.at,
+            record: failure.record.map(|record| show::bytes(&record.excerpt)),
+        }),
+        None => parts(&prepared, &outcome).map_err(Breach::not_run),
+    }
+}
+
+fn parts(prepared: &Prepared, outcome: &Outcome) -> std::io::Result<Vec<Vec<u8>>> {
+    let names =
+        outcome.parts.iter().map(|part| &part.sealed.name).filter(|name| name.starts_with("part-"));
+    let read = |name: &String| {
+        let mut bytes = Vec::new();
+        prepared.staging.open_accepted(name)?.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    names.map(read).collect()
+}

@@ -1,0 +1,96 @@
+//! Shows keys, values and results in a sentence: escaped, and cut where they are long.
+
+use std::io;
+
+use serde::Serialize;
+use serde_json::ser::{Formatter, Serializer};
+
+use crate::job::Job;
+use crate::record::{Key, value};
+use crate::spec::escape;
+
+/// Characters of one value, key or record.
+const ITEM_CHARS: usize = 40;
+/// Characters of a result.
+const RESULT_CHARS: usize = 80;
+/// Values of one key.
+const VALUES: usize = 8;
+
+/// Text in quotes.
+pub(super) fn bytes(bytes: &[u8]) -> String {
+    format!("\"{}\"", escape(bytes, ITEM_CHARS))
+}
+
+/// A whole input in quotes.
+pub(super) fn input(bytes: &[u8]) -> String {
+    format!("\"{}\"", escape(bytes, 2 * RESULT_CHARS))
+}
+
+/// The bytes of a key or a group: as text where there is any in them, else in hexadecimal.
+pub(super) fn key<J: Job>(key: &[u8]) -> String {
+    let grouped = <J::Key<'static> as Key<'static>>::GROUPED;
+    // Text in a grouped key ends in a zero byte, which says nothing to a reader.
+    let key = if grouped { key.strip_suffix(b"\0").unwrap_or(key) } else { key };
+    if key.is_empty()
+        || key.iter().any(u8::is_ascii_graphic)
+        || std::str::from_utf8(key).is_ok_and(is_text)
+    {
+        return bytes(key);
+    }
+    let hex: String = key.iter().take(ITEM_CHARS / 2).map(|byte| format!("{byte:02x}")).collect();
+    format!("0x{hex}")
+}
+
+fn is_text(text: &str) -> bool {
+    !text.contains(char::is_control)
+}
+
+/// One value: as JSON, with byte strings as text.
+pub(super) fn value<J: Job>(encoded: &[u8]) -> String {
+    let mut json = Vec::new();
+    let written = value::decode::<J::Value<'_>>(encoded).is_ok_and(|value| {
+        value.serialize(&mut Serializer::with_formatter(&mut json, ByteText)).is_ok()
+    });
+    let shown = if written { json.as_slice() } else { encoded };
+    escape(shown, ITEM_CHARS)
+}
+
+/// Several values, in brackets.
+pub(super) fn values<'v, J: Job>(encoded: impl ExactSizeIterator<Item = &'v [u8]>) -> String {
+    let more = encoded.len().saturating_sub(VALUES);
+    let mut shown: Vec<String> = encoded.take(VALUES).map(value::<J>).collect();
+    if more > 0 {
+        shown.push(format!("… {more} more"));
+    }
+    format!("[{}]", shown.join(", "))
+}
+
+/// Two results that differ: from the line on which they do.
+pub(super) fn results(left: &[u8], right: &[u8]) -> (String, String) {
+    let common = left.iter().zip(right).take_while(|(left, right)| left == right).count();
+    let line = left[..common].iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+    (result(&left[line..]), result(&right[line..]))
+}
+
+/// What map or reduce wrote.
+pub(super) fn result(written: &[u8]) -> String {
+    let written = written.strip_suffix(b"\n").unwrap_or(written);
+    if written.is_empty() {
+        "nothing".into()
+    } else {
+        format!("\"{}\"", escape(written, RESULT_CHARS))
+    }
+}
+
+/// JSON whose byte strings are text.
+struct ByteText;
+
+impl Formatter for ByteText {
+    fn write_byte_array<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        bytes: &[u8],
+    ) -> io::Result<()> {
+        write!(writer, "\"{}\"", escape(bytes, ITEM_CHARS))
+    }
+}

@@ -1,0 +1,108 @@
+//! Makes the input that breaks a law smaller, so that the sentence about it can be read.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::check::examine;
+use super::inputs::Piece;
+use super::subject::Settings;
+use super::workbench::{Step, Workbench};
+use super::{Breach, Law, inputs};
+use crate::job::Job;
+use crate::spec::TaskKind;
+
+/// How many smaller inputs are tried.
+const ATTEMPTS_MAX: usize = 200;
+
+/// The smallest input found that breaks the same law, and how it does.
+pub(super) fn shrink<J: Job>(
+    bench: &mut Workbench<J>,
+    pieces: Vec<Piece>,
+    settings: &Settings,
+    breach: Breach,
+) -> (Vec<Piece>, Breach) {
+    // The job value under test has been used, and which record shows that it is not its copy does not matter much.
+    let Some(law) = breach.law().filter(|law| *law != Law::JobSurvives) else {
+        return (pieces, breach);
+    };
+    let mut found = (pieces, breach);
+    let mut records = records(bench, &found.0);
+    let mut attempts = 0;
+    let mut window = records.len() / 2;
+    while window > 0 {
+        let mut at = 0;
+        while at < records.len() && attempts < ATTEMPTS_MAX {
+            attempts += 1;
+            let mut fewer = records.clone();
+            fewer.drain(at..(at + window).min(records.len()));
+            let pieces = pieces_of(&found.0, &fewer);
+            match broken(bench, &pieces, settings, law) {
+                Some(breach) => (found, records) = ((pieces, breach), fewer),
+                None => at += window,
+            }
+        }
+        window /= 2;
+    }
+    found
+}
+
+/// How the law is broken at this input, if it is.
+fn broken<J: Job>(
+    bench: &mut Workbench<J>,
+    pieces: &[Piece],
+    settings: &Settings,
+    law: Law,
+) -> Option<Breach> {
+    let examined =
+        catch_unwind(AssertUnwindSafe(|| examine(bench, pieces, settings, None, Some(law))));
+    // Code that panics on other input than the author's is not what is looked for.
+    let examined = examined.inspect_err(|_| bench.recover());
+    examined.ok()?.err().filter(|breach| breach.law() == Some(law))
+}
+
+/// A record, with what separates it from the next one.
+#[derive(Clone)]
+struct Record {
+    piece: usize,
+    bytes: Vec<u8>,
+}
+
+/// The records of the pieces, or none where they do not simply follow each other: in compressed files, for example.
+fn records<J: Job>(bench: &mut Workbench<J>, pieces: &[Piece]) -> Vec<Record> {
+    let Ok(files) = inputs::write(pieces, bench.folder()) else { return Vec::new() };
+    let Ok(job) = bench.task(TaskKind::Map, 0, 1) else { return Vec::new() };
+    let mut records = Vec::new();
+    for (piece, file) in files.iter().enumerate() {
+        let Ok(steps) = bench.map(&job, std::slice::from_ref(file)) else { return Vec::new() };
+        records.extend(records_of(piece, &pieces[piece].bytes, &steps));
+    }
+    records
+}
+
+fn records_of(piece: usize, bytes: &[u8], steps: &[Step]) -> Vec<Record> {
+    let mut starts: Vec<usize> = steps
+        .iter()
+        .filter_map(|step| step.record.as_ref())
+        .map(|place| place.offset as usize)
+        .collect();
+    // What stands before the first record stays with it.
+    if let Some(first) = starts.first_mut() {
+        *first = 0;
+    }
+    starts.push(bytes.len());
+    starts
+        .windows(2)
+        .filter_map(|ends| bytes.get(ends[0]..ends[1]))
+        .map(|bytes| Record { piece, bytes: bytes.to_vec() })
+        .collect()
+}
+
+fn pieces_of(pieces: &[Piece], records: &[Record]) -> Vec<Piece> {
+    let piece = |(index, piece): (usize, &Piece)| {
+        let own = records.iter().filter(|record| record.piece == index);
+        Piece {
+            bytes: own.flat_map(|record| record.bytes.iter().copied()).collect(),
+            ..piece.clone()
+        }
+    };
+    pieces.iter().enumerate().map(piece).collect()
+}

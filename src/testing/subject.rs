@@ -1,0 +1,138 @@
+//! A job at one input, with what every law looks at: its map output, its groups.
+
+use super::chance::Chance;
+use super::inputs;
+use super::laws;
+use super::pairs::{Keyed, grouped};
+use super::workbench::{Results, Step, Workbench};
+use super::{Breach, Law, compare, show};
+use crate::job::{Combine, Job};
+use crate::spec::{FileRange, TaskKind};
+
+/// How to check.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) seed: u64,
+    pub(super) cases: usize,
+    pub(super) tolerance: Option<f64>,
+    pub(super) ordered_values: bool,
+}
+
+/// A part by which numbers may differ where the combiner says that it is not exact.
+const INEXACT_TOLERANCE: f64 = 1e-9;
+
+/// A job under test, at one input.
+pub(super) struct Subject<'s, J: Job> {
+    pub(super) bench: &'s mut Workbench<J>,
+    pub(super) settings: &'s Settings,
+    pub(super) files: &'s [FileRange],
+    pub(super) splittable: Vec<bool>,
+    /// What one map task over all of the input gave.
+    pub(super) whole: Vec<Step>,
+    pub(super) groups: Vec<Keyed>,
+    tolerance: f64,
+}
+
+/// Why a law that holds was not put to the test.
+pub(super) type Unchecked = Option<&'static str>;
+
+impl<'s, J: Job> Subject<'s, J> {
+    pub(super) fn new(
+        bench: &'s mut Workbench<J>,
+        files: &'s [FileRange],
+        settings: &'s Settings,
+    ) -> Result<Self, Breach> {
+        let splittable = inputs::splittable::<J>(files)?;
+        let job = bench.task(TaskKind::Map, 0, 1)?;
+        let whole = bench.map(&job, files)?;
+        if whole.iter().all(|step| step.record.is_none()) {
+            return Err(Breach::NoRecords);
+        }
+        let groups = groups_of::<J>(&whole)?;
+        let exact = is_exact(&job.combiner());
+        let tolerance = settings.tolerance.unwrap_or(if exact { 0.0 } else { INEXACT_TOLERANCE });
+        Ok(Subject { bench, settings, files, splittable, whole, groups, tolerance })
+    }
+
+    /// Checks one law. `original` is the job value that the author gave, where it was not used up before.
+    pub(super) fn check(
+        &mut self,
+        law: Law,
+        original: Option<&mut J>,
+    ) -> Result<Unchecked, Breach> {
+        match law {
+            Law::JobSurvives => {
+                original.map_or(Ok(None), |original| laws::job_value::survives(self, original))
+            }
+            Law::MapIsDeterministic => laws::map::is_deterministic(self),
+            Law::RecordsAreFound => laws::map::records_are_found(self),
+            Law::CutsDoNotShow => laws::map::cuts_do_not_show(self),
+            _ if J::MAP_ONLY && law != Law::RunAgrees => Ok(Some("the job has no reduce")),
+            Law::KeysRoundTrip => laws::key::keys_round_trip(self),
+            Law::PartitionIsOfKey => laws::partition::is_of_key(self),
+            Law::ReduceIsDeterministic => laws::reduce::is_deterministic(self),
+            Law::CombinerRoundTrips => laws::combine::check(self, law),
+            Law::CombinerIsAssociative => laws::combine::check(self, law),
+            Law::CombinerIsCommutative => laws::combine::check(self, law),
+            Law::CombinerIsOptional => laws::combine::check(self, law),
+            Law::ValueOrderDoesNotShow => laws::reduce::order_does_not_show(self),
+            Law::ReducersDoNotShow => laws::reduce::reducers_do_not_show(self),
+            Law::RunAgrees => laws::run::agrees(self),
+        }
+    }
+
+    /// Whether two results are the same.
+    pub(super) fn same(&self, left: &[u8], right: &[u8]) -> bool {
+        compare::same(left, right, self.tolerance)
+    }
+
+    /// The chance of a law.
+    pub(super) fn chance(&self, law: Law) -> Chance {
+        Chance::new(self.settings.seed, law as u64)
+    }
+
+    /// The first place at which results differ, and what they are there.
+    pub(super) fn difference(&self, left: &Results, right: &Results) -> Option<Difference> {
+        let differs = |key: &&Vec<u8>| match (left.get(*key), right.get(*key)) {
+            (Some(left), Some(right)) => !self.same(left, right),
+            (left, right) => left.or(right).is_some_and(|written| !written.is_empty()),
+        };
+        let key = left.keys().chain(right.keys()).find(differs)?;
+        let written = |results: &Results| results.get(key).cloned().unwrap_or_default();
+        let (left, right) = show::results(&written(left), &written(right));
+        let place =
+            if J::MAP_ONLY { String::new() } else { format!("for key {}", show::key::<J>(key)) };
+        Some(Difference { place, left, right })
+    }
+
+    /// What this map output leads to, with one reducer: what is written for each key.
+    pub(super) fn results(&mut self, job: &J, steps: &[Step]) -> Result<Results, Breach> {
+        if J::MAP_ONLY {
+            return Ok(Results::from([(Vec::new(), written(steps))]));
+        }
+        let groups = groups_of::<J>(steps)?;
+        self.bench.reduce_each(job, &groups)
+    }
+}
+
+/// Where two results differ, for people.
+pub(super) struct Difference {
+    pub(super) place: String,
+    pub(super) left: String,
+    pub(super) right: String,
+}
+
+/// All that a map task without a reduce wrote.
+pub(super) fn written(steps: &[Step]) -> Vec<u8> {
+    steps.iter().flat_map(|step| &step.written).copied().collect()
+}
+
+/// What the reduces of this map output are called with.
+pub(super) fn groups_of<J: Job>(steps: &[Step]) -> Result<Vec<Keyed>, Breach> {
+    let groups = grouped::<J>(steps.iter().flat_map(|step| &step.pairs));
+    groups.map_err(|error| Breach::not_run(format!("a key's bytes cannot be read: {error}")))
+}
+
+fn is_exact<J: Job, C: Combine<J>>(_: &C) -> bool {
+    !C::COMBINES || C::EXACT
+}

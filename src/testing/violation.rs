@@ -1,0 +1,349 @@
+//! How a job breaks a law: the facts, and one sentence that says what to do.
+
+use super::Law;
+
+/// That a job breaks a law, or could not be checked. Its `Display` is one sentence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{breach} (seed {seed}, input {input})")]
+pub struct Violation {
+    /// How, with the facts.
+    pub breach: Breach,
+    /// What to give to [`super::Check::seed`] to see the same again.
+    pub seed: u64,
+    /// The smallest input found on which it shows, escaped and cut.
+    pub input: String,
+}
+
+/// How a job breaks a law. Keys, values, records and results in it are escaped and cut.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Breach {
+    /// The check itself could not be done: no temporary folder, an input of a name that the job does not have.
+    #[error("the check could not be run: {cause}")]
+    NotRun {
+        /// Why.
+        cause: String,
+    },
+    /// There is nothing to check with.
+    #[error("the input has no records, so nothing can be checked; give some with `.input(…)`")]
+    NoRecords,
+    /// There is a combiner, and nothing to combine.
+    #[error(
+        "no key of the input has three values, so the combiner cannot be checked; \
+         give input in which keys repeat"
+    )]
+    NoKeyRepeats,
+    /// The job's code returned an error.
+    #[error(
+        "{step} failed{}: {message}; mend it, or check with input that the job accepts",
+        near(record, at)
+    )]
+    Failed {
+        /// Which part of the job.
+        step: &'static str,
+        /// What it said.
+        message: String,
+        /// `file:line`, where known.
+        at: Option<String>,
+        /// The record that it was called with, where there was one.
+        record: Option<String>,
+    },
+    /// See [`Law::JobSurvives`]: what it is turned into cannot be read, or turns into something else.
+    #[error(
+        "the job value does not survive serialization: {problem}; \
+         use field types whose `Serialize` and `Deserialize` are each other's inverse"
+    )]
+    JobNotReadable {
+        /// What went wrong.
+        problem: String,
+    },
+    /// See [`Law::JobSurvives`]: the copy that tasks work with behaves differently.
+    #[error(
+        "the job value does not survive serialization: {place} the value under test gives {original}, \
+         its copy as tasks get it gives {copy}; serialize every field that map or reduce use, \
+         or fill it in `setup`"
+    )]
+    JobLosesField {
+        /// For which record or key.
+        place: String,
+        /// What the value itself gives.
+        original: String,
+        /// What its serialized copy gives.
+        copy: String,
+    },
+    /// See [`Law::MapIsDeterministic`].
+    #[error(
+        "the map is not deterministic: {place} it gives {first}, and when run again {second}; \
+         use nothing but the record and the job's own fields: no clock, chance, static, \
+         or order of a hash map"
+    )]
+    MapDiffers {
+        /// For which record.
+        place: String,
+        /// What came out first.
+        first: String,
+        /// What came out next.
+        second: String,
+    },
+    /// See [`Law::RecordsAreFound`].
+    #[error(
+        "the input format depends on where a file is cut: record {number} of the whole is {whole}, \
+         and with the cuts {cuts} it is {cut}; a record belongs to the range in which its first byte lies \
+         (or say `SPLITTABLE = false`)"
+    )]
+    RecordsDiffer {
+        /// Which record, from 1.
+        number: usize,
+        /// What it is in the whole.
+        whole: String,
+        /// What it is with the cuts.
+        cut: String,
+        /// The ranges, `|` between map tasks.
+        cuts: String,
+    },
+    /// See [`Law::KeysRoundTrip`].
+    #[error(
+        "the key {key} is {again} after it was written and read; \
+         use a key type whose `Serialize` and `Deserialize` are each other's inverse"
+    )]
+    KeyChanges {
+        /// The key's bytes.
+        key: String,
+        /// Its bytes afterwards, or the error.
+        again: String,
+    },
+    /// See [`Law::PartitionIsOfKey`]: out of range.
+    #[error(
+        "the partitioner is out of range: it puts key {key} into partition {partition} of {parts}; \
+         return a number below the number of parts"
+    )]
+    PartitionOutOfRange {
+        /// The key.
+        key: String,
+        /// What it chose.
+        partition: u32,
+        /// How many there are.
+        parts: u32,
+    },
+    /// See [`Law::PartitionIsOfKey`]: the same key, different answers.
+    #[error(
+        "the partitioner is not a function of the key: it puts key {key} into partition {first} and, \
+         {when}, into {second} of {parts}; use nothing but the key, the number of parts and the job's own flags"
+    )]
+    PartitionDiffers {
+        /// The key.
+        key: String,
+        /// What it chose first.
+        first: u32,
+        /// What it chose later.
+        second: u32,
+        /// When that was.
+        when: &'static str,
+        /// How many there are.
+        parts: u32,
+    },
+    /// See [`Law::PartitionIsOfKey`]: one group, several partitions.
+    #[error(
+        "the partitioner is not a function of the group: of group {group} it puts one key into partition {first} and \
+         another into {second} of {parts}; look at the group of the key only"
+    )]
+    PartitionSplitsGroup {
+        /// The group.
+        group: String,
+        /// Where one of its keys goes.
+        first: u32,
+        /// Where another goes.
+        second: u32,
+        /// How many there are.
+        parts: u32,
+    },
+    /// See [`Law::CutsDoNotShow`].
+    #[error(
+        "the result depends on where the input is cut: {place} one map task gives {whole}, \
+         map tasks over {cuts} give {cut}; keep nothing from one record to the next \
+         and do not use the task's number, and what a task gathers, emit in `cleanup`"
+    )]
+    CutsShow {
+        /// For which key.
+        place: String,
+        /// The result of one task.
+        whole: String,
+        /// The result of several.
+        cut: String,
+        /// The ranges, `|` between map tasks.
+        cuts: String,
+    },
+    /// See [`Law::ReduceIsDeterministic`].
+    #[error(
+        "the reduce is not deterministic: for key {key} with values {values} it writes {first}, \
+         and when called again {second}; keep nothing from one key to the next, \
+         and use no clock, chance, static, or order of a hash map"
+    )]
+    ReduceDiffers {
+        /// The key.
+        key: String,
+        /// Its values.
+        values: String,
+        /// What it wrote first.
+        first: String,
+        /// What it wrote next.
+        second: String,
+    },
+    /// See [`Law::CombinerRoundTrips`].
+    #[error(
+        "the combiner does not take its own results: for key {key} with values {values} the result is {plain}, \
+         but {again} if each value goes through `start` and `value` once more; \
+         have `value` say all that `start` needs to know"
+    )]
+    CombinerForgets {
+        /// The key.
+        key: String,
+        /// Its values.
+        values: String,
+        /// The result of folding them.
+        plain: String,
+        /// The result of folding them after a round trip each.
+        again: String,
+    },
+    /// See [`Law::CombinerIsAssociative`].
+    #[error(
+        "the combiner is not associative: for key {key} the values {values} folded one by one give {plain}, \
+         folded as {grouping} they give {grouped}; \
+         carry in the value what further folding needs, such as sum and count for an average"
+    )]
+    CombinerGroups {
+        /// The key.
+        key: String,
+        /// Its values.
+        values: String,
+        /// In which groups they were folded.
+        grouping: String,
+        /// The result of folding them one by one.
+        plain: String,
+        /// The result of folding the groups.
+        grouped: String,
+    },
+    /// See [`Law::CombinerIsCommutative`].
+    #[error(
+        "the combiner is not commutative: for key {key} the values {values} folded in this order give {plain}, \
+         in the order {order} they give {shuffled}; \
+         make it independent of order, or say `EXACT = false` to have it folded in the order of the input"
+    )]
+    CombinerOrders {
+        /// The key.
+        key: String,
+        /// Its values.
+        values: String,
+        /// The other order.
+        order: String,
+        /// The result in the first order.
+        plain: String,
+        /// The result in the other.
+        shuffled: String,
+    },
+    /// See [`Law::CombinerIsOptional`].
+    #[error(
+        "the combiner changes the result: for key {key} the reduce of {values} writes {plain}, \
+         but {combined} of the same values combined to {folded}; \
+         a reduce must do the same with combined values as with those they were combined from"
+    )]
+    CombinerShows {
+        /// The key.
+        key: String,
+        /// Its values.
+        values: String,
+        /// What the combiner makes of them.
+        folded: String,
+        /// The result without it.
+        plain: String,
+        /// The result with it.
+        combined: String,
+    },
+    /// See [`Law::ValueOrderDoesNotShow`].
+    #[error(
+        "the reduce depends on the order of values: for key {key} it writes {plain} of {values} and {shuffled} of \
+         {order}; make it independent of order, sort with a `Grouped` key, or, if it is meant to \
+         follow the order of the input, check with `.ordered_values()`"
+    )]
+    ValueOrderShows {
+        /// The key.
+        key: String,
+        /// Its values.
+        values: String,
+        /// The same in another order.
+        order: String,
+        /// The result in the first order.
+        plain: String,
+        /// The result in the other.
+        shuffled: String,
+    },
+    /// See [`Law::ReducersDoNotShow`].
+    #[error(
+        "the result depends on the number of reducers: {place} one reducer gives {one}, {reducers} reducers give {many}; \
+         do not use the number of reducers, and keep nothing from one key to the next"
+    )]
+    ReducersShow {
+        /// For which key.
+        place: String,
+        /// How many.
+        reducers: u32,
+        /// The result of one.
+        one: String,
+        /// The result of so many.
+        many: String,
+    },
+    /// See [`Law::RunAgrees`].
+    #[error(
+        "a real run disagrees: with {threads} threads and {reducers} reducers part {part} has {found}, \
+         not {expected}; look for state that threads share, such as a static or a file"
+    )]
+    RunDiffers {
+        /// Threads of that run.
+        threads: usize,
+        /// Its reducers.
+        reducers: u32,
+        /// Which part of its output, from 0.
+        part: usize,
+        /// What was expected.
+        expected: String,
+        /// What was written.
+        found: String,
+    },
+}
+
+impl Breach {
+    /// The law that is broken; none where the check could not be made.
+    pub fn law(&self) -> Option<Law> {
+        Some(match self {
+            Self::NotRun { .. } | Self::NoRecords | Self::NoKeyRepeats | Self::Failed { .. } => {
+                return None;
+            }
+            Self::JobNotReadable { .. } | Self::JobLosesField { .. } => Law::JobSurvives,
+            Self::MapDiffers { .. } => Law::MapIsDeterministic,
+            Self::RecordsDiffer { .. } => Law::RecordsAreFound,
+            Self::KeyChanges { .. } => Law::KeysRoundTrip,
+            Self::PartitionOutOfRange { .. }
+            | Self::PartitionDiffers { .. }
+            | Self::PartitionSplitsGroup { .. } => Law::PartitionIsOfKey,
+            Self::CutsShow { .. } => Law::CutsDoNotShow,
+            Self::ReduceDiffers { .. } => Law::ReduceIsDeterministic,
+            Self::CombinerForgets { .. } => Law::CombinerRoundTrips,
+            Self::CombinerGroups { .. } => Law::CombinerIsAssociative,
+            Self::CombinerOrders { .. } => Law::CombinerIsCommutative,
+            Self::CombinerShows { .. } => Law::CombinerIsOptional,
+            Self::ValueOrderShows { .. } => Law::ValueOrderDoesNotShow,
+            Self::ReducersShow { .. } => Law::ReducersDoNotShow,
+            Self::RunDiffers { .. } => Law::RunAgrees,
+        })
+    }
+
+    /// Something in the way of the check itself.
+    pub(super) fn not_run(cause: impl ToString) -> Self {
+        Self::NotRun { cause: cause.to_string() }
+    }
+}
+
+fn near(record: &Option<String>, at: &Option<String>) -> String {
+    let record = record.as_ref().map(|record| format!(" on record {record}"));
+    let at = at.as_ref().map(|at| format!(" at {at}"));
+    record.into_iter().chain(at).collect()
+}

@@ -1,0 +1,267 @@
+//! Runs map and reduce as tasks do, but keeps apart what each record and each key gave.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+use std::marker::PhantomData;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Breach;
+use super::pairs::{InTurn, Keyed, Pair, Pairs};
+use super::show;
+use crate::format::{Input, Source, source};
+use crate::job::{Context, Emitter, Error, Job, PartBuffer, RecordOf, Task, Values, Writer};
+use crate::record::{Key, Text, value};
+use crate::shuffle::{Batch, Collect};
+use crate::spec::{FileRange, JobId, Location, Nonce, TaskKind};
+use crate::storage::{Scratch, ScratchPlaces, Staging, StagingOptions};
+
+/// What one record, or the cleanup behind the last, gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Step {
+    /// The record; none for the cleanup.
+    pub(super) record: Option<Place>,
+    /// What was emitted.
+    pub(super) pairs: Vec<Pair>,
+    /// What was written, in a job without a reduce.
+    pub(super) written: Vec<u8>,
+}
+
+/// A record, by its place in the input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) file: Location,
+    pub(super) offset: u64,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// What every reduce call wrote, by its group; of a job without a reduce, all of the output under no key.
+pub(super) type Results = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// The task of a job that is not in a cluster.
+const JOB: JobId = JobId(1);
+
+/// Runs one job's functions, with everything around them that they may ask for.
+pub(super) struct Workbench<J: Job> {
+    /// The job value as it travels to tasks.
+    pub(super) job: Vec<u8>,
+    context: Context,
+    part: PartBuffer<J::Output>,
+    batch: Batch,
+    key_scratch: Vec<u8>,
+    order_scratch: Vec<u8>,
+    reading: source::Options,
+    /// Whether what is written is left together in one part, for [`Workbench::map_to_part`].
+    together: bool,
+    // Both remove their folders when they are dropped.
+    _staging: Staging,
+    scratch: Scratch,
+}
+
+impl<J: Job> Workbench<J> {
+    /// A workbench with a folder of its own under `temporary`.
+    pub(super) fn create(job: &J, temporary: &Path) -> Result<Self, Breach> {
+        let mut encoded = Vec::new();
+        let written = value::encode_into(job, &mut encoded);
+        written.map_err(|error| Breach::JobNotReadable { problem: error.to_string() })?;
+        let nonce = nonce();
+        let places = ScratchPlaces { dir: None, staging: None, temporary };
+        let scratch = Scratch::create(places, nonce).map_err(Breach::not_run)?;
+        let staging = Staging::create(&scratch.join("output"), nonce, StagingOptions::default());
+        let staging = staging.map_err(Breach::not_run)?;
+        let folder = Arc::new(staging.attempt("laws").map_err(Breach::not_run)?);
+        Ok(Workbench {
+            job: encoded,
+            part: PartBuffer::create(&folder, "part").map_err(Breach::not_run)?,
+            context: Context::new(folder, "laws".into()),
+            batch: Batch::new(false),
+            key_scratch: Vec::new(),
+            order_scratch: Vec::new(),
+            reading: source::Options::default(),
+            together: false,
+            _staging: staging,
+            scratch,
+        })
+    }
+
+    /// The folder that is gone with this value.
+    pub(super) fn folder(&self) -> &Path {
+        self.scratch.path()
+    }
+
+    /// A job value as a task gets it: read from its bytes, and set up.
+    pub(super) fn task(&self, kind: TaskKind, index: u32, reducers: u32) -> Result<J, Breach> {
+        let mut job = value::decode::<J>(&self.job)
+            .map_err(|error| Breach::JobNotReadable { problem: error.to_string() })?;
+        set_up(&mut job, kind, index, reducers)?;
+        Ok(job)
+    }
+
+    /// Maps all records of these ranges as one task, which `job` is set up for.
+    pub(super) fn map(&mut self, job: &J, ranges: &[FileRange]) -> Result<Vec<Step>, Breach> {
+        let mut steps = Vec::new();
+        for range in ranges {
+            let path = Text::new(range.location.as_bytes());
+            let opened = Source::open(range, &self.reading).and_then(J::Input::open);
+            let mut input = opened.map_err(|error| unread(&error))?;
+            loop {
+                let Some(record) = input.next().map_err(|error| unread(&error))? else { break };
+                let mapped = self.map_record(job, record, path);
+                let last = input.last();
+                let bytes = last.bytes.to_vec();
+                let place = Place { file: range.location.clone(), offset: last.offset, bytes };
+                match mapped {
+                    Ok((pairs, written)) => {
+                        steps.push(Step { record: Some(place), pairs, written })
+                    }
+                    Err(error) => return Err(failed("the map", &error, Some(&place.bytes))),
+                }
+            }
+        }
+        let path = ranges.last().map_or(&b""[..], |range| range.location.as_bytes());
+        let (pairs, written) = self
+            .clean_up(job, Text::new(path))
+            .map_err(|error| failed("the cleanup", &error, None))?;
+        steps.push(Step { record: None, pairs, written });
+        Ok(steps)
+    }
+
+    /// The part that a job without a reduce writes for these ranges.
+    pub(super) fn map_to_part(&mut self, job: &J, ranges: &[FileRange]) -> Result<Vec<u8>, Breach> {
+        self.part.begin().map_err(Breach::not_run)?;
+        self.together = true;
+        let mapped = self.map(job, ranges);
+        self.together = false;
+        let part = self.part.take().map_err(|error| failed("the output format", &error, None));
+        mapped.and(part)
+    }
+
+    /// Forgets what code that panicked has left.
+    pub(super) fn recover(&mut self) {
+        self.together = false;
+        let _left = self.part.take();
+    }
+
+    fn map_record(
+        &mut self,
+        job: &J,
+        record: RecordOf<'_, J>,
+        path: &Text,
+    ) -> Result<(Vec<Pair>, Vec<u8>), Error> {
+        if J::MAP_ONLY {
+            return Ok((Vec::new(), self.write(path, |out| job.write_map(record, out))?));
+        }
+        Ok((self.emit(path, |out| job.map(record, out))?, Vec::new()))
+    }
+
+    fn clean_up(&mut self, job: &J, path: &Text) -> Result<(Vec<Pair>, Vec<u8>), Error> {
+        if J::MAP_ONLY {
+            return Ok((Vec::new(), self.write(path, |out| job.write_cleanup(out))?));
+        }
+        Ok((self.emit(path, |out| job.cleanup(out))?, Vec::new()))
+    }
+
+    /// What `code` emits.
+    fn emit(
+        &mut self,
+        path: &Text,
+        code: impl FnOnce(&mut Emitter<'_, J>) -> Result<(), Error>,
+    ) -> Result<Vec<Pair>, Error> {
+        let mut pairs = Pairs::default();
+        self.batch.clear();
+        code(&mut Emitter {
+            batch: &mut self.batch,
+            scratch: &mut self.key_scratch,
+            collector: &mut pairs,
+            context: &mut self.context,
+            hold: false,
+            path,
+            job: PhantomData,
+        })?;
+        pairs.accept(&mut self.batch).map_err(Error::new)?;
+        Ok(pairs.0)
+    }
+
+    /// What `code` writes.
+    fn write(
+        &mut self,
+        path: &Text,
+        code: impl FnOnce(&mut Writer<'_, J::Output>) -> Result<(), Error>,
+    ) -> Result<Vec<u8>, Error> {
+        if !self.together {
+            self.part.begin()?;
+        }
+        let done = code(&mut Writer { part: &mut self.part, context: &mut self.context, path });
+        let written = if self.together { Ok(Vec::new()) } else { self.part.take() };
+        done?;
+        written
+    }
+
+    /// What the reduce writes for this key and these values.
+    pub(super) fn reduce(&mut self, job: &J, keyed: &Keyed) -> Result<Vec<u8>, Breach> {
+        self.reduce_all(job, std::slice::from_ref(keyed))
+    }
+
+    /// What the reduce writes for these groups into one part.
+    pub(super) fn reduce_all(&mut self, job: &J, groups: &[Keyed]) -> Result<Vec<u8>, Breach> {
+        let mut key_scratch = std::mem::take(&mut self.key_scratch);
+        let mut order_scratch = std::mem::take(&mut self.order_scratch);
+        let written = self.write(Text::new(b""), |out| {
+            for keyed in groups {
+                let key =
+                    J::Key::decode_group(&keyed.group, &mut key_scratch).map_err(Error::new)?;
+                let mut group = InTurn::new(keyed);
+                let values =
+                    Values { group: &mut group, scratch: &mut order_scratch, job: PhantomData };
+                job.reduce(key, values, out)?;
+            }
+            Ok(())
+        });
+        (self.key_scratch, self.order_scratch) = (key_scratch, order_scratch);
+        written.map_err(|error| failed("the reduce", &error, None))
+    }
+
+    /// What a reduce task writes for each of these groups, in their order.
+    pub(super) fn reduce_each<'k>(
+        &mut self,
+        job: &J,
+        groups: impl IntoIterator<Item = &'k Keyed>,
+    ) -> Result<Results, Breach> {
+        groups
+            .into_iter()
+            .map(|keyed| Ok((keyed.group.clone(), self.reduce(job, keyed)?)))
+            .collect()
+    }
+}
+
+/// Sets a job value up for a task.
+pub(super) fn set_up<J: Job>(
+    job: &mut J,
+    kind: TaskKind,
+    index: u32,
+    reducers: u32,
+) -> Result<(), Breach> {
+    let task = Task { id: JOB.task(kind, index), reducers };
+    job.setup(&task).map_err(|error| failed("`setup`", &error, None))
+}
+
+/// That the job's own code returned an error.
+pub(super) fn failed(step: &'static str, error: &Error, record: Option<&[u8]>) -> Breach {
+    let at = error.location();
+    Breach::Failed {
+        step,
+        message: error.to_string(),
+        at: Some(format!("{}:{}", at.file(), at.line())),
+        record: record.map(show::bytes),
+    }
+}
+
+fn unread(error: &crate::format::Error) -> Breach {
+    Breach::Failed { step: "reading the input", message: error.to_string(), at: None, record: None }
+}
+
+/// Different for every folder at one time, on one machine. Nothing that is checked depends on it.
+pub(super) fn nonce() -> Nonce {
+    let half = || u128::from(RandomState::new().hash_one(std::process::id()));
+    Nonce(half() << 64 | half())
+}
