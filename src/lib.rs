@@ -4,7 +4,7 @@ pub mod clock;
 pub mod embedded;
 pub mod format;
 pub mod job;
-mod launch;
+pub mod launch;
 pub mod prelude;
 pub mod record;
 pub mod scheduler;

@@ -85,17 +85,18 @@ fn map_records<J: Job>(
     records: &mut u64,
 ) -> Result<(), Trouble> {
     let path = Text::new(range.location.as_bytes());
-    while let Some(record) = input.next()? {
-        *records += 1;
+    loop {
         if hold {
+            // Before the record is read, since it may already be bad there: what the one before it sent is settled.
             mapper.begin()?;
         }
+        let Some(record) = input.next()? else { return Ok(()) };
+        *records += 1;
         mapper.map(record, path)?;
         if records.is_multiple_of(STOP_CHECK_RECORDS) && stop.load(Ordering::Relaxed) {
             return Err(Trouble::Stopped);
         }
     }
-    Ok(())
 }
 
 fn record_ref(input: &impl Input, range: &FileRange) -> RecordRef {

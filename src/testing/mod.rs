@@ -109,6 +109,8 @@
 //! [`EXACT`]: crate::job::Combine::EXACT
 //! [`Grouped`]: crate::record::Grouped
 
+#![expect(clippy::test_attr_in_doctest, reason = "the example shows a test as an author writes it")]
+
 mod chance;
 mod check;
 mod compare;

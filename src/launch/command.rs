@@ -1,0 +1,78 @@
+//! The command line of a job: our flags and the job's own, put together and read.
+
+use std::ffi::OsString;
+
+use clap::{Arg, ArgAction, Args, Command, FromArgMatches};
+
+use super::flags::{Flags, SAID};
+use super::message::Message;
+use super::refusal::refusal;
+use crate::format::Input;
+use crate::job::Job;
+
+/// What stands below the flags.
+const AFTER_HELP: &str = "\
+Sizes carry units, as in 256MiB or 1GB.
+Exit codes: 0 ok, 1 job failed, 2 usage or input, 130 interrupted.";
+
+/// What a command line asks for.
+pub(super) enum Asked<J> {
+    /// A run.
+    Run {
+        /// Our flags.
+        flags: Flags,
+        /// The job's own, as the job value.
+        job: J,
+    },
+    /// The help or the version, to be written to standard output.
+    Text(String),
+}
+
+/// Reads a command line, of which `args` begins with the executable.
+pub(super) fn read<J: Job>(
+    name: &str,
+    args: impl IntoIterator<Item = OsString>,
+) -> Result<Asked<J>, Message> {
+    let refused = |error: clap::Error| refusal(name, &error);
+    let matches = match command::<J>(name).try_get_matches_from(args) {
+        Ok(matches) => matches,
+        Err(error) if !error.use_stderr() => return Ok(Asked::Text(error.to_string())),
+        Err(error) => return Err(refused(error)),
+    };
+    let flags = Flags::from_arg_matches(&matches).map_err(refused)?;
+    let job = J::from_arg_matches(&matches).map_err(refused)?;
+    Ok(Asked::Run { flags, job })
+}
+
+/// The whole command; nothing may clash.
+fn command<J: Job>(name: &str) -> Command {
+    let about = own::<J>().get_about().cloned();
+    let mut command = ours();
+    if J::MAP_ONLY {
+        command = command.mut_arg("reducers", |arg| arg.hide(true));
+    }
+    if J::Input::SOURCES > 1 {
+        let each: Vec<String> = J::INPUTS.iter().map(|name| format!("{name}=PATH")).collect();
+        let help = format!("{}: files, folders or globs, each with its name", each.join(" and "));
+        command = command.mut_arg("input", |arg| arg.value_name("NAME=PATH").help(help));
+    }
+    command = J::augment_args(command.next_help_heading(format!("Of {name} itself")));
+    let version = format!("(gristmill {})", env!("CARGO_PKG_VERSION"));
+    command.name(name.to_string()).version(version).about(about.unwrap_or_default())
+}
+
+/// The command with our flags only.
+pub(super) fn ours() -> Command {
+    let said =
+        |name, action, help| Arg::new(name).long(name).action(action).help(help).help_heading(SAID);
+    let command = Command::new("job").disable_help_flag(true).disable_version_flag(true);
+    Flags::augment_args(command)
+        .arg(said("help", ArgAction::HelpShort, "Print this help").short('h'))
+        .arg(said("version", ArgAction::Version, "Print the version").short('V'))
+        .after_help(AFTER_HELP)
+}
+
+/// The command with the job's own flags only.
+pub(super) fn own<J: Args>() -> Command {
+    J::augment_args(Command::new("job"))
+}

@@ -1,0 +1,49 @@
+//! Says why a job failed: the author's line first, then the record, then the rest.
+
+use super::message::Message;
+use crate::spec::failure::TEXT_CHARS_MAX;
+use crate::spec::{AttemptId, Cause, Failure, RecordRef, escape};
+
+/// Characters of a message of our own: what is foreign in it is already cut, and the way out stands at its end.
+const OWN_CHARS_MAX: usize = 10 * TEXT_CHARS_MAX;
+
+/// The message of a failed job, of which `max_bad_records` might have failed.
+///
+/// ```text
+/// error: src/main.rs:14: invalid digit found in string; access.log at byte 1234; …
+///   record: `12x 200 /index.html`
+///   attempt: j1/m3#1 (user_error)
+/// ```
+pub fn render_failure(attempt: AttemptId, failure: &Failure, max_bad_records: u64) -> Message {
+    let mut line = what(failure);
+    let mut details = Vec::new();
+    if let Some(RecordRef { location, offset, excerpt }) = &failure.record {
+        // The messages of input formats say where already.
+        if failure.at.is_some() {
+            line += &format!("; {location} at byte {offset}");
+        }
+        line += &way_out(max_bad_records);
+        details.push(format!("record: `{}`", escape(excerpt, TEXT_CHARS_MAX)));
+    } else if failure.at.is_some() {
+        line += &format!("; in {}; mend the job, or its input", attempt.task);
+    }
+    details.push(format!("attempt: {attempt} ({})", failure.cause));
+    details.extend(failure.details.iter().map(|detail| escape(detail.as_bytes(), OWN_CHARS_MAX)));
+    Message { line, details }
+}
+
+fn what(failure: &Failure) -> String {
+    let Some(at) = &failure.at else { return escape(failure.message.as_bytes(), OWN_CHARS_MAX) };
+    let message = escape(failure.message.as_bytes(), TEXT_CHARS_MAX);
+    let panicked = if failure.cause == Cause::Panic { "panicked: " } else { "" };
+    format!("{}: {panicked}{message}", escape(at.as_bytes(), TEXT_CHARS_MAX))
+}
+
+fn way_out(max_bad_records: u64) -> String {
+    match max_bad_records {
+        0 => "; mend it, or set such records aside with --max-bad-records N".into(),
+        max => format!(
+            "; {max} bad records were set aside before it: mend them, or raise --max-bad-records {max}"
+        ),
+    }
+}

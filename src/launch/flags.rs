@@ -1,0 +1,157 @@
+//! The flags that every job has.
+
+use std::num::NonZero;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::message::Message;
+use crate::spec::job::{MEMORY_BYTES, REDUCERS, SPLIT_BYTES};
+use crate::spec::size;
+
+/// Threads of one run: more would only wait for each other.
+const THREADS_MAX: u64 = 1024;
+
+/// What a user can say about a run, beside the job's own flags. Every field is one flag.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub(super) struct Flags {
+    /// Files, folders, globs, or - for standard input
+    #[arg(value_name = "INPUT", required = true)]
+    pub(super) input: Vec<PathBuf>,
+
+    /// Folder of the parts, new or empty; - or none: records to standard output
+    #[arg(short, long, value_name = "DIR", help_heading = "Output")]
+    pub(super) output: Option<PathBuf>,
+    /// Replace DIR if an earlier run wrote it; it stays until the new one is whole
+    #[arg(long, help_heading = "Output")]
+    pub(super) overwrite: bool,
+    /// Number of parts [default: from the input's size]
+    #[arg(short, long, value_name = "N", value_parser = reducers, allow_negative_numbers = true, help_heading = "Output")]
+    pub(super) reducers: Option<u32>,
+    /// Bring the output to stable storage (fsync) before it is published
+    #[arg(long, help_heading = "Output")]
+    pub(super) sync: bool,
+    /// Bad records to set aside in DIR/_bad before the job fails
+    #[arg(long, value_name = "N", default_value = "0", value_parser = max_bad_records, allow_negative_numbers = true, help_heading = "Output")]
+    pub(super) max_bad_records: u64,
+
+    /// Memory of all buffers together
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = memory, allow_negative_numbers = true, help_heading = "Resources")]
+    pub(super) memory: u64,
+    /// Tasks at once [default: number of cores]
+    #[arg(long, value_name = "N", value_parser = threads, allow_negative_numbers = true, help_heading = "Resources")]
+    pub(super) threads: Option<u32>,
+    /// Input per map task [default: from the input's size]
+    #[arg(long, value_name = "SIZE", value_parser = split_size, allow_negative_numbers = true, help_heading = "Resources")]
+    pub(super) split_size: Option<u64>,
+    /// Folder for what does not fit into memory [default: beside the output, else the system's]
+    #[arg(long, value_name = "DIR", help_heading = "Resources")]
+    pub(super) scratch: Option<PathBuf>,
+
+    /// How the run is followed, on standard error
+    #[arg(long, value_name = "HOW", value_enum, default_value = "auto", hide_possible_values = true, help_heading = SAID, help = "Progress: auto, always, never or hadoop")]
+    pub(super) progress: When,
+    /// Nothing but errors
+    #[arg(short, long, conflicts_with_all = ["progress", "summary"], help_heading = SAID)]
+    pub(super) quiet: bool,
+    /// Closing summary: text or json
+    #[arg(long, value_name = "FORM", value_enum, default_value = "text", hide_possible_values = true, help_heading = SAID)]
+    pub(super) summary: Form,
+}
+
+/// The heading of the flags about standard error.
+pub(super) const SAID: &str = "What is said, on standard error";
+
+/// When and how progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum When {
+    /// One redrawn line on a terminal, plain lines elsewhere; nothing for runs that end at once.
+    Auto,
+    /// The redrawn line, from the first moment, also where there is no terminal.
+    Always,
+    /// Not at all.
+    Never,
+    /// ` map 83% reduce 0%`, a line for every change, as programs that read Hadoop's expect.
+    Hadoop,
+}
+
+/// The form of the closing summary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Form {
+    /// Lines for people.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+impl Flags {
+    /// Refuses flags that contradict each other or the kind of job.
+    pub(super) fn check(&self, map_only: bool) -> Result<(), Message> {
+        let needs_output = |flag| {
+            Err(Message::new(format!(
+                "{flag} is about an output folder, and there is none; command line; name one with --output DIR"
+            )))
+        };
+        if self.output_folder().is_none() && self.overwrite {
+            return needs_output("--overwrite");
+        }
+        if self.output_folder().is_none() && self.sync {
+            return needs_output("--sync");
+        }
+        if let (true, Some(reducers)) = (map_only, self.reducers) {
+            return Err(Message::new(format!(
+                "this job has no reduce, and so a part for every map task; --reducers {reducers}; leave it out, or set --split-size"
+            )));
+        }
+        Ok(())
+    }
+
+    /// The folder that the output goes to, unless it goes to standard output.
+    pub(super) fn output_folder(&self) -> Option<&PathBuf> {
+        self.output.as_ref().filter(|output| output.as_os_str() != "-")
+    }
+
+    /// Attempts at once.
+    pub(super) fn threads(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
+        self.threads.map_or_else(cores, |threads| threads as usize)
+    }
+}
+
+fn number(text: &str, range: std::ops::RangeInclusive<u64>) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|number| range.contains(number));
+    number.ok_or_else(|| {
+        let shown = crate::spec::escape(text.as_bytes(), crate::spec::failure::TEXT_CHARS_MAX);
+        format!("`{shown}` is not a number from {} to {}", range.start(), range.end())
+    })
+}
+
+fn bytes(text: &str, range: std::ops::RangeInclusive<u64>) -> Result<u64, String> {
+    let bytes = size::parse(text).map_err(|error| error.to_string())?;
+    if range.contains(&bytes) {
+        return Ok(bytes);
+    }
+    let (least, most) = (size::format(*range.start()), size::format(*range.end()));
+    Err(format!("size `{text}` is out of range; write {least} to {most}"))
+}
+
+fn reducers(text: &str) -> Result<u32, String> {
+    number(text, REDUCERS).map(|reducers| reducers as u32)
+}
+
+fn threads(text: &str) -> Result<u32, String> {
+    number(text, 1..=THREADS_MAX).map(|threads| threads as u32)
+}
+
+fn max_bad_records(text: &str) -> Result<u64, String> {
+    number(text, 0..=u64::MAX)
+}
+
+fn memory(text: &str) -> Result<u64, String> {
+    bytes(text, MEMORY_BYTES)
+}
+
+fn split_size(text: &str) -> Result<u64, String> {
+    bytes(text, SPLIT_BYTES)
+}

@@ -1,0 +1,26 @@
+//! Draws the random number that keeps two runs apart.
+
+use std::hash::{BuildHasher, RandomState};
+
+use crate::spec::Nonce;
+
+/// 128 bits that no run has drawn before.
+///
+/// The standard library keys its hashers from the system's random source (`getrandom`); a keyed hash of distinct
+/// inputs cannot be told from random bits, and needs no crate and no file.
+pub(super) fn draw(wall_ms: u64) -> Nonce {
+    let keys = RandomState::new();
+    let half = |which: u8| u128::from(keys.hash_one((which, std::process::id(), wall_ms)));
+    Nonce(half(0) << 64 | half(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_nonces_are_alike() {
+        let drawn: std::collections::BTreeSet<Nonce> = (0..1000).map(|_| draw(0)).collect();
+        assert_eq!(drawn.len(), 1000);
+    }
+}

@@ -1,0 +1,124 @@
+//! The lines in which progress is shown; plain text, with no colours or escape codes at all.
+
+use std::time::Duration;
+
+use super::meter::Sight;
+use crate::embedded::Phase;
+use crate::spec::size;
+
+/// Columns of the bar between its brackets, at most; narrower terminals get less or none.
+const BAR_COLUMNS_MAX: usize = 40;
+/// A bar of fewer columns shows nothing.
+const BAR_COLUMNS_MIN: usize = 8;
+
+/// The line that is drawn again and again. It leaves the last column free, where terminals differ in when they wrap.
+pub(super) fn redrawn(sight: &Sight, columns: usize) -> String {
+    let room = columns.saturating_sub(1);
+    let mut line = sight.phase.name().to_string();
+    let add = |line: &mut String, piece: String| {
+        if line.len() + 1 + piece.len() <= room {
+            *line += " ";
+            *line += &piece;
+        }
+    };
+    if let Some(percent) = sight.percent {
+        add(&mut line, format!("{percent}%"));
+    }
+    if let Some(left) = sight.left {
+        add(&mut line, format!("{} left", clock(left)));
+    }
+    if sight.phase == Phase::Mapping && sight.percent.is_none() {
+        add(&mut line, size::format(sight.bytes));
+    }
+    if let Some(rate) = sight.rate {
+        add(&mut line, format!("{}/s", size::format(rate)));
+    }
+    if let Some(percent) = sight.percent {
+        let columns = room.saturating_sub(line.len() + 3).min(BAR_COLUMNS_MAX);
+        if columns >= BAR_COLUMNS_MIN {
+            let full = columns * percent.min(100) as usize / 100;
+            add(&mut line, format!("[{}{}]", "#".repeat(full), "-".repeat(columns - full)));
+        }
+    }
+    line.truncate(room);
+    line
+}
+
+/// A line of its own.
+pub(super) fn plain(sight: &Sight) -> String {
+    let mut line = sight.phase.name().to_string();
+    match sight.percent {
+        Some(percent) => line += &format!(" {percent}%"),
+        None if sight.phase == Phase::Mapping => line += &format!(" {}", size::format(sight.bytes)),
+        None => {}
+    }
+    if let Some(rate) = sight.rate {
+        line += &format!(", {}/s", size::format(rate));
+    }
+    if let Some(left) = sight.left {
+        line += &format!(", {} left", clock(left));
+    }
+    line
+}
+
+/// A line as Hadoop writes it.
+pub(super) fn hadoop(sight: &Sight) -> String {
+    format!(" map {}% reduce {}%", sight.maps, sight.reduces)
+}
+
+/// `0:07`, `12:34`, `1:02:03`.
+fn clock(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match hours {
+        0 => format!("{minutes}:{seconds:02}"),
+        _ => format!("{hours}:{minutes:02}:{seconds:02}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIGHT: Sight = Sight {
+        phase: Phase::Mapping,
+        percent: Some(43),
+        bytes: 430 << 20,
+        rate: Some(512 << 20),
+        left: Some(Duration::from_secs(72)),
+        maps: 43,
+        reduces: 0,
+    };
+
+    #[test]
+    fn the_line_fits_every_terminal() {
+        for columns in 0..200 {
+            let line = redrawn(&SIGHT, columns);
+            assert!(line.is_empty() || line.len() < columns, "{columns}: {line}");
+        }
+        let table = [
+            (80, "map 43% 1:12 left 512MiB/s [#################-----------------------]"),
+            (40, "map 43% 1:12 left 512MiB/s [####------]"),
+            (20, "map 43% 1:12 left"),
+            (10, "map 43%"),
+            (3, "ma"),
+        ];
+        for (columns, expected) in table {
+            assert_eq!(redrawn(&SIGHT, columns), expected);
+        }
+    }
+
+    #[test]
+    fn input_without_a_known_end_shows_how_much_was_read() {
+        let sight = Sight { percent: None, left: None, ..SIGHT };
+        assert_eq!(redrawn(&sight, 80), "map 430MiB 512MiB/s");
+        assert_eq!(plain(&sight), "map 430MiB, 512MiB/s");
+    }
+
+    #[test]
+    fn other_lines_are_for_logs_and_for_programs() {
+        assert_eq!(plain(&SIGHT), "map 43%, 512MiB/s, 1:12 left");
+        assert_eq!(hadoop(&SIGHT), " map 43% reduce 0%");
+        assert_eq!(clock(Duration::from_secs(3723)), "1:02:03");
+    }
+}

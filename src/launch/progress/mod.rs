@@ -1,0 +1,142 @@
+//! Shows on standard error how far a run is, from a thread of its own that ends at once when the run does.
+
+mod line;
+mod meter;
+
+use std::io::IsTerminal;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use self::line::{hadoop, plain, redrawn};
+use self::meter::{Meter, Sight};
+use super::flags::When;
+use super::message::say;
+use crate::clock::Clock;
+use crate::embedded::{Phase, Progress};
+
+/// Between two looks: often enough to seem alive, rare enough to cost nothing.
+const TICK: Duration = Duration::from_millis(100);
+/// Runs that are shorter than this say nothing of their progress unless asked to.
+const QUIET: Duration = Duration::from_millis(300);
+/// Between two plain lines at least, so that a log is not flooded.
+const PLAIN_LEAST: Duration = Duration::from_secs(1);
+/// Between two plain lines at most.
+const PLAIN_MOST: Duration = Duration::from_secs(10);
+/// Percent between two plain lines.
+const PLAIN_PERCENT: u64 = 5;
+/// Columns of a terminal that does not say how many it has.
+const COLUMNS: usize = 80;
+
+/// In which form progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    /// One line that is drawn again and again.
+    Redrawn,
+    /// A line now and then.
+    Plain,
+    /// A line for every change, as Hadoop's.
+    Hadoop,
+}
+
+/// The form that was asked for, and from when on.
+pub(super) fn style(when: When, quiet: bool) -> Option<(Style, Duration)> {
+    let is_dumb = || std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    match when {
+        _ if quiet => None,
+        When::Never => None,
+        When::Hadoop => Some((Style::Hadoop, Duration::ZERO)),
+        When::Always => Some((Style::Redrawn, Duration::ZERO)),
+        When::Auto if std::io::stderr().is_terminal() && !is_dumb() => {
+            Some((Style::Redrawn, QUIET))
+        }
+        When::Auto => Some((Style::Plain, QUIET)),
+    }
+}
+
+/// Shows progress until the sender of `ended` is dropped.
+pub(super) fn show(
+    style: (Style, Duration),
+    progress: &Progress,
+    clock: &Clock,
+    ended: &Receiver<()>,
+) {
+    let (style, quiet) = style;
+    let mut shown = Shown::new(style, clock.now());
+    let mut wait = quiet.max(TICK.min(quiet));
+    while matches!(ended.recv_timeout(wait), Err(RecvTimeoutError::Timeout)) {
+        shown.look(progress, clock.now());
+        wait = TICK;
+    }
+    shown.end(progress, clock.now());
+}
+
+/// What stands on the terminal or in the log.
+struct Shown {
+    style: Style,
+    meter: Meter,
+    /// Columns that the redrawn line has covered.
+    covered: usize,
+    last: Option<(Phase, u64, Instant)>,
+    last_hadoop: String,
+}
+
+impl Shown {
+    fn new(style: Style, now: Instant) -> Self {
+        Shown { style, meter: Meter::new(now), covered: 0, last: None, last_hadoop: String::new() }
+    }
+
+    fn look(&mut self, progress: &Progress, now: Instant) {
+        let sight = self.meter.look(progress, now);
+        match self.style {
+            Style::Redrawn => self.redraw(&redrawn(&sight, columns())),
+            Style::Plain => self.log(&sight, now),
+            Style::Hadoop => self.change(&sight),
+        }
+    }
+
+    fn end(&mut self, progress: &Progress, now: Instant) {
+        match self.style {
+            Style::Redrawn if self.covered > 0 => {
+                self.redraw("");
+                say("\r");
+            }
+            Style::Hadoop => self.look(progress, now),
+            _ => {}
+        }
+    }
+
+    /// Draws over what stood there with blanks rather than escape codes: right on every terminal, and in every log.
+    fn redraw(&mut self, line: &str) {
+        let length = line.chars().count();
+        let blanks = self.covered.saturating_sub(length);
+        self.covered = length;
+        say(&format!("\r{line}{:blanks$}", ""));
+    }
+
+    fn log(&mut self, sight: &Sight, now: Instant) {
+        let percent = sight.percent.unwrap_or(0);
+        let due = self.last.is_none_or(|(phase, last, at)| {
+            let since = now.saturating_duration_since(at);
+            let moved = phase != sight.phase || percent >= last + PLAIN_PERCENT;
+            since >= PLAIN_MOST || moved && since >= PLAIN_LEAST
+        });
+        if due {
+            self.last = Some((sight.phase, percent, now));
+            say(&format!("{}\n", plain(sight)));
+        }
+    }
+
+    fn change(&mut self, sight: &Sight) {
+        let line = hadoop(sight);
+        if line != self.last_hadoop {
+            say(&format!("{line}\n"));
+            self.last_hadoop = line;
+        }
+    }
+}
+
+/// The width of the terminal now.
+fn columns() -> usize {
+    let size = rustix::termios::tcgetwinsize(std::io::stderr());
+    size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(COLUMNS)
+}

@@ -1,0 +1,74 @@
+//! Says what the reader of flags refuses, in the form that all our errors have.
+
+use std::error::Error;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use super::message::Message;
+use crate::spec::escape;
+use crate::spec::failure::TEXT_CHARS_MAX;
+
+/// The message of a command line that was refused: what, where, what to do.
+pub(super) fn refusal(name: &str, error: &clap::Error) -> Message {
+    let help = format!("see `{name} --help`");
+    let at = |kind| text(error, kind);
+    let flag = at(ContextKind::InvalidArg).unwrap_or_else(|| "an argument".into());
+    let value = at(ContextKind::InvalidValue).unwrap_or_default();
+    let (what, place, way_out) = match error.kind() {
+        ErrorKind::UnknownArgument => {
+            let meant = at(ContextKind::SuggestedArg).map(|flag| format!("did you mean {flag}?"));
+            (format!("unknown flag {flag}"), None, meant)
+        }
+        ErrorKind::ArgumentConflict => match at(ContextKind::PriorArg) {
+            Some(prior) if prior == flag => {
+                (format!("{flag} is given twice"), None, Some("give it once".into()))
+            }
+            prior => {
+                let prior = prior.unwrap_or_else(|| "another flag".into());
+                (
+                    format!("{flag} and {prior} contradict each other"),
+                    None,
+                    Some("leave one out".into()),
+                )
+            }
+        },
+        ErrorKind::MissingRequiredArgument if flag.starts_with("<INPUT>") => {
+            let way_out = "name files, folders or globs, or - for standard input";
+            ("no input is named".into(), None, Some(way_out.into()))
+        }
+        ErrorKind::MissingRequiredArgument => (format!("{flag} is missing"), None, None),
+        ErrorKind::InvalidValue if value.is_empty() => (format!("{flag} has no value"), None, None),
+        ErrorKind::InvalidValue => {
+            let known = at(ContextKind::ValidValue).map(|values| format!("use one of {values}"));
+            (format!("`{value}` is not a value of {flag}"), None, known)
+        }
+        ErrorKind::ValueValidation => {
+            let reason = error.source().map_or_else(|| "it is refused".into(), ToString::to_string);
+            let reason = one_line(&reason);
+            match reason.rsplit_once("; ") {
+                Some((what, way_out)) => (what.into(), Some(flag), Some(way_out.into())),
+                None => (reason, Some(flag), None),
+            }
+        }
+        _ => (one_line(first_paragraph(&error.to_string())), None, None),
+    };
+    let place = place.unwrap_or_else(|| "command line".into());
+    Message::new(format!("{what}; {place}; {}", way_out.unwrap_or(help)))
+}
+
+fn text(error: &clap::Error, kind: ContextKind) -> Option<String> {
+    match error.get(kind)? {
+        ContextValue::String(text) => Some(one_line(text)),
+        ContextValue::Strings(texts) => Some(one_line(&texts.join(", "))),
+        _ => None,
+    }
+}
+
+fn one_line(text: &str) -> String {
+    escape(text.trim().as_bytes(), TEXT_CHARS_MAX)
+}
+
+fn first_paragraph(text: &str) -> &str {
+    let text = text.strip_prefix("error: ").unwrap_or(text);
+    text.split("\n\n").next().unwrap_or(text)
+}
