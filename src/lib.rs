@@ -1,5 +1,7 @@
 //! MapReduce in one executable: a job is a Rust value, and it never loses or doubles a record.
 
+#[cfg(feature = "cluster")]
+pub mod cli;
 pub mod clock;
 pub mod embedded;
 pub mod format;

@@ -1,3 +1,5 @@
-//! The `gristmill` command: looks at and checks what jobs have written.
+//! The `gristmill` command.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    gristmill::cli::main()
+}

@@ -26,6 +26,8 @@ use std::sync::mpsc::channel;
 pub use clash::clashes;
 pub use failure::render_failure;
 pub use message::Message;
+#[cfg(feature = "cluster")]
+pub(crate) use refusal::refusal;
 
 use self::command::Asked;
 use self::flags::Flags;
@@ -93,7 +95,8 @@ fn begin<J: Job>(name: &str, args: Vec<OsString>) -> Result<u8, Message> {
     run::<J>(&Run { flags, spec, options, prepared, clock })
 }
 
-fn print(text: &str) -> u8 {
+/// Prints to standard output.
+pub(crate) fn print(text: &str) -> u8 {
     match io::stdout().lock().write_all(text.as_bytes()) {
         Ok(()) => exit::OK,
         Err(error) => stdout_failed(&error),
@@ -101,7 +104,7 @@ fn print(text: &str) -> u8 {
 }
 
 /// A reader that has seen enough, as `head` has, is no failure of ours.
-fn stdout_failed(error: &io::Error) -> u8 {
+pub(crate) fn stdout_failed(error: &io::Error) -> u8 {
     if error.kind() == ErrorKind::BrokenPipe {
         return exit::OK;
     }

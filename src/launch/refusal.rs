@@ -9,7 +9,7 @@ use crate::spec::escape;
 use crate::spec::failure::TEXT_CHARS_MAX;
 
 /// The message of a command line that was refused: what, where, what to do.
-pub(super) fn refusal(name: &str, error: &clap::Error) -> Message {
+pub(crate) fn refusal(name: &str, error: &clap::Error) -> Message {
     let help = format!("see `{name} --help`");
     let at = |kind| text(error, kind);
     let flag = at(ContextKind::InvalidArg).unwrap_or_else(|| "an argument".into());

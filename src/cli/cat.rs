@@ -1,0 +1,52 @@
+//! `gristmill cat DIR`: prints the parts of an output, in order.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::format::source::{Options, Source};
+use crate::launch::{Message, exit, stdout_failed};
+use crate::spec::{FileRange, Location, Manifest};
+use crate::storage::MANIFEST_NAME;
+
+/// Prints what `_MANIFEST.json` lists as parts, compressed ones uncompressed.
+pub(super) fn cat(dir: &Path) -> Result<u8, Message> {
+    let manifest = read_manifest(dir)?;
+    let mut out = io::stdout().lock();
+    for part in manifest.parts.iter().filter(|part| part.name.starts_with("part-")) {
+        let path = dir.join(&part.name);
+        let mut source = open(&path)?;
+        loop {
+            if let Err(error) = out.write_all(source.window()) {
+                return Ok(stdout_failed(&error));
+            }
+            source.consume(source.window().len());
+            let more = source.fill().map_err(|error| Message::new(error.to_string()))?;
+            if !more && source.window().is_empty() {
+                break;
+            }
+        }
+    }
+    Ok(out.flush().map_or_else(|error| stdout_failed(&error), |()| exit::OK))
+}
+
+fn read_manifest(dir: &Path) -> Result<Manifest, Message> {
+    let path = dir.join(MANIFEST_NAME);
+    let shown = Location::from(&path);
+    let refuse = |what: String| {
+        Message::new(format!("{what}; {shown}; name the output folder of a job that succeeded"))
+    };
+    let json = std::fs::read(&path)
+        .map_err(|error| refuse(format!("cannot read the manifest: {error}")))?;
+    serde_json::from_slice(&json)
+        .map_err(|error| refuse(format!("not a manifest of ours: {error}")))
+}
+
+fn open(path: &Path) -> Result<Source, Message> {
+    let location = Location::from(path);
+    let listed = crate::storage::list(&[path.to_path_buf()])
+        .map_err(|error| Message::new(error.to_string()))?;
+    let (bytes, modified_ns) =
+        listed.files.first().map_or((0, 0), |file| (file.bytes, file.modified_ns));
+    let range = FileRange { location, source: 0, start: 0, end: bytes, size: bytes, modified_ns };
+    Source::open(&range, &Options::default()).map_err(|error| Message::new(error.to_string()))
+}
