@@ -92,13 +92,14 @@ impl<O: Output> PartBuffer<O> {
         }
     }
 
-    /// What was written since the last call, as a whole part of its own. Only after `begin`, which keeps it in memory.
-    pub(crate) fn take(&mut self) -> Result<Vec<u8>> {
+    /// What was written since the last call, as a whole part of its own, and how many records. Only after `begin`,
+    /// which keeps it in memory.
+    pub(crate) fn take(&mut self) -> Result<(Vec<u8>, u64)> {
         let mut output = std::mem::take(&mut self.output);
         output.end(&mut self.buffer).map_err(Error::new)?;
         let whole = std::mem::take(&mut self.buffer);
         self.output.begin(&mut self.buffer);
-        Ok(whole)
+        Ok((whole, std::mem::take(&mut self.records)))
     }
 
     pub(crate) fn seal(mut self) -> Result<Written> {
