@@ -152,7 +152,7 @@ impl<J: Job> Workbench<J> {
         &mut self,
         code: impl FnOnce(&mut Self) -> Result<(), Breach>,
     ) -> Result<Vec<u8>, Breach> {
-        self.part.begin().map_err(Breach::not_run)?;
+        self.part.hold();
         self.together = true;
         let done = code(self);
         self.together = false;
@@ -213,7 +213,7 @@ impl<J: Job> Workbench<J> {
         code: impl FnOnce(&mut Writer<'_, J::Output>) -> Result<(), Error>,
     ) -> Result<Vec<u8>, Error> {
         if !self.together {
-            self.part.begin()?;
+            self.part.hold();
         }
         let done = code(&mut Writer { part: &mut self.part, context: &mut self.context, path });
         if self.together {
