@@ -1,8 +1,8 @@
 //! The sort buffer: keeps every emitted pair as bytes, for jobs without a combiner.
 //!
 //! Records lie in chunks, `[key length u32][value length u32][key][value]`, little-endian; a record's place is
-//! (chunk << 21 | offset in it), so places ascend as records were added. The order is in entries of sixteen bytes beside
-//! them, see [`super::sort`].
+//! (chunk << 21 | offset in it), so places ascend as records were added. A record that is larger than a chunk has one of
+//! its own. The order is in entries of sixteen bytes beside them, see [`super::sort`].
 
 use super::chunk::{CHUNK_BYTES, Chunk};
 use super::sort::{self, Keys};
@@ -107,7 +107,8 @@ impl Filling {
 
     /// Forgets what was added, keeping the memory.
     pub fn clear(&mut self) {
-        self.spare.append(&mut self.buffer.chunks);
+        // A larger chunk was made for one record: filled with others, it would have places that cannot be told apart.
+        self.spare.extend(self.buffer.chunks.drain(..).filter(|c| c.capacity() == CHUNK_BYTES));
         self.spare.iter_mut().for_each(Chunk::clear);
         self.entries.clear();
         self.chunk_bytes = 0;
@@ -189,6 +190,26 @@ mod tests {
                 })
                 .collect();
             prop_assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn small_records_after_a_large_one_are_found_again() {
+        let mut filling = Filling::new(1 << 30);
+        let large = vec![7; CHUNK_BYTES + 1000];
+        for round in 0..2 {
+            filling.push(0, b"a", &large);
+            for i in 0..40_000u32 {
+                filling.push(0, b"b", &[[round; 60].as_slice(), &i.to_le_bytes()].concat());
+            }
+            filling.sort();
+            let (buffer, entries) = (filling.buffer(), filling.entries());
+            assert_eq!(buffer.record(sort::place(entries[0])), (&b"a"[..], large.as_slice()));
+            for (i, &e) in entries[1..].iter().enumerate() {
+                let (key, value) = buffer.record(sort::place(e));
+                assert_eq!((key, &value[60..]), (&b"b"[..], &(i as u32).to_le_bytes()[..]));
+            }
+            filling.clear();
         }
     }
 

@@ -25,9 +25,9 @@ unsafe impl Send for Chunk {}
 unsafe impl Sync for Chunk {}
 
 impl Chunk {
-    /// An empty chunk of [`CHUNK_BYTES`], or of more if asked for.
+    /// An empty chunk of [`CHUNK_BYTES`], or of `least` if that is more: then what needs it leaves no room behind it.
     pub(super) fn new(least: usize) -> Self {
-        let capacity = least.next_multiple_of(CHUNK_BYTES).max(CHUNK_BYTES);
+        let capacity = least.max(CHUNK_BYTES);
         let layout = Self::layout(capacity);
         // SAFETY: the layout is not empty.
         let memory = unsafe { alloc(layout) };
@@ -111,7 +111,7 @@ mod tests {
         chunk.clear();
         chunk.push(b"x");
         assert_eq!(chunk.bytes(), b"x");
-        assert_eq!(Chunk::new(CHUNK_BYTES + 1).capacity(), 2 * CHUNK_BYTES);
+        assert_eq!(Chunk::new(CHUNK_BYTES + 1).capacity(), CHUNK_BYTES + 1);
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //!
 //! Integers sort without a look at memory. Runs that tie in partition and prefix are sorted again by the next eight
 //! bytes of their keys, and so on: each level reads each key once, where comparing keys would read two per comparison.
+//! Only what still ties after many levels is compared key by key.
 //! Equal keys stay in the order of their places.
 
 /// Bits of an entry that say where its record is.
@@ -18,6 +19,8 @@ const PLACE_BITS: u32 = 48;
 const PLACE_MASK: u128 = (1 << PLACE_BITS) - 1;
 /// Bytes of a key that one level looks at.
 const LEVEL_BYTES: usize = 8;
+/// From this byte on keys are compared as a whole: each level is a call deeper, and a key may have many megabytes.
+const LEVELS_END_BYTES: usize = 512;
 
 /// The most partitions that an entry can tell apart.
 pub const PARTITIONS_MAX: u32 = 1 << 16;
@@ -84,6 +87,12 @@ fn sort_ties(entries: &mut [u128], keys: &impl Keys, depth: usize) {
 
 /// Sorts entries whose keys agree up to byte `depth`, zero padded, and whose upper bits are therefore the same.
 fn sort_run(run: &mut [u128], keys: &impl Keys, depth: usize) {
+    if depth >= LEVELS_END_BYTES {
+        run.sort_unstable_by(|&a, &b| {
+            keys.key(place(a)).cmp(keys.key(place(b))).then(place(a).cmp(&place(b)))
+        });
+        return;
+    }
     let upper = run[0] & !PLACE_MASK;
     // A key that ends before `depth` is a prefix of those that do not, since padding made them agree: it comes first.
     let ended = move_ended_first(run, keys, depth);
@@ -174,5 +183,12 @@ mod tests {
     #[test]
     fn many_equal_keys_keep_their_order() {
         check((0..1000).map(|i| (i % 3, b"pool/main/the-same-key".to_vec())).collect());
+    }
+
+    #[test]
+    fn long_keys_that_agree_for_long_take_little_of_the_stack() {
+        let common = vec![b'k'; 1 << 20];
+        let other = [&common[..], b"!"].concat();
+        check(vec![(1, other.clone()), (1, common.clone()), (1, other), (0, common)]);
     }
 }
