@@ -209,16 +209,20 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
             if let Some(state) = self.ended {
                 return self.into_outcome(state);
             }
-            match self.reports.recv_timeout(STOP_CHECK) {
-                Ok(report) => self.hear(report),
-                Err(_) if self.shared.env.stop.load(Ordering::Relaxed) => self.cancel(),
-                Err(_) => {}
+            if let Ok(report) = self.reports.recv_timeout(STOP_CHECK) {
+                self.hear(report);
+            }
+            // Looked at after every report too: a run that was told to stop does not publish after all.
+            if self.ended.is_none() && self.shared.env.stop.load(Ordering::Relaxed) {
+                self.cancel();
             }
         }
     }
 
     fn into_outcome(mut self, state: JobState) -> Outcome {
-        self.begin_phase(Phase::Done);
+        if state == JobState::Succeeded {
+            self.begin_phase(Phase::Done);
+        }
         let job = self.scheduler.job(JOB);
         let readied = self.readied.unwrap_or_default();
         Outcome {

@@ -1,0 +1,8 @@
+//! The command line of real job executables, as tables: what is typed, how it exits, what it says, what it leaves.
+
+#[path = "command_line/bad_input.rs"]
+mod bad_input;
+#[path = "command_line/ending.rs"]
+mod ending;
+#[path = "command_line/program.rs"]
+mod program;

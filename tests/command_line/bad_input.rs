@@ -1,0 +1,95 @@
+//! What cannot be: each is refused before any work, in one line that says what, where and what to do.
+
+use crate::program::{Place, Result};
+
+/// What makes the place ready, what is typed, the exit code, and parts of what is said.
+type Row = (&'static str, &'static str, i32, &'static [&'static str]);
+
+const ROWS: &[Row] = &[
+    ("", "wordcount", 2, &["no input is named"]),
+    (
+        "",
+        "wordcount in.txt --overwritten",
+        2,
+        &["unknown flag --overwritten", "did you mean --overwrite?"],
+    ),
+    ("", "wordcount in.txt --memory 1GB --memory 2GB", 2, &["--memory", "given twice"]),
+    ("", "wordcount in.txt --memory", 2, &["--memory", "has no value"]),
+    ("", "wordcount in.txt --memory 1000", 2, &["`1000` has no unit", "256MiB"]),
+    ("", "wordcount in.txt --memory -1GB", 2, &["-1"]),
+    ("", "wordcount in.txt --memory 99999999999999999999GB", 2, &["--memory"]),
+    ("", "wordcount in.txt --memory NaN", 2, &["NaN"]),
+    ("", "wordcount in.txt --memory 1KiB", 2, &["out of range", "16MiB"]),
+    ("", "wordcount in.txt --split-size 10XB", 2, &["10XB"]),
+    ("", "wordcount in.txt -r 0", 2, &["`0` is not a number from 1 to 10000"]),
+    ("", "wordcount in.txt -r 10001", 2, &["`10001`"]),
+    ("", "wordcount in.txt -r -1", 2, &["`-1`"]),
+    ("", "wordcount in.txt --threads 0", 2, &["--threads"]),
+    ("", "wordcount in.txt --max-bad-records x", 2, &["`x`"]),
+    ("", "wordcount in.txt --progress loud", 2, &["`loud`", "hadoop"]),
+    ("", "wordcount in.txt -q --summary json", 2, &["contradict"]),
+    ("", "wordcount in.txt --overwrite", 2, &["--overwrite", "--output DIR"]),
+    ("", "wordcount missing.txt", 2, &["does not exist", "missing.txt"]),
+    ("", "wordcount '*.none'", 2, &["matches none", "*.none"]),
+    ("", "wordcount - in.txt", 2, &["standard input", "alone"]),
+    ("mkfifo pipe", "wordcount pipe", 2, &["a pipe", "pipe"]),
+    ("", "wordcount /dev/zero", 2, &["a device", "/dev/zero"]),
+    ("ln -s nowhere link", "wordcount link", 2, &["leads to nothing", "nowhere"]),
+    ("mkdir -p d/e && ln -s .. d/e/up", "wordcount d", 2, &["loop"]),
+    ("mkdir out && touch out/mine", "wordcount in.txt -o out", 2, &["output exists"]),
+    (
+        "mkdir out && touch out/mine",
+        "wordcount in.txt -o out --overwrite",
+        2,
+        &["not written by gristmill"],
+    ),
+    ("", "wordcount in.txt -o in.txt", 2, &["in.txt"]),
+    ("mkdir d && cp in.txt d", "wordcount d -o d/out", 2, &["inside an input"]),
+    ("", "wordcount in.txt -o missing/out", 2, &["parent folder does not exist", "missing"]),
+    ("", "wordcount in.txt -o /", 2, &["/"]),
+    ("", "wordcount in.txt -o out --scratch in.txt", 2, &["in.txt"]),
+    ("", "join in.txt", 2, &["users=PATH or orders=PATH"]),
+    ("", "join users=in.txt", 2, &["no input is given for `orders`"]),
+    ("", "join users=in.txt order=in.txt", 2, &["names no input of the job"]),
+    ("gzip -c in.txt | head -c 15 >cut.gz", "wordcount cut.gz", 1, &["truncated", "cut.gz"]),
+    (
+        "printf 'no tab\\n' >u && printf '{}\\n' >o",
+        "join users=u orders=o",
+        1,
+        &["jobs/join/src/main.rs:", "u at byte 0", "record: `no tab`"],
+    ),
+    (
+        "printf 'u\\tn\\n' >u && printf '{\"user\":}\\n' >o",
+        "join users=u orders=o",
+        1,
+        &["bad JSON", "o at byte 0"],
+    ),
+    (
+        "head -c 70000000 /dev/zero >long",
+        "wordcount long",
+        1,
+        &["record is longer than the limit of 67108864 bytes", "long"],
+    ),
+];
+
+#[test]
+fn what_cannot_be_is_refused_with_what_where_and_what_to_do() -> Result {
+    for (prepare, typed, code, said) in ROWS {
+        let place = Place::new()?;
+        assert_eq!(place.shell(prepare)?.code, Some(0), "{prepare}");
+        let before = place.names()?;
+        let ended = place.shell(&format!("exec \"$JOBS\"/{typed}"))?;
+        let shown = format!("{typed}\n{}", ended.stderr);
+        assert_eq!(ended.code, Some(*code), "{shown}");
+        assert!(ended.stderr.starts_with("error: "), "{shown}");
+        assert_eq!(
+            ended.stderr.lines().filter(|line| !line.starts_with("  ")).count(),
+            1,
+            "{shown}"
+        );
+        assert!(said.iter().all(|said| ended.stderr.contains(said)), "{shown}");
+        assert!(!ended.stderr.contains('\x1b') && ended.stdout.is_empty(), "{shown}");
+        assert_eq!(place.names()?, before, "something is left behind: {shown}");
+    }
+    Ok(())
+}

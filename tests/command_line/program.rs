@@ -1,0 +1,103 @@
+//! Runs job executables, built once, in a folder of the test's own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use tempfile::TempDir;
+
+/// What a test returns.
+pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// The folder of the executables, which are built if they are not.
+fn executables() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let test = std::env::current_exe().expect("this test is a file");
+        // target/debug/deps/command_line-… and target/debug/wordcount
+        let folder =
+            test.ancestors().nth(2).expect("tests lie two folders below target").to_path_buf();
+        let target = folder.parent().expect("profiles lie below target");
+        let status = Command::new(env!("CARGO"))
+            .args([
+                "build",
+                "--locked",
+                "--offline",
+                "--profile",
+                "test",
+                "-p",
+                "wordcount",
+                "-p",
+                "join",
+            ])
+            .arg("--target-dir")
+            .arg(target)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status()
+            .expect("cargo runs this test, so it can be run");
+        assert!(status.success(), "the job executables cannot be built");
+        folder
+    })
+}
+
+/// A folder with some files to name on a command line.
+pub(crate) struct Place {
+    folder: TempDir,
+}
+
+/// How a program ended.
+pub(crate) struct Ended {
+    /// Its exit code; none after a signal.
+    pub(crate) code: Option<i32>,
+    /// What it wrote.
+    pub(crate) stdout: Vec<u8>,
+    /// What it said.
+    pub(crate) stderr: String,
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        Ended { code: output.status.code(), stdout: output.stdout, stderr }
+    }
+}
+
+impl Place {
+    pub(crate) fn new() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        fs::write(folder.path().join("in.txt"), "a b a\n")?;
+        Ok(Place { folder })
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A program that will run here, with its input closed.
+    pub(crate) fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(executables().join(name));
+        command
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .env("TMPDIR", self.folder.path());
+        command
+    }
+
+    /// Runs a shell line in which `$JOBS` is the folder of the executables.
+    pub(crate) fn shell(&self, line: &str) -> Result<Ended> {
+        let mut shell = Command::new("bash");
+        shell.args(["-c", line]).env("JOBS", executables()).env("TMPDIR", self.folder.path());
+        Ok(shell.current_dir(self.folder.path()).stdin(Stdio::null()).output()?.into())
+    }
+
+    /// Everything in the folder, by name.
+    pub(crate) fn names(&self) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(self.folder.path())? {
+            names.push(entry?.file_name().to_string_lossy().into_owned());
+        }
+        names.sort();
+        Ok(names)
+    }
+}
