@@ -1,6 +1,6 @@
 //! Jobs without a reduce: what the map writes is the output.
 
-use clap::Args;
+use clap::{ArgMatches, Args, Command, FromArgMatches};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -52,26 +52,49 @@ pub trait MapJob: Args + Serialize + DeserializeOwned + Send + 'static {
 }
 
 /// Makes a [`MapJob`] a [`Job`].
-#[derive(Debug, Args)]
-pub struct MapOnly<M: Args> {
-    #[command(flatten)]
+#[derive(Debug)]
+pub struct MapOnly<M> {
     job: M,
 }
 
-impl<M: Args> MapOnly<M> {
-    /// The job that this one is: what to hand to [`crate::testing::check`].
+impl<M> MapOnly<M> {
+    /// Wraps a job value.
     pub fn new(job: M) -> Self {
         MapOnly { job }
     }
 }
 
-impl<M: Args + Serialize> Serialize for MapOnly<M> {
+// Its flags are the job's, and so is what `--help` says first, which a derived impl would take from up there.
+impl<M: Args> Args for MapOnly<M> {
+    fn augment_args(command: Command) -> Command {
+        M::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        M::augment_args_for_update(command)
+    }
+}
+
+impl<M: Args> FromArgMatches for MapOnly<M> {
+    fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
+        M::from_arg_matches(matches).map(|job| MapOnly { job })
+    }
+
+    fn update_from_arg_matches(
+        &mut self,
+        matches: &ArgMatches,
+    ) -> std::result::Result<(), clap::Error> {
+        self.job.update_from_arg_matches(matches)
+    }
+}
+
+impl<M: Serialize> Serialize for MapOnly<M> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.job.serialize(serializer)
     }
 }
 
-impl<'de, M: Args + Deserialize<'de>> Deserialize<'de> for MapOnly<M> {
+impl<'de, M: Deserialize<'de>> Deserialize<'de> for MapOnly<M> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         M::deserialize(deserializer).map(|job| MapOnly { job })
     }

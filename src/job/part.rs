@@ -72,6 +72,11 @@ impl<O: Output> PartBuffer<O> {
         Ok(())
     }
 
+    /// Keeps all that is written in memory, until it is taken.
+    pub(crate) fn hold(&mut self) {
+        self.mark = Some((self.buffer.len(), self.records));
+    }
+
     /// Called before each record where bad ones may be skipped.
     pub(crate) fn begin(&mut self) -> Result {
         if !O::TAKES_BACK {
@@ -80,7 +85,7 @@ impl<O: Output> PartBuffer<O> {
         if self.buffer.len() >= BUFFER_BYTES {
             self.flush()?;
         }
-        self.mark = Some((self.buffer.len(), self.records));
+        self.hold();
         Ok(())
     }
 
@@ -92,13 +97,14 @@ impl<O: Output> PartBuffer<O> {
         }
     }
 
-    /// What was written since the last call, as a whole part of its own. Only after `begin`, which keeps it in memory.
-    pub(crate) fn take(&mut self) -> Result<Vec<u8>> {
+    /// What was written since the last call, as a whole part of its own, and how many records. Only after `hold`,
+    /// which keeps it in memory.
+    pub(crate) fn take(&mut self) -> Result<(Vec<u8>, u64)> {
         let mut output = std::mem::take(&mut self.output);
         output.end(&mut self.buffer).map_err(Error::new)?;
         let whole = std::mem::take(&mut self.buffer);
         self.output.begin(&mut self.buffer);
-        Ok(whole)
+        Ok((whole, std::mem::take(&mut self.records)))
     }
 
     pub(crate) fn seal(mut self) -> Result<Written> {

@@ -8,6 +8,7 @@ use super::workbench::{Place, Step};
 use crate::format::{Input, plan};
 use crate::job::Job;
 use crate::spec::{FileRange, Location};
+use crate::storage::{self, FileEntry};
 
 /// One input as the author gave it.
 #[derive(Clone, Debug)]
@@ -30,9 +31,16 @@ pub(super) fn write(pieces: &[Piece], folder: &Path) -> Result<Vec<FileRange>, B
     let file = |piece: &Piece| {
         let path = folder.join(&piece.name);
         std::fs::write(&path, &piece.bytes).map_err(Breach::not_run)?;
-        let size = piece.bytes.len() as u64;
-        let location = Location::from(&path);
-        Ok(FileRange { location, source: piece.source, start: 0, end: size, size, modified_ns: 0 })
+        let listing = storage::list(&[path]).map_err(Breach::not_run)?;
+        let range = |file: &FileEntry| FileRange {
+            location: Location::from(&file.path),
+            source: piece.source,
+            start: 0,
+            end: file.bytes,
+            size: file.bytes,
+            modified_ns: file.modified_ns,
+        };
+        listing.files.first().map(range).ok_or_else(|| Breach::not_run("an input file is gone"))
     };
     pieces.iter().map(file).collect()
 }

@@ -104,15 +104,6 @@ impl<'s, J: Job> Subject<'s, J> {
             if J::MAP_ONLY { String::new() } else { format!("for key {}", show::key::<J>(key)) };
         Some(Difference { place, left, right })
     }
-
-    /// What this map output leads to, with one reducer: what is written for each key.
-    pub(super) fn results(&mut self, job: &J, steps: &[Step]) -> Result<Results, Breach> {
-        if J::MAP_ONLY {
-            return Ok(Results::from([(Vec::new(), written(steps))]));
-        }
-        let groups = groups_of::<J>(steps)?;
-        self.bench.reduce_each(job, &groups)
-    }
 }
 
 /// Where two results differ, for people.
@@ -120,11 +111,6 @@ pub(super) struct Difference {
     pub(super) place: String,
     pub(super) left: String,
     pub(super) right: String,
-}
-
-/// All that a map task without a reduce wrote.
-pub(super) fn written(steps: &[Step]) -> Vec<u8> {
-    steps.iter().flat_map(|step| &step.written).copied().collect()
 }
 
 /// What the reduces of this map output are called with.

@@ -51,7 +51,7 @@ pub(super) struct Workbench<J: Job> {
     key_scratch: Vec<u8>,
     order_scratch: Vec<u8>,
     reading: source::Options,
-    /// Whether what is written is left together in one part, for [`Workbench::map_to_part`].
+    /// Whether what is written is left together in one part.
     together: bool,
     // Both remove their folders when they are dropped.
     _staging: Staging,
@@ -126,14 +126,38 @@ impl<J: Job> Workbench<J> {
         Ok(steps)
     }
 
-    /// The part that a job without a reduce writes for these ranges.
-    pub(super) fn map_to_part(&mut self, job: &J, ranges: &[FileRange]) -> Result<Vec<u8>, Breach> {
-        self.part.begin().map_err(Breach::not_run)?;
+    /// The part that a job without a reduce would write if map tasks from number `first` on wrote one together.
+    pub(super) fn map_to_part(
+        &mut self,
+        first: u32,
+        tasks: &[Vec<FileRange>],
+    ) -> Result<Vec<u8>, Breach> {
+        self.in_one_part(|bench| {
+            (first..).zip(tasks).try_for_each(|(index, ranges)| {
+                let job = bench.task(TaskKind::Map, index, 1)?;
+                bench.map(&job, ranges).map(drop)
+            })
+        })
+    }
+
+    /// The part that a reduce task writes for these groups.
+    pub(super) fn reduce_to_part(&mut self, job: &J, groups: &[Keyed]) -> Result<Vec<u8>, Breach> {
+        self.in_one_part(|bench| {
+            groups.iter().try_for_each(|keyed| bench.reduce(job, keyed).map(drop))
+        })
+    }
+
+    /// All that `code` has written to one part.
+    fn in_one_part(
+        &mut self,
+        code: impl FnOnce(&mut Self) -> Result<(), Breach>,
+    ) -> Result<Vec<u8>, Breach> {
+        self.part.hold();
         self.together = true;
-        let mapped = self.map(job, ranges);
+        let done = code(self);
         self.together = false;
         let part = self.part.take().map_err(|error| failed("the output format", &error, None));
-        mapped.and(part)
+        done.and(part).map(|(bytes, _)| bytes)
     }
 
     /// Forgets what code that panicked has left.
@@ -189,33 +213,26 @@ impl<J: Job> Workbench<J> {
         code: impl FnOnce(&mut Writer<'_, J::Output>) -> Result<(), Error>,
     ) -> Result<Vec<u8>, Error> {
         if !self.together {
-            self.part.begin()?;
+            self.part.hold();
         }
         let done = code(&mut Writer { part: &mut self.part, context: &mut self.context, path });
-        let written = if self.together { Ok(Vec::new()) } else { self.part.take() };
-        done?;
-        written
+        if self.together {
+            return done.map(|()| Vec::new());
+        }
+        let (bytes, records) = self.part.take()?;
+        // A format may begin and end its parts with something of its own.
+        done.map(|()| if records > 0 { bytes } else { Vec::new() })
     }
 
     /// What the reduce writes for this key and these values.
     pub(super) fn reduce(&mut self, job: &J, keyed: &Keyed) -> Result<Vec<u8>, Breach> {
-        self.reduce_all(job, std::slice::from_ref(keyed))
-    }
-
-    /// What the reduce writes for these groups into one part.
-    pub(super) fn reduce_all(&mut self, job: &J, groups: &[Keyed]) -> Result<Vec<u8>, Breach> {
         let mut key_scratch = std::mem::take(&mut self.key_scratch);
         let mut order_scratch = std::mem::take(&mut self.order_scratch);
         let written = self.write(Text::new(b""), |out| {
-            for keyed in groups {
-                let key =
-                    J::Key::decode_group(&keyed.group, &mut key_scratch).map_err(Error::new)?;
-                let mut group = InTurn::new(keyed);
-                let values =
-                    Values { group: &mut group, scratch: &mut order_scratch, job: PhantomData };
-                job.reduce(key, values, out)?;
-            }
-            Ok(())
+            let key = J::Key::decode_group(&keyed.group, &mut key_scratch).map_err(Error::new)?;
+            let mut group = InTurn::new(keyed);
+            let scratch = &mut order_scratch;
+            job.reduce(key, Values { group: &mut group, scratch, job: PhantomData }, out)
         });
         (self.key_scratch, self.order_scratch) = (key_scratch, order_scratch);
         written.map_err(|error| failed("the reduce", &error, None))

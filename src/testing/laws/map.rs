@@ -1,8 +1,8 @@
 //! The map must be a function of the record, and the result one of the input, wherever it is cut.
 
 use super::super::inputs::{self, layouts};
-use super::super::subject::{Difference, Subject, Unchecked};
-use super::super::workbench::{Place, Step};
+use super::super::subject::{Difference, Subject, Unchecked, groups_of};
+use super::super::workbench::{Place, Results, Step};
 use super::super::{Breach, Law, show};
 use crate::job::Job;
 use crate::spec::TaskKind;
@@ -51,32 +51,39 @@ pub(crate) fn records_are_found<J: Job>(subject: &mut Subject<'_, J>) -> Result<
 /// That the result of several tasks is that of one.
 pub(crate) fn cuts_do_not_show<J: Job>(subject: &mut Subject<'_, J>) -> Result<Unchecked, Breach> {
     let reducer = subject.bench.task(TaskKind::Reduce, 0, 1)?;
-    let steps = subject.whole.clone();
-    let whole = subject.results(&reducer, &steps)?;
+    let one_task = vec![subject.files.to_vec()];
+    let whole = results(subject, &reducer, &one_task)?;
     for layout in drawn(subject, Law::CutsDoNotShow) {
-        let mut steps = Vec::new();
-        for (index, task) in layout.iter().enumerate() {
-            let job = subject.bench.task(TaskKind::Map, index as u32, 1)?;
-            steps.extend(subject.bench.map(&job, task)?);
-        }
-        let cut = subject.results(&reducer, &steps)?;
-        let Some(Difference { place, left, right }) = subject.difference(&whole, &cut) else {
-            continue;
-        };
+        let cut = results(subject, &reducer, &layout)?;
+        let Some(difference) = subject.difference(&whole, &cut) else { continue };
         // A reduce that gives something else each time is another law's business.
-        let again = subject.results(&reducer, &subject.whole.clone())?;
+        let again = results(subject, &reducer, &one_task)?;
         if subject.difference(&whole, &again).is_some() {
             return Ok(None);
         }
-        return Err(Breach::CutsShow {
-            place,
-            whole: left,
-            cut: right,
-            cuts: inputs::show(&layout),
-        });
+        let Difference { place, left: whole, right: cut } = difference;
+        return Err(Breach::CutsShow { place, whole, cut, cuts: inputs::show(&layout) });
     }
     let cuttable = subject.splittable.contains(&true) || subject.files.len() > 1;
     Ok((!cuttable).then_some("the input is one file that cannot be cut"))
+}
+
+/// What these map tasks and one reducer write, by key.
+fn results<J: Job>(
+    subject: &mut Subject<'_, J>,
+    reducer: &J,
+    layout: &inputs::Layout,
+) -> Result<Results, Breach> {
+    if J::MAP_ONLY {
+        return Ok(Results::from([(Vec::new(), subject.bench.map_to_part(0, layout)?)]));
+    }
+    let mut steps = Vec::new();
+    for (index, task) in (0..).zip(layout) {
+        let job = subject.bench.task(TaskKind::Map, index, 1)?;
+        steps.extend(subject.bench.map(&job, task)?);
+    }
+    let groups = groups_of::<J>(&steps)?;
+    subject.bench.reduce_each(reducer, &groups)
 }
 
 fn drawn<J: Job>(subject: &Subject<'_, J>, law: Law) -> Vec<inputs::Layout> {

@@ -51,9 +51,8 @@ fn mapped<J: Job>(subject: &mut Subject<'_, J>) -> Result<Vec<Vec<u8>>, Breach> 
     let splits =
         plan::plan::<J::Input>(subject.files, Some(SPLIT_BYTES)).map_err(Breach::not_run)?;
     let mut parts = Vec::new();
-    for (index, split) in splits.iter().enumerate() {
-        let job = subject.bench.task(TaskKind::Map, index as u32, 0)?;
-        parts.push(subject.bench.map_to_part(&job, &split.ranges)?);
+    for (index, split) in (0..).zip(&splits) {
+        parts.push(subject.bench.map_to_part(index, std::slice::from_ref(&split.ranges))?);
     }
     Ok(parts)
 }
@@ -68,7 +67,7 @@ fn reduced<J: Job>(
     let groups = groups_of::<J>(&subject.whole)?;
     for (index, groups) in parted(job, groups, reducers)?.iter().enumerate() {
         let job = subject.bench.task(TaskKind::Reduce, index as u32, reducers)?;
-        parts.push(subject.bench.reduce_all(&job, groups)?);
+        parts.push(subject.bench.reduce_to_part(&job, groups)?);
     }
     Ok(parts)
 }

@@ -1,0 +1,17 @@
+//! Whole runs in this process: every job against a sequential program of ten lines, in little memory and in much, on
+//! inputs of all kinds, and how a run ends when something is wrong.
+
+#[path = "embedded/cases.rs"]
+mod cases;
+#[path = "embedded/failures.rs"]
+mod failures;
+#[path = "embedded/inputs.rs"]
+mod inputs;
+#[path = "embedded/jobs.rs"]
+pub mod jobs;
+#[path = "embedded/random.rs"]
+mod random;
+#[path = "embedded/spilling.rs"]
+mod spilling;
+#[path = "embedded/trial.rs"]
+mod trial;

@@ -1,0 +1,81 @@
+//! Inputs of all kinds: compressed, many and small, empty.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use gristmill::scheduler::JobState;
+
+use crate::jobs::wordcount::WordCount;
+use crate::trial::{Result, Setting, Trial};
+
+const TEXT: &[u8] = b"a b a\nc  b a\r\n\nlast line without an end";
+
+fn counts(files: Vec<(u32, String, Vec<u8>)>) -> Result<Vec<u8>> {
+    let ran = Trial::new(files)?.run::<WordCount>(&[], Setting::PLAIN)?;
+    assert_eq!(ran.outcome.state, JobState::Succeeded, "{:?}", ran.outcome.failure);
+    assert!(ran.litter.is_empty(), "{:?}", ran.litter);
+    Ok(ran.joined("part-"))
+}
+
+/// What a program of the system makes of these bytes.
+fn through(program: &str, bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut child =
+        Command::new(program).arg("-c").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    child.stdin.take().ok_or("no pipe")?.write_all(bytes)?;
+    Ok(child.wait_with_output()?.stdout)
+}
+
+#[test]
+fn compressed_files_count_as_what_is_in_them() -> Result {
+    let plain = counts(vec![(0, "in.txt".into(), TEXT.to_vec())])?;
+    assert_eq!(plain, b"a\t3\nan\t1\nb\t2\nc\t1\nend\t1\nlast\t1\nline\t1\nwithout\t1\n");
+    for program in ["gzip", "bzip2", "zstd"] {
+        // Two members, one behind the other, are one file.
+        let (first, second) = TEXT.split_at(9);
+        let members = [through(program, first)?, through(program, second)?].concat();
+        assert_eq!(counts(vec![(0, "in".into(), members)])?, plain, "{program}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_truncated_file_fails_and_names_itself() -> Result {
+    let mut bytes = through("gzip", &TEXT.repeat(100))?;
+    bytes.truncate(bytes.len() / 2);
+    let ran =
+        Trial::new(vec![(0, "in.gz".into(), bytes)])?.run::<WordCount>(&[], Setting::PLAIN)?;
+    let (_, failure) = ran.outcome.failure.ok_or("half a file was taken for a whole one")?;
+    assert!(
+        failure.message.contains("in.gz") && failure.message.contains("truncated"),
+        "{failure:?}"
+    );
+    assert!(ran.parts.is_empty() && ran.litter.is_empty());
+    Ok(())
+}
+
+#[test]
+fn many_small_files_are_few_tasks() -> Result {
+    let files =
+        (0..2_000).map(|i| (0, format!("{i}.txt"), format!("word-{}\n", i % 10).into_bytes()));
+    let trial = Trial::new(files.collect())?;
+    let ran = trial.run_on_folder::<WordCount>(&[], Setting { threads: 2, ..Setting::PLAIN })?;
+    assert_eq!(ran.lines("part-").len(), 10);
+    assert!(ran.lines("part-").iter().all(|line| line.ends_with("\t200")));
+    let tasks = ran.outcome.counters.get("Map-Reduce Framework", "Map input records");
+    assert_eq!(tasks, 2_000);
+    Ok(())
+}
+
+#[test]
+fn no_input_and_empty_input_give_empty_parts() -> Result {
+    for files in [vec![], vec![(0, "empty.txt".to_string(), vec![])]] {
+        let trial = Trial::new(files)?;
+        let setting = Setting { reducers: Some(3), threads: 2, ..Setting::PLAIN };
+        let ran = trial.run_on_folder::<WordCount>(&[], setting)?;
+        assert_eq!(ran.outcome.state, JobState::Succeeded);
+        let parts: Vec<_> =
+            ran.parts.iter().map(|(name, bytes)| (name.as_str(), bytes.len())).collect();
+        assert_eq!(parts, [("part-00000.tsv", 0), ("part-00001.tsv", 0), ("part-00002.tsv", 0)]);
+    }
+    Ok(())
+}

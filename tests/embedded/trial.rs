@@ -1,0 +1,198 @@
+//! Runs a job on files in a folder of its own, and reads what it left.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use clap::{Args, Parser};
+use gristmill::clock::Manual;
+use gristmill::embedded::{self, Options, Outcome, Progress};
+use gristmill::job::Job;
+use gristmill::record::value;
+use gristmill::spec::{InputSpec, JobSpec, Location, Nonce};
+use tempfile::TempDir;
+
+/// What a test returns.
+pub(crate) type Result<T = (), E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
+
+/// One file of input.
+pub(crate) struct InputFile {
+    /// Where it is.
+    pub(crate) path: PathBuf,
+    /// Which of the job's named inputs it belongs to.
+    pub(crate) source: u32,
+    /// What is in it.
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl InputFile {
+    /// The path, as records and failures show it.
+    pub(crate) fn name(&self) -> &str {
+        self.path.to_str().unwrap_or_default()
+    }
+}
+
+/// The input of runs, in a folder that goes with it.
+pub(crate) struct Trial {
+    folder: TempDir,
+    /// The files, in order.
+    pub(crate) files: Vec<InputFile>,
+}
+
+/// What may differ from run to run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Setting {
+    /// Bytes per map task.
+    pub(crate) split_bytes: Option<u64>,
+    /// Parts.
+    pub(crate) reducers: Option<u32>,
+    /// Attempts at once.
+    pub(crate) threads: usize,
+    /// All buffers.
+    pub(crate) memory_bytes: u64,
+    /// Bad records to set aside.
+    pub(crate) max_bad_records: u64,
+}
+
+impl Setting {
+    /// One thread, plenty of memory, and everything else by default.
+    pub(crate) const PLAIN: Self = Setting {
+        split_bytes: None,
+        reducers: None,
+        threads: 1,
+        memory_bytes: 1 << 30,
+        max_bad_records: 0,
+    };
+}
+
+/// What a run left.
+pub(crate) struct Ran {
+    /// What it says of itself.
+    pub(crate) outcome: Outcome,
+    /// Every file of its output by name, those that tell of the run left out.
+    pub(crate) parts: BTreeMap<String, Vec<u8>>,
+    /// Every other file and folder that was not there before.
+    pub(crate) litter: Vec<PathBuf>,
+}
+
+impl Ran {
+    /// The parts whose names begin so, one behind the other.
+    pub(crate) fn joined(&self, prefix: &str) -> Vec<u8> {
+        self.parts
+            .iter()
+            .filter(|(name, _)| name.starts_with(prefix))
+            .flat_map(|(_, bytes)| bytes.clone())
+            .collect()
+    }
+
+    /// The lines of the parts whose names begin so.
+    pub(crate) fn lines(&self, prefix: &str) -> Vec<String> {
+        String::from_utf8_lossy(&self.joined(prefix)).lines().map(str::to_string).collect()
+    }
+}
+
+#[derive(Parser)]
+struct Flags<J: Args> {
+    #[command(flatten)]
+    job: J,
+}
+
+impl Trial {
+    /// Writes these files: which named input each belongs to, its name and its bytes.
+    pub(crate) fn new(files: Vec<(u32, String, Vec<u8>)>) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        fs::create_dir(folder.path().join("in"))?;
+        let mut written = Vec::new();
+        for (source, name, bytes) in files {
+            let path = folder.path().join("in").join(name);
+            fs::write(&path, &bytes)?;
+            written.push(InputFile { path, source, bytes });
+        }
+        Ok(Trial { folder, files: written })
+    }
+
+    /// Runs a job with these flags of its own on all files, in the order in which they are listed here.
+    pub(crate) fn run<J: Job>(&self, flags: &[&str], setting: Setting) -> Result<Ran> {
+        let named = self.files.iter();
+        let inputs = named
+            .map(|file| InputSpec { source: file.source, location: Location::from(&file.path) });
+        self.run_on::<J>(flags, setting, inputs.collect())
+    }
+
+    /// Runs a job on the folder of all files.
+    pub(crate) fn run_on_folder<J: Job>(&self, flags: &[&str], setting: Setting) -> Result<Ran> {
+        let location = Location::from(&self.folder.path().join("in"));
+        self.run_on::<J>(flags, setting, vec![InputSpec { source: 0, location }])
+    }
+
+    fn run_on<J: Job>(
+        &self,
+        flags: &[&str],
+        setting: Setting,
+        inputs: Vec<InputSpec>,
+    ) -> Result<Ran> {
+        let flags = ["job"].iter().chain(flags);
+        let mut job = Vec::new();
+        value::encode_into(&Flags::<J>::try_parse_from(flags)?.job, &mut job)?;
+        let output = self.folder.path().join("out");
+        let spec = JobSpec {
+            name: "trial".into(),
+            inputs,
+            output: Some(Location::from(&output)),
+            overwrite: false,
+            reducers: setting.reducers,
+            split_bytes: setting.split_bytes,
+            memory_bytes: setting.memory_bytes,
+            max_bad_records: setting.max_bad_records,
+            sync: false,
+            job,
+        };
+        let options = Options {
+            threads: setting.threads,
+            scratch: None,
+            temporary: self.folder.path().to_path_buf(),
+            nonce: Nonce(7),
+        };
+        let prepared = embedded::prepare::<J>(&spec, &options)?;
+        let clock = Manual::at(0).clock();
+        let (progress, stop) = (Progress::default(), AtomicBool::new(false));
+        let outcome = embedded::run::<J>(&spec, &prepared, &options, &progress, &clock, &stop)?;
+        drop(prepared);
+        let parts = read_output(&output)?;
+        if output.exists() {
+            fs::remove_dir_all(&output)?;
+        }
+        let mut litter = fs::read_dir(self.folder.path())?
+            .map(|entry| Ok(entry?.path()))
+            .collect::<Result<Vec<_>>>()?;
+        litter.retain(|path| !path.ends_with("in"));
+        Ok(Ran { outcome, parts, litter })
+    }
+}
+
+/// The files of an output that is whole; those of none, if there is none.
+fn read_output(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
+    let mut parts = BTreeMap::new();
+    if !folder.exists() {
+        return Ok(parts);
+    }
+    let verified = gristmill::storage::verify(folder)?;
+    if !verified.findings.is_empty() {
+        return Err(format!("{:?}", verified.findings).into());
+    }
+    for below in ["", "_bad/"] {
+        let listed = match fs::read_dir(folder.join(below)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            listed => listed?,
+        };
+        for entry in listed {
+            let entry = entry?;
+            let name = format!("{below}{}", entry.file_name().to_string_lossy());
+            if entry.file_type()?.is_file() && name != "_MANIFEST.json" && name != "_SUCCESS" {
+                parts.insert(name, fs::read(entry.path())?);
+            }
+        }
+    }
+    Ok(parts)
+}
