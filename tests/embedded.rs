@@ -11,6 +11,8 @@ mod inputs;
 pub mod jobs;
 #[path = "embedded/random.rs"]
 mod random;
+#[path = "embedded/setting_aside.rs"]
+mod setting_aside;
 #[path = "embedded/spilling.rs"]
 mod spilling;
 #[path = "embedded/trial.rs"]

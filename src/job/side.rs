@@ -71,11 +71,13 @@ pub(super) struct Sides {
     /// What parts are called after the side's name: `m-00003`.
     suffix: String,
     open: Vec<(&'static str, Box<dyn AnyPart>)>,
+    /// Whether bad records may be skipped, so that a part which one of them opens must be able to take it back too.
+    holds: bool,
 }
 
 impl Sides {
     pub(super) fn new(suffix: String) -> Self {
-        Sides { suffix, open: Vec::new() }
+        Sides { suffix, open: Vec::new(), holds: false }
     }
 
     pub(super) fn writer<O: Output + Default + Send>(
@@ -88,7 +90,10 @@ impl Sides {
             Some(at) => at,
             None => {
                 let name = format!("{}-{}.{}", side.name, self.suffix, O::EXTENSION);
-                let part = PartBuffer::<O>::create(folder, &name).map_err(Error::new)?;
+                let mut part = PartBuffer::<O>::create(folder, &name).map_err(Error::new)?;
+                if self.holds {
+                    part.begin()?;
+                }
                 self.open.push((side.name, Box::new(part)));
                 self.open.len() - 1
             }
@@ -99,6 +104,7 @@ impl Sides {
     }
 
     pub(super) fn begin(&mut self) -> Result {
+        self.holds = true;
         self.open.iter_mut().try_for_each(|(_, part)| part.begin())
     }
 
