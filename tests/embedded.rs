@@ -15,5 +15,7 @@ mod random;
 mod setting_aside;
 #[path = "embedded/spilling.rs"]
 mod spilling;
+#[path = "embedded/stopping.rs"]
+mod stopping;
 #[path = "embedded/trial.rs"]
 mod trial;

@@ -209,10 +209,12 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
             if let Some(state) = self.ended {
                 return self.into_outcome(state);
             }
-            match self.reports.recv_timeout(STOP_CHECK) {
-                Ok(report) => self.hear(report),
-                Err(_) if self.shared.env.stop.load(Ordering::Relaxed) => self.cancel(),
-                Err(_) => {}
+            if self.shared.env.stop.load(Ordering::Relaxed) {
+                self.cancel();
+            }
+            // A time-out only makes it look again.
+            if let Ok(report) = self.reports.recv_timeout(STOP_CHECK) {
+                self.hear(report);
             }
         }
     }
@@ -251,7 +253,6 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
                 self.apply(Complete { attempt, digest: None, counters });
             }
             Report::Committed { attempt, manifest } => self.committed(attempt, Some(manifest)),
-            Report::Failed { failure, .. } if failure.cause == Cause::Killed => self.cancel(),
             Report::Failed { attempt, failure } => self.fail(attempt, failure),
             Report::Sealed(_) => {}
         }
@@ -259,6 +260,10 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
     }
 
     fn fail(&mut self, attempt: AttemptId, failure: Failure) {
+        // An author's code may have made an error of its own of being stopped.
+        if failure.cause == Cause::Killed || self.shared.env.stop.load(Ordering::Relaxed) {
+            return self.cancel();
+        }
         self.apply(Fail { attempt, failure, deterministic: true });
     }
 
