@@ -364,10 +364,35 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
 
 /// The job's own parts in their order, then side outputs and bad records by name.
 fn in_order(mut parts: Vec<PartDone>) -> Vec<PartDone> {
-    parts.sort_by(|a, b| {
-        let key =
-            |part: &PartDone| (!part.sealed.name.starts_with("part-"), part.sealed.name.clone());
-        key(a).cmp(&key(b))
+    parts.sort_by_cached_key(|part| {
+        let name = part.sealed.name.clone();
+        let is_beside = !name.starts_with("part-");
+        // Parts from 100,000 on have longer names, which sort before shorter ones by their bytes alone.
+        (is_beside, if is_beside { 0 } else { name.len() }, name)
     });
     parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::SealedPart;
+
+    #[test]
+    fn parts_stand_in_the_order_of_their_numbers_before_what_is_beside_them() {
+        let expected = [
+            "part-00002.tsv",
+            "part-99999.tsv",
+            "part-100000.tsv",
+            "_bad/part-m-00001.jsonl",
+            "seen-m-00000.tsv",
+        ];
+        let part = |name: &str| PartDone {
+            sealed: SealedPart { name: name.into(), bytes: 0, crc32c: 0 },
+            records: 0,
+        };
+        let found = in_order(expected.iter().rev().copied().map(part).collect());
+        let found: Vec<&str> = found.iter().map(|part| part.sealed.name.as_str()).collect();
+        assert_eq!(found, expected);
+    }
 }
