@@ -31,7 +31,7 @@ impl<O> Clone for Side<O> {
 impl<O> Copy for Side<O> {}
 
 impl<O: Output> Side<O> {
-    /// A side output of this name: letters, digits and dashes, and not `part`. Checked when the job is compiled.
+    /// A side output of this name: letters, digits and dashes, and not `part` or `part-…`. Checked when the job is compiled.
     pub const fn new(name: &'static str) -> Self {
         let bytes = name.as_bytes();
         assert!(!bytes.is_empty() && bytes.len() <= 64, "a side output's name has 1 to 64 bytes");
@@ -41,7 +41,10 @@ impl<O: Output> Side<O> {
             assert!(ok, "a side output's name is made of letters, digits and dashes");
             i += 1;
         }
-        assert!(!matches!(bytes, b"part"), "`part` is the name of the job's own output");
+        assert!(
+            !matches!(bytes, b"part" | [b'p', b'a', b'r', b't', b'-', ..]),
+            "`part` is the name of the job's own output"
+        );
         Side { name, format: PhantomData }
     }
 }
@@ -146,5 +149,27 @@ impl<O: Output + Send> AnyPart for PartBuffer<O> {
 
     fn seal(self: Box<Self>) -> Result<Written> {
         PartBuffer::seal(*self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::Tsv;
+
+    #[test]
+    fn no_side_output_can_be_taken_for_the_jobs_own() {
+        for (name, is_good) in [
+            ("rejected", true),
+            ("parts", true),
+            ("part", false),
+            ("part-00000", false),
+            ("part-x", false),
+            ("a/b", false),
+            ("", false),
+        ] {
+            let made = std::panic::catch_unwind(|| Side::<Tsv>::new(name));
+            assert_eq!(made.is_ok(), is_good, "{name:?}");
+        }
     }
 }
