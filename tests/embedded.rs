@@ -11,7 +11,11 @@ mod inputs;
 pub mod jobs;
 #[path = "embedded/random.rs"]
 mod random;
+#[path = "embedded/setting_aside.rs"]
+mod setting_aside;
 #[path = "embedded/spilling.rs"]
 mod spilling;
+#[path = "embedded/stopping.rs"]
+mod stopping;
 #[path = "embedded/trial.rs"]
 mod trial;

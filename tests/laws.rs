@@ -1,9 +1,33 @@
 //! The laws harness: good jobs pass, and each planted mistake is found under the name of the law that it breaks.
 
+/// A job over lines of text with word keys, whose other parts are given.
+macro_rules! job {
+    ($name:ident { $($fields:tt)* }, input $input:ty, value $value:ty, { $($parts:item)* }) => {
+        #[derive(Args, Serialize, Deserialize, Default)]
+        struct $name { $($fields)* }
+
+        impl Job for $name {
+            type Input = $input;
+            type Key<'a> = &'a Text;
+            type Value<'a> = $value;
+            type Output = Tsv;
+            $($parts)*
+        }
+    };
+}
+
+#[path = "laws/combiners.rs"]
+mod combiners;
 #[path = "laws/good.rs"]
 mod good;
-#[path = "laws/planted.rs"]
-mod planted;
+#[path = "laws/maps.rs"]
+mod maps;
+#[path = "laws/partitioners.rs"]
+mod partitioners;
+#[path = "laws/reduces.rs"]
+mod reduces;
+#[path = "laws/values.rs"]
+mod values;
 
 use gristmill::job::Job;
 use gristmill::testing::{Breach, Law, Violation, check};

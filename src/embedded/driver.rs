@@ -209,12 +209,12 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
             if let Some(state) = self.ended {
                 return self.into_outcome(state);
             }
+            if self.shared.env.stop.load(Ordering::Relaxed) {
+                self.cancel();
+            }
+            // A time-out only makes it look again.
             if let Ok(report) = self.reports.recv_timeout(STOP_CHECK) {
                 self.hear(report);
-            }
-            // Looked at after every report too: a run that was told to stop does not publish after all.
-            if self.ended.is_none() && self.shared.env.stop.load(Ordering::Relaxed) {
-                self.cancel();
             }
         }
     }
@@ -255,7 +255,6 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
                 self.apply(Complete { attempt, digest: None, counters });
             }
             Report::Committed { attempt, manifest } => self.committed(attempt, Some(manifest)),
-            Report::Failed { failure, .. } if failure.cause == Cause::Killed => self.cancel(),
             Report::Failed { attempt, failure } => self.fail(attempt, failure),
             Report::Sealed(_) => {}
         }
@@ -263,6 +262,10 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
     }
 
     fn fail(&mut self, attempt: AttemptId, failure: Failure) {
+        // An author's code may have made an error of its own of being stopped.
+        if failure.cause == Cause::Killed || self.shared.env.stop.load(Ordering::Relaxed) {
+            return self.cancel();
+        }
         self.apply(Fail { attempt, failure, deterministic: true });
     }
 
@@ -363,10 +366,35 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
 
 /// The job's own parts in their order, then side outputs and bad records by name.
 fn in_order(mut parts: Vec<PartDone>) -> Vec<PartDone> {
-    parts.sort_by(|a, b| {
-        let key =
-            |part: &PartDone| (!part.sealed.name.starts_with("part-"), part.sealed.name.clone());
-        key(a).cmp(&key(b))
+    parts.sort_by_cached_key(|part| {
+        let name = part.sealed.name.clone();
+        let is_beside = !name.starts_with("part-");
+        // Parts from 100,000 on have longer names, which sort before shorter ones by their bytes alone.
+        (is_beside, if is_beside { 0 } else { name.len() }, name)
     });
     parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::SealedPart;
+
+    #[test]
+    fn parts_stand_in_the_order_of_their_numbers_before_what_is_beside_them() {
+        let expected = [
+            "part-00002.tsv",
+            "part-99999.tsv",
+            "part-100000.tsv",
+            "_bad/part-m-00001.jsonl",
+            "seen-m-00000.tsv",
+        ];
+        let part = |name: &str| PartDone {
+            sealed: SealedPart { name: name.into(), bytes: 0, crc32c: 0 },
+            records: 0,
+        };
+        let found = in_order(expected.iter().rev().copied().map(part).collect());
+        let found: Vec<&str> = found.iter().map(|part| part.sealed.name.as_str()).collect();
+        assert_eq!(found, expected);
+    }
 }

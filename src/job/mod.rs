@@ -21,7 +21,7 @@ pub use counter::Counter;
 pub use emitter::Emitter;
 pub use error::{Error, Result, UserError};
 pub use map_only::{MapJob, MapOnly, NoKey};
-pub(crate) use part::{PartBuffer, Written};
+pub(crate) use part::{KeepsState, PartBuffer, Written};
 pub use partition::{By, ByHash, Partition, TotalOrder};
 pub use side::{Side, SideWriter};
 pub use side_file::{SideFile, Unreadable};

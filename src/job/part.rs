@@ -14,7 +14,7 @@ const BUFFER_BYTES: usize = 256 << 10;
     "bad records cannot be skipped where the map writes .{extension}, which holds records back; \
      write another format, or leave out --max-bad-records"
 )]
-struct KeepsState {
+pub(crate) struct KeepsState {
     extension: &'static str,
 }
 

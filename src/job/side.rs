@@ -31,7 +31,7 @@ impl<O> Clone for Side<O> {
 impl<O> Copy for Side<O> {}
 
 impl<O: Output> Side<O> {
-    /// A side output of this name: letters, digits and dashes, and not `part`. Checked when the job is compiled.
+    /// A side output of this name: letters, digits and dashes, and not `part` or `part-…`. Checked when the job is compiled.
     pub const fn new(name: &'static str) -> Self {
         let bytes = name.as_bytes();
         assert!(!bytes.is_empty() && bytes.len() <= 64, "a side output's name has 1 to 64 bytes");
@@ -41,7 +41,10 @@ impl<O: Output> Side<O> {
             assert!(ok, "a side output's name is made of letters, digits and dashes");
             i += 1;
         }
-        assert!(!matches!(bytes, b"part"), "`part` is the name of the job's own output");
+        assert!(
+            !matches!(bytes, b"part" | [b'p', b'a', b'r', b't', b'-', ..]),
+            "`part` is the name of the job's own output"
+        );
         Side { name, format: PhantomData }
     }
 }
@@ -71,11 +74,13 @@ pub(super) struct Sides {
     /// What parts are called after the side's name: `m-00003`.
     suffix: String,
     open: Vec<(&'static str, Box<dyn AnyPart>)>,
+    /// Whether bad records may be skipped, so that a part which one of them opens must be able to take it back too.
+    holds: bool,
 }
 
 impl Sides {
     pub(super) fn new(suffix: String) -> Self {
-        Sides { suffix, open: Vec::new() }
+        Sides { suffix, open: Vec::new(), holds: false }
     }
 
     pub(super) fn writer<O: Output + Default + Send>(
@@ -88,7 +93,10 @@ impl Sides {
             Some(at) => at,
             None => {
                 let name = format!("{}-{}.{}", side.name, self.suffix, O::EXTENSION);
-                let part = PartBuffer::<O>::create(folder, &name).map_err(Error::new)?;
+                let mut part = PartBuffer::<O>::create(folder, &name).map_err(Error::new)?;
+                if self.holds {
+                    part.begin()?;
+                }
                 self.open.push((side.name, Box::new(part)));
                 self.open.len() - 1
             }
@@ -99,6 +107,7 @@ impl Sides {
     }
 
     pub(super) fn begin(&mut self) -> Result {
+        self.holds = true;
         self.open.iter_mut().try_for_each(|(_, part)| part.begin())
     }
 
@@ -140,5 +149,27 @@ impl<O: Output + Send> AnyPart for PartBuffer<O> {
 
     fn seal(self: Box<Self>) -> Result<Written> {
         PartBuffer::seal(*self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::Tsv;
+
+    #[test]
+    fn no_side_output_can_be_taken_for_the_jobs_own() {
+        for (name, is_good) in [
+            ("rejected", true),
+            ("parts", true),
+            ("part", false),
+            ("part-00000", false),
+            ("part-x", false),
+            ("a/b", false),
+            ("", false),
+        ] {
+            let made = std::panic::catch_unwind(|| Side::<Tsv>::new(name));
+            assert_eq!(made.is_ok(), is_good, "{name:?}");
+        }
     }
 }

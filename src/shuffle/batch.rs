@@ -8,7 +8,7 @@ pub const BATCH_PAIRS: usize = 1024;
 /// Bytes of long keys and of values at which a batch is handed on early.
 pub const BATCH_BYTES: usize = 256 << 10;
 
-/// Bytes that a batch can hold, when it cannot be handed on in the middle of a record.
+/// Bytes that a batch can hold, pairs included, when it cannot be handed on in the middle of a record.
 pub const BATCH_BYTES_MAX: usize = 256 << 20;
 
 /// Longest key; a longer one is data, and a key names it.
@@ -90,7 +90,7 @@ impl Batch {
     /// Whether the batch can take no more at all.
     #[inline(always)]
     pub fn is_overfull(&self) -> bool {
-        self.bytes.len() >= BATCH_BYTES_MAX
+        self.bytes.len() + self.pairs.len() * size_of::<Pair>() >= BATCH_BYTES_MAX
     }
 
     /// Whether nothing waits.

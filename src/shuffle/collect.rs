@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::batch::Batch;
+use super::batch::{BATCH_PAIRS, Batch, Pair};
 use super::buffer::Filling;
 use super::run::{Records, Run};
 use super::sort::{self, Keys};
@@ -111,7 +111,7 @@ pub struct TableCollector<'f, F: Fold, P> {
     stats: CollectStats,
 }
 
-/// Slots of a new table: two to this power. A batch always fits.
+/// Slots of a new table: two to this power. [`BATCH_PAIRS`] always fit.
 const FIRST_BITS: u32 = 12;
 /// Pairs that are hashed ahead of the one that is looked up, so that its slot has arrived by then.
 const AHEAD_PAIRS: usize = 32;
@@ -164,27 +164,14 @@ impl<'f, F: Fold, P: Partitioner> TableCollector<'f, F, P> {
         Ok(())
     }
 
-    /// Sorts what is in memory.
-    ///
-    /// # Errors
-    ///
-    /// When partitioning fails.
-    pub fn finish(self) -> Result<Collected<Run<Table<F::Acc>>>, Error> {
-        let entries = self.sorted_entries()?;
-        let run = Run::new(self.table, entries, self.place.header.partitions);
-        Ok(Collected { files: self.files, run, stats: self.stats, place: self.place })
-    }
-}
-
-impl<F: Fold, P: Partitioner> Collect for TableCollector<'_, F, P> {
-    fn accept(&mut self, batch: &mut Batch) -> Result<(), Error> {
-        if !self.make_room(batch.pairs().len()) && !self.table.is_empty() {
+    /// Takes these pairs of the batch, as many as a new table has room for at most.
+    fn take(&mut self, batch: &Batch, pairs: &[Pair]) -> Result<(), Error> {
+        if !self.make_room(pairs.len()) && !self.table.is_empty() {
             self.spill()?;
-            self.make_room(batch.pairs().len());
+            self.make_room(pairs.len());
         }
         let (fold, owns) = (self.fold, std::mem::needs_drop::<F::Acc>());
         let (mut grown, mut bytes) = (0isize, 0);
-        let pairs = batch.pairs();
         let mut ahead = [(0u64, 0u128); AHEAD_PAIRS];
         for (i, pair) in pairs.iter().take(AHEAD_PAIRS).enumerate() {
             ahead[i] = hash_of(batch.key(pair), &pair.short);
@@ -213,8 +200,29 @@ impl<F: Fold, P: Partitioner> Collect for TableCollector<'_, F, P> {
             grown += heap;
         }
         self.heap_bytes = self.heap_bytes.saturating_add_signed(grown);
-        self.stats.records += batch.pairs().len() as u64;
+        self.stats.records += pairs.len() as u64;
         self.stats.bytes += bytes;
+        Ok(())
+    }
+
+    /// Sorts what is in memory.
+    ///
+    /// # Errors
+    ///
+    /// When partitioning fails.
+    pub fn finish(self) -> Result<Collected<Run<Table<F::Acc>>>, Error> {
+        let entries = self.sorted_entries()?;
+        let run = Run::new(self.table, entries, self.place.header.partitions);
+        Ok(Collected { files: self.files, run, stats: self.stats, place: self.place })
+    }
+}
+
+impl<F: Fold, P: Partitioner> Collect for TableCollector<'_, F, P> {
+    fn accept(&mut self, batch: &mut Batch) -> Result<(), Error> {
+        // A batch that could not be handed on in the middle of a record has more pairs than a new table has room for.
+        for pairs in batch.pairs().chunks(BATCH_PAIRS) {
+            self.take(batch, pairs)?;
+        }
         batch.clear();
         Ok(())
     }

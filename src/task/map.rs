@@ -38,6 +38,10 @@ pub(super) fn map_split<J: Job>(
 ) -> Result<u64, (Trouble, Option<RecordRef>)> {
     let mut records = 0;
     for range in &split.ranges {
+        // A split of many small files may have fewer records in each than lie between two looks.
+        if reading.stop.load(Ordering::Relaxed) {
+            return Err((Trouble::Stopped, None));
+        }
         records += map_range::<J>(range, reading, quarantine, mapper)?;
     }
     let path = split.ranges.last().map_or(&b""[..], |range| range.location.as_bytes());

@@ -7,10 +7,10 @@ use super::failure::Trouble;
 use super::fold::group_len;
 use crate::job::{Context, Job, PartBuffer, Values, Writer};
 use crate::record::{Key, Text};
-use crate::shuffle::{Fold, Groups, LoserTree, Source};
+use crate::shuffle::{Cursor, Error, Fold, Groups, LoserTree, Source};
 
-/// Groups between two looks at whether the run is to stop.
-const STOP_CHECK_GROUPS: u64 = 1024;
+/// Records between two looks at whether the run is to stop: a group may have any number of them.
+const STOP_CHECK_RECORDS: u32 = 4096;
 
 /// What a reduce read.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,7 +27,7 @@ pub(super) fn reduce<J: Job, F: Fold>(
     context: &mut Context,
     stop: &AtomicBool,
 ) -> Result<Reduced, Trouble> {
-    let sources = LoserTree::new(sources);
+    let sources = Stoppable { source: LoserTree::new(sources), stop, left: STOP_CHECK_RECORDS };
     let mut groups = if <J::Key<'static> as Key<'static>>::GROUPED {
         Groups::by_beginning(sources, group_len::<J>)?
     } else {
@@ -42,9 +42,43 @@ pub(super) fn reduce<J: Job, F: Fold>(
         let values = Values { group: &mut group, scratch: &mut order_scratch, job: PhantomData };
         job.reduce(key, values, &mut writer)?;
         count += 1;
-        if count.is_multiple_of(STOP_CHECK_GROUPS) && stop.load(Ordering::Relaxed) {
-            return Err(Trouble::Stopped);
-        }
     }
     Ok(Reduced { groups: count, records: groups.records() })
+}
+
+/// A source that ends with an error once the run is to stop.
+struct Stoppable<'s, C> {
+    source: C,
+    stop: &'s AtomicBool,
+    /// Records until the next look.
+    left: u32,
+}
+
+impl<C: Cursor> Cursor for Stoppable<'_, C> {
+    #[inline]
+    fn advance(&mut self) -> Result<bool, Error> {
+        if self.left == 0 {
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(Error::Stopped);
+            }
+            self.left = STOP_CHECK_RECORDS;
+        }
+        self.left -= 1;
+        self.source.advance()
+    }
+
+    #[inline]
+    fn prefix(&self) -> u64 {
+        self.source.prefix()
+    }
+
+    #[inline]
+    fn key(&self) -> &[u8] {
+        self.source.key()
+    }
+
+    #[inline]
+    fn value(&self) -> &[u8] {
+        self.source.value()
+    }
 }

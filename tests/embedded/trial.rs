@@ -117,13 +117,26 @@ impl Trial {
         let named = self.files.iter();
         let inputs = named
             .map(|file| InputSpec { source: file.source, location: Location::from(&file.path) });
-        self.run_on::<J>(flags, setting, inputs.collect())
+        self.run_on::<J>(flags, setting, inputs.collect(), &AtomicBool::new(false))
+    }
+
+    /// As [`Trial::run`], until something sets `stop`.
+    pub(crate) fn run_until<J: Job>(&self, setting: Setting, stop: &AtomicBool) -> Result<Ran> {
+        let named = self.files.iter();
+        let inputs = named
+            .map(|file| InputSpec { source: file.source, location: Location::from(&file.path) });
+        self.run_on::<J>(&[], setting, inputs.collect(), stop)
     }
 
     /// Runs a job on the folder of all files.
     pub(crate) fn run_on_folder<J: Job>(&self, flags: &[&str], setting: Setting) -> Result<Ran> {
         let location = Location::from(&self.folder.path().join("in"));
-        self.run_on::<J>(flags, setting, vec![InputSpec { source: 0, location }])
+        self.run_on::<J>(
+            flags,
+            setting,
+            vec![InputSpec { source: 0, location }],
+            &AtomicBool::new(false),
+        )
     }
 
     fn run_on<J: Job>(
@@ -131,6 +144,7 @@ impl Trial {
         flags: &[&str],
         setting: Setting,
         inputs: Vec<InputSpec>,
+        stop: &AtomicBool,
     ) -> Result<Ran> {
         let flags = ["job"].iter().chain(flags);
         let mut job = Vec::new();
@@ -156,8 +170,8 @@ impl Trial {
         };
         let prepared = embedded::prepare::<J>(&spec, &options)?;
         let clock = Manual::at(0).clock();
-        let (progress, stop) = (Progress::default(), AtomicBool::new(false));
-        let outcome = embedded::run::<J>(&spec, &prepared, &options, &progress, &clock, &stop)?;
+        let progress = Progress::default();
+        let outcome = embedded::run::<J>(&spec, &prepared, &options, &progress, &clock, stop)?;
         drop(prepared);
         let parts = read_output(&output)?;
         if output.exists() {

@@ -82,7 +82,7 @@ impl Combine<MeanPlace> for Pairwise {
         Ok(())
     }
 
-    fn value<'a>(&self, acc: &'a (u64, u64)) -> Result<(u64, u64)> {
+    fn value(&self, acc: &(u64, u64)) -> Result<(u64, u64)> {
         Ok(*acc)
     }
 }
@@ -133,8 +133,8 @@ impl Job for MeanPlace {
 }
 
 #[test]
-fn combining_in_the_map_and_a_partitioner_of_ones_own_obey() {
-    // Emitted once per task and key, so one input alone would leave the combiner nothing to combine.
+fn a_combiner_that_has_nothing_to_combine_is_not_called_checked() {
+    // Emitted once per task and key.
     let refused = check(MeanPlace::default()).input(TEXT).verdict().expect_err("too little");
     assert!(refused.to_string().starts_with("no key of the input has three values"), "{refused}");
 }

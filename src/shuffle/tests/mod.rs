@@ -1,5 +1,6 @@
 //! What the tests of the shuffle share, and those of its parts together.
 
+mod collecting;
 mod damage;
 mod merging;
 

@@ -1,0 +1,140 @@
+//! Combiners with a planted mistake.
+
+use clap::Args;
+use gristmill::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::{Breach, Law, broken};
+
+/// A combiner over values of one type, given as what folds two of them.
+macro_rules! combiner {
+    ($name:ident of $job:ident, $value:ty, |$acc:ident, $next:ident| $fold:expr) => {
+        struct $name;
+
+        impl Combine<$job> for $name {
+            type Acc = $value;
+
+            fn start(&self, value: $value) -> Result<$value> {
+                Ok(value)
+            }
+
+            fn fold(&self, acc: &mut $value, $next: $value) -> Result {
+                let $acc = *acc;
+                *acc = $fold;
+                Ok(())
+            }
+
+            fn value(&self, acc: &$value) -> Result<$value> {
+                Ok(*acc)
+            }
+        }
+    };
+}
+
+job!(MeanOfMeans {}, input Lines, value u64, {
+    fn map(&self, line: &Text, out: &mut Emitter<Self>) -> Result {
+        (1..).zip(line.words()).try_for_each(|(place, word)| out.emit(word, place * 64))
+    }
+    fn combiner(&self) -> impl Combine<Self> {
+        Halfway
+    }
+    fn reduce(&self, word: &Text, values: Values<Self>, out: &mut Writer<Tsv>) -> Result {
+        let values = values.to_vec()?;
+        out.write((word, values.iter().sum::<u64>() / values.len() as u64))
+    }
+});
+combiner!(Halfway of MeanOfMeans, u64, |acc, value| (acc + value) / 2);
+
+#[test]
+fn a_mean_of_means_is_not_associative() {
+    let violation = broken(MeanOfMeans::default());
+    assert_eq!(violation.breach.law(), Some(Law::CombinerIsAssociative), "{violation}");
+    let Breach::CombinerGroups { key, values, grouping, .. } = &violation.breach else {
+        panic!("{violation}")
+    };
+    assert_eq!((key.as_str(), values.as_str()), ("\"the\"", "[64, 256, 128]"));
+    assert_eq!(grouping, "(64 (256 128))");
+}
+
+job!(LastPlace {}, input Lines, value u64, {
+    fn map(&self, line: &Text, out: &mut Emitter<Self>) -> Result {
+        (1..).zip(line.words()).try_for_each(|(place, word)| out.emit(word, place))
+    }
+    fn combiner(&self) -> impl Combine<Self> {
+        KeepLast
+    }
+    fn reduce(&self, word: &Text, mut values: Values<Self>, out: &mut Writer<Tsv>) -> Result {
+        let mut last = 0;
+        while let Some(value) = values.next()? {
+            last = value;
+        }
+        out.write((word, last))
+    }
+});
+combiner!(KeepLast of LastPlace, u64, |_acc, value| value);
+
+#[test]
+fn keeping_the_last_is_not_commutative() {
+    let violation = broken(LastPlace::default());
+    assert_eq!(violation.breach.law(), Some(Law::CombinerIsCommutative), "{violation}");
+}
+
+job!(Squares {}, input Lines, value u64, {
+    fn map(&self, line: &Text, out: &mut Emitter<Self>) -> Result {
+        line.words().try_for_each(|word| out.emit(word, 1))
+    }
+    fn combiner(&self) -> impl Combine<Self> {
+        Sum
+    }
+    fn reduce(&self, word: &Text, mut values: Values<Self>, out: &mut Writer<Tsv>) -> Result {
+        let mut squares = 0;
+        while let Some(value) = values.next()? {
+            squares += value * value;
+        }
+        out.write((word, squares))
+    }
+});
+
+#[test]
+fn a_reduce_that_minds_the_combiner_is_found() {
+    let violation = broken(Squares::default());
+    assert_eq!(violation.breach.law(), Some(Law::CombinerIsOptional), "{violation}");
+}
+
+job!(Doubling {}, input Lines, value u64, {
+    fn map(&self, line: &Text, out: &mut Emitter<Self>) -> Result {
+        line.words().try_for_each(|word| out.emit(word, 1))
+    }
+    fn combiner(&self) -> impl Combine<Self> {
+        Twice
+    }
+    fn reduce(&self, word: &Text, values: Values<Self>, out: &mut Writer<Tsv>) -> Result {
+        out.write((word, values.sum()?))
+    }
+});
+
+/// Counts each value twice, and so on each way through.
+struct Twice;
+
+impl Combine<Doubling> for Twice {
+    type Acc = u64;
+
+    fn start(&self, value: u64) -> Result<u64> {
+        Ok(value * 2)
+    }
+
+    fn fold(&self, acc: &mut u64, value: u64) -> Result {
+        *acc += value * 2;
+        Ok(())
+    }
+
+    fn value(&self, acc: &u64) -> Result<u64> {
+        Ok(*acc)
+    }
+}
+
+#[test]
+fn a_combiner_that_does_not_take_its_own_results_is_found() {
+    let violation = broken(Doubling::default());
+    assert_eq!(violation.breach.law(), Some(Law::CombinerRoundTrips), "{violation}");
+}
