@@ -48,8 +48,11 @@ impl Case for SessionsCase {
 
 pub(crate) struct JoinCase;
 
+/// Item and price of the orders of each user.
+type Orders = BTreeMap<String, Vec<(String, u64)>>;
+
 /// Users by id, and for each id the orders in their order.
-fn joined(files: &[InputFile]) -> (BTreeMap<&str, &str>, BTreeMap<String, Vec<(String, u64)>>) {
+fn joined(files: &[InputFile]) -> (BTreeMap<&str, &str>, Orders) {
     let (users, orders): (Vec<_>, Vec<_>) = files.iter().partition(|file| file.source == 0);
     let users = users.into_iter().flat_map(text_lines).filter_map(|line| line.split_once('\t'));
     let mut by_user: BTreeMap<String, Vec<(String, u64)>> = BTreeMap::new();
