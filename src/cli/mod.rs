@@ -6,9 +6,10 @@ mod verify;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::launch::{Message, exit, refusal};
+use crate::launch::{Message, exit, refusal, say};
 
 /// Looks at the outputs of jobs, and checks them.
 #[derive(Debug, Parser)]
@@ -41,6 +42,11 @@ pub fn main() -> ExitCode {
     let done = match Command::try_parse() {
         Ok(Command { verb: Verb::Verify { dir } }) => verify::verify(&dir),
         Ok(Command { verb: Verb::Cat { dir } }) => cat::cat(&dir),
+        // Without a verb there is nothing wrong to name: the help says what there is.
+        Err(text) if text.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            say(&text.to_string());
+            Ok(exit::USAGE)
+        }
         Err(text) if !text.use_stderr() => Ok(crate::launch::print(&text.to_string())),
         Err(error) => Err(refusal("gristmill", &error)),
     };

@@ -34,7 +34,7 @@ impl Display for Message {
 }
 
 /// Writes text to standard error, in one call, so that lines of several processes do not mix.
-pub(super) fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     // When nobody listens any more there is nobody to tell.
     let _heard_or_not = io::stderr().lock().write_all(text.as_bytes());
 }

@@ -26,13 +26,13 @@ use std::sync::mpsc::channel;
 pub use clash::clashes;
 pub use failure::render_failure;
 pub use message::Message;
+pub(crate) use message::say;
 #[cfg(feature = "cluster")]
 pub(crate) use refusal::refusal;
 
 use self::command::Asked;
 use self::flags::Flags;
 use self::interrupt::{Interrupts, interrupted};
-use self::message::say;
 use crate::clock::Clock;
 use crate::embedded::{self, Options, Outcome, Prepared, Progress};
 use crate::format::Input;
