@@ -70,7 +70,14 @@ mod tests {
         }
     }
 
-    const GOLDEN: &[(&[u8], u64)] = &[];
+    const GOLDEN: &[(&[u8], u64)] = &[
+        (b"", 0x0850_F979_4D51_08B4),
+        (b"a", 0x2C6D_536B_A1FE_7F50),
+        (b"word", 0xB03C_04D1_0888_595C),
+        (b"sixteen bytes ..", 0xB283_28D1_502B_8AEF),
+        (b"seventeen bytes..", 0x8E6C_6CFB_E496_51AC),
+        (b"a key that is longer than two blocks of sixteen bytes", 0x3DA2_B103_51B3_0F83),
+    ];
 
     #[test]
     fn short_and_long_keys_spread_over_all_partitions() {

@@ -5,9 +5,9 @@ use bincode::de::{Deserializer, read::BincodeRead};
 use serde::de::Visitor;
 use serde::{Deserialize, Serialize};
 
-/// Longest encoded value. A bound that keeps lengths well within 32 bits, far above what one
-/// record should be; larger things are files, and a value names them.
-pub const VALUE_BYTES_MAX: usize = 1 << 30;
+/// Longest encoded value. With the longest key it still fits into a block of a spill file, so that a record is refused
+/// where it is emitted and never only because memory was short; larger things are files, and a value names them.
+pub const VALUE_BYTES_MAX: usize = 192 << 20;
 
 /// Why a value could not be turned into bytes or back.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,8 @@
 //! Collects emitted pairs until there are enough of them to be hashed, looked up and folded together.
 
+use crate::record::block::RECORD_BYTES_MAX;
 use crate::record::short::{self, SHORT_BYTES};
+use crate::record::value::VALUE_BYTES_MAX;
 
 /// Pairs handed on at once: enough that no look-up waits for memory, few enough to stay in the nearest caches.
 pub const BATCH_PAIRS: usize = 1024;
@@ -13,6 +15,11 @@ pub const BATCH_BYTES_MAX: usize = 256 << 20;
 
 /// Longest key; a longer one is data, and a key names it.
 pub const KEY_BYTES_MAX: usize = 64 << 20;
+
+const _: () = assert!(
+    KEY_BYTES_MAX + VALUE_BYTES_MAX <= RECORD_BYTES_MAX,
+    "what can be emitted can be spilled"
+);
 
 /// One emitted pair. A short key lives here, a long one in the batch's bytes right before the value.
 #[derive(Clone, Copy, Debug)]

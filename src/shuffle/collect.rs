@@ -326,8 +326,9 @@ pub(super) fn write_spill<F: Fold, R: Records<F>>(
     Ok(Spilled { path, file_bytes })
 }
 
+/// The error of a combiner or partitioner for this key.
 #[cold]
-fn blame(key: &[u8], source: FoldError) -> Error {
+pub(super) fn blame(key: &[u8], source: FoldError) -> Error {
     let shown = key.len().min(super::fold::KEY_SHOWN_BYTES_MAX);
     Error::Fold { key: key[..shown].to_vec(), source }
 }

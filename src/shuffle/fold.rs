@@ -1,5 +1,6 @@
 //! Folds the values of equal keys into one wherever they meet.
 
+use super::collect::blame;
 use super::{Cursor, Error};
 
 /// The error of a job's combiner, kept as it is.
@@ -107,20 +108,16 @@ impl<'f, C: Cursor, F: Fold> Folded<'f, C, F> {
 
     /// Folds all further values of the current key into the first.
     fn fold_equal_keys(&mut self) -> Result<(), Error> {
-        let mut acc = self.fold.init(&self.value).map_err(|source| self.blame(source))?;
+        let mut acc = self.fold.init(&self.value).map_err(|source| blame(&self.key, source))?;
         while self.same_key_ahead() {
-            self.fold.fold(&mut acc, self.source.value()).map_err(|source| self.blame(source))?;
+            self.fold
+                .fold(&mut acc, self.source.value())
+                .map_err(|source| blame(&self.key, source))?;
             self.look_ahead()?;
         }
         self.value.clear();
         let encoded = self.fold.encode(&acc, &mut self.value);
-        encoded.map_err(|source| self.blame(source))
-    }
-
-    #[cold]
-    fn blame(&self, source: FoldError) -> Error {
-        let shown = self.key.len().min(KEY_SHOWN_BYTES_MAX);
-        Error::Fold { key: self.key[..shown].to_vec(), source }
+        encoded.map_err(|source| blame(&self.key, source))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Sorted runs that stayed in memory, read where they lie.
 
 use super::buffer::Buffer;
-use super::collect::write_spill;
+use super::collect::{blame, write_spill};
 use super::sort::{self, Keys};
 use super::table::Table;
 use super::{CollectStats, Cursor, Error, Fold, SpillPlace, Spilled};
@@ -56,9 +56,7 @@ impl<F: Fold> Records<F> for Table<F::Acc> {
     fn load(&self, place: u64, fold: &F, scratch: &mut Vec<u8>) -> Result<(), Error> {
         scratch.clear();
         match self.acc(place) {
-            Some(acc) => fold
-                .encode(acc, scratch)
-                .map_err(|source| Error::Fold { key: self.key(place).to_vec(), source }),
+            Some(acc) => fold.encode(acc, scratch).map_err(|source| blame(self.key(place), source)),
             None => Ok(()),
         }
     }
