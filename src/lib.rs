@@ -1,19 +1,36 @@
 //! MapReduce in one executable: a job is a Rust value, and it never loses or doubles a record.
+//!
+//! Begin at [`prelude`], which is all that an author imports, and at [`job::Job`], which is all that an author
+//! implements. Then: [`format`](mod@format) for what can be read and written, [`job::Combine`] for combiners,
+//! [`record::Grouped`] for values in an order, [`job::MapOnly`] for jobs without a reduce, and [`testing`] for a test
+//! of a job in three lines. The other modules are how it works.
+//!
+//! A job's crate depends on `gristmill`, on `clap` and on `serde`, both with the feature `derive`.
 
 #[cfg(feature = "cluster")]
 pub mod cli;
+#[cfg(feature = "cluster")]
+pub mod client;
 pub mod clock;
 pub mod embedded;
+pub mod executor;
 pub mod format;
+pub mod frame;
 pub mod job;
 pub mod launch;
+#[cfg(feature = "cluster")]
+pub mod master;
 pub mod prelude;
 pub mod record;
+#[cfg(feature = "cluster")]
+pub mod rpc;
 pub mod scheduler;
 pub mod shuffle;
 pub mod spec;
 pub mod storage;
 pub mod task;
 pub mod testing;
+#[cfg(feature = "cluster")]
+pub mod worker;
 
 pub use launch::{launch, launch_from};

@@ -4,5 +4,7 @@
 mod bad_input;
 #[path = "command_line/ending.rs"]
 mod ending;
+#[path = "command_line/executables.rs"]
+mod executables;
 #[path = "command_line/program.rs"]
 mod program;

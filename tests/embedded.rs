@@ -3,6 +3,8 @@
 
 #[path = "embedded/cases.rs"]
 mod cases;
+#[path = "embedded/dropped_errors.rs"]
+mod dropped_errors;
 #[path = "embedded/failures.rs"]
 mod failures;
 #[path = "embedded/inputs.rs"]

@@ -18,6 +18,10 @@ macro_rules! job {
 
 #[path = "laws/combiners.rs"]
 mod combiners;
+#[path = "laws/flags.rs"]
+mod flags;
+#[path = "laws/gathered.rs"]
+mod gathered;
 #[path = "laws/good.rs"]
 mod good;
 #[path = "laws/maps.rs"]
@@ -26,6 +30,10 @@ mod maps;
 mod partitioners;
 #[path = "laws/reduces.rs"]
 mod reduces;
+#[path = "laws/threads.rs"]
+mod threads;
+#[path = "laws/totals.rs"]
+mod totals;
 #[path = "laws/values.rs"]
 mod values;
 
@@ -35,6 +43,11 @@ use gristmill::testing::{Breach, Law, Violation, check};
 /// Text in which words repeat.
 const TEXT: &str = "the mill and the river\nthe stone\n\nand the wheel and the river\nstone the\n";
 
+/// How the job breaks a law, in one sentence; `cargo test --test laws -- --nocapture` shows them all.
 fn broken(job: impl Job) -> Violation {
-    check(job).input(TEXT).verdict().expect_err("the mistake is found")
+    let violation = check(job).input(TEXT).verdict().expect_err("the mistake is found");
+    let sentence = violation.to_string();
+    println!("{sentence}");
+    assert!(!sentence.contains(['\n', '\t']), "one line: {sentence:?}");
+    violation
 }

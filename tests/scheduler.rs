@@ -3,28 +3,17 @@
 //! A script is blocks of commands and, after `---`, what follows from them; `#` begins a comment.
 //! `UPDATE_SCRIPTS=1` writes what follows now into the scripts, to be read before it is kept.
 //!
-//! ```text
-//! worker w1 slots=2                      lose w1
-//! submit j1 [reducers=N] [attempts=N] [map-only]
-//! planned j1/p0#1 splits=2 reducers=1    cancel j1
-//! complete j1/m0#1 [digest=N] [count=N]  fail j1/m0#1 panic [deterministic]
-//! show j1                                running
-//! ```
+//! `script.rs` says what a line may be.
 
 #[path = "scheduler/properties.rs"]
 mod properties;
+#[path = "scheduler/script.rs"]
+mod script;
 
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::Path;
-use std::str::FromStr;
 use std::{env, fs};
-
-use gristmill::scheduler::{
-    Cancel, Command, Complete, Effect, Fail, LoseWorker, PlanDone, RegisterWorker, Scheduler,
-    Submit,
-};
-use gristmill::spec::{Cause, Counters, Failure, JobId, Nonce};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -40,7 +29,8 @@ fn every_script_gives_what_it_says() -> Result<()> {
     let mut differences = String::new();
     for path in paths {
         let written = fs::read_to_string(&path)?;
-        let found = run(&written).map_err(|error| format!("{}: {error}", path.display()))?;
+        let found =
+            script::run(&written).map_err(|error| format!("{}: {error}", path.display()))?;
         if found == written {
             continue;
         }
@@ -52,116 +42,6 @@ fn every_script_gives_what_it_says() -> Result<()> {
     }
     assert!(differences.is_empty(), "UPDATE_SCRIPTS=1 would accept this:\n{differences}");
     Ok(())
-}
-
-/// The script with what follows from its commands now.
-fn run(script: &str) -> Result<String> {
-    let mut scheduler = Scheduler::new();
-    let mut blocks = Vec::new();
-    for block in script.split("\n\n").filter(|block| !block.trim().is_empty()) {
-        let mut text = String::new();
-        let mut output = String::new();
-        for line in block.lines().take_while(|line| *line != "---") {
-            writeln!(text, "{line}")?;
-            if !line.starts_with('#') {
-                let words: Vec<_> = line.split_whitespace().collect();
-                let answer = step(&mut scheduler, &words)
-                    .map_err(|error| format!("in `{line}`: {error}"))?;
-                output.push_str(&answer);
-            }
-        }
-        let output = if output.is_empty() { "nothing\n" } else { &output };
-        blocks.push(format!("{text}---\n{output}"));
-    }
-    Ok(blocks.join("\n"))
-}
-
-/// Does what one line says and tells what follows.
-fn step(scheduler: &mut Scheduler, words: &[&str]) -> Result<String> {
-    match words {
-        ["show", job] => show(scheduler, job.parse()?),
-        ["running"] => {
-            Ok(scheduler.running().map(|(attempt, on)| format!("{attempt} on {on}\n")).collect())
-        }
-        _ => Ok(match scheduler.apply(command(words)?) {
-            Ok(effects) => effects.iter().map(line).collect(),
-            Err(rejection) => format!("rejected: {rejection}\n"),
-        }),
-    }
-}
-
-fn command(words: &[&str]) -> Result<Command> {
-    let (name, subject, rest) = match words {
-        [name, subject, rest @ ..] => (*name, *subject, rest),
-        _ => return Err("a command and what it is about".into()),
-    };
-    Ok(match name {
-        "worker" => {
-            let slots = option(rest, "slots")?.ok_or("slots=N")?;
-            RegisterWorker { worker: subject.parse()?, slots }.into()
-        }
-        "lose" => LoseWorker { worker: subject.parse()? }.into(),
-        "submit" => Submit {
-            job: subject.parse()?,
-            nonce: Nonce(7),
-            reducers: option(rest, "reducers")?,
-            max_attempts: option(rest, "attempts")?.unwrap_or(4),
-            map_only: rest.contains(&"map-only"),
-        }
-        .into(),
-        "planned" => PlanDone {
-            attempt: subject.parse()?,
-            splits: option(rest, "splits")?.ok_or("splits=N")?,
-            reducers: option(rest, "reducers")?.unwrap_or(0),
-            counters: Counters::new(),
-        }
-        .into(),
-        "complete" => {
-            let mut counters = Counters::new();
-            if let Some(count) = option(rest, "count")? {
-                counters.add("Script", "count", count);
-            }
-            Complete { attempt: subject.parse()?, digest: option(rest, "digest")?, counters }.into()
-        }
-        "fail" => {
-            let cause = Cause::ALL.into_iter().find(|cause| rest.contains(&&*cause.to_string()));
-            let failure = Failure::new(cause.ok_or("a cause")?, "as the script says");
-            let deterministic = rest.contains(&"deterministic");
-            Fail { attempt: subject.parse()?, failure, deterministic }.into()
-        }
-        "cancel" => Cancel { job: subject.parse()? }.into(),
-        _ => return Err("no such command".into()),
-    })
-}
-
-/// The value of `name=value`, if it is there.
-fn option<T: FromStr<Err: Error + 'static>>(words: &[&str], name: &str) -> Result<Option<T>> {
-    let value = words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
-    Ok(value.map(str::parse).transpose()?)
-}
-
-fn line(effect: &Effect) -> String {
-    match effect {
-        Effect::Stop { attempt, worker, cause } => format!("stop {attempt} on {worker}: {cause}\n"),
-        Effect::JobEnded { job, state } => format!("end {job} {state}\n"),
-        Effect::Start { attempt, worker } => format!("start {attempt} on {worker}\n"),
-    }
-}
-
-fn show(scheduler: &Scheduler, id: JobId) -> Result<String> {
-    let job = scheduler.job(id).ok_or("no such job")?;
-    let mut shown = format!("{id} {}", job.state());
-    if let Some(reason) = scheduler.reason(id) {
-        write!(shown, ": {reason}")?;
-    }
-    for (group, name, n) in job.counters().iter() {
-        write!(shown, "\n  {group}.{name} {n}")?;
-    }
-    if let Some(blame) = job.blame() {
-        let Failure { cause, message, .. } = &blame.failure;
-        write!(shown, "\n  {} {cause}: {message}", blame.attempt)?;
-    }
-    Ok(shown + "\n")
 }
 
 /// Both texts line by line: `-` what is written, `+` what was found.

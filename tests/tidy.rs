@@ -37,8 +37,8 @@ const FLOORS: &[&[&str]] = &[
     &["consensus", "job"],
     &["task"],
     &["master", "worker", "client", "executor", "embedded"],
-    &["web", "launch", "testing"],
-    &["cli", "prelude"],
+    &["web", "launch"],
+    &["cli", "prelude", "testing"],
 ];
 
 /// The files that may hold unsafe code, and what for.

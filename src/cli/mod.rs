@@ -1,17 +1,36 @@
-//! The `gristmill` command: looks at outputs and checks them.
+//! The `gristmill` command: starts clusters, submits jobs and looks at them, looks at outputs and checks them.
 
 mod cat;
+mod cluster;
+mod daemon;
+mod dev;
+mod duration;
+pub mod exit;
+mod jobs;
+mod master;
+mod progress;
+mod refused;
+mod submit;
+mod table;
+mod tasks;
 mod verify;
+mod worker;
+mod workers;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
-use crate::launch::{Message, exit, refusal, say};
+use self::cluster::Cluster;
+use self::refused::Refused;
+use self::table::Format;
+use self::tasks::Which;
+use crate::launch::{print, refusal, say};
+use crate::spec::{JobId, WorkerId};
 
-/// Looks at the outputs of jobs, and checks them.
+/// Runs MapReduce jobs on a cluster, and looks after them.
 #[derive(Debug, Parser)]
 #[command(name = "gristmill", version, after_help = AFTER_HELP)]
 struct Command {
@@ -20,11 +39,54 @@ struct Command {
 }
 
 const AFTER_HELP: &str = "\
-A job is an executable of its own: see the README for how to write and run one.
-Exit codes: 0 ok, 1 failed, 2 usage or input, 6 verification failed.";
+A job is an executable of its own, which also runs without a cluster: see the README for how to write one.
+The cluster is named by --cluster or GRISTMILL_CLUSTER, else it is the one at 127.0.0.1:7400.
+Exit codes: 0 ok, 1 job failed, 2 usage, input or spec, 3 no such job, task or worker, 4 no cluster or no quorum,
+5 refused by a limit, 6 verification failed, 7 cancelled, 8 outcome unknown (repeat with the same --id), 130 interrupted.";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Start a whole cluster on this machine, in child processes that end with it
+    Dev(dev::Dev),
+    /// Start a master
+    Master(master::Master),
+    /// Start a worker
+    Worker(worker::Worker),
+    /// Submit a job and follow it; Ctrl-C leaves it running, twice kills it
+    Submit(submit::Submit),
+    /// List all jobs
+    Jobs(Listed),
+    /// Say how a job stands
+    Status(ListedJob),
+    /// Follow a job until it ends
+    Watch(OneJob),
+    /// List a job's tasks and attempts
+    Tasks(ListedJob),
+    /// List what a job has counted
+    Counters(ListedJob),
+    /// Print what a job's user code has printed, of each task's last attempt
+    Logs {
+        #[command(flatten)]
+        cluster: Cluster,
+        /// A job, a task or an attempt: j7, j7/m12 or j7/m12#2
+        #[arg(value_name = "JOB[/TASK[#N]]", value_parser = Which::parse)]
+        which: Which,
+        /// Go on printing until the job has ended
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// Say why a job failed: its first failure that was not recovered
+    Why(OneJob),
+    /// Cancel a job
+    Kill(OneJob),
+    /// List workers, or send one home
+    #[command(args_conflicts_with_subcommands = true)]
+    Workers {
+        #[command(flatten)]
+        listed: Listed,
+        #[command(subcommand)]
+        verb: Option<WorkersVerb>,
+    },
     /// Check an output: every part's size and checksum, nothing missing, nothing strange
     Verify {
         /// Folder of the output
@@ -37,21 +99,95 @@ enum Verb {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum WorkersVerb {
+    /// Have a worker take no new attempts, and leave when nobody needs its map outputs
+    Drain {
+        #[command(flatten)]
+        cluster: Cluster,
+        /// The worker, such as w4
+        worker: WorkerId,
+    },
+}
+
+/// What a list is told.
+#[derive(Debug, Args)]
+struct Listed {
+    #[command(flatten)]
+    cluster: Cluster,
+    /// Form of the list: table or json
+    #[arg(
+        long,
+        value_name = "FORM",
+        value_enum,
+        default_value = "table",
+        hide_possible_values = true
+    )]
+    format: Format,
+}
+
+/// What a list of something of a job is told.
+#[derive(Debug, Args)]
+struct ListedJob {
+    #[command(flatten)]
+    listed: Listed,
+    /// The job, such as j7
+    job: JobId,
+}
+
+/// What a verb about a job is told.
+#[derive(Debug, Args)]
+struct OneJob {
+    #[command(flatten)]
+    cluster: Cluster,
+    /// The job, such as j7
+    job: JobId,
+}
+
 /// Reads the command line and carries it out.
 pub fn main() -> ExitCode {
     let done = match Command::try_parse() {
-        Ok(Command { verb: Verb::Verify { dir } }) => verify::verify(&dir),
-        Ok(Command { verb: Verb::Cat { dir } }) => cat::cat(&dir),
+        Ok(Command { verb }) => verb.run(),
         // Without a verb there is nothing wrong to name: the help says what there is.
         Err(text) if text.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             say(&text.to_string());
             Ok(exit::USAGE)
         }
-        Err(text) if !text.use_stderr() => Ok(crate::launch::print(&text.to_string())),
-        Err(error) => Err(refusal("gristmill", &error)),
+        Err(text) if !text.use_stderr() => Ok(print(&text.to_string())),
+        Err(error) => Err(refusal("gristmill", &error).into()),
     };
-    ExitCode::from(done.unwrap_or_else(|message: Message| {
-        message.say();
-        exit::USAGE
-    }))
+    ExitCode::from(done.unwrap_or_else(Refused::say))
+}
+
+impl Verb {
+    fn run(self) -> Result<u8, Refused> {
+        match self {
+            Self::Dev(dev) => dev.run(),
+            Self::Master(master) => master.run(),
+            Self::Worker(worker) => worker.run(),
+            Self::Submit(submit) => submit.run(),
+            Self::Jobs(Listed { cluster, format }) => jobs::jobs(&cluster, format),
+            Self::Status(ListedJob { listed: Listed { cluster, format }, job }) => {
+                jobs::status(&cluster, job, format)
+            }
+            Self::Watch(OneJob { cluster, job }) => submit::watch(&cluster, job),
+            Self::Tasks(ListedJob { listed: Listed { cluster, format }, job }) => {
+                tasks::tasks(&cluster, job, format)
+            }
+            Self::Counters(ListedJob { listed: Listed { cluster, format }, job }) => {
+                tasks::counters(&cluster, job, format)
+            }
+            Self::Logs { cluster, which, follow } => tasks::logs(&cluster, which, follow),
+            Self::Why(OneJob { cluster, job }) => jobs::why(&cluster, job),
+            Self::Kill(OneJob { cluster, job }) => jobs::kill(&cluster, job),
+            Self::Workers { verb: Some(WorkersVerb::Drain { cluster, worker }), .. } => {
+                workers::drain(&cluster, worker)
+            }
+            Self::Workers { listed: Listed { cluster, format }, verb: None } => {
+                workers::workers(&cluster, format)
+            }
+            Self::Verify { dir } => Ok(verify::verify(&dir)?),
+            Self::Cat { dir } => Ok(cat::cat(&dir)?),
+        }
+    }
 }

@@ -3,18 +3,27 @@
 use std::path::Path;
 
 use crate::launch::{Message, exit, print};
+use crate::spec::Location;
 use crate::storage;
 
 /// Checks the output in a folder. What is wrong with it is said in one line each.
 pub(super) fn verify(dir: &Path) -> Result<u8, Message> {
+    if !dir.exists() {
+        return Err(missing(dir));
+    }
     let verified = storage::verify(dir).map_err(|error| Message::new(error.to_string()))?;
     if verified.findings.is_empty() {
         let storage::Verified { job, parts, records, bytes, .. } = &verified;
         return Ok(print(&format!("ok: {job}, {parts} parts, {records} records, {bytes} bytes\n")));
     }
-    let shown = crate::spec::Location::from(dir);
+    let shown = Location::from(dir);
     let line = format!("output is not what was published; {shown}; run the job again");
     let details = verified.findings.iter().map(ToString::to_string).collect();
     Message { line, details }.say();
     Ok(exit::NOT_WHOLE)
+}
+
+/// The message about an output that is not there.
+pub(super) fn missing(dir: &Path) -> Message {
+    Message::new(format!("output does not exist; {}; check the spelling", Location::from(dir)))
 }

@@ -15,7 +15,8 @@ use crate::scheduler::{
 };
 use crate::shuffle::CollectStats;
 use crate::spec::{
-    AttemptId, Cause, Counters, Failure, FileRange, JobId, JobSpec, Manifest, TaskKind, WorkerId,
+    AttemptId, Cause, Counters, Failure, FileRange, JobId, JobOptions, JobSpec, Manifest, TaskKind,
+    WorkerId,
 };
 use crate::task::{self, BadRecords, Env, JobFold, PartDone};
 
@@ -45,6 +46,16 @@ pub struct Outcome {
 /// The only job of a run.
 const JOB: JobId = JobId(1);
 
+/// What failed here would fail again, threads do not straggle, and reduces begin when all threads
+/// have handed over their map output.
+const OPTIONS: JobOptions = JobOptions {
+    max_attempts: 1,
+    priority: 5,
+    task_timeout_ms: None,
+    backups: false,
+    early_reduces: false,
+};
+
 /// Runs a job that was prepared.
 ///
 /// Setting `stop` ends it soon, as cancelled. The parts of a run without an output folder are left accepted in
@@ -62,9 +73,9 @@ pub fn run<J: Job>(
     stop: &AtomicBool,
 ) -> Result<Outcome, Error> {
     let bad_records = BadRecords::new(spec.max_bad_records);
-    let staging = &prepared.staging;
-    let env =
-        Env { spec, staging, stop, bytes_read: progress.bytes_read(), bad_records: &bad_records };
+    let (staging, bytes_read) = (&prepared.staging, progress.bytes_read());
+    let attempts = staging.attempts();
+    let env = Env { spec, attempts, stop, bytes_read, bad_records: &bad_records };
     // The job value whose combiner and partitioner all threads share.
     let job = match env.job::<J>(JOB.task(TaskKind::Plan, 0).attempt(1), 0) {
         Ok(job) => job,
@@ -76,6 +87,7 @@ pub fn run<J: Job>(
     let shares = Shares::of(spec.memory_bytes, threads, combines_exactly(&combiner));
     let shared = Shared {
         env,
+        staging,
         files: &prepared.files,
         scratch: &prepared.scratch,
         nonce: options.nonce,
@@ -199,10 +211,24 @@ const STOP_CHECK: Duration = Duration::from_millis(50);
 impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
     fn drive(mut self, spec: &JobSpec) -> Outcome {
         for number in 1..=self.orders.len() as u64 {
-            self.apply(RegisterWorker { worker: WorkerId(number), slots: 1 });
+            self.apply(RegisterWorker {
+                worker: WorkerId(number),
+                incarnation: 1,
+                slots: 1,
+                pid: std::process::id(),
+                address: String::new(),
+            });
         }
         let (nonce, reducers) = (self.shared.nonce, spec.reducers.filter(|_| !J::MAP_ONLY));
-        self.apply(Submit { job: JOB, nonce, reducers, max_attempts: 1, map_only: J::MAP_ONLY });
+        self.apply(Submit {
+            job: JOB,
+            request: "embedded".to_string(),
+            name: spec.name.clone(),
+            nonce,
+            reducers,
+            map_only: J::MAP_ONLY,
+            options: OPTIONS,
+        });
         let known = self.shared.files.iter().filter(|file| file.end != u64::MAX);
         self.progress.set_bytes_total(known.map(FileRange::bytes).sum());
         loop {
@@ -231,7 +257,7 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
                 .and_then(|job| job.blame())
                 .map(|blame| (blame.attempt, blame.failure.clone())),
             manifest: self.manifest,
-            parts: in_order(self.parts),
+            parts: task::in_order(self.parts),
             counters: job.map(|job| job.counters().clone()).unwrap_or_default(),
             phases: self.phases,
             collected: readied.stats,
@@ -276,11 +302,14 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
 
     /// What the scheduler refuses is late news of attempts that it has stopped: there is nothing to do then.
     fn apply(&mut self, command: impl Into<Command>) {
-        for effect in self.scheduler.apply(command).unwrap_or_default() {
+        let now_ms = self.clock.wall_ms();
+        for effect in self.scheduler.apply(now_ms, command).unwrap_or_default() {
             match effect {
                 Effect::Start { attempt, worker } => self.start(attempt, worker),
                 Effect::Stop { .. } => self.shared.env.stop.store(true, Ordering::Relaxed),
                 Effect::JobEnded { state, .. } => self.ended = Some(state),
+                // Threads stay until the run is over.
+                Effect::WorkerDrained { .. } => {}
             }
         }
     }
@@ -315,7 +344,7 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
     }
 
     fn commit(&mut self, attempt: AttemptId) -> Order {
-        let parts = in_order(self.parts.clone());
+        let parts = task::in_order(self.parts.clone());
         let mut counters =
             self.scheduler.job(JOB).map(|job| job.counters().clone()).unwrap_or_default();
         if let Some(Readied { stats, .. }) = &self.readied {
@@ -361,40 +390,5 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
             self.progress.set_maps(maps.done, maps.total);
             self.progress.set_reduces(reduces.done, reduces.total);
         }
-    }
-}
-
-/// The job's own parts in their order, then side outputs and bad records by name.
-fn in_order(mut parts: Vec<PartDone>) -> Vec<PartDone> {
-    parts.sort_by_cached_key(|part| {
-        let name = part.sealed.name.clone();
-        let is_beside = !name.starts_with("part-");
-        // Parts from 100,000 on have longer names, which sort before shorter ones by their bytes alone.
-        (is_beside, if is_beside { 0 } else { name.len() }, name)
-    });
-    parts
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::storage::SealedPart;
-
-    #[test]
-    fn parts_stand_in_the_order_of_their_numbers_before_what_is_beside_them() {
-        let expected = [
-            "part-00002.tsv",
-            "part-99999.tsv",
-            "part-100000.tsv",
-            "_bad/part-m-00001.jsonl",
-            "seen-m-00000.tsv",
-        ];
-        let part = |name: &str| PartDone {
-            sealed: SealedPart { name: name.into(), bytes: 0, crc32c: 0 },
-            records: 0,
-        };
-        let found = in_order(expected.iter().rev().copied().map(part).collect());
-        let found: Vec<&str> = found.iter().map(|part| part.sealed.name.as_str()).collect();
-        assert_eq!(found, expected);
     }
 }

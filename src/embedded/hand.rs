@@ -10,7 +10,7 @@ use crate::shuffle::{Filling, MergeLimits, SpillHeader, SpillPlace};
 use crate::spec::{
     AttemptId, Cause, Counters, Failure, FileRange, Manifest, Nonce, TaskKind, WorkerId,
 };
-use crate::storage::Scratch;
+use crate::storage::{Scratch, Staging};
 use crate::task::{self, Env, JobCollector, JobFold, JobPartitioner, PartDone, Plan};
 
 /// What a thread is told to do.
@@ -49,6 +49,7 @@ pub(super) enum Report {
 /// What all threads of a run share.
 pub(super) struct Shared<'s, J: Job, C: Combine<J>, P> {
     pub(super) env: Env<'s>,
+    pub(super) staging: &'s Staging,
     pub(super) files: &'s [FileRange],
     pub(super) scratch: &'s Scratch,
     pub(super) nonce: Nonce,
@@ -130,8 +131,8 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Hand<'_, J, C, P> {
             Order::Seal => return Report::Sealed(self.seal()),
             Order::Run(attempt) => (attempt, self.run(attempt)),
             Order::Commit { attempt, created, parts, counters } => {
-                let env = &self.shared.env;
-                let done = task::commit(env.staging, &env.spec.name, created, &parts, counters);
+                let (staging, name) = (self.shared.staging, &self.shared.env.spec.name);
+                let done = task::commit(staging, name, created, &parts, counters);
                 (attempt, done.map(|manifest| Report::Committed { attempt, manifest }))
             }
         };
@@ -153,6 +154,7 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Hand<'_, J, C, P> {
             TaskKind::Reduce => {
                 let sources =
                     shared.outputs.sources(attempt.task.index, &shared.fold, shared.limits());
+                let sources = sources.map_err(task::shuffle_failure)?;
                 let done = task::run_reduce::<J, C>(&shared.env, &job, attempt, sources)?;
                 (done.counters, done.parts)
             }
@@ -160,7 +162,7 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Hand<'_, J, C, P> {
                 return Err(Failure::new(Cause::None, "a commit came without its parts"));
             }
         };
-        task::accept(shared.env.staging, attempt, &parts)?;
+        task::accept(shared.staging, attempt, &parts)?;
         Ok(Report::Done { attempt, counters, parts })
     }
 

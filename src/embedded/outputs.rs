@@ -101,19 +101,20 @@ impl<A: Send + Sync + 'static> Outputs<A> {
         Ok(readied)
     }
 
-    /// Everything that a reduce of this partition reads, in the order of the map tasks.
+    /// Everything that a reduce of this partition reads, in the order of the map tasks. What was in memory is given
+    /// back as it is read, so this can be asked for once: a failed reduce is not tried again here.
     pub(super) fn sources<'r, J: Job, C: Combine<J, Acc = A>>(
         &'r self,
         partition: u32,
         fold: &'r JobFold<'r, J, C>,
         limits: MergeLimits,
-    ) -> Vec<Source<'r, JobFold<'r, J, C>>> {
+    ) -> Result<Vec<Source<'r, JobFold<'r, J, C>>>, Error> {
         let mut sources = Vec::new();
         for Sealed { files, output } in self.sealed.get().into_iter().flatten() {
             let segments = files.iter().map(|file| file.segment(partition, limits.buffer_bytes));
             sources.extend(segments.map(|segment| Source::Segment(Box::new(segment))));
-            sources.extend(output.in_memory(partition, fold));
+            sources.extend(output.in_memory(partition, fold)?);
         }
-        sources
+        Ok(sources)
     }
 }

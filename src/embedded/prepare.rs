@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::job::Job;
-use crate::spec::{FileRange, JobSpec, Location, Nonce};
+use crate::spec::{FileRange, JobSpec, Nonce};
 use crate::storage::{self, Scratch, ScratchPlaces, Skipped, Staging, StagingOptions};
+use crate::task;
 
 /// How to run a job in this process, beside what its spec says.
 #[derive(Clone, Debug)]
@@ -25,17 +26,12 @@ pub enum Error {
     /// The spec asks for something that cannot be.
     #[error(transparent)]
     Spec(#[from] crate::spec::Error),
-    /// Input, output or scratch space.
+    /// Input, or an output that lies in it.
+    #[error(transparent)]
+    Input(#[from] task::ListError),
+    /// Output or scratch space.
     #[error(transparent)]
     Storage(#[from] storage::Error),
-    /// Standard input was named along with other inputs, or twice.
-    #[error(
-        "standard input (-) is one of {inputs} inputs; it can only be read alone; name a file instead"
-    )]
-    StandardInput {
-        /// How many inputs were named.
-        inputs: usize,
-    },
     /// The threads could not be started.
     #[error("cannot start {threads} threads: {cause}")]
     Threads {
@@ -66,45 +62,9 @@ pub struct Prepared {
 /// The first thing that is wrong, in the order: spec, input, overlap, output, scratch.
 pub fn prepare<J: Job>(spec: &JobSpec, options: &Options) -> Result<Prepared, Error> {
     spec.validate()?;
-    let mut files = Vec::new();
-    let mut skipped = Skipped::default();
-    for input in &spec.inputs {
-        if input.location.is_standard_stream() {
-            if spec.inputs.len() > 1 {
-                return Err(Error::StandardInput { inputs: spec.inputs.len() });
-            }
-            files.push(stream(input.source));
-            continue;
-        }
-        let listing = storage::list(&[input.location.path().to_path_buf()])?;
-        if let Some(output) = &spec.output {
-            storage::refuse_overlap(&listing, output.path())?;
-        }
-        skipped.hidden += listing.skipped.hidden;
-        skipped.special += listing.skipped.special;
-        files.extend(listing.files.iter().map(|file| FileRange {
-            location: Location::from(&file.path),
-            source: input.source,
-            start: 0,
-            end: file.bytes,
-            size: file.bytes,
-            modified_ns: file.modified_ns,
-        }));
-    }
+    let task::Listing { files, skipped } = task::list(spec)?;
     let (staging, scratch) = folders(spec, options)?;
     Ok(Prepared { files, skipped, staging, scratch })
-}
-
-fn stream(source: u32) -> FileRange {
-    let (start, end) = (0, u64::MAX);
-    FileRange {
-        location: Location::standard_stream(),
-        source,
-        start,
-        end,
-        size: u64::MAX,
-        modified_ns: 0,
-    }
 }
 
 fn folders(spec: &JobSpec, options: &Options) -> Result<(Staging, Scratch), Error> {

@@ -69,7 +69,7 @@ impl<'a> Row<'a> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no field of tab-separated text",
     note = "fields are numbers, bool, char, text, bytes, Option of a field and tuples of up to 8 fields; \
-            for anything else write Json, or implement `gristmill::format::Field`"
+            for anything else write Json, or implement `gristmill::format::Field`; a `Result` needs a `?` first"
 )]
 pub trait Field {
     /// How many fields it is.

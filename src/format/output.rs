@@ -7,6 +7,11 @@ use super::Error;
 ///
 /// Bytes are appended to a buffer that the caller empties into the file whenever it likes. Equal records give equal
 /// bytes, on any machine.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an output format",
+    label = "write `Tsv`, `Json`, `TextLines`, `Raw`, `Seq`, or `Gzip` around one of them",
+    note = "a format of your own implements `gristmill::format::Output` and `gristmill::format::Writes`"
+)]
 pub trait Output: Default + 'static {
     /// What the names of parts end in, without the dot: `tsv`, `jsonl.gz`.
     const EXTENSION: &'static str;

@@ -6,6 +6,117 @@ use super::{Error, Job, Result};
 ///
 /// It may be applied to any part of a key's values, zero, one or many times, and to its own results; so `fold` must be
 /// associative, and commutative unless [`Combine::EXACT`] is false. [`crate::testing`] checks that it is.
+/// The combiner is what the method ends in:
+///
+/// ```
+/// # use gristmill::prelude::*;
+/// # #[derive(Args, Serialize, Deserialize)]
+/// # struct Count {}
+/// # impl Job for Count {
+/// #     type Input = Lines;
+/// #     type Key<'a> = &'a Text;
+/// #     type Value<'a> = u64;
+/// #     type Output = Tsv;
+/// #     fn map(&self, line: &Text, out: &mut Emitter<Self>) -> Result {
+/// #         line.words().try_for_each(|word| out.emit(word, 1))
+/// #     }
+///     fn combiner(&self) -> impl Combine<Self> {
+///         Sum
+///     }
+/// #     fn reduce(&self, word: &Text, counts: Values<Self>, out: &mut Writer<Tsv>) -> Result {
+/// #         out.write((word, counts.sum()?))
+/// #     }
+/// # }
+/// ```
+///
+/// With a semicolon it ends in nothing:
+///
+/// ```compile_fail,E0277
+/// # use gristmill::prelude::*;
+/// # #[derive(Args, Serialize, Deserialize)]
+/// # struct Count {}
+/// # impl Job for Count {
+/// #     type Input = Lines;
+/// #     type Key<'a> = &'a Text;
+/// #     type Value<'a> = u64;
+/// #     type Output = Tsv;
+/// #     fn map(&self, line: &Text, out: &mut Emitter<Self>) -> Result {
+/// #         line.words().try_for_each(|word| out.emit(word, 1))
+/// #     }
+///     fn combiner(&self) -> impl Combine<Self> {
+///         Sum;
+///     }
+/// #     fn reduce(&self, word: &Text, counts: Values<Self>, out: &mut Writer<Tsv>) -> Result {
+/// #         out.write((word, counts.sum()?))
+/// #     }
+/// # }
+/// ```
+///
+/// A struct as value, with a combiner that the reduce uses as well:
+///
+/// ```
+/// use gristmill::prelude::*;
+///
+/// #[derive(Serialize, Deserialize, Clone, Copy)]
+/// struct Tally {
+///     requests: u64,
+///     bytes: u64,
+/// }
+///
+/// struct Add;
+///
+/// impl Combine<Traffic> for Add {
+///     type Acc = Tally;
+///
+///     fn start(&self, value: Tally) -> Result<Tally> {
+///         Ok(value)
+///     }
+///
+///     fn fold(&self, acc: &mut Tally, value: Tally) -> Result {
+///         acc.requests += value.requests;
+///         acc.bytes += value.bytes;
+///         Ok(())
+///     }
+///
+///     fn value(&self, acc: &Tally) -> Result<Tally> {
+///         Ok(*acc)
+///     }
+/// }
+///
+/// #[derive(Args, Serialize, Deserialize)]
+/// struct Traffic {}
+///
+/// impl Job for Traffic {
+///     type Input = Lines;
+///     type Key<'a> = u16;
+///     type Value<'a> = Tally;
+///     type Output = Tsv;
+///
+///     fn map(&self, line: &Text, out: &mut Emitter<Self>) -> Result {
+///         let (status, bytes) = line.split_once(b' ').ok_or("a line is a status and a length")?;
+///         let bytes = bytes.to_str()?.parse()?;
+///         out.emit(status.to_str()?.parse()?, Tally { requests: 1, bytes })
+///     }
+///
+///     fn combiner(&self) -> impl Combine<Self> {
+///         Add
+///     }
+///
+///     fn reduce(&self, status: u16, mut tallies: Values<Self>, out: &mut Writer<Tsv>) -> Result {
+///         let mut all = Tally { requests: 0, bytes: 0 };
+///         while let Some(tally) = tallies.next()? {
+///             Add.fold(&mut all, tally)?;
+///         }
+///         out.write((status, all.requests, all.bytes))
+///     }
+/// }
+/// # gristmill::testing::check(Traffic {}).input("200 5\n404 1\n200 7\n200 1\n").run();
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a combiner of `{J}`",
+    label = "`combiner` must return `Sum`, `Min`, `Max` or what has `impl Combine<{J}>`",
+    note = "write `fn combiner(&self) -> impl Combine<Self> {{ Sum }}`, without a semicolon behind the combiner"
+)]
 pub trait Combine<J: Job>: Sync {
     /// What the values of one key are folded into; it lives in the map's table. Small and without memory of its own
     /// is fast.
@@ -60,6 +171,55 @@ impl<J: Job> Combine<J> for NoCombiner {
 struct NotThere;
 
 /// A number of at most eight bytes: what [`Sum`], [`Min`] and [`Max`] fold.
+/// What is not one number is folded by hand:
+///
+/// ```
+/// # use gristmill::prelude::*;
+/// # #[derive(Args, Serialize, Deserialize)]
+/// # struct Count {}
+/// # impl Job for Count {
+/// #     type Input = Lines;
+/// #     type Key<'a> = &'a Text;
+///     type Value<'a> = (u64, u64);
+/// #     type Output = Tsv;
+/// #     fn map(&self, line: &Text, out: &mut Emitter<Self>) -> Result {
+/// #         line.words().try_for_each(|word| out.emit(word, (1, 2)))
+/// #     }
+///     fn reduce(&self, word: &Text, mut counts: Values<Self>, out: &mut Writer<Tsv>) -> Result {
+///         let mut sum = 0;
+///         while let Some((_, bytes)) = counts.next()? {
+///             sum += bytes;
+///         }
+///         out.write((word, sum))
+///     }
+/// # }
+/// ```
+///
+/// and cannot be added up by `sum`, nor by [`Sum`]:
+///
+/// ```compile_fail,E0277
+/// # use gristmill::prelude::*;
+/// # #[derive(Args, Serialize, Deserialize)]
+/// # struct Count {}
+/// # impl Job for Count {
+/// #     type Input = Lines;
+/// #     type Key<'a> = &'a Text;
+///     type Value<'a> = (u64, u64);
+/// #     type Output = Tsv;
+/// #     fn map(&self, line: &Text, out: &mut Emitter<Self>) -> Result {
+/// #         line.words().try_for_each(|word| out.emit(word, (1, 2)))
+/// #     }
+///     fn reduce(&self, word: &Text, counts: Values<Self>, out: &mut Writer<Tsv>) -> Result {
+///         out.write((word, counts.sum()?))
+///     }
+/// # }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "values of type `{Self}` are not numbers, so `Sum`, `Min`, `Max` and `values.sum()` cannot take them",
+    label = "needs numbers, such as `type Value<'a> = u64`",
+    note = "in a reduce, fold them with `while let Some(value) = values.next()? {{ … }}`; as a combiner, implement \
+            `gristmill::job::Combine` for a struct of your own"
+)]
 pub trait Number: Copy + std::fmt::Display {
     /// Whether adding is exact, so that order never shows; not so for floats.
     const EXACT: bool;

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use super::counter::Counts;
 use super::part::Written;
 use super::side::Sides;
-use super::{Counter, Result, Side, SideWriter};
+use super::{Counter, Error, Result, Side, SideWriter};
 use crate::format::Output;
 use crate::spec::Counters;
 use crate::storage::AttemptFolder;
+
+/// What was written to each side output, by its name, as a whole part.
+pub(crate) type Taken = Vec<(&'static str, Vec<u8>)>;
 
 /// One attempt's counts and side outputs.
 pub(crate) struct Context {
@@ -28,6 +31,19 @@ impl Context {
             folder,
             counts_before: None,
         }
+    }
+
+    /// The same, for who takes what was gathered with [`take`](Self::take): nothing is written to files.
+    pub(crate) fn in_memory(folder: Arc<AttemptFolder>, suffix: String) -> Self {
+        let mut context = Context::new(folder, suffix);
+        context.sides.keep();
+        context
+    }
+
+    /// What was counted and written to side outputs since the last call. Only in memory.
+    pub(crate) fn take(&mut self) -> Result<(Counters, Taken)> {
+        let sides = self.sides.take()?;
+        Ok((std::mem::take(&mut self.counts).into_counters(), sides))
     }
 
     pub(crate) fn count(&mut self, counter: Counter, n: u64) {
@@ -53,6 +69,11 @@ impl Context {
             self.counts = before;
         }
         self.sides.take_back();
+    }
+
+    /// The first failure to write a side output, once.
+    pub(crate) fn fault(&mut self) -> Option<Error> {
+        self.sides.fault()
     }
 
     /// Ends the side outputs, and says what was counted and written.

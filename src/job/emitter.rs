@@ -22,6 +22,103 @@ pub struct Emitter<'t, J: Job> {
 impl<'t, J: Job> Emitter<'t, J> {
     /// Sends a pair to the reduce. Key and value may borrow from the record; nothing is allocated.
     ///
+    /// They are of the types that the job declares:
+    ///
+    /// ```
+    /// # use gristmill::prelude::*;
+    /// # #[derive(Args, Serialize, Deserialize)]
+    /// # struct Count {}
+    /// # impl Job for Count {
+    /// #     type Input = Lines;
+    ///     type Key<'a> = &'a Text;
+    /// #     type Value<'a> = u64;
+    /// #     type Output = Tsv;
+    ///     fn map(&self, line: &Text, out: &mut Emitter<Self>) -> Result {
+    ///         line.words().try_for_each(|word| out.emit(word, 1))
+    ///     }
+    /// #     fn combiner(&self) -> impl Combine<Self> {
+    /// #         Sum
+    /// #     }
+    /// #     fn reduce(&self, word: &Text, counts: Values<Self>, out: &mut Writer<Tsv>) -> Result {
+    /// #         out.write((word, counts.sum()?))
+    /// #     }
+    /// # }
+    /// ```
+    ///
+    /// so what is declared as text cannot be emitted as a number:
+    ///
+    /// ```compile_fail,E0308
+    /// # use gristmill::prelude::*;
+    /// # #[derive(Args, Serialize, Deserialize)]
+    /// # struct Count {}
+    /// # impl Job for Count {
+    /// #     type Input = Lines;
+    ///     type Key<'a> = &'a Text;
+    /// #     type Value<'a> = u64;
+    /// #     type Output = Tsv;
+    ///     fn map(&self, line: &Text, out: &mut Emitter<Self>) -> Result {
+    ///         line.words().try_for_each(|word| out.emit(word.len(), 1))
+    ///     }
+    /// #     fn combiner(&self) -> impl Combine<Self> {
+    /// #         Sum
+    /// #     }
+    /// #     fn reduce(&self, word: &Text, counts: Values<Self>, out: &mut Writer<Tsv>) -> Result {
+    /// #         out.write((word, counts.sum()?))
+    /// #     }
+    /// # }
+    /// ```
+    ///
+    /// An error that is dropped would lose the pair, so the compiler warns of one that is not passed on:
+    ///
+    /// ```compile_fail
+    /// #![deny(unused_must_use)]
+    /// # use gristmill::prelude::*;
+    /// # #[derive(Args, Serialize, Deserialize)]
+    /// # struct Count {}
+    /// # impl Job for Count {
+    /// #     type Input = Lines;
+    /// #     type Key<'a> = &'a Text;
+    /// #     type Value<'a> = u64;
+    /// #     type Output = Tsv;
+    ///     fn map(&self, line: &Text, out: &mut Emitter<Self>) -> Result {
+    ///         for word in line.words() {
+    ///             out.emit(word, 1);
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// #     fn combiner(&self) -> impl Combine<Self> {
+    /// #         Sum
+    /// #     }
+    /// #     fn reduce(&self, word: &Text, counts: Values<Self>, out: &mut Writer<Tsv>) -> Result {
+    /// #         out.write((word, counts.sum()?))
+    /// #     }
+    /// # }
+    /// ```
+    ///
+    /// ```
+    /// #![deny(unused_must_use)]
+    /// # use gristmill::prelude::*;
+    /// # #[derive(Args, Serialize, Deserialize)]
+    /// # struct Count {}
+    /// # impl Job for Count {
+    /// #     type Input = Lines;
+    /// #     type Key<'a> = &'a Text;
+    /// #     type Value<'a> = u64;
+    /// #     type Output = Tsv;
+    ///     fn map(&self, line: &Text, out: &mut Emitter<Self>) -> Result {
+    ///         for word in line.words() {
+    ///             out.emit(word, 1)?;
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// #     fn combiner(&self) -> impl Combine<Self> {
+    /// #         Sum
+    /// #     }
+    /// #     fn reduce(&self, word: &Text, counts: Values<Self>, out: &mut Writer<Tsv>) -> Result {
+    /// #         out.write((word, counts.sum()?))
+    /// #     }
+    /// # }
+    /// ```
     /// # Errors
     ///
     /// A key or value that serde cannot encode, a combiner's own error, or a full disk. Pass it on with `?`.
@@ -50,6 +147,7 @@ impl<'t, J: Job> Emitter<'t, J> {
             return self.collector.accept(self.batch).map_err(Error::new);
         }
         if self.batch.is_overfull() {
+            self.batch.pop();
             return Err(Error::new(TooMuch));
         }
         Ok(())

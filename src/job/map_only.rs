@@ -10,6 +10,11 @@ use crate::format::{Input, Output};
 /// A job whose map writes the output itself: part for part in the order of the input.
 ///
 /// Launch it as `gristmill::launch::<MapOnly<Grep>>()`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a job without a reduce",
+    label = "needs `impl MapJob for {Self}`",
+    note = "a job with a reduce implements `Job` and is launched as it is: `gristmill::launch::<{Self}>()`"
+)]
 pub trait MapJob: Args + Serialize + DeserializeOwned + Send + 'static {
     /// How input files become records.
     type Input: Input;

@@ -7,6 +7,7 @@ mod context;
 mod counter;
 mod emitter;
 mod error;
+mod fault;
 mod map_only;
 mod part;
 mod partition;
@@ -20,6 +21,7 @@ pub(crate) use context::Context;
 pub use counter::Counter;
 pub use emitter::Emitter;
 pub use error::{Error, Result, UserError};
+pub(crate) use fault::{Ended, Fault};
 pub use map_only::{MapJob, MapOnly, NoKey};
 pub(crate) use part::{KeepsState, PartBuffer, Written};
 pub use partition::{By, ByHash, Partition, TotalOrder};
@@ -46,6 +48,74 @@ pub type OrderOf<'a, J> = <<J as Job>::Key<'a> as Key<'a>>::Order;
 ///
 /// The fields of the type that implements it are the job's own flags. Every task gets a job value of its own, made
 /// from those flags, so the value must survive serialization.
+/// The type derives what makes its flags and takes them to the tasks:
+///
+/// ```
+/// use gristmill::prelude::*;
+/// #[derive(Args, Serialize, Deserialize)]
+/// struct Count {}
+/// impl Job for Count {
+///     type Input = Lines;
+///     type Key<'a> = &'a Text;
+///     type Value<'a> = u64;
+///     type Output = Tsv;
+///     fn map(&self, line: &Text, out: &mut Emitter<Self>) -> Result {
+///         line.words().try_for_each(|word| out.emit(word, 1))
+///     }
+///     fn combiner(&self) -> impl Combine<Self> {
+///         Sum
+///     }
+///     fn reduce(&self, word: &Text, counts: Values<Self>, out: &mut Writer<Tsv>) -> Result {
+///         out.write((word, counts.sum()?))
+///     }
+/// }
+/// ```
+///
+/// It is no job without [`Args`]:
+///
+/// ```compile_fail,E0277
+/// # use gristmill::prelude::*;
+/// #[derive(Serialize, Deserialize)]
+/// struct Count {}
+/// # impl Job for Count {
+/// #     type Input = Lines;
+/// #     type Key<'a> = &'a Text;
+/// #     type Value<'a> = u64;
+/// #     type Output = Tsv;
+/// #     fn map(&self, line: &Text, out: &mut Emitter<Self>) -> Result {
+/// #         line.words().try_for_each(|word| out.emit(word, 1))
+/// #     }
+/// #     fn combiner(&self) -> impl Combine<Self> {
+/// #         Sum
+/// #     }
+/// #     fn reduce(&self, word: &Text, counts: Values<Self>, out: &mut Writer<Tsv>) -> Result {
+/// #         out.write((word, counts.sum()?))
+/// #     }
+/// # }
+/// ```
+///
+/// nor without serde's [`Serialize`] and [`Deserialize`]:
+///
+/// ```compile_fail,E0277
+/// # use gristmill::prelude::*;
+/// #[derive(Args)]
+/// struct Count {}
+/// # impl Job for Count {
+/// #     type Input = Lines;
+/// #     type Key<'a> = &'a Text;
+/// #     type Value<'a> = u64;
+/// #     type Output = Tsv;
+/// #     fn map(&self, line: &Text, out: &mut Emitter<Self>) -> Result {
+/// #         line.words().try_for_each(|word| out.emit(word, 1))
+/// #     }
+/// #     fn combiner(&self) -> impl Combine<Self> {
+/// #         Sum
+/// #     }
+/// #     fn reduce(&self, word: &Text, counts: Values<Self>, out: &mut Writer<Tsv>) -> Result {
+/// #         out.write((word, counts.sum()?))
+/// #     }
+/// # }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a job",
     label = "needs `impl Job for {Self}`",

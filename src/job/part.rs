@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{Error, Result};
+use super::{Ended, Error, Fault, Result};
 use crate::format::{Output, Writes};
 use crate::storage::{self, AttemptFolder, PartWriter, SealedPart};
 
@@ -34,6 +34,7 @@ pub(crate) struct PartBuffer<O> {
     /// Where bad records may be skipped: length and records before the current one, which stays in the buffer until
     /// its map has succeeded.
     mark: Option<(usize, u64)>,
+    fault: Fault<Error>,
 }
 
 impl<O: Output + Default> PartBuffer<O> {
@@ -45,7 +46,7 @@ impl<O: Output + Default> PartBuffer<O> {
         let mut output = O::default();
         let mut buffer = Vec::with_capacity(BUFFER_BYTES + (BUFFER_BYTES >> 3));
         output.begin(&mut buffer);
-        Ok(PartBuffer { output, buffer, file, records: 0, mark: None })
+        Ok(PartBuffer { output, buffer, file, records: 0, mark: None, fault: Fault::default() })
     }
 }
 
@@ -67,9 +68,23 @@ impl<O: Output> PartBuffer<O> {
 
     #[inline(never)]
     fn flush(&mut self) -> Result {
-        self.file.write_all(&self.buffer).map_err(Error::new)?;
+        if !self.fault.has_failed() {
+            match self.file.write_all(&self.buffer) {
+                Ok(()) => {
+                    self.buffer.clear();
+                    return Ok(());
+                }
+                Err(error) => self.fault.keep(Error::new(error)),
+            }
+        }
+        // Some of it may have been written: it must not be written again.
         self.buffer.clear();
-        Ok(())
+        Err(Error::new(Ended))
+    }
+
+    /// The first failure to write, once, whatever became of the error that the author's code was given.
+    pub(crate) fn fault(&mut self) -> Option<Error> {
+        self.fault.take()
     }
 
     /// Keeps all that is written in memory, until it is taken.
@@ -109,7 +124,9 @@ impl<O: Output> PartBuffer<O> {
 
     pub(crate) fn seal(mut self) -> Result<Written> {
         self.output.end(&mut self.buffer).map_err(Error::new)?;
-        self.flush()?;
+        if let Err(error) = self.flush() {
+            return Err(self.fault().unwrap_or(error));
+        }
         let part = self.file.seal().map_err(Error::new)?;
         Ok(Written { part, records: self.records })
     }

@@ -6,6 +6,11 @@ use super::{Job, Result};
 ///
 /// It must be a function of the key alone: [`crate::testing`] checks that. For [`crate::record::Grouped`] keys it must
 /// be a function of the group.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a partitioner of `{J}`",
+    label = "`partitioner` must return `ByHash`, `TotalOrder` or what has `impl Partition<{J}>`",
+    note = "write `fn partitioner(&self) -> impl Partition<Self> {{ TotalOrder }}`, without a semicolon behind it"
+)]
 pub trait Partition<J: Job>: Send + Sync {
     /// How partitions are found without asking [`Partition::partition`].
     const BY: By = By::Function;

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::marker::PhantomData;
 
 use super::part::{PartBuffer, Written};
-use super::{Error, Result};
+use super::{Ended, Error, Fault, Result};
 use crate::format::{Output, Writes};
 use crate::storage::AttemptFolder;
 
@@ -47,6 +47,11 @@ impl<O: Output> Side<O> {
         );
         Side { name, format: PhantomData }
     }
+
+    /// What it is called.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
 }
 
 /// Writes to a side output.
@@ -76,11 +81,15 @@ pub(super) struct Sides {
     open: Vec<(&'static str, Box<dyn AnyPart>)>,
     /// Whether bad records may be skipped, so that a part which one of them opens must be able to take it back too.
     holds: bool,
+    /// Why a part could not be created.
+    fault: Fault<Error>,
+    /// Whether all that is written stays in memory until it is taken.
+    keeps: bool,
 }
 
 impl Sides {
     pub(super) fn new(suffix: String) -> Self {
-        Sides { suffix, open: Vec::new(), holds: false }
+        Sides { suffix, open: Vec::new(), holds: false, keeps: false, fault: Fault::default() }
     }
 
     pub(super) fn writer<O: Output + Default + Send>(
@@ -93,9 +102,13 @@ impl Sides {
             Some(at) => at,
             None => {
                 let name = format!("{}-{}.{}", side.name, self.suffix, O::EXTENSION);
-                let mut part = PartBuffer::<O>::create(folder, &name).map_err(Error::new)?;
+                let part = PartBuffer::<O>::create(folder, &name);
+                let mut part = part.map_err(|error| self.fail(Error::new(error)))?;
                 if self.holds {
                     part.begin()?;
+                }
+                if self.keeps {
+                    part.hold();
                 }
                 self.open.push((side.name, Box::new(part)));
                 self.open.len() - 1
@@ -104,6 +117,34 @@ impl Sides {
         let part = self.open[at].1.as_any().downcast_mut::<PartBuffer<O>>();
         part.map(|part| SideWriter { part })
             .ok_or_else(|| Error::new(TwoFormats { name: side.name }))
+    }
+
+    #[cold]
+    fn fail(&mut self, error: Error) -> Error {
+        self.fault.keep(error);
+        Error::new(Ended)
+    }
+
+    /// The first failure to create or write a part, once.
+    pub(super) fn fault(&mut self) -> Option<Error> {
+        self.fault.take().or_else(|| self.open.iter_mut().find_map(|(_, part)| part.fault()))
+    }
+
+    /// Has all that is written stay in memory until it is taken.
+    pub(super) fn keep(&mut self) {
+        self.keeps = true;
+    }
+
+    /// What was written to each since the last call, each as a whole part. Only after `keep`.
+    pub(super) fn take(&mut self) -> Result<Vec<(&'static str, Vec<u8>)>> {
+        let mut taken = Vec::new();
+        for (name, part) in &mut self.open {
+            let (bytes, records) = part.take()?;
+            if records > 0 {
+                taken.push((*name, bytes));
+            }
+        }
+        Ok(taken)
     }
 
     pub(super) fn begin(&mut self) -> Result {
@@ -131,10 +172,12 @@ trait AnyPart: Send {
     fn as_any(&mut self) -> &mut dyn Any;
     fn begin(&mut self) -> Result;
     fn take_back(&mut self);
+    fn fault(&mut self) -> Option<Error>;
+    fn take(&mut self) -> Result<(Vec<u8>, u64)>;
     fn seal(self: Box<Self>) -> Result<Written>;
 }
 
-impl<O: Output + Send> AnyPart for PartBuffer<O> {
+impl<O: Output + Default + Send> AnyPart for PartBuffer<O> {
     fn as_any(&mut self) -> &mut dyn Any {
         self
     }
@@ -145,6 +188,14 @@ impl<O: Output + Send> AnyPart for PartBuffer<O> {
 
     fn take_back(&mut self) {
         PartBuffer::take_back(self);
+    }
+
+    fn fault(&mut self) -> Option<Error> {
+        PartBuffer::fault(self)
+    }
+
+    fn take(&mut self) -> Result<(Vec<u8>, u64)> {
+        PartBuffer::take(self)
     }
 
     fn seal(self: Box<Self>) -> Result<Written> {

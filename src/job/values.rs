@@ -20,6 +20,53 @@ pub struct Values<'g, J: Job> {
 impl<J: Job> Values<'_, J> {
     /// The next value, which may borrow from memory that the one after it overwrites.
     ///
+    /// What is kept for longer is copied:
+    ///
+    /// ```
+    /// # use gristmill::prelude::*;
+    /// # #[derive(Args, Serialize, Deserialize)]
+    /// # struct Count {}
+    /// # impl Job for Count {
+    /// #     type Input = Lines;
+    /// #     type Key<'a> = &'a Text;
+    ///     type Value<'a> = &'a Text;
+    /// #     type Output = Tsv;
+    /// #     fn map(&self, line: &Text, out: &mut Emitter<Self>) -> Result {
+    /// #         line.words().try_for_each(|word| out.emit(word, line))
+    /// #     }
+    ///     fn reduce(&self, word: &Text, mut counts: Values<Self>, out: &mut Writer<Tsv>) -> Result {
+    ///         let mut kept = Vec::new();
+    ///         while let Some(line) = counts.next()? {
+    ///             kept.push(line.to_owned());
+    ///         }
+    ///         out.write((word, kept.len() as u64))
+    ///     }
+    /// # }
+    /// ```
+    ///
+    /// since what is borrowed is gone with the next value:
+    ///
+    /// ```compile_fail,E0499
+    /// # use gristmill::prelude::*;
+    /// # #[derive(Args, Serialize, Deserialize)]
+    /// # struct Count {}
+    /// # impl Job for Count {
+    /// #     type Input = Lines;
+    /// #     type Key<'a> = &'a Text;
+    ///     type Value<'a> = &'a Text;
+    /// #     type Output = Tsv;
+    /// #     fn map(&self, line: &Text, out: &mut Emitter<Self>) -> Result {
+    /// #         line.words().try_for_each(|word| out.emit(word, line))
+    /// #     }
+    ///     fn reduce(&self, word: &Text, mut counts: Values<Self>, out: &mut Writer<Tsv>) -> Result {
+    ///         let mut kept = Vec::new();
+    ///         while let Some(line) = counts.next()? {
+    ///             kept.push(line);
+    ///         }
+    ///         out.write((word, kept.len() as u64))
+    ///     }
+    /// # }
+    /// ```
     /// # Errors
     ///
     /// When map output cannot be read or decoded. Pass it on with `?`.

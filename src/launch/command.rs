@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Args, Command, FromArgMatches};
 
 use super::flags::{Flags, SAID};
@@ -9,6 +10,8 @@ use super::message::Message;
 use super::refusal::refusal;
 use crate::format::Input;
 use crate::job::Job;
+use crate::spec::escape;
+use crate::spec::failure::TEXT_CHARS_MAX;
 
 /// What stands below the flags.
 const AFTER_HELP: &str = "\
@@ -34,14 +37,27 @@ pub(super) fn read<J: Job>(
     args: impl IntoIterator<Item = OsString>,
 ) -> Result<Asked<J>, Message> {
     let refused = |error: clap::Error| refusal(name, &error);
-    let matches = match command::<J>(name).try_get_matches_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let matches = match command::<J>(name).try_get_matches_from(&args) {
         Ok(matches) => matches,
         Err(error) if !error.use_stderr() => return Ok(Asked::Text(error.to_string())),
+        Err(error) if error.kind() == ErrorKind::InvalidUtf8 => return Err(no_text(&args)),
         Err(error) => return Err(refused(error)),
     };
     let flags = Flags::from_arg_matches(&matches).map_err(refused)?;
     let job = J::from_arg_matches(&matches).map_err(refused)?;
     Ok(Asked::Run { flags, job })
+}
+
+/// Names the arguments of other bytes than UTF-8. Paths may be such; which of them is none, the parser does not say.
+fn no_text(args: &[OsString]) -> Message {
+    let args = args.iter().skip(1).filter(|arg| arg.to_str().is_none());
+    let shown: Vec<String> =
+        args.map(|arg| format!("`{}`", escape(arg.as_encoded_bytes(), TEXT_CHARS_MAX))).collect();
+    Message::new(format!(
+        "the value of a flag is not UTF-8; among {}; only paths may hold other bytes",
+        shown.join(", ")
+    ))
 }
 
 /// The whole command; nothing may clash.
@@ -53,7 +69,7 @@ fn command<J: Job>(name: &str) -> Command {
     }
     if J::Input::SOURCES > 1 {
         let each: Vec<String> = J::INPUTS.iter().map(|name| format!("{name}=PATH")).collect();
-        let help = format!("{}: files, folders or globs, each with its name", each.join(" and "));
+        let help = format!("{}: files, folders or globs", each.join(" and "));
         command = command.mut_arg("input", |arg| arg.value_name("NAME=PATH").help(help));
     }
     command = J::augment_args(command.next_help_heading(format!("Of {name} itself")));

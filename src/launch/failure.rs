@@ -43,7 +43,7 @@ fn way_out(max_bad_records: u64) -> String {
     match max_bad_records {
         0 => "; mend it, or set such records aside with --max-bad-records N".into(),
         max => format!(
-            "; {max} bad records were set aside before it: mend them, or raise --max-bad-records {max}"
+            "; more bad records than --max-bad-records {max} allows: mend them, or raise it"
         ),
     }
 }

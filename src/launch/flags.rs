@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::message::Message;
+use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::job::{MEMORY_BYTES, REDUCERS, SPLIT_BYTES};
-use crate::spec::size;
+use crate::spec::{escape, size};
 
 /// Threads of one run: more would only wait for each other.
 const THREADS_MAX: u64 = 1024;
@@ -20,39 +21,39 @@ pub(super) struct Flags {
     #[arg(value_name = "INPUT", required = true)]
     pub(super) input: Vec<PathBuf>,
 
-    /// Folder of the parts, new or empty; - or none: records to standard output
+    /// Folder of the parts; - or none: standard output
     #[arg(short, long, value_name = "DIR", help_heading = "Output")]
     pub(super) output: Option<PathBuf>,
-    /// Replace DIR if an earlier run wrote it; it stays until the new one is whole
+    /// Replace an old output once the new one is whole
     #[arg(long, help_heading = "Output")]
     pub(super) overwrite: bool,
     /// Number of parts [default: from the input's size]
-    #[arg(short, long, value_name = "N", value_parser = reducers, allow_negative_numbers = true, help_heading = "Output")]
+    #[arg(short, long, value_name = "N", value_parser = reducers, allow_hyphen_values = true, help_heading = "Output")]
     pub(super) reducers: Option<u32>,
-    /// Bring the output to stable storage (fsync) before it is published
+    /// Publish only what is on stable storage (fsync)
     #[arg(long, help_heading = "Output")]
     pub(super) sync: bool,
-    /// Bad records to set aside in DIR/_bad before the job fails
-    #[arg(long, value_name = "N", default_value = "0", value_parser = max_bad_records, allow_negative_numbers = true, help_heading = "Output")]
+    /// Bad records set aside in DIR/_bad
+    #[arg(long, value_name = "N", default_value = "0", value_parser = max_bad_records, allow_hyphen_values = true, help_heading = "Output")]
     pub(super) max_bad_records: u64,
 
     /// Memory of all buffers together
-    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = memory, allow_negative_numbers = true, help_heading = "Resources")]
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = memory, allow_hyphen_values = true, help_heading = "Resources")]
     pub(super) memory: u64,
     /// Tasks at once [default: number of cores]
-    #[arg(long, value_name = "N", value_parser = threads, allow_negative_numbers = true, help_heading = "Resources")]
+    #[arg(long, value_name = "N", value_parser = threads, allow_hyphen_values = true, help_heading = "Resources")]
     pub(super) threads: Option<u32>,
     /// Input per map task [default: from the input's size]
-    #[arg(long, value_name = "SIZE", value_parser = split_size, allow_negative_numbers = true, help_heading = "Resources")]
+    #[arg(long, value_name = "SIZE", value_parser = split_size, allow_hyphen_values = true, help_heading = "Resources")]
     pub(super) split_size: Option<u64>,
-    /// Folder for what does not fit into memory [default: beside the output, else the system's]
+    /// Folder for spills [default: beside DIR or in TMPDIR]
     #[arg(long, value_name = "DIR", help_heading = "Resources")]
     pub(super) scratch: Option<PathBuf>,
 
     /// How the run is followed, on standard error
     #[arg(long, value_name = "HOW", value_enum, default_value = "auto", hide_possible_values = true, help_heading = SAID, help = "Progress: auto, always, never or hadoop")]
     pub(super) progress: When,
-    /// Nothing but errors
+    /// Nothing but errors: no progress, no summary, no notes
     #[arg(short, long, conflicts_with_all = ["progress", "summary"], help_heading = SAID)]
     pub(super) quiet: bool,
     /// Closing summary: text or json
@@ -66,7 +67,8 @@ pub(super) const SAID: &str = "What is said, on standard error";
 /// When and how progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum When {
-    /// One redrawn line on a terminal, plain lines elsewhere; nothing for runs that end at once.
+    /// One redrawn line on a terminal, plain lines elsewhere; nothing for runs that end at once, nor where a program
+    /// is to read the summary.
     Auto,
     /// The redrawn line, from the first moment, also where there is no terminal.
     Always,
@@ -119,21 +121,40 @@ impl Flags {
     }
 }
 
+/// Refuses a flag where a value belongs; negative numbers are refused with their range, further on.
+fn value(text: &str, example: &str) -> Result<(), String> {
+    let mut characters = text.chars();
+    let is_flag = characters.next() == Some('-')
+        && characters.next().is_some_and(|c| !c.is_ascii_digit() && c != '.');
+    if is_flag {
+        let shown = escape(text.as_bytes(), TEXT_CHARS_MAX);
+        return Err(format!("`{shown}` stands where a value belongs; write {example}"));
+    }
+    Ok(())
+}
+
 fn number(text: &str, range: std::ops::RangeInclusive<u64>) -> Result<u64, String> {
+    value(text, &format!("a number from {} to {}", range.start(), range.end()))?;
     let number = text.parse().ok().filter(|number| range.contains(number));
     number.ok_or_else(|| {
-        let shown = crate::spec::escape(text.as_bytes(), crate::spec::failure::TEXT_CHARS_MAX);
+        let shown = escape(text.as_bytes(), TEXT_CHARS_MAX);
         format!("`{shown}` is not a number from {} to {}", range.start(), range.end())
     })
 }
 
 fn bytes(text: &str, range: std::ops::RangeInclusive<u64>) -> Result<u64, String> {
+    let (least, most) = (size::format(*range.start()), size::format(*range.end()));
+    let way_out = format!("write {least} to {most}");
+    value(text, &format!("a size from {least} to {most}"))?;
+    let shown = escape(text.as_bytes(), TEXT_CHARS_MAX);
+    if text.starts_with('-') {
+        return Err(format!("a size cannot be negative, as `{shown}` is; {way_out}"));
+    }
     let bytes = size::parse(text).map_err(|error| error.to_string())?;
     if range.contains(&bytes) {
         return Ok(bytes);
     }
-    let (least, most) = (size::format(*range.start()), size::format(*range.end()));
-    Err(format!("size `{text}` is out of range; write {least} to {most}"))
+    Err(format!("size `{shown}` is out of range; {way_out}"))
 }
 
 fn reducers(text: &str) -> Result<u32, String> {

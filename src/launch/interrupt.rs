@@ -14,6 +14,7 @@ use signal_hook::iterator::Signals;
 
 use super::exit;
 use super::message::Message;
+use super::progress::Drawn;
 use crate::embedded::{Phase, Progress};
 use crate::storage::Cleanup;
 
@@ -31,6 +32,10 @@ pub(super) struct Interrupts {
     at_once: AtomicBool,
     /// Tells whether the run publishes already.
     progress: Arc<Progress>,
+    /// Whether the result goes to standard output, where what is written cannot be taken back.
+    to_stdout: bool,
+    /// The line of progress, which a message must not be appended to.
+    drawn: Drawn,
     cleanups: Mutex<Vec<Cleanup>>,
 }
 
@@ -38,8 +43,8 @@ impl Interrupts {
     /// Begins to listen. Signals that are ignored, as `nohup` and shells have it for commands in the background, stay so.
     ///
     /// Where the system refuses, a signal ends the process as it would any other, and a later run sweeps.
-    pub(super) fn listen(progress: Arc<Progress>) -> Arc<Self> {
-        let interrupts = Arc::new(Interrupts { progress, ..Interrupts::default() });
+    pub(super) fn listen(progress: Arc<Progress>, to_stdout: bool) -> Arc<Self> {
+        let interrupts = Arc::new(Interrupts { progress, to_stdout, ..Interrupts::default() });
         let ignored = ignored();
         let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|n| ignored >> (n - 1) & 1 == 0);
         if let Ok(signals) = Signals::new(wanted) {
@@ -55,14 +60,20 @@ impl Interrupts {
         &self.stop
     }
 
+    /// Where the line of progress is drawn.
+    pub(super) fn drawn(&self) -> &Drawn {
+        &self.drawn
+    }
+
     /// Folders to be removed should the run not get to it.
     pub(super) fn remove(&self, folders: impl IntoIterator<Item = Cleanup>) {
         self.cleanups.lock().unwrap_or_else(PoisonError::into_inner).extend(folders);
     }
 
-    /// From now on the next signal ends the process at once.
-    pub(super) fn at_once(&self) {
+    /// From now on the next signal ends the process at once. False if one came already.
+    pub(super) fn at_once(&self) -> bool {
         self.at_once.store(true, Ordering::SeqCst);
+        !self.came.load(Ordering::SeqCst)
     }
 
     /// Whether the run publishes, or has published.
@@ -89,7 +100,7 @@ impl Interrupts {
 
     fn end_after_grace(&self, never: &Receiver<()>) {
         let _timeout_or_second_signal = never.recv_timeout(GRACE);
-        if !self.is_too_late() {
+        if !self.is_too_late() || self.to_stdout {
             self.end();
         }
     }
@@ -103,19 +114,39 @@ impl Interrupts {
             .filter_map(|folder| folder.run().err())
             .map(|error| error.to_string())
             .collect();
-        Message { details: left, ..interrupted(self.is_too_late()) }.say();
+        let when = match (self.is_too_late(), self.to_stdout) {
+            (false, _) => When::Running,
+            (true, false) => When::Publishing,
+            (true, true) => When::Writing,
+        };
+        let _nothing_is_drawn_any_more = self.drawn.clear();
+        Message { details: left, ..interrupted(when) }.say();
         std::process::exit(i32::from(exit::INTERRUPTED));
     }
 }
 
+/// When a run was interrupted.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum When {
+    /// Before anything of its result could be seen.
+    Running,
+    /// While its output was made visible.
+    Publishing,
+    /// While its result was written to standard output.
+    Writing,
+}
+
 /// What is said at the end of a run that was interrupted.
-pub(super) fn interrupted(too_late: bool) -> Message {
-    Message::new(match too_late {
-        false => {
+pub(super) fn interrupted(when: When) -> Message {
+    Message::new(match when {
+        When::Running => {
             "interrupted; nothing was published, and nothing is left behind; run it again for a result"
         }
-        true => {
+        When::Publishing => {
             "interrupted while publishing; the output is whole if it holds _SUCCESS; look there, or run `gristmill verify`"
+        }
+        When::Writing => {
+            "interrupted while writing the result; standard output is not whole; run it again, or with --output DIR"
         }
     })
 }

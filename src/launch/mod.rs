@@ -5,6 +5,7 @@
 
 mod clash;
 mod command;
+mod describe;
 pub mod exit;
 mod failure;
 mod flags;
@@ -22,20 +23,26 @@ use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
 
 pub use clash::clashes;
 pub use failure::render_failure;
 pub use message::Message;
 pub(crate) use message::say;
 #[cfg(feature = "cluster")]
+pub(crate) use nonce::draw as draw_nonce;
+#[cfg(feature = "cluster")]
 pub(crate) use refusal::refusal;
 
 use self::command::Asked;
 use self::flags::Flags;
-use self::interrupt::{Interrupts, interrupted};
+use self::interrupt::{Interrupts, When, interrupted};
+use self::summary::Times;
 use crate::clock::Clock;
 use crate::embedded::{self, Options, Outcome, Prepared, Progress};
+use crate::executor;
 use crate::format::Input;
+use crate::frame::{DESCRIBE_ARG, EXECUTOR_ARG};
 use crate::job::Job;
 use crate::record::value;
 use crate::scheduler::JobState;
@@ -59,9 +66,17 @@ pub fn launch_from<J: Job>(args: impl IntoIterator<Item = impl Into<OsString>>) 
             "Job::INPUTS names each of the inputs that Job::Input reads"
         );
     }
-    let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+    let mut args: Vec<OsString> = args.into_iter().map(Into::into).collect();
     let name = name::job_name(args.first().map(OsString::as_os_str));
-    let code = match begin::<J>(&name, args) {
+    let begun = match args.get(1) {
+        Some(arg) if arg == EXECUTOR_ARG && args.len() == 2 => execute::<J>(),
+        Some(arg) if arg == DESCRIBE_ARG => {
+            args.remove(1);
+            Ok(describe::describe::<J>(&name, args))
+        }
+        _ => begin::<J>(&name, args),
+    };
+    let code = match begun {
         Ok(code) => code,
         Err(message) => {
             message.say();
@@ -73,11 +88,7 @@ pub fn launch_from<J: Job>(args: impl IntoIterator<Item = impl Into<OsString>>) 
 
 /// Everything up to the run; an error is one of usage.
 fn begin<J: Job>(name: &str, args: Vec<OsString>) -> Result<u8, Message> {
-    let clashes = clashes::<J>();
-    if !clashes.is_empty() {
-        let line = "the job's flags clash with those that every job has; its struct; rename the fields below";
-        return Err(Message { line: line.into(), details: clashes });
-    }
+    clash_message::<J>()?;
     let (flags, job) = match command::read::<J>(name, args)? {
         Asked::Run { flags, job } => (flags, job),
         Asked::Text(text) => return Ok(print(&text)),
@@ -91,27 +102,43 @@ fn begin<J: Job>(name: &str, args: Vec<OsString>) -> Result<u8, Message> {
         temporary: std::env::temp_dir(),
         nonce: nonce::draw(clock.wall_ms()),
     };
+    let started = clock.now();
     let prepared = embedded::prepare::<J>(&spec, &options).map_err(|error| own(&error))?;
-    run::<J>(&Run { flags, spec, options, prepared, clock })
+    let listing = clock.now().saturating_duration_since(started);
+    run::<J>(&Run { flags, spec, options, prepared, clock, started, listing })
+}
+
+/// Serves a worker, until it closes the socket.
+fn execute<J: Job>() -> Result<u8, Message> {
+    executor::start().and_then(executor::serve::<J>).map_err(|error| own(&error))?;
+    Ok(exit::OK)
+}
+
+/// Refuses a job whose flags clash.
+fn clash_message<J: Job>() -> Result<(), Message> {
+    let clashes = clashes::<J>();
+    if clashes.is_empty() {
+        return Ok(());
+    }
+    let line =
+        "the job's flags clash with those that every job has; its struct; rename the fields below";
+    Err(Message { line: line.into(), details: clashes })
 }
 
 /// Prints to standard output.
 pub(crate) fn print(text: &str) -> u8 {
     match io::stdout().lock().write_all(text.as_bytes()) {
         Ok(()) => exit::OK,
-        Err(error) => stdout_failed(&error),
+        Err(error) => stdout_failed(&error, "see where it goes"),
     }
 }
 
 /// A reader that has seen enough, as `head` has, is no failure of ours.
-pub(crate) fn stdout_failed(error: &io::Error) -> u8 {
+pub(crate) fn stdout_failed(error: &io::Error, way_out: &str) -> u8 {
     if error.kind() == ErrorKind::BrokenPipe {
         return exit::OK;
     }
-    Message::new(format!(
-        "cannot write the result: {error}; standard output; name a folder with --output DIR"
-    ))
-    .say();
+    Message::new(format!("cannot write the result: {error}; standard output; {way_out}")).say();
     exit::FAILED
 }
 
@@ -157,19 +184,21 @@ struct Run {
     options: Options,
     prepared: Prepared,
     clock: Clock,
+    started: Instant,
+    /// What it took to list the input and to make the folders.
+    listing: Duration,
 }
 
 fn run<J: Job>(run: &Run) -> Result<u8, Message> {
-    let Run { flags, spec, options, prepared, clock } = run;
+    let Run { flags, spec, options, prepared, clock, started, listing } = run;
     let progress = Arc::new(Progress::default());
-    let interrupts = Interrupts::listen(progress.clone());
+    let interrupts = Interrupts::listen(progress.clone(), spec.output.is_none());
     interrupts.remove([prepared.staging.cleanup(), prepared.scratch.cleanup()]);
-    let started = clock.now();
     let (ended, end) = channel::<()>();
     let outcome = std::thread::scope(|scope| {
-        if let Some(style) = progress::style(flags.progress, flags.quiet) {
-            let progress = &*progress;
-            scope.spawn(move || progress::show(style, progress, clock, &end));
+        if let Some(style) = progress::style(flags.progress, flags.quiet, flags.summary) {
+            let (progress, drawn) = (&*progress, interrupts.drawn());
+            scope.spawn(move || progress::show(style, progress, clock, drawn, &end));
         }
         let outcome =
             embedded::run::<J>(spec, prepared, options, &progress, clock, interrupts.stop());
@@ -180,22 +209,27 @@ fn run<J: Job>(run: &Run) -> Result<u8, Message> {
     match outcome.state {
         JobState::Succeeded => {}
         JobState::Cancelled => {
-            interrupted(false).say();
+            interrupted(When::Running).say();
             return Ok(exit::INTERRUPTED);
         }
         _ => return Ok(failed(run, &outcome)),
     }
-    interrupts.at_once();
+    let is_wanted = interrupts.at_once();
     if spec.output.is_none() {
+        if !is_wanted {
+            interrupted(When::Running).say();
+            return Ok(exit::INTERRUPTED);
+        }
         let written =
             task::write_to_stdout(&prepared.staging, &outcome.parts, &mut io::stdout().lock());
         if let Err(error) = written {
-            return Ok(stdout_failed(&error));
+            return Ok(stdout_failed(&error, "name a folder with --output DIR"));
         }
     }
     if !flags.quiet {
-        let elapsed = clock.now().saturating_duration_since(started);
-        say(&summary::render(flags.summary, spec, prepared, &outcome, &progress, elapsed));
+        let times =
+            Times { listing: *listing, whole: clock.now().saturating_duration_since(*started) };
+        say(&summary::render(flags.summary, spec, prepared, &outcome, &progress, times));
     }
     Ok(exit::OK)
 }

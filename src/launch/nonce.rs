@@ -8,7 +8,7 @@ use crate::spec::Nonce;
 ///
 /// The standard library keys its hashers from the system's random source (`getrandom`); a keyed hash of distinct
 /// inputs cannot be told from random bits, and needs no crate and no file.
-pub(super) fn draw(wall_ms: u64) -> Nonce {
+pub(crate) fn draw(wall_ms: u64) -> Nonce {
     let keys = RandomState::new();
     let half = |which: u8| u128::from(keys.hash_one((which, std::process::id(), wall_ms)));
     Nonce(half(0) << 64 | half(1))

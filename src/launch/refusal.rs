@@ -17,7 +17,21 @@ pub(crate) fn refusal(name: &str, error: &clap::Error) -> Message {
     let (what, place, way_out) = match error.kind() {
         ErrorKind::UnknownArgument => {
             let meant = at(ContextKind::SuggestedArg).map(|flag| format!("did you mean {flag}?"));
-            (format!("unknown flag {flag}"), None, meant)
+            let kind =
+                if flag.starts_with('-') { "unknown flag" } else { "one argument too many:" };
+            (format!("{kind} {flag}"), None, meant)
+        }
+        ErrorKind::InvalidSubcommand => {
+            let verb = at(ContextKind::InvalidSubcommand).unwrap_or_default();
+            let meant = at(ContextKind::SuggestedSubcommand);
+            (
+                format!("unknown command `{verb}`"),
+                None,
+                meant.map(|it| format!("did you mean {it}?")),
+            )
+        }
+        ErrorKind::TooManyValues => {
+            (format!("{flag} takes no value, but has `{value}`"), None, None)
         }
         ErrorKind::ArgumentConflict => match at(ContextKind::PriorArg) {
             Some(prior) if prior == flag => {
@@ -36,7 +50,10 @@ pub(crate) fn refusal(name: &str, error: &clap::Error) -> Message {
             let way_out = "name files, folders or globs, or - for standard input";
             ("no input is named".into(), None, Some(way_out.into()))
         }
-        ErrorKind::MissingRequiredArgument => (format!("{flag} is missing"), None, None),
+        ErrorKind::MissingRequiredArgument => {
+            let verb = if flag.contains(", ") { "are" } else { "is" };
+            (format!("{flag} {verb} missing"), None, None)
+        }
         ErrorKind::InvalidValue if value.is_empty() => (format!("{flag} has no value"), None, None),
         ErrorKind::InvalidValue => {
             let known = at(ContextKind::ValidValue).map(|values| format!("use one of {values}"));

@@ -5,10 +5,13 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::flags::Form;
-use super::message::{count, grouped};
+use super::message::count;
 use crate::embedded::{Outcome, Phase, Prepared, Progress};
 use crate::spec::{Counters, JobSpec, size};
-use crate::task::GROUP;
+use crate::task::{GROUP, PartDone};
+
+/// Where bad records lie that were set aside.
+const BAD_FOLDER: &str = "_bad/";
 
 /// What a run did. Times are seconds; more keys may be added, none renamed.
 #[derive(Debug, Serialize)]
@@ -21,9 +24,10 @@ struct Summary<'s> {
     map_output: Moved,
     spills: Spills,
     output: Written<'s>,
+    side_outputs: Beside,
     skipped: Skipped,
     bad_records: u64,
-    counters: &'s Counters,
+    counters: Counters,
 }
 
 #[derive(Debug, Serialize)]
@@ -62,10 +66,26 @@ struct Written<'s> {
     bytes: u64,
 }
 
+/// What the job wrote beside its parts.
+#[derive(Debug, Serialize)]
+struct Beside {
+    files: usize,
+    records: u64,
+    bytes: u64,
+}
+
 #[derive(Debug, Serialize)]
 struct Skipped {
     hidden: u64,
     special: u64,
+}
+
+/// How long a run took.
+pub(super) struct Times {
+    /// To list the input, before the phases.
+    pub(super) listing: Duration,
+    /// From the first look at the input to the last byte of the result.
+    pub(super) whole: Duration,
 }
 
 /// The summary, in the form that was asked for, with its last newline.
@@ -75,18 +95,25 @@ pub(super) fn render(
     prepared: &Prepared,
     outcome: &Outcome,
     progress: &Progress,
-    elapsed: Duration,
+    times: Times,
 ) -> String {
     let folder = spec.output.as_ref().map(ToString::to_string);
+    let is_own = |part: &&PartDone| part.sealed.name.starts_with("part-");
+    let is_bad = |part: &&PartDone| part.sealed.name.starts_with(BAD_FOLDER);
+    let own = Sum::of(outcome.parts.iter().filter(is_own));
+    let beside = Sum::of(outcome.parts.iter().filter(|part| !is_own(part) && !is_bad(part)));
     let summary = Summary {
         job: &spec.name,
         state: "succeeded",
-        seconds: elapsed.as_secs_f64(),
+        seconds: times.whole.as_secs_f64(),
         phases: outcome
             .phases
             .iter()
             .filter(|(phase, _)| *phase != Phase::Done)
-            .map(timed)
+            .map(|(phase, time)| match phase {
+                Phase::Planning => timed(*phase, *time + times.listing),
+                _ => timed(*phase, *time),
+            })
             .collect(),
         input: InputRead {
             files: prepared.files.len(),
@@ -103,13 +130,14 @@ pub(super) fn render(
         },
         output: Written {
             folder: folder.as_deref(),
-            parts: outcome.parts.len(),
-            records: outcome.parts.iter().map(|part| part.records).sum(),
-            bytes: outcome.parts.iter().map(|part| part.sealed.bytes).sum(),
+            parts: own.files,
+            records: own.records,
+            bytes: own.bytes,
         },
+        side_outputs: Beside { files: beside.files, records: beside.records, bytes: beside.bytes },
         skipped: Skipped { hidden: prepared.skipped.hidden, special: prepared.skipped.special },
         bad_records: outcome.bad_records,
-        counters: &outcome.counters,
+        counters: counters(outcome),
     };
     match form {
         Form::Text => summary.text(),
@@ -117,7 +145,38 @@ pub(super) fn render(
     }
 }
 
-fn timed((phase, time): &(Phase, Duration)) -> Timed {
+/// Files, records and bytes of some parts.
+#[derive(Default)]
+struct Sum {
+    files: usize,
+    records: u64,
+    bytes: u64,
+}
+
+impl Sum {
+    fn of<'p>(parts: impl Iterator<Item = &'p PartDone>) -> Self {
+        parts.fold(Sum::default(), |sum, part| Sum {
+            files: sum.files + 1,
+            records: sum.records + part.records,
+            bytes: sum.bytes + part.sealed.bytes,
+        })
+    }
+}
+
+/// The counters of the manifest, also where there is none.
+fn counters(outcome: &Outcome) -> Counters {
+    if let Some(manifest) = &outcome.manifest {
+        return manifest.counters.clone();
+    }
+    let mut counters = outcome.counters.clone();
+    if outcome.collected.records > 0 {
+        counters.add(GROUP, "Map output records", outcome.collected.records);
+        counters.add(GROUP, "Map output bytes", outcome.collected.bytes);
+    }
+    counters
+}
+
+fn timed(phase: Phase, time: Duration) -> Timed {
     Timed { phase: phase.name(), seconds: time.as_secs_f64() }
 }
 
@@ -147,8 +206,11 @@ impl Summary<'_> {
             count(u64::from(*splits), "map task"),
         ));
         if self.map_output.records > 0 {
-            lines.push(format!("  mapped  {}, {}", pairs(self.map_output.records), self.spilled()));
+            let spilled = if self.spills.files > 0 { "" } else { ", all in memory" };
+            let pairs = count(self.map_output.records, "pair");
+            lines.push(format!("  mapped  {pairs}{spilled}"));
         }
+        lines.extend(self.spilled());
         let Written { folder, parts, records, bytes } = &self.output;
         let parts = count(*parts as u64, "part");
         let place = folder.map_or("to standard output".into(), |folder| format!("to {folder}"));
@@ -157,6 +219,16 @@ impl Summary<'_> {
             count(*records, "record"),
             size::format(*bytes)
         ));
+        if let (Beside { files: files @ 1.., records, bytes }, Some(_)) =
+            (&self.side_outputs, folder)
+        {
+            lines.push(format!(
+                "  beside  {} of {} in {} of side outputs",
+                count(*records, "record"),
+                size::format(*bytes),
+                count(*files as u64, "file")
+            ));
+        }
         let phases: Vec<String> = self
             .phases
             .iter()
@@ -167,22 +239,20 @@ impl Summary<'_> {
         lines.join("\n") + "\n"
     }
 
-    fn spilled(&self) -> String {
+    fn spilled(&self) -> Option<String> {
         let Spills { files, records, bytes, merges } = &self.spills;
-        if *files == 0 {
-            return "all in memory".into();
-        }
-        let merges = if *merges > 0 {
-            format!(", merged in {}", count(*merges, "pass merge"))
-        } else {
-            String::new()
+        let merges = match merges {
+            0 => String::new(),
+            merges => format!(", {}", count(*merges, "early merge")),
         };
-        format!(
-            "{} of {} in {}{merges}",
-            count(*records, "record"),
-            size::format(*bytes),
-            count(*files, "spill")
-        )
+        (*files > 0).then(|| {
+            format!(
+                "  spilled {} of {} in {}{merges}",
+                count(*records, "record"),
+                size::format(*bytes),
+                count(*files, "file")
+            )
+        })
     }
 
     /// What a user may not have expected.
@@ -192,21 +262,23 @@ impl Summary<'_> {
             remarks.push("the input is empty".into());
         }
         let Skipped { hidden, special } = &self.skipped;
-        if hidden + special > 0 {
-            let (hidden, special) = (count(*hidden, "name"), grouped(*special));
-            remarks.push(format!(
-                "skipped {hidden} beginning with . or _, and {special} special files"
-            ));
+        if *hidden > 0 {
+            remarks.push(format!("skipped {} beginning with . or _", count(*hidden, "name")));
         }
+        if *special > 0 {
+            let kinds = "(pipe, socket or device)";
+            remarks.push(format!("skipped {} {kinds}", count(*special, "special file")));
+        }
+        let not_kept = "not kept; name a folder with --output DIR";
         if self.bad_records > 0 {
             let place =
-                self.output.folder.map_or("not kept".into(), |folder| format!("in {folder}/_bad"));
+                self.output.folder.map_or(not_kept.into(), |folder| format!("in {folder}/_bad"));
             remarks.push(format!("{} set aside, {place}", count(self.bad_records, "bad record")));
+        }
+        if let (Beside { files: 1.., records, .. }, None) = (&self.side_outputs, self.output.folder)
+        {
+            remarks.push(format!("{} of side outputs {not_kept}", count(*records, "record")));
         }
         remarks
     }
-}
-
-fn pairs(records: u64) -> String {
-    count(records, "pair")
 }

@@ -23,9 +23,11 @@
 //! The records of a run, one after the other as above, are its *raw bytes*.
 //! Their digest does not depend on where blocks begin nor on how they are stored.
 
+mod check;
 mod reader;
 mod writer;
 
+pub use check::checksum;
 pub use reader::BlockReader;
 pub use writer::BlockWriter;
 

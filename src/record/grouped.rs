@@ -23,6 +23,59 @@ pub struct Grouped<G, S> {
 /// What a job may use as its key: any serde type, or [`Grouped`].
 ///
 /// `'a` is the lifetime of the bytes that a key is read from, and may borrow its text from.
+/// A key of one's own derives both of serde's traits:
+///
+/// ```
+/// # use gristmill::prelude::*;
+/// #[derive(Serialize, Deserialize)]
+/// struct Point(u64);
+/// # #[derive(Args, Serialize, Deserialize)]
+/// # struct Count {}
+/// # impl Job for Count {
+/// #     type Input = Lines;
+///     type Key<'a> = Point;
+/// #     type Value<'a> = u64;
+/// #     type Output = Tsv;
+/// #     fn map(&self, line: &Text, out: &mut Emitter<Self>) -> Result {
+/// #         out.emit(Point(line.len() as u64), 1)
+/// #     }
+/// #     fn combiner(&self) -> impl Combine<Self> {
+/// #         Sum
+/// #     }
+/// #     fn reduce(&self, word: Point, counts: Values<Self>, out: &mut Writer<Tsv>) -> Result {
+/// #         out.write((word.0, counts.sum()?))
+/// #     }
+/// # }
+/// ```
+///
+/// and without them it is none (for a value, the same holds):
+///
+/// ```compile_fail,E0277
+/// # use gristmill::prelude::*;
+/// struct Point(u64);
+/// # #[derive(Args, Serialize, Deserialize)]
+/// # struct Count {}
+/// # impl Job for Count {
+/// #     type Input = Lines;
+///     type Key<'a> = Point;
+/// #     type Value<'a> = u64;
+/// #     type Output = Tsv;
+/// #     fn map(&self, line: &Text, out: &mut Emitter<Self>) -> Result {
+/// #         out.emit(Point(line.len() as u64), 1)
+/// #     }
+/// #     fn combiner(&self) -> impl Combine<Self> {
+/// #         Sum
+/// #     }
+/// #     fn reduce(&self, word: Point, counts: Values<Self>, out: &mut Writer<Tsv>) -> Result {
+/// #         out.write((word.0, counts.sum()?))
+/// #     }
+/// # }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a key",
+    label = "a key needs both: `#[derive(Serialize, Deserialize)]`",
+    note = "keys are serde types, borrowed or owned, such as `&'a Text`, `u64` and tuples, and `Grouped` ones"
+)]
 pub trait Key<'a>: Sized {
     /// What reduce is called with, once per distinct value.
     type Group;

@@ -8,7 +8,8 @@ use crate::spec::{AttemptId, Cause, JobId, WorkerId};
 /// Something to be done after a command was applied.
 ///
 /// Whoever acts on effects may lose them or do them twice: the state says at any time what should
-/// be running ([`Scheduler::running`](super::Scheduler::running)) and which jobs have ended.
+/// be running ([`Scheduler::should_hold`](super::Scheduler::should_hold)), which jobs have ended
+/// and which workers nobody needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Effect {
     /// End a running attempt; whatever it reports from now on is refused.
@@ -29,11 +30,28 @@ pub enum Effect {
     },
     /// Run an attempt.
     ///
-    /// A reduce reads the outputs of [`Job::winners`](super::Job::winners) of the maps.
+    /// A reduce asks [`Scheduler::locations`](super::Scheduler::locations) for what to fetch.
     Start {
         /// The attempt.
         attempt: AttemptId,
         /// Where to run it.
         worker: WorkerId,
     },
+    /// A draining worker runs nothing and nobody will fetch from it: it may go.
+    WorkerDrained {
+        /// The worker.
+        worker: WorkerId,
+    },
+}
+
+impl Effect {
+    /// The order in which effects are to be carried out: what frees a slot before what takes it.
+    pub(super) fn rank(&self) -> u8 {
+        match self {
+            Self::Stop { .. } => 0,
+            Self::JobEnded { .. } => 1,
+            Self::Start { .. } => 2,
+            Self::WorkerDrained { .. } => 3,
+        }
+    }
 }

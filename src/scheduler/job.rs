@@ -1,91 +1,30 @@
-//! One job: its four kinds of task, its state, and how it ends.
+//! One job: its four kinds of task, what may start next, and what its failures cost.
 
-use std::fmt;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::attempt::{AttemptState, Straggler, Worth};
+use super::budget::Ledger;
+use super::job_state::{End, JobState};
+use super::locations::Changes;
+use super::queue::Claim;
+use super::tally::Tally;
 use super::tasks::{Tasks, Win};
 use super::{Progress, Rejection, Submit, Task, Winner};
-use crate::spec::{AttemptId, Cause, Counters, Failure, JobId, Nonce, TaskId, TaskKind};
+use crate::spec::{
+    AttemptId, Cause, Counters, Failure, JobId, JobOptions, Location, Nonce, TaskId, TaskKind,
+    WorkerId,
+};
 
-/// Where a job stands.
+/// Share of the maps, in percent, that must be done before reduces start to fetch.
 ///
-/// ```text
-///            plan started      PlanDone       all maps won       all reduces won
-///   Waiting ────────────▶ Planning ───▶ Mapping ───────▶ Reducing ───────▶ Committing ──▶ Succeeded
-///                                          ▲  map output lost │                 │
-///                                          └──────────────────┘                 │
-///   any of them but Committing: Cancel ──▶ Cancelled                            │
-///   any of them: a task out of attempts, or failed for good ──▶ Failed ◀────────┘
-///                                                                 failed for good
-/// ```
-///
-/// A map-only job goes from `Mapping` to `Committing`. The last three are terminal. `Committing`
-/// is reached by the decision that everything will be published.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum JobState {
-    /// Nothing of it was ever started.
-    Waiting,
-    /// Its input is listed and cut into splits.
-    Planning,
-    /// Some map has no output.
-    Mapping,
-    /// All maps have output, some reduce has none.
-    Reducing,
-    /// All parts are sealed and are being published.
-    Committing,
-    /// Its output is published.
-    Succeeded,
-    /// It failed, and nothing of it was published.
-    Failed,
-    /// It was cancelled, and nothing of it was published.
-    Cancelled,
-}
-
-impl JobState {
-    /// Whether the job has ended.
-    pub fn is_terminal(self) -> bool {
-        self >= Self::Succeeded
-    }
-}
-
-impl fmt::Display for JobState {
-    /// The name that JSON has too, such as `mapping`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Waiting => "waiting",
-            Self::Planning => "planning",
-            Self::Mapping => "mapping",
-            Self::Reducing => "reducing",
-            Self::Committing => "committing",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        })
-    }
-}
-
-/// How a job ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    Succeeded,
-    Failed,
-    Cancelled,
-}
-
-impl From<End> for JobState {
-    fn from(end: End) -> Self {
-        match end {
-            End::Succeeded => Self::Succeeded,
-            End::Failed => Self::Failed,
-            End::Cancelled => Self::Cancelled,
-        }
-    }
-}
+/// Idle maps go first in any case, so this only decides who gets the slots that the last maps
+/// leave free: below it, other jobs or nobody.
+pub const SLOW_START_PERCENT: u32 = 50;
 
 /// A failure and the attempt that met it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Blame {
     /// The attempt.
     pub attempt: AttemptId,
@@ -94,23 +33,31 @@ pub struct Blame {
 }
 
 /// One job, as [`Submit`] described it, and how far it has come.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     submit: Submit,
+    submitted_ms: u64,
     plan: Tasks,
     maps: Tasks,
     reduces: Tasks,
     /// One task once the decision to commit is taken, none before.
     commit: Tasks,
-    end: Option<End>,
+    end: Option<(End, u64)>,
     blame: Option<Blame>,
     counters: Counters,
+    tally: Tally,
+    /// Slots that its attempts hold.
+    held: u32,
+    changes: Changes,
+    /// Where in the input the last failure of each failing task happened.
+    failed_records: BTreeMap<TaskId, (Location, u64)>,
 }
 
 impl Job {
-    pub(super) fn new(submit: Submit) -> Self {
+    pub(super) fn new(submit: Submit, now_ms: u64) -> Self {
         Self {
             submit,
+            submitted_ms: now_ms,
             plan: Tasks::new(1),
             maps: Tasks::default(),
             reduces: Tasks::default(),
@@ -118,6 +65,10 @@ impl Job {
             end: None,
             blame: None,
             counters: Counters::new(),
+            tally: Tally::default(),
+            held: 0,
+            changes: Changes::default(),
+            failed_records: BTreeMap::new(),
         }
     }
 
@@ -126,15 +77,45 @@ impl Job {
         self.submit.job
     }
 
+    /// Its name, for people.
+    pub fn name(&self) -> &str {
+        &self.submit.name
+    }
+
+    /// The client's id of the request that submitted it.
+    pub fn request(&self) -> &str {
+        &self.submit.request
+    }
+
     /// What makes its staging paths unique.
     pub fn nonce(&self) -> Nonce {
         self.submit.nonce
     }
 
+    /// How it is to be run.
+    pub fn options(&self) -> &JobOptions {
+        &self.submit.options
+    }
+
+    /// When it was submitted, in milliseconds.
+    pub fn submitted_ms(&self) -> u64 {
+        self.submitted_ms
+    }
+
+    /// When it ended, in milliseconds.
+    pub fn finished_ms(&self) -> Option<u64> {
+        self.end.map(|(_, ms)| ms)
+    }
+
+    /// Slots that its attempts hold.
+    pub fn held_slots(&self) -> u32 {
+        self.held
+    }
+
     /// Where it stands.
     pub fn state(&self) -> JobState {
         match self.end {
-            Some(end) => end.into(),
+            Some((end, _)) => end.into(),
             None if self.is_decided() => JobState::Committing,
             None if !self.plan.has_started() => JobState::Waiting,
             None if !self.plan.is_done() => JobState::Planning,
@@ -153,6 +134,16 @@ impl Job {
         self.tasks(task.kind).get(task.index)
     }
 
+    /// Every task it has by now, in order, with what there is of it if it was ever started.
+    pub fn all_tasks(&self) -> impl Iterator<Item = (TaskId, Option<&Task>)> {
+        TaskKind::ALL.into_iter().flat_map(move |kind| {
+            (0..self.progress(kind).total).map(move |index| {
+                let task = self.id().task(kind, index);
+                (task, self.task(task))
+            })
+        })
+    }
+
     /// Index and winner of every completed task of a kind, in order.
     pub fn winners(&self, kind: TaskKind) -> impl Iterator<Item = (u32, Winner)> {
         self.tasks(kind).winners()
@@ -166,12 +157,20 @@ impl Job {
         &self.counters
     }
 
+    /// The same, with the group `Job Counters`: what the scheduler itself has counted.
+    pub fn all_counters(&self) -> Counters {
+        let (maps, reduces) = (self.maps.progress().total, self.reduces.progress().total);
+        let mut counters = self.tally.counters(maps, reduces);
+        counters.merge(&self.counters);
+        counters
+    }
+
     /// The last failure that counted; of a failed job, the one that it failed of.
     pub fn blame(&self) -> Option<&Blame> {
         self.blame.as_ref()
     }
 
-    fn tasks(&self, kind: TaskKind) -> &Tasks {
+    pub(super) fn tasks(&self, kind: TaskKind) -> &Tasks {
         match kind {
             TaskKind::Plan => &self.plan,
             TaskKind::Map => &self.maps,
@@ -189,9 +188,21 @@ impl Job {
         }
     }
 
+    pub(super) fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
     /// Refuses a number of reduces that is not what was submitted.
     pub(super) fn check_reducers(&self, reducers: u32) -> Result<(), Rejection> {
         self.submit.check_reducers(reducers)
+    }
+
+    /// Refuses a win that cannot be: a reduce has read every map, so each must have won by then.
+    pub(super) fn check_win(&self, attempt: AttemptId) -> Result<(), Rejection> {
+        if attempt.task.kind == TaskKind::Reduce && !self.maps.have_all_won() {
+            return Err(Rejection::MapsMissing { attempt });
+        }
+        Ok(())
     }
 
     /// The plan has won: these are the job's tasks.
@@ -200,16 +211,17 @@ impl Job {
         self.reduces = Tasks::new(reduces);
     }
 
-    /// Whether reduces may start: here, once every map has an output to fetch.
-    ///
-    /// This is the one place that decides it. Starting earlier, to fetch while maps still run,
-    /// needs care that reduces never hold the slots that maps need, and comes with the cluster.
+    /// Whether reduces may start: once every map has an output to fetch, or, where the job wants
+    /// them early, after a share of the maps.
     fn reduces_may_start(&self) -> bool {
-        self.maps.is_done()
+        let Progress { total, done, .. } = self.maps.progress();
+        let is_share = u64::from(done) * 100 >= u64::from(total) * u64::from(SLOW_START_PERCENT);
+        self.maps.is_done() || (self.submit.options.early_reduces && is_share)
     }
 
-    /// The kind of task that can start next, if one can. Maps come first: when an output was lost,
-    /// the reduces that still run wait for it.
+    /// The kind of task that can start next, if one can.
+    ///
+    /// Maps come first, so reduces never take a slot that a map of their job waits for.
     pub(super) fn startable(&self) -> Option<TaskKind> {
         let kind = if self.end.is_some() {
             return None;
@@ -217,23 +229,74 @@ impl Job {
             TaskKind::Commit
         } else if !self.plan.is_done() {
             TaskKind::Plan
-        } else if !self.reduces_may_start() {
+        } else if self.maps.next_idle().is_some() {
             TaskKind::Map
-        } else {
+        } else if self.reduces_may_start() {
             TaskKind::Reduce
+        } else {
+            return None;
         };
         self.tasks(kind).next_idle().map(|_| kind)
     }
 
+    /// Its claim to a slot, if it has a task to start.
+    pub(super) fn claim(&self) -> Option<Claim> {
+        let priority = std::cmp::Reverse(self.submit.options.priority);
+        self.startable().map(|_| (priority, self.held, self.id()))
+    }
+
+    /// Whether reduces that wait for maps hold more of its slots than maps do, while maps wait for
+    /// a slot: then a reduce must be given back, or they might wait for each other for ever.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.submit.options.early_reduces
+            && self.startable() == Some(TaskKind::Map)
+            && self.maps.progress().running < self.reduces.progress().running
+    }
+
+    /// Workers on which the next task to start has failed before.
+    pub(super) fn avoided(&self) -> Vec<WorkerId> {
+        let Some(kind) = self.startable() else { return Vec::new() };
+        let tasks = self.tasks(kind);
+        tasks.next_idle().map(|index| tasks.failed_on(index)).unwrap_or_default()
+    }
+
     /// Starts an attempt at the next task that can start.
-    pub(super) fn start_next(&mut self) -> Option<AttemptId> {
+    pub(super) fn start_next(&mut self, worker: WorkerId, now_ms: u64) -> Option<AttemptId> {
         let kind = self.startable()?;
-        let (index, number) = self.tasks_mut(kind).start_next()?;
+        let (index, number) = self.tasks_mut(kind).start_next(worker, now_ms)?;
+        self.held += 1;
+        self.tally.start(number);
         Some(self.id().task(kind, index).attempt(number))
     }
 
-    pub(super) fn release(&mut self, task: TaskId) {
-        self.tasks_mut(task.kind).release(task.index);
+    /// Starts a second attempt at a task.
+    pub(super) fn back_up(
+        &mut self,
+        task: TaskId,
+        worker: WorkerId,
+        straggler: Straggler,
+        now_ms: u64,
+    ) -> Option<AttemptId> {
+        let tasks = self.tasks_mut(task.kind);
+        let number = tasks.back_up(task.index, worker, straggler, now_ms)?;
+        self.held += 1;
+        self.tally.start_backup();
+        Some(task.attempt(number))
+    }
+
+    /// A running attempt is over.
+    pub(super) fn close(
+        &mut self,
+        attempt: AttemptId,
+        state: AttemptState,
+        cause: Cause,
+        now_ms: u64,
+    ) {
+        let TaskId { kind, index, .. } = attempt.task;
+        let worth: Option<Worth> =
+            self.tasks_mut(kind).close((index, attempt.number), state, cause, now_ms);
+        self.tally.close(worth);
+        self.held -= 1;
     }
 
     /// A running attempt has won; its counters count unless an earlier winner's did.
@@ -242,42 +305,63 @@ impl Job {
         if win.is_first {
             self.counters.merge(counters);
         }
+        self.failed_records.remove(&task);
+        self.note_change(task);
         win
     }
 
     /// A map's output is gone.
     pub(super) fn lose_output(&mut self, map: u32) {
-        self.maps.lose(map);
+        if self.maps.lose(map) {
+            self.note_change(self.id().task(TaskKind::Map, map));
+        }
+    }
+
+    /// A map's output that was thought lost is there.
+    pub(super) fn restore_output(&mut self, map: u32) {
+        self.maps.restore(map);
+        self.note_change(self.id().task(TaskKind::Map, map));
+    }
+
+    fn note_change(&mut self, task: TaskId) {
+        if task.kind == TaskKind::Map && !self.submit.map_only {
+            self.changes.note(task.index, self.maps.progress().total);
+        }
     }
 
     /// Takes note of a failure; says whether the job fails of it.
     ///
     /// A commit is tried for as long as it takes, since everything was promised to be published,
     /// unless its failure says that it never can be.
-    pub(super) fn charge(&mut self, blame: Blame, deterministic: bool) -> bool {
-        let TaskId { kind, index, .. } = blame.attempt.task;
-        if !deterministic && !self.is_charged(blame.failure.cause) {
-            return false;
+    pub(super) fn charge(&mut self, mut blame: Blame, deterministic: bool) -> bool {
+        let task = blame.attempt.task;
+        let ledger = Ledger::of(blame.failure.cause, self.maps.lost() > 0);
+        let is_spent = ledger.is_some_and(|ledger| self.spend(task, ledger));
+        let is_same_record = ledger.is_some_and(Ledger::blames_record)
+            && self.fails_again_at_record(task, &blame.failure);
+        if is_same_record {
+            let detail = "the same record has failed twice, so it is not tried again";
+            blame.failure.details.push(detail.to_string());
         }
-        self.blame = Some(blame);
-        let failures = self.tasks_mut(kind).charge(index);
-        deterministic || (kind != TaskKind::Commit && failures >= self.submit.max_attempts)
+        let is_commit = task.kind == TaskKind::Commit;
+        let is_fatal = deterministic || (!is_commit && (is_spent || is_same_record));
+        if is_fatal || ledger.is_some_and(|ledger| ledger != Ledger::Worker) {
+            self.blame = Some(blame);
+        }
+        is_fatal
     }
 
-    /// Whether a failure is the attempt's own, and so counts against `max_attempts`.
-    ///
-    /// A fetch that failed while some map output is lost is not.
-    fn is_charged(&self, cause: Cause) -> bool {
-        match cause {
-            Cause::None | Cause::WorkerLost | Cause::BackupWon | Cause::Killed => false,
-            Cause::FetchFailed => self.maps.is_done(),
-            Cause::UserError
-            | Cause::Panic
-            | Cause::Exit
-            | Cause::Signal
-            | Cause::Memory
-            | Cause::Timeout => true,
-        }
+    /// Counts one failure of a task; says whether that was the last it may have.
+    pub(super) fn spend(&mut self, task: TaskId, ledger: Ledger) -> bool {
+        let limit = ledger.limit(self.submit.options.max_attempts);
+        self.tasks_mut(task.kind).charge(task.index, ledger) >= limit
+    }
+
+    /// Whether a task's last failure was at the same record; remembers this one.
+    fn fails_again_at_record(&mut self, task: TaskId, failure: &Failure) -> bool {
+        let Some(record) = &failure.record else { return false };
+        let place = (record.location.clone(), record.offset);
+        self.failed_records.insert(task, place.clone()).as_ref() == Some(&place)
     }
 
     /// Fails the job for a reason that no attempt reported.
@@ -297,6 +381,11 @@ impl Job {
         self.end.is_none() && !self.is_decided() && self.plan.is_done() && last.is_done()
     }
 
+    /// Whether map outputs may still be fetched.
+    pub(super) fn needs_outputs(&self) -> bool {
+        self.end.is_none() && !self.is_decided() && !self.is_map_only()
+    }
+
     fn is_decided(&self) -> bool {
         self.commit.progress().total > 0
     }
@@ -304,9 +393,13 @@ impl Job {
     /// Takes the decision to commit.
     pub(super) fn decide(&mut self) {
         self.commit = Tasks::new(1);
+        self.changes = Changes::default();
+        self.failed_records.clear();
     }
 
-    pub(super) fn end(&mut self, end: End) {
-        self.end = Some(end);
+    pub(super) fn end(&mut self, end: End, now_ms: u64) {
+        self.end = Some((end, now_ms));
+        self.changes = Changes::default();
+        self.failed_records.clear();
     }
 }

@@ -7,58 +7,95 @@
 //!
 //! Assignment is no command: whenever a command frees a slot or makes a task ready, the same
 //! `apply` starts what can now run. Effects are never stored. Whoever takes over asks the state
-//! for what should be running ([`Scheduler::running`]) and compares that with what is.
+//! what each worker should hold ([`Scheduler::should_hold`]) and compares that with what it holds.
+//!
+//! What needs time is proposed by a second pure function, [`watch()`], which the leader runs on the
+//! state and on what it has seen itself; `apply` checks its proposals as it does any command.
 //!
 //! ```text
-//!  command/   one file per command: its fields, who sends it, what it does
-//!  effect     what the owner of the slots has to do
-//!  rejection  why a command was refused
-//!  job        one job: its four kinds of task, its state, its end
-//!  tasks      the tasks of one kind: which are idle, in progress, completed
-//!  slots      the workers: which have room, what runs on them, whose map output they hold
-//!  reason     what a job waits for
+//!  command/     one file per command: its fields, who sends it, what it does
+//!  effect       what the owner of the slots has to do
+//!  rejection    why a command was refused
+//!  job          one job: its four kinds of task, what may start, what failures cost
+//!  job_state    where a job stands
+//!  tasks        the tasks of one kind: which are idle, in progress, completed
+//!  attempt      one try at a task, and what a backup was worth
+//!  budget       how often a task may fail of what
+//!  tally        what is counted beside the winners' counters
+//!  queue        whose turn it is
+//!  slots        the workers: which have room, what runs on them, whose map output they hold
+//!  exclusion    when a worker gets no attempts for a while
+//!  locations    where map outputs lie, as changes
+//!  queries      what others ask of the state
+//!  reason       what a job waits for
+//!  watch/       timeouts, stragglers, ends of exclusions, history
 //! ```
 //!
 //! A command costs O(log n) and what its effects cost; the state takes memory for each task that
-//! was started, none for (map, reduce) pairs.
-//!
-//! Left to the cluster's landing, each a place that is marked: reduces that fetch before all maps
-//! are done ([`Job`]'s `reduces_may_start`), budgets by cause (`is_charged`), fair shares between
-//! jobs and exclusion of workers (`assign`), and forgetting jobs that have ended.
+//! was started and each map output that moved, none for (map, reduce) pairs.
 
+mod attempt;
+mod budget;
 mod command;
 mod effect;
+mod exclusion;
 mod job;
+mod job_state;
+mod locations;
+mod queries;
+mod queue;
 mod reason;
 mod rejection;
 mod slots;
+mod tally;
 mod tasks;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::spec::{AttemptId, Cause, Counters, JobId, TaskKind, WorkerId};
+use serde::{Deserialize, Serialize};
 
+use crate::spec::{AttemptId, Cause, Counters, Failure, JobId, TaskKind, WorkerId};
+
+pub use attempt::{Attempt, AttemptState, Backup, Straggler, Worth};
+pub use budget::{FETCH_FAILURES_MAX, LOST_OUTPUTS_MAX, LOST_WORKERS_MAX, MEMORY_FAILURES_MAX};
 pub use command::{
-    Cancel, Command, Complete, Fail, LoseWorker, PlanDone, RegisterWorker, SPLITS_MAX, Submit,
+    BackUp, Cancel, Command, Complete, Drain, Fail, Forget, HeldOutput, LoseOutput, LoseWorker,
+    PlanDone, Readmit, RegisterWorker, RestoreOutputs, SPLITS_MAX, Submit, TimeOut,
 };
 pub use effect::Effect;
-pub use job::{Blame, Job, JobState};
+pub use exclusion::{Exclusion, Trouble};
+pub use job::{Blame, Job, SLOW_START_PERCENT};
+pub use job_state::JobState;
+pub use locations::{Cursor, Moved, Output};
+pub use queries::{Orders, WorkerState, WorkerView};
 pub use reason::Reason;
-pub use rejection::{Field, Rejection};
-pub use slots::WorkerView;
-pub use tasks::{Progress, Task, TaskState, Winner};
+pub use rejection::{BackupRefusal, Field, Rejection};
+pub use tally::JOB_COUNTERS;
+pub use tasks::{ATTEMPTS_KEPT, Progress, Task, TaskState, Winner};
+pub use watch::{HISTORY_JOBS_MAX, HISTORY_TASKS_MAX, Observed, Sign, watch};
 
-use job::End;
+use job_state::End;
+use queue::Queue;
 use slots::Slots;
 use tasks::Win;
 
 /// All jobs and all workers, and what runs where.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+///
+/// Serialized, it is a snapshot: a replica that begins with one goes on as any other.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scheduler {
     jobs: BTreeMap<JobId, Job>,
-    /// Jobs that have a task to start. Ids rise with each submission, so this is their queue too.
-    ready: BTreeSet<JobId>,
+    /// Which job a client's request has led to.
+    requests: BTreeMap<String, JobId>,
+    /// The highest id so far, also of jobs that are forgotten.
+    last_job: Option<JobId>,
+    queue: Queue,
+    /// Jobs whose reduces hold slots that their maps wait for.
+    crowded: BTreeSet<JobId>,
     slots: Slots,
+    /// The latest time that came with a command; it is written down and decides nothing.
+    now_ms: u64,
 }
 
 impl Scheduler {
@@ -69,72 +106,85 @@ impl Scheduler {
 
     /// Applies one command and starts whatever can run after it.
     ///
-    /// The effects come in this order: attempts to stop, jobs that have ended, attempts to start.
-    /// A stopped attempt's slot counts as free at once, so the owner of a worker must let the one
-    /// go before it begins the other.
+    /// `at_ms` is when the command was proposed, by the proposer's clock. It only ends up in what
+    /// people read, such as [`Attempt::started_ms`]; one that goes back counts as the last one.
+    ///
+    /// The effects come in this order: attempts to stop, jobs that have ended, attempts to start,
+    /// workers that nobody needs any more. A stopped attempt's slot counts as free at once, so the
+    /// owner of a worker must let the one go before it begins the other.
     ///
     /// # Errors
     /// A [`Rejection`] is an answer on which all replicas agree; nothing has changed.
-    pub fn apply(&mut self, command: impl Into<Command>) -> Result<Vec<Effect>, Rejection> {
+    pub fn apply(
+        &mut self,
+        at_ms: u64,
+        command: impl Into<Command>,
+    ) -> Result<Vec<Effect>, Rejection> {
+        let before_ms = self.now_ms;
+        self.now_ms = before_ms.max(at_ms);
         let mut effects = Vec::new();
-        match command.into() {
-            Command::RegisterWorker(command) => command.apply(self)?,
-            Command::LoseWorker(command) => command.apply(self)?,
-            Command::Submit(command) => command.apply(self)?,
-            Command::PlanDone(command) => command.apply(self, &mut effects)?,
-            Command::Complete(command) => command.apply(self, &mut effects)?,
-            Command::Fail(command) => command.apply(self, &mut effects)?,
-            Command::Cancel(command) => command.apply(self, &mut effects)?,
+        if let Err(rejection) = command.into().apply(self, &mut effects) {
+            self.now_ms = before_ms;
+            return Err(rejection);
         }
         self.assign(&mut effects);
+        effects.extend(
+            self.slots.newly_drained().into_iter().map(|worker| Effect::WorkerDrained { worker }),
+        );
+        effects.sort_by_key(Effect::rank);
         Ok(effects)
-    }
-
-    /// A job, however it stands.
-    pub fn job(&self, job: JobId) -> Option<&Job> {
-        self.jobs.get(&job)
-    }
-
-    /// All jobs, in the order of submission.
-    pub fn jobs(&self) -> impl Iterator<Item = &Job> {
-        self.jobs.values()
-    }
-
-    /// What a job that has not ended waits for; nothing for others.
-    pub fn reason(&self, job: JobId) -> Option<Reason> {
-        Reason::of(self.jobs.get(&job)?, &self.slots)
-    }
-
-    /// Every attempt that should be running now, and on which worker.
-    pub fn running(&self) -> impl Iterator<Item = (AttemptId, WorkerId)> {
-        self.slots.running()
-    }
-
-    /// Every worker that is believed alive, in the order of their ids.
-    pub fn workers(&self) -> impl Iterator<Item = WorkerView> {
-        self.slots.views()
     }
 
     /// Starts attempts while there is a free slot and a task for it.
     ///
-    /// Jobs in the order of submission, tasks in the order of their index, each on the worker with
-    /// the most free slots, and of those the one with the lowest id.
+    /// Jobs by their claims ([`queue`]), tasks in the order of their index, each on the worker with
+    /// the most free slots, and of those the one with the lowest id; where the task has failed
+    /// before, it does not go again while there is room elsewhere.
     fn assign(&mut self, effects: &mut Vec<Effect>) {
-        while let (Some(worker), Some(&job)) = (self.slots.freest(), self.ready.first()) {
-            if let Some(attempt) = self.jobs.get_mut(&job).and_then(Job::start_next) {
-                self.slots.start(attempt, worker);
-                effects.push(Effect::Start { attempt, worker });
-            }
-            self.refresh(job);
+        while self.slots.has_room()
+            && let Some(job) = self.queue.first()
+        {
+            let avoid = self.jobs.get(&job).map(Job::avoided).unwrap_or_default();
+            let Some(worker) = self.slots.freest(&avoid) else { return };
+            self.start_next(job, worker, effects);
+        }
+        while let Some((job, reduce, worker)) = self.crowding() {
+            self.stop(vec![reduce], Cause::Killed, effects);
+            self.start_next(job, worker, effects);
         }
     }
 
-    /// Puts a job into the queue or takes it out, as it has a task to start or not.
-    fn refresh(&mut self, job: JobId) {
-        if self.jobs.get(&job).is_some_and(|job| job.startable().is_some()) {
-            self.ready.insert(job);
-        } else {
-            self.ready.remove(&job);
+    fn start_next(&mut self, job: JobId, worker: WorkerId, effects: &mut Vec<Effect>) {
+        let now_ms = self.now_ms;
+        if let Some(attempt) =
+            self.jobs.get_mut(&job).and_then(|job| job.start_next(worker, now_ms))
+        {
+            self.slots.start(attempt, worker);
+            effects.push(Effect::Start { attempt, worker });
+        }
+        self.refresh(job);
+    }
+
+    /// A reduce whose slot one of its own job's maps needs: of those on workers that get attempts,
+    /// the last one, which has fetched least. It costs the reduce nothing but its time.
+    ///
+    /// There is no free slot when this is asked, or nobody would wait for one.
+    fn crowding(&self) -> Option<(JobId, AttemptId, WorkerId)> {
+        self.crowded.iter().find_map(|&job| {
+            let mut reduces = self.slots.running_of(job, TaskKind::Reduce);
+            let (reduce, worker) = reduces.find(|&(_, worker)| self.slots.is_usable(worker))?;
+            Some((job, reduce, worker))
+        })
+    }
+
+    /// Gives a job the place in the queue that its state claims.
+    fn refresh(&mut self, id: JobId) {
+        let job = self.jobs.get(&id);
+        self.queue.set(id, job.and_then(Job::claim));
+        if job.is_some_and(Job::is_crowded) {
+            self.crowded.insert(id);
+        } else if !self.crowded.is_empty() {
+            self.crowded.remove(&id);
         }
     }
 
@@ -164,23 +214,56 @@ impl Scheduler {
         let worker = self.worker_of(attempt)?;
         let winner = Winner { number: attempt.number, worker, digest };
         let job = self.job_mut(attempt.task.job)?;
+        job.check_win(attempt)?;
         let win = job.complete(attempt.task, winner, counters);
-        if attempt.task.kind == TaskKind::Map && !job.is_map_only() {
+        if attempt.task.kind == TaskKind::Map && job.needs_outputs() {
             self.slots.keep_output(worker, attempt.task);
         }
-        self.slots.finish(attempt);
+        self.close(attempt, AttemptState::Succeeded, Cause::None);
+        self.slots.succeed(worker);
         self.stop(self.slots.running_at(attempt.task), Cause::BackupWon, effects);
         Ok(win)
+    }
+
+    /// A running attempt has failed, and with it perhaps its job.
+    fn fail(
+        &mut self,
+        attempt: AttemptId,
+        failure: Failure,
+        deterministic: bool,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Rejection> {
+        let worker = self.worker_of(attempt)?;
+        let id = attempt.task.job;
+        self.close(attempt, AttemptState::Failed, failure.cause);
+        // What fails everywhere is not the worker's fault.
+        if let Some(trouble) = Trouble::of(failure.cause).filter(|_| !deterministic) {
+            self.slots.note_trouble(worker, trouble);
+        }
+        if self.job_mut(id)?.charge(Blame { attempt, failure }, deterministic) {
+            return self.end(id, End::Failed, effects);
+        }
+        self.refresh(id);
+        Ok(())
+    }
+
+    /// A running attempt is over: frees its slot, and writes down how it ended.
+    fn close(&mut self, attempt: AttemptId, state: AttemptState, cause: Cause) -> Option<WorkerId> {
+        let worker = self.slots.finish(attempt)?;
+        let now_ms = self.now_ms;
+        if let Some(job) = self.jobs.get_mut(&attempt.task.job) {
+            job.close(attempt, state, cause, now_ms);
+        }
+        self.refresh(attempt.task.job);
+        Some(worker)
     }
 
     /// Stops these attempts; their tasks are idle again unless they are completed.
     fn stop(&mut self, attempts: Vec<AttemptId>, cause: Cause, effects: &mut Vec<Effect>) {
         for attempt in attempts {
-            let Some(worker) = self.slots.finish(attempt) else { continue };
-            if let Some(job) = self.jobs.get_mut(&attempt.task.job) {
-                job.release(attempt.task);
+            if let Some(worker) = self.close(attempt, AttemptState::Killed, cause) {
+                effects.push(Effect::Stop { attempt, worker, cause });
             }
-            effects.push(Effect::Stop { attempt, worker, cause });
         }
     }
 
@@ -201,7 +284,8 @@ impl Scheduler {
     fn end(&mut self, id: JobId, end: End, effects: &mut Vec<Effect>) -> Result<(), Rejection> {
         self.stop(self.slots.running_in(id), Cause::Killed, effects);
         self.slots.drop_outputs(id);
-        self.job_mut(id)?.end(end);
+        let now_ms = self.now_ms;
+        self.job_mut(id)?.end(end, now_ms);
         self.refresh(id);
         effects.push(Effect::JobEnded { job: id, state: end.into() });
         Ok(())

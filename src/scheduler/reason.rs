@@ -11,6 +11,8 @@ use crate::spec::{Cause, TaskKind};
 pub enum Reason {
     /// There is no worker at all.
     NoWorkers,
+    /// There are workers, and all of them are draining.
+    NoUsableWorkers,
     /// There are workers, and all their slots are taken.
     NoSlots {
         /// What would run next.
@@ -47,6 +49,8 @@ impl Reason {
         let blame = blame.filter(|blame| blame.attempt.task.kind == TaskKind::Commit);
         Some(if slots.is_empty() {
             Self::NoWorkers
+        } else if slots.usable() == 0 && progress.running == 0 {
+            Self::NoUsableWorkers
         } else if progress.running == 0 {
             Self::NoSlots { kind, progress }
         } else if let Some(blame) = blame {
@@ -61,6 +65,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoWorkers => f.write_str("no workers"),
+            Self::NoUsableWorkers => f.write_str("all workers are draining"),
             Self::NoSlots { kind: TaskKind::Plan | TaskKind::Commit, .. } => {
                 f.write_str("waiting for slots")
             }

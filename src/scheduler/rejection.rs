@@ -1,11 +1,12 @@
 //! Why a command was refused, as a value on which all replicas agree.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
 use super::JobState;
-use crate::spec::{AttemptId, JobId, WorkerId};
+use crate::spec::{AttemptId, JobId, TaskId, WorkerId};
 
 /// A refused command; the state is as it was before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -28,11 +29,27 @@ pub enum Rejection {
         /// As named by the command.
         worker: WorkerId,
     },
-    /// The worker is registered and was not lost since.
+    /// The worker is registered with this incarnation, and was not lost since.
     #[error("worker {worker} is already registered")]
     WorkerExists {
         /// As named by the command.
         worker: WorkerId,
+    },
+    /// The command is about another process of this worker than the one that is registered.
+    #[error("worker {worker} is incarnation {current}, not {incarnation}")]
+    OtherIncarnation {
+        /// As named by the command.
+        worker: WorkerId,
+        /// As named by the command.
+        incarnation: u64,
+        /// The one that is registered.
+        current: u64,
+    },
+    /// The client's request was accepted before: this is its job.
+    #[error("already submitted as {job}")]
+    AlreadySubmitted {
+        /// The job that the first submission made.
+        job: JobId,
     },
     /// Job ids must rise, so that a queue in their order is one in the order of submission and no
     /// id is ever used twice.
@@ -52,6 +69,50 @@ pub enum Rejection {
         attempt: AttemptId,
         /// The attempt that holds the task's win now, if there is one.
         winner: Option<AttemptId>,
+    },
+    /// A reduce cannot have read maps that never gave an output.
+    #[error("{attempt} cannot have finished: some map has never had an output")]
+    MapsMissing {
+        /// As named by the command.
+        attempt: AttemptId,
+    },
+    /// The attempt's output counts no longer, or nobody needs it.
+    #[error("nobody waits for the output of {attempt}")]
+    OutputNotNeeded {
+        /// As named by the command.
+        attempt: AttemptId,
+    },
+    /// The attempt may be silent for longer, or for ever.
+    #[error("{attempt} may be silent for {}", allowed(timeout_ms))]
+    NotTimedOut {
+        /// As named by the command.
+        attempt: AttemptId,
+        /// For how long; without a number, for ever.
+        timeout_ms: Option<u64>,
+    },
+    /// A task gets no backup.
+    #[error("no backup for {task}: {why}")]
+    NoBackup {
+        /// As named by the command.
+        task: TaskId,
+        /// Why not.
+        why: BackupRefusal,
+    },
+    /// That exclusion of the worker is over.
+    #[error("worker {worker} is not excluded for the {number}. time")]
+    NotExcluded {
+        /// As named by the command.
+        worker: WorkerId,
+        /// As named by the command.
+        number: u32,
+    },
+    /// Only jobs that have ended can be forgotten.
+    #[error("job {job} is still {state}")]
+    NotEnded {
+        /// As named by the command.
+        job: JobId,
+        /// Where it stands.
+        state: JobState,
     },
     /// `PlanDone` is for plan attempts, `Complete` for all others.
     #[error("{attempt} does not end so: plans end with PlanDone, all others with Complete")]
@@ -87,6 +148,34 @@ pub enum Rejection {
     },
 }
 
+/// Why a task gets no backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BackupRefusal {
+    /// Its job wants none.
+    Unwanted,
+    /// Only maps, and reduces whose maps are all done, have backups.
+    WrongPhase,
+    /// Not exactly one attempt at it is running.
+    NotAlone,
+    /// Tasks that never started wait for slots.
+    TasksWait,
+    /// No other worker has a free slot.
+    NoRoom,
+}
+
+impl fmt::Display for BackupRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unwanted => "its job wants none",
+            Self::WrongPhase => "only maps, and reduces after the last map, have backups",
+            Self::NotAlone => "not exactly one attempt at it is running",
+            Self::TasksWait => "other tasks wait for slots",
+            Self::NoRoom => "no other worker has a free slot",
+        })
+    }
+}
+
 /// A number in a command that has a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -99,15 +188,24 @@ pub enum Field {
     Reducers,
     /// Map tasks.
     Splits,
+    /// A job's priority.
+    Priority,
+    /// Milliseconds that an attempt may be silent.
+    TaskTimeoutMs,
+    /// Bytes of a client's request id.
+    RequestBytes,
 }
 
 impl Field {
     /// Refuses a value out of its range.
-    pub(super) fn check(self, value: u32, min: u32, max: u32) -> Result<(), Rejection> {
-        if (min..=max).contains(&value) {
+    pub(super) fn check<N>(self, value: N, range: RangeInclusive<N>) -> Result<(), Rejection>
+    where
+        N: PartialOrd + Copy + Into<u64>,
+    {
+        if range.contains(&value) {
             return Ok(());
         }
-        let (value, min, max) = (value.into(), min.into(), max.into());
+        let (value, min, max) = (value.into(), (*range.start()).into(), (*range.end()).into());
         Err(Rejection::OutOfRange { field: self, value, min, max })
     }
 }
@@ -119,12 +217,19 @@ impl fmt::Display for Field {
             Self::MaxAttempts => "max_attempts",
             Self::Reducers => "reducers",
             Self::Splits => "splits",
+            Self::Priority => "priority",
+            Self::TaskTimeoutMs => "task_timeout_ms",
+            Self::RequestBytes => "request bytes",
         })
     }
 }
 
 fn won_by(winner: &Option<AttemptId>) -> String {
     winner.map(|winner| format!(", {winner} won")).unwrap_or_default()
+}
+
+fn allowed(timeout_ms: &Option<u64>) -> String {
+    timeout_ms.map_or("ever".to_string(), |ms| format!("{ms} ms"))
 }
 
 fn range(min: u64, max: u64) -> String {

@@ -3,44 +3,78 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
+use super::exclusion::{Exclusion, Trouble, Troubles};
 use crate::spec::{AttemptId, JobId, TaskId, TaskKind, WorkerId};
 
 /// All workers that are believed alive.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Slots {
     workers: BTreeMap<WorkerId, Worker>,
-    /// Workers with a free slot: most free slots first, then lowest id.
+    /// Workers that get attempts and have a free slot: most free slots first, then lowest id.
     free: BTreeSet<(Reverse<u32>, WorkerId)>,
+    /// Workers that get no attempts: excluded, draining or both.
+    barred: BTreeSet<WorkerId>,
     running: BTreeMap<AttemptId, WorkerId>,
 }
 
-/// One worker; what was lost with it is what these sets hold at that moment.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// One worker; what is lost with it is what these sets hold at that moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Worker {
-    slots: u32,
+    pub(super) incarnation: u64,
+    pub(super) pid: u32,
+    pub(super) address: String,
+    pub(super) slots: u32,
     pub(super) running: BTreeSet<AttemptId>,
     /// Maps whose winning output lies here and may still be fetched.
     pub(super) outputs: BTreeMap<JobId, BTreeSet<u32>>,
+    pub(super) draining: Option<Draining>,
+    pub(super) exclusion: Option<Exclusion>,
+    exclusions: u32,
+    troubles: Troubles,
 }
 
-/// A worker as others see it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WorkerView {
-    /// Its id.
-    pub id: WorkerId,
-    /// Attempts it can run at once.
-    pub slots: u32,
-    /// Attempts it runs now.
-    pub running: u32,
+/// How far a worker that is to go has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Draining {
+    /// It runs something, or holds outputs that may still be fetched.
+    Needed,
+    /// Nobody needs it any more, and that was told.
+    Told,
 }
 
 impl Worker {
-    fn running_count(&self) -> u32 {
+    pub(super) fn new(incarnation: u64, pid: u32, address: String, slots: u32) -> Self {
+        Self {
+            incarnation,
+            pid,
+            address,
+            slots,
+            running: BTreeSet::new(),
+            outputs: BTreeMap::new(),
+            draining: None,
+            exclusion: None,
+            exclusions: 0,
+            troubles: Troubles::default(),
+        }
+    }
+
+    pub(super) fn running_count(&self) -> u32 {
         u32::try_from(self.running.len()).unwrap_or(u32::MAX)
     }
 
     fn free_count(&self) -> u32 {
         self.slots.saturating_sub(self.running_count())
+    }
+
+    fn is_barred(&self) -> bool {
+        self.draining.is_some() || self.exclusion.is_some()
+    }
+
+    /// Whether nothing runs here and nobody may fetch from here.
+    pub(super) fn is_idle(&self) -> bool {
+        self.running.is_empty() && self.outputs.is_empty()
     }
 }
 
@@ -49,28 +83,60 @@ impl Slots {
         self.workers.is_empty()
     }
 
-    pub(super) fn contains(&self, worker: WorkerId) -> bool {
-        self.workers.contains_key(&worker)
+    /// Workers that get attempts.
+    pub(super) fn usable(&self) -> usize {
+        self.workers.len() - self.barred.len()
     }
 
-    pub(super) fn add(&mut self, worker: WorkerId, slots: u32) {
-        self.workers.insert(worker, Worker { slots, ..Worker::default() });
-        self.free.insert((Reverse(slots), worker));
+    pub(super) fn get(&self, worker: WorkerId) -> Option<&Worker> {
+        self.workers.get(&worker)
     }
 
-    /// Takes a worker out, and what runs on it; gives what it held.
-    pub(super) fn remove(&mut self, worker: WorkerId) -> Option<Worker> {
-        let gone = self.workers.remove(&worker)?;
-        self.free.remove(&(Reverse(gone.free_count()), worker));
-        for attempt in &gone.running {
-            self.running.remove(attempt);
-        }
+    pub(super) fn all(&self) -> impl Iterator<Item = (WorkerId, &Worker)> {
+        self.workers.iter().map(|(&id, worker)| (id, worker))
+    }
+
+    /// Workers that get no attempts.
+    pub(super) fn barred(&self) -> impl Iterator<Item = (WorkerId, &Worker)> {
+        self.barred.iter().filter_map(|&id| Some((id, self.workers.get(&id)?)))
+    }
+
+    pub(super) fn add(&mut self, id: WorkerId, worker: Worker) {
+        self.free.insert((Reverse(worker.free_count()), id));
+        self.workers.insert(id, worker);
+    }
+
+    /// Takes a worker out, on which nothing runs any more; gives what it held.
+    pub(super) fn remove(&mut self, id: WorkerId) -> Option<Worker> {
+        let gone = self.workers.remove(&id)?;
+        self.free.remove(&(Reverse(gone.free_count()), id));
+        self.barred.remove(&id);
+        self.spare_the_last();
         Some(gone)
     }
 
-    /// The worker with the most free slots, and of those the one with the lowest id.
-    pub(super) fn freest(&self) -> Option<WorkerId> {
-        self.free.first().map(|&(_, worker)| worker)
+    pub(super) fn has_room(&self) -> bool {
+        !self.free.is_empty()
+    }
+
+    /// Whether a worker gets attempts.
+    pub(super) fn is_usable(&self, worker: WorkerId) -> bool {
+        self.workers.contains_key(&worker) && !self.barred.contains(&worker)
+    }
+
+    /// The worker with the most free slots, and of those the one with the lowest id; one that is
+    /// to be avoided only if no other has room.
+    pub(super) fn freest(&self, avoid: &[WorkerId]) -> Option<WorkerId> {
+        self.freest_but(avoid).or_else(|| self.free.first().map(|&(_, worker)| worker))
+    }
+
+    /// The same, but never one that is to be avoided. Looks at most at one more than are avoided.
+    pub(super) fn freest_but(&self, avoid: &[WorkerId]) -> Option<WorkerId> {
+        self.free.iter().map(|&(_, worker)| worker).find(|worker| !avoid.contains(worker))
+    }
+
+    pub(super) fn free_slots(&self) -> usize {
+        self.free.iter().map(|&(Reverse(free), _)| free as usize).sum()
     }
 
     pub(super) fn start(&mut self, attempt: AttemptId, worker: WorkerId) {
@@ -89,13 +155,18 @@ impl Slots {
         Some(worker)
     }
 
-    /// Changes what runs on a worker and keeps the order of the free ones right.
+    /// Changes a worker and keeps the order of the free ones right.
     fn change(&mut self, id: WorkerId, change: impl FnOnce(&mut Worker)) {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         self.free.remove(&(Reverse(worker.free_count()), id));
         change(worker);
-        if worker.free_count() > 0 {
-            self.free.insert((Reverse(worker.free_count()), id));
+        if worker.is_barred() {
+            self.barred.insert(id);
+        } else {
+            self.barred.remove(&id);
+            if worker.free_count() > 0 {
+                self.free.insert((Reverse(worker.free_count()), id));
+            }
         }
     }
 
@@ -106,11 +177,80 @@ impl Slots {
         }
     }
 
+    /// Forgets one map output.
+    pub(super) fn drop_output(&mut self, worker: WorkerId, map: TaskId) {
+        let Some(worker) = self.workers.get_mut(&worker) else { return };
+        let Some(maps) = worker.outputs.get_mut(&map.job) else { return };
+        maps.remove(&map.index);
+        if maps.is_empty() {
+            worker.outputs.remove(&map.job);
+        }
+    }
+
     /// Forgets all map outputs of a job; once per job, so it may look at every worker.
     pub(super) fn drop_outputs(&mut self, job: JobId) {
         for worker in self.workers.values_mut() {
             worker.outputs.remove(&job);
         }
+    }
+
+    /// An attempt has succeeded on a worker.
+    pub(super) fn succeed(&mut self, worker: WorkerId) {
+        if let Some(worker) = self.workers.get_mut(&worker) {
+            worker.troubles.succeed();
+        }
+    }
+
+    /// Counts trouble on a worker, and excludes it if that is too often, unless it is the last.
+    pub(super) fn note_trouble(&mut self, id: WorkerId, trouble: Trouble) {
+        let is_last = self.usable() <= 1;
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        if !worker.troubles.note(trouble) || worker.is_barred() || is_last {
+            return;
+        }
+        self.change(id, |worker| {
+            worker.exclusions = worker.exclusions.saturating_add(1);
+            worker.exclusion = Some(Exclusion { number: worker.exclusions, trouble });
+        });
+    }
+
+    /// Lets a worker have attempts again, with its troubles forgotten.
+    pub(super) fn readmit(&mut self, id: WorkerId) {
+        self.change(id, |worker| {
+            worker.exclusion = None;
+            worker.troubles.clear();
+        });
+    }
+
+    pub(super) fn drain(&mut self, id: WorkerId) {
+        self.change(id, |worker| {
+            worker.draining.get_or_insert(Draining::Needed);
+        });
+        self.spare_the_last();
+    }
+
+    /// When no worker gets attempts any more, those do that were only excluded.
+    fn spare_the_last(&mut self) {
+        if self.usable() > 0 {
+            return;
+        }
+        let excluded = self.barred().filter(|(_, worker)| worker.draining.is_none());
+        for worker in excluded.map(|(id, _)| id).collect::<Vec<_>>() {
+            self.readmit(worker);
+        }
+    }
+
+    /// Draining workers that nobody needs any more, each told once.
+    pub(super) fn newly_drained(&mut self) -> Vec<WorkerId> {
+        let mut drained = Vec::new();
+        for &id in &self.barred {
+            let Some(worker) = self.workers.get_mut(&id) else { continue };
+            if worker.draining == Some(Draining::Needed) && worker.is_idle() {
+                worker.draining = Some(Draining::Told);
+                drained.push(id);
+            }
+        }
+        drained
     }
 
     pub(super) fn worker_of(&self, attempt: AttemptId) -> Option<WorkerId> {
@@ -128,17 +268,19 @@ impl Slots {
         self.running.range(first..=last).map(|(&attempt, _)| attempt).collect()
     }
 
+    /// The running attempts of a job at tasks of one kind, the last one first.
+    pub(super) fn running_of(
+        &self,
+        job: JobId,
+        kind: TaskKind,
+    ) -> impl Iterator<Item = (AttemptId, WorkerId)> {
+        let range = job.task(kind, 0).attempt(0)..=job.task(kind, u32::MAX).attempt(u32::MAX);
+        self.running.range(range).rev().map(|(&attempt, &worker)| (attempt, worker))
+    }
+
     /// The running attempts at a task.
     pub(super) fn running_at(&self, task: TaskId) -> Vec<AttemptId> {
         let range = task.attempt(0)..=task.attempt(u32::MAX);
         self.running.range(range).map(|(&attempt, _)| attempt).collect()
-    }
-
-    pub(super) fn views(&self) -> impl Iterator<Item = WorkerView> {
-        self.workers.iter().map(|(&id, worker)| WorkerView {
-            id,
-            slots: worker.slots,
-            running: worker.running_count(),
-        })
     }
 }

@@ -1,21 +1,31 @@
 //! The tasks of one kind within a job: which are idle, in progress, completed.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
-use crate::spec::WorkerId;
+use serde::{Deserialize, Serialize};
+
+use super::attempt::{Attempt, AttemptState, Straggler, Worth};
+use super::budget::{Ledger, Spent};
+use crate::spec::{Cause, WorkerId};
+
+/// Attempts that are kept for each task; of more, the oldest that are over are forgotten.
+pub const ATTEMPTS_KEPT: usize = 16;
 
 /// Where a task stands.
 ///
 /// ```text
 ///           started                    first Complete
 ///   Idle ──────────────▶ InProgress ──────────────────▶ Completed
-///    ▲ ▲                     │                              │
+///    ▲ ▲ │                   │                            ▲ │
+///    │ │ └───────────────────┼────────────────────────────┘ │
+///    │ │   the lost output is found intact (RestoreOutputs)  │
 ///    │ └─────────────────────┘                              │
 ///    │   last attempt failed, stopped, lost                 │
 ///    └──────────────────────────────────────────────────────┘
-///        a map's output lost with its worker, while a reduce of its job is unfinished
+///        a map's output lost, while a reduce of its job is unfinished
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TaskState {
     /// No attempt runs, none has won.
     Idle,
@@ -28,8 +38,19 @@ pub enum TaskState {
     Completed,
 }
 
+impl fmt::Display for TaskState {
+    /// The name that JSON has too, such as `in_progress`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Idle => "idle",
+            Self::InProgress { .. } => "in_progress",
+            Self::Completed => "completed",
+        })
+    }
+}
+
 /// The attempt whose output counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Winner {
     /// Its number.
     pub number: u32,
@@ -40,17 +61,21 @@ pub struct Winner {
 }
 
 /// One task that was started at least once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
     state: TaskState,
     started: u32,
-    failures: u32,
+    spent: Spent,
     /// The last winner, kept when its output is lost, since reduces may have read it.
     last_winner: Option<Winner>,
+    attempts: Vec<Attempt>,
 }
 
 impl Task {
-    const NEW: Self = Self { state: TaskState::Idle, started: 0, failures: 0, last_winner: None };
+    fn new() -> Self {
+        let (spent, attempts) = (Spent::default(), Vec::with_capacity(1));
+        Self { state: TaskState::Idle, started: 0, spent, last_winner: None, attempts }
+    }
 
     /// Where it stands.
     pub fn state(&self) -> TaskState {
@@ -62,9 +87,14 @@ impl Task {
         self.started
     }
 
-    /// Failed attempts that count against the job's `max_attempts`.
+    /// Failed attempts that were the job's own doing: errors, crashes, memory, timeouts.
     pub fn failures(&self) -> u32 {
-        self.failures
+        self.spent.own()
+    }
+
+    /// Its attempts in order, the last [`ATTEMPTS_KEPT`] of them.
+    pub fn attempts(&self) -> &[Attempt] {
+        &self.attempts
     }
 
     /// The attempt whose output counts, if one does now.
@@ -74,10 +104,25 @@ impl Task {
             TaskState::Idle | TaskState::InProgress { .. } => None,
         }
     }
+
+    /// The attempt that won last, even if its output is lost.
+    pub fn last_winner(&self) -> Option<Winner> {
+        self.last_winner
+    }
+
+    fn push(&mut self, attempt: Attempt) {
+        if self.attempts.len() >= ATTEMPTS_KEPT
+            && let Some(oldest) =
+                self.attempts.iter().position(|attempt| attempt.state != AttemptState::Running)
+        {
+            self.attempts.remove(oldest);
+        }
+        self.attempts.push(attempt);
+    }
 }
 
 /// How far the tasks of one kind have come.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// Tasks of this kind.
     pub total: u32,
@@ -98,9 +143,11 @@ pub(super) struct Win {
 
 /// All tasks of one kind, in three parts: those never started are not stored at all, those to be
 /// started again are in an ordered set, and so the next one is found without a search.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Tasks {
     progress: Progress,
+    /// Tasks that have won at least once, whether their output is still there or not.
+    ever_won: u32,
     /// Tasks `0..started.len()`.
     started: Vec<Task>,
     /// Those of the started ones that are idle.
@@ -124,6 +171,16 @@ impl Tasks {
         !self.started.is_empty()
     }
 
+    /// Tasks that have won once and whose output is gone.
+    pub(super) fn lost(&self) -> u32 {
+        self.ever_won - self.progress.done
+    }
+
+    /// Whether each task has won at least once.
+    pub(super) fn have_all_won(&self) -> bool {
+        self.ever_won == self.progress.total
+    }
+
     pub(super) fn get(&self, index: u32) -> Option<&Task> {
         self.started.get(index as usize)
     }
@@ -144,23 +201,52 @@ impl Tasks {
         self.again.first().copied().or(fresh.filter(|&index| index < self.progress.total))
     }
 
-    /// Starts an attempt at the next idle task; gives its index and the attempt's number.
-    pub(super) fn start_next(&mut self) -> Option<(u32, u32)> {
-        let index = self.next_idle()?;
-        if !self.again.remove(&index) {
-            self.started.push(Task::NEW);
-        }
-        let task = self.get_mut(index)?;
-        task.started += 1;
-        task.state = TaskState::InProgress { running: 1 };
-        let number = task.started;
-        self.progress.running += 1;
-        Some((index, number))
+    /// Workers on which attempts at a task have failed.
+    pub(super) fn failed_on(&self, index: u32) -> Vec<WorkerId> {
+        let attempts = self.get(index).map(Task::attempts).unwrap_or_default();
+        let failed = attempts.iter().filter(|attempt| attempt.state == AttemptState::Failed);
+        failed.map(|attempt| attempt.worker).collect()
     }
 
-    /// One running attempt is over without a win.
-    pub(super) fn release(&mut self, index: u32) {
-        let Some(task) = self.get_mut(index) else { return };
+    /// Starts an attempt at the next idle task; gives its index and the attempt's number.
+    pub(super) fn start_next(&mut self, worker: WorkerId, now_ms: u64) -> Option<(u32, u32)> {
+        let index = self.next_idle()?;
+        if !self.again.remove(&index) {
+            self.started.push(Task::new());
+        }
+        self.progress.running += 1;
+        let task = self.get_mut(index)?;
+        task.state = TaskState::InProgress { running: 1 };
+        task.started += 1;
+        task.push(Attempt::new(task.started, worker, now_ms, None));
+        Some((index, task.started))
+    }
+
+    /// Starts one more attempt at a task of which one runs; gives its number.
+    pub(super) fn back_up(
+        &mut self,
+        index: u32,
+        worker: WorkerId,
+        straggler: Straggler,
+        now_ms: u64,
+    ) -> Option<u32> {
+        let task = self.get_mut(index)?;
+        let TaskState::InProgress { running } = &mut task.state else { return None };
+        *running += 1;
+        task.started += 1;
+        task.push(Attempt::new(task.started, worker, now_ms, Some(straggler)));
+        Some(task.started)
+    }
+
+    /// A running attempt is over; without a win, its task may be idle again.
+    pub(super) fn close(
+        &mut self,
+        (index, number): (u32, u32),
+        state: AttemptState,
+        cause: Cause,
+        now_ms: u64,
+    ) -> Option<Worth> {
+        let task = self.started.get_mut(index as usize)?;
         match &mut task.state {
             TaskState::InProgress { running } if *running > 1 => *running -= 1,
             TaskState::InProgress { .. } => {
@@ -170,13 +256,13 @@ impl Tasks {
             }
             TaskState::Idle | TaskState::Completed => {}
         }
+        let attempt = task.attempts.iter_mut().rev().find(|attempt| attempt.number == number)?;
+        attempt.close(state, cause, now_ms)
     }
 
-    /// Counts one failure; gives how many there are now.
-    pub(super) fn charge(&mut self, index: u32) -> u32 {
-        let Some(task) = self.get_mut(index) else { return 0 };
-        task.failures = task.failures.saturating_add(1);
-        task.failures
+    /// Counts one failure; gives how many of its kind there are now.
+    pub(super) fn charge(&mut self, index: u32, ledger: Ledger) -> u32 {
+        self.get_mut(index).map_or(0, |task| task.spent.charge(ledger))
     }
 
     /// A running attempt has won.
@@ -188,18 +274,30 @@ impl Tasks {
         task.state = TaskState::Completed;
         self.progress.running -= 1;
         self.progress.done += 1;
+        self.ever_won += u32::from(before.is_none());
         let digests = (before.and_then(|before| before.digest), winner.digest);
         let differs = matches!(digests, (Some(before), Some(now)) if before != now);
         Win { is_first: before.is_none(), differs }
     }
 
-    /// A win's output is gone: the task must run again.
-    pub(super) fn lose(&mut self, index: u32) {
-        let Some(task) = self.get_mut(index) else { return };
-        if task.state == TaskState::Completed {
-            task.state = TaskState::Idle;
-            self.progress.done -= 1;
-            self.again.insert(index);
+    /// A win's output is gone: the task must run again. Says whether it had one.
+    pub(super) fn lose(&mut self, index: u32) -> bool {
+        let Some(task) = self.get_mut(index) else { return false };
+        if task.state != TaskState::Completed {
+            return false;
         }
+        task.state = TaskState::Idle;
+        self.progress.done -= 1;
+        self.again.insert(index);
+        true
+    }
+
+    /// The last winner's output is there after all.
+    pub(super) fn restore(&mut self, index: u32) {
+        let Some(task) = self.get_mut(index) else { return };
+        let before = std::mem::replace(&mut task.state, TaskState::Completed);
+        self.progress.done += u32::from(before != TaskState::Completed);
+        self.progress.running -= u32::from(matches!(before, TaskState::InProgress { .. }));
+        self.again.remove(&index);
     }
 }

@@ -88,6 +88,14 @@ impl Batch {
         Ok(())
     }
 
+    /// Takes the last pair back.
+    pub fn pop(&mut self) {
+        if let Some(pair) = self.pairs.pop() {
+            let key_len = if pair.key_len as usize <= self.short_max { 0 } else { pair.key_len };
+            self.bytes.truncate((pair.value_at - key_len) as usize);
+        }
+    }
+
     /// Whether the batch should be handed on before more is added.
     #[inline(always)]
     pub fn is_full(&self) -> bool {

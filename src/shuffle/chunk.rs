@@ -11,6 +11,8 @@ use std::ptr::NonNull;
 
 /// Size of a chunk, and of a huge page: its first touch costs one fault instead of five hundred.
 pub(super) const CHUNK_BYTES: usize = 2 << 20;
+/// The smallest page there is.
+const PAGE_BYTES: usize = 4 << 10;
 
 /// Bytes of which the first `len` have been written.
 pub(super) struct Chunk {
@@ -85,6 +87,15 @@ impl Chunk {
 
 impl Drop for Chunk {
     fn drop(&mut self) {
+        // The allocator keeps memory of this size for later; the system can use it now, for the pages of the output.
+        // SAFETY: advice about whole pages that this chunk alone owns, and that nobody reads any more.
+        unsafe {
+            libc::madvise(
+                self.memory.as_ptr().cast(),
+                self.capacity & !(PAGE_BYTES - 1),
+                libc::MADV_DONTNEED,
+            )
+        };
         // SAFETY: allocated in `new` with this very layout.
         unsafe { dealloc(self.memory.as_ptr(), Self::layout(self.capacity)) };
     }

@@ -169,6 +169,15 @@ pub enum Error {
         /// The combiner's error as it was.
         source: FoldError,
     },
+    /// A partition that was given away as it was read is wanted once more.
+    #[error("partition {partition} of a run in memory was read before, and is gone")]
+    ReadTwice {
+        /// Which partition.
+        partition: u32,
+    },
+    /// The attempt has failed before, and its first failure is the one to report.
+    #[error("this attempt has already failed; its first failure is reported when it ends")]
+    Ended,
     /// The work was told to stop.
     #[error("stopped")]
     Stopped,

@@ -26,6 +26,7 @@ pub mod collect;
 pub mod cursor;
 pub mod error;
 pub mod fold;
+pub mod gather;
 pub mod group;
 pub mod loser_tree;
 pub mod merge;
@@ -39,6 +40,7 @@ pub mod source;
 pub mod spill_file;
 pub mod spill_index;
 pub mod spill_writer;
+mod stored;
 pub mod table;
 #[cfg(test)]
 mod tests;
@@ -51,6 +53,7 @@ pub use collect::{
 pub use cursor::{Cursor, prefix_of};
 pub use error::Error;
 pub use fold::{Fold, FoldError, Folded, NoFold};
+pub use gather::{Gatherer, ReadProgress, SegmentPlace};
 pub use group::{Group, GroupLen, Groups};
 pub use loser_tree::LoserTree;
 pub use merge::{MergeLimits, Merged, Merger, Spilled, merged_segments};

@@ -1,10 +1,13 @@
 //! Reads one partition of one spill file.
 
+use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::spill_file::Opened;
+use super::spill_file::NamedFile;
 use super::{Cursor, Error, SegmentInfo};
 use crate::record::block::{self, BLOCK_RAW_BYTES, BlockReader, FRAME_HEADER_BYTES};
 
@@ -26,28 +29,62 @@ pub const fn memory_bytes(buffer_bytes: usize) -> usize {
 /// must not rely on what came before.
 pub struct Segment {
     blocks: BlockReader<FileRange>,
-    opened: Arc<Opened>,
+    file: Arc<NamedFile>,
     partition: u32,
+    info: SegmentInfo,
 }
 
 impl Segment {
-    pub(super) fn new(opened: Arc<Opened>, partition: u32, buffer_bytes: usize) -> Self {
-        let SegmentInfo { offset, stored_bytes, .. } = opened.index.segments[partition as usize];
+    pub(super) fn new(
+        file: Arc<NamedFile>,
+        partition: u32,
+        info: SegmentInfo,
+        buffer_bytes: usize,
+        counter: Option<Arc<AtomicU64>>,
+    ) -> Self {
+        let SegmentInfo { offset, stored_bytes, .. } = info;
         let buffer_bytes =
             usize::try_from(stored_bytes).map_or(buffer_bytes, |all| buffer_bytes.min(all));
-        let range =
-            FileRange { opened: Arc::clone(&opened), at: offset, end: offset + stored_bytes };
-        Segment { blocks: BlockReader::new(range, offset, buffer_bytes), opened, partition }
+        let end = offset + stored_bytes;
+        let range = FileRange { file: Arc::clone(&file), at: offset, end, counter };
+        Segment { blocks: BlockReader::new(range, offset, buffer_bytes), file, partition, info }
+    }
+
+    /// Opens a segment of which it is known from elsewhere what it holds, in whatever file it lies: a spill file, or
+    /// one in which segments of many were gathered. Read through a buffer of `buffer_bytes`; bytes that are read are
+    /// added to `counter`.
+    ///
+    /// # Errors
+    ///
+    /// If the file can't be opened, or ends before the segment does.
+    pub fn open(
+        path: impl Into<PathBuf>,
+        partition: u32,
+        info: SegmentInfo,
+        buffer_bytes: usize,
+        counter: Option<Arc<AtomicU64>>,
+    ) -> Result<Self, Error> {
+        let path = path.into();
+        let opened = File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
+        let (found, file) = opened.map_err(|source| Error::Open { path: path.clone(), source })?;
+        match info.offset.checked_add(info.stored_bytes) {
+            Some(end) if end <= found => {}
+            end => {
+                return Err(Error::Length { path, expected: end.unwrap_or(u64::MAX), found });
+            }
+        }
+        let file = Arc::new(NamedFile { path, file });
+        Ok(Segment::new(file, partition, info, buffer_bytes, counter))
     }
 
     /// What the index says of it.
     pub fn info(&self) -> &SegmentInfo {
-        &self.opened.index.segments[self.partition as usize]
+        &self.info
     }
 
     #[cold]
     fn blame(&self, source: block::Error) -> Error {
-        Error::Block { path: self.opened.path.clone(), partition: self.partition, source }
+        Error::Block { path: self.file.path.clone(), partition: self.partition, source }
     }
 
     /// Compares what was read with what the index says.
@@ -62,7 +99,7 @@ impl Segment {
         match compared.into_iter().find(|(_, expected, found)| expected != found) {
             None => Ok(()),
             Some((what, expected, found)) => {
-                let path = self.opened.path.clone();
+                let path = self.file.path.clone();
                 Err(Error::Segment { path, partition: self.partition, what, expected, found })
             }
         }
@@ -96,10 +133,12 @@ impl Cursor for Segment {
 }
 
 /// The bytes of a segment, read at their place so that segments do not move each other's position.
-struct FileRange {
-    opened: Arc<Opened>,
-    at: u64,
-    end: u64,
+pub(super) struct FileRange {
+    pub(super) file: Arc<NamedFile>,
+    pub(super) at: u64,
+    pub(super) end: u64,
+    /// Counts what is read.
+    pub(super) counter: Option<Arc<AtomicU64>>,
 }
 
 impl Read for FileRange {
@@ -109,7 +148,7 @@ impl Read for FileRange {
         if bytes == 0 {
             return Ok(0);
         }
-        let read = self.opened.file.read_at(&mut into[..bytes], self.at)?;
+        let read = self.file.file.read_at(&mut into[..bytes], self.at)?;
         if read == 0 {
             // It was as long as its index says when it was opened.
             return Err(io::Error::new(
@@ -118,6 +157,9 @@ impl Read for FileRange {
             ));
         }
         self.at += read as u64;
+        if let Some(counter) = &self.counter {
+            counter.fetch_add(read as u64, Ordering::Relaxed);
+        }
         Ok(read)
     }
 }

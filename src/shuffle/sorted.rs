@@ -3,6 +3,10 @@
 //! Reading a sort buffer through its sorted entries instead was measured: with many runs to merge, every record is then
 //! a cache miss, and a third of the time goes there.
 
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use super::buffer::{Buffer, HEADER_BYTES};
 use super::chunk::Chunk;
 use super::sort;
@@ -14,16 +18,20 @@ use crate::record::short::prefetch;
 const PREFETCH_RECORDS: usize = 12;
 
 /// Records in the order of partition and key, in the layout of [`Buffer`], without its places.
+///
+/// Each partition is read once, and its memory goes back to the system as it is read: the pages of the output that is
+/// written meanwhile take its place, so a run that fits into memory needs its input's size once and not twice.
 #[derive(Debug)]
 pub struct SortedRun {
-    chunks: Vec<Chunk>,
-    starts: Vec<Start>,
+    partitions: Vec<Mutex<Option<Partition>>>,
+    memory_bytes: usize,
 }
 
-/// Where a partition begins.
-#[derive(Clone, Copy, Debug)]
-struct Start {
-    chunk: usize,
+/// The records of one partition. It may share its first and last chunk with its neighbours.
+#[derive(Debug)]
+struct Partition {
+    chunks: VecDeque<Arc<Chunk>>,
+    /// Where it begins in the first chunk.
     offset: usize,
     records: usize,
 }
@@ -33,13 +41,9 @@ impl SortedRun {
     pub fn copy(buffer: &Buffer, entries: &[u128], partitions: u32) -> Self {
         let bounds = sort::partition_starts(entries, partitions);
         let mut chunks: Vec<Chunk> = Vec::new();
-        let mut starts = Vec::with_capacity(partitions as usize);
+        let mut starts = Vec::with_capacity(partitions as usize + 1);
         for bound in bounds.windows(2) {
-            let (chunk, offset) = match chunks.last() {
-                Some(chunk) => (chunks.len() - 1, chunk.len()),
-                None => (0, 0),
-            };
-            starts.push(Start { chunk, offset, records: bound[1] - bound[0] });
+            starts.push(end_of(&chunks));
             for i in bound[0]..bound[1] {
                 if let Some(&ahead) = entries.get(i + PREFETCH_RECORDS) {
                     buffer.prefetch_place(sort::place(ahead));
@@ -55,23 +59,32 @@ impl SortedRun {
                 }
             }
         }
-        SortedRun { chunks, starts }
+        starts.push(end_of(&chunks));
+        let memory_bytes = chunks.iter().map(Chunk::capacity).sum();
+        let chunks: Vec<_> = chunks.into_iter().map(Arc::new).collect();
+        let counts = bounds.windows(2).map(|bound| bound[1] - bound[0]);
+        let partitions = starts.windows(2).zip(counts).map(|(ends, records)| {
+            let [(first, offset), (last, _)] = [ends[0], ends[1]];
+            let some = if records > 0 { first..last + 1 } else { 0..0 };
+            let chunks = chunks[some].iter().cloned().collect();
+            Mutex::new(Some(Partition { chunks, offset, records }))
+        });
+        SortedRun { partitions: partitions.collect(), memory_bytes }
     }
 
-    /// Memory that the run takes.
+    /// Memory that the run takes before any of it is read.
     pub fn memory_bytes(&self) -> usize {
-        self.chunks.iter().map(Chunk::capacity).sum()
+        self.memory_bytes
     }
 
-    /// Reads one partition.
-    pub fn cursor(&self, partition: u32) -> SortedCursor<'_> {
-        let start = self.starts[partition as usize];
-        let chunks = self.chunks.get(start.chunk..).unwrap_or_default();
-        let (rest, later) = match chunks.split_first() {
-            Some((first, later)) => (&first.bytes()[start.offset..], later),
-            None => (&[][..], &[][..]),
-        };
-        SortedCursor { rest, later, left: start.records, key: &[], value: &[] }
+    /// Reads one partition; none if it was read before.
+    pub fn take(&self, partition: u32) -> Option<SortedCursor> {
+        let partition = self.partitions.get(partition as usize)?;
+        let taken = partition.lock().unwrap_or_else(PoisonError::into_inner).take();
+        taken.map(|Partition { mut chunks, offset, records }| {
+            let chunk = chunks.pop_front();
+            SortedCursor { chunk, at: offset, later: chunks, left: records, key: 0..0, value: 0..0 }
+        })
     }
 
     /// Writes the run to a spill file, unless it is empty.
@@ -84,46 +97,57 @@ impl SortedRun {
         place: &mut SpillPlace,
         stats: &mut CollectStats,
     ) -> Result<Option<Spilled>, Error> {
-        let records: usize = self.starts.iter().map(|start| start.records).sum();
-        if records == 0 {
+        if self.memory_bytes == 0 {
             return Ok(None);
         }
         let path = place.next_path();
         let mut writer = SpillWriter::create(&path, place.header)?;
-        for partition in 0..self.starts.len() as u32 {
-            let mut cursor = self.cursor(partition);
+        let mut records = 0;
+        for partition in 0..self.partitions.len() as u32 {
+            let mut cursor = self.take(partition).ok_or(Error::ReadTwice { partition })?;
             while cursor.advance()? {
-                writer.push(partition, cursor.key, cursor.value)?;
+                writer.push(partition, cursor.key(), cursor.value())?;
+                records += 1;
             }
         }
         let file_bytes = writer.finish()?.file_bytes;
-        stats.spilled(records as u64, file_bytes);
+        stats.spilled(records, file_bytes);
         Ok(Some(Spilled { path, file_bytes }))
     }
 }
 
-/// Reads one partition of a [`SortedRun`].
-#[derive(Debug)]
-pub struct SortedCursor<'r> {
-    /// What of the current chunk was not read yet.
-    rest: &'r [u8],
-    later: &'r [Chunk],
-    /// Records that were not read yet.
-    left: usize,
-    key: &'r [u8],
-    value: &'r [u8],
+/// The number of the last chunk, and where it ends.
+fn end_of(chunks: &[Chunk]) -> (usize, usize) {
+    chunks.last().map_or((0, 0), |chunk| (chunks.len() - 1, chunk.len()))
 }
 
-impl SortedCursor<'_> {
+/// Reads one partition of a [`SortedRun`], giving back its memory.
+#[derive(Debug)]
+pub struct SortedCursor {
+    /// What is read now.
+    chunk: Option<Arc<Chunk>>,
+    /// Where the next record begins in it.
+    at: usize,
+    later: VecDeque<Arc<Chunk>>,
+    /// Records that were not read yet.
+    left: usize,
+    key: Range<usize>,
+    value: Range<usize>,
+}
+
+impl SortedCursor {
     #[cold]
     fn next_chunk(&mut self) {
-        if let Some((first, later)) = self.later.split_first() {
-            (self.rest, self.later) = (first.bytes(), later);
-        }
+        (self.chunk, self.at) = (self.later.pop_front(), 0);
+    }
+
+    #[inline(always)]
+    fn bytes(&self) -> &[u8] {
+        self.chunk.as_ref().map_or(&[], |chunk| chunk.bytes())
     }
 }
 
-impl Cursor for SortedCursor<'_> {
+impl Cursor for SortedCursor {
     #[inline]
     fn advance(&mut self) -> Result<bool, Error> {
         /// Two records of a hundred bytes ahead; the processor's own prefetching loses track of many runs.
@@ -132,35 +156,37 @@ impl Cursor for SortedCursor<'_> {
             return Ok(false);
         }
         self.left -= 1;
-        if self.rest.is_empty() {
+        if self.at >= self.bytes().len() {
             self.next_chunk();
         }
-        if let Some(ahead) = self.rest.get(PREFETCH_BYTES..) {
+        let rest = self.bytes().get(self.at..).unwrap_or_default();
+        if let Some(ahead) = rest.get(PREFETCH_BYTES..) {
             prefetch(ahead);
         }
-        let Some((header, rest)) = self.rest.split_first_chunk::<HEADER_BYTES>() else {
+        let Some(header) = rest.first_chunk::<HEADER_BYTES>() else {
             return Ok(false);
         };
         let lengths = u64::from_le_bytes(*header);
-        let (key, rest) = rest.split_at(lengths as u32 as usize);
-        let (value, rest) = rest.split_at((lengths >> 32) as usize);
-        (self.key, self.value, self.rest) = (key, value, rest);
+        let key = self.at + HEADER_BYTES;
+        let value = key + lengths as u32 as usize;
+        self.at = value + (lengths >> 32) as usize;
+        (self.key, self.value) = (key..value, value..self.at);
         Ok(true)
     }
 
     #[inline]
     fn prefix(&self) -> u64 {
-        key::prefix(self.key)
+        key::prefix(self.key())
     }
 
     #[inline]
     fn key(&self) -> &[u8] {
-        self.key
+        &self.bytes()[self.key.clone()]
     }
 
     #[inline]
     fn value(&self) -> &[u8] {
-        self.value
+        &self.bytes()[self.value.clone()]
     }
 }
 
@@ -190,12 +216,13 @@ mod tests {
                     .collect();
                 expected.sort_by(|a, b| a.0.cmp(&b.0));
                 let mut found = Vec::new();
-                let mut cursor = run.cursor(partition);
+                let mut cursor = run.take(partition).expect("it is read for the first time");
                 while cursor.advance().expect("memory can be read") {
                     prop_assert_eq!(cursor.prefix(), key::prefix(cursor.key()));
                     found.push((cursor.key().to_vec(), cursor.value().to_vec()));
                 }
                 prop_assert_eq!(found, expected);
+                prop_assert!(run.take(partition).is_none());
             }
         }
     }

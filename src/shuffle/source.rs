@@ -10,7 +10,7 @@ pub enum Source<'r, F: Fold> {
     /// From a spill file.
     Segment(Box<Segment>),
     /// From a sort buffer.
-    Sorted(SortedCursor<'r>),
+    Sorted(SortedCursor),
     /// From a combining table.
     Table(RunCursor<'r, Table<F::Acc>, F>),
 }

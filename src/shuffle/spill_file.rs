@@ -62,15 +62,21 @@ pub struct SpillHeader {
 /// Clones and segments share both.
 #[derive(Debug, Clone)]
 pub struct SpillFile {
-    opened: Arc<Opened>,
+    pub(super) opened: Arc<Opened>,
 }
 
 #[derive(Debug)]
 pub(super) struct Opened {
+    pub(super) file: Arc<NamedFile>,
+    header: SpillHeader,
+    pub(super) index: SpillIndex,
+}
+
+/// An open file that its errors can name.
+#[derive(Debug)]
+pub(super) struct NamedFile {
     pub(super) path: PathBuf,
     pub(super) file: File,
-    pub(super) header: SpillHeader,
-    pub(super) index: SpillIndex,
 }
 
 impl SpillFile {
@@ -111,12 +117,13 @@ impl SpillFile {
         let segments: Vec<_> = entries.as_chunks().0.iter().map(SegmentInfo::decode).collect();
         check_layout(&segments, index_offset, &path)?;
         let index = SpillIndex::new(segments, file_bytes);
-        Ok(SpillFile { opened: Arc::new(Opened { path, file, header, index }) })
+        let file = Arc::new(NamedFile { path, file });
+        Ok(SpillFile { opened: Arc::new(Opened { file, header, index }) })
     }
 
     /// Where the file is, or was when it was opened.
     pub fn path(&self) -> &Path {
-        &self.opened.path
+        &self.opened.file.path
     }
 
     /// Whose output it is.
@@ -136,7 +143,8 @@ impl SpillFile {
     ///
     /// If the file has no such partition.
     pub fn segment(&self, partition: u32, buffer_bytes: usize) -> Segment {
-        Segment::new(Arc::clone(&self.opened), partition, buffer_bytes)
+        let info = self.opened.index.segments[partition as usize];
+        Segment::new(Arc::clone(&self.opened.file), partition, info, buffer_bytes, None)
     }
 }
 

@@ -33,7 +33,7 @@ pub enum Cause {
     FetchFailed,
     /// Another attempt at the same task won.
     BackupWon,
-    /// The job was cancelled, or failed elsewhere.
+    /// It was stopped for no fault of its own: its job has ended, or its slot was needed.
     Killed,
 }
 

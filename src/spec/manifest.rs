@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Counters;
+use super::{Counters, Nonce};
 
 /// File name of the manifest within the output folder.
 pub const FILE_NAME: &str = "_MANIFEST.json";
@@ -22,6 +22,9 @@ pub struct Manifest {
     pub bytes: u64,
     /// The sum of the winning attempts' counters.
     pub counters: Counters,
+    /// The job's nonce, where several processes may publish and one must find out that another has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<Nonce>,
 }
 
 /// One file of a job's output.
@@ -43,7 +46,7 @@ impl Manifest {
     pub fn new(job: String, created: String, parts: Vec<Part>, counters: Counters) -> Self {
         let total = |of: fn(&Part) -> u64| parts.iter().map(of).fold(0, u64::saturating_add);
         let (records, bytes) = (total(|part| part.records), total(|part| part.bytes));
-        Self { job, created, parts, records, bytes, counters }
+        Self { job, created, parts, records, bytes, counters, nonce: None }
     }
 }
 

@@ -10,6 +10,7 @@ pub mod failure;
 pub mod id;
 pub mod job;
 pub mod manifest;
+pub mod options;
 pub mod size;
 pub mod split;
 
@@ -19,4 +20,5 @@ pub use failure::{Cause, Failure, RecordRef, escape};
 pub use id::{AttemptId, JobId, Nonce, TaskId, TaskKind, WorkerId};
 pub use job::{InputSpec, JobSpec};
 pub use manifest::{Manifest, Part};
+pub use options::JobOptions;
 pub use split::{FileRange, Location, Split};

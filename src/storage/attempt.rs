@@ -4,8 +4,50 @@ use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::part::{PartWriter, check_part_name};
+use super::part::{PartWriter, check_attempt_name, check_part_name};
 use super::{Error, Room};
+
+/// The folder in which every attempt of a run gets one of its own.
+#[derive(Debug)]
+pub struct Attempts {
+    path: PathBuf,
+    sync: bool,
+}
+
+impl Attempts {
+    pub(super) fn at(path: PathBuf, sync: bool) -> Self {
+        Self { path, sync }
+    }
+
+    /// Makes the folder of an attempt. No two attempts of a run may have one name.
+    ///
+    /// # Errors
+    /// A name that is no file name, or taken; a run that was ended; what the system says.
+    pub fn create(&self, name: &str) -> Result<AttemptFolder, Error> {
+        check_attempt_name(name)?;
+        AttemptFolder::create(&self.path, name, self.sync)
+    }
+
+    /// Where the attempt of this name writes.
+    pub(super) fn folder(&self, name: &str) -> Result<PathBuf, Error> {
+        check_attempt_name(name)?;
+        Ok(self.path.join(name))
+    }
+
+    /// Removes the folder of an attempt that did not win, at once instead of with the run; well if there is none.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn discard(&self, name: &str) -> Result<(), Error> {
+        let path = self.folder(name)?;
+        match fs::remove_dir_all(&path) {
+            Err(e) if e.kind() != ErrorKind::NotFound => {
+                Err(Error::io("remove attempt's folder", &path, e))
+            }
+            _ => Ok(()),
+        }
+    }
+}
 
 /// Where one attempt writes. Its folder is made once, and never its parents: an attempt that outlived its run cannot
 /// bring back what was swept.
@@ -26,7 +68,7 @@ impl AttemptFolder {
         Ok(Self { name: name.to_owned(), path, sync })
     }
 
-    /// The attempt's name, as given to [`super::Staging::attempt`].
+    /// The attempt's name, as given to [`Attempts::create`].
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -104,6 +104,13 @@ pub enum Error {
     /// The staging or scratch folder has been removed, because the run was interrupted or has ended.
     #[error("run was ended and its folder removed; {}; run again", shown(.path))]
     Abandoned { path: PathBuf },
+    /// The staging folder of a job is not to be seen from here: the output is on a file system of another machine, or
+    /// the job has ended meanwhile.
+    #[error(
+        "not shared: the output's staging folder is not visible on host {host}; {}; choose an --output on a file system that every worker has at the same path",
+        shown(.path)
+    )]
+    NotShared { path: PathBuf, host: String },
     /// An earlier fsync failed, after which the kernel may forget what was lost: nothing is called durable any more.
     #[error("an earlier fsync failed, so nothing here can be called durable; {}; run again on a sound disk", shown(.path))]
     SyncFailedBefore { path: PathBuf },

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use crate::spec::Manifest;
@@ -26,7 +27,7 @@ pub(super) fn parse(manifest: &[u8]) -> Result<Manifest, serde_json::Error> {
 
 /// The bytes of one of the two files in `folder`; none when it is not there.
 pub(super) fn read(folder: &Path, name: &str) -> io::Result<Option<Vec<u8>>> {
-    let file = match File::open(folder.join(name)) {
+    let file = match open_at_once(&folder.join(name)) {
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return Ok(None);
         }
@@ -44,6 +45,11 @@ pub(super) fn read(folder: &Path, name: &str) -> io::Result<Option<Vec<u8>>> {
         ));
     }
     Ok(Some(bytes))
+}
+
+/// Opens a file to read it; a pipe that stands in its place is not waited for.
+pub(super) fn open_at_once(path: &Path) -> io::Result<File> {
+    File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)
 }
 
 /// Whether `folder` holds a manifest that a run of ours wrote.

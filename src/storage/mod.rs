@@ -19,6 +19,9 @@
 //!   output/_SUCCESS                  written last, holds the checksum of _MANIFEST.json
 //! ```
 //!
+//! The folder of a job that runs in many processes is called `.out.gristmill-<nonce>.job`, and is theirs together: see
+//! [`SharedStaging`].
+//!
 //! [`Staging::publish`] then turns `output/` into `out` by one rename. Before it nothing is visible, after it
 //! everything is. A [`Scratch`] folder holds what a run spills. Both vanish when they are dropped, when their
 //! [`Cleanup`] is run from another thread, or, after `kill -9`, when a later run comes by. [`verify`] reads an output
@@ -36,6 +39,7 @@ mod part;
 mod publish;
 mod read;
 mod scratch;
+mod shared;
 mod space;
 mod staging;
 mod verify;
@@ -44,7 +48,7 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-pub use attempt::AttemptFolder;
+pub use attempt::{AttemptFolder, Attempts};
 pub use error::{Error, Room};
 pub use list::{FileEntry, Listing, OPENED_AHEAD_MAX, Skipped, list};
 pub use marks::{MANIFEST_NAME, SUCCESS_NAME};
@@ -53,6 +57,7 @@ pub use owned::Cleanup;
 pub use part::{PartWriter, SealedPart};
 pub use read::{LocalFile, ReadAt, open};
 pub use scratch::{Scratch, ScratchPlaces};
+pub use shared::SharedStaging;
 pub use space::free_bytes;
 pub use staging::{Staging, StagingOptions};
 pub use verify::{Finding, Verified, verify};

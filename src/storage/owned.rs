@@ -18,6 +18,8 @@ use crate::spec::Nonce;
 
 const LOCK_NAME: &str = "lock";
 const SWEPT_SUFFIX: &str = ".swept";
+/// Follows the name of a staging folder that processes share: no run takes it for one that a killed run has left.
+const SHARED_SUFFIX: &str = ".job";
 /// Follows the staging folder's name where an old output waits to be removed: see `publish.rs`.
 const REPLACED_SUFFIX: &str = ".replaced";
 /// Between the name of an output and a nonce, and before the nonce of a scratch folder.
@@ -46,6 +48,16 @@ pub(super) fn beside_prefix(name: &OsStr) -> OsString {
     OsString::from_vec([b".", name.as_bytes(), b".", MARK.as_bytes()].concat())
 }
 
+/// The staging folder that processes share, given what would be one run's own.
+pub(super) fn shared_path(staging: &Path) -> PathBuf {
+    with_suffix(staging, SHARED_SUFFIX)
+}
+
+/// What a staging folder is called from the moment on that it is being removed.
+pub(super) fn swept_path(staging: &Path) -> PathBuf {
+    with_suffix(staging, SWEPT_SUFFIX)
+}
+
 /// The name of a scratch folder.
 pub(super) fn scratch_name(nonce: Nonce) -> OsString {
     format!("{MARK}{nonce}").into()
@@ -59,7 +71,9 @@ pub(super) fn scratch_prefix() -> OsString {
 /// Where an old output waits to be removed while the new one takes its place, outside of the staging folder, so that
 /// no sweep takes it for a leftover before there is a new one.
 pub(super) fn replaced_path(staging: &Path) -> PathBuf {
-    with_suffix(staging, REPLACED_SUFFIX)
+    let bytes = staging.as_os_str().as_bytes();
+    let own = bytes.strip_suffix(SHARED_SUFFIX.as_bytes()).unwrap_or(bytes);
+    with_suffix(Path::new(OsStr::from_bytes(own)), REPLACED_SUFFIX)
 }
 
 /// A private folder (mode 0700) with a lock, removed when dropped.
@@ -224,7 +238,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-fn open_lock(folder: &Path) -> io::Result<File> {
+pub(super) fn open_lock(folder: &Path) -> io::Result<File> {
     OpenOptions::new()
         .write(true)
         .create(true)
@@ -233,7 +247,7 @@ fn open_lock(folder: &Path) -> io::Result<File> {
         .open(folder.join(LOCK_NAME))
 }
 
-fn is_still_there(lock: &File, folder: &Path) -> io::Result<bool> {
+pub(super) fn is_still_there(lock: &File, folder: &Path) -> io::Result<bool> {
     let held = lock.metadata()?;
     match fs::symlink_metadata(folder.join(LOCK_NAME)) {
         Ok(there) => Ok((there.dev(), there.ino()) == (held.dev(), held.ino())),

@@ -4,6 +4,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::space::fails_late;
 use super::{Error, MANIFEST_NAME, Room, SUCCESS_NAME};
 
@@ -25,7 +27,7 @@ pub struct PartWriter {
 }
 
 /// A part that is whole and will not change.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SealedPart {
     /// Its name below the output folder.
     pub name: String,

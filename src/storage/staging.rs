@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::attempt::{AttemptFolder, create_folder};
+use super::attempt::{AttemptFolder, Attempts, create_folder};
 use super::output::Target;
 use super::owned::{Cleanup, OwnedFolder, State, beside_name, beside_prefix};
 use super::part::{SealedPart, check_attempt_name, check_part_name};
@@ -14,8 +14,8 @@ use super::publish::{self, write_marks};
 use super::{Error, Room, marks};
 use crate::spec::Nonce;
 
-const ATTEMPTS_NAME: &str = "attempts";
-const OUTPUT_NAME: &str = "output";
+pub(super) const ATTEMPTS_NAME: &str = "attempts";
+pub(super) const OUTPUT_NAME: &str = "output";
 
 /// How an output is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -30,6 +30,7 @@ pub struct StagingOptions {
 #[derive(Debug)]
 pub struct Staging {
     folder: Arc<OwnedFolder>,
+    attempts: Attempts,
     out: PathBuf,
     options: StagingOptions,
     /// Set for good by the first fsync that fails.
@@ -54,10 +55,13 @@ impl Staging {
             }
             _ => Error::NotWritable { path: target.parent.clone(), room: Room::Output, source: e },
         })?;
-        create_folder(&folder.path().join(ATTEMPTS_NAME))?;
+        let attempts = folder.path().join(ATTEMPTS_NAME);
+        create_folder(&attempts)?;
         create_folder(&folder.path().join(OUTPUT_NAME))?;
         folder.sweep_siblings(&beside_prefix(&target.name), Some(&target.path()));
-        Ok(Self { folder, out: target.path(), options, sync_failed: AtomicBool::new(false) })
+        let attempts = Attempts::at(attempts, options.sync);
+        let sync_failed = AtomicBool::new(false);
+        Ok(Self { folder, attempts, out: target.path(), options, sync_failed })
     }
 
     /// Where the output will be, with links and `..` resolved.
@@ -70,13 +74,17 @@ impl Staging {
         self.folder.path()
     }
 
-    /// Makes the folder of an attempt. No two attempts of a run may have one name.
+    /// Where attempts write.
+    pub fn attempts(&self) -> &Attempts {
+        &self.attempts
+    }
+
+    /// Makes the folder of an attempt, as [`Attempts::create`].
     ///
     /// # Errors
     /// A name that is no file name, or taken; a run that was ended; what the system says.
     pub fn attempt(&self, name: &str) -> Result<AttemptFolder, Error> {
-        check_attempt_name(name)?;
-        AttemptFolder::create(&self.folder.path().join(ATTEMPTS_NAME), name, self.options.sync)
+        self.attempts.create(name)
     }
 
     /// Moves the sealed `parts` of the winning `attempt` into the output, and removes what else it wrote.

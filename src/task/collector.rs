@@ -129,15 +129,22 @@ impl<A: Send + Sync + 'static> MapOutput<A> {
     }
 
     /// What is in memory of one partition.
+    ///
+    /// # Errors
+    ///
+    /// When it was asked for before, and has been given away as it was read.
     pub fn in_memory<'r, J: Job, C: Combine<J, Acc = A>>(
         &'r self,
         partition: u32,
         fold: &'r JobFold<'r, J, C>,
-    ) -> Option<Source<'r, JobFold<'r, J, C>>> {
-        match &self.run {
+    ) -> Result<Option<Source<'r, JobFold<'r, J, C>>>, Error> {
+        Ok(match &self.run {
             InMemory::Nothing => None,
             InMemory::Table(run) => Some(Source::Table(run.cursor(partition, fold))),
-            InMemory::Sorted(run) => Some(Source::Sorted(run.cursor(partition))),
-        }
+            InMemory::Sorted(run) => {
+                let cursor = run.take(partition).ok_or(Error::ReadTwice { partition })?;
+                Some(Source::Sorted(cursor))
+            }
+        })
     }
 }

@@ -22,19 +22,44 @@ pub fn commit(
     parts: &[PartDone],
     counters: Counters,
 ) -> Result<Manifest, Failure> {
+    let manifest = manifest_of(job, created, parts, counters);
+    staging.publish(&json(&manifest)?).map_err(|error| Trouble::from(error).into_failure())?;
+    Ok(manifest)
+}
+
+pub(super) fn manifest_of(
+    job: &str,
+    created: String,
+    parts: &[PartDone],
+    counters: Counters,
+) -> Manifest {
     let listed = parts.iter().map(|part| Part {
         name: part.sealed.name.clone(),
         bytes: part.sealed.bytes,
         records: part.records,
         crc32c: part.sealed.crc32c,
     });
-    let manifest = Manifest::new(job.to_string(), created, listed.collect(), counters);
-    let mut json = serde_json::to_vec_pretty(&manifest).map_err(|error| {
+    Manifest::new(job.to_string(), created, listed.collect(), counters)
+}
+
+/// The manifest as it is written.
+pub(super) fn json(manifest: &Manifest) -> Result<Vec<u8>, Failure> {
+    let mut json = serde_json::to_vec_pretty(manifest).map_err(|error| {
         Failure::new(Cause::None, format!("cannot write the manifest: {error}"))
     })?;
     json.push(b'\n');
-    staging.publish(&json).map_err(|error| Trouble::from(error).into_failure())?;
-    Ok(manifest)
+    Ok(json)
+}
+
+/// The job's own parts in their order, then side outputs and bad records by name.
+pub fn in_order(mut parts: Vec<PartDone>) -> Vec<PartDone> {
+    parts.sort_by_cached_key(|part| {
+        let name = part.sealed.name.clone();
+        let is_beside = !name.starts_with("part-");
+        // Parts from 100,000 on have longer names, which sort before shorter ones by their bytes alone.
+        (is_beside, if is_beside { 0 } else { name.len() }, name)
+    });
+    parts
 }
 
 /// Writes the main parts, in order, to `out`. They were accepted into `staging`.
@@ -60,4 +85,28 @@ pub fn write_to_stdout(
         }
     }
     out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::SealedPart;
+
+    #[test]
+    fn parts_stand_in_the_order_of_their_numbers_before_what_is_beside_them() {
+        let expected = [
+            "part-00002.tsv",
+            "part-99999.tsv",
+            "part-100000.tsv",
+            "_bad/part-m-00001.jsonl",
+            "seen-m-00000.tsv",
+        ];
+        let part = |name: &str| PartDone {
+            sealed: SealedPart { name: name.into(), bytes: 0, crc32c: 0 },
+            records: 0,
+        };
+        let found = in_order(expected.iter().rev().copied().map(part).collect());
+        let found: Vec<&str> = found.iter().map(|part| part.sealed.name.as_str()).collect();
+        assert_eq!(found, expected);
+    }
 }

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
-use crate::job::{Error, KeepsState, UserError};
+use crate::job::{Ended, Error, KeepsState, UserError};
 use crate::spec::{Cause, Failure};
 use crate::{format, shuffle};
 
@@ -32,7 +32,7 @@ impl From<shuffle::Error> for Trouble {
     fn from(error: shuffle::Error) -> Self {
         match error {
             shuffle::Error::Stopped => Trouble::Stopped,
-            other => Trouble::Framework(Box::new(other)),
+            other => Trouble::Error(Error::new(other)),
         }
     }
 }
@@ -134,7 +134,7 @@ impl Trouble {
 /// Whether an error that an author passed on began in the framework: in a spill, or in a part.
 fn is_ours(cause: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
     // Pairs are combined many at a time, so the record at hand is not the one to blame for a combiner's error either.
-    if cause.is::<shuffle::Error>() || cause.is::<KeepsState>() {
+    if cause.is::<shuffle::Error>() || cause.is::<KeepsState>() || cause.is::<Ended>() {
         return true;
     }
     let part = cause.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());

@@ -112,6 +112,13 @@ pub struct Cut {
     key: Vec<u8>,
 }
 
+impl Cut {
+    /// The key, encoded.
+    pub fn key(&self) -> &[u8] {
+        &self.key
+    }
+}
+
 impl From<&[u8]> for Cut {
     fn from(key: &[u8]) -> Self {
         Cut { prefix: key::prefix(key), key: key.to_vec() }

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::Reading;
 use super::failure::{Trouble, guard};
 use super::quarantine::Quarantine;
+use super::sink::Sink;
 use crate::format::{self, Input};
 use crate::job::{Context, Emitter, Job, PartBuffer, RecordOf, Writer};
 use crate::record::Text;
-use crate::shuffle::{Batch, Collect, Mark};
+use crate::shuffle::{Batch, Collect as _, Mark};
 use crate::spec::{FileRange, RecordRef, Split};
 
 /// Bytes of a record that a report shows.
@@ -27,6 +28,8 @@ pub(super) trait Mapper<J: Job> {
     fn take_back(&mut self);
     /// Called after the last record.
     fn finish(&mut self, path: &Text) -> Result<(), Trouble>;
+    /// The first failure of what takes the author's pairs and records, whatever the author's code did with the error.
+    fn fault(&mut self) -> Option<Trouble>;
 }
 
 /// Maps every record of a split. What goes wrong comes with the record that it went wrong on.
@@ -45,8 +48,11 @@ pub(super) fn map_split<J: Job>(
         records += map_range::<J>(range, reading, quarantine, mapper)?;
     }
     let path = split.ranges.last().map_or(&b""[..], |range| range.location.as_bytes());
-    guard(|| mapper.finish(Text::new(path))).map_err(|trouble| (trouble, None))?;
-    Ok(records)
+    let finished = guard(|| mapper.finish(Text::new(path)));
+    match mapper.fault().map_or(finished, Err) {
+        Ok(()) => Ok(records),
+        Err(trouble) => Err((trouble, None)),
+    }
 }
 
 fn map_range<J: Job>(
@@ -69,6 +75,9 @@ fn map_range<J: Job>(
                 &mut records,
             )
         });
+        if let Some(fault) = mapper.fault() {
+            return Err((fault, None));
+        }
         let Err(trouble) = end else { return Ok(records) };
         let record = trouble.is_users().then(|| record_ref(&input, range));
         let (true, Some(record)) = (quarantine.is_open() && !trouble.is_stop(), record.clone())
@@ -97,8 +106,11 @@ fn map_records<J: Job>(
         let Some(record) = input.next()? else { return Ok(()) };
         *records += 1;
         mapper.map(record, path)?;
-        if records.is_multiple_of(STOP_CHECK_RECORDS) && stop.load(Ordering::Relaxed) {
-            return Err(Trouble::Stopped);
+        if records.is_multiple_of(STOP_CHECK_RECORDS) {
+            if stop.load(Ordering::Relaxed) {
+                return Err(Trouble::Stopped);
+            }
+            mapper.fault().map_or(Ok(()), Err)?;
         }
     }
 }
@@ -114,7 +126,7 @@ pub(super) struct ToCollector<'t, J> {
     pub(super) job: &'t J,
     pub(super) batch: Batch,
     pub(super) scratch: Vec<u8>,
-    pub(super) collector: &'t mut (dyn Collect + 't),
+    pub(super) sink: Sink<'t>,
     pub(super) context: &'t mut Context,
     /// Whether bad records may be skipped, so that a record's pairs wait until its map has succeeded.
     pub(super) hold: bool,
@@ -127,7 +139,7 @@ impl<J: Job> ToCollector<'_, J> {
         Emitter {
             batch: &mut self.batch,
             scratch: &mut self.scratch,
-            collector: &mut *self.collector,
+            collector: &mut self.sink,
             context: &mut *self.context,
             hold: self.hold,
             path,
@@ -145,7 +157,7 @@ impl<J: Job> Mapper<J> for ToCollector<'_, J> {
 
     fn begin(&mut self) -> Result<(), Trouble> {
         if self.batch.is_full() {
-            self.collector.accept(&mut self.batch)?;
+            self.sink.accept(&mut self.batch)?;
         }
         self.mark = self.batch.mark();
         Ok(self.context.begin()?)
@@ -159,7 +171,11 @@ impl<J: Job> Mapper<J> for ToCollector<'_, J> {
     fn finish(&mut self, path: &Text) -> Result<(), Trouble> {
         let job = self.job;
         job.cleanup(&mut self.emitter(path))?;
-        Ok(self.collector.accept(&mut self.batch)?)
+        Ok(self.sink.accept(&mut self.batch)?)
+    }
+
+    fn fault(&mut self) -> Option<Trouble> {
+        self.sink.fault().or_else(|| self.context.fault().map(Trouble::Error))
     }
 }
 
@@ -194,5 +210,9 @@ impl<J: Job> Mapper<J> for ToPart<'_, J> {
             context: self.context,
             path,
         })?)
+    }
+
+    fn fault(&mut self) -> Option<Trouble> {
+        self.part.fault().or_else(|| self.context.fault()).map(Trouble::Error)
     }
 }

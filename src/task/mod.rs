@@ -13,24 +13,35 @@ mod collector;
 mod commit;
 mod failure;
 mod fold;
+mod gathered_reduce;
+mod listing;
 mod map;
 mod plan;
+mod plan_file;
 mod quarantine;
 mod reduce;
 mod run;
+mod shared_commit;
+mod sink;
+mod spill_map;
 
 use std::sync::atomic::AtomicBool;
 
 pub use collector::{InMemory, JobCollector, MapOutput};
-pub use commit::{commit, write_to_stdout};
-pub(crate) use failure::guard;
+pub use commit::{commit, in_order, write_to_stdout};
+pub(crate) use failure::{Trouble, guard};
 pub use fold::{Cut, JobFold, JobPartitioner};
+pub use gathered_reduce::run_reduce_of_segments;
+pub use listing::{ListError, Listing, list};
 pub use plan::{Plan, plan};
+pub use plan_file::{PlanError, PlanFile};
 pub use quarantine::BadRecords;
 pub use run::{
-    Env, GROUP, MapDone, PartDone, ReduceDone, accept, run_map, run_map_only, run_reduce,
-    shuffle_failure,
+    Env, GROUP, MapDone, PartDone, ReduceDone, accept, folder_name, run_map, run_map_only,
+    run_reduce, shuffle_failure,
 };
+pub use shared_commit::{Winners, commit_shared, seal};
+pub use spill_map::{SpillTo, run_map_to_file};
 
 use crate::format;
 

@@ -7,6 +7,7 @@ use super::fold::{Cut, cut_points, group_len};
 use super::map::{ToCollector, map_split};
 use super::quarantine::{BadRecords, Quarantine};
 use super::run::{Env, folder_name};
+use super::sink::Sink;
 use crate::format;
 use crate::job::{By, Context, Job, Partition};
 use crate::shuffle::{Batch, Collect, Error};
@@ -89,7 +90,7 @@ fn sample_range<J: Job>(
     keys: &mut Vec<Vec<u8>>,
 ) -> Result<(), Failure> {
     let name = format!("{}-sample-{}", folder_name(attempt), keys.len());
-    let folder = env.staging.attempt(&name).map_err(|error| Trouble::from(error).into_failure())?;
+    let folder = env.attempts.create(&name).map_err(|error| Trouble::from(error).into_failure())?;
     let folder = Arc::new(folder);
     let mut sampler = Sampler { keys, left: SAMPLE_KEYS, group_len: group_len::<J> };
     let mut context = Context::new(folder.clone(), "sample".into());
@@ -100,7 +101,7 @@ fn sample_range<J: Job>(
         job,
         batch,
         scratch: Vec::new(),
-        collector: &mut sampler,
+        sink: Sink::new(&mut sampler),
         context: context_ref,
         hold: false,
         mark,

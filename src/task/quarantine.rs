@@ -91,7 +91,7 @@ impl<'q> Quarantine<'q> {
             at: failure.at,
             record: escape(&record.excerpt, TEXT_CHARS_MAX),
         };
-        Ok(part.write(&line)?)
+        Ok(part.write(&line).map_err(|error| part.fault().unwrap_or(error))?)
     }
 
     pub(super) fn seal(self) -> Result<Option<Written>, Trouble> {

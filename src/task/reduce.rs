@@ -1,9 +1,10 @@
 //! One attempt of a reduce task: from the sorted sources of a partition to a part of the output.
 
+use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::failure::Trouble;
+use super::failure::{Trouble, guard};
 use super::fold::group_len;
 use crate::job::{Context, Job, PartBuffer, Values, Writer};
 use crate::record::{Key, Text};
@@ -27,7 +28,24 @@ pub(super) fn reduce<J: Job, F: Fold>(
     context: &mut Context,
     stop: &AtomicBool,
 ) -> Result<Reduced, Trouble> {
-    let sources = Stoppable { source: LoserTree::new(sources), stop, left: STOP_CHECK_RECORDS };
+    let fault = RefCell::new(None);
+    let reduced = guard(|| reduce_groups(job, sources, part, context, stop, &fault));
+    // Whatever the author's code did with the error: what could not be read or written is not there.
+    let fault = fault.into_inner().map(Trouble::from);
+    let fault = fault.or_else(|| part.fault().or_else(|| context.fault()).map(Trouble::Error));
+    fault.map_or(reduced, Err)
+}
+
+fn reduce_groups<J: Job, F: Fold>(
+    job: &J,
+    sources: Vec<Source<'_, F>>,
+    part: &mut PartBuffer<J::Output>,
+    context: &mut Context,
+    stop: &AtomicBool,
+    fault: &RefCell<Option<Error>>,
+) -> Result<Reduced, Trouble> {
+    let source = LoserTree::new(sources);
+    let sources = Watched { source, stop, fault, left: STOP_CHECK_RECORDS };
     let mut groups = if <J::Key<'static> as Key<'static>>::GROUPED {
         Groups::by_beginning(sources, group_len::<J>)?
     } else {
@@ -46,25 +64,34 @@ pub(super) fn reduce<J: Job, F: Fold>(
     Ok(Reduced { groups: count, records: groups.records() })
 }
 
-/// A source that ends with an error once the run is to stop.
-struct Stoppable<'s, C> {
+/// A source that ends with an error once the run is to stop, and keeps its first error.
+struct Watched<'s, C> {
     source: C,
     stop: &'s AtomicBool,
+    fault: &'s RefCell<Option<Error>>,
     /// Records until the next look.
     left: u32,
 }
 
-impl<C: Cursor> Cursor for Stoppable<'_, C> {
+impl<C: Cursor> Watched<'_, C> {
+    #[cold]
+    fn fail(&self, error: Error) -> Error {
+        self.fault.borrow_mut().get_or_insert(error);
+        Error::Ended
+    }
+}
+
+impl<C: Cursor> Cursor for Watched<'_, C> {
     #[inline]
     fn advance(&mut self) -> Result<bool, Error> {
         if self.left == 0 {
             if self.stop.load(Ordering::Relaxed) {
-                return Err(Error::Stopped);
+                return Err(self.fail(Error::Stopped));
             }
             self.left = STOP_CHECK_RECORDS;
         }
         self.left -= 1;
-        self.source.advance()
+        self.source.advance().map_err(|error| self.fail(error))
     }
 
     #[inline]

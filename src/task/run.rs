@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
+use serde::{Deserialize, Serialize};
+
 use super::failure::{Trouble, guard};
 use super::map::{Mapper, ToCollector, ToPart, map_split};
 use super::quarantine::{BadRecords, Quarantine};
 use super::reduce::reduce;
+use super::sink::Sink;
 use super::{JobFold, Reading};
 use crate::format::Output;
 use crate::format::source::Options;
@@ -14,14 +17,14 @@ use crate::job::{Combine, Context, Job, PartBuffer, Task, Written};
 use crate::record::value;
 use crate::shuffle::{self, Batch, Collect, Source};
 use crate::spec::{AttemptId, Cause, Counters, Failure, JobSpec, RecordRef, Split, TaskKind};
-use crate::storage::{AttemptFolder, Staging};
+use crate::storage::{AttemptFolder, Attempts, Staging};
 
 /// What all attempts of a job in one process share.
 pub struct Env<'e> {
     /// What to run on what.
     pub spec: &'e JobSpec,
     /// Where attempts write.
-    pub staging: &'e Staging,
+    pub attempts: &'e Attempts,
     /// Set to end all attempts soon.
     pub stop: &'e AtomicBool,
     /// Counts the bytes of input that were read.
@@ -49,7 +52,7 @@ pub struct ReduceDone {
 }
 
 /// A sealed part of the output.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PartDone {
     /// Its name, size and checksum.
     pub sealed: crate::storage::SealedPart,
@@ -84,7 +87,7 @@ impl Env<'_> {
     }
 
     fn folder(&self, attempt: AttemptId) -> Result<Arc<AttemptFolder>, Failure> {
-        let folder = self.staging.attempt(&folder_name(attempt));
+        let folder = self.attempts.create(&folder_name(attempt));
         folder.map(Arc::new).map_err(|error| Trouble::from(error).into_failure())
     }
 
@@ -95,7 +98,7 @@ impl Env<'_> {
 }
 
 /// What an attempt's folder is called: `m00012-2`.
-pub(super) fn folder_name(attempt: AttemptId) -> String {
+pub fn folder_name(attempt: AttemptId) -> String {
     format!("{}{:05}-{}", attempt.task.kind.letter(), attempt.task.index, attempt.number)
 }
 
@@ -125,7 +128,7 @@ pub fn run_map<'c, J: Job, C: Combine<J>>(
         job,
         batch,
         scratch: Vec::new(),
-        collector,
+        sink: Sink::new(collector),
         context: context_ref,
         hold,
         mark,

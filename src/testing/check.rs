@@ -8,7 +8,8 @@ use super::shrink::shrink;
 use super::subject::{Settings, Subject};
 use super::workbench::Workbench;
 use super::{Breach, Law, Violation, show};
-use crate::job::Job;
+use crate::format::Output;
+use crate::job::{Counter, Job, Side};
 
 /// Cases drawn for each law, unless the author says otherwise: finds what breaks at every tenth try all but surely.
 const CASES: usize = 64;
@@ -18,7 +19,14 @@ pub fn check<J: Job>(job: J) -> Check<J> {
     Check {
         job,
         inputs: Vec::new(),
-        settings: Settings { seed: 0, cases: CASES, tolerance: None, ordered_values: false },
+        settings: Settings {
+            seed: 0,
+            cases: CASES,
+            tolerance: None,
+            ordered_values: false,
+            varying_counters: Vec::new(),
+            varying_sides: Vec::new(),
+        },
         temporary: std::env::temp_dir(),
     }
 }
@@ -98,6 +106,18 @@ impl<J: Job> Check<J> {
     /// The framework keeps that order for jobs without a combiner or with one that is not exact.
     pub fn ordered_values(mut self) -> Self {
         self.settings.ordered_values = true;
+        self
+    }
+
+    /// Lets this counter depend on how the work was done, as one of tasks does, or of what a reduce was called with.
+    pub fn varying_counter(mut self, counter: Counter) -> Self {
+        self.settings.varying_counters.push(counter);
+        self
+    }
+
+    /// Lets this side output depend on how the work was done, as one with a record for each task does.
+    pub fn varying_side<O: Output>(mut self, side: Side<O>) -> Self {
+        self.settings.varying_sides.push(side.name());
         self
     }
 

@@ -76,6 +76,30 @@ pub(super) fn layouts(
     layouts
 }
 
+/// Most map tasks of the finest layout.
+const TASKS_MAX: usize = 256;
+
+/// A task for every record, as far as files can be cut, and not more of them than is sensible.
+pub(super) fn finest(files: &[FileRange], splittable: &[bool], whole: &[Step]) -> Layout {
+    let places: Vec<&Place> = whole.iter().filter_map(|step| step.record.as_ref()).collect();
+    let step = places.len().div_ceil(TASKS_MAX).max(1);
+    let mut layout = Layout::new();
+    for (file, splittable) in files.iter().zip(splittable) {
+        let inside = |place: &&&Place| {
+            *splittable && place.file == file.location && (1..file.end).contains(&place.offset)
+        };
+        let mut cuts = vec![0];
+        cuts.extend(places.iter().step_by(step).filter(inside).map(|place| place.offset));
+        cuts.push(file.end);
+        cuts.dedup();
+        layout.extend(
+            cuts.windows(2)
+                .map(|cut| vec![FileRange { start: cut[0], end: cut[1], ..file.clone() }]),
+        );
+    }
+    layout
+}
+
 /// Two tasks: one up to this record, one from it on.
 fn cut_before(place: &Place, files: &[FileRange], splittable: &[bool]) -> Option<Layout> {
     let at = files.iter().position(|file| file.location == place.file)?;

@@ -5,6 +5,8 @@ use std::fmt;
 /// What the framework relies on; whoever breaks it gets results that depend on cluster, memory or luck.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Law {
+    /// The job's flags have names of their own.
+    FlagsDoNotClash,
     /// The job value is the same after its way to another process.
     JobSurvives,
     /// Mapping the same record twice gives the same.
@@ -13,6 +15,8 @@ pub enum Law {
     RecordsAreFound,
     /// A key that was written and read again is the same key.
     KeysRoundTrip,
+    /// Key bytes sort as the key's `Ord` does. Checked by [`key_order`](super::key_order), as few keys need an `Ord`.
+    KeysSort,
     /// The partition is a function of the key (of the group, for grouped keys) and the number of parts.
     PartitionIsOfKey,
     /// The result does not depend on where the input is cut.
@@ -31,13 +35,16 @@ pub enum Law {
     ValueOrderDoesNotShow,
     /// The result does not depend on the number of reducers.
     ReducersDoNotShow,
+    /// What is counted and written to side outputs does not depend on how the work was done.
+    TotalsDoNotShow,
     /// A run with threads, spills and files writes what these laws promise.
     RunAgrees,
 }
 
 impl Law {
-    /// All laws, in the order in which they are checked: a broken one can make those after it look broken too.
-    pub const ALL: [Self; 14] = [
+    /// The laws of every job, in the order in which they are checked: a broken one can make those after it look broken too.
+    pub const ALL: [Self; 16] = [
+        Self::FlagsDoNotClash,
         Self::JobSurvives,
         Self::MapIsDeterministic,
         Self::RecordsAreFound,
@@ -51,6 +58,7 @@ impl Law {
         Self::CombinerIsOptional,
         Self::ValueOrderDoesNotShow,
         Self::ReducersDoNotShow,
+        Self::TotalsDoNotShow,
         Self::RunAgrees,
     ];
 }
@@ -59,12 +67,14 @@ impl fmt::Display for Law {
     /// A clause, such as `the map is deterministic`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::FlagsDoNotClash => "the job's flags have names of their own",
             Self::JobSurvives => "the job value survives serialization",
             Self::MapIsDeterministic => "the map is deterministic",
             Self::RecordsAreFound => {
                 "the input format finds the same records wherever a file is cut"
             }
             Self::KeysRoundTrip => "keys survive being written and read",
+            Self::KeysSort => "key bytes sort as the keys do",
             Self::PartitionIsOfKey => "the partition is a function of the key",
             Self::CutsDoNotShow => "the result does not depend on where the input is cut",
             Self::ReduceIsDeterministic => "the reduce is deterministic",
@@ -74,6 +84,9 @@ impl fmt::Display for Law {
             Self::CombinerIsOptional => "the combiner may be applied zero, one or many times",
             Self::ValueOrderDoesNotShow => "the reduce does not depend on the order of values",
             Self::ReducersDoNotShow => "the result does not depend on the number of reducers",
+            Self::TotalsDoNotShow => {
+                "counters and side outputs do not depend on how the work is done"
+            }
             Self::RunAgrees => "a real run writes what the laws promise",
         })
     }

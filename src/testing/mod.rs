@@ -45,6 +45,8 @@
 //! # gristmill::testing::check(WordCount { lowercase: true }).input("a b A\nc a\n").run();
 //! ```
 //!
+//! That also checks that no flag of the job's is one of ours, such as `--memory`: such a job would refuse to run.
+//!
 //! # What it says
 //!
 //! Say the job counts with `counts.count()`, the number of values, instead of `counts.sum()`. Without a combiner
@@ -87,9 +89,36 @@
 //! are enough: each law is tried in 64 cases ([`Check::cases`]), on each key. [`Check::verdict`] says in its
 //! [`Report`] what it could not check.
 //!
+//! A map that combines by itself, in a table that it emits in `cleanup`, emits each key once per task. For the laws
+//! about combiners every record is then given a task of its own; and if its table lets keys go in no certain order,
+//! each key's total counts, folded by the combiner, and not in how many pairs it was emitted.
+//!
 //! A job that reads several inputs gets each by name, `.named_input("users", …).named_input("orders", …)`. A job
 //! without a reduce is wrapped as for launching, `check(MapOnly::new(Grep { … }))`. Random draws come from a seed, 0
 //! unless you [say otherwise](Check::seed): a check that passes today passes tomorrow.
+//!
+//! # Keys with an order of their own
+//!
+//! Parts are sorted by the bytes of keys. For types that derive `Serialize` and `Ord` those sort as the keys do; if you
+//! write either by hand, say so in a second test with [`key_order`]. Here ten comes before nine, as it does in text:
+//!
+//! ```
+//! use gristmill::prelude::*;
+//!
+//! #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+//! struct Chapter(u32);
+//!
+//! impl Serialize for Chapter {
+//!     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+//!         to.collect_str(&self.0)
+//!     }
+//! }
+//!
+//! let breach = gristmill::testing::key_order([Chapter(9), Chapter(10)]).verdict().unwrap_err();
+//! assert!(breach.to_string().starts_with(
+//!     "key bytes do not sort as the keys do: Chapter(9) is less than Chapter(10) by `Ord`, and greater than it by its bytes"
+//! ));
+//! ```
 //!
 //! # Where a law does not fit
 //!
@@ -99,24 +128,31 @@
 //! * A reduce may rely on equal keys' values coming in the order of the input, if there is no exact combiner. Say
 //!   [`Check::ordered_values`] then. To have them in an order of your own, use a [`Grouped`] key instead: its order is
 //!   promised, and the check keeps it.
+//! * Counters are summed over all tasks, side outputs are the records of all tasks: both are to be functions of the
+//!   input, like the result. A counter of malformed lines is one. A counter of tasks is not, nor is one of the values
+//!   that a reduce is called with, if there is a combiner. Where it is meant to tell of the work, say so with
+//!   [`Check::varying_counter`] or [`Check::varying_side`].
 //!
 //! # How it is done
 //!
-//! Records are read, mapped and reduced one by one, here and in order, by job values that were written, read and set up
-//! as those of tasks are. What reduces write is compared key by key, byte by byte. Counters and side outputs are not
-//! compared. At last the job is run for real, in this process, with one thread and with two, and must write the same.
+//! Records are read, mapped and reduced one by one, here and in order, by job values that were written, read and set
+//! up as those of tasks are. What reduces write is compared key by key, byte by byte; counters by their totals; side
+//! outputs by their lines, in any order. At last the job is run for real, in this process, with one thread and with
+//! two, and must write and count the same. That is where code is found that minds the thread it runs on.
 //!
 //! [`EXACT`]: crate::job::Combine::EXACT
 //! [`Grouped`]: crate::record::Grouped
 
 #![expect(clippy::test_attr_in_doctest, reason = "the example shows a test as an author writes it")]
 
+mod beside;
 mod chance;
 mod check;
 mod compare;
 mod inputs;
 mod law;
 mod laws;
+mod order;
 mod pairs;
 mod show;
 mod shrink;
@@ -126,4 +162,5 @@ mod workbench;
 
 pub use check::{Check, Report, check};
 pub use law::Law;
+pub use order::{KeyOrder, key_order};
 pub use violation::{Breach, Violation};

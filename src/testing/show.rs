@@ -1,5 +1,6 @@
 //! Shows keys, values and results in a sentence: escaped, and cut where they are long.
 
+use std::fmt::Debug;
 use std::io;
 
 use serde::Serialize;
@@ -43,6 +44,11 @@ pub(super) fn key<J: Job>(key: &[u8]) -> String {
 
 fn is_text(text: &str) -> bool {
     !text.contains(char::is_control)
+}
+
+/// A value of the author's, as it shows itself.
+pub(super) fn debug(value: &impl Debug) -> String {
+    escape(format!("{value:?}").as_bytes(), RESULT_CHARS)
 }
 
 /// One value: as JSON, with byte strings as text.

@@ -20,6 +20,10 @@ pub(super) fn shrink<J: Job>(
     settings: &Settings,
     breach: Breach,
 ) -> (Vec<Piece>, Breach) {
+    // No input makes flags clash.
+    if breach.law() == Some(Law::FlagsDoNotClash) {
+        return (Vec::new(), breach);
+    }
     // The job value under test has been used, and which record shows that it is not its copy does not matter much.
     let Some(law) = breach.law().filter(|law| *law != Law::JobSurvives) else {
         return (pieces, breach);

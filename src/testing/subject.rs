@@ -6,7 +6,7 @@ use super::laws;
 use super::pairs::{Keyed, grouped};
 use super::workbench::{Results, Step, Workbench};
 use super::{Breach, Law, compare, show};
-use crate::job::{Combine, Job};
+use crate::job::{Combine, Counter, Job};
 use crate::spec::{FileRange, TaskKind};
 
 /// How to check.
@@ -16,6 +16,8 @@ pub(super) struct Settings {
     pub(super) cases: usize,
     pub(super) tolerance: Option<f64>,
     pub(super) ordered_values: bool,
+    pub(super) varying_counters: Vec<Counter>,
+    pub(super) varying_sides: Vec<&'static str>,
 }
 
 /// A part by which numbers may differ where the combiner says that it is not exact.
@@ -30,6 +32,8 @@ pub(super) struct Subject<'s, J: Job> {
     /// What one map task over all of the input gave.
     pub(super) whole: Vec<Step>,
     pub(super) groups: Vec<Keyed>,
+    /// See [`Self::spread`].
+    spread: Option<Vec<Keyed>>,
     tolerance: f64,
 }
 
@@ -51,7 +55,7 @@ impl<'s, J: Job> Subject<'s, J> {
         let groups = groups_of::<J>(&whole)?;
         let exact = is_exact(&job.combiner());
         let tolerance = settings.tolerance.unwrap_or(if exact { 0.0 } else { INEXACT_TOLERANCE });
-        Ok(Subject { bench, settings, files, splittable, whole, groups, tolerance })
+        Ok(Subject { bench, settings, files, splittable, whole, groups, spread: None, tolerance })
     }
 
     /// Checks one law. `original` is the job value that the author gave, where it was not used up before.
@@ -61,13 +65,16 @@ impl<'s, J: Job> Subject<'s, J> {
         original: Option<&mut J>,
     ) -> Result<Unchecked, Breach> {
         match law {
+            Law::FlagsDoNotClash => laws::flags::do_not_clash::<J>(),
             Law::JobSurvives => {
                 original.map_or(Ok(None), |original| laws::job_value::survives(self, original))
             }
             Law::MapIsDeterministic => laws::map::is_deterministic(self),
             Law::RecordsAreFound => laws::map::records_are_found(self),
             Law::CutsDoNotShow => laws::map::cuts_do_not_show(self),
+            Law::TotalsDoNotShow => laws::totals::do_not_show(self),
             _ if J::MAP_ONLY && law != Law::RunAgrees => Ok(Some("the job has no reduce")),
+            Law::KeysSort => Ok(Some("a key need not have an `Ord`; see `key_order`")),
             Law::KeysRoundTrip => laws::key::keys_round_trip(self),
             Law::PartitionIsOfKey => laws::partition::is_of_key(self),
             Law::ReduceIsDeterministic => laws::reduce::is_deterministic(self),
@@ -79,6 +86,25 @@ impl<'s, J: Job> Subject<'s, J> {
             Law::ReducersDoNotShow => laws::reduce::reducers_do_not_show(self),
             Law::RunAgrees => laws::run::agrees(self),
         }
+    }
+
+    /// The groups of as many map tasks as it takes for a key to have `wanted` values, if there are so many.
+    ///
+    /// A map that gathers what it emits in `cleanup` has each key once, however often the input has it: then every
+    /// record is given a task of its own, as far as the input can be cut.
+    pub(super) fn spread(&mut self, wanted: usize) -> Result<Vec<Keyed>, Breach> {
+        if longest(&self.groups) >= wanted {
+            return Ok(self.groups.clone());
+        }
+        if let Some(spread) = &self.spread {
+            return Ok(spread.clone());
+        }
+        let mut steps = Vec::new();
+        for (index, task) in (0..).zip(inputs::finest(self.files, &self.splittable, &self.whole)) {
+            let job = self.bench.task(TaskKind::Map, index, 1)?;
+            steps.extend(self.bench.map(&job, &task)?);
+        }
+        Ok(self.spread.insert(groups_of::<J>(&steps)?).clone())
     }
 
     /// Whether two results are the same.
@@ -117,6 +143,11 @@ pub(super) struct Difference {
 pub(super) fn groups_of<J: Job>(steps: &[Step]) -> Result<Vec<Keyed>, Breach> {
     let groups = grouped::<J>(steps.iter().flat_map(|step| &step.pairs));
     groups.map_err(|error| Breach::not_run(format!("a key's bytes cannot be read: {error}")))
+}
+
+/// The most values that one key has.
+pub(super) fn longest(groups: &[Keyed]) -> usize {
+    groups.iter().map(Keyed::longest).max().unwrap_or(0)
 }
 
 fn is_exact<J: Job, C: Combine<J>>(_: &C) -> bool {

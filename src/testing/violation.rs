@@ -28,8 +28,8 @@ pub enum Breach {
     NoRecords,
     /// There is a combiner, and nothing to combine.
     #[error(
-        "no key of the input has three values, so the combiner cannot be checked; \
-         give input in which keys repeat"
+        "no key of the input has three values, not even with each record in a map task of its own, \
+         so the combiner cannot be checked; give input in which keys repeat"
     )]
     NoKeyRepeats,
     /// The job's code returned an error.
@@ -46,6 +46,12 @@ pub enum Breach {
         at: Option<String>,
         /// The record that it was called with, where there was one.
         record: Option<String>,
+    },
+    /// See [`Law::FlagsDoNotClash`].
+    #[error("the job's flags clash: {clashes}")]
+    FlagsClash {
+        /// Which, of which fields, and what to do.
+        clashes: String,
     },
     /// See [`Law::JobSurvives`]: what it is turned into cannot be read, or turns into something else.
     #[error(
@@ -110,6 +116,29 @@ pub enum Breach {
         key: String,
         /// Its bytes afterwards, or the error.
         again: String,
+    },
+    /// See [`Law::KeysSort`].
+    #[error(
+        "key bytes do not sort as the keys do: {left} is {ord} {right} by `Ord`, and {bytes} it by its bytes; \
+         derive `Serialize` and `Ord` both, with the fields in one order, or write both so that they agree"
+    )]
+    KeysDisagree {
+        /// A key.
+        left: String,
+        /// The key after it.
+        right: String,
+        /// How they compare: `less than`, `equal to`.
+        ord: &'static str,
+        /// How their bytes compare: `less than`, `equal to`, `greater than`.
+        bytes: &'static str,
+    },
+    /// See [`Law::KeysSort`]: the key cannot be written.
+    #[error("the key {key} cannot be turned into bytes: {cause}; mend its `Serialize`")]
+    KeyNotWritten {
+        /// The key.
+        key: String,
+        /// Why not.
+        cause: String,
     },
     /// See [`Law::PartitionIsOfKey`]: out of range.
     #[error(
@@ -291,10 +320,44 @@ pub enum Breach {
         /// The result of so many.
         many: String,
     },
-    /// See [`Law::RunAgrees`].
+    /// See [`Law::TotalsDoNotShow`].
     #[error(
-        "a real run disagrees: with {threads} threads and {reducers} reducers part {part} has {found}, \
-         not {expected}; look for state that threads share, such as a static or a file"
+        "{what} depends on how the work is done: with one map task and one reducer it is {plain}, {how} it is {other}; \
+         count and set aside what is in the input, not tasks, calls or combined values, \
+         or, if it is meant to tell of the work, check with `.varying_counter(…)` or `.varying_side(…)`"
+    )]
+    TotalsShow {
+        /// Which counter or side output.
+        what: String,
+        /// What one map task and one reducer give.
+        plain: String,
+        /// How the work was done otherwise: `with 3 reducers`.
+        how: String,
+        /// What it is then.
+        other: String,
+    },
+    /// See [`Law::RunAgrees`]: a counter, or a side output of a map.
+    #[error(
+        "a real run disagrees: with --threads {threads} and --reducers {reducers} {what} is {found}, not {expected}; \
+         look for what differs from thread to thread or is shared by all: a `thread_local!`, a static, a file"
+    )]
+    RunTotalsDiffer {
+        /// Threads of that run.
+        threads: usize,
+        /// Its reducers.
+        reducers: u32,
+        /// Which counter or side output.
+        what: String,
+        /// What was expected.
+        expected: String,
+        /// What was found.
+        found: String,
+    },
+    /// See [`Law::RunAgrees`]: a part of the output.
+    #[error(
+        "a real run disagrees: with --threads {threads} and --reducers {reducers} part {part} has {found}, \
+         not {expected}; \
+         look for what differs from thread to thread or is shared by all: a `thread_local!`, a static, a file"
     )]
     RunDiffers {
         /// Threads of that run.
@@ -317,10 +380,12 @@ impl Breach {
             Self::NotRun { .. } | Self::NoRecords | Self::NoKeyRepeats | Self::Failed { .. } => {
                 return None;
             }
+            Self::FlagsClash { .. } => Law::FlagsDoNotClash,
             Self::JobNotReadable { .. } | Self::JobLosesField { .. } => Law::JobSurvives,
             Self::MapDiffers { .. } => Law::MapIsDeterministic,
             Self::RecordsDiffer { .. } => Law::RecordsAreFound,
             Self::KeyChanges { .. } => Law::KeysRoundTrip,
+            Self::KeysDisagree { .. } | Self::KeyNotWritten { .. } => Law::KeysSort,
             Self::PartitionOutOfRange { .. }
             | Self::PartitionDiffers { .. }
             | Self::PartitionSplitsGroup { .. } => Law::PartitionIsOfKey,
@@ -332,7 +397,8 @@ impl Breach {
             Self::CombinerShows { .. } => Law::CombinerIsOptional,
             Self::ValueOrderShows { .. } => Law::ValueOrderDoesNotShow,
             Self::ReducersShow { .. } => Law::ReducersDoNotShow,
-            Self::RunDiffers { .. } => Law::RunAgrees,
+            Self::TotalsShow { .. } => Law::TotalsDoNotShow,
+            Self::RunTotalsDiffer { .. } | Self::RunDiffers { .. } => Law::RunAgrees,
         })
     }
 

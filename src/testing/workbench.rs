@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Breach;
+use super::beside::Beside;
 use super::pairs::{InTurn, Keyed, Pair, Pairs};
 use super::show;
 use crate::format::{Input, Source, source};
@@ -53,6 +54,8 @@ pub(super) struct Workbench<J: Job> {
     reading: source::Options,
     /// Whether what is written is left together in one part.
     together: bool,
+    /// What is counted and written to side outputs, while somebody asks for it.
+    beside: Option<Beside>,
     // Both remove their folders when they are dropped.
     _staging: Staging,
     scratch: Scratch,
@@ -73,12 +76,13 @@ impl<J: Job> Workbench<J> {
         Ok(Workbench {
             job: encoded,
             part: PartBuffer::create(&folder, "part").map_err(Breach::not_run)?,
-            context: Context::new(folder, "laws".into()),
+            context: Context::in_memory(folder, "laws".into()),
             batch: Batch::new(false),
             key_scratch: Vec::new(),
             order_scratch: Vec::new(),
             reading: source::Options::default(),
             together: false,
+            beside: None,
             _staging: staging,
             scratch,
         })
@@ -160,10 +164,32 @@ impl<J: Job> Workbench<J> {
         done.and(part).map(|(bytes, _)| bytes)
     }
 
+    /// What `code` counts and writes to side outputs.
+    pub(super) fn beside(
+        &mut self,
+        code: impl FnOnce(&mut Self) -> Result<(), Breach>,
+    ) -> Result<Beside, Breach> {
+        self.beside = Some(Beside::default());
+        let done = code(self);
+        let beside = self.beside.take().unwrap_or_default();
+        done.map(|()| beside)
+    }
+
+    /// Called when code of the job's has returned.
+    fn gather(&mut self) -> Result<(), Error> {
+        let (counters, sides) = self.context.take()?;
+        if let Some(beside) = &mut self.beside {
+            beside.add(&counters, &sides);
+        }
+        Ok(())
+    }
+
     /// Forgets what code that panicked has left.
     pub(super) fn recover(&mut self) {
         self.together = false;
+        self.beside = None;
         let _left = self.part.take();
+        let _left = self.context.take();
     }
 
     fn map_record(
@@ -193,7 +219,7 @@ impl<J: Job> Workbench<J> {
     ) -> Result<Vec<Pair>, Error> {
         let mut pairs = Pairs::default();
         self.batch.clear();
-        code(&mut Emitter {
+        let done = code(&mut Emitter {
             batch: &mut self.batch,
             scratch: &mut self.key_scratch,
             collector: &mut pairs,
@@ -201,7 +227,9 @@ impl<J: Job> Workbench<J> {
             hold: false,
             path,
             job: PhantomData,
-        })?;
+        });
+        self.gather()?;
+        done?;
         pairs.accept(&mut self.batch).map_err(Error::new)?;
         Ok(pairs.0)
     }
@@ -216,6 +244,7 @@ impl<J: Job> Workbench<J> {
             self.part.hold();
         }
         let done = code(&mut Writer { part: &mut self.part, context: &mut self.context, path });
+        let done = self.gather().and(done);
         if self.together {
             return done.map(|()| Vec::new());
         }

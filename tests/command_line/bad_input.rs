@@ -16,7 +16,23 @@ const ROWS: &[Row] = &[
     ("", "wordcount in.txt --memory 1GB --memory 2GB", 2, &["--memory", "given twice"]),
     ("", "wordcount in.txt --memory", 2, &["--memory", "has no value"]),
     ("", "wordcount in.txt --memory 1000", 2, &["`1000` has no unit", "256MiB"]),
-    ("", "wordcount in.txt --memory -1GB", 2, &["-1"]),
+    (
+        "",
+        "wordcount in.txt --memory -1GB",
+        2,
+        &["a size cannot be negative, as `-1GB` is; --memory", "write 16MiB to 16TiB"],
+    ),
+    ("", "wordcount in.txt --split-size=-1GB", 2, &["cannot be negative", "--split-size"]),
+    (
+        "",
+        "wordcount in.txt --memory --threads 2",
+        2,
+        &["`--threads` stands where a value belongs; --memory", "write a size from 16MiB"],
+    ),
+    ("", "wordcount in.txt --threads -x", 2, &["`-x` stands where a value belongs; --threads"]),
+    ("", "wordcount in.txt --memory $'1\\x1b[31mGB'", 2, &["`1\\x1b[31mGB`"]),
+    ("", "wordcount in.txt --quiet=yes", 2, &["--quiet takes no value, but has `yes`"]),
+    ("", "wordcount in.txt --memory $'\\xff'", 2, &["not UTF-8; among `\\xff`"]),
     ("", "wordcount in.txt --memory 99999999999999999999GB", 2, &["--memory"]),
     ("", "wordcount in.txt --memory NaN", 2, &["NaN"]),
     ("", "wordcount in.txt --memory 1KiB", 2, &["out of range", "16MiB"]),
@@ -66,15 +82,65 @@ const ROWS: &[Row] = &[
     ),
     (
         "head -c 70000000 /dev/zero >long",
-        "wordcount long",
+        "wordcount long --progress never",
         1,
         &["record is longer than the limit of 67108864 bytes", "long"],
     ),
 ];
 
+/// As [`ROWS`], of the command.
+#[cfg(feature = "cluster")]
+const ROWS_OF_THE_COMMAND: &[Row] = &[
+    ("", "gristmill verfy out", 2, &["unknown command `verfy`", "did you mean verify?"]),
+    ("", "gristmill verify in.txt in.txt", 2, &["one argument too many: in.txt"]),
+    ("", "gristmill verify none", 2, &["output does not exist; none; check the spelling"]),
+    ("", "gristmill cat none", 2, &["output does not exist; none; check the spelling"]),
+    ("", "gristmill cat .", 2, &["cannot read the manifest", "_MANIFEST.json"]),
+    (
+        "$JOBS/wordcount in.txt -o out && rm out/part-00000.tsv",
+        "gristmill cat out",
+        6,
+        &["part is missing; out/part-00000.tsv; see `gristmill verify out`"],
+    ),
+    (
+        "$JOBS/wordcount in.txt -o out && rm out/part-00000.tsv && mkfifo out/part-00000.tsv",
+        "gristmill cat out",
+        6,
+        &["part is not a regular file; out/part-00000.tsv"],
+    ),
+    (
+        "$JOBS/wordcount in.txt -o out && rm out/part-00000.tsv && mkfifo out/part-00000.tsv",
+        "gristmill verify out",
+        6,
+        &["part-00000.tsv cannot be read: not a regular file"],
+    ),
+    (
+        "$JOBS/wordcount in.txt -o out && echo >>out/part-00000.tsv",
+        "gristmill cat out",
+        6,
+        &["part has 9 bytes instead of 8"],
+    ),
+    (
+        "$JOBS/wordcount in.txt -o out",
+        "gristmill cat out >/dev/full",
+        1,
+        &["cannot write the result", "standard output; see where it goes"],
+    ),
+];
+
+#[cfg(feature = "cluster")]
+#[test]
+fn what_the_command_cannot_do_is_refused_likewise() -> Result {
+    check(ROWS_OF_THE_COMMAND)
+}
+
 #[test]
 fn what_cannot_be_is_refused_with_what_where_and_what_to_do() -> Result {
-    for (prepare, typed, code, said) in ROWS {
+    check(ROWS)
+}
+
+fn check(rows: &[Row]) -> Result {
+    for (prepare, typed, code, said) in rows {
         let place = Place::new()?;
         assert_eq!(place.shell(prepare)?.code, Some(0), "{prepare}");
         let before = place.names()?;

@@ -1,7 +1,7 @@
 //! How runs end when they go well, when their output is closed, when they are interrupted, and when they are killed.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
 
 use crate::program::{Ended, Place, Result};
@@ -26,7 +26,9 @@ fn help_and_version_go_to_standard_output() -> Result {
     {
         let ended = Ended::from(place.program("wordcount").arg(flag).output()?);
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
-        assert!(String::from_utf8_lossy(&ended.stdout).contains(said), "{flag}");
+        let shown = String::from_utf8(ended.stdout)?;
+        assert!(shown.contains(said), "{flag}");
+        assert!(shown.lines().all(|line| line.len() < 80), "too wide for a terminal: {shown}");
     }
     Ok(())
 }
@@ -42,6 +44,68 @@ fn the_summary_is_json_when_asked_for() -> Result {
     assert_eq!(summary["input"]["records"], 1);
     assert_eq!(summary["output"]["records"], 2);
     assert_eq!(gristmill::storage::verify(&place.path("out"))?.findings, []);
+    Ok(())
+}
+
+/// What a join of two users, one bad line and two orders says of itself.
+const JOIN: &str = r#"printf 'u1\tAnn\nbad\n' >u; printf '{"user":"u1","item":"i","cents":1}\n{"user":"u7","item":"i","cents":1}\n' >o; "#;
+
+#[test]
+fn the_summary_counts_what_is_in_the_parts_and_names_the_rest() -> Result {
+    let place = Place::new()?;
+    let run = |flags: &str| {
+        place.shell(&format!("{JOIN} exec $JOBS/join users=u orders=o --max-bad-records 1 {flags}"))
+    };
+    let ended = run("-o out")?;
+    let parts = fs::read(place.path("out/part-00000.tsv"))?;
+    for said in [
+        &format!("wrote   1 record of {}B, 1 part, to out\n", parts.len()),
+        "beside  1 record of 7B in 1 file of side outputs\n",
+        "note    1 bad record set aside, in out/_bad\n",
+    ] {
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    }
+    let ended = run("")?;
+    assert_eq!(ended.stdout, parts);
+    for said in [
+        &format!("wrote   1 record of {}B, 1 part, to standard output\n", parts.len()),
+        "note    1 record of side outputs not kept; name a folder with --output DIR\n",
+        "note    1 bad record set aside, not kept; name a folder with --output DIR\n",
+    ] {
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    }
+    assert_eq!(run("-q")?.stderr, "", "notes are part of the summary");
+    let ended = run("-o out --overwrite --summary json")?;
+    let summary: serde_json::Value = serde_json::from_str(&ended.stderr)?;
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&fs::read(place.path("out/_MANIFEST.json"))?)?;
+    assert_eq!(summary["output"]["parts"], 1);
+    assert_eq!(summary["output"]["records"], 1);
+    assert_eq!(summary["output"]["bytes"], parts.len());
+    assert_eq!(summary["side_outputs"]["files"], 1);
+    assert_eq!(summary["side_outputs"]["bytes"], 7);
+    assert_eq!(summary["bad_records"], 1);
+    assert_eq!(summary["counters"], manifest["counters"]);
+    Ok(())
+}
+
+#[test]
+fn what_is_skipped_is_counted_by_kind() -> Result {
+    let place = Place::new()?;
+    let ended = place.shell("mkdir d && mkfifo d/p && cp in.txt d && $JOBS/wordcount d")?;
+    let said = "note    skipped 1 special file (pipe, socket or device)\n";
+    assert!(ended.stderr.ends_with(said), "{}", ended.stderr);
+    Ok(())
+}
+
+#[test]
+fn a_program_that_wants_json_reads_nothing_else() -> Result {
+    let place = Place::new()?;
+    let ended = place
+        .shell("(cat in.txt; sleep 1; cat in.txt) | $JOBS/wordcount - -o out --summary json")?;
+    serde_json::from_str::<serde_json::Value>(&ended.stderr)?;
+    let ended = place.shell("(cat in.txt; sleep 1; cat in.txt) | $JOBS/wordcount - -o other")?;
+    assert!(ended.stderr.starts_with("map "), "{}", ended.stderr);
     Ok(())
 }
 
@@ -84,7 +148,7 @@ fn no_space_left_is_said_and_nothing_stays() -> Result {
     let place = Place::new()?;
     // A limit on the size of files stands in for a disk that fills up.
     let ended = place.shell(
-        "seq 1 400000 >in.txt; trap '' XFSZ; ulimit -f 100; exec $JOBS/wordcount in.txt -o out",
+        "seq 1 400000 >in.txt; trap '' XFSZ; ulimit -f 100; exec $JOBS/wordcount in.txt -o out --progress never",
     )?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(
@@ -124,6 +188,55 @@ fn wait(child: &mut Child) -> Result<Option<i32>> {
     }
     child.kill()?;
     Err("the program does not end".into())
+}
+
+#[test]
+fn a_message_does_not_stand_behind_the_line_of_progress() -> Result {
+    let place = Place::new()?;
+    let mut command = place.program("wordcount");
+    command
+        .args(["-", "-o", "out", "--progress", "always"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn()?;
+    let mut input = child.stdin.take().ok_or("no pipe")?;
+    input.write_all(b"a b\n")?;
+    let mut said = Vec::new();
+    let mut stderr = BufReader::new(child.stderr.take().ok_or("no pipe")?);
+    while !said.ends_with(b"\rmap ") {
+        let mut byte = [0];
+        stderr.read_exact(&mut byte)?;
+        said.extend(byte);
+    }
+    // The run waits for input that does not come, and is ended while the line stands there.
+    signal(&child, "TERM")?;
+    assert_eq!(wait(&mut child)?, Some(130));
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest)?;
+    drop(input);
+    let (line, message) = rest.rsplit_once('\r').ok_or("no line is cleared")?;
+    assert!(line.ends_with("      "), "the line is not covered: {rest:?}");
+    assert!(message.starts_with("error: interrupted; "), "{rest:?}");
+    Ok(())
+}
+
+#[test]
+fn a_result_that_is_cut_short_by_a_signal_is_said_to_be() -> Result {
+    let place = Place::new()?;
+    place.shell("seq 1 400000 >in.txt")?;
+    let mut command = place.program("wordcount");
+    command.args(["in.txt", "-q"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn()?;
+    // The result has begun, and does not fit into the pipe.
+    let mut stdout = child.stdout.take().ok_or("no pipe")?;
+    stdout.read_exact(&mut [0])?;
+    signal(&child, "TERM")?;
+    assert_eq!(wait(&mut child)?, Some(130));
+    let mut said = String::new();
+    child.stderr.take().ok_or("no pipe")?.read_to_string(&mut said)?;
+    assert!(said.contains("standard output is not whole"), "{said}");
+    assert_eq!(place.names()?, ["in.txt"]);
+    Ok(())
 }
 
 fn signal(child: &Child, name: &str) -> Result {

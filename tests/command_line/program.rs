@@ -1,45 +1,15 @@
 //! Runs job executables, built once, in a folder of the test's own.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
+use crate::executables::executables;
+
 /// What a test returns.
 pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
-
-/// The folder of the executables, which are built if they are not.
-fn executables() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let test = std::env::current_exe().expect("this test is a file");
-        // target/debug/deps/command_line-… and target/debug/wordcount
-        let folder =
-            test.ancestors().nth(2).expect("tests lie two folders below target").to_path_buf();
-        let target = folder.parent().expect("profiles lie below target");
-        let status = Command::new(env!("CARGO"))
-            .args([
-                "build",
-                "--locked",
-                "--offline",
-                "--profile",
-                "test",
-                "-p",
-                "wordcount",
-                "-p",
-                "join",
-            ])
-            .arg("--target-dir")
-            .arg(target)
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status()
-            .expect("cargo runs this test, so it can be run");
-        assert!(status.success(), "the job executables cannot be built");
-        folder
-    })
-}
 
 /// A folder with some files to name on a command line.
 pub(crate) struct Place {

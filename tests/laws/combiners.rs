@@ -54,6 +54,12 @@ fn a_mean_of_means_is_not_associative() {
     };
     assert_eq!((key.as_str(), values.as_str()), ("\"the\"", "[64, 256, 128]"));
     assert_eq!(grouping, "(64 (256 128))");
+    assert_eq!(
+        violation.to_string(),
+        "the combiner is not associative: for key \"the\" the values [64, 256, 128] folded one by one give \"the\\t144\", \
+         folded as (64 (256 128)) they give \"the\\t128\"; carry in the value what further folding needs, such as sum \
+         and count for an average (seed 0, input \"the mill and the river\\nstone the\\n\")"
+    );
 }
 
 job!(LastPlace {}, input Lines, value u64, {
@@ -77,6 +83,9 @@ combiner!(KeepLast of LastPlace, u64, |_acc, value| value);
 fn keeping_the_last_is_not_commutative() {
     let violation = broken(LastPlace::default());
     assert_eq!(violation.breach.law(), Some(Law::CombinerIsCommutative), "{violation}");
+    let sentence = violation.to_string();
+    assert!(sentence.starts_with("the combiner is not commutative: for key "), "{sentence}");
+    assert!(sentence.contains(" folded in this order give "), "{sentence}");
 }
 
 job!(Squares {}, input Lines, value u64, {

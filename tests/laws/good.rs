@@ -133,9 +133,15 @@ impl Job for MeanPlace {
 }
 
 #[test]
+fn a_map_that_combines_by_itself_obeys_beside_its_combiner() {
+    let report = check(MeanPlace::default()).input(TEXT).verdict().expect("obeys");
+    assert_eq!(report.unchecked, []);
+}
+
+#[test]
 fn a_combiner_that_has_nothing_to_combine_is_not_called_checked() {
-    // Emitted once per task and key.
-    let refused = check(MeanPlace::default()).input(TEXT).verdict().expect_err("too little");
+    let refused = check(MeanPlace::default()).input("a mill\nby\n").verdict();
+    let refused = refused.expect_err("each length once");
     assert!(refused.to_string().starts_with("no key of the input has three values"), "{refused}");
 }
 

@@ -65,6 +65,11 @@ partitioned!(OutOfRange, |_| OneTooMany);
 fn a_partitioner_that_takes_turns_is_not_a_function_of_the_key() {
     let violation = broken(InTurn::default());
     assert!(matches!(violation.breach, Breach::PartitionDiffers { .. }), "{violation}");
+    let sentence = violation.to_string();
+    assert!(
+        sentence.starts_with("the partitioner is not a function of the key: it puts key "),
+        "{sentence}"
+    );
 }
 
 #[test]

@@ -22,6 +22,11 @@ job!(FirstPlace {}, input Lines, value u64, {
 fn a_reduce_whose_first_value_wins_depends_on_order() {
     let violation = broken(FirstPlace::default());
     assert_eq!(violation.breach.law(), Some(Law::ValueOrderDoesNotShow), "{violation}");
+    let sentence = violation.to_string();
+    assert!(
+        sentence.starts_with("the reduce depends on the order of values: for key "),
+        "{sentence}"
+    );
     check(FirstPlace::default()).input(TEXT).ordered_values().run();
 }
 

@@ -1,170 +1,64 @@
 //! What holds after any sequence of commands, and that every job ends when its attempts do.
 
-use std::collections::{BTreeMap, BTreeSet};
+#[path = "model.rs"]
+mod model;
 
 use gristmill::scheduler::{
-    Cancel, Command, Complete, Effect, Fail, Job, JobState, LoseWorker, PlanDone, Reason,
-    RegisterWorker, Scheduler, Submit,
+    BackUp, Cancel, Command, Complete, Drain, Fail, Forget, HeldOutput, LoseOutput, LoseWorker,
+    PlanDone, RegisterWorker, RestoreOutputs, Scheduler, Sign, Straggler, Submit, TimeOut,
+    WorkerState, watch,
 };
 use gristmill::spec::{
-    AttemptId, Cause, Counters, Failure, JobId, Nonce, TaskId, TaskKind, WorkerId,
+    AttemptId, Cause, Counters, Failure, JobId, JobOptions, Location, Nonce, RecordRef, TaskKind,
+    WorkerId,
 };
+use model::Model;
 use proptest::prelude::*;
 
 /// Steps after which jobs whose attempts all complete must have ended.
 const STEPS_MAX: usize = 10_000;
 
-/// What an owner of workers knows: only what it was told, and what it did.
-#[derive(Default)]
-struct Model {
-    scheduler: Scheduler,
-    /// Every command with its answer, to be applied a second time at the end.
-    log: Vec<(Command, Vec<Effect>)>,
-    workers: BTreeMap<WorkerId, u32>,
-    running: BTreeMap<AttemptId, WorkerId>,
-    ever_started: BTreeSet<AttemptId>,
-    /// The attempt that won each task, and where it ran.
-    won: BTreeMap<TaskId, (AttemptId, WorkerId)>,
-    counted: BTreeMap<TaskId, u64>,
-    ended: BTreeMap<JobId, JobState>,
-    map_only: BTreeSet<JobId>,
-    jobs: u64,
-}
-
 /// One random step: what to do and, of several, to which.
 type Step = (u8, usize);
 
 impl Model {
-    /// Applies a command, follows its effects and checks all that must hold.
-    fn apply(&mut self, command: impl Into<Command>) -> bool {
-        let command = command.into();
-        let before = self.scheduler.clone();
-        let Ok(effects) = self.scheduler.apply(command.clone()) else {
-            assert_eq!(self.scheduler, before, "a refused command changed something");
-            return false;
-        };
-        self.note(&command, &before);
-        for effect in &effects {
-            self.follow(effect);
-        }
-        self.log.push((command, effects));
-        self.check();
-        true
-    }
-
-    /// What an accepted command means to the one who sent it.
-    fn note(&mut self, command: &Command, before: &Scheduler) {
-        match command {
-            Command::RegisterWorker(RegisterWorker { worker, slots }) => {
-                self.workers.insert(*worker, *slots);
-            }
-            Command::LoseWorker(LoseWorker { worker }) => {
-                self.workers.remove(worker);
-                self.running.retain(|_, on| on != worker);
-                // Map outputs there are gone while a reduce needs them; other wins are for ever.
-                self.won.retain(|task, (_, on)| {
-                    let state = before.job(task.job).map(Job::state);
-                    let is_needed = task.kind == TaskKind::Map
-                        && !self.map_only.contains(&task.job)
-                        && matches!(state, Some(JobState::Mapping | JobState::Reducing));
-                    on != worker || !is_needed
-                });
-            }
-            Command::Complete(Complete { attempt, counters, .. }) => {
-                self.win(*attempt, counters.get("g", "n"));
-            }
-            Command::PlanDone(PlanDone { attempt, .. }) => self.win(*attempt, 0),
-            Command::Fail(Fail { attempt, .. }) => {
-                assert!(self.running.remove(attempt).is_some(), "{attempt} failed and did not run");
-            }
-            Command::Submit(Submit { job, map_only, .. }) => {
-                if *map_only {
-                    self.map_only.insert(*job);
-                }
-            }
-            Command::Cancel(_) => {}
-        }
-    }
-
-    fn win(&mut self, attempt: AttemptId, n: u64) {
-        let on = self.running.remove(&attempt).expect("only what runs can win");
-        let earlier = self.won.insert(attempt.task, (attempt, on));
-        assert_eq!(earlier, None, "{attempt} won a task that was won");
-        self.counted.entry(attempt.task).or_insert(n);
-    }
-
-    fn follow(&mut self, effect: &Effect) {
-        match *effect {
-            Effect::Stop { attempt, worker, .. } => {
-                assert_eq!(self.running.remove(&attempt), Some(worker));
-            }
-            Effect::JobEnded { job, state } => {
-                assert_eq!(self.ended.insert(job, state), None, "{job} ended twice");
-            }
-            Effect::Start { attempt, worker } => {
-                assert!(self.ever_started.insert(attempt), "{attempt} started twice");
-                self.running.insert(attempt, worker);
-            }
-        }
-    }
-
-    fn check(&self) {
-        let running: BTreeMap<_, _> = self.scheduler.running().collect();
-        assert_eq!(running, self.running, "effects and state disagree on what runs");
-        let mut has_room = false;
-        for worker in self.scheduler.workers() {
-            assert_eq!(self.workers.get(&worker.id), Some(&worker.slots));
-            let on_it = self.running.values().filter(|on| **on == worker.id).count();
-            assert_eq!(worker.running as usize, on_it);
-            assert!(worker.running <= worker.slots, "{} has too many attempts", worker.id);
-            has_room |= worker.running < worker.slots;
-        }
-        for job in self.scheduler.jobs() {
-            let (id, state) = (job.id(), job.state());
-            assert_eq!(self.ended.get(&id).copied(), state.is_terminal().then_some(state));
-            let reason = self.scheduler.reason(id);
-            assert_eq!(reason.is_none(), state.is_terminal(), "{id} {state}");
-            let waits = matches!(reason, Some(Reason::NoSlots { .. }));
-            assert!(!(waits && has_room), "{id} waits although a slot is free");
-            let counted: u64 =
-                self.counted.iter().filter(|(task, _)| task.job == id).map(|(_, n)| n).sum();
-            assert_eq!(job.counters().get("g", "n"), counted, "counters of {id}");
-            for kind in TaskKind::ALL {
-                for (index, winner) in job.winners(kind) {
-                    let task = id.task(kind, index);
-                    let known = self.won.get(&task).map(|(attempt, on)| (attempt.number, *on));
-                    assert_eq!(known, Some((winner.number, winner.worker)), "winner of {task}");
-                }
-                let progress = job.progress(kind);
-                let won =
-                    self.won.keys().filter(|task| task.job == id && task.kind == kind).count();
-                assert_eq!(progress.done as usize, won, "{kind} wins of {id}");
-                assert_eq!(job.winners(kind).count(), won);
-                assert!(progress.done + progress.running <= progress.total);
-            }
-        }
-    }
-
     /// One step of which nothing is known but that it is a command.
     fn step(&mut self, (what, pick): Step) {
         let attempts: Vec<_> = self.running.keys().copied().collect();
         let attempt = (!attempts.is_empty()).then(|| attempts[pick % attempts.len()]);
-        match (what % 16, attempt) {
-            (0, _) => self.add_worker(pick),
-            (1, _) => self.submit(pick),
-            (2, _) => {
-                self.apply(LoseWorker { worker: WorkerId(pick as u64 % 5) });
+        let worker = WorkerId(pick as u64 % 5);
+        match (what % 24, attempt) {
+            (0 | 1, _) => self.add_worker(pick),
+            (2, _) => self.submit(pick),
+            (3, _) => {
+                let incarnation = self.incarnations.get(&worker).copied().unwrap_or(1);
+                self.apply(LoseWorker { worker, incarnation });
             }
-            (3, _) if pick.is_multiple_of(4) => {
+            (4, _) if pick.is_multiple_of(4) => {
                 self.apply(Cancel { job: JobId(pick as u64 % 7) });
             }
-            (4, _) => self.replay(pick),
-            (5 | 6, Some(attempt)) => {
-                let cause = Cause::ALL[1 + pick % (Cause::ALL.len() - 1)];
-                let failure = Failure::new(cause, "by chance");
-                self.apply(Fail { attempt, failure, deterministic: pick.is_multiple_of(16) });
+            (4, _) if pick.is_multiple_of(3) => {
+                self.apply(Forget { job: JobId(pick as u64 % 7) });
             }
-            (_, Some(attempt)) => self.complete(attempt, pick),
+            (4, _) if pick.is_multiple_of(5) => {
+                self.apply(Drain { worker });
+            }
+            (5, _) => self.replay(pick),
+            (6, _) => self.lose_output(pick),
+            (7, _) => self.restore(worker),
+            (8, _) => self.watch(pick),
+            (9, Some(attempt)) => {
+                let straggler =
+                    Straggler { running_ms: 9, permille: 1, remaining_ms: 9, usual_ms: 1 };
+                self.apply(BackUp { task: attempt.task, straggler });
+            }
+            (10, Some(attempt)) => {
+                self.apply(TimeOut { attempt, silent_ms: pick as u64 % 200 });
+            }
+            (11 | 12, Some(attempt)) => self.fail(attempt, pick),
+            (_, Some(attempt)) => {
+                self.complete(attempt, pick);
+            }
             (_, None) => {}
         }
     }
@@ -172,26 +66,91 @@ impl Model {
     fn add_worker(&mut self, pick: usize) {
         self.apply(RegisterWorker {
             worker: WorkerId(pick as u64 % 5),
+            incarnation: 1 + pick as u64 / 5 % 3,
             slots: 1 + pick as u32 % 3,
+            pid: 1,
+            address: String::new(),
         });
     }
 
     fn submit(&mut self, pick: usize) {
         self.jobs += 1;
         let map_only = pick.is_multiple_of(5);
-        let reducers = (pick.is_multiple_of(2) && !map_only).then_some(1 + pick as u32 % 3);
-        let (job, nonce) = (JobId(self.jobs), Nonce(pick as u128));
-        let max_attempts = 1 + pick as u32 % 3;
-        assert!(self.apply(Submit { job, nonce, reducers, max_attempts, map_only }));
+        let options = JobOptions {
+            max_attempts: 1 + pick as u32 % 3,
+            priority: pick as u8 % 3,
+            task_timeout_ms: Some(100),
+            backups: pick.is_multiple_of(2),
+            early_reduces: !pick.is_multiple_of(3),
+        };
+        assert!(self.apply(Submit {
+            job: JobId(self.jobs),
+            request: self.jobs.to_string(),
+            name: String::new(),
+            nonce: Nonce(pick as u128),
+            reducers: (pick.is_multiple_of(2) && !map_only).then_some(1 + pick as u32 % 3),
+            map_only,
+            options,
+        }));
     }
 
-    /// Sends an earlier command once more: of all that may be repeated, none may do harm.
+    fn fail(&mut self, attempt: AttemptId, pick: usize) {
+        let cause = Cause::ALL[1 + pick % (Cause::ALL.len() - 1)];
+        let mut failure = Failure::new(cause, "by chance");
+        failure.record = pick.is_multiple_of(3).then(|| RecordRef {
+            location: Location::from("in.txt"),
+            offset: pick as u64 % 4,
+            excerpt: Vec::new(),
+        });
+        assert!(self.apply(Fail { attempt, failure, deterministic: pick.is_multiple_of(16) }));
+    }
+
+    fn lose_output(&mut self, pick: usize) {
+        let won: Vec<_> = self.won.values().map(|&(attempt, _)| attempt).collect();
+        if let Some(&attempt) = won.get(pick % won.len().max(1)) {
+            let partition = pick.is_multiple_of(2).then_some(pick as u32 % 3);
+            self.apply(LoseOutput { attempt, partition });
+        }
+    }
+
+    /// A worker says that it has everything that was ever written on it.
+    fn restore(&mut self, worker: WorkerId) {
+        let Some(&incarnation) = self.incarnations.get(&worker) else { return };
+        let here = self.last_maps.values().filter(|(_, on, _)| *on == worker);
+        let outputs = here.map(|&(attempt, _, digest)| HeldOutput { attempt, digest }).collect();
+        self.apply(RestoreOutputs { worker, incarnation, outputs });
+    }
+
+    /// Time goes on, some attempts show progress, and the leader proposes what it thinks fit.
+    fn watch(&mut self, pick: usize) {
+        self.now_ms += pick as u64 % 90_000;
+        self.observed.follow(&self.scheduler, self.now_ms);
+        for (n, &attempt) in self.running.keys().enumerate() {
+            if (n + pick).is_multiple_of(2) {
+                let sign = Sign { work: self.now_ms, permille: pick as u32 % 1_000 };
+                self.observed.note(attempt, sign, self.now_ms);
+            }
+        }
+        for command in watch(&self.scheduler, &self.observed, self.now_ms) {
+            self.apply(command);
+        }
+    }
+
+    /// Sends an earlier command once more: of all that must not be taken twice, none may be.
     fn replay(&mut self, pick: usize) {
-        if let Some((command, _)) = self.log.get(pick % self.log.len().max(1)) {
-            let is_repeatable =
-                !matches!(command, Command::LoseWorker(_) | Command::RegisterWorker(_));
+        if let Some((_, command, _)) = self.log.get(pick % self.log.len().max(1)) {
+            let is_unique = matches!(
+                command,
+                Command::Submit(_)
+                    | Command::PlanDone(_)
+                    | Command::Complete(_)
+                    | Command::Fail(_)
+                    | Command::TimeOut(_)
+                    | Command::Cancel(_)
+                    | Command::Forget(_)
+            );
             let command = command.clone();
-            assert!(!(is_repeatable && self.apply(command)), "a repeated command was accepted");
+            assert!(!(self.apply(command) && is_unique), "a repeated command was accepted");
         }
     }
 
@@ -201,7 +160,8 @@ impl Model {
         if attempt.task.kind != TaskKind::Plan {
             // Once in a while a map gives other output than the last time.
             let digest = Some(u64::from(pick.is_multiple_of(8)));
-            assert!(self.apply(Complete { attempt, digest, counters }));
+            let done = self.apply(Complete { attempt, digest, counters });
+            assert!(done || self.waits_for_maps(attempt), "{attempt} may not complete");
             return;
         }
         let splits = pick as u32 % 6;
@@ -212,13 +172,24 @@ impl Model {
         assert!(accepted);
     }
 
-    /// From here on workers stay and attempts complete, so every job must end.
+    /// Whether it is a reduce that has something left to fetch.
+    fn waits_for_maps(&self, attempt: AttemptId) -> bool {
+        let maps = self.scheduler.job(attempt.task.job).map(|job| job.progress(TaskKind::Map));
+        attempt.task.kind == TaskKind::Reduce && maps.is_some_and(|maps| maps.done < maps.total)
+    }
+
+    /// From here on a worker stays and attempts complete as soon as they can, so every job must
+    /// end; if all that runs waits for maps that do not run, it never will.
     fn finish(&mut self) {
-        if self.workers.is_empty() {
-            self.add_worker(1);
+        if self.scheduler.workers().all(|worker| worker.state != WorkerState::Alive) {
+            let (worker, incarnation, address) = (WorkerId(99), 1, String::new());
+            assert!(self.apply(RegisterWorker { worker, incarnation, slots: 1, pid: 1, address }));
         }
         for _ in 0..STEPS_MAX {
-            let Some((&attempt, _)) = self.running.first_key_value() else { break };
+            let mut running = self.running.keys();
+            let Some(&attempt) = running.find(|attempt| !self.waits_for_maps(**attempt)) else {
+                break;
+            };
             self.complete(attempt, 3);
         }
         for job in self.scheduler.jobs() {
@@ -241,9 +212,35 @@ proptest! {
         model.finish();
 
         let mut replica = Scheduler::new();
-        for (command, effects) in model.log {
-            prop_assert_eq!(replica.apply(command), Ok(effects));
+        for (number, (at_ms, command, effects)) in model.log.into_iter().enumerate() {
+            // A replica that starts from a snapshot is no different.
+            if number % 64 == 63 {
+                let snapshot = bincode::serialize(&replica).unwrap();
+                replica = bincode::deserialize(&snapshot).unwrap();
+            }
+            prop_assert_eq!(replica.apply(at_ms, command), Ok(effects));
         }
         prop_assert_eq!(replica, model.scheduler);
+    }
+
+    #[test]
+    fn reduces_that_wait_never_keep_the_maps_they_wait_for_from_running(
+        slots in 1u32..5,
+        jobs in 1usize..4,
+        steps in prop::collection::vec(any::<Step>(), 0..100)
+    ) {
+        let mut model = Model::default();
+        let (worker, address) = (WorkerId(1), String::new());
+        model.apply(RegisterWorker { worker, incarnation: 1, slots, pid: 1, address });
+        (0..jobs).for_each(|n| model.submit(1 + 6 * n));
+        for (what, pick) in steps {
+            let can_end = model.running.keys().filter(|attempt| !model.waits_for_maps(**attempt));
+            let can_end: Vec<_> = can_end.copied().collect();
+            match can_end.get(pick % can_end.len().max(1)) {
+                Some(&attempt) if what % 4 > 0 => model.complete(attempt, 3),
+                _ => model.lose_output(1 + 2 * (pick % 1_000)),
+            }
+        }
+        model.finish();
     }
 }

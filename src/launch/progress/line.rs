@@ -8,6 +8,9 @@ use crate::spec::size;
 
 /// Columns of the bar between its brackets, at most; narrower terminals get less or none.
 const BAR_COLUMNS_MAX: usize = 40;
+/// Columns of everything but the bar and its brackets at their widest, so that the bar does not change its length:
+/// ` 1023.9MiB/s 59:59 left`.
+const BESIDE_COLUMNS: usize = 23;
 /// A bar of fewer columns shows nothing.
 const BAR_COLUMNS_MIN: usize = 8;
 
@@ -22,7 +25,12 @@ pub(super) fn redrawn(sight: &Sight, columns: usize) -> String {
         }
     };
     if let Some(percent) = sight.percent {
-        add(&mut line, format!("{percent}%"));
+        add(&mut line, format!("{percent:>3}%"));
+        let columns = room.saturating_sub(line.len() + 3 + BESIDE_COLUMNS).min(BAR_COLUMNS_MAX);
+        if columns >= BAR_COLUMNS_MIN {
+            let full = columns * percent.min(100) as usize / 100;
+            add(&mut line, format!("[{}{}]", "#".repeat(full), "-".repeat(columns - full)));
+        }
     }
     if let Some(left) = sight.left {
         add(&mut line, format!("{} left", clock(left)));
@@ -32,13 +40,6 @@ pub(super) fn redrawn(sight: &Sight, columns: usize) -> String {
     }
     if let Some(rate) = sight.rate {
         add(&mut line, format!("{}/s", size::format(rate)));
-    }
-    if let Some(percent) = sight.percent {
-        let columns = room.saturating_sub(line.len() + 3).min(BAR_COLUMNS_MAX);
-        if columns >= BAR_COLUMNS_MIN {
-            let full = columns * percent.min(100) as usize / 100;
-            add(&mut line, format!("[{}{}]", "#".repeat(full), "-".repeat(columns - full)));
-        }
     }
     line.truncate(room);
     line
@@ -66,9 +67,9 @@ pub(super) fn hadoop(sight: &Sight) -> String {
     format!(" map {}% reduce {}%", sight.maps, sight.reduces)
 }
 
-/// `0:07`, `12:34`, `1:02:03`.
+/// `0:07`, `12:34`, `1:02:03`; a second that has begun counts, as nobody believes that nothing is left.
 fn clock(span: Duration) -> String {
-    let seconds = span.as_secs();
+    let seconds = span.as_secs() + u64::from(span.subsec_nanos() > 0);
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     match hours {
         0 => format!("{minutes}:{seconds:02}"),
@@ -97,10 +98,11 @@ mod tests {
             assert!(line.is_empty() || line.len() < columns, "{columns}: {line}");
         }
         let table = [
-            (80, "map 43% 1:12 left 512MiB/s [#################-----------------------]"),
-            (40, "map 43% 1:12 left 512MiB/s [####------]"),
-            (20, "map 43% 1:12 left"),
-            (10, "map 43%"),
+            (80, "map  43% [#################-----------------------] 1:12 left 512MiB/s"),
+            (50, "map  43% [######---------] 1:12 left 512MiB/s"),
+            (40, "map  43% 1:12 left 512MiB/s"),
+            (20, "map  43% 1:12 left"),
+            (10, "map  43%"),
             (3, "ma"),
         ];
         for (columns, expected) in table {
@@ -120,5 +122,6 @@ mod tests {
         assert_eq!(plain(&SIGHT), "map 43%, 512MiB/s, 1:12 left");
         assert_eq!(hadoop(&SIGHT), " map 43% reduce 0%");
         assert_eq!(clock(Duration::from_secs(3723)), "1:02:03");
+        assert_eq!(clock(Duration::from_millis(1)), "0:01");
     }
 }

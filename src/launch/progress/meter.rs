@@ -77,7 +77,8 @@ fn per_second(bytes: u64, elapsed: Duration) -> Option<u64> {
 
 fn left(part: f64, elapsed: Duration) -> Option<Duration> {
     let seconds = elapsed.as_secs_f64() * (1.0 - part) / part;
-    (part > 0.01 && seconds.is_finite()).then(|| Duration::from_secs_f64(seconds.min(1e9)))
+    (part > 0.01 && part < 1.0 && seconds.is_finite())
+        .then(|| Duration::from_secs_f64(seconds.min(1e9)))
 }
 
 #[cfg(test)]
@@ -89,7 +90,7 @@ mod tests {
         let table = [
             (0.5, 10, Some(10)),
             (0.25, 10, Some(30)),
-            (1.0, 10, Some(0)),
+            (1.0, 10, None),
             (0.0, 10, None),
             (0.001, 10, None),
         ];

@@ -1,5 +1,6 @@
 //! Shows on standard error how far a run is, from a thread of its own that ends at once when the run does.
 
+mod drawn;
 mod line;
 mod meter;
 
@@ -7,9 +8,10 @@ use std::io::IsTerminal;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+pub(super) use self::drawn::Drawn;
 use self::line::{hadoop, plain, redrawn};
 use self::meter::{Meter, Sight};
-use super::flags::When;
+use super::flags::{Form, When};
 use super::message::say;
 use crate::clock::Clock;
 use crate::embedded::{Phase, Progress};
@@ -39,7 +41,7 @@ pub(super) enum Style {
 }
 
 /// The form that was asked for, and from when on.
-pub(super) fn style(when: When, quiet: bool) -> Option<(Style, Duration)> {
+pub(super) fn style(when: When, quiet: bool, summary: Form) -> Option<(Style, Duration)> {
     let is_dumb = || std::env::var_os("TERM").is_none_or(|term| term == "dumb");
     match when {
         _ if quiet => None,
@@ -49,6 +51,8 @@ pub(super) fn style(when: When, quiet: bool) -> Option<(Style, Duration)> {
         When::Auto if std::io::stderr().is_terminal() && !is_dumb() => {
             Some((Style::Redrawn, QUIET))
         }
+        // A program that asks for JSON gets nothing else to read.
+        When::Auto if summary == Form::Json => None,
         When::Auto => Some((Style::Plain, QUIET)),
     }
 }
@@ -58,59 +62,59 @@ pub(super) fn show(
     style: (Style, Duration),
     progress: &Progress,
     clock: &Clock,
+    drawn: &Drawn,
     ended: &Receiver<()>,
 ) {
     let (style, quiet) = style;
-    let mut shown = Shown::new(style, clock.now());
-    let mut wait = quiet.max(TICK.min(quiet));
+    let begun = clock.now();
+    let mut shown = Shown::new(style, drawn, begun);
+    let mut wait = TICK.min(quiet);
     while matches!(ended.recv_timeout(wait), Err(RecvTimeoutError::Timeout)) {
-        shown.look(progress, clock.now());
+        let now = clock.now();
+        // It looks from the beginning, so that it knows when each phase began, and speaks later.
+        let sight = shown.meter.look(progress, now);
+        if now.saturating_duration_since(begun) >= quiet {
+            shown.show(&sight, now);
+        }
         wait = TICK;
     }
     shown.end(progress, clock.now());
 }
 
 /// What stands on the terminal or in the log.
-struct Shown {
+struct Shown<'d> {
     style: Style,
     meter: Meter,
-    /// Columns that the redrawn line has covered.
-    covered: usize,
+    drawn: &'d Drawn,
     last: Option<(Phase, u64, Instant)>,
     last_hadoop: String,
 }
 
-impl Shown {
-    fn new(style: Style, now: Instant) -> Self {
-        Shown { style, meter: Meter::new(now), covered: 0, last: None, last_hadoop: String::new() }
+impl<'d> Shown<'d> {
+    fn new(style: Style, drawn: &'d Drawn, now: Instant) -> Self {
+        Shown { style, meter: Meter::new(now), drawn, last: None, last_hadoop: String::new() }
     }
 
-    fn look(&mut self, progress: &Progress, now: Instant) {
-        let sight = self.meter.look(progress, now);
+    fn show(&mut self, sight: &Sight, now: Instant) {
         match self.style {
-            Style::Redrawn => self.redraw(&redrawn(&sight, columns())),
-            Style::Plain => self.log(&sight, now),
-            Style::Hadoop => self.change(&sight),
+            Style::Redrawn => {
+                let columns = columns();
+                self.drawn.draw(&redrawn(sight, columns), columns);
+            }
+            Style::Plain => self.log(sight, now),
+            Style::Hadoop => self.change(sight),
         }
     }
 
     fn end(&mut self, progress: &Progress, now: Instant) {
         match self.style {
-            Style::Redrawn if self.covered > 0 => {
-                self.redraw("");
-                say("\r");
+            Style::Redrawn => drop(self.drawn.clear()),
+            Style::Plain => {}
+            Style::Hadoop => {
+                let sight = self.meter.look(progress, now);
+                self.change(&sight);
             }
-            Style::Hadoop => self.look(progress, now),
-            _ => {}
         }
-    }
-
-    /// Draws over what stood there with blanks rather than escape codes: right on every terminal, and in every log.
-    fn redraw(&mut self, line: &str) {
-        let length = line.chars().count();
-        let blanks = self.covered.saturating_sub(length);
-        self.covered = length;
-        say(&format!("\r{line}{:blanks$}", ""));
     }
 
     fn log(&mut self, sight: &Sight, now: Instant) {

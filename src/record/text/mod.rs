@@ -14,6 +14,21 @@ pub use owned::TextBuf;
 
 /// Borrowed text: bytes that are usually UTF-8, but need not be. [`TextBuf`] is its owned twin.
 ///
+/// Numbers are parsed from the string that it is, and an error of either goes with `?`:
+///
+/// ```
+/// use gristmill::prelude::*;
+///
+/// fn status_and_bytes(line: &Text) -> Result<(u16, u64)> {
+///     let mut fields = line.words().skip(1);
+///     let status = fields.next().ok_or("no status")?.to_str()?.parse()?;
+///     let bytes = fields.next().ok_or("no bytes")?.to_str()?.parse()?;
+///     Ok((status, bytes))
+/// }
+/// assert_eq!(status_and_bytes(Text::new(b"/index.html 200 512"))?, (200, 512));
+/// # Ok::<(), Error>(())
+/// ```
+///
 /// It compares, sorts and hashes by its bytes, which for valid UTF-8 is the order of code points.
 /// `Display` writes what is valid as it is and everything else as U+FFFD.
 /// To serde it is a byte string; formats made for people (JSON) get a string where it is valid UTF-8.

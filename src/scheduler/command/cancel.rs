@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::scheduler::{Effect, End, JobState, Rejection, Scheduler};
 use crate::spec::JobId;
 
-/// Sent when a user kills a job; everything that runs for it is stopped.
+/// Sent by the leader when a user kills a job; everything that runs for it is stopped.
 ///
 /// Refused as too late once the decision to commit is taken, and for a job that has ended, with
-/// how it ended.
+/// how it ended; so also when repeated. Lost, the user's command says that its outcome is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cancel {
     /// The job.
@@ -16,7 +16,7 @@ pub struct Cancel {
 }
 
 impl Cancel {
-    pub(in crate::scheduler) fn apply(
+    pub(super) fn apply(
         self,
         scheduler: &mut Scheduler,
         effects: &mut Vec<Effect>,

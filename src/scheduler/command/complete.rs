@@ -22,7 +22,7 @@ pub struct Complete {
 }
 
 impl Complete {
-    pub(in crate::scheduler) fn apply(
+    pub(super) fn apply(
         self,
         scheduler: &mut Scheduler,
         effects: &mut Vec<Effect>,
@@ -45,9 +45,10 @@ impl Complete {
 
 /// A map that ran again gave other output than the one that was lost.
 ///
-/// No reduce starts while a map has no output, so every reduce that runs or has won started when
-/// the lost one was there, and may have read it. Those that run start again; if one has won, its
-/// part is sealed and the job would mix two outputs of one map, so it fails.
+/// Every reduce that runs may have read the lost one, also one that started since, for the worker
+/// may live and serve it still; one that has won did read it, since each reads every map. Those
+/// that run start again; if one has won, its part is sealed and the job would mix two outputs of
+/// one map, so it fails.
 fn replace_output(
     scheduler: &mut Scheduler,
     attempt: AttemptId,

@@ -2,12 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::scheduler::{Blame, Effect, End, Rejection, Scheduler};
+use crate::scheduler::{Effect, Rejection, Scheduler};
 use crate::spec::{AttemptId, Failure};
 
 /// Sent by the worker of an attempt when it has ended without output.
 ///
+/// What it costs depends on its cause: errors, crashes and timeouts count against `max_attempts`,
+/// running out of memory, failed fetches and lost workers have limits of their own, and being
+/// stopped costs nothing. A failure at the very record at which the task's last one happened ends
+/// the job, whatever is left. Crashes also count against the worker.
+///
 /// Refused as stale if the attempt is no longer running, so a repeated one is not counted twice.
+/// Lost, the worker still holds the attempt as ended, and says so with its next poll.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fail {
     /// The attempt.
@@ -23,23 +29,12 @@ pub struct Fail {
 }
 
 impl Fail {
-    pub(in crate::scheduler) fn apply(
+    pub(super) fn apply(
         self,
         scheduler: &mut Scheduler,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Rejection> {
         let Self { attempt, failure, deterministic } = self;
-        scheduler.worker_of(attempt)?;
-        let id = attempt.task.job;
-        let job = scheduler.job_mut(id)?;
-
-        job.release(attempt.task);
-        let is_fatal = job.charge(Blame { attempt, failure }, deterministic);
-        scheduler.slots.finish(attempt);
-        if is_fatal {
-            return scheduler.end(id, End::Failed, effects);
-        }
-        scheduler.refresh(id);
-        Ok(())
+        scheduler.fail(attempt, failure, deterministic, effects)
     }
 }

@@ -2,38 +2,81 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::scheduler::{Rejection, Scheduler};
-use crate::spec::WorkerId;
+use crate::scheduler::{AttemptState, Blame, Effect, End, Rejection, Scheduler};
+use crate::spec::{Cause, Failure, WorkerId};
 
-/// Sent when a worker was silent for too long or is known to have died.
+/// Sent by the leader when a worker was silent for too long or is known to have died.
 ///
-/// Its running attempts are over, free of charge. The map outputs that it held are gone, and those
-/// maps run again, if their job still has an unfinished reduce. Reduces that run elsewhere go on:
-/// they may have read what is gone, and if not, their fetch fails and they wait for the re-run
-/// without holding a slot. What reduces and map-only maps have sealed is in staging, not on the
-/// worker, and stays won.
+/// Its running attempts are over, free of charge, unless their task has already taken very many
+/// workers with it. The map outputs that it held are gone, and those maps run again, if their job
+/// still has an unfinished reduce. Reduces that run elsewhere go on: they may have read what is
+/// gone, and if not, they wait for the re-run, or their fetch fails and they wait without holding a
+/// slot. What reduces and map-only maps have sealed is in staging, not on the worker, and stays won.
 ///
-/// If the worker lives after all, whatever it reports of these attempts is refused as stale.
+/// If the worker lives after all, whatever it reports of these attempts is refused as stale; its
+/// intact outputs may count again, see [`RestoreOutputs`](super::RestoreOutputs). Repeated, it is
+/// refused, since there is no such worker, or another incarnation. Lost, the leader that finds the
+/// worker silent sends it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoseWorker {
     /// Its id.
     pub worker: WorkerId,
+    /// Which process of it, so that a late command does not end the next one.
+    pub incarnation: u64,
 }
 
 impl LoseWorker {
-    pub(in crate::scheduler) fn apply(self, scheduler: &mut Scheduler) -> Result<(), Rejection> {
-        let Self { worker } = self;
-        let lost = scheduler.slots.remove(worker).ok_or(Rejection::UnknownWorker { worker })?;
-        for attempt in &lost.running {
-            scheduler.job_mut(attempt.task.job)?.release(attempt.task);
-            scheduler.refresh(attempt.task.job);
+    pub(super) fn apply(
+        self,
+        scheduler: &mut Scheduler,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Rejection> {
+        let Self { worker, incarnation } = self;
+        scheduler.check_incarnation(worker, incarnation)?;
+        lose(scheduler, worker, effects)
+    }
+}
+
+/// Takes out a worker that is there, with all it ran and held.
+pub(super) fn lose(
+    scheduler: &mut Scheduler,
+    worker: WorkerId,
+    effects: &mut Vec<Effect>,
+) -> Result<(), Rejection> {
+    let running = scheduler.slots.get(worker).map(|worker| worker.running.clone());
+    let mut fatal = Vec::new();
+    for attempt in running.unwrap_or_default() {
+        scheduler.close(attempt, AttemptState::Lost, Cause::WorkerLost);
+        let failure = Failure::new(Cause::WorkerLost, format!("worker {worker} was lost"));
+        let blame = Blame { attempt, failure };
+        if scheduler.job_mut(attempt.task.job)?.charge(blame, false) {
+            fatal.push(attempt.task.job);
         }
-        // A worker holds only what is needed: outputs are dropped when their job decides or ends.
-        for (&id, maps) in &lost.outputs {
-            let job = scheduler.job_mut(id)?;
-            maps.iter().for_each(|&map| job.lose_output(map));
-            scheduler.refresh(id);
+    }
+    let lost = scheduler.slots.remove(worker);
+    // A worker holds only what is needed: outputs are dropped when their job decides or ends.
+    for (id, maps) in lost.map(|lost| lost.outputs).unwrap_or_default() {
+        let job = scheduler.job_mut(id)?;
+        maps.iter().for_each(|&map| job.lose_output(map));
+        scheduler.refresh(id);
+    }
+    fatal.dedup();
+    fatal.into_iter().try_for_each(|job| scheduler.end(job, End::Failed, effects))
+}
+
+impl Scheduler {
+    /// Refuses a command about a worker that is not there, or about another process of it.
+    pub(super) fn check_incarnation(
+        &self,
+        worker: WorkerId,
+        incarnation: u64,
+    ) -> Result<(), Rejection> {
+        match self.slots.get(worker).map(|worker| worker.incarnation) {
+            None => Err(Rejection::UnknownWorker { worker }),
+            Some(current) if current != incarnation => {
+                Err(Rejection::OtherIncarnation { worker, incarnation, current })
+            }
+            Some(_) => Ok(()),
         }
-        Ok(())
     }
 }

@@ -25,7 +25,7 @@ pub struct PlanDone {
 }
 
 impl PlanDone {
-    pub(in crate::scheduler) fn apply(
+    pub(super) fn apply(
         self,
         scheduler: &mut Scheduler,
         effects: &mut Vec<Effect>,
@@ -37,7 +37,7 @@ impl PlanDone {
         let id = attempt.task.job;
         // Asked before the numbers are looked at, so that a stale plan is called stale.
         scheduler.worker_of(attempt)?;
-        Field::Splits.check(splits, 0, SPLITS_MAX)?;
+        Field::Splits.check(splits, 0..=SPLITS_MAX)?;
         scheduler.job_mut(id)?.check_reducers(reducers)?;
 
         scheduler.win(attempt, None, &counters, effects)?;

@@ -1,55 +1,82 @@
 //! A user wants a job to be run.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
-use crate::scheduler::{Field, Job, Rejection, Scheduler};
+use crate::scheduler::{Effect, Field, Job, Rejection, Scheduler};
 use crate::spec::job::REDUCERS;
-use crate::spec::{JobId, Nonce};
+use crate::spec::options::{MAX_ATTEMPTS, PRIORITY, TASK_TIMEOUT_MS};
+use crate::spec::{JobId, JobOptions, Nonce};
 
-/// Most attempts that a task may be given; a failure that 100 attempts did not mend stays.
-const ATTEMPTS_MAX: u32 = 100;
+/// Bytes of a client's request id; it lies in the state for as long as its job does.
+const REQUEST_BYTES: RangeInclusive<u64> = 1..=200;
 
-/// Sent once per job by whoever accepted it; its plan task starts as soon as there is a slot.
+/// Sent by the leader when a client submits; the plan task starts as soon as there is a slot.
 ///
-/// Refused if the id is not higher than all before, so a repeated one changes nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Repeated by the client (same `request`), it is refused as already submitted, and the refusal
+/// names the job, which is the client's answer: whatever else the second one says does not count.
+/// Refused too if the id is not higher than all before; the leader then takes the next one. Lost,
+/// there is no job, and the client repeats it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submit {
     /// Its id, higher than all before.
     pub job: JobId,
+    /// The client's own id of this request, 1 to 200 bytes. It is known until the job is forgotten.
+    pub request: String,
+    /// The job's name, for people.
+    pub name: String,
     /// Random bits that no other job has.
     pub nonce: Nonce,
     /// Number of reduces; without one, the plan decides. None for a map-only job.
     pub reducers: Option<u32>,
-    /// Failures of one task of which the job fails, 1 to 100. Lost workers do not count.
-    pub max_attempts: u32,
     /// Whether the maps write the output.
     pub map_only: bool,
+    /// How it is to be run.
+    pub options: JobOptions,
 }
 
 impl Submit {
-    pub(in crate::scheduler) fn apply(self, scheduler: &mut Scheduler) -> Result<(), Rejection> {
-        if let Some((&last, _)) = scheduler.jobs.last_key_value()
-            && self.job <= last
-        {
+    pub(super) fn apply(
+        self,
+        scheduler: &mut Scheduler,
+        _: &mut [Effect],
+    ) -> Result<(), Rejection> {
+        if let Some(&job) = scheduler.requests.get(&self.request) {
+            return Err(Rejection::AlreadySubmitted { job });
+        }
+        if let Some(last) = scheduler.last_job.filter(|&last| self.job <= last) {
             return Err(Rejection::JobIdNotNew { job: self.job, last });
         }
-        Field::MaxAttempts.check(self.max_attempts, 1, ATTEMPTS_MAX)?;
-        if let Some(reducers) = self.reducers {
-            Self { reducers: None, ..self }.check_reducers(reducers)?;
+        Field::RequestBytes.check(self.request.len() as u64, REQUEST_BYTES)?;
+        Field::MaxAttempts.check(self.options.max_attempts, MAX_ATTEMPTS)?;
+        Field::Priority.check(self.options.priority, PRIORITY)?;
+        if let Some(timeout_ms) = self.options.task_timeout_ms {
+            Field::TaskTimeoutMs.check(timeout_ms, TASK_TIMEOUT_MS)?;
         }
-        scheduler.jobs.insert(self.job, Job::new(self));
-        scheduler.refresh(self.job);
+        if let Some(reducers) = self.reducers {
+            check_reducers(self.map_only, None, reducers)?;
+        }
+
+        let job = self.job;
+        scheduler.last_job = Some(job);
+        scheduler.requests.insert(self.request.clone(), job);
+        scheduler.jobs.insert(job, Job::new(self, scheduler.now_ms));
+        scheduler.refresh(job);
         Ok(())
     }
 
     /// Refuses a number of reduces that is not the one asked for, or none for a job that reduces.
     pub(in crate::scheduler) fn check_reducers(&self, reducers: u32) -> Result<(), Rejection> {
-        let limit = |limit: &u64| u32::try_from(*limit).unwrap_or(u32::MAX);
-        let (min, max) = match (self.map_only, self.reducers) {
-            (true, _) => (0, 0),
-            (false, Some(asked_for)) => (asked_for, asked_for),
-            (false, None) => (limit(REDUCERS.start()), limit(REDUCERS.end())),
-        };
-        Field::Reducers.check(reducers, min, max)
+        check_reducers(self.map_only, self.reducers, reducers)
     }
+}
+
+fn check_reducers(map_only: bool, asked_for: Option<u32>, reducers: u32) -> Result<(), Rejection> {
+    let range = match asked_for {
+        _ if map_only => 0..=0,
+        Some(asked_for) => u64::from(asked_for)..=u64::from(asked_for),
+        None => REDUCERS,
+    };
+    Field::Reducers.check(u64::from(reducers), range)
 }

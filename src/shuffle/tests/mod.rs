@@ -2,6 +2,7 @@
 
 mod collecting;
 mod damage;
+mod gathering;
 mod merging;
 
 use std::path::Path;

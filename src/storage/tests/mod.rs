@@ -6,6 +6,7 @@ mod locks;
 mod overlap;
 mod publish;
 mod read;
+mod shared;
 mod verify;
 
 use std::fs;

@@ -61,8 +61,18 @@ fn every_kind_of_damage_is_found() {
             fs::remove_file(out.join(part)).unwrap();
             fs::create_dir(out.join(part)).unwrap();
         },
-        &["part-00000.tsv cannot be read: Is a directory"],
+        &["part-00000.tsv cannot be read: not a regular file"],
     );
+    for name in [part, "_SUCCESS"] {
+        let said = format!("{name} cannot be read: not a regular file");
+        check(|out| pipe_instead(&out.join(name)), &[&said]);
+    }
+}
+
+/// A pipe that nobody writes to: to open it in the usual way would take for ever.
+fn pipe_instead(path: &Path) {
+    fs::remove_file(path).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::RUSR).unwrap();
 }
 
 #[test]

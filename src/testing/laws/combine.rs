@@ -2,8 +2,8 @@
 
 use super::super::chance::Chance;
 use super::super::pairs::{Keyed, Member};
-use super::super::subject::{Subject, Unchecked};
-use super::super::workbench::failed;
+use super::super::subject::{Subject, Unchecked, groups_of, longest};
+use super::super::workbench::{Step, failed};
 use super::super::{Breach, Law, show};
 use super::reduce::shown;
 use crate::job::{Combine, Error, Job};
@@ -22,6 +22,69 @@ pub(crate) fn check<J: Job>(subject: &mut Subject<'_, J>, law: Law) -> Result<Un
     check_with(subject, &job, &job.combiner(), law)
 }
 
+/// The groups with all values of each key folded into one; as they are, where there is no combiner.
+pub(super) fn folded<J: Job>(job: &J, groups: Vec<Keyed>) -> Result<Vec<Keyed>, Breach> {
+    folded_with(&job.combiner(), groups)
+}
+
+fn folded_with<J: Job, C: Combine<J>>(
+    combiner: &C,
+    groups: Vec<Keyed>,
+) -> Result<Vec<Keyed>, Breach> {
+    if !C::COMBINES {
+        return Ok(groups);
+    }
+    let fold = |values: &[Vec<u8>]| Ok(vec![fold(combiner, values.iter().map(Vec::as_slice))?]);
+    groups.iter().map(|keyed| keyed.changed(fold)).collect()
+}
+
+/// Whether a task that was run again has emitted the same totals, though perhaps in other pairs.
+///
+/// A map that keeps a table of its own, and emits what stands in it when it is full, may emit a key in as many pairs as
+/// it likes if an exact combiner folds them anyway. Totals are compared by what the reduce makes of them.
+pub(super) fn totals_agree<J: Job>(
+    subject: &mut Subject<'_, J>,
+    job: &J,
+    again: &[Step],
+) -> Result<bool, Breach> {
+    if J::MAP_ONLY {
+        return Ok(false);
+    }
+    totals_agree_with(subject, job, &job.combiner(), again)
+}
+
+fn totals_agree_with<J: Job, C: Combine<J>>(
+    subject: &mut Subject<'_, J>,
+    job: &J,
+    combiner: &C,
+    again: &[Step],
+) -> Result<bool, Breach> {
+    if !C::COMBINES || !C::EXACT {
+        return Ok(false);
+    }
+    let (left, right) = (subject.groups.clone(), groups_of::<J>(again)?);
+    if left.len() != right.len() {
+        return Ok(false);
+    }
+    for (left, right) in left.iter().zip(&right) {
+        let same_keys = left
+            .members
+            .iter()
+            .map(|member| &member.key)
+            .eq(right.members.iter().map(|member| &member.key));
+        if !same_keys {
+            return Ok(false);
+        }
+        let left = Trial { subject, job, combiner, keyed: left }.folded(<[_]>::to_vec)?;
+        let mut trial = Trial { subject, job, combiner, keyed: right };
+        let right = trial.folded(<[_]>::to_vec)?;
+        if trial.difference(&left, &right)?.is_some() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 fn check_with<J: Job, C: Combine<J>>(
     subject: &mut Subject<'_, J>,
     job: &J,
@@ -35,7 +98,7 @@ fn check_with<J: Job, C: Combine<J>>(
         return Ok(Some("the combiner says that it is not exact"));
     }
     let mut chance = subject.chance(law);
-    let groups = subject.groups.clone();
+    let groups = subject.spread(VALUES_WANTED)?;
     for keyed in &groups {
         let mut trial = Trial { subject, job, combiner, keyed };
         match law {
@@ -45,8 +108,7 @@ fn check_with<J: Job, C: Combine<J>>(
             _ => trial.is_optional(&mut chance)?,
         }
     }
-    let longest = groups.iter().map(Keyed::longest).max().unwrap_or(0);
-    if law == Law::CombinerRoundTrips && longest < VALUES_WANTED {
+    if law == Law::CombinerRoundTrips && longest(&groups) < VALUES_WANTED {
         return Err(Breach::NoKeyRepeats);
     }
     Ok(None)
@@ -179,26 +241,36 @@ impl<J: Job, C: Combine<J>> Trial<'_, '_, J, C> {
         self.fold(values.iter().map(Vec::as_slice))
     }
 
-    /// Folds values into one accumulator, one by one, and gives it back as a value.
     fn fold<'v>(&self, values: impl IntoIterator<Item = &'v [u8]>) -> Result<Vec<u8>, Breach> {
-        self.try_fold(values).map_err(|error| failed("the combiner", &error, None))
+        fold(self.combiner, values)
     }
+}
 
-    fn try_fold<'v>(&self, values: impl IntoIterator<Item = &'v [u8]>) -> Result<Vec<u8>, Error> {
-        let mut acc = None;
-        for bytes in values {
-            let value = value::decode(bytes).map_err(Error::new)?;
-            match &mut acc {
-                None => acc = Some(self.combiner.start(value)?),
-                Some(acc) => self.combiner.fold(acc, value)?,
-            }
+/// Folds values into one accumulator, one by one, and gives it back as a value.
+fn fold<'v, J: Job, C: Combine<J>>(
+    combiner: &C,
+    values: impl IntoIterator<Item = &'v [u8]>,
+) -> Result<Vec<u8>, Breach> {
+    try_fold(combiner, values).map_err(|error| failed("the combiner", &error, None))
+}
+
+fn try_fold<'v, J: Job, C: Combine<J>>(
+    combiner: &C,
+    values: impl IntoIterator<Item = &'v [u8]>,
+) -> Result<Vec<u8>, Error> {
+    let mut acc = None;
+    for bytes in values {
+        let value = value::decode(bytes).map_err(Error::new)?;
+        match &mut acc {
+            None => acc = Some(combiner.start(value)?),
+            Some(acc) => combiner.fold(acc, value)?,
         }
-        let mut folded = Vec::new();
-        if let Some(acc) = acc {
-            value::encode_into(&self.combiner.value(&acc)?, &mut folded).map_err(Error::new)?;
-        }
-        Ok(folded)
     }
+    let mut folded = Vec::new();
+    if let Some(acc) = acc {
+        value::encode_into(&combiner.value(&acc)?, &mut folded).map_err(Error::new)?;
+    }
+    Ok(folded)
 }
 
 /// A value, and how it came about: `(1 (2 4))`.

@@ -34,8 +34,8 @@ pub(crate) fn order_does_not_show<J: Job>(
     }
     let job = subject.bench.task(TaskKind::Reduce, 0, 1)?;
     let mut chance = subject.chance(Law::ValueOrderDoesNotShow);
-    let several: Vec<Keyed> =
-        subject.groups.iter().filter(|keyed| keyed.longest() > 1).cloned().collect();
+    let mut several = subject.spread(2)?;
+    several.retain(|keyed| keyed.longest() > 1);
     for keyed in &several {
         let plain = subject.bench.reduce(&job, keyed)?;
         for _ in 0..subject.settings.cases {

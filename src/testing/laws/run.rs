@@ -1,12 +1,15 @@
 //! A real run, with threads, spills and parts, must write what the laws promise.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::atomic::AtomicBool;
 
+use super::super::beside::{Beside, Difference};
 use super::super::subject::{Subject, Unchecked, groups_of};
 use super::super::workbench::nonce;
 use super::super::{Breach, show};
 use super::reduce::parted;
+use super::totals::totals;
 use crate::clock::Manual;
 use crate::embedded::{self, Options, Outcome, Prepared, Progress};
 use crate::format::plan;
@@ -20,6 +23,8 @@ const MEMORY_BYTES: u64 = 64 << 20;
 
 /// That a run writes the parts that map and reduce lead to when called one after the other.
 pub(crate) fn agrees<J: Job>(subject: &mut Subject<'_, J>) -> Result<Unchecked, Breach> {
+    let totals = totals(subject, &vec![subject.files.to_vec()], 1, false)?;
+    let mut sides: Option<Parts> = None;
     for (threads, reducers) in [(1, 1), (2, 3)] {
         let job = subject.bench.task(TaskKind::Plan, 0, reducers)?;
         // Where partitions are ranges of keys, the cut points are the plan task's secret.
@@ -28,7 +33,7 @@ pub(crate) fn agrees<J: Job>(subject: &mut Subject<'_, J>) -> Result<Unchecked, 
         }
         let expected =
             if J::MAP_ONLY { mapped(subject)? } else { reduced(subject, &job, reducers)? };
-        let found = run(subject, threads, reducers)?;
+        let Found { parts: found, sides: map_sides, counters } = run(subject, threads, reducers)?;
         for part in 0..expected.len().max(found.len()) {
             let empty = Vec::new();
             let expected = expected.get(part).unwrap_or(&empty);
@@ -37,6 +42,13 @@ pub(crate) fn agrees<J: Job>(subject: &mut Subject<'_, J>) -> Result<Unchecked, 
                 let (expected, found) = show::results(expected, found);
                 return Err(Breach::RunDiffers { threads, reducers, part, expected, found });
             }
+        }
+        let counted = totals.counts_differ(&counters, subject.settings);
+        // Splits are the same in both runs, and so are the side parts of maps.
+        let differs = counted
+            .or_else(|| sides_differ(sides.get_or_insert_with(|| map_sides.clone()), &map_sides));
+        if let Some((what, expected, found)) = differs {
+            return Err(Breach::RunTotalsDiffer { threads, reducers, what, expected, found });
         }
     }
     Ok(None)
@@ -72,12 +84,28 @@ fn reduced<J: Job>(
     Ok(parts)
 }
 
-/// The parts of a run.
-fn run<J: Job>(
-    subject: &Subject<'_, J>,
-    threads: usize,
-    reducers: u32,
-) -> Result<Vec<Vec<u8>>, Breach> {
+/// Parts by their names.
+type Parts = BTreeMap<String, Vec<u8>>;
+
+/// What a run has given.
+struct Found {
+    /// The parts of the output, in order.
+    parts: Vec<Vec<u8>>,
+    /// The parts of side outputs that maps have written.
+    sides: Parts,
+    counters: Beside,
+}
+
+fn sides_differ(first: &Parts, second: &Parts) -> Option<Difference> {
+    let name =
+        first.keys().chain(second.keys()).find(|name| first.get(*name) != second.get(*name))?;
+    let bytes = |parts: &Parts| parts.get(name).cloned().unwrap_or_default();
+    let (first, second) = show::results(&bytes(first), &bytes(second));
+    Some((format!("the side part {name}"), first, second))
+}
+
+/// A run, and what it has given.
+fn run<J: Job>(subject: &Subject<'_, J>, threads: usize, reducers: u32) -> Result<Found, Breach> {
     let inputs = subject.files.iter();
     let spec = JobSpec {
         name: "laws".into(),
@@ -109,17 +137,26 @@ fn run<J: Job>(
             at: failure.at,
             record: failure.record.map(|record| show::bytes(&record.excerpt)),
         }),
-        None => parts(&prepared, &outcome).map_err(Breach::not_run),
+        None => {
+            found(&prepared, &outcome, &subject.settings.varying_sides).map_err(Breach::not_run)
+        }
     }
 }
 
-fn parts(prepared: &Prepared, outcome: &Outcome) -> std::io::Result<Vec<Vec<u8>>> {
-    let names =
-        outcome.parts.iter().map(|part| &part.sealed.name).filter(|name| name.starts_with("part-"));
-    let read = |name: &String| {
+fn found(prepared: &Prepared, outcome: &Outcome, varying: &[&str]) -> std::io::Result<Found> {
+    let mut counters = Beside::default();
+    counters.add(&outcome.counters, &[]);
+    let mut found = Found { parts: Vec::new(), sides: Parts::new(), counters };
+    for name in outcome.parts.iter().map(|part| &part.sealed.name) {
         let mut bytes = Vec::new();
         prepared.staging.open_accepted(name)?.read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    names.map(read).collect()
+        match name.rsplit_once("-m-") {
+            _ if name.starts_with("part-") => found.parts.push(bytes),
+            Some((side, _)) if !varying.contains(&side) => {
+                found.sides.insert(name.clone(), bytes);
+            }
+            _ => {}
+        }
+    }
+    Ok(found)
 }

@@ -1,0 +1,16 @@
+//! Generates the gRPC code of `src/rpc` from the files beside this one, without a protobuf compiler on the machine.
+
+#[cfg(feature = "cluster")]
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo::rerun-if-changed=proto");
+    let services = ["jobs.proto", "workers.proto", "artifacts.proto", "shuffle.proto"];
+    let files = protox::compile(services, ["proto"])?;
+    tonic_prost_build::configure().build_transport(false).compile_fds(files)?;
+    Ok(())
+}
+
+/// A job executable needs none of it.
+#[cfg(not(feature = "cluster"))]
+fn main() {
+    println!("cargo::rerun-if-changed=proto");
+}

@@ -1,0 +1,116 @@
+//! Child processes that end with this one, however it ends.
+
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{self, Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::cli::refused::Refused;
+
+/// How long a child may take to end before it is killed: fifty looks of a tenth of a second.
+const LOOKS_MAX: u32 = 50;
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// A child, in a process group of its own.
+#[derive(Debug)]
+pub(super) struct Child {
+    /// As it is called on screen.
+    pub(super) name: String,
+    process: process::Child,
+}
+
+/// All children, those that were started last at the end.
+#[derive(Debug, Default)]
+pub(super) struct Children {
+    all: Vec<Child>,
+}
+
+impl Children {
+    /// Starts this very program with other arguments; answers the child's process id.
+    ///
+    /// To be called by the main thread: the kernel kills the child when the thread that started it ends.
+    pub(super) fn start(
+        &mut self,
+        name: String,
+        arguments: &[&str],
+        data: &Path,
+    ) -> Result<u32, Refused> {
+        let cannot = |error| {
+            Refused::failed(format!("cannot start {name}: {error}; this machine; try again"))
+        };
+        // The file that runs now, whatever has been put at its path since.
+        let program = std::env::current_exe().map_err(cannot)?;
+        let process = Command::new(program)
+            .args(arguments)
+            .arg("--data")
+            .arg(data)
+            .args(["--parent", &process::id().to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .map_err(cannot)?;
+        let pid = process.id();
+        self.all.push(Child { name, process });
+        Ok(pid)
+    }
+
+    /// What is to be said of a child that has ended.
+    pub(super) fn dead(&mut self) -> Option<String> {
+        self.bury().map(|mut child| match child.process.wait() {
+            Ok(status) => format!("{} ended with {status}", child.name),
+            Err(error) => format!("{} ended: {error}", child.name),
+        })
+    }
+
+    /// Takes out a child that has ended.
+    pub(super) fn bury(&mut self) -> Option<Child> {
+        let ended = |child: &mut Child| !matches!(child.process.try_wait(), Ok(None));
+        let place = self.all.iter_mut().position(ended)?;
+        Some(self.all.remove(place))
+    }
+
+    /// Ends all: workers before their masters, asked first and then killed.
+    pub(super) fn end(&mut self) {
+        // Nothing is ever sent: it is waited on for a time that passes.
+        let (_sender, wait) = channel::<()>();
+        // All are asked at once, so that the end takes no longer with many.
+        for child in &self.all {
+            if child.name.starts_with("worker") {
+                signal(child, Signal::TERM);
+            }
+        }
+        while let Some(mut child) = self.all.pop() {
+            signal(&child, Signal::TERM);
+            for _ in 0..LOOKS_MAX {
+                let has_ended = !matches!(child.process.try_wait(), Ok(None));
+                if has_ended || wait.recv_timeout(LOOK_EVERY) != Err(RecvTimeoutError::Timeout) {
+                    break;
+                }
+            }
+            if matches!(child.process.try_wait(), Ok(None)) {
+                signal(&child, Signal::KILL);
+                // It cannot refuse.
+                let _reaped_or_gone = child.process.wait();
+            }
+        }
+    }
+}
+
+impl Drop for Children {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Sends a signal to a child that was not reaped yet, and to its group.
+fn signal(child: &Child, signal: Signal) {
+    let pid = i32::try_from(child.process.id()).ok().and_then(Pid::from_raw);
+    if let Some(pid) = pid {
+        // A group that has ended needs no signal.
+        let _sent_or_gone = kill_process_group(pid, signal);
+    }
+}

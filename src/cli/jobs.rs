@@ -1,0 +1,96 @@
+//! Lists jobs, and says how one stands.
+
+use super::cluster::Cluster;
+use super::exit;
+use super::refused::Refused;
+use super::table::{Format, json, list};
+use crate::launch::{print, render_failure, say};
+use crate::rpc::jobs::{JobStatus, Jobs, State};
+use crate::spec::JobId;
+
+/// `gristmill jobs`.
+pub(super) fn jobs(cluster: &Cluster, format: Format) -> Result<u8, Refused> {
+    let jobs = cluster.ask(async |master| Ok(master.list().await?))?;
+    list(format, &jobs, &["JOB", "NAME", "STATE", "SUBMITTED", "FINISHED", "REASON"], |jobs| {
+        let row = |job: &crate::rpc::jobs::JobLine| {
+            let finished = job.finished.clone().unwrap_or_default();
+            let (submitted, reason) = (job.submitted.clone(), job.reason.clone());
+            vec![job.id.to_string(), job.name.clone(), word(job.state), submitted, finished, reason]
+        };
+        jobs.iter().map(row).collect()
+    })
+}
+
+/// `gristmill status JOB`.
+pub(super) fn status(cluster: &Cluster, job: JobId, format: Format) -> Result<u8, Refused> {
+    let status = cluster.ask(async |master| Ok(master.status(job, 0).await?))?;
+    Ok(match format {
+        Format::Json => print(&json(&status)?),
+        Format::Table => print(&lines(&status)),
+    })
+}
+
+/// `gristmill why JOB`: the first failure that was not recovered.
+pub(super) fn why(cluster: &Cluster, job: JobId) -> Result<u8, Refused> {
+    let status = cluster.ask(async |master| Ok(master.status(job, 0).await?))?;
+    Ok(match (&status.failure, &status.error) {
+        (Some((attempt, failure)), _) => {
+            // How many bad records the job may have is not known here, and its failure says so itself.
+            print(&render_failure(*attempt, failure, 0).to_string())
+        }
+        (None, Some(error)) => print(&format!("{error}\n")),
+        (None, None) => {
+            print(&format!("{job} {}: {}\n", word(status.state), or_nothing(&status.reason)))
+        }
+    })
+}
+
+/// `gristmill kill JOB`.
+pub(super) fn kill(cluster: &Cluster, job: JobId) -> Result<u8, Refused> {
+    cluster.ask(async |master| Ok(master.kill(job).await?))?;
+    say(&format!("{job} is cancelled\n"));
+    Ok(exit::OK)
+}
+
+/// The state as it is written everywhere.
+pub(super) fn word(state: State) -> String {
+    match state {
+        State::Waiting => "waiting",
+        State::Planning => "planning",
+        State::Mapping => "mapping",
+        State::Reducing => "reducing",
+        State::Committing => "committing",
+        State::Succeeded => "succeeded",
+        State::Failed => "failed",
+        State::Cancelled => "cancelled",
+    }
+    .into()
+}
+
+fn or_nothing(reason: &str) -> &str {
+    if reason.is_empty() { "nothing has failed" } else { reason }
+}
+
+fn lines(status: &JobStatus) -> String {
+    let tally = |tally: &crate::rpc::jobs::Tally| {
+        format!("{} of {} done, {} running", tally.done, tally.total, tally.running)
+    };
+    let mut rows = vec![
+        ("job", status.id.to_string()),
+        ("name", status.name.clone()),
+        ("state", word(status.state)),
+        ("reason", status.reason.clone()),
+        ("progress", format!("{:.0} %", 100.0 * status.progress)),
+        ("maps", tally(&status.maps)),
+        ("reduces", tally(&status.reduces)),
+        ("output", status.output.clone()),
+        ("submitted", status.submitted.clone()),
+    ];
+    rows.extend(status.finished.clone().map(|finished| ("finished", finished)));
+    rows.extend(status.error.clone().map(|error| ("error", error)));
+    let row = |(name, value): &(&str, String)| {
+        let value = crate::spec::escape(value.as_bytes(), crate::spec::failure::TEXT_CHARS_MAX);
+        if value.is_empty() { String::new() } else { format!("{name:<10} {value}\n") }
+    };
+    rows.iter().map(row).collect()
+}

@@ -1,0 +1,77 @@
+//! How the command says what went wrong, and with which exit code it ends.
+
+use super::exit;
+use crate::client;
+use crate::launch::{Message, say};
+use crate::rpc::refusal::Refusal;
+use crate::spec::escape;
+use crate::spec::failure::TEXT_CHARS_MAX;
+
+/// Why a command did not do what it was asked for.
+#[derive(Debug)]
+pub(super) struct Refused {
+    /// The exit code.
+    pub(super) code: u8,
+    /// What is said.
+    pub(super) message: Message,
+}
+
+impl Refused {
+    /// A mistake in the command line.
+    pub(super) fn usage(line: impl Into<String>) -> Self {
+        Self { code: exit::USAGE, message: Message::new(line) }
+    }
+
+    /// A failure of this machine or this program.
+    pub(super) fn failed(line: impl Into<String>) -> Self {
+        Self { code: exit::FAILED, message: Message::new(line) }
+    }
+
+    /// Says it, and leaves the exit code.
+    pub(super) fn say(self) -> u8 {
+        say(&self.message.to_string());
+        self.code
+    }
+}
+
+impl From<Message> for Refused {
+    fn from(message: Message) -> Self {
+        Self { code: exit::USAGE, message }
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        let code = match &refusal {
+            Refusal::Invalid { .. } => exit::USAGE,
+            Refusal::NotFound { .. } => exit::NOT_FOUND,
+            Refusal::Unavailable { .. } | Refusal::NotLeader { .. } => exit::UNAVAILABLE,
+            Refusal::Limit { .. } => exit::LIMIT,
+            Refusal::Internal { .. } => exit::FAILED,
+        };
+        Self { code, message: Message::new(one_line(&refusal.to_string())) }
+    }
+}
+
+impl From<client::Error> for Refused {
+    fn from(error: client::Error) -> Self {
+        let line = one_line(&error.to_string());
+        let (code, details) = match error {
+            client::Error::Refused { cause } => return cause.into(),
+            client::Error::Unknown { .. } => (exit::UNKNOWN, Vec::new()),
+            client::Error::NotAJob { said, .. } => (exit::USAGE, said),
+            client::Error::Arguments { details, .. } => {
+                (exit::USAGE, details.iter().map(|detail| one_line(detail)).collect())
+            }
+            client::Error::Executable { .. }
+            | client::Error::Version { .. }
+            | client::Error::Unfit { .. } => (exit::USAGE, Vec::new()),
+        };
+        Self { code, message: Message { line, details } }
+    }
+}
+
+/// What came over the wire or from an executable is fit for a terminal; what is foreign in it was cut by who said it.
+fn one_line(text: &str) -> String {
+    escape(text.as_bytes(), 10 * TEXT_CHARS_MAX)
+}

@@ -1,0 +1,213 @@
+//! `gristmill submit`: brings a job to the cluster and follows it; `gristmill watch`: follows one.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::cluster::{Cluster, runtime, with_way_out};
+use super::progress::Progress;
+use super::refused::Refused;
+use super::table::json;
+use super::{duration, exit};
+use crate::client::{DESCRIBE_WITHIN, Described, Submission, describe, follow, submit};
+use crate::clock::Clock;
+use crate::launch::{Message, print, render_failure, say};
+use crate::rpc::client::{Master, Options};
+use crate::rpc::jobs::{JobStatus, Jobs, State};
+use crate::rpc::refusal::Refusal;
+use crate::spec::job::check_name;
+use crate::spec::{JobId, JobSpec};
+
+/// How long after the first Ctrl-C a second one kills the job.
+const SECOND_WITHIN: Duration = Duration::from_secs(2);
+
+/// What `submit` is told; the job's own arguments come last, and are its own business.
+#[derive(Debug, Args)]
+pub(super) struct Submit {
+    #[command(flatten)]
+    cluster: Cluster,
+    /// The same id is the same job: repeat with it when it is not known whether the job was submitted
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+    /// Name of the job [default: the executable's]
+    #[arg(long, value_name = "N", value_parser = name)]
+    name: Option<String>,
+    /// Print the job's id and leave; the job goes on
+    #[arg(long)]
+    detach: bool,
+    /// Higher goes first
+    #[arg(long, value_name = "P", default_value = "0", value_parser = clap::value_parser!(i32).range(-1000..=1000), allow_negative_numbers = true)]
+    priority: i32,
+    /// Attempts of a task before the job fails [default: the cluster's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    max_attempts: Option<u32>,
+    /// Kill an attempt that makes no progress for so long, such as 10m [default: the cluster's]
+    #[arg(long, value_name = "D", value_parser = duration::parse)]
+    task_timeout: Option<Duration>,
+    /// Start no backups of tasks that are slow
+    #[arg(long)]
+    no_backups: bool,
+    /// Executable of the job, and its arguments as if it were run here
+    // One list, so that all behind the executable is the job's, also what looks like a flag of ours.
+    #[arg(value_names = ["EXECUTABLE", "ARGS"], required = true, num_args = 1.., trailing_var_arg = true)]
+    command: Vec<OsString>,
+}
+
+fn name(text: &str) -> Result<String, String> {
+    check_name(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
+}
+
+impl Submit {
+    /// Submits, and follows unless it is to detach.
+    pub(super) fn run(self) -> Result<u8, Refused> {
+        let addresses = self.cluster.addresses()?;
+        runtime()?.block_on(async {
+            let [executable, arguments @ ..] = &self.command[..] else {
+                return Err(Refused::usage("no executable is named; command line; name a job's"));
+            };
+            let described = describe(Path::new(executable), arguments, DESCRIBE_WITHIN).await?;
+            let (executable, spec, map_only, report) = match described {
+                Described::Job { executable, spec, map_only, report } => {
+                    (executable, *spec, map_only, report)
+                }
+                Described::Text(text) => return Ok(print(&text)),
+            };
+            let master = Master::connect(&addresses, Options::default())?;
+            let is_detached = self.detach;
+            let submission = self.submission(executable, spec, map_only);
+            let bad_records = submission.spec.max_bad_records;
+            let job =
+                submit(&master, submission).await.map_err(|error| with_way_out(error.into()))?;
+            if is_detached {
+                return Ok(print(&format!("{job}\n")));
+            }
+            let watched =
+                Watched { master, job, bad_records, progress: Progress::new(&report), report };
+            watched.run().await
+        })
+    }
+
+    fn submission(self, executable: PathBuf, mut spec: JobSpec, map_only: bool) -> Submission {
+        if let Some(name) = self.name {
+            spec.name = name;
+        }
+        Submission {
+            id: self.id.unwrap_or_else(|| Submission::fresh_id(Clock::system().wall_ms())),
+            executable,
+            spec,
+            map_only,
+            priority: self.priority,
+            max_attempts: self.max_attempts.unwrap_or(0),
+            task_timeout: self.task_timeout.unwrap_or(Duration::ZERO),
+            backups: !self.no_backups,
+        }
+    }
+}
+
+/// `gristmill watch JOB`.
+pub(super) fn watch(cluster: &Cluster, job: JobId) -> Result<u8, Refused> {
+    cluster.ask(async |master| {
+        let (progress, report) = (Progress::new(&[]), Vec::new());
+        Watched { master, job, bad_records: 0, progress, report }.run().await
+    })
+}
+
+/// A job that is followed.
+struct Watched {
+    master: Master,
+    job: JobId,
+    /// How many records might be set aside, for the advice that goes with a failure.
+    bad_records: u64,
+    progress: Progress,
+    report: Vec<(String, String)>,
+}
+
+impl Watched {
+    async fn run(mut self) -> Result<u8, Refused> {
+        let mut interrupts = signal(SignalKind::interrupt()).map_err(|error| {
+            Refused::failed(format!(
+                "cannot listen for Ctrl-C: {error}; this machine; submit with --detach"
+            ))
+        })?;
+        if !self.progress.is_quiet() {
+            say(&format!("{} is submitted; Ctrl-C leaves it running\n", self.job));
+        }
+        let followed = tokio::select! {
+            followed = follow(&self.master, self.job, |status| self.progress.show(status)) => Some(followed),
+            _ = interrupts.recv() => None,
+        };
+        self.progress.end();
+        match followed {
+            Some(Ok(status)) => self.ended(&status),
+            Some(Err(refusal)) => Err(self.lost(refusal)),
+            None => self.interrupted(&mut interrupts).await,
+        }
+    }
+
+    fn ended(&self, status: &JobStatus) -> Result<u8, Refused> {
+        match status.state {
+            State::Failed => {
+                match (&status.failure, &status.error) {
+                    (Some((attempt, failure)), _) => {
+                        render_failure(*attempt, failure, self.bad_records).say();
+                    }
+                    (None, error) => Message::new(format!(
+                        "{} failed: {}; see `gristmill why {}`",
+                        self.job,
+                        error.as_deref().unwrap_or(&status.reason),
+                        self.job
+                    ))
+                    .say(),
+                }
+                Ok(exit::FAILED)
+            }
+            State::Cancelled => {
+                Message::new(format!(
+                    "{} was cancelled; {}; submit it again",
+                    self.job, status.output
+                ))
+                .say();
+                Ok(exit::CANCELLED)
+            }
+            _ => {
+                let wants_json =
+                    |(flag, value): &(String, String)| flag == "summary" && value == "json";
+                if self.report.iter().any(wants_json) {
+                    say(&json(status)?);
+                } else if !self.progress.is_quiet() {
+                    say(&format!("{} succeeded: {}\n", self.job, status.output));
+                }
+                Ok(exit::OK)
+            }
+        }
+    }
+
+    /// The job goes on without anybody watching.
+    fn lost(&self, refusal: Refusal) -> Refused {
+        let unavailable = matches!(refusal, Refusal::Unavailable { .. });
+        let mut refused = Refused::from(refusal);
+        if unavailable {
+            refused.message.details.push(format!(
+                "{} goes on if its cluster does; follow it with `gristmill watch {}`",
+                self.job, self.job
+            ));
+        }
+        refused
+    }
+
+    async fn interrupted(&self, interrupts: &mut Signal) -> Result<u8, Refused> {
+        let job = self.job;
+        say(&format!(
+            "\ndetached; {job} goes on; Ctrl-C again or `gristmill kill {job}` kills it, `gristmill watch {job}` follows it\n"
+        ));
+        if tokio::time::timeout(SECOND_WITHIN, interrupts.recv()).await.is_err() {
+            return Ok(exit::INTERRUPTED);
+        }
+        self.master.kill(job).await?;
+        say(&format!("\n{job} is cancelled\n"));
+        Ok(exit::CANCELLED)
+    }
+}

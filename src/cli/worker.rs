@@ -1,0 +1,139 @@
+//! `gristmill worker`: reads its flags, and starts a worker in this process.
+
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::cluster::{Cluster, runtime};
+use super::daemon::{Folder, LEASE_MAX, Tie, asked_to_end};
+use super::exit;
+use super::refused::Refused;
+use crate::clock::Clock;
+use crate::launch::{draw_nonce, print};
+use crate::rpc::client::{Master, Options, Peer};
+use crate::rpc::{address, server};
+use crate::spec::size;
+use crate::worker::{self, Limiter, MASTERLESS_MAX, ProcessLauncher, Server, Stop, Transport};
+
+/// What a worker is told.
+#[derive(Debug, Args)]
+pub(super) struct Worker {
+    #[command(flatten)]
+    cluster: Cluster,
+    /// Attempts at once [default: number of cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    slots: Option<u32>,
+    /// Memory of all attempts together, shared out evenly [default: not limited]
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
+    memory: Option<u64>,
+    /// Its folder: executables, map outputs, logs [default: a fresh temporary one]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where other workers reach it, on this machine; port 0: any
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", value_parser = address::parse)]
+    listen: SocketAddr,
+    #[command(flatten)]
+    tie: Tie,
+}
+
+fn memory(text: &str) -> Result<u64, String> {
+    size::parse(text).map_err(|error| error.to_string())
+}
+
+/// Cores of this machine.
+pub(super) fn cores() -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    u32::try_from(cores).unwrap_or(1).clamp(1, 1024)
+}
+
+impl Worker {
+    /// Runs the worker until it is asked to end, or may leave.
+    pub(super) fn run(&self) -> Result<u8, Refused> {
+        self.tie.hold()?;
+        let addresses = self.cluster.addresses()?;
+        let folder = Folder::make(self.data.as_deref(), "worker")?;
+        runtime()?.block_on(async {
+            let asked = asked_to_end()?;
+            let listen = |error| {
+                Refused::usage(format!(
+                    "cannot listen: {error}; {}; name another with --listen",
+                    self.listen
+                ))
+            };
+            let listener = TcpListener::bind(self.listen).await.map_err(listen)?;
+            let address = listener.local_addr().map_err(listen)?;
+            let clock = Clock::system();
+            let slots = self.slots.unwrap_or_else(cores);
+            let options = worker::Options {
+                data: folder.path().to_path_buf(),
+                address: address.to_string(),
+                slots,
+                attempt_memory_bytes: self.memory.map_or(0, |bytes| bytes / u64::from(slots)),
+                pid: std::process::id(),
+                incarnation: draw_nonce(clock.wall_ms()).0,
+                masterless_max: MASTERLESS_MAX,
+                own_poll_thread: true,
+                clock,
+            };
+            let wire = Wire::new(addresses, listener)?;
+            let launcher = ProcessLauncher::start(Limiter::detect()).map_err(|error| {
+                Refused::failed(format!("cannot start a thread: {error}; this machine; try again"))
+            })?;
+            print(&format!("worker {address} pid {}\n", options.pid));
+            let (stop, stopped) = watch::channel(Stop::No);
+            tokio::spawn(async move {
+                asked.await;
+                stop.send_replace(Stop::Now);
+                // Whoever watches finds the last value also when the sender is gone.
+            });
+            worker::run(options, wire, launcher, stopped)
+                .await
+                .map_err(|error| Refused::failed(error.to_string()))?;
+            Ok(exit::OK)
+        })
+    }
+}
+
+/// How this worker reaches others, and is reached: gRPC over TCP.
+struct Wire {
+    addresses: Vec<String>,
+    listener: Mutex<Option<TcpListener>>,
+}
+
+/// A poll is held back for a third of the lease, which this worker is told only later, and then waits for itself.
+fn options() -> Options {
+    Options { poll_held: LEASE_MAX / 3, ..Options::default() }
+}
+
+impl Wire {
+    fn new(addresses: Vec<String>, listener: TcpListener) -> Result<Self, Refused> {
+        // What could be wrong with the addresses is found here, once.
+        Master::connect(&addresses, options())?;
+        Ok(Self { addresses, listener: Mutex::new(Some(listener)) })
+    }
+}
+
+impl Transport for Wire {
+    type Masters = Master;
+    type Peer = Peer;
+
+    fn masters(&self) -> Master {
+        Master::connect(&self.addresses, options()).expect("the addresses were tried")
+    }
+
+    fn peer(&self, address: &str) -> Peer {
+        Peer::connect(address, &Options::default())
+    }
+
+    async fn serve(&self, service: Server) -> io::Result<()> {
+        let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let listener = listener.ok_or_else(|| io::Error::other("it is served already"))?;
+        server::serve_worker(listener, Arc::new(service), std::future::pending()).await
+    }
+}

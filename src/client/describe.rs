@@ -1,0 +1,125 @@
+//! Asks a job executable what job its arguments ask for.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use super::Error;
+use crate::frame::{self, DESCRIBE_ARG, Description, LENGTH_BYTES, VERSION};
+use crate::spec::failure::TEXT_CHARS_MAX;
+use crate::spec::{JobSpec, Location, escape};
+
+/// How long an executable may take to describe its job: it only reads its flags.
+pub const DESCRIBE_WITHIN: Duration = Duration::from_secs(10);
+/// What is read of an executable's standard error, in bytes, and how many lines of it are shown.
+const SAID_BYTES_MAX: u64 = 16 << 10;
+const SAID_LINES_MAX: usize = 10;
+
+/// What an executable says of its arguments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Described {
+    /// The job that they ask for.
+    Job {
+        /// The executable, as an absolute path.
+        executable: PathBuf,
+        /// What to run on what.
+        spec: Box<JobSpec>,
+        /// Whether it has no reduce.
+        map_only: bool,
+        /// How the submitter is to report, as flags and values.
+        report: Vec<(String, String)>,
+    },
+    /// A text to print, such as its help; there is nothing to run.
+    Text(String),
+}
+
+/// Runs an executable so that it describes the job which `arguments` ask for.
+///
+/// # Errors
+/// If it cannot be run, is no job, takes longer than `within`, or refuses its arguments.
+pub async fn describe(
+    executable: &Path,
+    arguments: &[OsString],
+    within: Duration,
+) -> Result<Described, Error> {
+    let location = Location::from(executable);
+    let unusable = |cause| Error::Executable { executable: location.clone(), cause };
+    // Absolute, so that a bare name is the file here and not one of the PATH.
+    let executable = executable.canonicalize().map_err(unusable)?;
+    let mut child = Command::new(&executable)
+        .arg(DESCRIBE_ARG)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(unusable)?;
+    let not_a_job = |problem: String, said: &[u8]| Error::NotAJob {
+        executable: location.clone(),
+        problem,
+        said: lines(said),
+    };
+    let (answer, said) = match timeout(within, listen(&mut child)).await {
+        Ok(heard) => heard,
+        Err(_) => {
+            let problem = format!("no description came within {} s", within.as_secs());
+            return Err(not_a_job(problem, b""));
+        }
+    };
+    let description = answer.map_err(|problem| not_a_job(problem, &said))?;
+    match description {
+        Description::Job { version, spec, map_only, report } if version == VERSION => {
+            Ok(Described::Job { executable, spec, map_only, report })
+        }
+        Description::Job { version, .. } => {
+            Err(Error::Version { executable: location, theirs: version, ours: VERSION })
+        }
+        Description::Text(text) => Ok(Described::Text(text)),
+        Description::Refused { line, details } => Err(Error::Arguments { line, details }),
+    }
+}
+
+/// Its answer, or what it did instead; and what it said on standard error.
+async fn listen(child: &mut Child) -> (Result<Description, String>, Vec<u8>) {
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let (answer, said) = tokio::join!(answer(stdout), async {
+        let mut said = Vec::new();
+        if let Some(stderr) = stderr {
+            // What cannot be read cannot be shown.
+            let _read_or_not = stderr.take(SAID_BYTES_MAX).read_to_end(&mut said).await;
+        }
+        said
+    });
+    (answer, said)
+}
+
+/// One frame, and nothing else.
+async fn answer(stdout: Option<impl AsyncRead + Unpin>) -> Result<Description, String> {
+    let Some(mut stdout) = stdout else { return Err("its standard output is not there".into()) };
+    let ended = |cause: io::Error| match cause.kind() {
+        io::ErrorKind::UnexpectedEof => "it ended without describing a job".to_owned(),
+        _ => format!("its description cannot be read: {cause}"),
+    };
+    let other = |cause: frame::Error| format!("what it said is no description of a job: {cause}");
+    let mut length = [0; LENGTH_BYTES];
+    stdout.read_exact(&mut length).await.map_err(ended)?;
+    let bytes = frame::message_bytes(length).map_err(other)?;
+    let mut message = Vec::new();
+    (&mut stdout).take(bytes as u64).read_to_end(&mut message).await.map_err(ended)?;
+    if message.len() < bytes {
+        return Err("it ended within its description".into());
+    }
+    frame::decode(&message).map_err(other)
+}
+
+fn lines(said: &[u8]) -> Vec<String> {
+    let lines = said.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+    lines.take(SAID_LINES_MAX).map(|line| escape(line, TEXT_CHARS_MAX)).collect()
+}

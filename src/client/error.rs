@@ -1,0 +1,77 @@
+//! Why a job could not be submitted or followed.
+
+use std::io;
+
+use crate::rpc::refusal::Refusal;
+use crate::spec::Location;
+
+/// Why a job could not be submitted or followed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The executable cannot be found, read or started.
+    #[error(
+        "cannot use the job executable: {cause}; {executable}; name an executable that runs here"
+    )]
+    Executable {
+        /// Which.
+        executable: Location,
+        /// What the operating system says.
+        cause: io::Error,
+    },
+    /// The executable did not say what job it is.
+    #[error("{problem}; {executable}; submit an executable whose main is gristmill::launch")]
+    NotAJob {
+        /// Which.
+        executable: Location,
+        /// What it did instead.
+        problem: String,
+        /// What it said on standard error.
+        said: Vec<String>,
+    },
+    /// The executable was built with another version of Gristmill.
+    #[error(
+        "the executable speaks version {theirs}, and this command version {ours}; {executable}; build both from one version"
+    )]
+    Version {
+        /// Which.
+        executable: Location,
+        /// Its version.
+        theirs: u32,
+        /// Our version.
+        ours: u32,
+    },
+    /// The executable refuses its arguments.
+    #[error("{line}")]
+    Arguments {
+        /// What is wrong, in its words.
+        line: String,
+        /// Lines of detail.
+        details: Vec<String>,
+    },
+    /// What the arguments ask for cannot be done on a cluster.
+    #[error("{message}")]
+    Unfit {
+        /// What, and what to do.
+        message: String,
+    },
+    /// The cluster refused, or did not answer; nothing was submitted.
+    #[error("{cause}")]
+    Refused {
+        /// What it says.
+        cause: Refusal,
+    },
+    /// The submission was sent, and no answer came: the job may run or not.
+    #[error("it is not known whether the job was submitted: {cause}; submit again with --id {id}")]
+    Unknown {
+        /// The id, under which a repetition is the same job.
+        id: String,
+        /// What happened last.
+        cause: Refusal,
+    },
+}
+
+impl From<Refusal> for Error {
+    fn from(cause: Refusal) -> Self {
+        Self::Refused { cause }
+    }
+}

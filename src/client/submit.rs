@@ -1,0 +1,149 @@
+//! Brings a job to the cluster: its executable and its spec as artifacts, and then the submission.
+
+use std::hash::{BuildHasher, RandomState};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::Error;
+use crate::record::value;
+use crate::rpc::artifacts::{Artifacts, Digest};
+use crate::rpc::client::Master;
+use crate::rpc::digest_of_file;
+use crate::rpc::jobs::{Jobs, Submit};
+use crate::rpc::refusal::Refusal;
+use crate::spec::{JobId, JobSpec, Location};
+
+/// A job to be run, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submission {
+    /// The same id is the same job, however often it is submitted; see [`Submission::fresh_id`].
+    pub id: String,
+    /// The executable.
+    pub executable: PathBuf,
+    /// What to run on what.
+    pub spec: JobSpec,
+    /// Whether it has no reduce.
+    pub map_only: bool,
+    /// Higher goes first.
+    pub priority: i32,
+    /// Attempts of a task before the job fails; 0: the default.
+    pub max_attempts: u32,
+    /// An attempt that makes no progress for so long is killed; zero: the default.
+    pub task_timeout: Duration,
+    /// Whether stragglers get backups.
+    pub backups: bool,
+}
+
+impl Submission {
+    /// An id that no other submission has: 128 bits, as hexadecimal digits.
+    ///
+    /// The standard library keys its hashers from the system's random source; `seed` may be anything, such as the time.
+    pub fn fresh_id(seed: u64) -> String {
+        let keys = RandomState::new();
+        let half = |which: u8| keys.hash_one((which, std::process::id(), seed));
+        format!("{:016x}{:016x}", half(0), half(1))
+    }
+}
+
+/// Submits a job, once per id.
+///
+/// # Errors
+/// If the job cannot run on a cluster, or the cluster refuses it; [`Error::Unknown`] if it may have been accepted.
+pub async fn submit(master: &Master, submission: Submission) -> Result<JobId, Error> {
+    let spec = for_cluster(submission.spec)?;
+    let mut bytes = Vec::new();
+    value::encode_into(&spec, &mut bytes)
+        .map_err(|error| Error::Unfit { message: format!("the job's spec: {error}") })?;
+    let executable = put_executable(master, &submission.executable).await?;
+    let spec_digest = Digest::of(&bytes);
+    if !master.has(spec_digest).await? {
+        master.put_bytes(&bytes).await?;
+    }
+    let request = Submit {
+        id: submission.id.clone(),
+        spec,
+        spec_digest,
+        executable,
+        map_only: submission.map_only,
+        priority: submission.priority,
+        max_attempts: submission.max_attempts,
+        task_timeout_ms: u64::try_from(submission.task_timeout.as_millis()).unwrap_or(u64::MAX),
+        backups: submission.backups,
+    };
+    master.submit(request).await.map_err(|cause| match cause {
+        Refusal::Unavailable { .. } => Error::Unknown { id: submission.id, cause },
+        cause => Error::Refused { cause },
+    })
+}
+
+/// The spec as a cluster runs it; refuses what only a process at a terminal can do.
+fn for_cluster(mut spec: JobSpec) -> Result<JobSpec, Error> {
+    let unfit = |message: &str| Err(Error::Unfit { message: message.into() });
+    if spec.output.as_ref().is_none_or(Location::is_standard_stream) {
+        return unfit(
+            "a job on a cluster has no standard output; the job's flags; name a folder with --output DIR",
+        );
+    }
+    if spec.inputs.iter().any(|input| input.location.is_standard_stream()) {
+        return unfit(
+            "a job on a cluster has no standard input; -; write it to a file first, and name that",
+        );
+    }
+    spec.validate().map_err(|error| Error::Unfit { message: error.to_string() })?;
+    // Machines fail on their own here: what counts as published must outlive each of them.
+    spec.sync = true;
+    Ok(spec)
+}
+
+async fn put_executable(master: &Master, path: &Path) -> Result<Digest, Error> {
+    let unreadable = |cause| Error::Executable { executable: Location::from(path), cause };
+    let owned = path.to_path_buf();
+    let digested = tokio::task::spawn_blocking(move || digest_of_file(&owned)).await;
+    let (digest, _) =
+        digested.map_err(std::io::Error::other).and_then(|digest| digest).map_err(unreadable)?;
+    if !master.has(digest).await? {
+        master.put(digest, path).await?;
+    }
+    Ok(digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::InputSpec;
+
+    fn spec(input: &str, output: Option<&str>) -> JobSpec {
+        JobSpec {
+            name: "wordcount".into(),
+            inputs: vec![InputSpec { source: 0, location: Location::from(input) }],
+            output: output.map(Location::from),
+            overwrite: false,
+            reducers: None,
+            split_bytes: None,
+            memory_bytes: 1 << 30,
+            max_bad_records: 0,
+            sync: false,
+            job: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_needs_a_terminal_is_refused_and_output_is_synced() {
+        assert!(for_cluster(spec("/in", Some("/out"))).unwrap().sync);
+        for (spec, said) in [
+            (spec("/in", None), "no standard output"),
+            (spec("/in", Some("-")), "no standard output"),
+            (spec("-", Some("/out")), "no standard input"),
+            (spec("", Some("/out")), "empty path"),
+        ] {
+            let error = for_cluster(spec).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+
+    #[test]
+    fn fresh_ids_differ() {
+        assert_ne!(Submission::fresh_id(0), Submission::fresh_id(0));
+        assert_eq!(Submission::fresh_id(0).len(), 32);
+    }
+}

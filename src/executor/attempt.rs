@@ -1,0 +1,224 @@
+//! Carries out one attempt, from the frame that asks for it to what is said of it.
+
+use std::error::Error as StdError;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::frame::{Done, Run, SegmentRef, Work};
+use crate::job::{Job, Partition};
+use crate::record::hash;
+use crate::shuffle::{ReadProgress, SegmentInfo, SegmentPlace};
+use crate::spec::{AttemptId, Cause, Counters, Failure, FileRange};
+use crate::storage::{SharedStaging, StagingOptions};
+use crate::task::{
+    self, BadRecords, Env, MapDone, PartDone, Plan, PlanFile, SpillTo, Trouble, Winners,
+    folder_name,
+};
+
+/// Nothing here is told to stop: a worker that wants an attempt to end kills the process.
+static NEVER: AtomicBool = AtomicBool::new(false);
+
+/// Carries out an attempt; whatever the author's code does, an answer comes back. What a failed one has written is
+/// removed as far as it can be.
+pub(super) fn carry_out<J: Job>(run: &Run, progress: &ReadProgress) -> Result<Done, Failure> {
+    let attempt = Attempt { run, progress };
+    let done = task::guard(|| Ok(attempt.run::<J>()));
+    let done = done.unwrap_or_else(|trouble| Err(trouble.into_failure()));
+    if !matches!(run.work, Work::Commit { .. } | Work::Sweep) {
+        // What stays goes with the job's folder on this worker.
+        let _removed_or_left = fs::remove_dir_all(attempt.spill_folder());
+        if done.is_err() {
+            attempt.discard();
+        }
+    }
+    done
+}
+
+struct Attempt<'a> {
+    run: &'a Run,
+    progress: &'a ReadProgress,
+}
+
+impl Attempt<'_> {
+    fn run<J: Job>(&self) -> Result<Done, Failure> {
+        match &self.run.work {
+            Work::Plan => self.plan::<J>(),
+            Work::Map { plan } => self.map::<J>(plan),
+            Work::Reduce { plan, segments } => self.reduce::<J>(plan, segments),
+            Work::Commit { maps, reduces, counters, created } => {
+                let winners = Winners { job: self.id().task.job, maps, reduces };
+                let (spec, nonce) = (&self.run.spec, self.run.nonce);
+                let (counters, created) = (counters.clone(), created.clone());
+                let manifest =
+                    task::commit_shared(spec, self.out()?, nonce, winners, counters, created)?;
+                Ok(Done::Commit { records: manifest.records, bytes: manifest.bytes })
+            }
+            Work::Sweep => {
+                SharedStaging::sweep(self.out()?, self.run.nonce).map_err(failed)?;
+                Ok(Done::Sweep)
+            }
+        }
+    }
+
+    fn plan<J: Job>(&self) -> Result<Done, Failure> {
+        self.run.spec.validate().map_err(failed)?;
+        let listing = task::list(&self.run.spec).map_err(failed)?;
+        let (out, nonce) = (self.out()?, self.run.nonce);
+        let staging = SharedStaging::create(out, nonce, self.options()).map_err(failed)?;
+        let bad_records = self.bad_records();
+        let env = self.env(&staging, &bad_records);
+        let job = env.job::<J>(self.id(), 0)?;
+        let plan = plan_by(&job.partitioner(), &env, &job, self.id(), &listing.files)?;
+        let path = self.run.scratch.join(format!("{}.plan", folder_name(self.id())));
+        plan.write(&path).map_err(failed)?;
+        let (splits, reducers) = (plan.splits.len() as u32, plan.reducers);
+        Ok(Done::Plan { plan: path, splits, reducers, counters: Counters::new() })
+    }
+
+    fn map<J: Job>(&self, plan: &Path) -> Result<Done, Failure> {
+        let plan = PlanFile::open(plan).map_err(failed)?;
+        let split = plan.split(self.id().task.index).map_err(failed)?;
+        self.progress.total.store(split.bytes(), Ordering::Relaxed);
+        let staging = self.staging()?;
+        let bad_records = self.bad_records();
+        let env = self.env(&staging, &bad_records);
+        let job = env.job::<J>(self.id(), plan.reducers())?;
+        if J::MAP_ONLY {
+            let MapDone { counters, parts } = task::run_map_only(&env, &job, self.id(), &split)?;
+            task::seal(&staging, self.id(), &parts)?;
+            let bytes = parts.iter().map(|part| part.sealed.bytes).sum();
+            return Ok(Done::Map { output: None, digest: digest(&parts), bytes, counters });
+        }
+        let output = self.sealed_path();
+        let folder = self.make_spill_folder()?;
+        let to = SpillTo { nonce: self.run.nonce, folder: &folder };
+        let by = (&job.combiner(), &job.partitioner());
+        let (done, index) = task::run_map_to_file(&env, &job, by, self.id(), &plan, to, &output)?;
+        task::seal(&staging, self.id(), &done.parts)?;
+        let (digest, bytes) = (index.digest, index.file_bytes);
+        Ok(Done::Map { output: Some(output), digest, bytes, counters: done.counters })
+    }
+
+    fn reduce<J: Job>(&self, plan: &Path, segments: &[SegmentRef]) -> Result<Done, Failure> {
+        let plan = PlanFile::open(plan).map_err(failed)?;
+        let staging = self.staging()?;
+        let bad_records = self.bad_records();
+        let env = self.env(&staging, &bad_records);
+        let job = env.job::<J>(self.id(), plan.reducers())?;
+        let folder = self.make_spill_folder()?;
+        let to = SpillTo { nonce: self.run.nonce, folder: &folder };
+        let places: Vec<_> = segments.iter().map(|segment| (segment.map, place(segment))).collect();
+        let done = task::run_reduce_of_segments(
+            &env,
+            &job,
+            &job.combiner(),
+            self.id(),
+            &places,
+            to,
+            self.progress,
+        )?;
+        task::seal(&staging, self.id(), &done.parts)?;
+        Ok(Done::Reduce { counters: done.counters })
+    }
+
+    fn id(&self) -> AttemptId {
+        self.run.attempt
+    }
+
+    fn out(&self) -> Result<&Path, Failure> {
+        let out = self.run.spec.output.as_ref().map(crate::spec::Location::path);
+        let missing = "a cluster writes to a folder, and the job's spec names none; name one with --output DIR";
+        out.ok_or_else(|| Failure::new(Cause::UserError, missing))
+    }
+
+    fn options(&self) -> StagingOptions {
+        StagingOptions { overwrite: self.run.spec.overwrite, sync: self.run.spec.sync }
+    }
+
+    fn staging(&self) -> Result<SharedStaging, Failure> {
+        SharedStaging::open(self.out()?, self.run.nonce, self.options()).map_err(failed)
+    }
+
+    fn bad_records(&self) -> BadRecords {
+        BadRecords::new(self.run.spec.max_bad_records)
+    }
+
+    fn env<'e>(&'e self, staging: &'e SharedStaging, bad_records: &'e BadRecords) -> Env<'e> {
+        Env {
+            spec: &self.run.spec,
+            attempts: staging.attempts(),
+            stop: &NEVER,
+            bytes_read: self.progress.bytes.clone(),
+            bad_records,
+        }
+    }
+
+    /// Where the attempt spills: below the job's folder, under its own name, and gone when it ends.
+    fn spill_folder(&self) -> PathBuf {
+        self.run.scratch.join(folder_name(self.id()))
+    }
+
+    fn make_spill_folder(&self) -> Result<PathBuf, Failure> {
+        let folder = self.spill_folder();
+        fs::create_dir(&folder).map_err(|error| {
+            let place = folder.display();
+            Failure::new(
+                Cause::UserError,
+                format!("cannot make a folder for spills: {error}; {place}; see the worker's --data folder"),
+            )
+        })?;
+        Ok(folder)
+    }
+
+    /// Where a map's sealed output is.
+    fn sealed_path(&self) -> PathBuf {
+        self.run.scratch.join(format!("{}.spill", folder_name(self.id())))
+    }
+
+    /// Removes what the attempt has left outside of its own folder for spills.
+    fn discard(&self) {
+        let _removed_or_not_there = fs::remove_file(self.sealed_path());
+        if let Ok(staging) = self.staging() {
+            // The job's end sweeps what stays.
+            let _removed_or_left = staging.attempts().discard(&folder_name(self.id()));
+        }
+    }
+}
+
+/// Planning needs the partitioner's type alone, which only its value can name.
+fn plan_by<J: Job, P: Partition<J>>(
+    _: &P,
+    env: &Env<'_>,
+    job: &J,
+    attempt: AttemptId,
+    files: &[FileRange],
+) -> Result<Plan, Failure> {
+    task::plan::<J, P>(env, job, attempt, files)
+}
+
+fn place(segment: &SegmentRef) -> SegmentPlace {
+    let info = SegmentInfo {
+        offset: segment.offset,
+        stored_bytes: segment.stored_bytes,
+        records: segment.records,
+        raw_bytes: segment.raw_bytes,
+        digest: segment.digest,
+    };
+    SegmentPlace { path: segment.path.clone(), info }
+}
+
+/// The digest of a map-only task's output: of names, sizes and checksums of its parts.
+fn digest(parts: &[PartDone]) -> u64 {
+    let mut bytes = Vec::new();
+    for part in parts {
+        bytes.extend(part.sealed.name.as_bytes());
+        bytes.extend(part.sealed.bytes.to_le_bytes());
+        bytes.extend(part.sealed.crc32c.to_le_bytes());
+    }
+    hash::hash(&bytes)
+}
+
+fn failed(error: impl StdError + Send + Sync + 'static) -> Failure {
+    Trouble::Framework(Box::new(error)).into_failure()
+}

@@ -1,0 +1,116 @@
+//! The child process of a worker that runs attempts of one job, one at a time, for one slot.
+//!
+//! ```text
+//!   worker ══ socket ══ reader thread ──Run──► main thread   one attempt after the other, the author's code included
+//!                │          │ closed                 │ Done | Failed
+//!                │          ▼                        ▼
+//!                │       exit, whatever runs      Voice ◄── progress thread, ten times a second at most
+//!                └───────────────────────────────────┘
+//! ```
+//!
+//! It dies with its worker: by the death signal that it sets first of all, and when the socket closes, even in the
+//! middle of an author's endless loop.
+
+mod attempt;
+mod start;
+mod voice;
+
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+pub use start::start;
+
+use self::voice::Voice;
+use crate::frame::{self, Connection, Done, FromExecutor, Run, ToExecutor};
+use crate::job::Job;
+use crate::shuffle::ReadProgress;
+use crate::spec::Failure;
+
+/// How long the worker may take to say hello.
+const HELLO_WITHIN: Duration = Duration::from_secs(10);
+
+/// The exit code of an executor whose worker has closed the socket.
+const CLOSED: i32 = 0;
+/// The exit code of an executor whose worker says what it does not understand.
+const CONFUSED: i32 = 1;
+
+/// Why an executor could not begin, or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Standard input is no socket: somebody has typed what only workers do.
+    #[error(
+        "standard input is no socket; executor mode; only a gristmill worker starts it, run the job without {}",
+        frame::EXECUTOR_ARG
+    )]
+    NoSocket,
+    /// What the system says.
+    #[error("cannot {doing}: {source}; executor mode; see whether the worker's limits allow it")]
+    System {
+        /// What was tried.
+        doing: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The worker is of another version, or said something else.
+    #[error(transparent)]
+    Frame(#[from] frame::Error),
+}
+
+/// Runs the attempts that come over the socket. Ends with the process, when the other side closes it.
+///
+/// # Errors
+///
+/// A worker of another version, named with ours; a socket that fails.
+pub fn serve<J: Job>(socket: UnixStream) -> Result<(), Error> {
+    let cannot = |doing| move |source| Error::System { doing, source };
+    let other = socket.try_clone().map_err(cannot("share the socket"))?;
+    let mut connection = Connection::new(socket);
+    let deadline = |within| other.set_read_timeout(within).map_err(cannot("set a deadline"));
+    deadline(Some(HELLO_WITHIN))?;
+    connection.greet_worker()?;
+    deadline(None)?;
+
+    let voice = Arc::new(Voice::new(Connection::new(other)));
+    let (order, orders) = channel();
+    let reader = thread::Builder::new().name("reader".into());
+    reader.spawn(move || read(connection, &order)).map_err(cannot("start a thread"))?;
+    let shared = Arc::clone(&voice);
+    let progress = thread::Builder::new().name("progress".into());
+    progress.spawn(move || shared.tell_progress()).map_err(cannot("start a thread"))?;
+    work::<J>(&orders, &voice)
+}
+
+/// Carries out attempts until the reader, which ends the process, is gone.
+fn work<J: Job>(orders: &Receiver<Box<Run>>, voice: &Voice) -> Result<(), Error> {
+    for run in orders {
+        let progress = Arc::new(ReadProgress::default());
+        voice.begin(Arc::clone(&progress));
+        let done: Result<Done, Failure> = attempt::carry_out::<J>(&run, &progress);
+        voice.end(&match done {
+            Ok(done) => FromExecutor::Done(done),
+            Err(failure) => FromExecutor::Failed(failure),
+        })?;
+    }
+    Ok(())
+}
+
+/// Hands on what comes. It always waits for the socket, so that it is the first to see it closed, and nothing is left
+/// to be tidied up here then: the worker and later attempts do.
+fn read(mut connection: Connection<UnixStream>, order: &Sender<Box<Run>>) {
+    loop {
+        let run = match connection.receive() {
+            Ok(Some(ToExecutor::Run(run))) => run,
+            Ok(None) | Err(frame::Error::Io(_) | frame::Error::Truncated { .. }) => {
+                std::process::exit(CLOSED)
+            }
+            _ => std::process::exit(CONFUSED),
+        };
+        if order.send(run).is_err() {
+            std::process::exit(CONFUSED);
+        }
+    }
+}

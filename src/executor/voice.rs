@@ -1,0 +1,82 @@
+//! What an executor says: how an attempt is getting on, and how it ended; never the one after the other.
+
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::frame::{Connection, Error, FromExecutor};
+use crate::shuffle::ReadProgress;
+
+/// Time between two messages about progress at least.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+
+/// The sending side of the socket.
+pub(super) struct Voice {
+    saying: Mutex<Saying>,
+    /// An attempt has begun.
+    begun: Condvar,
+}
+
+struct Saying {
+    connection: Connection<UnixStream>,
+    /// That of the attempt which runs.
+    progress: Option<Arc<ReadProgress>>,
+    /// Bytes and total that the worker knows of.
+    said: (u64, u64),
+}
+
+impl Voice {
+    pub(super) fn new(connection: Connection<UnixStream>) -> Self {
+        let saying = Saying { connection, progress: None, said: (0, 0) };
+        Voice { saying: Mutex::new(saying), begun: Condvar::new() }
+    }
+
+    fn saying(&self) -> MutexGuard<'_, Saying> {
+        // A panic while it was held would have left half a frame; sending more fails on the other side.
+        self.saying.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on progress is told, whenever this has changed.
+    pub(super) fn begin(&self, progress: Arc<ReadProgress>) {
+        let mut saying = self.saying();
+        saying.progress = Some(progress);
+        saying.said = (0, 0);
+        self.begun.notify_all();
+    }
+
+    /// Tells how far the attempt came, however short it was, and how it ended; no progress after that.
+    pub(super) fn end(&self, message: &FromExecutor) -> Result<(), Error> {
+        let mut saying = self.saying();
+        saying.tell()?;
+        saying.progress = None;
+        saying.connection.send(message)
+    }
+
+    /// What the progress thread does, until nobody listens any more.
+    pub(super) fn tell_progress(&self) {
+        let mut saying = self.saying();
+        loop {
+            let idle = |saying: &mut Saying| saying.progress.is_none();
+            saying = self.begun.wait_while(saying, idle).unwrap_or_else(PoisonError::into_inner);
+            let waited = self.begun.wait_timeout(saying, PROGRESS_EVERY);
+            saying = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if saying.tell().is_err() {
+                return;
+            }
+        }
+    }
+}
+
+impl Saying {
+    fn tell(&mut self) -> Result<(), Error> {
+        let Some(progress) = &self.progress else { return Ok(()) };
+        let bytes = progress.bytes.load(Ordering::Relaxed);
+        let total = progress.total.load(Ordering::Relaxed);
+        if (bytes, total) == self.said {
+            return Ok(());
+        }
+        self.said = (bytes, total);
+        self.connection.send(&FromExecutor::Progress { bytes, total })
+    }
+}

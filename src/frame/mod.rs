@@ -1,0 +1,207 @@
+//! The messages between a worker and its executor, and the reply that describes a job.
+//!
+//! An executor is a child process of a worker: the job's own executable, started with [`EXECUTOR_ARG`] as its only
+//! argument and one end of a socket pair as its standard input. It runs attempts, one at a time, for one slot and one
+//! job, until the socket closes.
+//!
+//! ```text
+//!   worker ──Hello──► executor      both sides say their version first; either refuses the other's, naming both
+//!          ◄─Hello──
+//!          ──Run────►               one attempt; the next only after its end was reported
+//!          ◄─Progress               now and then
+//!          ◄─Done | Failed          exactly one of them
+//! ```
+//!
+//! A frame is its length as `u32`, little-endian, and then a message in bincode. A worker that wants an attempt to
+//! stop kills the executor's process group: there is nothing to ask it for.
+
+mod codec;
+mod connection;
+mod error;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+pub use codec::{LENGTH_BYTES, decode, encode, message_bytes};
+pub use connection::Connection;
+pub use error::Error;
+use serde::{Deserialize, Serialize};
+
+use crate::spec::{AttemptId, Counters, Failure, JobSpec, Nonce};
+
+/// The first argument of a job executable that is to serve as an executor.
+pub const EXECUTOR_ARG: &str = "--gristmill=executor";
+/// The first argument of a job executable that is to describe the job which the arguments after it ask for.
+pub const DESCRIBE_ARG: &str = "--gristmill=describe";
+/// Version of these messages; a job executable and a worker must agree on it.
+pub const VERSION: u32 = 1;
+/// Longest frame, in bytes: a reduce's list of segments is the longest message.
+pub const FRAME_BYTES_MAX: u32 = 256 << 20;
+
+/// What a worker says to its executor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToExecutor {
+    /// The first message.
+    Hello {
+        /// The worker's [`VERSION`].
+        version: u32,
+    },
+    /// Carry out an attempt.
+    Run(Box<Run>),
+}
+
+/// What an executor says to its worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromExecutor {
+    /// The first message.
+    Hello {
+        /// The executor's [`VERSION`].
+        version: u32,
+    },
+    /// The attempt is getting on; sent when something has changed, at most ten times a second.
+    Progress {
+        /// Bytes of input read by a map, bytes of map output by a reduce.
+        bytes: u64,
+        /// Of how many; 0 where that is not known.
+        total: u64,
+    },
+    /// The attempt's output is sealed; a commit's is published.
+    Done(Done),
+    /// The attempt has failed.
+    Failed(Failure),
+}
+
+/// An attempt to carry out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// Which.
+    pub attempt: AttemptId,
+    /// The job's own; part of every path that is written to.
+    pub nonce: Nonce,
+    /// What to run on what; paths in it are absolute.
+    pub spec: JobSpec,
+    /// The job's folder on this worker: spill files, merges, the plan. It is there.
+    pub scratch: PathBuf,
+    /// What to do.
+    pub work: Work,
+}
+
+/// What an attempt is to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Work {
+    /// List the input, cut splits, sample cut points, create the output's staging folder, and write the plan to a file.
+    Plan,
+    /// Map one split to a sealed spill file; the task's index says which.
+    Map {
+        /// The plan's file.
+        plan: PathBuf,
+    },
+    /// Merge these segments and reduce them to a part.
+    Reduce {
+        /// The plan's file.
+        plan: PathBuf,
+        /// One for each map, in the order of the maps.
+        segments: Vec<SegmentRef>,
+    },
+    /// Publish the winners' parts.
+    Commit {
+        /// The winning attempt's number of each map, of the last winner if its output was lost since: its side outputs
+        /// belong to the output. Never 0.
+        maps: Vec<u32>,
+        /// The winning attempt's number of each reduce.
+        reduces: Vec<u32>,
+        /// The winners' counters, for the manifest.
+        counters: Counters,
+        /// When, as RFC 3339 in UTC, for the manifest.
+        created: String,
+    },
+    /// Remove all that the job has left in staging: it has failed or was cancelled.
+    Sweep,
+}
+
+/// One partition of one map's output, somewhere in a file of this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SegmentRef {
+    /// The map task's index.
+    pub map: u32,
+    /// The file that holds it: a map's own spill file, or one in which the worker has gathered what it fetched.
+    pub path: PathBuf,
+    /// Where its first block begins.
+    pub offset: u64,
+    /// Bytes of its blocks, as stored.
+    pub stored_bytes: u64,
+    /// Bytes of its records, decoded.
+    pub raw_bytes: u64,
+    /// Its records.
+    pub records: u64,
+    /// Digest of its records, which is checked when they have been read.
+    pub digest: u64,
+}
+
+/// What a successful attempt leaves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Done {
+    /// Of a plan.
+    Plan {
+        /// The plan's file, whose bytes are a function of the job and its input.
+        plan: PathBuf,
+        /// Number of maps.
+        splits: u32,
+        /// Number of reduces; 0 for a map-only job.
+        reducers: u32,
+        /// What the plan counted.
+        counters: Counters,
+    },
+    /// Of a map.
+    Map {
+        /// The sealed spill file; none for a map-only job, whose part is in staging.
+        output: Option<PathBuf>,
+        /// Digest over the digests of its partitions.
+        digest: u64,
+        /// Its size.
+        bytes: u64,
+        /// What the attempt counted.
+        counters: Counters,
+    },
+    /// Of a reduce, whose part is in staging.
+    Reduce {
+        /// What the attempt counted.
+        counters: Counters,
+    },
+    /// Of a commit.
+    Commit {
+        /// Records of the whole output.
+        records: u64,
+        /// Bytes of the whole output.
+        bytes: u64,
+    },
+    /// Of a sweep.
+    Sweep,
+}
+
+/// What a job executable answers, as one frame on its standard output, when it is to describe a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Description {
+    /// The job that the arguments ask for.
+    Job {
+        /// The executable's [`VERSION`].
+        version: u32,
+        /// The job, with absolute paths.
+        spec: Box<JobSpec>,
+        /// Whether it has no reduce.
+        map_only: bool,
+        /// Flags of the arguments that say how the submitter is to report, as [`JobSpec`] has no place for them:
+        /// name and value, such as `("progress", "never")`.
+        report: Vec<(String, String)>,
+    },
+    /// What to print to standard output, such as the text of `--help`; there is nothing to run.
+    Text(String),
+    /// The arguments are wrong.
+    Refused {
+        /// The message's first line, without `error: `.
+        line: String,
+        /// Lines of detail.
+        details: Vec<String>,
+    },
+}

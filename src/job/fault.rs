@@ -1,0 +1,40 @@
+//! Keeps the first failure under an author's code until it is reported, whatever that code does with the error.
+
+/// What an author's code is told who goes on after a failure that ends its attempt.
+#[derive(Debug, thiserror::Error)]
+#[error("this attempt has already failed; its first failure is reported when it ends")]
+pub(crate) struct Ended;
+
+/// The first failure of something that must not be used after it.
+#[derive(Debug)]
+pub(crate) struct Fault<E> {
+    has_failed: bool,
+    first: Option<E>,
+}
+
+impl<E> Default for Fault<E> {
+    fn default() -> Self {
+        Fault { has_failed: false, first: None }
+    }
+}
+
+impl<E> Fault<E> {
+    /// Whether something was ever kept.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.has_failed
+    }
+
+    /// Keeps a failure if it is the first.
+    #[cold]
+    pub(crate) fn keep(&mut self, error: E) {
+        if !self.has_failed {
+            self.has_failed = true;
+            self.first = Some(error);
+        }
+    }
+
+    /// The first failure, once.
+    pub(crate) fn take(&mut self) -> Option<E> {
+        self.first.take()
+    }
+}

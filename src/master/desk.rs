@@ -1,0 +1,266 @@
+//! What only this master knows: who was heard of when, who waits for an answer, how attempts get on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use super::state::State;
+use super::sweeps::Sweeps;
+use crate::rpc::jobs::JobStatus;
+use crate::rpc::workers::{Held, HeldState, Poll};
+use crate::scheduler::{Effect, JobState, Observed, Sign};
+use crate::spec::{AttemptId, JobId, TaskKind, WorkerId};
+
+/// How long a worker is believed whose connection was closed, in milliseconds.
+pub(super) const CLOSED_LEASE_MS: u64 = 500;
+
+/// What only this master knows.
+#[derive(Debug, Default)]
+pub(super) struct Desk {
+    sessions: BTreeMap<WorkerId, Session>,
+    running: BTreeMap<AttemptId, Running>,
+    /// Of all attempts of the jobs that are not forgotten, to be shown.
+    pids: BTreeMap<AttemptId, u32>,
+    /// Map outputs of which some reduce has said that it could not get them.
+    pub(super) missed: BTreeSet<AttemptId>,
+    pub(super) sweeps: Sweeps,
+    pub(super) observed: Observed,
+    /// What was last told of each job, and which version that was.
+    told: BTreeMap<JobId, JobStatus>,
+    tickets: u64,
+    pub(super) last_tick_ms: u64,
+    pub(super) last_watch_ms: u64,
+    pub(super) last_cleaning_ms: u64,
+}
+
+/// What is known of a worker by its polls.
+#[derive(Debug)]
+pub(super) struct Session {
+    incarnation: u128,
+    sequence: u64,
+    /// Which poll is the newest, by a number of our own.
+    ticket: u64,
+    /// Wakes that poll if it waits.
+    wake: Arc<Notify>,
+    /// When the waiting poll is to be answered in any case.
+    pub(super) answer_at_ms: Option<u64>,
+    pub(super) last_seen_ms: u64,
+    pub(super) lease_ends_ms: u64,
+    /// All attempts that it may hold: those of its newest poll and of the answer to that.
+    pub(super) holds: BTreeSet<AttemptId>,
+    /// What its last answered poll said, and what was answered.
+    pub(super) last: Option<(Said, Told)>,
+}
+
+/// What a poll says, as far as it calls for an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Said {
+    /// What it holds, and whether that has ended.
+    pub(super) held: BTreeMap<AttemptId, bool>,
+    pub(super) jobs: BTreeSet<JobId>,
+}
+
+/// What an answer says, but for the particulars of each order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) attempts: BTreeSet<AttemptId>,
+    pub(super) keep: BTreeSet<JobId>,
+    pub(super) may_leave: bool,
+}
+
+/// What a worker says of an attempt that it runs.
+#[derive(Debug, Clone, Copy, Default)]
+struct Running {
+    progress: f64,
+    fetched: u32,
+    /// Rises whenever the others do, or when the attempt has good reason to wait.
+    work: u64,
+}
+
+impl Said {
+    pub(super) fn of(poll: &Poll) -> Self {
+        let is_ended = |held: &Held| !matches!(held.state, HeldState::Running { .. });
+        let held = poll.held.iter().map(|held| (held.attempt, is_ended(held))).collect();
+        Self { held, jobs: poll.jobs.iter().copied().collect() }
+    }
+}
+
+impl Session {
+    pub(super) fn ticket(&self) -> u64 {
+        self.ticket
+    }
+
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
+    }
+}
+
+impl Desk {
+    /// A worker has registered; the same incarnation again only renews its lease.
+    pub(super) fn open_session(
+        &mut self,
+        worker: WorkerId,
+        incarnation: u128,
+        now_ms: u64,
+        lease_ms: u64,
+    ) {
+        let old = self.sessions.get_mut(&worker);
+        if let Some(session) = old.filter(|session| session.incarnation == incarnation) {
+            session.last_seen_ms = now_ms;
+            session.lease_ends_ms = now_ms.saturating_add(lease_ms);
+            return;
+        }
+        let session = Session {
+            incarnation,
+            sequence: 0,
+            ticket: 0,
+            wake: Arc::default(),
+            answer_at_ms: None,
+            last_seen_ms: now_ms,
+            lease_ends_ms: now_ms.saturating_add(lease_ms),
+            holds: BTreeSet::new(),
+            last: None,
+        };
+        if let Some(old) = self.sessions.insert(worker, session) {
+            old.wake();
+        }
+    }
+
+    /// A poll has come: it ends an older one. Gives its ticket and what wakes it, or nothing if it
+    /// is late itself.
+    pub(super) fn begin_poll(
+        &mut self,
+        poll: &Poll,
+        now_ms: u64,
+        lease_ms: u64,
+    ) -> Option<(u64, Arc<Notify>)> {
+        if !self.sessions.contains_key(&poll.worker) {
+            self.open_session(poll.worker, poll.incarnation, now_ms, lease_ms);
+        }
+        let session = self.sessions.get_mut(&poll.worker)?;
+        if session.incarnation != poll.incarnation || poll.sequence < session.sequence {
+            return None;
+        }
+        self.tickets += 1;
+        session.ticket = self.tickets;
+        session.sequence = poll.sequence;
+        session.answer_at_ms = None;
+        session.last_seen_ms = now_ms;
+        session.lease_ends_ms = now_ms.saturating_add(lease_ms);
+        session.holds = poll.held.iter().map(|held| held.attempt).collect();
+        session.wake();
+        session.wake = Arc::default();
+        Some((session.ticket, Arc::clone(&session.wake)))
+    }
+
+    pub(super) fn session(&self, worker: WorkerId) -> Option<&Session> {
+        self.sessions.get(&worker)
+    }
+
+    pub(super) fn session_mut(&mut self, worker: WorkerId) -> Option<&mut Session> {
+        self.sessions.get_mut(&worker)
+    }
+
+    pub(super) fn sessions_mut(&mut self) -> impl Iterator<Item = (WorkerId, &mut Session)> {
+        self.sessions.iter_mut().map(|(&worker, session)| (worker, session))
+    }
+
+    /// Forgets a worker that is lost; a poll of it that still waits ends.
+    pub(super) fn close_session(&mut self, worker: WorkerId) {
+        if let Some(session) = self.sessions.remove(&worker) {
+            session.wake();
+        }
+    }
+
+    pub(super) fn connection_closed(&mut self, worker: WorkerId, now_ms: u64) {
+        if let Some(session) = self.sessions.get_mut(&worker) {
+            let ends_ms = now_ms.saturating_add(CLOSED_LEASE_MS);
+            session.lease_ends_ms = session.lease_ends_ms.min(ends_ms);
+        }
+    }
+
+    pub(super) fn wake(&self, worker: WorkerId) {
+        if let Some(session) = self.sessions.get(&worker) {
+            session.wake();
+        }
+    }
+
+    pub(super) fn wake_all(&self) {
+        self.sessions.values().for_each(Session::wake);
+    }
+
+    /// Wakes whose answer an effect changes.
+    pub(super) fn act(&mut self, state: &State, effect: &Effect) {
+        match *effect {
+            Effect::Start { worker, .. }
+            | Effect::Stop { worker, .. }
+            | Effect::WorkerDrained { worker } => self.wake(worker),
+            Effect::JobEnded { job, state: end } => {
+                let plan = job.task(TaskKind::Plan, 0);
+                let job_state = state.scheduler.job(job);
+                // What never began has no staging.
+                if end != JobState::Succeeded
+                    && job_state.is_some_and(|job| job.task(plan).is_some())
+                {
+                    self.sweeps.add(job);
+                }
+                self.missed.retain(|attempt| attempt.task.job != job);
+                // Whoever has files of it can remove them.
+                self.wake_all();
+            }
+        }
+    }
+
+    /// Takes note of how an attempt gets on; `may_wait` if it has good reason not to.
+    pub(super) fn note_running(&mut self, held: &Held, may_wait: bool, now_ms: u64) {
+        if held.pid != 0 {
+            self.pids.insert(held.attempt, held.pid);
+        }
+        let HeldState::Running { progress, fetched } = held.state else { return };
+        let running = self.running.entry(held.attempt).or_default();
+        let progress = if progress.is_finite() { progress.clamp(0.0, 1.0) } else { 0.0 };
+        if may_wait || progress > running.progress || fetched > running.fetched {
+            running.work += 1;
+        }
+        (running.progress, running.fetched) = (progress, fetched);
+        // Between 0 and 1,000, so nothing is lost.
+        let sign = Sign { work: running.work, permille: (progress * 1_000.0) as u32 };
+        self.observed.note(held.attempt, sign, now_ms);
+    }
+
+    /// What the running attempts of a kind have done together, in tasks.
+    pub(super) fn progress_of(&self, job: JobId, kind: TaskKind) -> f64 {
+        let range = job.task(kind, 0).attempt(0)..=job.task(kind, u32::MAX).attempt(u32::MAX);
+        self.running.range(range).map(|(_, running)| running.progress).sum()
+    }
+
+    pub(super) fn pid(&self, attempt: AttemptId) -> u32 {
+        self.pids.get(&attempt).copied().unwrap_or(0)
+    }
+
+    /// Forgets attempts that are over, and all of jobs that are forgotten.
+    pub(super) fn follow(&mut self, state: &State, now_ms: u64) {
+        let running: BTreeSet<AttemptId> =
+            state.scheduler.running().map(|(attempt, _)| attempt).collect();
+        self.running.retain(|attempt, _| running.contains(attempt));
+        self.observed.follow(&state.scheduler, now_ms);
+    }
+
+    pub(super) fn forget(&mut self, job: JobId) {
+        self.told.remove(&job);
+        self.sweeps.remove(job);
+        self.pids.retain(|attempt, _| attempt.task.job != job);
+    }
+
+    /// Gives a job's status its version, which grows when it differs from what was last told.
+    pub(super) fn versioned(&mut self, mut status: JobStatus) -> JobStatus {
+        let last = self.told.get(&status.id);
+        status.version = last.map_or(1, |last| last.version);
+        if last.is_some_and(|last| *last != status) {
+            status.version += 1;
+        }
+        self.told.insert(status.id, status.clone());
+        status
+    }
+}

@@ -1,0 +1,110 @@
+//! What a client asks, and is answered.
+
+use std::collections::BTreeMap;
+
+use super::reports::decide;
+use super::{Master, Shared, views};
+use crate::rpc::jobs::{JobLine, JobStatus, Jobs, Submit, TaskLine, TasksRequest, WorkerLine};
+use crate::rpc::refusal::Refusal;
+use crate::scheduler::{Cancel, Drain, JobState, Rejection};
+use crate::spec::{JobId, WorkerId};
+
+/// How long a status is held back for something new, in milliseconds.
+const STATUS_WAIT_MS: u64 = 1_000;
+/// Tasks of one page; whoever wants more asks for the next page.
+pub(super) const PAGE_TASKS_MAX: u32 = 10_000;
+
+impl Jobs for Master {
+    async fn submit(&self, request: Submit) -> Result<JobId, Refusal> {
+        self.shared.submit(request).await
+    }
+
+    async fn list(&self) -> Result<Vec<JobLine>, Refusal> {
+        Ok(self.shared.proposer.read(views::lines))
+    }
+
+    async fn status(&self, job: JobId, after: u64) -> Result<JobStatus, Refusal> {
+        self.shared.status(job, after).await
+    }
+
+    async fn tasks(&self, request: TasksRequest) -> Result<Vec<TaskLine>, Refusal> {
+        let shared = &self.shared;
+        let page = shared.proposer.read(|state| views::tasks(state, &shared.desk(), request));
+        page.ok_or_else(|| no_job(request.job))
+    }
+
+    async fn counters(
+        &self,
+        job: JobId,
+    ) -> Result<BTreeMap<String, BTreeMap<String, u64>>, Refusal> {
+        let counters = self
+            .shared
+            .proposer
+            .read(|state| state.scheduler.job(job).map(crate::scheduler::Job::all_counters));
+        let counters = counters.ok_or_else(|| no_job(job))?;
+        let mut groups = BTreeMap::<String, BTreeMap<String, u64>>::new();
+        for (group, name, n) in counters.iter() {
+            groups.entry(group.to_string()).or_default().insert(name.to_string(), n);
+        }
+        Ok(groups)
+    }
+
+    async fn kill(&self, job: JobId) -> Result<(), Refusal> {
+        self.shared.kill(job).await
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerLine>, Refusal> {
+        let shared = &self.shared;
+        let now_ms = shared.now_ms();
+        Ok(shared.proposer.read(|state| views::workers(state, &shared.desk(), now_ms)))
+    }
+
+    async fn drain(&self, worker: WorkerId) -> Result<(), Refusal> {
+        let applied = self.shared.propose(vec![decide(Drain { worker })]).await?;
+        match applied.into_iter().next() {
+            Some(Err(rejection)) => Err(Refusal::NotFound { message: rejection.to_string() }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Shared {
+    async fn status(&self, job: JobId, after: u64) -> Result<JobStatus, Refusal> {
+        let until_ms = self.now_ms().saturating_add(STATUS_WAIT_MS);
+        let mut changed = self.changed.subscribe();
+        loop {
+            changed.borrow_and_update();
+            let status = self.proposer.read(|state| {
+                let mut desk = self.desk();
+                let status = views::status(state, &desk, job)?;
+                Some(desk.versioned(status))
+            });
+            let status = status.ok_or_else(|| no_job(job))?;
+            let is_news = status.version > after;
+            // Each tick is a change, so this waits no longer than it should.
+            if is_news || self.now_ms() >= until_ms || self.is_stopping() {
+                return Ok(status);
+            }
+            if changed.changed().await.is_err() {
+                return Ok(status);
+            }
+        }
+    }
+
+    /// A job that is cancelled already is as the client wants it.
+    async fn kill(&self, job: JobId) -> Result<(), Refusal> {
+        let applied = self.propose(vec![decide(Cancel { job })]).await?;
+        let Some(Err(rejection)) = applied.into_iter().next() else { return Ok(()) };
+        match rejection {
+            Rejection::AlreadyEnded { state: JobState::Cancelled, .. } => Ok(()),
+            Rejection::UnknownJob { .. } => Err(no_job(job)),
+            other => Err(Refusal::Limit { message: other.to_string() }),
+        }
+    }
+}
+
+pub(super) fn no_job(job: JobId) -> Refusal {
+    Refusal::NotFound {
+        message: format!("no job {job}; `gristmill jobs` lists those that there are"),
+    }
+}

@@ -1,0 +1,107 @@
+//! What a worker should hold, as the state has it.
+
+use std::collections::BTreeSet;
+
+use super::desk::{Desk, Said, Told};
+use super::state::State;
+use super::sweeps::is_sweep;
+use crate::clock::rfc3339;
+use crate::rpc::artifacts::Digest;
+use crate::rpc::workers::{Order, OrderWork, Orders, Poll};
+use crate::scheduler::{Job, WorkerState};
+use crate::spec::{AttemptId, JobId, TaskKind};
+
+/// Pause before a commit's second attempt, in milliseconds; doubled with each further one.
+const COMMIT_PAUSE_MS: u64 = 200;
+/// Longest pause between a commit's attempts, in milliseconds.
+const COMMIT_PAUSE_MS_MAX: u64 = 10_000;
+
+/// What the answer to a poll says, but for the particulars; none if the worker has to register.
+pub(super) fn told(state: &State, desk: &Desk, poll: &Poll, wall_ms: u64) -> Option<Told> {
+    let record = state.registered(poll.worker, poll.incarnation)?;
+    let should = state.scheduler.should_hold(poll.worker, record.number)?;
+    let mut attempts: BTreeSet<AttemptId> = should.clone();
+    attempts.retain(|&attempt| begins_ms(state, attempt) <= wall_ms);
+    attempts.extend(desk.sweeps.on(poll.worker));
+
+    let mut keep: BTreeSet<JobId> = poll.jobs.iter().copied().collect();
+    let is_live = |job: &Job| !job.state().is_terminal();
+    keep.retain(|&job| {
+        state.scheduler.job(job).is_some_and(is_live)
+            || attempts.iter().any(|attempt| attempt.task.job == job)
+    });
+
+    let view = state.scheduler.worker(poll.worker)?;
+    let may_leave = view.state == WorkerState::Drained && attempts.is_empty();
+    Some(Told { attempts, keep, may_leave })
+}
+
+/// Whether what a worker says it holds differs from what it is told.
+pub(super) fn differs(said: &Said, told: &Told) -> bool {
+    told.may_leave || said.jobs != told.keep || !said.held.keys().eq(&told.attempts)
+}
+
+/// The whole answer.
+pub(super) fn full(state: &State, poll: &Poll, told: &Told) -> Orders {
+    let attempts = told.attempts.iter().filter_map(|&attempt| order(state, attempt));
+    Orders {
+        sequence: poll.sequence,
+        attempts: attempts.collect(),
+        keep: told.keep.iter().copied().collect(),
+        may_leave: told.may_leave,
+    }
+}
+
+/// When an attempt begins, by the wall clock: publishing that has failed waits before it is tried
+/// again, since it is tried without end.
+fn begins_ms(state: &State, attempt: AttemptId) -> u64 {
+    if attempt.task.kind != TaskKind::Commit || attempt.number < 2 {
+        return 0;
+    }
+    let pause_ms = COMMIT_PAUSE_MS.saturating_mul(1 << (attempt.number - 2).min(20));
+    let started_ms = started_ms(state, attempt).unwrap_or(0);
+    started_ms.saturating_add(pause_ms.min(COMMIT_PAUSE_MS_MAX))
+}
+
+fn started_ms(state: &State, attempt: AttemptId) -> Option<u64> {
+    let task = state.scheduler.job(attempt.task.job)?.task(attempt.task)?;
+    let found = task.attempts().iter().find(|found| found.number == attempt.number);
+    found.map(|found| found.started_ms)
+}
+
+fn order(state: &State, attempt: AttemptId) -> Option<Order> {
+    let job = state.scheduler.job(attempt.task.job)?;
+    let record = state.job(attempt.task.job)?;
+    let timeout_ms = job.options().task_timeout_ms.unwrap_or(0);
+    let work = match attempt.task.kind {
+        _ if is_sweep(attempt) => OrderWork::Sweep,
+        TaskKind::Plan => OrderWork::Plan,
+        TaskKind::Map => {
+            OrderWork::Map { plan: record.plan?, reducers: job.progress(TaskKind::Reduce).total }
+        }
+        TaskKind::Reduce => reduce(job, record.plan?),
+        TaskKind::Commit => commit(job, started_ms(state, attempt)?),
+    };
+    let (executable, spec) = (record.executable, record.spec);
+    Some(Order { attempt, nonce: job.nonce(), executable, spec, work, timeout_ms })
+}
+
+fn reduce(job: &Job, plan: Digest) -> OrderWork {
+    OrderWork::Reduce { plan, maps: job.progress(TaskKind::Map).total }
+}
+
+/// The time is that of the attempt's start, so that each answer tells it the same.
+fn commit(job: &Job, started_ms: u64) -> OrderWork {
+    // A map whose output was lost after all reduces had read it has its side outputs in staging.
+    let winners = |kind| {
+        let tasks = (0..job.progress(kind).total).map(|index| job.id().task(kind, index));
+        let last = tasks.map(|task| job.task(task).and_then(|task| task.last_winner()));
+        last.map(|winner| winner.map_or(0, |winner| winner.number)).collect()
+    };
+    OrderWork::Commit {
+        maps: winners(TaskKind::Map),
+        reduces: winners(TaskKind::Reduce),
+        counters: job.counters().clone(),
+        created: rfc3339(started_ms),
+    }
+}

@@ -1,0 +1,127 @@
+//! Workers introduce themselves, and bring back what they still have.
+
+use std::net::SocketAddr;
+
+use super::Shared;
+use super::reports::decide;
+use super::state::{Change, State, WorkerRecord};
+use crate::rpc::refusal::Refusal;
+use crate::rpc::workers::{HeldOutput, Register, Registered};
+use crate::scheduler::{self, RegisterWorker, RestoreOutputs};
+use crate::spec::failure::TEXT_CHARS_MAX;
+use crate::spec::{WorkerId, escape};
+
+/// Characters of the name of a way to limit memory.
+const LIMITER_CHARS_MAX: usize = 40;
+/// Map outputs that one worker may bring back.
+const OUTPUTS_MAX: usize = 1_000_000;
+
+/// Who a worker is.
+enum Identity {
+    /// Registered with this very incarnation.
+    Known(WorkerId),
+    /// To be registered under this id.
+    Fresh(WorkerId),
+}
+
+impl Shared {
+    pub(super) async fn register(&self, request: Register) -> Result<Registered, Refusal> {
+        check(&request)?;
+        let _one_at_a_time = self.admission.lock().await;
+        let now_ms = self.now_ms();
+        let identity = self.proposer.read(|state| identify(state, &request));
+        let worker = match identity {
+            Identity::Known(worker) => worker,
+            Identity::Fresh(worker) => {
+                let changes = self.proposer.read(|state| introduce(state, worker, &request));
+                let applied = self.propose(changes).await?;
+                if let Some(Err(rejection)) = applied.into_iter().next() {
+                    return Err(Refusal::Invalid { message: rejection.to_string() });
+                }
+                worker
+            }
+        };
+        self.desk().open_session(worker, request.incarnation, now_ms, self.lease_ms);
+        Ok(Registered { worker, lease_ms: self.lease_ms })
+    }
+}
+
+fn check(request: &Register) -> Result<(), Refusal> {
+    let invalid = |message| Err(Refusal::Invalid { message });
+    let shown = || escape(request.address.as_bytes(), TEXT_CHARS_MAX);
+    match request.address.parse::<SocketAddr>() {
+        Ok(address) if !address.ip().is_loopback() => {
+            let message = format!(
+                "worker address {} is not a loopback address; only those are served before there is \
+                 mutual TLS",
+                shown()
+            );
+            return Err(Refusal::Limit { message });
+        }
+        Ok(_) => {}
+        Err(_) => return invalid(format!("worker address `{}` is not IP:PORT", shown())),
+    }
+    if request.limiter.chars().count() > LIMITER_CHARS_MAX {
+        return invalid(format!("limiter is longer than {LIMITER_CHARS_MAX} characters"));
+    }
+    if request.outputs.len() > OUTPUTS_MAX {
+        let message = format!("{} outputs, at most {OUTPUTS_MAX}", request.outputs.len());
+        return Err(Refusal::Limit { message });
+    }
+    Ok(())
+}
+
+/// A process keeps its id for as long as it lives, and a worker's next process takes it over. Of two
+/// processes that both say to be one worker, such as from a copied folder, the one that was taken
+/// over from comes back as another worker, so that they do not take turns for ever.
+fn identify(state: &State, request: &Register) -> Identity {
+    let known = state.workers().find(|(_, record)| record.incarnation == request.incarnation);
+    if let Some((worker, _)) = known {
+        return match state.registered(worker, request.incarnation) {
+            Some(_) => Identity::Known(worker),
+            None => Identity::Fresh(worker),
+        };
+    }
+    let before = request.worker.and_then(|worker| Some((worker, state.worker(worker)?)));
+    match before {
+        Some((worker, record)) if record.former != Some(request.incarnation) => {
+            Identity::Fresh(worker)
+        }
+        _ => Identity::Fresh(state.next_worker()),
+    }
+}
+
+fn introduce(state: &State, worker: WorkerId, request: &Register) -> Vec<Change> {
+    let before = state.worker(worker);
+    let number = before.map_or(1, |before| before.number.saturating_add(1));
+    let former = match before {
+        Some(before) if before.incarnation != request.incarnation => Some(before.incarnation),
+        Some(before) => before.former,
+        None => None,
+    };
+    let Register { incarnation, pid, slots, .. } = *request;
+    let address = request.address.clone();
+    let record = WorkerRecord {
+        incarnation,
+        former,
+        number,
+        pid,
+        address: address.clone(),
+        slots,
+        limiter: request.limiter.clone(),
+    };
+    let register = RegisterWorker { worker, incarnation: number, slots, pid, address };
+    let mut changes = vec![Change::Introduce { register, record }];
+    let outputs: Vec<_> = request.outputs.iter().filter_map(|held| output(state, held)).collect();
+    if !outputs.is_empty() {
+        changes.push(decide(RestoreOutputs { worker, incarnation: number, outputs }));
+    }
+    changes
+}
+
+/// An output of a job that has this nonce, not of another one that had the same id.
+fn output(state: &State, held: &HeldOutput) -> Option<scheduler::HeldOutput> {
+    let HeldOutput { attempt, nonce, digest } = *held;
+    let job = state.scheduler.job(attempt.task.job)?;
+    (job.nonce() == nonce).then_some(scheduler::HeldOutput { attempt, digest })
+}

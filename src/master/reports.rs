@@ -1,0 +1,167 @@
+//! What a worker's poll says of its attempts becomes commands, all of one poll in one proposal.
+
+use std::collections::BTreeSet;
+
+use super::state::{Change, State};
+use super::sweeps::is_sweep;
+use super::{Shared, desk::Desk};
+use crate::rpc::refusal::Refusal;
+use crate::rpc::workers::{Held, HeldState, LostOutput, Poll};
+use crate::scheduler::{
+    Command, Complete, Drain, Fail, LoseOutput, PlanDone, Rejection, WorkerState,
+};
+use crate::spec::{AttemptId, Cause, Failure, TaskKind};
+
+impl Shared {
+    /// Has all that a poll reports applied. Repeated, or late, it proposes nothing: what no longer
+    /// runs on this worker is passed over here, and refused by the scheduler should it end meanwhile.
+    pub(super) async fn report(&self, poll: &Poll) -> Result<(), Refusal> {
+        let now_ms = self.now_ms();
+        let changes = self.proposer.read(|state| {
+            let mut desk = self.desk();
+            self.changes_of(poll, state, &mut desk, now_ms)
+        });
+        let attempts: Vec<Option<AttemptId>> = changes.iter().map(attempt_of).collect();
+        let applied = self.propose(changes).await?;
+        // A report that can never be accepted would leave its attempt running for ever.
+        let refused = attempts.into_iter().zip(applied).filter_map(|(attempt, applied)| {
+            let rejection = applied.err().filter(|rejection| !is_stale(rejection))?;
+            let deterministic = matches!(rejection, Rejection::OutOfRange { .. });
+            Some(fail(attempt?, Failure::new(Cause::Exit, rejection.to_string()), deterministic))
+        });
+        let refused: Vec<Change> = refused.collect();
+        self.propose(refused).await?;
+        Ok(())
+    }
+
+    fn changes_of(&self, poll: &Poll, state: &State, desk: &mut Desk, now_ms: u64) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let record = state.registered(poll.worker, poll.incarnation);
+        let should =
+            record.and_then(|record| state.scheduler.should_hold(poll.worker, record.number));
+        let none = BTreeSet::new();
+        let should = should.unwrap_or(&none);
+        for held in &poll.held {
+            if is_sweep(held.attempt) {
+                match held.state {
+                    HeldState::Swept => {
+                        desk.sweeps.done(held.attempt);
+                    }
+                    HeldState::Running { .. } => {}
+                    _ => desk.sweeps.failed(held.attempt, now_ms),
+                }
+            } else if should.contains(&held.attempt) {
+                desk.note_running(held, waits_for_maps(state, held.attempt), now_ms);
+                changes.extend(self.end_of(held, state, desk, now_ms));
+            }
+        }
+        let view = state.scheduler.worker(poll.worker);
+        let stays = |state| matches!(state, WorkerState::Alive | WorkerState::Excluded);
+        if poll.draining && view.is_some_and(|view| stays(view.state)) {
+            changes.push(decide(Drain { worker: poll.worker }));
+        }
+        changes
+    }
+
+    /// What follows from how one attempt stands.
+    fn end_of(&self, held: &Held, state: &State, desk: &mut Desk, now_ms: u64) -> Vec<Change> {
+        let attempt = held.attempt;
+        let complete = |digest, counters| decide(Complete { attempt, digest, counters });
+        match (attempt.task.kind, held.state.clone()) {
+            (_, HeldState::Running { .. }) => Vec::new(),
+            (TaskKind::Plan, HeldState::Planned { plan, splits, reducers, counters }) => {
+                if !self.store.has(plan, now_ms) {
+                    let message = format!("the plan {plan} was reported before it was stored");
+                    return vec![fail(attempt, Failure::new(Cause::Exit, message), false)];
+                }
+                let done = PlanDone { attempt, splits, reducers, counters };
+                vec![Change::Plan { done, plan }]
+            }
+            (TaskKind::Map, HeldState::Mapped { digest, counters, .. }) => {
+                vec![complete(Some(digest), counters)]
+            }
+            (TaskKind::Reduce, HeldState::Reduced { counters }) => vec![complete(None, counters)],
+            (TaskKind::Commit, HeldState::Committed { .. }) => {
+                vec![complete(None, Default::default())]
+            }
+            (_, HeldState::Failed { failure, lost }) => {
+                let lost = lost.iter().filter(|lost| is_gone(lost, attempt, state, desk));
+                let mut changes: Vec<Change> = lost.map(|lost| lose(lost, attempt)).collect();
+                changes.push(fail(attempt, failure, false));
+                changes
+            }
+            (kind, other) => {
+                let message = format!("a {kind} was reported as {}", end_name(&other));
+                vec![fail(attempt, Failure::new(Cause::Exit, message), false)]
+            }
+        }
+    }
+}
+
+/// Whether what a reduce could not get is to be made again.
+///
+/// Damage is plain. An output that is missing, or whose worker does not answer, is asked for once
+/// more by the reduce's next attempt, which runs elsewhere if it can; the second complaint counts.
+/// A worker that is gone altogether is found by its lease.
+fn is_gone(lost: &LostOutput, reduce: AttemptId, state: &State, desk: &mut Desk) -> bool {
+    if lost.attempt.task.job != reduce.task.job {
+        return false;
+    }
+    let task = state.scheduler.job(reduce.task.job).and_then(|job| job.task(lost.attempt.task));
+    let winner = task.and_then(|task| task.winner());
+    let is_there = winner
+        .is_some_and(|winner| winner.number == lost.attempt.number && winner.worker == lost.worker);
+    is_there && (lost.is_corrupt || !desk.missed.insert(lost.attempt))
+}
+
+fn lose(lost: &LostOutput, reduce: AttemptId) -> Change {
+    let partition = lost.is_corrupt.then_some(reduce.task.index);
+    decide(LoseOutput { attempt: lost.attempt, partition })
+}
+
+/// A reduce that has fetched all there is makes no progress until the next map ends.
+fn waits_for_maps(state: &State, attempt: AttemptId) -> bool {
+    attempt.task.kind == TaskKind::Reduce
+        && state.scheduler.job(attempt.task.job).is_some_and(|job| {
+            let maps = job.progress(TaskKind::Map);
+            maps.done < maps.total
+        })
+}
+
+pub(super) fn decide(command: impl Into<Command>) -> Change {
+    Change::Decide(command.into())
+}
+
+fn fail(attempt: AttemptId, failure: Failure, deterministic: bool) -> Change {
+    decide(Fail { attempt, failure, deterministic })
+}
+
+fn end_name(end: &HeldState) -> &'static str {
+    match end {
+        HeldState::Running { .. } => "running",
+        HeldState::Planned { .. } => "planned",
+        HeldState::Mapped { .. } => "mapped",
+        HeldState::Reduced { .. } => "reduced",
+        HeldState::Committed { .. } => "committed",
+        HeldState::Swept => "swept",
+        HeldState::Failed { .. } => "failed",
+    }
+}
+
+/// The attempt whose end a change reports.
+fn attempt_of(change: &Change) -> Option<AttemptId> {
+    match change {
+        Change::Plan { done, .. } => Some(done.attempt),
+        Change::Decide(Command::Complete(complete)) => Some(complete.attempt),
+        _ => None,
+    }
+}
+
+fn is_stale(rejection: &Rejection) -> bool {
+    matches!(
+        rejection,
+        Rejection::StaleAttempt { .. }
+            | Rejection::UnknownAttempt { .. }
+            | Rejection::UnknownJob { .. }
+    )
+}

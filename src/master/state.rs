@@ -1,0 +1,174 @@
+//! What masters agree on: the scheduler, and what it need not know of jobs and workers.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::rpc::artifacts::Digest;
+use crate::scheduler::{
+    Command, Effect, PlanDone, RegisterWorker, Rejection, Scheduler, Submit, WorkerState,
+};
+use crate::spec::{JobId, Location, WorkerId};
+
+/// Lost workers that are still shown and known by their incarnation.
+const LOST_WORKERS_MAX: usize = 1_000;
+
+/// Something to be applied to the state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Change {
+    /// A command that concerns the scheduler alone.
+    Decide(Command),
+    /// A job is accepted.
+    Accept {
+        /// For the scheduler.
+        submit: Box<Submit>,
+        /// Beside it.
+        record: JobRecord,
+    },
+    /// A plan is made.
+    Plan {
+        /// For the scheduler.
+        done: PlanDone,
+        /// The plan's artifact.
+        plan: Digest,
+    },
+    /// A worker is introduced.
+    Introduce {
+        /// For the scheduler.
+        register: RegisterWorker,
+        /// Beside it.
+        record: WorkerRecord,
+    },
+}
+
+/// What became of a change; a rejected one has changed nothing.
+pub(super) type Applied = Result<Vec<Effect>, Rejection>;
+
+/// What the scheduler need not know of a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct JobRecord {
+    pub(super) spec: Digest,
+    pub(super) executable: Digest,
+    pub(super) output: Option<Location>,
+    /// Once there is one.
+    pub(super) plan: Option<Digest>,
+}
+
+/// What the scheduler need not know of a worker; kept for a while when the worker is lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct WorkerRecord {
+    /// The random number of its process.
+    pub(super) incarnation: u128,
+    /// The one before. Two processes that both say to be this worker are told apart by it.
+    pub(super) former: Option<u128>,
+    /// The scheduler's number of this registration, rising with each.
+    pub(super) number: u64,
+    pub(super) pid: u32,
+    pub(super) address: String,
+    pub(super) slots: u32,
+    pub(super) limiter: String,
+}
+
+/// What masters agree on.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct State {
+    pub(super) scheduler: Scheduler,
+    jobs: BTreeMap<JobId, JobRecord>,
+    workers: BTreeMap<WorkerId, WorkerRecord>,
+    last_worker: u64,
+}
+
+impl State {
+    /// Applies one change; the same changes give the same state everywhere.
+    pub(super) fn apply(&mut self, at_ms: u64, change: Change) -> Applied {
+        match change {
+            Change::Decide(command) => self.decide(at_ms, command),
+            Change::Accept { submit, record } => {
+                let job = submit.job;
+                let effects = self.scheduler.apply(at_ms, *submit)?;
+                self.jobs.insert(job, record);
+                Ok(effects)
+            }
+            Change::Plan { done, plan } => {
+                let job = done.attempt.task.job;
+                let effects = self.scheduler.apply(at_ms, done)?;
+                if let Some(record) = self.jobs.get_mut(&job) {
+                    record.plan = Some(plan);
+                }
+                Ok(effects)
+            }
+            Change::Introduce { register, record } => {
+                let worker = register.worker;
+                let effects = self.scheduler.apply(at_ms, register)?;
+                self.workers.insert(worker, record);
+                self.last_worker = self.last_worker.max(worker.0);
+                self.forget_lost();
+                Ok(effects)
+            }
+        }
+    }
+
+    fn decide(&mut self, at_ms: u64, command: Command) -> Applied {
+        let forgotten = match &command {
+            Command::Forget(forget) => Some(forget.job),
+            _ => None,
+        };
+        let gone = match &command {
+            Command::LoseWorker(lose) => self.scheduler.worker(lose.worker),
+            _ => None,
+        };
+        // Who was told that it may go is not missed.
+        let gone = gone.filter(|worker| worker.state == WorkerState::Drained);
+        let gone = gone.map(|worker| worker.id);
+        let effects = self.scheduler.apply(at_ms, command)?;
+        if let Some(job) = forgotten {
+            self.jobs.remove(&job);
+        }
+        if let Some(worker) = gone {
+            self.workers.remove(&worker);
+        }
+        Ok(effects)
+    }
+
+    pub(super) fn job(&self, job: JobId) -> Option<&JobRecord> {
+        self.jobs.get(&job)
+    }
+
+    /// Everything that some job names, of those that are not forgotten.
+    pub(super) fn artifacts(&self) -> impl Iterator<Item = Digest> {
+        self.jobs
+            .values()
+            .flat_map(|job| [Some(job.spec), Some(job.executable), job.plan])
+            .flatten()
+    }
+
+    pub(super) fn worker(&self, worker: WorkerId) -> Option<&WorkerRecord> {
+        self.workers.get(&worker)
+    }
+
+    /// All workers, the lost ones that are still remembered among them.
+    pub(super) fn workers(&self) -> impl Iterator<Item = (WorkerId, &WorkerRecord)> {
+        self.workers.iter().map(|(&id, record)| (id, record))
+    }
+
+    pub(super) fn next_worker(&self) -> WorkerId {
+        WorkerId(self.last_worker.saturating_add(1))
+    }
+
+    /// The record of a worker that is registered with this incarnation and not lost.
+    pub(super) fn registered(&self, worker: WorkerId, incarnation: u128) -> Option<&WorkerRecord> {
+        let record = self.workers.get(&worker)?;
+        let view = self.scheduler.worker(worker)?;
+        (record.incarnation == incarnation && view.incarnation == record.number).then_some(record)
+    }
+
+    /// Drops the records of lost workers beyond the limit, the oldest ones first.
+    fn forget_lost(&mut self) {
+        let lost = self.workers.keys().filter(|&&id| self.scheduler.worker(id).is_none());
+        let lost: Vec<WorkerId> = lost.copied().collect();
+        let surplus = lost.len().saturating_sub(LOST_WORKERS_MAX);
+        for worker in &lost[..surplus] {
+            self.workers.remove(worker);
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! A client submits a job: it is checked whole before it is accepted.
+
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::state::{Change, JobRecord, State};
+use super::{LIVE_JOBS_MAX, Shared};
+use crate::rpc::artifacts::Digest;
+use crate::rpc::jobs::Submit;
+use crate::rpc::refusal::Refusal;
+use crate::scheduler::{self, Rejection};
+use crate::spec::failure::TEXT_CHARS_MAX;
+use crate::spec::options::PRIORITY;
+use crate::spec::{JobId, JobOptions, JobSpec, Location, escape};
+
+impl Shared {
+    pub(super) async fn submit(&self, request: Submit) -> Result<JobId, Refusal> {
+        let _one_at_a_time = self.admission.lock().await;
+        let known = |state: &State| state.scheduler.job_of_request(&request.id).map(|job| job.id());
+        if let Some(job) = self.proposer.read(known) {
+            return Ok(job);
+        }
+        check(&request)?;
+        let options = options(&request)?;
+        self.check_artifacts(&request)?;
+        self.proposer.read(|state| check_room(state, &request.spec))?;
+
+        let Submit { id, spec, spec_digest, executable, map_only, .. } = request;
+        let record = JobRecord { spec: spec_digest, executable, output: spec.output, plan: None };
+        let submit = scheduler::Submit {
+            job: self.proposer.read(|state| state.scheduler.next_job()),
+            request: id,
+            name: spec.name,
+            nonce: (self.nonces)(),
+            reducers: spec.reducers.filter(|_| !map_only),
+            map_only,
+            options,
+        };
+        let job = submit.job;
+        let accept = Change::Accept { submit: Box::new(submit), record };
+        let applied = self.propose(vec![accept]).await?;
+        match applied.into_iter().next() {
+            Some(Err(Rejection::AlreadySubmitted { job })) => Ok(job),
+            Some(Err(rejection)) => Err(Refusal::Invalid { message: rejection.to_string() }),
+            _ => Ok(job),
+        }
+    }
+
+    /// What the job names must be here, and the executable be one for this kind of machine.
+    fn check_artifacts(&self, request: &Submit) -> Result<(), Refusal> {
+        let now_ms = self.now_ms();
+        for (what, digest) in [("spec", request.spec_digest), ("executable", request.executable)] {
+            if !self.store.has(digest, now_ms) {
+                let message = format!("the {what} {digest} is not here; send it first");
+                return Err(Refusal::NotFound { message });
+            }
+        }
+        let head = self.store.head(request.executable)?;
+        elf_problem(&head).map_or(Ok(()), |problem| invalid(format!("the executable {problem}")))
+    }
+}
+
+fn invalid<T>(message: String) -> Result<T, Refusal> {
+    Err(Refusal::Invalid { message })
+}
+
+/// What can be seen in the request alone.
+fn check(request: &Submit) -> Result<(), Refusal> {
+    let spec = &request.spec;
+    if let Err(error) = spec.validate() {
+        return invalid(error.to_string());
+    }
+    let Some(output) = &spec.output else {
+        return invalid(
+            "a job on a cluster needs a folder for its output; give -o DIR".to_string(),
+        );
+    };
+    let inputs = spec.inputs.iter().map(|input| ("input", &input.location));
+    for (what, location) in inputs.chain([("output", output)]) {
+        if !location.path().is_absolute() {
+            let way_out = "workers have another standard input and current folder; name it by its \
+                           absolute path";
+            return invalid(format!("{what} `{location}` is not an absolute path; {way_out}"));
+        }
+    }
+    let bytes = bincode::serialize(spec);
+    let bytes = bytes.map_err(|error| Refusal::Internal { message: error.to_string() })?;
+    let digest = Digest(xxh3_128(&bytes));
+    if digest != request.spec_digest {
+        return invalid(format!(
+            "the spec's digest is {digest}, not {}; submit with the client of this version",
+            request.spec_digest
+        ));
+    }
+    Ok(())
+}
+
+fn options(request: &Submit) -> Result<JobOptions, Refusal> {
+    let priority = u8::try_from(request.priority).ok().filter(|given| PRIORITY.contains(given));
+    let Some(priority) = priority else {
+        let (least, most) = (PRIORITY.start(), PRIORITY.end());
+        return invalid(format!("priority must be {least} to {most}, got {}", request.priority));
+    };
+    let defaults = JobOptions::default();
+    Ok(JobOptions {
+        max_attempts: match request.max_attempts {
+            0 => defaults.max_attempts,
+            given => given,
+        },
+        priority,
+        task_timeout_ms: match request.task_timeout_ms {
+            0 => defaults.task_timeout_ms,
+            given => Some(given),
+        },
+        backups: request.backups,
+        early_reduces: defaults.early_reduces,
+    })
+}
+
+/// There must be room for the job, and nobody else may be writing to its folder.
+fn check_room(state: &State, spec: &JobSpec) -> Result<(), Refusal> {
+    let live = || state.scheduler.jobs().filter(|job| !job.state().is_terminal());
+    if live().count() >= LIVE_JOBS_MAX {
+        let message = format!("{LIVE_JOBS_MAX} jobs have not ended yet; wait for some to end");
+        return Err(Refusal::Limit { message });
+    }
+    let output = |job| state.job(job).and_then(|record| record.output.as_ref());
+    let same =
+        live().find(|job| output(job.id()).is_some() && output(job.id()) == spec.output.as_ref());
+    let Some(same) = same else { return Ok(()) };
+    let shown = spec.output.as_ref().map(|output: &Location| output.to_string());
+    invalid(format!(
+        "output `{}` is being written by job {} ({}); choose another folder, or wait for it",
+        shown.unwrap_or_default(),
+        same.id(),
+        escape(same.name().as_bytes(), TEXT_CHARS_MAX)
+    ))
+}
+
+/// Bytes of an executable's beginning that say what it is for.
+pub(super) const ELF_HEAD_BYTES: usize = 20;
+/// ELF's number of this machine's architecture, with its name.
+const MACHINE: (u16, &str) =
+    if cfg!(target_arch = "aarch64") { (183, "aarch64") } else { (62, "x86_64") };
+
+/// What keeps a file with this beginning from being run here.
+///
+/// The ELF header: magic, class at 4 (2: 64 bits), byte order at 5 (1: little-endian), type at 16
+/// (2: executable, 3: position-independent one), machine at 18.
+fn elf_problem(head: &[u8]) -> Option<String> {
+    let (machine, name) = MACHINE;
+    let Some(&[0x7f, b'E', b'L', b'F', class, order, .., t0, t1, m0, m1]) =
+        head.first_chunk::<ELF_HEAD_BYTES>()
+    else {
+        let shown = escape(&head[..head.len().min(4)], TEXT_CHARS_MAX);
+        return Some(format!("begins with `{shown}`, not with an ELF header; build it for Linux"));
+    };
+    let found = u16::from_le_bytes([m0, m1]);
+    let kind = u16::from_le_bytes([t0, t1]);
+    if (class, order) != (2, 1) {
+        Some(format!("is not a 64-bit little-endian one, workers are {name}"))
+    } else if found != machine {
+        let known = [(3, "x86"), (40, "arm"), (62, "x86_64"), (183, "aarch64"), (243, "riscv")];
+        let known = known.into_iter().find(|&(number, _)| number == found);
+        let found = known.map_or(format!("machine {found}"), |(_, name)| name.to_string());
+        Some(format!("is ELF for {found}, workers are {name}"))
+    } else if !(2..=3).contains(&kind) {
+        Some(format!("is an ELF file of type {kind}, not a program"))
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(class: u8, kind: u16, machine: u16) -> Vec<u8> {
+        let mut head = b"\x7fELF".to_vec();
+        head.extend([class, 1]);
+        head.resize(16, 0);
+        head.extend(kind.to_le_bytes());
+        head.extend(machine.to_le_bytes());
+        head
+    }
+
+    #[test]
+    fn only_programs_for_this_machine_are_accepted() {
+        let table = [
+            (head(2, 3, MACHINE.0), None),
+            (head(2, 2, MACHINE.0), None),
+            (Vec::new(), Some("not with an ELF header")),
+            (b"#!/bin/sh\nexit 0\n123456".to_vec(), Some("begins with `#!/b`")),
+            (head(2, 3, MACHINE.0)[..19].to_vec(), Some("not with an ELF header")),
+            (head(1, 3, MACHINE.0), Some("64-bit")),
+            (head(2, 3, 243), Some("is ELF for riscv, workers are")),
+            (head(2, 3, 9_999), Some("machine 9999")),
+            (head(2, 1, MACHINE.0), Some("type 1")),
+        ];
+        for (head, expected) in table {
+            match (elf_problem(&head), expected) {
+                (None, None) => {}
+                (Some(found), Some(expected)) if found.contains(expected) => {}
+                (found, expected) => panic!("{head:?}: {found:?} instead of {expected:?}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What jobs that failed or were cancelled have left in staging is removed, by some worker.
+//!
+//! A sweep is an order like any other, but not the scheduler's: it follows from a job's end, does no
+//! harm when repeated, and nothing waits for it. Its attempts are called `j7/c1#1`, `#2` and so on,
+//! for the scheduler's commit is task `c0`. A master that has just begun to lead sweeps whatever
+//! ends under it; a sweep that was forgotten so is caught by the next run's own sweeping.
+
+use std::collections::BTreeMap;
+
+use super::desk::Desk;
+use super::state::State;
+use crate::scheduler::WorkerState;
+use crate::spec::{AttemptId, JobId, TaskId, TaskKind, WorkerId};
+
+/// Pause after a sweep's first failure, in milliseconds; doubled with each further one.
+const PAUSE_MS: u64 = 500;
+/// Longest pause, in milliseconds.
+const PAUSE_MS_MAX: u64 = 60_000;
+/// Index of the commit task as which sweeps are named.
+const SWEEP_INDEX: u32 = 1;
+
+/// Sweeps that are not done.
+#[derive(Debug, Default)]
+pub(super) struct Sweeps {
+    pending: BTreeMap<JobId, Sweep>,
+}
+
+#[derive(Debug)]
+struct Sweep {
+    number: u32,
+    on: Option<WorkerId>,
+    not_before_ms: u64,
+}
+
+/// Whether an attempt is one of a sweep.
+pub(super) fn is_sweep(attempt: AttemptId) -> bool {
+    attempt.task.kind == TaskKind::Commit && attempt.task.index == SWEEP_INDEX
+}
+
+fn task(job: JobId) -> TaskId {
+    job.task(TaskKind::Commit, SWEEP_INDEX)
+}
+
+impl Sweeps {
+    pub(super) fn add(&mut self, job: JobId) {
+        let sweep = Sweep { number: 1, on: None, not_before_ms: 0 };
+        self.pending.entry(job).or_insert(sweep);
+    }
+
+    /// The job is forgotten, and with it what its sweep would need.
+    pub(super) fn remove(&mut self, job: JobId) {
+        self.pending.remove(&job);
+    }
+
+    /// The sweeps that a worker should hold.
+    pub(super) fn on(&self, worker: WorkerId) -> impl Iterator<Item = AttemptId> {
+        let here = self.pending.iter().filter(move |(_, sweep)| sweep.on == Some(worker));
+        here.map(|(&job, sweep)| task(job).attempt(sweep.number))
+    }
+
+    /// A worker says that a sweep is done; true if it was this one.
+    pub(super) fn done(&mut self, attempt: AttemptId) -> bool {
+        let is_it = self.is_current(attempt);
+        if is_it {
+            self.pending.remove(&attempt.task.job);
+        }
+        is_it
+    }
+
+    /// A worker says that a sweep has failed: it is tried again after a pause.
+    pub(super) fn failed(&mut self, attempt: AttemptId, now_ms: u64) {
+        if self.is_current(attempt)
+            && let Some(sweep) = self.pending.get_mut(&attempt.task.job)
+        {
+            let doubled = PAUSE_MS.saturating_mul(1 << (sweep.number - 1).min(20));
+            sweep.not_before_ms = now_ms.saturating_add(doubled.min(PAUSE_MS_MAX));
+            sweep.number = sweep.number.saturating_add(1);
+            sweep.on = None;
+        }
+    }
+
+    fn is_current(&self, attempt: AttemptId) -> bool {
+        is_sweep(attempt)
+            && self
+                .pending
+                .get(&attempt.task.job)
+                .is_some_and(|sweep| sweep.on.is_some() && sweep.number == attempt.number)
+    }
+}
+
+impl Desk {
+    /// Gives sweeps that have no worker to those with the least to do.
+    ///
+    /// A sweep begins when no worker that is heard of can hold an attempt of its job any more: a
+    /// plan that was still being stopped would make the staging folder after it was swept.
+    pub(super) fn assign_sweeps(&mut self, state: &State, now_ms: u64) {
+        let due: Vec<JobId> = self.due_sweeps(state, now_ms);
+        for job in due {
+            let worker = self.least_busy(state);
+            if let Some(sweep) = self.sweeps.pending.get_mut(&job) {
+                sweep.on = worker;
+            }
+            if let Some(worker) = worker {
+                self.wake(worker);
+            }
+        }
+    }
+
+    fn due_sweeps(&mut self, state: &State, now_ms: u64) -> Vec<JobId> {
+        for sweep in self.sweeps.pending.values_mut() {
+            if sweep.on.is_some_and(|worker| state.scheduler.worker(worker).is_none()) {
+                sweep.on = None;
+                sweep.number = sweep.number.saturating_add(1);
+            }
+        }
+        let pending = self.sweeps.pending.iter();
+        let due = pending.filter(|(_, sweep)| sweep.on.is_none() && sweep.not_before_ms <= now_ms);
+        let due: Vec<JobId> = due.map(|(&job, _)| job).collect();
+        due.into_iter().filter(|&job| !self.is_held(state, job)).collect()
+    }
+
+    /// Whether some worker that is believed alive may hold an attempt of a job.
+    fn is_held(&self, state: &State, job: JobId) -> bool {
+        state.scheduler.workers().any(|worker| {
+            let holds = self.session(worker.id).map(|session| &session.holds);
+            holds.is_some_and(|holds| {
+                holds.iter().any(|attempt| attempt.task.job == job && !is_sweep(*attempt))
+            })
+        })
+    }
+
+    fn least_busy(&self, state: &State) -> Option<WorkerId> {
+        let stays = |state| matches!(state, WorkerState::Alive | WorkerState::Excluded);
+        let least = state.scheduler.workers().min_by_key(|worker| {
+            let sweeps = self.sweeps.on(worker.id).count();
+            (!stays(worker.state), sweeps, worker.running >= worker.slots, worker.running)
+        });
+        least.map(|worker| worker.id)
+    }
+}

@@ -1,0 +1,181 @@
+//! The state as people see it.
+
+use super::desk::Desk;
+use super::jobs::PAGE_TASKS_MAX;
+use super::state::State;
+use crate::clock::rfc3339;
+use crate::rpc::jobs::{
+    AttemptLine, JobLine, JobStatus, State as Shown, Tally, TaskLine, TasksRequest, WorkerLine,
+};
+use crate::scheduler::{Blame, Job, JobState, Task, TaskState};
+use crate::spec::failure::TEXT_CHARS_MAX;
+use crate::spec::{JobId, TaskId, TaskKind, escape};
+
+/// Progress that is shown at most before the output is there.
+const PROGRESS_BEFORE_END: f64 = 0.99;
+/// Lines of a failure's details that are shown.
+const DETAILS_MAX: usize = 20;
+
+/// All jobs, oldest first.
+pub(super) fn lines(state: &State) -> Vec<JobLine> {
+    let line = |job: &Job| JobLine {
+        id: job.id(),
+        name: job.name().to_string(),
+        state: shown(job.state()),
+        reason: reason(state, job),
+        submitted: rfc3339(job.submitted_ms()),
+        finished: job.finished_ms().map(rfc3339),
+    };
+    state.scheduler.jobs().map(line).collect()
+}
+
+/// One job, but for its version.
+pub(super) fn status(state: &State, desk: &Desk, id: JobId) -> Option<JobStatus> {
+    let job = state.scheduler.job(id)?;
+    let output = state.job(id).and_then(|record| record.output.as_ref());
+    let blame = blame(job);
+    Some(JobStatus {
+        id,
+        name: job.name().to_string(),
+        state: shown(job.state()),
+        reason: reason(state, job),
+        progress: progress(job, desk),
+        maps: tally(job, TaskKind::Map),
+        reduces: tally(job, TaskKind::Reduce),
+        output: output.map(ToString::to_string).unwrap_or_default(),
+        error: blame.map(told),
+        failure: blame.map(|blame| (blame.attempt, blame.failure.clone())),
+        submitted: rfc3339(job.submitted_ms()),
+        finished: job.finished_ms().map(rfc3339),
+        version: 0,
+    })
+}
+
+/// A page of a job's tasks.
+pub(super) fn tasks(state: &State, desk: &Desk, request: TasksRequest) -> Option<Vec<TaskLine>> {
+    let job = state.scheduler.job(request.job)?;
+    let offset = usize::try_from(request.offset).unwrap_or(usize::MAX);
+    let limit = request.limit.min(PAGE_TASKS_MAX) as usize;
+    let page = job.all_tasks().skip(offset).take(limit);
+    Some(page.map(|(id, task)| task_line(id, task, desk)).collect())
+}
+
+/// All workers, the lost ones that are remembered among them.
+pub(super) fn workers(state: &State, desk: &Desk, now_ms: u64) -> Vec<WorkerLine> {
+    let lines = state.workers().map(|(id, record)| {
+        let view = state.scheduler.worker(id);
+        let seen = desk.session(id).map(|session| session.last_seen_ms);
+        WorkerLine {
+            id,
+            pid: record.pid,
+            address: record.address.clone(),
+            state: view.map_or("lost".to_string(), |view| view.state.to_string()),
+            slots: record.slots,
+            running: view.map_or(0, |view| view.running),
+            last_seen_ms: seen.map_or(0, |seen_ms| now_ms.saturating_sub(seen_ms)),
+            limiter: record.limiter.clone(),
+        }
+    });
+    lines.collect()
+}
+
+fn task_line(id: TaskId, task: Option<&Task>, desk: &Desk) -> TaskLine {
+    let attempts = task.map(Task::attempts).unwrap_or_default().iter().map(|attempt| {
+        let attempt_id = id.attempt(attempt.number);
+        AttemptLine {
+            id: attempt_id,
+            worker: attempt.worker,
+            pid: desk.pid(attempt_id),
+            state: attempt.state.to_string(),
+            cause: attempt.cause,
+            started: rfc3339(attempt.started_ms),
+            ended: attempt.ended_ms.map(rfc3339),
+        }
+    });
+    TaskLine {
+        id,
+        kind: id.kind.to_string(),
+        state: task.map_or(TaskState::Idle, Task::state).to_string(),
+        attempts: attempts.collect(),
+    }
+}
+
+fn shown(state: JobState) -> Shown {
+    match state {
+        JobState::Waiting => Shown::Waiting,
+        JobState::Planning => Shown::Planning,
+        JobState::Mapping => Shown::Mapping,
+        JobState::Reducing => Shown::Reducing,
+        JobState::Committing => Shown::Committing,
+        JobState::Succeeded => Shown::Succeeded,
+        JobState::Failed => Shown::Failed,
+        JobState::Cancelled => Shown::Cancelled,
+    }
+}
+
+/// What a job waits for, or why it ended so.
+fn reason(state: &State, job: &Job) -> String {
+    if let Some(reason) = state.scheduler.reason(job.id()) {
+        return reason.to_string();
+    }
+    match job.state() {
+        JobState::Failed => blame(job).map(first_line).unwrap_or_default(),
+        JobState::Cancelled => "cancelled by a user".to_string(),
+        _ => String::new(),
+    }
+}
+
+/// The failure that a job has failed of, or for which it cannot publish; others were recovered.
+fn blame(job: &Job) -> Option<&Blame> {
+    let is_open = |blame: &&Blame| match job.state() {
+        JobState::Failed => true,
+        JobState::Committing => blame.attempt.task.kind == TaskKind::Commit,
+        _ => false,
+    };
+    job.blame().filter(is_open)
+}
+
+fn first_line(Blame { attempt, failure }: &Blame) -> String {
+    let message = escape(failure.message.as_bytes(), TEXT_CHARS_MAX);
+    let at = failure.at.as_ref().map(|at| escape(at.as_bytes(), TEXT_CHARS_MAX));
+    let at = at.map(|at| format!(" at {at}")).unwrap_or_default();
+    format!("{attempt}: {}{at}: {message}", failure.cause)
+}
+
+/// All that is known of a failure, as lines for a person.
+fn told(blame: &Blame) -> String {
+    let mut lines = vec![first_line(blame)];
+    if let Some(record) = &blame.failure.record {
+        let excerpt = escape(&record.excerpt, TEXT_CHARS_MAX);
+        lines.push(format!("record at byte {} of {}: {excerpt}", record.offset, record.location));
+    }
+    let details = blame.failure.details.iter().take(DETAILS_MAX);
+    lines.extend(details.map(|detail| escape(detail.as_bytes(), TEXT_CHARS_MAX)));
+    lines.join("\n")
+}
+
+fn tally(job: &Job, kind: TaskKind) -> Tally {
+    let progress = job.progress(kind);
+    Tally { total: progress.total, done: progress.done, running: progress.running }
+}
+
+/// Half of the work is maps, half reduces, and a task that runs counts as far as it has come.
+fn progress(job: &Job, desk: &Desk) -> f64 {
+    let share = |kind| {
+        let progress = job.progress(kind);
+        if progress.total == 0 {
+            return None;
+        }
+        let done = f64::from(progress.done) + desk.progress_of(job.id(), kind);
+        Some((done / f64::from(progress.total)).min(1.0))
+    };
+    if job.state() == JobState::Succeeded {
+        return 1.0;
+    }
+    let (maps, reduces) = (share(TaskKind::Map), share(TaskKind::Reduce));
+    let of_both = match (maps, reduces) {
+        (Some(maps), Some(reduces)) => (maps + reduces) / 2.0,
+        (one, other) => one.or(other).unwrap_or(0.0),
+    };
+    of_both.min(PROGRESS_BEFORE_END)
+}

@@ -1,0 +1,116 @@
+//! All that needs time: leases, held polls, timeouts, backups, sweeps, history.
+
+use super::reports::decide;
+use super::state::Change;
+use super::{Master, Shared};
+use crate::scheduler::{Command, LoseWorker, watch};
+use crate::spec::{JobId, WorkerId};
+
+/// How often time is looked at, in milliseconds.
+pub const TICK_MS: u64 = 100;
+/// How often the scheduler is asked what needs time, in milliseconds.
+const WATCH_MS: u64 = 500;
+/// How often artifacts that no job names are looked for, in milliseconds.
+const CLEANING_MS: u64 = 60_000;
+
+impl Master {
+    /// Looks at the clock and does what is due. [`run`](super::run) calls it every [`TICK_MS`].
+    pub async fn tick(&self) {
+        let shared = &self.shared;
+        let now_ms = shared.now_ms();
+        let silent = shared.silent(now_ms);
+        let mut changes = shared.losses(&silent);
+        changes.extend(shared.watched(now_ms));
+        let forgotten: Vec<JobId> = changes.iter().filter_map(forgets).collect();
+        for worker in &silent {
+            shared.desk().close_session(*worker);
+        }
+        if let Err(refusal) = shared.propose(changes).await {
+            (shared.log)(&format!("cannot propose what is due: {refusal}"));
+        }
+        shared.proposer.read(|state| {
+            let mut desk = shared.desk();
+            forgotten.iter().for_each(|&job| desk.forget(job));
+            desk.assign_sweeps(state, now_ms);
+        });
+        if !forgotten.is_empty() || shared.is_cleaning_due(now_ms) {
+            shared.clean(now_ms);
+        }
+        // Whoever waits for time to pass looks at the clock.
+        shared.note_change();
+    }
+}
+
+impl Shared {
+    /// Wakes polls that are due, and gives the workers whose lease is over.
+    ///
+    /// A tick that comes late means that this master was busy or stopped, and may not have heard
+    /// what was said to it: all leases are extended by as much.
+    fn silent(&self, now_ms: u64) -> Vec<WorkerId> {
+        let mut desk = self.desk();
+        let passed_ms = now_ms.saturating_sub(desk.last_tick_ms);
+        desk.last_tick_ms = now_ms;
+        let late_ms = passed_ms.saturating_sub(2 * TICK_MS);
+        let mut silent = Vec::new();
+        for (worker, session) in desk.sessions_mut() {
+            session.lease_ends_ms = session.lease_ends_ms.saturating_add(late_ms);
+            if session.lease_ends_ms <= now_ms {
+                silent.push(worker);
+            } else if session.answer_at_ms.is_some_and(|at_ms| at_ms <= now_ms) {
+                session.wake();
+            }
+        }
+        silent
+    }
+
+    fn losses(&self, silent: &[WorkerId]) -> Vec<Change> {
+        self.proposer.read(|state| {
+            let views = silent.iter().filter_map(|&worker| state.scheduler.worker(worker));
+            let losses = views.map(|view| {
+                (self.log)(&format!("worker {} is lost: its lease is over", view.id));
+                decide(LoseWorker { worker: view.id, incarnation: view.incarnation })
+            });
+            losses.collect()
+        })
+    }
+
+    /// What the scheduler proposes, given the time.
+    fn watched(&self, now_ms: u64) -> Vec<Change> {
+        self.proposer.read(|state| {
+            let mut desk = self.desk();
+            if now_ms.saturating_sub(desk.last_watch_ms) < WATCH_MS {
+                return Vec::new();
+            }
+            desk.last_watch_ms = now_ms;
+            desk.follow(state, now_ms);
+            // A commit that waits before its next attempt is begun by the clock.
+            desk.wake_all();
+            let commands = watch(&state.scheduler, &desk.observed, now_ms);
+            commands.into_iter().map(Change::Decide).collect()
+        })
+    }
+
+    fn is_cleaning_due(&self, now_ms: u64) -> bool {
+        let mut desk = self.desk();
+        let is_due = now_ms.saturating_sub(desk.last_cleaning_ms) >= CLEANING_MS;
+        if is_due {
+            desk.last_cleaning_ms = now_ms;
+        }
+        is_due
+    }
+
+    /// Removes artifacts that no job names.
+    fn clean(&self, now_ms: u64) {
+        let named = self.proposer.read(|state| state.artifacts().collect());
+        for problem in self.store.clean(&named, now_ms) {
+            (self.log)(&problem);
+        }
+    }
+}
+
+fn forgets(change: &Change) -> Option<JobId> {
+    match change {
+        Change::Decide(Command::Forget(forget)) => Some(forget.job),
+        _ => None,
+    }
+}

@@ -1,0 +1,92 @@
+//! A client's calls.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tonic::transport::Channel;
+
+use super::Master;
+use super::master::Line;
+use crate::rpc::convert::{answer, id};
+use crate::rpc::jobs::{JobLine, JobStatus, Jobs, Submit, TaskLine, TasksRequest, WorkerLine};
+use crate::rpc::pb;
+use crate::rpc::pb::jobs_client::JobsClient;
+use crate::rpc::refusal::Refusal;
+use crate::rpc::{CONTROL_BYTES_MAX, check};
+use crate::spec::{JobId, WorkerId};
+
+/// How long a status is held back at most.
+const STATUS_HELD: Duration = Duration::from_secs(1);
+
+fn client(channel: Channel) -> JobsClient<Channel> {
+    JobsClient::new(channel)
+        .max_decoding_message_size(CONTROL_BYTES_MAX)
+        .max_encoding_message_size(CONTROL_BYTES_MAX)
+}
+
+/// Asks over the control connection: `$call` with clones of `$request`.
+macro_rules! ask {
+    ($self:ident, $call:ident, $request:expr) => {
+        ask!($self, $call, $request, $self.options().answer)
+    };
+    ($self:ident, $call:ident, $request:expr, $within:expr) => {{
+        let request = $request;
+        $self
+            .ask(Line::Control, $within, |channel| {
+                let request = request.clone();
+                async move { client(channel).$call(request).await }
+            })
+            .await?
+    }};
+}
+pub(super) use ask;
+
+impl Jobs for Master {
+    async fn submit(&self, request: Submit) -> Result<JobId, Refusal> {
+        // A spec that is too large for a message is refused here, where it can be said by name.
+        check::submit(&request)?;
+        let answered = ask!(self, submit, pb::SubmitRequest::from(request));
+        answer(id(&answered.job), &self.address())
+    }
+
+    async fn list(&self) -> Result<Vec<JobLine>, Refusal> {
+        let answered = ask!(self, list, pb::ListRequest {});
+        let lines = answered.jobs.into_iter().map(JobLine::try_from).collect();
+        answer(lines, &self.address())
+    }
+
+    async fn status(&self, job: JobId, after: u64) -> Result<JobStatus, Refusal> {
+        let request = pb::StatusRequest { job: job.to_string(), after };
+        let answered = ask!(self, status, request, self.options().answer + STATUS_HELD);
+        answer(JobStatus::try_from(answered), &self.address())
+    }
+
+    async fn tasks(&self, request: TasksRequest) -> Result<Vec<TaskLine>, Refusal> {
+        let answered = ask!(self, tasks, pb::TasksRequest::from(request));
+        let lines = answered.tasks.into_iter().map(TaskLine::try_from).collect();
+        answer(lines, &self.address())
+    }
+
+    async fn counters(
+        &self,
+        job: JobId,
+    ) -> Result<BTreeMap<String, BTreeMap<String, u64>>, Refusal> {
+        Ok(ask!(self, counters, pb::JobRef { job: job.to_string() }).into())
+    }
+
+    async fn kill(&self, job: JobId) -> Result<(), Refusal> {
+        let pb::Ack {} = ask!(self, kill, pb::JobRef { job: job.to_string() });
+        Ok(())
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerLine>, Refusal> {
+        let answered = ask!(self, list_workers, pb::ListRequest {});
+        let lines = answered.workers.into_iter().map(WorkerLine::try_from).collect();
+        answer(lines, &self.address())
+    }
+
+    async fn drain(&self, worker: WorkerId) -> Result<(), Refusal> {
+        let pb::Ack {} = ask!(self, drain, pb::DrainRequest { worker: worker.to_string() });
+        Ok(())
+    }
+}

@@ -1,0 +1,185 @@
+//! Finds the master that leads, and asks it.
+//!
+//! Every call may be repeated, so a call that was not answered is made again: with the master that another one named
+//! as the leader, or else with the next of those that are known, until the caller's patience is over.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+use tonic::transport::Channel;
+use tonic::{Response, Status};
+
+use super::{Options, late};
+use crate::rpc::refusal::Refusal;
+use crate::rpc::status::refusal;
+
+/// Pause before the second try; it doubles up to the other.
+const PAUSE_FIRST: Duration = Duration::from_millis(20);
+const PAUSE_MOST: Duration = Duration::from_millis(500);
+/// Masters that are remembered: those that were named, and leaders that they named.
+const MASTERS_MAX: usize = 16;
+
+/// A client of the masters of a cluster; clones share their connections.
+#[derive(Debug, Clone)]
+pub struct Master {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    options: Options,
+    known: Mutex<Known>,
+}
+
+/// The masters, and who is asked first.
+#[derive(Debug)]
+struct Known {
+    /// In the order in which they are asked.
+    addresses: Vec<String>,
+    current: usize,
+    links: BTreeMap<String, Link>,
+}
+
+/// The connections to a master: two, so that a large artifact does not hold up a poll.
+#[derive(Debug, Clone)]
+struct Link {
+    control: Channel,
+    data: Channel,
+}
+
+/// What a call is about, which decides its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Line {
+    /// Small messages that must not wait.
+    Control,
+    /// Large ones.
+    Data,
+}
+
+impl Master {
+    /// A client of the masters at these addresses. Connections are made when they are needed; to be called where
+    /// tokio runs.
+    ///
+    /// # Errors
+    /// [`Refusal::Invalid`] if there is no address, or one is not of this machine.
+    pub fn connect(addresses: &[String], options: Options) -> Result<Self, Refusal> {
+        if addresses.is_empty() {
+            return Err(Refusal::Invalid { message: "no master is named".into() });
+        }
+        let mut known = Known { addresses: Vec::new(), current: 0, links: BTreeMap::new() };
+        for address in addresses {
+            known.add(address, &options)?;
+        }
+        known.current = 0;
+        Ok(Self { shared: Arc::new(Shared { options, known: Mutex::new(known) }) })
+    }
+
+    /// The address of the master that was asked last, or will be asked first.
+    pub fn address(&self) -> String {
+        let known = self.known();
+        known.addresses[known.current].clone()
+    }
+
+    /// How long this client waits for what.
+    pub(super) fn options(&self) -> &Options {
+        &self.shared.options
+    }
+
+    /// Makes a call, again and again while nobody answers who leads; each try has `within` for its answer.
+    pub(super) async fn ask<T, F, Call>(
+        &self,
+        line: Line,
+        within: Duration,
+        call: F,
+    ) -> Result<T, Refusal>
+    where
+        F: Fn(Channel) -> Call,
+        Call: Future<Output = Result<Response<T>, Status>>,
+    {
+        let answer = async |address: &str, channel| match timeout(within, call(channel)).await {
+            Ok(Ok(response)) => Ok(response.into_inner()),
+            Ok(Err(status)) => Err(refusal(&status, address)),
+            Err(_) => Err(late(within, address)),
+        };
+        let mut out_of_patience = pin!(sleep(self.shared.options.patience));
+        let mut pause = PAUSE_FIRST;
+        loop {
+            let (address, channel) = self.current(line);
+            let refused = match answer(&address, channel).await {
+                Ok(answer) => return Ok(answer),
+                Err(refused) => refused,
+            };
+            match &refused {
+                Refusal::NotLeader { leader } => self.follow(&address, leader),
+                Refusal::Unavailable { .. } => self.turn(&address),
+                _ => return Err(refused),
+            }
+            tokio::select! {
+                biased;
+                () = &mut out_of_patience => return Err(self.nobody(&refused)),
+                () = sleep(pause) => pause = PAUSE_MOST.min(2 * pause),
+            }
+        }
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.shared.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn current(&self, line: Line) -> (String, Channel) {
+        let known = self.known();
+        let address = known.addresses[known.current].clone();
+        let link = &known.links[&address];
+        let channel = if line == Line::Control { &link.control } else { &link.data };
+        (address, channel.clone())
+    }
+
+    /// The next one is asked, unless another call has turned away from this one already.
+    fn turn(&self, from: &str) {
+        let mut known = self.known();
+        if known.addresses[known.current] == from {
+            known.current = (known.current + 1) % known.addresses.len();
+        }
+    }
+
+    fn follow(&self, from: &str, leader: &str) {
+        // What names no leader, itself, or nonsense leads nowhere.
+        if leader == from || self.known().add(leader, &self.shared.options).is_err() {
+            self.turn(from);
+        }
+    }
+
+    /// What is said when patience is over.
+    fn nobody(&self, last: &Refusal) -> Refusal {
+        let known = self.known().addresses.join(", ");
+        let last = match last {
+            Refusal::NotLeader { leader } if leader.is_empty() => "no master leads".to_owned(),
+            last => last.to_string(),
+        };
+        Refusal::Unavailable {
+            message: format!("{last}; masters known: {known}; is the cluster running?"),
+        }
+    }
+}
+
+impl Known {
+    /// Has this one asked next.
+    fn add(&mut self, address: &str, options: &Options) -> Result<(), Refusal> {
+        if let Some(place) = self.addresses.iter().position(|known| known == address) {
+            self.current = place;
+            return Ok(());
+        }
+        if self.addresses.len() >= MASTERS_MAX {
+            return Err(Refusal::Limit { message: format!("more than {MASTERS_MAX} masters") });
+        }
+        let link = Link { control: options.channel(address)?, data: options.channel(address)? };
+        self.links.insert(address.to_owned(), link);
+        self.current = self.addresses.len();
+        self.addresses.push(address.to_owned());
+        Ok(())
+    }
+}

@@ -1,0 +1,97 @@
+//! The calling end: a client of the masters ([`Master`]) and one of a worker ([`Peer`]).
+
+mod artifacts;
+mod jobs;
+mod master;
+mod peer;
+mod workers;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tonic::transport::{Channel, Endpoint};
+
+pub use master::Master;
+pub use peer::Peer;
+
+use super::refusal::Refusal;
+use super::{
+    CONNECTION_WINDOW_BYTES, HEADERS_BYTES_MAX, KEEPALIVE_EVERY, KEEPALIVE_WAIT,
+    STREAM_WINDOW_BYTES, address,
+};
+
+/// How long a client waits for what.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// For a connection.
+    pub connect: Duration,
+    /// For an answer, and for each next piece of one that comes in pieces.
+    pub answer: Duration,
+    /// How much longer a poll may be held back: a third of a lease. A watched status is held back for a second.
+    pub poll_held: Duration,
+    /// After this time no further try is made, with the same master or another.
+    pub patience: Duration,
+    /// What makes connections.
+    pub dial: Dial,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(1),
+            answer: Duration::from_secs(5),
+            poll_held: Duration::from_secs(1),
+            patience: Duration::from_secs(5),
+            dial: Dial::default(),
+        }
+    }
+}
+
+/// Makes connections: over TCP, unless a simulation says otherwise.
+#[derive(Clone)]
+pub struct Dial(Arc<dyn Fn(Endpoint) -> Channel + Send + Sync>);
+
+impl Dial {
+    /// Connections that this makes of an address and its settings.
+    pub fn with(connect: impl Fn(Endpoint) -> Channel + Send + Sync + 'static) -> Self {
+        Self(Arc::new(connect))
+    }
+}
+
+impl Default for Dial {
+    fn default() -> Self {
+        Self::with(|endpoint| endpoint.connect_lazy())
+    }
+}
+
+impl fmt::Debug for Dial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Dial")
+    }
+}
+
+impl Options {
+    /// A connection that is made when it is first needed, and again whenever it broke.
+    ///
+    /// Both ends ask now and then whether the other is there, so that a peer without power is noticed.
+    fn channel(&self, address: &str) -> Result<Channel, Refusal> {
+        let invalid = |message| Refusal::Invalid { message };
+        let address = address::parse(address).map_err(invalid)?;
+        let endpoint = Endpoint::from_shared(format!("http://{address}"))
+            .map_err(|error| invalid(format!("{address} is not an address: {error}")))?
+            .connect_timeout(self.connect)
+            .http2_keep_alive_interval(KEEPALIVE_EVERY)
+            .keep_alive_timeout(KEEPALIVE_WAIT)
+            .keep_alive_while_idle(true)
+            .http2_max_header_list_size(HEADERS_BYTES_MAX)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
+        Ok((self.dial.0)(endpoint))
+    }
+}
+
+/// Nothing came in time.
+fn late(wait: Duration, peer: &str) -> Refusal {
+    Refusal::Unavailable { message: format!("no answer within {} ms; {peer}", wait.as_millis()) }
+}

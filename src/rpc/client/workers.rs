@@ -1,0 +1,37 @@
+//! A worker's calls.
+
+use tonic::transport::Channel;
+
+use super::Master;
+use super::jobs::ask;
+use super::master::Line;
+use crate::rpc::CONTROL_BYTES_MAX;
+use crate::rpc::convert::answer;
+use crate::rpc::pb;
+use crate::rpc::pb::workers_client::WorkersClient;
+use crate::rpc::refusal::Refusal;
+use crate::rpc::workers::{Locate, Located, Orders, Poll, Register, Registered, Workers};
+
+fn client(channel: Channel) -> WorkersClient<Channel> {
+    WorkersClient::new(channel)
+        .max_decoding_message_size(CONTROL_BYTES_MAX)
+        .max_encoding_message_size(CONTROL_BYTES_MAX)
+}
+
+impl Workers for Master {
+    async fn register(&self, request: Register) -> Result<Registered, Refusal> {
+        let answered = ask!(self, register, pb::RegisterRequest::from(request));
+        answer(answered.try_into(), &self.address())
+    }
+
+    async fn poll(&self, request: Poll) -> Result<Orders, Refusal> {
+        let within = self.options().answer + self.options().poll_held;
+        let answered = ask!(self, poll, pb::PollRequest::from(request), within);
+        answer(answered.try_into(), &self.address())
+    }
+
+    async fn locate(&self, request: Locate) -> Result<Located, Refusal> {
+        let answered = ask!(self, locate, pb::LocateRequest::from(request));
+        answer(answered.try_into(), &self.address())
+    }
+}

@@ -1,0 +1,298 @@
+//! What clients and masters say to each other.
+
+use std::collections::BTreeMap;
+
+use super::field::bytes;
+use super::{decode, digest, each, encode, id, required};
+use crate::rpc::artifacts::Digest;
+use crate::rpc::check::invalid;
+use crate::rpc::jobs::{
+    AttemptLine, JobLine, JobStatus, State, Submit, Tally, TaskLine, TasksRequest, WorkerLine,
+};
+use crate::rpc::pb;
+use crate::rpc::refusal::Refusal;
+use crate::spec::{Cause, JobSpec};
+
+impl From<Submit> for pb::SubmitRequest {
+    fn from(request: Submit) -> Self {
+        Self {
+            id: request.id,
+            spec_bincode: encode(&request.spec),
+            spec_digest: request.spec_digest.to_wire(),
+            executable: request.executable.to_wire(),
+            map_only: request.map_only,
+            priority: request.priority,
+            max_attempts: request.max_attempts,
+            task_timeout_ms: request.task_timeout_ms,
+            backups: request.backups,
+        }
+    }
+}
+
+impl TryFrom<pb::SubmitRequest> for Submit {
+    type Error = Refusal;
+
+    fn try_from(wire: pb::SubmitRequest) -> Result<Self, Refusal> {
+        let spec: JobSpec = decode("spec", &wire.spec_bincode)?;
+        let spec_digest = digest("spec_digest", &wire.spec_digest)?;
+        // The workers will go by the artifact, the master by these bytes: they must be the same.
+        if Digest::of(&wire.spec_bincode) != spec_digest {
+            return Err(invalid(format!("spec_digest {spec_digest} is not that of the spec")));
+        }
+        Ok(Self {
+            id: wire.id,
+            spec,
+            spec_digest,
+            executable: digest("executable", &wire.executable)?,
+            map_only: wire.map_only,
+            priority: wire.priority,
+            max_attempts: wire.max_attempts,
+            task_timeout_ms: wire.task_timeout_ms,
+            backups: wire.backups,
+        })
+    }
+}
+
+impl From<State> for pb::JobState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Waiting => Self::Waiting,
+            State::Planning => Self::Planning,
+            State::Mapping => Self::Mapping,
+            State::Reducing => Self::Reducing,
+            State::Committing => Self::Committing,
+            State::Succeeded => Self::Succeeded,
+            State::Failed => Self::Failed,
+            State::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+fn state(wire: i32) -> Result<State, Refusal> {
+    Ok(match pb::JobState::try_from(wire) {
+        Ok(pb::JobState::Waiting) => State::Waiting,
+        Ok(pb::JobState::Planning) => State::Planning,
+        Ok(pb::JobState::Mapping) => State::Mapping,
+        Ok(pb::JobState::Reducing) => State::Reducing,
+        Ok(pb::JobState::Committing) => State::Committing,
+        Ok(pb::JobState::Succeeded) => State::Succeeded,
+        Ok(pb::JobState::Failed) => State::Failed,
+        Ok(pb::JobState::Cancelled) => State::Cancelled,
+        Ok(pb::JobState::Unspecified) | Err(_) => {
+            return Err(invalid(format!("{wire} is no state of a job")));
+        }
+    })
+}
+
+impl From<JobLine> for pb::JobLine {
+    fn from(line: JobLine) -> Self {
+        Self {
+            id: line.id.to_string(),
+            name: line.name,
+            state: pb::JobState::from(line.state).into(),
+            reason: line.reason,
+            submitted: line.submitted,
+            finished: line.finished,
+        }
+    }
+}
+
+impl TryFrom<pb::JobLine> for JobLine {
+    type Error = Refusal;
+
+    fn try_from(wire: pb::JobLine) -> Result<Self, Refusal> {
+        Ok(Self {
+            id: id(&wire.id)?,
+            name: wire.name,
+            state: state(wire.state)?,
+            reason: wire.reason,
+            submitted: wire.submitted,
+            finished: wire.finished,
+        })
+    }
+}
+
+impl From<Tally> for pb::Tally {
+    fn from(Tally { total, done, running }: Tally) -> Self {
+        Self { total, done, running }
+    }
+}
+
+impl From<pb::Tally> for Tally {
+    fn from(pb::Tally { total, done, running }: pb::Tally) -> Self {
+        Self { total, done, running }
+    }
+}
+
+impl From<JobStatus> for pb::JobStatus {
+    fn from(status: JobStatus) -> Self {
+        let (failed_attempt, failure_bincode) = match &status.failure {
+            Some((attempt, failure)) => (Some(attempt.to_string()), encode(failure)),
+            None => (None, Vec::new()),
+        };
+        Self {
+            id: status.id.to_string(),
+            name: status.name,
+            state: pb::JobState::from(status.state).into(),
+            reason: status.reason,
+            progress: status.progress,
+            maps: Some(status.maps.into()),
+            reduces: Some(status.reduces.into()),
+            output: status.output,
+            error: status.error,
+            failed_attempt,
+            failure_bincode,
+            submitted: status.submitted,
+            finished: status.finished,
+            version: status.version,
+        }
+    }
+}
+
+impl TryFrom<pb::JobStatus> for JobStatus {
+    type Error = Refusal;
+
+    fn try_from(wire: pb::JobStatus) -> Result<Self, Refusal> {
+        let failure = match &wire.failed_attempt {
+            Some(attempt) => Some((id(attempt)?, decode("failure", &wire.failure_bincode)?)),
+            None => None,
+        };
+        Ok(Self {
+            id: id(&wire.id)?,
+            name: wire.name,
+            state: state(wire.state)?,
+            reason: wire.reason,
+            progress: wire.progress,
+            maps: required("maps", wire.maps)?.into(),
+            reduces: required("reduces", wire.reduces)?.into(),
+            output: wire.output,
+            error: wire.error,
+            failure,
+            submitted: wire.submitted,
+            finished: wire.finished,
+            version: wire.version,
+        })
+    }
+}
+
+impl From<TasksRequest> for pb::TasksRequest {
+    fn from(TasksRequest { job, offset, limit }: TasksRequest) -> Self {
+        Self { job: job.to_string(), offset, limit }
+    }
+}
+
+impl TryFrom<pb::TasksRequest> for TasksRequest {
+    type Error = Refusal;
+
+    fn try_from(wire: pb::TasksRequest) -> Result<Self, Refusal> {
+        Ok(Self { job: id(&wire.job)?, offset: wire.offset, limit: wire.limit })
+    }
+}
+
+impl From<TaskLine> for pb::TaskLine {
+    fn from(TaskLine { id, kind, state, attempts }: TaskLine) -> Self {
+        Self { id: id.to_string(), kind, state, attempts: super::all(attempts) }
+    }
+}
+
+impl TryFrom<pb::TaskLine> for TaskLine {
+    type Error = Refusal;
+
+    fn try_from(wire: pb::TaskLine) -> Result<Self, Refusal> {
+        Ok(Self {
+            id: id(&wire.id)?,
+            kind: wire.kind,
+            state: wire.state,
+            attempts: each(wire.attempts)?,
+        })
+    }
+}
+
+impl From<AttemptLine> for pb::AttemptLine {
+    fn from(line: AttemptLine) -> Self {
+        Self {
+            id: line.id.to_string(),
+            worker: line.worker.to_string(),
+            pid: line.pid,
+            state: line.state,
+            cause: line.cause.to_string(),
+            started: line.started,
+            ended: line.ended,
+        }
+    }
+}
+
+impl TryFrom<pb::AttemptLine> for AttemptLine {
+    type Error = Refusal;
+
+    fn try_from(wire: pb::AttemptLine) -> Result<Self, Refusal> {
+        let cause = Cause::ALL.into_iter().find(|cause| cause.to_string() == wire.cause);
+        Ok(Self {
+            id: id(&wire.id)?,
+            worker: id(&wire.worker)?,
+            pid: wire.pid,
+            state: wire.state,
+            cause: required("a cause that is known", cause)?,
+            started: wire.started,
+            ended: wire.ended,
+        })
+    }
+}
+
+impl From<WorkerLine> for pb::WorkerLine {
+    fn from(line: WorkerLine) -> Self {
+        Self {
+            id: line.id.to_string(),
+            pid: line.pid,
+            address: line.address,
+            state: line.state,
+            slots: line.slots,
+            running: line.running,
+            last_seen_ms: line.last_seen_ms,
+            limiter: line.limiter,
+        }
+    }
+}
+
+impl TryFrom<pb::WorkerLine> for WorkerLine {
+    type Error = Refusal;
+
+    fn try_from(wire: pb::WorkerLine) -> Result<Self, Refusal> {
+        Ok(Self {
+            id: id(&wire.id)?,
+            pid: wire.pid,
+            address: wire.address,
+            state: wire.state,
+            slots: wire.slots,
+            running: wire.running,
+            last_seen_ms: wire.last_seen_ms,
+            limiter: wire.limiter,
+        })
+    }
+}
+
+/// Counters of a job by group and name.
+type Groups = BTreeMap<String, BTreeMap<String, u64>>;
+
+impl From<Groups> for pb::CountersAnswer {
+    fn from(groups: Groups) -> Self {
+        let group = |counts: BTreeMap<String, u64>| pb::CounterGroup {
+            counts: counts.into_iter().collect(),
+        };
+        Self { groups: groups.into_iter().map(|(name, counts)| (name, group(counts))).collect() }
+    }
+}
+
+impl From<pb::CountersAnswer> for Groups {
+    fn from(wire: pb::CountersAnswer) -> Self {
+        let counts = |group: pb::CounterGroup| group.counts.into_iter().collect();
+        wire.groups.into_iter().map(|(name, group)| (name, counts(group))).collect()
+    }
+}
+
+impl Digest {
+    /// As it travels.
+    pub(in crate::rpc) fn to_wire(self) -> Vec<u8> {
+        bytes(self.0)
+    }
+}

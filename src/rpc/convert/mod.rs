@@ -1,0 +1,33 @@
+//! What came over the wire as plain data, and the other way round; nothing is believed that does not parse.
+
+mod field;
+mod jobs;
+mod shuffle;
+mod workers;
+
+pub(super) use field::{decode, digest, encode, id, ids, wide};
+
+use super::check::invalid;
+use super::refusal::Refusal;
+
+/// An answer that cannot be read is the server's fault, where a request would be the caller's.
+pub(super) fn answer<T>(read: Result<T, Refusal>, peer: &str) -> Result<T, Refusal> {
+    read.map_err(|refusal| Refusal::Internal {
+        message: format!("answer cannot be read: {refusal}; {peer}; is it of the same version?"),
+    })
+}
+
+/// A field that every message of its kind has.
+fn required<T>(field: &str, value: Option<T>) -> Result<T, Refusal> {
+    value.ok_or_else(|| invalid(format!("{field} is missing")))
+}
+
+/// Reads each of a list.
+fn each<W, P: TryFrom<W, Error = Refusal>>(list: Vec<W>) -> Result<Vec<P>, Refusal> {
+    list.into_iter().map(P::try_from).collect()
+}
+
+/// Writes each of a list.
+fn all<P, W: From<P>>(list: Vec<P>) -> Vec<W> {
+    list.into_iter().map(W::from).collect()
+}

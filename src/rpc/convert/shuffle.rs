@@ -1,0 +1,83 @@
+//! What workers say to each other.
+
+use super::field::bytes;
+use super::{id, required, wide};
+use crate::rpc::check::invalid;
+use crate::rpc::pb;
+use crate::rpc::pb::fetch_piece::Piece;
+use crate::rpc::refusal::Refusal;
+use crate::rpc::shuffle::{FetchPiece, FetchRequest, SegmentHeader};
+use crate::spec::Nonce;
+
+impl From<FetchRequest> for pb::FetchRequest {
+    fn from(request: FetchRequest) -> Self {
+        let (maps, numbers) = request.maps.into_iter().unzip();
+        Self {
+            job: request.job.to_string(),
+            nonce: bytes(request.nonce.0),
+            partition: request.partition,
+            maps,
+            numbers,
+        }
+    }
+}
+
+impl TryFrom<pb::FetchRequest> for FetchRequest {
+    type Error = Refusal;
+
+    fn try_from(wire: pb::FetchRequest) -> Result<Self, Refusal> {
+        let (maps, numbers) = (wire.maps.len(), wire.numbers.len());
+        if maps != numbers {
+            return Err(invalid(format!("{maps} maps, but {numbers} attempts of them")));
+        }
+        Ok(Self {
+            job: id(&wire.job)?,
+            nonce: Nonce(wide("nonce", &wire.nonce)?),
+            partition: wire.partition,
+            maps: wire.maps.into_iter().zip(wire.numbers).collect(),
+        })
+    }
+}
+
+impl From<FetchPiece> for pb::FetchPiece {
+    fn from(piece: FetchPiece) -> Self {
+        let piece = match piece {
+            FetchPiece::Segment(header) => Piece::Segment(pb::SegmentHeader {
+                map: header.map,
+                attempt: header.attempt,
+                stored_bytes: header.stored_bytes,
+                crc32c: header.crc32c,
+                raw_bytes: header.raw_bytes,
+                records: header.records,
+                digest: header.digest,
+            }),
+            FetchPiece::Bytes(chunk) => Piece::Chunk(chunk),
+            FetchPiece::Missing { map, is_corrupt, message } => {
+                Piece::Missing(pb::Missing { map, is_corrupt, message })
+            }
+        };
+        Self { piece: Some(piece) }
+    }
+}
+
+impl TryFrom<pb::FetchPiece> for FetchPiece {
+    type Error = Refusal;
+
+    fn try_from(wire: pb::FetchPiece) -> Result<Self, Refusal> {
+        Ok(match required("piece", wire.piece)? {
+            Piece::Segment(header) => Self::Segment(SegmentHeader {
+                map: header.map,
+                attempt: header.attempt,
+                stored_bytes: header.stored_bytes,
+                crc32c: header.crc32c,
+                raw_bytes: header.raw_bytes,
+                records: header.records,
+                digest: header.digest,
+            }),
+            Piece::Chunk(chunk) => Self::Bytes(chunk),
+            Piece::Missing(pb::Missing { map, is_corrupt, message }) => {
+                Self::Missing { map, is_corrupt, message }
+            }
+        })
+    }
+}

@@ -1,0 +1,76 @@
+//! Computes the digests that artifacts are named by.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::artifacts::Digest;
+
+/// Bytes read from a file at once.
+const READ_BYTES: usize = 256 << 10;
+
+impl Digest {
+    /// The digest of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(xxhash_rust::xxh3::xxh3_128(bytes))
+    }
+}
+
+/// Computes the digest of bytes that come piece by piece.
+#[derive(Clone, Default)]
+pub struct Digester {
+    hash: Xxh3,
+    bytes: u64,
+}
+
+impl Digester {
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.hash.update(bytes);
+        self.bytes += bytes.len() as u64;
+    }
+
+    /// How many bytes came.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The digest of all that came.
+    pub fn digest(&self) -> Digest {
+        Digest(self.hash.digest128())
+    }
+}
+
+/// The digest of a file's bytes, and how many they are.
+///
+/// # Errors
+/// What the operating system says.
+pub fn digest_of_file(path: &Path) -> io::Result<(Digest, u64)> {
+    let mut file = File::open(path)?;
+    let (mut digester, mut buffer) = (Digester::default(), vec![0; READ_BYTES]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok((digester.digest(), digester.bytes())),
+            read => digester.update(&buffer[..read]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_have_the_digest_of_the_whole_and_it_is_fixed_for_ever() {
+        let mut digester = Digester::default();
+        digester.update(b"grist");
+        digester.update(b"mill");
+        assert_eq!((digester.digest(), digester.bytes()), (Digest::of(b"gristmill"), 9));
+        assert_eq!(Digest::of(b"").to_string(), "99aa06d3014798d86001c324468d497f");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), b"gristmill").unwrap();
+        assert_eq!(digest_of_file(file.path()).unwrap(), (Digest::of(b"gristmill"), 9));
+    }
+}

@@ -1,0 +1,211 @@
+//! What a client says to a master, and is answered.
+//!
+//! Every call may be repeated: submissions carry an id chosen by the client, and a second one of the same id answers
+//! the job of the first. A lost answer is asked for again.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+
+use serde::{Deserialize, Serialize};
+
+use super::artifacts::Digest;
+use super::refusal::Refusal;
+use crate::spec::{AttemptId, Cause, Failure, JobId, JobSpec, TaskId, WorkerId};
+
+/// A job to be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submit {
+    /// Chosen by the client: the same id is the same job.
+    pub id: String,
+    /// What to run on what; the executable and the spec (bincode of this) are artifacts that were put before.
+    pub spec: JobSpec,
+    /// The spec's artifact.
+    pub spec_digest: Digest,
+    /// The executable.
+    pub executable: Digest,
+    /// Whether the job has no reduce.
+    pub map_only: bool,
+    /// Higher goes first.
+    pub priority: i32,
+    /// Attempts of a task before the job fails; 0: the default.
+    pub max_attempts: u32,
+    /// An attempt that makes no progress for so long is killed, in milliseconds; 0: the default.
+    pub task_timeout_ms: u64,
+    /// Whether stragglers get backups.
+    pub backups: bool,
+}
+
+/// States of jobs as `forms.md` names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// No slot has been free yet.
+    Waiting,
+    /// Its plan is being made.
+    Planning,
+    /// Its maps run.
+    Mapping,
+    /// All maps are done, reduces run.
+    Reducing,
+    /// Its output is being published.
+    Committing,
+    /// Its output is there.
+    Succeeded,
+    /// It failed.
+    Failed,
+    /// A user cancelled it.
+    Cancelled,
+}
+
+/// One line of a list of jobs. Its JSON is what `gristmill jobs --format json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobLine {
+    /// `j7`.
+    pub id: JobId,
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub state: State,
+    /// What it waits for, or why it ended so.
+    pub reason: String,
+    /// When it was submitted, as RFC 3339 in UTC.
+    pub submitted: String,
+    /// When it ended, if it has.
+    pub finished: Option<String>,
+}
+
+/// Tasks of one kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// How many there are.
+    pub total: u32,
+    /// How many have a winner.
+    pub done: u32,
+    /// How many have a running attempt.
+    pub running: u32,
+}
+
+/// A job in more detail. Its JSON is what `gristmill status --format json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobStatus {
+    /// `j7`.
+    pub id: JobId,
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub state: State,
+    /// What it waits for.
+    pub reason: String,
+    /// 0 to 1.
+    pub progress: f64,
+    /// Its maps.
+    pub maps: Tally,
+    /// Its reduces.
+    pub reduces: Tally,
+    /// The folder of its output.
+    pub output: String,
+    /// The first failure that was not recovered, as lines for a person.
+    pub error: Option<String>,
+    /// The attempt that it comes from, and the failure itself.
+    pub failure: Option<(AttemptId, Failure)>,
+    /// When it was submitted, as RFC 3339 in UTC.
+    pub submitted: String,
+    /// When it ended, if it has.
+    pub finished: Option<String>,
+    /// Grows with every change, so that a watcher can ask for what comes after it.
+    pub version: u64,
+}
+
+/// A task and its attempts. Its JSON is what `gristmill tasks --format json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskLine {
+    /// `j7/m12`.
+    pub id: TaskId,
+    /// `plan`, `map`, `reduce` or `commit`.
+    pub kind: String,
+    /// `idle`, `in_progress` or `completed`.
+    pub state: String,
+    /// All of them, in order.
+    pub attempts: Vec<AttemptLine>,
+}
+
+/// An attempt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AttemptLine {
+    /// `j7/m12#2`.
+    pub id: AttemptId,
+    /// Where it runs or ran.
+    pub worker: WorkerId,
+    /// The executor's process id, 0 if it is not known.
+    pub pid: u32,
+    /// `running`, `succeeded`, `failed`, `killed` or `lost`.
+    pub state: String,
+    /// Why it did not succeed.
+    pub cause: Cause,
+    /// When it started, as RFC 3339 in UTC.
+    pub started: String,
+    /// When it ended, if it has.
+    pub ended: Option<String>,
+}
+
+/// A worker. Its JSON is what `gristmill workers --format json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkerLine {
+    /// `w4`.
+    pub id: WorkerId,
+    /// Its process id.
+    pub pid: u32,
+    /// Where it serves map output.
+    pub address: String,
+    /// `alive`, `draining`, `excluded` or `lost`.
+    pub state: String,
+    /// Attempts at once.
+    pub slots: u32,
+    /// Attempts that it runs.
+    pub running: u32,
+    /// Since its last poll.
+    pub last_seen_ms: u64,
+    /// How it limits memory.
+    pub limiter: String,
+}
+
+/// A page of tasks that is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TasksRequest {
+    /// The job.
+    pub job: JobId,
+    /// How many tasks to leave out first.
+    pub offset: u64,
+    /// How many are wanted at most.
+    pub limit: u32,
+}
+
+/// What a master does for clients.
+pub trait Jobs: Send + Sync + 'static {
+    /// Accepts a job, once per id.
+    fn submit(&self, request: Submit) -> impl Future<Output = Result<JobId, Refusal>> + Send;
+    /// All jobs that are still known, oldest first.
+    fn list(&self) -> impl Future<Output = Result<Vec<JobLine>, Refusal>> + Send;
+    /// One job, as soon as its version is above `after` or a second has passed.
+    fn status(
+        &self,
+        job: JobId,
+        after: u64,
+    ) -> impl Future<Output = Result<JobStatus, Refusal>> + Send;
+    /// Its tasks, in order.
+    fn tasks(
+        &self,
+        request: TasksRequest,
+    ) -> impl Future<Output = Result<Vec<TaskLine>, Refusal>> + Send;
+    /// Its winners' counters by group and name.
+    fn counters(
+        &self,
+        job: JobId,
+    ) -> impl Future<Output = Result<BTreeMap<String, BTreeMap<String, u64>>, Refusal>> + Send;
+    /// Cancels it; too late once its output is being published.
+    fn kill(&self, job: JobId) -> impl Future<Output = Result<(), Refusal>> + Send;
+    /// All workers that are known.
+    fn workers(&self) -> impl Future<Output = Result<Vec<WorkerLine>, Refusal>> + Send;
+    /// Has a worker take no new attempts, and leave when nobody needs its map outputs.
+    fn drain(&self, worker: WorkerId) -> impl Future<Output = Result<(), Refusal>> + Send;
+}

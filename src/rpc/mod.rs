@@ -1,0 +1,57 @@
+//! The only place that knows protobuf and gRPC: conversations between masters, workers and clients, as plain data.
+//!
+//! | conversation | who calls | module |
+//! |---|---|---|
+//! | jobs | a client calls a master | [`jobs`] |
+//! | workers | a worker calls a master | [`workers`] |
+//! | artifacts | clients and workers call a master | [`artifacts`] |
+//! | shuffle | a worker calls a worker | [`shuffle`] |
+//!
+//! Each conversation is a trait here, implemented by who serves it and by the client that calls it over the wire.
+
+//!
+//! [`server`] and [`client`] are the two ends of the wire. What comes over it is turned into plain data by `convert`,
+//! and requests are held to their limits by `check`, before anything else sees them.
+
+pub mod address;
+pub mod artifacts;
+mod check;
+pub mod client;
+mod convert;
+mod digest;
+pub mod jobs;
+#[expect(
+    unreachable_pub,
+    unused_qualifications,
+    clippy::default_trait_access,
+    reason = "generated code makes everything public and names it in full"
+)]
+mod pb;
+mod pieces;
+pub mod refusal;
+pub mod server;
+pub mod shuffle;
+mod status;
+#[cfg(test)]
+mod tests;
+pub mod workers;
+
+use std::time::Duration;
+
+pub use digest::{Digester, digest_of_file};
+
+/// Largest message of the control conversations (everything but artifacts and map output), in bytes.
+///
+/// The longest are a poll's answer with a commit order and the locations of all maps of the largest job.
+pub const CONTROL_BYTES_MAX: usize = 64 << 20;
+/// Largest message of the data conversations, in bytes: a chunk and its frame, with room to spare.
+const DATA_BYTES_MAX: usize = 1 << 20;
+/// How often either end of a connection that is in use asks whether the other is still there.
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(2);
+/// How long it waits for the answer before it gives the connection up.
+const KEEPALIVE_WAIT: Duration = Duration::from_secs(3);
+/// Bytes that one stream may have on the way; and all those of one connection together.
+const STREAM_WINDOW_BYTES: u32 = 4 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+/// Longest list of headers, which is where refusals travel, in bytes.
+const HEADERS_BYTES_MAX: u32 = 64 << 10;

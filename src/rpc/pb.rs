@@ -1,0 +1,5 @@
+//! The code that `proto/build.rs` generates from `proto/*.proto`; it is named inside `rpc` only.
+
+#![expect(clippy::allow_attributes, reason = "what tonic generates allows what it needs")]
+
+tonic::include_proto!("gristmill");

@@ -1,0 +1,135 @@
+//! Holds the stream of a fetch to its order: every map that was asked for, once, and as many bytes as it promised.
+
+use std::slice::Iter;
+
+use super::refusal::Refusal;
+use super::shuffle::FetchPiece;
+
+/// What may come next.
+#[derive(Debug)]
+pub(super) struct Pieces<'a> {
+    maps: Iter<'a, (u32, u32)>,
+    /// The map whose segment has begun, and how many of its bytes are still to come.
+    open: Option<(u32, u64)>,
+}
+
+impl<'a> Pieces<'a> {
+    /// Nothing of these maps has come yet.
+    pub(super) fn of(maps: &'a [(u32, u32)]) -> Self {
+        Self { maps: maps.iter(), open: None }
+    }
+
+    /// Takes the next piece, or says why it cannot be the next.
+    pub(super) fn next(&mut self, piece: &FetchPiece) -> Result<(), String> {
+        match piece {
+            FetchPiece::Segment(header) => {
+                self.whole()?;
+                match self.maps.next() {
+                    Some(&wanted) if wanted == (header.map, header.attempt) => {}
+                    other => {
+                        let (map, attempt) = (header.map, header.attempt);
+                        return Err(format!("m{map}#{attempt} came where {other:?} was due"));
+                    }
+                }
+                self.open = Some((header.map, header.stored_bytes));
+            }
+            FetchPiece::Bytes(bytes) => {
+                let Some((map, left)) = &mut self.open else {
+                    return Err("bytes came before a segment".into());
+                };
+                *left = left
+                    .checked_sub(bytes.len() as u64)
+                    .ok_or_else(|| format!("m{map} has more bytes than it promised"))?;
+            }
+            FetchPiece::Missing { map, .. } => match self.open.take() {
+                // A segment that cannot be read to its end.
+                Some((open, left)) if open == *map && left > 0 => {}
+                Some((open, left)) if left > 0 => return Err(short(open, left)),
+                _ => match self.maps.next() {
+                    Some((wanted, _)) if wanted == map => {}
+                    other => return Err(format!("m{map} is missing where {other:?} was due")),
+                },
+            },
+        }
+        Ok(())
+    }
+
+    /// The stream has ended.
+    pub(super) fn end(mut self) -> Result<(), Refusal> {
+        let missing = match (self.whole(), self.maps.next()) {
+            (Ok(()), None) => return Ok(()),
+            (Err(short), _) => short,
+            (Ok(()), Some((map, _))) => format!("m{map} did not come"),
+        };
+        Err(Refusal::Unavailable { message: format!("the answer ended early: {missing}") })
+    }
+
+    fn whole(&mut self) -> Result<(), String> {
+        match self.open.take() {
+            Some((map, left)) if left > 0 => Err(short(map, left)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn short(map: u32, left: u64) -> String {
+    format!("m{map} lacks {left} bytes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rpc::shuffle::SegmentHeader;
+
+    fn segment(map: u32, stored_bytes: u64) -> FetchPiece {
+        let (attempt, crc32c, raw_bytes, records, digest) = (1, 0, 0, 0, 0);
+        FetchPiece::Segment(SegmentHeader {
+            map,
+            attempt,
+            stored_bytes,
+            crc32c,
+            raw_bytes,
+            records,
+            digest,
+        })
+    }
+
+    fn bytes(count: usize) -> FetchPiece {
+        FetchPiece::Bytes(vec![0; count])
+    }
+
+    fn missing(map: u32) -> FetchPiece {
+        FetchPiece::Missing { map, is_corrupt: false, message: String::new() }
+    }
+
+    #[test]
+    fn only_what_was_asked_for_comes_in_order_and_whole() {
+        let table: [(&[FetchPiece], &str); 12] = [
+            (&[segment(4, 3), bytes(1), bytes(2), missing(7)], ""),
+            (&[missing(4), segment(7, 0)], ""),
+            (&[segment(4, 3), bytes(1), missing(4), segment(7, 0)], ""),
+            (&[], "m4 did not come"),
+            (&[segment(4, 3), bytes(3)], "m7 did not come"),
+            (&[missing(4), segment(7, 3), bytes(2)], "m7 lacks 1 bytes"),
+            (&[segment(4, 3), segment(7, 0)], "m4 lacks 3 bytes"),
+            (&[segment(4, 3), missing(7)], "m4 lacks 3 bytes"),
+            (&[segment(4, 3), bytes(4)], "m4 has more bytes than it promised"),
+            (&[bytes(4)], "bytes came before a segment"),
+            (&[segment(7, 0)], "m7#1 came where Some((4, 1)) was due"),
+            (&[missing(4), missing(7), missing(4)], "m4 is missing where None was due"),
+        ];
+        for (pieces, wrong) in table {
+            let mut expected = Pieces::of(&[(4, 1), (7, 1)]);
+            let taken = pieces.iter().try_for_each(|piece| expected.next(piece));
+            let ended = match taken {
+                Ok(()) => expected.end().map_err(|refusal| refusal.to_string()),
+                Err(said) => Err(said),
+            };
+            let said = ended.err().unwrap_or_default();
+            assert!(
+                said.ends_with(wrong) && said.is_empty() == wrong.is_empty(),
+                "{said}: {wrong}"
+            );
+        }
+    }
+}

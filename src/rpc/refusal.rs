@@ -1,0 +1,44 @@
+//! Why a request was refused or not answered.
+
+use serde::{Deserialize, Serialize};
+
+/// Why a request was refused or not answered; the class decides the exit code of a command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    /// The request is wrong in itself: exit code 2.
+    #[error("{message}")]
+    Invalid {
+        /// What was wrong, with the value; where; what to do.
+        message: String,
+    },
+    /// There is no such job, task, worker or artifact: exit code 3.
+    #[error("{message}")]
+    NotFound {
+        /// What there is none of.
+        message: String,
+    },
+    /// Nobody answered within the deadline, or nobody leads: exit code 4. The request may have had its effect.
+    #[error("{message}")]
+    Unavailable {
+        /// Who was asked, and what happened.
+        message: String,
+    },
+    /// A limit or a policy: exit code 5.
+    #[error("{message}")]
+    Limit {
+        /// Which limit, and the value.
+        message: String,
+    },
+    /// A fault of the server: exit code 1.
+    #[error("{message}")]
+    Internal {
+        /// What happened.
+        message: String,
+    },
+    /// The master that was asked does not lead; ask this one.
+    #[error("the master asked does not lead; {leader} does")]
+    NotLeader {
+        /// The leader's address, empty if there is none now.
+        leader: String,
+    },
+}

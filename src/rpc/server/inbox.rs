@@ -1,0 +1,49 @@
+//! The folder where artifacts lie while they come and go.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Names files in a folder that is nobody else's.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    folder: PathBuf,
+    next: AtomicU64,
+}
+
+impl Inbox {
+    /// Makes the folder, or removes from it what an earlier process has left.
+    pub(super) fn empty(folder: &Path) -> io::Result<Self> {
+        match fs::remove_dir_all(folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => fs::create_dir_all(folder)?,
+        }
+        Ok(Self { folder: folder.to_path_buf(), next: AtomicU64::new(0) })
+    }
+
+    /// A name that no file has yet.
+    pub(super) fn place(&self) -> Place {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        Place { path: self.folder.join(number.to_string()) }
+    }
+}
+
+/// A file that is removed when it is not needed any more, if it is still there.
+#[derive(Debug)]
+pub(super) struct Place {
+    path: PathBuf,
+}
+
+impl Place {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // It may have been renamed into place, or never made; what cannot be removed goes at the next start.
+        let _gone_or_not = fs::remove_file(&self.path);
+    }
+}

@@ -1,0 +1,163 @@
+//! The serving end: reads requests, holds them to their limits, hands them to whoever implements the conversation.
+
+mod artifacts;
+mod inbox;
+mod jobs;
+mod shuffle;
+mod workers;
+
+use std::future::Future;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio_stream::Stream;
+use tonic::transport::Server;
+use tonic::transport::server::{Connected, Router, TcpIncoming};
+
+use super::artifacts::Artifacts;
+use super::jobs::Jobs;
+use super::pb::artifacts_server::ArtifactsServer;
+use super::pb::jobs_server::JobsServer;
+use super::pb::shuffle_server::ShuffleServer;
+use super::pb::workers_server::WorkersServer;
+use super::shuffle::Shuffle;
+use super::workers::Workers;
+use super::{
+    CONNECTION_WINDOW_BYTES, CONTROL_BYTES_MAX, DATA_BYTES_MAX, HEADERS_BYTES_MAX, KEEPALIVE_EVERY,
+    KEEPALIVE_WAIT, STREAM_WINDOW_BYTES,
+};
+use inbox::Inbox;
+
+/// Requests of one connection at a time; the next ones wait.
+const STREAMS_MAX: u32 = 1024;
+/// How long a request may take until its answer begins; polls and watches are held back for less.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+/// How long the sender of an artifact, or its receiver, may keep still.
+const STILL_MAX: Duration = Duration::from_secs(30);
+/// How long requests that are under way may go on once the server is told to stop.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Serves what a master does until `stop` is there.
+///
+/// Artifacts that are coming or going lie in the folder `inbox`, which is emptied first; on the file system where they
+/// are kept, they can be renamed into place.
+///
+/// # Errors
+/// If the inbox cannot be made, or connections cannot be accepted any more.
+pub async fn serve_master<J: Jobs, W: Workers, A: Artifacts>(
+    listener: TcpListener,
+    jobs: Arc<J>,
+    workers: Arc<W>,
+    artifacts: Arc<A>,
+    inbox: &Path,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let router = master(jobs, workers, artifacts, inbox)?;
+    serve(router, TcpIncoming::from(listener).with_nodelay(Some(true)), stop).await
+}
+
+/// As [`serve_master`], on connections that come from anywhere, such as a simulated network.
+///
+/// # Errors
+/// As [`serve_master`].
+pub async fn serve_master_on<J: Jobs, W: Workers, A: Artifacts, C: Connection>(
+    incoming: impl Stream<Item = io::Result<C>> + Send,
+    jobs: Arc<J>,
+    workers: Arc<W>,
+    artifacts: Arc<A>,
+    inbox: &Path,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    serve(master(jobs, workers, artifacts, inbox)?, incoming, stop).await
+}
+
+/// Serves a worker's map outputs until `stop` is there.
+///
+/// # Errors
+/// If connections cannot be accepted any more.
+pub async fn serve_worker<S: Shuffle>(
+    listener: TcpListener,
+    shuffle: Arc<S>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    serve(worker(shuffle), TcpIncoming::from(listener).with_nodelay(Some(true)), stop).await
+}
+
+/// As [`serve_worker`], on connections that come from anywhere, such as a simulated network.
+///
+/// # Errors
+/// As [`serve_worker`].
+pub async fn serve_worker_on<S: Shuffle, C: Connection>(
+    incoming: impl Stream<Item = io::Result<C>> + Send,
+    shuffle: Arc<S>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    serve(worker(shuffle), incoming, stop).await
+}
+
+/// A connection that was accepted.
+pub trait Connection: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static {}
+
+impl<C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static> Connection for C {}
+
+fn master<J: Jobs, W: Workers, A: Artifacts>(
+    jobs: Arc<J>,
+    workers: Arc<W>,
+    artifacts: Arc<A>,
+    inbox: &Path,
+) -> io::Result<Router> {
+    let jobs = JobsServer::new(jobs::Service(jobs))
+        .max_decoding_message_size(CONTROL_BYTES_MAX)
+        .max_encoding_message_size(CONTROL_BYTES_MAX);
+    let workers = WorkersServer::new(workers::Service(workers))
+        .max_decoding_message_size(CONTROL_BYTES_MAX)
+        .max_encoding_message_size(CONTROL_BYTES_MAX);
+    let inbox = Arc::new(Inbox::empty(inbox)?);
+    let artifacts = ArtifactsServer::new(artifacts::Service { artifacts, inbox })
+        .max_decoding_message_size(DATA_BYTES_MAX)
+        .max_encoding_message_size(DATA_BYTES_MAX);
+    Ok(settings().add_service(jobs).add_service(workers).add_service(artifacts))
+}
+
+fn worker<S: Shuffle>(shuffle: Arc<S>) -> Router {
+    let shuffle = ShuffleServer::new(shuffle::Service(shuffle))
+        .max_decoding_message_size(DATA_BYTES_MAX)
+        .max_encoding_message_size(2 * DATA_BYTES_MAX);
+    settings().add_service(shuffle)
+}
+
+fn settings() -> Server {
+    Server::builder()
+        .timeout(ANSWER_WITHIN)
+        .max_concurrent_streams(STREAMS_MAX)
+        .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
+        .http2_keepalive_timeout(Some(KEEPALIVE_WAIT))
+        .http2_max_header_list_size(HEADERS_BYTES_MAX)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+}
+
+async fn serve<C: Connection>(
+    router: Router,
+    incoming: impl Stream<Item = io::Result<C>> + Send,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let (tell, told) = tokio::sync::oneshot::channel::<()>();
+    let stop = async move {
+        stop.await;
+        drop(tell);
+    };
+    let out_of_grace = async {
+        // Ends when the sender is dropped, which is when the server was told to stop.
+        let _dropped = told.await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        served = router.serve_with_incoming_shutdown(incoming, stop) => served.map_err(io::Error::other),
+        () = out_of_grace => Ok(()),
+    }
+}

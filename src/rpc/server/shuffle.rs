@@ -1,0 +1,75 @@
+//! Serves map outputs to other workers.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use super::STILL_MAX;
+use crate::rpc::check;
+use crate::rpc::convert::id;
+use crate::rpc::pb;
+use crate::rpc::shuffle::{CHUNK_BYTES, FetchPiece, FetchRequest, Shuffle};
+use crate::rpc::status::status;
+
+/// Pieces that wait to be sent, beside those that HTTP/2 has on the way.
+const PIECES_AHEAD: usize = 2;
+
+/// What is asked for, by whom it is implemented.
+pub(super) struct Service<S>(pub(super) Arc<S>);
+
+type Sender = mpsc::Sender<Result<pb::FetchPiece, Status>>;
+
+#[tonic::async_trait]
+impl<S: Shuffle> pb::shuffle_server::Shuffle for Service<S> {
+    type FetchStream = ReceiverStream<Result<pb::FetchPiece, Status>>;
+
+    async fn fetch(
+        &self,
+        request: Request<pb::FetchRequest>,
+    ) -> Result<Response<Self::FetchStream>, Status> {
+        let request = FetchRequest::try_from(request.into_inner()).map_err(status)?;
+        check::fetch(&request).map_err(status)?;
+        let (sender, pieces) = mpsc::channel(PIECES_AHEAD);
+        let shuffle = self.0.clone();
+        tokio::spawn(async move {
+            let pieces = sender.clone();
+            let fetched = shuffle.fetch(request, move |piece| send(pieces.clone(), piece)).await;
+            if let Err(refusal) = fetched {
+                // When the receiver is gone there is nobody to tell.
+                let _told_or_not = timeout(STILL_MAX, sender.send(Err(status(refusal)))).await;
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(pieces)))
+    }
+
+    async fn log(
+        &self,
+        request: Request<pb::LogRequest>,
+    ) -> Result<Response<pb::LogAnswer>, Status> {
+        let attempt = id(&request.into_inner().attempt).map_err(status)?;
+        let tail = self.0.log(attempt).await.map_err(status)?;
+        Ok(Response::new(pb::LogAnswer { tail }))
+    }
+}
+
+/// Sends a piece, in messages of the right size; false when the receiver is gone, or keeps still for too long.
+async fn send(sender: Sender, piece: FetchPiece) -> bool {
+    match piece {
+        FetchPiece::Bytes(bytes) if bytes.len() > CHUNK_BYTES => {
+            for chunk in bytes.chunks(CHUNK_BYTES) {
+                if !send_one(&sender, FetchPiece::Bytes(chunk.to_vec())).await {
+                    return false;
+                }
+            }
+            true
+        }
+        piece => send_one(&sender, piece).await,
+    }
+}
+
+async fn send_one(sender: &Sender, piece: FetchPiece) -> bool {
+    matches!(timeout(STILL_MAX, sender.send(Ok(piece.into()))).await, Ok(Ok(())))
+}

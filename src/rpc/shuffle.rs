@@ -1,0 +1,82 @@
+//! Fetching map output: a worker calls the worker that has it, for one partition of many maps at a time.
+//!
+//! May be repeated; a lost answer costs a repetition. The stream begins with a header for each segment, followed by
+//! its stored bytes in chunks.
+
+use std::future::Future;
+
+use serde::{Deserialize, Serialize};
+
+use super::refusal::Refusal;
+use crate::spec::{AttemptId, JobId, Nonce};
+
+/// Most segments of one request.
+pub const SEGMENTS_MAX: usize = 1024;
+/// Bytes of one chunk of a segment.
+pub const CHUNK_BYTES: usize = 256 << 10;
+
+/// Which segments are wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchRequest {
+    /// The job.
+    pub job: JobId,
+    /// Its nonce: a worker that knows another job by this id refuses.
+    pub nonce: Nonce,
+    /// Which partition of each.
+    pub partition: u32,
+    /// Map task's index and the attempt's number of each output wanted.
+    pub maps: Vec<(u32, u32)>,
+}
+
+/// One piece of the answer; segments come in the order of the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FetchPiece {
+    /// A segment begins.
+    Segment(SegmentHeader),
+    /// The next bytes of the segment that has begun.
+    Bytes(Vec<u8>),
+    /// This output is not here, or cannot be read any more; the others still come.
+    Missing {
+        /// The map task's index.
+        map: u32,
+        /// Whether it is there but damaged.
+        is_corrupt: bool,
+        /// What happened.
+        message: String,
+    },
+}
+
+/// What is known of a segment before its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SegmentHeader {
+    /// The map task's index.
+    pub map: u32,
+    /// The attempt's number.
+    pub attempt: u32,
+    /// Bytes that follow.
+    pub stored_bytes: u64,
+    /// CRC-32C of them.
+    pub crc32c: u32,
+    /// Bytes of its records, decoded.
+    pub raw_bytes: u64,
+    /// Its records.
+    pub records: u64,
+    /// Digest of its records.
+    pub digest: u64,
+}
+
+/// What serves map output; the worker's own end takes pieces as they come.
+pub trait Shuffle: Send + Sync + 'static {
+    /// Sends the pieces one by one; `send` waits while the receiver is behind, and false says that it is gone.
+    fn fetch<S, F>(
+        &self,
+        request: FetchRequest,
+        send: S,
+    ) -> impl Future<Output = Result<(), Refusal>> + Send
+    where
+        S: FnMut(FetchPiece) -> F + Send,
+        F: Future<Output = bool> + Send;
+
+    /// The tail of what an attempt's user code has printed; asked for by a client.
+    fn log(&self, attempt: AttemptId) -> impl Future<Output = Result<Vec<u8>, Refusal>> + Send;
+}

@@ -1,0 +1,108 @@
+//! A refusal as a gRPC status and back, without loss.
+//!
+//! The class of a refusal of ours stands in a header of its own; the code follows gRPC's customs, for other people's
+//! tools. A status without that header comes from the transport, and says that nobody answered, or not in time.
+
+use tonic::metadata::MetadataValue;
+use tonic::{Code, Status};
+
+use super::refusal::Refusal;
+
+/// The header that holds a refusal's class.
+const CLASS: &str = "gristmill-refusal";
+/// Longest message that is sent, in bytes; each may take three in a header.
+const MESSAGE_BYTES_MAX: usize = 12 << 10;
+
+/// What is sent instead of an answer.
+pub(super) fn status(refusal: Refusal) -> Status {
+    let (class, code, mut message) = match refusal {
+        Refusal::Invalid { message } => ("invalid", Code::InvalidArgument, message),
+        Refusal::NotFound { message } => ("not-found", Code::NotFound, message),
+        Refusal::Unavailable { message } => ("unavailable", Code::Unavailable, message),
+        Refusal::Limit { message } => ("limit", Code::ResourceExhausted, message),
+        Refusal::Internal { message } => ("internal", Code::Internal, message),
+        Refusal::NotLeader { leader } => ("not-leader", Code::FailedPrecondition, leader),
+    };
+    message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
+    let mut status = Status::new(code, message);
+    status.metadata_mut().insert(CLASS, MetadataValue::from_static(class));
+    status
+}
+
+/// What came instead of an answer from `peer`.
+pub(super) fn refusal(status: &Status, peer: &str) -> Refusal {
+    let class = status.metadata().get(CLASS).and_then(|class| class.to_str().ok());
+    let message = status.message().to_owned();
+    match class {
+        Some("invalid") => Refusal::Invalid { message },
+        Some("not-found") => Refusal::NotFound { message },
+        Some("unavailable") => Refusal::Unavailable { message },
+        Some("limit") => Refusal::Limit { message },
+        Some("internal") => Refusal::Internal { message },
+        Some("not-leader") => Refusal::NotLeader { leader: message },
+        _ => foreign(status, peer),
+    }
+}
+
+/// What the transport says by itself.
+fn foreign(status: &Status, peer: &str) -> Refusal {
+    let said = reason(status);
+    match status.code() {
+        Code::OutOfRange | Code::ResourceExhausted => {
+            Refusal::Limit { message: format!("a message is too large: {said}; {peer}") }
+        }
+        Code::Unimplemented => Refusal::Internal {
+            message: format!("{peer} does not know this call; is it of the same version?"),
+        },
+        _ => Refusal::Unavailable { message: format!("no answer: {said}; {peer}") },
+    }
+}
+
+/// The innermost cause, which names the fault: `Connection refused`, where the status says `tcp connect error`.
+fn reason(status: &Status) -> String {
+    let mut cause: &dyn std::error::Error = status;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    let innermost = cause.to_string();
+    if std::ptr::eq(cause, std::ptr::from_ref(status)) || innermost.is_empty() {
+        return status.message().to_owned();
+    }
+    innermost
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_survives_the_way() {
+        let message = || "größer; \"j7\"\n  than 100 %".to_owned();
+        let all = [
+            Refusal::Invalid { message: message() },
+            Refusal::NotFound { message: message() },
+            Refusal::Unavailable { message: message() },
+            Refusal::Limit { message: message() },
+            Refusal::Internal { message: message() },
+            Refusal::NotLeader { leader: "127.0.0.1:7401".into() },
+            Refusal::NotLeader { leader: String::new() },
+        ];
+        for one in all {
+            let sent = status(one.clone()).into_http::<tonic::body::Body>();
+            let received = Status::from_header_map(sent.headers()).unwrap();
+            assert_eq!(refusal(&received, "peer"), one);
+        }
+    }
+
+    #[test]
+    fn what_the_transport_says_is_told_apart_from_what_a_master_says() {
+        let table = [
+            (Code::Unavailable, "no answer: x; 127.0.0.1:1"),
+            (Code::Unknown, "no answer: x; 127.0.0.1:1"),
+            (Code::OutOfRange, "a message is too large: x; 127.0.0.1:1"),
+        ];
+        for (code, said) in table {
+            assert_eq!(refusal(&Status::new(code, "x"), "127.0.0.1:1").to_string(), said);
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! A client finds the master that leads, and loses patience when none does.
+
+use super::*;
+
+/// An address where nobody listens.
+async fn nobody() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+#[tokio::test]
+async fn a_client_follows_to_the_leader_and_stays_with_it() {
+    let (follower, leader) = (Served::start().await, Served::start().await);
+    let named = Refusal::NotLeader { leader: leader.address.clone() };
+    *follower.fake.refusal.lock().unwrap() = Some(named);
+    let client = follower.client();
+    assert_eq!(client.kill(JobId(1)).await, Ok(()));
+    assert_eq!(client.kill(JobId(2)).await, Ok(()));
+    assert_eq!(follower.asked(), ["kill j1"]);
+    assert_eq!(leader.asked(), ["kill j1", "kill j2"]);
+    assert_eq!(client.address(), leader.address);
+}
+
+#[tokio::test]
+async fn a_client_goes_from_a_dead_master_to_the_next() {
+    let (dead, alive) = (nobody().await, Served::start().await);
+    let client = Master::connect(&[dead, alive.address.clone()], quick()).unwrap();
+    assert_eq!(client.kill(JobId(1)).await, Ok(()));
+    assert_eq!(alive.asked(), ["kill j1"]);
+}
+
+#[tokio::test]
+async fn an_upload_follows_too() {
+    let (follower, leader) = (Served::start().await, Served::start().await);
+    let named = Refusal::NotLeader { leader: leader.address.clone() };
+    *follower.fake.refusal.lock().unwrap() = Some(named);
+    let digest = follower.client().put_bytes(&[7; 1 << 20]).await.unwrap();
+    assert_eq!(leader.fake.artifacts.lock().unwrap()[&digest].len(), 1 << 20);
+}
+
+#[tokio::test]
+async fn a_connection_that_broke_is_made_again() {
+    let first = Served::start().await;
+    let (address, client) = (first.address.clone(), first.client());
+    assert_eq!(client.kill(JobId(1)).await, Ok(()));
+    drop(first);
+    let again = loop {
+        match TcpListener::bind(&address).await {
+            Ok(listener) => break listener,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    let (fake, folder) = (Arc::new(Fake::default()), TempDir::new().unwrap());
+    let inbox = folder.path().join("inbox");
+    let served = fake.clone();
+    tokio::spawn(async move {
+        serve_master(again, served.clone(), served.clone(), served, &inbox, std::future::pending())
+            .await
+    });
+    let client = Master::connect(&[client.address()], Options::default()).unwrap();
+    assert_eq!(client.kill(JobId(2)).await, Ok(()));
+    assert_eq!(*fake.asked.lock().unwrap(), ["kill j2"]);
+}
+
+#[tokio::test]
+async fn without_a_leader_patience_ends_and_says_who_was_asked() {
+    let served = Served::start().await;
+    *served.fake.refusal.lock().unwrap() = Some(Refusal::NotLeader { leader: String::new() });
+    let refused = served.client().kill(JobId(1)).await.unwrap_err();
+    let known = &served.address;
+    let message = format!("no master leads; masters known: {known}; is the cluster running?");
+    assert_eq!(refused, Refusal::Unavailable { message });
+    assert!(served.asked().len() > 2, "{:?}", served.asked());
+
+    let dead = nobody().await;
+    let client = Master::connect(std::slice::from_ref(&dead), quick()).unwrap();
+    let refused = client.kill(JobId(1)).await.unwrap_err().to_string();
+    assert!(refused.contains("Connection refused") && refused.contains(&dead), "{refused}");
+}
+
+#[tokio::test]
+async fn a_leader_elsewhere_is_not_followed() {
+    let served = Served::start().await;
+    let leader = "10.1.2.3:7400".to_owned();
+    *served.fake.refusal.lock().unwrap() = Some(Refusal::NotLeader { leader });
+    let refused = served.client().kill(JobId(1)).await.unwrap_err();
+    assert!(matches!(refused, Refusal::Unavailable { .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn addresses_that_cannot_be_are_refused_at_once() {
+    for addresses in [vec![], vec!["10.0.0.1:7400".to_owned()], vec!["x".to_owned()]] {
+        let refused = Master::connect(&addresses, quick()).unwrap_err();
+        assert!(matches!(refused, Refusal::Invalid { .. }), "{refused}");
+    }
+}

@@ -1,0 +1,241 @@
+//! Each conversation over a real loopback socket, against a small implementation in memory.
+
+mod artifacts;
+mod jobs;
+mod leading;
+mod shuffle;
+mod workers;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use super::artifacts::{Artifacts, Digest};
+use super::client::{Master, Options};
+use super::jobs::{
+    AttemptLine, JobLine, JobStatus, Jobs, State, Submit, Tally, TaskLine, TasksRequest, WorkerLine,
+};
+use super::refusal::Refusal;
+use super::server::serve_master;
+use super::workers::{Locate, Located, Orders, Poll, Register, Registered, Workers};
+use crate::spec::{Cause, Failure, JobId, TaskKind, WorkerId};
+
+/// A master that says what it was told to say, and remembers what it was asked.
+#[derive(Default)]
+struct Fake {
+    /// What it refuses everything with.
+    refusal: Mutex<Option<Refusal>>,
+    submitted: Mutex<Vec<Submit>>,
+    registered: Mutex<Vec<Register>>,
+    polled: Mutex<Vec<Poll>>,
+    orders: Mutex<Option<Orders>>,
+    located: Mutex<Option<Located>>,
+    /// How long a poll is held back.
+    held: Mutex<Duration>,
+    artifacts: Mutex<BTreeMap<Digest, Vec<u8>>>,
+    asked: Mutex<Vec<String>>,
+}
+
+impl Fake {
+    fn note(&self, asked: impl Into<String>) -> Result<(), Refusal> {
+        self.asked.lock().unwrap().push(asked.into());
+        self.refusal.lock().unwrap().clone().map_or(Ok(()), Err)
+    }
+}
+
+fn status(job: JobId, version: u64) -> JobStatus {
+    let attempt = job.task(TaskKind::Map, 3).attempt(2);
+    JobStatus {
+        id: job,
+        name: "wordcount".into(),
+        state: State::Reducing,
+        reason: "waits for a slot".into(),
+        progress: 0.625,
+        maps: Tally { total: 4, done: 3, running: 1 },
+        reduces: Tally { total: 2, done: 0, running: 1 },
+        output: "/out".into(),
+        error: Some("größer".into()),
+        failure: Some((attempt, Failure::new(Cause::Panic, "at\nthe disco"))),
+        submitted: "2026-11-23T09:00:00Z".into(),
+        finished: None,
+        version,
+    }
+}
+
+fn line(job: JobId, state: State) -> JobLine {
+    let finished = (state >= State::Succeeded).then(|| "2026-11-23T09:01:00Z".to_owned());
+    let (name, reason) = ("grep".to_owned(), "r".to_owned());
+    JobLine { id: job, name, state, reason, submitted: "2026-11-23T09:00:00Z".into(), finished }
+}
+
+const STATES: [State; 8] = [
+    State::Waiting,
+    State::Planning,
+    State::Mapping,
+    State::Reducing,
+    State::Committing,
+    State::Succeeded,
+    State::Failed,
+    State::Cancelled,
+];
+
+fn task(job: JobId) -> TaskLine {
+    let id = job.task(TaskKind::Reduce, 1);
+    let attempt = |(number, cause): (usize, Cause)| AttemptLine {
+        id: id.attempt(number as u32 + 1),
+        worker: WorkerId(4),
+        pid: 4711,
+        state: "failed".into(),
+        cause,
+        started: "2026-11-23T09:00:00Z".into(),
+        ended: (number > 0).then(|| "2026-11-23T09:00:01Z".into()),
+    };
+    let attempts = Cause::ALL.into_iter().enumerate().map(attempt).collect();
+    TaskLine { id, kind: "reduce".into(), state: "in_progress".into(), attempts }
+}
+
+fn worker() -> WorkerLine {
+    WorkerLine {
+        id: WorkerId(4),
+        pid: 77,
+        address: "127.0.0.1:9".into(),
+        state: "alive".into(),
+        slots: 2,
+        running: 1,
+        last_seen_ms: 12,
+        limiter: "sampled".into(),
+    }
+}
+
+impl Jobs for Fake {
+    async fn submit(&self, request: Submit) -> Result<JobId, Refusal> {
+        self.note("submit")?;
+        self.submitted.lock().unwrap().push(request);
+        Ok(JobId(7))
+    }
+    async fn list(&self) -> Result<Vec<JobLine>, Refusal> {
+        self.note("list")?;
+        Ok((1..).zip(STATES).map(|(id, state)| line(JobId(id), state)).collect())
+    }
+    async fn status(&self, job: JobId, after: u64) -> Result<JobStatus, Refusal> {
+        self.note(format!("status {job} {after}"))?;
+        Ok(status(job, after + 1))
+    }
+    async fn tasks(&self, request: TasksRequest) -> Result<Vec<TaskLine>, Refusal> {
+        self.note(format!("tasks {} {} {}", request.job, request.offset, request.limit))?;
+        Ok(vec![task(request.job)])
+    }
+    async fn counters(
+        &self,
+        job: JobId,
+    ) -> Result<BTreeMap<String, BTreeMap<String, u64>>, Refusal> {
+        self.note(format!("counters {job}"))?;
+        let group = |names: &[(&str, u64)]| {
+            names.iter().map(|&(name, count)| (name.to_owned(), count)).collect()
+        };
+        Ok([("Job Counters".into(), group(&[("maps", 4)])), ("W".into(), group(&[]))].into())
+    }
+    async fn kill(&self, job: JobId) -> Result<(), Refusal> {
+        self.note(format!("kill {job}"))
+    }
+    async fn workers(&self) -> Result<Vec<WorkerLine>, Refusal> {
+        self.note("workers")?;
+        Ok(vec![worker()])
+    }
+    async fn drain(&self, worker: WorkerId) -> Result<(), Refusal> {
+        self.note(format!("drain {worker}"))
+    }
+}
+
+impl Workers for Fake {
+    async fn register(&self, request: Register) -> Result<Registered, Refusal> {
+        self.note("register")?;
+        self.registered.lock().unwrap().push(request);
+        Ok(Registered { worker: WorkerId(4), lease_ms: 3000 })
+    }
+    async fn poll(&self, request: Poll) -> Result<Orders, Refusal> {
+        self.note("poll")?;
+        let held = *self.held.lock().unwrap();
+        tokio::time::sleep(held).await;
+        let sequence = request.sequence;
+        self.polled.lock().unwrap().push(request);
+        let orders = self.orders.lock().unwrap().clone();
+        let nothing = Orders { sequence, attempts: vec![], keep: vec![], may_leave: false };
+        Ok(orders.unwrap_or(nothing))
+    }
+    async fn locate(&self, request: Locate) -> Result<Located, Refusal> {
+        self.note(format!("locate {} {}", request.job, request.since))?;
+        let located = self.located.lock().unwrap().clone();
+        located.ok_or(Refusal::NotFound { message: "nothing".into() })
+    }
+}
+
+impl Artifacts for Fake {
+    async fn has(&self, digest: Digest) -> Result<bool, Refusal> {
+        self.note("has")?;
+        Ok(self.artifacts.lock().unwrap().contains_key(&digest))
+    }
+    async fn put(&self, digest: Digest, file: &Path) -> Result<(), Refusal> {
+        self.note("put")?;
+        self.artifacts.lock().unwrap().insert(digest, fs::read(file).unwrap());
+        Ok(())
+    }
+    async fn get(&self, digest: Digest, file: &Path) -> Result<(), Refusal> {
+        self.note("get")?;
+        let bytes = self.artifacts.lock().unwrap().get(&digest).cloned();
+        let none = || Refusal::NotFound { message: format!("no artifact {digest}") };
+        fs::write(file, bytes.ok_or_else(none)?).unwrap();
+        Ok(())
+    }
+}
+
+/// A fake that is served; it stops when this is dropped.
+struct Served {
+    fake: Arc<Fake>,
+    address: String,
+    inbox: TempDir,
+    _stop: oneshot::Sender<()>,
+}
+
+impl Served {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (fake, inbox) = (Arc::new(Fake::default()), TempDir::new().unwrap());
+        let (stop, stopped) = oneshot::channel();
+        let (served, folder) = (Arc::clone(&fake), inbox.path().join("inbox"));
+        tokio::spawn(async move {
+            let stop = async move { drop(stopped.await) };
+            serve_master(listener, served.clone(), served.clone(), served, &folder, stop).await
+        });
+        Self { fake, address, inbox, _stop: stop }
+    }
+
+    fn client(&self) -> Master {
+        Master::connect(std::slice::from_ref(&self.address), quick()).unwrap()
+    }
+
+    /// Files that are left in the inbox.
+    fn left(&self) -> usize {
+        fs::read_dir(self.inbox.path().join("inbox")).unwrap().count()
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.fake.asked.lock().unwrap().clone()
+    }
+}
+
+/// Deadlines for tests that run them out.
+fn quick() -> Options {
+    Options {
+        answer: Duration::from_secs(5),
+        patience: Duration::from_millis(300),
+        ..Options::default()
+    }
+}

@@ -1,0 +1,154 @@
+//! Workers and a master.
+
+use super::*;
+use crate::rpc::workers::{Held, HeldOutput, HeldState, LocatedMap, LostOutput, Order, OrderWork};
+use crate::spec::{AttemptId, Counters, Nonce, RecordRef};
+
+fn attempt(index: u32) -> AttemptId {
+    JobId(7).task(TaskKind::Map, index).attempt(2)
+}
+
+fn counters() -> Counters {
+    let mut counters = Counters::new();
+    counters.add("Words", "long", 3);
+    counters
+}
+
+fn register() -> Register {
+    Register {
+        incarnation: u128::MAX / 3,
+        worker: Some(WorkerId(4)),
+        pid: 77,
+        address: "127.0.0.1:7411".into(),
+        slots: 2,
+        attempt_memory_bytes: 1 << 30,
+        limiter: "cgroup v1".into(),
+        outputs: vec![HeldOutput { attempt: attempt(1), nonce: Nonce(5), digest: u64::MAX }],
+    }
+}
+
+fn poll() -> Poll {
+    let lost = LostOutput { attempt: attempt(9), worker: WorkerId(3), is_corrupt: true };
+    let mut failure = Failure::new(Cause::UserError, "no \u{1b}number");
+    failure.at = Some("src/main.rs:14".into());
+    failure.record = Some(RecordRef {
+        location: crate::spec::Location::from("/in/a"),
+        offset: 1234,
+        excerpt: vec![0xff, 0],
+    });
+    let states = [
+        HeldState::Running { progress: 0.25, fetched: 3 },
+        HeldState::Planned { plan: Digest(9), splits: 4, reducers: 2, counters: counters() },
+        HeldState::Mapped { digest: 1 << 63, bytes: 10, counters: counters() },
+        HeldState::Reduced { counters: Counters::new() },
+        HeldState::Committed { records: 1, bytes: 2 },
+        HeldState::Swept,
+        HeldState::Failed { failure, lost: vec![lost] },
+    ];
+    let held = |(index, state)| Held { attempt: attempt(index), pid: index, state };
+    Poll {
+        worker: WorkerId(4),
+        incarnation: 1 << 127,
+        sequence: 99,
+        held: (0..).zip(states).map(held).collect(),
+        jobs: vec![JobId(7), JobId(8)],
+        draining: true,
+    }
+}
+
+fn orders() -> Orders {
+    let works = [
+        OrderWork::Plan,
+        OrderWork::Map { plan: Digest(9), reducers: 0 },
+        OrderWork::Reduce { plan: Digest(9), maps: 4 },
+        OrderWork::Commit {
+            maps: vec![1, 2, 1],
+            reduces: vec![],
+            counters: counters(),
+            created: "2026-11-23T09:00:00Z".into(),
+        },
+        OrderWork::Sweep,
+    ];
+    let order = |(index, work)| Order {
+        attempt: attempt(index),
+        nonce: Nonce(u128::MAX),
+        executable: Digest(1),
+        spec: Digest(2),
+        work,
+        timeout_ms: 600_000,
+    };
+    let attempts = (0..).zip(works).map(order).collect();
+    Orders { sequence: 99, attempts, keep: vec![JobId(7)], may_leave: true }
+}
+
+#[tokio::test]
+async fn every_call_of_a_worker_arrives_and_is_answered() {
+    let served = Served::start().await;
+    let client = served.client();
+    let registered = Registered { worker: WorkerId(4), lease_ms: 3000 };
+    assert_eq!(client.register(register()).await, Ok(registered));
+    assert_eq!(*served.fake.registered.lock().unwrap(), [register()]);
+
+    *served.fake.orders.lock().unwrap() = Some(orders());
+    assert_eq!(client.poll(poll()).await, Ok(orders()));
+    assert_eq!(*served.fake.polled.lock().unwrap(), [poll()]);
+
+    let at = Some((2, WorkerId(4), "127.0.0.1:7411".to_owned()));
+    let changes = vec![LocatedMap { map: 0, at }, LocatedMap { map: 1, at: None }];
+    let located = Located { version: 17, changes };
+    *served.fake.located.lock().unwrap() = Some(located.clone());
+    assert_eq!(client.locate(Locate { job: JobId(7), since: 3 }).await, Ok(located));
+    assert_eq!(served.asked(), ["register", "poll", "locate j7 3"]);
+}
+
+#[tokio::test]
+async fn a_progress_that_is_no_fraction_does_not_get_through() {
+    let served = Served::start().await;
+    let client = served.client();
+    for (said, heard) in [(f64::NAN, 0.0), (f64::INFINITY, 0.0), (7.0, 1.0), (-0.5, 0.0)] {
+        let mut request = poll();
+        request.held.truncate(1);
+        request.held[0].state = HeldState::Running { progress: said, fetched: 0 };
+        client.poll(request).await.unwrap();
+        let polled = served.fake.polled.lock().unwrap().pop().unwrap();
+        assert_eq!(polled.held[0].state, HeldState::Running { progress: heard, fetched: 0 });
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_cannot_be_is_refused() {
+    let served = Served::start().await;
+    let client = served.client();
+    type Change = fn(&mut Register);
+    let table: [(Change, &str); 3] = [
+        (|register| register.slots = 0, "slots must be 1 to 1024, got 0"),
+        (|register| register.address = "10.0.0.1:1".into(), "not on this machine"),
+        (|register| register.limiter = "a\nb".into(), "limiter `a\\nb` must be"),
+    ];
+    for (change, said) in table {
+        let mut request = register();
+        change(&mut request);
+        let refused = client.register(request).await.unwrap_err();
+        assert!(refused.to_string().contains(said), "{refused}");
+    }
+    assert_eq!(served.asked(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_poll_may_be_held_back_for_longer_than_other_answers_take() {
+    let served = Served::start().await;
+    *served.fake.held.lock().unwrap() = Duration::from_millis(600);
+    let options = |poll_held| Options {
+        answer: Duration::from_millis(300),
+        poll_held,
+        patience: Duration::ZERO,
+        ..Options::default()
+    };
+    let addresses = [served.address.clone()];
+    let patient = Master::connect(&addresses, options(Duration::from_secs(5))).unwrap();
+    assert_eq!(patient.poll(poll()).await.map(|orders| orders.sequence), Ok(99));
+    let hasty = Master::connect(&addresses, options(Duration::ZERO)).unwrap();
+    let refused = hasty.poll(poll()).await.unwrap_err();
+    assert!(matches!(refused, Refusal::Unavailable { .. }), "{refused}");
+    assert!(refused.to_string().contains("no answer within 300 ms"), "{refused}");
+}

@@ -1,0 +1,252 @@
+//! What a worker says to the master, and is answered.
+//!
+//! **Register** introduces an incarnation of a worker (a process); repeated by the same incarnation it answers the
+//! same id and changes nothing. **Poll** is level-triggered: it carries the complete set of attempts that the worker
+//! holds, the answer the complete set that it should hold. It may be lost, repeated and late in any way: answers to
+//! any but the newest sequence number are dropped by the worker, and a newer poll ends an older one at once.
+
+use std::future::Future;
+
+use serde::{Deserialize, Serialize};
+
+use super::artifacts::Digest;
+use super::refusal::Refusal;
+use crate::spec::{AttemptId, Counters, Failure, JobId, Nonce, WorkerId};
+
+/// A worker that wants to lend its slots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Register {
+    /// Random, drawn when the process started.
+    pub incarnation: u128,
+    /// Who it was before, if its data folder says so.
+    pub worker: Option<WorkerId>,
+    /// Its process id, to be shown.
+    pub pid: u32,
+    /// Where it serves map output: `127.0.0.1:PORT`.
+    pub address: String,
+    /// Attempts at once.
+    pub slots: u32,
+    /// Memory that one attempt may have, in bytes; 0 where it is not limited.
+    pub attempt_memory_bytes: u64,
+    /// How memory is limited: `cgroup v1`, `cgroup v2`, `sampled` or `not`.
+    pub limiter: String,
+    /// Intact map outputs that it still has.
+    pub outputs: Vec<HeldOutput>,
+}
+
+/// A map output that a worker has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeldOutput {
+    /// The attempt that made it.
+    pub attempt: AttemptId,
+    /// The job's nonce.
+    pub nonce: Nonce,
+    /// Its digest.
+    pub digest: u64,
+}
+
+/// The answer to [`Register`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Registered {
+    /// Who the worker is from now on.
+    pub worker: WorkerId,
+    /// How long the master believes in it without a poll, in milliseconds.
+    pub lease_ms: u64,
+}
+
+/// What a worker holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Poll {
+    /// Who asks.
+    pub worker: WorkerId,
+    /// As registered; another one is refused as [`Refusal::NotFound`], and the worker registers again.
+    pub incarnation: u128,
+    /// Ascending.
+    pub sequence: u64,
+    /// Every attempt that it holds: running, or ended and not yet acknowledged by its absence from an answer.
+    pub held: Vec<Held>,
+    /// Jobs of which it has files.
+    pub jobs: Vec<JobId>,
+    /// Whether it wants to leave.
+    pub draining: bool,
+}
+
+/// An attempt that a worker holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Held {
+    /// Which.
+    pub attempt: AttemptId,
+    /// The executor's process id; 0 before it has started.
+    pub pid: u32,
+    /// How it stands.
+    pub state: HeldState,
+}
+
+/// How an attempt stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum HeldState {
+    /// It runs, or waits for map output.
+    Running {
+        /// 0 to 1.
+        progress: f64,
+        /// Map outputs that a reduce has fetched so far.
+        fetched: u32,
+    },
+    /// A plan is made; the artifact is stored.
+    Planned {
+        /// The plan.
+        plan: Digest,
+        /// Number of maps.
+        splits: u32,
+        /// Number of reduces.
+        reducers: u32,
+        /// What it counted.
+        counters: Counters,
+    },
+    /// A map's output is sealed and served, or its part is in staging.
+    Mapped {
+        /// Digest of the output.
+        digest: u64,
+        /// Its size.
+        bytes: u64,
+        /// What it counted.
+        counters: Counters,
+    },
+    /// A reduce's part is sealed in staging.
+    Reduced {
+        /// What it counted.
+        counters: Counters,
+    },
+    /// The output is published.
+    Committed {
+        /// Records in it.
+        records: u64,
+        /// Bytes in it.
+        bytes: u64,
+    },
+    /// Staging is swept.
+    Swept,
+    /// It failed.
+    Failed {
+        /// Why.
+        failure: Failure,
+        /// For a reduce that could not fetch: the outputs that are missing or corrupt.
+        lost: Vec<LostOutput>,
+    },
+}
+
+/// A map output that could not be fetched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostOutput {
+    /// The attempt that made it.
+    pub attempt: AttemptId,
+    /// Who was asked.
+    pub worker: WorkerId,
+    /// Whether it was there, but damaged on that worker's disk; else it was missing, or nobody answered.
+    pub is_corrupt: bool,
+}
+
+/// The answer to a poll.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Orders {
+    /// The poll that is answered.
+    pub sequence: u64,
+    /// Every attempt that the worker should hold: it starts those that it does not, kills and forgets those that it
+    /// holds and that are not here.
+    pub attempts: Vec<Order>,
+    /// Jobs of the poll whose files it must keep; those of all others are removed.
+    pub keep: Vec<JobId>,
+    /// Whether a draining worker may go: nobody needs its map outputs any more.
+    pub may_leave: bool,
+}
+
+/// An attempt that a worker should hold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Order {
+    /// Which.
+    pub attempt: AttemptId,
+    /// The job's nonce.
+    pub nonce: Nonce,
+    /// The job's executable.
+    pub executable: Digest,
+    /// The job's spec: an artifact that holds a [`crate::spec::JobSpec`] in bincode.
+    pub spec: Digest,
+    /// What it is to do.
+    pub work: OrderWork,
+    /// The attempt is killed as a timeout when it has made no progress for so long, in milliseconds; 0: never.
+    pub timeout_ms: u64,
+}
+
+/// What an ordered attempt is to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OrderWork {
+    /// Make the plan.
+    Plan,
+    /// Map the split of the task's index.
+    Map {
+        /// The plan.
+        plan: Digest,
+        /// Partitions of the output; 0 for a map-only job.
+        reducers: u32,
+    },
+    /// Fetch the task's partition of all maps ([`Workers::locate`] says from where) and reduce it.
+    Reduce {
+        /// The plan.
+        plan: Digest,
+        /// Number of maps.
+        maps: u32,
+    },
+    /// Publish.
+    Commit {
+        /// The winning attempt's number of each map.
+        maps: Vec<u32>,
+        /// Of each reduce.
+        reduces: Vec<u32>,
+        /// The winners' counters.
+        counters: Counters,
+        /// When, as RFC 3339 in UTC.
+        created: String,
+    },
+    /// Remove what the job has left in staging.
+    Sweep,
+}
+
+/// Asks where the outputs of a job's maps are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Locate {
+    /// The job.
+    pub job: JobId,
+    /// The version that is known already; 0: nothing is.
+    pub since: u64,
+}
+
+/// Where map outputs are: what has changed since the version asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// To be asked with next time.
+    pub version: u64,
+    /// Changes in order; a later one of the same map replaces an earlier.
+    pub changes: Vec<LocatedMap>,
+}
+
+/// Where one map's output is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocatedMap {
+    /// The map task's index.
+    pub map: u32,
+    /// The attempt's number, the worker that has it, and its address; none if the output was lost.
+    pub at: Option<(u32, WorkerId, String)>,
+}
+
+/// What a master does for workers.
+pub trait Workers: Send + Sync + 'static {
+    /// Introduces a worker.
+    fn register(
+        &self,
+        request: Register,
+    ) -> impl Future<Output = Result<Registered, Refusal>> + Send;
+    /// Says what the worker holds, and is told what it should; held back until that differs or a third of the lease is over.
+    fn poll(&self, request: Poll) -> impl Future<Output = Result<Orders, Refusal>> + Send;
+    /// Where map outputs are; answered at once.
+    fn locate(&self, request: Locate) -> impl Future<Output = Result<Located, Refusal>> + Send;
+}

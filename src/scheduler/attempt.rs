@@ -1,0 +1,147 @@
+//! One try at a task, what became of it, and what a backup was worth.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::spec::{Cause, WorkerId};
+
+/// Where an attempt stands.
+///
+/// ```text
+///              Complete, and it is the first
+///   Running ──────────────────────────────────▶ Succeeded
+///      │  Fail, TimeOut ──────────────────────▶ Failed
+///      │  no longer wanted ───────────────────▶ Killed
+///      └─ its worker is lost ─────────────────▶ Lost
+/// ```
+///
+/// `Succeeded` says that it won, even if its output was lost later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptState {
+    /// It holds a slot.
+    Running,
+    /// It won its task.
+    Succeeded,
+    /// It failed by itself.
+    Failed,
+    /// It was stopped: a backup won, its job ended, or its slot was given back.
+    Killed,
+    /// It died with its worker.
+    Lost,
+}
+
+impl fmt::Display for AttemptState {
+    /// The name that JSON has too, such as `running`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Killed => "killed",
+            Self::Lost => "lost",
+        })
+    }
+}
+
+/// One try at a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Its number, from 1.
+    pub number: u32,
+    /// Where it runs or ran.
+    pub worker: WorkerId,
+    /// Where it stands.
+    pub state: AttemptState,
+    /// Why it ended without winning; `None` of a winner, and while it runs.
+    pub cause: Cause,
+    /// When the command was applied that started it, in milliseconds.
+    pub started_ms: u64,
+    /// When the command was applied that ended it, in milliseconds.
+    pub ended_ms: Option<u64>,
+    /// Of a backup: why it was started, and what came of it.
+    pub backup: Option<Box<Backup>>,
+}
+
+/// A second attempt at a task whose first one is slow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backup {
+    /// Why it was started.
+    pub straggler: Straggler,
+    /// What came of it; nothing while it runs.
+    pub worth: Option<Worth>,
+}
+
+/// Why an attempt was thought slow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Straggler {
+    /// How long it had run.
+    pub running_ms: u64,
+    /// How much of its work it had done, in thousandths.
+    pub permille: u32,
+    /// How long it would have gone on at its own rate.
+    pub remaining_ms: u64,
+    /// How long others of its kind take.
+    pub usual_ms: u64,
+}
+
+impl fmt::Display for Straggler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { running_ms, permille, remaining_ms, usual_ms } = self;
+        let (percent, tenth) = (permille / 10, permille % 10);
+        write!(
+            f,
+            "{percent}.{tenth} % done after {running_ms} ms, {remaining_ms} ms to go, \
+             others take {usual_ms} ms"
+        )
+    }
+}
+
+/// What a backup was worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Worth {
+    /// It won, and so much earlier than the straggler was expected to end.
+    Saved {
+        /// Milliseconds.
+        ms: u64,
+    },
+    /// It did not win, and held a slot for so long.
+    Wasted {
+        /// Milliseconds.
+        ms: u64,
+    },
+}
+
+impl Attempt {
+    pub(super) fn new(
+        number: u32,
+        worker: WorkerId,
+        now_ms: u64,
+        straggler: Option<Straggler>,
+    ) -> Self {
+        let backup = straggler.map(|straggler| Box::new(Backup { straggler, worth: None }));
+        let (state, cause) = (AttemptState::Running, Cause::None);
+        Self { number, worker, state, cause, started_ms: now_ms, ended_ms: None, backup }
+    }
+
+    /// Writes down how it ended; gives what it was worth if it was a backup.
+    pub(super) fn close(
+        &mut self,
+        state: AttemptState,
+        cause: Cause,
+        now_ms: u64,
+    ) -> Option<Worth> {
+        (self.state, self.cause, self.ended_ms) = (state, cause, Some(now_ms));
+        let backup = self.backup.as_mut()?;
+        let worth = match state {
+            AttemptState::Succeeded => {
+                let expected = self.started_ms.saturating_add(backup.straggler.remaining_ms);
+                Worth::Saved { ms: expected.saturating_sub(now_ms) }
+            }
+            _ => Worth::Wasted { ms: now_ms.saturating_sub(self.started_ms) },
+        };
+        backup.worth = Some(worth);
+        backup.worth
+    }
+}

@@ -1,0 +1,91 @@
+//! How often a task may fail of what, before its job does.
+
+use serde::{Deserialize, Serialize};
+
+use crate::spec::Cause;
+
+/// Deaths of the memory limit, each on another worker where there is one: the second is no chance.
+pub const MEMORY_FAILURES_MAX: u32 = 2;
+/// Failed fetches of one reduce while every map output is there. They say little of the job.
+pub const FETCH_FAILURES_MAX: u32 = 8;
+/// Workers lost under one task; by then the task is what kills them.
+pub const LOST_WORKERS_MAX: u32 = 32;
+/// Outputs of one map found lost or corrupt on a living worker.
+pub const LOST_OUTPUTS_MAX: u32 = 8;
+
+/// What failures are counted by.
+///
+/// | ledger | causes | limit |
+/// |---|---|---|
+/// | `Own` | `user_error`, `panic`, `exit`, `signal` | `max_attempts` |
+/// | `Timeout` | `timeout` | `max_attempts` |
+/// | `Memory` | `memory` | [`MEMORY_FAILURES_MAX`], or `max_attempts` if that is less |
+/// | `Fetch` | `fetch_failed`, with all outputs there | [`FETCH_FAILURES_MAX`] |
+/// | `Worker` | `worker_lost` | [`LOST_WORKERS_MAX`] |
+/// | `Output` | a map's output lost or corrupt | [`LOST_OUTPUTS_MAX`] |
+///
+/// `none`, `backup_won` and `killed` are nobody's fault and are not counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Ledger {
+    Own,
+    Timeout,
+    Memory,
+    Fetch,
+    Worker,
+    Output,
+}
+
+impl Ledger {
+    /// Where a failure is counted. `output_lost` says that some map's output is gone, which
+    /// explains a failed fetch.
+    pub(super) fn of(cause: Cause, output_lost: bool) -> Option<Self> {
+        match cause {
+            Cause::None | Cause::BackupWon | Cause::Killed => None,
+            Cause::UserError | Cause::Panic | Cause::Exit | Cause::Signal => Some(Self::Own),
+            Cause::Timeout => Some(Self::Timeout),
+            Cause::Memory => Some(Self::Memory),
+            Cause::FetchFailed => (!output_lost).then_some(Self::Fetch),
+            Cause::WorkerLost => Some(Self::Worker),
+        }
+    }
+
+    /// The failure of which the job fails.
+    pub(super) fn limit(self, max_attempts: u32) -> u32 {
+        match self {
+            Self::Own | Self::Timeout => max_attempts,
+            Self::Memory => max_attempts.min(MEMORY_FAILURES_MAX),
+            Self::Fetch => FETCH_FAILURES_MAX,
+            Self::Worker => LOST_WORKERS_MAX,
+            Self::Output => LOST_OUTPUTS_MAX,
+        }
+    }
+
+    /// Whether the attempt itself met the trouble, so that its record may be to blame.
+    pub(super) fn blames_record(self) -> bool {
+        matches!(self, Self::Own | Self::Timeout | Self::Memory)
+    }
+}
+
+/// How often a task has failed of what.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Spent {
+    by_ledger: [u16; 6],
+}
+
+impl Spent {
+    /// Counts one more; gives how many there are now.
+    pub(super) fn charge(&mut self, ledger: Ledger) -> u32 {
+        let Some(count) = self.by_ledger.get_mut(ledger as usize) else { return 0 };
+        *count = count.saturating_add(1);
+        u32::from(*count)
+    }
+
+    /// Failures of the attempts' own doing.
+    pub(super) fn own(&self) -> u32 {
+        let own = [Ledger::Own, Ledger::Timeout, Ledger::Memory];
+        own.iter()
+            .filter_map(|ledger| self.by_ledger.get(*ledger as usize))
+            .map(|&n| u32::from(n))
+            .sum()
+    }
+}

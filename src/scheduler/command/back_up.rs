@@ -1,0 +1,63 @@
+//! A slow attempt gets a second one beside it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::scheduler::{BackupRefusal, Effect, Rejection, Scheduler, Straggler, TaskState};
+use crate::spec::{TaskId, TaskKind};
+
+/// Proposed by [`watch`](crate::scheduler::watch()) for a task whose only attempt is slow, while
+/// slots are free: a backup starts on another worker, and the first of the two to complete wins.
+///
+/// Refused unless exactly one attempt runs (so also when repeated), a slot on another worker is
+/// free, and no task waits for one. Lost, it is proposed again while the attempt is slow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackUp {
+    /// The task.
+    pub task: TaskId,
+    /// Why its attempt is thought slow; it is kept with the backup.
+    pub straggler: Straggler,
+}
+
+impl BackUp {
+    pub(super) fn apply(
+        self,
+        scheduler: &mut Scheduler,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Rejection> {
+        let Self { task, straggler } = self;
+        let refuse = |why| Rejection::NoBackup { task, why };
+        let job = scheduler.jobs.get(&task.job);
+        let job = job.ok_or(Rejection::UnknownJob { job: task.job })?;
+        if !job.options().backups {
+            return Err(refuse(BackupRefusal::Unwanted));
+        }
+        let is_ready = match task.kind {
+            TaskKind::Map => true,
+            TaskKind::Reduce => job.tasks(TaskKind::Map).is_done(),
+            TaskKind::Plan | TaskKind::Commit => false,
+        };
+        if !is_ready {
+            return Err(refuse(BackupRefusal::WrongPhase));
+        }
+        if job.task(task).map(|task| task.state()) != Some(TaskState::InProgress { running: 1 }) {
+            return Err(refuse(BackupRefusal::NotAlone));
+        }
+        if !scheduler.queue.is_empty() {
+            return Err(refuse(BackupRefusal::TasksWait));
+        }
+        // Neither where it runs slowly, nor where it has failed.
+        let mut avoid = job.tasks(task.kind).failed_on(task.index);
+        let running = scheduler.slots.running_at(task);
+        avoid.extend(running.into_iter().filter_map(|attempt| scheduler.slots.worker_of(attempt)));
+        let worker = scheduler.slots.freest_but(&avoid).ok_or(refuse(BackupRefusal::NoRoom))?;
+
+        let now_ms = scheduler.now_ms;
+        let started = scheduler.job_mut(task.job)?.back_up(task, worker, straggler, now_ms);
+        if let Some(attempt) = started {
+            scheduler.slots.start(attempt, worker);
+            effects.push(Effect::Start { attempt, worker });
+        }
+        scheduler.refresh(task.job);
+        Ok(())
+    }
+}

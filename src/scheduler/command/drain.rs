@@ -1,0 +1,32 @@
+//! A worker is to go.
+
+use serde::{Deserialize, Serialize};
+
+use crate::scheduler::{Effect, Rejection, Scheduler};
+use crate::spec::WorkerId;
+
+/// Sent by the leader when an operator, or the worker itself, says that it is to go.
+///
+/// It gets no new attempts, even if it is the last one; what runs on it may end, and its map
+/// outputs may be fetched. When nobody needs it any more,
+/// [`WorkerDrained`](Effect::WorkerDrained) says so once, and its state does for ever. Repeated,
+/// it changes nothing. Lost, the operator's command says that its outcome is unknown. A new
+/// process of the worker (a higher incarnation) is not draining.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drain {
+    /// The worker.
+    pub worker: WorkerId,
+}
+
+impl Drain {
+    pub(super) fn apply(
+        self,
+        scheduler: &mut Scheduler,
+        _: &mut [Effect],
+    ) -> Result<(), Rejection> {
+        let Self { worker } = self;
+        scheduler.slots.get(worker).ok_or(Rejection::UnknownWorker { worker })?;
+        scheduler.slots.drain(worker);
+        Ok(())
+    }
+}

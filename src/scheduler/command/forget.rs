@@ -1,0 +1,36 @@
+//! A job that has ended goes out of the history.
+
+use serde::{Deserialize, Serialize};
+
+use crate::scheduler::{Effect, Rejection, Scheduler};
+use crate::spec::JobId;
+
+/// Proposed by [`watch`](crate::scheduler::watch()) for the oldest of too many jobs that have
+/// ended, or sent when a user deletes one.
+///
+/// From here on the job is unknown, and its client's request may make a new one; its id is never
+/// given again. Refused while the job lasts, and when repeated, since there is no such job. Lost,
+/// it is proposed again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forget {
+    /// The job.
+    pub job: JobId,
+}
+
+impl Forget {
+    pub(super) fn apply(
+        self,
+        scheduler: &mut Scheduler,
+        _: &mut [Effect],
+    ) -> Result<(), Rejection> {
+        let Self { job } = self;
+        let state = scheduler.job_mut(job)?.state();
+        if !state.is_terminal() {
+            return Err(Rejection::NotEnded { job, state });
+        }
+        if let Some(gone) = scheduler.jobs.remove(&job) {
+            scheduler.requests.remove(gone.request());
+        }
+        Ok(())
+    }
+}

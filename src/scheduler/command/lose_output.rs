@@ -1,0 +1,63 @@
+//! One map output is lost or corrupt, on a worker that lives.
+
+use serde::{Deserialize, Serialize};
+
+use crate::scheduler::budget::Ledger;
+use crate::scheduler::{Blame, Effect, End, Rejection, Scheduler, Trouble};
+use crate::spec::{AttemptId, Cause, Failure, TaskId, TaskKind};
+
+/// Sent by the worker that holds a map output when it has checked what a reduce complained of and
+/// found its own disk to blame, or when it finds the file gone. (Trouble on the wire is mended by
+/// fetching again and never comes here.)
+///
+/// The map runs again, even if only one partition is bad, unless the reduce of that partition has
+/// won. It counts against the worker's disk, which is excluded when that happens again, and
+/// against the map, whose job fails after
+/// [`LOST_OUTPUTS_MAX`](crate::scheduler::LOST_OUTPUTS_MAX) of them. Repeated, or about an attempt
+/// whose output counts no longer, it is refused. Lost, the next fetch fails and it is sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoseOutput {
+    /// The map attempt that wrote it.
+    pub attempt: AttemptId,
+    /// Which partition of it is bad; all of it if none is named.
+    pub partition: Option<u32>,
+}
+
+impl LoseOutput {
+    pub(super) fn apply(
+        self,
+        scheduler: &mut Scheduler,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Rejection> {
+        let Self { attempt, partition } = self;
+        let TaskId { job: id, kind, .. } = attempt.task;
+        let refused = Rejection::OutputNotNeeded { attempt };
+        let job = scheduler.jobs.get(&id).ok_or(Rejection::UnknownJob { job: id })?;
+        let task = job.task(attempt.task).ok_or(Rejection::UnknownAttempt { attempt })?;
+        if kind != TaskKind::Map || !job.needs_outputs() {
+            return Err(refused);
+        }
+        let winner = task.winner().filter(|winner| winner.number == attempt.number);
+        let worker = winner.ok_or(refused)?.worker;
+        let is_read = partition.is_some_and(|partition| {
+            let reduce = job.task(id.task(TaskKind::Reduce, partition));
+            reduce.is_some_and(|reduce| reduce.winner().is_some())
+        });
+        if is_read {
+            return Err(refused);
+        }
+
+        scheduler.slots.drop_output(worker, attempt.task);
+        scheduler.slots.note_trouble(worker, Trouble::Disk);
+        let job = scheduler.job_mut(id)?;
+        job.lose_output(attempt.task.index);
+        if job.spend(attempt.task, Ledger::Output) {
+            let message = format!("the output of {} was lost too often", attempt.task);
+            let failure = Failure::new(Cause::FetchFailed, message);
+            job.set_blame(Blame { attempt, failure });
+            return scheduler.end(id, End::Failed, effects);
+        }
+        scheduler.refresh(id);
+        Ok(())
+    }
+}

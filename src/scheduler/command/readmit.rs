@@ -1,0 +1,35 @@
+//! A worker's exclusion is over.
+
+use serde::{Deserialize, Serialize};
+
+use crate::scheduler::{Effect, Rejection, Scheduler};
+use crate::spec::WorkerId;
+
+/// Proposed by [`watch`](crate::scheduler::watch()) when a worker was excluded for as long as its
+/// trouble asks: it gets attempts again, and its troubles are forgotten.
+///
+/// Refused unless that very exclusion lasts, so a repeated or late one never ends the next. Lost,
+/// it is proposed again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Readmit {
+    /// The worker.
+    pub worker: WorkerId,
+    /// Which of its exclusions, from 1.
+    pub number: u32,
+}
+
+impl Readmit {
+    pub(super) fn apply(
+        self,
+        scheduler: &mut Scheduler,
+        _: &mut [Effect],
+    ) -> Result<(), Rejection> {
+        let Self { worker, number } = self;
+        let found = scheduler.slots.get(worker).ok_or(Rejection::UnknownWorker { worker })?;
+        if found.exclusion.is_none_or(|exclusion| exclusion.number != number) {
+            return Err(Rejection::NotExcluded { worker, number });
+        }
+        scheduler.slots.readmit(worker);
+        Ok(())
+    }
+}

@@ -1,0 +1,65 @@
+//! A worker that was lost is back and still has map outputs.
+
+use serde::{Deserialize, Serialize};
+
+use crate::scheduler::{Effect, Rejection, Scheduler};
+use crate::spec::{AttemptId, Cause, TaskKind, WorkerId};
+
+/// A map output that a worker has found intact: header, checksums and digest agree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldOutput {
+    /// The attempt that wrote it.
+    pub attempt: AttemptId,
+    /// Its digest.
+    pub digest: u64,
+}
+
+/// Sent by a worker once it has registered again and looked through its disk.
+///
+/// An output counts again if its attempt was the last to win its map, there, with this digest,
+/// and no re-run has won since; a running re-run is then stopped. All others are passed over, and
+/// the worker may delete whatever [`Scheduler::outputs_on`](crate::scheduler::Scheduler::outputs_on)
+/// does not name. Repeated, it changes nothing. Lost, the maps just run again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreOutputs {
+    /// The worker.
+    pub worker: WorkerId,
+    /// Which process of it, so that a late command does not speak for the next one.
+    pub incarnation: u64,
+    /// What it holds, as many at a time as fit into one command.
+    pub outputs: Vec<HeldOutput>,
+}
+
+impl RestoreOutputs {
+    pub(super) fn apply(
+        self,
+        scheduler: &mut Scheduler,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Rejection> {
+        let Self { worker, incarnation, outputs } = self;
+        scheduler.check_incarnation(worker, incarnation)?;
+        for HeldOutput { attempt, digest } in outputs {
+            if !counts_again(scheduler, worker, attempt, digest) {
+                continue;
+            }
+            let task = attempt.task;
+            scheduler.job_mut(task.job)?.restore_output(task.index);
+            scheduler.slots.keep_output(worker, task);
+            scheduler.stop(scheduler.slots.running_at(task), Cause::BackupWon, effects);
+            scheduler.refresh(task.job);
+        }
+        Ok(())
+    }
+}
+
+fn counts_again(scheduler: &Scheduler, worker: WorkerId, attempt: AttemptId, digest: u64) -> bool {
+    let Some(job) = scheduler.jobs.get(&attempt.task.job) else { return false };
+    let Some(task) = job.task(attempt.task) else { return false };
+    let is_last_winner = task.last_winner().is_some_and(|last| {
+        last.number == attempt.number && last.worker == worker && last.digest == Some(digest)
+    });
+    attempt.task.kind == TaskKind::Map
+        && job.needs_outputs()
+        && is_last_winner
+        && task.winner().is_none()
+}

@@ -1,0 +1,111 @@
+//! Where the map outputs of a job lie, told as what has changed since one last asked.
+
+use serde::{Deserialize, Serialize};
+
+use crate::spec::{AttemptId, WorkerId};
+
+/// Up to where an asker knows a job's map outputs; the default is "nothing yet".
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Cursor {
+    /// Rises when the changes are written anew; an asker with an older one starts from the first.
+    epoch: u32,
+    index: u32,
+}
+
+impl From<Cursor> for u64 {
+    /// One number to be sent and sent back; "nothing yet" is 0.
+    fn from(Cursor { epoch, index }: Cursor) -> Self {
+        Self::from(epoch) << 32 | Self::from(index)
+    }
+}
+
+impl From<u64> for Cursor {
+    fn from(number: u64) -> Self {
+        let index = u32::try_from(number & u64::from(u32::MAX)).unwrap_or(u32::MAX);
+        Self { epoch: u32::try_from(number >> 32).unwrap_or(u32::MAX), index }
+    }
+}
+
+/// What has changed since a [`Cursor`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// Each map whose output has come, gone or moved, as it is now. A map may be named twice.
+    pub outputs: Vec<(u32, Option<Output>)>,
+    /// What to ask with next time.
+    pub next: Cursor,
+    /// Whether more has changed than was asked for.
+    pub more: bool,
+}
+
+/// A map output that can be fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    /// The attempt that wrote it.
+    pub attempt: AttemptId,
+    /// The worker it lies on.
+    pub worker: WorkerId,
+    /// Its digest, if the attempt gave one.
+    pub digest: Option<u64>,
+}
+
+/// The maps whose output came, went or moved, in that order: four bytes a map and change.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Changes {
+    epoch: u32,
+    maps: Vec<u32>,
+}
+
+/// Changes per map after which they are written anew, with each map once.
+const CHANGES_PER_MAP_MAX: usize = 4;
+
+impl Changes {
+    /// Takes note that a map's output came, went or moved; `total` is the number of maps.
+    pub(super) fn note(&mut self, map: u32, total: u32) {
+        let most = (total as usize).saturating_mul(CHANGES_PER_MAP_MAX).max(1_000);
+        if self.maps.len() >= most {
+            self.maps.sort_unstable();
+            self.maps.dedup();
+            self.epoch = self.epoch.wrapping_add(1);
+        }
+        self.maps.push(map);
+    }
+
+    /// Up to `max` maps that have changed since `cursor`, with the cursor after them.
+    pub(super) fn since(&self, cursor: Cursor, max: usize) -> (&[u32], Cursor) {
+        let index = if cursor.epoch == self.epoch { cursor.index as usize } else { 0 };
+        let start = index.min(self.maps.len());
+        let end = start.saturating_add(max).min(self.maps.len());
+        let next = Cursor { epoch: self.epoch, index: u32::try_from(end).unwrap_or(u32::MAX) };
+        (self.maps.get(start..end).unwrap_or_default(), next)
+    }
+
+    pub(super) fn ends_at(&self, cursor: Cursor) -> bool {
+        cursor.index as usize >= self.maps.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_again_and_again_hears_each_change_and_who_is_behind_hears_all() {
+        let mut changes = Changes::default();
+        for map in 0..1_000 {
+            changes.note(map % 10, 10);
+        }
+        let (heard, cursor) = changes.since(Cursor::default(), 600);
+        assert_eq!((heard.len(), changes.ends_at(cursor)), (600, false));
+        let (heard, cursor) = changes.since(cursor, 600);
+        assert_eq!((heard.len(), changes.ends_at(cursor)), (400, true));
+        assert!(changes.since(cursor, 600).0.is_empty());
+
+        changes.note(3, 10);
+        let (heard, cursor) = changes.since(cursor, 600);
+        assert_eq!(heard, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 3]);
+        changes.note(4, 10);
+        assert_eq!(changes.since(cursor, 600).0, [4]);
+        assert_eq!(Cursor::from(u64::from(cursor)), cursor);
+        assert_eq!(Cursor::from(0), Cursor::default());
+    }
+}

@@ -1,0 +1,183 @@
+//! What others ask of the state: workers of what they should do, reduces of what to fetch, people
+//! of how things stand.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::slots::Worker;
+use super::{Cursor, Exclusion, Job, Moved, Output, Reason, Scheduler};
+use crate::spec::{AttemptId, JobId, TaskKind, WorkerId};
+
+/// What a worker has to do so that it holds what it should.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Orders {
+    /// Attempts to end, or to drop if they have ended: nobody waits for them.
+    pub stop: Vec<AttemptId>,
+    /// Attempts to begin, after those are gone.
+    pub start: Vec<AttemptId>,
+}
+
+/// Where a worker stands, as far as new attempts are concerned.
+///
+/// ```text
+///   Alive ──────▶ Excluded ──▶ Alive          after a period, or as the last one
+///   Alive, Excluded ──Drain──▶ Draining ──▶ Drained
+/// ```
+///
+/// Lost ones are not there any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkerState {
+    /// It gets attempts.
+    Alive,
+    /// It has failed too often and gets no attempts for a while.
+    Excluded,
+    /// It is to go, and still needed.
+    Draining,
+    /// It is to go, and nobody needs it any more.
+    Drained,
+}
+
+impl fmt::Display for WorkerState {
+    /// The name that JSON has too, such as `alive`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Alive => "alive",
+            Self::Excluded => "excluded",
+            Self::Draining => "draining",
+            Self::Drained => "drained",
+        })
+    }
+}
+
+/// A worker as others see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkerView<'s> {
+    /// Its id.
+    pub id: WorkerId,
+    /// Which process of it is registered.
+    pub incarnation: u64,
+    /// Its process id on its machine.
+    pub pid: u32,
+    /// Where others fetch from it.
+    pub address: &'s str,
+    /// Whether it gets attempts.
+    pub state: WorkerState,
+    /// Why it is excluded, if it is.
+    pub exclusion: Option<Exclusion>,
+    /// Attempts it can run at once.
+    pub slots: u32,
+    /// Attempts it runs now.
+    pub running: u32,
+}
+
+impl<'s> WorkerView<'s> {
+    fn of((id, worker): (WorkerId, &'s Worker)) -> Self {
+        let state = match (worker.draining, worker.exclusion) {
+            (Some(_), _) if worker.is_idle() => WorkerState::Drained,
+            (Some(_), _) => WorkerState::Draining,
+            (None, Some(_)) => WorkerState::Excluded,
+            (None, None) => WorkerState::Alive,
+        };
+        Self {
+            id,
+            incarnation: worker.incarnation,
+            pid: worker.pid,
+            address: &worker.address,
+            state,
+            exclusion: worker.exclusion,
+            slots: worker.slots,
+            running: worker.running_count(),
+        }
+    }
+}
+
+impl Scheduler {
+    /// A job, however it stands, unless it is forgotten.
+    pub fn job(&self, job: JobId) -> Option<&Job> {
+        self.jobs.get(&job)
+    }
+
+    /// The job that a client's request has made.
+    pub fn job_of_request(&self, request: &str) -> Option<&Job> {
+        self.job(*self.requests.get(request)?)
+    }
+
+    /// All jobs that are not forgotten, in the order of submission.
+    pub fn jobs(&self) -> impl DoubleEndedIterator<Item = &Job> {
+        self.jobs.values()
+    }
+
+    /// The id that the next job may have.
+    pub fn next_job(&self) -> JobId {
+        JobId(self.last_job.map_or(1, |last| last.0.saturating_add(1)))
+    }
+
+    /// What a job that has not ended waits for; nothing for others.
+    pub fn reason(&self, job: JobId) -> Option<Reason> {
+        Reason::of(self.jobs.get(&job)?, &self.slots)
+    }
+
+    /// Every attempt that should be running now, and on which worker.
+    pub fn running(&self) -> impl Iterator<Item = (AttemptId, WorkerId)> {
+        self.slots.running()
+    }
+
+    /// Every worker that is believed alive, in the order of their ids.
+    pub fn workers(&self) -> impl Iterator<Item = WorkerView<'_>> {
+        self.slots.all().map(WorkerView::of)
+    }
+
+    /// A worker, if it is believed alive.
+    pub fn worker(&self, worker: WorkerId) -> Option<WorkerView<'_>> {
+        self.slots.get(worker).map(|found| WorkerView::of((worker, found)))
+    }
+
+    /// All attempts that a worker should hold; none if it has to register (again) first.
+    pub fn should_hold(&self, worker: WorkerId, incarnation: u64) -> Option<&BTreeSet<AttemptId>> {
+        let found = self.slots.get(worker)?;
+        (found.incarnation == incarnation).then_some(&found.running)
+    }
+
+    /// The difference between what a worker holds and what it should hold; none if it has to
+    /// register (again) first.
+    pub fn orders(
+        &self,
+        worker: WorkerId,
+        incarnation: u64,
+        held: &BTreeSet<AttemptId>,
+    ) -> Option<Orders> {
+        let should = self.should_hold(worker, incarnation)?;
+        let stop = held.difference(should).copied().collect();
+        Some(Orders { stop, start: should.difference(held).copied().collect() })
+    }
+
+    /// The map outputs on a worker that may still be fetched; it may delete all others.
+    pub fn outputs_on(&self, worker: WorkerId) -> impl Iterator<Item = AttemptId> {
+        let outputs = self.slots.get(worker).into_iter().flat_map(|worker| &worker.outputs);
+        outputs
+            .filter_map(|(id, maps)| Some((self.jobs.get(id)?, maps)))
+            .flat_map(|(job, maps)| maps.iter().filter_map(|&map| Some(output(job, map)?.attempt)))
+    }
+
+    /// Where the map outputs of a job lie: up to `max` changes since the cursor that the last
+    /// answer gave. Whoever follows them all knows every output that can be fetched.
+    ///
+    /// Nothing once outputs are needed no longer. A follower may answer: it only tells later.
+    pub fn locations(&self, job: JobId, since: Cursor, max: usize) -> Option<Moved> {
+        let job = self.jobs.get(&job).filter(|job| job.needs_outputs())?;
+        let (maps, next) = job.changes().since(since, max);
+        let outputs = maps.iter().map(|&map| (map, output(job, map))).collect();
+        Some(Moved { outputs, next, more: !job.changes().ends_at(next) })
+    }
+}
+
+/// The output of a map as it is now.
+fn output(job: &Job, map: u32) -> Option<Output> {
+    let task = job.id().task(TaskKind::Map, map);
+    let winner = job.task(task)?.winner()?;
+    let attempt = task.attempt(winner.number);
+    Some(Output { attempt, worker: winner.worker, digest: winner.digest })
+}

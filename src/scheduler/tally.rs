@@ -1,0 +1,67 @@
+//! What the scheduler itself counts of a job.
+
+use serde::{Deserialize, Serialize};
+
+use super::attempt::Worth;
+use crate::spec::Counters;
+
+/// Group of the counters that the scheduler keeps.
+pub const JOB_COUNTERS: &str = "Job Counters";
+
+/// Counts of attempts, not only of winners.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Tally {
+    attempts_started: u64,
+    attempts_rerun: u64,
+    backups_started: u64,
+    backups_won: u64,
+    backup_ms_saved: u64,
+    backup_ms_wasted: u64,
+}
+
+impl Tally {
+    /// An attempt starts; every one but a task's first is a re-run.
+    pub(super) fn start(&mut self, number: u32) {
+        self.attempts_started += 1;
+        self.attempts_rerun += u64::from(number > 1);
+    }
+
+    /// A backup starts.
+    pub(super) fn start_backup(&mut self) {
+        self.attempts_started += 1;
+        self.backups_started += 1;
+    }
+
+    /// An attempt is over; a backup's worth is known then.
+    pub(super) fn close(&mut self, worth: Option<Worth>) {
+        match worth {
+            Some(Worth::Saved { ms }) => {
+                self.backups_won += 1;
+                self.backup_ms_saved = self.backup_ms_saved.saturating_add(ms);
+            }
+            Some(Worth::Wasted { ms }) => {
+                self.backup_ms_wasted = self.backup_ms_wasted.saturating_add(ms);
+            }
+            None => {}
+        }
+    }
+
+    /// The group [`JOB_COUNTERS`], with the numbers of tasks.
+    pub(super) fn counters(&self, maps: u32, reduces: u32) -> Counters {
+        let mut counters = Counters::new();
+        let counts = [
+            ("attempts_started", self.attempts_started),
+            ("attempts_rerun", self.attempts_rerun),
+            ("backups_started", self.backups_started),
+            ("backups_won", self.backups_won),
+            ("backup_ms_saved", self.backup_ms_saved),
+            ("backup_ms_wasted", self.backup_ms_wasted),
+            ("maps", maps.into()),
+            ("reduces", reduces.into()),
+        ];
+        for (name, n) in counts {
+            counters.add(JOB_COUNTERS, name, n);
+        }
+        counters
+    }
+}

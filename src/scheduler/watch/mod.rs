@@ -1,0 +1,71 @@
+//! What needs time: timeouts, stragglers, ends of exclusions, and how long history is kept.
+//!
+//! The leader notes what it sees in an [`Observed`], by a clock that never goes back, and asks
+//! [`watch`] a few times a second what to propose. Nothing of it is replicated: a new leader starts
+//! with an empty one, so every period begins again then, which only makes things later.
+
+mod observed;
+mod stragglers;
+
+use super::{Command, Forget, Job, Readmit, Scheduler, TimeOut};
+use crate::spec::TaskKind;
+
+pub use observed::{Observed, Sign};
+
+/// Jobs that have ended and are still shown.
+pub const HISTORY_JOBS_MAX: usize = 1_000;
+/// Tasks of jobs that have ended and are still shown; about 200 bytes each.
+pub const HISTORY_TASKS_MAX: u64 = 500_000;
+
+/// What the leader should propose now, given what it has seen; all of it may be refused.
+///
+/// Timeouts first, since they free slots, then workers that get attempts again, jobs to be
+/// forgotten, and backups for stragglers. `now_ms` is by the clock that `observed` was told.
+pub fn watch(state: &Scheduler, observed: &Observed, now_ms: u64) -> Vec<Command> {
+    let mut commands: Vec<Command> = Vec::new();
+    commands.extend(timeouts(state, observed, now_ms).map(Command::from));
+    commands.extend(readmissions(state, observed, now_ms).map(Command::from));
+    commands.extend(forgettable(state).map(Command::from));
+    commands.extend(stragglers::backups(state, observed, now_ms).into_iter().map(Command::from));
+    commands
+}
+
+/// Attempts that have shown no sign of progress for too long.
+fn timeouts(state: &Scheduler, observed: &Observed, now_ms: u64) -> impl Iterator<Item = TimeOut> {
+    state.running().filter_map(move |(attempt, _)| {
+        let timeout_ms = state.job(attempt.task.job)?.options().task_timeout_ms?;
+        let silent_ms = now_ms.saturating_sub(observed.seen(attempt)?.advanced_ms);
+        (silent_ms >= timeout_ms).then_some(TimeOut { attempt, silent_ms })
+    })
+}
+
+/// Workers that have been excluded for long enough.
+fn readmissions(
+    state: &Scheduler,
+    observed: &Observed,
+    now_ms: u64,
+) -> impl Iterator<Item = Readmit> {
+    state.slots.barred().filter_map(move |(worker, found)| {
+        let exclusion = found.exclusion?;
+        let since_ms = observed.excluded_since(worker, exclusion)?;
+        let is_over = now_ms.saturating_sub(since_ms) >= exclusion.trouble.period_ms();
+        is_over.then_some(Readmit { worker, number: exclusion.number })
+    })
+}
+
+/// The oldest jobs that have ended, beyond what history holds.
+fn forgettable(state: &Scheduler) -> impl Iterator<Item = Forget> {
+    let (mut jobs, mut tasks) = (0, 0);
+    let ended = state.jobs().rev().filter(|job| job.state().is_terminal());
+    ended.filter_map(move |job| {
+        jobs += 1;
+        tasks += tasks_of(job);
+        // The job that ended last is always kept, whatever its size.
+        let is_old = jobs > HISTORY_JOBS_MAX || (jobs > 1 && tasks > HISTORY_TASKS_MAX);
+        is_old.then_some(Forget { job: job.id() })
+    })
+}
+
+fn tasks_of(job: &Job) -> u64 {
+    TaskKind::ALL.into_iter().map(|kind| u64::from(job.progress(kind).total)).sum()
+}

@@ -1,0 +1,97 @@
+//! Which attempts are so slow that a second one should run beside them.
+//!
+//! The paper (3.6) starts backups for whatever is left when a job is nearly done. That is the frame
+//! here: all tasks of the kind have started, no task of any job waits for a slot, and slots are
+//! free. Within it, as in LATE (Zaharia et al., OSDI 2008), the attempts with the longest time
+//! to go come first:
+//!
+//! ```text
+//!   remaining = elapsed * (1000 - permille) / permille     by the attempt's own rate so far
+//!   usual     = mean time of the winners of this kind      as this leader has seen them
+//!   straggler : elapsed >= usual  and  remaining >= usual * 1.5
+//! ```
+//!
+//! So a backup, which takes the usual time, is expected to end well before the attempt does.
+//! Without any progress the time to go is unknown, and taken to be as long again as the attempt has
+//! run.
+
+use std::cmp::Reverse;
+
+use super::Observed;
+use crate::scheduler::{BackUp, Job, Scheduler, Straggler, TaskState};
+use crate::spec::{AttemptId, JobId, TaskKind};
+
+/// An attempt that has run for less is never slow: starting another costs as much.
+const ELAPSED_MS_MIN: u64 = 1_000;
+/// Times the usual time, in percent, that a straggler has still to go.
+const REMAINING_PERCENT_MIN: u64 = 150;
+/// Attempts of a kind that must have been seen to win before there is a usual time.
+const DONE_PERCENT_MIN: u64 = 25;
+/// Running attempts of a job, in percent, that may be backups; one is always allowed.
+const BACKUPS_PERCENT_MAX: usize = 10;
+
+/// The backups worth starting now, those for the attempts with the longest time to go first.
+pub(super) fn backups(state: &Scheduler, observed: &Observed, now_ms: u64) -> Vec<BackUp> {
+    let mut free = state.slots.free_slots();
+    let mut backups = Vec::new();
+    if free == 0 || !state.queue.is_empty() {
+        return backups;
+    }
+    let live = state.jobs().filter(|job| !job.state().is_terminal() && job.options().backups);
+    for job in live {
+        let mut slow = stragglers(state, observed, job, now_ms);
+        slow.sort_by_key(|backup| Reverse(backup.straggler.remaining_ms));
+        slow.truncate(allowed(state, job).min(free));
+        free -= slow.len();
+        backups.extend(slow);
+    }
+    backups
+}
+
+/// How many more backups a job may have.
+fn allowed(state: &Scheduler, job: &Job) -> usize {
+    let running = state.slots.running_in(job.id());
+    let most = (running.len() * BACKUPS_PERCENT_MAX / 100).max(1);
+    let tasks_with_two = running.windows(2).filter(|pair| pair[0].task == pair[1].task).count();
+    most.saturating_sub(tasks_with_two)
+}
+
+fn stragglers(state: &Scheduler, observed: &Observed, job: &Job, now_ms: u64) -> Vec<BackUp> {
+    let Some((kind, usual_ms)) = watched(observed, job) else { return Vec::new() };
+    let running = state.slots.running_of(job.id(), kind);
+    let slow = running.filter_map(|(attempt, _)| {
+        let is_alone = job.task(attempt.task)?.state() == TaskState::InProgress { running: 1 };
+        let straggler = straggler(observed, attempt, usual_ms, now_ms)?;
+        is_alone.then_some(BackUp { task: attempt.task, straggler })
+    });
+    slow.collect()
+}
+
+/// The kind of task whose last ones a job waits for, and how long such tasks usually take.
+fn watched(observed: &Observed, job: &Job) -> Option<(TaskKind, u64)> {
+    let maps = job.progress(TaskKind::Map);
+    let kind = if maps.done < maps.total { TaskKind::Map } else { TaskKind::Reduce };
+    let progress = job.progress(kind);
+    let (done, total) = (u64::from(progress.done), u64::from(progress.total));
+    let is_late = done * 100 >= total * DONE_PERCENT_MIN;
+    let id: JobId = job.id();
+    observed.usual_ms(id, kind).filter(|_| is_late).map(|usual_ms| (kind, usual_ms))
+}
+
+fn straggler(
+    observed: &Observed,
+    attempt: AttemptId,
+    usual_ms: u64,
+    now_ms: u64,
+) -> Option<Straggler> {
+    let seen = observed.seen(attempt)?;
+    let running_ms = now_ms.saturating_sub(seen.since_ms);
+    let permille = seen.sign.permille.min(1_000);
+    let needed_ms = usual_ms.saturating_mul(REMAINING_PERCENT_MIN) / 100;
+    let remaining_ms = match u64::from(permille) {
+        0 => running_ms,
+        done => running_ms.saturating_mul(1_000 - done) / done,
+    };
+    let is_slow = running_ms >= usual_ms.max(ELAPSED_MS_MIN) && remaining_ms >= needed_ms;
+    is_slow.then_some(Straggler { running_ms, permille, remaining_ms, usual_ms })
+}

@@ -1,0 +1,108 @@
+//! Merges one partition of many map outputs: as many segments as there are maps, wherever each of them lies.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::merge_plan::next_group;
+use super::{
+    Cursor, Error, Fold, Folded, LoserTree, MergeLimits, Segment, SegmentInfo, SpillHeader,
+    SpillWriter,
+};
+
+/// After how many records a merge looks whether it is to stop.
+const STOP_CHECK_RECORDS: u64 = 4096;
+
+/// Where one segment lies, and what it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentPlace {
+    /// The file; it may hold other things too.
+    pub path: PathBuf,
+    /// Where in it, and what.
+    pub info: SegmentInfo,
+}
+
+/// What was read of a partition's segments, and what there is to read.
+#[derive(Debug, Default)]
+pub struct ReadProgress {
+    /// Bytes read so far, as stored.
+    pub bytes: Arc<AtomicU64>,
+    /// Of how many; grows when segments are merged in several passes, since what is merged is read again.
+    pub total: AtomicU64,
+}
+
+/// Merges the segments of one partition, a few at a time, until they can be read at once.
+pub struct Gatherer<'g, F> {
+    /// Whose output merged segments are; of one partition.
+    pub header: SpillHeader,
+    /// The partition, to be named in errors.
+    pub partition: u32,
+    /// How many segments at once, and how they are read.
+    pub limits: MergeLimits,
+    /// The combiner.
+    pub fold: &'g F,
+    /// Set by others to end the merge with [`Error::Stopped`].
+    pub stop: &'g AtomicBool,
+    /// How far it is.
+    pub progress: &'g ReadProgress,
+}
+
+impl<F: Fold> Gatherer<'_, F> {
+    /// Opens the segments that hold anything, in their order: equal keys come in the order of `places`. When there are
+    /// more than may be open at once, neighbours are merged first into new files at the paths that `new_path` gives;
+    /// merged files are removed once they are merged again, and the others left to who gave the paths.
+    ///
+    /// # Errors
+    ///
+    /// If a file can't be read, written or removed, is damaged, the combiner fails, or it is told to stop.
+    pub fn open(
+        &self,
+        places: Vec<SegmentPlace>,
+        mut new_path: impl FnMut() -> PathBuf,
+    ) -> Result<Vec<Segment>, Error> {
+        let mut places: Vec<SegmentPlace> =
+            places.into_iter().filter(|place| place.info.records > 0).collect();
+        let mut sizes: Vec<u64> = places.iter().map(|place| place.info.stored_bytes).collect();
+        self.progress.total.fetch_add(sizes.iter().sum(), Ordering::Relaxed);
+        let mut merged: Vec<PathBuf> = Vec::new();
+        while let Some(group) = next_group(&sizes, self.limits.fan_in) {
+            let path = new_path();
+            let info = self.merge(&path, &places[group.clone()])?;
+            self.progress.total.fetch_add(info.stored_bytes, Ordering::Relaxed);
+            sizes.splice(group.clone(), [info.stored_bytes]);
+            let place = SegmentPlace { path: path.clone(), info };
+            let gone: Vec<SegmentPlace> = places.splice(group, [place]).collect();
+            for SegmentPlace { path, .. } in gone {
+                if let Some(at) = merged.iter().position(|merged| *merged == path) {
+                    merged.swap_remove(at);
+                    std::fs::remove_file(&path).map_err(|source| Error::Remove { path, source })?;
+                }
+            }
+            merged.push(path);
+        }
+        places.iter().map(|place| self.segment(place)).collect()
+    }
+
+    fn segment(&self, place: &SegmentPlace) -> Result<Segment, Error> {
+        let counter = Some(Arc::clone(&self.progress.bytes));
+        let buffer_bytes = self.limits.buffer_bytes;
+        Segment::open(&place.path, self.partition, place.info, buffer_bytes, counter)
+    }
+
+    fn merge(&self, path: &PathBuf, places: &[SegmentPlace]) -> Result<SegmentInfo, Error> {
+        let segments = places.iter().map(|place| self.segment(place));
+        let segments: Vec<Segment> = segments.collect::<Result<_, _>>()?;
+        let mut writer = SpillWriter::create(path, self.header)?;
+        let mut records = Folded::new(LoserTree::new(segments), self.fold);
+        let mut count = 0_u64;
+        while records.advance()? {
+            writer.push(0, records.key(), records.value())?;
+            count += 1;
+            if count.is_multiple_of(STOP_CHECK_RECORDS) && self.stop.load(Ordering::Relaxed) {
+                return Err(Error::Stopped);
+            }
+        }
+        let index = writer.finish()?;
+        Ok(index.segments[0])
+    }
+}

@@ -1,0 +1,39 @@
+//! How a job is to be run: what its submitter may choose beside what to run on what.
+
+use std::ops::RangeInclusive;
+
+use serde::{Deserialize, Serialize};
+
+/// Attempts that a task may be given; a failure that 100 attempts did not mend stays.
+pub const MAX_ATTEMPTS: RangeInclusive<u32> = 1..=100;
+/// Priorities; a job with a higher one gets all the slots it wants first.
+pub const PRIORITY: RangeInclusive<u8> = 0..=9;
+/// Milliseconds without progress after which an attempt is stopped: up to a week.
+pub const TASK_TIMEOUT_MS: RangeInclusive<u64> = 1..=7 * 24 * 3_600_000;
+
+/// How a job is to be run; the defaults are those of a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobOptions {
+    /// Failures of one task of which the job fails, within [`MAX_ATTEMPTS`].
+    pub max_attempts: u32,
+    /// Who goes first where slots are short, within [`PRIORITY`]; the higher one does.
+    pub priority: u8,
+    /// How long an attempt may show no progress, within [`TASK_TIMEOUT_MS`]; without one, for ever.
+    pub task_timeout_ms: Option<u64>,
+    /// Whether slow attempts get a backup. Off for jobs whose attempts have side effects.
+    pub backups: bool,
+    /// Whether reduces start to fetch before all maps are done.
+    pub early_reduces: bool,
+}
+
+impl Default for JobOptions {
+    fn default() -> Self {
+        Self {
+            max_attempts: 4,
+            priority: 5,
+            task_timeout_ms: Some(600_000),
+            backups: true,
+            early_reduces: true,
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Staging that many processes share: the attempts of one job, wherever they run, and whichever of them publishes.
+//!
+//! ```text
+//! .out.gristmill-<nonce>.job/        made by the plan attempt, and by nobody after it
+//!   lock                             held by flock(2) while an attempt commits, so that no two do
+//!   attempts/<attempt>/<part>        written by that attempt alone
+//!   attempts/<attempt>/_parts        written last: what the attempt has sealed
+//!   output/<part>                    the winners' parts, moved here by a commit
+//! ```
+//!
+//! Nobody lives as long as the job does, so nobody's lock says that it lives: the name does. Sweeps of other runs pass
+//! it by, and it goes with [`SharedStaging::publish`] or [`SharedStaging::sweep`], renamed first, so that whoever still
+//! writes to it finds nothing there any more.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, access};
+
+use super::attempt::{Attempts, create_folder};
+use super::output::Target;
+use super::owned::{
+    beside_name, is_still_there, open_lock, remove_folder, replaced_path, shared_path, swept_path,
+};
+use super::part::{SealedPart, check_part_name};
+use super::publish::{replace, write_marks};
+use super::staging::{ATTEMPTS_NAME, OUTPUT_NAME};
+use super::{Error, Room, StagingOptions, marks};
+use crate::spec::{Manifest, Nonce};
+
+/// What an attempt has sealed; no part is called so.
+const PARTS_NAME: &str = "_parts";
+
+/// The staging folder of one job, seen by one of its attempts. Dropping it changes nothing.
+#[derive(Debug)]
+pub struct SharedStaging {
+    folder: PathBuf,
+    /// What it is called while it is removed.
+    swept: PathBuf,
+    out: PathBuf,
+    nonce: Nonce,
+    options: StagingOptions,
+    attempts: Attempts,
+}
+
+impl SharedStaging {
+    /// Refuses an output that can be seen not to be possible, and changes nothing.
+    ///
+    /// # Errors
+    /// As [`super::Staging::create`].
+    pub fn check(out: &Path, overwrite: bool) -> Result<(), Error> {
+        let target = Target::resolve(out)?;
+        target.check(out, overwrite)?;
+        access(&target.parent, Access::WRITE_OK | Access::EXEC_OK).map_err(|errno| {
+            Error::NotWritable { path: target.parent, room: Room::Output, source: errno.into() }
+        })
+    }
+
+    /// Makes the staging folder beside `out`, or finds that an earlier attempt has made it.
+    ///
+    /// # Errors
+    /// As [`super::Staging::create`].
+    pub fn create(out: &Path, nonce: Nonce, options: StagingOptions) -> Result<Self, Error> {
+        Self::check(out, options.overwrite)?;
+        let staging = Self::locate(out, nonce, options)?;
+        match DirBuilder::new().mode(0o700).create(&staging.folder) {
+            Err(e) if e.kind() != ErrorKind::AlreadyExists => {
+                return Err(Error::write(
+                    "create staging folder",
+                    &staging.folder,
+                    e,
+                    Room::Output,
+                ));
+            }
+            _ => {}
+        }
+        create_folder(&staging.folder.join(ATTEMPTS_NAME))?;
+        create_folder(&staging.folder.join(OUTPUT_NAME))?;
+        Ok(staging)
+    }
+
+    /// Finds the staging folder that the plan attempt has made.
+    ///
+    /// # Errors
+    /// [`Error::NotShared`] when it is not to be seen.
+    pub fn open(out: &Path, nonce: Nonce, options: StagingOptions) -> Result<Self, Error> {
+        let staging = match Self::locate(out, nonce, options) {
+            Err(Error::ParentMissing { path }) => return Err(not_shared(path)),
+            located => located?,
+        };
+        if staging.folder.join(ATTEMPTS_NAME).is_dir() {
+            return Ok(staging);
+        }
+        Err(not_shared(staging.folder))
+    }
+
+    fn locate(out: &Path, nonce: Nonce, options: StagingOptions) -> Result<Self, Error> {
+        let target = Target::resolve(out)?;
+        let own = target.parent.join(beside_name(&target.name, nonce));
+        let folder = shared_path(&own);
+        let attempts = Attempts::at(folder.join(ATTEMPTS_NAME), options.sync);
+        Ok(Self { folder, swept: swept_path(&own), out: target.path(), nonce, options, attempts })
+    }
+
+    /// Where attempts write.
+    pub fn attempts(&self) -> &Attempts {
+        &self.attempts
+    }
+
+    /// Leaves in the attempt's folder what it has sealed, as bytes that [`SharedStaging::sealed`] gives back.
+    ///
+    /// # Errors
+    /// A staging folder that has been removed; what the system says.
+    pub fn seal(&self, attempt: &str, parts: &[u8]) -> Result<(), Error> {
+        let folder = self.attempts.folder(attempt)?;
+        let path = folder.join(PARTS_NAME);
+        let written = File::create(&path).and_then(|mut file| {
+            file.write_all(parts)?;
+            if self.options.sync {
+                file.sync_all()?;
+                File::open(&folder)?.sync_all()?;
+            }
+            Ok(())
+        });
+        written.map_err(|e| match e.kind() {
+            ErrorKind::NotFound => Error::Abandoned { path: self.folder.clone() },
+            _ => Error::write("write list of parts", &path, e, Room::Output),
+        })
+    }
+
+    /// What an attempt has left with [`SharedStaging::seal`].
+    ///
+    /// # Errors
+    /// An attempt that has not; what the system says.
+    pub fn sealed(&self, attempt: &str) -> Result<Vec<u8>, Error> {
+        let path = self.attempts.folder(attempt)?.join(PARTS_NAME);
+        fs::read(&path).map_err(|e| Error::io("read list of parts", &path, e))
+    }
+
+    /// Moves the sealed parts of the winners into the output, completes it with `manifest`, which holds the nonce, and
+    /// makes it `out` by one rename. Then the staging folder goes.
+    ///
+    /// Any number of processes may try, one after the other or beside each other: each goes on where another was
+    /// killed, and none undoes what another has done.
+    ///
+    /// # Errors
+    /// As [`super::Staging::accept`] and [`super::Staging::publish`]; [`Error::Abandoned`] when the folder is gone, and
+    /// then [`SharedStaging::published`] says whether another has published.
+    pub fn publish(
+        &self,
+        winners: &[(String, Vec<SealedPart>)],
+        manifest: &[u8],
+    ) -> Result<(), Error> {
+        // Held until the end: an output that is replaced is exchanged, and exchanged twice it would be the old one.
+        let _lock = self.lock()?;
+        if Self::published(&self.out, self.nonce).is_none() {
+            for (attempt, parts) in winners {
+                self.accept(attempt, parts)?;
+            }
+            let output = self.folder.join(OUTPUT_NAME);
+            write_marks(&output, manifest, self.options.sync)?;
+            replace(&output, &self.out, self.options.overwrite, manifest)?;
+        }
+        if self.options.sync {
+            let parent = self.out.parent().unwrap_or(Path::new("/"));
+            let synced = File::open(parent).and_then(|folder| folder.sync_all());
+            synced.map_err(|e| Error::io("sync folder", parent, e))?;
+        }
+        // The output is there, whole; of the one before it something may be left by an attempt that was killed.
+        let _removed_or_left = remove_folder(&replaced_path(&self.folder));
+        self.remove()
+    }
+
+    /// The manifest of `out`, if the job with this nonce has published it.
+    pub fn published(out: &Path, nonce: Nonce) -> Option<Manifest> {
+        let bytes = marks::read(out, marks::MANIFEST_NAME).ok().flatten()?;
+        let manifest = marks::parse(&bytes).ok()?;
+        (manifest.nonce == Some(nonce) && marks::is_published(out, &bytes)).then_some(manifest)
+    }
+
+    /// Removes the staging folder, if there is one.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn sweep(out: &Path, nonce: Nonce) -> Result<(), Error> {
+        match Self::locate(out, nonce, StagingOptions::default()) {
+            Err(Error::ParentMissing { .. }) => Ok(()),
+            located => located?.remove(),
+        }
+    }
+
+    /// Has every later commit wait for this one.
+    fn lock(&self) -> Result<File, Error> {
+        let failed = |e: io::Error| match e.kind() {
+            ErrorKind::NotFound => Error::Abandoned { path: self.folder.clone() },
+            _ => Error::io("lock staging folder", &self.folder, e),
+        };
+        let lock = open_lock(&self.folder).map_err(failed)?;
+        match lock.lock() {
+            // Where there are no locks, that an output is published already is seen all the same, if not at once.
+            Err(e) if e.kind() != ErrorKind::Unsupported => return Err(failed(e)),
+            _ => {}
+        }
+        match is_still_there(&lock, &self.folder).map_err(failed)? {
+            true => Ok(lock),
+            false => Err(Error::Abandoned { path: self.folder.clone() }),
+        }
+    }
+
+    fn accept(&self, attempt: &str, parts: &[SealedPart]) -> Result<(), Error> {
+        let (from, to) = (self.attempts.folder(attempt)?, self.folder.join(OUTPUT_NAME));
+        for part in parts {
+            check_part_name(&part.name)?;
+            if let Some((folder, _)) = part.name.split_once('/') {
+                create_folder(&to.join(folder))?;
+            }
+            move_part(&from.join(&part.name), &to.join(&part.name), part)?;
+        }
+        Ok(())
+    }
+
+    fn remove(&self) -> Result<(), Error> {
+        let failed = |e| Error::io("remove staging folder", &self.folder, e);
+        remove_folder(&self.swept).map_err(failed)?;
+        match fs::rename(&self.folder, &self.swept) {
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+            Err(e) => Err(failed(e)),
+            Ok(()) => remove_folder(&self.swept).map_err(failed),
+        }
+    }
+}
+
+/// Well if an earlier commit has moved it.
+fn move_part(from: &Path, to: &Path, part: &SealedPart) -> Result<(), Error> {
+    match (fs::symlink_metadata(from), fs::symlink_metadata(to)) {
+        (Err(e), Ok(facts)) if e.kind() == ErrorKind::NotFound && facts.len() == part.bytes => {
+            Ok(())
+        }
+        (_, Ok(_)) => Err(Error::PartTwice { name: part.name.clone() }),
+        _ => fs::rename(from, to).map_err(|e| Error::write("move part", from, e, Room::Output)),
+    }
+}
+
+fn not_shared(path: PathBuf) -> Error {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    Error::NotShared { path, host: host.trim().to_owned() }
+}

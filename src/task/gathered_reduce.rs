@@ -1,0 +1,83 @@
+//! A reduce attempt whose sources lie in files: its partition of every map's output, wherever that was made.
+
+use super::fold::JobFold;
+use super::run::{Env, ReduceDone, run_reduce, shuffle_failure};
+use super::spill_map::SpillTo;
+use crate::job::{Combine, Job};
+use crate::shuffle::{Cursor, Gatherer, MergeLimits, ReadProgress, Segment, SegmentPlace, Source};
+use crate::spec::{AttemptId, Cause, Failure, TaskKind};
+
+/// The part of the memory that merging may take; the rest is for what the author's reduce keeps.
+const MERGE_PORTION: u64 = 4;
+
+/// Outputs that cannot be read which a failure names; more say no more.
+const DAMAGED_SHOWN_MAX: usize = 10;
+
+/// Reduces these segments to a part of the output: one for each map, in the order of the maps.
+///
+/// # Errors
+///
+/// What went wrong. When it is that a segment cannot be read, or is not what it should be, the cause is
+/// [`Cause::FetchFailed`], and details name the maps whose outputs are to be fetched again.
+pub fn run_reduce_of_segments<J: Job, C: Combine<J>>(
+    env: &Env<'_>,
+    job: &J,
+    combiner: &C,
+    attempt: AttemptId,
+    segments: &[(u32, SegmentPlace)],
+    to: SpillTo<'_>,
+    progress: &ReadProgress,
+) -> Result<ReduceDone, Failure> {
+    let memory_bytes = env.spec.memory_bytes / MERGE_PORTION;
+    let limits = MergeLimits::within(usize::try_from(memory_bytes).unwrap_or(usize::MAX), 1);
+    let fold = JobFold::<J, C>::new(combiner);
+    let partition = attempt.task.index;
+    let header = to.header(partition, attempt.number, 1);
+    let gatherer = Gatherer { header, partition, limits, fold: &fold, stop: env.stop, progress };
+    let mut number = 0;
+    let places = segments.iter().map(|(_, place)| place.clone()).collect();
+    let opened = gatherer.open(places, || {
+        number += 1;
+        to.folder.join(format!("gathered.{number}.spill"))
+    });
+    let reduced = opened.map_err(shuffle_failure).and_then(|opened| {
+        let sources = opened.into_iter().map(|segment| Source::Segment(Box::new(segment)));
+        run_reduce::<J, C>(env, job, attempt, sources.collect())
+    });
+    reduced.map_err(|failure| blame_segments(failure, attempt, segments, limits))
+}
+
+/// A failure that is not the author's may come from a damaged segment: all are read again, to see which.
+fn blame_segments(
+    failure: Failure,
+    attempt: AttemptId,
+    segments: &[(u32, SegmentPlace)],
+    limits: MergeLimits,
+) -> Failure {
+    if failure.at.is_some() || failure.cause != Cause::UserError {
+        return failure;
+    }
+    let mut damaged = segments.iter().filter_map(|(map, place)| {
+        let error = read_through(attempt.task.index, place, limits).err()?;
+        Some((attempt.task.job.task(TaskKind::Map, *map), error))
+    });
+    let Some((first, error)) = damaged.next() else { return failure };
+    let line = |map, error| format!("output of {map} cannot be read: {error}");
+    let mut blamed = Failure::new(Cause::FetchFailed, line(first, error));
+    blamed.details = damaged.take(DAMAGED_SHOWN_MAX).map(|(map, error)| line(map, error)).collect();
+    blamed.details.extend([failure.message].into_iter().chain(failure.details));
+    blamed
+}
+
+fn read_through(
+    partition: u32,
+    place: &SegmentPlace,
+    limits: MergeLimits,
+) -> Result<(), crate::shuffle::Error> {
+    if place.info.records == 0 {
+        return Ok(());
+    }
+    let mut segment = Segment::open(&place.path, partition, place.info, limits.buffer_bytes, None)?;
+    while segment.advance()? {}
+    Ok(())
+}

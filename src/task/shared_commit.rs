@@ -1,0 +1,106 @@
+//! What attempts in other processes have sealed: said by each in its own folder, published by one of them.
+
+use std::path::Path;
+
+use super::commit::{in_order, manifest_of};
+use super::failure::Trouble;
+use super::run::{GROUP, PartDone, folder_name};
+use crate::record::value;
+use crate::spec::{AttemptId, Cause, Counters, Failure, JobId, JobSpec, Manifest, Nonce, TaskKind};
+use crate::storage::{SealedPart, SharedStaging, StagingOptions};
+
+/// Says in the attempt's folder which parts it has sealed. After this the attempt may win.
+///
+/// # Errors
+///
+/// A staging folder that is gone; what the system says.
+pub fn seal(
+    staging: &SharedStaging,
+    attempt: AttemptId,
+    parts: &[PartDone],
+) -> Result<(), Failure> {
+    let mut bytes = Vec::new();
+    value::encode_into(parts, &mut bytes).map_err(damaged)?;
+    staging.seal(&folder_name(attempt), &bytes).map_err(|error| Trouble::from(error).into_failure())
+}
+
+/// Whose parts are the output.
+#[derive(Debug, Clone, Copy)]
+pub struct Winners<'w> {
+    /// The job.
+    pub job: JobId,
+    /// The winning attempt's number of each map.
+    pub maps: &'w [u32],
+    /// Of each reduce.
+    pub reduces: &'w [u32],
+}
+
+impl Winners<'_> {
+    fn attempts(&self) -> impl Iterator<Item = AttemptId> {
+        let of = |kind, numbers: &[u32]| {
+            let numbered = (0..).zip(numbers.to_vec());
+            let job = self.job;
+            numbered.map(move |(index, number)| job.task(kind, index).attempt(number))
+        };
+        of(TaskKind::Map, self.maps).chain(of(TaskKind::Reduce, self.reduces))
+    }
+}
+
+/// Publishes the winners' parts: all of them, or nothing. Finds it done if another attempt has done it.
+///
+/// # Errors
+///
+/// More bad records than are allowed for; what [`SharedStaging::publish`] says.
+pub fn commit_shared(
+    spec: &JobSpec,
+    out: &Path,
+    nonce: Nonce,
+    winners: Winners<'_>,
+    counters: Counters,
+    created: String,
+) -> Result<Manifest, Failure> {
+    // Each attempt alone had as many as the whole job may have.
+    let bad_records = counters.get(GROUP, "Bad records");
+    if bad_records > spec.max_bad_records {
+        return Err(Failure::new(
+            Cause::UserError,
+            format!(
+                "{bad_records} bad records were set aside, and {} may be; mend them, or raise --max-bad-records",
+                spec.max_bad_records
+            ),
+        ));
+    }
+    let done = publish(spec, out, nonce, winners, counters, created);
+    // Whatever became of this attempt: another may have published, and this one come late.
+    done.or_else(|failure| SharedStaging::published(out, nonce).ok_or(failure))
+}
+
+fn publish(
+    spec: &JobSpec,
+    out: &Path,
+    nonce: Nonce,
+    winners: Winners<'_>,
+    counters: Counters,
+    created: String,
+) -> Result<Manifest, Failure> {
+    let failed = |error| Trouble::from(error).into_failure();
+    let options = StagingOptions { overwrite: spec.overwrite, sync: spec.sync };
+    let staging = SharedStaging::open(out, nonce, options).map_err(failed)?;
+    let (mut all, mut sealed) = (Vec::new(), Vec::new());
+    for attempt in winners.attempts() {
+        let name = folder_name(attempt);
+        let bytes = staging.sealed(&name).map_err(failed)?;
+        let parts: Vec<PartDone> = value::decode(&bytes).map_err(damaged)?;
+        let of_it: Vec<SealedPart> = parts.iter().map(|part| part.sealed.clone()).collect();
+        sealed.push((name, of_it));
+        all.extend(parts);
+    }
+    let mut manifest = manifest_of(&spec.name, created, &in_order(all), counters);
+    manifest.nonce = Some(nonce);
+    staging.publish(&sealed, &super::commit::json(&manifest)?).map_err(failed)?;
+    Ok(manifest)
+}
+
+fn damaged(error: value::Error) -> Failure {
+    Failure::new(Cause::None, format!("an attempt's list of parts is damaged: {error}"))
+}

@@ -1,0 +1,16 @@
+//! The job's flags must not be those that every job has.
+
+use super::super::Breach;
+use super::super::subject::Unchecked;
+use crate::job::Job;
+use crate::launch;
+
+/// That no field of the job goes by a name that is taken.
+pub(crate) fn do_not_clash<J: Job>() -> Result<Unchecked, Breach> {
+    let clashes = launch::clashes::<J>();
+    if clashes.is_empty() {
+        Ok(None)
+    } else {
+        Err(Breach::FlagsClash { clashes: clashes.join("; ") })
+    }
+}

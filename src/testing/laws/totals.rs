@@ -1,0 +1,77 @@
+//! What is counted and written to side outputs must be a function of the input, as the result is.
+
+use super::super::beside::Beside;
+use super::super::inputs::{self, Layout};
+use super::super::subject::{Subject, Unchecked, groups_of};
+use super::super::{Breach, Law};
+use super::combine;
+use super::map::drawn;
+use super::reduce::parted;
+use crate::job::Job;
+use crate::spec::TaskKind;
+
+/// That totals do not depend on cuts, on the number of reducers, or on whether values were combined.
+pub(crate) fn do_not_show<J: Job>(subject: &mut Subject<'_, J>) -> Result<Unchecked, Breach> {
+    let one = vec![subject.files.to_vec()];
+    let plain = totals(subject, &one, 1, false)?;
+    let again = totals(subject, &one, 1, false)?;
+    differs(subject, &plain, &again, || "when run again".into())?;
+    for layout in drawn(subject, Law::TotalsDoNotShow) {
+        let cut = totals(subject, &layout, 1, false)?;
+        differs(subject, &plain, &cut, || {
+            format!("with map tasks over {}", inputs::show(&layout))
+        })?;
+    }
+    if J::MAP_ONLY {
+        return Ok(None);
+    }
+    for reducers in [2, 3, 5] {
+        let many = totals(subject, &one, reducers, false)?;
+        differs(subject, &plain, &many, || format!("with {reducers} reducers"))?;
+    }
+    let combined = totals(subject, &one, 1, true)?;
+    differs(subject, &plain, &combined, || "with values combined before the reduce".into())?;
+    Ok(None)
+}
+
+fn differs<J: Job>(
+    subject: &Subject<'_, J>,
+    plain: &Beside,
+    other: &Beside,
+    how: impl FnOnce() -> String,
+) -> Result<(), Breach> {
+    let same = |left: &[u8], right: &[u8]| subject.same(left, right);
+    match plain.difference(other, subject.settings, same) {
+        Some((what, plain, other)) => Err(Breach::TotalsShow { what, plain, how: how(), other }),
+        None => Ok(()),
+    }
+}
+
+/// What these map tasks and so many reduce tasks count and write to side outputs together.
+pub(super) fn totals<J: Job>(
+    subject: &mut Subject<'_, J>,
+    layout: &Layout,
+    reducers: u32,
+    combine: bool,
+) -> Result<Beside, Breach> {
+    subject.bench.beside(|bench| {
+        let mut steps = Vec::new();
+        for (index, task) in (0..).zip(layout) {
+            let job = bench.task(TaskKind::Map, index, reducers)?;
+            steps.extend(bench.map(&job, task)?);
+        }
+        if J::MAP_ONLY {
+            return Ok(());
+        }
+        let job = bench.task(TaskKind::Map, 0, reducers)?;
+        let mut groups = groups_of::<J>(&steps)?;
+        if combine {
+            groups = combine::folded(&job, groups)?;
+        }
+        for (index, part) in (0..).zip(parted(&job, groups, reducers)?) {
+            let job = bench.task(TaskKind::Reduce, index, reducers)?;
+            bench.reduce_each(&job, &part)?;
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,93 @@
+//! Checks that the bytes of a key type sort as its values do.
+
+use std::cmp::Ordering;
+use std::fmt::Debug;
+use std::marker::PhantomData;
+
+use super::{Breach, show};
+use crate::record::Key;
+
+/// Checks that the bytes of these keys sort as the keys themselves do.
+///
+/// Parts are sorted by key bytes, and a reduce sees its keys in that order. For a key whose `Serialize` and `Ord` are
+/// derived both are one. One of them written by hand breaks that easily; so give a test some keys, among them
+/// neighbours and extremes, in any order:
+///
+/// ```
+/// use gristmill::prelude::*;
+///
+/// #[derive(Serialize, Deserialize, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// struct Version {
+///     major: u32,
+///     minor: u32,
+/// }
+///
+/// let version = |major, minor| Version { major, minor };
+/// gristmill::testing::key_order([version(1, 10), version(1, 9), version(0, 300), version(2, 0)]).run();
+/// ```
+pub fn key_order<'k, K: Key<'k> + Ord + Debug>(
+    keys: impl IntoIterator<Item = K>,
+) -> KeyOrder<'k, K> {
+    KeyOrder { keys: keys.into_iter().collect(), lifetime: PhantomData }
+}
+
+/// Keys whose order is to be checked; nothing is done before [`run`](Self::run) or [`verdict`](Self::verdict).
+#[derive(Debug)]
+#[must_use = "nothing is checked before `run` or `verdict`"]
+pub struct KeyOrder<'k, K> {
+    keys: Vec<K>,
+    lifetime: PhantomData<&'k ()>,
+}
+
+impl<'k, K: Key<'k> + Ord + Debug> KeyOrder<'k, K> {
+    /// Checks every two keys that are neighbours once they are sorted; those further apart follow from these.
+    ///
+    /// # Panics
+    ///
+    /// If bytes and keys disagree, with the sentence that says about which two.
+    #[track_caller]
+    #[expect(clippy::panic, reason = "a test fails by panicking")]
+    pub fn run(self) {
+        if let Err(breach) = self.verdict() {
+            panic!("{breach}");
+        }
+    }
+
+    /// Checks as [`run`](Self::run) does.
+    ///
+    /// # Errors
+    ///
+    /// The first two keys, in their order, that their bytes put otherwise.
+    pub fn verdict(mut self) -> Result<(), Breach> {
+        self.keys.sort();
+        let mut scratch = Vec::new();
+        let mut last: Option<(&K, Vec<u8>)> = None;
+        for key in &self.keys {
+            let bytes =
+                key.encode_key(&mut scratch, |bytes, _| bytes.to_vec()).map_err(|error| {
+                    Breach::KeyNotWritten { key: show::debug(key), cause: error.to_string() }
+                })?;
+            if let Some((before, bytes_before)) = &last {
+                let (ord, by_bytes) = ((*before).cmp(key), bytes_before.cmp(&bytes));
+                if ord != by_bytes {
+                    return Err(Breach::KeysDisagree {
+                        left: show::debug(before),
+                        right: show::debug(key),
+                        ord: name(ord),
+                        bytes: name(by_bytes),
+                    });
+                }
+            }
+            last = Some((key, bytes));
+        }
+        Ok(())
+    }
+}
+
+fn name(ordering: Ordering) -> &'static str {
+    match ordering {
+        Ordering::Less => "less than",
+        Ordering::Equal => "equal to",
+        Ordering::Greater => "greater than",
+    }
+}

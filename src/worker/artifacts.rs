@@ -1,0 +1,152 @@
+//! Artifacts that attempts need: fetched from the masters once, checked, and kept while a job here uses them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::error::{disk_failure, task_failure};
+use crate::rpc::artifacts::{Artifacts, Digest};
+use crate::rpc::refusal::Refusal;
+use crate::spec::{Cause, Failure, Nonce};
+
+/// Times that masters are asked while none answers; with the pause below, as long as a worker goes on without them.
+const TRIES_MAX: u32 = 1200;
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(500);
+/// How long one try may take: the largest artifact over a slow network.
+const TRY_MAX: Duration = Duration::from_secs(600);
+/// Read and run by the owner alone, written by nobody.
+const MODE: u32 = 0o500;
+
+/// The artifacts that are here.
+pub(super) struct Cache {
+    folder: PathBuf,
+    entries: Mutex<BTreeMap<Digest, Entry>>,
+}
+
+#[derive(Default)]
+struct Entry {
+    /// Whether it is here; held while it is fetched, so that it is fetched once.
+    is_here: Arc<tokio::sync::Mutex<bool>>,
+    users: BTreeSet<Nonce>,
+}
+
+impl Cache {
+    pub(super) fn new(folder: PathBuf) -> Self {
+        Cache { folder, entries: Mutex::default() }
+    }
+
+    fn entries(&self) -> MutexGuard<'_, BTreeMap<Digest, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An artifact's file, for a job.
+    pub(super) async fn get<A: Artifacts>(
+        &self,
+        source: &A,
+        digest: Digest,
+        nonce: Nonce,
+    ) -> Result<PathBuf, Failure> {
+        let path = self.folder.join(digest.to_string());
+        let is_here = {
+            let mut entries = self.entries();
+            let entry = entries.entry(digest).or_default();
+            entry.users.insert(nonce);
+            Arc::clone(&entry.is_here)
+        };
+        let mut is_here = is_here.lock().await;
+        if !*is_here {
+            let partial = path.with_extension("partial");
+            // Left by a fetch that was broken off, if it is there.
+            let _removed_or_none = fs::remove_file(&partial);
+            fetch(source, digest, &partial).await?;
+            let to = path.clone();
+            let kept = tokio::task::spawn_blocking(move || keep(&partial, &to, digest)).await;
+            kept.map_err(|error| task_failure("check an artifact", &error))??;
+            *is_here = true;
+        }
+        Ok(path)
+    }
+
+    /// A job needs its artifacts no more.
+    pub(super) fn release(&self, nonce: Nonce) {
+        self.entries().retain(|digest, entry| {
+            entry.users.remove(&nonce);
+            if entry.users.is_empty() {
+                let _removed_or_swept_later = fs::remove_file(self.folder.join(digest.to_string()));
+            }
+            !entry.users.is_empty()
+        });
+    }
+}
+
+/// Asks for an artifact until it is there, or is refused.
+async fn fetch<A: Artifacts>(source: &A, digest: Digest, file: &Path) -> Result<(), Failure> {
+    let what = format!("failed to fetch artifact {digest}");
+    with_patience(&what, || source.get(digest, file)).await
+}
+
+/// Stores a file as an artifact.
+pub(super) async fn put<A: Artifacts>(to: &A, file: &Path) -> Result<Digest, Failure> {
+    let path = file.to_path_buf();
+    let digest = tokio::task::spawn_blocking(move || digest_of(&path)).await;
+    let digest = digest
+        .map_err(|error| task_failure("read the plan", &error))?
+        .map_err(|error| disk_failure("read the plan", file, &error))?;
+    with_patience(&format!("failed to store artifact {digest}"), || to.put(digest, file)).await?;
+    Ok(digest)
+}
+
+/// Repeats a request while nobody answers.
+async fn with_patience<F: Future<Output = Result<(), Refusal>>>(
+    what: &str,
+    request: impl Fn() -> F,
+) -> Result<(), Failure> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let unanswered = match tokio::time::timeout(TRY_MAX, request()).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(refusal @ (Refusal::Unavailable { .. } | Refusal::NotLeader { .. }))) => {
+                refusal.to_string()
+            }
+            Ok(Err(refusal)) => {
+                return Err(Failure::new(Cause::UserError, format!("{what}: {refusal}")));
+            }
+            Err(_) => format!("no answer within {} s", TRY_MAX.as_secs()),
+        };
+        if tries == TRIES_MAX {
+            return Err(Failure::new(Cause::UserError, format!("{what}: {unanswered}")));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Checks a fetched file and gives it its name.
+fn keep(partial: &Path, path: &Path, digest: Digest) -> Result<(), Failure> {
+    let failed = |error| disk_failure("keep an artifact", path, &error);
+    let found = digest_of(partial).map_err(failed)?;
+    if found != digest {
+        let message = format!("artifact {digest} arrived as {found}; submit the job again");
+        return Err(Failure::new(Cause::UserError, message));
+    }
+    fs::set_permissions(partial, Permissions::from_mode(MODE)).map_err(failed)?;
+    fs::rename(partial, path).map_err(failed)
+}
+
+fn digest_of(path: &Path) -> io::Result<Digest> {
+    let mut file = File::open(path)?;
+    let (mut state, mut buffer) = (Xxh3::new(), vec![0; 256 << 10]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(Digest(state.digest128())),
+            read => state.update(&buffer[..read]),
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! One attempt, from its order to its end in the book.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::artifacts::put;
+use super::book::Start;
+use super::error::{disk_failure, task_failure};
+use super::executor::{Executor, Unwell};
+use super::fetch::{Unfetched, fetch_all};
+use super::slots::Slot;
+use super::{Launch, Launcher, Transport, Worker};
+use crate::frame::{Done, Run, Work};
+use crate::rpc::workers::{HeldState, Order, OrderWork};
+use crate::spec::{Cause, Failure, JobSpec};
+
+/// Longest job spec, in bytes: its inputs are the most of it.
+const SPEC_BYTES_MAX: u64 = 512 << 20;
+
+/// Carries an order out, and puts its end into the book; stops as soon as it is told to. Either way it leaves no process
+/// and no scratch behind.
+pub(super) async fn carry_out<T: Transport, L: Launcher>(worker: Arc<Worker<T, L>>, start: Start) {
+    let Start { order, mut stop } = start;
+    let mut slot = None;
+    let state = tokio::select! {
+        biased;
+        _ = stop.wait_for(|&stop| stop) => None,
+        state = Box::pin(try_order(&worker, &order, &mut slot)) => Some(state),
+    };
+    if state.is_none() {
+        if let Some(executor) = slot.as_mut().and_then(|slot: &mut Slot| slot.executor.take()) {
+            executor.close().await;
+        }
+        worker.logs.end(order.attempt);
+    }
+    if let Some(slot) = slot {
+        worker.slots.give_back(slot);
+    }
+    if let Some(state) = state {
+        worker.book.end(order.attempt, state);
+    }
+    let (sweeper, nonce) = (Arc::clone(&worker), order.nonce);
+    let sweep = move || sweeper.folders.remove_attempt(nonce, order.attempt);
+    // What was not swept goes with the job.
+    let _swept_or_later = tokio::task::spawn_blocking(sweep).await;
+    worker.book.gone(order.attempt);
+}
+
+/// How it ended.
+async fn try_order<T: Transport, L: Launcher>(
+    worker: &Arc<Worker<T, L>>,
+    order: &Order,
+    slot: &mut Option<Slot>,
+) -> HeldState {
+    let ended = match prepare(worker, order).await {
+        Ok(prepared) => run(worker, order, prepared, slot).await.map_err(Unfetched::from),
+        Err(unfetched) => Err(unfetched),
+    };
+    ended.unwrap_or_else(|Unfetched { failure, lost }| HeldState::Failed { failure, lost })
+}
+
+/// What an attempt needs before it can run.
+struct Prepared {
+    executable: PathBuf,
+    run: Box<Run>,
+}
+
+async fn prepare<T: Transport, L: Launcher>(
+    worker: &Arc<Worker<T, L>>,
+    order: &Order,
+) -> Result<Prepared, Unfetched> {
+    let scratch = make_scratch(worker, order).await?;
+    let artifact = |digest| worker.artifacts.get(&worker.masters, digest, order.nonce);
+    let executable = artifact(order.executable).await?;
+    let spec = read_spec(artifact(order.spec).await?).await?;
+    let work = match &order.work {
+        OrderWork::Plan => Work::Plan,
+        OrderWork::Map { plan, .. } => Work::Map { plan: artifact(*plan).await? },
+        OrderWork::Reduce { plan, maps } => Work::Reduce {
+            plan: artifact(*plan).await?,
+            segments: fetch_all(worker, order, *maps, &scratch).await?,
+        },
+        OrderWork::Commit { maps, reduces, counters, created } => Work::Commit {
+            maps: maps.clone(),
+            reduces: reduces.clone(),
+            counters: counters.clone(),
+            created: created.clone(),
+        },
+        OrderWork::Sweep => Work::Sweep,
+    };
+    let run = Run { attempt: order.attempt, nonce: order.nonce, spec, scratch, work };
+    Ok(Prepared { executable, run: Box::new(run) })
+}
+
+async fn make_scratch<T: Transport, L: Launcher>(
+    worker: &Arc<Worker<T, L>>,
+    order: &Order,
+) -> Result<PathBuf, Failure> {
+    let (maker, nonce, attempt) = (Arc::clone(worker), order.nonce, order.attempt);
+    let made =
+        tokio::task::spawn_blocking(move || maker.folders.make_attempt(nonce, attempt)).await;
+    let data = &worker.options.data;
+    made.map_err(|error| task_failure("make a scratch folder", &error))?
+        .map_err(|error| disk_failure("make a scratch folder", data, &error))
+}
+
+async fn read_spec(path: PathBuf) -> Result<JobSpec, Failure> {
+    let read = move || {
+        let bytes = std::fs::metadata(&path).and_then(|facts| {
+            if facts.len() > SPEC_BYTES_MAX {
+                let bytes = facts.len();
+                return Err(std::io::Error::other(format!(
+                    "it has {bytes} bytes, at most {SPEC_BYTES_MAX} are possible"
+                )));
+            }
+            std::fs::read(&path)
+        });
+        let bytes = bytes.map_err(|error| disk_failure("read the job's spec", &path, &error))?;
+        bincode::deserialize(&bytes).map_err(|error| {
+            let message = format!("the job's spec is none that this worker knows: {error}; submit it with the cluster's version");
+            Failure::new(Cause::UserError, message)
+        })
+    };
+    let read = tokio::task::spawn_blocking(read).await;
+    read.map_err(|error| task_failure("read the job's spec", &error))?
+}
+
+/// Runs it in an executor: the slot's own, if it has one of this job.
+async fn run<T: Transport, L: Launcher>(
+    worker: &Arc<Worker<T, L>>,
+    order: &Order,
+    prepared: Prepared,
+    place: &mut Option<Slot>,
+) -> Result<HeldState, Failure> {
+    let Prepared { executable, run } = prepared;
+    let scratch = run.scratch.clone();
+    // It stays in its place while anything is waited for, so that who stops the attempt finds the executor there.
+    let slot = place.insert(worker.slots.take(order.nonce).await);
+    let is_new = slot.executor.is_none();
+    if is_new {
+        // Where it begins must outlive the attempt, since the next ones begin there too.
+        let folder = worker.folders.outputs(order.nonce);
+        let memory_bytes = worker.options.attempt_memory_bytes;
+        let launch = Launch { executable, folder, memory_bytes };
+        slot.executor = Some(Executor::start(&worker.launcher, order.nonce, launch).await?);
+    }
+    let Some(executor) = &mut slot.executor else {
+        return Err(Failure::new(Cause::Exit, "the slot has no executor"));
+    };
+    worker.logs.begin(order.attempt, Arc::clone(&executor.process));
+    worker.book.started(order.attempt, executor.process.pid());
+    let silence_max = (order.timeout_ms > 0).then(|| Duration::from_millis(order.timeout_ms));
+    let ended = async {
+        if is_new {
+            executor.greet().await?;
+        }
+        let progressed = |progress| worker.book.progressed(order.attempt, progress);
+        executor.run(run, silence_max, progressed).await
+    };
+    let ended: Result<Done, Unwell> = ended.await;
+    if ended.is_err()
+        && let Some(executor) = slot.executor.take()
+    {
+        // After a failure nothing that user code has left in the process is to meet the next attempt.
+        executor.close().await;
+    }
+    let log = worker.logs.end(order.attempt);
+    match ended {
+        Ok(done) => accept(worker, order, done, &scratch).await,
+        Err(unwell) => Err(unwell.into_failure(&log)),
+    }
+}
+
+/// Takes over what a successful attempt has left.
+async fn accept<T: Transport, L: Launcher>(
+    worker: &Arc<Worker<T, L>>,
+    order: &Order,
+    done: Done,
+    scratch: &Path,
+) -> Result<HeldState, Failure> {
+    match (done, &order.work) {
+        (Done::Plan { plan, splits, reducers, counters }, OrderWork::Plan) => {
+            let plan = put(&worker.masters, inside(scratch, &plan)?).await?;
+            Ok(HeldState::Planned { plan, splits, reducers, counters })
+        }
+        (
+            Done::Map { output: None, digest, bytes, counters },
+            OrderWork::Map { reducers: 0, .. },
+        ) => Ok(HeldState::Mapped { digest, bytes, counters }),
+        (
+            Done::Map { output: Some(sealed), digest, bytes, counters },
+            OrderWork::Map { reducers: 1.., .. },
+        ) => {
+            inside(scratch, &sealed)?;
+            let (keeper, of) = (Arc::clone(worker), (order.nonce, order.attempt));
+            let add = move || keeper.outputs.add(&keeper.folders, of, &sealed, digest);
+            let added = tokio::task::spawn_blocking(add).await;
+            added.map_err(|error| task_failure("keep a map output", &error))??;
+            Ok(HeldState::Mapped { digest, bytes, counters })
+        }
+        (Done::Reduce { counters }, OrderWork::Reduce { .. }) => {
+            Ok(HeldState::Reduced { counters })
+        }
+        (Done::Commit { records, bytes }, OrderWork::Commit { .. }) => {
+            Ok(HeldState::Committed { records, bytes })
+        }
+        (Done::Sweep, OrderWork::Sweep) => Ok(HeldState::Swept),
+        (done, _) => {
+            let message = format!(
+                "the executor reported the end of another kind of work than it was given: {done:?}"
+            );
+            let message =
+                crate::spec::escape(message.as_bytes(), crate::spec::failure::TEXT_CHARS_MAX);
+            Err(Failure::new(Cause::Exit, message))
+        }
+    }
+}
+
+/// A file that an executor names must be its attempt's own.
+fn inside<'a>(scratch: &Path, path: &'a Path) -> Result<&'a Path, Failure> {
+    let is_plain = path.strip_prefix(scratch).is_ok_and(|rest| {
+        rest.components().all(|part| matches!(part, std::path::Component::Normal(_)))
+    });
+    if is_plain {
+        return Ok(path);
+    }
+    let message = format!(
+        "the executor named a file that is not in its scratch folder; {}",
+        super::error::shown(path)
+    );
+    Err(Failure::new(Cause::Exit, message))
+}

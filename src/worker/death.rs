@@ -1,0 +1,157 @@
+//! How an executor died, and which failure of its attempt that is.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+use super::CappedLog;
+use crate::spec::failure::TEXT_CHARS_MAX;
+use crate::spec::{Cause, Failure, escape, size};
+
+/// Last lines of an executor's output that a failure tells.
+const LINES_MAX: usize = 10;
+
+/// Names of signals by number, from 1 on; the same on all of Linux' usual machines.
+const SIGNALS: [&str; 31] = [
+    "SIGHUP",
+    "SIGINT",
+    "SIGQUIT",
+    "SIGILL",
+    "SIGTRAP",
+    "SIGABRT",
+    "SIGBUS",
+    "SIGFPE",
+    "SIGKILL",
+    "SIGUSR1",
+    "SIGSEGV",
+    "SIGUSR2",
+    "SIGPIPE",
+    "SIGALRM",
+    "SIGTERM",
+    "SIGSTKFLT",
+    "SIGCHLD",
+    "SIGCONT",
+    "SIGSTOP",
+    "SIGTSTP",
+    "SIGTTIN",
+    "SIGTTOU",
+    "SIGURG",
+    "SIGXCPU",
+    "SIGXFSZ",
+    "SIGVTALRM",
+    "SIGPROF",
+    "SIGWINCH",
+    "SIGIO",
+    "SIGPWR",
+    "SIGSYS",
+];
+
+/// How an executor died.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Death {
+    /// What the system says.
+    pub ending: Ending,
+    /// Set if it was killed for its memory.
+    pub memory: Option<OverMemory>,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It exited with this code.
+    Exited {
+        /// 0 to 255.
+        code: i32,
+    },
+    /// It died of this signal.
+    Signaled {
+        /// Its number.
+        signal: i32,
+    },
+}
+
+/// That an executor was killed for its memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OverMemory {
+    /// What it had; with a control group this is at most the limit.
+    pub used_bytes: u64,
+    /// What it might have.
+    pub limit_bytes: u64,
+}
+
+impl From<ExitStatus> for Ending {
+    fn from(status: ExitStatus) -> Self {
+        match status.signal() {
+            Some(signal) => Ending::Signaled { signal },
+            None => Ending::Exited { code: status.code().unwrap_or(-1) },
+        }
+    }
+}
+
+impl Death {
+    /// The failure of the attempt that the executor was at, with the last that it printed.
+    pub(super) fn failure(&self, log: &CappedLog) -> Failure {
+        let (cause, message) = match (self.memory, self.ending) {
+            (Some(over), _) => {
+                let (used, limit) = (size::format(over.used_bytes), size::format(over.limit_bytes));
+                let message = format!(
+                    "the executor was killed for its memory: it had {used}, an attempt may have {limit}; lower the job's --memory, or raise the worker's"
+                );
+                (Cause::Memory, message)
+            }
+            (None, Ending::Exited { code }) => (
+                Cause::Exit,
+                format!("the executor exited with code {code} before the attempt had ended"),
+            ),
+            (None, Ending::Signaled { signal }) => {
+                let name = signal_name(signal);
+                (Cause::Signal, format!("the executor died of {name} (signal {signal})"))
+            }
+        };
+        Failure { details: last_lines(log), ..Failure::new(cause, message) }
+    }
+}
+
+/// The last lines of a log, fit for being shown.
+pub(super) fn last_lines(log: &CappedLog) -> Vec<String> {
+    let bytes = log.to_bytes();
+    let mut lines: Vec<String> = bytes
+        .split(|&byte| byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .rev()
+        .take(LINES_MAX)
+        .map(|line| escape(line, TEXT_CHARS_MAX))
+        .collect();
+    lines.reverse();
+    lines
+}
+
+fn signal_name(signal: i32) -> &'static str {
+    let at = usize::try_from(signal).unwrap_or(0).wrapping_sub(1);
+    SIGNALS.get(at).copied().unwrap_or("a real-time signal")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_death_has_its_cause_and_says_what_was_printed_last() {
+        let mut log = CappedLog::new();
+        log.append(b"first\n\nthread 'main' panicked\x1b[0m\n");
+        let dead = |ending, memory| Death { ending, memory }.failure(&log);
+        let exited = dead(Ending::Exited { code: 0 }, None);
+        assert_eq!(exited.message, "the executor exited with code 0 before the attempt had ended");
+        assert_eq!(exited.details, ["first", "thread 'main' panicked\\x1b[0m"]);
+        let signaled = dead(Ending::Signaled { signal: 11 }, None);
+        assert_eq!(signaled.cause, Cause::Signal);
+        assert_eq!(signaled.message, "the executor died of SIGSEGV (signal 11)");
+        let over = OverMemory { used_bytes: 3 << 20, limit_bytes: 2 << 20 };
+        let memory = dead(Ending::Signaled { signal: 9 }, Some(over));
+        assert_eq!(memory.cause, Cause::Memory);
+        assert!(
+            memory.message.contains("had 3MiB, an attempt may have 2MiB"),
+            "{}",
+            memory.message
+        );
+    }
+}

@@ -1,0 +1,87 @@
+//! Why a worker cannot go on, and what of its own troubles fails an attempt.
+
+use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::rpc::refusal::Refusal;
+use crate::spec::failure::TEXT_CHARS_MAX;
+use crate::spec::{Cause, Failure, escape, size};
+use crate::storage::free_bytes;
+
+/// Why a worker cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The data folder cannot be used.
+    #[error("failed to {doing}: {source}; {}; name another folder with --data DIR, or mend its permissions", shown(.path))]
+    Data {
+        /// What was tried, fit for "failed to …".
+        doing: &'static str,
+        /// The folder, or the file in it.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Another worker uses the data folder.
+    #[error("another worker uses the data folder; {}; stop it, or name another folder with --data DIR", shown(.path))]
+    DataInUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The shuffle service ended.
+    #[error(
+        "failed to serve map output at {address}: {source}; see whether another program has the port"
+    )]
+    Served {
+        /// Where.
+        address: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The poll loop's thread could not be started.
+    #[error("failed to start the thread that polls: {0}; raise the limit of processes (ulimit -u)")]
+    Thread(#[source] io::Error),
+    /// No master answered for too long.
+    #[error("no master answered for {} s: {last}; see whether the masters run", .waited.as_secs())]
+    Masterless {
+        /// For how long.
+        waited: Duration,
+        /// What the last try was answered.
+        last: Refusal,
+    },
+}
+
+/// A path as a message shows it.
+pub(super) fn shown(path: &Path) -> String {
+    escape(path.as_os_str().as_bytes(), TEXT_CHARS_MAX)
+}
+
+/// The failure of an attempt because of this worker's disk; a full one says how full.
+pub(super) fn disk_failure(doing: &str, path: &Path, source: &io::Error) -> Failure {
+    let is_full = matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+    let message = if is_full {
+        let folder = path.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
+        let free = free_bytes(folder)
+            .map_or("free space unknown".into(), |bytes| format!("{} free", size::format(bytes)));
+        format!(
+            "no space left for {} ({free}); {}; free some on the worker, or give it a roomier --data DIR",
+            shown(path),
+            shown(folder)
+        )
+    } else {
+        format!(
+            "failed to {doing}: {source}; {}; see whether the worker's disk is well",
+            shown(path)
+        )
+    };
+    Failure::new(Cause::UserError, message)
+}
+
+/// The failure of an attempt because a blocking task of the worker died: a fault of ours.
+pub(super) fn task_failure(doing: &str, error: &tokio::task::JoinError) -> Failure {
+    Failure::new(
+        Cause::UserError,
+        format!("failed to {doing}: the worker's own thread died: {error}"),
+    )
+}

@@ -1,0 +1,179 @@
+//! One executor, seen from the worker: handshake, one attempt after the other, and how it ended when it did not answer.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::death::last_lines;
+use super::error::disk_failure;
+use super::socket::{receive, send};
+use super::{CappedLog, Death, Launch, Launched, Launcher, Process, Socket};
+use crate::frame::{Done, FromExecutor, Run, ToExecutor, VERSION};
+use crate::spec::{Cause, Failure, Nonce};
+
+/// How long an executor may take from its start to its greeting.
+const HELLO_MAX: Duration = Duration::from_secs(30);
+/// How long an executor may take to die, once it has closed its socket or was killed.
+pub(super) const DYING_MAX: Duration = Duration::from_secs(5);
+
+/// An executor of one job; killed when dropped.
+pub(super) struct Executor {
+    nonce: Nonce,
+    socket: Box<dyn Socket>,
+    pub(super) process: std::sync::Arc<dyn Process>,
+    death: watch::Receiver<Option<Death>>,
+}
+
+/// How an attempt ended that did not end well, before its log is known.
+pub(super) enum Unwell {
+    /// The executor said so.
+    Said(Failure),
+    /// The executor died.
+    Died(Death),
+    /// The executor was killed, or has to be, for this.
+    Broke(Failure),
+}
+
+impl Unwell {
+    /// The failure, with what was printed last where the executor could not say more.
+    pub(super) fn into_failure(self, log: &CappedLog) -> Failure {
+        match self {
+            Unwell::Said(failure) => failure,
+            Unwell::Died(death) => death.failure(log),
+            Unwell::Broke(failure) => Failure { details: last_lines(log), ..failure },
+        }
+    }
+}
+
+impl Executor {
+    /// Starts one; it has not been greeted yet.
+    pub(super) async fn start<L: Launcher>(
+        launcher: &L,
+        nonce: Nonce,
+        launch: Launch,
+    ) -> Result<Self, Failure> {
+        let executable = launch.executable.clone();
+        match launcher.launch(launch).await {
+            Ok(Launched { socket, process, death }) => {
+                Ok(Executor { nonce, socket, process, death })
+            }
+            Err(error) => Err(disk_failure("start the job's executable", &executable, &error)),
+        }
+    }
+
+    pub(super) fn nonce(&self) -> Nonce {
+        self.nonce
+    }
+
+    pub(super) fn is_dead(&self) -> bool {
+        self.death.borrow().is_some()
+    }
+
+    /// Kills it and waits until it is gone.
+    pub(super) async fn close(mut self) {
+        self.process.kill();
+        // One that does not die of SIGKILL hangs in the kernel; its launcher's threads wait for it.
+        let _dead_or_hanging =
+            tokio::time::timeout(DYING_MAX, self.death.wait_for(Option::is_some)).await;
+    }
+
+    /// Exchanges versions.
+    pub(super) async fn greet(&mut self) -> Result<(), Unwell> {
+        let hello = ToExecutor::Hello { version: VERSION };
+        let exchange = async {
+            send(&mut *self.socket, &hello).await?;
+            receive(&mut *self.socket).await
+        };
+        match tokio::time::timeout(HELLO_MAX, exchange).await {
+            Ok(Ok(Some(FromExecutor::Hello { version: VERSION }))) => Ok(()),
+            Ok(Ok(Some(FromExecutor::Hello { version }))) => Err(broke(
+                Cause::UserError,
+                format!(
+                    "the job's executable speaks version {version} of the executor's protocol, this worker version {VERSION}; build both from the same gristmill"
+                ),
+            )),
+            Ok(Ok(Some(_))) => {
+                Err(broke(Cause::Exit, "the executor did not begin with its version"))
+            }
+            Ok(Ok(None)) => Err(self.went(None).await),
+            Ok(Err(error)) => Err(self.went(Some(error)).await),
+            Err(_) => Err(broke(
+                Cause::Timeout,
+                format!(
+                    "the executor did not answer within {} s of its start",
+                    HELLO_MAX.as_secs()
+                ),
+            )),
+        }
+    }
+
+    /// Carries out an attempt. If it makes no progress for `silence_max`, that is its end.
+    pub(super) async fn run(
+        &mut self,
+        run: Box<Run>,
+        silence_max: Option<Duration>,
+        mut progressed: impl FnMut(f64),
+    ) -> Result<Done, Unwell> {
+        // No timeout: longer than any attempt.
+        let silence_max = silence_max.unwrap_or(Duration::from_secs(u64::from(u32::MAX)));
+        let mut silence = std::pin::pin!(tokio::time::sleep(silence_max));
+        let message = ToExecutor::Run(run);
+        let sent = tokio::select! {
+            sent = send(&mut *self.socket, &message) => Some(sent),
+            () = &mut silence => None,
+        };
+        match sent {
+            Some(Ok(())) => {}
+            Some(Err(error)) => return Err(self.went(Some(error)).await),
+            None => return Err(timed_out(silence_max)),
+        }
+        let mut last = (0, 0);
+        loop {
+            let received = tokio::select! {
+                received = receive(&mut *self.socket) => received,
+                () = &mut silence => return Err(timed_out(silence_max)),
+            };
+            match received {
+                Ok(Some(FromExecutor::Progress { bytes, total })) => {
+                    if (bytes, total) != last {
+                        last = (bytes, total);
+                        silence.set(tokio::time::sleep(silence_max));
+                        progressed(if total == 0 { 0.0 } else { bytes as f64 / total as f64 });
+                    }
+                }
+                Ok(Some(FromExecutor::Done(done))) => return Ok(done),
+                Ok(Some(FromExecutor::Failed(failure))) => return Err(Unwell::Said(failure)),
+                Ok(Some(FromExecutor::Hello { .. })) => {
+                    return Err(broke(Cause::Exit, "the executor greeted twice"));
+                }
+                Ok(None) => return Err(self.went(None).await),
+                Err(error) => return Err(self.went(Some(error)).await),
+            }
+        }
+    }
+
+    /// The socket is closed or useless: most likely the executor is dying, and how is soon known.
+    async fn went(&mut self, error: Option<std::io::Error>) -> Unwell {
+        let is_closed =
+            error.as_ref().is_none_or(|error| error.kind() != std::io::ErrorKind::Other);
+        if is_closed
+            && let Ok(Ok(death)) =
+                tokio::time::timeout(DYING_MAX, self.death.wait_for(Option::is_some)).await
+            && let Some(death) = *death
+        {
+            return Unwell::Died(death);
+        }
+        let what =
+            error.map_or("it closed its socket and went on".into(), |error| error.to_string());
+        broke(Cause::Exit, format!("the executor broke its connection to the worker: {what}"))
+    }
+}
+
+fn broke(cause: Cause, message: impl Into<String>) -> Unwell {
+    Unwell::Broke(Failure::new(cause, message))
+}
+
+fn timed_out(silence_max: Duration) -> Unwell {
+    let message = format!("no progress for {} ms; the attempt was killed", silence_max.as_millis());
+    broke(Cause::Timeout, message)
+}

@@ -1,0 +1,189 @@
+//! The worker's data folder: what lies where, and what is swept.
+//!
+//! ```text
+//! DATA/lock                           held by flock(2) while the worker lives
+//!      worker                         who the masters know it as: w4
+//!      artifacts/<digest>             executables, specs, plans; swept at start
+//!      jobs/<nonce>/job               the job's id: j7
+//!      jobs/<nonce>/outputs/m12-2     a sealed map output, which outlives the executor and the worker's process
+//!      jobs/<nonce>/attempts/r3-1/    scratch of one running attempt; swept when it ends, and at start
+//!      logs/j7-m12-2                  what an attempt has printed
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::Error;
+use crate::spec::{AttemptId, JobId, Nonce, WorkerId};
+
+/// The data folder, locked.
+pub(super) struct Folders {
+    data: PathBuf,
+    /// Jobs that have a folder here.
+    jobs: Mutex<BTreeMap<Nonce, JobId>>,
+    _lock: File,
+}
+
+/// A task's and attempt's name within its job, as a file name: `m12-2`.
+pub(super) fn attempt_name(attempt: AttemptId) -> String {
+    format!("{}{}-{}", attempt.task.kind.letter(), attempt.task.index, attempt.number)
+}
+
+impl Folders {
+    /// Opens the folder, makes what is missing and sweeps what an earlier process left that is of no more use.
+    pub(super) fn open(data: &Path) -> Result<Self, Error> {
+        let failed = |doing, path: &Path| {
+            let path = path.to_path_buf();
+            move |source| Error::Data { doing, path, source }
+        };
+        fs::create_dir_all(data).map_err(failed("make the data folder", data))?;
+        let lock_path = data.join("lock");
+        let lock = File::create(&lock_path).map_err(failed("lock the data folder", &lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(Error::DataInUse { path: data.into() }),
+            Err(TryLockError::Error(source)) => {
+                return Err(failed("lock the data folder", &lock_path)(source));
+            }
+        }
+        let artifacts = data.join("artifacts");
+        remove_all(&artifacts).map_err(failed("sweep", &artifacts))?;
+        for name in ["artifacts", "jobs", "logs"] {
+            let path = data.join(name);
+            fs::create_dir_all(&path).map_err(failed("make", &path))?;
+        }
+        let jobs = data.join("jobs");
+        let known = sweep_jobs(&jobs).map_err(failed("sweep", &jobs))?;
+        Ok(Self { data: data.into(), jobs: Mutex::new(known), _lock: lock })
+    }
+
+    pub(super) fn artifacts(&self) -> PathBuf {
+        self.data.join("artifacts")
+    }
+
+    pub(super) fn logs(&self) -> PathBuf {
+        self.data.join("logs")
+    }
+
+    /// Who the masters know this worker as, if they ever told.
+    pub(super) fn worker(&self) -> Option<WorkerId> {
+        fs::read_to_string(self.data.join("worker")).ok()?.trim().parse().ok()
+    }
+
+    /// Keeps who this worker is. If that fails, a restart gets a new id, which costs nothing but the name.
+    pub(super) fn keep_worker(&self, worker: WorkerId) {
+        let _kept_or_new_next_time = fs::write(self.data.join("worker"), format!("{worker}\n"));
+    }
+
+    /// All jobs that have a folder here.
+    pub(super) fn jobs(&self) -> Vec<(Nonce, JobId)> {
+        self.known().iter().map(|(&nonce, &job)| (nonce, job)).collect()
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeMap<Nonce, JobId>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn job(&self, nonce: Nonce) -> PathBuf {
+        self.data.join("jobs").join(nonce.to_string())
+    }
+
+    /// Where a map output of the job lies; see [`attempt_name`].
+    pub(super) fn outputs(&self, nonce: Nonce) -> PathBuf {
+        self.job(nonce).join("outputs")
+    }
+
+    fn attempt(&self, nonce: Nonce, attempt: AttemptId) -> PathBuf {
+        self.job(nonce).join("attempts").join(attempt_name(attempt))
+    }
+
+    /// Makes an attempt's scratch folder, empty, and the job's if it is not there.
+    pub(super) fn make_attempt(&self, nonce: Nonce, attempt: AttemptId) -> io::Result<PathBuf> {
+        let job = self.job(nonce);
+        let path = self.attempt(nonce, attempt);
+        // Held while the job's folder is made, so that its removal comes before or after.
+        let mut known = self.known();
+        if known.insert(nonce, attempt.task.job).is_none() {
+            fs::create_dir_all(job.join("outputs"))?;
+            fs::write(job.join("job"), format!("{}\n", attempt.task.job))?;
+        }
+        remove_all(&path)?;
+        fs::create_dir_all(&path)?;
+        Ok(path)
+    }
+
+    /// Removes an attempt's scratch folder; what cannot be removed goes with the job.
+    pub(super) fn remove_attempt(&self, nonce: Nonce, attempt: AttemptId) {
+        let _removed_or_later = remove_all(&self.attempt(nonce, attempt));
+    }
+
+    /// Removes all files of a job; what cannot be removed is swept at the next start.
+    pub(super) fn remove_job(&self, nonce: Nonce) {
+        let job = self.job(nonce);
+        let swept = job.with_extension("swept");
+        let mut known = self.known();
+        known.remove(&nonce);
+        let renamed = fs::rename(&job, &swept).is_ok();
+        drop(known);
+        let _removed_or_later = remove_all(if renamed { &swept } else { &job });
+    }
+}
+
+/// Removes what an earlier process left but for map outputs, and says which jobs have some.
+fn sweep_jobs(jobs: &Path) -> io::Result<BTreeMap<Nonce, JobId>> {
+    let mut known = BTreeMap::new();
+    for entry in fs::read_dir(jobs)? {
+        let path = entry?.path();
+        let nonce = path.file_name().and_then(|name| name.to_str()?.parse::<Nonce>().ok());
+        let id = fs::read_to_string(path.join("job")).ok();
+        let job = id.and_then(|id| id.trim().parse::<JobId>().ok());
+        match nonce.zip(job) {
+            Some((nonce, job)) => {
+                remove_all(&path.join("attempts"))?;
+                known.insert(nonce, job);
+            }
+            None => remove_all(&path)?,
+        }
+    }
+    Ok(known)
+}
+
+/// Removes a folder and all in it, if it is there.
+fn remove_all(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => fs::remove_file(path),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::TaskKind;
+
+    #[test]
+    fn a_restart_keeps_outputs_and_sweeps_the_rest() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let (nonce, attempt) = (Nonce(5), JobId(7).task(TaskKind::Map, 12).attempt(2));
+        let folders = Folders::open(folder.path()).unwrap();
+        assert!(matches!(Folders::open(folder.path()), Err(Error::DataInUse { .. })));
+        let scratch = folders.make_attempt(nonce, attempt).unwrap();
+        fs::write(scratch.join("spill"), "half").unwrap();
+        fs::write(folders.outputs(nonce).join("m12-2"), "whole").unwrap();
+        fs::create_dir(folder.path().join("jobs/stray")).unwrap();
+        folders.keep_worker(WorkerId(4));
+        drop(folders);
+
+        let folders = Folders::open(folder.path()).unwrap();
+        assert_eq!(folders.worker(), Some(WorkerId(4)));
+        assert_eq!(folders.jobs(), [(nonce, JobId(7))]);
+        assert!(!scratch.exists() && !folder.path().join("jobs/stray").exists());
+        assert!(folders.outputs(nonce).join("m12-2").exists());
+        folders.remove_job(nonce);
+        assert!(folders.jobs().is_empty() && !folders.outputs(nonce).exists());
+    }
+}

@@ -1,0 +1,272 @@
+//! Takes what other workers send for a reduce, checks it, and appends it to one file.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::error::{disk_failure, task_failure};
+use crate::frame::SegmentRef;
+use crate::rpc::shuffle::{FetchPiece, FetchRequest, SegmentHeader, Shuffle};
+use crate::spec::Failure;
+
+/// How long the next piece may take.
+const PIECE_MAX: Duration = Duration::from_secs(30);
+/// Pieces that wait to be written, of each request.
+const PIECES_WAITING_MAX: usize = 2;
+
+/// The file of one reduce attempt in which fetched segments are gathered.
+#[derive(Debug)]
+pub(super) struct Gather {
+    path: PathBuf,
+    file: File,
+    /// Where the next segment begins; segments of several requests grow side by side, each in its own place.
+    end: AtomicU64,
+}
+
+/// What became of one segment that was asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Got {
+    /// It is here, and is what its sender has.
+    Whole(SegmentRef),
+    /// Its sender does not have it, or not whole.
+    Missing { is_corrupt: bool, message: String },
+    /// It did not arrive, or not as it was sent.
+    Unanswered { message: String },
+}
+
+impl Gather {
+    pub(super) fn create(path: PathBuf) -> Result<Self, Failure> {
+        match File::create(&path) {
+            Ok(file) => Ok(Gather { path, file, end: AtomicU64::new(0) }),
+            Err(error) => Err(disk_failure("gather map outputs", &path, &error)),
+        }
+    }
+
+    /// Carries out a request, and says of each map in it what became of it.
+    pub(super) async fn fetch<P: Shuffle>(
+        self: Arc<Self>,
+        peer: P,
+        request: FetchRequest,
+    ) -> Result<BTreeMap<u32, Got>, Failure> {
+        let (sender, pieces) = mpsc::channel(PIECES_WAITING_MAX);
+        let send = move |piece| {
+            let sender = sender.clone();
+            async move { sender.send(piece).await.is_ok() }
+        };
+        let wanted: BTreeMap<u32, u32> = request.maps.iter().copied().collect();
+        let mut arrivals = Arrivals { gather: self, wanted, got: BTreeMap::new(), open: None };
+        let mut why = "the sender stopped before it".to_string();
+        {
+            let mut fetching = std::pin::pin!(peer.fetch(request, send));
+            let mut receiving = std::pin::pin!(arrivals.receive(pieces));
+            tokio::select! {
+                answer = &mut fetching => {
+                    if let Err(refusal) = answer {
+                        why = refusal.to_string();
+                    }
+                    // What was sent before the end is still to be taken.
+                    receiving.await?;
+                }
+                received = &mut receiving => received?,
+            }
+        }
+        Ok(arrivals.finish(&why))
+    }
+}
+
+/// What has arrived of one request.
+struct Arrivals {
+    gather: Arc<Gather>,
+    /// Maps that were asked for and have not come, with their attempt's number.
+    wanted: BTreeMap<u32, u32>,
+    got: BTreeMap<u32, Got>,
+    open: Option<Open>,
+}
+
+/// A segment that is arriving.
+struct Open {
+    header: SegmentHeader,
+    offset: u64,
+    arrived: u64,
+    crc32c: u32,
+}
+
+impl Arrivals {
+    /// Takes pieces until the last, or until none comes any more.
+    async fn receive(&mut self, mut pieces: mpsc::Receiver<FetchPiece>) -> Result<(), Failure> {
+        while let Ok(Some(piece)) = tokio::time::timeout(PIECE_MAX, pieces.recv()).await {
+            match piece {
+                FetchPiece::Segment(header) => self.begin(header),
+                FetchPiece::Bytes(bytes) => self.go_on(bytes).await?,
+                FetchPiece::Missing { map, is_corrupt, message } => {
+                    self.drop_open();
+                    if self.wanted.remove(&map).is_some() {
+                        self.got.insert(map, Got::Missing { is_corrupt, message });
+                    }
+                }
+            }
+            self.close_if_whole();
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, header: SegmentHeader) {
+        self.drop_open();
+        // Anything else than what was asked for is not believed; the map is then one that did not come.
+        if self.wanted.get(&header.map) == Some(&header.attempt) {
+            let offset = self.gather.end.fetch_add(header.stored_bytes, Ordering::SeqCst);
+            self.open = Some(Open { header, offset, arrived: 0, crc32c: 0 });
+        }
+    }
+
+    async fn go_on(&mut self, bytes: Vec<u8>) -> Result<(), Failure> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        let at = open.offset + open.arrived;
+        open.arrived += bytes.len() as u64;
+        if open.arrived > open.header.stored_bytes {
+            self.drop_open();
+            return Ok(());
+        }
+        open.crc32c = crc32c::crc32c_append(open.crc32c, &bytes);
+        let gather = Arc::clone(&self.gather);
+        let written =
+            tokio::task::spawn_blocking(move || gather.file.write_all_at(&bytes, at)).await;
+        written
+            .map_err(|error| task_failure("gather map outputs", &error))?
+            .map_err(|error| disk_failure("gather map outputs", &self.gather.path, &error))
+    }
+
+    fn close_if_whole(&mut self) {
+        let is_whole = |open: &mut Open| open.arrived == open.header.stored_bytes;
+        let Some(Open { header, offset, crc32c, .. }) = self.open.take_if(is_whole) else { return };
+        self.wanted.remove(&header.map);
+        let got = if crc32c == header.crc32c {
+            Got::Whole(SegmentRef {
+                map: header.map,
+                path: self.gather.path.clone(),
+                offset,
+                stored_bytes: header.stored_bytes,
+                raw_bytes: header.raw_bytes,
+                records: header.records,
+                digest: header.digest,
+            })
+        } else {
+            let message =
+                format!("it arrived with checksum {crc32c:08x}, not {:08x}", header.crc32c);
+            Got::Unanswered { message }
+        };
+        self.got.insert(header.map, got);
+    }
+
+    fn drop_open(&mut self) {
+        if let Some(open) = self.open.take() {
+            self.wanted.remove(&open.header.map);
+            let message =
+                format!("{} bytes of it arrived, not {}", open.arrived, open.header.stored_bytes);
+            self.got.insert(open.header.map, Got::Unanswered { message });
+        }
+    }
+
+    fn finish(mut self, why: &str) -> BTreeMap<u32, Got> {
+        self.drop_open();
+        let left = self.wanted.keys().map(|&map| (map, Got::Unanswered { message: why.into() }));
+        self.got.extend(left);
+        self.got
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rpc::refusal::Refusal;
+    use crate::spec::{AttemptId, JobId, Nonce};
+
+    /// Sends these pieces, and then fails.
+    struct Sender(Vec<FetchPiece>);
+
+    impl Shuffle for Sender {
+        async fn fetch<S, F>(&self, _: FetchRequest, mut send: S) -> Result<(), Refusal>
+        where
+            S: FnMut(FetchPiece) -> F + Send,
+            F: Future<Output = bool> + Send,
+        {
+            for piece in &self.0 {
+                send(piece.clone()).await;
+            }
+            Err(Refusal::Unavailable { message: "it broke off".into() })
+        }
+
+        async fn log(&self, _: AttemptId) -> Result<Vec<u8>, Refusal> {
+            Ok(Vec::new())
+        }
+    }
+
+    fn header(map: u32, attempt: u32, stored: &[u8]) -> FetchPiece {
+        FetchPiece::Segment(SegmentHeader {
+            map,
+            attempt,
+            stored_bytes: stored.len() as u64,
+            crc32c: crc32c::crc32c(stored),
+            raw_bytes: 0,
+            records: 0,
+            digest: 0,
+        })
+    }
+
+    async fn fetch(path: PathBuf, pieces: Vec<FetchPiece>) -> Result<BTreeMap<u32, Got>, Failure> {
+        let maps = (0..6).map(|map| (map, 1)).collect();
+        let request = FetchRequest { job: JobId(1), nonce: Nonce(1), partition: 0, maps };
+        Arc::new(Gather::create(path).unwrap()).fetch(Sender(pieces), request).await
+    }
+
+    #[tokio::test]
+    async fn only_what_was_asked_for_and_arrives_whole_is_taken() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("fetched");
+        let bytes = |bytes: &[u8]| FetchPiece::Bytes(bytes.to_vec());
+        let missing = FetchPiece::Missing { map: 2, is_corrupt: true, message: "gone".into() };
+        let pieces = vec![
+            header(0, 1, b"whole"),
+            bytes(b"who"),
+            bytes(b"le"),
+            header(1, 1, b"flipped"),
+            bytes(b"flopped"),
+            missing,
+            header(3, 2, b"of another attempt"),
+            bytes(b"of another attempt"),
+            header(4, 1, b"cut"),
+            bytes(b"c"),
+        ];
+        let got = fetch(path.clone(), pieces).await.unwrap();
+        let Got::Whole(segment) = &got[&0] else { panic!("{got:?}") };
+        let mut found = vec![0; segment.stored_bytes as usize];
+        File::open(path).unwrap().read_exact_at(&mut found, segment.offset).unwrap();
+        assert_eq!(found, b"whole");
+        assert_eq!(got[&2], Got::Missing { is_corrupt: true, message: "gone".into() });
+        let expected = [
+            (1, "it arrived with checksum"),
+            (3, "it broke off"),
+            (4, "1 bytes of it arrived, not 3"),
+            (5, "it broke off"),
+        ];
+        for (map, expected) in expected {
+            let Got::Unanswered { message } = &got[&map] else { panic!("{map}: {got:?}") };
+            assert!(message.starts_with(expected), "{map}: {message}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_fails_the_attempt_and_is_named_with_its_room() {
+        let pieces = vec![header(0, 1, b"bytes"), FetchPiece::Bytes(b"bytes".to_vec())];
+        let failure = fetch("/dev/full".into(), pieces).await.unwrap_err();
+        let message = failure.message;
+        assert!(message.starts_with("no space left for /dev/full ("), "{message}");
+        assert!(message.contains("; /dev; free some on the worker"), "{message}");
+    }
+}

@@ -1,0 +1,142 @@
+//! What attempts print: the first and the last of it, in memory while they run, in files afterwards.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::Process;
+use super::folders::attempt_name;
+use crate::spec::AttemptId;
+
+/// Bytes of an attempt's log that are kept from its beginning, and as many from its end.
+pub(super) const HALF_BYTES: usize = 64 << 10;
+/// Log files that are kept; the oldest goes first.
+const FILES_MAX: usize = 1000;
+
+/// The beginning and the end of what was printed; what was between them is counted.
+#[derive(Debug, Clone, Default)]
+pub struct CappedLog {
+    head: Vec<u8>,
+    tail: VecDeque<u8>,
+    left_out_bytes: u64,
+}
+
+impl CappedLog {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds what was printed.
+    pub fn append(&mut self, bytes: &[u8]) {
+        let to_head = bytes.len().min(HALF_BYTES - self.head.len());
+        self.head.extend_from_slice(&bytes[..to_head]);
+        self.tail.extend(&bytes[to_head..]);
+        let over = self.tail.len().saturating_sub(HALF_BYTES);
+        self.tail.drain(..over);
+        self.left_out_bytes += over as u64;
+    }
+
+    /// All that was kept, with a line that says what was not.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = self.head.clone();
+        if self.left_out_bytes > 0 {
+            bytes.extend(format!("\n[{} bytes left out here]\n", self.left_out_bytes).bytes());
+        }
+        bytes.extend(&self.tail);
+        bytes
+    }
+}
+
+/// The logs of a worker's attempts.
+pub(super) struct Logs {
+    folder: PathBuf,
+    shelf: Mutex<Shelf>,
+}
+
+#[derive(Default)]
+struct Shelf {
+    /// Attempts that run, and the process that prints for them.
+    live: BTreeMap<AttemptId, Arc<dyn Process>>,
+    /// Names of the files, oldest first.
+    files: VecDeque<String>,
+}
+
+impl Logs {
+    pub(super) fn new(folder: PathBuf) -> Self {
+        let mut found: Vec<_> = fs::read_dir(&folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| {
+                Some((
+                    entry.metadata().ok()?.modified().ok()?,
+                    entry.file_name().into_string().ok()?,
+                ))
+            })
+            .collect();
+        found.sort_unstable();
+        let files = found.into_iter().map(|(_, name)| name).collect();
+        Logs { folder, shelf: Mutex::new(Shelf { live: BTreeMap::new(), files }) }
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on, what the process prints is the attempt's.
+    pub(super) fn begin(&self, attempt: AttemptId, process: Arc<dyn Process>) {
+        let _of_the_attempt_before = process.take_log();
+        self.shelf().live.insert(attempt, process);
+    }
+
+    /// The attempt has ended: its log becomes a file, and is given back. Writing it may fail, on a full disk say; the
+    /// attempt does not fail for that.
+    pub(super) fn end(&self, attempt: AttemptId) -> CappedLog {
+        let Some(process) = self.shelf().live.remove(&attempt) else { return CappedLog::new() };
+        let log = process.take_log();
+        let name = file_name(attempt);
+        let _written_or_lost = fs::write(self.folder.join(&name), log.to_bytes());
+        let mut shelf = self.shelf();
+        shelf.files.push_back(name);
+        while shelf.files.len() > FILES_MAX {
+            if let Some(oldest) = shelf.files.pop_front() {
+                let _removed_or_gone = fs::remove_file(self.folder.join(oldest));
+            }
+        }
+        log
+    }
+
+    /// What an attempt has printed, if it ran here.
+    pub(super) fn read(&self, attempt: AttemptId) -> Option<Vec<u8>> {
+        let live = self.shelf().live.get(&attempt).map(Arc::clone);
+        match live {
+            Some(process) => Some(process.log().to_bytes()),
+            None => fs::read(self.folder.join(file_name(attempt))).ok(),
+        }
+    }
+}
+
+fn file_name(attempt: AttemptId) -> String {
+    format!("{}-{}", attempt.task.job, attempt_name(attempt))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_and_the_last_of_a_long_log_are_kept() {
+        let mut log = CappedLog::new();
+        for number in 0..100_000_u32 {
+            log.append(format!("{number:07}\n").as_bytes());
+        }
+        let bytes = log.to_bytes();
+        assert!(bytes.starts_with(b"0000000\n0000001\n") && bytes.ends_with(b"0099999\n"));
+        let left_out = 800_000 - 2 * HALF_BYTES;
+        let note = format!("\n[{left_out} bytes left out here]\n");
+        assert_eq!(bytes.len(), 2 * HALF_BYTES + note.len());
+        assert!(bytes[HALF_BYTES..].starts_with(note.as_bytes()));
+    }
+}

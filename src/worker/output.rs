@@ -1,0 +1,76 @@
+//! Reads what an executor prints, always, so that it never waits for room in the pipe.
+
+use std::io::{self, ErrorKind, PipeReader, Read};
+use std::sync::{Mutex, PoisonError};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{OFlags, fcntl_setfl};
+
+use super::CappedLog;
+
+/// Most that is read at a time, so that one that never stops printing holds nobody up.
+const READ_BYTES_MAX: usize = 1 << 20;
+/// Bytes of one read: what a pipe holds.
+const BUFFER_BYTES: usize = 64 << 10;
+/// How long the reading thread waits before it looks whether the executor still lives.
+const WAIT: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+
+/// The pipe that standard output and error of an executor go to, and what has come out of it.
+#[derive(Debug)]
+pub(super) struct Output {
+    pipe: PipeReader,
+    log: Mutex<CappedLog>,
+}
+
+impl Output {
+    pub(super) fn new(pipe: PipeReader) -> io::Result<Self> {
+        fcntl_setfl(&pipe, OFlags::NONBLOCK)?;
+        Ok(Output { pipe, log: Mutex::default() })
+    }
+
+    /// Reads until all writers are gone, or the executor is dead and what escaped from its group prints nothing.
+    pub(super) fn read_until(&self, is_dead: impl Fn() -> bool) {
+        loop {
+            let mut polled = [PollFd::new(&self.pipe, PollFlags::IN)];
+            let is_silent = matches!(poll(&mut polled, Some(&WAIT)), Ok(0));
+            let is_closed = self.with_log(|_| ()).1;
+            if is_closed || is_silent && is_dead() {
+                return;
+            }
+        }
+    }
+
+    /// What was printed up to now.
+    pub(super) fn log(&self) -> CappedLog {
+        self.with_log(|log| log.clone()).0
+    }
+
+    /// The same; what is printed from now on goes to a new log.
+    pub(super) fn take_log(&self) -> CappedLog {
+        self.with_log(std::mem::take).0
+    }
+
+    /// Empties the pipe into the log first, so that nothing printed by now goes elsewhere. Says whether all writers
+    /// are gone.
+    fn with_log<T>(&self, f: impl FnOnce(&mut CappedLog) -> T) -> (T, bool) {
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buffer = vec![0; BUFFER_BYTES];
+        let (mut bytes, mut is_closed) = (0, false);
+        while bytes < READ_BYTES_MAX {
+            match (&self.pipe).read(&mut buffer) {
+                Ok(0) => {
+                    is_closed = true;
+                    break;
+                }
+                Ok(read) => {
+                    log.append(&buffer[..read]);
+                    bytes += read;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // Most often it is empty; any other trouble is found again by the next look.
+                Err(_) => break,
+            }
+        }
+        (f(&mut log), is_closed)
+    }
+}

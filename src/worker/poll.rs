@@ -1,0 +1,277 @@
+//! Registration and polling: tells the master what is held, and brings about what should be.
+//!
+//! Level-triggered, as [`crate::rpc::workers`] says: a poll is sent at once when an attempt has ended, which ends the
+//! one that is held; else the held one is renewed. What was answered to an older poll is dropped.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::{oneshot, watch};
+
+use super::attempt::carry_out;
+use super::{Error, Launcher, Stop, Transport, Worker};
+use crate::rpc::refusal::Refusal;
+use crate::rpc::workers::{Orders, Poll, Register, Registered, Workers};
+use crate::spec::{JobId, Nonce, WorkerId};
+
+/// How long a registration may take.
+const REGISTER_MAX: Duration = Duration::from_secs(10);
+/// Shortest time that a poll is waited for, whatever the lease.
+const POLL_LEAST: Duration = Duration::from_secs(1);
+/// Pause after the first poll that nobody answered; doubled each time.
+const BACKOFF_FIRST: Duration = Duration::from_millis(50);
+/// Longest pause: short against a lease, so that a new leader soon knows of this worker.
+const BACKOFF_MAX: Duration = Duration::from_secs(1);
+/// Pause after an answer that changed nothing, so that two who do not agree do not talk without end.
+const IDLE_PAUSE: Duration = Duration::from_millis(20);
+
+/// Polls until the worker leaves; on a thread of its own, if the options say so.
+pub(super) async fn run<T: Transport, L: Launcher>(
+    worker: Arc<Worker<T, L>>,
+    stop: watch::Receiver<Stop>,
+) -> Result<(), Error> {
+    let attempts = Handle::current();
+    if !worker.options.own_poll_thread {
+        return Box::pin(Polling::new(worker, attempts, stop).run()).await;
+    }
+    let (mut sender, ended) = oneshot::channel();
+    let polls = move || {
+        let polled = Builder::new_current_thread().enable_all().build().map(|runtime| {
+            runtime.block_on(async {
+                tokio::select! {
+                    polled = Box::pin(Polling::new(worker, attempts, stop).run()) => polled,
+                    // The worker was dropped.
+                    () = sender.closed() => Ok(()),
+                }
+            })
+        });
+        let _told_or_dropped =
+            sender.send(polled.unwrap_or_else(|error| Err(Error::Thread(error))));
+    };
+    thread::Builder::new().name("poll".into()).spawn(polls).map_err(Error::Thread)?;
+    ended.await.unwrap_or_else(|_| Err(Error::Thread(std::io::Error::other("it died"))))
+}
+
+/// The poll loop's own state.
+struct Polling<T: Transport, L> {
+    worker: Arc<Worker<T, L>>,
+    masters: T::Masters,
+    /// Where attempts run.
+    attempts: Handle,
+    stop: watch::Receiver<Stop>,
+    sequence: u64,
+    backoff: Duration,
+    /// When the first of the polls that nobody answered was given up.
+    silent_since: Option<Instant>,
+}
+
+/// What one poll led to.
+enum Next {
+    Poll,
+    Register,
+    Leave,
+}
+
+impl<T: Transport, L: Launcher> Polling<T, L> {
+    fn new(worker: Arc<Worker<T, L>>, attempts: Handle, stop: watch::Receiver<Stop>) -> Self {
+        Polling {
+            masters: worker.transport.masters(),
+            worker,
+            attempts,
+            stop,
+            sequence: 0,
+            backoff: BACKOFF_FIRST,
+            silent_since: None,
+        }
+    }
+
+    async fn run(mut self) -> Result<(), Error> {
+        while let Some(Registered { worker, lease_ms }) = self.register().await? {
+            self.worker.folders.keep_worker(worker);
+            let deadline = Duration::from_millis(lease_ms).max(POLL_LEAST);
+            loop {
+                match self.poll(worker, deadline).await? {
+                    Next::Poll => {}
+                    Next::Register => break,
+                    Next::Leave => return Ok(()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Introduces this worker; none if it is stopped first.
+    async fn register(&mut self) -> Result<Option<Registered>, Error> {
+        loop {
+            let options = &self.worker.options;
+            let request = Register {
+                incarnation: options.incarnation,
+                worker: self.worker.folders.worker(),
+                pid: options.pid,
+                address: options.address.clone(),
+                slots: options.slots,
+                attempt_memory_bytes: options.attempt_memory_bytes,
+                limiter: self.limiter().into(),
+                outputs: self.worker.outputs.held(),
+            };
+            let answer = tokio::select! {
+                answer = answered(REGISTER_MAX, self.masters.register(request)) => answer,
+                () = stopped(&mut self.stop) => return Ok(None),
+            };
+            match answer {
+                Ok(registered) => {
+                    self.heard();
+                    return Ok(Some(registered));
+                }
+                Err(refusal) => self.unheard(refusal).await?,
+            }
+            if *self.stop.borrow() == Stop::Now {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn limiter(&self) -> &'static str {
+        match self.worker.options.attempt_memory_bytes {
+            0 => "not",
+            _ => self.worker.launcher.limiter(),
+        }
+    }
+
+    async fn poll(&mut self, id: WorkerId, deadline: Duration) -> Result<Next, Error> {
+        self.sequence += 1;
+        let stop = *self.stop.borrow_and_update();
+        if stop == Stop::Now {
+            return Ok(Next::Leave);
+        }
+        let is_draining = stop == Stop::Drain;
+        // Before what is held is read, so that no end falls between the two.
+        let mut ended = self.worker.book.ended();
+        let poll = Poll {
+            worker: id,
+            incarnation: self.worker.options.incarnation,
+            sequence: self.sequence,
+            held: self.worker.book.held(),
+            jobs: self.worker.folders.jobs().into_iter().map(|(_, job)| job).collect(),
+            draining: is_draining,
+        };
+        let jobs = poll.jobs.clone();
+        let answer = tokio::select! {
+            answer = answered(deadline, self.masters.poll(poll)) => answer,
+            // A newer poll ends this one.
+            _ = ended.changed() => return Ok(Next::Poll),
+            stop = told(&mut self.stop) => {
+                return Ok(if stop == Stop::Now { Next::Leave } else { Next::Poll });
+            }
+        };
+        let orders = match answer {
+            Ok(orders) => orders,
+            Err(Refusal::NotFound { .. }) => return Ok(Next::Register),
+            Err(refusal) => {
+                self.unheard(refusal).await?;
+                let is_over = *self.stop.borrow() == Stop::Now;
+                return Ok(if is_over { Next::Leave } else { Next::Poll });
+            }
+        };
+        self.heard();
+        let may_leave = orders.may_leave && orders.sequence == self.sequence;
+        let has_changed = orders.sequence == self.sequence && self.obey(orders, &jobs, is_draining);
+        if may_leave && self.worker.book.is_empty() {
+            return Ok(Next::Leave);
+        }
+        if !has_changed {
+            tokio::select! {
+                () = tokio::time::sleep(IDLE_PAUSE) => {}
+                _ = ended.changed() => {}
+                () = stopped(&mut self.stop) => return Ok(Next::Leave),
+            }
+        }
+        Ok(Next::Poll)
+    }
+
+    /// Brings about what the orders say; whether that changes anything.
+    fn obey(&self, orders: Orders, jobs: &[JobId], is_draining: bool) -> bool {
+        let worker = &self.worker;
+        let before = worker.book.held().len();
+        let ordered: Vec<(Nonce, JobId)> =
+            orders.attempts.iter().map(|order| (order.nonce, order.attempt.task.job)).collect();
+        let starts = worker.book.reconcile(orders.attempts, is_draining);
+        let busy = worker.book.jobs();
+        for (nonce, job) in worker.folders.jobs() {
+            // The same id under another nonce: a job of a cluster that is no more.
+            let is_replaced = ordered.iter().any(|&(other, same)| same == job && other != nonce);
+            let is_forgotten =
+                jobs.contains(&job) && !orders.keep.contains(&job) && !busy.contains(&job);
+            if is_replaced || is_forgotten {
+                self.remove(nonce);
+            }
+        }
+        let has_changed = !starts.is_empty() || worker.book.held().len() != before;
+        for start in starts {
+            self.attempts.spawn(carry_out(Arc::clone(worker), start));
+        }
+        has_changed
+    }
+
+    fn remove(&self, nonce: Nonce) {
+        let worker = Arc::clone(&self.worker);
+        self.attempts.spawn_blocking(move || {
+            worker.outputs.forget(nonce);
+            worker.slots.close_idle(|other| other == nonce);
+            worker.artifacts.release(nonce);
+            worker.folders.remove_job(nonce);
+        });
+    }
+
+    fn heard(&mut self) {
+        self.silent_since = None;
+        self.backoff = BACKOFF_FIRST;
+    }
+
+    /// Waits before the next try; too long a silence is the worker's end.
+    async fn unheard(&mut self, refusal: Refusal) -> Result<(), Error> {
+        let now = self.worker.options.clock.now();
+        let waited = now - *self.silent_since.get_or_insert(now);
+        if waited >= self.worker.options.masterless_max {
+            return Err(Error::Masterless { waited, last: refusal });
+        }
+        // Workers that lost a master at the same time must not all come back at the same time.
+        let spread =
+            (self.worker.options.incarnation.wrapping_add(self.sequence.into()) % 8) as u32;
+        let pause = self.backoff / 2 + self.backoff * spread / 16;
+        self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = stopped(&mut self.stop) => {}
+        }
+        Ok(())
+    }
+}
+
+/// An answer, or that there was none within the deadline.
+async fn answered<A>(
+    deadline: Duration,
+    answer: impl Future<Output = Result<A, Refusal>>,
+) -> Result<A, Refusal> {
+    tokio::time::timeout(deadline, answer).await.unwrap_or_else(|_| {
+        let message = format!("no master answered within {} ms", deadline.as_millis());
+        Err(Refusal::Unavailable { message })
+    })
+}
+
+/// What the worker is told next; never ends once nobody can tell it anything.
+async fn told(stop: &mut watch::Receiver<Stop>) -> Stop {
+    if stop.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    *stop.borrow()
+}
+
+/// Ends when the worker is to stop at once.
+async fn stopped(stop: &mut watch::Receiver<Stop>) {
+    if stop.wait_for(|&stop| stop == Stop::Now).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

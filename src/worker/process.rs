@@ -1,0 +1,251 @@
+//! Starts executors as child processes, and sees to it that none is left behind.
+
+use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use tokio::sync::{oneshot, watch};
+
+use super::death::OverMemory;
+use super::memory::{Group, sample};
+use super::output::Output;
+use super::{CappedLog, Death, Ending, Launch, Launched, Launcher, Limiter, Process};
+use crate::frame::EXECUTOR_ARG;
+
+/// Times that a new executable may be found open for writing: another thread's fork holds it until its exec.
+const BUSY_TRIES_MAX: usize = 50;
+/// Between two of them.
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
+/// Between two looks at the memory of executors, where no control group limits it.
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Starts executors on one thread, which lives as long as this: an executor asks the kernel to be killed when the
+/// thread that started it ends.
+#[derive(Debug)]
+pub struct ProcessLauncher {
+    limiter: Limiter,
+    wanted: mpsc::Sender<Wanted>,
+}
+
+/// What is handed to the thread that starts executors.
+#[derive(Debug)]
+struct Wanted {
+    launch: Launch,
+    reply: oneshot::Sender<io::Result<Started>>,
+}
+
+/// What it gives.
+#[derive(Debug)]
+struct Started {
+    socket: UnixStream,
+    process: Handle,
+    death: watch::Receiver<Option<Death>>,
+}
+
+impl ProcessLauncher {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// If the system has no more threads.
+    pub fn start(limiter: Limiter) -> io::Result<Self> {
+        let (wanted, orders) = mpsc::channel::<Wanted>();
+        let here = limiter.clone();
+        thread::Builder::new().name("launcher".into()).spawn(move || {
+            // Ends when the launcher is dropped, and until then whenever there is nothing to start waits for it.
+            while let Ok(Wanted { launch, reply }) = orders.recv() {
+                // If nobody waits any more, the executor is dropped here, and so killed.
+                let _taken_or_dropped = reply.send(start(&launch, &here));
+            }
+        })?;
+        Ok(ProcessLauncher { limiter, wanted })
+    }
+}
+
+impl Launcher for ProcessLauncher {
+    fn limiter(&self) -> &'static str {
+        self.limiter.name()
+    }
+
+    async fn launch(&self, launch: Launch) -> io::Result<Launched> {
+        let gone = || io::Error::other("the thread that starts executors has died");
+        let (reply, started) = oneshot::channel();
+        self.wanted.send(Wanted { launch, reply }).map_err(|_| gone())?;
+        let Started { socket, process, death } = started.await.map_err(|_| gone())??;
+        socket.set_nonblocking(true)?;
+        let socket = Box::new(tokio::net::UnixStream::from_std(socket)?);
+        Ok(Launched { socket, process: Arc::new(process), death })
+    }
+}
+
+/// A child process that was started and is not forgotten before it is reaped.
+#[derive(Debug)]
+struct Running {
+    pid: Pid,
+    /// None once it is reaped; until then its number and its group's are its own, so that a kill meets nobody else.
+    child: Mutex<Option<Child>>,
+    group: Mutex<Option<Group>>,
+    /// Bytes that it had when it was killed for them; 0: it was not.
+    over_bytes: AtomicU64,
+    limit_bytes: u64,
+    output: Output,
+}
+
+/// Who holds an executor; when this is dropped, it is killed.
+#[derive(Debug)]
+struct Handle(Arc<Running>);
+
+/// Starts one executor with its threads: one waits for its end, one reads what it prints.
+fn start(launch: &Launch, limiter: &Limiter) -> io::Result<Started> {
+    let (ours, theirs) = UnixStream::pair()?;
+    let (printed, print) = io::pipe()?;
+    let group = match launch.memory_bytes {
+        0 => None,
+        bytes => Group::create(limiter, bytes)?,
+    };
+    let mut command = Command::new(&launch.executable);
+    command.arg(EXECUTOR_ARG).current_dir(&launch.folder).process_group(0);
+    command.stdin(OwnedFd::from(theirs)).stdout(print.try_clone()?).stderr(print);
+    let child = spawn(&mut command)?;
+    // With it goes our copy of its ends of socket and pipe, so that their closing is heard.
+    drop(command);
+    let pid = Pid::from_child(&child);
+    let joined = group.as_ref().map_or(Ok(()), |group| group.add(child.id()));
+    let running = Arc::new(Running {
+        pid,
+        child: Mutex::new(Some(child)),
+        group: Mutex::new(group),
+        over_bytes: AtomicU64::new(0),
+        limit_bytes: launch.memory_bytes,
+        output: Output::new(printed)?,
+    });
+    // From here on it is killed if anything fails.
+    let process = Handle(Arc::clone(&running));
+    let (sender, death) = watch::channel(None);
+    let reaped = Arc::clone(&running);
+    thread::Builder::new().name("reaper".into()).spawn(move || {
+        let died = reaped.reap();
+        sender.send_replace(Some(died));
+    })?;
+    joined?;
+    let read = Arc::clone(&running);
+    thread::Builder::new().name("output".into()).spawn(move || {
+        read.output.read_until(|| lock(&read.child).is_none());
+    })?;
+    if *limiter == Limiter::Sampled && launch.memory_bytes > 0 {
+        let sampled = death.clone();
+        thread::Builder::new()
+            .name("sampler".into())
+            .spawn(move || running.watch_memory(&sampled))?;
+    }
+    Ok(Started { socket: ours, process, death })
+}
+
+/// Starts the command, also if another thread has just forked while the executable was being written.
+fn spawn(command: &mut Command) -> io::Result<Child> {
+    let mut tries = 0;
+    loop {
+        match command.spawn() {
+            Err(error)
+                if error.kind() == ErrorKind::ExecutableFileBusy && tries < BUSY_TRIES_MAX =>
+            {
+                tries += 1;
+                thread::park_timeout(BUSY_PAUSE);
+            }
+            spawned => return spawned,
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Running {
+    /// Waits for its end, kills what it has left, and reaps it.
+    fn reap(&self) -> Death {
+        let waited = loop {
+            // Not reaped yet by this, so that the numbers stay its own while its group is killed.
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            match waitid(WaitId::Pid(self.pid), options) {
+                Err(rustix::io::Errno::INTR) => {}
+                other => break other,
+            }
+        };
+        let mut child = lock(&self.child);
+        let _killed_or_none_left = kill_process_group(self.pid, Signal::KILL);
+        let group = lock(&self.group).take();
+        let over_group = group.as_ref().filter(|group| group.is_over()).map(|group| {
+            let limit_bytes = group.limit_bytes();
+            OverMemory { used_bytes: limit_bytes, limit_bytes }
+        });
+        if let Some(group) = &group {
+            group.kill();
+        }
+        let status = child.take().map(|mut child| child.wait());
+        drop(child);
+        drop(group);
+        let ending = match (waited, status) {
+            (Ok(_), Some(Ok(status))) => Ending::from(status),
+            // Somebody else has reaped it, which nobody here does.
+            _ => Ending::Exited { code: -1 },
+        };
+        let used_bytes = self.over_bytes.load(Ordering::SeqCst);
+        let sampled =
+            (used_bytes > 0).then_some(OverMemory { used_bytes, limit_bytes: self.limit_bytes });
+        Death { ending, memory: over_group.or(sampled) }
+    }
+
+    /// Kills it when it is found over its limit; ends when it is dead.
+    fn watch_memory(&self, death: &watch::Receiver<Option<Death>>) {
+        let pid = self.pid.as_raw_nonzero().get().unsigned_abs();
+        while death.borrow().is_none() && death.has_changed().is_ok() {
+            let used = sample(&[pid]).first().copied().unwrap_or(0);
+            if used > self.limit_bytes {
+                self.over_bytes.store(used, Ordering::SeqCst);
+                self.kill();
+            }
+            thread::park_timeout(SAMPLE_INTERVAL);
+        }
+    }
+
+    fn kill(&self) {
+        let child = lock(&self.child);
+        if child.is_some() {
+            if let Some(group) = &*lock(&self.group) {
+                group.kill();
+            }
+            let _killed_or_dying = kill_process_group(self.pid, Signal::KILL);
+        }
+    }
+}
+
+impl Process for Handle {
+    fn pid(&self) -> u32 {
+        self.0.pid.as_raw_nonzero().get().unsigned_abs()
+    }
+
+    fn kill(&self) {
+        self.0.kill();
+    }
+
+    fn log(&self) -> CappedLog {
+        self.0.output.log()
+    }
+
+    fn take_log(&self) -> CappedLog {
+        self.0.output.take_log()
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.kill();
+    }
+}

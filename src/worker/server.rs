@@ -1,0 +1,131 @@
+//! Serves this worker's map outputs to others, and its attempts' logs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use super::log::Logs;
+use super::map_outputs::{Absent, MapOutputs, Stored};
+use crate::rpc::refusal::Refusal;
+use crate::rpc::shuffle::{CHUNK_BYTES, FetchPiece, FetchRequest, SEGMENTS_MAX, Shuffle};
+use crate::spec::AttemptId;
+
+/// Requests that are served at once; each reads one segment at a time.
+const SERVED_MAX: usize = 16;
+/// How long a request waits for its turn.
+const TURN_MAX: Duration = Duration::from_secs(20);
+/// How long a receiver may take for one piece before it is given up.
+const SEND_MAX: Duration = Duration::from_secs(60);
+
+/// The shuffle service of one worker; clones are the same service.
+#[derive(Clone)]
+pub struct Server {
+    outputs: Arc<MapOutputs>,
+    logs: Arc<Logs>,
+    turns: Arc<Semaphore>,
+}
+
+impl Server {
+    pub(super) fn new(outputs: Arc<MapOutputs>, logs: Arc<Logs>) -> Self {
+        Server { outputs, logs, turns: Arc::new(Semaphore::new(SERVED_MAX)) }
+    }
+
+    /// Sends one map's partition; false if the receiver is gone.
+    async fn send_one<S, F>(
+        &self,
+        request: &FetchRequest,
+        (map, attempt): (u32, u32),
+        send: &mut S,
+    ) -> Result<bool, Refusal>
+    where
+        S: FnMut(FetchPiece) -> F + Send,
+        F: Future<Output = bool> + Send,
+    {
+        let outputs = Arc::clone(&self.outputs);
+        let (job, partition) = ((request.job, request.nonce), request.partition);
+        let checked = blocking(move || outputs.check(job, (map, attempt), partition)).await?;
+        let stored = match checked {
+            Ok(stored) => Arc::new(stored),
+            Err(Absent { is_corrupt, message }) => {
+                return Ok(sent(send(FetchPiece::Missing { map, is_corrupt, message })).await);
+            }
+        };
+        if !sent(send(FetchPiece::Segment(stored.header))).await {
+            return Ok(false);
+        }
+        let mut at = 0;
+        while at < stored.header.stored_bytes {
+            let bytes = (stored.header.stored_bytes - at).min(CHUNK_BYTES as u64);
+            let source = Arc::clone(&stored);
+            let read = blocking(move || read(&source, partition, at, bytes)).await?;
+            // Its header is out already: the receiver sees that bytes are missing, and asks again.
+            let read = read.map_err(|error| Refusal::Internal { message: error.to_string() })?;
+            if !sent(send(FetchPiece::Bytes(read))).await {
+                return Ok(false);
+            }
+            at += bytes;
+        }
+        Ok(true)
+    }
+}
+
+impl Shuffle for Server {
+    async fn fetch<S, F>(&self, request: FetchRequest, mut send: S) -> Result<(), Refusal>
+    where
+        S: FnMut(FetchPiece) -> F + Send,
+        F: Future<Output = bool> + Send,
+    {
+        let segments = request.maps.len();
+        if segments > SEGMENTS_MAX {
+            let message = format!(
+                "a fetch asks for {segments} segments, at most {SEGMENTS_MAX} are possible"
+            );
+            return Err(Refusal::Invalid { message });
+        }
+        let turn = tokio::time::timeout(TURN_MAX, self.turns.acquire()).await;
+        let Ok(Ok(_turn)) = turn else {
+            let message = format!(
+                "this worker serves {SERVED_MAX} fetches at once, and none ended within {} s; ask again",
+                TURN_MAX.as_secs()
+            );
+            return Err(Refusal::Unavailable { message });
+        };
+        for &wanted in &request.maps {
+            if !self.send_one(&request, wanted, &mut send).await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn log(&self, attempt: AttemptId) -> Result<Vec<u8>, Refusal> {
+        let logs = Arc::clone(&self.logs);
+        let log = blocking(move || logs.read(attempt)).await?;
+        log.ok_or_else(|| Refusal::NotFound {
+            message: format!("this worker has no log of attempt {attempt}"),
+        })
+    }
+}
+
+/// Whether the receiver has taken a piece in time.
+async fn sent(sending: impl Future<Output = bool>) -> bool {
+    tokio::time::timeout(SEND_MAX, sending).await.unwrap_or(false)
+}
+
+fn read(
+    stored: &Stored,
+    partition: u32,
+    at: u64,
+    bytes: u64,
+) -> Result<Vec<u8>, crate::shuffle::Error> {
+    let mut chunk = vec![0; bytes as usize];
+    stored.file.read_stored(partition, at, &mut chunk).map(|()| chunk)
+}
+
+/// Reads files where that may take its time.
+async fn blocking<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+    tokio::task::spawn_blocking(f).await.map_err(|error| Refusal::Internal {
+        message: format!("the worker's own thread died: {error}"),
+    })
+}

@@ -1,0 +1,78 @@
+//! Frames over an executor's socket, seen from the worker.
+
+use std::io;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::Socket;
+use crate::frame::{FRAME_BYTES_MAX, FromExecutor, ToExecutor};
+
+/// How much a buffer grows at once: a claimed length is believed only as its bytes arrive.
+const READ_BYTES: u64 = 64 << 10;
+
+/// Sends a message.
+pub(super) async fn send(socket: &mut dyn Socket, message: &ToExecutor) -> io::Result<()> {
+    let body = bincode::serialize(message).map_err(io::Error::other)?;
+    let length = u32::try_from(body.len()).ok().filter(|&bytes| bytes <= FRAME_BYTES_MAX);
+    let length = length.ok_or_else(|| {
+        let bytes = body.len();
+        io::Error::other(format!("a frame of {bytes} bytes is over the limit of {FRAME_BYTES_MAX}"))
+    })?;
+    socket.write_all(&length.to_le_bytes()).await?;
+    socket.write_all(&body).await?;
+    socket.flush().await
+}
+
+/// The next message; none when the executor has closed its end.
+pub(super) async fn receive(socket: &mut dyn Socket) -> io::Result<Option<FromExecutor>> {
+    let mut length = [0; 4];
+    match socket.read_exact(&mut length).await {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        read => read?,
+    };
+    let length = u32::from_le_bytes(length);
+    if length > FRAME_BYTES_MAX {
+        let message = format!("a frame of {length} bytes is over the limit of {FRAME_BYTES_MAX}");
+        return Err(io::Error::other(message));
+    }
+    let mut body = Vec::new();
+    while (body.len() as u64) < u64::from(length) {
+        let want = READ_BYTES.min(u64::from(length) - body.len() as u64);
+        if (&mut *socket).take(want).read_to_end(&mut body).await? == 0 {
+            return Ok(None);
+        }
+    }
+    bincode::deserialize(&body).map(Some).map_err(|error| {
+        io::Error::other(format!("a frame of {length} bytes holds no known message: {error}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::Done;
+
+    #[tokio::test]
+    async fn messages_arrive_and_garbage_is_refused() {
+        let (mut ours, mut theirs) = tokio::io::duplex(64);
+        let sent = FromExecutor::Done(Done::Commit { records: 1, bytes: 2 });
+        let body = bincode::serialize(&sent).unwrap();
+        theirs.write_all(&(body.len() as u32).to_le_bytes()).await.unwrap();
+        theirs.write_all(&body).await.unwrap();
+        assert_eq!(receive(&mut ours).await.unwrap(), Some(sent));
+
+        send(&mut ours, &ToExecutor::Hello { version: 7 }).await.unwrap();
+        let mut frame = [0; 12];
+        theirs.read_exact(&mut frame).await.unwrap();
+        assert_eq!(frame, [8, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0]);
+
+        theirs.write_all(&[4, 0, 0, 0, 9, 0, 0, 0]).await.unwrap();
+        let error = receive(&mut ours).await.unwrap_err().to_string();
+        assert!(error.contains("holds no known message"), "{error}");
+        theirs.write_all(&[0xff; 4]).await.unwrap();
+        let error = receive(&mut ours).await.unwrap_err().to_string();
+        assert_eq!(error, "a frame of 4294967295 bytes is over the limit of 268435456");
+        drop(theirs);
+        assert_eq!(receive(&mut ours).await.unwrap(), None);
+    }
+}

@@ -1,0 +1,40 @@
+//! Builds the job executables that tests run, once.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The folder of the executables, which are built if they are not.
+pub(crate) fn executables() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let test = std::env::current_exe().expect("this test is a file");
+        // target/debug/deps/command_line-… and target/debug/wordcount
+        let folder =
+            test.ancestors().nth(2).expect("tests lie two folders below target").to_path_buf();
+        let target = folder.parent().expect("profiles lie below target");
+        let status = Command::new(env!("CARGO"))
+            .args([
+                "build",
+                "--locked",
+                "--offline",
+                "--profile",
+                "test",
+                "-p",
+                "wordcount",
+                "-p",
+                "join",
+                "-p",
+                "grep",
+                "-p",
+                "terasort",
+            ])
+            .arg("--target-dir")
+            .arg(target)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status()
+            .expect("cargo runs this test, so it can be run");
+        assert!(status.success(), "the job executables cannot be built");
+        folder
+    })
+}

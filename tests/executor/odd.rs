@@ -1,0 +1,81 @@
+//! A job that does what its input says, as an executor in a process that is this very test.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use gristmill::frame::EXECUTOR_ARG;
+use gristmill::prelude::*;
+use gristmill::record::value;
+use gristmill::spec::{InputSpec, JobSpec, Location};
+
+use crate::worker::{Executor, Job, Result as TestResult};
+
+/// Set for the process that is to be an executor.
+const AS_EXECUTOR: &str = "GRISTMILL_TEST_AS_EXECUTOR";
+
+#[derive(Args, Serialize, Deserialize)]
+struct Odd {}
+
+/// Where the panic is.
+pub(crate) const PANIC_LINE: u32 = line!() + 11;
+
+impl gristmill::job::Job for Odd {
+    type Input = Lines;
+    type Key<'a> = &'a Text;
+    type Value<'a> = u64;
+    type Output = Tsv;
+
+    #[expect(clippy::panic, reason = "this is the panic that is to come back")]
+    fn map(&self, line: &Text, out: &mut Emitter<Self>) -> Result {
+        match line.as_bytes() {
+            b"panic" => panic!("no luck"),
+            b"fail" => Err("no good".into()),
+            b"hang" => loop {
+                std::thread::park();
+            },
+            _ => out.emit(line, 1),
+        }
+    }
+
+    fn reduce(&self, line: &Text, n: Values<Self>, out: &mut Writer<Tsv>) -> Result {
+        out.write((line, n.sum()?))
+    }
+}
+
+#[test]
+fn as_an_executor() {
+    // Otherwise there is nothing to be tested here.
+    if std::env::var_os(AS_EXECUTOR).is_some() {
+        gristmill::launch_from::<Odd>(["odd", EXECUTOR_ARG]);
+    }
+}
+
+/// A process that runs attempts of the odd job.
+pub(crate) fn executor() -> TestResult<Executor> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["odd::as_an_executor", "--exact", "--nocapture"]).env(AS_EXECUTOR, "1");
+    let mut executor = Executor::start(command.stdout(std::process::Stdio::null()))?;
+    executor.connection.greet_executor()?;
+    Ok(executor)
+}
+
+/// The odd job on this input, with its output below `folder`.
+pub(crate) fn job(folder: &Path, input: &str) -> TestResult<Job> {
+    let path = folder.join("in");
+    fs::write(&path, input)?;
+    let mut bytes = Vec::new();
+    value::encode_into(&Odd {}, &mut bytes)?;
+    Job::new(JobSpec {
+        name: "odd".into(),
+        inputs: vec![InputSpec { source: 0, location: Location::from(&path) }],
+        output: Some(Location::from(&folder.join("out"))),
+        overwrite: false,
+        reducers: Some(1),
+        split_bytes: None,
+        memory_bytes: 16 << 20,
+        max_bad_records: 0,
+        sync: false,
+        job: bytes,
+    })
+}

@@ -1,0 +1,203 @@
+//! Stands in for a worker: starts executors, and carries a whole job through them.
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use gristmill::frame::{
+    self, Connection, DESCRIBE_ARG, Description, Done, EXECUTOR_ARG, FromExecutor, LENGTH_BYTES,
+    Run, SegmentRef, ToExecutor, Work,
+};
+use gristmill::shuffle::SpillFile;
+use gristmill::spec::{Counters, Failure, JobId, JobSpec, Nonce, TaskKind};
+use tempfile::TempDir;
+
+use crate::executables::executables;
+
+/// What a test returns.
+pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// How long an answer may take, however busy the machine is.
+const ANSWER_WITHIN: Duration = Duration::from_secs(120);
+
+pub(crate) const NONCE: Nonce = Nonce(0xabc);
+pub(crate) const JOB: JobId = JobId(7);
+
+/// An executor, and the worker's end of its socket.
+pub(crate) struct Executor {
+    pub(crate) child: Child,
+    pub(crate) connection: Connection<UnixStream>,
+    /// Messages about progress that came.
+    pub(crate) progress: Vec<(u64, u64)>,
+}
+
+impl Executor {
+    /// Starts the executable of a job, and does not greet it yet.
+    pub(crate) fn start(command: &mut Command) -> Result<Self> {
+        let (ours, its) = UnixStream::pair()?;
+        ours.set_read_timeout(Some(ANSWER_WITHIN))?;
+        let child = command.stdin(OwnedFd::from(its)).spawn()?;
+        // The command would hold the other end of the socket open.
+        command.stdin(std::process::Stdio::null());
+        Ok(Executor { child, connection: Connection::new(ours), progress: Vec::new() })
+    }
+
+    /// Starts the executable of a job and greets it.
+    pub(crate) fn of(job: &str) -> Result<Self> {
+        let mut executor = Self::start(Command::new(executables().join(job)).arg(EXECUTOR_ARG))?;
+        executor.connection.greet_executor()?;
+        Ok(executor)
+    }
+
+    /// Has an attempt carried out.
+    pub(crate) fn run(&mut self, run: Run) -> Result<std::result::Result<Done, Failure>> {
+        self.connection.send(&ToExecutor::Run(Box::new(run)))?;
+        loop {
+            match self.connection.receive()?.ok_or("the executor is gone")? {
+                FromExecutor::Progress { bytes, total } => self.progress.push((bytes, total)),
+                FromExecutor::Done(done) => return Ok(Ok(done)),
+                FromExecutor::Failed(failure) => return Ok(Err(failure)),
+                FromExecutor::Hello { .. } => return Err("a second hello".into()),
+            }
+        }
+    }
+}
+
+impl Drop for Executor {
+    fn drop(&mut self) {
+        // Gone already, unless a test has failed.
+        let _killed_or_gone = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
+
+/// A job on this worker: its spec and its folder.
+pub(crate) struct Job {
+    pub(crate) spec: JobSpec,
+    pub(crate) scratch: TempDir,
+}
+
+impl Job {
+    pub(crate) fn new(spec: JobSpec) -> Result<Self> {
+        Ok(Job { spec, scratch: tempfile::tempdir()? })
+    }
+
+    pub(crate) fn attempt(&self, kind: TaskKind, index: u32, work: Work) -> Run {
+        let (spec, scratch) = (self.spec.clone(), self.scratch.path().to_path_buf());
+        let attempt = JOB.task(kind, index).attempt(1);
+        Run { attempt, nonce: NONCE, spec, scratch, work }
+    }
+
+    /// Plans: the plan's file, maps and reduces.
+    pub(crate) fn plan(&self, executor: &mut Executor) -> Result<(PathBuf, u32, u32)> {
+        match executor.run(self.attempt(TaskKind::Plan, 0, Work::Plan))? {
+            Ok(Done::Plan { plan, splits, reducers, .. }) => Ok((plan, splits, reducers)),
+            other => Err(format!("{other:?}").into()),
+        }
+    }
+
+    /// Maps everything: the sealed outputs, and what was counted.
+    pub(crate) fn map(
+        &self,
+        executor: &mut Executor,
+        plan: &Path,
+        splits: u32,
+        counters: &mut Counters,
+    ) -> Result<Vec<Option<PathBuf>>> {
+        let mut outputs = Vec::new();
+        for map in 0..splits {
+            let work = Work::Map { plan: plan.into() };
+            match executor.run(self.attempt(TaskKind::Map, map, work))? {
+                Ok(Done::Map { output, digest, bytes, counters: of_it }) => {
+                    if let Some(path) = &output {
+                        let file = SpillFile::open(path)?;
+                        assert_eq!((file.index().digest, file.index().file_bytes), (digest, bytes));
+                    }
+                    outputs.push(output);
+                    counters.merge(&of_it);
+                }
+                other => return Err(format!("map {map}: {other:?}").into()),
+            }
+        }
+        Ok(outputs)
+    }
+
+    /// Carries out one whole job after another attempt of its commit: what it says it has published.
+    pub(crate) fn whole(&self, executor: &mut Executor) -> Result<(u64, u64)> {
+        let (plan, splits, reducers) = self.plan(executor)?;
+        let mut counters = Counters::new();
+        let outputs = self.map(executor, &plan, splits, &mut counters)?;
+        for reduce in 0..reducers {
+            let work = Work::Reduce { plan: plan.clone(), segments: segments(&outputs, reduce)? };
+            match executor.run(self.attempt(TaskKind::Reduce, reduce, work))? {
+                Ok(Done::Reduce { counters: of_it }) => counters.merge(&of_it),
+                other => return Err(format!("reduce {reduce}: {other:?}").into()),
+            }
+        }
+        let commit = Work::Commit {
+            maps: vec![1; splits as usize],
+            reduces: vec![1; reducers as usize],
+            counters,
+            created: "2026-01-02T03:04:05Z".into(),
+        };
+        let mut published = Vec::new();
+        for _ in 0..2 {
+            match executor.run(self.attempt(TaskKind::Commit, 0, commit.clone()))? {
+                Ok(Done::Commit { records, bytes }) => published.push((records, bytes)),
+                other => return Err(format!("commit: {other:?}").into()),
+            }
+        }
+        assert_eq!(published[0], published[1], "a commit that comes late finds it done");
+        Ok(published[0])
+    }
+}
+
+/// One partition of all map outputs.
+pub(crate) fn segments(outputs: &[Option<PathBuf>], partition: u32) -> Result<Vec<SegmentRef>> {
+    let mut segments = Vec::new();
+    for (map, output) in (0..).zip(outputs) {
+        let path = output.clone().ok_or("a map without output")?;
+        let info = SpillFile::open(&path)?.index().segments[partition as usize];
+        segments.push(SegmentRef {
+            map,
+            path,
+            offset: info.offset,
+            stored_bytes: info.stored_bytes,
+            raw_bytes: info.raw_bytes,
+            records: info.records,
+            digest: info.digest,
+        });
+    }
+    Ok(segments)
+}
+
+/// What the executable of a job says that these arguments ask for.
+pub(crate) fn describe(job: &str, args: &[&str], folder: &Path) -> Result<Description> {
+    let mut command = Command::new(executables().join(job));
+    let output = command.arg(DESCRIBE_ARG).args(args).current_dir(folder).output()?;
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    let (length, message) = output.stdout.split_first_chunk::<LENGTH_BYTES>().ok_or("no frame")?;
+    assert_eq!(frame::message_bytes(*length)?, message.len());
+    Ok(frame::decode(message)?)
+}
+
+/// The job that these arguments ask for.
+pub(crate) fn described(job: &str, args: &[&str], folder: &Path) -> Result<JobSpec> {
+    match describe(job, args, folder)? {
+        Description::Job { spec, .. } => Ok(*spec),
+        other => Err(format!("{other:?}").into()),
+    }
+}
+
+/// The names in a folder, hidden ones too.
+pub(crate) fn names(folder: &Path) -> Result<Vec<String>> {
+    let entries = fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name()));
+    let entries: std::io::Result<Vec<_>> = entries.collect();
+    let mut names: Vec<String> =
+        entries?.iter().map(|name| name.to_string_lossy().into_owned()).collect();
+    names.sort();
+    Ok(names)
+}

@@ -1,0 +1,20 @@
+//! One master, with workers and clients that are nothing but calls, by a clock that tests move.
+#![cfg(feature = "cluster")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
+
+#[path = "master/artifacts.rs"]
+mod artifacts;
+#[path = "master/bench.rs"]
+mod bench;
+#[path = "master/clients.rs"]
+mod clients;
+#[path = "master/fake.rs"]
+mod fake;
+#[path = "master/leases.rs"]
+mod leases;
+#[path = "master/outputs.rs"]
+mod outputs;
+#[path = "master/polls.rs"]
+mod polls;
+#[path = "master/sweeps.rs"]
+mod sweeps;

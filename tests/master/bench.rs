@@ -1,0 +1,164 @@
+//! A master on a manual clock, and what clients ask of it.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use gristmill::clock::Manual;
+use gristmill::master::{Master, Options};
+use gristmill::rpc::artifacts::{Artifacts, Digest};
+use gristmill::rpc::jobs::{JobStatus, Jobs, State, Submit};
+use gristmill::rpc::refusal::Refusal;
+use gristmill::spec::{InputSpec, JobId, JobSpec, Location, Nonce};
+use tempfile::TempDir;
+use xxhash_rust::xxh3::xxh3_128;
+
+/// As in production.
+pub(crate) const LEASE_MS: u64 = 3_000;
+/// Machine time after which a test that waits has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A master under test.
+pub(crate) struct Bench {
+    pub(crate) master: Master,
+    pub(crate) manual: Manual,
+    pub(crate) folder: TempDir,
+    pub(crate) log: Arc<Mutex<Vec<String>>>,
+}
+
+/// The least that passes for an executable of this machine.
+pub(crate) fn elf() -> Vec<u8> {
+    let machine: u16 = if cfg!(target_arch = "aarch64") { 183 } else { 62 };
+    let mut bytes = b"\x7fELF\x02\x01".to_vec();
+    bytes.resize(16, 0);
+    bytes.extend(3u16.to_le_bytes());
+    bytes.extend(machine.to_le_bytes());
+    bytes.extend(b"the rest of it");
+    bytes
+}
+
+pub(crate) fn spec(output: &str) -> JobSpec {
+    JobSpec {
+        name: "wordcount".into(),
+        inputs: vec![InputSpec { source: 0, location: Location::from("/in") }],
+        output: Some(Location::from(output)),
+        overwrite: false,
+        reducers: None,
+        split_bytes: None,
+        memory_bytes: 1 << 30,
+        max_bad_records: 0,
+        sync: true,
+        job: vec![1, 2, 3],
+    }
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let manual = Manual::at(1_795_424_400_000);
+        let log = Arc::<Mutex<Vec<String>>>::default();
+        let lines = Arc::clone(&log);
+        let options = Options {
+            data: folder.path().join("data"),
+            lease_ms: LEASE_MS,
+            log: Arc::new(move |line| lines.lock().unwrap().push(line.to_string())),
+        };
+        let nonce = AtomicU64::new(1);
+        let nonces = Arc::new(move || Nonce(nonce.fetch_add(1, Ordering::SeqCst).into()));
+        let master = Master::open(options, manual.clock(), nonces).unwrap();
+        Self { master, manual, folder, log }
+    }
+
+    /// Lets time pass as it does for a master that is well.
+    pub(crate) async fn pass(&self, ms: u64) {
+        for _ in 0..ms.div_ceil(100) {
+            self.manual.advance(Duration::from_millis(100));
+            self.master.tick().await;
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// What comes without any time passing.
+    pub(crate) async fn at_once<T>(&self, answer: impl Future<Output = T>) -> T {
+        tokio::time::timeout(PATIENCE, answer).await.expect("answered without time passing")
+    }
+
+    /// What comes within a few leases.
+    pub(crate) async fn in_time<T>(&self, answer: impl Future<Output = T>) -> T {
+        let mut answer = pin!(answer);
+        for _ in 0..LEASE_MS / 10 {
+            tokio::select! {
+                biased;
+                answer = &mut answer => return answer,
+                () = self.pass(100) => {}
+            }
+        }
+        panic!("not answered within ten leases");
+    }
+
+    /// Whether something is still not there after everybody had a turn.
+    pub(crate) async fn is_held<T>(&self, answer: &mut tokio::task::JoinHandle<T>) -> bool {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        !answer.is_finished()
+    }
+
+    pub(crate) async fn put(&self, bytes: &[u8]) -> Digest {
+        let digest = Digest(xxh3_128(bytes));
+        let file: PathBuf = self.folder.path().join(format!("upload-{digest}"));
+        std::fs::write(&file, bytes).unwrap();
+        self.at_once(self.master.put(digest, &file)).await.unwrap();
+        digest
+    }
+
+    /// A submission with its artifacts put.
+    pub(crate) async fn submission(&self, id: &str, spec: JobSpec) -> Submit {
+        let executable = self.put(&elf()).await;
+        let spec_digest = self.put(&bincode::serialize(&spec).unwrap()).await;
+        Submit {
+            id: id.into(),
+            spec,
+            spec_digest,
+            executable,
+            map_only: false,
+            priority: 5,
+            max_attempts: 0,
+            task_timeout_ms: 0,
+            backups: false,
+        }
+    }
+
+    pub(crate) async fn submit(&self, id: &str) -> JobId {
+        let submission = self.submission(id, spec(&format!("/out/{id}"))).await;
+        self.at_once(self.master.submit(submission)).await.unwrap()
+    }
+
+    pub(crate) async fn status(&self, job: JobId) -> JobStatus {
+        self.at_once(self.master.status(job, 0)).await.unwrap()
+    }
+
+    pub(crate) async fn state(&self, job: JobId) -> State {
+        self.status(job).await.state
+    }
+
+    pub(crate) async fn job_counter(&self, job: JobId, name: &str) -> u64 {
+        self.master.counters(job).await.unwrap()["Job Counters"][name]
+    }
+}
+
+/// The class of a refusal, as exit codes have it.
+pub(crate) fn class<T: std::fmt::Debug>(answer: Result<T, Refusal>) -> &'static str {
+    match answer {
+        Ok(_) => "ok",
+        Err(Refusal::Invalid { .. }) => "invalid",
+        Err(Refusal::NotFound { .. }) => "not found",
+        Err(Refusal::Unavailable { .. }) => "unavailable",
+        Err(Refusal::Limit { .. }) => "limit",
+        Err(Refusal::Internal { .. }) => "internal",
+        Err(Refusal::NotLeader { .. }) => "not leader",
+    }
+}

@@ -1,0 +1,122 @@
+//! What clients ask: to submit once, to be refused with a reason, to see what has changed.
+
+use gristmill::rpc::artifacts::{Artifacts, Digest};
+use gristmill::rpc::jobs::{Jobs, State, Submit};
+use gristmill::scheduler::HISTORY_JOBS_MAX;
+use gristmill::spec::{JobId, JobSpec, Location};
+use std::time::Duration;
+
+use crate::bench::{Bench, class, spec};
+use crate::fake::{Fake, run_until};
+
+#[tokio::test]
+async fn a_repeated_submission_is_the_same_job() {
+    let bench = Bench::new();
+    let job = bench.submit("a").await;
+    let again = bench.submission("a", spec("/elsewhere")).await;
+    assert_eq!(bench.master.submit(again).await.unwrap(), job);
+    assert_eq!(bench.submit("b").await, JobId(2));
+    assert_eq!(bench.master.list().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn what_cannot_be_run_is_refused_with_a_reason() {
+    let bench = Bench::new();
+    bench.submit("first").await;
+    let text = bench.put(b"#!/bin/sh\nexit 0\n and so on").await;
+    type Change = Box<dyn Fn(&mut JobSpec)>;
+    let of_spec: [(Change, &str); 5] = [
+        (Box::new(|spec| spec.reducers = Some(0)), "reducers must be 1 to 10000, got 0"),
+        (Box::new(|spec| spec.output = None), "give -o DIR"),
+        (Box::new(|spec| spec.output = Some(Location::from("out"))), "not an absolute path"),
+        (Box::new(|spec| spec.inputs[0].location = Location::standard_stream()), "input `-`"),
+        (Box::new(|spec| spec.output = Some(Location::from("/out/first"))), "by job j1"),
+    ];
+    for (change, expected) in of_spec {
+        let mut spec = spec("/out/x");
+        change(&mut spec);
+        let refusal = bench.master.submit(bench.submission("x", spec).await).await.unwrap_err();
+        assert!(refusal.to_string().contains(expected), "{refusal}");
+    }
+    type Twist = Box<dyn Fn(&mut Submit)>;
+    let of_request: [(Twist, &str); 7] = [
+        (Box::new(|request| request.spec_digest = Digest(1)), "the spec's digest is"),
+        (Box::new(|request| request.executable = Digest(1)), "is not here"),
+        (Box::new(move |request| request.executable = text), "not with an ELF header"),
+        (Box::new(|request| request.priority = 10), "priority must be 0 to 9, got 10"),
+        (Box::new(|request| request.max_attempts = 101), "max_attempts must be 1 to 100"),
+        (Box::new(|request| request.id = String::new()), "request bytes must be 1 to 200"),
+        (Box::new(|request| request.task_timeout_ms = u64::MAX), "task_timeout_ms must be"),
+    ];
+    for (twist, expected) in of_request {
+        let mut request = bench.submission("x", spec("/out/x")).await;
+        twist(&mut request);
+        let refusal = bench.master.submit(request).await.unwrap_err();
+        assert!(refusal.to_string().contains(expected), "{refusal}");
+    }
+    assert_eq!(bench.master.list().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_status_waits_for_what_is_new() {
+    let bench = Bench::new();
+    let job = bench.submit("a").await;
+    let first = bench.status(job).await;
+    assert_eq!(first.version, bench.status(job).await.version, "nothing has changed");
+    let watch = |after| {
+        let master = bench.master.clone();
+        tokio::spawn(async move { master.status(job, after).await.unwrap() })
+    };
+    let mut waiting = watch(first.version);
+    assert!(bench.is_held(&mut waiting).await);
+    let mut worker = Fake::new(&bench, 1, 1).await;
+    let second = bench.at_once(waiting).await.unwrap();
+    assert!(second.version > first.version);
+    assert_eq!((second.state, second.reason.as_str()), (State::Planning, "listing the input"));
+
+    run_until(&bench, &mut worker, "j1/m0").await;
+    let last = bench.status(job).await.version;
+    let mut waiting = watch(last);
+    assert!(bench.is_held(&mut waiting).await);
+    bench.pass(900).await;
+    assert!(bench.is_held(&mut waiting).await);
+    bench.pass(100).await;
+    assert_eq!(bench.at_once(waiting).await.unwrap().version, last);
+    assert_eq!(class(bench.master.status(JobId(9), 0).await), "not found");
+}
+
+#[tokio::test]
+async fn history_is_bounded_and_takes_its_artifacts_along() {
+    let bench = Bench::new();
+    let first = bench.submission("0", spec("/out/0")).await;
+    let digest = first.spec_digest;
+    assert_eq!(bench.master.submit(first).await.unwrap(), JobId(1));
+    bench.master.kill(JobId(1)).await.unwrap();
+    let surplus = 3;
+    let request = bench.submission("", spec("/out/x")).await;
+    for number in 1..HISTORY_JOBS_MAX as u64 + surplus {
+        let request = Submit { id: number.to_string(), ..request.clone() };
+        let job = bench.master.submit(request).await.unwrap();
+        bench.master.kill(job).await.unwrap();
+    }
+    bench.pass(500).await;
+    let lines = bench.master.list().await.unwrap();
+    assert_eq!((lines.len(), lines[0].id), (HISTORY_JOBS_MAX, JobId(1 + surplus)));
+    assert_eq!(class(bench.master.status(JobId(1), 0).await), "not found");
+
+    // What nobody names is kept for an hour, for it may be about to be named.
+    let file = bench.folder.path().join("data/artifacts").join(digest.to_string());
+    let kept = file.with_file_name(request.spec_digest.to_string());
+    assert!(file.exists() && kept.exists());
+    bench.manual.advance(Duration::from_secs(3_700));
+    bench.master.tick().await;
+    assert!(!file.exists() && kept.exists());
+    assert!(!bench.master.has(digest).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_master_says_that_its_restart_loses_jobs() {
+    let bench = Bench::new();
+    let log = bench.log.lock().unwrap().join("\n");
+    assert!(log.contains("its restart loses running jobs"), "{log}");
+}

@@ -1,0 +1,185 @@
+//! A worker that is nothing but its calls: it carries out what it is told by saying that it did.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gristmill::rpc::jobs::State;
+use gristmill::rpc::refusal::Refusal;
+use gristmill::rpc::workers::{
+    Held, HeldOutput, HeldState, OrderWork, Orders, Poll, Register, Registered, Workers,
+};
+use gristmill::spec::{AttemptId, Counters, JobId, WorkerId};
+
+use crate::bench::Bench;
+
+/// Maps and reduces of every job here.
+pub(crate) const MAPS: u32 = 3;
+pub(crate) const REDUCES: u32 = 2;
+
+pub(crate) struct Fake {
+    pub(crate) id: WorkerId,
+    pub(crate) incarnation: u128,
+    pub(crate) slots: u32,
+    pub(crate) sequence: u64,
+    pub(crate) held: BTreeMap<AttemptId, HeldState>,
+    pub(crate) work: BTreeMap<AttemptId, OrderWork>,
+    pub(crate) jobs: BTreeSet<JobId>,
+    pub(crate) is_draining: bool,
+}
+
+/// As a first-time worker says it.
+pub(crate) fn register(incarnation: u128, slots: u32) -> Register {
+    Register {
+        incarnation,
+        worker: None,
+        pid: 4_000 + incarnation as u32,
+        address: format!("127.0.0.1:{}", 9_000 + incarnation),
+        slots,
+        attempt_memory_bytes: 0,
+        limiter: "not".into(),
+        outputs: Vec::new(),
+    }
+}
+
+/// The same for the same map, whichever attempt makes it.
+pub(crate) fn digest(attempt: AttemptId) -> u64 {
+    100 + u64::from(attempt.task.index)
+}
+
+impl Fake {
+    pub(crate) async fn new(bench: &Bench, incarnation: u128, slots: u32) -> Self {
+        let registered = bench.at_once(bench.master.register(register(incarnation, slots))).await;
+        let Registered { worker, lease_ms } = registered.unwrap();
+        assert_eq!(lease_ms, crate::bench::LEASE_MS);
+        Self {
+            id: worker,
+            incarnation,
+            slots,
+            sequence: 0,
+            held: BTreeMap::new(),
+            work: BTreeMap::new(),
+            jobs: BTreeSet::new(),
+            is_draining: false,
+        }
+    }
+
+    /// The same process introduces itself again, with these outputs.
+    pub(crate) async fn again(&mut self, bench: &Bench, outputs: Vec<HeldOutput>) {
+        let mut request = register(self.incarnation, self.slots);
+        request.worker = Some(self.id);
+        request.outputs = outputs;
+        let registered = bench.at_once(bench.master.register(request)).await.unwrap();
+        assert_eq!(registered.worker, self.id);
+    }
+
+    pub(crate) fn message(&mut self) -> Poll {
+        self.sequence += 1;
+        let held = self.held.iter().map(|(&attempt, state)| Held {
+            attempt,
+            pid: 77,
+            state: state.clone(),
+        });
+        Poll {
+            worker: self.id,
+            incarnation: self.incarnation,
+            sequence: self.sequence,
+            held: held.collect(),
+            jobs: self.jobs.iter().copied().collect(),
+            draining: self.is_draining,
+        }
+    }
+
+    /// Polls and does as it is told, but finishes nothing.
+    pub(crate) async fn poll(&mut self, bench: &Bench) -> Result<Orders, Refusal> {
+        let message = self.message();
+        let orders = bench.in_time(bench.master.poll(message)).await?;
+        self.take(&orders);
+        Ok(orders)
+    }
+
+    /// The same, for an answer that must not wait.
+    pub(crate) async fn poll_at_once(&mut self, bench: &Bench) -> Orders {
+        let message = self.message();
+        let orders = bench.at_once(bench.master.poll(message)).await.unwrap();
+        self.take(&orders);
+        orders
+    }
+
+    pub(crate) fn take(&mut self, orders: &Orders) {
+        assert_eq!(orders.sequence, self.sequence);
+        let ordered: BTreeSet<AttemptId> =
+            orders.attempts.iter().map(|order| order.attempt).collect();
+        self.held.retain(|attempt, _| ordered.contains(attempt));
+        for order in &orders.attempts {
+            let running = HeldState::Running { progress: 0.0, fetched: 0 };
+            self.held.entry(order.attempt).or_insert(running);
+            self.work.insert(order.attempt, order.work.clone());
+        }
+        self.jobs.retain(|job| orders.keep.contains(job));
+        self.jobs.extend(orders.attempts.iter().map(|order| order.attempt.task.job));
+    }
+
+    /// Says of an attempt that it has done what it was told to.
+    pub(crate) async fn finish(&mut self, bench: &Bench, attempt: AttemptId) {
+        let mut counters = Counters::new();
+        counters.add("Words", "seen", 10);
+        let end = match &self.work[&attempt] {
+            OrderWork::Plan => {
+                let plan = bench.put(b"the plan").await;
+                HeldState::Planned { plan, splits: MAPS, reducers: REDUCES, counters }
+            }
+            OrderWork::Map { .. } => {
+                HeldState::Mapped { digest: digest(attempt), bytes: 1, counters }
+            }
+            OrderWork::Reduce { .. } => HeldState::Reduced { counters },
+            OrderWork::Commit { .. } => HeldState::Committed { records: 1, bytes: 1 },
+            OrderWork::Sweep => HeldState::Swept,
+        };
+        self.held.insert(attempt, end);
+    }
+
+    pub(crate) async fn finish_all(&mut self, bench: &Bench) {
+        for attempt in self.attempts() {
+            self.finish(bench, attempt).await;
+        }
+    }
+
+    pub(crate) fn attempts(&self) -> Vec<AttemptId> {
+        self.held.keys().copied().collect()
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.held.keys().map(ToString::to_string).collect()
+    }
+}
+
+/// Has these workers do all they are told until the job has ended; gives the states that it was in.
+pub(crate) async fn run(bench: &Bench, workers: &mut [Fake], job: JobId) -> Vec<State> {
+    let mut states = vec![bench.state(job).await];
+    for _ in 0..100 {
+        for worker in &mut *workers {
+            worker.poll(bench).await.unwrap();
+            let state = bench.state(job).await;
+            if states.last() != Some(&state) {
+                states.push(state);
+            }
+            worker.finish_all(bench).await;
+        }
+        if states.last() >= Some(&State::Succeeded) {
+            return states;
+        }
+    }
+    panic!("{job} has not ended: {states:?}, {:?}", bench.status(job).await);
+}
+
+/// Has one worker of one slot go on until it holds an attempt at this task.
+pub(crate) async fn run_until(bench: &Bench, worker: &mut Fake, task: &str) -> AttemptId {
+    for _ in 0..100 {
+        worker.poll(bench).await.unwrap();
+        let found = worker.attempts().into_iter().find(|attempt| attempt.task.to_string() == task);
+        if let Some(attempt) = found {
+            return attempt;
+        }
+        worker.finish_all(bench).await;
+    }
+    panic!("{task} never came");
+}

@@ -1,0 +1,166 @@
+//! Leases: who is silent is lost, who comes back is known, and a busy master blames nobody.
+
+use std::time::Duration;
+
+use gristmill::rpc::jobs::{Jobs, State};
+use gristmill::rpc::workers::Workers;
+use gristmill::spec::WorkerId;
+
+use crate::bench::{Bench, LEASE_MS, class};
+use crate::fake::{Fake, register, run, run_until};
+
+async fn state_of(bench: &Bench, worker: WorkerId) -> String {
+    let lines = bench.master.workers().await.unwrap();
+    lines.into_iter().find(|line| line.id == worker).map_or("unknown".into(), |line| line.state)
+}
+
+#[tokio::test]
+async fn a_silent_worker_is_lost_after_its_lease_and_its_attempts_run_elsewhere() {
+    let bench = Bench::new();
+    let job = bench.submit("a").await;
+    let mut zombie = Fake::new(&bench, 1, 1).await;
+    let plan = run_until(&bench, &mut zombie, "j1/p0").await;
+    bench.pass(LEASE_MS - 100).await;
+    assert_eq!(state_of(&bench, zombie.id).await, "alive");
+    bench.pass(100).await;
+    assert_eq!(state_of(&bench, zombie.id).await, "lost");
+    assert!(bench.log.lock().unwrap().iter().any(|line| line.contains("w1 is lost")));
+
+    let mut other = Fake::new(&bench, 2, 1).await;
+    other.poll_at_once(&bench).await;
+    assert_eq!(other.names(), ["j1/p0#2"]);
+
+    // The zombie wakes up and reports: it is refused, comes back as itself, and drops its attempt.
+    zombie.finish(&bench, plan).await;
+    assert_eq!(class(zombie.poll(&bench).await), "not found");
+    zombie.again(&bench, Vec::new()).await;
+    let orders = zombie.poll_at_once(&bench).await;
+    assert!(orders.attempts.is_empty(), "{orders:?}");
+    assert_eq!(bench.state(job).await, State::Planning);
+
+    run(&bench, &mut [other, zombie], job).await;
+    assert_eq!(bench.state(job).await, State::Succeeded);
+    assert_eq!(bench.job_counter(job, "attempts_rerun").await, 1);
+}
+
+#[tokio::test]
+async fn a_closed_connection_shortens_the_lease_and_a_reconnect_loses_nothing() {
+    let bench = Bench::new();
+    bench.submit("a").await;
+    let mut worker = Fake::new(&bench, 1, 1).await;
+    worker.poll_at_once(&bench).await;
+    let drop_a_poll = async |worker: &mut Fake| {
+        let message = worker.message();
+        let mut held = tokio::spawn({
+            let master = bench.master.clone();
+            async move { master.poll(message).await }
+        });
+        assert!(bench.is_held(&mut held).await);
+        held.abort();
+        assert!(held.await.is_err());
+    };
+    drop_a_poll(&mut worker).await;
+    bench.pass(400).await;
+    worker.again(&bench, Vec::new()).await;
+    bench.pass(LEASE_MS - 100).await;
+    assert_eq!(state_of(&bench, worker.id).await, "alive");
+    assert_eq!(worker.poll(&bench).await.unwrap().attempts.len(), 1);
+
+    drop_a_poll(&mut worker).await;
+    bench.pass(500).await;
+    assert_eq!(state_of(&bench, worker.id).await, "lost");
+
+    worker.again(&bench, Vec::new()).await;
+    bench.master.connection_closed(worker.id);
+    bench.pass(500).await;
+    assert_eq!(state_of(&bench, worker.id).await, "lost");
+}
+
+#[tokio::test]
+async fn a_master_that_was_late_extends_all_leases() {
+    let bench = Bench::new();
+    let worker = Fake::new(&bench, 1, 1).await;
+    bench.pass(100).await;
+    bench.manual.advance(Duration::from_secs(60));
+    bench.master.tick().await;
+    assert_eq!(state_of(&bench, worker.id).await, "alive");
+    bench.pass(LEASE_MS).await;
+    assert_eq!(state_of(&bench, worker.id).await, "lost");
+}
+
+#[tokio::test]
+async fn registering_twice_is_registering_once() {
+    let bench = Bench::new();
+    bench.submit("a").await;
+    let mut worker = Fake::new(&bench, 1, 1).await;
+    worker.poll_at_once(&bench).await;
+    worker.again(&bench, Vec::new()).await;
+    let mut first_words = register(1, 1);
+    first_words.worker = None;
+    assert_eq!(bench.master.register(first_words).await.unwrap().worker, worker.id);
+    assert_eq!(bench.master.workers().await.unwrap().len(), 1);
+    assert_eq!(worker.poll(&bench).await.unwrap().attempts.len(), 1, "its attempt goes on");
+}
+
+#[tokio::test]
+async fn a_new_process_takes_over_and_the_old_one_becomes_another_worker() {
+    let bench = Bench::new();
+    bench.submit("a").await;
+    let mut old = Fake::new(&bench, 1, 1).await;
+    old.poll_at_once(&bench).await;
+    let mut request = register(2, 1);
+    request.worker = Some(old.id);
+    let new = bench.master.register(request).await.unwrap().worker;
+    assert_eq!(new, old.id);
+    assert_eq!(class(old.poll(&bench).await), "not found");
+    let mut request = register(1, 1);
+    request.worker = Some(old.id);
+    let other = bench.master.register(request).await.unwrap().worker;
+    assert_eq!(other, WorkerId(2));
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_worker_is_refused() {
+    let bench = Bench::new();
+    let with = |address: &str, slots| {
+        let mut request = register(1, slots);
+        request.address = address.into();
+        request
+    };
+    let table = [
+        ("127.0.0.1:1", 0, "invalid"),
+        ("127.0.0.1:1", 5_000, "invalid"),
+        ("10.0.0.1:1", 1, "limit"),
+        ("worker.example:1", 1, "invalid"),
+        ("", 1, "invalid"),
+        ("[::1]:1", 1, "ok"),
+    ];
+    for (address, slots, expected) in table {
+        let answer = bench.master.register(with(address, slots)).await;
+        assert_eq!(class(answer), expected, "{address} {slots}");
+    }
+    assert_eq!(bench.master.workers().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_drained_worker_may_leave_and_is_not_missed() {
+    let bench = Bench::new();
+    let job = bench.submit("a").await;
+    let mut worker = Fake::new(&bench, 1, 1).await;
+    run_until(&bench, &mut worker, "j1/p0").await;
+    bench.master.drain(worker.id).await.unwrap();
+    assert_eq!(state_of(&bench, worker.id).await, "draining");
+    assert!(!worker.poll(&bench).await.unwrap().may_leave, "it still runs the plan");
+    worker.finish_all(&bench).await;
+    let orders = worker.poll_at_once(&bench).await;
+    assert!(orders.may_leave && orders.attempts.is_empty(), "{orders:?}");
+    assert_eq!(bench.status(job).await.reason, "all workers are draining");
+    bench.pass(LEASE_MS).await;
+    assert_eq!(state_of(&bench, worker.id).await, "unknown");
+    assert_eq!(class(bench.master.drain(worker.id).await), "not found");
+
+    let mut leaving = Fake::new(&bench, 2, 1).await;
+    leaving.is_draining = true;
+    leaving.poll(&bench).await.unwrap();
+    assert_eq!(state_of(&bench, leaving.id).await, "draining");
+}

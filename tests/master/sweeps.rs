@@ -1,0 +1,72 @@
+//! What a job that did not succeed has left in staging is swept, once nobody can add to it.
+
+use gristmill::rpc::jobs::{Jobs, State};
+use gristmill::rpc::workers::{HeldState, OrderWork};
+use gristmill::spec::{Cause, Failure};
+
+use crate::bench::{Bench, LEASE_MS, class};
+use crate::fake::{Fake, run, run_until};
+
+#[tokio::test]
+async fn a_killed_job_is_stopped_and_then_swept() {
+    let bench = Bench::new();
+    let job = bench.submit("a").await;
+    let mut worker = Fake::new(&bench, 1, 2).await;
+    run_until(&bench, &mut worker, "j1/m1").await;
+    bench.master.kill(job).await.unwrap();
+    assert_eq!(bench.state(job).await, State::Cancelled);
+    assert_eq!(bench.status(job).await.reason, "cancelled by a user");
+    let orders = worker.poll_at_once(&bench).await;
+    assert!(orders.attempts.is_empty(), "attempts end before the sweep begins: {orders:?}");
+    let orders = worker.poll(&bench).await.unwrap();
+    assert_eq!(
+        (worker.names(), orders.attempts[0].work.clone()),
+        (vec!["j1/c1#1".into()], OrderWork::Sweep)
+    );
+    worker.finish_all(&bench).await;
+    let orders = worker.poll_at_once(&bench).await;
+    assert!(orders.attempts.is_empty() && orders.keep.is_empty(), "{orders:?}");
+    bench.pass(500).await;
+    assert!(worker.poll(&bench).await.unwrap().attempts.is_empty(), "once is enough");
+}
+
+#[tokio::test]
+async fn killing_says_what_it_finds() {
+    let bench = Bench::new();
+    let job = bench.submit("a").await;
+    assert_eq!(class(bench.master.kill(job).await), "ok");
+    assert_eq!(class(bench.master.kill(job).await), "ok");
+    let mut workers = [Fake::new(&bench, 1, 2).await];
+    assert!(workers[0].poll(&bench).await.unwrap().attempts.is_empty(), "it had left nothing");
+    let done = bench.submit("b").await;
+    run_until(&bench, &mut workers[0], "j2/c0").await;
+    let too_late = bench.master.kill(done).await;
+    assert!(too_late.unwrap_err().to_string().contains("too late"));
+    run(&bench, &mut workers, done).await;
+    assert_eq!(class(bench.master.kill(done).await), "limit");
+    assert_eq!(class(bench.master.kill(gristmill::spec::JobId(9)).await), "not found");
+}
+
+#[tokio::test]
+async fn a_sweep_is_tried_until_it_is_done() {
+    let bench = Bench::new();
+    let job = bench.submit("a").await;
+    let mut worker = Fake::new(&bench, 1, 1).await;
+    run_until(&bench, &mut worker, "j1/m1").await;
+    bench.master.kill(job).await.unwrap();
+    let first = run_until(&bench, &mut worker, "j1/c1").await;
+    let failure = Failure::new(Cause::UserError, "the folder is busy");
+    worker.held.insert(first, HeldState::Failed { failure, lost: Vec::new() });
+    let orders = worker.poll_at_once(&bench).await;
+    assert!(orders.attempts.is_empty(), "it waits: {orders:?}");
+    let second = run_until(&bench, &mut worker, "j1/c1").await;
+    assert_eq!(second.number, 2);
+
+    // Its worker is lost with it.
+    bench.pass(LEASE_MS).await;
+    let mut other = Fake::new(&bench, 2, 1).await;
+    let third = run_until(&bench, &mut other, "j1/c1").await;
+    assert_eq!(third.number, 3);
+    other.finish_all(&bench).await;
+    assert!(other.poll_at_once(&bench).await.attempts.is_empty());
+}

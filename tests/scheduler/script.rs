@@ -1,0 +1,329 @@
+//! Carries out a golden script and writes down what follows from each block of it.
+//!
+//! ```text
+//! worker w1 slots=2 [incarnation=N]      lose w1 [incarnation=N]      drain w1
+//! restore w1 j1/m0#1=DIGEST… [incarnation=N]                          readmit w1 number=N
+//! submit j1 [id=TEXT] [reducers=N] [map-only] [attempts=N] [priority=N] [timeout=MS] [early] [backups]
+//! planned j1/p0#1 splits=2 reducers=1    cancel j1                    forget j1
+//! complete j1/m0#1 [digest=N] [count=N]  fail j1/m0#1 panic [deterministic] [record=OFFSET]
+//! lost-output j1/m0#1 [partition=N]      time-out j1/m0#1 silent=MS   backup j1/m0
+//!
+//! at 5000                                the time of all that follows, in milliseconds
+//! see j1/m0#1 [work=N] [permille=N]      what a worker tells the leader
+//! watch                                  what the leader proposes, and what follows from that
+//!
+//! show j1 · tasks j1 · counters j1 · running · workers · hold w1 [j1/m0#1…] · outputs w1 · locations j1
+//! ```
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::fmt::Write as _;
+use std::str::FromStr;
+
+use gristmill::scheduler::{
+    BackUp, Cancel, Command, Complete, Cursor, Drain, Effect, Fail, Forget, HeldOutput, LoseOutput,
+    LoseWorker, Observed, PlanDone, Readmit, RegisterWorker, RestoreOutputs, Scheduler, Sign,
+    Straggler, Submit, TimeOut, watch,
+};
+use gristmill::spec::{
+    Cause, Counters, Failure, JobId, JobOptions, Location, Nonce, RecordRef, WorkerId,
+};
+
+use crate::Result;
+
+/// All that a script works on.
+#[derive(Default)]
+struct Stage {
+    scheduler: Scheduler,
+    observed: Observed,
+    now_ms: u64,
+    cursor: Cursor,
+}
+
+/// The script with what follows from its commands now.
+pub(crate) fn run(script: &str) -> Result<String> {
+    let mut stage = Stage::default();
+    let mut blocks = Vec::new();
+    for block in script.split("\n\n").filter(|block| !block.trim().is_empty()) {
+        let mut text = String::new();
+        let mut output = String::new();
+        for line in block.lines().take_while(|line| *line != "---") {
+            writeln!(text, "{line}")?;
+            if !line.starts_with('#') {
+                let words: Vec<_> = line.split_whitespace().collect();
+                let answer = stage.step(&words).map_err(|error| format!("in `{line}`: {error}"))?;
+                output.push_str(&answer);
+            }
+        }
+        let output = if output.is_empty() { "nothing\n" } else { &output };
+        blocks.push(format!("{text}---\n{output}"));
+    }
+    Ok(blocks.join("\n"))
+}
+
+impl Stage {
+    /// Does what one line says and tells what follows.
+    fn step(&mut self, words: &[&str]) -> Result<String> {
+        let scheduler = &self.scheduler;
+        Ok(match words {
+            ["at", ms] => {
+                self.now_ms = ms.parse()?;
+                String::new()
+            }
+            ["see", attempt, rest @ ..] => {
+                let work = option(rest, "work")?.unwrap_or(0);
+                let permille = option(rest, "permille")?.unwrap_or(0);
+                self.observed.follow(&self.scheduler, self.now_ms);
+                self.observed.note(attempt.parse()?, Sign { work, permille }, self.now_ms);
+                String::new()
+            }
+            ["watch"] => self.watch()?,
+            ["show", job] => show(scheduler, job.parse()?)?,
+            ["tasks", job] => tasks(scheduler, job.parse()?)?,
+            ["counters", job] => {
+                let counters = scheduler.job(job.parse()?).ok_or("no such job")?.all_counters();
+                counters.iter().map(|(group, name, n)| format!("{group}.{name} {n}\n")).collect()
+            }
+            ["running"] => scheduler.running().map(|(id, on)| format!("{id} on {on}\n")).collect(),
+            ["workers"] => workers(scheduler)?,
+            ["hold", worker, held @ ..] => hold(scheduler, worker.parse()?, held)?,
+            ["outputs", worker] => {
+                scheduler.outputs_on(worker.parse()?).map(|id| format!("{id}\n")).collect()
+            }
+            ["locations", job] => self.locations(job.parse()?)?,
+            _ => {
+                let command = command(words)?;
+                self.apply(command)
+            }
+        })
+    }
+
+    fn apply(&mut self, command: Command) -> String {
+        match self.scheduler.apply(self.now_ms, command) {
+            Ok(effects) => effects.iter().map(line).collect(),
+            Err(rejection) => format!("rejected: {rejection}\n"),
+        }
+    }
+
+    fn watch(&mut self) -> Result<String> {
+        self.observed.follow(&self.scheduler, self.now_ms);
+        let mut told = String::new();
+        for command in watch(&self.scheduler, &self.observed, self.now_ms) {
+            match &command {
+                Command::TimeOut(TimeOut { attempt, silent_ms }) => {
+                    writeln!(told, "propose to time out {attempt}, silent for {silent_ms} ms")?;
+                }
+                Command::Readmit(Readmit { worker, number }) => {
+                    writeln!(told, "propose to readmit {worker} number={number}")?;
+                }
+                Command::Forget(Forget { job }) => writeln!(told, "propose to forget {job}")?,
+                Command::BackUp(BackUp { task, straggler }) => {
+                    writeln!(told, "propose to back up {task}: {straggler}")?;
+                }
+                other => return Err(format!("nothing that time decides: {other:?}").into()),
+            }
+            told.push_str(&self.apply(command));
+        }
+        Ok(told)
+    }
+
+    /// What has changed since this was asked last.
+    fn locations(&mut self, job: JobId) -> Result<String> {
+        let Some(moved) = self.scheduler.locations(job, self.cursor, usize::MAX) else {
+            return Ok("not needed\n".to_string());
+        };
+        self.cursor = moved.next;
+        let mut told = String::new();
+        for (map, output) in moved.outputs {
+            match output {
+                Some(output) => writeln!(told, "m{map}: {} on {}", output.attempt, output.worker)?,
+                None => writeln!(told, "m{map}: nowhere")?,
+            }
+        }
+        Ok(told)
+    }
+}
+
+fn command(words: &[&str]) -> Result<Command> {
+    let (name, subject, rest) = match words {
+        [name, subject, rest @ ..] => (*name, *subject, rest),
+        _ => return Err("a command and what it is about".into()),
+    };
+    let incarnation = option(rest, "incarnation")?.unwrap_or(1);
+    Ok(match name {
+        "worker" => {
+            let slots = option(rest, "slots")?.ok_or("slots=N")?;
+            let address = "127.0.0.1:1".to_string();
+            let worker = subject.parse()?;
+            RegisterWorker { worker, incarnation, slots, pid: 1, address }.into()
+        }
+        "lose" => LoseWorker { worker: subject.parse()?, incarnation }.into(),
+        "drain" => Drain { worker: subject.parse()? }.into(),
+        "readmit" => {
+            let number = option(rest, "number")?.ok_or("number=N")?;
+            Readmit { worker: subject.parse()?, number }.into()
+        }
+        "restore" => {
+            let outputs = rest.iter().filter(|word| word.starts_with('j')).map(|word| {
+                let (attempt, digest) = word.split_once('=').ok_or("attempt=digest")?;
+                Ok(HeldOutput { attempt: attempt.parse()?, digest: digest.parse()? })
+            });
+            let outputs = outputs.collect::<Result<_>>()?;
+            RestoreOutputs { worker: subject.parse()?, incarnation, outputs }.into()
+        }
+        "submit" => submit(subject, rest)?.into(),
+        "cancel" => Cancel { job: subject.parse()? }.into(),
+        "forget" => Forget { job: subject.parse()? }.into(),
+        "backup" => {
+            let straggler =
+                Straggler { running_ms: 20, permille: 100, remaining_ms: 180, usual_ms: 10 };
+            BackUp { task: subject.parse()?, straggler }.into()
+        }
+        _ => of_attempt(name, subject, rest)?,
+    })
+}
+
+/// The commands about one attempt.
+fn of_attempt(name: &str, subject: &str, rest: &[&str]) -> Result<Command> {
+    let attempt = subject.parse()?;
+    Ok(match name {
+        "planned" => PlanDone {
+            attempt,
+            splits: option(rest, "splits")?.ok_or("splits=N")?,
+            reducers: option(rest, "reducers")?.unwrap_or(0),
+            counters: Counters::new(),
+        }
+        .into(),
+        "complete" => {
+            let mut counters = Counters::new();
+            if let Some(count) = option(rest, "count")? {
+                counters.add("Script", "count", count);
+            }
+            Complete { attempt, digest: option(rest, "digest")?, counters }.into()
+        }
+        "fail" => {
+            let cause = Cause::ALL.into_iter().find(|cause| rest.contains(&&*cause.to_string()));
+            let mut failure = Failure::new(cause.ok_or("a cause")?, "as the script says");
+            failure.record = option(rest, "record")?.map(|offset| {
+                let location = Location::from("in.txt");
+                RecordRef { location, offset, excerpt: Vec::new() }
+            });
+            let deterministic = rest.contains(&"deterministic");
+            Fail { attempt, failure, deterministic }.into()
+        }
+        "lost-output" => LoseOutput { attempt, partition: option(rest, "partition")? }.into(),
+        "time-out" => {
+            let silent_ms = option(rest, "silent")?.ok_or("silent=MS")?;
+            TimeOut { attempt, silent_ms }.into()
+        }
+        _ => return Err("no such command".into()),
+    })
+}
+
+fn submit(subject: &str, rest: &[&str]) -> Result<Submit> {
+    Ok(Submit {
+        job: subject.parse()?,
+        request: option(rest, "id")?.unwrap_or_else(|| subject.to_string()),
+        name: "script".to_string(),
+        nonce: Nonce(7),
+        reducers: option(rest, "reducers")?,
+        map_only: rest.contains(&"map-only"),
+        options: JobOptions {
+            max_attempts: option(rest, "attempts")?.unwrap_or(4),
+            priority: option(rest, "priority")?.unwrap_or(5),
+            task_timeout_ms: option(rest, "timeout")?,
+            backups: rest.contains(&"backups"),
+            early_reduces: rest.contains(&"early"),
+        },
+    })
+}
+
+/// The value of `name=value`, if it is there.
+fn option<T: FromStr<Err: Error + 'static>>(words: &[&str], name: &str) -> Result<Option<T>> {
+    let value = words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+    Ok(value.map(str::parse).transpose()?)
+}
+
+fn line(effect: &Effect) -> String {
+    match effect {
+        Effect::Stop { attempt, worker, cause } => format!("stop {attempt} on {worker}: {cause}\n"),
+        Effect::JobEnded { job, state } => format!("end {job} {state}\n"),
+        Effect::Start { attempt, worker } => format!("start {attempt} on {worker}\n"),
+        Effect::WorkerDrained { worker } => format!("drained {worker}\n"),
+    }
+}
+
+fn show(scheduler: &Scheduler, id: JobId) -> Result<String> {
+    let job = scheduler.job(id).ok_or("no such job")?;
+    let mut shown = format!("{id} {}", job.state());
+    if let Some(reason) = scheduler.reason(id) {
+        write!(shown, ": {reason}")?;
+    }
+    for (group, name, n) in job.counters().iter() {
+        write!(shown, "\n  {group}.{name} {n}")?;
+    }
+    if let Some(blame) = job.blame() {
+        let Failure { cause, message, details, .. } = &blame.failure;
+        write!(shown, "\n  {} {cause}: {message}", blame.attempt)?;
+        for detail in details {
+            write!(shown, "\n    {detail}")?;
+        }
+    }
+    Ok(shown + "\n")
+}
+
+fn tasks(scheduler: &Scheduler, id: JobId) -> Result<String> {
+    let mut shown = String::new();
+    for (id, task) in scheduler.job(id).ok_or("no such job")?.all_tasks() {
+        let Some(task) = task else {
+            writeln!(shown, "{id} idle")?;
+            continue;
+        };
+        writeln!(shown, "{id} {}", task.state())?;
+        for attempt in task.attempts() {
+            let number = attempt.number;
+            let (worker, state, started_ms) = (attempt.worker, attempt.state, attempt.started_ms);
+            write!(shown, "  #{number} on {worker} {state}")?;
+            if attempt.cause != Cause::None {
+                write!(shown, " {}", attempt.cause)?;
+            }
+            write!(shown, ", {started_ms} to ")?;
+            match attempt.ended_ms {
+                Some(ended_ms) => write!(shown, "{ended_ms}")?,
+                None => write!(shown, "now")?,
+            }
+            if let Some(backup) = &attempt.backup {
+                write!(shown, ", backup: {}", backup.straggler)?;
+                if let Some(worth) = backup.worth {
+                    write!(shown, ": {worth:?}")?;
+                }
+            }
+            writeln!(shown)?;
+        }
+    }
+    Ok(shown)
+}
+
+fn workers(scheduler: &Scheduler) -> Result<String> {
+    let mut shown = String::new();
+    for worker in scheduler.workers() {
+        write!(shown, "{} {}", worker.id, worker.state)?;
+        if let Some(exclusion) = worker.exclusion {
+            write!(shown, " {}", exclusion.trouble)?;
+        }
+        writeln!(shown, ", {} of {} slots", worker.running, worker.slots)?;
+    }
+    Ok(shown)
+}
+
+fn hold(scheduler: &Scheduler, worker: WorkerId, held: &[&str]) -> Result<String> {
+    let incarnation = option(held, "incarnation")?.unwrap_or(1);
+    let held = held.iter().filter(|word| word.starts_with('j')).map(|word| word.parse());
+    let held: BTreeSet<_> = held.collect::<std::result::Result<_, _>>()?;
+    let Some(orders) = scheduler.orders(worker, incarnation, &held) else {
+        return Ok("register first\n".to_string());
+    };
+    let stop = orders.stop.iter().map(|attempt| format!("drop {attempt}\n"));
+    let start = orders.start.iter().map(|attempt| format!("begin {attempt}\n"));
+    Ok(stop.chain(start).collect())
+}

@@ -1,0 +1,17 @@
+//! A worker between a master that is played here and executors that are this very program, started once more.
+
+#![cfg(feature = "cluster")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what is played here is part of the tests")]
+
+#[path = "worker/attempts.rs"]
+mod attempts;
+#[path = "worker/cluster.rs"]
+mod cluster;
+#[path = "worker/executor.rs"]
+mod executor;
+#[path = "worker/master.rs"]
+mod master;
+#[path = "worker/outputs.rs"]
+mod outputs;
+#[path = "worker/polling.rs"]
+mod polling;

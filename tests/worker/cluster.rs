@@ -1,0 +1,215 @@
+//! Workers in one process, the played master, and what is between them.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use gristmill::clock::Clock;
+use gristmill::rpc::refusal::Refusal;
+use gristmill::rpc::shuffle::{FetchPiece, FetchRequest, Shuffle};
+use gristmill::rpc::workers::{Order, OrderWork};
+use gristmill::spec::{AttemptId, InputSpec, JobId, JobSpec, Location, Nonce, TaskKind};
+use gristmill::worker::{self, Error, Limiter, Options, ProcessLauncher, Server, Stop, Transport};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::executor::script;
+use crate::master::Master;
+
+pub(crate) const JOB: JobId = JobId(7);
+pub(crate) const NONCE: Nonce = Nonce(0xfeed);
+
+/// What connects workers: clones are the same network.
+#[derive(Clone, Default)]
+pub(crate) struct Network {
+    pub(crate) master: Master,
+    servers: Arc<Mutex<BTreeMap<String, Server>>>,
+    /// Pieces with bytes that are still to be damaged on their way.
+    pub(crate) damages: Arc<AtomicU32>,
+    /// Requests for map outputs that were made.
+    pub(crate) fetches: Arc<AtomicU32>,
+}
+
+/// The way to one worker.
+pub(crate) struct Peer {
+    network: Network,
+    address: String,
+}
+
+impl Network {
+    /// Its number in the network is a worker's address.
+    fn add(&self, server: Server) {
+        let mut servers = self.servers.lock().unwrap();
+        let address = format!("worker-{}", servers.len() + 1);
+        servers.insert(address, server);
+    }
+
+    fn server(&self, address: &str) -> Result<Server, Refusal> {
+        let server = self.servers.lock().unwrap().get(address).cloned();
+        server.ok_or(Refusal::Unavailable { message: format!("nobody listens at {address}") })
+    }
+}
+
+impl Transport for Network {
+    type Masters = Master;
+    type Peer = Peer;
+
+    fn masters(&self) -> Master {
+        self.master.clone()
+    }
+
+    fn peer(&self, address: &str) -> Peer {
+        Peer { network: self.clone(), address: address.into() }
+    }
+
+    async fn serve(&self, server: Server) -> io::Result<()> {
+        self.add(server);
+        std::future::pending().await
+    }
+}
+
+impl Shuffle for Peer {
+    async fn fetch<S, F>(&self, request: FetchRequest, mut send: S) -> Result<(), Refusal>
+    where
+        S: FnMut(FetchPiece) -> F + Send,
+        F: Future<Output = bool> + Send,
+    {
+        self.network.fetches.fetch_add(1, Ordering::SeqCst);
+        let damages = Arc::clone(&self.network.damages);
+        let send = move |mut piece| {
+            if let FetchPiece::Bytes(bytes) = &mut piece {
+                let left = |left: u32| left.checked_sub(1);
+                if damages.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left).is_ok() {
+                    bytes[0] ^= 1;
+                }
+            }
+            send(piece)
+        };
+        self.network.server(&self.address)?.fetch(request, send).await
+    }
+
+    async fn log(&self, attempt: AttemptId) -> Result<Vec<u8>, Refusal> {
+        self.network.server(&self.address)?.log(attempt).await
+    }
+}
+
+/// A worker that runs.
+pub(crate) struct Running {
+    pub(crate) stop: watch::Sender<Stop>,
+    pub(crate) ended: JoinHandle<Result<(), Error>>,
+}
+
+/// A network and a job in it.
+pub(crate) struct Cluster {
+    pub(crate) network: Network,
+    pub(crate) folder: tempfile::TempDir,
+    workers: u32,
+}
+
+impl Cluster {
+    pub(crate) fn new() -> Self {
+        let network = Network::default();
+        network.master.with(|known| known.keep.push(JOB));
+        Cluster { network, folder: tempfile::TempDir::new().unwrap(), workers: 0 }
+    }
+
+    pub(crate) fn data(&self, worker: u32) -> PathBuf {
+        self.folder.path().join(format!("worker-{worker}"))
+    }
+
+    /// Starts the next worker; its address is `worker-1` for the first.
+    pub(crate) async fn worker(
+        &mut self,
+        change: impl FnOnce(&mut Options, &mut Limiter),
+    ) -> Running {
+        self.workers += 1;
+        let mut limiter = Limiter::Not;
+        let mut options = Options {
+            data: self.data(self.workers),
+            address: format!("worker-{}", self.workers),
+            slots: 2,
+            attempt_memory_bytes: 0,
+            pid: std::process::id(),
+            incarnation: self.workers.into(),
+            masterless_max: Duration::from_secs(30),
+            own_poll_thread: true,
+            clock: Clock::system(),
+        };
+        change(&mut options, &mut limiter);
+        let launcher = ProcessLauncher::start(limiter).unwrap();
+        let (stop, stopped) = watch::channel(Stop::No);
+        let before = self.network.master.with(|known| known.registered.len());
+        let ended = tokio::spawn(worker::run(options, self.network.clone(), launcher, stopped));
+        self.network
+            .master
+            .until("registered", |known| (known.registered.len() > before).then_some(()))
+            .await;
+        Running { stop, ended }
+    }
+
+    /// An order for the first worker's kind of job: `behaviour` is what the executor is to do.
+    pub(crate) fn order(
+        &self,
+        behaviour: &str,
+        kind: TaskKind,
+        index: u32,
+        work: OrderWork,
+    ) -> Order {
+        let spec = JobSpec {
+            name: "test".into(),
+            inputs: vec![InputSpec { source: 0, location: Location::from("in") }],
+            output: Some(Location::from("out")),
+            overwrite: false,
+            reducers: None,
+            split_bytes: None,
+            memory_bytes: 64 << 20,
+            max_bad_records: 0,
+            sync: false,
+            job: behaviour.into(),
+        };
+        Order {
+            attempt: JOB.task(kind, index).attempt(1),
+            nonce: NONCE,
+            executable: self.network.master.store(&script()),
+            spec: self.network.master.store(&bincode::serialize(&spec).unwrap()),
+            work,
+            timeout_ms: 0,
+        }
+    }
+
+    pub(crate) fn map(&self, index: u32) -> Order {
+        let plan = self.network.master.store(b"the plan");
+        self.order("", TaskKind::Map, index, OrderWork::Map { plan, reducers: 2 })
+    }
+
+    pub(crate) fn reduce(&self, partition: u32, maps: u32) -> Order {
+        let plan = self.network.master.store(b"the plan");
+        self.order("", TaskKind::Reduce, partition, OrderWork::Reduce { plan, maps })
+    }
+
+    /// Orders an attempt of a worker.
+    pub(crate) fn give(&self, worker: u64, order: Order) -> AttemptId {
+        let attempt = order.attempt;
+        let worker = gristmill::spec::WorkerId(worker);
+        self.network.master.with(|known| known.orders.entry(worker).or_default().push(order));
+        attempt
+    }
+}
+
+impl Running {
+    /// Stops the worker and waits for its end.
+    pub(crate) async fn end(self) {
+        self.stop.send_replace(Stop::Now);
+        let ended = tokio::time::timeout(Duration::from_secs(20), self.ended).await;
+        ended.expect("it stops in time").unwrap().unwrap();
+    }
+}
+
+/// Whether a process is there and not dead.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}

@@ -1,0 +1,161 @@
+//! The executor's side of the socket, played by this program: its job says how it is to behave.
+//!
+//! A worker starts a job's executable with one argument of its own. Here that is a shell script, which starts this
+//! program with the name of the one test below, and the variable that makes it serve.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::unix::fs::FileExt;
+use std::os::unix::net::UnixStream;
+use std::process::exit;
+
+use gristmill::frame::{Done, FromExecutor, Run, ToExecutor, VERSION, Work};
+use gristmill::record::block::Codec;
+use gristmill::shuffle::{SpillHeader, SpillWriter};
+use gristmill::spec::{Cause, Counters, Failure};
+
+const SERVES: &str = "GRISTMILL_TEST_EXECUTOR";
+/// Partitions of every map output.
+pub(crate) const PARTITIONS: u32 = 2;
+
+/// The bytes of an executable for a worker.
+pub(crate) fn script() -> Vec<u8> {
+    let program = std::env::current_exe().unwrap();
+    let program = program.to_str().unwrap();
+    format!(
+        "#!/bin/sh\n[ \"$1\" = --gristmill=executor ] || exit 90\n{SERVES}=1 exec '{program}' --exact executor::speaks_frames_with_its_worker --nocapture\n"
+    )
+    .into_bytes()
+}
+
+#[test]
+fn speaks_frames_with_its_worker() {
+    if std::env::var_os(SERVES).is_some() {
+        let socket = UnixStream::from(
+            std::os::fd::AsFd::as_fd(&std::io::stdin()).try_clone_to_owned().unwrap(),
+        );
+        serve(socket);
+        exit(0);
+    }
+    // As a test of its own: the same conversation, over a pair of sockets here.
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let served = std::thread::spawn(move || serve(theirs));
+    say(&mut ours, &ToExecutor::Hello { version: VERSION });
+    assert_eq!(hear::<FromExecutor>(&mut ours), Some(FromExecutor::Hello { version: VERSION }));
+    drop(ours);
+    served.join().unwrap();
+}
+
+fn say<M: serde::Serialize>(socket: &mut UnixStream, message: &M) {
+    let body = bincode::serialize(message).unwrap();
+    socket.write_all(&(body.len() as u32).to_le_bytes()).unwrap();
+    socket.write_all(&body).unwrap();
+}
+
+fn hear<M: serde::de::DeserializeOwned>(socket: &mut UnixStream) -> Option<M> {
+    let mut length = [0; 4];
+    socket.read_exact(&mut length).ok()?;
+    let mut body = vec![0; u32::from_le_bytes(length) as usize];
+    socket.read_exact(&mut body).ok()?;
+    Some(bincode::deserialize(&body).unwrap())
+}
+
+fn serve(mut socket: UnixStream) {
+    let Some(ToExecutor::Hello { .. }) = hear(&mut socket) else { return };
+    say(&mut socket, &FromExecutor::Hello { version: VERSION });
+    while let Some(ToExecutor::Run(run)) = hear(&mut socket) {
+        say(&mut socket, &FromExecutor::Progress { bytes: 1, total: 4 });
+        let job = String::from_utf8(run.spec.job.clone()).unwrap();
+        behave(&job);
+        let answer = match job.as_str() {
+            "fail" => FromExecutor::Failed(Failure::new(Cause::Panic, "no luck")),
+            _ => FromExecutor::Done(work(&run)),
+        };
+        say(&mut socket, &answer);
+    }
+}
+
+/// What user code might do.
+fn behave(job: &str) {
+    match job.split(' ').collect::<Vec<_>>()[..] {
+        ["exit", code] => exit(code.parse().unwrap()),
+        ["abort"] => {
+            eprintln!("about to abort");
+            std::process::abort();
+        }
+        ["eat"] => {
+            let mut eaten: Vec<Vec<u8>> = Vec::new();
+            loop {
+                eaten.push(vec![1; 8 << 20]);
+                std::thread::park_timeout(std::time::Duration::from_millis(5));
+            }
+        }
+        ["hang"] => {
+            // With a child, which must not survive either.
+            let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+            println!("child {}", child.id());
+            child.wait().unwrap();
+        }
+        ["shout"] => {
+            print!("begin\n{}end\n", "0123456789abcde\n".repeat(100_000));
+            std::io::stdout().flush().unwrap();
+        }
+        _ => {}
+    }
+}
+
+fn work(run: &Run) -> Done {
+    let mut counters = Counters::new();
+    match &run.work {
+        Work::Plan => {
+            let plan = run.scratch.join("plan");
+            fs::write(&plan, "the plan").unwrap();
+            Done::Plan { plan, splits: 2, reducers: PARTITIONS, counters }
+        }
+        Work::Map { plan } => {
+            assert_eq!(fs::read(plan).unwrap(), b"the plan");
+            map(run)
+        }
+        Work::Reduce { segments, .. } => {
+            for segment in segments {
+                let mut bytes = vec![0; segment.stored_bytes as usize];
+                File::open(&segment.path)
+                    .unwrap()
+                    .read_exact_at(&mut bytes, segment.offset)
+                    .unwrap();
+                counters.add("Test", "records", segment.records);
+                counters.add("Test", &format!("crc of m{}", segment.map), crc(&bytes).into());
+            }
+            Done::Reduce { counters }
+        }
+        Work::Commit { .. } => Done::Commit { records: 1, bytes: 2 },
+        Work::Sweep => Done::Sweep,
+    }
+}
+
+/// A checksum of no strength, for want of a dependency.
+pub(crate) fn crc(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(1, |sum: u32, &byte| sum.wrapping_mul(31).wrapping_add(byte.into()))
+}
+
+fn map(run: &Run) -> Done {
+    let output = run.scratch.join("output");
+    let header = SpillHeader {
+        codec: Codec::Lz4,
+        nonce: run.nonce.0,
+        map: run.attempt.task.index,
+        attempt: run.attempt.number,
+        partitions: PARTITIONS,
+    };
+    let mut writer = SpillWriter::create(&output, header).unwrap();
+    for partition in 0..PARTITIONS {
+        for number in 0..50_000_u32 {
+            let key =
+                (number.wrapping_mul(0x9e37_79b9) as u64 | u64::from(number) << 32).to_be_bytes();
+            writer.push(partition, &key, &run.attempt.task.index.to_le_bytes()).unwrap();
+        }
+    }
+    let index = writer.finish().unwrap();
+    let (digest, bytes) = (index.digest, index.file_bytes);
+    Done::Map { output: Some(output), digest, bytes, counters: Counters::new() }
+}

@@ -1,0 +1,189 @@
+//! A master that is played: it orders what a test says, and notes what workers say.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use gristmill::rpc::artifacts::{Artifacts, Digest};
+use gristmill::rpc::refusal::Refusal;
+use gristmill::rpc::workers::{
+    Held, HeldState, Locate, Located, LocatedMap, Order, Orders, Poll, Register, Registered,
+    Workers,
+};
+use gristmill::spec::{AttemptId, JobId, WorkerId};
+use tokio::sync::Notify;
+
+/// A third of the lease: how long a poll is held.
+const HOLD: Duration = Duration::from_millis(200);
+
+/// What the master knows.
+#[derive(Default)]
+pub(crate) struct Known {
+    /// What each worker should hold.
+    pub(crate) orders: BTreeMap<WorkerId, Vec<Order>>,
+    pub(crate) keep: Vec<JobId>,
+    pub(crate) may_leave: bool,
+    pub(crate) registered: Vec<Register>,
+    /// Refuse registrations and polls.
+    pub(crate) is_away: bool,
+    /// Refuse the next polls as if the worker was unknown.
+    pub(crate) forgets: bool,
+    /// Answer the next poll late, under the number of the poll before it.
+    pub(crate) zombies: u32,
+    pub(crate) polls: Vec<Poll>,
+    /// How attempts ended.
+    pub(crate) ended: BTreeMap<AttemptId, HeldState>,
+    pub(crate) located: Vec<LocatedMap>,
+    artifacts: BTreeMap<Digest, Vec<u8>>,
+}
+
+/// The master; clones are the same one.
+#[derive(Clone, Default)]
+pub(crate) struct Master {
+    known: Arc<Mutex<Known>>,
+    changed: Arc<Notify>,
+    pub(crate) artifacts_got: Arc<AtomicU32>,
+}
+
+impl Master {
+    pub(crate) fn with<T>(&self, f: impl FnOnce(&mut Known) -> T) -> T {
+        let result = f(&mut self.known.lock().unwrap());
+        self.changed.notify_waiters();
+        result
+    }
+
+    /// Stores an artifact.
+    pub(crate) fn store(&self, bytes: &[u8]) -> Digest {
+        let digest = Digest(xxhash_rust::xxh3::xxh3_128(bytes));
+        self.with(|known| known.artifacts.insert(digest, bytes.to_vec()));
+        digest
+    }
+
+    /// Waits until something is so, at most half a minute.
+    pub(crate) async fn until<T>(
+        &self,
+        what: &str,
+        mut is_so: impl FnMut(&mut Known) -> Option<T>,
+    ) -> T {
+        for _ in 0..3000 {
+            if let Some(found) = is_so(&mut self.known.lock().unwrap()) {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("never so: {what}");
+    }
+
+    /// How an attempt ended.
+    pub(crate) async fn end_of(&self, attempt: AttemptId) -> HeldState {
+        self.until(&format!("{attempt} ended"), |known| known.ended.get(&attempt).cloned()).await
+    }
+
+    fn answer(&self, poll: &Poll) -> Option<Orders> {
+        let mut known = self.known.lock().unwrap();
+        let held: Vec<AttemptId> = poll.held.iter().map(|held| held.attempt).collect();
+        for Held { attempt, state, .. } in &poll.held {
+            if !matches!(state, HeldState::Running { .. }) {
+                known.ended.insert(*attempt, state.clone());
+                known
+                    .orders
+                    .entry(poll.worker)
+                    .or_default()
+                    .retain(|order| order.attempt != *attempt);
+            }
+        }
+        let attempts = known.orders.entry(poll.worker).or_default().clone();
+        let is_same = attempts.len() == held.len()
+            && attempts.iter().all(|order| held.contains(&order.attempt));
+        let keeps_all = poll.jobs.iter().all(|job| known.keep.contains(job));
+        let may_leave = known.may_leave && poll.draining;
+        let (sequence, keep) = (poll.sequence, known.keep.clone());
+        (!is_same || !keeps_all || may_leave).then_some(Orders {
+            sequence,
+            attempts,
+            keep,
+            may_leave,
+        })
+    }
+}
+
+impl Workers for Master {
+    async fn register(&self, request: Register) -> Result<Registered, Refusal> {
+        self.with(|known| {
+            if known.is_away {
+                return Err(Refusal::Unavailable { message: "away".into() });
+            }
+            known.forgets = false;
+            let worker = request.worker.unwrap_or(WorkerId(known.registered.len() as u64 + 1));
+            known.registered.push(request);
+            Ok(Registered { worker, lease_ms: 3 * HOLD.as_millis() as u64 })
+        })
+    }
+
+    async fn poll(&self, poll: Poll) -> Result<Orders, Refusal> {
+        let zombie = self.with(|known| {
+            known.polls.push(poll.clone());
+            if known.is_away {
+                return Err(Refusal::Unavailable { message: "away".into() });
+            }
+            if known.forgets {
+                return Err(Refusal::NotFound { message: "no such worker".into() });
+            }
+            let is_zombie = known.zombies > 0;
+            known.zombies = known.zombies.saturating_sub(1);
+            Ok(is_zombie)
+        })?;
+        if zombie {
+            // As a master would have answered who knew of no attempt of this worker yet.
+            let sequence = poll.sequence - 1;
+            return Ok(Orders {
+                sequence,
+                attempts: Vec::new(),
+                keep: Vec::new(),
+                may_leave: true,
+            });
+        }
+        let held = tokio::time::timeout(HOLD, async {
+            loop {
+                let changed = self.changed.notified();
+                if let Some(orders) = self.answer(&poll) {
+                    return orders;
+                }
+                changed.await;
+            }
+        });
+        if let Ok(orders) = held.await {
+            return Ok(orders);
+        }
+        let known = self.known.lock().unwrap();
+        let attempts = known.orders.get(&poll.worker).cloned().unwrap_or_default();
+        Ok(Orders { sequence: poll.sequence, attempts, keep: known.keep.clone(), may_leave: false })
+    }
+
+    async fn locate(&self, request: Locate) -> Result<Located, Refusal> {
+        let known = self.known.lock().unwrap();
+        let changes = known.located.iter().skip(request.since as usize).cloned().collect();
+        Ok(Located { version: known.located.len() as u64, changes })
+    }
+}
+
+impl Artifacts for Master {
+    async fn has(&self, digest: Digest) -> Result<bool, Refusal> {
+        Ok(self.known.lock().unwrap().artifacts.contains_key(&digest))
+    }
+
+    async fn put(&self, digest: Digest, file: &Path) -> Result<(), Refusal> {
+        assert_eq!(self.store(&std::fs::read(file).unwrap()), digest);
+        Ok(())
+    }
+
+    async fn get(&self, digest: Digest, file: &Path) -> Result<(), Refusal> {
+        let bytes = self.known.lock().unwrap().artifacts.get(&digest).cloned();
+        let bytes = bytes.ok_or(Refusal::NotFound { message: "no such artifact".into() })?;
+        self.artifacts_got.fetch_add(1, Ordering::SeqCst);
+        std::fs::write(file, bytes)
+            .map_err(|error| Refusal::Internal { message: error.to_string() })
+    }
+}

@@ -1,0 +1,128 @@
+//! Map outputs: kept over a restart, fetched by others, found out when they are damaged.
+
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::Ordering;
+
+use gristmill::rpc::workers::{HeldState, LocatedMap};
+use gristmill::shuffle::SpillFile;
+use gristmill::spec::{AttemptId, Cause, WorkerId};
+
+use crate::cluster::{Cluster, NONCE};
+use crate::executor::crc;
+
+/// Runs the map of this index on a worker, and makes it known where its output is.
+async fn mapped(cluster: &Cluster, worker: u64, index: u32) -> AttemptId {
+    let attempt = cluster.give(worker, cluster.map(index));
+    let master = &cluster.network.master;
+    assert!(matches!(master.end_of(attempt).await, HeldState::Mapped { .. }));
+    let at = Some((1, WorkerId(worker), format!("worker-{worker}")));
+    master.with(|known| known.located.push(LocatedMap { map: index, at }));
+    attempt
+}
+
+fn output_file(cluster: &Cluster, worker: u32, map: u32) -> std::path::PathBuf {
+    cluster.data(worker).join("jobs").join(NONCE.to_string()).join(format!("outputs/m{map}-1"))
+}
+
+/// A checksum over the stored bytes of a partition.
+fn stored(cluster: &Cluster, worker: u32, map: u32, partition: u32) -> u64 {
+    let file = SpillFile::open(output_file(cluster, worker, map)).unwrap();
+    let info = file.index().segments[partition as usize];
+    let mut bytes = vec![0; info.stored_bytes as usize];
+    file.read_stored(partition, 0, &mut bytes).unwrap();
+    crc(&bytes).into()
+}
+
+fn damage(cluster: &Cluster, worker: u32, map: u32, partition: u32) {
+    let path = output_file(cluster, worker, map);
+    let info = SpillFile::open(&path).unwrap().index().segments[partition as usize];
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    file.write_all_at(b"damaged!", info.offset + info.stored_bytes / 2).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reduce_gets_its_partition_of_all_maps_wherever_they_are_and_as_they_come() {
+    let mut cluster = Cluster::new();
+    let first = cluster.worker(|_, _| {}).await;
+    let second = cluster.worker(|_, _| {}).await;
+    mapped(&cluster, 1, 0).await;
+    // On its way the first piece is damaged once; it is asked for again.
+    cluster.network.damages.store(1, Ordering::SeqCst);
+    let reduce = cluster.give(2, cluster.reduce(1, 2));
+    let master = &cluster.network.master;
+    master
+        .until("the first output is fetched before the second is made", |known| {
+            known.polls.iter().rev().find(|poll| poll.worker == WorkerId(2))?.held.iter().find_map(
+                |held| {
+                    let is_one = matches!(held.state, HeldState::Running { fetched: 1, .. });
+                    (is_one && held.attempt == reduce).then_some(())
+                },
+            )
+        })
+        .await;
+    assert_eq!(cluster.network.fetches.load(Ordering::SeqCst), 2);
+    mapped(&cluster, 2, 1).await;
+    let HeldState::Reduced { counters } = master.end_of(reduce).await else { panic!("it failed") };
+    assert_eq!(counters.get("Test", "records"), 100_000);
+    for map in 0..2 {
+        let found = counters.get("Test", &format!("crc of m{map}"));
+        assert_eq!(found, stored(&cluster, map + 1, map, 1), "m{map}");
+    }
+    assert_eq!(cluster.network.fetches.load(Ordering::SeqCst), 2, "its own it reads where it lies");
+    first.end().await;
+    second.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_or_missing_output_is_asked_for_twice_and_then_named() {
+    let mut cluster = Cluster::new();
+    let first = cluster.worker(|_, _| {}).await;
+    let second = cluster.worker(|_, _| {}).await;
+    let whole = mapped(&cluster, 1, 0).await;
+    let damaged = mapped(&cluster, 1, 1).await;
+    damage(&cluster, 1, 1, 0);
+    let missing = whole.task.job.task(whole.task.kind, 2).attempt(1);
+    let at = Some((1, WorkerId(1), "worker-1".to_string()));
+    cluster.network.master.with(|known| known.located.push(LocatedMap { map: 2, at }));
+    // Elsewhere, and on the very worker that has it.
+    for worker in [2, 1] {
+        let reduce = cluster.give(worker, cluster.reduce(0, 3));
+        let ended = cluster.network.master.end_of(reduce).await;
+        cluster.network.master.with(|known| known.ended.clear());
+        let HeldState::Failed { failure, lost } = ended else { panic!("{ended:?}") };
+        assert_eq!(failure.cause, Cause::FetchFailed);
+        let found: Vec<_> = lost.iter().map(|lost| (lost.attempt, lost.is_corrupt)).collect();
+        assert_eq!(found, [(damaged, true), (missing, false)], "{}", failure.message);
+    }
+    assert_eq!(cluster.network.fetches.load(Ordering::SeqCst), 2);
+    // The other partition of the damaged output can still be had.
+    cluster.network.master.with(|known| known.located.pop());
+    let reduce = cluster.give(2, cluster.reduce(1, 2));
+    let ended = cluster.network.master.end_of(reduce).await;
+    assert!(matches!(ended, HeldState::Reduced { .. }), "{ended:?}");
+    first.end().await;
+    second.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_comes_back_registers_the_outputs_that_are_whole() {
+    let mut cluster = Cluster::new();
+    let worker = cluster.worker(|_, _| {}).await;
+    let kept = mapped(&cluster, 1, 0).await;
+    mapped(&cluster, 1, 1).await;
+    worker.end().await;
+    let path = output_file(&cluster, 1, 1);
+    let bytes = std::fs::metadata(&path).unwrap().len();
+    std::fs::File::options().write(true).open(&path).unwrap().set_len(bytes - 1).unwrap();
+
+    let data = cluster.data(1);
+    let back = cluster.worker(|options, _| options.data = data).await;
+    let register = cluster.network.master.with(|known| known.registered.last().cloned()).unwrap();
+    assert_eq!(register.worker, Some(WorkerId(1)));
+    let outputs: Vec<_> = register.outputs.iter().map(|held| (held.attempt, held.nonce)).collect();
+    assert_eq!(outputs, [(kept, NONCE)]);
+    let digest = SpillFile::open(output_file(&cluster, 1, 0)).unwrap().index().digest;
+    assert_eq!(register.outputs[0].digest, digest);
+    assert!(!path.exists());
+    back.end().await;
+}

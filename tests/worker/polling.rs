@@ -1,0 +1,110 @@
+//! What the worker makes of its master: late answers, silence, being forgotten, leaving.
+
+use std::time::Duration;
+
+use gristmill::rpc::workers::{HeldState, OrderWork};
+use gristmill::spec::TaskKind;
+use gristmill::worker::{Error, Stop};
+
+use crate::cluster::{Cluster, JOB};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_to_older_polls_change_nothing() {
+    let mut cluster = Cluster::new();
+    let worker = cluster.worker(|_, _| {}).await;
+    let map = cluster.give(1, cluster.map(0));
+    let master = &cluster.network.master;
+    master.end_of(map).await;
+    let attempt = cluster.give(1, cluster.order("hang", TaskKind::Reduce, 0, OrderWork::Sweep));
+    let pid = |known: &mut crate::master::Known| {
+        let held = known.polls.last()?.held.iter().find(|held| held.attempt == attempt)?;
+        (held.pid > 0).then_some(held.pid)
+    };
+    let before = master.until("it runs", pid).await;
+    // Late answers that name no attempt, keep no job, and let the worker leave.
+    master.with(|known| known.zombies = 3);
+    let count = master.with(|known| known.polls.len());
+    master.until("it polls on", |known| (known.polls.len() > count + 4).then_some(())).await;
+    assert_eq!(master.until("it still runs", pid).await, before);
+    assert!(master.with(|known| known.polls.last().unwrap().jobs.contains(&JOB)));
+    let sequences: Vec<u64> =
+        master.with(|known| known.polls.iter().map(|poll| poll.sequence).collect());
+    assert!(sequences.windows(2).all(|pair| pair[0] < pair[1]), "{sequences:?}");
+    worker.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_was_forgotten_registers_again_and_loses_nothing() {
+    let mut cluster = Cluster::new();
+    let worker = cluster.worker(|_, _| {}).await;
+    let master = &cluster.network.master;
+    let map = cluster.give(1, cluster.map(0));
+    master.end_of(map).await;
+    master.with(|known| {
+        known.forgets = true;
+        known.ended.clear();
+    });
+    let second = master.until("again", |known| known.registered.get(1).cloned()).await;
+    let first = master.with(|known| known.registered[0].clone());
+    assert_eq!((second.incarnation, &second.address), (first.incarnation, &first.address));
+    assert_eq!(second.outputs.len(), 1);
+    worker.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attempts_go_on_without_a_master_and_are_reported_when_there_is_one_again() {
+    let mut cluster = Cluster::new();
+    let worker =
+        cluster.worker(|options, _| options.masterless_max = Duration::from_secs(60)).await;
+    let master = &cluster.network.master;
+    let order = cluster.map(0);
+    let attempt = cluster.give(1, order);
+    master
+        .until("it is held", |known| known.polls.last()?.held.first().map(|_| known.is_away = true))
+        .await;
+    let path = cluster.data(1).join("jobs");
+    let is_done = || {
+        let jobs = std::fs::read_dir(&path).unwrap().flatten();
+        let outputs = jobs.filter_map(|job| std::fs::read_dir(job.path().join("outputs")).ok());
+        outputs.flatten().flatten().next().is_some()
+    };
+    master.until("its output is there", |_| is_done().then_some(())).await;
+    master.with(|known| known.is_away = false);
+    assert!(matches!(master.end_of(attempt).await, HeldState::Mapped { .. }));
+    worker.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_leaves_when_no_master_answers_for_too_long() {
+    let mut cluster = Cluster::new();
+    let worker =
+        cluster.worker(|options, _| options.masterless_max = Duration::from_millis(300)).await;
+    cluster.network.master.with(|known| known.is_away = true);
+    let ended = tokio::time::timeout(Duration::from_secs(20), worker.ended).await;
+    let error = ended.expect("in time").unwrap().unwrap_err();
+    assert!(matches!(&error, Error::Masterless { .. }), "{error}");
+    assert!(error.to_string().starts_with("no master answered for 0 s: away; "), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draining_worker_finishes_takes_nothing_new_and_leaves_when_it_may() {
+    let mut cluster = Cluster::new();
+    let worker = cluster.worker(|_, _| {}).await;
+    let map = cluster.give(1, cluster.map(0));
+    let master = &cluster.network.master;
+    master.until("it is held", |known| known.polls.last()?.held.first().map(|_| ())).await;
+    worker.stop.send_replace(Stop::Drain);
+    master.until("it says so", |known| known.polls.last()?.draining.then_some(())).await;
+    let refused = cluster.give(1, cluster.map(1));
+    assert!(matches!(master.end_of(map).await, HeldState::Mapped { .. }));
+    let count = master.with(|known| known.polls.len());
+    master.until("it polls on", |known| (known.polls.len() > count + 5).then_some(())).await;
+    assert!(master.with(|known| !known.ended.contains_key(&refused)));
+    assert!(!worker.ended.is_finished());
+    master.with(|known| {
+        known.orders.clear();
+        known.may_leave = true;
+    });
+    let ended = tokio::time::timeout(Duration::from_secs(20), worker.ended).await;
+    ended.expect("it leaves in time").unwrap().unwrap();
+}
