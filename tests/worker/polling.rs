@@ -59,8 +59,12 @@ async fn attempts_go_on_without_a_master_and_are_reported_when_there_is_one_agai
     let master = &cluster.network.master;
     let order = cluster.map(0);
     let attempt = cluster.give(1, order);
+    // From the first poll that holds it the master is away.
     master
-        .until("it is held", |known| known.polls.last()?.held.first().map(|_| known.is_away = true))
+        .until("it is held", |known| {
+            let mut held = known.polls.iter().flat_map(|poll| &poll.held);
+            held.any(|held| held.attempt == attempt).then(|| known.is_away = true)
+        })
         .await;
     let path = cluster.data(1).join("jobs");
     let is_done = || {
@@ -92,7 +96,12 @@ async fn a_draining_worker_finishes_takes_nothing_new_and_leaves_when_it_may() {
     let worker = cluster.worker(|_, _| {}).await;
     let map = cluster.give(1, cluster.map(0));
     let master = &cluster.network.master;
-    master.until("it is held", |known| known.polls.last()?.held.first().map(|_| ())).await;
+    // Any poll that held it: it may have ended before this test looks again.
+    let holds = |known: &mut crate::master::Known| {
+        let mut held = known.polls.iter().flat_map(|poll| &poll.held);
+        held.any(|held| held.attempt == map).then_some(())
+    };
+    master.until("it is held", holds).await;
     worker.stop.send_replace(Stop::Drain);
     master.until("it says so", |known| known.polls.last()?.draining.then_some(())).await;
     let refused = cluster.give(1, cluster.map(1));
