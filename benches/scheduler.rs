@@ -78,7 +78,8 @@ impl Bench {
         let mut counters = Counters::new();
         counters.add("Task", "records", 1_000);
         counters.add("Task", "bytes", 64_000_000);
-        self.apply(Complete { attempt, digest: Some(u64::from(number)), counters });
+        let digest = Some(u64::from(number));
+        self.apply(Complete { attempt, digest, is_staged: false, counters });
     }
 
     /// What a leader and its workers ask meanwhile.

@@ -1,8 +1,7 @@
 //! Carries out one attempt, from the frame that asks for it to what is said of it.
 
 use std::error::Error as StdError;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::frame::{Done, Run, SegmentRef, Work};
@@ -19,18 +18,14 @@ use crate::task::{
 /// Nothing here is told to stop: a worker that wants an attempt to end kills the process.
 static NEVER: AtomicBool = AtomicBool::new(false);
 
-/// Carries out an attempt; whatever the author's code does, an answer comes back. What a failed one has written is
-/// removed as far as it can be.
+/// Carries out an attempt; whatever the author's code does, an answer comes back. What a failed one has written to
+/// staging is removed as far as it can be; its scratch folder is the worker's to remove.
 pub(super) fn carry_out<J: Job>(run: &Run, progress: &ReadProgress) -> Result<Done, Failure> {
     let attempt = Attempt { run, progress };
     let done = task::guard(|| Ok(attempt.run::<J>()));
     let done = done.unwrap_or_else(|trouble| Err(trouble.into_failure()));
-    if !matches!(run.work, Work::Commit { .. } | Work::Sweep) {
-        // What stays goes with the job's folder on this worker.
-        let _removed_or_left = fs::remove_dir_all(attempt.spill_folder());
-        if done.is_err() {
-            attempt.discard();
-        }
+    if done.is_err() && !matches!(run.work, Work::Commit { .. } | Work::Sweep) {
+        attempt.discard();
     }
     done
 }
@@ -70,7 +65,7 @@ impl Attempt<'_> {
         let env = self.env(&staging, &bad_records);
         let job = env.job::<J>(self.id(), 0)?;
         let plan = plan_by(&job.partitioner(), &env, &job, self.id(), &listing.files)?;
-        let path = self.run.scratch.join(format!("{}.plan", folder_name(self.id())));
+        let path = self.run.scratch.join("plan");
         plan.write(&path).map_err(failed)?;
         let (splits, reducers) = (plan.splits.len() as u32, plan.reducers);
         Ok(Done::Plan { plan: path, splits, reducers, counters: Counters::new() })
@@ -86,18 +81,18 @@ impl Attempt<'_> {
         let job = env.job::<J>(self.id(), plan.reducers())?;
         if J::MAP_ONLY {
             let MapDone { counters, parts } = task::run_map_only(&env, &job, self.id(), &split)?;
-            task::seal(&staging, self.id(), &parts)?;
+            let is_staged = self.seal(&staging, &parts)?;
             let bytes = parts.iter().map(|part| part.sealed.bytes).sum();
-            return Ok(Done::Map { output: None, digest: digest(&parts), bytes, counters });
+            let digest = digest(&parts);
+            return Ok(Done::Map { output: None, digest, bytes, is_staged, counters });
         }
-        let output = self.sealed_path();
-        let folder = self.make_spill_folder()?;
-        let to = SpillTo { nonce: self.run.nonce, folder: &folder };
+        let output = self.run.scratch.join("sealed");
+        let to = self.spill_to();
         let by = (&job.combiner(), &job.partitioner());
         let (done, index) = task::run_map_to_file(&env, &job, by, self.id(), &plan, to, &output)?;
-        task::seal(&staging, self.id(), &done.parts)?;
-        let (digest, bytes) = (index.digest, index.file_bytes);
-        Ok(Done::Map { output: Some(output), digest, bytes, counters: done.counters })
+        let is_staged = self.seal(&staging, &done.parts)?;
+        let (digest, bytes, counters) = (index.digest, index.file_bytes, done.counters);
+        Ok(Done::Map { output: Some(output), digest, bytes, is_staged, counters })
     }
 
     fn reduce<J: Job>(&self, plan: &Path, segments: &[SegmentRef]) -> Result<Done, Failure> {
@@ -106,8 +101,6 @@ impl Attempt<'_> {
         let bad_records = self.bad_records();
         let env = self.env(&staging, &bad_records);
         let job = env.job::<J>(self.id(), plan.reducers())?;
-        let folder = self.make_spill_folder()?;
-        let to = SpillTo { nonce: self.run.nonce, folder: &folder };
         let places: Vec<_> = segments.iter().map(|segment| (segment.map, place(segment))).collect();
         let done = task::run_reduce_of_segments(
             &env,
@@ -115,10 +108,10 @@ impl Attempt<'_> {
             &job.combiner(),
             self.id(),
             &places,
-            to,
+            self.spill_to(),
             self.progress,
         )?;
-        task::seal(&staging, self.id(), &done.parts)?;
+        self.seal(&staging, &done.parts)?;
         Ok(Done::Reduce { counters: done.counters })
     }
 
@@ -154,31 +147,21 @@ impl Attempt<'_> {
         }
     }
 
-    /// Where the attempt spills: below the job's folder, under its own name, and gone when it ends.
-    fn spill_folder(&self) -> PathBuf {
-        self.run.scratch.join(folder_name(self.id()))
+    fn spill_to(&self) -> SpillTo<'_> {
+        SpillTo { nonce: self.run.nonce, folder: &self.run.scratch }
     }
 
-    fn make_spill_folder(&self) -> Result<PathBuf, Failure> {
-        let folder = self.spill_folder();
-        fs::create_dir(&folder).map_err(|error| {
-            let place = folder.display();
-            Failure::new(
-                Cause::UserError,
-                format!("cannot make a folder for spills: {error}; {place}; see the worker's --data folder"),
-            )
-        })?;
-        Ok(folder)
+    /// Says in staging what the attempt has sealed there, if anything, and tells whether.
+    fn seal(&self, staging: &SharedStaging, parts: &[PartDone]) -> Result<bool, Failure> {
+        if parts.is_empty() {
+            return Ok(false);
+        }
+        task::seal(staging, self.id(), parts)?;
+        Ok(true)
     }
 
-    /// Where a map's sealed output is.
-    fn sealed_path(&self) -> PathBuf {
-        self.run.scratch.join(format!("{}.spill", folder_name(self.id())))
-    }
-
-    /// Removes what the attempt has left outside of its own folder for spills.
+    /// Removes what the attempt has left in staging.
     fn discard(&self) {
-        let _removed_or_not_there = fs::remove_file(self.sealed_path());
         if let Ok(staging) = self.staging() {
             // The job's end sweeps what stays.
             let _removed_or_left = staging.attempts().discard(&folder_name(self.id()));

@@ -81,7 +81,8 @@ pub struct Run {
     pub nonce: Nonce,
     /// What to run on what; paths in it are absolute.
     pub spec: JobSpec,
-    /// The job's folder on this worker: spill files, merges, the plan. It is there.
+    /// The attempt's own folder on this worker: spill files, merges, the plan. It is there, and nobody else writes to
+    /// it; when the attempt has ended, the worker removes it.
     pub scratch: PathBuf,
     /// What to do.
     pub work: Work,
@@ -107,7 +108,7 @@ pub enum Work {
     /// Publish the winners' parts.
     Commit {
         /// The winning attempt's number of each map, of the last winner if its output was lost since: its side outputs
-        /// belong to the output. Never 0.
+        /// belong to the output. 0 for a map that left nothing in staging.
         maps: Vec<u32>,
         /// The winning attempt's number of each reduce.
         reduces: Vec<u32>,
@@ -161,6 +162,8 @@ pub enum Done {
         digest: u64,
         /// Its size.
         bytes: u64,
+        /// Whether it sealed something in staging: its part, side outputs, bad records.
+        is_staged: bool,
         /// What the attempt counted.
         counters: Counters,
     },

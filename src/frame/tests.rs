@@ -79,6 +79,7 @@ fn every_message_survives() {
             output: None,
             digest: 1,
             bytes: 2,
+            is_staged: true,
             counters: Counters::new(),
         }),
         FromExecutor::Done(Done::Commit { records: 1, bytes: 2 }),

@@ -96,7 +96,8 @@ fn commit(job: &Job, started_ms: u64) -> OrderWork {
     let winners = |kind| {
         let tasks = (0..job.progress(kind).total).map(|index| job.id().task(kind, index));
         let last = tasks.map(|task| job.task(task).and_then(|task| task.last_winner()));
-        last.map(|winner| winner.map_or(0, |winner| winner.number)).collect()
+        let staged = last.map(|winner| winner.filter(|winner| winner.is_staged));
+        staged.map(|winner| winner.map_or(0, |winner| winner.number)).collect()
     };
     OrderWork::Commit {
         maps: winners(TaskKind::Map),

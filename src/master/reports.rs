@@ -66,7 +66,8 @@ impl Shared {
     /// What follows from how one attempt stands.
     fn end_of(&self, held: &Held, state: &State, desk: &mut Desk, now_ms: u64) -> Vec<Change> {
         let attempt = held.attempt;
-        let complete = |digest, counters| decide(Complete { attempt, digest, counters });
+        let complete =
+            |digest, is_staged, counters| decide(Complete { attempt, digest, is_staged, counters });
         match (attempt.task.kind, held.state.clone()) {
             (_, HeldState::Running { .. }) => Vec::new(),
             (TaskKind::Plan, HeldState::Planned { plan, splits, reducers, counters }) => {
@@ -77,12 +78,14 @@ impl Shared {
                 let done = PlanDone { attempt, splits, reducers, counters };
                 vec![Change::Plan { done, plan }]
             }
-            (TaskKind::Map, HeldState::Mapped { digest, counters, .. }) => {
-                vec![complete(Some(digest), counters)]
+            (TaskKind::Map, HeldState::Mapped { digest, is_staged, counters, .. }) => {
+                vec![complete(Some(digest), is_staged, counters)]
             }
-            (TaskKind::Reduce, HeldState::Reduced { counters }) => vec![complete(None, counters)],
+            (TaskKind::Reduce, HeldState::Reduced { counters }) => {
+                vec![complete(None, true, counters)]
+            }
             (TaskKind::Commit, HeldState::Committed { .. }) => {
-                vec![complete(None, Default::default())]
+                vec![complete(None, false, Default::default())]
             }
             (_, HeldState::Failed { failure, lost }) => {
                 let lost = lost.iter().filter(|lost| is_gone(lost, attempt, state, desk));

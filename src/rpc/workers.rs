@@ -109,6 +109,8 @@ pub enum HeldState {
         digest: u64,
         /// Its size.
         bytes: u64,
+        /// Whether it sealed something in staging: its part, side outputs, bad records.
+        is_staged: bool,
         /// What it counted.
         counters: Counters,
     },

@@ -207,12 +207,12 @@ impl Scheduler {
     fn win(
         &mut self,
         attempt: AttemptId,
-        digest: Option<u64>,
+        (digest, is_staged): (Option<u64>, bool),
         counters: &Counters,
         effects: &mut Vec<Effect>,
     ) -> Result<Win, Rejection> {
         let worker = self.worker_of(attempt)?;
-        let winner = Winner { number: attempt.number, worker, digest };
+        let winner = Winner { number: attempt.number, worker, digest, is_staged };
         let job = self.job_mut(attempt.task.job)?;
         job.check_win(attempt)?;
         let win = job.complete(attempt.task, winner, counters);

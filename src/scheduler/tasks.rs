@@ -58,6 +58,8 @@ pub struct Winner {
     pub worker: WorkerId,
     /// Digest of its output, if it gave one.
     pub digest: Option<u64>,
+    /// Whether it sealed something in staging.
+    pub is_staged: bool,
 }
 
 /// One task that was started at least once.

@@ -3,6 +3,7 @@
 use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::part::{PartWriter, check_attempt_name, check_part_name};
 use super::{Error, Room};
@@ -19,13 +20,14 @@ impl Attempts {
         Self { path, sync }
     }
 
-    /// Makes the folder of an attempt. No two attempts of a run may have one name.
+    /// Names the folder of an attempt, which is made with its first part. No two attempts of a run may have one name.
     ///
     /// # Errors
-    /// A name that is no file name, or taken; a run that was ended; what the system says.
+    /// A name that is no file name.
     pub fn create(&self, name: &str) -> Result<AttemptFolder, Error> {
-        check_attempt_name(name)?;
-        AttemptFolder::create(&self.path, name, self.sync)
+        let path = self.folder(name)?;
+        let is_made = Mutex::new(false);
+        Ok(AttemptFolder { name: name.to_owned(), path, sync: self.sync, is_made })
     }
 
     /// Where the attempt of this name writes.
@@ -49,23 +51,28 @@ impl Attempts {
     }
 }
 
-/// Where one attempt writes. Its folder is made once, and never its parents: an attempt that outlived its run cannot
-/// bring back what was swept.
+/// Where one attempt writes. Its folder is made once, with the first part, since most maps write none; and never its
+/// parents: an attempt that outlived its run cannot bring back what was swept.
 #[derive(Debug)]
 pub struct AttemptFolder {
     name: String,
     path: PathBuf,
     sync: bool,
+    /// Locked while the folder is made, so that no part is begun before.
+    is_made: Mutex<bool>,
 }
 
 impl AttemptFolder {
-    pub(super) fn create(attempts: &Path, name: &str, sync: bool) -> Result<Self, Error> {
-        let path = attempts.join(name);
-        DirBuilder::new().create(&path).map_err(|e| match e.kind() {
-            ErrorKind::NotFound => Error::Abandoned { path: path.clone() },
-            _ => Error::write("create attempt's folder", &path, e, Room::Output),
-        })?;
-        Ok(Self { name: name.to_owned(), path, sync })
+    fn make(&self) -> Result<(), Error> {
+        let mut is_made = self.is_made.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*is_made {
+            DirBuilder::new().create(&self.path).map_err(|e| match e.kind() {
+                ErrorKind::NotFound => Error::Abandoned { path: self.path.clone() },
+                _ => Error::write("create attempt's folder", &self.path, e, Room::Output),
+            })?;
+            *is_made = true;
+        }
+        Ok(())
     }
 
     /// The attempt's name, as given to [`Attempts::create`].
@@ -76,16 +83,18 @@ impl AttemptFolder {
     /// Begins a part called `name`: a file name, or one below one folder, such as `_bad/part-00000.jsonl`.
     ///
     /// # Errors
-    /// A name that is no such name, or that the attempt has used; a run that was ended; what the system says.
+    /// A name that is no such name, or that the attempt has used; with the first part, an attempt's name that is
+    /// taken; a run that was ended; what the system says.
     pub fn create_part(&self, name: &str) -> Result<PartWriter, Error> {
         check_part_name(name)?;
+        self.make()?;
         if let Some((folder, _)) = name.split_once('/') {
             create_folder(&self.path.join(folder))?;
         }
         PartWriter::create(&self.path, name, self.sync)
     }
 
-    /// Removes the folder of an attempt that did not win, at once instead of with the run.
+    /// Removes the folder of an attempt that did not win, at once instead of with the run; well if there is none.
     ///
     /// # Errors
     /// What the system says.

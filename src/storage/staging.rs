@@ -79,10 +79,10 @@ impl Staging {
         &self.attempts
     }
 
-    /// Makes the folder of an attempt, as [`Attempts::create`].
+    /// Names the folder of an attempt, as [`Attempts::create`].
     ///
     /// # Errors
-    /// A name that is no file name, or taken; a run that was ended; what the system says.
+    /// A name that is no file name.
     pub fn attempt(&self, name: &str) -> Result<AttemptFolder, Error> {
         self.attempts.create(name)
     }

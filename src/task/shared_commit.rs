@@ -29,7 +29,7 @@ pub fn seal(
 pub struct Winners<'w> {
     /// The job.
     pub job: JobId,
-    /// The winning attempt's number of each map.
+    /// The winning attempt's number of each map; 0 for one that left nothing in staging.
     pub maps: &'w [u32],
     /// Of each reduce.
     pub reduces: &'w [u32],
@@ -40,7 +40,8 @@ impl Winners<'_> {
         let of = |kind, numbers: &[u32]| {
             let numbered = (0..).zip(numbers.to_vec());
             let job = self.job;
-            numbered.map(move |(index, number)| job.task(kind, index).attempt(number))
+            let staged = numbered.filter(|&(_, number)| number > 0);
+            staged.map(move |(index, number)| job.task(kind, index).attempt(number))
         };
         of(TaskKind::Map, self.maps).chain(of(TaskKind::Reduce, self.reduces))
     }

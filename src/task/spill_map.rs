@@ -25,7 +25,7 @@ const BESIDE_BYTES: usize = 2 << 20;
 pub struct SpillTo<'s> {
     /// The job's own.
     pub nonce: Nonce,
-    /// The attempt's folder, which is there and empty.
+    /// The attempt's folder, which is there, and in which nothing is called `spill…` or `merged…`.
     pub folder: &'s Path,
 }
 

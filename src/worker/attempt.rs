@@ -185,11 +185,11 @@ async fn accept<T: Transport, L: Launcher>(
             Ok(HeldState::Planned { plan, splits, reducers, counters })
         }
         (
-            Done::Map { output: None, digest, bytes, counters },
+            Done::Map { output: None, digest, bytes, is_staged, counters },
             OrderWork::Map { reducers: 0, .. },
-        ) => Ok(HeldState::Mapped { digest, bytes, counters }),
+        ) => Ok(HeldState::Mapped { digest, bytes, is_staged, counters }),
         (
-            Done::Map { output: Some(sealed), digest, bytes, counters },
+            Done::Map { output: Some(sealed), digest, bytes, is_staged, counters },
             OrderWork::Map { reducers: 1.., .. },
         ) => {
             inside(scratch, &sealed)?;
@@ -197,7 +197,7 @@ async fn accept<T: Transport, L: Launcher>(
             let add = move || keeper.outputs.add(&keeper.folders, of, &sealed, digest);
             let added = tokio::task::spawn_blocking(add).await;
             added.map_err(|error| task_failure("keep a map output", &error))??;
-            Ok(HeldState::Mapped { digest, bytes, counters })
+            Ok(HeldState::Mapped { digest, bytes, is_staged, counters })
         }
         (Done::Reduce { counters }, OrderWork::Reduce { .. }) => {
             Ok(HeldState::Reduced { counters })

@@ -1,6 +1,6 @@
 //! What attempts print: the first and the last of it, in memory while they run, in files afterwards.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +13,8 @@ use crate::spec::AttemptId;
 pub(super) const HALF_BYTES: usize = 64 << 10;
 /// Log files that are kept; the oldest goes first.
 const FILES_MAX: usize = 1000;
+/// Attempts that printed nothing which are remembered; the oldest job's go first.
+const SILENT_MAX: usize = 100_000;
 
 /// The beginning and the end of what was printed; what was between them is counted.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +40,11 @@ impl CappedLog {
         self.left_out_bytes += over as u64;
     }
 
+    /// Whether nothing was printed.
+    pub fn is_empty(&self) -> bool {
+        self.head.is_empty()
+    }
+
     /// All that was kept, with a line that says what was not.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = self.head.clone();
@@ -61,6 +68,8 @@ struct Shelf {
     live: BTreeMap<AttemptId, Arc<dyn Process>>,
     /// Names of the files, oldest first.
     files: VecDeque<String>,
+    /// Attempts that ended without a word, for which no file is made.
+    silent: BTreeSet<AttemptId>,
 }
 
 impl Logs {
@@ -78,7 +87,7 @@ impl Logs {
             .collect();
         found.sort_unstable();
         let files = found.into_iter().map(|(_, name)| name).collect();
-        Logs { folder, shelf: Mutex::new(Shelf { live: BTreeMap::new(), files }) }
+        Logs { folder, shelf: Mutex::new(Shelf { files, ..Shelf::default() }) }
     }
 
     fn shelf(&self) -> MutexGuard<'_, Shelf> {
@@ -91,11 +100,19 @@ impl Logs {
         self.shelf().live.insert(attempt, process);
     }
 
-    /// The attempt has ended: its log becomes a file, and is given back. Writing it may fail, on a full disk say; the
-    /// attempt does not fail for that.
+    /// The attempt has ended: its log, if anything was printed, becomes a file, and is given back. Writing it may fail,
+    /// on a full disk say; the attempt does not fail for that.
     pub(super) fn end(&self, attempt: AttemptId) -> CappedLog {
         let Some(process) = self.shelf().live.remove(&attempt) else { return CappedLog::new() };
         let log = process.take_log();
+        if log.is_empty() {
+            let silent = &mut self.shelf().silent;
+            silent.insert(attempt);
+            if silent.len() > SILENT_MAX {
+                silent.pop_first();
+            }
+            return log;
+        }
         let name = file_name(attempt);
         let _written_or_lost = fs::write(self.folder.join(&name), log.to_bytes());
         let mut shelf = self.shelf();
@@ -110,9 +127,13 @@ impl Logs {
 
     /// What an attempt has printed, if it ran here.
     pub(super) fn read(&self, attempt: AttemptId) -> Option<Vec<u8>> {
-        let live = self.shelf().live.get(&attempt).map(Arc::clone);
+        let shelf = self.shelf();
+        let (live, is_silent) =
+            (shelf.live.get(&attempt).map(Arc::clone), shelf.silent.contains(&attempt));
+        drop(shelf);
         match live {
             Some(process) => Some(process.log().to_bytes()),
+            None if is_silent => Some(Vec::new()),
             None => fs::read(self.folder.join(file_name(attempt))).ok(),
         }
     }

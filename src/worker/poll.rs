@@ -26,6 +26,8 @@ const BACKOFF_FIRST: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// Pause after an answer that changed nothing, so that two who do not agree do not talk without end.
 const IDLE_PAUSE: Duration = Duration::from_millis(20);
+/// How long an attempt may take to end before the master is told that it has begun: a short task costs one poll.
+const SHORT_TASK: Duration = Duration::from_millis(5);
 
 /// Polls until the worker leaves; on a thread of its own, if the options say so.
 pub(super) async fn run<T: Transport, L: Launcher>(
@@ -181,12 +183,11 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
         if may_leave && self.worker.book.is_empty() {
             return Ok(Next::Leave);
         }
-        if !has_changed {
-            tokio::select! {
-                () = tokio::time::sleep(IDLE_PAUSE) => {}
-                _ = ended.changed() => {}
-                () = stopped(&mut self.stop) => return Ok(Next::Leave),
-            }
+        let pause = if has_changed { SHORT_TASK } else { IDLE_PAUSE };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = ended.changed() => {}
+            () = stopped(&mut self.stop) => return Ok(Next::Leave),
         }
         Ok(Next::Poll)
     }

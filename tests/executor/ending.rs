@@ -25,19 +25,18 @@ fn a_panic_comes_back_with_its_line_and_record_and_the_executor_lives_on() -> Re
     let job = odd::job(folder.path(), "good\npanic\n")?;
     let (plan, ..) = job.plan(&mut executor)?;
     let map = |plan: &std::path::Path| Work::Map { plan: plan.into() };
-    let failure = executor.run(job.attempt(TaskKind::Map, 0, map(&plan)))?.unwrap_err();
+    let failure = executor.run(job.attempt(TaskKind::Map, 0, map(&plan))?)?.unwrap_err();
     assert_eq!((failure.cause, failure.message.as_str()), (Cause::Panic, "no luck"));
     assert_eq!(failure.at, Some(format!("tests/executor/odd.rs:{PANIC_LINE}")));
     let record = failure.record.ok_or("no record")?;
     assert_eq!((record.offset, record.excerpt.as_slice()), (5, &b"panic"[..]));
     // Nothing of it is left.
     assert_eq!(names(&folder.path().join(STAGING).join("attempts"))?, [""; 0]);
-    assert_eq!(names(job.scratch.path())?, ["p00000-1.plan"]);
 
     let folder = tempfile::tempdir()?;
     let job = odd::job(folder.path(), "fail\n")?;
     let (plan, ..) = job.plan(&mut executor)?;
-    let failure = executor.run(job.attempt(TaskKind::Map, 0, map(&plan)))?.unwrap_err();
+    let failure = executor.run(job.attempt(TaskKind::Map, 0, map(&plan))?)?.unwrap_err();
     assert_eq!((failure.cause, failure.message.as_str()), (Cause::UserError, "no good"));
 
     let folder = tempfile::tempdir()?;
@@ -53,9 +52,9 @@ fn what_a_killed_attempt_leaves_is_swept_and_does_not_come_back() -> Result {
     let job = odd::job(folder.path(), "good\nhang\n")?;
     let mut executor = odd::executor()?;
     let (plan, ..) = job.plan(&mut executor)?;
-    let hanging = job.attempt(TaskKind::Map, 0, Work::Map { plan: plan.clone() });
+    let hanging = job.attempt(TaskKind::Map, 0, Work::Map { plan: plan.clone() })?;
     executor.connection.send(&ToExecutor::Run(Box::new(hanging.clone())))?;
-    // It has begun, and makes its folder before it meets the line that hangs.
+    // It has begun, and writes a side output before it hangs.
     let told = executor.connection.receive::<FromExecutor>()?;
     assert!(matches!(told, Some(FromExecutor::Progress { total: 10, .. })), "{told:?}");
     let attempts = folder.path().join(STAGING).join("attempts");
@@ -66,7 +65,7 @@ fn what_a_killed_attempt_leaves_is_swept_and_does_not_come_back() -> Result {
 
     let mut other = odd::executor()?;
     for _ in 0..2 {
-        let swept = other.run(job.attempt(TaskKind::Commit, 0, Work::Sweep))?;
+        let swept = other.run(job.attempt(TaskKind::Commit, 0, Work::Sweep)?)?;
         assert_eq!(swept, Ok(Done::Sweep));
         assert_eq!(names(folder.path())?, ["in"]);
     }
@@ -85,7 +84,7 @@ fn an_executor_is_gone_soon_after_its_socket_closed_whatever_it_does() -> Result
         let mut executor = odd::executor()?;
         let (plan, ..) = job.plan(&mut executor)?;
         if !input.is_empty() {
-            let hanging = job.attempt(TaskKind::Map, 0, Work::Map { plan });
+            let hanging = job.attempt(TaskKind::Map, 0, Work::Map { plan })?;
             executor.connection.send(&ToExecutor::Run(Box::new(hanging)))?;
             executor.connection.receive::<FromExecutor>()?;
         }
@@ -139,14 +138,14 @@ fn a_reduce_names_the_map_whose_output_is_damaged() -> Result {
     job.spec.split_bytes = Some(1024);
     let mut executor = odd::executor()?;
     let (plan, splits, _) = job.plan(&mut executor)?;
-    let outputs = job.map(&mut executor, &plan, splits, &mut Counters::new())?;
+    let (outputs, _) = job.map(&mut executor, &plan, splits, &mut Counters::new())?;
     let segments = segments(&outputs, 0)?;
     let damaged = &segments[3];
     let mut bytes = fs::read(&damaged.path)?;
     bytes[(damaged.offset + damaged.stored_bytes) as usize - 1] ^= 1;
     fs::write(&damaged.path, bytes)?;
     let failure =
-        executor.run(job.attempt(TaskKind::Reduce, 0, Work::Reduce { plan, segments }))?;
+        executor.run(job.attempt(TaskKind::Reduce, 0, Work::Reduce { plan, segments })?)?;
     let failure = failure.unwrap_err();
     assert_eq!(failure.cause, Cause::FetchFailed);
     assert!(failure.message.starts_with("output of j7/m3 cannot be read: "), "{failure:?}");

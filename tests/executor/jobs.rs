@@ -36,13 +36,8 @@ fn compare(job: &str, args: &[&str], folder: &Path) -> Result<Executor> {
     for part in &theirs.parts {
         assert!(fs::read(one.join(&part.name))? == fs::read(other.join(&part.name))?);
     }
-    // Neither staging nor spills are left, only the plan and the sealed outputs.
+    // Nothing of staging is left.
     assert_eq!(names(folder)?, ["apart", "embedded", "in"]);
-    let kept = names(job.scratch.path())?;
-    assert!(
-        kept.iter().all(|name| name.ends_with(".plan") || name.ends_with(".spill")),
-        "{kept:?}"
-    );
     Ok(executor)
 }
 
@@ -106,7 +101,7 @@ fn memory_changes_nothing_in_a_map_output() -> Result {
         let job = Job::new(described("terasort", &args, folder.path())?)?;
         let mut executor = Executor::of("terasort")?;
         let (plan, splits, _) = job.plan(&mut executor)?;
-        let made = job.map(&mut executor, &plan, splits, &mut Counters::new())?;
+        let (made, _) = job.map(&mut executor, &plan, splits, &mut Counters::new())?;
         let path = made[0].clone().ok_or("a map without output")?;
         outputs.push(gristmill::shuffle::SpillFile::open(path)?.index().digest);
     }

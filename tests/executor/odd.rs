@@ -17,6 +17,9 @@ const AS_EXECUTOR: &str = "GRISTMILL_TEST_AS_EXECUTOR";
 #[derive(Args, Serialize, Deserialize)]
 struct Odd {}
 
+/// Lines that hang.
+const SEEN: Side<TextLines> = Side::new("seen");
+
 /// Where the panic is.
 pub(crate) const PANIC_LINE: u32 = line!() + 11;
 
@@ -31,9 +34,12 @@ impl gristmill::job::Job for Odd {
         match line.as_bytes() {
             b"panic" => panic!("no luck"),
             b"fail" => Err("no good".into()),
-            b"hang" => loop {
-                std::thread::park();
-            },
+            b"hang" => {
+                out.side(SEEN)?.write(line)?;
+                loop {
+                    std::thread::park();
+                }
+            }
             _ => out.emit(line, 1),
         }
     }

@@ -85,67 +85,69 @@ impl Job {
         Ok(Job { spec, scratch: tempfile::tempdir()? })
     }
 
-    pub(crate) fn attempt(&self, kind: TaskKind, index: u32, work: Work) -> Run {
-        let (spec, scratch) = (self.spec.clone(), self.scratch.path().to_path_buf());
+    pub(crate) fn attempt(&self, kind: TaskKind, index: u32, work: Work) -> Result<Run> {
         let attempt = JOB.task(kind, index).attempt(1);
-        Run { attempt, nonce: NONCE, spec, scratch, work }
+        let scratch = self.scratch.path().join(attempt.to_string().replace('/', "-"));
+        fs::create_dir_all(&scratch)?;
+        Ok(Run { attempt, nonce: NONCE, spec: self.spec.clone(), scratch, work })
     }
 
     /// Plans: the plan's file, maps and reduces.
     pub(crate) fn plan(&self, executor: &mut Executor) -> Result<(PathBuf, u32, u32)> {
-        match executor.run(self.attempt(TaskKind::Plan, 0, Work::Plan))? {
+        match executor.run(self.attempt(TaskKind::Plan, 0, Work::Plan)?)? {
             Ok(Done::Plan { plan, splits, reducers, .. }) => Ok((plan, splits, reducers)),
             other => Err(format!("{other:?}").into()),
         }
     }
 
-    /// Maps everything: the sealed outputs, and what was counted.
+    /// Maps everything: the sealed outputs, the attempts' numbers for the commit, and what was counted.
     pub(crate) fn map(
         &self,
         executor: &mut Executor,
         plan: &Path,
         splits: u32,
         counters: &mut Counters,
-    ) -> Result<Vec<Option<PathBuf>>> {
-        let mut outputs = Vec::new();
+    ) -> Result<(Vec<Option<PathBuf>>, Vec<u32>)> {
+        let (mut outputs, mut staged) = (Vec::new(), Vec::new());
         for map in 0..splits {
             let work = Work::Map { plan: plan.into() };
-            match executor.run(self.attempt(TaskKind::Map, map, work))? {
-                Ok(Done::Map { output, digest, bytes, counters: of_it }) => {
+            match executor.run(self.attempt(TaskKind::Map, map, work)?)? {
+                Ok(Done::Map { output, digest, bytes, is_staged, counters: of_it }) => {
                     if let Some(path) = &output {
                         let file = SpillFile::open(path)?;
                         assert_eq!((file.index().digest, file.index().file_bytes), (digest, bytes));
                     }
                     outputs.push(output);
+                    staged.push(u32::from(is_staged));
                     counters.merge(&of_it);
                 }
                 other => return Err(format!("map {map}: {other:?}").into()),
             }
         }
-        Ok(outputs)
+        Ok((outputs, staged))
     }
 
     /// Carries out one whole job after another attempt of its commit: what it says it has published.
     pub(crate) fn whole(&self, executor: &mut Executor) -> Result<(u64, u64)> {
         let (plan, splits, reducers) = self.plan(executor)?;
         let mut counters = Counters::new();
-        let outputs = self.map(executor, &plan, splits, &mut counters)?;
+        let (outputs, maps) = self.map(executor, &plan, splits, &mut counters)?;
         for reduce in 0..reducers {
             let work = Work::Reduce { plan: plan.clone(), segments: segments(&outputs, reduce)? };
-            match executor.run(self.attempt(TaskKind::Reduce, reduce, work))? {
+            match executor.run(self.attempt(TaskKind::Reduce, reduce, work)?)? {
                 Ok(Done::Reduce { counters: of_it }) => counters.merge(&of_it),
                 other => return Err(format!("reduce {reduce}: {other:?}").into()),
             }
         }
         let commit = Work::Commit {
-            maps: vec![1; splits as usize],
+            maps,
             reduces: vec![1; reducers as usize],
             counters,
             created: "2026-01-02T03:04:05Z".into(),
         };
         let mut published = Vec::new();
         for _ in 0..2 {
-            match executor.run(self.attempt(TaskKind::Commit, 0, commit.clone()))? {
+            match executor.run(self.attempt(TaskKind::Commit, 0, commit.clone())?)? {
                 Ok(Done::Commit { records, bytes }) => published.push((records, bytes)),
                 other => return Err(format!("commit: {other:?}").into()),
             }

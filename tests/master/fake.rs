@@ -14,6 +14,8 @@ use crate::bench::Bench;
 /// Maps and reduces of every job here.
 pub(crate) const MAPS: u32 = 3;
 pub(crate) const REDUCES: u32 = 2;
+/// The map that leaves nothing in staging.
+const UNSTAGED: u32 = 1;
 
 pub(crate) struct Fake {
     pub(crate) id: WorkerId,
@@ -128,7 +130,8 @@ impl Fake {
                 HeldState::Planned { plan, splits: MAPS, reducers: REDUCES, counters }
             }
             OrderWork::Map { .. } => {
-                HeldState::Mapped { digest: digest(attempt), bytes: 1, counters }
+                let is_staged = attempt.task.index != UNSTAGED;
+                HeldState::Mapped { digest: digest(attempt), bytes: 1, is_staged, counters }
             }
             OrderWork::Reduce { .. } => HeldState::Reduced { counters },
             OrderWork::Commit { .. } => HeldState::Committed { records: 1, bytes: 1 },

@@ -62,7 +62,8 @@ async fn an_order_says_all_that_its_attempt_needs() {
     let OrderWork::Commit { maps, reduces, counters, .. } = &worker.work[&commit] else {
         panic!("{:?}", worker.work[&commit]);
     };
-    assert_eq!((maps.as_slice(), reduces.as_slice()), ([1, 1, 1].as_slice(), [1, 1].as_slice()));
+    // The map in the middle has left nothing in staging.
+    assert_eq!((maps.as_slice(), reduces.as_slice()), ([1, 0, 1].as_slice(), [1, 1].as_slice()));
     assert_eq!(counters.get("Words", "seen"), u64::from(10 * (1 + MAPS + REDUCES)));
 }
 

@@ -59,7 +59,7 @@ impl Model {
                 self.incarnations.insert(*worker, *incarnation);
             }
             Command::LoseWorker(LoseWorker { worker, .. }) => self.lose(*worker, before),
-            Command::Complete(Complete { attempt, counters, digest }) => {
+            Command::Complete(Complete { attempt, counters, digest, .. }) => {
                 self.win(*attempt, counters.get("g", "n"));
                 if let (TaskKind::Map, Some(digest)) = (attempt.task.kind, digest) {
                     let on = self.won[&attempt.task].1;

@@ -160,7 +160,7 @@ impl Model {
         if attempt.task.kind != TaskKind::Plan {
             // Once in a while a map gives other output than the last time.
             let digest = Some(u64::from(pick.is_multiple_of(8)));
-            let done = self.apply(Complete { attempt, digest, counters });
+            let done = self.apply(Complete { attempt, digest, is_staged: false, counters });
             assert!(done || self.waits_for_maps(attempt), "{attempt} may not complete");
             return;
         }

@@ -199,7 +199,8 @@ fn of_attempt(name: &str, subject: &str, rest: &[&str]) -> Result<Command> {
             if let Some(count) = option(rest, "count")? {
                 counters.add("Script", "count", count);
             }
-            Complete { attempt, digest: option(rest, "digest")?, counters }.into()
+            let digest = option(rest, "digest")?;
+            Complete { attempt, digest, is_staged: false, counters }.into()
         }
         "fail" => {
             let cause = Cause::ALL.into_iter().find(|cause| rest.contains(&&*cause.to_string()));

@@ -157,5 +157,6 @@ fn map(run: &Run) -> Done {
     }
     let index = writer.finish().unwrap();
     let (digest, bytes) = (index.digest, index.file_bytes);
-    Done::Map { output: Some(output), digest, bytes, counters: Counters::new() }
+    let counters = Counters::new();
+    Done::Map { output: Some(output), digest, bytes, is_staged: false, counters }
 }

@@ -126,8 +126,9 @@ impl From<HeldState> for pb::held::State {
                 reducers,
                 counters_bincode: encode(&counters),
             }),
-            HeldState::Mapped { digest, bytes, counters } => {
-                Self::Mapped(pb::Mapped { digest, bytes, counters_bincode: encode(&counters) })
+            HeldState::Mapped { digest, bytes, is_staged, counters } => {
+                let counters_bincode = encode(&counters);
+                Self::Mapped(pb::Mapped { digest, bytes, counters_bincode, is_staged })
             }
             HeldState::Reduced { counters } => {
                 Self::Reduced(pb::Reduced { counters_bincode: encode(&counters) })
@@ -163,6 +164,7 @@ impl TryFrom<pb::held::State> for HeldState {
             State::Mapped(mapped) => Self::Mapped {
                 digest: mapped.digest,
                 bytes: mapped.bytes,
+                is_staged: mapped.is_staged,
                 counters: decode("counters", &mapped.counters_bincode)?,
             },
             State::Reduced(reduced) => {

@@ -39,7 +39,7 @@ fn poll() -> Poll {
     let states = [
         HeldState::Running { progress: 0.25, fetched: 3 },
         HeldState::Planned { plan: Digest(9), splits: 4, reducers: 2, counters: counters() },
-        HeldState::Mapped { digest: 1 << 63, bytes: 10, counters: counters() },
+        HeldState::Mapped { digest: 1 << 63, bytes: 10, is_staged: true, counters: counters() },
         HeldState::Reduced { counters: Counters::new() },
         HeldState::Committed { records: 1, bytes: 2 },
         HeldState::Swept,

@@ -17,6 +17,8 @@ pub struct Complete {
     /// Digest of a map's output, compared with that of a lost output that it replaces. Without
     /// both, they are taken to be equal: fit only for an owner whose map outputs are never lost.
     pub digest: Option<u64>,
+    /// Whether it sealed something in staging; kept for the commit, which takes it from there.
+    pub is_staged: bool,
     /// What the attempt counted.
     pub counters: Counters,
 }
@@ -27,12 +29,12 @@ impl Complete {
         scheduler: &mut Scheduler,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Rejection> {
-        let Self { attempt, digest, counters } = self;
+        let Self { attempt, digest, is_staged, counters } = self;
         let task = attempt.task;
         if task.kind == TaskKind::Plan {
             return Err(Rejection::WrongKind { attempt });
         }
-        let win = scheduler.win(attempt, digest, &counters, effects)?;
+        let win = scheduler.win(attempt, (digest, is_staged), &counters, effects)?;
         if task.kind == TaskKind::Commit {
             return scheduler.end(task.job, End::Succeeded, effects);
         }

@@ -141,7 +141,8 @@ fn an_attempt_that_outlives_its_run_brings_nothing_back() {
     part.write_all(b"late").unwrap();
     let sealed = part.seal().unwrap();
     assert!(attempt.create_part("part-00001").is_err() && attempt.create_part("_bad/x").is_err());
-    assert!(matches!(staging.attempt("r0#2"), Err(Error::Abandoned { .. })));
+    let second = staging.attempt("r0#2").unwrap();
+    assert!(matches!(second.create_part("part-00000"), Err(Error::Abandoned { .. })));
     assert!(matches!(staging.accept("r0#1", &[sealed]), Err(Error::Abandoned { .. })));
     assert!(matches!(staging.publish(b"{}"), Err(Error::Abandoned { .. })));
     assert_eq!(names(root.path()), [""; 0]);

@@ -56,7 +56,7 @@ fn attempts_in_any_process_write_what_one_of_them_publishes() {
     // Whoever comes late changes nothing, and brings nothing back.
     let error = late.publish(&winners, &manifest(&winners, "late")).unwrap_err();
     assert!(matches!(error, Error::Abandoned { .. }), "{error}");
-    let error = late.attempts().create("r00001-1").unwrap_err();
+    let error = late.attempts().create("r00001-1").unwrap().create_part("part-00001").unwrap_err();
     assert!(matches!(error, Error::Abandoned { .. }), "{error}");
     assert!(late.seal("r00000-1", b"").is_err());
     assert_eq!(names(root.path()), ["out"]);
@@ -157,7 +157,7 @@ fn sweeping_removes_all_that_a_job_left_and_may_be_asked_again() {
         SharedStaging::sweep(&out, NONCE).unwrap();
         assert_eq!(names(root.path()), [".out.gristmill-00000000000000000000000000000002.job"]);
     }
-    assert!(staging.attempts().create("r00000-2").is_err());
+    assert!(staging.attempts().create("r00000-2").unwrap().create_part("part-00000").is_err());
     drop(other);
     SharedStaging::sweep(&out, Nonce(2)).unwrap();
     SharedStaging::sweep(&root.path().join("no/out"), NONCE).unwrap();
