@@ -222,6 +222,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
             worker.outputs.forget(nonce);
             worker.slots.close_idle(|other| other == nonce);
             worker.artifacts.release(nonce);
+            worker.specs.release(nonce);
             worker.folders.remove_job(nonce);
         });
     }
