@@ -170,7 +170,7 @@ impl Outcome {
 
 /// How the memory of a run is shared out.
 struct Shares {
-    /// For each collector.
+    /// For each collector, until all maps are done.
     collector: usize,
     /// For map outputs that wait to be reduced.
     kept: usize,
@@ -185,8 +185,13 @@ impl Shares {
         let memory = usize::try_from(memory_bytes).unwrap_or(usize::MAX);
         let reduce = memory / 16 / threads + BESIDE_BYTES;
         let rest = memory.saturating_sub((reduce + BESIDE_BYTES) * threads);
-        let (collectors, kept) = if one_table_each { (rest, 0) } else { (rest / 2, rest / 2) };
-        Shares { collector: collectors / threads, kept, reduce }
+        if one_table_each {
+            // The tables are read where they are.
+            return Shares { collector: rest / threads, kept: 0, reduce };
+        }
+        let collector = rest / 2 / threads;
+        // Collectors are gone when reduces begin.
+        Shares { collector, kept: rest / 2, reduce: reduce + collector }
     }
 }
 
