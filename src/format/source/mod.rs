@@ -266,9 +266,11 @@ impl Source {
         (self.begin, self.end) = (0, self.end - self.begin);
         self.last = 0..self.end;
         let usual = self.options.read_bytes.max(1);
-        if self.buffer.is_empty() {
+        // Of a small range or file not more than there is to read of it.
+        let first = self.wanted(usual);
+        if self.end == 0 && self.buffer.len() < first {
             // Asked for as zeros, large memory costs nothing until it is used.
-            self.buffer = vec![0; usual];
+            self.buffer = vec![0; first];
         } else if self.end > self.buffer.len() / 2 {
             let longer = self.buffer.len().saturating_mul(2).max(usual);
             self.buffer.resize(
