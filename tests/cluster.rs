@@ -14,8 +14,6 @@ mod dev;
 mod drain;
 #[path = "command_line/executables.rs"]
 mod executables;
-#[path = "cluster/faults.rs"]
-mod faults;
 #[path = "cluster/fleet.rs"]
 mod fleet;
 #[path = "cluster/interrupts.rs"]

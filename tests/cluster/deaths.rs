@@ -2,6 +2,7 @@
 
 use crate::attempts::Attempts;
 use crate::commands::Result;
+use crate::dev::{Dev, lives, send};
 use crate::fleet::Fleet;
 use crate::leftovers::{check_nothing_is_left, children};
 use crate::trial::{Trial, counted, maps_done, reduces, status};
@@ -123,4 +124,21 @@ fn a_job_goes_on_when_all_workers_have_died_and_one_is_started_again() -> Result
     let rerun = again.len() + gone.len() + before.lost().len();
     assert_eq!(counted(&fleet, &job, "attempts_rerun")?, rerun as u64);
     check_nothing_is_left(fleet, &["alone-out", "out"])
+}
+
+#[test]
+fn a_cluster_of_one_command_goes_on_with_the_workers_that_are_left() -> Result {
+    let dev = Dev::start()?;
+    let trial = Trial::new(3, 3, 5);
+    let job = trial.submit(&dev)?;
+    maps_done(&dev, &job, SOME_MAPS)?;
+    send("KILL", dev.pids[1])?;
+    until("it is gone", || Ok(!lives(dev.pids[1])))?;
+
+    let after = trial.check(&dev, &job)?;
+    let lost = after.lost();
+    assert!(!lost.is_empty(), "the fault struck attempts");
+    assert!(lost.iter().all(|lost| lost.cause == "worker_lost"), "{lost:?}");
+    assert!(counted(&dev, &job, "attempts_rerun")? > 0);
+    Ok(())
 }

@@ -112,17 +112,24 @@ pub(crate) fn counted(commands: &Commands, job: &str, name: &str) -> Result<u64>
     Ok(count.ok_or_else(|| format!("{name} is not counted: {counters}"))?)
 }
 
+/// How a job stands that has not failed.
+fn well(commands: &Commands, job: &str) -> Result<Value> {
+    let status = status(commands, job)?;
+    assert_ne!(status["state"], "failed", "{status}");
+    Ok(status)
+}
+
 /// Waits until so many maps are done.
 pub(crate) fn maps_done(commands: &Commands, job: &str, least: u64) -> Result {
     until_within(JOB_SECONDS_MAX, "so many maps are done", || {
-        Ok(status(commands, job)?["maps"]["done"].as_u64() >= Some(least))
+        Ok(well(commands, job)?["maps"]["done"].as_u64() >= Some(least))
     })
 }
 
 /// Waits until all maps are done, while no reduce is.
 pub(crate) fn reduces(commands: &Commands, job: &str) -> Result {
     until_within(JOB_SECONDS_MAX, "all maps are done", || {
-        let status = status(commands, job)?;
+        let status = well(commands, job)?;
         assert_eq!(status["reduces"]["done"], 0, "too late to strike: {status}");
         Ok(status["state"] == "reducing")
     })
