@@ -3,7 +3,7 @@
 use super::reports::decide;
 use super::state::Change;
 use super::{Master, Shared};
-use crate::scheduler::{Command, LoseWorker, watch};
+use crate::scheduler::{Command, LoseWorker, WorkerState, watch};
 use crate::spec::{JobId, WorkerId};
 
 /// How often time is looked at, in milliseconds.
@@ -67,7 +67,11 @@ impl Shared {
         self.proposer.read(|state| {
             let views = silent.iter().filter_map(|&worker| state.scheduler.worker(worker));
             let losses = views.map(|view| {
-                (self.log)(&format!("worker {} is lost: its lease is over", view.id));
+                let what = match view.state {
+                    WorkerState::Drained => "has left, as it was told that it may",
+                    _ => "is lost: its lease is over",
+                };
+                (self.log)(&format!("worker {} {what}", view.id));
                 decide(LoseWorker { worker: view.id, incarnation: view.incarnation })
             });
             losses.collect()

@@ -239,6 +239,11 @@ impl Job {
         self.tasks(kind).next_idle().map(|_| kind)
     }
 
+    /// Whether what can start next is a reduce that would wait for maps that still run.
+    pub(super) fn is_early(&self) -> bool {
+        self.startable() == Some(TaskKind::Reduce) && !self.maps.is_done()
+    }
+
     /// Its claim to a slot, if it has a task to start.
     pub(super) fn claim(&self) -> Option<Claim> {
         let priority = std::cmp::Reverse(self.submit.options.priority);

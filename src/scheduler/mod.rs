@@ -171,10 +171,23 @@ impl Scheduler {
     /// There is no free slot when this is asked, or nobody would wait for one.
     fn crowding(&self) -> Option<(JobId, AttemptId, WorkerId)> {
         self.crowded.iter().find_map(|&job| {
-            let mut reduces = self.slots.running_of(job, TaskKind::Reduce);
-            let (reduce, worker) = reduces.find(|&(_, worker)| self.slots.is_usable(worker))?;
+            let (reduce, worker) = self.last_reduce(job, &[])?;
             Some((job, reduce, worker))
         })
+    }
+
+    /// The last reduce of a job that runs on a worker that gets attempts and is not to be avoided.
+    fn last_reduce(&self, job: JobId, avoid: &[WorkerId]) -> Option<(AttemptId, WorkerId)> {
+        let mut reduces = self.slots.running_of(job, TaskKind::Reduce);
+        let is_meant = |worker| self.slots.is_usable(worker) && !avoid.contains(&worker);
+        reduces.find(|&(_, worker)| is_meant(worker))
+    }
+
+    /// Whether a task waits for a slot in which it could come to its end. A reduce that would begin
+    /// before its maps are done could not, so it keeps nobody from backing up one of them.
+    fn tasks_wait(&self) -> bool {
+        let mut jobs = self.queue.jobs().filter_map(|job| self.jobs.get(&job));
+        jobs.any(|job| !job.is_early())
     }
 
     /// Gives a job the place in the queue that its state claims.

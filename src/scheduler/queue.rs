@@ -19,8 +19,8 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn is_empty(&self) -> bool {
-        self.order.is_empty()
+    pub(super) fn jobs(&self) -> impl Iterator<Item = JobId> {
+        self.order.iter().map(|&(_, _, job)| job)
     }
 
     /// The job whose turn it is.

@@ -1,19 +1,34 @@
 //! Waits for what must come, with a deadline.
 
-/// Looks for something that must come, and the pause between them: half a minute.
-const LOOKS_MAX: u32 = 300;
+use std::error::Error;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+/// How long something that must come is waited for, unless it may take longer.
+const SECONDS_MAX: u32 = 30;
+/// Looks in a second.
+const LOOKS_PER_SECOND: u32 = 20;
 
 /// Looks until it is so.
 pub(crate) fn until(
     what: &str,
-    mut is_so: impl FnMut() -> Result<bool, Box<dyn std::error::Error>>,
-) -> Result<(), Box<dyn std::error::Error>> {
-    let (_sender, wait) = std::sync::mpsc::channel::<()>();
-    for _ in 0..LOOKS_MAX {
+    is_so: impl FnMut() -> Result<bool, Box<dyn Error>>,
+) -> Result<(), Box<dyn Error>> {
+    until_within(SECONDS_MAX, what, is_so)
+}
+
+/// Looks until it is so, for so many seconds at least.
+pub(crate) fn until_within(
+    seconds_max: u32,
+    what: &str,
+    mut is_so: impl FnMut() -> Result<bool, Box<dyn Error>>,
+) -> Result<(), Box<dyn Error>> {
+    let (_never_sends, wait) = channel::<()>();
+    for _ in 0..seconds_max * LOOKS_PER_SECOND {
         if is_so()? {
             return Ok(());
         }
-        let _passed = wait.recv_timeout(std::time::Duration::from_millis(100));
+        let _passed = wait.recv_timeout(Duration::from_secs(1) / LOOKS_PER_SECOND);
     }
-    Err(format!("{what}: not within half a minute").into())
+    Err(format!("{what}: not within {seconds_max} seconds").into())
 }

@@ -3,13 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use crate::scheduler::{BackupRefusal, Effect, Rejection, Scheduler, Straggler, TaskState};
-use crate::spec::{TaskId, TaskKind};
+use crate::spec::{Cause, TaskId, TaskKind};
 
 /// Proposed by [`watch`](crate::scheduler::watch()) for a task whose only attempt is slow, while
 /// slots are free: a backup starts on another worker, and the first of the two to complete wins.
+/// A map's backup may take the slot of a reduce of its job, which waits for that map anyway.
 ///
-/// Refused unless exactly one attempt runs (so also when repeated), a slot on another worker is
-/// free, and no task waits for one. Lost, it is proposed again while the attempt is slow.
+/// Refused unless exactly one attempt runs (so also when repeated), another worker has room for the
+/// backup, and no other task could make use of it. Lost, it is proposed again while the attempt is
+/// slow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackUp {
     /// The task.
@@ -42,14 +44,23 @@ impl BackUp {
         if job.task(task).map(|task| task.state()) != Some(TaskState::InProgress { running: 1 }) {
             return Err(refuse(BackupRefusal::NotAlone));
         }
-        if !scheduler.queue.is_empty() {
+        if scheduler.tasks_wait() {
             return Err(refuse(BackupRefusal::TasksWait));
         }
         // Neither where it runs slowly, nor where it has failed.
         let mut avoid = job.tasks(task.kind).failed_on(task.index);
         let running = scheduler.slots.running_at(task);
         avoid.extend(running.into_iter().filter_map(|attempt| scheduler.slots.worker_of(attempt)));
-        let worker = scheduler.slots.freest_but(&avoid).ok_or(refuse(BackupRefusal::NoRoom))?;
+        let worker = match scheduler.slots.freest_but(&avoid) {
+            Some(worker) => worker,
+            None => {
+                let waiting = scheduler.last_reduce(task.job, &avoid);
+                let waiting = waiting.filter(|_| task.kind == TaskKind::Map);
+                let (reduce, worker) = waiting.ok_or(refuse(BackupRefusal::NoRoom))?;
+                scheduler.stop(vec![reduce], Cause::Killed, effects);
+                worker
+            }
+        };
 
         let now_ms = scheduler.now_ms;
         let started = scheduler.job_mut(task.job)?.back_up(task, worker, straggler, now_ms);

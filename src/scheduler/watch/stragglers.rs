@@ -2,8 +2,10 @@
 //!
 //! The paper (3.6) starts backups for whatever is left when a job is nearly done. That is the frame
 //! here: all tasks of the kind have started, no task of any job waits for a slot, and slots are
-//! free. Within it, as in LATE (Zaharia et al., OSDI 2008), the attempts with the longest time
-//! to go come first:
+//! free. Reduces that wait for the job's maps count for nothing in that: neither do they wait for
+//! slots, nor do they hold theirs against a map's backup, without which they might wait for ever.
+//! Within it, as in LATE (Zaharia et al., OSDI 2008), the attempts with the longest time to go
+//! come first:
 //!
 //! ```text
 //!   remaining = elapsed * (1000 - permille) / permille     by the attempt's own rate so far
@@ -13,7 +15,8 @@
 //!
 //! So a backup, which takes the usual time, is expected to end well before the attempt does.
 //! Without any progress the time to go is unknown, and taken to be as long again as the attempt has
-//! run.
+//! run. Whoever stands still, at whatever point, is taken to do so as long again: a rate of the past
+//! says nothing of an attempt that hangs just before its end.
 
 use std::cmp::Reverse;
 
@@ -34,18 +37,28 @@ const BACKUPS_PERCENT_MAX: usize = 10;
 pub(super) fn backups(state: &Scheduler, observed: &Observed, now_ms: u64) -> Vec<BackUp> {
     let mut free = state.slots.free_slots();
     let mut backups = Vec::new();
-    if free == 0 || !state.queue.is_empty() {
+    if state.tasks_wait() {
         return backups;
     }
     let live = state.jobs().filter(|job| !job.state().is_terminal() && job.options().backups);
     for job in live {
         let mut slow = stragglers(state, observed, job, now_ms);
         slow.sort_by_key(|backup| Reverse(backup.straggler.remaining_ms));
-        slow.truncate(allowed(state, job).min(free));
-        free -= slow.len();
+        slow.truncate(allowed(state, job).min(free + yielding(state, job)));
+        free = free.saturating_sub(slow.len());
         backups.extend(slow);
     }
     backups
+}
+
+/// How many slots a job's reduces hold that can only wait until its maps are done.
+fn yielding(state: &Scheduler, job: &Job) -> usize {
+    let maps = job.progress(TaskKind::Map);
+    if maps.done < maps.total {
+        state.slots.running_of(job.id(), TaskKind::Reduce).count()
+    } else {
+        0
+    }
 }
 
 /// How many more backups a job may have.
@@ -88,9 +101,10 @@ fn straggler(
     let running_ms = now_ms.saturating_sub(seen.since_ms);
     let permille = seen.sign.permille.min(1_000);
     let needed_ms = usual_ms.saturating_mul(REMAINING_PERCENT_MIN) / 100;
+    let still_ms = now_ms.saturating_sub(seen.advanced_ms);
     let remaining_ms = match u64::from(permille) {
         0 => running_ms,
-        done => running_ms.saturating_mul(1_000 - done) / done,
+        done => still_ms.max(running_ms.saturating_mul(1_000 - done) / done),
     };
     let is_slow = running_ms >= usual_ms.max(ELAPSED_MS_MIN) && remaining_ms >= needed_ms;
     is_slow.then_some(Straggler { running_ms, permille, remaining_ms, usual_ms })

@@ -1,0 +1,88 @@
+//! Runs commands about a cluster, in a folder of their own, and reads what they say.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// What a test returns.
+pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// The command that was built with these tests.
+pub(crate) const GRISTMILL: &str = env!("CARGO_BIN_EXE_gristmill");
+
+/// Clusters of real processes do not run beside each other: whoever has one holds this.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Commands about one cluster.
+pub(crate) struct Commands {
+    address: String,
+    folder: TempDir,
+}
+
+/// How a command ended.
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+        Ended { code: output.status.code(), stdout, stderr }
+    }
+}
+
+impl Commands {
+    /// About the cluster that this master leads.
+    pub(crate) fn new(address: String, folder: TempDir) -> Self {
+        Self { address, folder }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// `gristmill` with these arguments, about this cluster, in its folder.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(GRISTMILL);
+        command
+            .args(arguments)
+            .env("GRISTMILL_CLUSTER", &self.address)
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Result<Ended> {
+        Ok(self.command(arguments).output()?.into())
+    }
+
+    /// Runs a command that must succeed and writes JSON.
+    pub(crate) fn json(&self, arguments: &[&str]) -> Result<Value> {
+        let ended = self.run(&[arguments, &["--format", "json"]].concat())?;
+        assert_eq!(ended.code, Some(0), "{arguments:?}: {}", ended.stderr);
+        Ok(serde_json::from_str(&ended.stdout)?)
+    }
+
+    /// Writes an input of so many lines.
+    pub(crate) fn input(&self, lines: usize) -> Result {
+        let line = |number: usize| format!("the {} and the other\n", number % 100);
+        Ok(fs::write(self.path("in.txt"), (0..lines).map(line).collect::<String>())?)
+    }
+
+    /// The bytes of all parts in a folder, in order.
+    pub(crate) fn parts(&self, folder: &str) -> Result<Vec<u8>> {
+        let ended = self.command(&["cat", folder]).output()?;
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+        Ok(ended.stdout)
+    }
+}

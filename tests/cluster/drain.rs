@@ -1,0 +1,42 @@
+//! A worker that is sent home costs nothing.
+
+use crate::attempts::Attempts;
+use crate::commands::Result;
+use crate::fleet::Fleet;
+use crate::leftovers::check_nothing_is_left;
+use crate::trial::{Trial, counted, maps_done, reduces};
+use crate::until::until;
+
+#[test]
+fn a_drained_worker_finishes_and_serves_and_leaves_without_a_rerun() -> Result {
+    let mut fleet = Fleet::start(2, 2)?;
+    // More reduces than slots, so that some begin long after the worker has stopped mapping.
+    let trial = Trial::new(6, 8, 30);
+    let job = trial.submit(&fleet)?;
+    maps_done(&fleet, &job, 60)?;
+    let drained = fleet.id(1)?;
+    let ended = fleet.run(&["workers", "drain", &drained])?;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let at_most = on(&Attempts::of(&fleet, &job)?, &drained);
+    assert_eq!(fleet.state_of(&drained)?.as_deref(), Some("draining"));
+
+    reduces(&fleet, &job)?;
+    let midway = Attempts::of(&fleet, &job)?;
+    assert!(midway.running_on(&drained).is_empty(), "it has finished what it ran");
+    assert!(!midway.first_won_on(&drained, "map").is_empty());
+    assert!(fleet.lives(1), "it serves its map outputs");
+    assert_eq!(fleet.state_of(&drained)?.as_deref(), Some("draining"));
+
+    let after = trial.check(&fleet, &job)?;
+    assert_eq!(fleet.left(1)?, Some(0), "it leaves by itself");
+    until("nobody misses it", || Ok(fleet.state_of(&drained)?.is_none()))?;
+    assert_eq!(on(&after, &drained), at_most, "it gets no attempt any more");
+    assert!(after.iter().all(|attempt| attempt.state == "succeeded"), "{after:?}");
+    assert_eq!(counted(&fleet, &job, "attempts_rerun")?, 0);
+    check_nothing_is_left(fleet, &["alone-out", "out"])
+}
+
+/// Attempts that a worker got.
+fn on(attempts: &Attempts, worker: &str) -> usize {
+    attempts.all(|attempt| attempt.worker == worker).len()
+}

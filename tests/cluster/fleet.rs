@@ -1,0 +1,225 @@
+//! A master and workers, each started by the test itself, which therefore knows whom to strike.
+
+use std::io::{BufRead, BufReader};
+use std::ops::Deref;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::MutexGuard;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use crate::commands::{Commands, GRISTMILL, Result, alone};
+use crate::dev::{lives, send};
+use crate::until::until;
+
+/// How long a silent worker is believed: short, so that tests are.
+pub(crate) const LEASE: &str = "1s";
+/// How long a process may take to say where it is.
+const FIRST_LINE_WITHIN: Duration = Duration::from_secs(30);
+
+/// A master or a worker, in a process group of its own.
+pub(crate) struct Member {
+    process: Child,
+    /// Kept open, so that what it says later meets a reader.
+    _said: BufReader<ChildStdout>,
+    /// Where it listens.
+    pub(crate) address: String,
+}
+
+/// A cluster whose workers are named 1, 2, 3, … in the order of their first start.
+pub(crate) struct Fleet {
+    master: Member,
+    workers: Vec<Member>,
+    slots: u32,
+    commands: Commands,
+    _one: MutexGuard<'static, ()>,
+}
+
+impl Deref for Fleet {
+    type Target = Commands;
+
+    fn deref(&self) -> &Commands {
+        &self.commands
+    }
+}
+
+impl Member {
+    /// Starts `gristmill` as such a member, which dies with this test.
+    fn start(arguments: &[&str], data: PathBuf) -> Result<Self> {
+        let parent = std::process::id().to_string();
+        let mut process = Command::new(GRISTMILL)
+            .args(arguments)
+            .arg("--data")
+            .arg(data)
+            .args(["--parent", &parent])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .process_group(0)
+            .spawn()?;
+        let said = BufReader::new(process.stdout.take().ok_or("no output")?);
+        let (address, said) = match first_line(said) {
+            Ok((line, said)) => (address(&line)?, said),
+            Err(error) => {
+                process.kill()?;
+                process.wait()?;
+                return Err(format!("{arguments:?}: {error}").into());
+            }
+        };
+        Ok(Self { process, _said: said, address })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Waits for its end; answers its exit code, if it has one.
+    fn ended(&mut self, why: &str) -> Result<Option<i32>> {
+        until(why, || Ok(self.process.try_wait()?.is_some()))?;
+        Ok(self.process.wait()?.code())
+    }
+}
+
+/// The first line that a process writes; it is waited for, but not for ever.
+fn first_line(mut said: BufReader<ChildStdout>) -> Result<(String, BufReader<ChildStdout>)> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = said.read_line(&mut line).map(|_| (line, said));
+        let _told_or_given_up = sender.send(read);
+    });
+    Ok(receiver.recv_timeout(FIRST_LINE_WITHIN)??)
+}
+
+/// `master 1 ADDRESS pid N` or `worker ADDRESS pid N`.
+fn address(line: &str) -> Result<String> {
+    let words: Vec<&str> = line.trim_end().split(' ').collect();
+    match words[..] {
+        ["master", "1", address, "pid", _] | ["worker", address, "pid", _] => Ok(address.into()),
+        _ => Err(format!("not what forms say: {line:?}").into()),
+    }
+}
+
+impl Fleet {
+    /// A master, and workers with so many slots each.
+    pub(crate) fn start(workers: usize, slots: u32) -> Result<Self> {
+        let one = alone();
+        let folder = tempfile::tempdir()?;
+        let arguments =
+            ["master", "--id", "1", "--listen", "127.0.0.1:0", "--init", "--lease", LEASE];
+        let master = Member::start(&arguments, folder.path().join("data/m1"))?;
+        let commands = Commands::new(master.address.clone(), folder);
+        let mut fleet = Self { master, workers: Vec::new(), slots, commands, _one: one };
+        for _ in 0..workers {
+            fleet.add_worker()?;
+        }
+        Ok(fleet)
+    }
+
+    /// One more worker, which is registered when this returns; gives its number.
+    pub(crate) fn add_worker(&mut self) -> Result<usize> {
+        let cluster = self.master.address.clone();
+        self.add_worker_at(&cluster)
+    }
+
+    /// One more worker, which is told that the master is at this address.
+    pub(crate) fn add_worker_at(&mut self, cluster: &str) -> Result<usize> {
+        let number = self.workers.len() + 1;
+        let worker = self.launch(number, cluster)?;
+        self.workers.push(worker);
+        Ok(number)
+    }
+
+    fn launch(&self, number: usize, cluster: &str) -> Result<Member> {
+        let slots = self.slots.to_string();
+        let arguments = ["worker", "--cluster", cluster, "--slots", &slots];
+        let worker = Member::start(&arguments, self.data(number))?;
+        let pid = worker.pid();
+        until("the worker is registered", || Ok(self.id_of(pid)?.is_some()))?;
+        Ok(worker)
+    }
+
+    /// Starts a worker that has died again, with the folder that it had.
+    pub(crate) fn start_again(&mut self, number: usize) -> Result {
+        let cluster = self.master.address.clone();
+        self.workers[number - 1] = self.launch(number, &cluster)?;
+        Ok(())
+    }
+
+    pub(crate) fn master(&self) -> &Member {
+        &self.master
+    }
+
+    pub(crate) fn worker(&self, number: usize) -> &Member {
+        &self.workers[number - 1]
+    }
+
+    /// The numbers of all workers, dead ones too.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = usize> + use<> {
+        1..=self.workers.len()
+    }
+
+    /// A worker's data folder.
+    pub(crate) fn data(&self, number: usize) -> PathBuf {
+        self.path(&format!("data/w{number}"))
+    }
+
+    /// What the cluster calls the live worker that is this process: w4.
+    fn id_of(&self, pid: u32) -> Result<Option<String>> {
+        let workers = self.json(&["workers"])?;
+        let mut workers = workers.as_array().ok_or("no list")?.iter();
+        let found = workers.find(|worker| worker["pid"] == pid && worker["state"] != "lost");
+        Ok(found.and_then(|worker| worker["id"].as_str()).map(String::from))
+    }
+
+    /// What the cluster calls a worker that is alive.
+    pub(crate) fn id(&self, number: usize) -> Result<String> {
+        let id = self.id_of(self.worker(number).pid())?;
+        Ok(id.ok_or_else(|| format!("worker {number} is not there"))?)
+    }
+
+    /// What the cluster says of a worker, if it still speaks of it.
+    pub(crate) fn state_of(&self, id: &str) -> Result<Option<String>> {
+        let workers = self.json(&["workers"])?;
+        let mut workers = workers.as_array().ok_or("no list")?.iter();
+        let found = workers.find(|worker| worker["id"] == id);
+        Ok(found.and_then(|worker| worker["state"].as_str()).map(String::from))
+    }
+
+    /// Kills a worker, and waits until it is gone.
+    pub(crate) fn kill(&mut self, number: usize) -> Result {
+        send("KILL", self.worker(number).pid())?;
+        let code = self.workers[number - 1].ended("the killed worker is gone")?;
+        assert_eq!(code, None, "it was killed, and did not end by itself");
+        Ok(())
+    }
+
+    /// Waits for a worker that leaves by itself; answers its exit code.
+    pub(crate) fn left(&mut self, number: usize) -> Result<Option<i32>> {
+        self.workers[number - 1].ended("the worker leaves by itself")
+    }
+
+    pub(crate) fn lives(&self, number: usize) -> bool {
+        lives(self.worker(number).pid())
+    }
+
+    /// Asks all to end, workers first, and waits until they have.
+    pub(crate) fn end(&mut self) -> Result {
+        for member in self.workers.iter_mut().chain([&mut self.master]) {
+            if lives(member.pid()) {
+                send("TERM", member.pid())?;
+                assert_eq!(member.ended("it ends when it is asked to")?, Some(0));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        for member in self.workers.iter_mut().chain([&mut self.master]) {
+            let _gone_or_not = member.process.kill();
+            let _reaped_or_not = member.process.wait();
+        }
+    }
+}

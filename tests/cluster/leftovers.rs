@@ -1,0 +1,83 @@
+//! What must not be left when a job has ended, and when its cluster has.
+
+use std::fs;
+use std::net::TcpStream;
+use std::path::Path;
+
+use crate::commands::Result;
+use crate::fleet::Fleet;
+use crate::until::until;
+
+/// Processes that run a file of this folder, or in it.
+pub(crate) fn strays(folder: &Path) -> Result<Vec<String>> {
+    let mut strays = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let process = entry?.path();
+        // What is no process has neither, and what ends meanwhile has them no more.
+        let is_in = |link| fs::read_link(process.join(link)).is_ok_and(|at| at.starts_with(folder));
+        if is_in("exe") || is_in("cwd") {
+            strays.push(process.display().to_string());
+        }
+    }
+    Ok(strays)
+}
+
+/// The children of a process, such as a worker's executors.
+pub(crate) fn children(parent: u32) -> Result<Vec<u32>> {
+    let mut children = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // pid (name) state parent …
+        let mut facts = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ');
+        if facts.nth(1) == Some(&parent.to_string()) {
+            children.push(pid);
+        }
+    }
+    Ok(children)
+}
+
+/// Names in a folder, sorted; none if it is not there.
+fn names(folder: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    if folder.exists() {
+        for entry in fs::read_dir(folder)? {
+            names.push(entry?.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Holds, once all jobs of a fleet have ended, that nothing is left of them, and then of the fleet itself.
+///
+/// Workers that have died are started again with the folders that they had: what lies there is swept then.
+pub(crate) fn check_nothing_is_left(mut fleet: Fleet, made: &[&str]) -> Result {
+    for number in fleet.numbers() {
+        if !fleet.lives(number) && fleet.data(number).exists() {
+            fleet.start_again(number)?;
+        }
+    }
+    for number in fleet.numbers() {
+        let jobs = fleet.data(number).join("jobs");
+        until("no worker has files of a job", || Ok(names(&jobs)?.is_empty()))
+            .map_err(|error| format!("{error}: {:?}", names(&jobs)))?;
+    }
+    let folder = fleet.path("").canonicalize()?;
+    until("no executor is left", || Ok(strays(&folder)?.is_empty()))
+        .map_err(|error| format!("{error}: {:?}", strays(&folder)))?;
+    let mut expected = [made, &["data", "in.txt"]].concat();
+    expected.sort_unstable();
+    assert_eq!(names(&folder)?, expected, "staging folders beside the output");
+
+    let workers = fleet.numbers().map(|number| fleet.worker(number));
+    let addresses: Vec<String> =
+        workers.chain([fleet.master()]).map(|member| member.address.clone()).collect();
+    fleet.end()?;
+    for address in addresses {
+        assert!(TcpStream::connect(&address).is_err(), "somebody still listens at {address}");
+    }
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! Stands between a worker and its master, and can keep back what the master answers.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+/// Bytes that are passed on at once.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// Passes on what is said at one address to another, and back.
+pub(crate) struct Proxy {
+    address: String,
+    gate: Arc<Gate>,
+}
+
+/// Whether answers are let through.
+#[derive(Default)]
+struct Gate {
+    is_shut: Mutex<bool>,
+    has_changed: Condvar,
+}
+
+impl Gate {
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        self.is_shut.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pass(&self) {
+        let is_shut = self.lock();
+        // A thread that stands here for ever ends with this process.
+        let _open = self.has_changed.wait_while(is_shut, |is_shut| *is_shut);
+    }
+}
+
+impl Proxy {
+    pub(crate) fn start(target: &str) -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?.to_string();
+        let gate = Arc::new(Gate::default());
+        let (target, shared) = (target.to_owned(), Arc::clone(&gate));
+        thread::spawn(move || {
+            for asker in listener.incoming() {
+                // Who is not answered tries again.
+                let _joined_or_refused = asker.and_then(|asker| join(asker, &target, &shared));
+            }
+        });
+        Ok(Self { address, gate })
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// From now on no answer gets through; questions do.
+    pub(crate) fn keep_answers_back(&self) {
+        *self.gate.lock() = true;
+    }
+
+    /// Lets all that was kept back through, and whatever follows.
+    pub(crate) fn let_answers_through(&self) {
+        *self.gate.lock() = false;
+        self.gate.has_changed.notify_all();
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.let_answers_through();
+    }
+}
+
+/// Joins both ways of a connection.
+fn join(asker: TcpStream, target: &str, gate: &Arc<Gate>) -> io::Result<()> {
+    let answerer = TcpStream::connect(target)?;
+    asker.set_nodelay(true)?;
+    answerer.set_nodelay(true)?;
+    let (questions, answers) = (asker.try_clone()?, answerer.try_clone()?);
+    thread::spawn(move || carry(questions, answerer, || {}));
+    let gate = Arc::clone(gate);
+    thread::spawn(move || carry(answers, asker, || gate.pass()));
+    Ok(())
+}
+
+/// Passes on until one end is closed, and then closes both.
+fn carry(mut from: TcpStream, mut to: TcpStream, wait: impl Fn()) {
+    let mut piece = vec![0; PIECE_BYTES];
+    while let Ok(bytes @ 1..) = from.read(&mut piece) {
+        wait();
+        if to.write_all(&piece[..bytes]).is_err() {
+            break;
+        }
+    }
+    for end in [from, to] {
+        let _closed_or_gone = end.shutdown(Shutdown::Both);
+    }
+}

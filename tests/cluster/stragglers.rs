@@ -1,0 +1,105 @@
+//! A task that is far slower than others gets a second attempt, unless none is wanted.
+
+use crate::attempts::Attempts;
+use crate::commands::Result;
+use crate::dev::send;
+use crate::fleet::Fleet;
+use crate::leftovers::{check_nothing_is_left, children};
+use crate::trial::{Trial, counted, maps_done, reduces, status};
+use crate::until::until;
+
+/// Looks at a job whose straggler gets no backup: some seconds, in which it would have got one.
+const LOOKS: u32 = 60;
+
+/// Stops an executor of the first worker in the midst of what it does.
+fn hold(fleet: &Fleet, job: &str) -> Result<u32> {
+    let held = *children(fleet.worker(1).pid())?.first().ok_or("no executor to be held")?;
+    send("STOP", held)?;
+    let worker = fleet.id(1)?;
+    let running = Attempts::of(fleet, job)?;
+    assert!(!running.running_on(&worker).is_empty(), "the fault strikes attempts");
+    Ok(held)
+}
+
+/// Stops an executor in the midst of a map, and waits until its job waits for that map alone.
+fn hold_a_map(fleet: &Fleet, job: &str) -> Result<u32> {
+    maps_done(fleet, job, 100)?;
+    let held = hold(fleet, job)?;
+    until("all other maps are done", || {
+        let maps = &status(fleet, job)?["maps"];
+        Ok(maps["done"].as_u64() >= maps["total"].as_u64().map(|total| total - 1))
+    })?;
+    Ok(held)
+}
+
+/// A map stands still; the one that is started beside it wins.
+fn check_map(reducers: u32) -> Result {
+    let fleet = Fleet::start(2, 2)?;
+    let trial = Trial::new(5, reducers, 5);
+    let job = trial.submit(&fleet)?;
+    let held = hold_a_map(&fleet, &job)?;
+    check_backup(fleet, &trial, &job, ("map", held))
+}
+
+/// What stands still in an executor gets a backup, which wins, and costs its job nothing else.
+fn check_backup(fleet: Fleet, trial: &Trial, job: &str, (kind, held): (&str, u32)) -> Result {
+    until("a backup is started", || Ok(counted(&fleet, job, "backups_started")? >= 1))?;
+    let after = trial.check(&fleet, job)?;
+    let losers = after.all(|attempt| attempt.pid == held && attempt.cause == "backup_won");
+    assert_eq!(losers.len(), 1, "{:?}", after.all(|attempt| attempt.cause != "none"));
+    let loser = losers[0];
+    assert_eq!((loser.kind.as_str(), loser.state.as_str()), (kind, "killed"));
+    assert_eq!(loser.worker, fleet.id(1)?);
+    let both = after.at(&loser.task);
+    assert_eq!(both.len(), 2, "{both:?}");
+    assert_eq!(both[1].state, "succeeded");
+    assert_eq!(both[1].worker, fleet.id(2)?, "the backup ran elsewhere");
+    assert!(counted(&fleet, job, "backups_won")? >= 1);
+    check_nothing_is_left(fleet, &["alone-out", "out"])
+}
+
+#[test]
+fn a_map_that_stands_still_gets_a_backup_that_wins() -> Result {
+    check_map(1)
+}
+
+#[test]
+fn reduces_that_wait_for_a_map_do_not_keep_a_backup_from_it() -> Result {
+    check_map(8)
+}
+
+#[test]
+fn a_reduce_that_stands_still_gets_a_backup_that_wins() -> Result {
+    let fleet = Fleet::start(2, 2)?;
+    let trial = Trial::new(4, 8, 80);
+    let job = trial.submit(&fleet)?;
+    reduces(&fleet, &job)?;
+    // Where some have ended it is known how long they take.
+    until("some reduces are done", || {
+        Ok(status(&fleet, &job)?["reduces"]["done"].as_u64() >= Some(2))
+    })?;
+    let held = hold(&fleet, &job)?;
+    check_backup(fleet, &trial, &job, ("reduce", held))
+}
+
+#[test]
+fn without_backups_a_job_waits_for_its_slowest_map() -> Result {
+    let fleet = Fleet::start(2, 2)?;
+    let mut trial = Trial::new(5, 1, 5);
+    trial.options.push("--no-backups");
+    let job = trial.submit(&fleet)?;
+    let held = hold_a_map(&fleet, &job)?;
+    let mut looks = 0;
+    until("some seconds have passed", || {
+        assert_eq!(counted(&fleet, &job, "backups_started")?, 0);
+        looks += 1;
+        Ok(looks == LOOKS)
+    })?;
+    send("CONT", held)?;
+
+    let after = trial.check(&fleet, &job)?;
+    assert!(after.iter().all(|attempt| attempt.state == "succeeded"), "{after:?}");
+    assert_eq!(counted(&fleet, &job, "attempts_rerun")?, 0);
+    assert_eq!(counted(&fleet, &job, "backups_started")?, 0);
+    check_nothing_is_left(fleet, &["alone-out", "out"])
+}

@@ -1,0 +1,136 @@
+//! A slow job that is run twice: by itself, and on a cluster to which something happens.
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::attempts::Attempts;
+use crate::commands::{Commands, Result};
+use crate::slow_words;
+use crate::until::until_within;
+
+/// How long a job may take, whatever happens to it.
+const JOB_SECONDS_MAX: u32 = 120;
+/// Threads of the run without a cluster: its tasks do little but wait.
+const THREADS: &str = "32";
+
+/// A job of some two hundred maps.
+pub(crate) struct Trial {
+    /// Its flags.
+    pub(crate) flags: Vec<String>,
+    /// Given to `gristmill submit`.
+    pub(crate) options: Vec<&'static str>,
+    /// Folder of its output.
+    pub(crate) output: &'static str,
+}
+
+impl Trial {
+    /// Maps of some 10 × `line_ms` milliseconds, and reduces of 48 × `word_ms` together.
+    pub(crate) fn new(line_ms: u32, reducers: u32, word_ms: u32) -> Self {
+        let flags = format!(
+            "in.txt --split-size 1KiB -r {reducers} --line-ms {line_ms} --word-ms {word_ms}"
+        );
+        let flags = flags.split(' ').map(String::from).collect();
+        Self { flags, options: Vec::new(), output: "out" }
+    }
+
+    /// Submits it; gives its id.
+    pub(crate) fn submit(&self, commands: &Commands) -> Result<String> {
+        fs::write(commands.path("in.txt"), slow_words::input())?;
+        let executable = slow_words::executable();
+        let mut arguments = vec!["submit", "--detach"];
+        arguments.extend(&self.options);
+        arguments.push(&executable);
+        arguments.extend(self.flags.iter().map(String::as_str));
+        arguments.extend(["-o", self.output]);
+        let submitted = commands.run(&arguments)?;
+        assert_eq!(submitted.code, Some(0), "{}", submitted.stderr);
+        Ok(submitted.stdout.trim_end().to_owned())
+    }
+
+    /// Waits until the job has succeeded, and holds its output against that of the same executable
+    /// with the same flags and no cluster. Gives what became of its attempts.
+    pub(crate) fn check(&self, commands: &Commands, job: &str) -> Result<Attempts> {
+        until_within(JOB_SECONDS_MAX, "the job ends", || {
+            let state = status(commands, job)?["state"].clone();
+            Ok(["succeeded", "failed", "cancelled"].iter().any(|&end| state == end))
+        })
+        .map_err(|error| format!("{error}: {:?}", status(commands, job)))?;
+        let status = status(commands, job)?;
+        assert_eq!(status["state"], "succeeded", "{status}");
+        self.check_output(commands)?;
+        let attempts = Attempts::of(commands, job)?;
+        attempts.check_ended_well();
+        Ok(attempts)
+    }
+
+    /// Holds the output against that of a run without a cluster, part by part and byte for byte.
+    pub(crate) fn check_output(&self, commands: &Commands) -> Result {
+        let alone = format!("alone-{}", self.output);
+        if !commands.path(&alone).exists() {
+            let status = Command::new(slow_words::executable())
+                .args(&self.flags)
+                .args(["--threads", THREADS, "-q", "-o", &alone])
+                .current_dir(commands.path(""))
+                .status()?;
+            assert!(status.success());
+        }
+        let (ours, theirs) = (parts(commands, self.output)?, parts(commands, &alone)?);
+        assert!(!ours.is_empty());
+        for (our, their) in ours.iter().zip(&theirs) {
+            assert!(our == their, "{} differs from {}", our.0, their.0);
+        }
+        assert_eq!(ours.len(), theirs.len());
+        assert_eq!(commands.run(&["verify", self.output])?.code, Some(0));
+        Ok(())
+    }
+}
+
+/// Names and bytes of an output's parts, in order.
+fn parts(commands: &Commands, folder: &str) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut parts = Vec::new();
+    for entry in fs::read_dir(commands.path(folder))? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with("part-") {
+            parts.push((name, fs::read(entry.path())?));
+        }
+    }
+    parts.sort_unstable();
+    Ok(parts)
+}
+
+pub(crate) fn status(commands: &Commands, job: &str) -> Result<Value> {
+    commands.json(&["status", job])
+}
+
+/// What the scheduler has counted under this name.
+pub(crate) fn counted(commands: &Commands, job: &str, name: &str) -> Result<u64> {
+    let counters = commands.json(&["counters", job])?;
+    let count = counters["Job Counters"][name].as_u64();
+    Ok(count.ok_or_else(|| format!("{name} is not counted: {counters}"))?)
+}
+
+/// How a job stands that has not failed.
+fn well(commands: &Commands, job: &str) -> Result<Value> {
+    let status = status(commands, job)?;
+    assert_ne!(status["state"], "failed", "{status}");
+    Ok(status)
+}
+
+/// Waits until so many maps are done.
+pub(crate) fn maps_done(commands: &Commands, job: &str, least: u64) -> Result {
+    until_within(JOB_SECONDS_MAX, "so many maps are done", || {
+        Ok(well(commands, job)?["maps"]["done"].as_u64() >= Some(least))
+    })
+}
+
+/// Waits until all maps are done, while no reduce is.
+pub(crate) fn reduces(commands: &Commands, job: &str) -> Result {
+    until_within(JOB_SECONDS_MAX, "all maps are done", || {
+        let status = well(commands, job)?;
+        assert_eq!(status["reduces"]["done"], 0, "too late to strike: {status}");
+        Ok(status["state"] == "reducing")
+    })
+}
