@@ -16,6 +16,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::submitting::ELF_HEAD_BYTES;
 use super::{Error, Master};
+use crate::offload::offload;
 use crate::rpc::artifacts::{ARTIFACT_BYTES_MAX, Artifacts, Digest};
 use crate::rpc::refusal::Refusal;
 
@@ -56,7 +57,7 @@ impl Artifacts for Master {
 async fn blocking(
     work: impl FnOnce() -> Result<(), Refusal> + Send + 'static,
 ) -> Result<(), Refusal> {
-    let done = tokio::task::spawn_blocking(work).await;
+    let done = offload(work).await;
     done.unwrap_or_else(|error| Err(Refusal::Internal { message: error.to_string() }))
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::error::{disk_failure, task_failure};
+use crate::offload::offload;
 use crate::rpc::artifacts::{Artifacts, Digest};
 use crate::rpc::refusal::Refusal;
 use crate::spec::{Cause, Failure, Nonce};
@@ -67,7 +68,7 @@ impl Cache {
             let _removed_or_none = fs::remove_file(&partial);
             fetch(source, digest, &partial).await?;
             let to = path.clone();
-            let kept = tokio::task::spawn_blocking(move || keep(&partial, &to, digest)).await;
+            let kept = offload(move || keep(&partial, &to, digest)).await;
             kept.map_err(|error| task_failure("check an artifact", &error))??;
             *is_here = true;
         }
@@ -95,7 +96,7 @@ async fn fetch<A: Artifacts>(source: &A, digest: Digest, file: &Path) -> Result<
 /// Stores a file as an artifact.
 pub(super) async fn put<A: Artifacts>(to: &A, file: &Path) -> Result<Digest, Failure> {
     let path = file.to_path_buf();
-    let digest = tokio::task::spawn_blocking(move || digest_of(&path)).await;
+    let digest = offload(move || digest_of(&path)).await;
     let digest = digest
         .map_err(|error| task_failure("read the plan", &error))?
         .map_err(|error| disk_failure("read the plan", file, &error))?;

@@ -12,6 +12,7 @@ use super::fetch::{Unfetched, fetch_all};
 use super::slots::Slot;
 use super::{Launch, Launcher, Transport, Worker};
 use crate::frame::{Done, Run, Work};
+use crate::offload::offload;
 use crate::rpc::workers::{HeldState, Order, OrderWork};
 use crate::spec::{Cause, Failure, JobSpec};
 
@@ -43,7 +44,7 @@ pub(super) async fn carry_out<T: Transport, L: Launcher>(worker: Arc<Worker<T, L
     let (sweeper, nonce) = (Arc::clone(&worker), order.nonce);
     let sweep = move || sweeper.folders.remove_attempt(nonce, order.attempt);
     // What was not swept goes with the job.
-    let _swept_or_later = tokio::task::spawn_blocking(sweep).await;
+    let _swept_or_later = offload(sweep).await;
     worker.book.gone(order.attempt);
 }
 
@@ -98,8 +99,7 @@ async fn make_scratch<T: Transport, L: Launcher>(
     order: &Order,
 ) -> Result<PathBuf, Failure> {
     let (maker, nonce, attempt) = (Arc::clone(worker), order.nonce, order.attempt);
-    let made =
-        tokio::task::spawn_blocking(move || maker.folders.make_attempt(nonce, attempt)).await;
+    let made = offload(move || maker.folders.make_attempt(nonce, attempt)).await;
     let data = &worker.options.data;
     made.map_err(|error| task_failure("make a scratch folder", &error))?
         .map_err(|error| disk_failure("make a scratch folder", data, &error))
@@ -122,7 +122,7 @@ async fn read_spec(path: PathBuf) -> Result<JobSpec, Failure> {
             Failure::new(Cause::UserError, message)
         })
     };
-    let read = tokio::task::spawn_blocking(read).await;
+    let read = offload(read).await;
     read.map_err(|error| task_failure("read the job's spec", &error))?
 }
 
@@ -195,7 +195,7 @@ async fn accept<T: Transport, L: Launcher>(
             inside(scratch, &sealed)?;
             let (keeper, of) = (Arc::clone(worker), (order.nonce, order.attempt));
             let add = move || keeper.outputs.add(&keeper.folders, of, &sealed, digest);
-            let added = tokio::task::spawn_blocking(add).await;
+            let added = offload(add).await;
             added.map_err(|error| task_failure("keep a map output", &error))??;
             Ok(HeldState::Mapped { digest, bytes, is_staged, counters })
         }
