@@ -14,5 +14,7 @@ mod interrupts;
 mod jobs;
 #[path = "cluster/refusals.rs"]
 mod refusals;
+#[path = "cluster/two_steps.rs"]
+mod two_steps;
 #[path = "command_line/until.rs"]
 mod until;

@@ -11,7 +11,7 @@ use crate::rpc::artifacts::Digest;
 use crate::rpc::digest_of_file;
 use crate::rpc::jobs::Submit;
 use crate::rpc::refusal::Refusal;
-use crate::spec::{JobId, JobSpec, Location};
+use crate::spec::{JobId, JobOptions, JobSpec, Location};
 
 /// A job to be run, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct Submission {
     pub spec: JobSpec,
     /// Whether it has no reduce.
     pub map_only: bool,
-    /// Higher goes first.
+    /// 0 to 9; higher goes first.
     pub priority: i32,
     /// Attempts of a task before the job fails; 0: the default.
     pub max_attempts: u32,
@@ -35,6 +35,21 @@ pub struct Submission {
 }
 
 impl Submission {
+    /// A job to be run as a cluster runs it where nothing else is asked for; its fields may be changed before it is
+    /// submitted.
+    pub fn new(id: String, executable: PathBuf, spec: JobSpec, map_only: bool) -> Self {
+        Self {
+            id,
+            executable,
+            spec,
+            map_only,
+            priority: i32::from(JobOptions::default().priority),
+            max_attempts: 0,
+            task_timeout: Duration::ZERO,
+            backups: true,
+        }
+    }
+
     /// An id that no other submission has: 128 bits, as hexadecimal digits.
     ///
     /// The standard library keys its hashers from the system's random source; `seed` may be anything, such as the time.

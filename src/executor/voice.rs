@@ -24,11 +24,13 @@ struct Saying {
     progress: Option<Arc<ReadProgress>>,
     /// Bytes and total that the worker knows of.
     said: (u64, u64),
+    /// The progress thread waits for an attempt to begin.
+    is_idle: bool,
 }
 
 impl Voice {
     pub(super) fn new(connection: Connection<UnixStream>) -> Self {
-        let saying = Saying { connection, progress: None, said: (0, 0) };
+        let saying = Saying { connection, progress: None, said: (0, 0), is_idle: false };
         Voice { saying: Mutex::new(saying), begun: Condvar::new() }
     }
 
@@ -42,13 +44,15 @@ impl Voice {
         let mut saying = self.saying();
         saying.progress = Some(progress);
         saying.said = (0, 0);
-        self.begun.notify_all();
+        // Between two short attempts it has not even noticed that there was none.
+        if saying.is_idle {
+            self.begun.notify_all();
+        }
     }
 
-    /// Tells how far the attempt came, however short it was, and how it ended; no progress after that.
+    /// Tells how the attempt ended; no progress after that.
     pub(super) fn end(&self, message: &FromExecutor) -> Result<(), Error> {
         let mut saying = self.saying();
-        saying.tell()?;
         saying.progress = None;
         saying.connection.send(message)
     }
@@ -57,9 +61,12 @@ impl Voice {
     pub(super) fn tell_progress(&self) {
         let mut saying = self.saying();
         loop {
-            let idle = |saying: &mut Saying| saying.progress.is_none();
+            let idle = |saying: &mut Saying| {
+                saying.is_idle = saying.progress.is_none();
+                saying.is_idle
+            };
             saying = self.begun.wait_while(saying, idle).unwrap_or_else(PoisonError::into_inner);
-            let waited = self.begun.wait_timeout(saying, PROGRESS_EVERY);
+            let waited = self.begun.wait_timeout_while(saying, PROGRESS_EVERY, |_| true);
             saying = waited.unwrap_or_else(PoisonError::into_inner).0;
             if saying.tell().is_err() {
                 return;

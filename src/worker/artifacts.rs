@@ -64,8 +64,6 @@ impl Cache {
         let mut is_here = is_here.lock().await;
         if !*is_here {
             let partial = path.with_extension("partial");
-            // Left by a fetch that was broken off, if it is there.
-            let _removed_or_none = fs::remove_file(&partial);
             fetch(source, digest, &partial).await?;
             let to = path.clone();
             let kept = offload(move || keep(&partial, &to, digest)).await;
@@ -90,7 +88,12 @@ impl Cache {
 /// Asks for an artifact until it is there, or is refused.
 async fn fetch<A: Artifacts>(source: &A, digest: Digest, file: &Path) -> Result<(), Failure> {
     let what = format!("failed to fetch artifact {digest}");
-    with_patience(&what, || source.get(digest, file)).await
+    let get = || async {
+        // Left by a try that was broken off, if it is there.
+        let _removed_or_none = fs::remove_file(file);
+        source.get(digest, file).await
+    };
+    with_patience(&what, get).await
 }
 
 /// Stores a file as an artifact.

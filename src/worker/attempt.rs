@@ -16,9 +16,6 @@ use crate::offload::offload;
 use crate::rpc::workers::{HeldState, Order, OrderWork};
 use crate::spec::{Cause, Failure, JobSpec};
 
-/// Longest job spec, in bytes: its inputs are the most of it.
-const SPEC_BYTES_MAX: u64 = 512 << 20;
-
 /// Carries an order out, and puts its end into the book; stops as soon as it is told to. Either way it leaves no process
 /// and no scratch behind.
 pub(super) async fn carry_out<T: Transport, L: Launcher>(worker: Arc<Worker<T, L>>, start: Start) {
@@ -38,14 +35,23 @@ pub(super) async fn carry_out<T: Transport, L: Launcher>(worker: Arc<Worker<T, L
     if let Some(slot) = slot {
         worker.slots.give_back(slot);
     }
+    // A map output was taken out of the scratch folder, and the folder removed, at once.
+    let is_swept = matches!(state, Some(HeldState::Mapped { .. })) && leaves_output(&order);
     if let Some(state) = state {
         worker.book.end(order.attempt, state);
     }
-    let (sweeper, nonce) = (Arc::clone(&worker), order.nonce);
-    let sweep = move || sweeper.folders.remove_attempt(nonce, order.attempt);
-    // What was not swept goes with the job.
-    let _swept_or_later = offload(sweep).await;
+    if !is_swept {
+        let (sweeper, nonce) = (Arc::clone(&worker), order.nonce);
+        let sweep = move || sweeper.folders.remove_attempt(nonce, order.attempt);
+        // What was not swept goes with the job.
+        let _swept_or_later = offload(sweep).await;
+    }
     worker.book.gone(order.attempt);
+}
+
+/// Whether the worker keeps what a successful attempt leaves.
+fn leaves_output(order: &Order) -> bool {
+    matches!(order.work, OrderWork::Map { reducers: 1.., .. })
 }
 
 /// How it ended.
@@ -71,10 +77,9 @@ async fn prepare<T: Transport, L: Launcher>(
     worker: &Arc<Worker<T, L>>,
     order: &Order,
 ) -> Result<Prepared, Unfetched> {
-    let scratch = make_scratch(worker, order).await?;
     let artifact = |digest| worker.artifacts.get(&worker.masters, digest, order.nonce);
     let executable = artifact(order.executable).await?;
-    let spec = read_spec(artifact(order.spec).await?).await?;
+    let (scratch, spec) = begin(worker, order, artifact(order.spec).await?).await?;
     let work = match &order.work {
         OrderWork::Plan => Work::Plan,
         OrderWork::Map { plan, .. } => Work::Map { plan: artifact(*plan).await? },
@@ -90,40 +95,27 @@ async fn prepare<T: Transport, L: Launcher>(
         },
         OrderWork::Sweep => Work::Sweep,
     };
+    let spec = JobSpec::clone(&spec);
     let run = Run { attempt: order.attempt, nonce: order.nonce, spec, scratch, work };
     Ok(Prepared { executable, run: Box::new(run) })
 }
 
-async fn make_scratch<T: Transport, L: Launcher>(
+/// Makes the attempt's scratch folder and knows the job's spec, which lies in this file.
+async fn begin<T: Transport, L: Launcher>(
     worker: &Arc<Worker<T, L>>,
     order: &Order,
-) -> Result<PathBuf, Failure> {
-    let (maker, nonce, attempt) = (Arc::clone(worker), order.nonce, order.attempt);
-    let made = offload(move || maker.folders.make_attempt(nonce, attempt)).await;
-    let data = &worker.options.data;
-    made.map_err(|error| task_failure("make a scratch folder", &error))?
-        .map_err(|error| disk_failure("make a scratch folder", data, &error))
-}
-
-async fn read_spec(path: PathBuf) -> Result<JobSpec, Failure> {
-    let read = move || {
-        let bytes = std::fs::metadata(&path).and_then(|facts| {
-            if facts.len() > SPEC_BYTES_MAX {
-                let bytes = facts.len();
-                return Err(std::io::Error::other(format!(
-                    "it has {bytes} bytes, at most {SPEC_BYTES_MAX} are possible"
-                )));
-            }
-            std::fs::read(&path)
-        });
-        let bytes = bytes.map_err(|error| disk_failure("read the job's spec", &path, &error))?;
-        bincode::deserialize(&bytes).map_err(|error| {
-            let message = format!("the job's spec is none that this worker knows: {error}; submit it with the cluster's version");
-            Failure::new(Cause::UserError, message)
-        })
-    };
-    let read = offload(read).await;
-    read.map_err(|error| task_failure("read the job's spec", &error))?
+    spec: PathBuf,
+) -> Result<(PathBuf, Arc<JobSpec>), Failure> {
+    let (here, nonce, attempt) = (Arc::clone(worker), order.nonce, order.attempt);
+    let key = (nonce, order.spec);
+    let begun = offload(move || {
+        let scratch = here.folders.make_attempt(nonce, attempt);
+        let data = &here.options.data;
+        let scratch =
+            scratch.map_err(|error| disk_failure("make a scratch folder", data, &error))?;
+        Ok((scratch, here.specs.get(key, &spec)?))
+    });
+    begun.await.map_err(|error| task_failure("begin an attempt", &error))?
 }
 
 /// Runs it in an executor: the slot's own, if it has one of this job.
@@ -194,7 +186,11 @@ async fn accept<T: Transport, L: Launcher>(
         ) => {
             inside(scratch, &sealed)?;
             let (keeper, of) = (Arc::clone(worker), (order.nonce, order.attempt));
-            let add = move || keeper.outputs.add(&keeper.folders, of, &sealed, digest);
+            let add = move || {
+                keeper.outputs.add(&keeper.folders, of, &sealed, digest)?;
+                keeper.folders.remove_attempt(of.0, of.1);
+                Ok(())
+            };
             let added = offload(add).await;
             added.map_err(|error| task_failure("keep a map output", &error))??;
             Ok(HeldState::Mapped { digest, bytes, is_staged, counters })

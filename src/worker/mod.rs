@@ -37,6 +37,7 @@ mod process;
 mod server;
 mod slots;
 mod socket;
+mod specs;
 
 use std::future::Future;
 use std::io;
@@ -125,6 +126,7 @@ struct Worker<T: Transport, L> {
     outputs: Arc<map_outputs::MapOutputs>,
     logs: Arc<log::Logs>,
     slots: slots::Slots,
+    specs: specs::Specs,
 }
 
 /// Runs a worker until it is stopped or may leave.
@@ -146,6 +148,7 @@ pub async fn run<T: Transport, L: Launcher>(
         outputs: Arc::new(map_outputs::MapOutputs::restore(&folders)),
         logs: Arc::new(log::Logs::new(folders.logs())),
         slots: slots::Slots::new(options.slots),
+        specs: specs::Specs::default(),
         folders,
         options,
         transport,

@@ -20,12 +20,15 @@ const WAIT: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 pub(super) struct Output {
     pipe: PipeReader,
     log: Mutex<CappedLog>,
+    /// What is read at a time; locked after the log.
+    buffer: Mutex<Box<[u8]>>,
 }
 
 impl Output {
     pub(super) fn new(pipe: PipeReader) -> io::Result<Self> {
         fcntl_setfl(&pipe, OFlags::NONBLOCK)?;
-        Ok(Output { pipe, log: Mutex::default() })
+        let buffer = Mutex::new(vec![0; BUFFER_BYTES].into());
+        Ok(Output { pipe, log: Mutex::default(), buffer })
     }
 
     /// Reads until all writers are gone, or the executor is dead and what escaped from its group prints nothing.
@@ -54,7 +57,7 @@ impl Output {
     /// are gone.
     fn with_log<T>(&self, f: impl FnOnce(&mut CappedLog) -> T) -> (T, bool) {
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut buffer = vec![0; BUFFER_BYTES];
+        let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut bytes, mut is_closed) = (0, false);
         while bytes < READ_BYTES_MAX {
             match (&self.pipe).read(&mut buffer) {

@@ -129,6 +129,10 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
                     self.heard();
                     return Ok(Some(registered));
                 }
+                // The same registration will never be accepted.
+                Err(refusal @ (Refusal::Invalid { .. } | Refusal::Limit { .. })) => {
+                    return Err(Error::Refused { refusal });
+                }
                 Err(refusal) => self.unheard(refusal).await?,
             }
             if *self.stop.borrow() == Stop::Now {
@@ -226,6 +230,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
             worker.outputs.forget(nonce);
             worker.slots.close_idle(|other| other == nonce);
             worker.artifacts.release(nonce);
+            worker.specs.release(nonce);
             worker.folders.remove_job(nonce);
         };
         self.attempts.spawn(offload(remove));

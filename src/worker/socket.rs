@@ -5,21 +5,16 @@ use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::Socket;
-use crate::frame::{FRAME_BYTES_MAX, FromExecutor, ToExecutor};
+use crate::frame::{FRAME_BYTES_MAX, FromExecutor, ToExecutor, encode};
 
 /// How much a buffer grows at once: a claimed length is believed only as its bytes arrive.
 const READ_BYTES: u64 = 64 << 10;
 
 /// Sends a message.
 pub(super) async fn send(socket: &mut dyn Socket, message: &ToExecutor) -> io::Result<()> {
-    let body = bincode::serialize(message).map_err(io::Error::other)?;
-    let length = u32::try_from(body.len()).ok().filter(|&bytes| bytes <= FRAME_BYTES_MAX);
-    let length = length.ok_or_else(|| {
-        let bytes = body.len();
-        io::Error::other(format!("a frame of {bytes} bytes is over the limit of {FRAME_BYTES_MAX}"))
-    })?;
-    socket.write_all(&length.to_le_bytes()).await?;
-    socket.write_all(&body).await?;
+    // In one piece, so that the other side wakes once.
+    let frame = encode(message).map_err(io::Error::other)?;
+    socket.write_all(&frame).await?;
     socket.flush().await
 }
 
