@@ -20,6 +20,8 @@ pub mod job;
 pub mod launch;
 #[cfg(feature = "cluster")]
 pub mod master;
+#[cfg(feature = "cluster")]
+pub mod offload;
 pub mod prelude;
 pub mod record;
 #[cfg(feature = "cluster")]

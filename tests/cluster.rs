@@ -34,6 +34,8 @@ mod slow_words;
 mod stragglers;
 #[path = "cluster/trial.rs"]
 mod trial;
+#[path = "cluster/two_steps.rs"]
+mod two_steps;
 #[path = "command_line/until.rs"]
 mod until;
 #[path = "cluster/untold.rs"]

@@ -32,7 +32,7 @@ use source::{entries, root, sources, stands};
 /// nothing and may be named from floor 4 upwards.
 const FLOORS: &[&[&str]] = &[
     &["spec"],
-    &["scheduler", "record", "storage", "frame"],
+    &["scheduler", "record", "storage", "frame", "offload"],
     &["rpc", "shuffle", "format"],
     &["consensus", "job"],
     &["task"],

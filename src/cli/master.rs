@@ -81,6 +81,7 @@ impl Master {
                 data: folder.path().to_path_buf(),
                 lease_ms: u64::try_from(self.lease.as_millis()).unwrap_or(u64::MAX),
                 log: Arc::new(|line| say(&format!("{line}\n"))),
+                journal: None,
             };
             let wall = clock.clone();
             let nonces = Arc::new(move || draw_nonce(wall.wall_ms()));

@@ -38,8 +38,8 @@ pub(super) struct Submit {
     /// Print the job's id and leave; the job goes on
     #[arg(long)]
     detach: bool,
-    /// Higher goes first
-    #[arg(long, value_name = "P", default_value = "0", value_parser = clap::value_parser!(i32).range(-1000..=1000), allow_negative_numbers = true)]
+    /// From 0 to 9; higher goes first
+    #[arg(long, value_name = "P", default_value = "5", value_parser = clap::value_parser!(i32).range(0..=9))]
     priority: i32,
     /// Attempts of a task before the job fails [default: the cluster's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
@@ -94,15 +94,13 @@ impl Submit {
         if let Some(name) = self.name {
             spec.name = name;
         }
+        let id = self.id.unwrap_or_else(|| Submission::fresh_id(Clock::system().wall_ms()));
         Submission {
-            id: self.id.unwrap_or_else(|| Submission::fresh_id(Clock::system().wall_ms())),
-            executable,
-            spec,
-            map_only,
             priority: self.priority,
             max_attempts: self.max_attempts.unwrap_or(0),
             task_timeout: self.task_timeout.unwrap_or(Duration::ZERO),
             backups: !self.no_backups,
+            ..Submission::new(id, executable, spec, map_only)
         }
     }
 }

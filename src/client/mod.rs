@@ -6,6 +6,26 @@
 //!   submission ── submit ────► j7                          (the same id again is the same job)
 //!   job        ── follow ────► succeeded, failed, cancelled
 //! ```
+//!
+//! In a program:
+//!
+//! ```no_run
+//! use gristmill::client::{DESCRIBE_WITHIN, Described, Submission, describe, follow, submit};
+//! use gristmill::rpc::client::{Master, Options};
+//! # async fn program() -> Result<(), Box<dyn std::error::Error>> {
+//! let master = Master::connect(&["127.0.0.1:7400".into()], Options::default())?;
+//! let arguments = ["in.txt", "-o", "counts"].map(Into::into);
+//! let described = describe("target/release/wordcount".as_ref(), &arguments, DESCRIBE_WITHIN).await?;
+//! let Described::Job { executable, spec, map_only, .. } = described else { return Ok(()) };
+//! let submission = Submission::new("counts-of-monday".into(), executable, *spec, map_only);
+//! let job = submit(&master, submission).await?;
+//! let ended = follow(&master, job, |status| println!("{:.0} %", 100.0 * status.progress)).await?;
+//! println!("{job}: {:?}", ended.state);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `jobs/two_steps.rs` runs one job on the output of another, and can be started again wherever it was interrupted.
 
 mod describe;
 mod error;
@@ -16,3 +36,20 @@ pub use describe::{DESCRIBE_WITHIN, Described, describe};
 pub use error::Error;
 pub use follow::follow;
 pub use submit::{Submission, submit};
+
+use crate::rpc::artifacts::{Artifacts, Digest};
+use crate::rpc::client::Master;
+use crate::rpc::jobs::Jobs;
+use crate::rpc::refusal::Refusal;
+
+/// How a client reaches whichever master leads: a [`Master`] over gRPC, or something else in a simulation.
+pub trait Masters: Jobs + Artifacts {
+    /// Stores bytes that are at hand, as [`Artifacts::put`] stores those of a file.
+    fn put_bytes(&self, bytes: &[u8]) -> impl Future<Output = Result<Digest, Refusal>> + Send;
+}
+
+impl Masters for Master {
+    async fn put_bytes(&self, bytes: &[u8]) -> Result<Digest, Refusal> {
+        Master::put_bytes(self, bytes).await
+    }
+}

@@ -4,14 +4,14 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::Error;
+use super::{Error, Masters};
+use crate::offload::offload;
 use crate::record::value;
-use crate::rpc::artifacts::{Artifacts, Digest};
-use crate::rpc::client::Master;
+use crate::rpc::artifacts::Digest;
 use crate::rpc::digest_of_file;
-use crate::rpc::jobs::{Jobs, Submit};
+use crate::rpc::jobs::Submit;
 use crate::rpc::refusal::Refusal;
-use crate::spec::{JobId, JobSpec, Location};
+use crate::spec::{JobId, JobOptions, JobSpec, Location};
 
 /// A job to be run, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct Submission {
     pub spec: JobSpec,
     /// Whether it has no reduce.
     pub map_only: bool,
-    /// Higher goes first.
+    /// 0 to 9; higher goes first.
     pub priority: i32,
     /// Attempts of a task before the job fails; 0: the default.
     pub max_attempts: u32,
@@ -35,6 +35,21 @@ pub struct Submission {
 }
 
 impl Submission {
+    /// A job to be run as a cluster runs it where nothing else is asked for; its fields may be changed before it is
+    /// submitted.
+    pub fn new(id: String, executable: PathBuf, spec: JobSpec, map_only: bool) -> Self {
+        Self {
+            id,
+            executable,
+            spec,
+            map_only,
+            priority: i32::from(JobOptions::default().priority),
+            max_attempts: 0,
+            task_timeout: Duration::ZERO,
+            backups: true,
+        }
+    }
+
     /// An id that no other submission has: 128 bits, as hexadecimal digits.
     ///
     /// The standard library keys its hashers from the system's random source; `seed` may be anything, such as the time.
@@ -49,7 +64,7 @@ impl Submission {
 ///
 /// # Errors
 /// If the job cannot run on a cluster, or the cluster refuses it; [`Error::Unknown`] if it may have been accepted.
-pub async fn submit(master: &Master, submission: Submission) -> Result<JobId, Error> {
+pub async fn submit<M: Masters>(master: &M, submission: Submission) -> Result<JobId, Error> {
     let spec = for_cluster(submission.spec)?;
     let mut bytes = Vec::new();
     value::encode_into(&spec, &mut bytes)
@@ -95,10 +110,10 @@ fn for_cluster(mut spec: JobSpec) -> Result<JobSpec, Error> {
     Ok(spec)
 }
 
-async fn put_executable(master: &Master, path: &Path) -> Result<Digest, Error> {
+async fn put_executable<M: Masters>(master: &M, path: &Path) -> Result<Digest, Error> {
     let unreadable = |cause| Error::Executable { executable: Location::from(path), cause };
     let owned = path.to_path_buf();
-    let digested = tokio::task::spawn_blocking(move || digest_of_file(&owned)).await;
+    let digested = offload(move || digest_of_file(&owned)).await;
     let (digest, _) =
         digested.map_err(std::io::Error::other).and_then(|digest| digest).map_err(unreadable)?;
     if !master.has(digest).await? {

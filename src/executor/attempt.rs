@@ -20,7 +20,12 @@ static NEVER: AtomicBool = AtomicBool::new(false);
 
 /// Carries out an attempt; whatever the author's code does, an answer comes back. What a failed one has written to
 /// staging is removed as far as it can be; its scratch folder is the worker's to remove.
-pub(super) fn carry_out<J: Job>(run: &Run, progress: &ReadProgress) -> Result<Done, Failure> {
+///
+/// [`serve`](super::serve) calls this in a process of its own; a simulation calls it as the plain function that it is.
+///
+/// # Errors
+/// The attempt's failure, which may be the author's.
+pub fn carry_out<J: Job>(run: &Run, progress: &ReadProgress) -> Result<Done, Failure> {
     let attempt = Attempt { run, progress };
     let done = task::guard(|| Ok(attempt.run::<J>()));
     let done = done.unwrap_or_else(|trouble| Err(trouble.into_failure()));

@@ -22,6 +22,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
+pub use attempt::carry_out;
 pub use start::start;
 
 use self::voice::Voice;
@@ -89,7 +90,7 @@ fn work<J: Job>(orders: &Receiver<Box<Run>>, voice: &Voice) -> Result<(), Error>
     for run in orders {
         let progress = Arc::new(ReadProgress::default());
         voice.begin(Arc::clone(&progress));
-        let done: Result<Done, Failure> = attempt::carry_out::<J>(&run, &progress);
+        let done: Result<Done, Failure> = carry_out::<J>(&run, &progress);
         voice.end(&match done {
             Ok(done) => FromExecutor::Done(done),
             Err(failure) => FromExecutor::Failed(failure),

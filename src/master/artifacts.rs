@@ -16,6 +16,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::submitting::ELF_HEAD_BYTES;
 use super::{Error, Master};
+use crate::offload::offload;
 use crate::rpc::artifacts::{ARTIFACT_BYTES_MAX, Artifacts, Digest};
 use crate::rpc::refusal::Refusal;
 
@@ -56,7 +57,7 @@ impl Artifacts for Master {
 async fn blocking(
     work: impl FnOnce() -> Result<(), Refusal> + Send + 'static,
 ) -> Result<(), Refusal> {
-    let done = tokio::task::spawn_blocking(work).await;
+    let done = offload(work).await;
     done.unwrap_or_else(|error| Err(Refusal::Internal { message: error.to_string() }))
 }
 
@@ -122,7 +123,7 @@ impl Store {
     }
 
     fn take_in(&self, digest: Digest, file: &Path, incoming: &Path) -> Result<(), Refusal> {
-        let written = copy(file, incoming)?;
+        let written = copy(file, incoming, File::sync_all)?;
         if written != digest {
             let message = format!(
                 "artifact {digest} was sent with other bytes, whose digest is {written}; send it again"
@@ -140,7 +141,8 @@ impl Store {
             return Err(Refusal::NotFound { message: format!("no artifact {digest}") });
         }
         let path = self.path(digest);
-        let copied = copy(&path, file)?;
+        // Whoever asked for it keeps it elsewhere, and asks again if need be.
+        let copied = copy(&path, file, |_| Ok(()))?;
         if copied == digest {
             return Ok(());
         }
@@ -181,14 +183,18 @@ fn parse(name: &str) -> Option<Digest> {
     (digest.to_string() == name).then_some(digest)
 }
 
-/// Copies a file to a new one, on stable storage, and gives the digest of what was written. A file
-/// that could not be written whole is removed again.
-fn copy(from: &Path, to: &Path) -> Result<Digest, Refusal> {
+/// Copies a file to a new one, and gives the digest of what was written. A file that could not be
+/// written and settled is removed again.
+fn copy(
+    from: &Path,
+    to: &Path,
+    settle: impl FnOnce(&File) -> io::Result<()>,
+) -> Result<Digest, Refusal> {
     let mut source = File::open(from).map_err(|error| broken("read", from, &error))?;
     let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to);
     let mut copy = made.map_err(|error| broken("make", to, &error))?;
     let digest = copy_bytes(&mut source, &mut copy);
-    let digest = digest.and_then(|digest| copy.sync_all().map(|()| digest));
+    let digest = digest.and_then(|digest| settle(&copy).map(|()| digest));
     match digest {
         Ok(Some(digest)) => Ok(digest),
         Ok(None) => {

@@ -56,6 +56,7 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::rpc::refusal::Refusal;
+use crate::scheduler::{Command, Effect, Rejection};
 use crate::spec::{Nonce, WorkerId};
 
 use artifacts::Store;
@@ -75,6 +76,9 @@ pub const LIVE_JOBS_MAX: usize = 10_000;
 
 /// Takes lines that an operator should read.
 pub type Log = Arc<dyn Fn(&str) + Send + Sync>;
+/// Is told each command that was applied, when it was proposed, and what became of it, in the order of their application.
+/// A simulation holds every step against what must hold by this.
+pub type Journal = Arc<dyn Fn(u64, Command, &Result<Vec<Effect>, Rejection>) + Send + Sync>;
 /// Draws 128 random bits, other ones each time.
 pub type Nonces = Arc<dyn Fn() -> Nonce + Send + Sync>;
 
@@ -87,6 +91,8 @@ pub struct Options {
     pub lease_ms: u64,
     /// Where to say what an operator should read.
     pub log: Log,
+    /// Who is told what the state's commands were, if anybody is.
+    pub journal: Option<Journal>,
 }
 
 /// A master: what serves [`Jobs`](crate::rpc::jobs::Jobs), [`Workers`](crate::rpc::workers::Workers)
@@ -106,6 +112,7 @@ struct Shared {
     nonces: Nonces,
     lease_ms: u64,
     log: Log,
+    journal: Option<Journal>,
     /// Counts up whenever a job may look different, or time has passed.
     changed: watch::Sender<u64>,
     /// Held while a request looks at the state and proposes what follows from it.
@@ -137,7 +144,7 @@ impl Master {
     ///
     /// When its folder cannot be used, or the lease is too short.
     pub fn open(options: Options, clock: Clock, nonces: Nonces) -> Result<Self, Error> {
-        let Options { data, lease_ms, log } = options;
+        let Options { data, lease_ms, log, journal } = options;
         if lease_ms < LEASE_MS_MIN {
             return Err(Error::Lease { lease_ms });
         }
@@ -153,6 +160,7 @@ impl Master {
             nonces,
             lease_ms,
             log,
+            journal,
             changed: watch::Sender::new(0),
             admission: tokio::sync::Mutex::default(),
             is_stopping: AtomicBool::new(false),
@@ -178,6 +186,7 @@ impl Master {
             }
         };
         tokio::select! {
+            biased;
             () = stop => {}
             () = ticking => {}
         }
@@ -203,7 +212,16 @@ impl Shared {
         if changes.is_empty() {
             return Ok(Vec::new());
         }
-        let applied = self.proposer.propose(self.clock.wall_ms(), changes).await?;
+        let at_ms = self.clock.wall_ms();
+        let journal = self.journal.as_ref();
+        let commands = journal.map(|_| changes.iter().map(Change::command).collect::<Vec<_>>());
+        let applied = self.proposer.propose(at_ms, changes).await?;
+        if let Some((journal, commands)) = journal.zip(commands) {
+            commands
+                .into_iter()
+                .zip(&applied)
+                .for_each(|(command, did)| journal(at_ms, command, did));
+        }
         self.proposer.read(|state| {
             let mut desk = self.desk();
             applied.iter().flatten().flatten().for_each(|effect| desk.act(state, effect));

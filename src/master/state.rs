@@ -41,6 +41,18 @@ pub(super) enum Change {
     },
 }
 
+impl Change {
+    /// The scheduler's part of it.
+    pub(super) fn command(&self) -> Command {
+        match self {
+            Change::Decide(command) => command.clone(),
+            Change::Accept { submit, .. } => (**submit).clone().into(),
+            Change::Plan { done, .. } => done.clone().into(),
+            Change::Introduce { register, .. } => register.clone().into(),
+        }
+    }
+}
+
 /// What became of a change; a rejected one has changed nothing.
 pub(super) type Applied = Result<Vec<Effect>, Rejection>;
 

@@ -10,6 +10,7 @@ use super::shuffle::{FetchRequest, SEGMENTS_MAX};
 use super::workers::{Poll, Register};
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::job::REDUCERS;
+use crate::spec::options::PRIORITY;
 use crate::spec::{JobSpec, escape};
 
 /// Bytes of the id of a submission.
@@ -18,8 +19,6 @@ const SUBMISSION_ID_BYTES_MAX: usize = 128;
 const ATTEMPTS_MAX: u64 = 100;
 /// Longest task timeout: a week, in milliseconds.
 const TASK_TIMEOUT_MS_MAX: u64 = 7 * 24 * 60 * 60 * 1000;
-/// Priorities, either way.
-const PRIORITY_MAX: u64 = 1_000;
 /// Tasks in one answer.
 pub(super) const TASKS_MAX: u32 = 10_000;
 /// Slots of one worker.
@@ -38,7 +37,15 @@ pub(super) fn submit(request: &Submit) -> Result<(), Refusal> {
     spec(&request.spec)?;
     at_most("max_attempts", u64::from(request.max_attempts), ATTEMPTS_MAX)?;
     at_most("task_timeout_ms", request.task_timeout_ms, TASK_TIMEOUT_MS_MAX)?;
-    at_most("priority", u64::from(request.priority.unsigned_abs()), PRIORITY_MAX)
+    priority(request.priority)
+}
+
+fn priority(priority: i32) -> Result<(), Refusal> {
+    let (least, most) = (i32::from(*PRIORITY.start()), i32::from(*PRIORITY.end()));
+    if (least..=most).contains(&priority) {
+        return Ok(());
+    }
+    Err(invalid(format!("priority must be {least} to {most}, got {priority}")))
 }
 
 fn submission_id(id: &str) -> Result<(), Refusal> {

@@ -25,7 +25,7 @@ pub struct Submit {
     pub executable: Digest,
     /// Whether the job has no reduce.
     pub map_only: bool,
-    /// Higher goes first.
+    /// 0 to 9; higher goes first.
     pub priority: i32,
     /// Attempts of a task before the job fails; 0: the default.
     pub max_attempts: u32,

@@ -11,6 +11,7 @@ use std::time::Duration;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::error::{disk_failure, task_failure};
+use crate::offload::offload;
 use crate::rpc::artifacts::{Artifacts, Digest};
 use crate::rpc::refusal::Refusal;
 use crate::spec::{Cause, Failure, Nonce};
@@ -63,11 +64,9 @@ impl Cache {
         let mut is_here = is_here.lock().await;
         if !*is_here {
             let partial = path.with_extension("partial");
-            // Left by a fetch that was broken off, if it is there.
-            let _removed_or_none = fs::remove_file(&partial);
             fetch(source, digest, &partial).await?;
             let to = path.clone();
-            let kept = tokio::task::spawn_blocking(move || keep(&partial, &to, digest)).await;
+            let kept = offload(move || keep(&partial, &to, digest)).await;
             kept.map_err(|error| task_failure("check an artifact", &error))??;
             *is_here = true;
         }
@@ -89,13 +88,18 @@ impl Cache {
 /// Asks for an artifact until it is there, or is refused.
 async fn fetch<A: Artifacts>(source: &A, digest: Digest, file: &Path) -> Result<(), Failure> {
     let what = format!("failed to fetch artifact {digest}");
-    with_patience(&what, || source.get(digest, file)).await
+    let get = || async {
+        // Left by a try that was broken off, if it is there.
+        let _removed_or_none = fs::remove_file(file);
+        source.get(digest, file).await
+    };
+    with_patience(&what, get).await
 }
 
 /// Stores a file as an artifact.
 pub(super) async fn put<A: Artifacts>(to: &A, file: &Path) -> Result<Digest, Failure> {
     let path = file.to_path_buf();
-    let digest = tokio::task::spawn_blocking(move || digest_of(&path)).await;
+    let digest = offload(move || digest_of(&path)).await;
     let digest = digest
         .map_err(|error| task_failure("read the plan", &error))?
         .map_err(|error| disk_failure("read the plan", file, &error))?;

@@ -12,6 +12,7 @@ use super::fetch::{Unfetched, fetch_all};
 use super::slots::Slot;
 use super::{Launch, Launcher, Transport, Worker};
 use crate::frame::{Done, Run, Work};
+use crate::offload::offload;
 use crate::rpc::workers::{HeldState, Order, OrderWork};
 use crate::spec::{Cause, Failure, JobSpec};
 
@@ -43,7 +44,7 @@ pub(super) async fn carry_out<T: Transport, L: Launcher>(worker: Arc<Worker<T, L
         let (sweeper, nonce) = (Arc::clone(&worker), order.nonce);
         let sweep = move || sweeper.folders.remove_attempt(nonce, order.attempt);
         // What was not swept goes with the job.
-        let _swept_or_later = tokio::task::spawn_blocking(sweep).await;
+        let _swept_or_later = offload(sweep).await;
     }
     worker.book.gone(order.attempt);
 }
@@ -107,7 +108,7 @@ async fn begin<T: Transport, L: Launcher>(
 ) -> Result<(PathBuf, Arc<JobSpec>), Failure> {
     let (here, nonce, attempt) = (Arc::clone(worker), order.nonce, order.attempt);
     let key = (nonce, order.spec);
-    let begun = tokio::task::spawn_blocking(move || {
+    let begun = offload(move || {
         let scratch = here.folders.make_attempt(nonce, attempt);
         let data = &here.options.data;
         let scratch =
@@ -190,7 +191,7 @@ async fn accept<T: Transport, L: Launcher>(
                 keeper.folders.remove_attempt(of.0, of.1);
                 Ok(())
             };
-            let added = tokio::task::spawn_blocking(add).await;
+            let added = offload(add).await;
             added.map_err(|error| task_failure("keep a map output", &error))??;
             Ok(HeldState::Mapped { digest, bytes, is_staged, counters })
         }

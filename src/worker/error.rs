@@ -42,6 +42,12 @@ pub enum Error {
     /// The poll loop's thread could not be started.
     #[error("failed to start the thread that polls: {0}; raise the limit of processes (ulimit -u)")]
     Thread(#[source] io::Error),
+    /// The master refuses this worker for good.
+    #[error("the master refuses this worker: {refusal}; start it with other flags")]
+    Refused {
+        /// What it says.
+        refusal: Refusal,
+    },
     /// No master answered for too long.
     #[error("no master answered for {} s: {last}; see whether the masters run", .waited.as_secs())]
     Masterless {

@@ -119,6 +119,7 @@ impl Executor {
         let mut silence = std::pin::pin!(tokio::time::sleep(silence_max));
         let message = ToExecutor::Run(run);
         let sent = tokio::select! {
+            biased;
             sent = send(&mut *self.socket, &message) => Some(sent),
             () = &mut silence => None,
         };
@@ -130,6 +131,7 @@ impl Executor {
         let mut last = (0, 0);
         loop {
             let received = tokio::select! {
+                biased;
                 received = receive(&mut *self.socket) => received,
                 () = &mut silence => return Err(timed_out(silence_max)),
             };

@@ -13,6 +13,7 @@ use super::gather::{Gather, Got};
 use super::map_outputs::Absent;
 use super::{Launcher, Transport, Worker};
 use crate::frame::SegmentRef;
+use crate::offload::offload;
 use crate::rpc::shuffle::{FetchRequest, SEGMENTS_MAX};
 use crate::rpc::workers::{Locate, LostOutput, Order, Workers};
 use crate::spec::{Cause, Failure, TaskKind, WorkerId};
@@ -97,6 +98,7 @@ pub(super) async fn fetch_all<T: Transport, L: Launcher>(
     while fetching.have.len() < maps as usize {
         fetching.ask(&gather, &mut requests);
         tokio::select! {
+            biased;
             Some(brought) = requests.join_next(), if !requests.is_empty() => {
                 fetching.settle(brought.map_err(|error| task_failure("fetch map outputs", &error))??)?;
             }
@@ -170,7 +172,7 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
         let outputs = Arc::clone(&self.worker.outputs);
         let job = (self.order.attempt.task.job, self.order.nonce);
         let partition = self.order.attempt.task.index;
-        requests.spawn_blocking(move || {
+        let look_at_all = move || {
             let look = |(&map, at): (&u32, &Location)| {
                 let got = match outputs.check(job, (map, at.attempt), partition) {
                     Ok(stored) => Got::Whole(stored.segment()),
@@ -179,7 +181,11 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
                 (map, got)
             };
             let got = batch.iter().map(look).collect();
-            Ok((batch, got))
+            (batch, got)
+        };
+        requests.spawn(async move {
+            let looked = offload(look_at_all).await;
+            looked.map_err(|error| task_failure("look at map outputs", &error))
         });
     }
 

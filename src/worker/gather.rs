@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use super::error::{disk_failure, task_failure};
 use crate::frame::SegmentRef;
+use crate::offload::offload;
 use crate::rpc::shuffle::{FetchPiece, FetchRequest, SegmentHeader, Shuffle};
 use crate::spec::Failure;
 
@@ -66,6 +67,7 @@ impl Gather {
             let mut fetching = std::pin::pin!(peer.fetch(request, send));
             let mut receiving = std::pin::pin!(arrivals.receive(pieces));
             tokio::select! {
+                biased;
                 answer = &mut fetching => {
                     if let Err(refusal) = answer {
                         why = refusal.to_string();
@@ -135,8 +137,7 @@ impl Arrivals {
         }
         open.crc32c = crc32c::crc32c_append(open.crc32c, &bytes);
         let gather = Arc::clone(&self.gather);
-        let written =
-            tokio::task::spawn_blocking(move || gather.file.write_all_at(&bytes, at)).await;
+        let written = offload(move || gather.file.write_all_at(&bytes, at)).await;
         written
             .map_err(|error| task_failure("gather map outputs", &error))?
             .map_err(|error| disk_failure("gather map outputs", &self.gather.path, &error))

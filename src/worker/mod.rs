@@ -156,6 +156,7 @@ pub async fn run<T: Transport, L: Launcher>(
     });
     let server = Server::new(Arc::clone(&worker.outputs), Arc::clone(&worker.logs));
     let ended = tokio::select! {
+        biased;
         served = worker.transport.serve(server) => Err(Error::Served {
             address: worker.options.address.clone(),
             source: served.err().unwrap_or_else(|| io::Error::other("the service ended")),

@@ -12,6 +12,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::attempt::carry_out;
 use super::{Error, Launcher, Stop, Transport, Worker};
+use crate::offload::offload;
 use crate::rpc::refusal::Refusal;
 use crate::rpc::workers::{Orders, Poll, Register, Registered, Workers};
 use crate::spec::{JobId, Nonce, WorkerId};
@@ -119,6 +120,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
                 outputs: self.worker.outputs.held(),
             };
             let answer = tokio::select! {
+                biased;
                 answer = answered(REGISTER_MAX, self.masters.register(request)) => answer,
                 () = stopped(&mut self.stop) => return Ok(None),
             };
@@ -126,6 +128,10 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
                 Ok(registered) => {
                     self.heard();
                     return Ok(Some(registered));
+                }
+                // The same registration will never be accepted.
+                Err(refusal @ (Refusal::Invalid { .. } | Refusal::Limit { .. })) => {
+                    return Err(Error::Refused { refusal });
                 }
                 Err(refusal) => self.unheard(refusal).await?,
             }
@@ -161,6 +167,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
         };
         let jobs = poll.jobs.clone();
         let answer = tokio::select! {
+            biased;
             answer = answered(deadline, self.masters.poll(poll)) => answer,
             // A newer poll ends this one.
             _ = ended.changed() => return Ok(Next::Poll),
@@ -185,6 +192,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
         }
         let pause = if has_changed { SHORT_TASK } else { IDLE_PAUSE };
         tokio::select! {
+            biased;
             () = tokio::time::sleep(pause) => {}
             _ = ended.changed() => {}
             () = stopped(&mut self.stop) => return Ok(Next::Leave),
@@ -218,13 +226,14 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
 
     fn remove(&self, nonce: Nonce) {
         let worker = Arc::clone(&self.worker);
-        self.attempts.spawn_blocking(move || {
+        let remove = move || {
             worker.outputs.forget(nonce);
             worker.slots.close_idle(|other| other == nonce);
             worker.artifacts.release(nonce);
             worker.specs.release(nonce);
             worker.folders.remove_job(nonce);
-        });
+        };
+        self.attempts.spawn(offload(remove));
     }
 
     fn heard(&mut self) {
@@ -245,6 +254,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
         let pause = self.backoff / 2 + self.backoff * spread / 16;
         self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
         tokio::select! {
+            biased;
             () = tokio::time::sleep(pause) => {}
             () = stopped(&mut self.stop) => {}
         }

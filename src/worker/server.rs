@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 
 use super::log::Logs;
 use super::map_outputs::{Absent, MapOutputs, Stored};
+use crate::offload::offload;
 use crate::rpc::refusal::Refusal;
 use crate::rpc::shuffle::{CHUNK_BYTES, FetchPiece, FetchRequest, SEGMENTS_MAX, Shuffle};
 use crate::spec::AttemptId;
@@ -125,7 +126,7 @@ fn read(
 
 /// Reads files where that may take its time.
 async fn blocking<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
-    tokio::task::spawn_blocking(f).await.map_err(|error| Refusal::Internal {
+    offload(f).await.map_err(|error| Refusal::Internal {
         message: format!("the worker's own thread died: {error}"),
     })
 }

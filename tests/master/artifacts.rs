@@ -57,7 +57,12 @@ async fn damage_on_disk_is_found_and_mended_by_sending_again() {
 }
 
 fn options(data: &std::path::Path) -> Options {
-    Options { data: data.to_path_buf(), lease_ms: LEASE_MS_MIN, log: Arc::new(|_| {}) }
+    Options {
+        data: data.to_path_buf(),
+        lease_ms: LEASE_MS_MIN,
+        log: Arc::new(|_| {}),
+        journal: None,
+    }
 }
 
 #[tokio::test]

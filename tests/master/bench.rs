@@ -65,6 +65,7 @@ impl Bench {
             data: folder.path().join("data"),
             lease_ms: LEASE_MS,
             log: Arc::new(move |line| lines.lock().unwrap().push(line.to_string())),
+            journal: None,
         };
         let nonce = AtomicU64::new(1);
         let nonces = Arc::new(move || Nonce(nonce.fetch_add(1, Ordering::SeqCst).into()));

@@ -28,6 +28,8 @@ pub(crate) struct Known {
     pub(crate) registered: Vec<Register>,
     /// Refuse registrations and polls.
     pub(crate) is_away: bool,
+    /// Refuse registrations for good.
+    pub(crate) refuses: bool,
     /// Refuse the next polls as if the worker was unknown.
     pub(crate) forgets: bool,
     /// Answer the next poll late, under the number of the poll before it.
@@ -114,6 +116,9 @@ impl Workers for Master {
         self.with(|known| {
             if known.is_away {
                 return Err(Refusal::Unavailable { message: "away".into() });
+            }
+            if known.refuses {
+                return Err(Refusal::Limit { message: "too many slots".into() });
             }
             known.forgets = false;
             let worker = request.worker.unwrap_or(WorkerId(known.registered.len() as u64 + 1));

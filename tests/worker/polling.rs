@@ -117,3 +117,14 @@ async fn a_draining_worker_finishes_takes_nothing_new_and_leaves_when_it_may() {
     let ended = tokio::time::timeout(Duration::from_secs(20), worker.ended).await;
     ended.expect("it leaves in time").unwrap().unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_is_refused_for_good_says_so_at_once() {
+    let mut cluster = Cluster::new();
+    let worker = cluster.worker(|_, _| {}).await;
+    cluster.network.master.with(|known| (known.refuses, known.forgets) = (true, true));
+    let ended = tokio::time::timeout(Duration::from_secs(20), worker.ended).await;
+    let error = ended.expect("it does not try for ten minutes").unwrap().unwrap_err();
+    let expected = "the master refuses this worker: too many slots; start it with other flags";
+    assert_eq!(error.to_string(), expected);
+}

@@ -1,0 +1,39 @@
+//! Does synchronous work that async code waits for, where it keeps nothing else waiting.
+
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::{JoinError, spawn_blocking};
+
+/// Does the work on a thread of its own, of which tokio has many.
+///
+/// On a runtime of one thread it is done on the spot. That is how a simulation runs, whose time stands still meanwhile
+/// and whose order of events would else depend on which thread is faster.
+///
+/// # Errors
+/// The work has panicked on its thread.
+pub async fn offload<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, JoinError> {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::CurrentThread => Ok(work()),
+        _ => spawn_blocking(work).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn work_goes_to_a_thread_of_its_own() {
+        let here = tokio::spawn(async { thread::current().id() }).await.unwrap();
+        assert_ne!(offload(|| thread::current().id()).await.unwrap(), here);
+        assert!(offload(|| panic!("as user code may")).await.unwrap_err().is_panic());
+    }
+
+    #[tokio::test]
+    async fn a_runtime_of_one_thread_does_it_on_the_spot() {
+        assert_eq!(offload(|| thread::current().id()).await.unwrap(), thread::current().id());
+    }
+}

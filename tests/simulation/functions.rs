@@ -1,0 +1,161 @@
+//! Executors that are tasks of the simulation: attempts are plain functions, which take as long as their seed says.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gristmill::executor::carry_out;
+use gristmill::frame::{
+    self, FromExecutor, LENGTH_BYTES, Run, ToExecutor, VERSION, decode, message_bytes,
+};
+use gristmill::shuffle::ReadProgress;
+use gristmill::spec::{Cause, Failure};
+use gristmill::worker::{CappedLog, Death, Ending, Launch, Launched, Launcher, Process};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::sleep;
+
+use crate::chance::Chance;
+use crate::history::History;
+use crate::words::WordCount;
+
+/// Bytes that the socket holds.
+const SOCKET_BYTES: usize = 64 << 10;
+/// Signs of progress that an attempt shows.
+const STEPS: u64 = 5;
+/// How long each of those steps takes, in milliseconds.
+const STEP_MS: (u64, u64) = (10, 120);
+
+/// Starts executors on one machine.
+pub(crate) struct Functions {
+    pub(crate) seed: u64,
+    /// Names the machine, and which start of its worker this is.
+    pub(crate) place: String,
+    /// Times as long as elsewhere that everything takes.
+    pub(crate) slowness: u64,
+    pub(crate) history: History,
+}
+
+impl Launcher for Functions {
+    fn limiter(&self) -> &'static str {
+        "not"
+    }
+
+    async fn launch(&self, _: Launch) -> std::io::Result<Launched> {
+        let (ours, theirs) = duplex(SOCKET_BYTES);
+        let (died, death) = watch::channel(None);
+        let executor = Executor {
+            socket: theirs,
+            seed: self.seed,
+            place: self.place.clone(),
+            slowness: self.slowness,
+            history: self.history.clone(),
+        };
+        let dying = died.clone();
+        let task = tokio::spawn(async move {
+            let code = executor.serve().await.unwrap_or(0);
+            dying.send_replace(Some(Death { ending: Ending::Exited { code }, memory: None }));
+        });
+        let process = Arc::new(Function { task: task.abort_handle(), died });
+        Ok(Launched { socket: Box::new(ours), process, death })
+    }
+}
+
+/// What stands for a process.
+struct Function {
+    task: AbortHandle,
+    died: watch::Sender<Option<Death>>,
+}
+
+impl Process for Function {
+    fn pid(&self) -> u32 {
+        1
+    }
+
+    fn kill(&self) {
+        self.task.abort();
+        let killed = Death { ending: Ending::Signaled { signal: 9 }, memory: None };
+        self.died.send_if_modified(|death| death.replace(killed).is_none());
+    }
+
+    fn log(&self) -> CappedLog {
+        CappedLog::new()
+    }
+
+    fn take_log(&self) -> CappedLog {
+        CappedLog::new()
+    }
+}
+
+impl Drop for Function {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// One executor's side of its socket.
+struct Executor {
+    socket: DuplexStream,
+    seed: u64,
+    place: String,
+    slowness: u64,
+    history: History,
+}
+
+impl Executor {
+    /// Serves until it dies: with a code of its own, or with none because its worker is gone.
+    async fn serve(mut self) -> Option<i32> {
+        let ToExecutor::Hello { .. } = self.hear().await? else { return Some(90) };
+        self.say(&FromExecutor::Hello { version: VERSION }).await?;
+        loop {
+            let ToExecutor::Run(run) = self.hear().await? else { return Some(91) };
+            let mut chance = Chance::of(self.seed, &format!("{} {}", self.place, run.attempt));
+            self.history.begins(&self.place, run.attempt);
+            if let Err(code) = self.run(&run, &mut chance).await? {
+                return Some(code);
+            }
+        }
+    }
+
+    /// Carries out an attempt. Only first attempts come to grief, so that no task fails for good.
+    async fn run(&mut self, run: &Run, chance: &mut Chance) -> Option<Result<(), i32>> {
+        let is_first = run.attempt.number == 1;
+        let (dies, fails) = (chance.permille(25), chance.permille(25));
+        // Either side of the work: what it leaves is there, or is not.
+        let at = chance.between(0, STEPS);
+        let mut done = None;
+        for step in 0..=STEPS {
+            if step == at && is_first && dies {
+                return Some(Err(3));
+            }
+            if step == STEPS - 1 {
+                done = Some(carry_out::<WordCount>(run, &ReadProgress::default()));
+            }
+            let pause_ms = chance.between(STEP_MS.0, STEP_MS.1) * self.slowness;
+            sleep(Duration::from_millis(pause_ms)).await;
+            self.say(&FromExecutor::Progress { bytes: step, total: STEPS }).await?;
+        }
+        let said = match done? {
+            _ if is_first && fails => {
+                FromExecutor::Failed(Failure::new(Cause::Panic, "a first attempt, by chance"))
+            }
+            Ok(done) => FromExecutor::Done(done),
+            Err(failure) => FromExecutor::Failed(failure),
+        };
+        self.say(&said).await?;
+        Some(Ok(()))
+    }
+
+    async fn say(&mut self, message: &FromExecutor) -> Option<()> {
+        let frame = frame::encode(message).expect("a short message");
+        self.socket.write_all(&frame).await.ok()
+    }
+
+    async fn hear(&mut self) -> Option<ToExecutor> {
+        let mut length = [0; LENGTH_BYTES];
+        self.socket.read_exact(&mut length).await.ok()?;
+        let mut message = vec![0; message_bytes(length).expect("a short message")];
+        self.socket.read_exact(&mut message).await.ok()?;
+        Some(decode(&message).expect("a message of this version"))
+    }
+}

@@ -1,0 +1,130 @@
+//! All that happened, line by line, and a second scheduler that is given the same commands and held to the invariants.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use gristmill::master::Journal;
+use gristmill::scheduler::{Command, Effect, JobState, Rejection, Scheduler};
+use gristmill::spec::{AttemptId, JobId};
+
+use crate::invariants::{EachStep, Step};
+
+/// What happened; clones are the same one.
+#[derive(Clone)]
+pub(crate) struct History {
+    past: Arc<Mutex<Past>>,
+}
+
+struct Past {
+    /// Replaced in what is written down, since it differs from run to run.
+    folder: String,
+    now_ms: u64,
+    lines: Vec<String>,
+    /// Given the same commands as the master's, and no more.
+    scheduler: Scheduler,
+    commands: Vec<Command>,
+    attempts: u64,
+    each_step: EachStep,
+    broken: Option<String>,
+}
+
+impl History {
+    pub(crate) fn new(folder: &str) -> Self {
+        let past = Past {
+            folder: folder.into(),
+            now_ms: 0,
+            lines: Vec::new(),
+            scheduler: Scheduler::new(),
+            commands: Vec::new(),
+            attempts: 0,
+            each_step: EachStep::default(),
+            broken: None,
+        };
+        Self { past: Arc::new(Mutex::new(past)) }
+    }
+
+    fn past(&self) -> MutexGuard<'_, Past> {
+        self.past.lock().unwrap()
+    }
+
+    /// What a master is to be started with.
+    pub(crate) fn journal(&self) -> Journal {
+        let history = self.clone();
+        Arc::new(move |at_ms, command, answer| history.past().applied(at_ms, command, answer))
+    }
+
+    pub(crate) fn pass_to(&self, now_ms: u64) {
+        self.past().now_ms = now_ms;
+    }
+
+    /// Something that the simulation did.
+    pub(crate) fn note(&self, what: &str) {
+        self.past().write(what);
+    }
+
+    /// An attempt begins in an executor.
+    pub(crate) fn begins(&self, place: &str, attempt: AttemptId) {
+        let mut past = self.past();
+        past.attempts += 1;
+        past.write(&format!("{place} begins {attempt}"));
+        if let Err(broken) = past.each_step.attempts_begin_once.begins(place, attempt) {
+            past.breaks(broken);
+        }
+    }
+
+    /// What does not hold, if something did not.
+    pub(crate) fn broken(&self) -> Option<String> {
+        self.past().broken.clone()
+    }
+
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.past().lines.clone()
+    }
+
+    /// Attempts that began in executors.
+    pub(crate) fn attempts(&self) -> u64 {
+        self.past().attempts
+    }
+
+    /// How many commands of this kind were accepted.
+    pub(crate) fn commands(&self, is_meant: impl Fn(&Command) -> bool) -> u64 {
+        self.past().commands.iter().filter(|command| is_meant(command)).count() as u64
+    }
+
+    pub(crate) fn state(&self, job: JobId) -> Option<JobState> {
+        self.past().scheduler.job(job).map(gristmill::scheduler::Job::state)
+    }
+
+    /// Looks at the state that the commands have led to.
+    pub(crate) fn with<T>(&self, look: impl FnOnce(&Scheduler) -> T) -> T {
+        look(&self.past().scheduler)
+    }
+}
+
+impl Past {
+    fn write(&mut self, what: &str) {
+        let what = what.replace(&self.folder, "");
+        self.lines.push(format!("{:>6} {what}", self.now_ms));
+    }
+
+    fn breaks(&mut self, what: String) {
+        self.write(&what);
+        self.broken.get_or_insert(what);
+    }
+
+    fn applied(&mut self, at_ms: u64, command: Command, answer: &Result<Vec<Effect>, Rejection>) {
+        self.write(&format!("{command:?} => {answer:?}"));
+        // One that begins with a snapshot is no different.
+        if self.commands.len() % 64 == 63 {
+            let snapshot = bincode::serialize(&self.scheduler).unwrap();
+            self.scheduler = bincode::deserialize(&snapshot).unwrap();
+        }
+        let ours = self.scheduler.apply(at_ms, command.clone());
+        let step = Step { command: &command, answer, ours: &ours, scheduler: &self.scheduler };
+        if let Err(broken) = self.each_step.check(&step) {
+            self.breaks(broken);
+        }
+        if answer.is_ok() {
+            self.commands.push(command);
+        }
+    }
+}

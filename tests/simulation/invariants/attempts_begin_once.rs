@@ -1,0 +1,40 @@
+//! The id of an attempt is given once and begun at most once, so that no two ever write to the same place.
+
+use std::collections::BTreeSet;
+
+use gristmill::scheduler::Effect;
+use gristmill::spec::{AttemptId, TaskKind};
+
+use super::Step;
+
+#[derive(Default)]
+pub(crate) struct Begun {
+    given: BTreeSet<AttemptId>,
+    begun: BTreeSet<AttemptId>,
+}
+
+impl Begun {
+    pub(crate) fn check(&mut self, step: &Step) -> Result<(), String> {
+        for effect in step.answer.iter().flatten() {
+            if let Effect::Start { attempt, .. } = effect
+                && !self.given.insert(*attempt)
+            {
+                return Err(format!("attempts_begin_once: {attempt} is given a second time"));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn begins(&mut self, place: &str, attempt: AttemptId) -> Result<(), String> {
+        let is_sweep = attempt.task.kind == TaskKind::Commit && attempt.task.index > 0;
+        if !is_sweep && !self.given.contains(&attempt) {
+            return Err(format!(
+                "attempts_begin_once: {attempt} begins on {place}, and nobody gave it"
+            ));
+        }
+        if !self.begun.insert(attempt) {
+            return Err(format!("attempts_begin_once: {attempt} begins again, on {place}"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,45 @@
+//! A job's counters are the sum of what each task's first winner counted, and of nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gristmill::scheduler::{Command, Complete, PlanDone};
+use gristmill::spec::{AttemptId, Counters, JobId, TaskId};
+
+use super::Step;
+
+#[derive(Default)]
+pub(crate) struct Counted {
+    won: BTreeSet<TaskId>,
+    by_job: BTreeMap<JobId, Counters>,
+}
+
+impl Counted {
+    pub(crate) fn check(&mut self, step: &Step) -> Result<(), String> {
+        match step.command {
+            Command::Complete(Complete { attempt, counters, .. })
+            | Command::PlanDone(PlanDone { attempt, counters, .. })
+                if step.answer.is_ok() =>
+            {
+                self.win(*attempt, counters);
+            }
+            _ => {}
+        }
+        for job in step.scheduler.jobs() {
+            let ours = self.by_job.entry(job.id()).or_default();
+            if ours != job.counters() {
+                let said = job.counters();
+                return Err(format!(
+                    "counters_are_the_winners: {} has {said:?}, its winners {ours:?}",
+                    job.id()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn win(&mut self, attempt: AttemptId, counters: &Counters) {
+        if self.won.insert(attempt.task) {
+            self.by_job.entry(attempt.task.job).or_default().merge(counters);
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Some time after the last job has ended there is nothing of it but its output: no staging, no scratch, no map output.
+
+use std::fs;
+use std::path::Path;
+
+/// `outputs` is the folder in which jobs make theirs, `data` those of the workers that are up.
+pub(crate) fn check(outputs: &Path, jobs: usize, data: &[&Path]) -> Result<(), String> {
+    let found = names(outputs);
+    if found.len() != jobs || found.iter().any(|name| name.starts_with('.')) {
+        return Err(format!("nothing_is_left: beside the outputs of {jobs} jobs: {found:?}"));
+    }
+    for data in data {
+        for folder in ["jobs", "artifacts"] {
+            let left = names(&data.join(folder));
+            if !left.is_empty() {
+                return Err(format!(
+                    "nothing_is_left: {left:?} in {}",
+                    data.join(folder).display()
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}

@@ -1,0 +1,31 @@
+//! A task has one winner: only that of a map may be lost, and only then may there be another.
+
+use std::collections::BTreeMap;
+
+use gristmill::spec::{TaskId, TaskKind};
+
+use super::Step;
+
+#[derive(Default)]
+pub(crate) struct Winners {
+    by_task: BTreeMap<TaskId, u32>,
+}
+
+impl Winners {
+    pub(crate) fn check(&mut self, step: &Step) -> Result<(), String> {
+        for (id, task) in step.scheduler.jobs().flat_map(gristmill::scheduler::Job::all_tasks) {
+            let now = task.and_then(|task| task.winner()).map(|winner| winner.number);
+            let before = match now {
+                Some(winner) => self.by_task.insert(id, winner),
+                None => self.by_task.remove(&id),
+            };
+            let is_lost = now.is_none() && id.kind == TaskKind::Map;
+            if before.is_some() && before != now && !is_lost {
+                return Err(format!(
+                    "one_winner_per_task: {id} was won by {before:?} and now by {now:?}"
+                ));
+            }
+        }
+        Ok(())
+    }
+}

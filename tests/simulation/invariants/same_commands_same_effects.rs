@@ -1,0 +1,13 @@
+//! The same commands in the same order lead to the same effects and refusals, on any replica and from any snapshot.
+
+use super::Step;
+
+pub(crate) fn check(step: &Step) -> Result<(), String> {
+    if step.answer == step.ours {
+        return Ok(());
+    }
+    Err(format!(
+        "same_commands_same_effects: the master said {:?}, a replica {:?}",
+        step.answer, step.ours
+    ))
+}
