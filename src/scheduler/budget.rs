@@ -6,6 +6,8 @@ use crate::spec::Cause;
 
 /// Deaths of the memory limit, each on another worker where there is one: the second is no chance.
 pub const MEMORY_FAILURES_MAX: u32 = 2;
+/// Failures of workers' disks under one task. A worker has no chance after its second, so these are several workers.
+pub const DISK_FAILURES_MAX: u32 = 8;
 /// Failed fetches of one reduce while every map output is there. They say little of the job.
 pub const FETCH_FAILURES_MAX: u32 = 8;
 /// Workers lost under one task; by then the task is what kills them.
@@ -20,6 +22,7 @@ pub const LOST_OUTPUTS_MAX: u32 = 8;
 /// | `Own` | `user_error`, `panic`, `exit`, `signal` | `max_attempts` |
 /// | `Timeout` | `timeout` | `max_attempts` |
 /// | `Memory` | `memory` | [`MEMORY_FAILURES_MAX`], or `max_attempts` if that is less |
+/// | `Disk` | `disk` | [`DISK_FAILURES_MAX`]; one attempt is one attempt |
 /// | `Fetch` | `fetch_failed`, with all outputs there | [`FETCH_FAILURES_MAX`] |
 /// | `Worker` | `worker_lost` | [`LOST_WORKERS_MAX`] |
 /// | `Output` | a map's output lost or corrupt | [`LOST_OUTPUTS_MAX`] |
@@ -30,6 +33,7 @@ pub(super) enum Ledger {
     Own,
     Timeout,
     Memory,
+    Disk,
     Fetch,
     Worker,
     Output,
@@ -44,6 +48,7 @@ impl Ledger {
             Cause::UserError | Cause::Panic | Cause::Exit | Cause::Signal => Some(Self::Own),
             Cause::Timeout => Some(Self::Timeout),
             Cause::Memory => Some(Self::Memory),
+            Cause::Disk => Some(Self::Disk),
             Cause::FetchFailed => (!output_lost).then_some(Self::Fetch),
             Cause::WorkerLost => Some(Self::Worker),
         }
@@ -54,6 +59,8 @@ impl Ledger {
         match self {
             Self::Own | Self::Timeout => max_attempts,
             Self::Memory => max_attempts.min(MEMORY_FAILURES_MAX),
+            Self::Disk if max_attempts == 1 => 1,
+            Self::Disk => DISK_FAILURES_MAX,
             Self::Fetch => FETCH_FAILURES_MAX,
             Self::Worker => LOST_WORKERS_MAX,
             Self::Output => LOST_OUTPUTS_MAX,
@@ -69,7 +76,7 @@ impl Ledger {
 /// How often a task has failed of what.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Spent {
-    by_ledger: [u16; 6],
+    by_ledger: [u16; 7],
 }
 
 impl Spent {

@@ -17,6 +17,8 @@ pub enum Trouble {
     Memory,
     /// Attempts hang there.
     Timeout,
+    /// Attempts cannot keep there what they need until they end: the disk is full, or loses it.
+    Scratch,
     /// Map outputs are lost or corrupt there.
     Disk,
 }
@@ -28,6 +30,7 @@ impl Trouble {
             Cause::Exit | Cause::Signal => Some(Self::Process),
             Cause::Memory => Some(Self::Memory),
             Cause::Timeout => Some(Self::Timeout),
+            Cause::Disk => Some(Self::Scratch),
             Cause::None
             | Cause::UserError
             | Cause::Panic
@@ -43,14 +46,15 @@ impl Trouble {
     pub const fn exclude_after(self) -> u32 {
         match self {
             Self::Process | Self::Memory | Self::Timeout => 3,
-            Self::Disk => 2,
+            Self::Scratch | Self::Disk => 2,
         }
     }
 
     /// How long a worker stays excluded, in milliseconds.
     pub const fn period_ms(self) -> u64 {
         match self {
-            Self::Process | Self::Memory => 60_000,
+            // A disk that one job has filled has room again when that has ended.
+            Self::Process | Self::Memory | Self::Scratch => 60_000,
             Self::Timeout => 300_000,
             Self::Disk => 600_000,
         }
@@ -63,6 +67,7 @@ impl fmt::Display for Trouble {
             Self::Process => "process",
             Self::Memory => "memory",
             Self::Timeout => "timeout",
+            Self::Scratch => "scratch",
             Self::Disk => "disk",
         })
     }
@@ -94,7 +99,7 @@ impl Troubles {
     /// An attempt has succeeded there.
     pub(super) fn succeed(&mut self) {
         if !self.counts.is_empty() {
-            self.counts.retain(|&trouble, _| trouble == Trouble::Disk);
+            self.counts.retain(|&trouble, _| matches!(trouble, Trouble::Scratch | Trouble::Disk));
         }
     }
 

@@ -58,7 +58,9 @@ use serde::{Deserialize, Serialize};
 use crate::spec::{AttemptId, Cause, Counters, Failure, JobId, TaskKind, WorkerId};
 
 pub use attempt::{Attempt, AttemptState, Backup, Straggler, Worth};
-pub use budget::{FETCH_FAILURES_MAX, LOST_OUTPUTS_MAX, LOST_WORKERS_MAX, MEMORY_FAILURES_MAX};
+pub use budget::{
+    DISK_FAILURES_MAX, FETCH_FAILURES_MAX, LOST_OUTPUTS_MAX, LOST_WORKERS_MAX, MEMORY_FAILURES_MAX,
+};
 pub use command::{
     BackUp, Cancel, Command, Complete, Drain, Fail, Forget, HeldOutput, LoseOutput, LoseWorker,
     PlanDone, Readmit, RegisterWorker, RestoreOutputs, SPLITS_MAX, Submit, TimeOut,

@@ -182,3 +182,30 @@ pub enum Error {
     #[error("stopped")]
     Stopped,
 }
+
+impl Error {
+    /// Whether what was spilled could not be written, or not be read back as it was.
+    pub fn blames_disk(&self) -> bool {
+        match self {
+            Error::Create { .. }
+            | Error::Write { .. }
+            | Error::Open { .. }
+            | Error::Read { .. }
+            | Error::Remove { .. }
+            | Error::Magic { .. }
+            | Error::Version { .. }
+            | Error::Length { .. }
+            | Error::IndexChecksum { .. }
+            | Error::Index { .. }
+            | Error::Codec { .. }
+            | Error::Block { .. }
+            | Error::Segment { .. }
+            | Error::Foreign { .. } => true,
+            Error::Record { .. }
+            | Error::Fold { .. }
+            | Error::ReadTwice { .. }
+            | Error::Ended
+            | Error::Stopped => false,
+        }
+    }
+}

@@ -35,11 +35,13 @@ pub enum Cause {
     BackupWon,
     /// It was stopped for no fault of its own: its job has ended, or its slot was needed.
     Killed,
+    /// Its worker's disk was full, or lost what had been written to it.
+    Disk,
 }
 
 impl Cause {
     /// All causes.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::None,
         Self::UserError,
         Self::Panic,
@@ -51,6 +53,7 @@ impl Cause {
         Self::FetchFailed,
         Self::BackupWon,
         Self::Killed,
+        Self::Disk,
     ];
 }
 
@@ -69,6 +72,7 @@ impl fmt::Display for Cause {
             Self::FetchFailed => "fetch_failed",
             Self::BackupWon => "backup_won",
             Self::Killed => "killed",
+            Self::Disk => "disk",
         })
     }
 }

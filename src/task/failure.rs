@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
@@ -137,7 +138,7 @@ fn is_ours(cause: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
     if cause.is::<shuffle::Error>() || cause.is::<KeepsState>() || cause.is::<Ended>() {
         return true;
     }
-    let part = cause.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
+    let part = cause.downcast_ref::<io::Error>().and_then(|error| error.get_ref());
     part.is_some_and(|inner| inner.is::<crate::storage::Error>())
         || cause.is::<crate::storage::Error>()
 }
@@ -154,9 +155,31 @@ fn of_error(error: Error) -> Failure {
             ..Failure::new(Cause::UserError, error.to_string())
         };
     }
+    if let Some(shuffle) = error.cause().downcast_ref::<shuffle::Error>()
+        && shuffle.blames_disk()
+    {
+        return of_disk(shuffle);
+    }
     let at = (!is_ours(error.cause())).then(|| place(&error));
     let details = causes(error.cause());
     Failure { at, details, ..Failure::new(Cause::UserError, error.to_string()) }
+}
+
+/// What was spilled could not be written, or is not what it was.
+fn of_disk(error: &shuffle::Error) -> Failure {
+    let first = std::error::Error::source(error);
+    let causes = std::iter::successors(first, |error| error.source());
+    let is_full = causes.clone().any(|cause| {
+        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        matches!(kind, Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
+    });
+    let why: String = causes.map(|cause| format!(": {cause}")).collect();
+    let way_out = if is_full {
+        "free some room there, or have a roomier folder for spills (a worker's --data, a run's --scratch)"
+    } else {
+        "see whether that disk is well"
+    };
+    Failure::new(Cause::Disk, format!("cannot go on: {error}{why}; {way_out}"))
 }
 
 fn place(error: &Error) -> String {
@@ -182,6 +205,17 @@ mod tests {
         let failure = trouble.into_failure();
         assert_eq!((failure.cause, failure.message.as_str()), (Cause::Panic, "no luck"));
         assert_eq!(failure.at, Some(format!("{}:{line}", file!())));
+    }
+
+    #[test]
+    fn a_full_disk_is_no_fault_of_the_authors_and_has_a_way_out() {
+        let source = io::Error::from(ErrorKind::StorageFull);
+        let error = shuffle::Error::Write { path: "/full/spill".into(), written: 7, source };
+        let failure = Trouble::from(error).into_failure();
+        assert_eq!(failure.cause, Cause::Disk);
+        let message = failure.message;
+        let said = "cannot go on: write spill file /full/spill after 7 bytes: no storage space; free some room there";
+        assert!(message.starts_with(said), "{message}");
     }
 
     #[test]

@@ -54,7 +54,7 @@ fn blame_segments(
     segments: &[(u32, SegmentPlace)],
     limits: MergeLimits,
 ) -> Failure {
-    if failure.at.is_some() || failure.cause != Cause::UserError {
+    if failure.at.is_some() || !matches!(failure.cause, Cause::UserError | Cause::Disk) {
         return failure;
     }
     let mut damaged = segments.iter().filter_map(|(map, place)| {

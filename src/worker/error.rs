@@ -81,7 +81,7 @@ pub(super) fn disk_failure(doing: &str, path: &Path, source: &io::Error) -> Fail
             shown(path)
         )
     };
-    Failure::new(Cause::UserError, message)
+    Failure::new(Cause::Disk, message)
 }
 
 /// The failure of an attempt because a blocking task of the worker died: a fault of ours.

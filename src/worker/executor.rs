@@ -57,7 +57,11 @@ impl Executor {
             Ok(Launched { socket, process, death }) => {
                 Ok(Executor { nonce, socket, process, death })
             }
-            Err(error) => Err(disk_failure("start the job's executable", &executable, &error)),
+            Err(error) => {
+                let failure = disk_failure("start the job's executable", &executable, &error);
+                // Most often the file cannot be run at all, wherever it lies.
+                Err(Failure { cause: Cause::UserError, ..failure })
+            }
         }
     }
 

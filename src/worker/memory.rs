@@ -1,17 +1,12 @@
 //! Limits the memory of an executor: by a control group where this process may make one, else by looking now and then.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::process::{Pid, Signal, kill_process};
+use super::kin::Group;
 
-/// Rounds of killing what is in a group of version 1; a fork that outruns them is found by none.
-const KILL_ROUNDS_MAX: usize = 50;
-
-/// Makes names of groups distinct within this process.
-static GROUPS: AtomicU64 = AtomicU64::new(0);
+/// A limit that is written to see whether one can be.
+const PROOF_BYTES: u64 = 1 << 30;
 
 /// How memory is limited.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +35,7 @@ impl Limiter {
         let parents = own_groups(&groups, &mounts);
         let usable = |limiter: &Limiter| {
             // Writing a limit is the proof that it can be done.
-            Group::create(limiter, 1 << 30).is_ok_and(|group| group.is_some())
+            Group::create(limiter, PROOF_BYTES).is_ok_and(|group| group.is_some())
         };
         parents.into_iter().find(usable).unwrap_or(Limiter::Sampled)
     }
@@ -82,97 +77,6 @@ fn own_groups(groups: &str, mounts: &str) -> Vec<Limiter> {
         }
     }
     own
-}
-
-/// A control group of one executor, removed when dropped.
-#[derive(Debug)]
-pub(super) struct Group {
-    folder: PathBuf,
-    is_second_version: bool,
-    limit_bytes: u64,
-}
-
-impl Group {
-    /// A group with this limit; none if the limiter makes none.
-    pub(super) fn create(limiter: &Limiter, limit_bytes: u64) -> io::Result<Option<Self>> {
-        let (parent, is_second_version) = match limiter {
-            Limiter::CgroupV1 { parent } => (parent, false),
-            Limiter::CgroupV2 { parent } => (parent, true),
-            Limiter::Sampled | Limiter::Not => return Ok(None),
-        };
-        let number = GROUPS.fetch_add(1, Ordering::Relaxed);
-        let folder = parent.join(format!("gristmill-{}-{number}", std::process::id()));
-        fs::create_dir(&folder)?;
-        let group = Group { folder, is_second_version, limit_bytes };
-        if is_second_version {
-            group.write("memory.max", &limit_bytes.to_string())?;
-            group.write("memory.oom.group", "1")?;
-        } else {
-            group.write("memory.limit_in_bytes", &limit_bytes.to_string())?;
-        }
-        // Swap would hide that the limit is reached; a kernel without swap has no such file.
-        let swap =
-            if is_second_version { ("memory.swap.max", 0) } else { ("memory.swappiness", 0) };
-        let _no_swap_to_limit = group.write(swap.0, &swap.1.to_string());
-        Ok(Some(group))
-    }
-
-    fn write(&self, name: &str, value: &str) -> io::Result<()> {
-        // Not `fs::write`, which would create what is not there.
-        let mut file = fs::File::options().write(true).open(self.folder.join(name))?;
-        io::Write::write_all(&mut file, value.as_bytes())
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.folder.join(name)).unwrap_or_default()
-    }
-
-    pub(super) fn limit_bytes(&self) -> u64 {
-        self.limit_bytes
-    }
-
-    /// Puts a process into the group, and with it what it starts from now on.
-    pub(super) fn add(&self, pid: u32) -> io::Result<()> {
-        self.write("cgroup.procs", &pid.to_string())
-    }
-
-    /// Whether the kernel has killed something in here for its memory.
-    pub(super) fn is_over(&self) -> bool {
-        let name = if self.is_second_version { "memory.events" } else { "memory.oom_control" };
-        let kills = |line: &str| line.strip_prefix("oom_kill ")?.trim().parse::<u64>().ok();
-        self.read(name).lines().find_map(kills).is_some_and(|kills| kills > 0)
-    }
-
-    /// Kills all that is in the group.
-    pub(super) fn kill(&self) {
-        if self.is_second_version && self.write("cgroup.kill", "1").is_ok() {
-            return;
-        }
-        for _ in 0..KILL_ROUNDS_MAX {
-            let members = self.read("cgroup.procs");
-            let pids = members.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?));
-            let mut is_empty = true;
-            for pid in pids {
-                is_empty = false;
-                let _killed_or_gone = kill_process(pid, Signal::KILL);
-            }
-            if is_empty {
-                return;
-            }
-        }
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        // A group that still has a dying process in it cannot be removed yet, and vanishes with the machine's next start.
-        for _ in 0..KILL_ROUNDS_MAX {
-            if fs::remove_dir(&self.folder).is_ok() || !self.folder.exists() {
-                return;
-            }
-            std::thread::yield_now();
-        }
-    }
 }
 
 /// Anonymous memory of all processes of each of these process groups, in bytes.

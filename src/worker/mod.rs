@@ -27,6 +27,7 @@ mod executor;
 mod fetch;
 mod folders;
 mod gather;
+mod kin;
 mod launcher;
 mod log;
 mod map_outputs;

@@ -14,7 +14,8 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use tokio::sync::{oneshot, watch};
 
 use super::death::OverMemory;
-use super::memory::{Group, sample};
+use super::kin::{Group, Kin, VARIABLE};
+use super::memory::sample;
 use super::output::Output;
 use super::{CappedLog, Death, Ending, Launch, Launched, Launcher, Limiter, Process};
 use crate::frame::EXECUTOR_ARG;
@@ -57,6 +58,7 @@ impl ProcessLauncher {
     pub fn start(limiter: Limiter) -> io::Result<Self> {
         let (wanted, orders) = mpsc::channel::<Wanted>();
         let here = limiter.clone();
+        Group::sweep(&limiter);
         thread::Builder::new().name("launcher".into()).spawn(move || {
             // Ends when the launcher is dropped, and until then whenever there is nothing to start waits for it.
             while let Ok(Wanted { launch, reply }) = orders.recv() {
@@ -90,7 +92,7 @@ struct Running {
     pid: Pid,
     /// None once it is reaped; until then its number and its group's are its own, so that a kill meets nobody else.
     child: Mutex<Option<Child>>,
-    group: Mutex<Option<Group>>,
+    kin: Mutex<Option<Kin>>,
     /// Bytes that it had when it was killed for them; 0: it was not.
     over_bytes: AtomicU64,
     limit_bytes: u64,
@@ -105,22 +107,20 @@ struct Handle(Arc<Running>);
 fn start(launch: &Launch, limiter: &Limiter) -> io::Result<Started> {
     let (ours, theirs) = UnixStream::pair()?;
     let (printed, print) = io::pipe()?;
-    let group = match launch.memory_bytes {
-        0 => None,
-        bytes => Group::create(limiter, bytes)?,
-    };
+    let mut kin = Kin::create(limiter, launch.memory_bytes)?;
     let mut command = Command::new(&launch.executable);
     command.arg(EXECUTOR_ARG).current_dir(&launch.folder).process_group(0);
+    command.env(VARIABLE, kin.name());
     command.stdin(OwnedFd::from(theirs)).stdout(print.try_clone()?).stderr(print);
     let child = spawn(&mut command)?;
     // With it goes our copy of its ends of socket and pipe, so that their closing is heard.
     drop(command);
     let pid = Pid::from_child(&child);
-    let joined = group.as_ref().map_or(Ok(()), |group| group.add(child.id()));
+    let joined = kin.add(child.id());
     let running = Arc::new(Running {
         pid,
         child: Mutex::new(Some(child)),
-        group: Mutex::new(group),
+        kin: Mutex::new(Some(kin)),
         over_bytes: AtomicU64::new(0),
         limit_bytes: launch.memory_bytes,
         output: Output::new(printed)?,
@@ -180,17 +180,16 @@ impl Running {
         };
         let mut child = lock(&self.child);
         let _killed_or_none_left = kill_process_group(self.pid, Signal::KILL);
-        let group = lock(&self.group).take();
-        let over_group = group.as_ref().filter(|group| group.is_over()).map(|group| {
-            let limit_bytes = group.limit_bytes();
-            OverMemory { used_bytes: limit_bytes, limit_bytes }
-        });
-        if let Some(group) = &group {
-            group.kill();
+        let kin = lock(&self.kin).take();
+        let over = kin.as_ref().and_then(Kin::over_limit_bytes);
+        let over_group =
+            over.map(|limit_bytes| OverMemory { used_bytes: limit_bytes, limit_bytes });
+        if let Some(kin) = &kin {
+            kin.kill();
         }
         let status = child.take().map(|mut child| child.wait());
         drop(child);
-        drop(group);
+        drop(kin);
         let ending = match (waited, status) {
             (Ok(_), Some(Ok(status))) => Ending::from(status),
             // Somebody else has reaped it, which nobody here does.
@@ -218,8 +217,8 @@ impl Running {
     fn kill(&self) {
         let child = lock(&self.child);
         if child.is_some() {
-            if let Some(group) = &*lock(&self.group) {
-                group.kill();
+            if let Some(kin) = &*lock(&self.kin) {
+                kin.kill();
             }
             let _killed_or_dying = kill_process_group(self.pid, Signal::KILL);
         }

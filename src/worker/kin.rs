@@ -1,0 +1,240 @@
+//! Holds together an executor and all that it starts, so that no process of it is left behind wherever it has gone.
+//!
+//! A process group is not enough: who calls setsid(2) leaves it. A control group is left by nobody, and where this
+//! process may make none, a variable in the environment is inherited by all but those who mean to hide.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{
+    Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal, test_kill_process,
+};
+
+use super::Limiter;
+
+/// The variable that every executor has, with a value of its own.
+pub(super) const VARIABLE: &str = "GRISTMILL_EXECUTOR";
+/// Rounds of killing; a fork that outruns them is found by none.
+const KILL_ROUNDS_MAX: usize = 50;
+/// Times that a group is removed in which killed processes have not died yet, and the pause between: a second.
+const REMOVE_TRIES_MAX: usize = 200;
+const REMOVE_PAUSE: Duration = Duration::from_millis(5);
+
+/// Makes the executors of this process distinct.
+static EXECUTORS: AtomicU64 = AtomicU64::new(0);
+
+/// One executor and all that it starts.
+#[derive(Debug)]
+pub(super) struct Kin {
+    name: String,
+    group: Option<Group>,
+}
+
+impl Kin {
+    /// Of an executor that is not there yet. Fails only if its memory is to be limited by a group and that cannot be.
+    pub(super) fn create(limiter: &Limiter, limit_bytes: u64) -> io::Result<Self> {
+        let number = EXECUTORS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}-{number}", std::process::id());
+        let group = match Group::create(limiter, limit_bytes) {
+            Err(_) if limit_bytes == 0 => None,
+            created => created?,
+        };
+        Ok(Kin { name, group })
+    }
+
+    /// What the executor's [`VARIABLE`] is.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Takes the executor in, and with it what it starts from now on.
+    pub(super) fn add(&mut self, pid: u32) -> io::Result<()> {
+        let Some(group) = &self.group else { return Ok(()) };
+        match group.write("cgroup.procs", &pid.to_string()) {
+            // It can do without, since its memory is not limited.
+            Err(_) if group.limit_bytes == 0 => {
+                self.group = None;
+                Ok(())
+            }
+            written => written,
+        }
+    }
+
+    /// Its limit, if the kernel has killed something for its memory.
+    pub(super) fn over_limit_bytes(&self) -> Option<u64> {
+        self.group.as_ref().filter(|group| group.is_over()).map(|group| group.limit_bytes)
+    }
+
+    /// Kills all.
+    pub(super) fn kill(&self) {
+        match &self.group {
+            Some(group) => group.kill(),
+            None => kill_marked(&format!("{VARIABLE}={}", self.name)),
+        }
+    }
+}
+
+/// Kills all processes that have this in their environment.
+fn kill_marked(mark: &str) {
+    for _ in 0..KILL_ROUNDS_MAX {
+        let mut found = false;
+        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse::<i32>().ok();
+        for pid in processes.filter_map(number).filter_map(Pid::from_raw) {
+            // Held before it is looked at, so that the number cannot become another's in between.
+            let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
+            let environment = format!("/proc/{}/environ", pid.as_raw_nonzero());
+            // A dead one has none any more.
+            let has_mark = fs::read(environment).is_ok_and(|variables| {
+                variables.split(|&byte| byte == 0).any(|variable| variable == mark.as_bytes())
+            });
+            if has_mark {
+                found = true;
+                let _killed_or_gone = pidfd_send_signal(process, Signal::KILL);
+            }
+        }
+        if !found {
+            return;
+        }
+    }
+}
+
+/// A control group of one executor, removed when dropped.
+#[derive(Debug)]
+pub(super) struct Group {
+    folder: PathBuf,
+    is_second_version: bool,
+    /// 0: not limited.
+    limit_bytes: u64,
+}
+
+impl Group {
+    /// A group with this limit; none if the limiter makes none.
+    pub(super) fn create(limiter: &Limiter, limit_bytes: u64) -> io::Result<Option<Self>> {
+        let Some((parent, is_second_version)) = parent(limiter) else { return Ok(None) };
+        let number = EXECUTORS.fetch_add(1, Ordering::Relaxed);
+        let folder = parent.join(format!("{PREFIX}{}-{number}", std::process::id()));
+        fs::create_dir(&folder)?;
+        let group = Group { folder, is_second_version, limit_bytes };
+        if limit_bytes > 0 {
+            group.limit()?;
+        }
+        Ok(Some(group))
+    }
+
+    fn limit(&self) -> io::Result<()> {
+        let bytes = self.limit_bytes.to_string();
+        if self.is_second_version {
+            self.write("memory.max", &bytes)?;
+            self.write("memory.oom.group", "1")?;
+        } else {
+            self.write("memory.limit_in_bytes", &bytes)?;
+        }
+        // Swap would hide that the limit is reached; a kernel without swap has no such file.
+        let swap =
+            if self.is_second_version { ("memory.swap.max", 0) } else { ("memory.swappiness", 0) };
+        let _no_swap_to_limit = self.write(swap.0, &swap.1.to_string());
+        Ok(())
+    }
+
+    /// Ends what workers have left in their groups that were killed and could not do so themselves.
+    pub(super) fn sweep(limiter: &Limiter) {
+        let Some((parent, is_second_version)) = parent(limiter) else { return };
+        for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split_once('-'));
+            let owner = owner.and_then(|(pid, _)| Pid::from_raw(pid.parse().ok()?));
+            if owner.is_some_and(|owner| test_kill_process(owner) == Err(rustix::io::Errno::SRCH)) {
+                Group { folder: entry.path(), is_second_version, limit_bytes: 0 }.kill();
+            }
+        }
+    }
+
+    fn write(&self, name: &str, value: &str) -> io::Result<()> {
+        // Not `fs::write`, which would create what is not there.
+        let mut file = fs::File::options().write(true).open(self.folder.join(name))?;
+        io::Write::write_all(&mut file, value.as_bytes())
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.folder.join(name)).unwrap_or_default()
+    }
+
+    /// Whether the kernel has killed something in here for its memory.
+    fn is_over(&self) -> bool {
+        let name = if self.is_second_version { "memory.events" } else { "memory.oom_control" };
+        let kills = |line: &str| line.strip_prefix("oom_kill ")?.trim().parse::<u64>().ok();
+        self.read(name).lines().find_map(kills).is_some_and(|kills| kills > 0)
+    }
+
+    /// Kills all that is in the group.
+    fn kill(&self) {
+        if self.is_second_version && self.write("cgroup.kill", "1").is_ok() {
+            return;
+        }
+        for _ in 0..KILL_ROUNDS_MAX {
+            let members = self.read("cgroup.procs");
+            let pids = members.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?));
+            let mut is_empty = true;
+            for pid in pids {
+                is_empty = false;
+                let _killed_or_gone = kill_process(pid, Signal::KILL);
+            }
+            if is_empty {
+                return;
+            }
+        }
+    }
+}
+
+/// How the names of groups begin; the worker's process id follows.
+const PREFIX: &str = "gristmill-";
+
+/// Where groups are made, and whether they are of version 2.
+fn parent(limiter: &Limiter) -> Option<(&Path, bool)> {
+    match limiter {
+        Limiter::CgroupV1 { parent } => Some((parent, false)),
+        Limiter::CgroupV2 { parent } => Some((parent, true)),
+        Limiter::Sampled | Limiter::Not => None,
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        for _ in 0..REMOVE_TRIES_MAX {
+            if fs::remove_dir(&self.folder).is_ok() || !self.folder.exists() {
+                return;
+            }
+            // What was killed in it has not died yet. If it does not, the next worker here finds the group.
+            thread::park_timeout(REMOVE_PAUSE);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn without_a_group_children_are_found_by_their_environment_wherever_they_have_gone() {
+        let kin = Kin::create(&Limiter::Not, 0).unwrap();
+        let other = Kin::create(&Limiter::Not, 0).unwrap();
+        let child = |of: &Kin| {
+            let mut command = Command::new("setsid");
+            command.args(["sleep", "600"]).env(VARIABLE, of.name()).spawn().unwrap()
+        };
+        let (mut own, mut others) = (child(&kin), child(&other));
+        kin.kill();
+        assert_eq!(own.wait().unwrap().signal(), Some(9));
+        assert_eq!(others.try_wait().unwrap(), None);
+        other.kill();
+        assert_eq!(others.wait().unwrap().signal(), Some(9));
+    }
+}
