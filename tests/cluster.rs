@@ -4,16 +4,26 @@
 
 #[path = "cluster/attempts.rs"]
 mod attempts;
+#[path = "cluster/chance.rs"]
+mod chance;
 #[path = "cluster/commands.rs"]
 mod commands;
+#[path = "cluster/damage.rs"]
+mod damage;
 #[path = "cluster/deaths.rs"]
 mod deaths;
 #[path = "cluster/dev.rs"]
 mod dev;
+#[path = "cluster/disks.rs"]
+mod disks;
 #[path = "cluster/drain.rs"]
 mod drain;
+#[path = "cluster/examples.rs"]
+mod examples;
 #[path = "command_line/executables.rs"]
 mod executables;
+#[path = "cluster/executors.rs"]
+mod executors;
 #[path = "cluster/fleet.rs"]
 mod fleet;
 #[path = "cluster/interrupts.rs"]
@@ -22,10 +32,14 @@ mod interrupts;
 mod jobs;
 #[path = "cluster/leftovers.rs"]
 mod leftovers;
+#[path = "cluster/odd.rs"]
+mod odd;
 #[path = "cluster/proxy.rs"]
 mod proxy;
 #[path = "cluster/refusals.rs"]
 mod refusals;
+#[path = "cluster/shapes.rs"]
+mod shapes;
 #[path = "cluster/sharing.rs"]
 mod sharing;
 #[path = "cluster/slow_words.rs"]

@@ -32,6 +32,8 @@ pub(crate) struct Fleet {
     master: Member,
     workers: Vec<Member>,
     slots: u32,
+    /// More that every worker is told.
+    flags: &'static [&'static str],
     commands: Commands,
     _one: MutexGuard<'static, ()>,
 }
@@ -47,8 +49,13 @@ impl Deref for Fleet {
 impl Member {
     /// Starts `gristmill` as such a member, which dies with this test.
     fn start(arguments: &[&str], data: PathBuf) -> Result<Self> {
+        Self::start_by(Command::new(GRISTMILL), arguments, data)
+    }
+
+    /// The same, by a command that becomes `gristmill` in the end.
+    fn start_by(mut command: Command, arguments: &[&str], data: PathBuf) -> Result<Self> {
         let parent = std::process::id().to_string();
-        let mut process = Command::new(GRISTMILL)
+        let mut process = command
             .args(arguments)
             .arg("--data")
             .arg(data)
@@ -103,13 +110,22 @@ fn address(line: &str) -> Result<String> {
 impl Fleet {
     /// A master, and workers with so many slots each.
     pub(crate) fn start(workers: usize, slots: u32) -> Result<Self> {
+        Self::start_with(workers, slots, &[])
+    }
+
+    /// The same, with more flags for the workers.
+    pub(crate) fn start_with(
+        workers: usize,
+        slots: u32,
+        flags: &'static [&'static str],
+    ) -> Result<Self> {
         let one = alone();
         let folder = tempfile::tempdir()?;
         let arguments =
             ["master", "--id", "1", "--listen", "127.0.0.1:0", "--init", "--lease", LEASE];
         let master = Member::start(&arguments, folder.path().join("data/m1"))?;
         let commands = Commands::new(master.address.clone(), folder);
-        let mut fleet = Self { master, workers: Vec::new(), slots, commands, _one: one };
+        let mut fleet = Self { master, workers: Vec::new(), slots, flags, commands, _one: one };
         for _ in 0..workers {
             fleet.add_worker()?;
         }
@@ -130,10 +146,28 @@ impl Fleet {
         Ok(number)
     }
 
+    /// One more worker, with mounts of its own: a shell makes them, with `$DATA` for its folder.
+    pub(crate) fn add_worker_with_mounts(&mut self, script: &str) -> Result<usize> {
+        let number = self.workers.len() + 1;
+        let script = format!("set -e; {script}; exec \"$@\"");
+        let mut shell = Command::new("unshare");
+        shell.args(["-Urm", "bash", "-c", &script, "bash", GRISTMILL]);
+        shell.env("DATA", self.data(number));
+        let cluster = self.master.address.clone();
+        let worker = self.launch_by(shell, number, &cluster)?;
+        self.workers.push(worker);
+        Ok(number)
+    }
+
     fn launch(&self, number: usize, cluster: &str) -> Result<Member> {
+        self.launch_by(Command::new(GRISTMILL), number, cluster)
+    }
+
+    fn launch_by(&self, command: Command, number: usize, cluster: &str) -> Result<Member> {
         let slots = self.slots.to_string();
         let arguments = ["worker", "--cluster", cluster, "--slots", &slots];
-        let worker = Member::start(&arguments, self.data(number))?;
+        let arguments = [&arguments, self.flags].concat();
+        let worker = Member::start_by(command, &arguments, self.data(number))?;
         let pid = worker.pid();
         until("the worker is registered", || Ok(self.id_of(pid)?.is_some()))?;
         Ok(worker)

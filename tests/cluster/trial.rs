@@ -88,7 +88,7 @@ impl Trial {
 }
 
 /// Names and bytes of an output's parts, in order.
-fn parts(commands: &Commands, folder: &str) -> Result<Vec<(String, Vec<u8>)>> {
+pub(crate) fn parts(commands: &Commands, folder: &str) -> Result<Vec<(String, Vec<u8>)>> {
     let mut parts = Vec::new();
     for entry in fs::read_dir(commands.path(folder))? {
         let entry = entry?;

@@ -1,0 +1,119 @@
+//! A map that gives other output each time: what it gave twice is never mixed.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use crate::attempts::Attempts;
+use crate::commands::{Commands, Result};
+use crate::fleet::Fleet;
+use crate::leftovers::check_nothing_is_left;
+use crate::odd::{OUTPUT, Odd, filled};
+use crate::trial::{parts, status};
+use crate::until::until;
+
+const SPLIT_BYTES: usize = 1 << 10;
+/// Maps that draw a number.
+const MAPS: usize = 12;
+/// Keys that each of them writes its number to.
+const KEYS: usize = 48;
+
+/// Starts a job whose first maps begin together, one in each of so many slots; the next draw numbers, and all ends in
+/// these lines.
+fn start(fleet: &Fleet, odd: &Odd, slots: usize, end: &str) -> Result<String> {
+    let draw = |_| filled(SPLIT_BYTES, |number| if number == 0 { "tag\n" } else { "x\n" }.into());
+    let draws: String = (0..MAPS).map(draw).collect();
+    let input = filled(slots * SPLIT_BYTES, |_| "wait start\n".into()) + &draws + end;
+    fs::write(fleet.path("in.txt"), input)?;
+    let job = odd.submit(fleet)?;
+    odd.waits(fleet, "start", slots)?;
+    odd.open(fleet, "start")?;
+    odd.waits(fleet, "gate", 1)?;
+    Ok(job)
+}
+
+/// Kills the worker that does not run what waits; gives the maps that had won there.
+fn strike(fleet: &mut Fleet, job: &str, kind: &str) -> Result<Vec<String>> {
+    let attempts = Attempts::of(fleet, job)?;
+    let waits = attempts.all(|attempt| attempt.kind == kind && attempt.state == "running");
+    assert_eq!(waits.len(), 1, "{waits:?}");
+    let other = |&number: &usize| fleet.id(number).is_ok_and(|id| id != waits[0].worker);
+    let victim = fleet.numbers().find(other).ok_or("no other worker")?;
+    let held = attempts.first_won_on(&fleet.id(victim)?, "map");
+    assert!(held.len() > 1, "the fault strikes outputs: {attempts:?}");
+    fleet.kill(victim)?;
+    Ok(held)
+}
+
+/// Every key has the same numbers, one of each map: no part has read another output of a map than the others.
+fn check_no_mixture(commands: &Commands) -> Result {
+    let parts = parts(commands, OUTPUT)?;
+    let mut lists = Vec::new();
+    for (name, bytes) in &parts {
+        let text = String::from_utf8(bytes.clone())?;
+        let tags = text.lines().filter(|line| line.starts_with("tag-"));
+        let list = |line: &str| line.split_once('\t').map(|(_, numbers)| numbers.to_owned());
+        let of_part: Vec<_> = tags.filter_map(list).collect();
+        assert!(!of_part.is_empty(), "{name} has keys");
+        lists.extend(of_part);
+    }
+    assert_eq!(lists.len(), KEYS);
+    let distinct: BTreeSet<_> = lists.iter().collect();
+    assert_eq!(distinct.len(), 1, "{distinct:?}");
+    assert_eq!(lists[0].split(' ').collect::<BTreeSet<_>>().len(), MAPS);
+    Ok(())
+}
+
+#[test]
+fn reduces_that_may_have_read_an_output_that_was_made_otherwise_begin_again() -> Result {
+    let mut fleet = Fleet::start(2, 3)?;
+    let odd = Odd::new("in.txt --split-size 1KiB -r 5");
+    let job = start(&fleet, &odd, 6, "wait gate\n")?;
+    until("all reduces fetch", || {
+        let attempts = Attempts::of(&fleet, &job)?;
+        Ok(attempts.all(|attempt| attempt.kind == "reduce" && attempt.state == "running").len()
+            == 5)
+    })?;
+    let before = Attempts::of(&fleet, &job)?;
+    let held = strike(&mut fleet, &job, "map")?;
+    until("all lost outputs were made again", || {
+        let attempts = Attempts::of(&fleet, &job)?;
+        let is_again =
+            |map: &String| attempts.at(map).iter().filter(|a| a.state == "succeeded").count() == 2;
+        Ok(held.iter().all(is_again))
+    })?;
+    odd.open(&fleet, "gate")?;
+
+    let report = odd.watch(&fleet, &job)?;
+    assert_eq!(report.ended.code, Some(0), "{}", report.ended.stderr);
+    assert_eq!(report.attempts.repeated("map"), held);
+    assert!(report.failed().is_empty(), "{:?}", report.failed());
+    for reduce in before.all(|attempt| attempt.kind == "reduce") {
+        let attempts = report.attempts.at(&reduce.task);
+        let (first, last) = (attempts[0], attempts[attempts.len() - 1]);
+        assert!(first.state == "lost" || first.state == "killed", "{attempts:?}");
+        assert_eq!(last.state, "succeeded", "{attempts:?}");
+    }
+    check_no_mixture(&fleet)?;
+    odd.tidy(&fleet)?;
+    check_nothing_is_left(fleet, &[])
+}
+
+#[test]
+fn a_job_whose_finished_part_has_read_an_output_that_was_made_otherwise_fails() -> Result {
+    let mut fleet = Fleet::start(2, 2)?;
+    let odd = Odd::new("in.txt --split-size 1KiB -r 4");
+    let job = start(&fleet, &odd, 4, "hold gate\n")?;
+    until("all parts but one are finished", || Ok(status(&fleet, &job)?["reduces"]["done"] == 3))?;
+    let held = strike(&mut fleet, &job, "reduce")?;
+
+    let report = odd.watch(&fleet, &job)?;
+    let said = &report.ended.stderr;
+    let line = said.lines().find(|line| line.starts_with("error: ")).ok_or(said.as_str())?;
+    let blamed = held
+        .iter()
+        .find(|map| line.contains(&format!("error: map is not deterministic: {map}#2 ")));
+    assert!(blamed.is_some(), "{held:?}: {line}");
+    assert!(line.contains("with which 3 of 4 reduces have finished"), "{line}");
+    odd.check_failed(&fleet, &report)?;
+    check_nothing_is_left(fleet, &[])
+}

@@ -1,0 +1,259 @@
+//! A flipped byte in what a job keeps on disk is found, blamed on whoever has it, and made good.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use crate::attempts::Attempts;
+use crate::commands::Result;
+use crate::fleet::Fleet;
+use crate::leftovers::check_nothing_is_left;
+use crate::odd::{Odd, filled};
+use crate::trial::counted;
+use crate::until::until;
+
+/// Two parts, and maps of a kilobyte.
+const FLAGS: &str = "in.txt --split-size 1KiB -r 2";
+/// What a spill file has behind its index, and what the index has for each part.
+const FOOTER_BYTES: u64 = 20;
+const ENTRY_BYTES: u64 = 40;
+/// Where the first block begins.
+const HEADER_BYTES: u64 = 44;
+
+/// So much of a file was fetched that there is a whole segment in it.
+const FETCHED_BYTES_LEAST: u64 = 500;
+/// Bytes of a map's input.
+const SPLIT_BYTES: usize = 1 << 10;
+/// Maps that neither wait in the beginning nor in the end.
+const MAPS: usize = 60;
+
+/// Starts a job whose first maps begin together, one in every slot, and whose last ones wait for a gate: so many.
+///
+/// Without the first, whoever is ready first would make all outputs.
+fn start(fleet: &Fleet, odd: &Odd, slots: usize, waiting: usize) -> Result<String> {
+    let input = filled(slots * SPLIT_BYTES, |_| "wait start\n".into())
+        + &filled(MAPS * SPLIT_BYTES, |number| format!("the {} and the other\n", number % 500))
+        + &filled(waiting * SPLIT_BYTES, |_| "wait gate\n".into());
+    fs::write(fleet.path("in.txt"), input)?;
+    let job = odd.submit(fleet)?;
+    odd.waits(fleet, "start", slots)?;
+    odd.open(fleet, "start")?;
+    odd.waits(fleet, "gate", waiting)?;
+    Ok(job)
+}
+
+/// What is done to a file.
+#[derive(Clone, Copy, Debug)]
+enum Damage {
+    /// A byte is flipped, so far from the beginning.
+    Flip { at: u64 },
+    /// A byte is flipped, so far from the end.
+    FlipBehind { before_end: u64 },
+    /// The last byte is missing.
+    Cut,
+    /// It is gone.
+    Remove,
+}
+
+impl Damage {
+    fn strike(self, path: &Path) -> Result {
+        let file = File::options().read(true).write(true).open(path)?;
+        let bytes = file.metadata()?.len();
+        let flip = |at: u64| {
+            let mut byte = [0];
+            file.read_exact_at(&mut byte, at)?;
+            file.write_all_at(&[byte[0] ^ 0x10], at)
+        };
+        match self {
+            Damage::Flip { at } => flip(at)?,
+            Damage::FlipBehind { before_end } => flip(bytes - before_end)?,
+            Damage::Cut => file.set_len(bytes - 1)?,
+            Damage::Remove => fs::remove_file(path)?,
+        }
+        Ok(())
+    }
+}
+
+/// The files in the folders of a worker's jobs at this place, such as `outputs`.
+fn files(fleet: &Fleet, worker: usize, place: &str) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for job in fs::read_dir(fleet.data(worker).join("jobs"))? {
+        let folder = job?.path().join(place);
+        for entry in fs::read_dir(folder).into_iter().flatten() {
+            found.push(entry?.path());
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// `j1/m12` of a file `m12-1`.
+fn task_of(job: &str, file: &Path) -> Result<String> {
+    let name = file.file_name().and_then(|name| name.to_str()).ok_or("no name")?;
+    let (task, _) = name.split_once('-').ok_or("no attempt's name")?;
+    Ok(format!("{job}/{task}"))
+}
+
+/// Every failed attempt is a reduce that could not fetch, these maps have won twice, and nothing else ran again but
+/// what made room for them.
+fn check_path(fleet: &Fleet, job: &str, attempts: &Attempts, again: &[String]) -> Result<usize> {
+    let failed = attempts.all(|attempt| attempt.state == "failed");
+    for attempt in &failed {
+        assert_eq!((attempt.kind.as_str(), attempt.cause.as_str()), ("reduce", "fetch_failed"));
+    }
+    let mut again = again.to_vec();
+    again.sort_by_key(|task| task.split_once("/m").and_then(|(_, map)| map.parse::<u32>().ok()));
+    assert_eq!(attempts.repeated("map"), again);
+    for map in &again {
+        assert!(attempts.at(map).iter().all(|attempt| attempt.state == "succeeded"));
+        assert_eq!(attempts.at(map).len(), 2, "{map}");
+    }
+    let rerun = counted(fleet, job, "attempts_rerun")?;
+    let killed = attempts.all(|attempt| attempt.state == "killed");
+    assert!(killed.iter().all(|attempt| attempt.kind == "reduce"), "{killed:?}");
+    assert_eq!(rerun, (failed.len() + killed.len() + again.len()) as u64, "{failed:?}");
+    Ok(failed.len())
+}
+
+#[test]
+fn a_map_whose_output_is_damaged_on_its_disk_runs_again() -> Result {
+    let fleet = Fleet::start(2, 1)?;
+    let odd = Odd::new(FLAGS);
+    // Both slots wait in maps, so that no reduce has begun.
+    let job = start(&fleet, &odd, 2, 2)?;
+    let (worker, file) = (fleet.id(1)?, files(&fleet, 1, "outputs")?.swap_remove(0));
+    Damage::Flip { at: HEADER_BYTES + 10 }.strike(&file)?;
+    odd.open(&fleet, "gate")?;
+
+    let report = odd.watch(&fleet, &job)?;
+    let damaged = task_of(&job, &file)?;
+    assert_eq!(report.attempts.at(&damaged)[0].worker, worker);
+    assert_eq!(check_path(&fleet, &job, &report.attempts, &[damaged])?, 1);
+    assert_eq!(
+        report.failed()[0].task,
+        format!("{job}/r0"),
+        "the first block is of the first part"
+    );
+    assert_eq!(fleet.state_of(&worker)?.as_deref(), Some("alive"), "once is no bad disk");
+    odd.check_succeeded(&fleet, &report)?;
+    check_nothing_is_left(fleet, &[])
+}
+
+#[test]
+fn damage_of_every_kind_is_found_whoever_reads_it_and_a_bad_disk_excludes_its_worker() -> Result {
+    let fleet = Fleet::start(2, 1)?;
+    let odd = Odd::new(FLAGS);
+    let job = start(&fleet, &odd, 2, 2)?;
+    let index = FOOTER_BYTES + 2 * ENTRY_BYTES;
+    let kinds = [
+        Damage::Flip { at: 0 },
+        Damage::Flip { at: 9 },
+        Damage::Flip { at: 20 },
+        Damage::Flip { at: HEADER_BYTES + 4 },
+        Damage::FlipBehind { before_end: index + 5 },
+        Damage::FlipBehind { before_end: index - 3 },
+        Damage::FlipBehind { before_end: FOOTER_BYTES - 2 },
+        Damage::FlipBehind { before_end: FOOTER_BYTES - 9 },
+        Damage::FlipBehind { before_end: 1 },
+        Damage::Cut,
+        Damage::Remove,
+    ];
+    let mut damaged = Vec::new();
+    for worker in fleet.numbers() {
+        let files = files(&fleet, worker, "outputs")?;
+        assert!(files.len() > kinds.len(), "{files:?}");
+        for (kind, file) in kinds.iter().zip(&files) {
+            kind.strike(file)?;
+            damaged.push(task_of(&job, file)?);
+        }
+    }
+    odd.open(&fleet, "gate")?;
+
+    let report = odd.watch(&fleet, &job)?;
+    assert!(check_path(&fleet, &job, &report.attempts, &damaged)? > 0);
+    let states = [fleet.state_of("w1")?, fleet.state_of("w2")?].map(Option::unwrap_or_default);
+    assert!(states.contains(&"excluded".into()) && states.contains(&"alive".into()), "{states:?}");
+    odd.check_succeeded(&fleet, &report)?;
+    check_nothing_is_left(fleet, &[])
+}
+
+/// Files into which reduces have fetched something, and the workers that they lie on.
+fn fetched(fleet: &Fleet) -> Result<Vec<(usize, PathBuf)>> {
+    let mut found = Vec::new();
+    for worker in fleet.numbers() {
+        for attempt in files(fleet, worker, "attempts")? {
+            let file = attempt.join("fetched");
+            if fs::metadata(&file).is_ok_and(|facts| facts.len() > FETCHED_BYTES_LEAST) {
+                found.push((worker, file));
+            }
+        }
+    }
+    Ok(found)
+}
+
+#[test]
+fn what_was_fetched_and_then_damaged_is_fetched_again() -> Result {
+    let fleet = Fleet::start(2, 2)?;
+    let odd = Odd::new(FLAGS);
+    let job = start(&fleet, &odd, 4, 1)?;
+    until("both reduces have fetched", || Ok(fetched(&fleet)?.len() == 2))?;
+    for (_, file) in fetched(&fleet)? {
+        Damage::Flip { at: 30 }.strike(&file)?;
+    }
+    odd.open(&fleet, "gate")?;
+
+    let report = odd.watch(&fleet, &job)?;
+    assert_eq!(check_path(&fleet, &job, &report.attempts, &[])?, 2);
+    odd.check_succeeded(&fleet, &report)?;
+    check_nothing_is_left(fleet, &[])
+}
+
+#[test]
+fn an_output_that_is_damaged_after_it_was_checked_is_made_again() -> Result {
+    let fleet = Fleet::start(2, 2)?;
+    let odd = Odd::new(FLAGS);
+    let job = start(&fleet, &odd, 4, 1)?;
+    let mut reader = None;
+    until("the first reduce has fetched", || {
+        let is_its = |(worker, file): (usize, PathBuf)| {
+            file.to_string_lossy().contains("/r0-1/").then_some(worker)
+        };
+        reader = fetched(&fleet)?.into_iter().find_map(is_its);
+        Ok(reader.is_some())
+    })?;
+    // On its own worker it reads outputs where they lie.
+    let file = files(&fleet, reader.ok_or("no reader")?, "outputs")?.swap_remove(0);
+    Damage::Flip { at: HEADER_BYTES + 10 }.strike(&file)?;
+    odd.open(&fleet, "gate")?;
+
+    let report = odd.watch(&fleet, &job)?;
+    // It finds the damage, and then, as a rule, so does the check before the next attempt.
+    let failed = check_path(&fleet, &job, &report.attempts, &[task_of(&job, &file)?])?;
+    assert!((1..=2).contains(&failed), "{failed}");
+    odd.check_succeeded(&fleet, &report)?;
+    check_nothing_is_left(fleet, &[])
+}
+
+#[test]
+fn a_spill_that_is_damaged_before_its_map_has_merged_it_costs_one_attempt() -> Result {
+    let fleet = Fleet::start(1, 1)?;
+    // More than the map may keep in memory, and then a gate.
+    let lines = filled(24 << 20, |number| format!("{number:0199}\n"));
+    fs::write(fleet.path("in.txt"), lines + "wait gate\n")?;
+    let odd = Odd::new("in.txt --split-size 1GiB --memory 16MiB -r 2");
+    let job = odd.submit(&fleet)?;
+    odd.waits(&fleet, "gate", 1)?;
+    let spills = files(&fleet, 1, "attempts/m0-1")?;
+    let half = fs::metadata(&spills[0])?.len() / 2;
+    assert!(half > 1 << 10, "{spills:?}");
+    Damage::Flip { at: half }.strike(&spills[0])?;
+    odd.open(&fleet, "gate")?;
+
+    let report = odd.watch(&fleet, &job)?;
+    let failed = report.failed();
+    assert_eq!(failed.len(), 1, "{failed:?}");
+    assert_eq!((failed[0].task.as_str(), failed[0].cause.as_str()), ("j1/m0", "disk"));
+    assert_eq!(counted(&fleet, &job, "attempts_rerun")?, 1);
+    odd.check_succeeded(&fleet, &report)?;
+    check_nothing_is_left(fleet, &[])
+}

@@ -1,0 +1,123 @@
+//! A worker whose disk is full is no longer asked, and a job that finds no room anywhere says so.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::commands::{Commands, Result};
+use crate::fleet::Fleet;
+use crate::leftovers::check_nothing_is_left;
+use crate::odd::{Odd, Report, filled};
+use crate::trial::counted;
+use crate::until::until;
+
+/// Room on the small disks, where the outputs of two maps fit at most.
+const SMALL_DISK: &str = "mkdir -p $DATA/jobs; mount -t tmpfs -o size=256k none $DATA/jobs";
+/// Bytes of a map's input, and of its output nearly, since there is nothing in it that repeats.
+const SPLIT_BYTES: usize = 128 << 10;
+const FLAGS: &str = "in.txt --split-size 128KiB -r 2";
+/// Maps that have such an output.
+const MAPS: usize = 20;
+
+/// Splits of lines that cannot be compressed well.
+fn noise() -> String {
+    let digest = |number: usize| {
+        let hash = |salt: u64| gristmill::record::hash::hash(&(number as u64 ^ salt).to_le_bytes());
+        format!("{:016x}{:016x}\n", hash(0), hash(1 << 40))
+    };
+    filled(MAPS * SPLIT_BYTES, digest)
+}
+
+fn write_input(commands: &Commands, input: &str) -> Result {
+    Ok(fs::write(commands.path("in.txt"), input)?)
+}
+
+/// Where a worker with mounts of its own has its jobs.
+fn jobs_of(fleet: &Fleet, worker: usize) -> PathBuf {
+    let jobs = fleet.data(worker).join("jobs");
+    let seen_by_it = PathBuf::from(format!("/proc/{}/root", fleet.worker(worker).pid()));
+    seen_by_it.join(jobs.strip_prefix("/").unwrap_or(&jobs))
+}
+
+fn check_small_disk_is_empty(fleet: &Fleet, worker: usize) -> Result {
+    let jobs = jobs_of(fleet, worker);
+    until("the small disk is empty", || Ok(fs::read_dir(&jobs)?.next().is_none()))
+}
+
+/// Two attempts of this kind found no room on this worker, which was then left out, and all other attempts went well.
+fn check_left_out(fleet: &Fleet, report: &Report, kind: &str, worker: &str) -> Result {
+    let failed = report.failed();
+    assert_eq!(failed.len(), 2, "{failed:?}");
+    for attempt in &failed {
+        assert_eq!((attempt.kind.as_str(), attempt.worker.as_str()), (kind, worker));
+        assert_eq!(attempt.cause, "disk");
+    }
+    assert_eq!(fleet.state_of(worker)?.as_deref(), Some("excluded"));
+    assert_eq!(counted(fleet, &report.job, "attempts_rerun")?, 2);
+    Ok(())
+}
+
+#[test]
+fn maps_that_find_a_full_disk_run_elsewhere() -> Result {
+    let mut fleet = Fleet::start(1, 1)?;
+    let small = fleet.add_worker_with_mounts(SMALL_DISK)?;
+    // Both begin together.
+    let start = filled(2 * SPLIT_BYTES, |_| "wait start\n".into());
+    write_input(&fleet, &(start + &noise()))?;
+    let odd = Odd::new(FLAGS);
+    let job = odd.submit(&fleet)?;
+    odd.waits(&fleet, "start", 2)?;
+    odd.open(&fleet, "start")?;
+
+    let report = odd.watch(&fleet, &job)?;
+    check_left_out(&fleet, &report, "map", &fleet.id(small)?)?;
+    odd.check_succeeded(&fleet, &report)?;
+    check_small_disk_is_empty(&fleet, small)?;
+    check_nothing_is_left(fleet, &[])
+}
+
+#[test]
+fn a_reduce_that_has_no_room_for_what_it_fetches_runs_elsewhere() -> Result {
+    let mut fleet = Fleet::start(1, 1)?;
+    write_input(&fleet, &(noise() + "wait gate\n"))?;
+    let odd = Odd::new(FLAGS);
+    let job = odd.submit(&fleet)?;
+    odd.waits(&fleet, "gate", 1)?;
+    // It comes too late for the maps.
+    let small = fleet.add_worker_with_mounts(SMALL_DISK)?;
+    let id = fleet.id(small)?;
+    until("it is left out", || Ok(fleet.state_of(&id)?.as_deref() == Some("excluded")))?;
+    odd.open(&fleet, "gate")?;
+
+    let report = odd.watch(&fleet, &job)?;
+    check_left_out(&fleet, &report, "reduce", &id)?;
+    odd.check_succeeded(&fleet, &report)?;
+    check_small_disk_is_empty(&fleet, small)?;
+    check_nothing_is_left(fleet, &[])
+}
+
+#[test]
+fn a_job_that_finds_no_room_anywhere_says_so_and_makes_room_for_the_next() -> Result {
+    let mut fleet = Fleet::start(0, 1)?;
+    let small = fleet.add_worker_with_mounts(SMALL_DISK)?;
+    write_input(&fleet, &noise())?;
+    let large = Odd::new(FLAGS);
+    let report = large.run(&fleet)?;
+    let said = &report.ended.stderr;
+    assert!(
+        said.contains("No space left on device") || said.contains("no space left for"),
+        "{said}"
+    );
+    assert!(said.contains("--data") && said.contains(" (disk)"), "{said}");
+    // The last worker is not left out, however often it fails.
+    let failed = report.failed();
+    assert_eq!(failed.len(), 8, "{failed:?}");
+    assert!(failed.iter().all(|attempt| attempt.cause == "disk" && attempt.task == failed[0].task));
+    large.check_failed(&fleet, &report)?;
+    check_small_disk_is_empty(&fleet, small)?;
+
+    write_input(&fleet, "a line\n")?;
+    let little = Odd::new(FLAGS);
+    let report = little.run(&fleet)?;
+    little.check_succeeded(&fleet, &report)?;
+    check_nothing_is_left(fleet, &[])
+}

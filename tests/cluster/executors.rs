@@ -1,0 +1,257 @@
+//! Executors that crash, hang, talk too much or eat too much: the job says so, or works in spite of it.
+
+use std::fs;
+use std::process::Command;
+
+use crate::commands::{Commands, Result};
+use crate::dev::lives;
+use crate::fleet::Fleet;
+use crate::leftovers::check_nothing_is_left;
+use crate::odd::{Odd, Report, check_workers_are_clean};
+use crate::trial::counted;
+use crate::until::until;
+
+/// Some ten maps, the third of which meets trouble.
+const FLAGS: &str = "in.txt --split-size 1KiB -r 2";
+
+/// The most that is kept of what an attempt prints: its first and its last 64 KiB, and a line that says so.
+const LOG_BYTES_MAX: u64 = (128 << 10) + 100;
+
+/// Trouble that has two children.
+const TWO_CHILDREN: &str = "fork,escape";
+
+/// One way to misbehave.
+struct Case {
+    /// What the job does, as its flag says it.
+    trouble: &'static str,
+    /// The cause of the attempts that fail of it.
+    cause: &'static str,
+    /// Attempts after which the job fails.
+    attempts: usize,
+    /// What `submit` says first.
+    said: String,
+    /// What its details say too.
+    detail: &'static str,
+    /// More flags of `submit`.
+    options: &'static str,
+}
+
+/// Writes the input, with one line that is trouble.
+fn write_input(commands: &Commands) -> Result {
+    let line = |number: usize| match number {
+        150 => "trouble\n".to_owned(),
+        _ => format!("the {} and the other\n", number % 100),
+    };
+    Ok(fs::write(commands.path("in.txt"), (0..500).map(line).collect::<String>())?)
+}
+
+impl Case {
+    /// The job fails of it if it happens again and again, and not if it happens once.
+    fn check(&self, fleet: &Fleet) -> Result {
+        let trouble = format!("--trouble {}", self.trouble);
+        let always = Odd::new(FLAGS).with_options(self.options).with_trouble(&trouble);
+        let report = always.run(fleet)?;
+        self.check_blame(fleet, &report)?;
+        self.check_struck(&report, self.attempts);
+        assert_eq!(always.strikes(fleet)?, self.attempts);
+        let children = if self.trouble.contains(TWO_CHILDREN) { 2 } else { 0 };
+        assert_eq!(always.children(fleet)?.len(), children * self.attempts);
+        check_dead(&always, fleet)?;
+        always.check_failed(fleet, &report)?;
+
+        let once = always.with_trouble("--times 1");
+        let report = once.run(fleet)?;
+        self.check_struck(&report, 1);
+        assert_eq!(counted(fleet, &report.job, "attempts_rerun")?, 1);
+        assert_eq!(once.strikes(fleet)?, 1);
+        check_dead(&once, fleet)?;
+        once.check_succeeded(fleet, &report)?;
+        check_workers_are_clean(fleet)
+    }
+
+    /// One map has failed so often of this, and nothing else has.
+    fn check_struck(&self, report: &Report, times: usize) {
+        let failed = report.failed();
+        assert_eq!(failed.len(), times, "{failed:?}");
+        for attempt in &failed {
+            assert_eq!((attempt.kind.as_str(), &attempt.task), ("map", &failed[0].task));
+            assert_eq!(attempt.cause, self.cause);
+        }
+    }
+
+    fn check_blame(&self, fleet: &Fleet, report: &Report) -> Result {
+        let said = &report.ended.stderr;
+        let error = said.lines().position(|line| line.starts_with("error: "));
+        let lines: Vec<&str> = said.lines().skip(error.ok_or(said.as_str())?).collect();
+        assert!(lines[0].contains(&self.said), "{}: {said}", self.trouble);
+        assert!(lines[1..].join("\n").contains(self.detail), "{}: {said}", self.trouble);
+        let attempt = report.attempts.at(&report.failed()[0].task).len();
+        let last = format!("#{attempt} ({})", self.cause);
+        assert!(lines[1..].iter().any(|line| line.contains(&last)), "{last}: {said}");
+        let why = fleet.run(&["why", &report.job])?;
+        assert_eq!(why.stdout.trim_end(), lines.join("\n"));
+        Ok(())
+    }
+}
+
+/// The processes that the job has started are dead.
+fn check_dead(odd: &Odd, fleet: &Fleet) -> Result {
+    for child in odd.children(fleet)? {
+        until("what an executor has started dies with it", || Ok(!lives(child)))?;
+    }
+    Ok(())
+}
+
+/// Where the job panics.
+fn panic_place() -> String {
+    let text = include_str!("../jobs/odd.rs");
+    let line = text.lines().position(|line| line.contains("panic!(\"no luck\")"));
+    format!("tests/jobs/odd.rs:{}: panicked: no luck", line.map_or(0, |line| line + 1))
+}
+
+/// Nothing is left of the fleet and its jobs, and no control group of its executors.
+fn check_no_trace(fleet: Fleet) -> Result {
+    let pids: Vec<u32> = fleet.numbers().map(|number| fleet.worker(number).pid()).collect();
+    check_nothing_is_left(fleet, &[])?;
+    for pid in pids {
+        let name = format!("gristmill-{pid}-*");
+        let found = Command::new("find").args(["/sys/fs/cgroup", "-name", &name]).output()?;
+        assert_eq!(String::from_utf8_lossy(&found.stdout), "");
+    }
+    Ok(())
+}
+
+/// The executor exits.
+fn exit(trouble: &'static str, said: &str) -> Case {
+    let said = said.into();
+    Case { trouble, cause: "exit", attempts: 4, said, detail: "attempt: ", options: "" }
+}
+
+/// It exits, and leaves processes that are not in its process group either.
+fn exit_with_children() -> Case {
+    exit("fork,escape,exit3", "the executor exited with code 3 before the attempt had ended")
+}
+
+fn signal(trouble: &'static str, said: &str) -> Case {
+    Case { cause: "signal", ..exit(trouble, said) }
+}
+
+fn hang(trouble: &'static str) -> Case {
+    let options = "--task-timeout 2s --max-attempts 2";
+    let said = "no progress for 2000 ms; the attempt was killed";
+    Case { cause: "timeout", attempts: 2, options, ..exit(trouble, said) }
+}
+
+/// It needs more memory than it may have, beside what its children hold.
+fn eat() -> Case {
+    // The second time, on another worker, is enough.
+    let case = exit("fork,escape,eat", "the executor was killed for its memory: it had ");
+    Case { cause: "memory", attempts: 2, ..case }
+}
+
+#[test]
+fn executors_that_die_fail_their_job_with_the_cause_or_cost_one_attempt() -> Result {
+    let fleet = Fleet::start(2, 1)?;
+    write_input(&fleet)?;
+    let cases = [
+        // The same record twice is enough.
+        Case {
+            cause: "panic",
+            attempts: 2,
+            detail: "record: `trouble`",
+            ..exit("panic", &panic_place())
+        },
+        exit("exit0", "the executor exited with code 0 before the attempt had ended"),
+        exit("exit3", "the executor exited with code 3 before the attempt had ended"),
+        signal("segfault", "the executor died of SIGSEGV (signal 11)"),
+        signal("abort", "the executor died of SIGABRT (signal 6)"),
+        exit_with_children(),
+        hang("hang"),
+        hang("deafen,fork,escape,hang"),
+    ];
+    for case in &cases {
+        case.check(&fleet)?;
+    }
+    check_no_trace(fleet)
+}
+
+#[test]
+fn an_executor_that_eats_memory_is_killed_and_the_limit_named() -> Result {
+    let fleet = Fleet::start_with(2, 1, &["--memory", "96MiB"])?;
+    write_input(&fleet)?;
+    let limited = Odd::new(FLAGS).with_trouble("--trouble eat");
+    let report = limited.run(&fleet)?;
+    assert!(report.ended.stderr.contains(", an attempt may have 96MiB"), "{}", report.ended.stderr);
+    limited.check_failed(&fleet, &report)?;
+    eat().check(&fleet)?;
+    check_no_trace(fleet)
+}
+
+#[test]
+fn without_control_groups_memory_is_limited_all_the_same_and_no_child_survives() -> Result {
+    let mut fleet = Fleet::start_with(0, 1, &["--memory", "96MiB"])?;
+    for _ in 0..2 {
+        fleet.add_worker_with_mounts("mount -t tmpfs none /sys/fs/cgroup")?;
+    }
+    let workers = fleet.json(&["workers"])?;
+    let limiters = workers.as_array().ok_or("no list")?.iter().map(|worker| &worker["limiter"]);
+    assert_eq!(limiters.collect::<Vec<_>>(), ["sampled"; 2]);
+    write_input(&fleet)?;
+    eat().check(&fleet)?;
+    exit_with_children().check(&fleet)?;
+    check_no_trace(fleet)
+}
+
+#[test]
+fn a_job_that_prints_without_end_fills_no_disk_and_leaves_no_child() -> Result {
+    let fleet = Fleet::start(2, 1)?;
+    write_input(&fleet)?;
+    let odd = Odd::new(FLAGS).with_trouble("--trouble fork,escape,print --times 1");
+    let report = odd.run(&fleet)?;
+    assert_eq!(odd.strikes(&fleet)?, 1);
+    assert_eq!(counted(&fleet, &report.job, "attempts_rerun")?, 0);
+    assert_eq!(odd.children(&fleet)?.len(), 2);
+    check_dead(&odd, &fleet)?;
+
+    let mut logged = 0;
+    for number in fleet.numbers() {
+        for entry in fs::read_dir(fleet.data(number).join("logs"))? {
+            let bytes = entry?.metadata()?.len();
+            assert!(bytes < LOG_BYTES_MAX, "a log of {bytes} bytes");
+            logged += bytes;
+        }
+    }
+    assert!(logged > LOG_BYTES_MAX / 2, "it has printed: {logged}");
+    let logs = fleet.run(&["logs", &report.job])?;
+    assert_eq!(logs.code, Some(0), "{}", logs.stderr);
+    for said in ["the first line\n", "bytes left out here]\n", "the last line\n"] {
+        assert!(logs.stdout.contains(said), "{said}");
+    }
+    assert!((logs.stdout.len() as u64) < 2 * LOG_BYTES_MAX);
+    odd.check_succeeded(&fleet, &report)?;
+    check_no_trace(fleet)
+}
+
+#[test]
+fn what_a_killed_workers_executors_have_started_ends_when_it_is_started_again() -> Result {
+    let mut fleet = Fleet::start_with(1, 1, &["--memory", "96MiB"])?;
+    write_input(&fleet)?;
+    let odd = Odd::new(FLAGS).with_trouble("--trouble fork,escape,hang --times 1");
+    let job = odd.submit(&fleet)?;
+    until("the executor has children", || Ok(odd.children(&fleet)?.len() == 2))?;
+    let has_groups = fleet.json(&["workers"])?[0]["limiter"] != "sampled";
+    fleet.kill(1)?;
+    fleet.start_again(1)?;
+
+    let report = odd.watch(&fleet, &job)?;
+    assert!(report.failed().is_empty(), "{:?}", report.failed());
+    let lost = report.attempts.lost();
+    assert_eq!(lost.len(), 1, "{lost:?}");
+    assert_eq!(lost[0].cause, "worker_lost");
+    // Nobody else can know whose they were.
+    if has_groups {
+        check_dead(&odd, &fleet)?;
+    }
+    odd.check_succeeded(&fleet, &report)?;
+    check_nothing_is_left(fleet, &[])
+}

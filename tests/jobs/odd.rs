@@ -1,0 +1,189 @@
+//! Counts lines, and does what no job should where its input and its flags say so.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use gristmill::prelude::*;
+use gristmill::record::hash::hash;
+use rustix::process::{Signal, getpid, kill_process};
+
+/// Looks for a file that is waited for, before that is given up: a minute.
+const LOOKS_MAX: u32 = 3_000;
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How much `print` prints, and how much `eat` asks for at most, so that a limit that fails harms nobody.
+const PRINTED_BYTES: usize = 256 << 20;
+const EATEN_BYTES_MAX: usize = 1 << 30;
+/// Keys of a line `tag`.
+const TAGS: u32 = 48;
+
+/// Counts equal lines.
+///
+/// A line `trouble` is trouble, `wait NAME` waits in the map until a file is there, `hold NAME` does so in the reduce;
+/// `tag` becomes the keys `tag-0`, `tag-1`, …, each with one random number, the same for all of them.
+#[derive(Args, Serialize, Deserialize)]
+pub struct Odd {
+    /// What a line `trouble` does, one after the other
+    #[arg(long, value_enum, value_delimiter = ',')]
+    trouble: Vec<Trouble>,
+    /// How often at most
+    #[arg(long, value_name = "N", default_value_t = u32::MAX)]
+    times: u32,
+    /// Folder for a file each time, and of the files that are waited for
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    marks: PathBuf,
+}
+
+/// What user code may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+pub enum Trouble {
+    /// Panics.
+    Panic,
+    /// Exits as if all were well.
+    Exit0,
+    /// Exits with code 3.
+    Exit3,
+    /// Dies of SIGSEGV.
+    Segfault,
+    /// Dies of SIGABRT.
+    Abort,
+    /// From now on, pays no heed to SIGTERM.
+    Deafen,
+    /// Does nothing for ever.
+    Hang,
+    /// Prints without end, nearly.
+    Print,
+    /// Asks for more memory, and uses it.
+    Eat,
+    /// Starts a process.
+    Fork,
+    /// Starts a process that leaves the process group.
+    Escape,
+}
+
+impl Job for Odd {
+    type Input = Lines;
+    type Key<'a> = &'a Text;
+    type Value<'a> = u64;
+    type Output = Tsv;
+
+    fn map(&self, line: &Text, out: &mut Emitter<Self>) -> Result {
+        match line.as_bytes() {
+            b"trouble" if self.strikes()? => self.trouble.iter().try_for_each(|&t| self.make(t))?,
+            b"tag" => {
+                let random = hash(&fs::read("/proc/sys/kernel/random/uuid")?);
+                let tag = |number: u32| out.emit(format!("tag-{number}").as_str().into(), random);
+                return (0..TAGS).try_for_each(tag);
+            }
+            line => self.wait_for(b"wait ", line)?,
+        }
+        out.emit(line, 1)
+    }
+
+    fn reduce(&self, line: &Text, numbers: Values<Self>, out: &mut Writer<Tsv>) -> Result {
+        self.wait_for(b"hold ", line.as_bytes())?;
+        if line.as_bytes().starts_with(b"tag-") {
+            let numbers: Vec<String> = numbers.to_vec()?.iter().map(u64::to_string).collect();
+            return out.write((line, numbers.join(" ").as_str()));
+        }
+        out.write((line, numbers.sum()?))
+    }
+}
+
+impl Odd {
+    /// Whether it is time for trouble; each time is noted by a file, also if several processes do so at once.
+    fn strikes(&self) -> Result<bool> {
+        for number in 1..=self.times {
+            match File::create_new(self.marks.join(format!("struck-{number}"))) {
+                Ok(_) => return Ok(true),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Waits for the file that is named behind these words, if they are there.
+    fn wait_for(&self, words: &[u8], line: &[u8]) -> Result {
+        let Some(name) = line.strip_prefix(words) else { return Ok(()) };
+        let name = String::from_utf8_lossy(name);
+        let file = self.marks.join(name.as_ref());
+        fs::write(self.marks.join(format!("waits-{name}-{}", std::process::id())), "")?;
+        for _ in 0..LOOKS_MAX {
+            if file.exists() {
+                return Ok(());
+            }
+            pass(LOOK_EVERY);
+        }
+        Err(format!("nobody made {}", file.display()).into())
+    }
+
+    #[expect(clippy::panic, reason = "this is the panic that is to be reported")]
+    fn make(&self, trouble: Trouble) -> Result {
+        match trouble {
+            Trouble::Panic => panic!("no luck"),
+            Trouble::Exit0 => std::process::exit(0),
+            Trouble::Exit3 => std::process::exit(3),
+            Trouble::Abort => std::process::abort(),
+            Trouble::Segfault => loop {
+                // The first one only takes away what Rust's runtime has put there to look at it.
+                kill_process(getpid(), Signal::SEGV)?;
+            },
+            Trouble::Deafen => {
+                signal_hook::flag::register(
+                    signal_hook::consts::SIGTERM,
+                    Arc::new(AtomicBool::new(false)),
+                )?;
+            }
+            Trouble::Hang => loop {
+                pass(Duration::from_secs(60));
+            },
+            Trouble::Print => print_much()?,
+            Trouble::Eat => eat(),
+            Trouble::Fork => self.start(Command::new("sleep").arg("600"))?,
+            Trouble::Escape => self.start(Command::new("setsid").args(["sleep", "600"]))?,
+        }
+        Ok(())
+    }
+
+    /// Starts a process, and notes which.
+    fn start(&self, command: &mut Command) -> Result {
+        let child = command.stdin(Stdio::null()).spawn()?;
+        fs::write(self.marks.join(format!("child-{}", child.id())), "")?;
+        Ok(())
+    }
+}
+
+/// Lets so much time pass.
+fn pass(time: Duration) {
+    let (_never_sends, wait) = channel::<()>();
+    let _passed = wait.recv_timeout(time);
+}
+
+fn print_much() -> Result {
+    let line = [&[b'x'; 1023][..], b"\n"].concat();
+    let mut out = std::io::stdout().lock();
+    out.write_all(b"the first line\n")?;
+    for _ in 0..PRINTED_BYTES / line.len() {
+        out.write_all(&line)?;
+    }
+    out.write_all(b"the last line\n")?;
+    Ok(out.flush()?)
+}
+
+fn eat() {
+    const MOUTHFUL_BYTES: usize = 4 << 20;
+    let mouthful = |_| std::hint::black_box(vec![1_u8; MOUTHFUL_BYTES]);
+    let eaten: Vec<_> = (0..EATEN_BYTES_MAX / MOUTHFUL_BYTES).map(mouthful).collect();
+    drop(eaten);
+}
+
+fn main() -> ExitCode {
+    gristmill::launch::<Odd>()
+}
