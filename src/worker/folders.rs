@@ -22,7 +22,7 @@ use crate::spec::{AttemptId, JobId, Nonce, WorkerId};
 /// The data folder, locked.
 pub(super) struct Folders {
     data: PathBuf,
-    /// Jobs that have a folder here.
+    /// Jobs that have something here, or are about to.
     jobs: Mutex<BTreeMap<Nonce, JobId>>,
     _lock: File,
 }
@@ -78,7 +78,12 @@ impl Folders {
         let _kept_or_new_next_time = fs::write(self.data.join("worker"), format!("{worker}\n"));
     }
 
-    /// All jobs that have a folder here.
+    /// Takes note of a job before anything of it comes here, so that it is asked about and removed whatever happens.
+    pub(super) fn expect_job(&self, nonce: Nonce, job: JobId) {
+        self.known().insert(nonce, job);
+    }
+
+    /// All jobs that have something here, or are about to.
     pub(super) fn jobs(&self) -> Vec<(Nonce, JobId)> {
         self.known().iter().map(|(&nonce, &job)| (nonce, job)).collect()
     }
@@ -106,7 +111,8 @@ impl Folders {
         let path = self.attempt(nonce, attempt);
         // Held while the job's folder is made, so that its removal comes before or after.
         let mut known = self.known();
-        if known.insert(nonce, attempt.task.job).is_none() {
+        known.insert(nonce, attempt.task.job);
+        if !job.join("job").exists() {
             fs::create_dir_all(job.join("outputs"))?;
             fs::write(job.join("job"), format!("{}\n", attempt.task.job))?;
         }
@@ -164,6 +170,20 @@ fn remove_all(path: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
     use crate::spec::TaskKind;
+
+    #[test]
+    fn a_job_is_asked_about_from_its_first_order_on_though_it_never_had_a_folder() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let (nonce, attempt) = (Nonce(5), JobId(7).task(TaskKind::Map, 12).attempt(2));
+        let folders = Folders::open(folder.path()).unwrap();
+        folders.expect_job(nonce, JobId(7));
+        assert_eq!(folders.jobs(), [(nonce, JobId(7))]);
+        folders.remove_job(nonce);
+        assert!(folders.jobs().is_empty());
+        folders.expect_job(nonce, JobId(7));
+        folders.make_attempt(nonce, attempt).unwrap();
+        assert!(folders.outputs(nonce).exists());
+    }
 
     #[test]
     fn a_restart_keeps_outputs_and_sweeps_the_rest() {

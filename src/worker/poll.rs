@@ -219,6 +219,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
         }
         let has_changed = !starts.is_empty() || worker.book.held().len() != before;
         for start in starts {
+            worker.folders.expect_job(start.order.nonce, start.order.attempt.task.job);
             self.attempts.spawn(carry_out(Arc::clone(worker), start));
         }
         has_changed
