@@ -28,6 +28,8 @@ use std::time::{Duration, Instant};
 pub use clash::clashes;
 pub use failure::render_failure;
 pub use message::Message;
+#[cfg(feature = "cluster")]
+pub(crate) use message::count;
 pub(crate) use message::say;
 #[cfg(feature = "cluster")]
 pub(crate) use nonce::draw as draw_nonce;

@@ -21,7 +21,14 @@ fn a_whole_output_has_no_findings() {
     let verified = verify(&published(root.path())).unwrap();
     assert_eq!(
         verified,
-        Verified { job: "j1".to_owned(), parts: 2, records: 2, bytes: 7, findings: Vec::new() }
+        Verified {
+            job: "j1".to_owned(),
+            parts: 2,
+            records: 2,
+            bytes: 7,
+            bad_records: 0,
+            findings: Vec::new()
+        }
     );
     check(|out| fs::write(out.join("_notes"), "mine").unwrap(), &[]);
 }
