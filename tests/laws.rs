@@ -24,6 +24,8 @@ mod flags;
 mod gathered;
 #[path = "laws/good.rs"]
 mod good;
+#[path = "laws/jobs.rs"]
+mod jobs;
 #[path = "laws/maps.rs"]
 mod maps;
 #[path = "laws/partitioners.rs"]

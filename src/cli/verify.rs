@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::launch::{Message, exit, print};
+use crate::launch::{Message, count, exit, print};
 use crate::spec::Location;
 use crate::storage;
 
@@ -13,8 +13,14 @@ pub(super) fn verify(dir: &Path) -> Result<u8, Message> {
     }
     let verified = storage::verify(dir).map_err(|error| Message::new(error.to_string()))?;
     if verified.findings.is_empty() {
-        let storage::Verified { job, parts, records, bytes, .. } = &verified;
-        return Ok(print(&format!("ok: {job}, {parts} parts, {records} records, {bytes} bytes\n")));
+        let storage::Verified { job, parts, records, bytes, bad_records, .. } = verified;
+        let (parts, records, bytes) =
+            (count(parts, "part"), count(records, "record"), count(bytes, "byte"));
+        let bad = match bad_records {
+            0 => String::new(),
+            bad => format!(", and {} set aside", count(bad, "bad record")),
+        };
+        return Ok(print(&format!("ok: {job}, {parts}, {records}, {bytes}{bad}\n")));
     }
     let shown = Location::from(dir);
     let line = format!("output is not what was published; {shown}; run the job again");

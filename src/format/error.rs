@@ -27,7 +27,8 @@ pub enum Error {
     },
     /// Compressed data is truncated or damaged.
     #[error(
-        "{codec} data is truncated or corrupt at byte {offset} of the compressed file: {cause}; {location}"
+        "{codec} data is truncated or corrupt at byte {offset} of the compressed file: {cause}; {location}; \
+         copy the file again, or leave it out"
     )]
     Compressed {
         /// The file.
@@ -40,7 +41,10 @@ pub enum Error {
         cause: io::Error,
     },
     /// A record does not end within the limit.
-    #[error("record is longer than the limit of {limit} bytes; {location} at byte {offset}")]
+    #[error(
+        "record is longer than the limit of {limit} bytes; {location} at byte {offset}; \
+         cut it up first, or leave the file out"
+    )]
     RecordTooLong {
         /// The file.
         location: Location,
@@ -61,7 +65,8 @@ pub enum Error {
     },
     /// The file does not consist of records of the given length.
     #[error(
-        "size of {size} bytes is no multiple of the record length of {record_bytes} bytes; {location}"
+        "size of {size} bytes is no multiple of the record length of {record_bytes} bytes; {location}; \
+         see whether the file is whole, and of this format"
     )]
     PartialRecord {
         /// The file.

@@ -68,8 +68,10 @@ impl<'a> Row<'a> {
 /// fields in order, so tuples may be nested; `()` has none. Structs can implement it with [`Row::append`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no field of tab-separated text",
-    note = "fields are numbers, bool, char, text, bytes, Option of a field and tuples of up to 8 fields; \
-            for anything else write Json, or implement `gristmill::format::Field`; a `Result` needs a `?` first"
+    label = "`Tsv` writes numbers, text and tuples of them, such as `(word, count)`",
+    note = "fields are numbers, bool, char, text, bytes, Option of a field and tuples of up to 8 fields; a struct or a \
+            `Vec` is written with `type Output = Json`, or implements `gristmill::format::Field`; a `Result` needs a \
+            `?` first"
 )]
 pub trait Field {
     /// How many fields it is.

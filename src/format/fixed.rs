@@ -71,7 +71,7 @@ mod tests {
             let error = try_check::<Fixed<3>, _>(b"abcdefg", cuts, 64, |_| ()).unwrap_err();
             assert_eq!(
                 error.to_string(),
-                "size of 7 bytes is no multiple of the record length of 3 bytes; <memory>"
+                "size of 7 bytes is no multiple of the record length of 3 bytes; <memory>; see whether the file is whole, and of this format"
             );
         }
     }

@@ -73,6 +73,7 @@ use super::{Error, Source};
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an input format",
+    label = "write `type Input = Lines`, or another format",
     note = "the formats are Lines, Utf8Lines, JsonLines<T>, Fixed<N>, Sequence<K, V>, Whole<F>, Either<A, B>, \
             and what implements `gristmill::format::Input`"
 )]

@@ -10,7 +10,8 @@ use crate::spec::escape;
 /// What is written as it is: text, bytes, and tuples of them one behind the other; `()` is nothing.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not text or bytes",
-    note = "write Tsv for numbers and other fields, or Json for anything"
+    label = "`TextLines` and `Raw` write text, bytes and tuples of them",
+    note = "numbers and other fields are written with `type Output = Tsv`, anything with `type Output = Json`"
 )]
 pub trait Bytes {
     /// Appends them.

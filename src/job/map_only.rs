@@ -1,11 +1,11 @@
 //! Jobs without a reduce: what the map writes is the output.
 
-use clap::{ArgMatches, Args, Command, FromArgMatches};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize};
+use clap::{ArgMatches, Command};
+use serde::{Deserialize, Serialize};
 
-use super::{Emitter, Error, Job, RecordOf, Result, Task, Values, Writer};
+use super::{Emitter, Error, Job, JobValue, RecordOf, Result, Task, Values, Writer};
 use crate::format::{Input, Output};
+use crate::record::value;
 
 /// A job whose map writes the output itself: part for part in the order of the input.
 ///
@@ -15,7 +15,7 @@ use crate::format::{Input, Output};
     label = "needs `impl MapJob for {Self}`",
     note = "a job with a reduce implements `Job` and is launched as it is: `gristmill::launch::<{Self}>()`"
 )]
-pub trait MapJob: Args + Serialize + DeserializeOwned + Send + 'static {
+pub trait MapJob: JobValue + Send + 'static {
     /// How input files become records.
     type Input: Input;
     /// How records are written.
@@ -69,39 +69,23 @@ impl<M> MapOnly<M> {
     }
 }
 
-// Its flags are the job's, and so is what `--help` says first, which a derived impl would take from up there.
-impl<M: Args> Args for MapOnly<M> {
-    fn augment_args(command: Command) -> Command {
-        M::augment_args(command)
+// Its flags are the job's, and so is what `--help` says first.
+#[diagnostic::do_not_recommend]
+impl<M: JobValue> JobValue for MapOnly<M> {
+    fn with_flags(command: Command) -> Command {
+        M::with_flags(command)
     }
 
-    fn augment_args_for_update(command: Command) -> Command {
-        M::augment_args_for_update(command)
-    }
-}
-
-impl<M: Args> FromArgMatches for MapOnly<M> {
-    fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
-        M::from_arg_matches(matches).map(|job| MapOnly { job })
+    fn from_flags(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
+        M::from_flags(matches).map(MapOnly::new)
     }
 
-    fn update_from_arg_matches(
-        &mut self,
-        matches: &ArgMatches,
-    ) -> std::result::Result<(), clap::Error> {
-        self.job.update_from_arg_matches(matches)
+    fn to_bytes(&self) -> std::result::Result<Vec<u8>, value::Error> {
+        self.job.to_bytes()
     }
-}
 
-impl<M: Serialize> Serialize for MapOnly<M> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.job.serialize(serializer)
-    }
-}
-
-impl<'de, M: Deserialize<'de>> Deserialize<'de> for MapOnly<M> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        M::deserialize(deserializer).map(|job| MapOnly { job })
+    fn from_bytes(bytes: &[u8]) -> std::result::Result<Self, value::Error> {
+        M::from_bytes(bytes).map(MapOnly::new)
     }
 }
 

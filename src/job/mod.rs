@@ -8,6 +8,7 @@ mod counter;
 mod emitter;
 mod error;
 mod fault;
+mod job_value;
 mod map_only;
 mod part;
 mod partition;
@@ -22,6 +23,7 @@ pub use counter::Counter;
 pub use emitter::Emitter;
 pub use error::{Error, Result, UserError};
 pub(crate) use fault::{Ended, Fault};
+pub use job_value::JobValue;
 pub use map_only::{MapJob, MapOnly, NoKey};
 pub(crate) use part::{KeepsState, PartBuffer, Written};
 pub use partition::{By, ByHash, Partition, TotalOrder};
@@ -30,8 +32,6 @@ pub use side_file::{SideFile, Unreadable};
 pub use values::Values;
 pub use writer::Writer;
 
-use clap::Args;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::format::{Input, Output};
@@ -71,7 +71,7 @@ pub type OrderOf<'a, J> = <<J as Job>::Key<'a> as Key<'a>>::Order;
 /// }
 /// ```
 ///
-/// It is no job without [`Args`]:
+/// It is no job without [`Args`](clap::Args):
 ///
 /// ```compile_fail,E0277
 /// # use gristmill::prelude::*;
@@ -121,7 +121,7 @@ pub type OrderOf<'a, J> = <<J as Job>::Key<'a> as Key<'a>>::Order;
     label = "needs `impl Job for {Self}`",
     note = "a job without a reduce implements `MapJob` and is launched as `MapOnly<{Self}>`"
 )]
-pub trait Job: Args + Serialize + DeserializeOwned + Send + 'static {
+pub trait Job: JobValue + Send + 'static {
     /// How input files become records: [`crate::format::Lines`] and its like, or a format of your own.
     type Input: Input;
     /// What the map emits by: any serde type, borrowed or owned, or [`crate::record::Grouped`].

@@ -10,7 +10,8 @@ use super::{Error, Result};
 /// A file that every task can read: a list of stop words, a small table to join with.
 ///
 /// Make it a field of the job with `#[arg(long)]`; whether it can be read is checked before any work.
-/// Read it in [`super::Job::setup`].
+/// Read it in [`super::Job::setup`]. Every task opens it at the same absolute path, as it does the inputs, and so must
+/// every worker of a cluster be able to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SideFile {
     path: PathBuf,

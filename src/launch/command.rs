@@ -45,7 +45,7 @@ pub(super) fn read<J: Job>(
         Err(error) => return Err(refused(error)),
     };
     let flags = Flags::from_arg_matches(&matches).map_err(refused)?;
-    let job = J::from_arg_matches(&matches).map_err(refused)?;
+    let job = J::from_flags(&matches).map_err(refused)?;
     Ok(Asked::Run { flags, job })
 }
 
@@ -72,7 +72,7 @@ fn command<J: Job>(name: &str) -> Command {
         let help = format!("{}: files, folders or globs", each.join(" and "));
         command = command.mut_arg("input", |arg| arg.value_name("NAME=PATH").help(help));
     }
-    command = J::augment_args(command.next_help_heading(format!("Of {name} itself")));
+    command = J::with_flags(command.next_help_heading(format!("Of {name} itself")));
     let version = format!("(gristmill {})", env!("CARGO_PKG_VERSION"));
     command.name(name.to_string()).version(version).about(about.unwrap_or_default())
 }
@@ -89,6 +89,6 @@ pub(super) fn ours() -> Command {
 }
 
 /// The command with the job's own flags only.
-pub(super) fn own<J: Args>() -> Command {
-    J::augment_args(Command::new("job"))
+pub(super) fn own<J: Job>() -> Command {
+    J::with_flags(Command::new("job"))
 }

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use super::message::Message;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::job::{MEMORY_BYTES, REDUCERS, SPLIT_BYTES};
-use crate::spec::{escape, size};
+use crate::spec::{Error, escape, size};
 
 /// Threads of one run: more would only wait for each other.
 const THREADS_MAX: u64 = 1024;
@@ -144,17 +144,16 @@ fn number(text: &str, range: std::ops::RangeInclusive<u64>) -> Result<u64, Strin
 
 fn bytes(text: &str, range: std::ops::RangeInclusive<u64>) -> Result<u64, String> {
     let (least, most) = (size::format(*range.start()), size::format(*range.end()));
-    let way_out = format!("write {least} to {most}");
     value(text, &format!("a size from {least} to {most}"))?;
     let shown = escape(text.as_bytes(), TEXT_CHARS_MAX);
-    if text.starts_with('-') {
-        return Err(format!("a size cannot be negative, as `{shown}` is; {way_out}"));
-    }
-    let bytes = size::parse(text).map_err(|error| error.to_string())?;
-    if range.contains(&bytes) {
-        return Ok(bytes);
-    }
-    Err(format!("size `{shown}` is out of range; {way_out}"))
+    let problem = match size::parse(text) {
+        Ok(bytes) if range.contains(&bytes) => return Ok(bytes),
+        Ok(_) => "is out of range",
+        // What its way out says in general, the range says for this flag.
+        Err(Error::Size { problem, .. }) => problem.split("; ").next().unwrap_or(problem),
+        Err(error) => return Err(error.to_string()),
+    };
+    Err(format!("size `{shown}` {problem}; write {least} to {most}, such as 256MiB or 1GB"))
 }
 
 fn reducers(text: &str) -> Result<u32, String> {

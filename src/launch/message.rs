@@ -53,7 +53,7 @@ pub(super) fn grouped(number: u64) -> String {
 }
 
 /// `1 part`, `2 parts`.
-pub(super) fn count(number: u64, what: &str) -> String {
+pub(crate) fn count(number: u64, what: &str) -> String {
     format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 

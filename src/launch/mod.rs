@@ -28,6 +28,8 @@ use std::time::{Duration, Instant};
 pub use clash::clashes;
 pub use failure::render_failure;
 pub use message::Message;
+#[cfg(feature = "cluster")]
+pub(crate) use message::count;
 pub(crate) use message::say;
 #[cfg(feature = "cluster")]
 pub(crate) use nonce::draw as draw_nonce;
@@ -44,7 +46,6 @@ use crate::executor;
 use crate::format::Input;
 use crate::frame::{DESCRIBE_ARG, EXECUTOR_ARG};
 use crate::job::Job;
-use crate::record::value;
 use crate::scheduler::JobState;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{JobSpec, escape};
@@ -148,16 +149,13 @@ fn own(error: &dyn std::error::Error) -> Message {
 }
 
 fn spec<J: Job>(name: &str, flags: &Flags, job: &J) -> Result<JobSpec, Message> {
-    let mut bytes = Vec::new();
-    value::encode_into(job, &mut bytes).map_err(|error| own(&error))?;
+    let bytes = job.to_bytes().map_err(|error| own(&error))?;
     // Every task gets a value made from these bytes, so they must say all that the flags said.
-    let mut again = Vec::new();
-    let read = value::decode::<J>(&bytes).and_then(|job| value::encode_into(&job, &mut again));
-    if let Err(error) = read {
-        return Err(Message::new(format!(
+    let again = J::from_bytes(&bytes).and_then(|job| job.to_bytes()).map_err(|error| {
+        Message::new(format!(
             "the job value does not survive serialization: {error}; its struct; mend its serde attributes"
-        )));
-    }
+        ))
+    })?;
     if again != bytes {
         let line =
             "the job value is another after serialization; its struct; mend its serde attributes";

@@ -7,11 +7,8 @@ use serde::Serialize;
 use super::flags::Form;
 use super::message::count;
 use crate::embedded::{Outcome, Phase, Prepared, Progress};
-use crate::spec::{Counters, JobSpec, size};
+use crate::spec::{Counters, JobSpec, manifest, size};
 use crate::task::{GROUP, PartDone};
-
-/// Where bad records lie that were set aside.
-const BAD_FOLDER: &str = "_bad/";
 
 /// What a run did. Times are seconds; more keys may be added, none renamed.
 #[derive(Debug, Serialize)]
@@ -99,7 +96,7 @@ pub(super) fn render(
 ) -> String {
     let folder = spec.output.as_ref().map(ToString::to_string);
     let is_own = |part: &&PartDone| part.sealed.name.starts_with("part-");
-    let is_bad = |part: &&PartDone| part.sealed.name.starts_with(BAD_FOLDER);
+    let is_bad = |part: &&PartDone| manifest::is_bad(&part.sealed.name);
     let own = Sum::of(outcome.parts.iter().filter(is_own));
     let beside = Sum::of(outcome.parts.iter().filter(|part| !is_own(part) && !is_bad(part)));
     let summary = Summary {

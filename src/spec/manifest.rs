@@ -6,6 +6,8 @@ use super::{Counters, Nonce};
 
 /// File name of the manifest within the output folder.
 pub const FILE_NAME: &str = "_MANIFEST.json";
+/// The folder, within the output's, of bad records that were set aside.
+pub const BAD_FOLDER: &str = "_bad/";
 
 /// What a job wrote: its parts in order, their totals, and the job's counters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,11 +16,11 @@ pub struct Manifest {
     pub job: String,
     /// When it was published, as RFC 3339 in UTC.
     pub created: String,
-    /// The parts, in partition order.
+    /// The parts, in partition order, then side outputs and files of bad records.
     pub parts: Vec<Part>,
-    /// Records in all parts.
+    /// Records in all parts; bad ones that were set aside are no records of the output.
     pub records: u64,
-    /// Bytes in all parts.
+    /// Bytes in all parts, but for those of bad records.
     pub bytes: u64,
     /// The sum of the winning attempts' counters.
     pub counters: Counters,
@@ -44,10 +46,35 @@ pub struct Part {
 impl Manifest {
     /// The manifest of these parts, with their totals.
     pub fn new(job: String, created: String, parts: Vec<Part>, counters: Counters) -> Self {
-        let total = |of: fn(&Part) -> u64| parts.iter().map(of).fold(0, u64::saturating_add);
-        let (records, bytes) = (total(|part| part.records), total(|part| part.bytes));
-        Self { job, created, parts, records, bytes, counters, nonce: None }
+        let mut manifest =
+            Self { job, created, parts, records: 0, bytes: 0, counters, nonce: None };
+        manifest.records = manifest.total(|part| part.records);
+        manifest.bytes = manifest.total(|part| part.bytes);
+        manifest
     }
+
+    /// The sum over all parts that are output.
+    pub fn total(&self, of: fn(&Part) -> u64) -> u64 {
+        self.parts.iter().filter(|part| !part.is_bad()).map(of).fold(0, u64::saturating_add)
+    }
+
+    /// How many bad records were set aside.
+    pub fn bad_records(&self) -> u64 {
+        let bad = self.parts.iter().filter(|part| part.is_bad());
+        bad.map(|part| part.records).fold(0, u64::saturating_add)
+    }
+}
+
+impl Part {
+    /// Whether it holds bad records that were set aside.
+    pub fn is_bad(&self) -> bool {
+        is_bad(&self.name)
+    }
+}
+
+/// Whether a part of this name holds bad records that were set aside.
+pub fn is_bad(name: &str) -> bool {
+    name.starts_with(BAD_FOLDER)
 }
 
 /// A checksum as 8 hexadecimal digits.
@@ -76,7 +103,11 @@ mod tests {
         let part = |name: &str, bytes| Part { name: name.into(), bytes, records: 2, crc32c: 0xab };
         let mut counters = Counters::new();
         counters.add("g", "n", 1);
-        let parts = vec![part("part-00000.tsv", 10), part("part-00001.tsv", 20)];
+        let parts = vec![
+            part("part-00000.tsv", 10),
+            part("part-00001.tsv", 20),
+            part("_bad/part-m-00000.jsonl", 40),
+        ];
         let manifest =
             Manifest::new("wordcount".into(), "2026-01-02T03:04:05Z".into(), parts, counters);
         let json = serde_json::to_string(&manifest).unwrap();
@@ -84,10 +115,12 @@ mod tests {
             json,
             r#"{"job":"wordcount","created":"2026-01-02T03:04:05Z","parts":["#.to_string()
                 + r#"{"name":"part-00000.tsv","bytes":10,"records":2,"crc32c":"000000ab"},"#
-                + r#"{"name":"part-00001.tsv","bytes":20,"records":2,"crc32c":"000000ab"}],"#
+                + r#"{"name":"part-00001.tsv","bytes":20,"records":2,"crc32c":"000000ab"},"#
+                + r#"{"name":"_bad/part-m-00000.jsonl","bytes":40,"records":2,"crc32c":"000000ab"}],"#
                 + r#""records":4,"bytes":30,"counters":{"g":{"n":1}}}"#
         );
         assert_eq!(serde_json::from_str::<Manifest>(&json).unwrap(), manifest);
+        assert_eq!(manifest.bad_records(), 2);
         let short = json.replace("000000ab", "ab");
         assert!(serde_json::from_str::<Manifest>(&short).is_err());
     }

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::space::free_bytes;
+use super::url;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{escape, size};
 
@@ -19,6 +20,9 @@ pub enum Error {
     /// An input that was named is not there.
     #[error("input does not exist; {}; check the spelling", shown(.path))]
     InputMissing { path: PathBuf },
+    /// An input that was named is a URL.
+    #[error("input is a URL, and only files are read; {}; {}", shown(.path), url::way_out(.path))]
+    InputIsUrl { path: PathBuf },
     /// A symbolic link among the inputs leads to nothing.
     #[error("link leads to nothing; {} -> {}; mend or remove the link", shown(.path), shown(.target))]
     LinkBroken { path: PathBuf, target: PathBuf },
@@ -82,6 +86,9 @@ pub enum Error {
     /// The output's name leaves no room for the name of the staging folder beside it.
     #[error("output's name has {bytes} bytes, at most {bytes_max} are possible; {}; choose a shorter one", shown(.path))]
     OutputNameTooLong { path: PathBuf, bytes: usize, bytes_max: usize },
+    /// An output that was named is a URL.
+    #[error("output is a URL, and only folders are written to; {}; {}", shown(.path), url::way_out(.path))]
+    OutputIsUrl { path: PathBuf },
     /// The folder that the output goes into is not there.
     #[error("output's parent folder does not exist; {}; create it first", shown(.path))]
     ParentMissing { path: PathBuf },

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::Error;
 use super::glob;
+use super::url;
 use super::walk::Walk;
 
 /// Files that are opened while listing, so that an unreadable one is found before any work.
@@ -79,7 +80,12 @@ pub fn list(inputs: &[PathBuf]) -> Result<Listing, Error> {
             Ok(_) => walk.add_named(input)?,
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 if !glob::is_pattern(input.as_os_str().as_bytes()) {
-                    return Err(Error::InputMissing { path: input.clone() });
+                    let path = input.clone();
+                    return Err(if url::is_url(input) {
+                        Error::InputIsUrl { path }
+                    } else {
+                        Error::InputMissing { path }
+                    });
                 }
                 walk.add_pattern(input)?;
             }

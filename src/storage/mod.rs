@@ -42,6 +42,7 @@ mod scratch;
 mod shared;
 mod space;
 mod staging;
+mod url;
 mod verify;
 mod walk;
 

@@ -9,7 +9,7 @@ use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags};
 
 use super::list::link_target;
 use super::owned::NAME_BYTES_ADDED;
-use super::{Error, marks};
+use super::{Error, marks, url};
 
 /// The longest file name on the file systems that Linux has.
 const NAME_BYTES_MAX: usize = 255;
@@ -43,6 +43,9 @@ impl Target {
                 };
                 match fs::canonicalize(parent) {
                     Ok(parent) => parent.join(name),
+                    Err(e) if e.kind() == ErrorKind::NotFound && url::is_url(out) => {
+                        return Err(Error::OutputIsUrl { path: out.to_path_buf() });
+                    }
                     Err(e) if e.kind() == ErrorKind::NotFound => {
                         return Err(Error::ParentMissing { path: parent.to_path_buf() });
                     }

@@ -22,12 +22,14 @@ const READ_BYTES: usize = 1 << 20;
 pub struct Verified {
     /// The job that wrote it, as its manifest says.
     pub job: String,
-    /// Parts that the manifest lists.
+    /// Parts that the manifest lists, but for those of bad records.
     pub parts: u64,
     /// Records that the manifest counts.
     pub records: u64,
     /// Bytes that the manifest counts.
     pub bytes: u64,
+    /// Bad records that were set aside.
+    pub bad_records: u64,
     /// Nothing, if the output is whole.
     pub findings: Vec<Finding>,
 }
@@ -117,7 +119,8 @@ pub fn verify(folder: &Path) -> Result<Verified, Error> {
         }
     }
     find_extra(folder, Path::new(""), &listed, &mut verified.findings);
-    verified.parts = manifest.parts.len() as u64;
+    verified.parts = manifest.total(|_| 1);
+    verified.bad_records = manifest.bad_records();
     (verified.job, verified.records, verified.bytes) =
         (manifest.job, manifest.records, manifest.bytes);
     Ok(verified)
@@ -155,10 +158,9 @@ fn check_marks(folder: &Path, findings: &mut Vec<Finding>) -> Option<Manifest> {
 }
 
 fn check_totals(manifest: &Manifest, findings: &mut Vec<Finding>) {
-    let sum = |of: fn(&Part) -> u64| manifest.parts.iter().map(of).fold(0, u64::saturating_add);
     for (what, listed, sum) in [
-        ("bytes", manifest.bytes, sum(|part| part.bytes)),
-        ("records", manifest.records, sum(|part| part.records)),
+        ("bytes", manifest.bytes, manifest.total(|part| part.bytes)),
+        ("records", manifest.records, manifest.total(|part| part.records)),
     ] {
         if listed != sum {
             findings.push(Finding::TotalWrong { what, listed, sum });

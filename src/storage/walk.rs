@@ -58,6 +58,8 @@ impl Walk {
             });
         }
         for path in matched {
+            // `**` alone matches the folder that it begins in.
+            let path = if path.as_os_str().is_empty() { PathBuf::from(".") } else { path };
             let facts = followed(&path)?;
             self.add_found(path, &facts, true)?;
         }

@@ -12,7 +12,7 @@ use super::pairs::{InTurn, Keyed, Pair, Pairs};
 use super::show;
 use crate::format::{Input, Source, source};
 use crate::job::{Context, Emitter, Error, Job, PartBuffer, RecordOf, Task, Values, Writer};
-use crate::record::{Key, Text, value};
+use crate::record::{Key, Text};
 use crate::shuffle::{Batch, Collect};
 use crate::spec::{FileRange, JobId, Location, Nonce, TaskKind};
 use crate::storage::{Scratch, ScratchPlaces, Staging, StagingOptions};
@@ -64,9 +64,9 @@ pub(super) struct Workbench<J: Job> {
 impl<J: Job> Workbench<J> {
     /// A workbench with a folder of its own under `temporary`.
     pub(super) fn create(job: &J, temporary: &Path) -> Result<Self, Breach> {
-        let mut encoded = Vec::new();
-        let written = value::encode_into(job, &mut encoded);
-        written.map_err(|error| Breach::JobNotReadable { problem: error.to_string() })?;
+        let encoded = job
+            .to_bytes()
+            .map_err(|error| Breach::JobNotReadable { problem: error.to_string() })?;
         let nonce = nonce();
         let places = ScratchPlaces { dir: None, staging: None, temporary };
         let scratch = Scratch::create(places, nonce).map_err(Breach::not_run)?;
@@ -95,7 +95,7 @@ impl<J: Job> Workbench<J> {
 
     /// A job value as a task gets it: read from its bytes, and set up.
     pub(super) fn task(&self, kind: TaskKind, index: u32, reducers: u32) -> Result<J, Breach> {
-        let mut job = value::decode::<J>(&self.job)
+        let mut job = J::from_bytes(&self.job)
             .map_err(|error| Breach::JobNotReadable { problem: error.to_string() })?;
         set_up(&mut job, kind, index, reducers)?;
         Ok(job)

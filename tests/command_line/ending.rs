@@ -85,6 +85,9 @@ fn the_summary_counts_what_is_in_the_parts_and_names_the_rest() -> Result {
     assert_eq!(summary["side_outputs"]["files"], 1);
     assert_eq!(summary["side_outputs"]["bytes"], 7);
     assert_eq!(summary["bad_records"], 1);
+    assert_eq!(manifest["records"], 2, "the bad record is no record of the output");
+    let verified = gristmill::storage::verify(&place.path("out"))?;
+    assert_eq!((verified.records, verified.bad_records, verified.findings), (2, 1, vec![]));
     assert_eq!(summary["counters"], manifest["counters"]);
     Ok(())
 }
@@ -124,9 +127,12 @@ fn an_output_is_replaced_only_when_asked_for() -> Result {
 #[test]
 fn names_of_any_bytes_globs_and_standard_input_are_read() -> Result {
     let place = Place::new()?;
-    let line = "mkdir d && cp in.txt d/$'\\xff.txt' && cp in.txt d/.hidden && $JOBS/wordcount d 'd/*.txt' && $JOBS/wordcount - <in.txt";
+    let line = "mkdir d && cp in.txt d/$'\\xff.txt' && cp in.txt d/.hidden && $JOBS/wordcount d 'd/*.txt' && $JOBS/wordcount - <in.txt && cd d && $JOBS/wordcount '**'";
     let ended = place.shell(line)?;
-    assert_eq!((ended.code, ended.stdout.as_slice()), (Some(0), &b"a\t4\nb\t2\na\t2\nb\t1\n"[..]));
+    assert_eq!(
+        (ended.code, ended.stdout.as_slice()),
+        (Some(0), &b"a\t4\nb\t2\na\t2\nb\t1\na\t2\nb\t1\n"[..])
+    );
     assert!(ended.stderr.contains("skipped 1 name beginning with . or _"), "{}", ended.stderr);
     Ok(())
 }

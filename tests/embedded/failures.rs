@@ -88,6 +88,8 @@ fn bad_records_are_set_aside_and_take_nothing_else_with_them() -> Result {
         assert_eq!(ran.lines("part-"), ["good\t4995", "one\t4995"]);
         let bad = ran.lines("_bad/");
         assert_eq!((bad.len(), ran.outcome.bad_records), (5, 5));
+        let manifest = ran.outcome.manifest.as_ref().ok_or("what succeeded has a manifest")?;
+        assert_eq!((manifest.records, manifest.bad_records()), (2, 5), "bad ones are no output");
         assert!(bad.iter().all(|line| line.contains("in.txt")
             && line.contains("\"offset\":")
             && line.contains("failures.rs")));

@@ -5,11 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use clap::{Args, Parser};
+use clap::Command;
 use gristmill::clock::Manual;
 use gristmill::embedded::{self, Options, Outcome, Progress};
 use gristmill::job::Job;
-use gristmill::record::value;
 use gristmill::spec::{InputSpec, JobSpec, Location, Nonce};
 use tempfile::TempDir;
 
@@ -92,12 +91,6 @@ impl Ran {
     }
 }
 
-#[derive(Parser)]
-struct Flags<J: Args> {
-    #[command(flatten)]
-    job: J,
-}
-
 impl Trial {
     /// Writes these files: which named input each belongs to, its name and its bytes.
     pub(crate) fn new(files: Vec<(u32, String, Vec<u8>)>) -> Result<Self> {
@@ -147,8 +140,8 @@ impl Trial {
         stop: &AtomicBool,
     ) -> Result<Ran> {
         let flags = ["job"].iter().chain(flags);
-        let mut job = Vec::new();
-        value::encode_into(&Flags::<J>::try_parse_from(flags)?.job, &mut job)?;
+        let matches = J::with_flags(Command::new("job")).try_get_matches_from(flags)?;
+        let job = J::from_flags(&matches)?.to_bytes()?;
         let output = self.folder.path().join("out");
         let spec = JobSpec {
             name: "trial".into(),

@@ -21,7 +21,14 @@ fn a_whole_output_has_no_findings() {
     let verified = verify(&published(root.path())).unwrap();
     assert_eq!(
         verified,
-        Verified { job: "j1".to_owned(), parts: 2, records: 2, bytes: 7, findings: Vec::new() }
+        Verified {
+            job: "j1".to_owned(),
+            parts: 1,
+            records: 1,
+            bytes: 4,
+            bad_records: 1,
+            findings: Vec::new()
+        }
     );
     check(|out| fs::write(out.join("_notes"), "mine").unwrap(), &[]);
 }
@@ -83,12 +90,12 @@ fn a_manifest_that_lies_is_found_out() {
     };
     let mark = "_SUCCESS should say `crc32c ";
     check(
-        |out| lie(out, "\"bytes\":7", "\"bytes\":8"),
-        &[mark, "_MANIFEST.json says 8 bytes, but its parts have 7"],
+        |out| lie(out, "\"records\":1,\"bytes\":4", "\"records\":1,\"bytes\":8"),
+        &[mark, "_MANIFEST.json says 8 bytes, but its parts have 4"],
     );
     check(
-        |out| lie(out, "\"records\":2", "\"records\":3"),
-        &[mark, "_MANIFEST.json says 3 records, but its parts have 2"],
+        |out| lie(out, "\"records\":1,\"bytes\":4", "\"records\":3,\"bytes\":4"),
+        &[mark, "_MANIFEST.json says 3 records, but its parts have 1"],
     );
     check(
         |out| lie(out, "part-00000.tsv", "../../../etc/passwd"),

@@ -5,7 +5,6 @@ use super::super::workbench::{Step, set_up};
 use super::super::{Breach, show};
 use super::map::difference;
 use crate::job::Job;
-use crate::record::value;
 use crate::spec::TaskKind;
 
 /// That `original` and its copy map and reduce alike.
@@ -57,9 +56,8 @@ fn reduces_alike<J: Job>(
 
 fn bytes_stay<J: Job>(bytes: &[u8]) -> Result<(), Breach> {
     let broken = |problem: String| Breach::JobNotReadable { problem };
-    let copy = value::decode::<J>(bytes).map_err(|error| broken(error.to_string()))?;
-    let mut again = Vec::new();
-    value::encode_into(&copy, &mut again).map_err(|error| broken(error.to_string()))?;
+    let copy = J::from_bytes(bytes).map_err(|error| broken(error.to_string()))?;
+    let again = copy.to_bytes().map_err(|error| broken(error.to_string()))?;
     if again == bytes {
         return Ok(());
     }

@@ -1,0 +1,56 @@
+//! What every job is as a value: flags on a command line, and bytes on the way to its tasks.
+
+use clap::{ArgMatches, Args, Command};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::record::value;
+
+/// What a job's type is given by `#[derive(Args, Serialize, Deserialize)]`: its fields are flags, and its value goes
+/// to every task as bytes.
+///
+/// Nobody implements it by hand. It has methods, and is no list of supertraits, so that the compiler names all three
+/// derives at once where one is missing.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a job: its fields must be flags, and its value must be bytes on the way to the tasks",
+    label = "needs all three of `#[derive(Args, Serialize, Deserialize)]`",
+    note = "the derives name `clap` and `serde`, so the crate depends on both: `cargo add clap --features derive` and \
+            `cargo add serde --features derive`"
+)]
+pub trait JobValue: Sized {
+    /// The command with the job's own flags.
+    #[doc(hidden)]
+    fn with_flags(command: Command) -> Command;
+
+    /// The value that a command line with these flags asks for.
+    #[doc(hidden)]
+    fn from_flags(matches: &ArgMatches) -> Result<Self, clap::Error>;
+
+    /// Its bytes.
+    #[doc(hidden)]
+    fn to_bytes(&self) -> Result<Vec<u8>, value::Error>;
+
+    /// The value that these bytes are.
+    #[doc(hidden)]
+    fn from_bytes(bytes: &[u8]) -> Result<Self, value::Error>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Args + Serialize + DeserializeOwned> JobValue for T {
+    fn with_flags(command: Command) -> Command {
+        T::augment_args(command)
+    }
+
+    fn from_flags(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        T::from_arg_matches(matches)
+    }
+
+    fn to_bytes(&self) -> Result<Vec<u8>, value::Error> {
+        let mut bytes = Vec::new();
+        value::encode_into(self, &mut bytes).map(|()| bytes)
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, value::Error> {
+        value::decode(bytes)
+    }
+}

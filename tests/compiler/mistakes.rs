@@ -1,0 +1,193 @@
+//! The usual mistakes of a job's author as changes to word count, with what the compiler must say about each.
+
+use crate::rustc::Rustc;
+
+const GOOD: &str = "\
+use gristmill::prelude::*;
+
+#[derive(Args, Serialize, Deserialize)]
+struct Count {}
+
+impl Job for Count {
+    type Input = Lines;
+    type Key<'a> = &'a Text;
+    type Value<'a> = u64;
+    type Output = Tsv;
+
+    fn map(&self, line: &Text, out: &mut Emitter<Self>) -> Result {
+        line.words().try_for_each(|word| out.emit(word, 1))
+    }
+
+    fn combiner(&self) -> impl Combine<Self> {
+        Sum
+    }
+
+    fn reduce(&self, word: &Text, counts: Values<Self>, out: &mut Writer<Tsv>) -> Result {
+        out.write((word, counts.sum()?))
+    }
+}
+
+fn main() -> ExitCode {
+    gristmill::launch::<Count>()
+}
+";
+
+struct Mistake {
+    /// What the author wrote instead of what.
+    changes: &'static [(&'static str, &'static str)],
+    /// How the first error begins.
+    error: &'static str,
+    /// What else is said.
+    said: &'static [&'static str],
+}
+
+const DERIVE: &str = "#[derive(Args, Serialize, Deserialize)]\n";
+const STRUCT: &str = "struct Count {}";
+const EMIT: &str = "out.emit(word, 1)";
+const WRITE: &str = "out.write((word, counts.sum()?))";
+const NO_JOB: &str = "error[E0277]: `Count` cannot be a job: its fields must be flags, and its value must be bytes on the way to the tasks\n";
+const ALL_THREE: &str = "needs all three of `#[derive(Args, Serialize, Deserialize)]`\n";
+
+/// Grouped as an author meets them: the struct, the types, the map, the combiner, the reduce, the launch.
+const MISTAKES: &[Mistake] = &[
+    Mistake {
+        changes: &[(DERIVE, "")],
+        error: NO_JOB,
+        said: &[ALL_THREE, "`cargo add clap --features derive`"],
+    },
+    Mistake {
+        changes: &[(DERIVE, "#[derive(Serialize, Deserialize)]\n")],
+        error: NO_JOB,
+        said: &[ALL_THREE],
+    },
+    Mistake {
+        changes: &[(DERIVE, "#[derive(Args, Deserialize)]\n")],
+        error: NO_JOB,
+        said: &[ALL_THREE],
+    },
+    Mistake {
+        changes: &[(DERIVE, "#[derive(Args, Serialize)]\n")],
+        error: NO_JOB,
+        said: &[ALL_THREE],
+    },
+    Mistake {
+        changes: &[
+            (STRUCT, "struct Count {}\nstruct Host(u32);"),
+            ("Key<'a> = &'a Text", "Key<'a> = Host"),
+            (EMIT, "out.emit(Host(word.len() as u32), 1)"),
+            ("word: &Text", "host: Host"),
+            (WRITE, "out.write((host.0, counts.sum()?))"),
+        ],
+        error: "error[E0277]: `Host` cannot be a key\n",
+        said: &["a key needs both: `#[derive(Serialize, Deserialize)]`\n"],
+    },
+    Mistake {
+        changes: &[
+            (STRUCT, "struct Count {}\nstruct Tally(u64);"),
+            ("Value<'a> = u64", "Value<'a> = Tally"),
+            (EMIT, "out.emit(word, Tally(1))"),
+            ("        Sum", "        NoCombiner"),
+            (WRITE, "out.write((word, counts.count()?))"),
+        ],
+        error: "error[E0277]: the trait bound `Tally: serde::",
+        said: &[
+            "consider adding `#[derive(serde::Serialize)]`",
+            "consider adding `#[derive(serde::Deserialize)]`",
+        ],
+    },
+    Mistake {
+        changes: &[("Input = Lines", "Input = String")],
+        error: "error[E0277]: `std::string::String` is not an input format\n",
+        said: &[
+            "write `type Input = Lines`, or another format\n",
+            "the formats are Lines, Utf8Lines, JsonLines<T>",
+        ],
+    },
+    Mistake {
+        changes: &[("Output = Tsv", "Output = String"), ("Writer<Tsv>", "Writer<String>")],
+        error: "error[E0277]: `std::string::String` is not an output format\n",
+        said: &["write `Tsv`, `Json`, `TextLines`, `Raw`, `Seq`, or `Gzip` around one of them\n"],
+    },
+    Mistake {
+        changes: &[(EMIT, "out.emit(word.to_string(), 1)")],
+        error: "error[E0308]: mismatched types\n",
+        said: &["expected `&Text`, found `String`\n", "out.emit(word, 1)"],
+    },
+    Mistake {
+        changes: &[(EMIT, "out.emit(word, 1_u32)")],
+        error: "error[E0308]: mismatched types\n",
+        said: &["expected `u64`, found `u32`\n", "1_u64"],
+    },
+    Mistake {
+        changes: &[
+            ("Value<'a> = u64", "Value<'a> = String"),
+            (EMIT, "out.emit(word, word.to_string())"),
+            (WRITE, "out.write((word, counts.count()?))"),
+        ],
+        error: "error[E0277]: values of type `std::string::String` are not numbers, so `Sum`, `Min`, `Max` and `values.sum()` cannot take them\n",
+        said: &[
+            "needs numbers, such as `type Value<'a> = u64`\n",
+            "`while let Some(value) = values.next()? { … }`",
+        ],
+    },
+    Mistake {
+        changes: &[("        Sum\n", "        Sum;\n")],
+        error: "error[E0277]: `()` is not a combiner of `Count`\n",
+        said: &["without a semicolon behind the combiner\n"],
+    },
+    Mistake {
+        changes: &[
+            (STRUCT, "struct Count {}\n#[derive(Serialize)]\nstruct Tally { n: u64 }"),
+            (WRITE, "out.write((word, Tally { n: counts.sum()? }))"),
+        ],
+        error: "error[E0277]: `Tally` is no field of tab-separated text\n",
+        said: &[
+            "`Tsv` writes numbers, text and tuples of them, such as `(word, count)`\n",
+            "`type Output = Json`",
+        ],
+    },
+    Mistake {
+        changes: &[(WRITE, "out.write((word, counts.sum()))")],
+        error: "error[E0277]: `std::result::Result<u64, gristmill::job::Error>` is no field of tab-separated text\n",
+        said: &["a `Result` needs a `?` first\n"],
+    },
+    Mistake {
+        changes: &[("Output = Tsv", "Output = TextLines"), ("Writer<Tsv>", "Writer<TextLines>")],
+        error: "error[E0277]: `u64` is not text or bytes\n",
+        said: &[
+            "`TextLines` and `Raw` write text, bytes and tuples of them\n",
+            "`type Output = Tsv`",
+        ],
+    },
+    Mistake {
+        changes: &[("Writer<Tsv>", "Writer<Self>")],
+        error: "error[E0053]: method `reduce` has an incompatible type for trait\n",
+        said: &["expected `gristmill::format::Tsv`, found `Count`\n"],
+    },
+    Mistake {
+        changes: &[("launch::<Count>", "launch::<MapOnly<Count>>")],
+        error: "error[E0277]: `Count` is not a job without a reduce\n",
+        said: &[
+            "a job with a reduce implements `Job` and is launched as it is: `gristmill::launch::<Count>()`\n",
+        ],
+    },
+];
+
+#[test]
+fn every_mistake_is_answered_with_what_to_do() {
+    let rustc = Rustc::find();
+    let folder = tempfile::tempdir().expect("the system has a temporary folder");
+    assert_eq!(rustc.says(GOOD, folder.path()), "", "word count itself compiles");
+    for Mistake { changes, error, said } in MISTAKES {
+        let mut program = GOOD.to_string();
+        for (right, wrong) in *changes {
+            assert!(program.contains(right), "word count has `{right}`");
+            program = program.replacen(right, wrong, 1);
+        }
+        let found = rustc.says(&program, folder.path());
+        assert!(found.starts_with(error), "{changes:?}: expected {error} of\n{found}");
+        for sentence in *said {
+            assert!(found.contains(sentence), "{changes:?}: expected {sentence} in\n{found}");
+        }
+    }
+}
