@@ -70,7 +70,8 @@ pub(crate) fn check_nothing_is_left(mut fleet: Fleet, made: &[&str]) -> Result {
         .map_err(|error| format!("{error}: {:?}", strays(&folder)))?;
     let mut expected = [made, &["data", "in.txt"]].concat();
     expected.sort_unstable();
-    assert_eq!(names(&folder)?, expected, "staging folders beside the output");
+    until("no staging folder lies beside the output", || Ok(names(&folder)? == expected))
+        .map_err(|error| format!("{error}: {:?}", names(&folder)))?;
 
     let workers = fleet.numbers().map(|number| fleet.worker(number));
     let addresses: Vec<String> =

@@ -35,7 +35,7 @@ fn hold_a_map(fleet: &Fleet, job: &str) -> Result<u32> {
 /// A map stands still; the one that is started beside it wins.
 fn check_map(reducers: u32) -> Result {
     let fleet = Fleet::start(2, 2)?;
-    let trial = Trial::new(5, reducers, 5);
+    let trial = Trial::new(5, reducers, 5).with_backups();
     let job = trial.submit(&fleet)?;
     let held = hold_a_map(&fleet, &job)?;
     check_backup(fleet, &trial, &job, ("map", held))
@@ -71,7 +71,7 @@ fn reduces_that_wait_for_a_map_do_not_keep_a_backup_from_it() -> Result {
 #[test]
 fn a_reduce_that_stands_still_gets_a_backup_that_wins() -> Result {
     let fleet = Fleet::start(2, 2)?;
-    let trial = Trial::new(4, 8, 80);
+    let trial = Trial::new(4, 8, 80).with_backups();
     let job = trial.submit(&fleet)?;
     reduces(&fleet, &job)?;
     // Where some have ended it is known how long they take.
@@ -85,8 +85,7 @@ fn a_reduce_that_stands_still_gets_a_backup_that_wins() -> Result {
 #[test]
 fn without_backups_a_job_waits_for_its_slowest_map() -> Result {
     let fleet = Fleet::start(2, 2)?;
-    let mut trial = Trial::new(5, 1, 5);
-    trial.options.push("--no-backups");
+    let trial = Trial::new(5, 1, 5);
     let job = trial.submit(&fleet)?;
     let held = hold_a_map(&fleet, &job)?;
     let mut looks = 0;

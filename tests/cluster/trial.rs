@@ -26,13 +26,20 @@ pub(crate) struct Trial {
 }
 
 impl Trial {
-    /// Maps of some 10 × `line_ms` milliseconds, and reduces of 48 × `word_ms` together.
+    /// Maps of some 10 × `line_ms` milliseconds, and reduces of 48 × `word_ms` together. Without backups: on a busy
+    /// machine anything may be a straggler.
     pub(crate) fn new(line_ms: u32, reducers: u32, word_ms: u32) -> Self {
         let flags = format!(
             "in.txt --split-size 1KiB -r {reducers} --line-ms {line_ms} --word-ms {word_ms}"
         );
         let flags = flags.split(' ').map(String::from).collect();
-        Self { flags, options: Vec::new(), output: "out" }
+        Self { flags, options: vec!["--no-backups"], output: "out" }
+    }
+
+    /// The same, but stragglers get backups.
+    pub(crate) fn with_backups(mut self) -> Self {
+        self.options.retain(|&option| option != "--no-backups");
+        self
     }
 
     /// Submits it; gives its id.
