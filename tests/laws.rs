@@ -25,7 +25,7 @@ mod gathered;
 #[path = "laws/good.rs"]
 mod good;
 #[path = "laws/jobs.rs"]
-mod jobs;
+pub mod jobs;
 #[path = "laws/maps.rs"]
 mod maps;
 #[path = "laws/partitioners.rs"]

@@ -7,22 +7,22 @@ use gristmill::testing::check;
 
 #[path = "../../jobs/grep/src/main.rs"]
 #[expect(dead_code, reason = "nobody calls its main")]
-mod grep;
+pub mod grep;
 #[path = "../../jobs/inverted-index/src/main.rs"]
 #[expect(dead_code, reason = "nobody calls its main")]
-mod inverted_index;
+pub mod inverted_index;
 #[path = "../../jobs/join/src/main.rs"]
 #[expect(dead_code, reason = "nobody calls its main")]
-mod join;
+pub mod join;
 #[path = "../../jobs/sessions/src/main.rs"]
 #[expect(dead_code, reason = "nobody calls its main")]
-mod sessions;
+pub mod sessions;
 #[path = "../../jobs/terasort/src/main.rs"]
 #[expect(dead_code, reason = "nobody calls its main")]
-mod terasort;
+pub mod terasort;
 #[path = "../../jobs/wordcount/src/main.rs"]
 #[expect(dead_code, reason = "nobody calls its main")]
-mod wordcount;
+pub mod wordcount;
 
 /// The job that these flags ask for.
 fn job<J: Job>(flags: &[&str]) -> J {
