@@ -61,7 +61,8 @@ impl Bench {
         let incarnation = self.incarnations.entry(worker).or_default();
         *incarnation += 1;
         let (incarnation, address) = (*incarnation, format!("10.0.0.{}:7401", worker.0 % 256));
-        self.apply(RegisterWorker { worker, incarnation, slots: 2, pid: 1, address });
+        let outputs = Vec::new();
+        self.apply(RegisterWorker { worker, incarnation, slots: 2, pid: 1, address, outputs });
     }
 
     /// One attempt ends, well or not, as its number says.

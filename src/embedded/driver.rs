@@ -222,6 +222,7 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
                 slots: 1,
                 pid: std::process::id(),
                 address: String::new(),
+                outputs: Vec::new(),
             });
         }
         let (nonce, reducers) = (self.shared.nonce, spec.reducers.filter(|_| !J::MAP_ONLY));

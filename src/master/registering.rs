@@ -15,6 +15,8 @@ use crate::spec::{WorkerId, escape};
 const LIMITER_CHARS_MAX: usize = 40;
 /// Map outputs that one worker may bring back.
 const OUTPUTS_MAX: usize = 1_000_000;
+/// Map outputs in one command, some 30 bytes each.
+const OUTPUTS_AT_ONCE: usize = 10_000;
 
 /// Who a worker is.
 enum Identity {
@@ -110,12 +112,13 @@ fn introduce(state: &State, worker: WorkerId, request: &Register) -> Vec<Change>
         slots,
         limiter: request.limiter.clone(),
     };
-    let register = RegisterWorker { worker, incarnation: number, slots, pid, address };
-    let mut changes = vec![Change::Introduce { register, record }];
     let outputs: Vec<_> = request.outputs.iter().filter_map(|held| output(state, held)).collect();
-    if !outputs.is_empty() {
-        changes.push(decide(RestoreOutputs { worker, incarnation: number, outputs }));
-    }
+    let mut portions = outputs.chunks(OUTPUTS_AT_ONCE).map(<[_]>::to_vec);
+    let outputs = portions.next().unwrap_or_default();
+    let register = RegisterWorker { worker, incarnation: number, slots, pid, address, outputs };
+    let restore = |outputs| decide(RestoreOutputs { worker, incarnation: number, outputs });
+    let mut changes = vec![Change::Introduce { register, record }];
+    changes.extend(portions.map(restore));
     changes
 }
 

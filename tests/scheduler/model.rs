@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gristmill::scheduler::{
-    AttemptState, Command, Complete, Cursor, Effect, Fail, Job, JobState, LoseOutput, LoseWorker,
-    Observed, PlanDone, Reason, RegisterWorker, RestoreOutputs, Scheduler, Submit, WorkerState,
+    AttemptState, Command, Complete, Cursor, Effect, Fail, HeldOutput, Job, JobState, LoseOutput,
+    LoseWorker, Observed, PlanDone, Reason, RegisterWorker, RestoreOutputs, Scheduler, Submit,
+    WorkerState,
 };
 use gristmill::spec::{AttemptId, JobId, TaskId, TaskKind, WorkerId};
 
@@ -53,8 +54,11 @@ impl Model {
     /// What an accepted command means to the one who sent it.
     fn note(&mut self, command: &Command, before: &Scheduler) {
         match command {
-            Command::RegisterWorker(RegisterWorker { worker, slots, incarnation, .. }) => {
+            Command::RegisterWorker(RegisterWorker {
+                worker, slots, incarnation, outputs, ..
+            }) => {
                 self.lose(*worker, before);
+                self.restored(*worker, outputs, before);
                 self.workers.insert(*worker, *slots);
                 self.incarnations.insert(*worker, *incarnation);
             }
@@ -80,14 +84,7 @@ impl Model {
                 assert_eq!(winner, *attempt);
             }
             Command::RestoreOutputs(RestoreOutputs { worker, outputs, .. }) => {
-                for output in outputs {
-                    let (task, last) =
-                        (output.attempt.task, (output.attempt, *worker, output.digest));
-                    if self.last_maps.get(&task) == Some(&last) && self.needs_outputs(task, before)
-                    {
-                        self.won.entry(task).or_insert((output.attempt, *worker));
-                    }
-                }
+                self.restored(*worker, outputs, before);
             }
             Command::Forget(_)
             | Command::Cancel(_)
@@ -95,6 +92,15 @@ impl Model {
             | Command::BackUp(_)
             | Command::Drain(_)
             | Command::Readmit(_) => {}
+        }
+    }
+
+    fn restored(&mut self, worker: WorkerId, outputs: &[HeldOutput], before: &Scheduler) {
+        for output in outputs {
+            let (task, last) = (output.attempt.task, (output.attempt, worker, output.digest));
+            if self.last_maps.get(&task) == Some(&last) && self.needs_outputs(task, before) {
+                self.won.entry(task).or_insert((output.attempt, worker));
+            }
         }
     }
 

@@ -64,12 +64,14 @@ impl Model {
     }
 
     fn add_worker(&mut self, pick: usize) {
+        let worker = WorkerId(pick as u64 % 5);
         self.apply(RegisterWorker {
-            worker: WorkerId(pick as u64 % 5),
+            worker,
             incarnation: 1 + pick as u64 / 5 % 3,
             slots: 1 + pick as u32 % 3,
             pid: 1,
             address: String::new(),
+            outputs: if pick.is_multiple_of(2) { self.written_on(worker) } else { Vec::new() },
         });
     }
 
@@ -113,11 +115,16 @@ impl Model {
         }
     }
 
-    /// A worker says that it has everything that was ever written on it.
+    /// Everything that was ever written on a worker.
+    fn written_on(&self, worker: WorkerId) -> Vec<HeldOutput> {
+        let here = self.last_maps.values().filter(|(_, on, _)| *on == worker);
+        here.map(|&(attempt, _, digest)| HeldOutput { attempt, digest }).collect()
+    }
+
+    /// A worker says that it still has all that.
     fn restore(&mut self, worker: WorkerId) {
         let Some(&incarnation) = self.incarnations.get(&worker) else { return };
-        let here = self.last_maps.values().filter(|(_, on, _)| *on == worker);
-        let outputs = here.map(|&(attempt, _, digest)| HeldOutput { attempt, digest }).collect();
+        let outputs = self.written_on(worker);
         self.apply(RestoreOutputs { worker, incarnation, outputs });
     }
 
@@ -182,8 +189,10 @@ impl Model {
     /// end; if all that runs waits for maps that do not run, it never will.
     fn finish(&mut self) {
         if self.scheduler.workers().all(|worker| worker.state != WorkerState::Alive) {
-            let (worker, incarnation, address) = (WorkerId(99), 1, String::new());
-            assert!(self.apply(RegisterWorker { worker, incarnation, slots: 1, pid: 1, address }));
+            let (worker, incarnation) = (WorkerId(99), 1);
+            let (slots, pid, address, outputs) = (1, 1, String::new(), Vec::new());
+            let register = RegisterWorker { worker, incarnation, slots, pid, address, outputs };
+            assert!(self.apply(register));
         }
         for _ in 0..STEPS_MAX {
             let mut running = self.running.keys();
@@ -230,8 +239,8 @@ proptest! {
         steps in prop::collection::vec(any::<Step>(), 0..100)
     ) {
         let mut model = Model::default();
-        let (worker, address) = (WorkerId(1), String::new());
-        model.apply(RegisterWorker { worker, incarnation: 1, slots, pid: 1, address });
+        let (worker, address, outputs) = (WorkerId(1), String::new(), Vec::new());
+        model.apply(RegisterWorker { worker, incarnation: 1, slots, pid: 1, address, outputs });
         (0..jobs).for_each(|n| model.submit(1 + 6 * n));
         for (what, pick) in steps {
             let can_end = model.running.keys().filter(|attempt| !model.waits_for_maps(**attempt));

@@ -1,8 +1,8 @@
 //! Carries out a golden script and writes down what follows from each block of it.
 //!
 //! ```text
-//! worker w1 slots=2 [incarnation=N]      lose w1 [incarnation=N]      drain w1
-//! restore w1 j1/m0#1=DIGEST… [incarnation=N]                          readmit w1 number=N
+//! worker w1 slots=2 [j1/m0#1=DIGEST…] [incarnation=N]                 lose w1 [incarnation=N]
+//! restore w1 j1/m0#1=DIGEST… [incarnation=N]                          readmit w1 number=N · drain w1
 //! submit j1 [id=TEXT] [reducers=N] [map-only] [attempts=N] [priority=N] [timeout=MS] [early] [backups]
 //! planned j1/p0#1 splits=2 reducers=1    cancel j1                    forget j1
 //! complete j1/m0#1 [digest=N] [count=N]  fail j1/m0#1 panic [deterministic] [record=OFFSET]
@@ -155,7 +155,8 @@ fn command(words: &[&str]) -> Result<Command> {
             let slots = option(rest, "slots")?.ok_or("slots=N")?;
             let address = "127.0.0.1:1".to_string();
             let worker = subject.parse()?;
-            RegisterWorker { worker, incarnation, slots, pid: 1, address }.into()
+            let outputs = held_outputs(rest)?;
+            RegisterWorker { worker, incarnation, slots, pid: 1, address, outputs }.into()
         }
         "lose" => LoseWorker { worker: subject.parse()?, incarnation }.into(),
         "drain" => Drain { worker: subject.parse()? }.into(),
@@ -164,11 +165,7 @@ fn command(words: &[&str]) -> Result<Command> {
             Readmit { worker: subject.parse()?, number }.into()
         }
         "restore" => {
-            let outputs = rest.iter().filter(|word| word.starts_with('j')).map(|word| {
-                let (attempt, digest) = word.split_once('=').ok_or("attempt=digest")?;
-                Ok(HeldOutput { attempt: attempt.parse()?, digest: digest.parse()? })
-            });
-            let outputs = outputs.collect::<Result<_>>()?;
+            let outputs = held_outputs(rest)?;
             RestoreOutputs { worker: subject.parse()?, incarnation, outputs }.into()
         }
         "submit" => submit(subject, rest)?.into(),
@@ -181,6 +178,15 @@ fn command(words: &[&str]) -> Result<Command> {
         }
         _ => of_attempt(name, subject, rest)?,
     })
+}
+
+/// Map outputs that a worker holds.
+fn held_outputs(words: &[&str]) -> Result<Vec<HeldOutput>> {
+    let outputs = words.iter().filter(|word| word.starts_with('j')).map(|word| {
+        let (attempt, digest) = word.split_once('=').ok_or("attempt=digest")?;
+        Ok(HeldOutput { attempt: attempt.parse()?, digest: digest.parse()? })
+    });
+    outputs.collect()
 }
 
 /// The commands about one attempt.

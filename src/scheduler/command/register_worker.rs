@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::lose_worker;
+use super::{HeldOutput, lose_worker, restore_outputs};
 use crate::scheduler::slots::Worker;
 use crate::scheduler::{Effect, Field, Rejection, Scheduler};
 use crate::spec::WorkerId;
@@ -18,8 +18,9 @@ const SLOTS_MAX: u32 = 4_096;
 /// draining any more. A lower one is a late message and is refused. While the same one is
 /// registered it is refused too, so a repeated one changes nothing. Lost, the worker polls again.
 ///
-/// A worker that was lost and still has its map outputs sends
-/// [`RestoreOutputs`](super::RestoreOutputs) afterwards.
+/// A worker that was lost and still has its map outputs names them here, so that none of those maps
+/// is started again for the slots that it brings; what does not fit into one command follows in
+/// [`RestoreOutputs`](super::RestoreOutputs).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegisterWorker {
     /// Its id.
@@ -32,6 +33,8 @@ pub struct RegisterWorker {
     pub pid: u32,
     /// Where others fetch its map outputs; means nothing to the scheduler.
     pub address: String,
+    /// What it still holds of map outputs, as many as fit into one command.
+    pub outputs: Vec<HeldOutput>,
 }
 
 impl RegisterWorker {
@@ -40,7 +43,7 @@ impl RegisterWorker {
         scheduler: &mut Scheduler,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Rejection> {
-        let Self { worker, incarnation, slots, pid, address } = self;
+        let Self { worker, incarnation, slots, pid, address, outputs } = self;
         Field::Slots.check(slots, 1..=SLOTS_MAX)?;
         if let Some(current) = scheduler.slots.get(worker).map(|worker| worker.incarnation) {
             if current == incarnation {
@@ -52,6 +55,6 @@ impl RegisterWorker {
             lose_worker::lose(scheduler, worker, effects)?;
         }
         scheduler.slots.add(worker, Worker::new(incarnation, pid, address, slots));
-        Ok(())
+        restore_outputs::restore(scheduler, worker, outputs, effects)
     }
 }

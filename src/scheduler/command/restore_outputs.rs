@@ -14,7 +14,7 @@ pub struct HeldOutput {
     pub digest: u64,
 }
 
-/// Sent by a worker once it has registered again and looked through its disk.
+/// Sent for a worker that has registered again, and named there what fitted into that command.
 ///
 /// An output counts again if its attempt was the last to win its map, there, with this digest,
 /// and no re-run has won since; a running re-run is then stopped. All others are passed over, and
@@ -38,18 +38,28 @@ impl RestoreOutputs {
     ) -> Result<(), Rejection> {
         let Self { worker, incarnation, outputs } = self;
         scheduler.check_incarnation(worker, incarnation)?;
-        for HeldOutput { attempt, digest } in outputs {
-            if !counts_again(scheduler, worker, attempt, digest) {
-                continue;
-            }
-            let task = attempt.task;
-            scheduler.job_mut(task.job)?.restore_output(task.index);
-            scheduler.slots.keep_output(worker, task);
-            scheduler.stop(scheduler.slots.running_at(task), Cause::BackupWon, effects);
-            scheduler.refresh(task.job);
-        }
-        Ok(())
+        restore(scheduler, worker, outputs, effects)
     }
+}
+
+/// Has outputs count again that a registered worker holds, each if it may.
+pub(super) fn restore(
+    scheduler: &mut Scheduler,
+    worker: WorkerId,
+    outputs: Vec<HeldOutput>,
+    effects: &mut Vec<Effect>,
+) -> Result<(), Rejection> {
+    for HeldOutput { attempt, digest } in outputs {
+        if !counts_again(scheduler, worker, attempt, digest) {
+            continue;
+        }
+        let task = attempt.task;
+        scheduler.job_mut(task.job)?.restore_output(task.index);
+        scheduler.slots.keep_output(worker, task);
+        scheduler.stop(scheduler.slots.running_at(task), Cause::BackupWon, effects);
+        scheduler.refresh(task.job);
+    }
+    Ok(())
 }
 
 fn counts_again(scheduler: &Scheduler, worker: WorkerId, attempt: AttemptId, digest: u64) -> bool {
