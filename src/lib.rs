@@ -12,6 +12,8 @@ pub mod cli;
 #[cfg(feature = "cluster")]
 pub mod client;
 pub mod clock;
+#[cfg(feature = "cluster")]
+pub mod consensus;
 pub mod embedded;
 pub mod executor;
 pub mod format;

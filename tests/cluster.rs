@@ -38,6 +38,8 @@ mod odd;
 mod proxy;
 #[path = "cluster/refusals.rs"]
 mod refusals;
+#[path = "cluster/restart.rs"]
+mod restart;
 #[path = "cluster/shapes.rs"]
 mod shapes;
 #[path = "cluster/sharing.rs"]

@@ -16,5 +16,7 @@ mod leases;
 mod outputs;
 #[path = "master/polls.rs"]
 mod polls;
+#[path = "master/restart.rs"]
+mod restart;
 #[path = "master/sweeps.rs"]
 mod sweeps;

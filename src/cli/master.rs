@@ -1,9 +1,7 @@
 //! `gristmill master`: reads its flags, and starts a master in this process.
 
-use std::fs;
-use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,13 +15,10 @@ use super::refused::Refused;
 use super::{duration, exit};
 use crate::clock::Clock;
 use crate::launch::{draw_nonce, print, say};
-use crate::master::{self, Options};
+use crate::master::{self, Options, Seat};
 use crate::rpc::address;
 use crate::rpc::server::serve_master;
 use crate::spec::Location;
-
-/// The file in a master's folder that holds its id.
-const ID_FILE: &str = "id";
 
 /// What a master is told.
 #[derive(Debug, Args)]
@@ -85,57 +80,43 @@ impl Master {
             };
             let wall = clock.clone();
             let nonces = Arc::new(move || draw_nonce(wall.wall_ms()));
-            let master = master::run(options, clock, nonces, until(stopped.clone()))
+            let seat = Seat {
+                id: self.id.into(),
+                address: address.to_string(),
+                begins: self.init,
+                on_fatal: Arc::new(|fatal| {
+                    say(&format!("error: {fatal}\n"));
+                    std::process::exit(exit::FAILED.into());
+                }),
+            };
+            let master = master::run(options, seat, clock, nonces, until(stopped.clone()))
+                .await
                 .map_err(|error| Refused::usage(error.to_string()))?;
             print(&format!("master {} {address} pid {}\n", self.id, std::process::id()));
             tokio::spawn(async move {
                 asked.await;
                 drop(stop);
             });
-            let master = Arc::new(master);
+            let served = Arc::new(master.clone());
             let inbox = folder.path().join("inbox");
-            serve_master(listener, master.clone(), master.clone(), master, &inbox, until(stopped))
+            serve_master(listener, served.clone(), served.clone(), served, &inbox, until(stopped))
                 .await
                 .map_err(|error| {
                     Refused::failed(format!("cannot serve: {error}; {address}; start it again"))
                 })?;
+            master.close().await;
             Ok(exit::OK)
         })
     }
 
-    /// The folder, which belongs to the master of this id and no other.
+    /// The folder; whose it is, is found out by who opens it.
     fn folder(&self) -> Result<Folder, Refused> {
-        let shown = Location::from(&self.data);
-        if !self.init && !self.data.join(ID_FILE).exists() {
+        if !self.init && !self.data.exists() {
+            let shown = Location::from(&self.data);
             return Err(Refused::usage(format!(
                 "there is no master's folder; {shown}; give --init to begin a new cluster"
             )));
         }
-        let folder = Folder::make(Some(&self.data), "master")?;
-        let found = self.claim(folder.path()).map_err(|error| {
-            Refused::usage(format!(
-                "cannot use the data folder: {error}; {shown}; name another with --data DIR"
-            ))
-        })?;
-        match found.trim().parse::<u32>() {
-            Ok(id) if id == self.id => Ok(folder),
-            _ => Err(Refused::usage(format!(
-                "the folder is that of master {}; {shown}; give --id {}, or another --data DIR",
-                found.trim(),
-                found.trim()
-            ))),
-        }
-    }
-
-    /// Writes the id into a new folder; answers the one that is there.
-    fn claim(&self, folder: &Path) -> std::io::Result<String> {
-        let path = folder.join(ID_FILE);
-        match fs::read_to_string(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                fs::write(&path, format!("{}\n", self.id))?;
-                fs::read_to_string(&path)
-            }
-            read => read,
-        }
+        Folder::make(Some(&self.data), "master")
     }
 }

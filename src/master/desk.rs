@@ -14,6 +14,9 @@ use crate::spec::{AttemptId, JobId, TaskKind, WorkerId};
 
 /// How long a worker is believed whose connection was closed, in milliseconds.
 pub(super) const CLOSED_LEASE_MS: u64 = 500;
+/// Shortest lease that a beginning master gives, in milliseconds: workers that found nobody for a while
+/// knock once a second.
+const FIRST_LEASE_MS_MIN: u64 = 3_000;
 
 /// What only this master knows.
 #[derive(Debug, Default)]
@@ -24,6 +27,8 @@ pub(super) struct Desk {
     pids: BTreeMap<AttemptId, u32>,
     /// Map outputs of which some reduce has said that it could not get them.
     pub(super) missed: BTreeSet<AttemptId>,
+    /// Attempts whose end was reported and is being agreed on.
+    pub(super) settling: BTreeSet<AttemptId>,
     pub(super) sweeps: Sweeps,
     pub(super) observed: Observed,
     /// What was last told of each job, and which version that was.
@@ -47,6 +52,8 @@ pub(super) struct Session {
     pub(super) answer_at_ms: Option<u64>,
     pub(super) last_seen_ms: u64,
     pub(super) lease_ends_ms: u64,
+    /// Whether it has polled since this master began; before, nobody knows what it holds.
+    pub(super) is_heard: bool,
     /// All attempts that it may hold: those of its newest poll and of the answer to that.
     pub(super) holds: BTreeSet<AttemptId>,
     /// What its last answered poll said, and what was answered.
@@ -97,6 +104,19 @@ impl Session {
 }
 
 impl Desk {
+    /// This master begins: all workers get a fresh lease, in which they poll, and what runs goes on.
+    pub(super) fn take_over(&mut self, state: &State, now_ms: u64, lease_ms: u64) {
+        let lease_ms = lease_ms.max(FIRST_LEASE_MS_MIN);
+        for worker in state.scheduler.workers() {
+            let Some(record) = state.worker(worker.id) else { continue };
+            self.open_session(worker.id, record.incarnation, now_ms, lease_ms);
+            if let Some(session) = self.session_mut(worker.id) {
+                session.is_heard = false;
+            }
+        }
+        state.unswept().for_each(|job| self.sweeps.add(job));
+    }
+
     /// A worker has registered; the same incarnation again only renews its lease.
     pub(super) fn open_session(
         &mut self,
@@ -119,6 +139,8 @@ impl Desk {
             answer_at_ms: None,
             last_seen_ms: now_ms,
             lease_ends_ms: now_ms.saturating_add(lease_ms),
+            // A process that has just come holds nothing.
+            is_heard: true,
             holds: BTreeSet::new(),
             last: None,
         };
@@ -148,6 +170,7 @@ impl Desk {
         session.answer_at_ms = None;
         session.last_seen_ms = now_ms;
         session.lease_ends_ms = now_ms.saturating_add(lease_ms);
+        session.is_heard = true;
         session.holds = poll.held.iter().map(|held| held.attempt).collect();
         session.wake();
         session.wake = Arc::default();
@@ -184,6 +207,12 @@ impl Desk {
         if let Some(session) = self.sessions.get(&worker) {
             session.wake();
         }
+    }
+
+    /// Wakes who holds an attempt: what it said of it may have been passed over meanwhile.
+    pub(super) fn wake_holder(&self, attempt: AttemptId) {
+        let holds = |session: &&Session| session.holds.contains(&attempt);
+        self.sessions.values().filter(holds).for_each(Session::wake);
     }
 
     pub(super) fn wake_all(&self) {

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::LEASE_MS_MIN;
+use crate::consensus;
 
 /// Why a master could not start.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +17,9 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// What masters agreed on cannot be gone on with.
+    #[error(transparent)]
+    Agreement(#[from] consensus::Error),
     /// The lease is too short.
     #[error("the lease must be at least {LEASE_MS_MIN} ms, got {lease_ms} ms")]
     Lease {

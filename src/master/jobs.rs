@@ -1,6 +1,7 @@
 //! What a client asks, and is answered.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::reports::decide;
 use super::{Master, Shared, views};
@@ -80,7 +81,8 @@ impl Shared {
                 Some(desk.versioned(status))
             });
             let status = status.ok_or_else(|| no_job(job))?;
-            let is_news = status.version > after;
+            // A master that has just begun numbers anew: whatever differs is news.
+            let is_news = status.version != after;
             // Each tick is a change, so this waits no longer than it should.
             if is_news || self.now_ms() >= until_ms || self.is_stopping() {
                 return Ok(status);
@@ -92,7 +94,7 @@ impl Shared {
     }
 
     /// A job that is cancelled already is as the client wants it.
-    async fn kill(&self, job: JobId) -> Result<(), Refusal> {
+    async fn kill(self: &Arc<Self>, job: JobId) -> Result<(), Refusal> {
         let applied = self.propose(vec![decide(Cancel { job })]).await?;
         let Some(Err(rejection)) = applied.into_iter().next() else { return Ok(()) };
         match rejection {

@@ -28,8 +28,8 @@
 //!
 //! Whoever holds both locks took that of the state first.
 //!
-//! There is one master, and its state is in memory: a restart loses all running jobs, which it says
-//! when it starts. Masters that agree by Raft take the proposer's place.
+//! A master that starts again has the state as it was: what was answered once is there. It gives each
+//! worker a fresh lease; their polls say what runs, and that goes on. Nothing is run again for it.
 
 mod artifacts;
 mod desk;
@@ -55,15 +55,17 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
+use crate::consensus::{self, Limits, Node};
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::{Command, Effect, Rejection};
-use crate::spec::{Nonce, WorkerId};
+use crate::spec::{AttemptId, Nonce, WorkerId};
 
 use artifacts::Store;
 use desk::Desk;
-use proposer::Proposer;
+use proposer::{Proposer, Replica};
 use state::{Applied, Change};
 
+pub use crate::consensus::OnFatal;
 pub use error::Error;
 pub use watching::TICK_MS;
 
@@ -85,7 +87,7 @@ pub type Nonces = Arc<dyn Fn() -> Nonce + Send + Sync>;
 /// What a master is started with.
 #[derive(Clone)]
 pub struct Options {
-    /// Its folder; artifacts lie in it. It is created if need be.
+    /// Its folder: what was agreed on lies in it, and artifacts.
     pub data: PathBuf,
     /// How long a silent worker is believed, in milliseconds; at least [`LEASE_MS_MIN`].
     pub lease_ms: u64,
@@ -120,39 +122,98 @@ struct Shared {
     is_stopping: AtomicBool,
 }
 
-/// Starts a master that watches the time until `stop` is ready. Needs a tokio runtime.
+/// Which of its group a master is, and what it says when it must not go on.
+#[derive(Clone)]
+pub struct Seat {
+    /// Its number, which its folder keeps.
+    pub id: u64,
+    /// Where others reach it.
+    pub address: String,
+    /// Whether to begin a new cluster if the folder is empty.
+    pub begins: bool,
+    /// Told why the process has to end: from then on nothing is answered with yes.
+    pub on_fatal: OnFatal,
+}
+
+/// Starts a master that goes on from its folder, and watches the time until `stop` is ready. Needs a
+/// tokio runtime.
 ///
 /// # Errors
 ///
-/// When its folder cannot be used, or the lease is too short.
-pub fn run(
+/// When its folder cannot be used, is another's or is damaged, or the lease is too short.
+pub async fn run(
     options: Options,
+    seat: Seat,
     clock: Clock,
     nonces: Nonces,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Master, Error> {
-    let master = Master::open(options, clock, nonces)?;
+    let master = Master::start(options, seat, clock, nonces).await?;
     let watched = master.clone();
     tokio::spawn(async move { watched.watch(stop).await });
     Ok(master)
 }
 
 impl Master {
-    /// A master that is ready to serve, and for which time passes only by [`Master::tick`].
+    /// A master for tests: it keeps its artifacts, but its state in memory only, and time passes for
+    /// it only by [`Master::tick`].
     ///
     /// # Errors
     ///
     /// When its folder cannot be used, or the lease is too short.
     pub fn open(options: Options, clock: Clock, nonces: Nonces) -> Result<Self, Error> {
+        check_lease(options.lease_ms)?;
+        Self::with(Proposer::in_memory(), options, clock, nonces)
+    }
+
+    /// A master that goes on from its folder and is ready to serve; time passes for it only by
+    /// [`Master::tick`].
+    ///
+    /// # Errors
+    ///
+    /// When its folder cannot be used, is another's or is damaged, or the lease is too short.
+    pub async fn start(
+        options: Options,
+        seat: Seat,
+        clock: Clock,
+        nonces: Nonces,
+    ) -> Result<Self, Error> {
+        check_lease(options.lease_ms)?;
+        let Seat { id, address, begins, on_fatal } = seat;
+        let place = consensus::Options {
+            folder: options.data.clone(),
+            node: id,
+            address,
+            begin: begins.then(|| nonces().0),
+            limits: Limits::default(),
+            on_fatal,
+        };
+        let replica = Arc::<Replica>::default();
+        let node = Node::open(place, Arc::clone(&replica)).await?;
+        let master = Self::with(Proposer::agreeing(node, replica), options, clock, nonces)?;
+        let shared = &master.shared;
+        shared.proposer.read(|state| {
+            shared.desk().take_over(state, shared.now_ms(), shared.lease_ms);
+        });
+        Ok(master)
+    }
+
+    /// Stops proposing, and closes the log. Whatever is asked afterwards is refused.
+    pub async fn close(&self) {
+        self.shared.proposer.close().await;
+    }
+
+    fn with(
+        proposer: Proposer,
+        options: Options,
+        clock: Clock,
+        nonces: Nonces,
+    ) -> Result<Self, Error> {
         let Options { data, lease_ms, log, journal } = options;
-        if lease_ms < LEASE_MS_MIN {
-            return Err(Error::Lease { lease_ms });
-        }
         let store = Store::open(&data.join("artifacts"))?;
-        log("this master is alone and keeps its state in memory: its restart loses running jobs");
         let started = clock.now();
         let shared = Shared {
-            proposer: Proposer::default(),
+            proposer,
             desk: Mutex::new(Desk::default()),
             store,
             clock,
@@ -175,8 +236,8 @@ impl Master {
         self.shared.desk().connection_closed(worker, now_ms);
     }
 
-    /// Watches the time until `stop` is ready, then ends all that waits.
-    async fn watch(&self, stop: impl Future<Output = ()> + Send) {
+    /// Watches the time until `stop` is ready, then ends all that waits. [`run`] does it.
+    pub async fn watch(&self, stop: impl Future<Output = ()> + Send) {
         let ticking = async {
             let mut ticks = tokio::time::interval(Duration::from_millis(TICK_MS));
             ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -196,6 +257,10 @@ impl Master {
     }
 }
 
+fn check_lease(lease_ms: u64) -> Result<(), Error> {
+    if lease_ms < LEASE_MS_MIN { Err(Error::Lease { lease_ms }) } else { Ok(()) }
+}
+
 impl Shared {
     /// Milliseconds since this master started, by a clock that never goes back.
     fn now_ms(&self) -> u64 {
@@ -207,28 +272,42 @@ impl Shared {
         self.desk.lock().expect("whoever holds the desk only changes values in memory")
     }
 
-    /// Has changes applied, in this order and with nothing in between, and wakes whom they concern.
-    async fn propose(&self, changes: Vec<Change>) -> Result<Vec<Applied>, Refusal> {
+    /// Has changes applied, in this order and with nothing in between, and wakes whom they concern:
+    /// whatever becomes of the request that proposes them, whose connection may be closed meanwhile.
+    async fn propose(self: &Arc<Self>, changes: Vec<Change>) -> Result<Vec<Applied>, Refusal> {
         if changes.is_empty() {
             return Ok(Vec::new());
         }
+        let shared = Arc::clone(self);
+        let settled = tokio::spawn(async move { shared.settle(changes).await }).await;
+        settled.unwrap_or_else(|error| Err(Refusal::Internal { message: error.to_string() }))
+    }
+
+    async fn settle(&self, changes: Vec<Change>) -> Result<Vec<Applied>, Refusal> {
+        let ended: Vec<AttemptId> = changes.iter().filter_map(reports::ends).collect();
         let at_ms = self.clock.wall_ms();
         let journal = self.journal.as_ref();
         let commands = journal.map(|_| changes.iter().map(Change::command).collect::<Vec<_>>());
-        let applied = self.proposer.propose(at_ms, changes).await?;
-        if let Some((journal, commands)) = journal.zip(commands) {
+        let applied = self.proposer.propose(at_ms, changes).await;
+        if let (Some(journal), Some(commands), Ok(applied)) = (journal, commands, &applied) {
             commands
                 .into_iter()
-                .zip(&applied)
+                .zip(applied)
+                .filter_map(|(command, did)| Some((command?, did)))
                 .for_each(|(command, did)| journal(at_ms, command, did));
         }
         self.proposer.read(|state| {
             let mut desk = self.desk();
-            applied.iter().flatten().flatten().for_each(|effect| desk.act(state, effect));
+            for attempt in ended {
+                if desk.settling.remove(&attempt) {
+                    desk.wake_holder(attempt);
+                }
+            }
+            applied.iter().flatten().flatten().flatten().for_each(|effect| desk.act(state, effect));
             desk.assign_sweeps(state, self.now_ms());
         });
         self.note_change();
-        Ok(applied)
+        applied
     }
 
     fn note_change(&self) {

@@ -40,7 +40,7 @@ enum Step {
 }
 
 impl Shared {
-    async fn poll(&self, poll: Poll) -> Result<Orders, Refusal> {
+    async fn poll(self: &Arc<Self>, poll: Poll) -> Result<Orders, Refusal> {
         let now_ms = self.now_ms();
         let is_registered =
             self.proposer.read(|state| state.registered(poll.worker, poll.incarnation).is_some());
@@ -59,7 +59,7 @@ impl Shared {
     }
 
     async fn answer(
-        &self,
+        self: &Arc<Self>,
         poll: &Poll,
         ticket: u64,
         wake: &Arc<Notify>,

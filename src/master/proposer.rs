@@ -1,41 +1,197 @@
-//! The one way to change the state: changes are proposed, and applied in the order of the log.
+//! The one way to change the state: changes are proposed, agreed on, and applied in the order of the log.
 //!
-//! With one master, what is proposed is agreed at once. With several, this is where an entry goes
-//! into the log of all, and its results come back once this master has applied it.
+//! What waits while an entry is on its way to the disk becomes the next entry, as one: however many
+//! propose at once, they share an fsync.
+//!
+//! ```text
+//!   propose ─┐
+//!   propose ─┼─► queue ─► one entry ─► consensus ─► replica.apply ─► one answer each
+//!   propose ─┘            (bincode: a list of proposals, each with its time and its changes)
+//! ```
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::sync::{mpsc, oneshot};
 
 use super::state::{Applied, Change, State};
+use crate::consensus::{Machine, Node, ProposeError, Unreadable};
 use crate::rpc::refusal::Refusal;
 
-/// Holds the state and applies what is proposed.
-#[derive(Debug, Default)]
+/// Bytes after which no further proposal is added to an entry.
+const ENTRY_BYTES_MAX: usize = 1 << 20;
+/// Proposals that wait; whoever comes later waits to be let in.
+const QUEUE_MAX: usize = 1_024;
+
+/// Holds the state, and has what is proposed agreed on.
 pub(super) struct Proposer {
+    replica: Arc<Replica>,
+    /// None where nobody is to agree: what is proposed is applied at once, and kept in memory only.
+    queue: Option<mpsc::Sender<Asked>>,
+}
+
+/// The state, as consensus changes it and the master reads it.
+#[derive(Debug, Default)]
+pub(super) struct Replica {
     state: Mutex<State>,
 }
 
+enum Asked {
+    Propose { proposal: Vec<u8>, answer: oneshot::Sender<Result<Vec<Applied>, Refusal>> },
+    Close { closed: oneshot::Sender<()> },
+}
+
 impl Proposer {
-    /// Has these changes applied as one entry, and gives what became of each.
+    /// Keeps the state in memory: for tests that move the clock.
+    pub(super) fn in_memory() -> Self {
+        Self { replica: Arc::default(), queue: None }
+    }
+
+    /// Proposes to a node, which changes this replica. Needs a tokio runtime.
+    pub(super) fn agreeing(node: Node, replica: Arc<Replica>) -> Self {
+        let (queue, asked) = mpsc::channel(QUEUE_MAX);
+        tokio::spawn(agree(node, asked));
+        Self { replica, queue: Some(queue) }
+    }
+
+    /// Has these changes applied, with nothing in between, and gives what became of each.
     ///
     /// # Errors
     ///
-    /// None with one master; with several, when nobody leads.
+    /// When this master does not lead, or is stopping.
     pub(super) async fn propose(
         &self,
         at_ms: u64,
         changes: Vec<Change>,
     ) -> Result<Vec<Applied>, Refusal> {
-        let mut state = self.state();
-        Ok(changes.into_iter().map(|change| state.apply(at_ms, change)).collect())
+        let Some(queue) = &self.queue else {
+            return Ok(self.replica.state().apply_all(at_ms, changes));
+        };
+        let proposal = bincode::serialize(&(at_ms, changes));
+        let proposal =
+            proposal.map_err(|error| Refusal::Internal { message: error.to_string() })?;
+        let (answer, answered) = oneshot::channel();
+        let asked = Asked::Propose { proposal, answer };
+        queue.send(asked).await.map_err(|_| stopping())?;
+        answered.await.map_err(|_| stopping())?
     }
 
     /// Looks at the state as it is now.
     pub(super) fn read<R>(&self, look: impl FnOnce(&State) -> R) -> R {
-        look(&self.state())
+        look(&self.replica.state())
     }
 
+    /// Stops, and closes the log; what is proposed from now on is refused.
+    pub(super) async fn close(&self) {
+        let Some(queue) = &self.queue else { return };
+        let (closed, is_closed) = oneshot::channel();
+        if queue.send(Asked::Close { closed }).await.is_ok() {
+            // Gone is closed too.
+            let _closed_or_gone = is_closed.await;
+        }
+    }
+}
+
+/// Has what waits agreed on, one entry after the other.
+async fn agree(node: Node, mut asked: mpsc::Receiver<Asked>) {
+    let mut closing = None;
+    while closing.is_none()
+        && let Some(first) = asked.recv().await
+    {
+        let (mut proposals, mut answers, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let mut next = Some(first);
+        while let Some(asking) = next {
+            match asking {
+                Asked::Propose { proposal, answer } => {
+                    bytes += proposal.len();
+                    proposals.push(proposal);
+                    answers.push(answer);
+                }
+                Asked::Close { closed } => {
+                    closing = Some(closed);
+                    break;
+                }
+            }
+            next = (bytes < ENTRY_BYTES_MAX).then(|| asked.try_recv().ok()).flatten();
+        }
+        if !answers.is_empty() {
+            settle(ask(&node, &proposals).await, answers);
+        }
+    }
+    node.close().await;
+    // Whoever does not wait any more need not know.
+    let _heard_or_gone = closing.map(|closed| closed.send(()));
+}
+
+async fn ask(node: &Node, proposals: &[Vec<u8>]) -> Result<Vec<Vec<Applied>>, Refusal> {
+    let internal =
+        |error: bincode::Error| Refusal::Internal { message: format!("an entry: {error}") };
+    let entry = bincode::serialize(proposals).map_err(internal)?;
+    let reply = node.propose(entry).await.map_err(|error| match error {
+        ProposeError::NotLeader { leader } => {
+            Refusal::NotLeader { leader: leader.unwrap_or_default() }
+        }
+        ProposeError::Stopped { .. } => Refusal::Unavailable { message: error.to_string() },
+    })?;
+    bincode::deserialize(&reply).map_err(internal)
+}
+
+/// Gives each who proposed its own part of the answer.
+fn settle(
+    agreed: Result<Vec<Vec<Applied>>, Refusal>,
+    answers: Vec<oneshot::Sender<Result<Vec<Applied>, Refusal>>>,
+) {
+    let mut parts = match agreed {
+        Ok(parts) => parts.into_iter().map(Ok).collect::<Vec<_>>().into_iter(),
+        Err(refusal) => vec![Err(refusal); answers.len()].into_iter(),
+    };
+    for answer in answers {
+        if let Some(part) = parts.next() {
+            // Whoever does not wait any more sees it in the state.
+            let _heard_or_gone = answer.send(part);
+        }
+    }
+}
+
+fn stopping() -> Refusal {
+    let message = "this master is stopping; ask it again when it is back".to_string();
+    Refusal::Unavailable { message }
+}
+
+impl Replica {
     fn state(&self) -> MutexGuard<'_, State> {
         // A change that was applied by half would be worse than a master that is gone.
         self.state.lock().expect("no change fails half-way")
     }
+}
+
+impl Machine for Replica {
+    fn apply(&self, command: &[u8]) -> Result<Vec<u8>, Unreadable> {
+        let proposals: Vec<Vec<u8>> = read(command, "entry")?;
+        let proposals: Result<Vec<(u64, Vec<Change>)>, Unreadable> =
+            proposals.iter().map(|proposal| read(proposal, "proposal")).collect();
+        let mut state = self.state();
+        let applied = proposals?.into_iter();
+        let applied: Vec<Vec<Applied>> =
+            applied.map(|(at_ms, changes)| state.apply_all(at_ms, changes)).collect();
+        drop(state);
+        written(&applied)
+    }
+
+    fn save(&self) -> Result<Vec<u8>, Unreadable> {
+        written(&*self.state())
+    }
+
+    fn load(&self, saved: &[u8]) -> Result<(), Unreadable> {
+        *self.state() = read(saved, "state")?;
+        Ok(())
+    }
+}
+
+fn read<T: serde::de::DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T, Unreadable> {
+    bincode::deserialize(bytes)
+        .map_err(|error| Unreadable(format!("no {what} that this version knows: {error}")))
+}
+
+fn written(value: &impl serde::Serialize) -> Result<Vec<u8>, Unreadable> {
+    bincode::serialize(value).map_err(|error| Unreadable(error.to_string()))
 }

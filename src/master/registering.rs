@@ -1,6 +1,7 @@
 //! Workers introduce themselves, and bring back what they still have.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::Shared;
 use super::reports::decide;
@@ -27,7 +28,10 @@ enum Identity {
 }
 
 impl Shared {
-    pub(super) async fn register(&self, request: Register) -> Result<Registered, Refusal> {
+    pub(super) async fn register(
+        self: &Arc<Self>,
+        request: Register,
+    ) -> Result<Registered, Refusal> {
         check(&request)?;
         let _one_at_a_time = self.admission.lock().await;
         let now_ms = self.now_ms();

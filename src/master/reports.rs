@@ -1,6 +1,7 @@
 //! What a worker's poll says of its attempts becomes commands, all of one poll in one proposal.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::state::{Change, State};
 use super::sweeps::is_sweep;
@@ -15,7 +16,7 @@ use crate::spec::{AttemptId, Cause, Failure, TaskKind};
 impl Shared {
     /// Has all that a poll reports applied. Repeated, or late, it proposes nothing: what no longer
     /// runs on this worker is passed over here, and refused by the scheduler should it end meanwhile.
-    pub(super) async fn report(&self, poll: &Poll) -> Result<(), Refusal> {
+    pub(super) async fn report(self: &Arc<Self>, poll: &Poll) -> Result<(), Refusal> {
         let now_ms = self.now_ms();
         let changes = self.proposer.read(|state| {
             let mut desk = self.desk();
@@ -44,15 +45,21 @@ impl Shared {
         for held in &poll.held {
             if is_sweep(held.attempt) {
                 match held.state {
-                    HeldState::Swept => {
-                        desk.sweeps.done(held.attempt);
+                    HeldState::Swept if desk.sweeps.done(held.attempt) => {
+                        changes.push(Change::Swept { job: held.attempt.task.job });
                     }
+                    HeldState::Swept => {}
                     HeldState::Running { .. } => {}
                     _ => desk.sweeps.failed(held.attempt, now_ms),
                 }
-            } else if should.contains(&held.attempt) {
+            } else if should.contains(&held.attempt) && !desk.settling.contains(&held.attempt) {
                 desk.note_running(held, waits_for_maps(state, held.attempt), now_ms);
-                changes.extend(self.end_of(held, state, desk, now_ms));
+                let end = self.end_of(held, state, desk, now_ms);
+                if !end.is_empty() {
+                    // A poll that comes while this is agreed on says it again.
+                    desk.settling.insert(held.attempt);
+                }
+                changes.extend(end);
             }
         }
         let view = state.scheduler.worker(poll.worker);
@@ -151,7 +158,15 @@ fn end_name(end: &HeldState) -> &'static str {
     }
 }
 
-/// The attempt whose end a change reports.
+/// The attempt that ends with a change.
+pub(super) fn ends(change: &Change) -> Option<AttemptId> {
+    match change {
+        Change::Decide(Command::Fail(fail)) => Some(fail.attempt),
+        other => attempt_of(other),
+    }
+}
+
+/// The attempt whose success a change reports.
 fn attempt_of(change: &Change) -> Option<AttemptId> {
     match change {
         Change::Plan { done, .. } => Some(done.attempt),

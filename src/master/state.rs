@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::rpc::artifacts::Digest;
 use crate::scheduler::{
-    Command, Effect, PlanDone, RegisterWorker, Rejection, Scheduler, Submit, WorkerState,
+    Command, Effect, JobState, PlanDone, RegisterWorker, Rejection, Scheduler, Submit, WorkerState,
 };
-use crate::spec::{JobId, Location, WorkerId};
+use crate::spec::{JobId, Location, TaskKind, WorkerId};
 
 /// Lost workers that are still shown and known by their incarnation.
 const LOST_WORKERS_MAX: usize = 1_000;
@@ -32,6 +32,11 @@ pub(super) enum Change {
         /// The plan's artifact.
         plan: Digest,
     },
+    /// What a job has left in staging is removed.
+    Swept {
+        /// The job.
+        job: JobId,
+    },
     /// A worker is introduced.
     Introduce {
         /// For the scheduler.
@@ -42,13 +47,14 @@ pub(super) enum Change {
 }
 
 impl Change {
-    /// The scheduler's part of it.
-    pub(super) fn command(&self) -> Command {
+    /// The scheduler's part of it, if it has one.
+    pub(super) fn command(&self) -> Option<Command> {
         match self {
-            Change::Decide(command) => command.clone(),
-            Change::Accept { submit, .. } => (**submit).clone().into(),
-            Change::Plan { done, .. } => done.clone().into(),
-            Change::Introduce { register, .. } => register.clone().into(),
+            Change::Decide(command) => Some(command.clone()),
+            Change::Accept { submit, .. } => Some((**submit).clone().into()),
+            Change::Plan { done, .. } => Some(done.clone().into()),
+            Change::Swept { .. } => None,
+            Change::Introduce { register, .. } => Some(register.clone().into()),
         }
     }
 }
@@ -64,6 +70,8 @@ pub(super) struct JobRecord {
     pub(super) output: Option<Location>,
     /// Once there is one.
     pub(super) plan: Option<Digest>,
+    /// Whether what it has left in staging is removed.
+    pub(super) is_swept: bool,
 }
 
 /// What the scheduler need not know of a worker; kept for a while when the worker is lost.
@@ -91,8 +99,12 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Applies one change; the same changes give the same state everywhere.
-    pub(super) fn apply(&mut self, at_ms: u64, change: Change) -> Applied {
+    /// Applies changes in order; the same changes give the same state everywhere.
+    pub(super) fn apply_all(&mut self, at_ms: u64, changes: Vec<Change>) -> Vec<Applied> {
+        changes.into_iter().map(|change| self.apply(at_ms, change)).collect()
+    }
+
+    fn apply(&mut self, at_ms: u64, change: Change) -> Applied {
         match change {
             Change::Decide(command) => self.decide(at_ms, command),
             Change::Accept { submit, record } => {
@@ -108,6 +120,12 @@ impl State {
                     record.plan = Some(plan);
                 }
                 Ok(effects)
+            }
+            Change::Swept { job } => {
+                if let Some(record) = self.jobs.get_mut(&job) {
+                    record.is_swept = true;
+                }
+                Ok(Vec::new())
             }
             Change::Introduce { register, record } => {
                 let worker = register.worker;
@@ -144,6 +162,19 @@ impl State {
 
     pub(super) fn job(&self, job: JobId) -> Option<&JobRecord> {
         self.jobs.get(&job)
+    }
+
+    /// Jobs that did not succeed and may have left something in staging.
+    pub(super) fn unswept(&self) -> impl Iterator<Item = JobId> {
+        let failed = |state| matches!(state, JobState::Failed | JobState::Cancelled);
+        let unswept = self.jobs.iter().filter(|(_, record)| !record.is_swept).map(|(&job, _)| job);
+        // What never began has no staging.
+        unswept.filter(move |&id| {
+            let job = self.scheduler.job(id);
+            job.is_some_and(|job| {
+                failed(job.state()) && job.task(id.task(TaskKind::Plan, 0)).is_some()
+            })
+        })
     }
 
     /// Everything that some job names, of those that are not forgotten.

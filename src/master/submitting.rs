@@ -1,5 +1,7 @@
 //! A client submits a job: it is checked whole before it is accepted.
 
+use std::sync::Arc;
+
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::state::{Change, JobRecord, State};
@@ -13,7 +15,7 @@ use crate::spec::options::PRIORITY;
 use crate::spec::{JobId, JobOptions, JobSpec, Location, escape};
 
 impl Shared {
-    pub(super) async fn submit(&self, request: Submit) -> Result<JobId, Refusal> {
+    pub(super) async fn submit(self: &Arc<Self>, request: Submit) -> Result<JobId, Refusal> {
         let _one_at_a_time = self.admission.lock().await;
         let known = |state: &State| state.scheduler.job_of_request(&request.id).map(|job| job.id());
         if let Some(job) = self.proposer.read(known) {
@@ -25,7 +27,13 @@ impl Shared {
         self.proposer.read(|state| check_room(state, &request.spec))?;
 
         let Submit { id, spec, spec_digest, executable, map_only, .. } = request;
-        let record = JobRecord { spec: spec_digest, executable, output: spec.output, plan: None };
+        let record = JobRecord {
+            spec: spec_digest,
+            executable,
+            output: spec.output,
+            plan: None,
+            is_swept: false,
+        };
         let submit = scheduler::Submit {
             job: self.proposer.read(|state| state.scheduler.next_job()),
             request: id,

@@ -2,8 +2,8 @@
 //!
 //! A sweep is an order like any other, but not the scheduler's: it follows from a job's end, does no
 //! harm when repeated, and nothing waits for it. Its attempts are called `j7/c1#1`, `#2` and so on,
-//! for the scheduler's commit is task `c0`. A master that has just begun to lead sweeps whatever
-//! ends under it; a sweep that was forgotten so is caught by the next run's own sweeping.
+//! for the scheduler's commit is task `c0`. That one is done is agreed on, so that a master that begins
+//! knows what is left.
 
 use std::collections::BTreeMap;
 
@@ -122,9 +122,9 @@ impl Desk {
     /// Whether some worker that is believed alive may hold an attempt of a job.
     fn is_held(&self, state: &State, job: JobId) -> bool {
         state.scheduler.workers().any(|worker| {
-            let holds = self.session(worker.id).map(|session| &session.holds);
-            holds.is_some_and(|holds| {
-                holds.iter().any(|attempt| attempt.task.job == job && !is_sweep(*attempt))
+            self.session(worker.id).is_some_and(|session| {
+                let mut of_job = session.holds.iter().filter(|attempt| attempt.task.job == job);
+                !session.is_heard || of_job.any(|attempt| !is_sweep(*attempt))
             })
         })
     }

@@ -51,6 +51,11 @@ impl Commands {
         &self.address
     }
 
+    /// The cluster has come back at another address.
+    pub(crate) fn moved(&mut self, address: String) {
+        self.address = address;
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

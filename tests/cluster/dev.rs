@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Lines};
 use std::ops::Deref;
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::MutexGuard;
 
@@ -11,11 +12,14 @@ use crate::executables::executables;
 
 pub(crate) use crate::commands::Result;
 
+/// What a process goes on to say.
+type Said = Lines<BufReader<ChildStdout>>;
+
 /// A cluster that is ready.
 pub(crate) struct Dev {
     process: Child,
     /// What it goes on to say.
-    _said: Lines<BufReader<ChildStdout>>,
+    _said: Said,
     commands: Commands,
     /// The processes that it has named, masters first.
     pub(crate) pids: Vec<u32>,
@@ -35,9 +39,22 @@ impl Dev {
     pub(crate) fn start() -> Result<Self> {
         let one = alone();
         let folder = tempfile::tempdir()?;
+        let (process, said, address, pids) = Self::launch(&folder.path().join("data"))?;
+        Ok(Dev { process, _said: said, commands: Commands::new(address, folder), pids, _one: one })
+    }
+
+    /// Starts it once more with the folder that it had, when it has ended.
+    pub(crate) fn start_again(&mut self) -> Result {
+        let (process, said, address, pids) = Self::launch(&self.path("data"))?;
+        self.commands.moved(address);
+        (self.process, self._said, self.pids) = (process, said, pids);
+        Ok(())
+    }
+
+    fn launch(data: &Path) -> Result<(Child, Said, String, Vec<u32>)> {
         let mut process = Command::new(GRISTMILL)
             .args(["dev", "--workers", "2", "--slots", "1", "--data"])
-            .arg(folder.path().join("data"))
+            .arg(data)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -54,7 +71,7 @@ impl Dev {
                 _ => return Err(format!("not what forms say: {line}").into()),
             }
         };
-        Ok(Dev { process, _said: said, commands: Commands::new(address, folder), pids, _one: one })
+        Ok((process, said, address, pids))
     }
 
     /// The path of a job executable.

@@ -228,6 +228,33 @@ impl Fleet {
         Ok(())
     }
 
+    /// Kills the master, and waits until it is gone; workers and clients stay.
+    pub(crate) fn kill_master(&mut self) -> Result {
+        send("KILL", self.master.pid())?;
+        let code = self.master.ended("the killed master is gone")?;
+        assert_eq!(code, None, "it was killed, and did not end by itself");
+        Ok(())
+    }
+
+    /// Starts a master that has died again, with its folder and at its address.
+    pub(crate) fn start_master_again(&mut self) -> Result {
+        let arguments = ["master", "--id", "1", "--listen", &self.master.address, "--lease", LEASE];
+        self.master = Member::start(&arguments, self.path("data/m1"))?;
+        Ok(())
+    }
+
+    /// Kills everybody at once, as a loss of power does.
+    pub(crate) fn kill_all(&mut self) -> Result {
+        let members = || self.workers.iter().chain([&self.master]);
+        for member in members() {
+            send("KILL", member.pid())?;
+        }
+        for member in self.workers.iter_mut().chain([&mut self.master]) {
+            assert_eq!(member.ended("all who were killed are gone")?, None);
+        }
+        Ok(())
+    }
+
     /// Waits for a worker that leaves by itself; answers its exit code.
     pub(crate) fn left(&mut self, number: usize) -> Result<Option<i32>> {
         self.workers[number - 1].ended("the worker leaves by itself")

@@ -1,7 +1,7 @@
 //! A slow job that is run twice: by itself, and on a cluster to which something happens.
 
 use std::fs;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
@@ -54,6 +54,19 @@ impl Trial {
         let submitted = commands.run(&arguments)?;
         assert_eq!(submitted.code, Some(0), "{}", submitted.stderr);
         Ok(submitted.stdout.trim_end().to_owned())
+    }
+
+    /// Submits it with a client that follows it until it ends; gives that client.
+    pub(crate) fn follow(&self, commands: &Commands) -> Result<Child> {
+        fs::write(commands.path("in.txt"), slow_words::input())?;
+        let executable = slow_words::executable();
+        let mut arguments = vec!["submit"];
+        arguments.extend(&self.options);
+        arguments.push(&executable);
+        arguments.extend(self.flags.iter().map(String::as_str));
+        arguments.extend(["-o", self.output, "--progress", "always"]);
+        let said = fs::File::create(commands.path("said.txt"))?;
+        Ok(commands.command(&arguments).stdout(Stdio::null()).stderr(said).spawn()?)
     }
 
     /// Waits until the job has succeeded, and holds its output against that of the same executable

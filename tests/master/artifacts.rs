@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gristmill::clock::{Clock, Manual};
-use gristmill::master::{Error, LEASE_MS_MIN, Master, Options, run};
+use gristmill::master::{Error, LEASE_MS_MIN, Master, Options, Seat, run};
 use gristmill::rpc::artifacts::{Artifacts, Digest};
 use gristmill::rpc::jobs::Jobs;
 use gristmill::rpc::workers::Workers;
@@ -91,7 +91,14 @@ async fn a_running_master_watches_the_time_and_ends_all_that_waits_when_it_stops
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let stopped = async move { drop(stopped.await) };
     let nonces = Arc::new(|| Nonce(1));
-    let master = run(options(folder.path()), Clock::system(), nonces, stopped).unwrap();
+    let seat = Seat {
+        id: 1,
+        address: "127.0.0.1:7400".into(),
+        begins: true,
+        on_fatal: Arc::new(|fatal| panic!("{fatal}")),
+    };
+    let options = options(folder.path());
+    let master = run(options, seat, Clock::system(), nonces, stopped).await.unwrap();
     let registered = master.register(register(1, 1)).await.unwrap();
     let poll = |sequence| gristmill::rpc::workers::Poll {
         worker: registered.worker,

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gristmill::clock::Manual;
-use gristmill::master::{Master, Options};
+use gristmill::master::{Master, Nonces, Options, Seat};
 use gristmill::rpc::artifacts::{Artifacts, Digest};
 use gristmill::rpc::jobs::{JobStatus, Jobs, State, Submit};
 use gristmill::rpc::refusal::Refusal;
-use gristmill::spec::{InputSpec, JobId, JobSpec, Location, Nonce};
+use gristmill::spec::{InputSpec, JobId, JobSpec, Location, Nonce, WorkerId};
 use tempfile::TempDir;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -27,6 +27,9 @@ pub(crate) struct Bench {
     pub(crate) manual: Manual,
     pub(crate) folder: TempDir,
     pub(crate) log: Arc<Mutex<Vec<String>>>,
+    options: Options,
+    nonces: Nonces,
+    is_durable: bool,
 }
 
 /// The least that passes for an executable of this machine.
@@ -68,17 +71,51 @@ impl Bench {
             journal: None,
         };
         let nonce = AtomicU64::new(1);
-        let nonces = Arc::new(move || Nonce(nonce.fetch_add(1, Ordering::SeqCst).into()));
-        let master = Master::open(options, manual.clock(), nonces).unwrap();
-        Self { master, manual, folder, log }
+        let nonces: Nonces = Arc::new(move || Nonce(nonce.fetch_add(1, Ordering::SeqCst).into()));
+        let master = Master::open(options.clone(), manual.clock(), nonces.clone()).unwrap();
+        Self { master, manual, folder, log, options, nonces, is_durable: false }
+    }
+
+    /// A master that keeps its state.
+    pub(crate) async fn durable() -> Self {
+        let mut bench = Self::new();
+        bench.start().await;
+        bench
+    }
+
+    /// Ends the master, and starts it again with its folder.
+    pub(crate) async fn restart(&mut self) {
+        self.master.close().await;
+        self.start().await;
+    }
+
+    async fn start(&mut self) {
+        let seat = Seat {
+            id: 1,
+            address: "127.0.0.1:7400".into(),
+            begins: true,
+            on_fatal: Arc::new(|fatal| panic!("{fatal}")),
+        };
+        let (options, nonces) = (self.options.clone(), self.nonces.clone());
+        let started = Master::start(options, seat, self.manual.clock(), nonces).await;
+        self.master = started.unwrap();
+        self.is_durable = true;
     }
 
     /// Lets time pass as it does for a master that is well.
     pub(crate) async fn pass(&self, ms: u64) {
         for _ in 0..ms.div_ceil(100) {
+            self.settled().await;
             self.manual.advance(Duration::from_millis(100));
             self.master.tick().await;
             tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits until all that was proposed is agreed on: by something that is refused, and comes behind it.
+    async fn settled(&self) {
+        if self.is_durable {
+            assert!(self.master.drain(WorkerId(u64::MAX)).await.is_err());
         }
     }
 

@@ -113,10 +113,3 @@ async fn history_is_bounded_and_takes_its_artifacts_along() {
     assert!(!file.exists() && kept.exists());
     assert!(!bench.master.has(digest).await.unwrap());
 }
-
-#[tokio::test]
-async fn a_master_says_that_its_restart_loses_jobs() {
-    let bench = Bench::new();
-    let log = bench.log.lock().unwrap().join("\n");
-    assert!(log.contains("its restart loses running jobs"), "{log}");
-}

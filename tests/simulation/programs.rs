@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gristmill::client::{Error, Submission, follow, submit};
 use gristmill::clock::Clock;
-use gristmill::master::{self, LEASE_MS};
+use gristmill::master::{self, LEASE_MS, Master};
 use gristmill::rpc::jobs::{Jobs, State};
 use gristmill::rpc::refusal::Refusal;
 use gristmill::spec::{JobId, Nonce};
@@ -46,9 +46,10 @@ pub(crate) async fn master(
         let mut chance = chance.lock().unwrap();
         Nonce(u128::from(chance.next()) << 64 | u128::from(chance.next()))
     });
-    let master = master::run(options, clock, nonces, std::future::pending());
-    network.add_master(at, master.map_err(|error| error.to_string())?);
-    std::future::pending().await
+    let master = Master::open(options, clock, nonces).map_err(|error| error.to_string())?;
+    network.add_master(at, master.clone());
+    master.watch(std::future::pending()).await;
+    Ok(())
 }
 
 /// A worker's machine, from one of its starts on.

@@ -26,6 +26,7 @@ use super::cluster::runtime;
 use super::daemon::Folder;
 use super::refused::Refused;
 use super::{exit, worker};
+use crate::consensus::IDENTITY_FILE;
 use crate::launch::{print, say};
 use crate::rpc::address::PORT;
 use crate::rpc::client::{Master, Options};
@@ -84,7 +85,8 @@ impl Dev {
             let data = folder.join(format!("m{id}"));
             let (id_text, listen) = (id.to_string(), address.to_string());
             let mut arguments = vec!["master", "--id", &id_text, "--listen", &listen];
-            if !data.exists() {
+            // Written last: a folder without it was not begun, or not to the end.
+            if !data.join(IDENTITY_FILE).exists() {
                 arguments.push("--init");
             }
             let master = children.start(format!("master {id}"), &arguments, &data)?;

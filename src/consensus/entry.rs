@@ -1,0 +1,36 @@
+//! What openraft is told about our commands: bytes in, bytes out, snapshots as files.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// A command, or nothing: an entry that is agreed on only so that those before it are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Command(pub(super) Vec<u8>);
+
+/// What became of a command.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Reply(pub(super) Vec<u8>);
+
+/// A snapshot's body, where it lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Body {
+    pub(super) path: PathBuf,
+}
+
+openraft::declare_raft_types!(
+    /// openraft's types, for our commands.
+    pub(super) Kind:
+        D = Command,
+        R = Reply,
+        SnapshotData = Body,
+);
+
+pub(super) type NodeId = u64;
+pub(super) type Entry = openraft::Entry<Kind>;
+pub(super) type LogId = openraft::LogId<NodeId>;
+pub(super) type Vote = openraft::Vote<NodeId>;
+pub(super) type Membership = openraft::StoredMembership<NodeId, openraft::BasicNode>;
+pub(super) type SnapshotMeta = openraft::SnapshotMeta<NodeId, openraft::BasicNode>;
+pub(super) type Snapshot = openraft::Snapshot<Kind>;
+pub(super) type StorageError = openraft::StorageError<NodeId>;

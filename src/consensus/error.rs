@@ -1,0 +1,136 @@
+//! Why a node cannot start, cannot agree, or must not go on.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a node cannot start. Each says what was found where, and what can be done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is nothing, and nobody asked to begin.
+    #[error("there is no master's folder; {}; give --init to begin a new cluster", path.display())]
+    Empty {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder says whose it is, but what it agreed to is gone.
+    #[error(
+        "the folder of master {node} has lost {missing}; {}; put it back from where it went, or begin \
+         a new cluster with --init in an empty folder: a master that forgot its votes must not come \
+         back under its old number", path.display()
+    )]
+    Wiped {
+        /// The folder.
+        path: PathBuf,
+        /// Whose it is.
+        node: u64,
+        /// What is missing.
+        missing: String,
+    },
+    /// There is something, but it does not say whose it is.
+    #[error(
+        "the folder holds {found} but no identity file; {}; put that back, or begin a new cluster \
+         with --init in an empty folder", path.display()
+    )]
+    Nameless {
+        /// The folder.
+        path: PathBuf,
+        /// What it holds.
+        found: String,
+    },
+    /// Another master's folder.
+    #[error(
+        "the folder is that of master {found}; {}; give --id {found}, or another --data DIR",
+        path.display()
+    )]
+    OtherNode {
+        /// The folder.
+        path: PathBuf,
+        /// Whose it is.
+        found: u64,
+    },
+    /// The identity file and the log were not written together.
+    #[error(
+        "the log is that of {found}, the identity file that of {expected}; {}; put the files together \
+         that belong together, or begin a new cluster with --init in an empty folder",
+        path.display()
+    )]
+    Foreign {
+        /// The log.
+        path: PathBuf,
+        /// What the log says.
+        found: String,
+        /// What the identity file says.
+        expected: String,
+    },
+    /// Another version wrote it.
+    #[error(
+        "{what}; {}; start the version that wrote it, or begin a new cluster with --init in an empty \
+         folder", path.display()
+    )]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        what: String,
+    },
+    /// Some other process has it open.
+    #[error("another process uses the log; {}; end that one, or give another --data DIR", path.display())]
+    InUse {
+        /// The log.
+        path: PathBuf,
+    },
+    /// What was written once reads differently now.
+    #[error(
+        "damaged at {place}: {what}; {}; put the file back from a copy of this very master, or begin \
+         a new cluster with --init in an empty folder; nothing was changed", path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Key or offset.
+        place: String,
+        /// What is wrong there.
+        what: String,
+    },
+    /// The system refused.
+    #[error("cannot {what}: {source}; {}; mend that, or give another --data DIR", path.display())]
+    Disk {
+        /// What was tried.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Nothing was agreed on in time.
+    #[error("the masters do not agree: {what}; start a majority of them")]
+    NoQuorum {
+        /// What is missing.
+        what: String,
+    },
+}
+
+/// Why a node must not go on: it has stopped saying yes, and its process has to end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Fatal {
+    /// What happened, where, and what to do.
+    pub message: String,
+}
+
+/// Why a proposal has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProposeError {
+    /// Another one leads, or nobody; nothing has happened.
+    #[error("this master does not lead")]
+    NotLeader {
+        /// Where the leader listens, if it is known.
+        leader: Option<String>,
+    },
+    /// The node is ending. Whether the proposal will be agreed on is not known.
+    #[error("this master has stopped: {why}")]
+    Stopped {
+        /// Why.
+        why: String,
+    },
+}

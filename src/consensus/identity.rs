@@ -1,0 +1,97 @@
+//! Whose folder it is: a small text file beside the log, and a copy of it inside the log.
+//!
+//! ```text
+//!   gristmill master        what it is
+//!   format 1                of the whole folder: identity, tables, snapshots
+//!   cluster 00112233…       128 random bits, drawn when the cluster began
+//!   node 1
+//! ```
+//!
+//! A master that forgot what it voted for can elect a second leader, so a folder without its log, or
+//! with somebody else's, is refused. The file is written last: a folder that has it was whole once.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+use super::Error;
+
+/// The file in a master's folder that says whose it is.
+pub const IDENTITY_FILE: &str = "identity";
+/// What all files of a folder are written as.
+pub(super) const FORMAT: u32 = 1;
+/// Its first line.
+const MAGIC: &str = "gristmill master";
+
+/// Whose folder it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// Random, drawn when the cluster began.
+    pub cluster: u128,
+    /// The master's number.
+    pub node: u64,
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "master {} of cluster {:032x}", self.node, self.cluster)
+    }
+}
+
+impl Identity {
+    /// Reads the file of a folder, if there is one.
+    pub(super) fn read(folder: &Path) -> Result<Option<Self>, Error> {
+        let path = folder.join(IDENTITY_FILE);
+        match fs::read_to_string(&path) {
+            Ok(text) => Self::parse(&text).map(Some).map_err(|what| Error::Format { path, what }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(Error::Disk { what: "read", path, source }),
+        }
+    }
+
+    /// Writes the file of a folder, whole or not at all.
+    pub(super) fn write(self, folder: &Path) -> Result<(), Error> {
+        let path = folder.join(IDENTITY_FILE);
+        place(folder, IDENTITY_FILE, self.text().as_bytes()).map_err(|source| Error::Disk {
+            what: "write",
+            path,
+            source,
+        })
+    }
+
+    pub(super) fn text(self) -> String {
+        format!("{MAGIC}\nformat {FORMAT}\ncluster {:032x}\nnode {}\n", self.cluster, self.node)
+    }
+
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let mut lines = text.lines();
+        if lines.next() != Some(MAGIC) {
+            return Err(format!("the identity does not begin with `{MAGIC}`"));
+        }
+        let mut field = |name: &str| {
+            let line = lines.next().and_then(|line| line.strip_prefix(name));
+            line.map(str::trim).ok_or_else(|| format!("the identity has no {name}"))
+        };
+        let format = field("format")?;
+        if format != FORMAT.to_string() {
+            return Err(format!("the folder has format {format}, this version writes {FORMAT}"));
+        }
+        let cluster = u128::from_str_radix(field("cluster")?, 16);
+        let node = field("node")?.parse();
+        match (cluster, node) {
+            (Ok(cluster), Ok(node)) => Ok(Self { cluster, node }),
+            _ => Err("the identity's numbers are none".into()),
+        }
+    }
+}
+
+/// Puts a file in its place, whole or not at all, and durably either way.
+pub(super) fn place(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let incoming = folder.join(format!(".incoming-{name}"));
+    let mut file = File::create(&incoming)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&incoming, folder.join(name))?;
+    File::open(folder)?.sync_all()
+}

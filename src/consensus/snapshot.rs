@@ -1,0 +1,168 @@
+//! Bodies of snapshots, as files: `snapshots/<index>-<term>.snapshot`.
+//!
+//! ```text
+//!   magic "GMSNAP01"  │ head bytes: u64 LE │ body bytes: u64 LE │ head: bincode │ body │ crc32c: u32 LE
+//!                                                                openraft's words  the machine's    over all before
+//! ```
+//!
+//! A file is written under another name, synced and then named; only then does `log.redb` say that it
+//! is the newest, and only then are older ones and the log behind it removed. A kill between any two
+//! of these leaves the old snapshot or the new one, whole.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::entry::{Body, Snapshot, SnapshotMeta};
+use super::identity::place;
+use super::tables::{SNAPSHOT, Tables};
+use super::writer::{Write, Writer};
+use super::{Error, Fatal};
+
+/// The folder of them in a master's folder.
+pub(super) const SNAPSHOTS: &str = "snapshots";
+const MAGIC: &[u8; 8] = b"GMSNAP01";
+const LENGTHS_BYTES: usize = 16;
+const CRC_BYTES: usize = 4;
+
+/// What `log.redb` knows of the newest snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Newest {
+    pub(super) file: String,
+    pub(super) meta: SnapshotMeta,
+}
+
+/// The folder of snapshots. Clones are the same one.
+#[derive(Debug, Clone)]
+pub(super) struct Snapshots {
+    folder: Arc<PathBuf>,
+    writer: Writer,
+}
+
+impl Snapshots {
+    pub(super) fn new(folder: &Path, writer: Writer) -> Self {
+        Self { folder: Arc::new(folder.join(SNAPSHOTS)), writer }
+    }
+
+    /// Keeps a snapshot; when it returns, it is the newest one and on stable storage.
+    pub(super) async fn keep(&self, meta: SnapshotMeta, body: Vec<u8>) -> Result<Newest, Fatal> {
+        let file = name(&meta);
+        let newest = Newest { file: file.clone(), meta: meta.clone() };
+        let folder = Arc::clone(&self.folder);
+        let written =
+            tokio::task::spawn_blocking(move || write(&folder, &file, &meta, &body)).await;
+        written
+            .unwrap_or_else(|error| Err(io::Error::other(error)))
+            .map_err(|error| self.fatal(&error))?;
+        let row = bincode::serialize(&newest).map_err(|error| self.fatal(&error))?;
+        self.writer.write(Write::Fact { name: SNAPSHOT, body: row }).await?;
+        self.sweep(&newest.file);
+        Ok(newest)
+    }
+
+    /// Where a snapshot can be received.
+    pub(super) fn incoming(&self) -> Body {
+        Body { path: self.folder.join(".incoming-received") }
+    }
+
+    /// A snapshot that was kept, for openraft.
+    pub(super) fn lent(&self, newest: &Newest) -> Snapshot {
+        let path = self.folder.join(&newest.file);
+        Snapshot { meta: newest.meta.clone(), snapshot: Box::new(Body { path }) }
+    }
+
+    /// Removes all but one; what cannot be removed is removed after the next.
+    fn sweep(&self, newest: &str) {
+        let Ok(entries) = fs::read_dir(self.folder.as_path()) else { return };
+        for entry in entries.flatten() {
+            if entry.file_name() != newest {
+                let _removed_or_later = fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    fn fatal(&self, error: &dyn std::error::Error) -> Fatal {
+        let path = self.folder.display();
+        Fatal {
+            message: format!(
+                "cannot write a snapshot: {error}; {path}; without one the log would grow for ever: \
+                 make room or mend the disk, and start this master again"
+            ),
+        }
+    }
+}
+
+/// Reads the newest snapshot that the tables name.
+pub(super) fn newest(
+    folder: &Path,
+    tables: &Tables,
+    node: u64,
+) -> Result<Option<(Newest, Vec<u8>)>, Error> {
+    let Some(newest) = tables.snapshot()? else { return Ok(None) };
+    let path = folder.join(SNAPSHOTS).join(&newest.file);
+    if !path.exists() {
+        let missing = format!("{SNAPSHOTS}/{}", newest.file);
+        return Err(Error::Wiped { path: folder.to_path_buf(), node, missing });
+    }
+    let (meta, body) = read(&path)?;
+    if meta != newest.meta {
+        let (place, what) = ("offset 24".into(), "it is another snapshot than the log says".into());
+        return Err(Error::Damaged { path, place, what });
+    }
+    Ok(Some((newest, body)))
+}
+
+/// Reads a file and checks all of it.
+pub(super) fn read(path: &Path) -> Result<(SnapshotMeta, Vec<u8>), Error> {
+    let bytes = fs::read(path).map_err(|source| Error::Disk {
+        what: "read",
+        path: path.to_path_buf(),
+        source,
+    })?;
+    let damaged = |offset: usize, what: &str| Error::Damaged {
+        path: path.to_path_buf(),
+        place: format!("offset {offset}"),
+        what: what.into(),
+    };
+    let (magic, rest) = bytes.split_first_chunk().ok_or_else(|| damaged(0, "it is too short"))?;
+    if magic != MAGIC {
+        return Err(damaged(0, "it does not begin as a snapshot does"));
+    }
+    let lengths = rest.split_first_chunk::<LENGTHS_BYTES>();
+    let (lengths, rest) = lengths.ok_or_else(|| damaged(8, "it is too short"))?;
+    let [head_bytes, body_bytes] = [0, 8].map(|at| {
+        let bytes = lengths[at..].first_chunk().copied().unwrap_or_default();
+        usize::try_from(u64::from_le_bytes(bytes)).unwrap_or(usize::MAX)
+    });
+    let expected = head_bytes.checked_add(body_bytes).and_then(|sum| sum.checked_add(CRC_BYTES));
+    if expected != Some(rest.len()) {
+        return Err(damaged(8, "its length is another one than it says"));
+    }
+    let covered = bytes.len() - CRC_BYTES;
+    let crc = bytes[covered..].first_chunk().copied().map(u32::from_le_bytes);
+    if crc != Some(crc32c::crc32c(&bytes[..covered])) {
+        return Err(damaged(covered, "the checksum over all before differs"));
+    }
+    let meta = bincode::deserialize(&rest[..head_bytes]);
+    let meta = meta.map_err(|error| damaged(24, &error.to_string()))?;
+    Ok((meta, rest[head_bytes..head_bytes + body_bytes].to_vec()))
+}
+
+fn write(folder: &Path, file: &str, meta: &SnapshotMeta, body: &[u8]) -> io::Result<()> {
+    let head = bincode::serialize(meta).map_err(io::Error::other)?;
+    let mut bytes = Vec::with_capacity(MAGIC.len() + LENGTHS_BYTES + head.len() + body.len() + 4);
+    bytes.extend(MAGIC);
+    bytes.extend((head.len() as u64).to_le_bytes());
+    bytes.extend((body.len() as u64).to_le_bytes());
+    bytes.extend(head);
+    bytes.extend(body);
+    bytes.extend(crc32c::crc32c(&bytes).to_le_bytes());
+    place(folder, file, &bytes)
+}
+
+fn name(meta: &SnapshotMeta) -> String {
+    format!("{}.snapshot", meta.snapshot_id)
+}

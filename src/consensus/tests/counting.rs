@@ -1,0 +1,101 @@
+//! A machine that counts: each command is a number to be added, each reply the sum.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use tempfile::TempDir;
+
+use crate::consensus::{Error, Fatal, Limits, Machine, Node, Options, Unreadable};
+
+/// The sum, and how many numbers it is of.
+#[derive(Debug, Default)]
+pub(super) struct Counter(Mutex<(u64, u64)>);
+
+impl Counter {
+    pub(super) fn state(&self) -> (u64, u64) {
+        *self.0.lock().unwrap()
+    }
+}
+
+fn number(bytes: &[u8]) -> Result<u64, Unreadable> {
+    let bytes = bytes.first_chunk().ok_or(Unreadable(format!("{bytes:?} is no number")))?;
+    Ok(u64::from_le_bytes(*bytes))
+}
+
+impl Machine for Counter {
+    fn apply(&self, command: &[u8]) -> Result<Vec<u8>, Unreadable> {
+        let mut state = self.0.lock().unwrap();
+        state.0 += number(command)?;
+        state.1 += 1;
+        Ok(state.0.to_le_bytes().to_vec())
+    }
+
+    fn save(&self) -> Result<Vec<u8>, Unreadable> {
+        let (sum, count) = self.state();
+        Ok([sum.to_le_bytes(), count.to_le_bytes()].concat())
+    }
+
+    fn load(&self, saved: &[u8]) -> Result<(), Unreadable> {
+        *self.0.lock().unwrap() = (number(saved)?, number(&saved[8..])?);
+        Ok(())
+    }
+}
+
+/// A folder and what its node has said.
+pub(super) struct Bench {
+    pub(super) folder: TempDir,
+    pub(super) limits: Limits,
+    pub(super) fatal: Arc<Mutex<Vec<Fatal>>>,
+}
+
+/// A node and its machine.
+pub(super) struct Running {
+    pub(super) node: Node,
+    pub(super) counter: Arc<Counter>,
+}
+
+impl Bench {
+    pub(super) fn new() -> Self {
+        let (limits, fatal) = (Limits::default(), Arc::default());
+        Self { folder: tempfile::tempdir().unwrap(), limits, fatal }
+    }
+
+    pub(super) fn data(&self) -> PathBuf {
+        self.folder.path().join("m1")
+    }
+
+    pub(super) fn options(&self, folder: &Path, begin: Option<u128>) -> Options {
+        let fatal = Arc::clone(&self.fatal);
+        Options {
+            folder: folder.to_path_buf(),
+            node: 1,
+            address: "127.0.0.1:7400".into(),
+            begin,
+            limits: self.limits,
+            on_fatal: Arc::new(move |told| fatal.lock().unwrap().push(told)),
+        }
+    }
+
+    /// Starts a node in this folder, which is there already.
+    pub(super) async fn open(&self, folder: &Path) -> Result<Running, Error> {
+        self.start(self.options(folder, None)).await
+    }
+
+    /// Begins a cluster.
+    pub(super) async fn begin(&self) -> Running {
+        self.start(self.options(&self.data(), Some(0xc1))).await.unwrap()
+    }
+
+    pub(super) async fn start(&self, options: Options) -> Result<Running, Error> {
+        let counter = Arc::<Counter>::default();
+        let node = Node::open(options, Arc::clone(&counter)).await?;
+        Ok(Running { node, counter })
+    }
+}
+
+impl Running {
+    /// Adds a number, and gives the sum.
+    pub(super) async fn add(&self, n: u64) -> u64 {
+        number(&self.node.propose(n.to_le_bytes().to_vec()).await.unwrap()).unwrap()
+    }
+}

@@ -1,0 +1,114 @@
+//! Folders that a node must not begin with, and what it says of them.
+
+use std::fs;
+use std::path::Path;
+
+use super::counting::Bench;
+use crate::consensus::snapshot::SNAPSHOTS;
+use crate::consensus::tables::LOG_FILE;
+use crate::consensus::{Error, IDENTITY_FILE};
+
+/// A folder in which 30 numbers were agreed on, the first of them in a snapshot.
+async fn used() -> Bench {
+    let mut bench = Bench::new();
+    bench.limits.log_bytes = 800;
+    let running = bench.begin().await;
+    for n in 0..30 {
+        running.add(n).await;
+    }
+    running.node.close().await;
+    bench
+}
+
+async fn refusal(bench: &Bench, folder: &Path) -> String {
+    let refused = bench.open(folder).await;
+    let said = refused.err().expect("it is refused").to_string();
+    assert!(said.contains(&bench.folder.path().display().to_string()), "names the place: {said}");
+    said
+}
+
+fn edit(path: &Path, from: &str, to: &str) {
+    let text = fs::read_to_string(path).unwrap();
+    assert!(text.contains(from), "{text}");
+    fs::write(path, text.replace(from, to)).unwrap();
+}
+
+#[tokio::test]
+async fn an_empty_folder_is_not_begun_by_itself() {
+    let bench = Bench::new();
+    let said = refusal(&bench, &bench.data()).await;
+    assert!(said.contains("give --init to begin a new cluster"), "{said}");
+    assert!(!bench.data().exists());
+}
+
+#[tokio::test]
+async fn a_wiped_folder_is_refused_with_what_is_missing() {
+    let bench = used().await;
+    let snapshots = bench.data().join(SNAPSHOTS);
+    let moved = bench.folder.path().join("elsewhere");
+    fs::rename(&snapshots, &moved).unwrap();
+    let said = refusal(&bench, &bench.data()).await;
+    assert!(said.contains("master 1 has lost snapshots/0"), "{said}");
+    assert!(said.contains("put it back"), "{said}");
+    fs::rename(&moved, &snapshots).unwrap();
+
+    let log = bench.data().join(LOG_FILE);
+    fs::rename(&log, &moved).unwrap();
+    let said = refusal(&bench, &bench.data()).await;
+    assert!(said.contains("master 1 has lost log.redb"), "{said}");
+    let again = bench.start(bench.options(&bench.data(), Some(0xc2))).await;
+    assert!(matches!(again.err(), Some(Error::Wiped { .. })), "not with --init either");
+    fs::rename(&moved, &log).unwrap();
+
+    let running = bench.open(&bench.data()).await.unwrap();
+    assert_eq!(running.counter.state(), (29 * 15, 30), "whole again");
+}
+
+#[tokio::test]
+async fn a_folder_without_a_name_is_refused() {
+    let bench = used().await;
+    fs::remove_file(bench.data().join(IDENTITY_FILE)).unwrap();
+    let said = refusal(&bench, &bench.data()).await;
+    assert!(said.contains("holds log.redb of some master but no identity file"), "{said}");
+    let again = bench.start(bench.options(&bench.data(), Some(0xc2))).await;
+    assert!(matches!(again.err(), Some(Error::Nameless { .. })), "not with --init either");
+}
+
+#[tokio::test]
+async fn the_folder_of_another_is_refused() {
+    let bench = used().await;
+    let identity = bench.data().join(IDENTITY_FILE);
+    let options = crate::consensus::Options { node: 2, ..bench.options(&bench.data(), None) };
+    let refused = bench.start(options).await.err().unwrap().to_string();
+    assert!(refused.contains("that of master 1") && refused.contains("give --id 1"), "{refused}");
+
+    edit(&identity, "000c1", "000c2");
+    let said = refusal(&bench, &bench.data()).await;
+    assert!(said.contains("000c1") && said.contains("000c2"), "{said}");
+    edit(&identity, "000c2", "000c1");
+    edit(&identity, "format 1", "format 9");
+    let said = refusal(&bench, &bench.data()).await;
+    assert!(said.contains("has format 9, this version writes 1"), "{said}");
+    fs::write(&identity, "some file of somebody").unwrap();
+    let said = refusal(&bench, &bench.data()).await;
+    assert!(said.contains("does not begin with `gristmill master`"), "{said}");
+}
+
+#[tokio::test]
+async fn a_folder_belongs_to_one_process() {
+    let bench = Bench::new();
+    let running = bench.begin().await;
+    let said = refusal(&bench, &bench.data()).await;
+    assert!(said.contains("another process uses the log"), "{said}");
+    running.node.close().await;
+    bench.open(&bench.data()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_beginning_that_was_cut_short_begins_again() {
+    let bench = Bench::new();
+    fs::create_dir_all(bench.data()).unwrap();
+    fs::write(bench.data().join(".incoming-log.redb"), "half a file").unwrap();
+    let running = bench.begin().await;
+    assert_eq!(running.add(1).await, 1);
+}

@@ -1,0 +1,172 @@
+//! The one thread that writes `log.redb`: whatever waits goes into one transaction, with one fsync.
+//!
+//! Writes are applied in the order they came, votes and entries alike, and answered when they are on
+//! stable storage. After the first error nothing is answered with yes any more.
+
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
+use std::{io, thread};
+
+use redb::{Durability, WriteTransaction};
+use tokio::sync::{oneshot, watch};
+
+use super::entry::LogId;
+use super::tables::{COMMITTED, FACTS, LOG, PURGED, Tables, seal};
+use super::{Error, Fatal, OnFatal};
+
+/// Writes in one transaction.
+const BATCH_MAX: usize = 1_024;
+
+/// Something to be written.
+#[derive(Debug)]
+pub(super) enum Write {
+    /// Entries, which follow the last one.
+    Append { entries: Vec<(u64, Vec<u8>)> },
+    /// A fact, in place of what it was.
+    Fact { name: &'static str, body: Vec<u8> },
+    /// All entries from this one on go.
+    Truncate { from: u64 },
+    /// All entries up to this one go, and that is noted.
+    Purge { through: LogId },
+}
+
+struct Task {
+    write: Write,
+    done: oneshot::Sender<Result<(), Fatal>>,
+}
+
+/// The way to the thread, which ends when all of them are gone.
+#[derive(Debug, Clone)]
+pub(super) struct Writer {
+    tasks: Sender<Task>,
+    /// Written along with whatever is written next: losing it costs nothing but time.
+    committed: Arc<Mutex<Option<LogId>>>,
+}
+
+impl Writer {
+    /// Starts the thread. The second is its count of beginnings and ends: odd while it writes.
+    pub(super) fn start(
+        tables: Arc<Tables>,
+        on_fatal: OnFatal,
+    ) -> Result<(Self, watch::Receiver<u64>), Error> {
+        let (tasks, waiting) = mpsc::channel();
+        let (count, writes) = watch::channel(0);
+        let committed = Arc::<Mutex<Option<LogId>>>::default();
+        let path = tables.path.clone();
+        let along = Arc::clone(&committed);
+        thread::Builder::new()
+            .name("log".into())
+            .spawn(move || write_all(&tables, &waiting, &count, &along, &on_fatal))
+            .map_err(|source| Error::Disk { what: "start a thread for", path, source })?;
+        Ok((Self { tasks, committed }, writes))
+    }
+
+    /// Writes, and answers when that is on stable storage.
+    pub(super) async fn write(&self, write: Write) -> Result<(), Fatal> {
+        let gone = || Fatal { message: "the log is closed".into() };
+        let (done, written) = oneshot::channel();
+        self.tasks.send(Task { write, done }).map_err(|_| gone())?;
+        written.await.map_err(|_| gone())?
+    }
+
+    /// Takes note of what was agreed on, to be written by and by.
+    pub(super) fn note_committed(&self, committed: Option<LogId>) {
+        *self.committed.lock().expect("nobody fails while it is held") = committed;
+    }
+
+    /// What was noted and is not written yet.
+    pub(super) fn noted_committed(&self) -> Option<LogId> {
+        *self.committed.lock().expect("nobody fails while it is held")
+    }
+}
+
+fn write_all(
+    tables: &Tables,
+    waiting: &Receiver<Task>,
+    count: &watch::Sender<u64>,
+    committed: &Mutex<Option<LogId>>,
+    on_fatal: &OnFatal,
+) {
+    let take = || committed.lock().expect("nobody fails while it is held").take();
+    let mut failed: Option<Fatal> = None;
+    while let Ok(first) = waiting.recv() {
+        let mut batch = vec![first];
+        while batch.len() < BATCH_MAX
+            && let Ok(next) = waiting.try_recv()
+        {
+            batch.push(next);
+        }
+        if failed.is_none() {
+            count.send_modify(|count| *count += 1);
+            let written = commit(tables, &batch, take());
+            count.send_modify(|count| *count += 1);
+            if let Err(error) = written {
+                let fatal = fatal(tables, &error);
+                on_fatal(fatal.clone());
+                failed = Some(fatal);
+            }
+        }
+        for task in batch {
+            // Who does not wait any more need not know.
+            let _heard_or_gone = task.done.send(failed.clone().map_or(Ok(()), Err));
+        }
+    }
+    if failed.is_none()
+        && let Some(committed) = take()
+    {
+        // The log says it too, once something is agreed on again.
+        let _written_or_not = commit(tables, &[], Some(committed));
+    }
+}
+
+fn commit(tables: &Tables, batch: &[Task], committed: Option<LogId>) -> Result<(), redb::Error> {
+    let mut transaction = tables.database.begin_write()?;
+    transaction.set_durability(Durability::Immediate).map_err(io::Error::other)?;
+    for task in batch {
+        put(&transaction, &task.write)?;
+    }
+    if let Some(committed) = committed {
+        fact(&transaction, COMMITTED, &encode(&committed)?)?;
+    }
+    Ok(transaction.commit()?)
+}
+
+fn put(transaction: &WriteTransaction, write: &Write) -> Result<(), redb::Error> {
+    match write {
+        Write::Append { entries } => {
+            let mut log = transaction.open_table(LOG)?;
+            for (index, body) in entries {
+                log.insert(index, seal(&index.to_le_bytes(), body).as_slice())?;
+            }
+        }
+        Write::Fact { name, body } => fact(transaction, name, body)?,
+        Write::Truncate { from } => {
+            transaction.open_table(LOG)?.retain_in(*from.., |_, _| false)?;
+        }
+        Write::Purge { through } => {
+            transaction.open_table(LOG)?.retain_in(..=through.index, |_, _| false)?;
+            fact(transaction, PURGED, &encode(through)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn fact(transaction: &WriteTransaction, name: &str, body: &[u8]) -> Result<(), redb::Error> {
+    let row = seal(name.as_bytes(), body);
+    transaction.open_table(FACTS)?.insert(name, row.as_slice())?;
+    Ok(())
+}
+
+fn encode(id: &LogId) -> Result<Vec<u8>, redb::Error> {
+    bincode::serialize(id).map_err(|error| redb::Error::Io(io::Error::other(error)))
+}
+
+fn fatal(tables: &Tables, error: &redb::Error) -> Fatal {
+    let path = tables.path.display();
+    Fatal {
+        message: format!(
+            "cannot write the log: {error}; {path}; this master answers nothing any more, since \
+             what the disk holds now is not known: mend the disk, and start it again"
+        ),
+    }
+}
