@@ -26,6 +26,9 @@ mod network;
 mod programs;
 #[path = "simulation/wire.rs"]
 mod wire;
+#[path = "../jobs/wordcount/src/main.rs"]
+#[expect(dead_code, reason = "nobody calls its main")]
+pub mod wordcount;
 #[path = "simulation/words.rs"]
 mod words;
 

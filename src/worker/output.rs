@@ -19,16 +19,21 @@ const WAIT: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 #[derive(Debug)]
 pub(super) struct Output {
     pipe: PipeReader,
-    log: Mutex<CappedLog>,
-    /// What is read at a time; locked after the log.
-    buffer: Mutex<Box<[u8]>>,
+    printed: Mutex<Printed>,
+}
+
+/// What has come, and the room for what is read next.
+#[derive(Debug)]
+struct Printed {
+    log: CappedLog,
+    buffer: Box<[u8]>,
 }
 
 impl Output {
     pub(super) fn new(pipe: PipeReader) -> io::Result<Self> {
         fcntl_setfl(&pipe, OFlags::NONBLOCK)?;
-        let buffer = Mutex::new(vec![0; BUFFER_BYTES].into());
-        Ok(Output { pipe, log: Mutex::default(), buffer })
+        let printed = Printed { log: CappedLog::new(), buffer: vec![0; BUFFER_BYTES].into() };
+        Ok(Output { pipe, printed: Mutex::new(printed) })
     }
 
     /// Reads until all writers are gone, or the executor is dead and what escaped from its group prints nothing.
@@ -56,11 +61,11 @@ impl Output {
     /// Empties the pipe into the log first, so that nothing printed by now goes elsewhere. Says whether all writers
     /// are gone.
     fn with_log<T>(&self, f: impl FnOnce(&mut CappedLog) -> T) -> (T, bool) {
-        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
+        let Printed { log, buffer } = &mut *printed;
         let (mut bytes, mut is_closed) = (0, false);
         while bytes < READ_BYTES_MAX {
-            match (&self.pipe).read(&mut buffer) {
+            match (&self.pipe).read(buffer) {
                 Ok(0) => {
                     is_closed = true;
                     break;
@@ -74,6 +79,6 @@ impl Output {
                 Err(_) => break,
             }
         }
-        (f(&mut log), is_closed)
+        (f(log), is_closed)
     }
 }

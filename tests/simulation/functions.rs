@@ -17,7 +17,7 @@ use tokio::time::sleep;
 
 use crate::chance::Chance;
 use crate::history::History;
-use crate::words::WordCount;
+use crate::wordcount::WordCount;
 
 /// Bytes that the socket holds.
 const SOCKET_BYTES: usize = 64 << 10;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use gristmill::prelude::*;
 use gristmill::record::value;
 use gristmill::spec::{InputSpec, JobSpec, Location};
 use gristmill::storage::verify;
 
 use crate::chance::Chance;
+use crate::wordcount::WordCount;
 
 /// Parts of every output.
 pub(crate) const REDUCES: u32 = 3;
@@ -17,29 +17,6 @@ pub(crate) const REDUCES: u32 = 3;
 const SPLIT_BYTES: u64 = 1 << 10;
 /// Words that there are.
 const WORDS: u64 = 300;
-
-/// Counts how often each word occurs.
-#[derive(Args, Serialize, Deserialize)]
-pub(crate) struct WordCount {}
-
-impl Job for WordCount {
-    type Input = Lines;
-    type Key<'a> = &'a Text;
-    type Value<'a> = u64;
-    type Output = Tsv;
-
-    fn map(&self, line: &Text, out: &mut Emitter<Self>) -> Result {
-        line.words().try_for_each(|word| out.emit(word, 1))
-    }
-
-    fn combiner(&self) -> impl Combine<Self> {
-        Sum
-    }
-
-    fn reduce(&self, word: &Text, counts: Values<Self>, out: &mut Writer<Tsv>) -> Result {
-        out.write((word, counts.sum()?))
-    }
-}
 
 /// A text that follows from its seed, of about so many splits.
 pub(crate) fn text(chance: &mut Chance, splits: u64) -> String {
