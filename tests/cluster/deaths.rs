@@ -38,7 +38,7 @@ fn a_worker_that_is_killed_while_mapping_changes_nothing_in_the_output() -> Resu
 fn maps_of_a_worker_that_is_killed_before_all_are_fetched_run_again() -> Result {
     let mut fleet = Fleet::start(3, 2)?;
     // Twice as many reduces as slots: half of them have not begun when the maps are done.
-    let trial = Trial::new(5, 12, 60);
+    let trial = Trial::new(5, 12, 100);
     let job = trial.submit(&fleet)?;
     reduces(&fleet, &job)?;
     let victim = fleet.id(1)?;
@@ -100,8 +100,7 @@ fn a_job_goes_on_when_all_workers_have_died_and_one_is_started_again() -> Result
     let job = trial.submit(&fleet)?;
     maps_done(&fleet, &job, SOME_MAPS)?;
     let (first, second) = (fleet.id(1)?, fleet.id(2)?);
-    fleet.kill(1)?;
-    fleet.kill(2)?;
+    fleet.kill_workers()?;
     until("the job says that it has no workers", || {
         Ok(status(&fleet, &job)?["reason"] == "no workers")
     })?;

@@ -95,8 +95,14 @@ impl Drop for Dev {
 
 /// Sends a signal, as a shell does.
 pub(crate) fn send(signal: &str, pid: u32) -> Result {
-    let sent = Command::new("bash").args(["-c", &format!("kill -{signal} {pid}")]).status()?;
-    if sent.success() { Ok(()) } else { Err(format!("kill -{signal} {pid}: {sent}").into()) }
+    send_all(signal, &[pid])
+}
+
+/// Sends a signal to all of these at once: none outlives another for long enough to notice.
+pub(crate) fn send_all(signal: &str, pids: &[u32]) -> Result {
+    let pids = pids.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
+    let sent = Command::new("bash").args(["-c", &format!("kill -{signal} {pids}")]).status()?;
+    if sent.success() { Ok(()) } else { Err(format!("kill -{signal} {pids}: {sent}").into()) }
 }
 
 /// Whether a process is there and no zombie.

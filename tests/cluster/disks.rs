@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use crate::attempts::Attempts;
 use crate::commands::{Commands, Result};
 use crate::fleet::Fleet;
 use crate::leftovers::check_nothing_is_left;
@@ -60,16 +61,22 @@ fn check_left_out(fleet: &Fleet, report: &Report, kind: &str, worker: &str) -> R
 fn maps_that_find_a_full_disk_run_elsewhere() -> Result {
     let mut fleet = Fleet::start(1, 1)?;
     let small = fleet.add_worker_with_mounts(SMALL_DISK)?;
-    // Both begin together.
-    let start = filled(2 * SPLIT_BYTES, |_| "wait start\n".into());
-    write_input(&fleet, &(start + &noise()))?;
+    // Both begin, and the large one waits until the small one has no more room.
+    let gates = ["first", "second"];
+    let waits = |gate| filled(SPLIT_BYTES, |_| format!("wait {gate}\n"));
+    write_input(&fleet, &(gates.map(waits).concat() + &noise()))?;
     let odd = Odd::new(FLAGS);
     let job = odd.submit(&fleet)?;
-    odd.waits(&fleet, "start", 2)?;
-    odd.open(&fleet, "start")?;
+    gates.iter().try_for_each(|gate| odd.waits(&fleet, gate, 1))?;
+    let id = fleet.id(small)?;
+    let is_second = Attempts::of(&fleet, &job)?.running_on(&id)[0].task.ends_with("/m1");
+    let [small_gate, large_gate] = if is_second { ["second", "first"] } else { gates };
+    odd.open(&fleet, small_gate)?;
+    until("it is left out", || Ok(fleet.state_of(&id)?.as_deref() == Some("excluded")))?;
+    odd.open(&fleet, large_gate)?;
 
     let report = odd.watch(&fleet, &job)?;
-    check_left_out(&fleet, &report, "map", &fleet.id(small)?)?;
+    check_left_out(&fleet, &report, "map", &id)?;
     odd.check_succeeded(&fleet, &report)?;
     check_small_disk_is_empty(&fleet, small)?;
     check_nothing_is_left(fleet, &[])

@@ -10,11 +10,11 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use crate::commands::{Commands, GRISTMILL, Result, alone};
-use crate::dev::{lives, send};
+use crate::dev::{lives, send, send_all};
 use crate::until::until;
 
-/// How long a silent worker is believed: short, so that tests are.
-pub(crate) const LEASE: &str = "1s";
+/// How long a silent worker is believed: short, so that tests are, and longer than a busy machine keeps one waiting.
+pub(crate) const LEASE: &str = "3s";
 /// How long a process may take to say where it is.
 const FIRST_LINE_WITHIN: Duration = Duration::from_secs(30);
 
@@ -243,16 +243,14 @@ impl Fleet {
         Ok(())
     }
 
+    /// Kills all workers at once.
+    pub(crate) fn kill_workers(&mut self) -> Result {
+        kill_at_once(self.workers.iter_mut())
+    }
+
     /// Kills everybody at once, as a loss of power does.
     pub(crate) fn kill_all(&mut self) -> Result {
-        let members = || self.workers.iter().chain([&self.master]);
-        for member in members() {
-            send("KILL", member.pid())?;
-        }
-        for member in self.workers.iter_mut().chain([&mut self.master]) {
-            assert_eq!(member.ended("all who were killed are gone")?, None);
-        }
-        Ok(())
+        kill_at_once(self.workers.iter_mut().chain([&mut self.master]))
     }
 
     /// Waits for a worker that leaves by itself; answers its exit code.
@@ -274,6 +272,16 @@ impl Fleet {
         }
         Ok(())
     }
+}
+
+fn kill_at_once<'m>(members: impl Iterator<Item = &'m mut Member>) -> Result {
+    let mut members: Vec<_> = members.collect();
+    let pids: Vec<u32> = members.iter().map(|member| member.pid()).collect();
+    send_all("KILL", &pids)?;
+    for member in &mut members {
+        assert_eq!(member.ended("all who were killed are gone")?, None);
+    }
+    Ok(())
 }
 
 impl Drop for Fleet {

@@ -71,7 +71,7 @@ fn reduces_that_wait_for_a_map_do_not_keep_a_backup_from_it() -> Result {
 #[test]
 fn a_reduce_that_stands_still_gets_a_backup_that_wins() -> Result {
     let fleet = Fleet::start(2, 2)?;
-    let trial = Trial::new(4, 8, 80).with_backups();
+    let trial = Trial::new(4, 8, 120).with_backups();
     let job = trial.submit(&fleet)?;
     reduces(&fleet, &job)?;
     // Where some have ended it is known how long they take.

@@ -139,18 +139,28 @@ fn well(commands: &Commands, job: &str) -> Result<Value> {
     Ok(status)
 }
 
-/// Waits until so many maps are done.
+/// Waits until so many maps are done, and each worker has done some: one of them may be far behind on a busy machine.
 pub(crate) fn maps_done(commands: &Commands, job: &str, least: u64) -> Result {
     until_within(JOB_SECONDS_MAX, "so many maps are done", || {
-        Ok(well(commands, job)?["maps"]["done"].as_u64() >= Some(least))
+        let are_enough = well(commands, job)?["maps"]["done"].as_u64() >= Some(least);
+        Ok(are_enough && all_have_mapped(commands, job)?)
     })
 }
 
-/// Waits until all maps are done, while no reduce is.
+fn all_have_mapped(commands: &Commands, job: &str) -> Result<bool> {
+    let attempts = Attempts::of(commands, job)?;
+    let workers = commands.json(&["workers"])?;
+    let mut alive = workers.as_array().ok_or("no list")?.iter().filter(|w| w["state"] == "alive");
+    let has_mapped = |id: &str| !attempts.first_won_on(id, "map").is_empty();
+    Ok(alive.all(|worker| worker["id"].as_str().is_some_and(has_mapped)))
+}
+
+/// Waits until all maps are done, while some reduces are not.
 pub(crate) fn reduces(commands: &Commands, job: &str) -> Result {
     until_within(JOB_SECONDS_MAX, "all maps are done", || {
         let status = well(commands, job)?;
-        assert_eq!(status["reduces"]["done"], 0, "too late to strike: {status}");
+        let over = ["committing", "succeeded"];
+        assert!(over.iter().all(|&over| status["state"] != over), "too late to strike: {status}");
         Ok(status["state"] == "reducing")
     })
 }

@@ -48,7 +48,7 @@ fn a_worker_that_stands_still_while_mapping_and_comes_back_changes_nothing() -> 
 #[test]
 fn a_worker_that_comes_back_when_its_job_is_over_changes_nothing() -> Result {
     let fleet = Fleet::start(2, 2)?;
-    let trial = Trial::new(4, 6, 40);
+    let trial = Trial::new(4, 6, 80);
     let job = trial.submit(&fleet)?;
     reduces(&fleet, &job)?;
     let (zombie, pid) = (fleet.id(1)?, fleet.worker(1).pid());
