@@ -63,7 +63,8 @@ fn a_reduce_that_won_untold_stays_won_when_its_worker_is_killed() -> Result {
     let mut fleet = Fleet::start(1, 2)?;
     let proxy = Proxy::start(&fleet.master().address)?;
     fleet.add_worker_at(proxy.address())?;
-    let trial = Trial::new(4, 8, 250);
+    // So many reduces that there are some to be ordered when these have won, however uneven they are.
+    let trial = Trial::new(4, 16, 250);
     let job = trial.submit(&fleet)?;
     reduces(&fleet, &job)?;
     let (victim, won) = win_untold(&mut fleet, &proxy, &job)?;
