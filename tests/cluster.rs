@@ -24,6 +24,8 @@ mod examples;
 mod executables;
 #[path = "cluster/executors.rs"]
 mod executors;
+#[path = "cluster/faults.rs"]
+mod faults;
 #[path = "cluster/fleet.rs"]
 mod fleet;
 #[path = "cluster/interrupts.rs"]

@@ -94,6 +94,7 @@ fn reduces_that_may_have_read_an_output_that_was_made_otherwise_begin_again() ->
         assert_eq!(last.state, "succeeded", "{attempts:?}");
     }
     check_no_mixture(&fleet, 6)?;
+    fleet.faults().found(&job, "unmixed");
     odd.tidy(&fleet)?;
     check_nothing_is_left(fleet, &[])
 }

@@ -8,6 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::faults::Faults;
+
 /// What a test returns.
 pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -23,6 +25,7 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
 /// Commands about one cluster.
 pub(crate) struct Commands {
     address: String,
+    faults: Faults,
     folder: TempDir,
 }
 
@@ -44,11 +47,16 @@ impl From<Output> for Ended {
 impl Commands {
     /// About the cluster that this master leads.
     pub(crate) fn new(address: String, folder: TempDir) -> Self {
-        Self { address, folder }
+        Self { address, faults: Faults::new(), folder }
     }
 
     pub(crate) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// What is noted of its jobs.
+    pub(crate) fn faults(&self) -> &Faults {
+        &self.faults
     }
 
     /// The cluster has come back at another address.

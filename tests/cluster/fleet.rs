@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::ops::Deref;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::MutexGuard;
 use std::sync::mpsc::channel;
@@ -121,15 +121,23 @@ impl Fleet {
     ) -> Result<Self> {
         let one = alone();
         let folder = tempfile::tempdir()?;
-        let arguments =
-            ["master", "--id", "1", "--listen", "127.0.0.1:0", "--init", "--lease", LEASE];
-        let master = Member::start(&arguments, folder.path().join("data/m1"))?;
+        let master = first_master(folder.path())?;
         let commands = Commands::new(master.address.clone(), folder);
         let mut fleet = Self { master, workers: Vec::new(), slots, flags, commands, _one: one };
         for _ in 0..workers {
             fleet.add_worker()?;
         }
         Ok(fleet)
+    }
+
+    /// Once all have ended: another cluster in the same folder, with so many workers.
+    pub(crate) fn begin_anew(&mut self, workers: usize) -> Result {
+        self.end()?;
+        std::fs::remove_dir_all(self.path("data"))?;
+        self.master = first_master(&self.path(""))?;
+        self.commands.moved(self.master.address.clone());
+        self.workers.clear();
+        (0..workers).try_for_each(|_| self.add_worker().map(drop))
     }
 
     /// One more worker, which is registered when this returns; gives its number.
@@ -272,6 +280,12 @@ impl Fleet {
         }
         Ok(())
     }
+}
+
+/// The master of a new cluster.
+fn first_master(folder: &Path) -> Result<Member> {
+    let arguments = ["master", "--id", "1", "--listen", "127.0.0.1:0", "--init", "--lease", LEASE];
+    Member::start(&arguments, folder.join("data/m1"))
 }
 
 fn kill_at_once<'m>(members: impl Iterator<Item = &'m mut Member>) -> Result {

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::path::Path;
 
 use crate::commands::Result;
+use crate::faults::add_rows;
 use crate::fleet::Fleet;
 use crate::until::until;
 
@@ -80,5 +81,5 @@ pub(crate) fn check_nothing_is_left(mut fleet: Fleet, made: &[&str]) -> Result {
     for address in addresses {
         assert!(TcpStream::connect(&address).is_err(), "somebody still listens at {address}");
     }
-    Ok(())
+    add_rows(fleet)
 }

@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use crate::attempts::{Attempt, Attempts};
 use crate::commands::{Commands, Ended, GRISTMILL, Result};
 use crate::examples::example;
+use crate::faults::now;
 use crate::fleet::Fleet;
 use crate::trial::parts;
 use crate::until::until;
@@ -17,7 +19,7 @@ pub(crate) const OUTPUT: &str = "out";
 /// Folder of the output of a run without a cluster.
 const ALONE: &str = "alone";
 /// Folder of the files by which the job tells what it does, and is told to go on.
-const MARKS: &str = "marks";
+pub(crate) const MARKS: &str = "marks";
 
 /// One submission of the job.
 #[derive(Debug, Clone)]
@@ -76,36 +78,53 @@ impl Odd {
 
     /// Opens a gate: makes the file that a map or reduce waits for.
     pub(crate) fn open(&self, commands: &Commands, gate: &str) -> Result {
+        commands.faults().opened(gate);
         Ok(fs::write(commands.path(MARKS).join(gate), "")?)
     }
 
     fn command(&self, commands: &Commands, options: &[&str]) -> Result<Command> {
-        let marks = commands.path(MARKS);
-        fs::create_dir_all(&marks)?;
+        fs::create_dir_all(commands.path(MARKS))?;
         // It ends, whatever hangs.
         let mut command = Command::new("timeout");
         command.args(["-k", "5", &JOB_SECONDS_MAX.to_string(), GRISTMILL, "submit"]);
-        command.args(options).args(&self.options).arg(example("odd"));
-        command.args(&self.flags).args(&self.trouble).arg("--marks").arg(marks);
-        command.args(["-o", OUTPUT]).current_dir(commands.path(""));
+        command.args(options).args(self.arguments(commands, &self.trouble));
+        command.current_dir(commands.path(""));
         command.env("GRISTMILL_CLUSTER", commands.address()).stdin(Stdio::null());
         Ok(command)
     }
 
+    /// What `gristmill submit` is given, but for what it does itself.
+    fn arguments(&self, commands: &Commands, trouble: &[String]) -> Vec<String> {
+        let marks = commands.path(MARKS).display().to_string();
+        let odd = [example("odd")];
+        let rest = ["--marks".into(), marks, "-o".into(), OUTPUT.into()];
+        [&self.options, &odd[..], &self.flags, trouble, &rest].concat()
+    }
+
+    /// Notes a job that was submitted.
+    fn note(&self, commands: &Commands, job: &str, began: Instant) -> Result {
+        let (arguments, trouble) = (self.arguments(commands, &[]), self.trouble.join(" "));
+        commands.faults().begun(commands, (job, began), arguments, &trouble)
+    }
+
     /// Submits it and goes away; gives its id.
     pub(crate) fn submit(&self, commands: &Commands) -> Result<String> {
+        let began = now();
         let submitted: Ended = self.command(commands, &["--detach"])?.output()?.into();
         assert_eq!(submitted.code, Some(0), "{}", submitted.stderr);
-        Ok(submitted.stdout.trim_end().to_owned())
+        let job = submitted.stdout.trim_end().to_owned();
+        self.note(commands, &job, began)?;
+        Ok(job)
     }
 
     /// Submits it, and follows it to its end.
     pub(crate) fn run(&self, commands: &Commands) -> Result<Report> {
+        let began = now();
         let ended: Ended = self.command(commands, &[])?.output()?.into();
         let said = ended.stderr.lines().find_map(|line| line.split_once(" is submitted; "));
         let (job, _) = said.ok_or_else(|| format!("{:?}: {}", ended.code, ended.stderr))?;
-        let (job, attempts) = (job.to_owned(), Attempts::of(commands, job)?);
-        Ok(Report { ended, job, attempts })
+        self.note(commands, job, began)?;
+        Report::of(commands, job.to_owned(), ended)
     }
 
     /// Follows a job that was submitted to its end.
@@ -113,8 +132,7 @@ impl Odd {
         let mut command = Command::new("timeout");
         command.args(["-k", "5", &JOB_SECONDS_MAX.to_string(), GRISTMILL, "watch", job]);
         command.env("GRISTMILL_CLUSTER", commands.address()).stdin(Stdio::null());
-        let ended = command.output()?.into();
-        Ok(Report { ended, job: job.into(), attempts: Attempts::of(commands, job)? })
+        Report::of(commands, job.into(), command.output()?.into())
     }
 
     /// How often there was trouble.
@@ -161,6 +179,7 @@ impl Odd {
             assert!(our == their, "{} differs from {ALONE}/{}", our.0, their.0);
         }
         assert_eq!(commands.run(&["verify", OUTPUT])?.code, Some(0));
+        commands.faults().found(&report.job, "equal");
         fs::remove_dir_all(commands.path(ALONE))?;
         self.tidy(commands)
     }
@@ -169,6 +188,7 @@ impl Odd {
     pub(crate) fn check_failed(&self, commands: &Commands, report: &Report) -> Result {
         assert_eq!(report.ended.code, Some(1), "{}", report.ended.stderr);
         assert!(!commands.path(OUTPUT).exists());
+        commands.faults().found(&report.job, "none");
         self.tidy(commands)
     }
 
@@ -183,6 +203,12 @@ impl Odd {
 }
 
 impl Report {
+    fn of(commands: &Commands, job: String, ended: Ended) -> Result<Self> {
+        let attempts = Attempts::of(commands, &job)?;
+        commands.faults().ended(&job, &attempts);
+        Ok(Report { ended, job, attempts })
+    }
+
     /// The attempts that failed by themselves.
     pub(crate) fn failed(&self) -> Vec<&Attempt> {
         self.attempts.all(|attempt| attempt.state == "failed")

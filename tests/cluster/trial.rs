@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::attempts::Attempts;
 use crate::commands::{Commands, Result};
+use crate::faults::now;
 use crate::slow_words;
 use crate::until::until_within;
 
@@ -45,28 +46,33 @@ impl Trial {
     /// Submits it; gives its id.
     pub(crate) fn submit(&self, commands: &Commands) -> Result<String> {
         fs::write(commands.path("in.txt"), slow_words::input())?;
-        let executable = slow_words::executable();
-        let mut arguments = vec!["submit", "--detach"];
-        arguments.extend(&self.options);
-        arguments.push(&executable);
-        arguments.extend(self.flags.iter().map(String::as_str));
-        arguments.extend(["-o", self.output]);
-        let submitted = commands.run(&arguments)?;
+        let began = now();
+        let arguments = self.arguments();
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let submitted = commands.run(&[&["submit", "--detach"], &arguments[..]].concat())?;
         assert_eq!(submitted.code, Some(0), "{}", submitted.stderr);
-        Ok(submitted.stdout.trim_end().to_owned())
+        let job = submitted.stdout.trim_end().to_owned();
+        commands.faults().begun(commands, (&job, began), self.arguments(), "")?;
+        Ok(job)
     }
 
-    /// Submits it with a client that follows it until it ends; gives that client.
+    /// Submits it, the first job of its cluster, with a client that follows it until it ends; gives that client.
     pub(crate) fn follow(&self, commands: &Commands) -> Result<Child> {
         fs::write(commands.path("in.txt"), slow_words::input())?;
-        let executable = slow_words::executable();
-        let mut arguments = vec!["submit"];
-        arguments.extend(&self.options);
-        arguments.push(&executable);
-        arguments.extend(self.flags.iter().map(String::as_str));
-        arguments.extend(["-o", self.output, "--progress", "always"]);
+        commands.faults().begun(commands, ("j1", now()), self.arguments(), "")?;
         let said = fs::File::create(commands.path("said.txt"))?;
-        Ok(commands.command(&arguments).stdout(Stdio::null()).stderr(said).spawn()?)
+        let mut command = commands.command(&["submit"]);
+        command.args(self.arguments()).args(["--progress", "always"]);
+        Ok(command.stdout(Stdio::null()).stderr(said).spawn()?)
+    }
+
+    /// What `gristmill submit` is given.
+    fn arguments(&self) -> Vec<String> {
+        let mut arguments: Vec<String> = self.options.iter().copied().map(String::from).collect();
+        arguments.push(slow_words::executable());
+        arguments.extend(self.flags.iter().cloned());
+        arguments.extend(["-o".into(), self.output.into()]);
+        arguments
     }
 
     /// Waits until the job has succeeded, and holds its output against that of the same executable
@@ -79,8 +85,10 @@ impl Trial {
         .map_err(|error| format!("{error}: {:?}", status(commands, job)))?;
         let status = status(commands, job)?;
         assert_eq!(status["state"], "succeeded", "{status}");
-        self.check_output(commands)?;
         let attempts = Attempts::of(commands, job)?;
+        commands.faults().ended(job, &attempts);
+        self.check_output(commands)?;
+        commands.faults().found(job, "equal");
         attempts.check_ended_well();
         Ok(attempts)
     }

@@ -1,0 +1,164 @@
+//! The table of faults, which the long run prints: one row for each job to which something happened.
+//!
+//! A row says the fault, what was compared, the time added, and the path taken. It is written when nothing is left of
+//! the job and its cluster; the time is then that of the job beyond the same job on a cluster to which nothing happens.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use gristmill::clock::Clock;
+
+use crate::attempts::Attempts;
+use crate::commands::{Commands, Result};
+use crate::fleet::Fleet;
+use crate::odd::MARKS;
+
+/// Names the file to which rows are added. Without it nothing is measured.
+const FILE: &str = "GRISTMILL_FAULTS";
+/// Folder of the output of a run to which nothing happens.
+const UNDISTURBED: &str = "undisturbed";
+
+/// The jobs of one cluster, if there is to be a table.
+#[derive(Default)]
+pub(crate) struct Faults {
+    file: Option<PathBuf>,
+    jobs: RefCell<BTreeMap<String, Record>>,
+}
+
+/// One job.
+struct Record {
+    submission: Submission,
+    /// What made trouble, where it was the job itself.
+    trouble: String,
+    began: Instant,
+    /// Once it has ended.
+    ended: Option<(Duration, String)>,
+    /// What was found of its output.
+    output: &'static str,
+}
+
+/// What is needed to run a job once more.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Submission {
+    /// Given to `gristmill submit`; the last one is the output.
+    arguments: Vec<String>,
+    /// Files that its tasks wait for, among their marks.
+    gates: Vec<String>,
+    workers: usize,
+}
+
+/// The time, for the measure of a job.
+pub(crate) fn now() -> Instant {
+    Clock::system().now()
+}
+
+impl Faults {
+    pub(crate) fn new() -> Self {
+        Self { file: std::env::var_os(FILE).map(PathBuf::from), jobs: RefCell::default() }
+    }
+
+    /// This job was submitted at this time with these arguments, the output last.
+    pub(crate) fn begun(
+        &self,
+        commands: &Commands,
+        (job, began): (&str, Instant),
+        arguments: Vec<String>,
+        trouble: &str,
+    ) -> Result {
+        if self.file.is_some() {
+            let workers = commands.json(&["workers"])?.as_array().map_or(0, Vec::len);
+            let submission = Submission { arguments, gates: Vec::new(), workers };
+            let trouble = trouble.to_owned();
+            let record = Record { submission, trouble, began, ended: None, output: "-" };
+            self.jobs.borrow_mut().insert(job.into(), record);
+        }
+        Ok(())
+    }
+
+    /// The jobs wait no longer for this file.
+    pub(crate) fn opened(&self, gate: &str) {
+        for record in self.jobs.borrow_mut().values_mut() {
+            record.submission.gates.push(gate.into());
+        }
+    }
+
+    pub(crate) fn ended(&self, job: &str, attempts: &Attempts) {
+        if let Some(record) = self.jobs.borrow_mut().get_mut(job) {
+            record.ended = Some((now() - record.began, path(attempts)));
+        }
+    }
+
+    /// What was found of a job's output, such as that it equals another.
+    pub(crate) fn found(&self, job: &str, output: &'static str) {
+        if let Some(record) = self.jobs.borrow_mut().get_mut(job) {
+            record.output = output;
+        }
+    }
+}
+
+/// What did not go as it does where nothing happens: attempts without a win, and maps that won again.
+fn path(attempts: &Attempts) -> String {
+    let mut steps: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for attempt in attempts.iter() {
+        let first_won = attempts.at(&attempt.task).into_iter().find(|a| a.state == "succeeded");
+        if attempt.state != "succeeded" {
+            *steps.entry((&attempt.kind, &attempt.cause)).or_default() += 1;
+        } else if first_won.is_some_and(|first| !std::ptr::eq(first, attempt)) {
+            *steps.entry((&attempt.kind, "again")).or_default() += 1;
+        }
+    }
+    let steps = steps.iter().map(|((kind, what), count)| format!("{count} {kind} {what}"));
+    let steps = steps.collect::<Vec<_>>().join(", ");
+    if steps.is_empty() { "nothing ran again".into() } else { steps }
+}
+
+/// Adds the rows of a cluster of which nothing is left.
+pub(crate) fn add_rows(mut fleet: Fleet) -> Result {
+    let Some(file) = fleet.faults().file.clone() else { return Ok(()) };
+    let test = std::thread::current().name().unwrap_or_default().replace('_', " ");
+    let (_, test) = test.rsplit_once("::").ok_or("a test lies in a module")?;
+    let mut undisturbed = BTreeMap::new();
+    let mut rows = String::new();
+    for (_, record) in fleet.faults().jobs.take() {
+        let Record { submission, trouble, ended, output, .. } = record;
+        let Some((took, path)) = ended else { continue };
+        let added = if output == "none" {
+            "-".to_owned()
+        } else {
+            if !undisturbed.contains_key(&submission) {
+                undisturbed.insert(submission.clone(), run_again(&mut fleet, &submission)?);
+            }
+            let added = took.as_secs_f64() - undisturbed[&submission].as_secs_f64();
+            // While the job waited for a file, the test did what it had to do.
+            let sign = if submission.gates.is_empty() { "" } else { "<" };
+            format!("{sign}{added:+.1}")
+        };
+        let fault = if trouble.is_empty() { test.to_owned() } else { format!("{test}: {trouble}") };
+        rows += &format!("{fault}\t{output}\tnone\t{added}\t{path}\n");
+    }
+    let mut file = File::options().create(true).append(true).open(file)?;
+    Ok(file.write_all(rows.as_bytes())?)
+}
+
+/// How long a job takes to which nothing happens.
+fn run_again(fleet: &mut Fleet, submission: &Submission) -> Result<Duration> {
+    fleet.begin_anew(submission.workers)?;
+    let marks = fleet.path(MARKS);
+    fs::create_dir_all(&marks)?;
+    submission.gates.iter().try_for_each(|gate| fs::write(marks.join(gate), ""))?;
+    let mut arguments = vec!["submit"];
+    arguments.extend(submission.arguments.iter().map(String::as_str));
+    arguments.pop();
+    arguments.push(UNDISTURBED);
+    let began = now();
+    let ended = fleet.run(&arguments)?;
+    let took = now() - began;
+    assert_eq!(ended.code, Some(0), "{arguments:?}: {}", ended.stderr);
+    fs::remove_dir_all(fleet.path(UNDISTURBED))?;
+    fs::remove_dir_all(marks)?;
+    Ok(took)
+}
