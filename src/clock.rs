@@ -35,7 +35,7 @@ impl Clock {
     pub fn wall_ms(&self) -> u64 {
         match &self.manual {
             None => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, whole_ms),
-            Some(hands) => hands.start_wall_ms.saturating_add(whole_ms(hands.elapsed())),
+            Some(hands) => hands.wall_ms(),
         }
     }
 }
@@ -51,7 +51,11 @@ impl Manual {
     pub fn at(wall_ms: u64) -> Self {
         let start = Clock::system().now();
         Self {
-            hands: Arc::new(Hands { start, start_wall_ms: wall_ms, elapsed_ns: AtomicU64::new(0) }),
+            hands: Arc::new(Hands {
+                start,
+                start_wall_ms: AtomicU64::new(wall_ms),
+                elapsed_ns: AtomicU64::new(0),
+            }),
         }
     }
 
@@ -65,19 +69,31 @@ impl Manual {
         let span_ns = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
         self.hands.elapsed_ns.fetch_add(span_ns, Ordering::SeqCst);
     }
+
+    /// Sets the wall clock back by `span`, as somebody does who sets the machine's time; no further than to 1970 when
+    /// the clock was made. Spans go on unchanged.
+    pub fn set_back(&self, span: Duration) {
+        let back = |start_ms: u64| Some(start_ms.saturating_sub(whole_ms(span)));
+        let start_wall_ms = &self.hands.start_wall_ms;
+        let _always_set = start_wall_ms.fetch_update(Ordering::SeqCst, Ordering::SeqCst, back);
+    }
 }
 
 /// What the clones of a manual clock share.
 #[derive(Debug)]
 struct Hands {
     start: Instant,
-    start_wall_ms: u64,
+    start_wall_ms: AtomicU64,
     elapsed_ns: AtomicU64,
 }
 
 impl Hands {
     fn elapsed(&self) -> Duration {
         Duration::from_nanos(self.elapsed_ns.load(Ordering::SeqCst))
+    }
+
+    fn wall_ms(&self) -> u64 {
+        self.start_wall_ms.load(Ordering::SeqCst).saturating_add(whole_ms(self.elapsed()))
     }
 }
 
@@ -167,6 +183,9 @@ mod tests {
         manual.advance(Duration::from_micros(2_500_999));
         assert_eq!(other.now() - before, Duration::from_micros(2_500_999));
         assert_eq!(other.wall_ms(), 4_000);
+        let before = clock.now();
+        manual.set_back(Duration::from_secs(1));
+        assert_eq!((other.now(), other.wall_ms()), (before, 3_000));
     }
 
     #[test]

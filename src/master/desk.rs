@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use super::orders::pause_ms;
 use super::state::State;
 use super::sweeps::Sweeps;
 use crate::rpc::jobs::JobStatus;
@@ -27,6 +28,8 @@ pub(super) struct Desk {
     pids: BTreeMap<AttemptId, u32>,
     /// Map outputs of which some reduce has said that it could not get them.
     pub(super) missed: BTreeSet<AttemptId>,
+    /// When attempts that wait before they begin may do so. Lost with this master, they begin at once.
+    begin_ms: BTreeMap<AttemptId, u64>,
     /// Attempts whose end was reported and is being agreed on.
     pub(super) settling: BTreeSet<AttemptId>,
     pub(super) sweeps: Sweeps,
@@ -219,12 +222,17 @@ impl Desk {
         self.sessions.values().for_each(Session::wake);
     }
 
-    /// Wakes whose answer an effect changes.
-    pub(super) fn act(&mut self, state: &State, effect: &Effect) {
+    /// Wakes whose answer an effect changes, and lets wait what must.
+    pub(super) fn act(&mut self, state: &State, effect: &Effect, now_ms: u64) {
         match *effect {
-            Effect::Start { worker, .. }
-            | Effect::Stop { worker, .. }
-            | Effect::WorkerDrained { worker } => self.wake(worker),
+            Effect::Start { attempt, worker } => {
+                let pause_ms = pause_ms(attempt);
+                if pause_ms > 0 {
+                    self.begin_ms.insert(attempt, now_ms.saturating_add(pause_ms));
+                }
+                self.wake(worker);
+            }
+            Effect::Stop { worker, .. } | Effect::WorkerDrained { worker } => self.wake(worker),
             Effect::JobEnded { job, state: end } => {
                 let plan = job.task(TaskKind::Plan, 0);
                 let job_state = state.scheduler.job(job);
@@ -239,6 +247,11 @@ impl Desk {
                 self.wake_all();
             }
         }
+    }
+
+    /// Whether an attempt that was started is to be told to its worker by now.
+    pub(super) fn may_begin(&self, attempt: AttemptId, now_ms: u64) -> bool {
+        self.begin_ms.get(&attempt).is_none_or(|&begin_ms| begin_ms <= now_ms)
     }
 
     /// Takes note of how an attempt gets on; `may_wait` if it has good reason not to.
@@ -273,6 +286,7 @@ impl Desk {
         let running: BTreeSet<AttemptId> =
             state.scheduler.running().map(|(attempt, _)| attempt).collect();
         self.running.retain(|attempt, _| running.contains(attempt));
+        self.begin_ms.retain(|attempt, _| running.contains(attempt));
         self.observed.follow(&state.scheduler, now_ms);
     }
 

@@ -296,6 +296,7 @@ impl Shared {
                 .filter_map(|(command, did)| Some((command?, did)))
                 .for_each(|(command, did)| journal(at_ms, command, did));
         }
+        let now_ms = self.now_ms();
         self.proposer.read(|state| {
             let mut desk = self.desk();
             for attempt in ended {
@@ -303,8 +304,9 @@ impl Shared {
                     desk.wake_holder(attempt);
                 }
             }
-            applied.iter().flatten().flatten().flatten().for_each(|effect| desk.act(state, effect));
-            desk.assign_sweeps(state, self.now_ms());
+            let effects = applied.iter().flatten().flatten().flatten();
+            effects.for_each(|effect| desk.act(state, effect, now_ms));
+            desk.assign_sweeps(state, now_ms);
         });
         self.note_change();
         applied

@@ -17,11 +17,11 @@ const COMMIT_PAUSE_MS: u64 = 200;
 const COMMIT_PAUSE_MS_MAX: u64 = 10_000;
 
 /// What the answer to a poll says, but for the particulars; none if the worker has to register.
-pub(super) fn told(state: &State, desk: &Desk, poll: &Poll, wall_ms: u64) -> Option<Told> {
+pub(super) fn told(state: &State, desk: &Desk, poll: &Poll, now_ms: u64) -> Option<Told> {
     let record = state.registered(poll.worker, poll.incarnation)?;
     let should = state.scheduler.should_hold(poll.worker, record.number)?;
     let mut attempts: BTreeSet<AttemptId> = should.clone();
-    attempts.retain(|&attempt| begins_ms(state, attempt) <= wall_ms);
+    attempts.retain(|&attempt| desk.may_begin(attempt, now_ms));
     attempts.extend(desk.sweeps.on(poll.worker));
 
     let mut keep: BTreeSet<JobId> = poll.jobs.iter().copied().collect();
@@ -52,15 +52,14 @@ pub(super) fn full(state: &State, poll: &Poll, told: &Told) -> Orders {
     }
 }
 
-/// When an attempt begins, by the wall clock: publishing that has failed waits before it is tried
-/// again, since it is tried without end.
-fn begins_ms(state: &State, attempt: AttemptId) -> u64 {
+/// The pause between an attempt's start and its order: publishing that has failed waits before it is
+/// tried again, since it is tried without end.
+pub(super) fn pause_ms(attempt: AttemptId) -> u64 {
     if attempt.task.kind != TaskKind::Commit || attempt.number < 2 {
         return 0;
     }
     let pause_ms = COMMIT_PAUSE_MS.saturating_mul(1 << (attempt.number - 2).min(20));
-    let started_ms = started_ms(state, attempt).unwrap_or(0);
-    started_ms.saturating_add(pause_ms.min(COMMIT_PAUSE_MS_MAX))
+    pause_ms.min(COMMIT_PAUSE_MS_MAX)
 }
 
 fn started_ms(state: &State, attempt: AttemptId) -> Option<u64> {

@@ -83,7 +83,7 @@ impl Shared {
         let now_ms = self.now_ms();
         self.proposer.read(|state| {
             let mut desk = self.desk();
-            let told = orders::told(state, &desk, poll, self.clock.wall_ms());
+            let told = orders::told(state, &desk, poll, now_ms);
             let told = told.ok_or_else(|| unregistered(poll))?;
             let Some(session) = desk.session_mut(poll.worker) else {
                 return Err(unregistered(poll));
@@ -115,7 +115,7 @@ impl Shared {
 
     fn orders_now(&self, poll: &Poll) -> Result<Orders, Refusal> {
         self.proposer.read(|state| {
-            let told = orders::told(state, &self.desk(), poll, self.clock.wall_ms());
+            let told = orders::told(state, &self.desk(), poll, self.now_ms());
             told.map(|told| orders::full(state, poll, &told)).ok_or_else(|| unregistered(poll))
         })
     }
