@@ -1,5 +1,6 @@
 //! What masters and workers share as processes: their end comes by a signal, or with who started them.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,7 +8,9 @@ use clap::Args;
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::exit;
 use super::refused::Refused;
+use crate::launch::say;
 use crate::spec::Location;
 
 /// Longest lease; a worker's polls may be held back for a third of it.
@@ -34,6 +37,24 @@ impl Tie {
         }
         Ok(())
     }
+}
+
+/// Says why this process cannot go on, and ends it.
+pub(super) fn give_up(why: &dyn fmt::Display) -> ! {
+    say(&format!("error: {why}\n"));
+    std::process::exit(exit::FAILED.into());
+}
+
+/// Has a panic anywhere end the process. Whoever panics may leave half done what all others look at, and a master that
+/// lives and is of no use is worse than one that is gone: it can be started again.
+pub(super) fn end_by_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        let said = panic.payload_as_str().unwrap_or("no message");
+        let at = panic.location().map(ToString::to_string).unwrap_or_default();
+        give_up(&format!(
+            "a fault in gristmill itself: {said}; {at}; start it again, and report this"
+        ));
+    }));
 }
 
 /// Is ready when this process is asked to end. To be called where tokio runs.
@@ -95,5 +116,32 @@ impl Drop for Folder {
             // What cannot be removed lies in the system's folder for such things.
             let _removed_or_not = std::fs::remove_dir_all(&self.path);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// Set for the process that is to panic.
+    const PANICS: &str = "GRISTMILL_TEST_PANICS";
+
+    #[test]
+    fn a_panic_in_any_thread_ends_the_process_and_says_why() {
+        if std::env::var_os(PANICS).is_some() {
+            end_by_panic();
+            let panics = || "x".parse::<u8>().expect("this is a number");
+            assert!(std::thread::spawn(panics).join().is_ok(), "the process outlives the thread");
+        }
+        let test = std::thread::current().name().map(String::from).expect("a test has a name");
+        let mut command = Command::new(std::env::current_exe().expect("this test is a file"));
+        command.args(["--exact", &test, "--nocapture"]).env(PANICS, "1");
+        let ended = command.output().expect("it can be started again");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{said}");
+        let line = said.lines().find(|line| line.starts_with("error: ")).unwrap_or(&said);
+        assert!(line.contains(": this is a number: ") && line.contains("; src/cli/"), "{line}");
     }
 }

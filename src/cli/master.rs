@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::cluster::runtime;
-use super::daemon::{Folder, LEASE_MAX, Tie, asked_to_end};
+use super::daemon::{Folder, LEASE_MAX, Tie, asked_to_end, end_by_panic, give_up};
 use super::refused::Refused;
 use super::{duration, exit};
 use crate::clock::Clock;
@@ -55,6 +55,7 @@ impl Master {
     /// Runs the master until it is asked to end.
     pub(super) fn run(&self) -> Result<u8, Refused> {
         self.tie.hold()?;
+        end_by_panic();
         let folder = self.folder()?;
         runtime()?.block_on(async {
             let asked = asked_to_end()?;
@@ -84,10 +85,7 @@ impl Master {
                 id: self.id.into(),
                 address: address.to_string(),
                 begins: self.init,
-                on_fatal: Arc::new(|fatal| {
-                    say(&format!("error: {fatal}\n"));
-                    std::process::exit(exit::FAILED.into());
-                }),
+                on_fatal: Arc::new(|fatal| give_up(&fatal)),
             };
             let master = master::run(options, seat, clock, nonces, until(stopped.clone()))
                 .await
