@@ -109,15 +109,23 @@ impl Session {
 impl Desk {
     /// This master begins: all workers get a fresh lease, in which they poll, and what runs goes on.
     pub(super) fn take_over(&mut self, state: &State, now_ms: u64, lease_ms: u64) {
-        let lease_ms = lease_ms.max(FIRST_LEASE_MS_MIN);
+        self.open_missing(state, now_ms, lease_ms.max(FIRST_LEASE_MS_MIN));
+        state.unswept().for_each(|job| self.sweeps.add(job));
+    }
+
+    /// Gives a lease to each worker that is registered and has no session, such as one whose connection was closed while
+    /// its registration was agreed on.
+    pub(super) fn open_missing(&mut self, state: &State, now_ms: u64, lease_ms: u64) {
         for worker in state.scheduler.workers() {
             let Some(record) = state.worker(worker.id) else { continue };
+            if self.sessions.contains_key(&worker.id) {
+                continue;
+            }
             self.open_session(worker.id, record.incarnation, now_ms, lease_ms);
             if let Some(session) = self.session_mut(worker.id) {
                 session.is_heard = false;
             }
         }
-        state.unswept().for_each(|job| self.sweeps.add(job));
     }
 
     /// A worker has registered; the same incarnation again only renews its lease.
@@ -192,10 +200,12 @@ impl Desk {
         self.sessions.iter_mut().map(|(&worker, session)| (worker, session))
     }
 
-    /// Forgets a worker that is lost; a poll of it that still waits ends.
-    pub(super) fn close_session(&mut self, worker: WorkerId) {
-        if let Some(session) = self.sessions.remove(&worker) {
+    /// Forgets a worker if it is lost; a poll of it that still waits ends.
+    pub(super) fn close_if_lost(&mut self, state: &State, worker: WorkerId) {
+        let is_lost = |session: &&Session| state.registered(worker, session.incarnation).is_none();
+        if let Some(session) = self.sessions.get(&worker).filter(is_lost) {
             session.wake();
+            self.sessions.remove(&worker);
         }
     }
 

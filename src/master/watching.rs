@@ -19,17 +19,18 @@ impl Master {
         let shared = &self.shared;
         let now_ms = shared.now_ms();
         let silent = shared.silent(now_ms);
-        let mut changes = shared.losses(&silent);
+        let (mut changes, losses): (Vec<Change>, Vec<String>) =
+            shared.losses(&silent).into_iter().unzip();
         changes.extend(shared.watched(now_ms));
         let forgotten: Vec<JobId> = changes.iter().filter_map(forgets).collect();
-        for worker in &silent {
-            shared.desk().close_session(*worker);
-        }
-        if let Err(refusal) = shared.propose(changes).await {
-            (shared.log)(&format!("cannot propose what is due: {refusal}"));
+        match shared.propose(changes).await {
+            Ok(_) => losses.iter().for_each(|line| (shared.log)(line)),
+            Err(refusal) => (shared.log)(&format!("cannot propose what is due: {refusal}")),
         }
         shared.proposer.read(|state| {
             let mut desk = shared.desk();
+            // Who is not agreed to be lost is still watched, and is due at the next tick.
+            silent.iter().for_each(|&worker| desk.close_if_lost(state, worker));
             forgotten.iter().for_each(|&job| desk.forget(job));
             desk.assign_sweeps(state, now_ms);
         });
@@ -42,11 +43,12 @@ impl Master {
 }
 
 impl Shared {
-    /// Wakes polls that are due, and gives the workers whose lease is over.
+    /// Wakes polls that are due, and gives the workers whose lease is over. Nobody who is registered goes unwatched.
     ///
     /// A tick that comes late means that this master was busy or stopped, and may not have heard
     /// what was said to it: all leases are extended by as much.
     fn silent(&self, now_ms: u64) -> Vec<WorkerId> {
+        self.proposer.read(|state| self.desk().open_missing(state, now_ms, self.lease_ms));
         let mut desk = self.desk();
         let passed_ms = now_ms.saturating_sub(desk.last_tick_ms);
         desk.last_tick_ms = now_ms;
@@ -63,7 +65,8 @@ impl Shared {
         silent
     }
 
-    fn losses(&self, silent: &[WorkerId]) -> Vec<Change> {
+    /// What is to be proposed of silent workers, and what is said when that is agreed on.
+    fn losses(&self, silent: &[WorkerId]) -> Vec<(Change, String)> {
         self.proposer.read(|state| {
             let views = silent.iter().filter_map(|&worker| state.scheduler.worker(worker));
             let losses = views.map(|view| {
@@ -71,8 +74,8 @@ impl Shared {
                     WorkerState::Drained => "has left, as it was told that it may",
                     _ => "is lost: its lease is over",
                 };
-                (self.log)(&format!("worker {} {what}", view.id));
-                decide(LoseWorker { worker: view.id, incarnation: view.incarnation })
+                let lose = LoseWorker { worker: view.id, incarnation: view.incarnation };
+                (decide(lose), format!("worker {} {what}", view.id))
             });
             losses.collect()
         })

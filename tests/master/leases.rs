@@ -1,5 +1,7 @@
 //! Leases: who is silent is lost, who comes back is known, and a busy master blames nobody.
 
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use gristmill::rpc::jobs::{Jobs, State};
@@ -74,6 +76,22 @@ async fn a_closed_connection_shortens_the_lease_and_a_reconnect_loses_nothing() 
     bench.master.connection_closed(worker.id);
     bench.pass(500).await;
     assert_eq!(state_of(&bench, worker.id).await, "lost");
+}
+
+#[tokio::test]
+async fn a_worker_whose_connection_is_closed_while_it_registers_is_watched_too() {
+    let bench = Bench::new();
+    {
+        let mut registration = pin!(bench.master.register(register(1, 1)));
+        let begun =
+            std::future::poll_fn(|context| Poll::Ready(registration.as_mut().poll(context)));
+        assert!(begun.await.is_pending(), "it is being agreed on");
+    }
+    let worker = WorkerId(1);
+    bench.pass(LEASE_MS - 100).await;
+    assert_eq!(state_of(&bench, worker).await, "alive");
+    bench.pass(LEASE_MS).await;
+    assert_eq!(state_of(&bench, worker).await, "lost");
 }
 
 #[tokio::test]
