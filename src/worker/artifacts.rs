@@ -62,7 +62,9 @@ impl Cache {
             Arc::clone(&entry.is_here)
         };
         let mut is_here = is_here.lock().await;
-        if !*is_here {
+        // Whoever cleans up on this machine may have taken it away.
+        if !*is_here || !is_file(path.clone()).await? {
+            *is_here = false;
             let partial = path.with_extension("partial");
             fetch(source, digest, &partial).await?;
             let to = path.clone();
@@ -83,6 +85,11 @@ impl Cache {
             !entry.users.is_empty()
         });
     }
+}
+
+async fn is_file(path: PathBuf) -> Result<bool, Failure> {
+    let looked = offload(move || path.is_file()).await;
+    looked.map_err(|error| task_failure("look for an artifact", &error))
 }
 
 /// Asks for an artifact until it is there, or is refused.

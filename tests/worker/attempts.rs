@@ -62,6 +62,26 @@ async fn attempts_run_one_after_the_other_in_one_executor_of_a_checked_executabl
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_artifact_that_was_taken_away_is_fetched_again() {
+    let mut cluster = Cluster::new();
+    let worker = cluster.worker(|options, _| options.slots = 1).await;
+    let master = &cluster.network.master;
+    let mapped = async |index| {
+        let ended = master.end_of(cluster.give(1, cluster.map(index))).await;
+        assert!(matches!(ended, HeldState::Mapped { .. }), "{ended:?}");
+        master.artifacts_got.load(Ordering::SeqCst)
+    };
+    assert_eq!(mapped(0).await, 3, "executable, spec and plan");
+    let artifacts = cluster.data(1).join("artifacts");
+    for artifact in std::fs::read_dir(artifacts).unwrap() {
+        std::fs::remove_file(artifact.unwrap().path()).unwrap();
+    }
+    assert_eq!(mapped(1).await, 6, "and all of them again");
+    assert_eq!(mapped(2).await, 6);
+    worker.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_attempt_that_is_no_longer_ordered_is_killed_with_all_its_processes() {
     let mut cluster = Cluster::new();
     let worker = cluster.worker(|_, _| {}).await;
