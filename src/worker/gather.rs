@@ -18,6 +18,8 @@ use crate::spec::Failure;
 
 /// How long the next piece may take.
 const PIECE_MAX: Duration = Duration::from_secs(30);
+/// A segment that says to be larger is not believed: nobody is to have all room in the file for what never comes.
+const SEGMENT_BYTES_MAX: u64 = 64 << 30;
 /// Pieces that wait to be written, of each request.
 const PIECES_WAITING_MAX: usize = 2;
 
@@ -47,6 +49,13 @@ impl Gather {
             Ok(file) => Ok(Gather { path, file, end: AtomicU64::new(0) }),
             Err(error) => Err(disk_failure("gather map outputs", &path, &error)),
         }
+    }
+
+    /// Lets the next segment begin where one has ended early, unless another has begun behind it meanwhile.
+    fn give_back(&self, open: &Open) {
+        let (begin, end) = (open.offset, open.offset + open.header.stored_bytes);
+        let _another_is_behind =
+            self.end.compare_exchange(end, begin, Ordering::SeqCst, Ordering::SeqCst);
     }
 
     /// Carries out a request, and says of each map in it what became of it.
@@ -121,7 +130,9 @@ impl Arrivals {
     fn begin(&mut self, header: SegmentHeader) {
         self.drop_open();
         // Anything else than what was asked for is not believed; the map is then one that did not come.
-        if self.wanted.get(&header.map) == Some(&header.attempt) {
+        if self.wanted.get(&header.map) == Some(&header.attempt)
+            && header.stored_bytes <= SEGMENT_BYTES_MAX
+        {
             let offset = self.gather.end.fetch_add(header.stored_bytes, Ordering::SeqCst);
             self.open = Some(Open { header, offset, arrived: 0, crc32c: 0 });
         }
@@ -167,6 +178,7 @@ impl Arrivals {
 
     fn drop_open(&mut self) {
         if let Some(open) = self.open.take() {
+            self.gather.give_back(&open);
             self.wanted.remove(&open.header.map);
             let message =
                 format!("{} bytes of it arrived, not {}", open.arrived, open.header.stored_bytes);
@@ -260,6 +272,30 @@ mod tests {
             let Got::Unanswered { message } = &got[&map] else { panic!("{map}: {got:?}") };
             assert!(message.starts_with(expected), "{map}: {message}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_a_sender_announces_takes_no_room_unless_it_comes() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let announced = |map, stored_bytes| {
+            let FetchPiece::Segment(whole) = header(map, 1, b"") else { panic!("a header") };
+            FetchPiece::Segment(SegmentHeader { stored_bytes, ..whole })
+        };
+        let bytes = |bytes: &[u8]| FetchPiece::Bytes(bytes.to_vec());
+        let pieces = vec![
+            announced(0, u64::MAX),
+            bytes(b"a little"),
+            announced(1, SEGMENT_BYTES_MAX),
+            bytes(b"a little"),
+            header(2, 1, b"whole"),
+            bytes(b"whole"),
+        ];
+        let got = fetch(folder.path().join("fetched"), pieces).await.unwrap();
+        for map in [0, 1] {
+            assert!(matches!(got[&map], Got::Unanswered { .. }), "{got:?}");
+        }
+        let Got::Whole(segment) = &got[&2] else { panic!("{got:?}") };
+        assert_eq!(segment.offset, 0);
     }
 
     #[tokio::test]
