@@ -8,13 +8,11 @@ use super::desk::Said;
 use super::{Master, Shared, orders};
 use crate::rpc::refusal::Refusal;
 use crate::rpc::workers::{
-    Locate, Located, LocatedMap, Orders, Poll, Register, Registered, Workers,
+    CHANGES_MAX, Locate, Located, LocatedMap, Orders, Poll, Register, Registered, Workers,
 };
 use crate::scheduler::Cursor;
 use crate::spec::WorkerId;
 
-/// Changes in one answer of [`Workers::locate`]; whoever is behind by more asks again at once.
-const CHANGES_MAX: usize = 20_000;
 /// How long the same answer to the same poll is held back, in milliseconds: the worker has probably
 /// had it and is about to carry it out, or it was lost.
 const REPEAT_MS: u64 = 100;

@@ -213,6 +213,9 @@ pub enum OrderWork {
     Sweep,
 }
 
+/// Changes in one [`Located`]: whoever is told so many is behind by more, and asks again at once.
+pub const CHANGES_MAX: usize = 20_000;
+
 /// Asks where the outputs of a job's maps are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Locate {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use super::error::task_failure;
 use super::gather::{Gather, Got};
@@ -15,12 +15,12 @@ use super::{Launcher, Transport, Worker};
 use crate::frame::SegmentRef;
 use crate::offload::offload;
 use crate::rpc::shuffle::{FetchRequest, SEGMENTS_MAX};
-use crate::rpc::workers::{Locate, LostOutput, Order, Workers};
+use crate::rpc::workers::{CHANGES_MAX, Locate, Located, LostOutput, Order, Workers};
 use crate::spec::{Cause, Failure, TaskKind, WorkerId};
 
 /// Requests in flight at once; never two to the same worker.
 const REQUESTS_MAX: usize = 8;
-/// Between two questions where outputs are; what could not be had is asked for again only after the next.
+/// Between two questions where outputs are, unless there is more to be told; what could not be had is asked for again only after the next.
 const LOCATE_INTERVAL: Duration = Duration::from_millis(250);
 /// How long the answer may take.
 const LOCATE_MAX: Duration = Duration::from_secs(5);
@@ -42,15 +42,23 @@ impl From<Failure> for Unfetched {
 }
 
 /// Where one map's output is.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 struct Location {
     attempt: u32,
     worker: WorkerId,
     address: String,
 }
 
-/// What one request or look brought: of which worker, and what became of each map.
-type Brought = Result<(BTreeMap<u32, Location>, BTreeMap<u32, Got>), Failure>;
+/// What one request or look brought: which it is, and what became of each map.
+type Brought = Result<(u64, BTreeMap<u32, Got>), Failure>;
+
+/// A request that is on its way.
+struct Flight {
+    /// What it asks for, all of one worker.
+    batch: BTreeMap<u32, Location>,
+    /// Ends it.
+    request: AbortHandle,
+}
 
 /// One reduce attempt's way to its segments.
 struct Fetching<'a, T: Transport, L> {
@@ -60,9 +68,10 @@ struct Fetching<'a, T: Transport, L> {
     version: u64,
     located: BTreeMap<u32, Location>,
     have: BTreeMap<u32, SegmentRef>,
-    /// Maps whose request is on its way, and the addresses asked.
+    /// Requests that are on their way, by a number that none has twice, and the maps that they ask for.
+    flights: BTreeMap<u64, Flight>,
     flying: BTreeSet<u32>,
-    asked: BTreeSet<String>,
+    last_flight: u64,
     /// Maps that wait for the next answer to where they are.
     held_back: BTreeSet<u32>,
     tries: BTreeMap<(u32, u32), u32>,
@@ -85,8 +94,9 @@ pub(super) async fn fetch_all<T: Transport, L: Launcher>(
         version: 0,
         located: BTreeMap::new(),
         have: BTreeMap::new(),
+        flights: BTreeMap::new(),
         flying: BTreeSet::new(),
-        asked: BTreeSet::new(),
+        last_flight: 0,
         held_back: BTreeSet::new(),
         tries: BTreeMap::new(),
         lost: Vec::new(),
@@ -94,28 +104,48 @@ pub(super) async fn fetch_all<T: Transport, L: Launcher>(
     };
     // Dropping it ends what is on its way.
     let mut requests: JoinSet<Brought> = JoinSet::new();
-    fetching.locate().await;
+    let mut answer = std::pin::pin!(locate(worker, fetching.question(), Duration::ZERO));
     while fetching.have.len() < maps as usize {
-        fetching.ask(&gather, &mut requests);
         tokio::select! {
             biased;
-            Some(brought) = requests.join_next(), if !requests.is_empty() => {
-                fetching.settle(brought.map_err(|error| task_failure("fetch map outputs", &error))??)?;
+            Some(brought) = requests.join_next(), if !requests.is_empty() => match brought {
+                Ok(brought) => fetching.settle(brought?)?,
+                // It was given up, as what it asked for is elsewhere.
+                Err(error) if error.is_cancelled() => {}
+                Err(error) => return Err(task_failure("fetch map outputs", &error).into()),
+            },
+            located = &mut answer => {
+                let pause = fetching.learn(located);
+                answer.set(locate(worker, fetching.question(), pause));
             }
-            () = tokio::time::sleep(LOCATE_INTERVAL) => fetching.locate().await,
         }
+        fetching.ask(&gather, &mut requests);
     }
     Ok(fetching.have.into_values().collect())
 }
 
+/// Asks where outputs are, after a pause; none if nobody answers.
+async fn locate<T: Transport, L: Launcher>(
+    worker: &Worker<T, L>,
+    question: Locate,
+    pause: Duration,
+) -> Option<Located> {
+    tokio::time::sleep(pause).await;
+    tokio::time::timeout(LOCATE_MAX, worker.masters.locate(question)).await.ok()?.ok()
+}
+
 impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
-    /// Learns where outputs are by now. Without an answer, what was known goes on to hold.
-    async fn locate(&mut self) {
+    fn question(&self) -> Locate {
+        Locate { job: self.order.attempt.task.job, since: self.version }
+    }
+
+    /// Learns where outputs are by now; gives the pause before the next question. Without an answer, what was known goes
+    /// on to hold.
+    fn learn(&mut self, located: Option<Located>) -> Duration {
         self.held_back.clear();
-        let request = Locate { job: self.order.attempt.task.job, since: self.version };
-        let answer = tokio::time::timeout(LOCATE_MAX, self.worker.masters.locate(request)).await;
-        let Ok(Ok(located)) = answer else { return };
+        let Some(located) = located else { return LOCATE_INTERVAL };
         self.version = located.version;
+        let is_all = located.changes.len() < CHANGES_MAX;
         for change in located.changes {
             match change.at {
                 Some((attempt, worker, address)) => {
@@ -126,6 +156,23 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
                 }
             }
         }
+        self.give_up_moved();
+        if is_all { LOCATE_INTERVAL } else { Duration::ZERO }
+    }
+
+    /// Gives up requests none of whose outputs is where it is asked for: who is asked may be silent for long.
+    fn give_up_moved(&mut self) {
+        let (located, flying) = (&self.located, &mut self.flying);
+        self.flights.retain(|_, Flight { batch, request }| {
+            let is_there = batch.iter().any(|(map, at)| located.get(map) == Some(at));
+            if !is_there {
+                request.abort();
+                batch.keys().for_each(|map| {
+                    flying.remove(map);
+                });
+            }
+            is_there
+        });
     }
 
     /// Sends as many requests as may be on their way, each to another worker.
@@ -134,31 +181,36 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
             let Some(batch) = self.batch() else { return };
             let address = batch.values().next().map(|at| at.address.clone()).unwrap_or_default();
             self.flying.extend(batch.keys());
-            self.asked.insert(address.clone());
-            if address == self.worker.options.address {
-                self.look(batch, requests);
-                continue;
-            }
-            let request = FetchRequest {
+            self.last_flight += 1;
+            let number = self.last_flight;
+            let wanted = FetchRequest {
                 job: self.order.attempt.task.job,
                 nonce: self.order.nonce,
                 partition: self.order.attempt.task.index,
                 maps: batch.iter().map(|(&map, at)| (map, at.attempt)).collect(),
             };
-            let peer = self.worker.transport.peer(&address);
-            let fetch = Arc::clone(gather).fetch(peer, request);
-            requests.spawn(async move { fetch.await.map(|got| (batch, got)) });
+            let request = if address == self.worker.options.address {
+                let looked = self.look(wanted);
+                requests.spawn(async move { looked.await.map(|got| (number, got)) })
+            } else {
+                let fetched =
+                    Arc::clone(gather).fetch(self.worker.transport.peer(&address), wanted);
+                requests.spawn(async move { fetched.await.map(|got| (number, got)) })
+            };
+            self.flights.insert(number, Flight { batch, request });
         }
     }
 
     /// Outputs to ask one worker for, if there are any and it is not being asked.
     fn batch(&self) -> Option<BTreeMap<u32, Location>> {
+        let asked = self.flights.values().filter_map(|flight| flight.batch.values().next());
+        let asked: BTreeSet<&str> = asked.map(|at| at.address.as_str()).collect();
         let is_wanted = |map: &u32, at: &Location| {
             *map < self.maps
                 && !self.have.contains_key(map)
                 && !self.flying.contains(map)
                 && !self.held_back.contains(map)
-                && !self.asked.contains(&at.address)
+                && !asked.contains(at.address.as_str())
         };
         let mut wanted = self.located.iter().filter(|(map, at)| is_wanted(map, at));
         let (first, at) = wanted.next()?;
@@ -168,35 +220,34 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
     }
 
     /// Checks outputs that are here; they are read where they lie.
-    fn look(&self, batch: BTreeMap<u32, Location>, requests: &mut JoinSet<Brought>) {
+    fn look(
+        &self,
+        wanted: FetchRequest,
+    ) -> impl Future<Output = Result<BTreeMap<u32, Got>, Failure>> + use<T, L> {
         let outputs = Arc::clone(&self.worker.outputs);
-        let job = (self.order.attempt.task.job, self.order.nonce);
-        let partition = self.order.attempt.task.index;
+        let FetchRequest { job, nonce, partition, maps } = wanted;
         let look_at_all = move || {
-            let look = |(&map, at): (&u32, &Location)| {
-                let got = match outputs.check(job, (map, at.attempt), partition) {
+            let look = |(map, attempt)| {
+                let got = match outputs.check((job, nonce), (map, attempt), partition) {
                     Ok(stored) => Got::Whole(stored.segment()),
                     Err(Absent { is_corrupt, message }) => Got::Missing { is_corrupt, message },
                 };
                 (map, got)
             };
-            let got = batch.iter().map(look).collect();
-            (batch, got)
+            maps.into_iter().map(look).collect()
         };
-        requests.spawn(async move {
+        async move {
             let looked = offload(look_at_all).await;
             looked.map_err(|error| task_failure("look at map outputs", &error))
-        });
+        }
     }
 
     /// Notes what a request brought; fails if an output is not to be had.
-    fn settle(
-        &mut self,
-        (batch, brought): (BTreeMap<u32, Location>, BTreeMap<u32, Got>),
-    ) -> Result<(), Unfetched> {
-        for (map, at) in &batch {
+    fn settle(&mut self, (number, brought): (u64, BTreeMap<u32, Got>)) -> Result<(), Unfetched> {
+        // What was given up, and was there nevertheless, is asked for where it is now.
+        let Some(Flight { batch, .. }) = self.flights.remove(&number) else { return Ok(()) };
+        for map in batch.keys() {
             self.flying.remove(map);
-            self.asked.remove(&at.address);
         }
         for (map, got) in brought {
             let Some(at) = batch.get(&map) else { continue };

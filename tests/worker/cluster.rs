@@ -31,6 +31,8 @@ pub(crate) struct Network {
     pub(crate) damages: Arc<AtomicU32>,
     /// Requests for map outputs that were made.
     pub(crate) fetches: Arc<AtomicU32>,
+    /// Who takes requests and answers none of them.
+    pub(crate) frozen: Arc<Mutex<Option<String>>>,
 }
 
 /// The way to one worker.
@@ -78,6 +80,9 @@ impl Shuffle for Peer {
         F: Future<Output = bool> + Send,
     {
         self.network.fetches.fetch_add(1, Ordering::SeqCst);
+        if self.network.frozen.lock().unwrap().as_ref() == Some(&self.address) {
+            return std::future::pending().await;
+        }
         let damages = Arc::clone(&self.network.damages);
         let send = move |mut piece| {
             if let FetchPiece::Bytes(bytes) = &mut piece {

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use gristmill::rpc::workers::{HeldState, LocatedMap};
 use gristmill::shuffle::SpillFile;
@@ -71,6 +72,30 @@ async fn a_reduce_gets_its_partition_of_all_maps_wherever_they_are_and_as_they_c
     assert_eq!(cluster.network.fetches.load(Ordering::SeqCst), 2, "its own it reads where it lies");
     first.end().await;
     second.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reduce_waits_no_longer_for_who_has_frozen_when_the_output_is_elsewhere() {
+    let mut cluster = Cluster::new();
+    let first = cluster.worker(|_, _| {}).await;
+    let second = cluster.worker(|_, _| {}).await;
+    let third = cluster.worker(|_, _| {}).await;
+    mapped(&cluster, 1, 0).await;
+    *cluster.network.frozen.lock().unwrap() = Some("worker-1".into());
+    let reduce = cluster.give(3, cluster.reduce(0, 1));
+    let fetches = || cluster.network.fetches.load(Ordering::SeqCst);
+    let master = &cluster.network.master;
+    master.until("the frozen one is asked", |_| (fetches() == 1).then_some(())).await;
+    master.with(|known| known.located.push(LocatedMap { map: 0, at: None }));
+    mapped(&cluster, 2, 0).await;
+    // A request that nobody answers ends by itself after half a minute.
+    let ended = tokio::time::timeout(Duration::from_secs(20), master.end_of(reduce)).await;
+    let ended = ended.expect("soon");
+    assert!(matches!(ended, HeldState::Reduced { .. }), "{ended:?}");
+    assert_eq!(fetches(), 2);
+    first.end().await;
+    second.end().await;
+    third.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
