@@ -86,13 +86,15 @@ impl Store {
 
     /// Whether it is here; whoever asks may count on it for a while.
     pub(super) fn has(&self, digest: Digest, now_ms: u64) -> bool {
-        match self.asked_ms().get_mut(&digest) {
-            Some(asked_ms) => {
-                *asked_ms = now_ms;
-                true
-            }
-            None => false,
+        let mut asked_ms = self.asked_ms();
+        // What somebody has taken away can be sent again.
+        let is_there = asked_ms.contains_key(&digest) && self.path(digest).is_file();
+        if is_there {
+            asked_ms.insert(digest, now_ms);
+        } else {
+            asked_ms.remove(&digest);
         }
+        is_there
     }
 
     /// Its first bytes.

@@ -41,7 +41,7 @@ async fn other_bytes_than_the_digest_says_are_refused_and_leave_nothing() {
 }
 
 #[tokio::test]
-async fn damage_on_disk_is_found_and_mended_by_sending_again() {
+async fn damage_and_loss_on_disk_are_found_and_mended_by_sending_again() {
     let bench = Bench::new();
     let digest = bench.put(b"sound bytes").await;
     let stored = bench.folder.path().join("data/artifacts").join(digest.to_string());
@@ -54,6 +54,11 @@ async fn damage_on_disk_is_found_and_mended_by_sending_again() {
     bench.put(b"sound bytes").await;
     bench.master.get(digest, &copy).await.unwrap();
     assert_eq!(fs::read(&copy).unwrap(), b"sound bytes");
+
+    fs::remove_file(&stored).unwrap();
+    assert!(!bench.master.has(digest).await.unwrap());
+    bench.put(b"sound bytes").await;
+    assert!(bench.master.has(digest).await.unwrap());
 }
 
 fn options(data: &std::path::Path) -> Options {
