@@ -94,7 +94,9 @@ fn behind_a_gzip_member_there_are_members_or_zeros_to_the_end() {
     let (few, many) = ([0; 1].as_slice(), [0; 300_000].as_slice());
     let follows = "neither a member nor padding of zeros follows";
     let padded = "zeros behind a member are padding, but more data follows";
-    let table: [(&[&[u8]], Result<&str, (usize, &str)>); 10] = [
+    /// Pieces of a file, and the text in it or where reading it fails and why.
+    type Row<'r> = (&'r [&'r [u8]], Result<&'r str, (usize, &'r str)>);
+    let table: [Row<'_>; 10] = [
         (&[&member, few], Ok("a\n")),
         (&[&member, many], Ok("a\n")),
         (&[&member, &more, many], Ok("a\nb\n")),
