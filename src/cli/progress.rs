@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use super::jobs::word;
 use crate::launch::say;
-use crate::rpc::jobs::{JobStatus, State};
+use crate::rpc::jobs::{JobStatus, State, Tally};
 use crate::spec::escape;
 use crate::spec::failure::TEXT_CHARS_MAX;
 
@@ -107,16 +107,13 @@ fn line(status: &JobStatus) -> String {
 
 /// As Hadoop says it, for programs that read that.
 fn hadoop(status: &JobStatus) -> String {
-    let percent = |tally: &crate::rpc::jobs::Tally| {
-        if tally.total == 0 { 0 } else { 100 * u64::from(tally.done) / u64::from(tally.total) }
-    };
+    let percent = |tally: &Tally| (100.0 * tally.progress) as u64;
     format!(" map {}% reduce {}%", percent(&status.maps), percent(&status.reduces))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rpc::jobs::Tally;
     use crate::spec::JobId;
 
     #[test]
@@ -127,7 +124,7 @@ mod tests {
             state: State::Mapping,
             reason: String::new(),
             progress: 0.5,
-            maps: Tally { total: 4, done: 3, running: 1 },
+            maps: Tally { total: 4, done: 3, running: 1, progress: 0.875 },
             reduces: Tally::default(),
             output: "/out".into(),
             error: None,
@@ -137,7 +134,7 @@ mod tests {
             version: 1,
         };
         assert_eq!(line(&status), "j7 mapping  maps 3/4  reduces 0/0  50 %");
-        assert_eq!(hadoop(&status), " map 75% reduce 0%");
+        assert_eq!(hadoop(&status), " map 87% reduce 0%");
         status.reason = "waits for\na slot".into();
         assert!(line(&status).starts_with(r"j7 mapping (waits for\na slot)  maps"));
     }

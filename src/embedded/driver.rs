@@ -95,6 +95,7 @@ pub fn run<J: Job>(
         fold: JobFold::<J, _>::new(&combiner),
         partitioner: &partitioner,
         outputs: Outputs::new(shares.kept),
+        shuffling: progress.shuffling(),
         collector_bytes: shares.collector,
         reduce_bytes: shares.reduce,
     };
@@ -377,8 +378,9 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
         }
         let shared = self.shared;
         let (header, limits) = (shared.header(0, 0), shared.limits());
+        let (stop, shuffling) = (shared.env.stop, shared.shuffling);
         let readied =
-            shared.outputs.ready(&shared.fold, header, limits, shared.scratch, shared.env.stop);
+            shared.outputs.ready(&shared.fold, header, limits, shared.scratch, stop, shuffling);
         readied.map_err(task::shuffle_failure)
     }
 

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use super::outputs::Outputs;
 use crate::job::{Combine, Job, Partition};
 use crate::record::block::Codec;
-use crate::shuffle::{Filling, MergeLimits, SpillHeader, SpillPlace};
+use crate::shuffle::{Filling, MergeLimits, ReadProgress, SpillHeader, SpillPlace};
 use crate::spec::{
     AttemptId, Cause, Counters, Failure, FileRange, Manifest, Nonce, TaskKind, WorkerId,
 };
@@ -57,6 +57,7 @@ pub(super) struct Shared<'s, J: Job, C: Combine<J>, P> {
     pub(super) fold: JobFold<'s, J, C>,
     pub(super) partitioner: &'s P,
     pub(super) outputs: Outputs<C::Acc>,
+    pub(super) shuffling: &'s ReadProgress,
     /// What a collector may hold.
     pub(super) collector_bytes: usize,
     /// What a reduce may hold.
@@ -152,8 +153,9 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Hand<'_, J, C, P> {
             }
             TaskKind::Map => self.map(&job, attempt)?,
             TaskKind::Reduce => {
+                let (partition, counter) = (attempt.task.index, shared.shuffling.counter());
                 let sources =
-                    shared.outputs.sources(attempt.task.index, &shared.fold, shared.limits());
+                    shared.outputs.sources(partition, &shared.fold, shared.limits(), &counter);
                 let sources = sources.map_err(task::shuffle_failure)?;
                 let done = task::run_reduce::<J, C>(&shared.env, &job, attempt, sources)?;
                 (done.counters, done.parts)

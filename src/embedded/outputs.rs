@@ -6,7 +6,8 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::job::{Combine, Job};
 use crate::shuffle::{
-    CollectStats, Error, MergeLimits, Merger, Source, SpillFile, SpillHeader, Spilled,
+    CollectStats, Counter, Error, MergeLimits, Merger, ReadProgress, Source, SpillFile,
+    SpillHeader, Spilled,
 };
 use crate::storage::Scratch;
 use crate::task::{JobFold, MapOutput};
@@ -60,7 +61,8 @@ impl<A: Send + Sync + 'static> Outputs<A> {
         self.kept().outputs.insert(index, output);
     }
 
-    /// Brings the number of spill files down to what a reduce can read at once, and opens them.
+    /// Brings the number of spill files down to what a reduce can read at once, and opens them. From here on `progress`
+    /// knows how much the merges and the reduces have to read.
     pub(super) fn ready<J: Job, C: Combine<J, Acc = A>>(
         &self,
         fold: &JobFold<'_, J, C>,
@@ -68,28 +70,34 @@ impl<A: Send + Sync + 'static> Outputs<A> {
         limits: MergeLimits,
         scratch: &Scratch,
         stop: &AtomicBool,
+        progress: &ReadProgress,
     ) -> Result<Readied, Error> {
         let mut outputs: Vec<MapOutput<A>> =
             std::mem::take(&mut self.kept().outputs).into_values().collect();
         let mut readied = Readied::default();
         let files: usize = outputs.iter().map(|output| output.files().len()).sum();
+        // Only neighbours may be merged where the order of equal keys counts, so nothing may lie between them.
+        if files > limits.fan_in && !(C::COMBINES && C::EXACT) {
+            outputs.iter_mut().try_for_each(|output| output.spill(fold))?;
+        }
+        progress.expect(outputs.iter().map(MapOutput::bytes_in_memory).sum());
         if files > limits.fan_in {
-            // Only neighbours may be merged where the order of equal keys counts, so nothing may lie between them.
-            if !(C::COMBINES && C::EXACT) {
-                outputs.iter_mut().try_for_each(|output| output.spill(fold))?;
-            }
             let all: Vec<Spilled> =
                 outputs.iter().flat_map(|output| output.files().to_vec()).collect();
             let mut number = 0;
-            let merged = Merger { header, limits, fold, stop }.merge_to_fan_in(all, || {
-                number += 1;
-                scratch.join(&format!("merged.{number}.spill"))
-            })?;
+            let merged =
+                Merger { header, limits, fold, stop, progress }.merge_to_fan_in(all, || {
+                    number += 1;
+                    scratch.join(&format!("merged.{number}.spill"))
+                })?;
             readied.merges = merged.merges;
             let mut files = Some(merged.files);
             for output in &mut outputs {
                 output.set_files(files.take().unwrap_or_default());
             }
+        } else {
+            let files = outputs.iter().flat_map(MapOutput::files);
+            progress.expect(files.map(|file| file.raw_bytes).sum());
         }
         let mut sealed = Vec::with_capacity(outputs.len());
         for output in outputs {
@@ -108,12 +116,15 @@ impl<A: Send + Sync + 'static> Outputs<A> {
         partition: u32,
         fold: &'r JobFold<'r, J, C>,
         limits: MergeLimits,
+        counter: &Counter,
     ) -> Result<Vec<Source<'r, JobFold<'r, J, C>>>, Error> {
         let mut sources = Vec::new();
         for Sealed { files, output } in self.sealed.get().into_iter().flatten() {
-            let segments = files.iter().map(|file| file.segment(partition, limits.buffer_bytes));
+            let segments = files
+                .iter()
+                .map(|file| file.segment(partition, limits.buffer_bytes, counter.clone()));
             sources.extend(segments.map(|segment| Source::Segment(Box::new(segment))));
-            sources.extend(output.in_memory(partition, fold)?);
+            sources.extend(output.in_memory(partition, fold, counter.clone())?);
         }
         Ok(sources)
     }

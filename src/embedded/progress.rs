@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
+use crate::shuffle::ReadProgress;
+
 /// What a run is busy with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -40,6 +42,7 @@ pub struct Progress {
     phase: AtomicU8,
     bytes_total: AtomicU64,
     bytes_read: Arc<AtomicU64>,
+    shuffled: ReadProgress,
     maps: [AtomicU32; 2],
     reduces: [AtomicU32; 2],
 }
@@ -53,6 +56,11 @@ impl Progress {
     /// Bytes of input that have been read, of how many; the latter is 0 where it is not known.
     pub fn bytes(&self) -> (u64, u64) {
         (self.bytes_read.load(Ordering::Relaxed), self.bytes_total.load(Ordering::Relaxed))
+    }
+
+    /// Bytes of map output that merges and reduces have read, of how many; the latter is 0 before the maps are done.
+    pub fn shuffled(&self) -> (u64, u64) {
+        (self.shuffled.bytes.load(Ordering::Relaxed), self.shuffled.total.load(Ordering::Relaxed))
     }
 
     /// Map tasks that are done, of how many.
@@ -69,7 +77,11 @@ impl Progress {
         self.bytes_read.clone()
     }
 
-    pub(super) fn set_phase(&self, phase: Phase) {
+    pub(crate) fn shuffling(&self) -> &ReadProgress {
+        &self.shuffled
+    }
+
+    pub(crate) fn set_phase(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Relaxed);
     }
 

@@ -11,7 +11,7 @@ use super::sweeps::Sweeps;
 use crate::rpc::jobs::JobStatus;
 use crate::rpc::workers::{Held, HeldState, Poll};
 use crate::scheduler::{Effect, JobState, Observed, Sign};
-use crate::spec::{AttemptId, JobId, TaskKind, WorkerId};
+use crate::spec::{AttemptId, JobId, TaskId, TaskKind, WorkerId};
 
 /// How long a worker is believed whose connection was closed, in milliseconds.
 pub(super) const CLOSED_LEASE_MS: u64 = 500;
@@ -281,10 +281,23 @@ impl Desk {
         self.observed.note(held.attempt, sign, now_ms);
     }
 
-    /// What the running attempts of a kind have done together, in tasks.
-    pub(super) fn progress_of(&self, job: JobId, kind: TaskKind) -> f64 {
+    /// What the running attempts of tasks that are not done have done together, in tasks. Of a task and its backup only
+    /// the one that is further counts.
+    pub(super) fn progress_of(
+        &self,
+        job: JobId,
+        kind: TaskKind,
+        is_done: impl Fn(TaskId) -> bool,
+    ) -> f64 {
         let range = job.task(kind, 0).attempt(0)..=job.task(kind, u32::MAX).attempt(u32::MAX);
-        self.running.range(range).map(|(_, running)| running.progress).sum()
+        let mut tasks = BTreeMap::new();
+        // An attempt that has won stays here until the next tick.
+        let running = self.running.range(range).filter(|(attempt, _)| !is_done(attempt.task));
+        for (attempt, running) in running {
+            let furthest: &mut f64 = tasks.entry(attempt.task).or_default();
+            *furthest = furthest.max(running.progress);
+        }
+        tasks.values().sum()
     }
 
     pub(super) fn pid(&self, attempt: AttemptId) -> u32 {
@@ -315,5 +328,30 @@ impl Desk {
         }
         self.told.insert(status.id, status.clone());
         status
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_a_backup_nor_a_winner_counts_beside_its_task() {
+        let mut desk = Desk::default();
+        let job = JobId(1);
+        let said = [
+            (TaskKind::Reduce, 0, 1, 0.5),
+            (TaskKind::Reduce, 0, 2, 0.25),
+            (TaskKind::Reduce, 3, 1, 0.125),
+            (TaskKind::Reduce, 4, 1, 1.0),
+            (TaskKind::Map, 0, 1, 1.0),
+        ];
+        for (kind, index, number, progress) in said {
+            let attempt = job.task(kind, index).attempt(number);
+            let state = HeldState::Running { progress, fetched: 0 };
+            desk.note_running(&Held { attempt, state, pid: 0 }, false, 0);
+        }
+        let progress = |kind| desk.progress_of(job, kind, |task| task.index == 4);
+        assert_eq!((progress(TaskKind::Reduce), progress(TaskKind::Commit)), (0.625, 0.0));
     }
 }

@@ -7,7 +7,7 @@ use crate::clock::rfc3339;
 use crate::rpc::jobs::{
     AttemptLine, JobLine, JobStatus, State as Shown, Tally, TaskLine, TasksRequest, WorkerLine,
 };
-use crate::scheduler::{Blame, Job, JobState, Task, TaskState};
+use crate::scheduler::{Blame, Job, JobState, Progress, Task, TaskState};
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{JobId, TaskId, TaskKind, escape};
 
@@ -34,14 +34,15 @@ pub(super) fn status(state: &State, desk: &Desk, id: JobId) -> Option<JobStatus>
     let job = state.scheduler.job(id)?;
     let output = state.job(id).and_then(|record| record.output.as_ref());
     let blame = blame(job);
+    let (maps, reduces) = (tally(job, TaskKind::Map, desk), tally(job, TaskKind::Reduce, desk));
     Some(JobStatus {
         id,
         name: job.name().to_string(),
         state: shown(job.state()),
         reason: reason(state, job),
-        progress: progress(job, desk),
-        maps: tally(job, TaskKind::Map),
-        reduces: tally(job, TaskKind::Reduce),
+        progress: progress(job.state(), &maps, &reduces),
+        maps,
+        reduces,
         output: output.map(ToString::to_string).unwrap_or_default(),
         error: blame.map(told),
         failure: blame.map(|blame| (blame.attempt, blame.failure.clone())),
@@ -154,28 +155,24 @@ fn told(blame: &Blame) -> String {
     lines.join("\n")
 }
 
-fn tally(job: &Job, kind: TaskKind) -> Tally {
-    let progress = job.progress(kind);
-    Tally { total: progress.total, done: progress.done, running: progress.running }
+/// A task that runs counts as far as it has come.
+fn tally(job: &Job, kind: TaskKind, desk: &Desk) -> Tally {
+    let Progress { total, done, running } = job.progress(kind);
+    let is_done = |task| job.task(task).is_some_and(|task| task.winner().is_some());
+    let so_far = f64::from(done) + desk.progress_of(job.id(), kind, is_done);
+    let progress = if total == 0 { 0.0 } else { (so_far / f64::from(total)).min(1.0) };
+    Tally { total, done, running, progress }
 }
 
-/// Half of the work is maps, half reduces, and a task that runs counts as far as it has come.
-fn progress(job: &Job, desk: &Desk) -> f64 {
-    let share = |kind| {
-        let progress = job.progress(kind);
-        if progress.total == 0 {
-            return None;
-        }
-        let done = f64::from(progress.done) + desk.progress_of(job.id(), kind);
-        Some((done / f64::from(progress.total)).min(1.0))
-    };
-    if job.state() == JobState::Succeeded {
+/// Half of the work is maps, half reduces.
+fn progress(state: JobState, maps: &Tally, reduces: &Tally) -> f64 {
+    if state == JobState::Succeeded {
         return 1.0;
     }
-    let (maps, reduces) = (share(TaskKind::Map), share(TaskKind::Reduce));
-    let of_both = match (maps, reduces) {
-        (Some(maps), Some(reduces)) => (maps + reduces) / 2.0,
-        (one, other) => one.or(other).unwrap_or(0.0),
+    let of_both = match (maps.total, reduces.total) {
+        (_, 0) => maps.progress,
+        (0, _) => reduces.progress,
+        _ => (maps.progress + reduces.progress) / 2.0,
     };
     of_both.min(PROGRESS_BEFORE_END)
 }

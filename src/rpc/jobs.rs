@@ -75,7 +75,7 @@ pub struct JobLine {
 }
 
 /// Tasks of one kind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tally {
     /// How many there are.
     pub total: u32,
@@ -83,6 +83,8 @@ pub struct Tally {
     pub done: u32,
     /// How many have a running attempt.
     pub running: u32,
+    /// How much of them is done, from 0 to 1; those that run count as far as they have come.
+    pub progress: f64,
 }
 
 /// A job in more detail. Its JSON is what `gristmill status --format json` prints.

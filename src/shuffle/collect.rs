@@ -321,9 +321,9 @@ pub(super) fn write_spill<F: Fold, R: Records<F>>(
         records.load(at, fold, &mut scratch)?;
         writer.push(sort::partition(entry), records.key(at), records.value(at, &scratch))?;
     }
-    let file_bytes = writer.finish()?.file_bytes;
-    stats.spilled(entries.len() as u64, file_bytes);
-    Ok(Spilled { path, file_bytes })
+    let index = writer.finish()?;
+    stats.spilled(entries.len() as u64, index.file_bytes);
+    Ok(Spilled { path, raw_bytes: index.raw_bytes() })
 }
 
 /// The error of a combiner or partitioner for this key.

@@ -1,13 +1,13 @@
 //! Merges one partition of many map outputs: as many segments as there are maps, wherever each of them lies.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::merge_plan::next_group;
+use super::progress::Passes;
 use super::{
-    Cursor, Error, Fold, Folded, LoserTree, MergeLimits, Segment, SegmentInfo, SpillHeader,
-    SpillWriter,
+    Cursor, Error, Fold, Folded, LoserTree, MergeLimits, ReadProgress, Segment, SegmentInfo,
+    SpillHeader, SpillWriter,
 };
 
 /// After how many records a merge looks whether it is to stop.
@@ -20,15 +20,6 @@ pub struct SegmentPlace {
     pub path: PathBuf,
     /// Where in it, and what.
     pub info: SegmentInfo,
-}
-
-/// What was read of a partition's segments, and what there is to read.
-#[derive(Debug, Default)]
-pub struct ReadProgress {
-    /// Bytes read so far, as stored.
-    pub bytes: Arc<AtomicU64>,
-    /// Of how many; grows when segments are merged in several passes, since what is merged is read again.
-    pub total: AtomicU64,
 }
 
 /// Merges the segments of one partition, a few at a time, until they can be read at once.
@@ -62,14 +53,14 @@ impl<F: Fold> Gatherer<'_, F> {
     ) -> Result<Vec<Segment>, Error> {
         let mut places: Vec<SegmentPlace> =
             places.into_iter().filter(|place| place.info.records > 0).collect();
-        let mut sizes: Vec<u64> = places.iter().map(|place| place.info.stored_bytes).collect();
-        self.progress.total.fetch_add(sizes.iter().sum(), Ordering::Relaxed);
+        let mut sizes: Vec<u64> = places.iter().map(|place| place.info.raw_bytes).collect();
+        let mut passes = Passes::expect(self.progress, &sizes, self.limits.fan_in);
         let mut merged: Vec<PathBuf> = Vec::new();
         while let Some(group) = next_group(&sizes, self.limits.fan_in) {
             let path = new_path();
             let info = self.merge(&path, &places[group.clone()])?;
-            self.progress.total.fetch_add(info.stored_bytes, Ordering::Relaxed);
-            sizes.splice(group.clone(), [info.stored_bytes]);
+            passes.merged(sizes[group.clone()].iter().sum(), info.raw_bytes);
+            sizes.splice(group.clone(), [info.raw_bytes]);
             let place = SegmentPlace { path: path.clone(), info };
             let gone: Vec<SegmentPlace> = places.splice(group, [place]).collect();
             for SegmentPlace { path, .. } in gone {
@@ -80,11 +71,12 @@ impl<F: Fold> Gatherer<'_, F> {
             }
             merged.push(path);
         }
+        passes.end(&sizes);
         places.iter().map(|place| self.segment(place)).collect()
     }
 
     fn segment(&self, place: &SegmentPlace) -> Result<Segment, Error> {
-        let counter = Some(Arc::clone(&self.progress.bytes));
+        let counter = self.progress.counter();
         let buffer_bytes = self.limits.buffer_bytes;
         Segment::open(&place.path, self.partition, place.info, buffer_bytes, counter)
     }

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::merge_plan::next_group;
+use super::progress::Passes;
 use super::{
-    Cursor, Error, Fold, Folded, LoserTree, Segment, SpillFile, SpillHeader, SpillIndex,
-    SpillWriter,
+    Counter, Cursor, Error, Fold, Folded, LoserTree, ReadProgress, Segment, SpillFile, SpillHeader,
+    SpillIndex, SpillWriter,
 };
 use super::{segment, spill_index, spill_writer};
 
@@ -55,8 +56,8 @@ impl MergeLimits {
 pub struct Spilled {
     /// Where it is.
     pub path: PathBuf,
-    /// How large it is.
-    pub file_bytes: u64,
+    /// How many bytes its records take before compression.
+    pub raw_bytes: u64,
 }
 
 /// What [`Merger::merge_to_fan_in`] leaves.
@@ -83,6 +84,8 @@ pub struct Merger<'m, F> {
     pub fold: &'m F,
     /// Set by others to end the merge with [`Error::Stopped`].
     pub stop: &'m AtomicBool,
+    /// How far it is.
+    pub progress: &'m ReadProgress,
 }
 
 impl<F: Fold> Merger<'_, F> {
@@ -99,18 +102,22 @@ impl<F: Fold> Merger<'_, F> {
         mut new_path: impl FnMut() -> PathBuf,
     ) -> Result<Merged, Error> {
         let mut merged = Merged { files, merges: 0, files_merged: 0, bytes_written: 0 };
-        let mut sizes: Vec<u64> = merged.files.iter().map(|file| file.file_bytes).collect();
+        let mut sizes: Vec<u64> = merged.files.iter().map(|file| file.raw_bytes).collect();
+        let mut passes = Passes::expect(self.progress, &sizes, self.limits.fan_in);
         while let Some(group) = next_group(&sizes, self.limits.fan_in) {
             let path = new_path();
-            let file_bytes = self.merge_into(&path, &merged.files[group.clone()])?.file_bytes;
+            let index = self.merge_into(&path, &merged.files[group.clone()])?;
+            let raw_bytes = index.raw_bytes();
             merged.merges += 1;
             merged.files_merged += group.len() as u64;
-            merged.bytes_written += file_bytes;
-            sizes.splice(group.clone(), [file_bytes]);
-            for Spilled { path, .. } in merged.files.splice(group, [Spilled { path, file_bytes }]) {
+            merged.bytes_written += index.file_bytes;
+            passes.merged(sizes[group.clone()].iter().sum(), raw_bytes);
+            sizes.splice(group.clone(), [raw_bytes]);
+            for Spilled { path, .. } in merged.files.splice(group, [Spilled { path, raw_bytes }]) {
                 std::fs::remove_file(&path).map_err(|source| Error::Remove { path, source })?;
             }
         }
+        passes.end(&sizes);
         Ok(merged)
     }
 
@@ -125,8 +132,9 @@ impl<F: Fold> Merger<'_, F> {
         let mut writer = SpillWriter::create(path, self.header)?;
         for partition in 0..self.header.partitions {
             self.check_stop()?;
+            let counter = self.progress.counter();
             let mut records =
-                Folded::new(merged_segments(&files, partition, self.limits), self.fold);
+                Folded::new(merged_segments(&files, partition, self.limits, counter), self.fold);
             let mut count = 0_u64;
             while records.advance()? {
                 writer.push(partition, records.key(), records.value())?;
@@ -160,12 +168,14 @@ impl<F: Fold> Merger<'_, F> {
     }
 }
 
-/// The records of one partition of all these files, in order.
+/// The records of one partition of all these files, in order; bytes that are read are added to `counter`.
 pub fn merged_segments(
     files: &[SpillFile],
     partition: u32,
     limits: MergeLimits,
+    counter: Counter,
 ) -> LoserTree<Segment> {
-    let segments = files.iter().map(|file| file.segment(partition, limits.buffer_bytes));
+    let segments =
+        files.iter().map(|file| file.segment(partition, limits.buffer_bytes, counter.clone()));
     LoserTree::new(segments.filter(|segment| segment.info().records > 0).collect())
 }

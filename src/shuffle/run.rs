@@ -4,10 +4,15 @@ use super::buffer::Buffer;
 use super::collect::{blame, write_spill};
 use super::sort::{self, Keys};
 use super::table::Table;
-use super::{CollectStats, Cursor, Error, Fold, SpillPlace, Spilled};
+use super::{CollectStats, Counter, Cursor, Error, Fold, SpillPlace, Spilled, progress};
 
 /// Records ahead of the current one whose memory is asked for, so that it is there when they are read.
 pub(super) const PREFETCH_RECORDS: usize = 8;
+
+/// Records that are counted as read at once.
+const COUNTED_RECORDS: usize = 4096;
+/// What a record counts as, since its length is only known when it is encoded: lengths, a short key and a count.
+const COUNTED_BYTES: u64 = 16;
 
 /// A sorted run in memory: what a collector held when its map ended.
 #[derive(Debug)]
@@ -89,15 +94,27 @@ impl<R: Keys> Run<R> {
         self.entries.is_empty()
     }
 
-    /// Reads one partition.
-    pub fn cursor<'r, F: Fold>(&'r self, partition: u32, fold: &'r F) -> RunCursor<'r, R, F> {
+    /// Bytes that all records count as when they are read.
+    pub fn counted_bytes(&self) -> u64 {
+        self.len() as u64 * COUNTED_BYTES
+    }
+
+    /// Reads one partition. Bytes that are read are added to `counter`.
+    pub fn cursor<'r, F: Fold>(
+        &'r self,
+        partition: u32,
+        fold: &'r F,
+        counter: Counter,
+    ) -> RunCursor<'r, R, F> {
         let (from, to) = (self.starts[partition as usize], self.starts[partition as usize + 1]);
         RunCursor {
             records: &self.records,
             fold,
             entries: &self.entries[from..to],
             next: 0,
+            counted: 0,
             scratch: Vec::new(),
+            counter,
         }
     }
 
@@ -135,7 +152,10 @@ pub struct RunCursor<'r, R, F> {
     entries: &'r [u128],
     /// One more than the current record's entry.
     next: usize,
+    /// How many records were counted as read.
+    counted: usize,
     scratch: Vec<u8>,
+    counter: Counter,
 }
 
 impl<R: Records<F>, F: Fold> RunCursor<'_, R, F> {
@@ -143,12 +163,24 @@ impl<R: Records<F>, F: Fold> RunCursor<'_, R, F> {
     fn entry(&self) -> u128 {
         self.entries[self.next - 1]
     }
+
+    #[cold]
+    fn count(&mut self) {
+        progress::count(&self.counter, (self.next - self.counted) as u64 * COUNTED_BYTES);
+        self.counted = self.next;
+    }
 }
 
 impl<R: Records<F>, F: Fold> Cursor for RunCursor<'_, R, F> {
     #[inline]
     fn advance(&mut self) -> Result<bool, Error> {
-        let Some(&entry) = self.entries.get(self.next) else { return Ok(false) };
+        let Some(&entry) = self.entries.get(self.next) else {
+            self.count();
+            return Ok(false);
+        };
+        if self.next - self.counted == COUNTED_RECORDS {
+            self.count();
+        }
         if let Some(&ahead) = self.entries.get(self.next + PREFETCH_RECORDS) {
             self.records.prefetch(sort::place(ahead));
         }

@@ -5,10 +5,9 @@ use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::spill_file::NamedFile;
-use super::{Cursor, Error, SegmentInfo};
+use super::{Counter, Cursor, Error, SegmentInfo, progress};
 use crate::record::block::{self, BLOCK_RAW_BYTES, BlockReader, FRAME_HEADER_BYTES};
 
 /// The fixed part of a segment's memory: the cursor itself with its digest's state.
@@ -40,19 +39,18 @@ impl Segment {
         partition: u32,
         info: SegmentInfo,
         buffer_bytes: usize,
-        counter: Option<Arc<AtomicU64>>,
+        counter: Counter,
     ) -> Self {
         let SegmentInfo { offset, stored_bytes, .. } = info;
         let buffer_bytes =
             usize::try_from(stored_bytes).map_or(buffer_bytes, |all| buffer_bytes.min(all));
-        let end = offset + stored_bytes;
-        let range = FileRange { file: Arc::clone(&file), at: offset, end, counter };
+        let range = FileRange::new(Arc::clone(&file), info, counter);
         Segment { blocks: BlockReader::new(range, offset, buffer_bytes), file, partition, info }
     }
 
     /// Opens a segment of which it is known from elsewhere what it holds, in whatever file it lies: a spill file, or
     /// one in which segments of many were gathered. Read through a buffer of `buffer_bytes`; bytes that are read are
-    /// added to `counter`.
+    /// added to `counter`, as they were before compression.
     ///
     /// # Errors
     ///
@@ -62,7 +60,7 @@ impl Segment {
         partition: u32,
         info: SegmentInfo,
         buffer_bytes: usize,
-        counter: Option<Arc<AtomicU64>>,
+        counter: Counter,
     ) -> Result<Self, Error> {
         let path = path.into();
         let opened = File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
@@ -134,16 +132,28 @@ impl Cursor for Segment {
 
 /// The bytes of a segment, read at their place so that segments do not move each other's position.
 pub(super) struct FileRange {
-    pub(super) file: Arc<NamedFile>,
-    pub(super) at: u64,
-    pub(super) end: u64,
-    /// Counts what is read.
-    pub(super) counter: Option<Arc<AtomicU64>>,
+    file: Arc<NamedFile>,
+    info: SegmentInfo,
+    at: u64,
+    counter: Counter,
+}
+
+impl FileRange {
+    pub(super) fn new(file: Arc<NamedFile>, info: SegmentInfo, counter: Counter) -> Self {
+        Self { file, info, at: info.offset, counter }
+    }
+
+    /// How many bytes before compression those are that were read, if all of the segment is compressed alike.
+    fn raw_bytes(&self) -> u64 {
+        let read = u128::from(self.at - self.info.offset);
+        let raw = read * u128::from(self.info.raw_bytes) / u128::from(self.info.stored_bytes);
+        u64::try_from(raw).unwrap_or(u64::MAX)
+    }
 }
 
 impl Read for FileRange {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let left = self.end - self.at;
+        let left = self.info.offset + self.info.stored_bytes - self.at;
         let bytes = usize::try_from(left).map_or(into.len(), |left| left.min(into.len()));
         if bytes == 0 {
             return Ok(0);
@@ -156,10 +166,9 @@ impl Read for FileRange {
                 "the file was cut off while it was read",
             ));
         }
+        let before = self.raw_bytes();
         self.at += read as u64;
-        if let Some(counter) = &self.counter {
-            counter.fetch_add(read as u64, Ordering::Relaxed);
-        }
+        progress::count(&self.counter, self.raw_bytes() - before);
         Ok(read)
     }
 }

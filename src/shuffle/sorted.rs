@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::buffer::{Buffer, HEADER_BYTES};
 use super::chunk::Chunk;
 use super::sort;
-use super::{CollectStats, Cursor, Error, SpillPlace, SpillWriter, Spilled};
+use super::{CollectStats, Counter, Cursor, Error, SpillPlace, SpillWriter, Spilled, progress};
 use crate::record::key;
 use crate::record::short::prefetch;
 
@@ -25,6 +25,7 @@ const PREFETCH_RECORDS: usize = 12;
 pub struct SortedRun {
     partitions: Vec<Mutex<Option<Partition>>>,
     memory_bytes: usize,
+    raw_bytes: u64,
 }
 
 /// The records of one partition. It may share its first and last chunk with its neighbours.
@@ -61,6 +62,7 @@ impl SortedRun {
         }
         starts.push(end_of(&chunks));
         let memory_bytes = chunks.iter().map(Chunk::capacity).sum();
+        let raw_bytes = chunks.iter().map(|chunk| chunk.len() as u64).sum();
         let chunks: Vec<_> = chunks.into_iter().map(Arc::new).collect();
         let counts = bounds.windows(2).map(|bound| bound[1] - bound[0]);
         let partitions = starts.windows(2).zip(counts).map(|(ends, records)| {
@@ -69,7 +71,7 @@ impl SortedRun {
             let chunks = chunks[some].iter().cloned().collect();
             Mutex::new(Some(Partition { chunks, offset, records }))
         });
-        SortedRun { partitions: partitions.collect(), memory_bytes }
+        SortedRun { partitions: partitions.collect(), memory_bytes, raw_bytes }
     }
 
     /// Memory that the run takes before any of it is read.
@@ -77,13 +79,20 @@ impl SortedRun {
         self.memory_bytes
     }
 
-    /// Reads one partition; none if it was read before.
-    pub fn take(&self, partition: u32) -> Option<SortedCursor> {
+    /// Bytes of all records, lengths included.
+    pub fn raw_bytes(&self) -> u64 {
+        self.raw_bytes
+    }
+
+    /// Reads one partition; none if it was read before. Bytes that are read are added to `counter`.
+    pub fn take(&self, partition: u32, counter: Counter) -> Option<SortedCursor> {
         let partition = self.partitions.get(partition as usize)?;
         let taken = partition.lock().unwrap_or_else(PoisonError::into_inner).take();
         taken.map(|Partition { mut chunks, offset, records }| {
             let chunk = chunks.pop_front();
-            SortedCursor { chunk, at: offset, later: chunks, left: records, key: 0..0, value: 0..0 }
+            let (left, later) = (records, chunks);
+            let (key, value) = (0..0, 0..0);
+            SortedCursor { chunk, at: offset, counted: offset, later, left, key, value, counter }
         })
     }
 
@@ -104,15 +113,15 @@ impl SortedRun {
         let mut writer = SpillWriter::create(&path, place.header)?;
         let mut records = 0;
         for partition in 0..self.partitions.len() as u32 {
-            let mut cursor = self.take(partition).ok_or(Error::ReadTwice { partition })?;
+            let mut cursor = self.take(partition, None).ok_or(Error::ReadTwice { partition })?;
             while cursor.advance()? {
                 writer.push(partition, cursor.key(), cursor.value())?;
                 records += 1;
             }
         }
-        let file_bytes = writer.finish()?.file_bytes;
-        stats.spilled(records, file_bytes);
-        Ok(Some(Spilled { path, file_bytes }))
+        let index = writer.finish()?;
+        stats.spilled(records, index.file_bytes);
+        Ok(Some(Spilled { path, raw_bytes: index.raw_bytes() }))
     }
 }
 
@@ -128,17 +137,27 @@ pub struct SortedCursor {
     chunk: Option<Arc<Chunk>>,
     /// Where the next record begins in it.
     at: usize,
+    /// Up to where it was counted as read.
+    counted: usize,
     later: VecDeque<Arc<Chunk>>,
     /// Records that were not read yet.
     left: usize,
     key: Range<usize>,
     value: Range<usize>,
+    counter: Counter,
 }
 
 impl SortedCursor {
     #[cold]
     fn next_chunk(&mut self) {
-        (self.chunk, self.at) = (self.later.pop_front(), 0);
+        self.count();
+        (self.chunk, self.at, self.counted) = (self.later.pop_front(), 0, 0);
+    }
+
+    #[cold]
+    fn count(&mut self) {
+        progress::count(&self.counter, (self.at - self.counted) as u64);
+        self.counted = self.at;
     }
 
     #[inline(always)]
@@ -153,6 +172,7 @@ impl Cursor for SortedCursor {
         /// Two records of a hundred bytes ahead; the processor's own prefetching loses track of many runs.
         const PREFETCH_BYTES: usize = 256;
         if self.left == 0 {
+            self.count();
             return Ok(false);
         }
         self.left -= 1;
@@ -192,6 +212,8 @@ impl Cursor for SortedCursor {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use super::*;
     use crate::shuffle::buffer::Filling;
     use proptest::prelude::*;
@@ -208,6 +230,7 @@ mod tests {
             }
             filling.sort();
             let run = SortedRun::copy(filling.buffer(), filling.entries(), 5);
+            let read = Arc::new(AtomicU64::new(0));
             for partition in 0..5 {
                 let mut expected: Vec<_> = records
                     .iter()
@@ -216,14 +239,17 @@ mod tests {
                     .collect();
                 expected.sort_by(|a, b| a.0.cmp(&b.0));
                 let mut found = Vec::new();
-                let mut cursor = run.take(partition).expect("it is read for the first time");
+                let mut cursor = run
+                    .take(partition, Some(read.clone()))
+                    .expect("it is read for the first time");
                 while cursor.advance().expect("memory can be read") {
                     prop_assert_eq!(cursor.prefix(), key::prefix(cursor.key()));
                     found.push((cursor.key().to_vec(), cursor.value().to_vec()));
                 }
                 prop_assert_eq!(found, expected);
-                prop_assert!(run.take(partition).is_none());
+                prop_assert!(run.take(partition, None).is_none());
             }
+            prop_assert_eq!(read.load(Ordering::Relaxed), run.raw_bytes());
         }
     }
 }

@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::spill_index::ENTRY_BYTES;
-use super::{Error, Segment, SegmentInfo, SpillIndex};
+use super::{Counter, Error, Segment, SegmentInfo, SpillIndex};
 use crate::record::block::Codec;
 
 /// How a spill file begins; the first byte is in no text.
@@ -137,14 +137,15 @@ impl SpillFile {
     }
 
     /// The records of a partition, read through a buffer of `buffer_bytes` or as much as the segment has.
-    /// The memory that takes is [`super::segment::memory_bytes`]. Nothing is read yet.
+    /// The memory that takes is [`super::segment::memory_bytes`]. Nothing is read yet; bytes that are, are added to
+    /// `counter`.
     ///
     /// # Panics
     ///
     /// If the file has no such partition.
-    pub fn segment(&self, partition: u32, buffer_bytes: usize) -> Segment {
+    pub fn segment(&self, partition: u32, buffer_bytes: usize, counter: Counter) -> Segment {
         let info = self.opened.index.segments[partition as usize];
-        Segment::new(Arc::clone(&self.opened.file), partition, info, buffer_bytes, None)
+        Segment::new(Arc::clone(&self.opened.file), partition, info, buffer_bytes, counter)
     }
 }
 

@@ -20,8 +20,7 @@ impl SpillFile {
     pub fn stored_checksum(&self, partition: u32) -> Result<u32, Error> {
         let info = self.opened.index.segments[partition as usize];
         let file = Arc::clone(&self.opened.file);
-        let (at, end) = (info.offset, info.offset + info.stored_bytes);
-        let range = FileRange { file, at, end, counter: None };
+        let range = FileRange::new(file, info, None);
         block::checksum(range, info.offset).map_err(|source| Error::Block {
             path: self.opened.file.path.clone(),
             partition,

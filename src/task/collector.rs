@@ -3,8 +3,8 @@
 use super::fold::{JobFold, JobPartitioner};
 use crate::job::{Combine, Job, Partition};
 use crate::shuffle::{
-    Batch, Collect, CollectStats, Collected, Error, Filling, Run, SortCollector, SortedRun, Source,
-    SpillPlace, Spilled, Table, TableCollector,
+    Batch, Collect, CollectStats, Collected, Counter, Error, Filling, Run, SortCollector,
+    SortedRun, Source, SpillPlace, Spilled, Table, TableCollector,
 };
 
 /// Collects for a job of any kind: in a table if it has a combiner, else in a sort buffer.
@@ -110,6 +110,15 @@ impl<A: Send + Sync + 'static> MapOutput<A> {
         self.files = files;
     }
 
+    /// Bytes that what is in memory counts as when it is read.
+    pub fn bytes_in_memory(&self) -> u64 {
+        match &self.run {
+            InMemory::Nothing => 0,
+            InMemory::Table(run) => run.counted_bytes(),
+            InMemory::Sorted(run) => run.raw_bytes(),
+        }
+    }
+
     /// Writes what is in memory to a spill file too.
     ///
     /// # Errors
@@ -128,7 +137,7 @@ impl<A: Send + Sync + 'static> MapOutput<A> {
         Ok(())
     }
 
-    /// What is in memory of one partition.
+    /// What is in memory of one partition; bytes that are read are added to `counter`.
     ///
     /// # Errors
     ///
@@ -137,12 +146,13 @@ impl<A: Send + Sync + 'static> MapOutput<A> {
         &'r self,
         partition: u32,
         fold: &'r JobFold<'r, J, C>,
+        counter: Counter,
     ) -> Result<Option<Source<'r, JobFold<'r, J, C>>>, Error> {
         Ok(match &self.run {
             InMemory::Nothing => None,
-            InMemory::Table(run) => Some(Source::Table(run.cursor(partition, fold))),
+            InMemory::Table(run) => Some(Source::Table(run.cursor(partition, fold, counter))),
             InMemory::Sorted(run) => {
-                let cursor = run.take(partition).ok_or(Error::ReadTwice { partition })?;
+                let cursor = run.take(partition, counter).ok_or(Error::ReadTwice { partition })?;
                 Some(Source::Sorted(cursor))
             }
         })

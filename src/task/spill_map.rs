@@ -13,7 +13,8 @@ use super::run::{Env, GROUP, MapDone, run_map, shuffle_failure};
 use crate::job::{Combine, Job, Partition};
 use crate::record::block::Codec;
 use crate::shuffle::{
-    MergeLimits, Merger, SpillFile, SpillHeader, SpillIndex, SpillPlace, SpillWriter, Spilled,
+    MergeLimits, Merger, ReadProgress, SpillFile, SpillHeader, SpillIndex, SpillPlace, SpillWriter,
+    Spilled,
 };
 use crate::spec::{AttemptId, Failure, Nonce};
 
@@ -69,7 +70,9 @@ pub fn run_map_to_file<J: Job, C: Combine<J>, P: Partition<J>>(
     done.counters.add(GROUP, "Map output bytes", stats.bytes);
 
     let limits = MergeLimits::within(memory_bytes, plan.reducers());
-    let merger = Merger { header, limits, fold: &fold, stop: env.stop };
+    // The map's own progress is that of its split.
+    let progress = &ReadProgress::default();
+    let merger = Merger { header, limits, fold: &fold, stop: env.stop, progress };
     let spills = collected.files().to_vec();
     drop(collected);
     let index = one_file(&merger, spills, to.folder, output).map_err(shuffle_failure)?;

@@ -84,6 +84,12 @@ const ROWS: &[Row] = &[
     ("", "join users=in.txt order=in.txt", 2, &["names no input of the job"]),
     ("gzip -c in.txt | head -c 15 >cut.gz", "wordcount cut.gz", 1, &["truncated", "cut.gz"]),
     (
+        "gzip -c in.txt >pad.gz && head -c 512 /dev/zero >>pad.gz && gzip -c in.txt >>pad.gz",
+        "wordcount pad.gz",
+        1,
+        &["padding, but more data follows", "pad.gz"],
+    ),
+    (
         "printf 'no tab\\n' >u && printf '{}\\n' >o",
         "join users=u orders=o",
         1,

@@ -139,7 +139,9 @@ impl Job for StopsInMerge {
 
 #[test]
 fn merges_are_stopped_and_the_run_is_cancelled() -> Result {
-    let text: String = (0..3_000_000).map(|i| format!("{}\n", i % 1_000_000)).collect();
+    // Every spill has the small numbers, so that whichever are merged first have something to combine.
+    let number = |i: u32| if i.is_multiple_of(3) { i % 1_000 } else { i % 1_000_000 };
+    let text: String = (0..4_000_000).map(|i| format!("{}\n", number(i))).collect();
     let trial = Trial::new(vec![(0, "in".into(), text.into())])?;
     let setting = Setting { memory_bytes: 16 << 20, ..Setting::PLAIN };
     let ran = trial.run_until::<StopsInMerge>(setting, &MERGE_STOP)?;

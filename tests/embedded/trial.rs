@@ -9,6 +9,7 @@ use clap::Command;
 use gristmill::clock::Manual;
 use gristmill::embedded::{self, Options, Outcome, Progress};
 use gristmill::job::Job;
+use gristmill::scheduler::JobState;
 use gristmill::spec::{InputSpec, JobSpec, Location, Nonce};
 use tempfile::TempDir;
 
@@ -165,6 +166,12 @@ impl Trial {
         let clock = Manual::at(0).clock();
         let progress = Progress::default();
         let outcome = embedded::run::<J>(&spec, &prepared, &options, &progress, &clock, stop)?;
+        let (read, of) = progress.shuffled();
+        assert!(
+            read == of || read < of && outcome.state != JobState::Succeeded,
+            "{read} of {of} bytes of map output were counted as read: {:?}",
+            outcome.state
+        );
         drop(prepared);
         let parts = read_output(&output)?;
         if output.exists() {

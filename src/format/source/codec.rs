@@ -4,8 +4,8 @@ use std::fmt;
 use std::io::{self, BufReader, Read};
 
 use bzip2::bufread::MultiBzDecoder;
-use flate2::bufread::MultiGzDecoder;
 
+use super::gzip::Members;
 use super::stored::Stored;
 use super::zstd::Frames;
 
@@ -15,7 +15,7 @@ const COMPRESSED_READ_BYTES: usize = 128 << 10;
 /// How an input file is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Codec {
-    /// gzip (RFC 1952); all members are read, one after the other.
+    /// gzip (RFC 1952); all members are read, one after the other, and zeros behind the last are padding.
     Gzip,
     /// Zstandard (RFC 8878); all frames are read, checksums are verified, skippable frames are skipped.
     Zstd,
@@ -66,7 +66,7 @@ impl fmt::Display for Codec {
 /// An input without its compression.
 pub(super) enum Decoded {
     Plain(Stored),
-    Gzip(Box<MultiGzDecoder<BufReader<Stored>>>),
+    Gzip(Box<Members<BufReader<Stored>>>),
     Zstd(Box<Frames<BufReader<Stored>>>),
     Bzip2(Box<MultiBzDecoder<BufReader<Stored>>>),
 }
@@ -76,7 +76,7 @@ impl Decoded {
         let buffered = |stored| BufReader::with_capacity(COMPRESSED_READ_BYTES, stored);
         match codec {
             None => Self::Plain(stored),
-            Some(Codec::Gzip) => Self::Gzip(Box::new(MultiGzDecoder::new(buffered(stored)))),
+            Some(Codec::Gzip) => Self::Gzip(Box::new(Members::new(buffered(stored)))),
             Some(Codec::Zstd) => Self::Zstd(Box::new(Frames::new(buffered(stored)))),
             Some(Codec::Bzip2) => Self::Bzip2(Box::new(MultiBzDecoder::new(buffered(stored)))),
         }

@@ -1,6 +1,7 @@
 //! A window over the decoded bytes of one range of one file: what input formats read from.
 
 mod codec;
+mod gzip;
 mod stored;
 #[cfg(test)]
 mod tests;

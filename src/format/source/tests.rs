@@ -87,6 +87,42 @@ fn compressed_data_that_is_cut_short_or_damaged_is_an_error_with_its_place() {
     }
 }
 
+#[test]
+fn behind_a_gzip_member_there_are_members_or_zeros_to_the_end() {
+    let (member, more) = (gzip(b"a\n"), gzip(b"b\n"));
+    let (end, both) = (member.len(), member.len() + more.len());
+    let (few, many) = ([0; 1].as_slice(), [0; 300_000].as_slice());
+    let follows = "neither a member nor padding of zeros follows";
+    let padded = "zeros behind a member are padding, but more data follows";
+    /// Pieces of a file, and the text in it or where reading it fails and why.
+    type Row<'r> = (&'r [&'r [u8]], Result<&'r str, (usize, &'r str)>);
+    let table: [Row<'_>; 10] = [
+        (&[&member, few], Ok("a\n")),
+        (&[&member, many], Ok("a\n")),
+        (&[&member, &more, many], Ok("a\nb\n")),
+        (&[&member, few, &more], Err((end + 1, padded))),
+        (&[&member, many, &more], Err((end + many.len(), padded))),
+        (&[&member, many, b"x"], Err((end + many.len(), padded))),
+        (&[&member, b"x", many], Err((end, follows))),
+        (&[&member, &more, b"some text"], Err((both, follows))),
+        (&[&member, b"\x1f"], Err((end + 1, "unexpected end of file"))),
+        (&[&member, &[0x1f; 30]], Err((end + 10, "invalid gzip header"))),
+    ];
+    for (number, (pieces, expected)) in table.into_iter().enumerate() {
+        let found = decoded(&pieces.concat()).map_err(|error| error.to_string());
+        match expected {
+            Ok(text) => assert_eq!(found.as_deref(), Ok(text.as_bytes()), "{number}"),
+            Err((offset, cause)) => {
+                let place = format!("at byte {offset} of the compressed file: {cause}; <memory>");
+                assert!(
+                    found.as_ref().is_err_and(|said| said.contains(&place)),
+                    "{number}: {found:?}"
+                );
+            }
+        }
+    }
+}
+
 /// Made by `printf 'hello hello hello\n' | zstd -c`, which adds a checksum.
 const ZSTD_WITH_CHECKSUM: &[u8] =
     b"\x28\xb5\x2f\xfd\x04\x58\x6d\x00\x00\x38\x68\x65\x6c\x6c\x6f\x20\x0a\x01\x00\x31\x4a\x11\xa3\xaa\x74\xce";

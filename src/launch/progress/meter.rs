@@ -4,6 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::embedded::{Phase, Progress};
 
+/// How much of a phase says nothing yet of how fast it is.
+const TOO_EARLY: Duration = Duration::from_millis(50);
+
 /// How far a run is, as it is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sight {
@@ -12,7 +15,7 @@ pub(super) struct Sight {
     pub(super) percent: Option<u64>,
     /// Bytes of input that were read.
     pub(super) bytes: u64,
-    /// Bytes of input per second, while it is read.
+    /// Bytes per second: of input while it is read, then of map output, merges before the reduces included.
     pub(super) rate: Option<u64>,
     /// Until the phase ends.
     pub(super) left: Option<Duration>,
@@ -40,22 +43,28 @@ impl Meter {
         }
         let elapsed = now.saturating_duration_since(self.since);
         let (bytes, total) = progress.bytes();
-        let (reduced, reduces) = progress.reduces();
-        let (read, reduced) = (part(bytes, total), part(reduced.into(), reduces.into()));
-        let done = match phase {
-            Phase::Mapping => read,
-            Phase::Reducing => reduced,
-            _ => None,
+        let (shuffled, shuffled_total) = progress.shuffled();
+        let (read, reduced) = (part(bytes, total), part(shuffled, shuffled_total));
+        let (done, moved) = match phase {
+            Phase::Mapping => (read, Some(bytes)),
+            Phase::Reducing => (reduced, Some(shuffled)),
+            _ => (None, None),
         };
-        let past_maps = matches!(phase, Phase::Reducing | Phase::Committing | Phase::Done);
+        let past_reduces = matches!(phase, Phase::Committing | Phase::Done);
+        let past_maps = past_reduces || phase == Phase::Reducing;
+        let (_, reduces) = progress.reduces();
         Sight {
             phase,
             percent: done.map(percent),
             bytes,
-            rate: (phase == Phase::Mapping).then(|| per_second(bytes, elapsed)).flatten(),
+            rate: moved.and_then(|bytes| per_second(bytes, elapsed)),
             left: done.and_then(|done| left(done, elapsed)),
             maps: if past_maps { 100 } else { read.map_or(0, percent) },
-            reduces: reduced.map_or(0, percent),
+            reduces: match reduced {
+                // Where no map has emitted anything, the reduces have nothing to read.
+                _ if past_reduces => 100 * u64::from(reduces.min(1)),
+                reduced => reduced.map_or(0, percent),
+            },
         }
     }
 }
@@ -72,18 +81,21 @@ fn percent(part: f64) -> u64 {
 /// None before there is anything to go by.
 fn per_second(bytes: u64, elapsed: Duration) -> Option<u64> {
     let seconds = elapsed.as_secs_f64();
-    (bytes > 0 && seconds > 0.05).then(|| (bytes as f64 / seconds) as u64)
+    (bytes > 0 && elapsed > TOO_EARLY).then(|| (bytes as f64 / seconds) as u64)
 }
 
 fn left(part: f64, elapsed: Duration) -> Option<Duration> {
     let seconds = elapsed.as_secs_f64() * (1.0 - part) / part;
-    (part > 0.01 && part < 1.0 && seconds.is_finite())
+    (elapsed > TOO_EARLY && part > 0.01 && part < 1.0 && seconds.is_finite())
         .then(|| Duration::from_secs_f64(seconds.min(1e9)))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use super::*;
+    use crate::clock::Clock;
 
     #[test]
     fn the_rest_takes_as_long_as_what_is_done_did_in_proportion() {
@@ -93,11 +105,31 @@ mod tests {
             (1.0, 10, None),
             (0.0, 10, None),
             (0.001, 10, None),
+            (0.5, 0, None),
         ];
         for (part, elapsed, expected) in table {
             let left = left(part, Duration::from_secs(elapsed));
             assert_eq!(left, expected.map(Duration::from_secs), "{part}");
         }
+    }
+
+    #[test]
+    fn reduces_are_as_far_as_their_bytes() {
+        let (progress, begun) = (Progress::default(), Clock::system().now());
+        let mut meter = Meter::new(begun);
+        let mut look = |phase, seconds| {
+            progress.set_phase(phase);
+            meter.look(&progress, begun + Duration::from_secs(seconds))
+        };
+        let sight = look(Phase::Reducing, 10);
+        assert_eq!((sight.percent, sight.rate, sight.left, sight.reduces), (None, None, None, 0));
+        progress.shuffling().expect(4_000);
+        progress.shuffling().bytes.store(1_000, Ordering::Relaxed);
+        let sight = look(Phase::Reducing, 12);
+        let left = Some(Duration::from_secs(6));
+        assert_eq!((sight.percent, sight.rate, sight.left), (Some(25), Some(500), left));
+        assert_eq!((sight.maps, sight.reduces), (100, 25));
+        assert_eq!(look(Phase::Committing, 13).percent, None);
     }
 
     #[test]

@@ -113,14 +113,14 @@ impl TryFrom<pb::JobLine> for JobLine {
 }
 
 impl From<Tally> for pb::Tally {
-    fn from(Tally { total, done, running }: Tally) -> Self {
-        Self { total, done, running }
+    fn from(Tally { total, done, running, progress }: Tally) -> Self {
+        Self { total, done, running, progress }
     }
 }
 
 impl From<pb::Tally> for Tally {
-    fn from(pb::Tally { total, done, running }: pb::Tally) -> Self {
-        Self { total, done, running }
+    fn from(pb::Tally { total, done, running, progress }: pb::Tally) -> Self {
+        Self { total, done, running, progress }
     }
 }
 

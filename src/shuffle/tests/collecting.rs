@@ -1,13 +1,14 @@
 //! What a table collects is what a map of sums holds, however little memory it has and however large the batches are.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use super::{Sum, all, header};
 use crate::record::block::Codec;
 use crate::record::hash;
 use crate::shuffle::{
-    Batch, Collect, Error, FoldError, Folded, LoserTree, Partitioner, Source, SpillFile,
-    SpillPlace, TableCollector,
+    Batch, Collect, Error, FoldError, Folded, LoserTree, Partitioner, ReadProgress, Source,
+    SpillFile, SpillPlace, TableCollector,
 };
 
 struct ByHash(u32);
@@ -43,18 +44,24 @@ fn sums(keys: &[Vec<u8>], batch_pairs: usize, memory_bytes: usize) -> BTreeMap<V
     let collected = collector.finish().expect("sorts");
     let files: Vec<SpillFile> =
         collected.files.iter().map(|file| SpillFile::open(&file.path).expect("opens")).collect();
+    let progress = ReadProgress::default();
+    progress.expect(collected.run.counted_bytes());
+    progress.expect(collected.files.iter().map(|file| file.raw_bytes).sum());
     let mut sums = BTreeMap::new();
     for partition in 0..PARTITIONS {
         let mut sources: Vec<Source<'_, Sum>> = files
             .iter()
-            .map(|file| Source::Segment(Box::new(file.segment(partition, 1 << 16))))
+            .map(|file| {
+                Source::Segment(Box::new(file.segment(partition, 1 << 16, progress.counter())))
+            })
             .collect();
-        sources.push(Source::Table(collected.run.cursor(partition, &Sum)));
+        sources.push(Source::Table(collected.run.cursor(partition, &Sum, progress.counter())));
         for (key, value) in all(Folded::new(LoserTree::new(sources), &Sum)).expect("reads") {
             let value = u64::from_le_bytes(value.try_into().expect("a number"));
             assert!(sums.insert(key, value).is_none(), "a key came twice");
         }
     }
+    assert_eq!(progress.bytes.load(Ordering::Relaxed), progress.total.into_inner());
     sums
 }
 

@@ -12,7 +12,7 @@ use crate::shuffle::{Error, SpillFile, SpillWriter};
 fn read(path: &Path, buffer_bytes: usize) -> Result<Vec<Records>, Error> {
     let file = SpillFile::open(path)?;
     (0..file.header().partitions)
-        .map(|partition| all(file.segment(partition, buffer_bytes)))
+        .map(|partition| all(file.segment(partition, buffer_bytes, None)))
         .collect()
 }
 

@@ -3,8 +3,9 @@
 use std::io::Write;
 
 use super::*;
-use crate::shuffle::gather::{Gatherer, ReadProgress, SegmentPlace};
-use crate::shuffle::{LoserTree, MergeLimits, NoFold, Segment, SpillFile};
+use crate::shuffle::{
+    Gatherer, LoserTree, MergeLimits, NoFold, ReadProgress, Segment, SegmentPlace, SpillFile,
+};
 
 /// So many segments with a key of their own and one that all have; every third is empty. Some are gathered in one file.
 fn places(folder: &Path, count: u32) -> Vec<SegmentPlace> {
@@ -50,7 +51,9 @@ fn gather<F: Fold>(
     let gatherer =
         Gatherer { header, partition: 1, limits, fold, stop: &stop, progress: &progress };
     let mut merges = 0;
+    let mut seen = Seen::default();
     let segments = gatherer.open(places, || {
+        seen.look(&progress);
         merges += 1;
         folder.join(format!("merged-{merges}"))
     })?;
@@ -70,8 +73,7 @@ fn three_hundred_segments_give_the_same_however_few_are_open() {
         let left = std::fs::read_dir(run.path()).unwrap().count();
         assert!(left <= fan_in, "{left} merged files are left of {merges}");
         let records = all(LoserTree::new(segments)).unwrap();
-        let bytes = progress.bytes.load(std::sync::atomic::Ordering::Relaxed);
-        assert_eq!(bytes, progress.total.into_inner());
+        Seen::default().end(&progress);
         assert_eq!(records.len(), 400);
         // Equal keys in the order of the maps.
         assert!(records[..200].is_sorted_by_key(|(_, value)| u64::from_le_bytes(
@@ -85,9 +87,10 @@ fn three_hundred_segments_give_the_same_however_few_are_open() {
 fn merged_segments_are_combined() {
     let folder = tempfile::tempdir().unwrap();
     let places = places(folder.path(), 30);
-    let (segments, _, _) = gather(folder.path(), places, 2, &Sum).unwrap();
-    let of_all: u64 = all(LoserTree::new(segments))
-        .unwrap()
+    let (segments, _, progress) = gather(folder.path(), places, 2, &Sum).unwrap();
+    let records = all(LoserTree::new(segments)).unwrap();
+    Seen::default().end(&progress);
+    let of_all: u64 = records
         .iter()
         .filter(|(key, _)| key == b"all")
         .map(|(_, value)| u64::from_le_bytes(value.as_slice().try_into().unwrap()))

@@ -7,11 +7,12 @@ use std::sync::atomic::AtomicBool;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::{Records, Sum, all, any_key, header, spill};
+use super::{Records, Seen, Sum, all, any_key, header, spill};
 use crate::record::block::Codec;
 use crate::shuffle::merge::{BUFFER_BYTES_LEAST, FAN_IN_MAX};
 use crate::shuffle::{
-    Error, Fold, Folded, MergeLimits, Merged, Merger, NoFold, SpillFile, Spilled, merged_segments,
+    Error, Fold, Folded, MergeLimits, Merged, Merger, NoFold, ReadProgress, SpillFile, Spilled,
+    merged_segments,
 };
 
 const PARTITIONS: usize = 3;
@@ -21,14 +22,19 @@ fn merge<F: Fold>(files: &[Vec<Records>], limits: MergeLimits, fold: &F) -> (Vec
     let folder = TempDir::new().unwrap();
     let spilled = (0..).zip(files).map(|(i, partitions)| {
         let path = folder.path().join(format!("spill {i}"));
-        let file_bytes = spill(&path, Codec::Lz4, partitions).unwrap().file_bytes;
-        Spilled { path, file_bytes }
+        let raw_bytes = spill(&path, Codec::Lz4, partitions).unwrap().raw_bytes();
+        Spilled { path, raw_bytes }
     });
-    let stop = AtomicBool::new(false);
-    let merger =
-        Merger { header: header(Codec::Lz4, PARTITIONS as u32), limits, fold, stop: &stop };
+    let (stop, progress) = (AtomicBool::new(false), ReadProgress::default());
+    let header = header(Codec::Lz4, PARTITIONS as u32);
+    let merger = Merger { header, limits, fold, stop: &stop, progress: &progress };
+    let mut seen = Seen::default();
     let mut paths = (0..).map(|i| folder.path().join(format!("merged {i}")));
-    let merged = merger.merge_to_fan_in(spilled.collect(), || paths.next().unwrap()).unwrap();
+    let next_path = || {
+        seen.look(&progress);
+        paths.next().unwrap()
+    };
+    let merged = merger.merge_to_fan_in(spilled.collect(), next_path).unwrap();
 
     let mut left: Vec<PathBuf> =
         folder.path().read_dir().unwrap().map(|e| e.unwrap().path()).collect();
@@ -39,8 +45,13 @@ fn merge<F: Fold>(files: &[Vec<Records>], limits: MergeLimits, fold: &F) -> (Vec
 
     let open = |file: &Spilled| SpillFile::open(&file.path).unwrap();
     let files: Vec<SpillFile> = merged.files.iter().map(open).collect();
-    let partition = |i| all(Folded::new(merged_segments(&files, i as u32, limits), fold)).unwrap();
-    ((0..PARTITIONS).map(partition).collect(), merged)
+    let partition = |i| {
+        let segments = merged_segments(&files, i as u32, limits, progress.counter());
+        all(Folded::new(segments, fold)).unwrap()
+    };
+    let partitions = (0..PARTITIONS).map(partition).collect();
+    seen.end(&progress);
+    (partitions, merged)
 }
 
 /// Files of partitions of sorted records, each with its own number as value.
@@ -109,11 +120,17 @@ fn many_files_take_several_passes_and_come_down_to_the_fan_in() {
 fn a_merge_that_is_told_to_stop_leaves_no_half_file() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("spill");
-    let file_bytes = spill(&path, Codec::Lz4, &one_file("k", 10)).unwrap().file_bytes;
-    let stop = AtomicBool::new(true);
+    let raw_bytes = spill(&path, Codec::Lz4, &one_file("k", 10)).unwrap().raw_bytes();
+    let (stop, progress) = (AtomicBool::new(true), ReadProgress::default());
     let limits = MergeLimits::within(0, 3);
-    let merger = Merger { header: header(Codec::Lz4, 3), limits, fold: &NoFold, stop: &stop };
-    let result = merger.merge_into(&folder.path().join("merged"), &[Spilled { path, file_bytes }]);
+    let merger = Merger {
+        header: header(Codec::Lz4, 3),
+        limits,
+        fold: &NoFold,
+        stop: &stop,
+        progress: &progress,
+    };
+    let result = merger.merge_into(&folder.path().join("merged"), &[Spilled { path, raw_bytes }]);
     assert!(matches!(result, Err(Error::Stopped)));
     assert_eq!(folder.path().read_dir().unwrap().count(), 1);
 }
@@ -122,15 +139,15 @@ fn a_merge_that_is_told_to_stop_leaves_no_half_file() {
 fn a_file_of_another_job_is_not_merged() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("spill");
-    let file_bytes = spill(&path, Codec::Lz4, &one_file("k", 10)).unwrap().file_bytes;
-    let stop = AtomicBool::new(false);
+    let raw_bytes = spill(&path, Codec::Lz4, &one_file("k", 10)).unwrap().raw_bytes();
+    let (stop, progress) = (AtomicBool::new(false), ReadProgress::default());
+    let limits = MergeLimits::within(0, 3);
     let ours = header(Codec::Lz4, 3);
     let others =
         [("nonce", super::SpillHeader { nonce: 1, ..ours }), ("partitions", header(Codec::Lz4, 4))];
     for (expected, header) in others {
-        let merger =
-            Merger { header, limits: MergeLimits::within(0, 3), fold: &NoFold, stop: &stop };
-        let spilled = Spilled { path: path.clone(), file_bytes };
+        let merger = Merger { header, limits, fold: &NoFold, stop: &stop, progress: &progress };
+        let spilled = Spilled { path: path.clone(), raw_bytes };
         let result = merger.merge_into(&folder.path().join("merged"), &[spilled]);
         assert!(matches!(result, Err(Error::Foreign { what, .. }) if what == expected));
     }

@@ -6,10 +6,13 @@ mod gathering;
 mod merging;
 
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use proptest::prelude::*;
 
-use super::{Cursor, Error, Fold, FoldError, SpillHeader, SpillIndex, SpillWriter, prefix_of};
+use super::{
+    Cursor, Error, Fold, FoldError, ReadProgress, SpillHeader, SpillIndex, SpillWriter, prefix_of,
+};
 use crate::record::block::Codec;
 
 pub(super) type Records = Vec<(Vec<u8>, Vec<u8>)>;
@@ -65,6 +68,28 @@ impl Fold for Sum {
     fn encode(&self, acc: &u64, into: &mut Vec<u8>) -> Result<(), FoldError> {
         into.extend(acc.to_le_bytes());
         Ok(())
+    }
+}
+
+/// The part of all reading that was done when it was looked at last.
+#[derive(Default)]
+pub(super) struct Seen(f64);
+
+impl Seen {
+    /// It has not become less since, and is not more than all.
+    pub(super) fn look(&mut self, progress: &ReadProgress) {
+        let bytes = progress.bytes.load(Ordering::Relaxed);
+        let total = progress.total.load(Ordering::Relaxed);
+        assert!(bytes <= total, "{bytes} of {total}");
+        let part = if total == 0 { 0.0 } else { bytes as f64 / total as f64 };
+        assert!(part >= self.0, "{part} after {}", self.0);
+        self.0 = part;
+    }
+
+    /// Now it is all.
+    pub(super) fn end(&mut self, progress: &ReadProgress) {
+        self.look(progress);
+        assert!(self.0 == 1.0 || progress.total.load(Ordering::Relaxed) == 0, "{}", self.0);
     }
 }
 
