@@ -80,7 +80,7 @@ impl Bench {
         counters.add("Task", "records", 1_000);
         counters.add("Task", "bytes", 64_000_000);
         let digest = Some(u64::from(number));
-        self.apply(Complete { attempt, digest, is_staged: false, counters });
+        self.apply(Complete { attempt, digest, is_staged: false, joined: 0, counters });
     }
 
     /// What a leader and its workers ask meanwhile.

@@ -32,6 +32,8 @@ mod fleet;
 mod interrupts;
 #[path = "cluster/jobs.rs"]
 mod jobs;
+#[path = "cluster/joined.rs"]
+mod joined;
 #[path = "cluster/leftovers.rs"]
 mod leftovers;
 #[path = "cluster/odd.rs"]

@@ -286,7 +286,7 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
             Report::Done { attempt, counters, parts } => {
                 let is_staged = !parts.is_empty();
                 self.parts.extend(parts);
-                self.apply(Complete { attempt, digest: None, is_staged, counters });
+                self.apply(Complete { attempt, digest: None, is_staged, joined: 0, counters });
             }
             Report::Committed { attempt, manifest } => self.committed(attempt, Some(manifest)),
             Report::Failed { attempt, failure } => self.fail(attempt, failure),
@@ -306,7 +306,7 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
     fn committed(&mut self, attempt: AttemptId, manifest: Option<Manifest>) {
         self.manifest = manifest;
         let (digest, is_staged, counters) = (None, false, Counters::new());
-        self.apply(Complete { attempt, digest, is_staged, counters });
+        self.apply(Complete { attempt, digest, is_staged, joined: 0, counters });
     }
 
     /// What the scheduler refuses is late news of attempts that it has stopped: there is nothing to do then.

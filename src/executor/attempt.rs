@@ -11,7 +11,7 @@ use crate::shuffle::{ReadProgress, SegmentInfo, SegmentPlace};
 use crate::spec::{AttemptId, Cause, Counters, Failure, FileRange};
 use crate::storage::{SharedStaging, StagingOptions};
 use crate::task::{
-    self, BadRecords, Env, MapDone, PartDone, Plan, PlanFile, SpillTo, Trouble, Winners,
+    self, BadRecords, Env, MapDone, More, PartDone, Plan, PlanFile, SpillTo, Trouble, Winners,
     folder_name,
 };
 
@@ -25,9 +25,13 @@ static NEVER: AtomicBool = AtomicBool::new(false);
 ///
 /// # Errors
 /// The attempt's failure, which may be the author's.
-pub fn carry_out<J: Job>(run: &Run, progress: &ReadProgress) -> Result<Done, Failure> {
+pub fn carry_out<J: Job>(
+    run: &Run,
+    progress: &ReadProgress,
+    more: &mut dyn More,
+) -> Result<Done, Failure> {
     let attempt = Attempt { run, progress };
-    let done = task::guard(|| Ok(attempt.run::<J>()));
+    let done = task::guard(|| Ok(attempt.run::<J>(more)));
     let done = done.unwrap_or_else(|trouble| Err(trouble.into_failure()));
     if done.is_err() && !matches!(run.work, Work::Commit { .. } | Work::Sweep) {
         attempt.discard();
@@ -41,10 +45,10 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    fn run<J: Job>(&self) -> Result<Done, Failure> {
+    fn run<J: Job>(&self, more: &mut dyn More) -> Result<Done, Failure> {
         match &self.run.work {
             Work::Plan => self.plan::<J>(),
-            Work::Map { plan } => self.map::<J>(plan),
+            Work::Map { plan, joined } => self.map::<J>(plan, joined, more),
             Work::Reduce { plan, segments } => self.reduce::<J>(plan, segments),
             Work::Commit { maps, reduces, counters, created } => {
                 let winners = Winners { job: self.id().task.job, maps, reduces };
@@ -76,28 +80,42 @@ impl Attempt<'_> {
         Ok(Done::Plan { plan: path, splits, reducers, counters: Counters::new() })
     }
 
-    fn map<J: Job>(&self, plan: &Path) -> Result<Done, Failure> {
+    fn map<J: Job>(
+        &self,
+        plan: &Path,
+        joined: &[u32],
+        more: &mut dyn More,
+    ) -> Result<Done, Failure> {
         let plan = PlanFile::open(plan).map_err(failed)?;
-        let split = plan.split(self.id().task.index).map_err(failed)?;
-        self.progress.total.store(split.bytes(), Ordering::Relaxed);
         let staging = self.staging()?;
         let bad_records = self.bad_records();
         let env = self.env(&staging, &bad_records);
         let job = env.job::<J>(self.id(), plan.reducers())?;
+        let mut more = Counted { more, plan: &plan, progress: self.progress };
+        more.count(self.id().task.index);
+        joined.iter().for_each(|&map| more.count(map));
         if J::MAP_ONLY {
+            let split = plan.split(self.id().task.index).map_err(failed)?;
             let MapDone { counters, parts } = task::run_map_only(&env, &job, self.id(), &split)?;
-            let is_staged = self.seal(&staging, &parts)?;
+            let is_staged = self.seal(&staging, self.id(), &parts)?;
             let bytes = parts.iter().map(|part| part.sealed.bytes).sum();
             let digest = digest(&parts);
-            return Ok(Done::Map { output: None, digest, bytes, is_staged, counters });
+            return Ok(Done::Map { output: None, joined: 0, digest, bytes, is_staged, counters });
         }
         let output = self.run.scratch.join("sealed");
         let to = self.spill_to();
         let by = (&job.combiner(), &job.partitioner());
-        let (done, index) = task::run_map_to_file(&env, &job, by, self.id(), &plan, to, &output)?;
-        let is_staged = self.seal(&staging, &done.parts)?;
-        let (digest, bytes, counters) = (index.digest, index.file_bytes, done.counters);
-        Ok(Done::Map { output: Some(output), digest, bytes, is_staged, counters })
+        let of = (self.id(), joined);
+        let (done, index) =
+            task::run_map_to_file::<J, _, _>(&env, by, of, &mut more, &plan, to, &output)?;
+        let (mut is_staged, mut counters) = (false, Counters::new());
+        for (id, map) in &done {
+            is_staged |= self.seal(&staging, *id, &map.parts)?;
+            counters.merge(&map.counters);
+        }
+        let (digest, bytes) = (index.digest, index.file_bytes);
+        let joined = u32::try_from(done.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        Ok(Done::Map { output: Some(output), joined, digest, bytes, is_staged, counters })
     }
 
     fn reduce<J: Job>(&self, plan: &Path, segments: &[SegmentRef]) -> Result<Done, Failure> {
@@ -116,7 +134,7 @@ impl Attempt<'_> {
             self.spill_to(),
             self.progress,
         )?;
-        self.seal(&staging, &done.parts)?;
+        self.seal(&staging, self.id(), &done.parts)?;
         Ok(Done::Reduce { counters: done.counters })
     }
 
@@ -156,12 +174,17 @@ impl Attempt<'_> {
         SpillTo { nonce: self.run.nonce, folder: &self.run.scratch }
     }
 
-    /// Says in staging what the attempt has sealed there, if anything, and tells whether.
-    fn seal(&self, staging: &SharedStaging, parts: &[PartDone]) -> Result<bool, Failure> {
+    /// Says in staging what an attempt has sealed there, if anything, and tells whether.
+    fn seal(
+        &self,
+        staging: &SharedStaging,
+        attempt: AttemptId,
+        parts: &[PartDone],
+    ) -> Result<bool, Failure> {
         if parts.is_empty() {
             return Ok(false);
         }
-        task::seal(staging, self.id(), parts)?;
+        task::seal(staging, attempt, parts)?;
         Ok(true)
     }
 
@@ -171,6 +194,33 @@ impl Attempt<'_> {
             // The job's end sweeps what stays.
             let _removed_or_left = staging.attempts().discard(&folder_name(self.id()));
         }
+    }
+}
+
+/// Counts what comes to an attempt's work.
+struct Counted<'a> {
+    more: &'a mut dyn More,
+    plan: &'a PlanFile,
+    progress: &'a ReadProgress,
+}
+
+impl Counted<'_> {
+    fn count(&self, map: u32) {
+        // A split that cannot be read fails when it is mapped.
+        let bytes = self.plan.split(map).map_or(0, |split| split.bytes());
+        self.progress.total.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+impl More for Counted<'_> {
+    fn ask(&mut self, done: u32) {
+        self.more.ask(done);
+    }
+
+    fn take(&mut self) -> Vec<u32> {
+        let maps = self.more.take();
+        maps.iter().for_each(|&map| self.count(map));
+        maps
     }
 }
 

@@ -11,6 +11,7 @@
 //! It dies with its worker: by the death signal that it sets first of all, and when the socket closes, even in the
 //! middle of an author's endless loop.
 
+mod asking;
 mod attempt;
 mod start;
 mod voice;
@@ -25,7 +26,9 @@ use std::time::Duration;
 pub use attempt::carry_out;
 pub use start::start;
 
+use self::asking::Asking;
 use self::voice::Voice;
+use crate::clock::Clock;
 use crate::frame::{self, Connection, Done, FromExecutor, Run, ToExecutor};
 use crate::job::Job;
 use crate::shuffle::ReadProgress;
@@ -77,20 +80,27 @@ pub fn serve<J: Job>(socket: UnixStream) -> Result<(), Error> {
 
     let voice = Arc::new(Voice::new(Connection::new(other)));
     let (order, orders) = channel();
+    let (give, given) = channel();
     let reader = thread::Builder::new().name("reader".into());
-    reader.spawn(move || read(connection, &order)).map_err(cannot("start a thread"))?;
+    reader.spawn(move || read(connection, &order, &give)).map_err(cannot("start a thread"))?;
     let shared = Arc::clone(&voice);
     let progress = thread::Builder::new().name("progress".into());
     progress.spawn(move || shared.tell_progress()).map_err(cannot("start a thread"))?;
-    work::<J>(&orders, &voice)
+    work::<J>(&orders, &given, &voice)
 }
 
 /// Carries out attempts until the reader, which ends the process, is gone.
-fn work<J: Job>(orders: &Receiver<Box<Run>>, voice: &Voice) -> Result<(), Error> {
+fn work<J: Job>(
+    orders: &Receiver<Box<Run>>,
+    given: &Receiver<Vec<u32>>,
+    voice: &Voice,
+) -> Result<(), Error> {
+    let clock = Clock::system();
     for run in orders {
         let progress = Arc::new(ReadProgress::default());
         voice.begin(Arc::clone(&progress));
-        let done: Result<Done, Failure> = carry_out::<J>(&run, &progress);
+        let mut more = Asking::new(&run, voice, given, &clock);
+        let done: Result<Done, Failure> = carry_out::<J>(&run, &progress, &mut more);
         voice.end(&match done {
             Ok(done) => FromExecutor::Done(done),
             Err(failure) => FromExecutor::Failed(failure),
@@ -101,16 +111,17 @@ fn work<J: Job>(orders: &Receiver<Box<Run>>, voice: &Voice) -> Result<(), Error>
 
 /// Hands on what comes. It always waits for the socket, so that it is the first to see it closed, and nothing is left
 /// to be tidied up here then: the worker and later attempts do.
-fn read(mut connection: Connection<UnixStream>, order: &Sender<Box<Run>>) {
+fn read(mut connection: Connection<UnixStream>, order: &Sender<Box<Run>>, give: &Sender<Vec<u32>>) {
     loop {
-        let run = match connection.receive() {
-            Ok(Some(ToExecutor::Run(run))) => run,
+        let sent = match connection.receive() {
+            Ok(Some(ToExecutor::Run(run))) => order.send(run).is_ok(),
+            Ok(Some(ToExecutor::More { maps })) => give.send(maps).is_ok(),
             Ok(None) | Err(frame::Error::Io(_) | frame::Error::Truncated { .. }) => {
                 std::process::exit(CLOSED)
             }
             _ => std::process::exit(CONFUSED),
         };
-        if order.send(run).is_err() {
+        if !sent {
             std::process::exit(CONFUSED);
         }
     }

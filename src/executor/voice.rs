@@ -50,6 +50,11 @@ impl Voice {
         }
     }
 
+    /// Says something in the middle of an attempt.
+    pub(super) fn say(&self, message: &FromExecutor) -> Result<(), Error> {
+        self.saying().connection.send(message)
+    }
+
     /// Tells how the attempt ended; no progress after that.
     pub(super) fn end(&self, message: &FromExecutor) -> Result<(), Error> {
         let mut saying = self.saying();

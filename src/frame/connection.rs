@@ -113,7 +113,7 @@ impl<S: Read + Write> Connection<S> {
                 self.send(&FromExecutor::Hello { version: VERSION })?;
                 agree("executor", "worker", version)
             }
-            Some(ToExecutor::Run(_)) => {
+            Some(ToExecutor::Run(_) | ToExecutor::More { .. }) => {
                 Err(Error::OutOfTurn { other: "worker", said: "run", expected: "hello" })
             }
             None => Err(Error::Closed { other: "worker", expected: "hello" }),

@@ -9,6 +9,8 @@
 //!          ◄─Hello──
 //!          ──Run────►               one attempt; the next only after its end was reported
 //!          ◄─Progress               now and then
+//!          ◄─Wants                  a map attempt has room for more maps
+//!          ──More───►               the answer to each Wants, which may be none
 //!          ◄─Done | Failed          exactly one of them
 //! ```
 //!
@@ -35,7 +37,7 @@ pub const EXECUTOR_ARG: &str = "--gristmill=executor";
 /// The first argument of a job executable that is to describe the job which the arguments after it ask for.
 pub const DESCRIBE_ARG: &str = "--gristmill=describe";
 /// Version of these messages; a job executable and a worker must agree on it.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// Longest frame, in bytes: a reduce's list of segments is the longest message.
 pub const FRAME_BYTES_MAX: u32 = 256 << 20;
 
@@ -49,6 +51,11 @@ pub enum ToExecutor {
     },
     /// Carry out an attempt.
     Run(Box<Run>),
+    /// What the map attempt that runs has asked for.
+    More {
+        /// Maps that have joined it, in this order; none if it is to end with what it has.
+        maps: Vec<u32>,
+    },
 }
 
 /// What an executor says to its worker.
@@ -65,6 +72,11 @@ pub enum FromExecutor {
         bytes: u64,
         /// Of how many; 0 where that is not known.
         total: u64,
+    },
+    /// A map attempt is at the last map that it knows of, and could put more into its output.
+    Wants {
+        /// How many at most, at least 1.
+        maps: u32,
     },
     /// The attempt's output is sealed; a commit's is published.
     Done(Done),
@@ -93,16 +105,18 @@ pub struct Run {
 pub enum Work {
     /// List the input, cut splits, sample cut points, create the output's staging folder, and write the plan to a file.
     Plan,
-    /// Map one split to a sealed spill file; the task's index says which.
+    /// Map splits to one sealed spill file: that of the task's index, and those of the maps that have joined it.
     Map {
         /// The plan's file.
         plan: PathBuf,
+        /// The maps that have joined it so far, in order.
+        joined: Vec<u32>,
     },
     /// Merge these segments and reduce them to a part.
     Reduce {
         /// The plan's file.
         plan: PathBuf,
-        /// One for each map, in the order of the maps.
+        /// One for each map that has not joined another, in the order of the maps.
         segments: Vec<SegmentRef>,
     },
     /// Publish the winners' parts.
@@ -158,6 +172,8 @@ pub enum Done {
     Map {
         /// The sealed spill file; none for a map-only job, whose part is in staging.
         output: Option<PathBuf>,
+        /// How many of the maps that have joined it are in it.
+        joined: u32,
         /// Digest over the digests of its partitions.
         digest: u64,
         /// Its size.

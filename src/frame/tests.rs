@@ -52,7 +52,8 @@ fn every_message_survives() {
     let to = [
         ToExecutor::Hello { version: VERSION },
         run(Work::Plan),
-        run(Work::Map { plan: "/p".into() }),
+        run(Work::Map { plan: "/p".into(), joined: vec![3, 4] }),
+        ToExecutor::More { maps: vec![5, 6] },
         run(Work::Reduce { plan: "/p".into(), segments: vec![segment; 3] }),
         run(Work::Commit {
             maps: vec![1, 2],
@@ -69,6 +70,7 @@ fn every_message_survives() {
     let from = [
         FromExecutor::Hello { version: VERSION },
         FromExecutor::Progress { bytes: 1, total: 2 },
+        FromExecutor::Wants { maps: 7 },
         FromExecutor::Done(Done::Plan {
             plan: "/p".into(),
             splits: 1,
@@ -77,6 +79,7 @@ fn every_message_survives() {
         }),
         FromExecutor::Done(Done::Map {
             output: None,
+            joined: 3,
             digest: 1,
             bytes: 2,
             is_staged: true,

@@ -66,15 +66,28 @@ pub(super) struct Session {
 /// What a poll says, as far as it calls for an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Said {
-    /// What it holds, and whether that has ended.
-    pub(super) held: BTreeMap<AttemptId, bool>,
+    pub(super) held: BTreeMap<AttemptId, How>,
     pub(super) jobs: BTreeSet<JobId>,
+}
+
+/// How an attempt stands that a worker holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    Running {
+        /// Maps that have joined it, as far as the worker knows.
+        joined: u32,
+        /// How many more it asks for.
+        wants: u32,
+    },
+    Ended,
 }
 
 /// What an answer says, but for the particulars of each order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Told {
     pub(super) attempts: BTreeSet<AttemptId>,
+    /// How many maps have joined those that any has.
+    pub(super) joined: BTreeMap<AttemptId, u32>,
     pub(super) keep: BTreeSet<JobId>,
     pub(super) may_leave: bool,
 }
@@ -84,14 +97,19 @@ pub(super) struct Told {
 struct Running {
     progress: f64,
     fetched: u32,
+    /// Maps that have joined it.
+    joined: u32,
     /// Rises whenever the others do, or when the attempt has good reason to wait.
     work: u64,
 }
 
 impl Said {
     pub(super) fn of(poll: &Poll) -> Self {
-        let is_ended = |held: &Held| !matches!(held.state, HeldState::Running { .. });
-        let held = poll.held.iter().map(|held| (held.attempt, is_ended(held))).collect();
+        let how = |held: &Held| match held.state {
+            HeldState::Running { joined, wants, .. } => How::Running { joined, wants },
+            _ => How::Ended,
+        };
+        let held = poll.held.iter().map(|held| (held.attempt, how(held))).collect();
         Self { held, jobs: poll.jobs.iter().copied().collect() }
     }
 }
@@ -269,13 +287,13 @@ impl Desk {
         if held.pid != 0 {
             self.pids.insert(held.attempt, held.pid);
         }
-        let HeldState::Running { progress, fetched } = held.state else { return };
+        let HeldState::Running { progress, fetched, joined, .. } = held.state else { return };
         let running = self.running.entry(held.attempt).or_default();
         let progress = if progress.is_finite() { progress.clamp(0.0, 1.0) } else { 0.0 };
         if may_wait || progress > running.progress || fetched > running.fetched {
             running.work += 1;
         }
-        (running.progress, running.fetched) = (progress, fetched);
+        (running.progress, running.fetched, running.joined) = (progress, fetched, joined);
         // Between 0 and 1,000, so nothing is lost.
         let sign = Sign { work: running.work, permille: (progress * 1_000.0) as u32 };
         self.observed.note(held.attempt, sign, now_ms);
@@ -295,7 +313,7 @@ impl Desk {
         let running = self.running.range(range).filter(|(attempt, _)| !is_done(attempt.task));
         for (attempt, running) in running {
             let furthest: &mut f64 = tasks.entry(attempt.task).or_default();
-            *furthest = furthest.max(running.progress);
+            *furthest = furthest.max(running.progress * f64::from(1 + running.joined));
         }
         tasks.values().sum()
     }
@@ -348,7 +366,7 @@ mod tests {
         ];
         for (kind, index, number, progress) in said {
             let attempt = job.task(kind, index).attempt(number);
-            let state = HeldState::Running { progress, fetched: 0 };
+            let state = HeldState::Running { progress, fetched: 0, joined: 0, wants: 0 };
             desk.note_running(&Held { attempt, state, pid: 0 }, false, 0);
         }
         let progress = |kind| desk.progress_of(job, kind, |task| task.index == 4);

@@ -284,7 +284,7 @@ impl Shared {
     }
 
     async fn settle(&self, changes: Vec<Change>) -> Result<Vec<Applied>, Refusal> {
-        let ended: Vec<AttemptId> = changes.iter().filter_map(reports::ends).collect();
+        let settled: Vec<AttemptId> = changes.iter().filter_map(reports::settles).collect();
         let at_ms = self.clock.wall_ms();
         let journal = self.journal.as_ref();
         let commands = journal.map(|_| changes.iter().map(Change::command).collect::<Vec<_>>());
@@ -299,7 +299,7 @@ impl Shared {
         let now_ms = self.now_ms();
         self.proposer.read(|state| {
             let mut desk = self.desk();
-            for attempt in ended {
+            for attempt in settled {
                 if desk.settling.remove(&attempt) {
                     desk.wake_holder(attempt);
                 }

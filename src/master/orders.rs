@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::desk::{Desk, Said, Told};
+use super::desk::{Desk, How, Said, Told};
 use super::state::State;
 use super::sweeps::is_sweep;
 use crate::clock::rfc3339;
@@ -31,14 +31,33 @@ pub(super) fn told(state: &State, desk: &Desk, poll: &Poll, now_ms: u64) -> Opti
             || attempts.iter().any(|attempt| attempt.task.job == job)
     });
 
+    let joined = attempts.iter().filter_map(|&attempt| Some((attempt, joined(state, attempt)?)));
+    let joined = joined.collect();
     let view = state.scheduler.worker(poll.worker)?;
     let may_leave = view.state == WorkerState::Drained && attempts.is_empty();
-    Some(Told { attempts, keep, may_leave })
+    Some(Told { attempts, joined, keep, may_leave })
 }
 
 /// Whether what a worker says it holds differs from what it is told.
 pub(super) fn differs(said: &Said, told: &Told) -> bool {
-    told.may_leave || said.jobs != told.keep || !said.held.keys().eq(&told.attempts)
+    let is_behind = |(attempt, how): (&AttemptId, &How)| match *how {
+        How::Ended => false,
+        How::Running { joined, wants } => {
+            wants > 0 || told.joined.get(attempt).is_some_and(|&told| told != joined)
+        }
+    };
+    told.may_leave
+        || said.jobs != told.keep
+        || !said.held.keys().eq(&told.attempts)
+        || said.held.iter().any(is_behind)
+}
+
+/// How many maps have joined a map attempt, if any has.
+fn joined(state: &State, attempt: AttemptId) -> Option<u32> {
+    let job = state.scheduler.job(attempt.task.job)?;
+    let joined = job.joined(attempt.task.index).len();
+    let is_map = attempt.task.kind == TaskKind::Map;
+    u32::try_from(joined).ok().filter(|&joined| is_map && joined > 0)
 }
 
 /// The whole answer.
@@ -76,7 +95,9 @@ fn order(state: &State, attempt: AttemptId) -> Option<Order> {
         _ if is_sweep(attempt) => OrderWork::Sweep,
         TaskKind::Plan => OrderWork::Plan,
         TaskKind::Map => {
-            OrderWork::Map { plan: record.plan?, reducers: job.progress(TaskKind::Reduce).total }
+            let reducers = job.progress(TaskKind::Reduce).total;
+            let joined = job.joined(attempt.task.index).to_vec();
+            OrderWork::Map { plan: record.plan?, reducers, joined }
         }
         TaskKind::Reduce => reduce(job, record.plan?),
         TaskKind::Commit => commit(job, started_ms(state, attempt)?),

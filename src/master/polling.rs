@@ -130,12 +130,14 @@ impl Shared {
             let Some(moved) = moved else {
                 return Ok(Located { version: since, changes: Vec::new() });
             };
+            let leader = |map| state.scheduler.job(job).and_then(|job| job.leader(map));
             let changes = moved.outputs.into_iter().map(|(map, output)| {
+                let within = leader(map).unwrap_or(map);
                 let at = output.and_then(|output| {
                     let address = state.scheduler.worker(output.worker)?.address.to_string();
                     Some((output.attempt.number, output.worker, address))
                 });
-                LocatedMap { map, at }
+                LocatedMap { map, within, at }
             });
             Ok(Located { version: moved.next.into(), changes: changes.collect() })
         })

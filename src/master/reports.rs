@@ -9,7 +9,7 @@ use super::{Shared, desk::Desk};
 use crate::rpc::refusal::Refusal;
 use crate::rpc::workers::{Held, HeldState, LostOutput, Poll};
 use crate::scheduler::{
-    Command, Complete, Drain, Fail, LoseOutput, PlanDone, Rejection, WorkerState,
+    Command, Complete, Drain, Fail, Join, LoseOutput, PlanDone, Rejection, WorkerState,
 };
 use crate::spec::{AttemptId, Cause, Failure, TaskKind};
 
@@ -54,12 +54,12 @@ impl Shared {
                 }
             } else if should.contains(&held.attempt) && !desk.settling.contains(&held.attempt) {
                 desk.note_running(held, waits_for_maps(state, held.attempt), now_ms);
-                let end = self.end_of(held, state, desk, now_ms);
-                if !end.is_empty() {
+                let news = self.news_of(held, state, desk, now_ms);
+                if !news.is_empty() {
                     // A poll that comes while this is agreed on says it again.
                     desk.settling.insert(held.attempt);
                 }
-                changes.extend(end);
+                changes.extend(news);
             }
         }
         let view = state.scheduler.worker(poll.worker);
@@ -71,11 +71,17 @@ impl Shared {
     }
 
     /// What follows from how one attempt stands.
-    fn end_of(&self, held: &Held, state: &State, desk: &mut Desk, now_ms: u64) -> Vec<Change> {
+    fn news_of(&self, held: &Held, state: &State, desk: &mut Desk, now_ms: u64) -> Vec<Change> {
         let attempt = held.attempt;
-        let complete =
-            |digest, is_staged, counters| decide(Complete { attempt, digest, is_staged, counters });
+        let complete = |digest, is_staged, joined, counters| {
+            vec![decide(Complete { attempt, digest, is_staged, joined, counters })]
+        };
         match (attempt.task.kind, held.state.clone()) {
+            (TaskKind::Map, HeldState::Running { joined: known, wants: wanted @ 1.., .. }) => {
+                // What would be refused is not worth a place in the log.
+                let may_join = state.scheduler.may_join(attempt, known);
+                may_join.map(|_| decide(Join { attempt, known, wanted })).into_iter().collect()
+            }
             (_, HeldState::Running { .. }) => Vec::new(),
             (TaskKind::Plan, HeldState::Planned { plan, splits, reducers, counters }) => {
                 if !self.store.has(plan, now_ms) {
@@ -85,14 +91,14 @@ impl Shared {
                 let done = PlanDone { attempt, splits, reducers, counters };
                 vec![Change::Plan { done, plan }]
             }
-            (TaskKind::Map, HeldState::Mapped { digest, is_staged, counters, .. }) => {
-                vec![complete(Some(digest), is_staged, counters)]
+            (TaskKind::Map, HeldState::Mapped { joined, digest, is_staged, counters, .. }) => {
+                complete(Some(digest), is_staged, joined, counters)
             }
             (TaskKind::Reduce, HeldState::Reduced { counters }) => {
-                vec![complete(None, true, counters)]
+                complete(None, true, 0, counters)
             }
             (TaskKind::Commit, HeldState::Committed { .. }) => {
-                vec![complete(None, false, Default::default())]
+                complete(None, false, 0, Default::default())
             }
             (_, HeldState::Failed { failure, lost }) => {
                 let lost = lost.iter().filter(|lost| is_gone(lost, attempt, state, desk));
@@ -158,10 +164,11 @@ fn end_name(end: &HeldState) -> &'static str {
     }
 }
 
-/// The attempt that ends with a change.
-pub(super) fn ends(change: &Change) -> Option<AttemptId> {
+/// The attempt whose report a change settles.
+pub(super) fn settles(change: &Change) -> Option<AttemptId> {
     match change {
         Change::Decide(Command::Fail(fail)) => Some(fail.attempt),
+        Change::Decide(Command::Join(join)) => Some(join.attempt),
         other => attempt_of(other),
     }
 }

@@ -58,7 +58,7 @@ pub(super) fn tasks(state: &State, desk: &Desk, request: TasksRequest) -> Option
     let offset = usize::try_from(request.offset).unwrap_or(usize::MAX);
     let limit = request.limit.min(PAGE_TASKS_MAX) as usize;
     let page = job.all_tasks().skip(offset).take(limit);
-    Some(page.map(|(id, task)| task_line(id, task, desk)).collect())
+    Some(page.map(|(id, task)| task_line(job, id, task, desk)).collect())
 }
 
 /// All workers, the lost ones that are remembered among them.
@@ -80,13 +80,16 @@ pub(super) fn workers(state: &State, desk: &Desk, now_ms: u64) -> Vec<WorkerLine
     lines.collect()
 }
 
-fn task_line(id: TaskId, task: Option<&Task>, desk: &Desk) -> TaskLine {
+fn task_line(job: &Job, id: TaskId, task: Option<&Task>, desk: &Desk) -> TaskLine {
+    // A map that has joined another runs in that one's process.
+    let leader = job.leader(id.index).filter(|_| id.kind == TaskKind::Map);
+    let process = TaskId { index: leader.unwrap_or(id.index), ..id };
     let attempts = task.map(Task::attempts).unwrap_or_default().iter().map(|attempt| {
         let attempt_id = id.attempt(attempt.number);
         AttemptLine {
             id: attempt_id,
             worker: attempt.worker,
-            pid: desk.pid(attempt_id),
+            pid: desk.pid(process.attempt(attempt.number)),
             state: attempt.state.to_string(),
             cause: attempt.cause,
             started: rfc3339(attempt.started_ms),

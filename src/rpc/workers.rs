@@ -91,6 +91,10 @@ pub enum HeldState {
         progress: f64,
         /// Map outputs that a reduce has fetched so far.
         fetched: u32,
+        /// How many maps have joined a map attempt, as far as it knows.
+        joined: u32,
+        /// How many more it asks for.
+        wants: u32,
     },
     /// A plan is made; the artifact is stored.
     Planned {
@@ -105,6 +109,8 @@ pub enum HeldState {
     },
     /// A map's output is sealed and served, or its part is in staging.
     Mapped {
+        /// How many of the maps that have joined the attempt are in it.
+        joined: u32,
         /// Digest of the output.
         digest: u64,
         /// Its size.
@@ -184,12 +190,14 @@ pub struct Order {
 pub enum OrderWork {
     /// Make the plan.
     Plan,
-    /// Map the split of the task's index.
+    /// Map the split of the task's index, and of the maps that have joined it.
     Map {
         /// The plan.
         plan: Digest,
         /// Partitions of the output; 0 for a map-only job.
         reducers: u32,
+        /// The maps that have joined the attempt so far, in order; an answer may name more than the one before.
+        joined: Vec<u32>,
     },
     /// Fetch the task's partition of all maps ([`Workers::locate`] says from where) and reduce it.
     Reduce {
@@ -239,6 +247,8 @@ pub struct Located {
 pub struct LocatedMap {
     /// The map task's index.
     pub map: u32,
+    /// The map in whose output its own is, if it has joined another; else itself.
+    pub within: u32,
     /// The attempt's number, the worker that has it, and its address; none if the output was lost.
     pub at: Option<(u32, WorkerId, String)>,
 }

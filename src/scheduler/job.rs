@@ -11,7 +11,7 @@ use super::locations::Changes;
 use super::queue::Claim;
 use super::tally::Tally;
 use super::tasks::{Tasks, Win};
-use super::{Progress, Rejection, Submit, Task, Winner};
+use super::{Progress, Rejection, Submit, Task, TaskState, Winner};
 use crate::spec::{
     AttemptId, Cause, Counters, Failure, JobId, JobOptions, Location, Nonce, TaskId, TaskKind,
     WorkerId,
@@ -270,8 +270,42 @@ impl Job {
         let kind = self.startable()?;
         let (index, number) = self.tasks_mut(kind).start_next(worker, now_ms)?;
         self.held += 1;
-        self.tally.start(number);
+        (0..=self.tasks(kind).joined(index).len()).for_each(|_| self.tally.start(number));
         Some(self.id().task(kind, index).attempt(number))
+    }
+
+    /// How many maps may join the first attempt at a map, which has been given `known` of them; none
+    /// if none may.
+    ///
+    /// As many as leave most of the rest to whoever else works for this job. Maps that run again
+    /// come first, and on their own.
+    pub(super) fn may_join(&self, attempt: AttemptId, known: u32) -> Option<u32> {
+        let maps = &self.maps;
+        let index = attempt.task.index;
+        let is_alone = maps.get(index)?.state() == TaskState::InProgress { running: 1 };
+        let may = attempt.number == 1
+            && is_alone
+            && maps.leader(index).is_none()
+            && maps.joined(index).len() as u32 == known
+            && self.startable() == Some(TaskKind::Map)
+            && maps.is_next_fresh();
+        may.then(|| maps.fresh().div_ceil(2 * self.held.max(1)))
+    }
+
+    /// Has maps join an attempt.
+    pub(super) fn join(&mut self, attempt: AttemptId, most: u32, worker: WorkerId, now_ms: u64) {
+        let joined = self.maps.join(attempt.task.index, most, worker, now_ms);
+        (0..joined).for_each(|_| self.tally.start(1));
+    }
+
+    /// The map whose output holds that of this one, if it has joined another.
+    pub fn leader(&self, map: u32) -> Option<u32> {
+        self.maps.leader(map)
+    }
+
+    /// The maps that have joined one: its attempts map them too, in this order.
+    pub fn joined(&self, map: u32) -> &[u32] {
+        self.maps.joined(map)
     }
 
     /// Starts a second attempt at a task.
@@ -305,8 +339,14 @@ impl Job {
     }
 
     /// A running attempt has won; its counters count unless an earlier winner's did.
-    pub(super) fn complete(&mut self, task: TaskId, winner: Winner, counters: &Counters) -> Win {
-        let win = self.tasks_mut(task.kind).complete(task.index, winner);
+    pub(super) fn complete(
+        &mut self,
+        task: TaskId,
+        (winner, joined): (Winner, u32),
+        counters: &Counters,
+        now_ms: u64,
+    ) -> Win {
+        let win = self.tasks_mut(task.kind).complete(task.index, winner, joined, now_ms);
         if win.is_first {
             self.counters.merge(counters);
         }
@@ -328,9 +368,12 @@ impl Job {
         self.note_change(self.id().task(TaskKind::Map, map));
     }
 
+    /// What becomes of a map's output becomes of those that have joined it.
     fn note_change(&mut self, task: TaskId) {
         if task.kind == TaskKind::Map && !self.submit.map_only {
-            self.changes.note(task.index, self.maps.progress().total);
+            let total = self.maps.progress().total;
+            self.changes.note(task.index, total);
+            self.maps.joined(task.index).iter().for_each(|&map| self.changes.note(map, total));
         }
     }
 
@@ -362,11 +405,14 @@ impl Job {
         self.tasks_mut(task.kind).charge(task.index, ledger) >= limit
     }
 
-    /// Whether a task's last failure was at the same record; remembers this one.
+    /// Whether the last failure of some task was at the same record; remembers this one.
     fn fails_again_at_record(&mut self, task: TaskId, failure: &Failure) -> bool {
         let Some(record) = &failure.record else { return false };
         let place = (record.location.clone(), record.offset);
-        self.failed_records.insert(task, place.clone()).as_ref() == Some(&place)
+        // Another task's, if it had joined that one.
+        let is_known = self.failed_records.values().any(|known| *known == place);
+        self.failed_records.insert(task, place);
+        is_known
     }
 
     /// Fails the job for a reason that no attempt reported.

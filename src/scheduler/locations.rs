@@ -29,7 +29,8 @@ impl From<u64> for Cursor {
 /// What has changed since a [`Cursor`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Moved {
-    /// Each map whose output has come, gone or moved, as it is now. A map may be named twice.
+    /// Each map whose output has come, gone or moved, as it is now. A map may be named twice. That of
+    /// a map that has joined another is the other's, and the attempt names it.
     pub outputs: Vec<(u32, Option<Output>)>,
     /// What to ask with next time.
     pub next: Cursor,

@@ -62,8 +62,8 @@ pub use budget::{
     DISK_FAILURES_MAX, FETCH_FAILURES_MAX, LOST_OUTPUTS_MAX, LOST_WORKERS_MAX, MEMORY_FAILURES_MAX,
 };
 pub use command::{
-    BackUp, Cancel, Command, Complete, Drain, Fail, Forget, HeldOutput, LoseOutput, LoseWorker,
-    PlanDone, Readmit, RegisterWorker, RestoreOutputs, SPLITS_MAX, Submit, TimeOut,
+    BackUp, Cancel, Command, Complete, Drain, Fail, Forget, HeldOutput, Join, LoseOutput,
+    LoseWorker, PlanDone, Readmit, RegisterWorker, RestoreOutputs, SPLITS_MAX, Submit, TimeOut,
 };
 pub use effect::Effect;
 pub use exclusion::{Exclusion, Trouble};
@@ -223,14 +223,15 @@ impl Scheduler {
         &mut self,
         attempt: AttemptId,
         (digest, is_staged): (Option<u64>, bool),
+        joined: u32,
         counters: &Counters,
         effects: &mut Vec<Effect>,
     ) -> Result<Win, Rejection> {
-        let worker = self.worker_of(attempt)?;
+        let (worker, now_ms) = (self.worker_of(attempt)?, self.now_ms);
         let winner = Winner { number: attempt.number, worker, digest, is_staged };
         let job = self.job_mut(attempt.task.job)?;
         job.check_win(attempt)?;
-        let win = job.complete(attempt.task, winner, counters);
+        let win = job.complete(attempt.task, (winner, joined), counters, now_ms);
         if attempt.task.kind == TaskKind::Map && job.needs_outputs() {
             self.slots.keep_output(worker, attempt.task);
         }

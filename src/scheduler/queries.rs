@@ -174,8 +174,9 @@ impl Scheduler {
     }
 }
 
-/// The output of a map as it is now.
+/// The output of a map as it is now, which is its leader's if it has joined another.
 fn output(job: &Job, map: u32) -> Option<Output> {
+    let map = job.leader(map).unwrap_or(map);
     let task = job.id().task(TaskKind::Map, map);
     let winner = job.task(task)?.winner()?;
     let attempt = task.attempt(winner.number);

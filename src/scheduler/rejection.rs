@@ -98,6 +98,12 @@ pub enum Rejection {
         /// Why not.
         why: BackupRefusal,
     },
+    /// No further map may share the attempt's output.
+    #[error("no map joins {attempt}")]
+    NoneJoins {
+        /// As named by the command.
+        attempt: AttemptId,
+    },
     /// That exclusion of the worker is over.
     #[error("worker {worker} is not excluded for the {number}. time")]
     NotExcluded {

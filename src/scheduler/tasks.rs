@@ -1,6 +1,6 @@
 //! The tasks of one kind within a job: which are idle, in progress, completed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -112,6 +112,13 @@ impl Task {
         self.last_winner
     }
 
+    /// One more attempt at it runs; gives its number.
+    fn start(&mut self, worker: WorkerId, now_ms: u64, straggler: Option<Straggler>) -> u32 {
+        self.started += 1;
+        self.push(Attempt::new(self.started, worker, now_ms, straggler));
+        self.started
+    }
+
     fn push(&mut self, attempt: Attempt) {
         if self.attempts.len() >= ATTEMPTS_KEPT
             && let Some(oldest) =
@@ -145,6 +152,11 @@ pub(super) struct Win {
 
 /// All tasks of one kind, in three parts: those never started are not stored at all, those to be
 /// started again are in an ordered set, and so the next one is found without a search.
+///
+/// Tasks may have *joined* another, which leads them: each attempt at the leader is one at all of
+/// them, under the same number, and has one output for all, which is the leader's. They start, win
+/// and are lost together. Only tasks that were never started join, and once the leader has won,
+/// whoever tries it again does the same tasks again; before, they part when no attempt runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Tasks {
     progress: Progress,
@@ -152,8 +164,12 @@ pub(super) struct Tasks {
     ever_won: u32,
     /// Tasks `0..started.len()`.
     started: Vec<Task>,
-    /// Those of the started ones that are idle.
+    /// Those of the started ones that are idle and not led by another.
     again: BTreeSet<u32>,
+    /// The tasks that have joined a leader, in order.
+    joined: BTreeMap<u32, Vec<u32>>,
+    /// The leader of each of them.
+    leaders: BTreeMap<u32, u32>,
 }
 
 impl Tasks {
@@ -210,38 +226,106 @@ impl Tasks {
         failed.map(|attempt| attempt.worker).collect()
     }
 
+    /// The task that leads this one, if it has joined one.
+    pub(super) fn leader(&self, index: u32) -> Option<u32> {
+        self.leaders.get(&index).copied()
+    }
+
+    /// The tasks that have joined this one.
+    pub(super) fn joined(&self, leader: u32) -> &[u32] {
+        self.joined.get(&leader).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// A task, and those that have joined it.
+    fn together(&self, leader: u32) -> Vec<u32> {
+        std::iter::once(leader).chain(self.joined(leader).iter().copied()).collect()
+    }
+
+    /// Tasks that were never started.
+    pub(super) fn fresh(&self) -> u32 {
+        self.progress.total - u32::try_from(self.started.len()).unwrap_or(self.progress.total)
+    }
+
+    /// Whether the next idle task was never started.
+    pub(super) fn is_next_fresh(&self) -> bool {
+        self.again.is_empty() && self.fresh() > 0
+    }
+
     /// Starts an attempt at the next idle task; gives its index and the attempt's number.
     pub(super) fn start_next(&mut self, worker: WorkerId, now_ms: u64) -> Option<(u32, u32)> {
-        let index = self.next_idle()?;
-        if !self.again.remove(&index) {
+        let leader = self.next_idle()?;
+        if !self.again.remove(&leader) {
             self.started.push(Task::new());
         }
-        self.progress.running += 1;
-        let task = self.get_mut(index)?;
-        task.state = TaskState::InProgress { running: 1 };
-        task.started += 1;
-        task.push(Attempt::new(task.started, worker, now_ms, None));
-        Some((index, task.started))
+        for index in self.together(leader) {
+            self.start(index, worker, now_ms);
+        }
+        Some((leader, self.get(leader)?.started))
+    }
+
+    fn start(&mut self, index: u32, worker: WorkerId, now_ms: u64) {
+        if let Some(task) = self.started.get_mut(index as usize) {
+            task.state = TaskState::InProgress { running: 1 };
+            task.start(worker, now_ms, None);
+            self.progress.running += 1;
+        }
+    }
+
+    /// Has up to `most` tasks that were never started join one of which the first attempt runs;
+    /// gives how many.
+    pub(super) fn join(&mut self, leader: u32, most: u32, worker: WorkerId, now_ms: u64) -> u32 {
+        let count = most.min(self.fresh());
+        for _ in 0..count {
+            let index = self.progress.total - self.fresh();
+            self.started.push(Task::new());
+            self.start(index, worker, now_ms);
+            self.joined.entry(leader).or_default().push(index);
+            self.leaders.insert(index, leader);
+        }
+        count
     }
 
     /// Starts one more attempt at a task of which one runs; gives its number.
     pub(super) fn back_up(
         &mut self,
-        index: u32,
+        leader: u32,
         worker: WorkerId,
         straggler: Straggler,
         now_ms: u64,
     ) -> Option<u32> {
-        let task = self.get_mut(index)?;
-        let TaskState::InProgress { running } = &mut task.state else { return None };
-        *running += 1;
-        task.started += 1;
-        task.push(Attempt::new(task.started, worker, now_ms, Some(straggler)));
-        Some(task.started)
+        for index in self.together(leader) {
+            let task = self.get_mut(index)?;
+            let TaskState::InProgress { running } = &mut task.state else { return None };
+            *running += 1;
+            task.start(worker, now_ms, Some(straggler));
+        }
+        Some(self.get(leader)?.started)
     }
 
     /// A running attempt is over; without a win, its task may be idle again.
     pub(super) fn close(
+        &mut self,
+        (leader, number): (u32, u32),
+        state: AttemptState,
+        cause: Cause,
+        now_ms: u64,
+    ) -> Option<Worth> {
+        let mut worth = None;
+        for index in self.together(leader) {
+            let of_this = self.close_one((index, number), state, cause, now_ms);
+            worth = worth.or(of_this.filter(|_| index == leader));
+        }
+        let task = self.get(leader)?;
+        if task.state == TaskState::Idle {
+            if task.last_winner.is_none() {
+                self.part(leader, 0);
+            }
+            self.again.insert(leader);
+        }
+        worth
+    }
+
+    fn close_one(
         &mut self,
         (index, number): (u32, u32),
         state: AttemptState,
@@ -254,7 +338,6 @@ impl Tasks {
             TaskState::InProgress { .. } => {
                 task.state = TaskState::Idle;
                 self.progress.running -= 1;
-                self.again.insert(index);
             }
             TaskState::Idle | TaskState::Completed => {}
         }
@@ -262,13 +345,49 @@ impl Tasks {
         attempt.close(state, cause, now_ms)
     }
 
+    /// All but the first so many tasks that have joined a leader are their own again. Those of
+    /// which attempts run are idle after it.
+    fn part(&mut self, leader: u32, kept: usize) {
+        let Some(joined) = self.joined.get_mut(&leader) else { return };
+        let parted = joined.split_off(kept.min(joined.len()));
+        if joined.is_empty() {
+            self.joined.remove(&leader);
+        }
+        for index in parted {
+            self.leaders.remove(&index);
+            self.again.insert(index);
+        }
+    }
+
     /// Counts one failure; gives how many of its kind there are now.
     pub(super) fn charge(&mut self, index: u32, ledger: Ledger) -> u32 {
         self.get_mut(index).map_or(0, |task| task.spent.charge(ledger))
     }
 
-    /// A running attempt has won.
-    pub(super) fn complete(&mut self, index: u32, winner: Winner) -> Win {
+    /// A running attempt has won, with the first `joined` of the tasks that have joined its own.
+    ///
+    /// Of the others, which came too late for it, its attempts are over: they are idle.
+    pub(super) fn complete(
+        &mut self,
+        leader: u32,
+        winner: Winner,
+        joined: u32,
+        now_ms: u64,
+    ) -> Win {
+        let late: Vec<u32> = self.joined(leader).iter().skip(joined as usize).copied().collect();
+        for index in late {
+            for number in 1..=self.get(index).map_or(0, Task::started) {
+                self.close_one((index, number), AttemptState::Killed, Cause::Killed, now_ms);
+            }
+        }
+        self.part(leader, joined as usize);
+        for &index in &self.together(leader)[1..] {
+            self.complete_one(index, winner);
+        }
+        self.complete_one(leader, winner)
+    }
+
+    fn complete_one(&mut self, index: u32, winner: Winner) -> Win {
         let Some(task) = self.get_mut(index) else {
             return Win { is_first: false, differs: false };
         };
@@ -282,24 +401,30 @@ impl Tasks {
         Win { is_first: before.is_none(), differs }
     }
 
-    /// A win's output is gone: the task must run again. Says whether it had one.
-    pub(super) fn lose(&mut self, index: u32) -> bool {
-        let Some(task) = self.get_mut(index) else { return false };
-        if task.state != TaskState::Completed {
+    /// A win's output is gone: the task must run again, and all that have joined it. Says whether
+    /// it had one.
+    pub(super) fn lose(&mut self, leader: u32) -> bool {
+        if self.get(leader).is_none_or(|task| task.state != TaskState::Completed) {
             return false;
         }
-        task.state = TaskState::Idle;
-        self.progress.done -= 1;
-        self.again.insert(index);
+        for index in self.together(leader) {
+            if let Some(task) = self.get_mut(index) {
+                task.state = TaskState::Idle;
+                self.progress.done -= 1;
+            }
+        }
+        self.again.insert(leader);
         true
     }
 
     /// The last winner's output is there after all.
-    pub(super) fn restore(&mut self, index: u32) {
-        let Some(task) = self.get_mut(index) else { return };
-        let before = std::mem::replace(&mut task.state, TaskState::Completed);
-        self.progress.done += u32::from(before != TaskState::Completed);
-        self.progress.running -= u32::from(matches!(before, TaskState::InProgress { .. }));
-        self.again.remove(&index);
+    pub(super) fn restore(&mut self, leader: u32) {
+        for index in self.together(leader) {
+            let Some(task) = self.get_mut(index) else { continue };
+            let before = std::mem::replace(&mut task.state, TaskState::Completed);
+            self.progress.done += u32::from(before != TaskState::Completed);
+            self.progress.running -= u32::from(matches!(before, TaskState::InProgress { .. }));
+        }
+        self.again.remove(&leader);
     }
 }

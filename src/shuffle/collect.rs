@@ -138,6 +138,14 @@ impl<'f, F: Fold, P: Partitioner> TableCollector<'f, F, P> {
         self.table.make_room(more, self.memory_bytes.saturating_sub(beside))
     }
 
+    /// Whether nothing was spilled, and nothing would be if as many keys came again.
+    pub fn may_double(&self) -> bool {
+        let keys = 2 * self.table.len();
+        let beside = 2 * self.heap_bytes + keys * ENTRY_BYTES;
+        self.stats.spills == 0
+            && self.table.may_hold(keys, self.memory_bytes.saturating_sub(beside))
+    }
+
     /// The table's places in the order of partition and key.
     fn sorted_entries(&self) -> Result<Vec<u128>, Error> {
         let mut entries = Vec::with_capacity(self.table.len());

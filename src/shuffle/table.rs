@@ -84,6 +84,17 @@ impl<A> Table<A> {
         self.long.memory_bytes() + Self::bytes_of(self.bits) <= memory_bytes
     }
 
+    /// Whether it could hold so many keys in all, of the lengths that it has, within `memory_bytes` while it grows.
+    pub fn may_hold(&self, keys: usize, memory_bytes: usize) -> bool {
+        let long_bytes = self.long.memory_bytes().saturating_mul(keys / self.used.max(1));
+        let mut bits = self.bits;
+        while bits < 32 && Self::capacity(bits) < keys {
+            bits += 1;
+        }
+        let both = Self::bytes_of(bits - 1) + Self::bytes_of(bits);
+        Self::capacity(bits) >= keys && both.saturating_add(long_bytes) <= memory_bytes
+    }
+
     #[cold]
     fn grow(&mut self) {
         let bits = self.bits + 1;

@@ -32,6 +32,14 @@ impl<'j, J: Job, C: Combine<J>, P: Partition<J>> JobCollector<'j, J, C, P> {
         }
     }
 
+    /// Whether it does not matter which pairs are folded first, and as many again would probably stay in memory.
+    pub fn may_double(&self) -> bool {
+        match self {
+            JobCollector::Table(table) => C::EXACT && table.may_double(),
+            JobCollector::Sort(_) => false,
+        }
+    }
+
     /// Sorts what is in memory. It stays there if `may_keep` says that there are so many bytes left for it.
     ///
     /// # Errors

@@ -41,7 +41,7 @@ pub use run::{
     run_reduce, shuffle_failure,
 };
 pub use shared_commit::{Winners, commit_shared, seal};
-pub use spill_map::{SpillTo, run_map_to_file};
+pub use spill_map::{More, SpillTo, run_map_to_file};
 
 use crate::format;
 

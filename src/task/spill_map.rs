@@ -1,6 +1,6 @@
 //! A map attempt whose output outlives its process: one sealed spill file, whatever was spilled on the way.
 //!
-//! What is in it is a function of the spec and the split alone: the collector is the attempt's own, its memory is the
+//! What is in it is a function of the spec and the splits alone: the collector is the attempt's own, its memory is the
 //! spec's, and so it spills at the same records every time.
 
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::shuffle::{
     MergeLimits, Merger, ReadProgress, SpillFile, SpillHeader, SpillIndex, SpillPlace, SpillWriter,
     Spilled,
 };
-use crate::spec::{AttemptId, Failure, Nonce};
+use crate::spec::{AttemptId, Failure, Nonce, TaskId};
 
 /// Memory for what is not sorted: read, batch, spill and part buffers.
 const BESIDE_BYTES: usize = 2 << 20;
@@ -36,22 +36,34 @@ impl SpillTo<'_> {
     }
 }
 
-/// Maps a split of the plan to a sealed spill file at `output`, which is not there yet.
+/// Has more maps for an output.
+pub trait More {
+    /// Asks for more, while the last that is known of is about to be mapped after so many others.
+    fn ask(&mut self, done: u32);
+
+    /// What was asked for, waiting for it; nothing if there is no more.
+    fn take(&mut self) -> Vec<u32>;
+}
+
+/// Maps splits of the plan to a sealed spill file at `output`, which is not there yet: that of the attempt's task, those
+/// of the maps that have joined it, and those that more of them come to. Gives what each did, in order.
+///
+/// More are asked for only where a combiner folds exactly, so that it does not matter what is folded first, and while
+/// as much again would not spill.
 ///
 /// # Errors
 ///
 /// What went wrong, on which record.
 pub fn run_map_to_file<J: Job, C: Combine<J>, P: Partition<J>>(
     env: &Env<'_>,
-    job: &J,
     (combiner, partitioner): (&C, &P),
-    attempt: AttemptId,
+    (attempt, joined): (AttemptId, &[u32]),
+    more: &mut dyn More,
     plan: &PlanFile,
     to: SpillTo<'_>,
     output: &Path,
-) -> Result<(MapDone, SpillIndex), Failure> {
+) -> Result<(Vec<(AttemptId, MapDone)>, SpillIndex), Failure> {
     let failed = |error| Trouble::Framework(Box::new(error)).into_failure();
-    let split = plan.split(attempt.task.index).map_err(failed)?;
     let cuts = plan.cuts().map_err(failed)?;
     let memory_bytes = usize::try_from(env.spec.memory_bytes).unwrap_or(usize::MAX) - BESIDE_BYTES;
     let fold = JobFold::<J, C>::new(combiner);
@@ -61,13 +73,31 @@ pub fn run_map_to_file<J: Job, C: Combine<J>, P: Partition<J>>(
         SpillPlace { folder: to.folder.to_path_buf(), name: "spill".into(), header, given: 0 };
     let mut spare = None;
     let mut collector = JobCollector::new(&fold, partitioner, place, memory_bytes, &mut spare);
-    let mut done = run_map::<J, C>(env, job, attempt, &split, &mut collector)?;
+    let mut maps: Vec<u32> =
+        std::iter::once(attempt.task.index).chain(joined.iter().copied()).collect();
+    let mut done = Vec::new();
+    while let Some(&map) = maps.get(done.len()) {
+        let is_last = done.len() + 1 == maps.len();
+        let asks = is_last && collector.may_double();
+        if asks {
+            more.ask(u32::try_from(done.len()).unwrap_or(u32::MAX));
+        }
+        let attempt = TaskId { index: map, ..attempt.task }.attempt(attempt.number);
+        let split = plan.split(map).map_err(failed)?;
+        let job = env.job::<J>(attempt, plan.reducers())?;
+        done.push((attempt, run_map::<J, C>(env, &job, attempt, &split, &mut collector)?));
+        if asks {
+            maps.extend(more.take());
+        }
+    }
     let collected = collector.finish(&fold, &mut spare, |_| false).map_err(shuffle_failure)?;
     // Its memory is what the merge may have now.
     drop(spare);
     let stats = collected.stats();
-    done.counters.add(GROUP, "Map output records", stats.records);
-    done.counters.add(GROUP, "Map output bytes", stats.bytes);
+    if let Some((_, first)) = done.first_mut() {
+        first.counters.add(GROUP, "Map output records", stats.records);
+        first.counters.add(GROUP, "Map output bytes", stats.bytes);
+    }
 
     let limits = MergeLimits::within(memory_bytes, plan.reducers());
     // The map's own progress is that of its split.

@@ -7,10 +7,12 @@ use std::time::Duration;
 use super::artifacts::put;
 use super::book::Start;
 use super::error::{disk_failure, task_failure};
-use super::executor::{Executor, Unwell};
+use super::executor::{Executor, Told, Unwell};
 use super::fetch::{Unfetched, fetch_all};
 use super::slots::Slot;
 use super::{Launch, Launcher, Transport, Worker};
+use tokio::sync::mpsc::UnboundedReceiver;
+
 use crate::frame::{Done, Run, Work};
 use crate::offload::offload;
 use crate::rpc::workers::{HeldState, Order, OrderWork};
@@ -19,12 +21,12 @@ use crate::spec::{Cause, Failure, JobSpec};
 /// Carries an order out, and puts its end into the book; stops as soon as it is told to. Either way it leaves no process
 /// and no scratch behind.
 pub(super) async fn carry_out<T: Transport, L: Launcher>(worker: Arc<Worker<T, L>>, start: Start) {
-    let Start { order, mut stop } = start;
+    let Start { order, mut stop, mut more } = start;
     let mut slot = None;
     let state = tokio::select! {
         biased;
         _ = stop.wait_for(|&stop| stop) => None,
-        state = Box::pin(try_order(&worker, &order, &mut slot)) => Some(state),
+        state = Box::pin(try_order(&worker, &order, &mut more, &mut slot)) => Some(state),
     };
     if state.is_none() {
         if let Some(executor) = slot.as_mut().and_then(|slot: &mut Slot| slot.executor.take()) {
@@ -58,10 +60,11 @@ fn leaves_output(order: &Order) -> bool {
 async fn try_order<T: Transport, L: Launcher>(
     worker: &Arc<Worker<T, L>>,
     order: &Order,
+    more: &mut UnboundedReceiver<Vec<u32>>,
     slot: &mut Option<Slot>,
 ) -> HeldState {
     let ended = match prepare(worker, order).await {
-        Ok(prepared) => run(worker, order, prepared, slot).await.map_err(Unfetched::from),
+        Ok(prepared) => run(worker, order, prepared, more, slot).await.map_err(Unfetched::from),
         Err(unfetched) => Err(unfetched),
     };
     ended.unwrap_or_else(|Unfetched { failure, lost }| HeldState::Failed { failure, lost })
@@ -82,7 +85,9 @@ async fn prepare<T: Transport, L: Launcher>(
     let (scratch, spec) = begin(worker, order, artifact(order.spec).await?).await?;
     let work = match &order.work {
         OrderWork::Plan => Work::Plan,
-        OrderWork::Map { plan, .. } => Work::Map { plan: artifact(*plan).await? },
+        OrderWork::Map { plan, joined, .. } => {
+            Work::Map { plan: artifact(*plan).await?, joined: joined.clone() }
+        }
         OrderWork::Reduce { plan, maps } => Work::Reduce {
             plan: artifact(*plan).await?,
             segments: fetch_all(worker, order, *maps, &scratch).await?,
@@ -123,6 +128,7 @@ async fn run<T: Transport, L: Launcher>(
     worker: &Arc<Worker<T, L>>,
     order: &Order,
     prepared: Prepared,
+    more: &mut UnboundedReceiver<Vec<u32>>,
     place: &mut Option<Slot>,
 ) -> Result<HeldState, Failure> {
     let Prepared { executable, run } = prepared;
@@ -147,8 +153,11 @@ async fn run<T: Transport, L: Launcher>(
         if is_new {
             executor.greet().await?;
         }
-        let progressed = |progress| worker.book.progressed(order.attempt, progress);
-        executor.run(run, silence_max, progressed).await
+        let told = |told| match told {
+            Told::Progress(progress) => worker.book.progressed(order.attempt, progress),
+            Told::Wants(maps) => worker.book.wanted(order.attempt, maps),
+        };
+        executor.run(run, silence_max, more, told).await
     };
     let ended: Result<Done, Unwell> = ended.await;
     if ended.is_err()
@@ -177,11 +186,11 @@ async fn accept<T: Transport, L: Launcher>(
             Ok(HeldState::Planned { plan, splits, reducers, counters })
         }
         (
-            Done::Map { output: None, digest, bytes, is_staged, counters },
+            Done::Map { output: None, joined, digest, bytes, is_staged, counters },
             OrderWork::Map { reducers: 0, .. },
-        ) => Ok(HeldState::Mapped { digest, bytes, is_staged, counters }),
+        ) => Ok(HeldState::Mapped { joined, digest, bytes, is_staged, counters }),
         (
-            Done::Map { output: Some(sealed), digest, bytes, is_staged, counters },
+            Done::Map { output: Some(sealed), joined, digest, bytes, is_staged, counters },
             OrderWork::Map { reducers: 1.., .. },
         ) => {
             inside(scratch, &sealed)?;
@@ -193,7 +202,7 @@ async fn accept<T: Transport, L: Launcher>(
             };
             let added = offload(add).await;
             added.map_err(|error| task_failure("keep a map output", &error))??;
-            Ok(HeldState::Mapped { digest, bytes, is_staged, counters })
+            Ok(HeldState::Mapped { joined, digest, bytes, is_staged, counters })
         }
         (Done::Reduce { counters }, OrderWork::Reduce { .. }) => {
             Ok(HeldState::Reduced { counters })

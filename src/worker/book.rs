@@ -3,17 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
-use crate::rpc::workers::{Held, HeldState, Order};
+use crate::rpc::workers::{Held, HeldState, Order, OrderWork};
 use crate::spec::{AttemptId, JobId};
 
 /// The attempts that are held. An attempt comes in by an order, ends in a state that is reported until an answer no
 /// longer names it, and is forgotten then; one that is no longer named while it runs is told to stop.
 pub(super) struct Book {
     pages: Mutex<Pages>,
-    /// Counts the attempts that have ended, so that the poll loop sees when there is something to report.
-    ended: watch::Sender<u64>,
+    /// Counts the attempts that have ended or ask for something, so that the poll loop sees when there is something to
+    /// report.
+    news: watch::Sender<u64>,
     /// How many attempts' tasks still run.
     busy: watch::Sender<usize>,
 }
@@ -29,6 +30,10 @@ struct Page {
     pid: u32,
     state: HeldState,
     stop: watch::Sender<bool>,
+    /// Answers what a map attempt has asked for.
+    more: mpsc::UnboundedSender<Vec<u32>>,
+    /// What it asks for is in the poll that is to be answered next.
+    is_said: bool,
 }
 
 /// An attempt to be started.
@@ -36,11 +41,13 @@ pub(super) struct Start {
     pub(super) order: Order,
     /// True when it is to stop.
     pub(super) stop: watch::Receiver<bool>,
+    /// What it has asked for, as it comes.
+    pub(super) more: mpsc::UnboundedReceiver<Vec<u32>>,
 }
 
 impl Book {
     pub(super) fn new() -> Self {
-        Book { pages: Mutex::default(), ended: watch::Sender::new(0), busy: watch::Sender::new(0) }
+        Book { pages: Mutex::default(), news: watch::Sender::new(0), busy: watch::Sender::new(0) }
     }
 
     fn pages(&self) -> MutexGuard<'_, Pages> {
@@ -48,14 +55,17 @@ impl Book {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Everything that is held, as a poll says it.
-    pub(super) fn held(&self) -> Vec<Held> {
-        let held = |(&attempt, page): (&AttemptId, &Page)| Held {
-            attempt,
-            pid: page.pid,
-            state: page.state.clone(),
+    /// Everything that is held, for the poll that is sent next.
+    pub(super) fn say(&self) -> Vec<Held> {
+        let say = |(&attempt, page): (&AttemptId, &mut Page)| {
+            page.is_said = true;
+            Held { attempt, pid: page.pid, state: page.state.clone() }
         };
-        self.pages().held.iter().map(held).collect()
+        self.pages().held.iter_mut().map(say).collect()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.pages().held.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -68,12 +78,13 @@ impl Book {
         pages.held.keys().chain(&pages.busy).map(|attempt| attempt.task.job).collect()
     }
 
-    /// Told whenever an attempt has ended.
-    pub(super) fn ended(&self) -> watch::Receiver<u64> {
-        self.ended.subscribe()
+    /// Told whenever there is something to report.
+    pub(super) fn news(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
     }
 
-    /// Forgets and stops what is not ordered, and says what is to be started; nothing while the worker drains.
+    /// Forgets and stops what is not ordered, answers attempts that asked for more in what was last said, and says what is
+    /// to be started; nothing while the worker drains.
     pub(super) fn reconcile(&self, orders: Vec<Order>, is_draining: bool) -> Vec<Start> {
         let mut pages = self.pages();
         let ordered: BTreeSet<AttemptId> = orders.iter().map(|order| order.attempt).collect();
@@ -87,14 +98,20 @@ impl Book {
         let mut starts = Vec::new();
         for order in orders {
             let attempt = order.attempt;
+            if let Some(page) = pages.held.get_mut(&attempt) {
+                page.answer(&order.work);
+            }
             // One that is still being killed is ordered again by the next answer, if it is meant.
             if is_draining || pages.held.contains_key(&attempt) || !pages.busy.insert(attempt) {
                 continue;
             }
-            let (sender, stop) = watch::channel(false);
-            let state = HeldState::Running { progress: 0.0, fetched: 0 };
-            pages.held.insert(attempt, Page { pid: 0, state, stop: sender });
-            starts.push(Start { order, stop });
+            let (stopper, stop) = watch::channel(false);
+            let (giver, more) = mpsc::unbounded_channel();
+            let joined = joined(&order.work);
+            let state = HeldState::Running { progress: 0.0, fetched: 0, joined, wants: 0 };
+            let page = Page { pid: 0, state, stop: stopper, more: giver, is_said: false };
+            pages.held.insert(attempt, page);
+            starts.push(Start { order, stop, more });
         }
         self.busy.send_replace(pages.busy.len());
         starts
@@ -116,6 +133,17 @@ impl Book {
         }
     }
 
+    /// A map attempt asks for up to so many more maps.
+    pub(super) fn wanted(&self, attempt: AttemptId, maps: u32) {
+        if let Some(page) = self.pages().held.get_mut(&attempt)
+            && let HeldState::Running { wants, .. } = &mut page.state
+        {
+            *wants = maps;
+            page.is_said = false;
+        }
+        self.news.send_modify(|count| *count += 1);
+    }
+
     /// How many map outputs a reduce has.
     pub(super) fn fetched(&self, attempt: AttemptId, now: u32) {
         if let Some(Page { state: HeldState::Running { fetched, .. }, .. }) =
@@ -128,7 +156,7 @@ impl Book {
     /// An attempt's end, unless nobody wants to know it any more; false then.
     pub(super) fn end(&self, attempt: AttemptId, state: HeldState) -> bool {
         let is_held = self.pages().held.get_mut(&attempt).map(|page| page.state = state).is_some();
-        self.ended.send_modify(|count| *count += u64::from(is_held));
+        self.news.send_modify(|count| *count += u64::from(is_held));
         is_held
     }
 
@@ -152,11 +180,32 @@ impl Book {
     }
 }
 
+impl Page {
+    /// Gives the attempt the maps that have joined it since, or says that none has, if it asked and was heard.
+    fn answer(&mut self, work: &OrderWork) {
+        let HeldState::Running { joined: known, wants, .. } = &mut self.state else { return };
+        let OrderWork::Map { joined, .. } = work else { return };
+        let new = joined.get(*known as usize..).unwrap_or_default();
+        if *wants > 0 && (self.is_said || !new.is_empty()) {
+            (*known, *wants) = (*known + new.len() as u32, 0);
+            // Whoever has ended meanwhile does not want it any more.
+            let _heard_or_gone = self.more.send(new.to_vec());
+        }
+    }
+}
+
+/// How many maps have joined an attempt as it is ordered.
+fn joined(work: &OrderWork) -> u32 {
+    match work {
+        OrderWork::Map { joined, .. } => u32::try_from(joined.len()).unwrap_or(u32::MAX),
+        _ => 0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::rpc::artifacts::Digest;
-    use crate::rpc::workers::OrderWork;
     use crate::spec::{Nonce, TaskKind};
 
     fn order(index: u32) -> Order {
@@ -185,9 +234,9 @@ mod tests {
         assert!(book.reconcile(vec![order(0), order(1)], true).is_empty(), "it drains");
         assert_eq!(book.reconcile(vec![order(0), order(1)], false).len(), 1);
 
-        let ended = book.ended();
+        let news = book.news();
         assert!(book.end(order(1).attempt, HeldState::Swept));
-        assert!(ended.has_changed().unwrap());
-        assert_eq!(book.held()[1].state, HeldState::Swept);
+        assert!(news.has_changed().unwrap());
+        assert_eq!(book.say()[1].state, HeldState::Swept);
     }
 }

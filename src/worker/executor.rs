@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 
 use super::death::last_lines;
@@ -22,6 +23,14 @@ pub(super) struct Executor {
     socket: Box<dyn Socket>,
     pub(super) process: std::sync::Arc<dyn Process>,
     death: watch::Receiver<Option<Death>>,
+}
+
+/// What an executor tells of the attempt that it runs.
+pub(super) enum Told {
+    /// How far it is, from 0 to 1.
+    Progress(f64),
+    /// It asks for up to so many more maps.
+    Wants(u32),
 }
 
 /// How an attempt ended that did not end well, before its log is known.
@@ -116,7 +125,8 @@ impl Executor {
         &mut self,
         run: Box<Run>,
         silence_max: Option<Duration>,
-        mut progressed: impl FnMut(f64),
+        more: &mut UnboundedReceiver<Vec<u32>>,
+        mut tell: impl FnMut(Told),
     ) -> Result<Done, Unwell> {
         // No timeout: longer than any attempt.
         let silence_max = silence_max.unwrap_or(Duration::from_secs(u64::from(u32::MAX)));
@@ -132,30 +142,46 @@ impl Executor {
             Some(Err(error)) => return Err(self.went(Some(error)).await),
             None => return Err(timed_out(silence_max)),
         }
+        let (mut from, mut to) = tokio::io::split(&mut *self.socket);
         let mut last = (0, 0);
-        loop {
-            let received = tokio::select! {
-                biased;
-                received = receive(&mut *self.socket) => received,
-                () = &mut silence => return Err(timed_out(silence_max)),
+        let broken = loop {
+            // One frame is received whole, whatever is sent meanwhile.
+            let mut receiving = std::pin::pin!(receive(&mut from));
+            let received = loop {
+                tokio::select! {
+                    biased;
+                    received = &mut receiving => break received,
+                    Some(maps) = more.recv() => {
+                        if let Err(error) = send(&mut to, &ToExecutor::More { maps }).await {
+                            break Err(error);
+                        }
+                    }
+                    () = &mut silence => return Err(timed_out(silence_max)),
+                }
             };
             match received {
                 Ok(Some(FromExecutor::Progress { bytes, total })) => {
                     if (bytes, total) != last {
                         last = (bytes, total);
                         silence.set(tokio::time::sleep(silence_max));
-                        progressed(if total == 0 { 0.0 } else { bytes as f64 / total as f64 });
+                        tell(Told::Progress(if total == 0 {
+                            0.0
+                        } else {
+                            bytes as f64 / total as f64
+                        }));
                     }
                 }
+                Ok(Some(FromExecutor::Wants { maps })) => tell(Told::Wants(maps)),
                 Ok(Some(FromExecutor::Done(done))) => return Ok(done),
                 Ok(Some(FromExecutor::Failed(failure))) => return Err(Unwell::Said(failure)),
                 Ok(Some(FromExecutor::Hello { .. })) => {
                     return Err(broke(Cause::Exit, "the executor greeted twice"));
                 }
-                Ok(None) => return Err(self.went(None).await),
-                Err(error) => return Err(self.went(Some(error)).await),
+                Ok(None) => break None,
+                Err(error) => break Some(error),
             }
-        }
+        };
+        Err(self.went(broken).await)
     }
 
     /// The socket is closed or useless: most likely the executor is dying, and how is soon known.

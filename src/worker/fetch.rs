@@ -68,6 +68,8 @@ struct Fetching<'a, T: Transport, L> {
     version: u64,
     located: BTreeMap<u32, Location>,
     have: BTreeMap<u32, SegmentRef>,
+    /// Maps that have joined another, in whose output theirs is.
+    joined: BTreeSet<u32>,
     /// Requests that are on their way, by a number that none has twice, and the maps that they ask for.
     flights: BTreeMap<u64, Flight>,
     flying: BTreeSet<u32>,
@@ -79,7 +81,7 @@ struct Fetching<'a, T: Transport, L> {
     why: String,
 }
 
-/// The segments of all maps, in the order of the maps; what others have is gathered in the scratch folder.
+/// The segments of all maps that have not joined another, in the order of the maps; what others have is gathered in the scratch folder.
 pub(super) async fn fetch_all<T: Transport, L: Launcher>(
     worker: &Arc<Worker<T, L>>,
     order: &Order,
@@ -94,6 +96,7 @@ pub(super) async fn fetch_all<T: Transport, L: Launcher>(
         version: 0,
         located: BTreeMap::new(),
         have: BTreeMap::new(),
+        joined: BTreeSet::new(),
         flights: BTreeMap::new(),
         flying: BTreeSet::new(),
         last_flight: 0,
@@ -105,7 +108,7 @@ pub(super) async fn fetch_all<T: Transport, L: Launcher>(
     // Dropping it ends what is on its way.
     let mut requests: JoinSet<Brought> = JoinSet::new();
     let mut answer = std::pin::pin!(locate(worker, fetching.question(), Duration::ZERO));
-    while fetching.have.len() < maps as usize {
+    while fetching.have.len() + fetching.joined.len() < maps as usize {
         tokio::select! {
             biased;
             Some(brought) = requests.join_next(), if !requests.is_empty() => match brought {
@@ -147,6 +150,11 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
         self.version = located.version;
         let is_all = located.changes.len() < CHANGES_MAX;
         for change in located.changes {
+            // For good: whoever makes the other's output again makes it of the same maps.
+            if change.within != change.map {
+                self.joined.insert(change.map);
+                continue;
+            }
             match change.at {
                 Some((attempt, worker, address)) => {
                     self.located.insert(change.map, Location { attempt, worker, address });
@@ -269,7 +277,7 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
                 self.lost.push(LostOutput { attempt, worker: at.worker, is_corrupt });
             }
         }
-        let have = u32::try_from(self.have.len()).unwrap_or(u32::MAX);
+        let have = u32::try_from(self.have.len() + self.joined.len()).unwrap_or(u32::MAX);
         self.worker.book.fetched(self.order.attempt, have);
         if self.lost.is_empty() {
             return Ok(());

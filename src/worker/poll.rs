@@ -155,13 +155,13 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
             return Ok(Next::Leave);
         }
         let is_draining = stop == Stop::Drain;
-        // Before what is held is read, so that no end falls between the two.
-        let mut ended = self.worker.book.ended();
+        // Before what is held is read, so that no news falls between the two.
+        let mut news = self.worker.book.news();
         let poll = Poll {
             worker: id,
             incarnation: self.worker.options.incarnation,
             sequence: self.sequence,
-            held: self.worker.book.held(),
+            held: self.worker.book.say(),
             jobs: self.worker.folders.jobs().into_iter().map(|(_, job)| job).collect(),
             draining: is_draining,
         };
@@ -170,7 +170,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
             biased;
             answer = answered(deadline, self.masters.poll(poll)) => answer,
             // A newer poll ends this one.
-            _ = ended.changed() => return Ok(Next::Poll),
+            _ = news.changed() => return Ok(Next::Poll),
             stop = told(&mut self.stop) => {
                 return Ok(if stop == Stop::Now { Next::Leave } else { Next::Poll });
             }
@@ -194,7 +194,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
         tokio::select! {
             biased;
             () = tokio::time::sleep(pause) => {}
-            _ = ended.changed() => {}
+            _ = news.changed() => {}
             () = stopped(&mut self.stop) => return Ok(Next::Leave),
         }
         Ok(Next::Poll)
@@ -203,7 +203,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
     /// Brings about what the orders say; whether that changes anything.
     fn obey(&self, orders: Orders, jobs: &[JobId], is_draining: bool) -> bool {
         let worker = &self.worker;
-        let before = worker.book.held().len();
+        let before = worker.book.len();
         let ordered: Vec<(Nonce, JobId)> =
             orders.attempts.iter().map(|order| (order.nonce, order.attempt.task.job)).collect();
         let starts = worker.book.reconcile(orders.attempts, is_draining);
@@ -217,7 +217,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
                 self.remove(nonce);
             }
         }
-        let has_changed = !starts.is_empty() || worker.book.held().len() != before;
+        let has_changed = !starts.is_empty() || worker.book.len() != before;
         for start in starts {
             worker.folders.expect_job(start.order.nonce, start.order.attempt.task.job);
             self.attempts.spawn(carry_out(Arc::clone(worker), start));

@@ -2,16 +2,18 @@
 
 use std::io;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::Socket;
 use crate::frame::{FRAME_BYTES_MAX, FromExecutor, ToExecutor, encode};
 
 /// How much a buffer grows at once: a claimed length is believed only as its bytes arrive.
 const READ_BYTES: u64 = 64 << 10;
 
 /// Sends a message.
-pub(super) async fn send(socket: &mut dyn Socket, message: &ToExecutor) -> io::Result<()> {
+pub(super) async fn send(
+    socket: &mut (impl AsyncWrite + Unpin + ?Sized),
+    message: &ToExecutor,
+) -> io::Result<()> {
     // In one piece, so that the other side wakes once.
     let frame = encode(message).map_err(io::Error::other)?;
     socket.write_all(&frame).await?;
@@ -19,7 +21,9 @@ pub(super) async fn send(socket: &mut dyn Socket, message: &ToExecutor) -> io::R
 }
 
 /// The next message; none when the executor has closed its end.
-pub(super) async fn receive(socket: &mut dyn Socket) -> io::Result<Option<FromExecutor>> {
+pub(super) async fn receive(
+    socket: &mut (impl AsyncRead + Unpin + ?Sized),
+) -> io::Result<Option<FromExecutor>> {
     let mut length = [0; 4];
     match socket.read_exact(&mut length).await {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),

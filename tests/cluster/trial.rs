@@ -28,13 +28,21 @@ pub(crate) struct Trial {
 
 impl Trial {
     /// Maps of some 10 × `line_ms` milliseconds, and reduces of 48 × `word_ms` together. Without backups: on a busy
-    /// machine anything may be a straggler.
+    /// machine anything may be a straggler. Where bad records may be skipped, each map has an attempt and an output of its
+    /// own.
     pub(crate) fn new(line_ms: u32, reducers: u32, word_ms: u32) -> Self {
         let flags = format!(
-            "in.txt --split-size 1KiB -r {reducers} --line-ms {line_ms} --word-ms {word_ms}"
+            "in.txt --split-size 1KiB -r {reducers} --line-ms {line_ms} --word-ms {word_ms} \
+             --max-bad-records 1"
         );
         let flags = flags.split(' ').map(String::from).collect();
         Self { flags, options: vec!["--no-backups"], output: "out" }
+    }
+
+    /// The same, but maps join others, while some wait.
+    pub(crate) fn with_joining(mut self) -> Self {
+        self.flags.truncate(self.flags.len() - 2);
+        self
     }
 
     /// The same, but stragglers get backups.

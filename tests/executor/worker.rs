@@ -32,6 +32,10 @@ pub(crate) struct Executor {
     pub(crate) connection: Connection<UnixStream>,
     /// Messages about progress that came.
     pub(crate) progress: Vec<(u64, u64)>,
+    /// How many more maps it asked for each time.
+    pub(crate) wants: Vec<u32>,
+    /// What it gets the next time.
+    pub(crate) more: Vec<u32>,
 }
 
 impl Executor {
@@ -42,7 +46,13 @@ impl Executor {
         let child = command.stdin(OwnedFd::from(its)).spawn()?;
         // The command would hold the other end of the socket open.
         command.stdin(std::process::Stdio::null());
-        Ok(Executor { child, connection: Connection::new(ours), progress: Vec::new() })
+        Ok(Executor {
+            child,
+            connection: Connection::new(ours),
+            progress: Vec::new(),
+            wants: Vec::new(),
+            more: Vec::new(),
+        })
     }
 
     /// Starts the executable of a job and greets it.
@@ -60,6 +70,11 @@ impl Executor {
                 FromExecutor::Progress { bytes, total } => self.progress.push((bytes, total)),
                 FromExecutor::Done(done) => return Ok(Ok(done)),
                 FromExecutor::Failed(failure) => return Ok(Err(failure)),
+                FromExecutor::Wants { maps } => {
+                    self.wants.push(maps);
+                    let maps = std::mem::take(&mut self.more);
+                    self.connection.send(&ToExecutor::More { maps })?;
+                }
                 FromExecutor::Hello { .. } => return Err("a second hello".into()),
             }
         }
@@ -110,9 +125,9 @@ impl Job {
     ) -> Result<(Vec<Option<PathBuf>>, Vec<u32>)> {
         let (mut outputs, mut staged) = (Vec::new(), Vec::new());
         for map in 0..splits {
-            let work = Work::Map { plan: plan.into() };
+            let work = Work::Map { plan: plan.into(), joined: Vec::new() };
             match executor.run(self.attempt(TaskKind::Map, map, work)?)? {
-                Ok(Done::Map { output, digest, bytes, is_staged, counters: of_it }) => {
+                Ok(Done::Map { output, digest, bytes, is_staged, counters: of_it, .. }) => {
                     if let Some(path) = &output {
                         let file = SpillFile::open(path)?;
                         assert_eq!((file.index().digest, file.index().file_bytes), (digest, bytes));

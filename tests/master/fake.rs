@@ -112,7 +112,7 @@ impl Fake {
             orders.attempts.iter().map(|order| order.attempt).collect();
         self.held.retain(|attempt, _| ordered.contains(attempt));
         for order in &orders.attempts {
-            let running = HeldState::Running { progress: 0.0, fetched: 0 };
+            let running = HeldState::Running { progress: 0.0, fetched: 0, joined: 0, wants: 0 };
             self.held.entry(order.attempt).or_insert(running);
             self.work.insert(order.attempt, order.work.clone());
         }
@@ -131,7 +131,8 @@ impl Fake {
             }
             OrderWork::Map { .. } => {
                 let is_staged = attempt.task.index != UNSTAGED;
-                HeldState::Mapped { digest: digest(attempt), bytes: 1, is_staged, counters }
+                let (joined, digest) = (0, digest(attempt));
+                HeldState::Mapped { joined, digest, bytes: 1, is_staged, counters }
             }
             OrderWork::Reduce { .. } => HeldState::Reduced { counters },
             OrderWork::Commit { .. } => HeldState::Committed { records: 1, bytes: 1 },

@@ -55,7 +55,7 @@ async fn an_order_says_all_that_its_attempt_needs() {
         (OrderWork::Plan, 1, 600_000)
     );
     let map = run_until(&bench, &mut worker, "j1/m0").await;
-    let OrderWork::Map { plan, reducers: REDUCES } = worker.work[&map] else {
+    let OrderWork::Map { plan, reducers: REDUCES, .. } = worker.work[&map] else {
         panic!("{:?}", worker.work[&map]);
     };
     let reduce = run_until(&bench, &mut worker, "j1/r1").await;
@@ -109,7 +109,7 @@ async fn a_poll_that_comes_late_is_not_believed() {
     let plan = run_until(&bench, &mut worker, "j1/p0").await;
     worker.finish(&bench, plan).await;
     let late = worker.message();
-    worker.held.insert(plan, HeldState::Running { progress: 0.5, fetched: 0 });
+    worker.held.insert(plan, HeldState::Running { progress: 0.5, fetched: 0, joined: 0, wants: 0 });
     let newest = worker.message();
     let mut held = tokio::spawn({
         let master = bench.master.clone();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gristmill::scheduler::{
     AttemptState, Command, Complete, Cursor, Effect, Fail, HeldOutput, Job, JobState, LoseOutput,
     LoseWorker, Observed, PlanDone, Reason, RegisterWorker, RestoreOutputs, Scheduler, Submit,
-    WorkerState,
+    Task, Winner, WorkerState,
 };
 use gristmill::spec::{AttemptId, JobId, TaskId, TaskKind, WorkerId};
 
@@ -65,6 +65,10 @@ impl Model {
             Command::LoseWorker(LoseWorker { worker, .. }) => self.lose(*worker, before),
             Command::Complete(Complete { attempt, counters, digest, .. }) => {
                 self.win(*attempt, counters.get("g", "n"));
+                for task in self.joined_tasks(attempt.task) {
+                    let won = (task.attempt(attempt.number), self.won[&attempt.task].1);
+                    assert_eq!(self.won.insert(task, won), None, "{task} was won before");
+                }
                 if let (TaskKind::Map, Some(digest)) = (attempt.task.kind, digest) {
                     let on = self.won[&attempt.task].1;
                     self.last_maps.insert(attempt.task, (*attempt, on, *digest));
@@ -82,6 +86,9 @@ impl Model {
             Command::LoseOutput(LoseOutput { attempt, .. }) => {
                 let (winner, _) = self.won.remove(&attempt.task).expect("only wins are lost");
                 assert_eq!(winner, *attempt);
+                self.joined_tasks(attempt.task).iter().for_each(|task| {
+                    self.won.remove(task);
+                });
             }
             Command::RestoreOutputs(RestoreOutputs { worker, outputs, .. }) => {
                 self.restored(*worker, outputs, before);
@@ -90,6 +97,7 @@ impl Model {
             | Command::Cancel(_)
             | Command::TimeOut(_)
             | Command::BackUp(_)
+            | Command::Join(_)
             | Command::Drain(_)
             | Command::Readmit(_) => {}
         }
@@ -100,8 +108,19 @@ impl Model {
             let (task, last) = (output.attempt.task, (output.attempt, worker, output.digest));
             if self.last_maps.get(&task) == Some(&last) && self.needs_outputs(task, before) {
                 self.won.entry(task).or_insert((output.attempt, worker));
+                for joined in self.joined_tasks(task) {
+                    let won = (joined.attempt(output.attempt.number), worker);
+                    self.won.entry(joined).or_insert(won);
+                }
             }
         }
+    }
+
+    /// The maps that have joined a task.
+    fn joined_tasks(&self, task: TaskId) -> Vec<TaskId> {
+        let job = self.scheduler.job(task.job).filter(|_| task.kind == TaskKind::Map);
+        let joined = job.map(|job| job.joined(task.index)).unwrap_or_default();
+        joined.iter().map(|&map| task.job.task(TaskKind::Map, map)).collect()
     }
 
     fn lose(&mut self, worker: WorkerId, before: &Scheduler) {
@@ -213,6 +232,10 @@ impl Model {
         }
         let mut listed = BTreeSet::new();
         for (task, found) in job.all_tasks() {
+            if task.kind == TaskKind::Map && job.leader(task.index).is_some() {
+                self.check_joined(job, task, found.expect("it was started"));
+                continue;
+            }
             let attempts = found.map(|task| task.attempts()).unwrap_or_default();
             let running = attempts.iter().filter(|one| one.state == AttemptState::Running);
             let before = listed.len();
@@ -223,6 +246,17 @@ impl Model {
             self.running.keys().copied().filter(|attempt| attempt.task.job == id).collect();
         assert_eq!(listed, held, "attempts that are listed as running");
         assert_eq!(job.held_slots() as usize, held.len());
+    }
+
+    /// A map that has joined another stands where that one does.
+    fn check_joined(&self, job: &Job, task: TaskId, found: &Task) {
+        let leader = job.leader(task.index).expect("it has joined one");
+        assert!(job.joined(leader).contains(&task.index), "{task} is led by m{leader}");
+        let leads = job.task(job.id().task(TaskKind::Map, leader)).expect("it was started");
+        assert_eq!(job.leader(leader), None, "m{leader} leads");
+        assert_eq!(found.state(), leads.state(), "{task} and m{leader}");
+        assert_eq!(found.started(), leads.started(), "{task} and m{leader}");
+        assert_eq!(found.last_winner(), leads.last_winner(), "{task} and m{leader}");
     }
 
     /// Whoever follows the changes, three at a time, knows exactly the outputs that there are.
@@ -241,10 +275,12 @@ impl Model {
                 break;
             }
         }
-        let winners = self.scheduler.job(id).into_iter().flat_map(|job| job.winners(TaskKind::Map));
-        let winners: BTreeMap<_, _> = winners
-            .map(|(map, winner)| (map, id.task(TaskKind::Map, map).attempt(winner.number)))
-            .collect();
+        let Some(job) = self.scheduler.job(id) else { return };
+        let made = |(map, winner): (u32, Winner)| {
+            let leader = id.task(TaskKind::Map, job.leader(map).unwrap_or(map));
+            (map, leader.attempt(winner.number))
+        };
+        let winners: BTreeMap<_, _> = job.winners(TaskKind::Map).map(made).collect();
         assert_eq!(*known, winners, "locations of {id}");
     }
 }

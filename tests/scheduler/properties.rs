@@ -4,9 +4,9 @@
 mod model;
 
 use gristmill::scheduler::{
-    BackUp, Cancel, Command, Complete, Drain, Fail, Forget, HeldOutput, LoseOutput, LoseWorker,
-    PlanDone, RegisterWorker, RestoreOutputs, Scheduler, Sign, Straggler, Submit, TimeOut,
-    WorkerState, watch,
+    BackUp, Cancel, Command, Complete, Drain, Fail, Forget, HeldOutput, Join, LoseOutput,
+    LoseWorker, PlanDone, RegisterWorker, RestoreOutputs, Scheduler, Sign, Straggler, Submit,
+    TimeOut, WorkerState, watch,
 };
 use gristmill::spec::{
     AttemptId, Cause, Counters, Failure, JobId, JobOptions, Location, Nonce, RecordRef, TaskKind,
@@ -56,6 +56,10 @@ impl Model {
                 self.apply(TimeOut { attempt, silent_ms: pick as u64 % 200 });
             }
             (11 | 12, Some(attempt)) => self.fail(attempt, pick),
+            (13..=15, Some(attempt)) => {
+                let known = if pick.is_multiple_of(7) { 1 } else { self.joined(attempt) };
+                self.apply(Join { attempt, known, wanted: 1 + pick as u32 % 4 });
+            }
             (_, Some(attempt)) => {
                 self.complete(attempt, pick);
             }
@@ -167,7 +171,9 @@ impl Model {
         if attempt.task.kind != TaskKind::Plan {
             // Once in a while a map gives other output than the last time.
             let digest = Some(u64::from(pick.is_multiple_of(8)));
-            let done = self.apply(Complete { attempt, digest, is_staged: false, counters });
+            // Once in a while it did not hear of the last maps that have joined it.
+            let joined = self.joined(attempt).saturating_sub(u32::from(pick.is_multiple_of(5)));
+            let done = self.apply(Complete { attempt, digest, is_staged: false, joined, counters });
             assert!(done || self.waits_for_maps(attempt), "{attempt} may not complete");
             return;
         }
@@ -177,6 +183,13 @@ impl Model {
             self.apply(PlanDone { attempt, splits, reducers, counters: Counters::new() })
         });
         assert!(accepted);
+    }
+
+    /// How many maps have joined an attempt.
+    fn joined(&self, attempt: AttemptId) -> u32 {
+        let job = self.scheduler.job(attempt.task.job);
+        let job = job.filter(|_| attempt.task.kind == TaskKind::Map);
+        job.map_or(0, |job| job.joined(attempt.task.index).len() as u32)
     }
 
     /// Whether it is a reduce that has something left to fetch.

@@ -5,7 +5,9 @@
 //! restore w1 j1/m0#1=DIGEST… [incarnation=N]                          readmit w1 number=N · drain w1
 //! submit j1 [id=TEXT] [reducers=N] [map-only] [attempts=N] [priority=N] [timeout=MS] [early] [backups]
 //! planned j1/p0#1 splits=2 reducers=1    cancel j1                    forget j1
-//! complete j1/m0#1 [digest=N] [count=N]  fail j1/m0#1 panic [deterministic] [record=OFFSET]
+//! join j1/m0#1 known=N wanted=N
+//! complete j1/m0#1 [digest=N] [joined=N] [count=N]
+//! fail j1/m0#1 panic [deterministic] [record=OFFSET]
 //! lost-output j1/m0#1 [partition=N]      time-out j1/m0#1 silent=MS   backup j1/m0
 //!
 //! at 5000                                the time of all that follows, in milliseconds
@@ -21,9 +23,9 @@ use std::fmt::Write as _;
 use std::str::FromStr;
 
 use gristmill::scheduler::{
-    BackUp, Cancel, Command, Complete, Cursor, Drain, Effect, Fail, Forget, HeldOutput, LoseOutput,
-    LoseWorker, Observed, PlanDone, Readmit, RegisterWorker, RestoreOutputs, Scheduler, Sign,
-    Straggler, Submit, TimeOut, watch,
+    BackUp, Cancel, Command, Complete, Cursor, Drain, Effect, Fail, Forget, HeldOutput, Join,
+    LoseOutput, LoseWorker, Observed, PlanDone, Readmit, RegisterWorker, RestoreOutputs, Scheduler,
+    Sign, Straggler, Submit, TimeOut, watch,
 };
 use gristmill::spec::{
     Cause, Counters, Failure, JobId, JobOptions, Location, Nonce, RecordRef, WorkerId,
@@ -206,7 +208,8 @@ fn of_attempt(name: &str, subject: &str, rest: &[&str]) -> Result<Command> {
                 counters.add("Script", "count", count);
             }
             let digest = option(rest, "digest")?;
-            Complete { attempt, digest, is_staged: false, counters }.into()
+            let joined = option(rest, "joined")?.unwrap_or(0);
+            Complete { attempt, digest, is_staged: false, joined, counters }.into()
         }
         "fail" => {
             let cause = Cause::ALL.into_iter().find(|cause| rest.contains(&&*cause.to_string()));
@@ -217,6 +220,11 @@ fn of_attempt(name: &str, subject: &str, rest: &[&str]) -> Result<Command> {
             });
             let deterministic = rest.contains(&"deterministic");
             Fail { attempt, failure, deterministic }.into()
+        }
+        "join" => {
+            let known = option(rest, "known")?.ok_or("known=N")?;
+            let wanted = option(rest, "wanted")?.ok_or("wanted=N")?;
+            Join { attempt, known, wanted }.into()
         }
         "lost-output" => LoseOutput { attempt, partition: option(rest, "partition")? }.into(),
         "time-out" => {

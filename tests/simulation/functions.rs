@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use gristmill::executor::carry_out;
 use gristmill::frame::{
-    self, FromExecutor, LENGTH_BYTES, Run, ToExecutor, VERSION, decode, message_bytes,
+    self, FromExecutor, LENGTH_BYTES, Run, ToExecutor, VERSION, Work, decode, message_bytes,
 };
 use gristmill::shuffle::ReadProgress;
 use gristmill::spec::{Cause, Failure};
+use gristmill::task::More;
 use gristmill::worker::{CappedLog, Death, Ending, Launch, Launched, Launcher, Process};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::watch;
@@ -23,6 +24,8 @@ use crate::wordcount::WordCount;
 const SOCKET_BYTES: usize = 64 << 10;
 /// Signs of progress that an attempt shows.
 const STEPS: u64 = 5;
+/// Of these, those at which a map asks for more maps.
+const ASKING_STEPS: u64 = 2;
 /// How long each of those steps takes, in milliseconds.
 const STEP_MS: (u64, u64) = (10, 120);
 
@@ -93,6 +96,17 @@ impl Drop for Function {
     }
 }
 
+/// What has joined an attempt is known before it is carried out.
+struct NoMore;
+
+impl More for NoMore {
+    fn ask(&mut self, _: u32) {}
+
+    fn take(&mut self) -> Vec<u32> {
+        Vec::new()
+    }
+}
+
 /// One executor's side of its socket.
 struct Executor {
     socket: DuplexStream,
@@ -124,12 +138,21 @@ impl Executor {
         // Either side of the work: what it leaves is there, or is not.
         let at = chance.between(0, STEPS);
         let mut done = None;
+        let mut run = run.clone();
         for step in 0..=STEPS {
             if step == at && is_first && dies {
                 return Some(Err(3));
             }
+            if let Work::Map { joined, .. } = &mut run.work
+                && is_first
+                && step < ASKING_STEPS
+            {
+                self.say(&FromExecutor::Wants { maps: 1 + joined.len() as u32 }).await?;
+                let ToExecutor::More { maps } = self.hear().await? else { return Some(Err(92)) };
+                joined.extend(maps);
+            }
             if step == STEPS - 1 {
-                done = Some(carry_out::<WordCount>(run, &ReadProgress::default()));
+                done = Some(carry_out::<WordCount>(&run, &ReadProgress::default(), &mut NoMore));
             }
             let pause_ms = chance.between(STEP_MS.0, STEP_MS.1) * self.slowness;
             sleep(Duration::from_millis(pause_ms)).await;

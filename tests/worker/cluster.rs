@@ -187,7 +187,12 @@ impl Cluster {
 
     pub(crate) fn map(&self, index: u32) -> Order {
         let plan = self.network.master.store(b"the plan");
-        self.order("", TaskKind::Map, index, OrderWork::Map { plan, reducers: 2 })
+        self.order(
+            "",
+            TaskKind::Map,
+            index,
+            OrderWork::Map { plan, reducers: 2, joined: Vec::new() },
+        )
     }
 
     pub(crate) fn reduce(&self, partition: u32, maps: u32) -> Order {

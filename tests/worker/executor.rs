@@ -112,7 +112,7 @@ fn work(run: &Run) -> Done {
             fs::write(&plan, "the plan").unwrap();
             Done::Plan { plan, splits: 2, reducers: PARTITIONS, counters }
         }
-        Work::Map { plan } => {
+        Work::Map { plan, .. } => {
             assert_eq!(fs::read(plan).unwrap(), b"the plan");
             map(run)
         }
@@ -158,5 +158,5 @@ fn map(run: &Run) -> Done {
     let index = writer.finish().unwrap();
     let (digest, bytes) = (index.digest, index.file_bytes);
     let counters = Counters::new();
-    Done::Map { output: Some(output), digest, bytes, is_staged: false, counters }
+    Done::Map { output: Some(output), joined: 0, digest, bytes, is_staged: false, counters }
 }

@@ -117,8 +117,8 @@ impl TryFrom<pb::Held> for Held {
 impl From<HeldState> for pb::held::State {
     fn from(state: HeldState) -> Self {
         match state {
-            HeldState::Running { progress, fetched } => {
-                Self::Running(pb::Running { progress, fetched })
+            HeldState::Running { progress, fetched, joined, wants } => {
+                Self::Running(pb::Running { progress, fetched, joined, wants })
             }
             HeldState::Planned { plan, splits, reducers, counters } => Self::Planned(pb::Planned {
                 plan: plan.to_wire(),
@@ -126,9 +126,9 @@ impl From<HeldState> for pb::held::State {
                 reducers,
                 counters_bincode: encode(&counters),
             }),
-            HeldState::Mapped { digest, bytes, is_staged, counters } => {
+            HeldState::Mapped { joined, digest, bytes, is_staged, counters } => {
                 let counters_bincode = encode(&counters);
-                Self::Mapped(pb::Mapped { digest, bytes, counters_bincode, is_staged })
+                Self::Mapped(pb::Mapped { digest, bytes, counters_bincode, is_staged, joined })
             }
             HeldState::Reduced { counters } => {
                 Self::Reduced(pb::Reduced { counters_bincode: encode(&counters) })
@@ -150,10 +150,10 @@ impl TryFrom<pb::held::State> for HeldState {
     fn try_from(wire: pb::held::State) -> Result<Self, Refusal> {
         use pb::held::State;
         Ok(match wire {
-            State::Running(pb::Running { progress, fetched }) => {
+            State::Running(pb::Running { progress, fetched, joined, wants }) => {
                 // What is no number must not come into sums and comparisons.
                 let progress = if progress.is_finite() { progress.clamp(0.0, 1.0) } else { 0.0 };
-                Self::Running { progress, fetched }
+                Self::Running { progress, fetched, joined, wants }
             }
             State::Planned(planned) => Self::Planned {
                 plan: digest("plan", &planned.plan)?,
@@ -162,6 +162,7 @@ impl TryFrom<pb::held::State> for HeldState {
                 counters: decode("counters", &planned.counters_bincode)?,
             },
             State::Mapped(mapped) => Self::Mapped {
+                joined: mapped.joined,
                 digest: mapped.digest,
                 bytes: mapped.bytes,
                 is_staged: mapped.is_staged,
@@ -248,8 +249,8 @@ impl From<OrderWork> for pb::order::Work {
     fn from(work: OrderWork) -> Self {
         match work {
             OrderWork::Plan => Self::Plan(pb::Ack {}),
-            OrderWork::Map { plan, reducers } => {
-                Self::Map(pb::MapWork { plan: plan.to_wire(), reducers })
+            OrderWork::Map { plan, reducers, joined } => {
+                Self::Map(pb::MapWork { plan: plan.to_wire(), reducers, joined })
             }
             OrderWork::Reduce { plan, maps } => {
                 Self::Reduce(pb::ReduceWork { plan: plan.to_wire(), maps })
@@ -270,9 +271,11 @@ impl TryFrom<pb::order::Work> for OrderWork {
         use pb::order::Work;
         Ok(match wire {
             Work::Plan(pb::Ack {}) => Self::Plan,
-            Work::Map(map) => {
-                Self::Map { plan: digest("plan", &map.plan)?, reducers: map.reducers }
-            }
+            Work::Map(map) => Self::Map {
+                plan: digest("plan", &map.plan)?,
+                reducers: map.reducers,
+                joined: map.joined,
+            },
             Work::Reduce(reduce) => {
                 Self::Reduce { plan: digest("plan", &reduce.plan)?, maps: reduce.maps }
             }
@@ -316,12 +319,12 @@ impl TryFrom<pb::LocateAnswer> for Located {
 }
 
 impl From<LocatedMap> for pb::LocatedMap {
-    fn from(LocatedMap { map, at }: LocatedMap) -> Self {
+    fn from(LocatedMap { map, within, at }: LocatedMap) -> Self {
         match at {
             Some((number, worker, address)) => {
-                Self { map, number, worker: Some(worker.to_string()), address }
+                Self { map, number, worker: Some(worker.to_string()), address, within }
             }
-            None => Self { map, ..Self::default() },
+            None => Self { map, within, ..Self::default() },
         }
     }
 }
@@ -334,6 +337,6 @@ impl TryFrom<pb::LocatedMap> for LocatedMap {
             Some(worker) => Some((wire.number, id(worker)?, wire.address)),
             None => None,
         };
-        Ok(Self { map: wire.map, at })
+        Ok(Self { map: wire.map, within: wire.within, at })
     }
 }

@@ -37,9 +37,15 @@ fn poll() -> Poll {
         excerpt: vec![0xff, 0],
     });
     let states = [
-        HeldState::Running { progress: 0.25, fetched: 3 },
+        HeldState::Running { progress: 0.25, fetched: 3, joined: 4, wants: 5 },
         HeldState::Planned { plan: Digest(9), splits: 4, reducers: 2, counters: counters() },
-        HeldState::Mapped { digest: 1 << 63, bytes: 10, is_staged: true, counters: counters() },
+        HeldState::Mapped {
+            joined: 2,
+            digest: 1 << 63,
+            bytes: 10,
+            is_staged: true,
+            counters: counters(),
+        },
         HeldState::Reduced { counters: Counters::new() },
         HeldState::Committed { records: 1, bytes: 2 },
         HeldState::Swept,
@@ -59,7 +65,7 @@ fn poll() -> Poll {
 fn orders() -> Orders {
     let works = [
         OrderWork::Plan,
-        OrderWork::Map { plan: Digest(9), reducers: 0 },
+        OrderWork::Map { plan: Digest(9), reducers: 0, joined: vec![4, 9] },
         OrderWork::Reduce { plan: Digest(9), maps: 4 },
         OrderWork::Commit {
             maps: vec![1, 2, 1],
@@ -94,7 +100,8 @@ async fn every_call_of_a_worker_arrives_and_is_answered() {
     assert_eq!(*served.fake.polled.lock().unwrap(), [poll()]);
 
     let at = Some((2, WorkerId(4), "127.0.0.1:7411".to_owned()));
-    let changes = vec![LocatedMap { map: 0, at }, LocatedMap { map: 1, at: None }];
+    let changes =
+        vec![LocatedMap { map: 0, within: 0, at }, LocatedMap { map: 1, within: 0, at: None }];
     let located = Located { version: 17, changes };
     *served.fake.located.lock().unwrap() = Some(located.clone());
     assert_eq!(client.locate(Locate { job: JobId(7), since: 3 }).await, Ok(located));
@@ -108,10 +115,14 @@ async fn a_progress_that_is_no_fraction_does_not_get_through() {
     for (said, heard) in [(f64::NAN, 0.0), (f64::INFINITY, 0.0), (7.0, 1.0), (-0.5, 0.0)] {
         let mut request = poll();
         request.held.truncate(1);
-        request.held[0].state = HeldState::Running { progress: said, fetched: 0 };
+        request.held[0].state =
+            HeldState::Running { progress: said, fetched: 0, joined: 0, wants: 0 };
         client.poll(request).await.unwrap();
         let polled = served.fake.polled.lock().unwrap().pop().unwrap();
-        assert_eq!(polled.held[0].state, HeldState::Running { progress: heard, fetched: 0 });
+        assert_eq!(
+            polled.held[0].state,
+            HeldState::Running { progress: heard, fetched: 0, joined: 0, wants: 0 }
+        );
     }
 }
 

@@ -41,7 +41,9 @@ impl BackUp {
         if !is_ready {
             return Err(refuse(BackupRefusal::WrongPhase));
         }
-        if job.task(task).map(|task| task.state()) != Some(TaskState::InProgress { running: 1 }) {
+        let is_led = task.kind == TaskKind::Map && job.leader(task.index).is_some();
+        let state = job.task(task).map(|task| task.state());
+        if is_led || state != Some(TaskState::InProgress { running: 1 }) {
             return Err(refuse(BackupRefusal::NotAlone));
         }
         if scheduler.tasks_wait() {

@@ -19,6 +19,9 @@ pub struct Complete {
     pub digest: Option<u64>,
     /// Whether it sealed something in staging; kept for the commit, which takes it from there.
     pub is_staged: bool,
+    /// How many of the maps that have joined the attempt are in a map's output; those that joined too late for it, if
+    /// any, are to be started again.
+    pub joined: u32,
     /// What the attempt counted.
     pub counters: Counters,
 }
@@ -29,12 +32,12 @@ impl Complete {
         scheduler: &mut Scheduler,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Rejection> {
-        let Self { attempt, digest, is_staged, counters } = self;
+        let Self { attempt, digest, is_staged, joined, counters } = self;
         let task = attempt.task;
         if task.kind == TaskKind::Plan {
             return Err(Rejection::WrongKind { attempt });
         }
-        let win = scheduler.win(attempt, (digest, is_staged), &counters, effects)?;
+        let win = scheduler.win(attempt, (digest, is_staged), joined, &counters, effects)?;
         if task.kind == TaskKind::Commit {
             return scheduler.end(task.job, End::Succeeded, effects);
         }

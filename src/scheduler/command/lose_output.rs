@@ -34,7 +34,8 @@ impl LoseOutput {
         let refused = Rejection::OutputNotNeeded { attempt };
         let job = scheduler.jobs.get(&id).ok_or(Rejection::UnknownJob { job: id })?;
         let task = job.task(attempt.task).ok_or(Rejection::UnknownAttempt { attempt })?;
-        if kind != TaskKind::Map || !job.needs_outputs() {
+        let is_anothers = job.leader(attempt.task.index).is_some();
+        if kind != TaskKind::Map || is_anothers || !job.needs_outputs() {
             return Err(refused);
         }
         let winner = task.winner().filter(|winner| winner.number == attempt.number);

@@ -6,6 +6,7 @@ mod complete;
 mod drain;
 mod fail;
 mod forget;
+mod join;
 mod lose_output;
 mod lose_worker;
 mod plan_done;
@@ -25,6 +26,7 @@ pub use complete::Complete;
 pub use drain::Drain;
 pub use fail::Fail;
 pub use forget::Forget;
+pub use join::Join;
 pub use lose_output::LoseOutput;
 pub use lose_worker::LoseWorker;
 pub use plan_done::{PlanDone, SPLITS_MAX};
@@ -81,6 +83,8 @@ commands! {
     Submit
     /// A plan attempt has cut the input.
     PlanDone
+    /// A map attempt has room for more maps.
+    Join
     /// A map, reduce or commit attempt has done its work.
     Complete
     /// An attempt has failed.

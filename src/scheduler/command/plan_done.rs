@@ -40,7 +40,7 @@ impl PlanDone {
         Field::Splits.check(splits, 0..=SPLITS_MAX)?;
         scheduler.job_mut(id)?.check_reducers(reducers)?;
 
-        scheduler.win(attempt, (None, true), &counters, effects)?;
+        scheduler.win(attempt, (None, true), 0, &counters, effects)?;
         scheduler.job_mut(id)?.set_tasks(splits, reducers);
         scheduler.advance(id, effects)
     }

@@ -1,0 +1,51 @@
+//! A map attempt has room for more maps.
+
+use serde::{Deserialize, Serialize};
+
+use crate::scheduler::{Effect, Rejection, Scheduler};
+use crate::spec::{AttemptId, JobId, TaskKind};
+
+/// Sent by the worker of a map attempt that folds equal keys, before it is through with what it has:
+/// maps that were never started join it, up to `wanted` of them, and share its output.
+///
+/// So the output of many maps on one slot is sorted, written and fetched once, not once for each.
+/// Refused unless this is the first attempt at its map and the only one, it has been given all that
+/// have joined so far (so also when repeated), and its job would get the next free slot for a map
+/// that was never started. Lost, or refused, the attempt ends with what it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Join {
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// How many maps have joined it as far as it knows.
+    pub known: u32,
+    /// How many more it asks for.
+    pub wanted: u32,
+}
+
+impl Join {
+    pub(super) fn apply(
+        self,
+        scheduler: &mut Scheduler,
+        _: &mut [Effect],
+    ) -> Result<(), Rejection> {
+        let Self { attempt, known, wanted } = self;
+        let worker = scheduler.worker_of(attempt)?;
+        let most = scheduler.may_join(attempt, known).ok_or(Rejection::NoneJoins { attempt })?;
+        let now_ms = scheduler.now_ms;
+        scheduler.job_mut(attempt.task.job)?.join(attempt, most.min(wanted), worker, now_ms);
+        scheduler.refresh(attempt.task.job);
+        Ok(())
+    }
+}
+
+impl Scheduler {
+    /// How many maps would join an attempt that knows of so many; none if [`Join`] would be refused.
+    pub fn may_join(&self, attempt: AttemptId, known: u32) -> Option<u32> {
+        let id: JobId = attempt.task.job;
+        let worker = self.slots.worker_of(attempt)?;
+        let may = attempt.task.kind == TaskKind::Map
+            && self.slots.is_usable(worker)
+            && self.queue.first() == Some(id);
+        self.jobs.get(&id).filter(|_| may)?.may_join(attempt, known)
+    }
+}
