@@ -32,6 +32,8 @@ mod interrupts;
 mod jobs;
 #[path = "cluster/leftovers.rs"]
 mod leftovers;
+#[path = "cluster/masters.rs"]
+mod masters;
 #[path = "cluster/odd.rs"]
 mod odd;
 #[path = "cluster/proxy.rs"]
