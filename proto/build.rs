@@ -3,7 +3,14 @@
 #[cfg(feature = "cluster")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=proto");
-    let services = ["jobs.proto", "workers.proto", "artifacts.proto", "shuffle.proto"];
+    let services = [
+        "jobs.proto",
+        "workers.proto",
+        "artifacts.proto",
+        "shuffle.proto",
+        "raft.proto",
+        "masters.proto",
+    ];
     let files = protox::compile(services, ["proto"])?;
     tonic_prost_build::configure().build_transport(false).compile_fds(files)?;
     Ok(())

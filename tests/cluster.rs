@@ -36,6 +36,8 @@ mod jobs;
 mod joined;
 #[path = "cluster/leftovers.rs"]
 mod leftovers;
+#[path = "cluster/masters.rs"]
+mod masters;
 #[path = "cluster/odd.rs"]
 mod odd;
 #[path = "cluster/proxy.rs"]

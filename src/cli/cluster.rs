@@ -28,14 +28,7 @@ impl Cluster {
             (None, Ok(text)) if !text.is_empty() => (text, VARIABLE),
             (None, _) => (format!("127.0.0.1:{}", address::PORT), "the default"),
         };
-        let parse = |text: &str| match address::parse(text.trim()) {
-            Ok(address) => Ok(address.to_string()),
-            Err(problem) => Err(Refused::usage(match problem.rsplit_once("; ") {
-                Some((what, way_out)) => format!("{what}; {from}; {way_out}"),
-                None => format!("{problem}; {from}"),
-            })),
-        };
-        text.split(',').map(parse).collect()
+        parse(&text, from)
     }
 
     /// Asks the cluster, and waits for the answer.
@@ -49,6 +42,18 @@ impl Cluster {
             question(master).await.map_err(with_way_out)
         })
     }
+}
+
+/// Reads addresses of masters, from a flag or wherever.
+pub(super) fn parse(text: &str, from: &str) -> Result<Vec<String>, Refused> {
+    let parse = |text: &str| match address::parse(text.trim()) {
+        Ok(address) => Ok(address.to_string()),
+        Err(problem) => Err(Refused::usage(match problem.rsplit_once("; ") {
+            Some((what, way_out)) => format!("{what}; {from}; {way_out}"),
+            None => format!("{problem}; {from}"),
+        })),
+    };
+    text.split(',').map(parse).collect()
 }
 
 /// A cluster that does not answer may not have been started.

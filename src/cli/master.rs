@@ -10,14 +10,15 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::cluster::runtime;
-use super::daemon::{Folder, LEASE_MAX, Tie, asked_to_end, end_by_panic, give_up};
+use super::daemon::{Folder, LEASE_MAX, Tie, asked_to_end, end_by_panic};
+use super::joining::Joining;
 use super::refused::Refused;
 use super::{duration, exit};
 use crate::clock::Clock;
 use crate::launch::{draw_nonce, print, say};
-use crate::master::{self, Options, Seat};
-use crate::rpc::address;
+use crate::master::{self, Begin, Options, Seat};
 use crate::rpc::server::serve_master;
+use crate::rpc::{address, client};
 use crate::spec::Location;
 
 /// What a master is told.
@@ -35,6 +36,9 @@ pub(super) struct Master {
     /// Begin a new cluster in an empty folder
     #[arg(long)]
     init: bool,
+    /// Join the cluster of these masters, any of them, with an empty folder
+    #[arg(long, value_name = "ADDR", conflicts_with = "init")]
+    join: Option<String>,
     /// How long a silent worker is believed
     #[arg(long, value_name = "D", default_value = "3s", value_parser = lease)]
     lease: Duration,
@@ -60,10 +64,6 @@ impl Master {
         runtime()?.block_on(async {
             let asked = asked_to_end()?;
             let (stop, stopped) = watch::channel(());
-            let until = |mut stopped: watch::Receiver<()>| async move {
-                // Ends when the sender is gone.
-                while stopped.changed().await.is_ok() {}
-            };
             let listen = |error| {
                 Refused::usage(format!(
                     "cannot listen: {error}; {}; name another with --listen",
@@ -72,49 +72,84 @@ impl Master {
             };
             let listener = TcpListener::bind(self.listen).await.map_err(listen)?;
             let address = listener.local_addr().map_err(listen)?;
-            let clock = Clock::system();
-            let options = Options {
-                data: folder.path().to_path_buf(),
-                lease_ms: u64::try_from(self.lease.as_millis()).unwrap_or(u64::MAX),
-                log: Arc::new(|line| say(&format!("{line}\n"))),
-                journal: None,
+            let joining = Joining::of(self.join.as_deref(), self.id.into(), folder.path()).await?;
+            let begin = match &joining {
+                Some(joining) => joining.begin,
+                None if self.init => {
+                    Begin::Cluster { cluster: draw_nonce(Clock::system().wall_ms()).0 }
+                }
+                None => Begin::Nothing,
             };
-            let wall = clock.clone();
-            let nonces = Arc::new(move || draw_nonce(wall.wall_ms()));
-            let seat = Seat {
-                id: self.id.into(),
-                address: address.to_string(),
-                begins: self.init,
-                on_fatal: Arc::new(|fatal| give_up(&fatal)),
-            };
-            let master = master::run(options, seat, clock, nonces, until(stopped.clone()))
-                .await
-                .map_err(|error| Refused::usage(error.to_string()))?;
-            print(&format!("master {} {address} pid {}\n", self.id, std::process::id()));
+            let master = self.start(address, begin, &folder, until(stopped.clone())).await?;
             tokio::spawn(async move {
                 asked.await;
                 drop(stop);
             });
-            let served = Arc::new(master.clone());
             let inbox = folder.path().join("inbox");
-            serve_master(listener, served.clone(), served.clone(), served, &inbox, until(stopped))
-                .await
-                .map_err(|error| {
+            let serving = serve_master(listener, Arc::new(master.clone()), &inbox, until(stopped));
+            let begun = async {
+                if let Some(joining) = joining {
+                    joining.join(&master, address).await?;
+                }
+                print(&format!("master {} {address} pid {}\n", self.id, std::process::id()));
+                std::future::pending().await
+            };
+            tokio::select! {
+                served = serving => served.map_err(|error| {
                     Refused::failed(format!("cannot serve: {error}; {address}; start it again"))
-                })?;
+                })?,
+                refused = begun => return refused,
+            }
             master.close().await;
             Ok(exit::OK)
         })
     }
 
+    async fn start(
+        &self,
+        address: SocketAddr,
+        begin: Begin,
+        folder: &Folder,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<master::Master, Refused> {
+        let clock = Clock::system();
+        let options = Options {
+            data: folder.path().to_path_buf(),
+            lease_ms: u64::try_from(self.lease.as_millis()).unwrap_or(u64::MAX),
+            log: Arc::new(|line| say(&format!("{line}\n"))),
+            journal: None,
+        };
+        let wall = clock.clone();
+        let nonces = Arc::new(move || draw_nonce(wall.wall_ms()));
+        let seat = Seat {
+            id: self.id.into(),
+            address: address.to_string(),
+            pid: std::process::id(),
+            begin,
+            links: client::Options::default(),
+            on_fatal: Arc::new(|fatal| {
+                say(&format!("error: {fatal}\n"));
+                std::process::exit(exit::FAILED.into());
+            }),
+        };
+        let started = master::run(options, seat, clock, nonces, stop).await;
+        started.map_err(|error| Refused::usage(error.to_string()))
+    }
+
     /// The folder; whose it is, is found out by who opens it.
     fn folder(&self) -> Result<Folder, Refused> {
-        if !self.init && !self.data.exists() {
+        if !self.init && self.join.is_none() && !self.data.exists() {
             let shown = Location::from(&self.data);
             return Err(Refused::usage(format!(
-                "there is no master's folder; {shown}; give --init to begin a new cluster"
+                "there is no master's folder; {shown}; give --init to begin a new cluster, or --join ADDR \
+                 to join one"
             )));
         }
         Folder::make(Some(&self.data), "master")
     }
+}
+
+/// Ends when the sender is gone.
+async fn until(mut stopped: watch::Receiver<()>) {
+    while stopped.changed().await.is_ok() {}
 }

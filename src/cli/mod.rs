@@ -7,7 +7,9 @@ mod dev;
 mod duration;
 pub mod exit;
 mod jobs;
+mod joining;
 mod master;
+mod masters;
 mod progress;
 mod refused;
 mod submit;
@@ -87,6 +89,8 @@ enum Verb {
         #[command(subcommand)]
         verb: Option<WorkersVerb>,
     },
+    /// List masters: which one leads, and how far each is
+    Masters(Listed),
     /// Check an output: every part's size and checksum, nothing missing, nothing strange
     Verify {
         /// Folder of the output
@@ -186,6 +190,7 @@ impl Verb {
             Self::Workers { listed: Listed { cluster, format }, verb: None } => {
                 workers::workers(&cluster, format)
             }
+            Self::Masters(Listed { cluster, format }) => masters::masters(&cluster, format),
             Self::Verify { dir } => Ok(verify::verify(&dir)?),
             Self::Cat { dir } => Ok(cat::cat(&dir)?),
         }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is nothing, and nobody asked to begin.
-    #[error("there is no master's folder; {}; give --init to begin a new cluster", path.display())]
+    #[error("there is no master's folder; {}; give --init to begin a new cluster, or --join ADDR to be admitted to one", path.display())]
     Empty {
         /// The folder.
         path: PathBuf,
@@ -92,6 +92,18 @@ pub enum Error {
         /// What is wrong there.
         what: String,
     },
+    /// The others know it at another address.
+    #[error(
+        "master {node} is known to the others at {known}; {}; give --listen {known}", path.display()
+    )]
+    Moved {
+        /// The folder.
+        path: PathBuf,
+        /// Whose it is.
+        node: u64,
+        /// The address at which it was admitted.
+        known: String,
+    },
     /// The system refused.
     #[error("cannot {what}: {source}; {}; mend that, or give another --data DIR", path.display())]
     Disk {
@@ -126,6 +138,24 @@ pub enum ProposeError {
     NotLeader {
         /// Where the leader listens, if it is known.
         leader: Option<String>,
+    },
+    /// No majority of the masters answers. Whether the proposal will be agreed on is not known.
+    #[error("no majority of the masters answers: {voters}; start those that are missing")]
+    NoQuorum {
+        /// The masters of which a majority is needed.
+        voters: String,
+    },
+    /// Members come and go one after the other, and one does just now; nothing has happened.
+    #[error("the group is being changed: {what}; try again")]
+    Busy {
+        /// What goes on.
+        what: String,
+    },
+    /// Another master has that number or address; nothing has happened.
+    #[error("{what}")]
+    Taken {
+        /// Which has what, and what to do.
+        what: String,
     },
     /// The node is ending. Whether the proposal will be agreed on is not known.
     #[error("this master has stopped: {why}")]

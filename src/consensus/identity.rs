@@ -5,6 +5,7 @@
 //!   format 1                of the whole folder: identity, tables, snapshots
 //!   cluster 00112233…       128 random bits, drawn when the cluster began
 //!   node 1
+//!   guest                   only of a master that did not begin its cluster, but was admitted to it
 //! ```
 //!
 //! A master that forgot what it voted for can elect a second leader, so a folder without its log, or
@@ -31,6 +32,8 @@ pub struct Identity {
     pub cluster: u128,
     /// The master's number.
     pub node: u64,
+    /// Whether it waits to be admitted until it has been.
+    pub is_guest: bool,
 }
 
 impl fmt::Display for Identity {
@@ -61,7 +64,9 @@ impl Identity {
     }
 
     pub(super) fn text(self) -> String {
-        format!("{MAGIC}\nformat {FORMAT}\ncluster {:032x}\nnode {}\n", self.cluster, self.node)
+        let guest = if self.is_guest { "guest\n" } else { "" };
+        let Self { cluster, node, .. } = self;
+        format!("{MAGIC}\nformat {FORMAT}\ncluster {cluster:032x}\nnode {node}\n{guest}")
     }
 
     pub(super) fn parse(text: &str) -> Result<Self, String> {
@@ -79,8 +84,9 @@ impl Identity {
         }
         let cluster = u128::from_str_radix(field("cluster")?, 16);
         let node = field("node")?.parse();
+        let is_guest = lines.next() == Some("guest");
         match (cluster, node) {
-            (Ok(cluster), Ok(node)) => Ok(Self { cluster, node }),
+            (Ok(cluster), Ok(node)) => Ok(Self { cluster, node, is_guest }),
             _ => Err("the identity's numbers are none".into()),
         }
     }

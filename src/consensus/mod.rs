@@ -19,7 +19,9 @@
 //! | `tables` | what lies in `log.redb`, drawn |
 //! | `writer` | the one thread that writes it |
 //! | `log_store`, `apply`, `snapshot` | openraft's two halves of storage, and the bodies of snapshots |
-//! | `alone` | the network of a group of one |
+//! | `network`, `receive` | what masters say to each other, going out and coming in |
+//! | `leadership` | who leads, watched |
+//! | `group` | who the members are, whether this one still leads, taking one in |
 //! | `stall` | a disk that does not answer |
 //!
 //! What holds, whatever happens:
@@ -33,14 +35,19 @@
 //! * **A restart loses nothing and never goes back.** What was agreed is applied again from the
 //!   newest snapshot and the log behind it, and before anything is served a new entry is agreed on,
 //!   so that all earlier ones are applied, whatever the persisted commit index says.
+//! * **A leader is one until somebody else is.** Who was stopped or cut off, and does not know that
+//!   another one leads by now, is told so by the majority that it asks before it answers.
 
-mod alone;
 mod apply;
 mod entry;
 mod error;
+mod group;
 mod identity;
+mod leadership;
 mod log_store;
+mod network;
 mod node;
+mod receive;
 mod snapshot;
 mod stall;
 mod tables;
@@ -49,8 +56,10 @@ mod tests;
 mod writer;
 
 pub use error::{Error, Fatal, ProposeError};
+pub use group::{Group, Member, Standing};
 pub use identity::{IDENTITY_FILE, Identity};
-pub use node::{Limits, Node, OnFatal, Options};
+pub use leadership::Leadership;
+pub use node::{Begin, Limits, Node, OnFatal, Options};
 
 /// What is agreed on; it is shared with whoever reads it.
 ///

@@ -8,25 +8,30 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use openraft::error::{ClientWriteError, RaftError};
-use openraft::{BasicNode, Config, Raft, SnapshotPolicy};
+use openraft::{BasicNode, ChangeMembers, Config, Raft, SnapshotPolicy};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
-use super::alone::Alone;
 use super::apply::Applier;
-use super::entry::{Command, Kind};
+use super::entry::{Command, Kind, NodeId};
+use super::group::{is_alone, write_error};
 use super::identity::Identity;
+use super::leadership::watch_leadership;
 use super::log_store::{Growth, LogStore};
+use super::network::Network;
+use super::receive::Incoming;
 use super::snapshot::{SNAPSHOTS, Snapshots, newest};
 use super::stall::stalled;
 use super::tables::{LOG_FILE, Tables};
 use super::writer::Writer;
-use super::{Error, Fatal, Machine, ProposeError, Unreadable};
+use super::{Error, Fatal, Group, Leadership, Machine, ProposeError, Unreadable};
+use crate::rpc::client;
 
-/// How often a leader is heard of, in milliseconds.
-const HEARTBEAT_MS: u64 = 250;
-/// Silence after which a follower stands for election, in milliseconds, drawn anew each time.
-const ELECTION_MS: std::ops::Range<u64> = 1_000..2_000;
+/// How often a leader is heard of, in milliseconds; and how long it waits for each answer.
+const HEARTBEAT_MS: u64 = 100;
+/// Silence after which a follower stands for election, in milliseconds, once the longest of these has passed in any
+/// case: others are believed for so long. Drawn by each node when it starts.
+const ELECTION_MS: std::ops::Range<u64> = 300..600;
 /// Entries behind the newest snapshot that are kept for masters that are a little behind.
 const KEPT_ENTRIES: u64 = 64;
 /// Looks at a log that another process has open, until that has ended.
@@ -35,6 +40,10 @@ const IN_USE_LOOKS: u32 = 20;
 const IN_USE_EVERY: Duration = Duration::from_millis(100);
 /// How long the first agreement after a start may take.
 const START_PATIENCE: Duration = Duration::from_secs(30);
+/// How long one write to the disk may take where others can take over.
+const SHARED_DISK_PATIENCE: Duration = Duration::from_secs(3);
+/// How long a proposal may take where a majority may be gone.
+const AGREE_WITHIN: Duration = Duration::from_secs(5);
 /// How long the files may take to be closed.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -60,6 +69,23 @@ impl Default for Limits {
     }
 }
 
+/// What begins in an empty folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// Nothing: it is refused.
+    Nothing,
+    /// A new cluster, whose only member this node is.
+    Cluster {
+        /// Its random number.
+        cluster: u128,
+    },
+    /// A node that waits until a member of that cluster admits it.
+    Member {
+        /// The cluster's random number.
+        cluster: u128,
+    },
+}
+
 /// What a node is started with.
 #[derive(Clone)]
 pub struct Options {
@@ -69,8 +95,10 @@ pub struct Options {
     pub node: u64,
     /// Where others reach it.
     pub address: String,
-    /// The random number of the cluster that is to begin here, if the folder is empty.
-    pub begin: Option<u128>,
+    /// What is to begin here, if the folder is empty.
+    pub begin: Begin,
+    /// How other masters are reached.
+    pub links: client::Options,
     /// When it does what by itself.
     pub limits: Limits,
     /// Told that the process has to end.
@@ -80,37 +108,44 @@ pub struct Options {
 /// A running node, to be asked for agreement. It stops when it is closed.
 pub struct Node {
     raft: Raft<Kind>,
+    group: Group,
     /// Its sender is gone when the files are closed.
     writes: watch::Receiver<u64>,
 }
 
 impl Node {
-    /// Starts a node: when this returns, the machine has applied all that was ever agreed on.
+    /// Starts a node. One that is all of its group leads when this returns, and the machine has applied all that was
+    /// ever agreed on; else that is to be waited for, by [`Group::leadership`].
     ///
     /// # Errors
-    /// When the folder is not whole or not this node's, and when no majority agrees.
+    /// When the folder is not whole or not this node's, and when the disk of a single node does not answer.
     pub async fn open<M: Machine>(options: Options, machine: Arc<M>) -> Result<Self, Error> {
         let identity = claim(&options)?;
         let (raft, writes) = start(&options, identity, machine).await?;
-        let node = Self { raft, writes };
+        let (tell, leadership) = watch::channel(Leadership::Follows { leader: None });
+        tokio::spawn(watch_leadership(raft.clone(), identity.node, tell));
+        let incoming = Incoming::at(Snapshots::incoming_path(&options.folder));
+        let group = Group::new(raft.clone(), identity, leadership, incoming);
+        let node = Self { raft, group, writes };
         node.begin(identity, &options).await?;
         Ok(node)
+    }
+
+    /// What this node knows of its group.
+    pub fn group(&self) -> Group {
+        self.group.clone()
     }
 
     /// Has a command agreed on and applied, and gives what the machine answered.
     ///
     /// # Errors
-    /// When this node does not lead, or has stopped.
+    /// When this node does not lead, has stopped, or no majority agrees in time: then it may still come to be.
     pub async fn propose(&self, command: Vec<u8>) -> Result<Vec<u8>, ProposeError> {
-        match self.raft.client_write(Command(command)).await {
-            Ok(written) => Ok(written.data.0),
-            Err(RaftError::Fatal(fatal)) => Err(ProposeError::Stopped { why: fatal.to_string() }),
-            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(other))) => {
-                Err(ProposeError::NotLeader { leader: other.leader_node.map(|node| node.addr) })
-            }
-            Err(RaftError::APIError(error)) => {
-                Err(ProposeError::Stopped { why: error.to_string() })
-            }
+        let written = self.raft.client_write(Command(command));
+        let within = if self.group.is_alone() { Duration::MAX } else { AGREE_WITHIN };
+        match timeout(within, written).await {
+            Ok(written) => written.map(|written| written.data.0).map_err(write_error),
+            Err(_) => Err(self.group.no_quorum()),
         }
     }
 
@@ -124,31 +159,55 @@ impl Node {
 
     /// Stops, and closes the files.
     pub async fn close(self) {
-        let Self { raft, mut writes } = self;
+        let Self { raft, group, mut writes } = self;
         // It has stopped in any case.
         let _joined_or_panicked = raft.shutdown().await;
-        drop(raft);
+        drop((raft, group));
         let closed = async { while writes.changed().await.is_ok() {} };
         // Whoever still reads keeps them open a little longer.
-        let _closed_or_late = tokio::time::timeout(CLOSE_PATIENCE, closed).await;
+        let _closed_or_late = timeout(CLOSE_PATIENCE, closed).await;
     }
 
-    /// Founds a group of one if there is none, and has something agreed on: then all before it is.
+    /// Founds a group of one if there is none; whoever is alone waits until it leads.
     async fn begin(&self, identity: Identity, options: &Options) -> Result<(), Error> {
         let stopped = |what: &dyn std::fmt::Display| Error::NoQuorum { what: what.to_string() };
-        if !self.raft.is_initialized().await.map_err(|error| stopped(&error))? {
-            let founder = BTreeMap::from([(identity.node, BasicNode::new(&options.address))]);
-            self.raft.initialize(founder).await.map_err(|error| stopped(&error))?;
+        let is_begun = self.raft.is_initialized().await.map_err(|error| stopped(&error))?;
+        let here = BTreeMap::from([(identity.node, BasicNode::new(&options.address))]);
+        if !is_begun && !identity.is_guest {
+            self.raft.initialize(here.clone()).await.map_err(|error| stopped(&error))?;
         }
-        let leads = |metrics: &openraft::RaftMetrics<u64, BasicNode>| {
-            metrics.current_leader == Some(identity.node)
-        };
-        let waited = self.raft.wait(Some(START_PATIENCE)).metrics(leads, "to lead").await;
-        waited.map_err(|error| stopped(&error))?;
-        let agreed = tokio::time::timeout(START_PATIENCE, self.propose(Vec::new())).await;
-        let agreed = agreed.map_err(|late| stopped(&late))?;
-        agreed.map(drop).map_err(|error| stopped(&error))
+        let members = members(&self.raft).await.map_err(|error| stopped(&error))?;
+        let known = members.get(&identity.node);
+        let has_moved = known.is_some_and(|known| *known != options.address);
+        if members.len() == 1 && known.is_some() {
+            let mut leadership = self.group.leadership();
+            let leads = leadership.wait_for(|now| matches!(now, Leadership::Leads { .. }));
+            let waited = timeout(START_PATIENCE, leads).await.map_err(|late| stopped(&late))?;
+            drop(waited.map_err(|ended| stopped(&ended))?);
+            if has_moved {
+                let moved = self.raft.change_membership(ChangeMembers::SetNodes(here), true).await;
+                moved.map_err(|error| stopped(&error))?;
+            }
+        } else if has_moved {
+            return Err(Error::Moved {
+                path: options.folder.clone(),
+                node: identity.node,
+                known: known.cloned().unwrap_or_default(),
+            });
+        }
+        Ok(())
     }
+}
+
+/// The members' addresses, by their numbers.
+async fn members(
+    raft: &Raft<Kind>,
+) -> Result<BTreeMap<NodeId, String>, openraft::error::Fatal<NodeId>> {
+    raft.with_raft_state(|state| {
+        let nodes = state.membership_state.effective().nodes();
+        nodes.map(|(&node, known)| (node, known.addr.clone())).collect()
+    })
+    .await
 }
 
 /// Finds out whose folder it is, and makes it ours if it is new.
@@ -167,9 +226,13 @@ fn claim(options: &Options) -> Result<Identity, Error> {
         (None, _) if has_log => {
             Err(Error::Nameless { path, found: format!("{LOG_FILE} of some master") })
         }
-        (None, None) => Err(Error::Empty { path }),
-        (None, Some(cluster)) => {
-            let identity = Identity { cluster, node: options.node };
+        (None, Begin::Nothing) => Err(Error::Empty { path }),
+        (None, Begin::Cluster { cluster }) => {
+            let identity = Identity { cluster, node: options.node, is_guest: false };
+            make(folder, identity).map(|()| identity)
+        }
+        (None, Begin::Member { cluster }) => {
+            let identity = Identity { cluster, node: options.node, is_guest: true };
             make(folder, identity).map(|()| identity)
         }
     }
@@ -207,12 +270,14 @@ async fn start<M: Machine>(
     let newest = newest.map(|(newest, _)| newest);
     let applier = Applier::new(machine, snapshots, Arc::clone(&growth), newest);
     let config = Arc::new(config(options.limits));
-    let raft = Raft::new(identity.node, config, Alone, log, applier).await;
+    let network = Network::new(identity.cluster, options.links.clone());
+    let raft = Raft::new(identity.node, config, network, log, applier).await;
     let raft = raft.map_err(|error| {
         let what = Unreadable(error.to_string());
         unreadable(folder, "what was agreed on".into(), what)
     })?;
-    tokio::spawn(watch_over(raft.clone(), growth, writes.clone(), options.clone()));
+    let watched = (raft.clone(), identity.node);
+    tokio::spawn(watch_over(watched, growth, writes.clone(), options.clone()));
     Ok((raft, writes))
 }
 
@@ -229,12 +294,15 @@ async fn open_tables(folder: &Path, identity: Identity) -> Result<Tables, Error>
 
 /// Takes snapshots when they are due, and notices what a node must not go on with.
 async fn watch_over(
-    raft: Raft<Kind>,
+    (raft, node): (Raft<Kind>, NodeId),
     growth: Arc<Growth>,
     writes: watch::Receiver<u64>,
     options: Options,
 ) {
-    let patience = options.limits.disk_patience;
+    let patience = || match is_alone(&raft, node) {
+        true => options.limits.disk_patience,
+        false => SHARED_DISK_PATIENCE.min(options.limits.disk_patience),
+    };
     let mut metrics = raft.metrics();
     let mut stalled = pin!(stalled(writes, patience));
     let message = loop {
@@ -244,8 +312,10 @@ async fn watch_over(
                     return;
                 }
                 break format!(
-                    "the disk has not answered for {patience:?}; {}; this master makes way for \
-                     others: mend the disk, and start it again", options.folder.display()
+                    "the disk has not answered for {:?}; {}; this master makes way for \
+                     others: mend the disk, and start it again",
+                    patience(),
+                    options.folder.display()
                 );
             }
             () = growth.grown.notified() => {

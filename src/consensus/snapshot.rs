@@ -27,6 +27,8 @@ pub(super) const SNAPSHOTS: &str = "snapshots";
 const MAGIC: &[u8; 8] = b"GMSNAP01";
 const LENGTHS_BYTES: usize = 16;
 const CRC_BYTES: usize = 4;
+/// The name of a snapshot that comes in.
+const RECEIVED: &str = ".incoming-received";
 
 /// What `log.redb` knows of the newest snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,9 +65,14 @@ impl Snapshots {
         Ok(newest)
     }
 
+    /// Where a snapshot of another node is received; only the next one takes its place.
+    pub(super) fn incoming_path(folder: &Path) -> PathBuf {
+        folder.join(SNAPSHOTS).join(RECEIVED)
+    }
+
     /// Where a snapshot can be received.
     pub(super) fn incoming(&self) -> Body {
-        Body { path: self.folder.join(".incoming-received") }
+        Body { path: self.folder.join(RECEIVED) }
     }
 
     /// A snapshot that was kept, for openraft.
@@ -78,7 +85,8 @@ impl Snapshots {
     fn sweep(&self, newest: &str) {
         let Ok(entries) = fs::read_dir(self.folder.as_path()) else { return };
         for entry in entries.flatten() {
-            if entry.file_name() != newest {
+            let name = entry.file_name();
+            if name != newest && name != RECEIVED {
                 let _removed_or_later = fs::remove_file(entry.path());
             }
         }

@@ -38,6 +38,7 @@ pub(super) struct Store {
 
 impl Artifacts for Master {
     async fn has(&self, digest: Digest) -> Result<bool, Refusal> {
+        // Whoever asks another one, or all of them, is told of this one alone.
         Ok(self.shared.store.has(digest, self.shared.now_ms()))
     }
 
@@ -48,6 +49,7 @@ impl Artifacts for Master {
     }
 
     async fn get(&self, digest: Digest, file: &Path) -> Result<(), Refusal> {
+        self.shared.obtain(digest).await;
         let (store, file) = (self.shared.store.clone(), file.to_path_buf());
         let now_ms = self.shared.now_ms();
         blocking(move || store.get(digest, &file, now_ms)).await
@@ -108,12 +110,11 @@ impl Store {
         read().map_err(|error| broken("read", &path, &error))
     }
 
-    fn put(&self, digest: Digest, file: &Path, now_ms: u64) -> Result<(), Refusal> {
+    pub(super) fn put(&self, digest: Digest, file: &Path, now_ms: u64) -> Result<(), Refusal> {
         if self.has(digest, now_ms) {
             return Ok(());
         }
-        let number = self.incoming.fetch_add(1, Ordering::Relaxed);
-        let incoming = self.folder.join(format!("{INCOMING}{number}"));
+        let incoming = self.place();
         let stored = self.take_in(digest, file, &incoming);
         if stored.is_err() {
             // Whatever is left is removed when the master starts again.
@@ -122,6 +123,12 @@ impl Store {
         stored?;
         self.asked_ms().insert(digest, now_ms);
         Ok(())
+    }
+
+    /// A name beside the artifacts that no file has yet.
+    pub(super) fn place(&self) -> PathBuf {
+        let number = self.incoming.fetch_add(1, Ordering::Relaxed);
+        self.folder.join(format!("{INCOMING}{number}"))
     }
 
     fn take_in(&self, digest: Digest, file: &Path, incoming: &Path) -> Result<(), Refusal> {
@@ -171,7 +178,8 @@ impl Store {
         problems
     }
 
-    fn path(&self, digest: Digest) -> PathBuf {
+    /// Where one lies that is here.
+    pub(super) fn path(&self, digest: Digest) -> PathBuf {
         self.folder.join(digest.to_string())
     }
 

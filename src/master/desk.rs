@@ -37,6 +37,10 @@ pub(super) struct Desk {
     /// What was last told of each job, and which version that was.
     told: BTreeMap<JobId, JobStatus>,
     tickets: u64,
+    /// Whether no majority of the masters answered when one was last asked.
+    pub(super) is_cut_off: bool,
+    /// No lease ends earlier: who found nobody for a while may knock only now and then.
+    grace_ends_ms: u64,
     pub(super) last_tick_ms: u64,
     pub(super) last_watch_ms: u64,
     pub(super) last_cleaning_ms: u64,
@@ -125,9 +129,15 @@ impl Session {
 }
 
 impl Desk {
-    /// This master begins: all workers get a fresh lease, in which they poll, and what runs goes on.
+    /// This master begins to lead: all workers get a fresh lease, in which they poll, and what runs goes on. What was
+    /// on the desk is of an earlier time, and whoever waits for it is told so.
     pub(super) fn take_over(&mut self, state: &State, now_ms: u64, lease_ms: u64) {
-        self.open_missing(state, now_ms, lease_ms.max(FIRST_LEASE_MS_MIN));
+        self.wake_all();
+        // No poll of that time is taken for a new one.
+        *self = Self { tickets: self.tickets, last_tick_ms: now_ms, ..Self::default() };
+        let lease_ms = lease_ms.max(FIRST_LEASE_MS_MIN);
+        self.grace_ends_ms = now_ms.saturating_add(lease_ms);
+        self.open_missing(state, now_ms, lease_ms);
         state.unswept().for_each(|job| self.sweeps.add(job));
     }
 
@@ -142,6 +152,17 @@ impl Desk {
             self.open_session(worker.id, record.incarnation, now_ms, lease_ms);
             if let Some(session) = self.session_mut(worker.id) {
                 session.is_heard = false;
+            }
+        }
+    }
+
+    /// A majority of the masters answers. If none did before, workers were not answered either: they get as long as under
+    /// a master that begins.
+    pub(super) fn end_cut(&mut self, now_ms: u64, lease_ms: u64) {
+        if std::mem::take(&mut self.is_cut_off) {
+            self.grace_ends_ms = now_ms.saturating_add(lease_ms.max(FIRST_LEASE_MS_MIN));
+            for session in self.sessions.values_mut() {
+                session.lease_ends_ms = session.lease_ends_ms.max(self.grace_ends_ms);
             }
         }
     }
@@ -198,7 +219,7 @@ impl Desk {
         session.sequence = poll.sequence;
         session.answer_at_ms = None;
         session.last_seen_ms = now_ms;
-        session.lease_ends_ms = now_ms.saturating_add(lease_ms);
+        session.lease_ends_ms = now_ms.saturating_add(lease_ms).max(self.grace_ends_ms);
         session.is_heard = true;
         session.holds = poll.held.iter().map(|held| held.attempt).collect();
         session.wake();
@@ -229,7 +250,7 @@ impl Desk {
 
     pub(super) fn connection_closed(&mut self, worker: WorkerId, now_ms: u64) {
         if let Some(session) = self.sessions.get_mut(&worker) {
-            let ends_ms = now_ms.saturating_add(CLOSED_LEASE_MS);
+            let ends_ms = now_ms.saturating_add(CLOSED_LEASE_MS).max(self.grace_ends_ms);
             session.lease_ends_ms = session.lease_ends_ms.min(ends_ms);
         }
     }

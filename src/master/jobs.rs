@@ -17,29 +17,50 @@ pub(super) const PAGE_TASKS_MAX: u32 = 10_000;
 
 impl Jobs for Master {
     async fn submit(&self, request: Submit) -> Result<JobId, Refusal> {
-        self.shared.submit(request).await
+        self.shared.led(self.shared.submit(request)).await
     }
 
     async fn list(&self) -> Result<Vec<JobLine>, Refusal> {
-        Ok(self.shared.proposer.read(views::lines))
+        let shared = &self.shared;
+        shared.led(async { Ok(shared.proposer.read(views::lines)) }).await
     }
 
     async fn status(&self, job: JobId, after: u64) -> Result<JobStatus, Refusal> {
-        self.shared.status(job, after).await
+        self.shared.led(self.shared.status(job, after)).await
     }
 
     async fn tasks(&self, request: TasksRequest) -> Result<Vec<TaskLine>, Refusal> {
         let shared = &self.shared;
-        let page = shared.proposer.read(|state| views::tasks(state, &shared.desk(), request));
-        page.ok_or_else(|| no_job(request.job))
+        let page = || shared.proposer.read(|state| views::tasks(state, &shared.desk(), request));
+        shared.led(async { page().ok_or_else(|| no_job(request.job)) }).await
     }
 
     async fn counters(
         &self,
         job: JobId,
     ) -> Result<BTreeMap<String, BTreeMap<String, u64>>, Refusal> {
+        self.shared.led(async { self.shared.counters(job) }).await
+    }
+
+    async fn kill(&self, job: JobId) -> Result<(), Refusal> {
+        self.shared.led(self.shared.kill(job)).await
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerLine>, Refusal> {
+        let shared = &self.shared;
+        let now_ms = shared.now_ms();
+        let lines = || shared.proposer.read(|state| views::workers(state, &shared.desk(), now_ms));
+        shared.led(async { Ok(lines()) }).await
+    }
+
+    async fn drain(&self, worker: WorkerId) -> Result<(), Refusal> {
+        self.shared.led(self.shared.drain(worker)).await
+    }
+}
+
+impl Shared {
+    fn counters(&self, job: JobId) -> Result<BTreeMap<String, BTreeMap<String, u64>>, Refusal> {
         let counters = self
-            .shared
             .proposer
             .read(|state| state.scheduler.job(job).map(crate::scheduler::Job::all_counters));
         let counters = counters.ok_or_else(|| no_job(job))?;
@@ -50,31 +71,20 @@ impl Jobs for Master {
         Ok(groups)
     }
 
-    async fn kill(&self, job: JobId) -> Result<(), Refusal> {
-        self.shared.kill(job).await
-    }
-
-    async fn workers(&self) -> Result<Vec<WorkerLine>, Refusal> {
-        let shared = &self.shared;
-        let now_ms = shared.now_ms();
-        Ok(shared.proposer.read(|state| views::workers(state, &shared.desk(), now_ms)))
-    }
-
-    async fn drain(&self, worker: WorkerId) -> Result<(), Refusal> {
-        let applied = self.shared.propose(vec![decide(Drain { worker })]).await?;
+    async fn drain(self: &Arc<Self>, worker: WorkerId) -> Result<(), Refusal> {
+        let applied = self.propose(vec![decide(Drain { worker })]).await?;
         match applied.into_iter().next() {
             Some(Err(rejection)) => Err(Refusal::NotFound { message: rejection.to_string() }),
             _ => Ok(()),
         }
     }
-}
 
-impl Shared {
     async fn status(&self, job: JobId, after: u64) -> Result<JobStatus, Refusal> {
         let until_ms = self.now_ms().saturating_add(STATUS_WAIT_MS);
         let mut changed = self.changed.subscribe();
         loop {
             changed.borrow_and_update();
+            self.leads()?;
             let status = self.proposer.read(|state| {
                 let mut desk = self.desk();
                 let status = views::status(state, &desk, job)?;
@@ -84,7 +94,7 @@ impl Shared {
             // A master that has just begun numbers anew: whatever differs is news.
             let is_news = status.version != after;
             // Each tick is a change, so this waits no longer than it should.
-            if is_news || self.now_ms() >= until_ms || self.is_stopping() {
+            if is_news || self.now_ms() >= until_ms {
                 return Ok(status);
             }
             if changed.changed().await.is_err() {

@@ -24,17 +24,21 @@
 //! | `sweeps` | what failed jobs have left in staging |
 //! | `watching` | all that needs time |
 //! | `jobs`, `submitting`, `views` | clients |
-//! | `artifacts` | executables, specs and plans, on disk |
+//! | `artifacts`, `holding` | executables, specs and plans, on disk; on a majority of the masters |
+//! | `leading`, `masters` | that only one of several masters serves; what they say to each other |
 //!
 //! Whoever holds both locks took that of the state first.
 //!
-//! A master that starts again has the state as it was: what was answered once is there. It gives each
-//! worker a fresh lease; their polls say what runs, and that goes on. Nothing is run again for it.
+//! A master that starts again, or takes over from another, has the state as it was: what was answered once is there. It
+//! gives each worker a fresh lease; their polls say what runs, and that goes on. Nothing is run again for it.
 
 mod artifacts;
 mod desk;
 mod error;
+mod holding;
 mod jobs;
+mod leading;
+mod masters;
 mod orders;
 mod polling;
 mod proposer;
@@ -48,14 +52,15 @@ mod watching;
 
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::consensus::{self, Limits, Node};
+use crate::consensus::{self, Group, Limits, Node};
+use crate::rpc::client;
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::{Command, Effect, Rejection};
 use crate::spec::{AttemptId, Nonce, WorkerId};
@@ -65,7 +70,7 @@ use desk::Desk;
 use proposer::{Proposer, Replica};
 use state::{Applied, Change};
 
-pub use crate::consensus::OnFatal;
+pub use crate::consensus::{Begin, OnFatal};
 pub use error::Error;
 pub use watching::TICK_MS;
 
@@ -107,6 +112,8 @@ pub struct Master {
 /// What all clones share.
 struct Shared {
     proposer: Proposer,
+    /// The other masters; none where nobody is to agree.
+    group: Option<Group>,
     desk: Mutex<Desk>,
     store: Store,
     clock: Clock,
@@ -120,6 +127,12 @@ struct Shared {
     /// Held while a request looks at the state and proposes what follows from it.
     admission: tokio::sync::Mutex<()>,
     is_stopping: AtomicBool,
+    /// The entry since which this master leads; 0 while it does not.
+    leads_since: AtomicU64,
+    /// How other masters are reached.
+    links: client::Options,
+    /// This process, to be shown.
+    pid: u32,
 }
 
 /// Which of its group a master is, and what it says when it must not go on.
@@ -129,8 +142,12 @@ pub struct Seat {
     pub id: u64,
     /// Where others reach it.
     pub address: String,
-    /// Whether to begin a new cluster if the folder is empty.
-    pub begins: bool,
+    /// Its process id, to be shown.
+    pub pid: u32,
+    /// What begins if the folder is empty.
+    pub begin: Begin,
+    /// How other masters are reached.
+    pub links: client::Options,
     /// Told why the process has to end: from then on nothing is answered with yes.
     pub on_fatal: OnFatal,
 }
@@ -163,11 +180,11 @@ impl Master {
     /// When its folder cannot be used, or the lease is too short.
     pub fn open(options: Options, clock: Clock, nonces: Nonces) -> Result<Self, Error> {
         check_lease(options.lease_ms)?;
-        Self::with(Proposer::in_memory(), options, clock, nonces)
+        Self::with(Proposer::in_memory(), None, options, clock, nonces)
     }
 
-    /// A master that goes on from its folder and is ready to serve; time passes for it only by
-    /// [`Master::tick`].
+    /// A master that goes on from its folder, and is ready to serve if it is the only one; time passes for it only
+    /// by [`Master::tick`].
     ///
     /// # Errors
     ///
@@ -179,32 +196,38 @@ impl Master {
         nonces: Nonces,
     ) -> Result<Self, Error> {
         check_lease(options.lease_ms)?;
-        let Seat { id, address, begins, on_fatal } = seat;
+        let Seat { id, address, pid, begin, links, on_fatal } = seat;
         let place = consensus::Options {
             folder: options.data.clone(),
             node: id,
             address,
-            begin: begins.then(|| nonces().0),
+            begin,
+            links: links.clone(),
             limits: Limits::default(),
             on_fatal,
         };
         let replica = Arc::<Replica>::default();
         let node = Node::open(place, Arc::clone(&replica)).await?;
-        let master = Self::with(Proposer::agreeing(node, replica), options, clock, nonces)?;
-        let shared = &master.shared;
-        shared.proposer.read(|state| {
-            shared.desk().take_over(state, shared.now_ms(), shared.lease_ms);
-        });
+        let group = node.group();
+        let mut leadership = group.leadership();
+        let others = Some((group, links, pid));
+        let proposer = Proposer::agreeing(node, replica);
+        let master = Self::with(proposer, others, options, clock, nonces)?;
+        let now = leadership.borrow_and_update().clone();
+        master.shared.take(&now);
+        tokio::spawn(leading::follow(Arc::clone(&master.shared), leadership));
         Ok(master)
     }
 
     /// Stops proposing, and closes the log. Whatever is asked afterwards is refused.
     pub async fn close(&self) {
+        self.shared.is_stopping.store(true, Ordering::SeqCst);
         self.shared.proposer.close().await;
     }
 
     fn with(
         proposer: Proposer,
+        others: Option<(Group, client::Options, u32)>,
         options: Options,
         clock: Clock,
         nonces: Nonces,
@@ -212,8 +235,13 @@ impl Master {
         let Options { data, lease_ms, log, journal } = options;
         let store = Store::open(&data.join("artifacts"))?;
         let started = clock.now();
+        let (group, links, pid) = match others {
+            Some((group, links, pid)) => (Some(group), links, pid),
+            None => (None, client::Options::default(), 0),
+        };
         let shared = Shared {
             proposer,
+            group,
             desk: Mutex::new(Desk::default()),
             store,
             clock,
@@ -225,6 +253,9 @@ impl Master {
             changed: watch::Sender::new(0),
             admission: tokio::sync::Mutex::default(),
             is_stopping: AtomicBool::new(false),
+            leads_since: AtomicU64::new(0),
+            links,
+            pid,
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -250,6 +281,7 @@ impl Master {
             biased;
             () = stop => {}
             () = ticking => {}
+            () = self.shared.keep_up() => {}
         }
         self.shared.is_stopping.store(true, Ordering::SeqCst);
         self.shared.desk().wake_all();

@@ -61,10 +61,11 @@ fn joined(state: &State, attempt: AttemptId) -> Option<u32> {
 }
 
 /// The whole answer.
-pub(super) fn full(state: &State, poll: &Poll, told: &Told) -> Orders {
+pub(super) fn full(state: &State, epoch: u64, poll: &Poll, told: &Told) -> Orders {
     let attempts = told.attempts.iter().filter_map(|&attempt| order(state, attempt));
     Orders {
         sequence: poll.sequence,
+        epoch,
         attempts: attempts.collect(),
         keep: told.keep.iter().copied().collect(),
         may_leave: told.may_leave,

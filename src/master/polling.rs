@@ -19,15 +19,15 @@ const REPEAT_MS: u64 = 100;
 
 impl Workers for Master {
     async fn register(&self, request: Register) -> Result<Registered, Refusal> {
-        self.shared.register(request).await
+        self.shared.led(self.shared.register(request)).await
     }
 
     async fn poll(&self, request: Poll) -> Result<Orders, Refusal> {
-        self.shared.poll(request).await
+        self.shared.led(self.shared.poll(request)).await
     }
 
     async fn locate(&self, request: Locate) -> Result<Located, Refusal> {
-        self.shared.locate(request)
+        self.shared.led(async { self.shared.locate(request) }).await
     }
 }
 
@@ -50,10 +50,8 @@ impl Shared {
             // The worker passes over this answer, since it has asked again.
             return self.orders_now(&poll);
         };
-        let mut hold = Hold { shared: self, worker: poll.worker, ticket, is_answered: false };
-        let answer = self.answer(&poll, ticket, &wake).await;
-        hold.is_answered = true;
-        answer
+        let mut hold = Hold { shared: self, worker: poll.worker, ticket, is_held: false };
+        self.answer(&poll, ticket, &wake, &mut hold).await
     }
 
     async fn answer(
@@ -61,23 +59,26 @@ impl Shared {
         poll: &Poll,
         ticket: u64,
         wake: &Arc<Notify>,
+        hold: &mut Hold<'_>,
     ) -> Result<Orders, Refusal> {
+        self.hold_plans(poll).await?;
         self.report(poll).await?;
         let said = Said::of(poll);
         loop {
-            if self.is_stopping() {
-                let message = "this master is stopping; ask it again when it is back".to_string();
-                return Err(Refusal::Unavailable { message });
-            }
-            match self.step(poll, &said, ticket)? {
+            let epoch = self.leads()?;
+            match self.step(poll, &said, (ticket, epoch))? {
                 Step::Answer(orders) => return Ok(orders),
-                Step::Wait => wake.notified().await,
+                Step::Wait => {
+                    hold.is_held = true;
+                    wake.notified().await;
+                    hold.is_held = false;
+                }
             }
         }
     }
 
     /// Looks whether a poll is to be answered now, and with what.
-    fn step(&self, poll: &Poll, said: &Said, ticket: u64) -> Result<Step, Refusal> {
+    fn step(&self, poll: &Poll, said: &Said, (ticket, epoch): (u64, u64)) -> Result<Step, Refusal> {
         let now_ms = self.now_ms();
         self.proposer.read(|state| {
             let mut desk = self.desk();
@@ -87,7 +88,7 @@ impl Shared {
                 return Err(unregistered(poll));
             };
             if session.ticket() != ticket {
-                return Ok(Step::Answer(orders::full(state, poll, &told)));
+                return Ok(Step::Answer(orders::full(state, epoch, poll, &told)));
             }
             let differs = orders::differs(said, &told);
             let is_repeated =
@@ -105,16 +106,18 @@ impl Shared {
             }
             session.answer_at_ms = None;
             session.holds.extend(&told.attempts);
-            let orders = orders::full(state, poll, &told);
+            let orders = orders::full(state, epoch, poll, &told);
             session.last = Some((said.clone(), told));
             Ok(Step::Answer(orders))
         })
     }
 
     fn orders_now(&self, poll: &Poll) -> Result<Orders, Refusal> {
+        let epoch = self.leads()?;
         self.proposer.read(|state| {
             let told = orders::told(state, &self.desk(), poll, self.now_ms());
-            told.map(|told| orders::full(state, poll, &told)).ok_or_else(|| unregistered(poll))
+            told.map(|told| orders::full(state, epoch, poll, &told))
+                .ok_or_else(|| unregistered(poll))
         })
     }
 
@@ -149,17 +152,18 @@ fn unregistered(poll: &Poll) -> Refusal {
     Refusal::NotFound { message }
 }
 
-/// Notices when a poll is dropped before it is answered: its connection was closed.
+/// Notices when a poll is dropped while it is held back: its connection was closed. Who gives up while something is
+/// being agreed on has lost patience, and that says nothing of the worker.
 struct Hold<'s> {
     shared: &'s Shared,
     worker: WorkerId,
     ticket: u64,
-    is_answered: bool,
+    is_held: bool,
 }
 
 impl Drop for Hold<'_> {
     fn drop(&mut self) {
-        if self.is_answered {
+        if !self.is_held {
             return;
         }
         let now_ms = self.shared.now_ms();

@@ -13,8 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::leading::refusal;
 use super::state::{Applied, Change, State};
-use crate::consensus::{Machine, Node, ProposeError, Unreadable};
+use crate::consensus::{Machine, Node, Unreadable};
 use crate::rpc::refusal::Refusal;
 
 /// Bytes after which no further proposal is added to an entry.
@@ -126,12 +127,7 @@ async fn ask(node: &Node, proposals: &[Vec<u8>]) -> Result<Vec<Vec<Applied>>, Re
     let internal =
         |error: bincode::Error| Refusal::Internal { message: format!("an entry: {error}") };
     let entry = bincode::serialize(proposals).map_err(internal)?;
-    let reply = node.propose(entry).await.map_err(|error| match error {
-        ProposeError::NotLeader { leader } => {
-            Refusal::NotLeader { leader: leader.unwrap_or_default() }
-        }
-        ProposeError::Stopped { .. } => Refusal::Unavailable { message: error.to_string() },
-    })?;
+    let reply = node.propose(entry).await.map_err(refusal)?;
     bincode::deserialize(&reply).map_err(internal)
 }
 

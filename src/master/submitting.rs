@@ -23,7 +23,7 @@ impl Shared {
         }
         check(&request)?;
         let options = options(&request)?;
-        self.check_artifacts(&request)?;
+        self.check_artifacts(&request).await?;
         self.proposer.read(|state| check_room(state, &request.spec))?;
 
         let Submit { id, spec, spec_digest, executable, map_only, .. } = request;
@@ -53,11 +53,10 @@ impl Shared {
         }
     }
 
-    /// What the job names must be here, and the executable be one for this kind of machine.
-    fn check_artifacts(&self, request: &Submit) -> Result<(), Refusal> {
-        let now_ms = self.now_ms();
+    /// What the job names must be held by a majority, and the executable be one for this kind of machine.
+    async fn check_artifacts(self: &Arc<Self>, request: &Submit) -> Result<(), Refusal> {
         for (what, digest) in [("spec", request.spec_digest), ("executable", request.executable)] {
-            if !self.store.has(digest, now_ms) {
+            if !self.hold(digest).await? {
                 let message = format!("the {what} {digest} is not here; send it first");
                 return Err(Refusal::NotFound { message });
             }

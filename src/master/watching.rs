@@ -1,7 +1,10 @@
 //! All that needs time: leases, held polls, timeouts, backups, sweeps, history.
 
+use std::sync::Arc;
+
 use super::reports::decide;
 use super::state::Change;
+
 use super::{Master, Shared};
 use crate::scheduler::{Command, LoseWorker, WorkerState, watch};
 use crate::spec::{JobId, WorkerId};
@@ -17,7 +20,29 @@ impl Master {
     /// Looks at the clock and does what is due. [`run`](super::run) calls it every [`TICK_MS`].
     pub async fn tick(&self) {
         let shared = &self.shared;
+        if shared.leads().is_ok() {
+            // Who is cut off from the others answers no worker, and must not call any lost for that.
+            if shared.still_leads().await {
+                shared.watch_over().await;
+            } else {
+                shared.desk().is_cut_off = true;
+            }
+        }
         let now_ms = shared.now_ms();
+        if shared.is_cleaning_due(now_ms) {
+            shared.clean(now_ms);
+        }
+        // Whoever waits for time to pass looks at the clock.
+        shared.note_change();
+    }
+}
+
+impl Shared {
+    /// What only a leader does: nobody else knows who is silent, and decides for all.
+    async fn watch_over(self: &Arc<Self>) {
+        let shared = self;
+        let now_ms = shared.now_ms();
+        shared.desk().end_cut(now_ms, shared.lease_ms);
         let silent = shared.silent(now_ms);
         let (mut changes, losses): (Vec<Change>, Vec<String>) =
             shared.losses(&silent).into_iter().unzip();
@@ -34,15 +59,11 @@ impl Master {
             forgotten.iter().for_each(|&job| desk.forget(job));
             desk.assign_sweeps(state, now_ms);
         });
-        if !forgotten.is_empty() || shared.is_cleaning_due(now_ms) {
+        if !forgotten.is_empty() {
             shared.clean(now_ms);
         }
-        // Whoever waits for time to pass looks at the clock.
-        shared.note_change();
     }
-}
 
-impl Shared {
     /// Wakes polls that are due, and gives the workers whose lease is over. Nobody who is registered goes unwatched.
     ///
     /// A tick that comes late means that this master was busy or stopped, and may not have heard

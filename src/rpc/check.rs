@@ -5,6 +5,7 @@
 use super::address;
 use super::artifacts::{ARTIFACT_BYTES_MAX, Digest};
 use super::jobs::{Submit, TasksRequest};
+use super::masters::Join;
 use super::refusal::Refusal;
 use super::shuffle::{FetchRequest, SEGMENTS_MAX};
 use super::workers::{Poll, Register};
@@ -28,6 +29,8 @@ const HELD_MAX: u64 = 100_000;
 /// Jobs of which a worker may have files, and map outputs that it may still have.
 const JOBS_MAX: u64 = 100_000;
 const OUTPUTS_MAX: u64 = 1_000_000;
+/// Largest number of a master.
+const MASTER_MAX: u64 = 1_000;
 /// Bytes of a worker's description of how it limits memory.
 const LIMITER_BYTES_MAX: usize = 64;
 
@@ -98,6 +101,12 @@ pub(super) fn poll(request: &Poll) -> Result<(), Refusal> {
 pub(super) fn fetch(request: &FetchRequest) -> Result<(), Refusal> {
     within("maps", request.maps.len() as u64, 1, SEGMENTS_MAX as u64)?;
     at_most("partition", u64::from(request.partition), *REDUCERS.end() - 1)
+}
+
+/// Holds what a master that wants in says of itself to its limits.
+pub(super) fn join(request: &Join) -> Result<(), Refusal> {
+    within("id", request.id.0, 1, MASTER_MAX)?;
+    address::parse(&request.address).map(drop).map_err(invalid)
 }
 
 /// Holds an artifact to its largest size.

@@ -6,6 +6,8 @@
 //! | workers | a worker calls a master | [`workers`] |
 //! | artifacts | clients and workers call a master | [`artifacts`] |
 //! | shuffle | a worker calls a worker | [`shuffle`] |
+//! | raft | a master calls a master | [`raft`] |
+//! | masters | a client calls a master, or a master another | [`masters`] |
 //!
 //! Each conversation is a trait here, implemented by who serves it and by the client that calls it over the wire.
 
@@ -20,6 +22,7 @@ pub mod client;
 mod convert;
 mod digest;
 pub mod jobs;
+pub mod masters;
 #[expect(
     unreachable_pub,
     unused_qualifications,
@@ -28,6 +31,7 @@ pub mod jobs;
 )]
 mod pb;
 mod pieces;
+pub mod raft;
 pub mod refusal;
 pub mod server;
 pub mod shuffle;
@@ -46,6 +50,8 @@ pub use digest::{Digester, digest_of_file};
 pub const CONTROL_BYTES_MAX: usize = 64 << 20;
 /// Largest message of the data conversations, in bytes: a chunk and its frame, with room to spare.
 const DATA_BYTES_MAX: usize = 1 << 20;
+/// Largest message between masters, in bytes: one entry, however large a single control message has made it, and its frame.
+const RAFT_BYTES_MAX: usize = 2 * CONTROL_BYTES_MAX;
 /// How often either end of a connection that is in use asks whether the other is still there.
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(2);
 /// How long it waits for the answer before it gives the connection up.

@@ -159,6 +159,8 @@ pub struct LostOutput {
 pub struct Orders {
     /// The poll that is answered.
     pub sequence: u64,
+    /// Which leadership gives them, higher with each later one: a worker obeys none that is over.
+    pub epoch: u64,
     /// Every attempt that the worker should hold: it starts those that it does not, kills and forgets those that it
     /// holds and that are not here.
     pub attempts: Vec<Order>,

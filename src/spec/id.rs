@@ -55,6 +55,10 @@ pub struct AttemptId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkerId(pub u64);
 
+/// One of the masters that agree with each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MasterId(pub u64);
+
 /// 128 random bits drawn once per job, so that no two jobs ever share a staging path.
 ///
 /// Written as 32 hexadecimal digits in lower case.
@@ -130,6 +134,12 @@ impl fmt::Display for WorkerId {
     }
 }
 
+impl fmt::Display for MasterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "m{}", self.0)
+    }
+}
+
 impl fmt::Display for Nonce {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)
@@ -165,6 +175,10 @@ fn attempt(text: &str) -> Option<AttemptId> {
 
 fn worker(text: &str) -> Option<WorkerId> {
     number(text.strip_prefix('w')?).map(WorkerId)
+}
+
+fn master(text: &str) -> Option<MasterId> {
+    number(text.strip_prefix('m')?).map(MasterId)
 }
 
 fn nonce(text: &str) -> Option<Nonce> {
@@ -221,6 +235,7 @@ written_form! {
     TaskId task "task id" "j7/m12";
     AttemptId attempt "attempt id" "j7/m12#2";
     WorkerId worker "worker id" "w4";
+    MasterId master "master id" "m1";
     Nonce nonce "nonce" "00112233445566778899aabbccddeeff";
 }
 
@@ -280,6 +295,7 @@ mod tests {
             round_trip(attempt.task);
             round_trip(attempt);
             round_trip(WorkerId(job));
+            round_trip(MasterId(job));
             round_trip(Nonce(nonce));
         }
     }

@@ -17,7 +17,7 @@ pub mod split;
 pub use counters::Counters;
 pub use error::Error;
 pub use failure::{Cause, Failure, RecordRef, escape};
-pub use id::{AttemptId, JobId, Nonce, TaskId, TaskKind, WorkerId};
+pub use id::{AttemptId, JobId, MasterId, Nonce, TaskId, TaskKind, WorkerId};
 pub use job::{InputSpec, JobSpec};
 pub use manifest::{Manifest, Part};
 pub use options::JobOptions;

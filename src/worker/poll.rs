@@ -65,6 +65,8 @@ struct Polling<T: Transport, L> {
     attempts: Handle,
     stop: watch::Receiver<Stop>,
     sequence: u64,
+    /// The latest leadership that has given orders.
+    epoch: u64,
     backoff: Duration,
     /// When the first of the polls that nobody answered was given up.
     silent_since: Option<Instant>,
@@ -85,6 +87,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
             attempts,
             stop,
             sequence: 0,
+            epoch: 0,
             backoff: BACKOFF_FIRST,
             silent_since: None,
         }
@@ -93,6 +96,8 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
     async fn run(mut self) -> Result<(), Error> {
         while let Some(Registered { worker, lease_ms }) = self.register().await? {
             self.worker.folders.keep_worker(worker);
+            // It may be another cluster than before.
+            self.epoch = 0;
             let deadline = Duration::from_millis(lease_ms).max(POLL_LEAST);
             loop {
                 match self.poll(worker, deadline).await? {
@@ -185,8 +190,11 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
             }
         };
         self.heard();
-        let may_leave = orders.may_leave && orders.sequence == self.sequence;
-        let has_changed = orders.sequence == self.sequence && self.obey(orders, &jobs, is_draining);
+        // Who does not know yet that another one leads is not obeyed any more.
+        let counts = orders.sequence == self.sequence && orders.epoch >= self.epoch;
+        self.epoch = self.epoch.max(orders.epoch);
+        let may_leave = orders.may_leave && counts;
+        let has_changed = counts && self.obey(orders, &jobs, is_draining);
         if may_leave && self.worker.book.is_empty() {
             return Ok(Next::Leave);
         }

@@ -23,6 +23,7 @@ pub(crate) struct Dev {
     commands: Commands,
     /// The processes that it has named, masters first.
     pub(crate) pids: Vec<u32>,
+    masters: &'static str,
     _one: MutexGuard<'static, ()>,
 }
 
@@ -37,23 +38,29 @@ impl Deref for Dev {
 impl Dev {
     /// A master and two workers with a slot each.
     pub(crate) fn start() -> Result<Self> {
+        Self::start_masters("1")
+    }
+
+    /// The same with so many masters.
+    pub(crate) fn start_masters(masters: &'static str) -> Result<Self> {
         let one = alone();
         let folder = tempfile::tempdir()?;
-        let (process, said, address, pids) = Self::launch(&folder.path().join("data"))?;
-        Ok(Dev { process, _said: said, commands: Commands::new(address, folder), pids, _one: one })
+        let (process, said, address, pids) = Self::launch(&folder.path().join("data"), masters)?;
+        let commands = Commands::new(address, folder);
+        Ok(Dev { process, _said: said, commands, pids, masters, _one: one })
     }
 
     /// Starts it once more with the folder that it had, when it has ended.
     pub(crate) fn start_again(&mut self) -> Result {
-        let (process, said, address, pids) = Self::launch(&self.path("data"))?;
+        let (process, said, address, pids) = Self::launch(&self.path("data"), self.masters)?;
         self.commands.moved(address);
         (self.process, self._said, self.pids) = (process, said, pids);
         Ok(())
     }
 
-    fn launch(data: &Path) -> Result<(Child, Said, String, Vec<u32>)> {
+    fn launch(data: &Path, masters: &str) -> Result<(Child, Said, String, Vec<u32>)> {
         let mut process = Command::new(GRISTMILL)
-            .args(["dev", "--workers", "2", "--slots", "1", "--data"])
+            .args(["dev", "--masters", masters, "--workers", "2", "--slots", "1", "--data"])
             .arg(data)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -65,9 +72,7 @@ impl Dev {
             let words: Vec<&str> = line.split(' ').collect();
             match words[..] {
                 ["ready", address] => break address.to_owned(),
-                ["master", "1", _, "pid", pid] | ["worker", _, "pid", pid] => {
-                    pids.push(pid.parse()?)
-                }
+                ["master", _, _, "pid", pid] | ["worker", _, "pid", pid] => pids.push(pid.parse()?),
                 _ => return Err(format!("not what forms say: {line}").into()),
             }
         };

@@ -1,9 +1,9 @@
-//! A master and workers, each started by the test itself, which therefore knows whom to strike.
+//! Masters and workers, each started by the test itself, which therefore knows whom to strike.
 
 use std::io::{BufRead, BufReader};
 use std::ops::Deref;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::MutexGuard;
 use std::sync::mpsc::channel;
@@ -29,7 +29,7 @@ pub(crate) struct Member {
 
 /// A cluster whose workers are named 1, 2, 3, … in the order of their first start.
 pub(crate) struct Fleet {
-    master: Member,
+    masters: Vec<Member>,
     workers: Vec<Member>,
     slots: u32,
     /// More that every worker is told.
@@ -102,7 +102,7 @@ fn first_line(mut said: BufReader<ChildStdout>) -> Result<(String, BufReader<Chi
 fn address(line: &str) -> Result<String> {
     let words: Vec<&str> = line.trim_end().split(' ').collect();
     match words[..] {
-        ["master", "1", address, "pid", _] | ["worker", address, "pid", _] => Ok(address.into()),
+        ["master", _, address, "pid", _] | ["worker", address, "pid", _] => Ok(address.into()),
         _ => Err(format!("not what forms say: {line:?}").into()),
     }
 }
@@ -119,30 +119,70 @@ impl Fleet {
         slots: u32,
         flags: &'static [&'static str],
     ) -> Result<Self> {
+        Self::start_all(1, workers, slots, flags)
+    }
+
+    /// Several masters, and workers with so many slots each.
+    pub(crate) fn start_masters(masters: usize, workers: usize, slots: u32) -> Result<Self> {
+        Self::start_all(masters, workers, slots, &[])
+    }
+
+    fn start_all(
+        masters: usize,
+        workers: usize,
+        slots: u32,
+        flags: &'static [&'static str],
+    ) -> Result<Self> {
         let one = alone();
-        let folder = tempfile::tempdir()?;
-        let master = first_master(folder.path())?;
-        let commands = Commands::new(master.address.clone(), folder);
-        let mut fleet = Self { master, workers: Vec::new(), slots, flags, commands, _one: one };
+        let commands = Commands::new(String::new(), tempfile::tempdir()?);
+        let (none, nobody) = (Vec::new(), Vec::new());
+        let mut fleet = Self { masters: none, workers: nobody, slots, flags, commands, _one: one };
+        for _ in 0..masters {
+            fleet.add_master()?;
+        }
         for _ in 0..workers {
             fleet.add_worker()?;
         }
         Ok(fleet)
     }
 
-    /// Once all have ended: another cluster in the same folder, with so many workers.
+    /// Once all have ended: another cluster in the same folder, with as many masters and so many workers.
     pub(crate) fn begin_anew(&mut self, workers: usize) -> Result {
         self.end()?;
         std::fs::remove_dir_all(self.path("data"))?;
-        self.master = first_master(&self.path(""))?;
-        self.commands.moved(self.master.address.clone());
+        let masters = self.masters.len();
+        self.masters.clear();
         self.workers.clear();
+        (0..masters).try_for_each(|_| self.add_master())?;
         (0..workers).try_for_each(|_| self.add_worker().map(drop))
+    }
+
+    /// One more master, which takes part when this returns.
+    fn add_master(&mut self) -> Result {
+        let id = (self.masters.len() + 1).to_string();
+        let mut arguments =
+            vec!["master", "--id", &id, "--listen", "127.0.0.1:0", "--lease", LEASE];
+        let cluster = self.cluster();
+        match self.masters.len() {
+            0 => arguments.push("--init"),
+            _ => arguments.extend(["--join", &cluster]),
+        }
+        let master = Member::start(&arguments, self.path(&format!("data/m{id}")))?;
+        self.masters.push(master);
+        let cluster = self.cluster();
+        self.commands.moved(cluster);
+        Ok(())
+    }
+
+    /// The addresses of all masters.
+    pub(crate) fn cluster(&self) -> String {
+        let addresses: Vec<&str> = self.masters.iter().map(|it| it.address.as_str()).collect();
+        addresses.join(",")
     }
 
     /// One more worker, which is registered when this returns; gives its number.
     pub(crate) fn add_worker(&mut self) -> Result<usize> {
-        let cluster = self.master.address.clone();
+        let cluster = self.cluster();
         self.add_worker_at(&cluster)
     }
 
@@ -161,7 +201,7 @@ impl Fleet {
         let mut shell = Command::new("unshare");
         shell.args(["-Urm", "bash", "-c", &script, "bash", GRISTMILL]);
         shell.env("DATA", self.data(number));
-        let cluster = self.master.address.clone();
+        let cluster = self.cluster();
         let worker = self.launch_by(shell, number, &cluster)?;
         self.workers.push(worker);
         Ok(number)
@@ -183,13 +223,13 @@ impl Fleet {
 
     /// Starts a worker that has died again, with the folder that it had.
     pub(crate) fn start_again(&mut self, number: usize) -> Result {
-        let cluster = self.master.address.clone();
+        let cluster = self.cluster();
         self.workers[number - 1] = self.launch(number, &cluster)?;
         Ok(())
     }
 
     pub(crate) fn master(&self) -> &Member {
-        &self.master
+        &self.masters[0]
     }
 
     pub(crate) fn worker(&self, number: usize) -> &Member {
@@ -236,18 +276,29 @@ impl Fleet {
         Ok(())
     }
 
-    /// Kills the master, and waits until it is gone; workers and clients stay.
+    /// Kills the only master, and waits until it is gone; workers and clients stay.
     pub(crate) fn kill_master(&mut self) -> Result {
-        send("KILL", self.master.pid())?;
-        let code = self.master.ended("the killed master is gone")?;
+        self.kill_master_of(1)
+    }
+
+    /// Kills the master of this number.
+    pub(crate) fn kill_master_of(&mut self, number: usize) -> Result {
+        send("KILL", self.master_of(number).pid())?;
+        let code = self.masters[number - 1].ended("the killed master is gone")?;
         assert_eq!(code, None, "it was killed, and did not end by itself");
         Ok(())
     }
 
-    /// Starts a master that has died again, with its folder and at its address.
+    /// Starts the only master again, with its folder and at its address.
     pub(crate) fn start_master_again(&mut self) -> Result {
-        let arguments = ["master", "--id", "1", "--listen", &self.master.address, "--lease", LEASE];
-        self.master = Member::start(&arguments, self.path("data/m1"))?;
+        self.start_master_of(1)
+    }
+
+    /// Starts the master of this number again.
+    pub(crate) fn start_master_of(&mut self, number: usize) -> Result {
+        let (id, listen) = (number.to_string(), self.master_of(number).address.clone());
+        let arguments = ["master", "--id", &id, "--listen", &listen, "--lease", LEASE];
+        self.masters[number - 1] = Member::start(&arguments, self.path(&format!("data/m{id}")))?;
         Ok(())
     }
 
@@ -256,9 +307,23 @@ impl Fleet {
         kill_at_once(self.workers.iter_mut())
     }
 
+    /// Asks the master of this number to end; answers its exit code.
+    pub(crate) fn end_master_of(&mut self, number: usize) -> Result<Option<i32>> {
+        send("TERM", self.master_of(number).pid())?;
+        self.masters[number - 1].ended("the master ends when it is asked to")
+    }
+
+    pub(crate) fn masters(&self) -> impl Iterator<Item = &Member> {
+        self.masters.iter()
+    }
+
+    pub(crate) fn master_of(&self, number: usize) -> &Member {
+        &self.masters[number - 1]
+    }
+
     /// Kills everybody at once, as a loss of power does.
     pub(crate) fn kill_all(&mut self) -> Result {
-        kill_at_once(self.workers.iter_mut().chain([&mut self.master]))
+        kill_at_once(self.workers.iter_mut().chain(&mut self.masters))
     }
 
     /// Waits for a worker that leaves by itself; answers its exit code.
@@ -272,7 +337,7 @@ impl Fleet {
 
     /// Asks all to end, workers first, and waits until they have.
     pub(crate) fn end(&mut self) -> Result {
-        for member in self.workers.iter_mut().chain([&mut self.master]) {
+        for member in self.workers.iter_mut().chain(&mut self.masters) {
             if lives(member.pid()) {
                 send("TERM", member.pid())?;
                 assert_eq!(member.ended("it ends when it is asked to")?, Some(0));
@@ -280,12 +345,6 @@ impl Fleet {
         }
         Ok(())
     }
-}
-
-/// The master of a new cluster.
-fn first_master(folder: &Path) -> Result<Member> {
-    let arguments = ["master", "--id", "1", "--listen", "127.0.0.1:0", "--init", "--lease", LEASE];
-    Member::start(&arguments, folder.join("data/m1"))
 }
 
 fn kill_at_once<'m>(members: impl Iterator<Item = &'m mut Member>) -> Result {
@@ -300,7 +359,7 @@ fn kill_at_once<'m>(members: impl Iterator<Item = &'m mut Member>) -> Result {
 
 impl Drop for Fleet {
     fn drop(&mut self) {
-        for member in self.workers.iter_mut().chain([&mut self.master]) {
+        for member in self.workers.iter_mut().chain(&mut self.masters) {
             let _gone_or_not = member.process.kill();
             let _reaped_or_not = member.process.wait();
         }

@@ -76,7 +76,7 @@ pub(crate) fn check_nothing_is_left(mut fleet: Fleet, made: &[&str]) -> Result {
 
     let workers = fleet.numbers().map(|number| fleet.worker(number));
     let addresses: Vec<String> =
-        workers.chain([fleet.master()]).map(|member| member.address.clone()).collect();
+        workers.chain(fleet.masters()).map(|member| member.address.clone()).collect();
     fleet.end()?;
     for address in addresses {
         assert!(TcpStream::connect(&address).is_err(), "somebody still listens at {address}");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gristmill::clock::{Clock, Manual};
-use gristmill::master::{Error, LEASE_MS_MIN, Master, Options, Seat, run};
+use gristmill::master::{Begin, Error, LEASE_MS_MIN, Master, Options, Seat, run};
 use gristmill::rpc::artifacts::{Artifacts, Digest};
 use gristmill::rpc::jobs::Jobs;
 use gristmill::rpc::workers::Workers;
@@ -99,7 +99,9 @@ async fn a_running_master_watches_the_time_and_ends_all_that_waits_when_it_stops
     let seat = Seat {
         id: 1,
         address: "127.0.0.1:7400".into(),
-        begins: true,
+        pid: 4_711,
+        begin: Begin::Cluster { cluster: 0xc1 },
+        links: gristmill::rpc::client::Options::default(),
         on_fatal: Arc::new(|fatal| panic!("{fatal}")),
     };
     let options = options(folder.path());
@@ -124,5 +126,5 @@ async fn a_running_master_watches_the_time_and_ends_all_that_waits_when_it_stops
     assert!(matches!(class(answer), "unavailable" | "ok"));
     let after = tokio::time::timeout(patience, master.poll(poll(3))).await.unwrap();
     assert_eq!(class(after), "unavailable");
-    assert_eq!(class(master.status(JobId(1), 0).await), "not found");
+    assert_eq!(class(master.status(JobId(1), 0).await), "unavailable");
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gristmill::clock::Manual;
-use gristmill::master::{Master, Nonces, Options, Seat};
+use gristmill::master::{Begin, Master, Nonces, Options, Seat};
 use gristmill::rpc::artifacts::{Artifacts, Digest};
 use gristmill::rpc::jobs::{JobStatus, Jobs, State, Submit};
 use gristmill::rpc::refusal::Refusal;
@@ -93,7 +93,9 @@ impl Bench {
         let seat = Seat {
             id: 1,
             address: "127.0.0.1:7400".into(),
-            begins: true,
+            pid: 4_711,
+            begin: Begin::Cluster { cluster: 0xc1 },
+            links: gristmill::rpc::client::Options::default(),
             on_fatal: Arc::new(|fatal| panic!("{fatal}")),
         };
         let (options, nonces) = (self.options.clone(), self.nonces.clone());

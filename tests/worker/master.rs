@@ -104,6 +104,7 @@ impl Master {
         let (sequence, keep) = (poll.sequence, known.keep.clone());
         (!is_same || !keeps_all || may_leave).then_some(Orders {
             sequence,
+            epoch: 0,
             attempts,
             keep,
             may_leave,
@@ -145,6 +146,7 @@ impl Workers for Master {
             let sequence = poll.sequence - 1;
             return Ok(Orders {
                 sequence,
+                epoch: 0,
                 attempts: Vec::new(),
                 keep: Vec::new(),
                 may_leave: true,
@@ -164,7 +166,13 @@ impl Workers for Master {
         }
         let known = self.known.lock().unwrap();
         let attempts = known.orders.get(&poll.worker).cloned().unwrap_or_default();
-        Ok(Orders { sequence: poll.sequence, attempts, keep: known.keep.clone(), may_leave: false })
+        Ok(Orders {
+            sequence: poll.sequence,
+            epoch: 0,
+            attempts,
+            keep: known.keep.clone(),
+            may_leave: false,
+        })
     }
 
     async fn locate(&self, request: Locate) -> Result<Located, Refusal> {

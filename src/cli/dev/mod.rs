@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   gristmill dev ──┬── gristmill master --id 1 --listen 127.0.0.1:7400 --data DIR/m1 --init
+//!                   ├── gristmill master --id 2 --listen 127.0.0.1:7401 --data DIR/m2 --join 127.0.0.1:7400
 //!                   ├── gristmill worker --cluster 127.0.0.1:7400 --data DIR/w1
 //!                   └── gristmill worker --cluster 127.0.0.1:7400 --data DIR/w2
 //! ```
@@ -10,9 +11,9 @@
 //! when it dies otherwise, the kernel kills them.
 
 mod children;
+mod masters;
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
@@ -22,18 +23,16 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use self::children::{Child, Children};
+use self::masters::Masters;
 use super::cluster::runtime;
 use super::daemon::Folder;
 use super::refused::Refused;
 use super::{exit, worker};
-use crate::consensus::IDENTITY_FILE;
 use crate::launch::{print, say};
 use crate::rpc::address::PORT;
 use crate::rpc::client::{Master, Options};
 use crate::rpc::jobs::Jobs;
 
-/// Ports that are tried for the first master.
-const PORTS: u16 = 100;
 /// Between two looks at the children.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Looks until a child must be ready: ten seconds of them.
@@ -42,8 +41,8 @@ const LOOKS_MAX: u32 = 200;
 /// What `dev` is told.
 #[derive(Debug, Args)]
 pub(super) struct Dev {
-    /// Masters; more than one will come with agreement among them
-    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=1))]
+    /// Masters: of 3 any one may die, of 5 any two
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=7))]
     masters: u32,
     /// Workers
     #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u32).range(1..=64))]
@@ -65,7 +64,7 @@ impl Dev {
         let ended = self.start(folder.path(), &mut children, &interrupts).and_then(|address| {
             let Some(address) = address else { return Ok(exit::INTERRUPTED) };
             print(&ready(&address));
-            watch(&mut children, &interrupts)
+            watch(&mut children, self.masters, &interrupts)
         });
         children.end();
         ended
@@ -79,26 +78,8 @@ impl Dev {
         interrupts: &Receiver<()>,
     ) -> Result<Option<String>, Refused> {
         let runtime = runtime()?;
-        let mut addresses = Vec::new();
-        for id in 1..=self.masters {
-            let address = free_address()?;
-            let data = folder.join(format!("m{id}"));
-            let (id_text, listen) = (id.to_string(), address.to_string());
-            let mut arguments = vec!["master", "--id", &id_text, "--listen", &listen];
-            // Written last: a folder without it was not begun, or not to the end.
-            if !data.join(IDENTITY_FILE).exists() {
-                arguments.push("--init");
-            }
-            let master = children.start(format!("master {id}"), &arguments, &data)?;
-            addresses.push(listen.clone());
-            let options = Options { patience: Duration::ZERO, ..Options::default() };
-            let client = runtime.block_on(async { Master::connect(&addresses, options) })?;
-            let answers = || runtime.block_on(client.list()).is_ok();
-            if !until(answers, children, interrupts)? {
-                return Ok(None);
-            }
-            print(&format!("master {id} {listen} pid {master}\n"));
-        }
+        let started = Masters { folder, count: self.masters, runtime: &runtime };
+        let Some(addresses) = started.start(children, interrupts)? else { return Ok(None) };
         let cluster = addresses.join(",");
         let slots =
             self.slots.unwrap_or_else(|| (worker::cores() / self.workers).max(1)).to_string();
@@ -142,18 +123,6 @@ fn interrupts() -> Result<Receiver<()>, Refused> {
     Ok(receiver)
 }
 
-/// The usual address, or the next one that is free.
-fn free_address() -> Result<SocketAddr, Refused> {
-    let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let free = |address: &SocketAddr| TcpListener::bind(address).is_ok();
-    (PORT..PORT + PORTS).map(address).find(free).ok_or_else(|| {
-        Refused::failed(format!(
-            "no port is free; 127.0.0.1:{PORT} to {}; end the clusters that run there",
-            PORT + PORTS - 1
-        ))
-    })
-}
-
 /// Looks until it is so; false if that was interrupted.
 fn until(
     is_so: impl Fn() -> bool,
@@ -190,11 +159,13 @@ fn ready(cluster: &str) -> String {
     )
 }
 
-/// Waits for Ctrl-C. A worker that dies is lost, as it would be on any cluster; without its master there is none.
-fn watch(children: &mut Children, interrupts: &Receiver<()>) -> Result<u8, Refused> {
+/// Waits for Ctrl-C. Who dies is lost, as it would be on any cluster; without a majority of its masters there is none.
+fn watch(children: &mut Children, masters: u32, interrupts: &Receiver<()>) -> Result<u8, Refused> {
+    let mut alive = masters;
     loop {
         while let Some(Child { name, .. }) = children.bury() {
-            if name.starts_with("master") {
+            alive -= u32::from(name.starts_with("master"));
+            if alive <= masters / 2 {
                 return Err(Refused::failed(format!("{name} ended; this cluster; start it again")));
             }
             say(&format!("{name} ended; the cluster goes on with the others\n"));

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
 
-use crate::consensus::{Error, Fatal, Limits, Machine, Node, Options, Unreadable};
+use crate::consensus::{Begin, Error, Fatal, Limits, Machine, Node, Options, Unreadable};
+use crate::rpc::client;
 
 /// The sum, and how many numbers it is of.
 #[derive(Debug, Default)]
@@ -17,7 +18,7 @@ impl Counter {
     }
 }
 
-fn number(bytes: &[u8]) -> Result<u64, Unreadable> {
+pub(super) fn number(bytes: &[u8]) -> Result<u64, Unreadable> {
     let bytes = bytes.first_chunk().ok_or(Unreadable(format!("{bytes:?} is no number")))?;
     Ok(u64::from_le_bytes(*bytes))
 }
@@ -64,13 +65,14 @@ impl Bench {
         self.folder.path().join("m1")
     }
 
-    pub(super) fn options(&self, folder: &Path, begin: Option<u128>) -> Options {
+    pub(super) fn options(&self, folder: &Path, begin: Begin) -> Options {
         let fatal = Arc::clone(&self.fatal);
         Options {
             folder: folder.to_path_buf(),
             node: 1,
             address: "127.0.0.1:7400".into(),
             begin,
+            links: client::Options::default(),
             limits: self.limits,
             on_fatal: Arc::new(move |told| fatal.lock().unwrap().push(told)),
         }
@@ -78,12 +80,12 @@ impl Bench {
 
     /// Starts a node in this folder, which is there already.
     pub(super) async fn open(&self, folder: &Path) -> Result<Running, Error> {
-        self.start(self.options(folder, None)).await
+        self.start(self.options(folder, Begin::Nothing)).await
     }
 
     /// Begins a cluster.
     pub(super) async fn begin(&self) -> Running {
-        self.start(self.options(&self.data(), Some(0xc1))).await.unwrap()
+        self.start(self.options(&self.data(), Begin::Cluster { cluster: 0xc1 })).await.unwrap()
     }
 
     pub(super) async fn start(&self, options: Options) -> Result<Running, Error> {

@@ -10,11 +10,11 @@ use redb::backends::InMemoryBackend;
 use redb::{ReadableTable, StorageBackend};
 
 use super::counting::Bench;
-use crate::consensus::Error;
 use crate::consensus::snapshot::SNAPSHOTS;
 use crate::consensus::stall::stalled;
 use crate::consensus::tables::{LOG, LOG_FILE, Tables};
 use crate::consensus::writer::{Write, Writer};
+use crate::consensus::{Begin, Error};
 
 /// A folder in which 50 numbers were agreed on.
 async fn used() -> Bench {
@@ -164,7 +164,7 @@ async fn after_one_error_of_the_disk_nothing_is_answered_with_yes() {
     let bench = Bench::new();
     let disk = Disk::default();
     let fails = Arc::clone(&disk.fails);
-    let on_fatal = bench.options(&bench.data(), None).on_fatal;
+    let on_fatal = bench.options(&bench.data(), Begin::Nothing).on_fatal;
     let (writer, _writes) = Writer::start(tables_on(disk), on_fatal).unwrap();
     writer.write(vote(1)).await.unwrap();
     fails.store(true, Ordering::SeqCst);
@@ -181,7 +181,7 @@ async fn a_disk_that_does_not_answer_is_noticed() {
     let disk = Disk::default();
     let stalls = Arc::clone(&disk.stalls);
     let (writer, writes) = Writer::start(tables_on(disk), Arc::new(|_| {})).unwrap();
-    let mut watched = Box::pin(stalled(writes.clone(), Duration::from_millis(200)));
+    let mut watched = Box::pin(stalled(writes.clone(), || Duration::from_millis(200)));
     for n in 0..50 {
         writer.write(vote(n)).await.unwrap();
     }
@@ -194,5 +194,5 @@ async fn a_disk_that_does_not_answer_is_noticed() {
     stalls.store(false, Ordering::SeqCst);
     write.await.unwrap().unwrap();
     drop(writer);
-    assert!(!stalled(writes, Duration::from_millis(200)).await, "the writer is gone");
+    assert!(!stalled(writes, || Duration::from_millis(200)).await, "the writer is gone");
 }

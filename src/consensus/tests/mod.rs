@@ -1,7 +1,8 @@
-//! Nodes on real folders: openraft's own suite, restarts, refusals, torn tails, damage.
+//! Nodes on real folders: openraft's own suite, restarts, refusals, torn tails, damage, groups of several.
 
 mod counting;
 mod damage;
+mod group;
 mod refusals;
 mod restarts;
 mod suite;

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::counting::Bench;
 use crate::consensus::snapshot::SNAPSHOTS;
 use crate::consensus::tables::LOG_FILE;
-use crate::consensus::{Error, IDENTITY_FILE};
+use crate::consensus::{Begin, Error, IDENTITY_FILE};
 
 /// A folder in which 30 numbers were agreed on, the first of them in a snapshot.
 async fn used() -> Bench {
@@ -56,7 +56,7 @@ async fn a_wiped_folder_is_refused_with_what_is_missing() {
     fs::rename(&log, &moved).unwrap();
     let said = refusal(&bench, &bench.data()).await;
     assert!(said.contains("master 1 has lost log.redb"), "{said}");
-    let again = bench.start(bench.options(&bench.data(), Some(0xc2))).await;
+    let again = bench.start(bench.options(&bench.data(), Begin::Cluster { cluster: 0xc2 })).await;
     assert!(matches!(again.err(), Some(Error::Wiped { .. })), "not with --init either");
     fs::rename(&moved, &log).unwrap();
 
@@ -70,7 +70,7 @@ async fn a_folder_without_a_name_is_refused() {
     fs::remove_file(bench.data().join(IDENTITY_FILE)).unwrap();
     let said = refusal(&bench, &bench.data()).await;
     assert!(said.contains("holds log.redb of some master but no identity file"), "{said}");
-    let again = bench.start(bench.options(&bench.data(), Some(0xc2))).await;
+    let again = bench.start(bench.options(&bench.data(), Begin::Cluster { cluster: 0xc2 })).await;
     assert!(matches!(again.err(), Some(Error::Nameless { .. })), "not with --init either");
 }
 
@@ -78,7 +78,8 @@ async fn a_folder_without_a_name_is_refused() {
 async fn the_folder_of_another_is_refused() {
     let bench = used().await;
     let identity = bench.data().join(IDENTITY_FILE);
-    let options = crate::consensus::Options { node: 2, ..bench.options(&bench.data(), None) };
+    let options =
+        crate::consensus::Options { node: 2, ..bench.options(&bench.data(), Begin::Nothing) };
     let refused = bench.start(options).await.err().unwrap().to_string();
     assert!(refused.contains("that of master 1") && refused.contains("give --id 1"), "{refused}");
 

@@ -19,7 +19,7 @@ struct Ours;
 impl StoreBuilder<Kind, LogStore, Applier<Counter>, TempDir> for Ours {
     async fn build(&self) -> Result<(TempDir, LogStore, Applier<Counter>), StorageError> {
         let folder = tempfile::tempdir().unwrap();
-        let identity = Identity { cluster: 7, node: 0 };
+        let identity = Identity { cluster: 7, node: 0, is_guest: false };
         std::fs::create_dir(folder.path().join(SNAPSHOTS)).unwrap();
         Tables::make(folder.path(), identity).unwrap();
         let tables = Arc::new(Tables::open(folder.path(), identity).unwrap());

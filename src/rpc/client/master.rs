@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +20,9 @@ use crate::rpc::status::refusal;
 
 /// Pause before the second try; it doubles up to the other.
 const PAUSE_FIRST: Duration = Duration::from_millis(20);
-const PAUSE_MOST: Duration = Duration::from_millis(500);
+const PAUSE_MOST: Duration = Duration::from_millis(200);
+/// Shortest time that a poll is waited for, whatever the lease.
+const POLL_LEAST: Duration = Duration::from_millis(500);
 /// Masters that are remembered: those that were named, and leaders that they named.
 const MASTERS_MAX: usize = 16;
 
@@ -33,6 +36,8 @@ pub struct Master {
 struct Shared {
     options: Options,
     known: Mutex<Known>,
+    /// A third of it is how long a poll is held back; 0 before it is known.
+    lease_ms: AtomicU64,
 }
 
 /// The masters, and who is asked first.
@@ -75,7 +80,13 @@ impl Master {
             known.add(address, &options)?;
         }
         known.current = 0;
-        Ok(Self { shared: Arc::new(Shared { options, known: Mutex::new(known) }) })
+        Ok(Self {
+            shared: Arc::new(Shared {
+                options,
+                known: Mutex::new(known),
+                lease_ms: AtomicU64::new(0),
+            }),
+        })
     }
 
     /// The address of the master that was asked last, or will be asked first.
@@ -89,7 +100,22 @@ impl Master {
         &self.shared.options
     }
 
-    /// Makes a call, again and again while nobody answers who leads; each try has `within` for its answer.
+    /// This client's worker was told how long it is believed.
+    pub(super) fn learn_lease(&self, lease_ms: u64) {
+        self.shared.lease_ms.store(lease_ms, Ordering::Relaxed);
+    }
+
+    /// How long a poll is waited for: the third of a lease for which it may be held back, and as much again. A master
+    /// that stands still must be given up while there is time left in the lease to find another one.
+    pub(super) fn poll_within(&self) -> Duration {
+        match self.shared.lease_ms.load(Ordering::Relaxed) {
+            0 => self.options().answer + self.options().poll_held,
+            lease_ms => POLL_LEAST.max(Duration::from_millis(lease_ms) * 2 / 3),
+        }
+    }
+
+    /// Makes a call, again and again while nobody answers who leads; each try has `within` for its answer. Each of the
+    /// masters that are known is tried, however little patience there is.
     pub(super) async fn ask<T, F, Call>(
         &self,
         line: Line,
@@ -107,7 +133,9 @@ impl Master {
         };
         let mut out_of_patience = pin!(sleep(self.shared.options.patience));
         let mut pause = PAUSE_FIRST;
+        let mut tries = 0;
         loop {
+            tries += 1;
             let (address, channel) = self.current(line);
             let refused = match answer(&address, channel).await {
                 Ok(answer) => return Ok(answer),
@@ -120,7 +148,9 @@ impl Master {
             }
             tokio::select! {
                 biased;
-                () = &mut out_of_patience => return Err(self.nobody(&refused)),
+                () = &mut out_of_patience, if tries >= self.known().addresses.len() => {
+                    return Err(self.nobody(&refused));
+                }
                 () = sleep(pause) => pause = PAUSE_MOST.min(2 * pause),
             }
         }

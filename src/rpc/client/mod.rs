@@ -1,8 +1,11 @@
-//! The calling end: a client of the masters ([`Master`]) and one of a worker ([`Peer`]).
+//! The calling end: a client of the masters ([`Master`]), one of a worker
+//! ([`Peer`]), and one that a master has of another ([`Fellow`]).
 
 mod artifacts;
+mod fellow;
 mod jobs;
 mod master;
+mod masters;
 mod peer;
 mod workers;
 
@@ -12,6 +15,7 @@ use std::time::Duration;
 
 use tonic::transport::{Channel, Endpoint};
 
+pub use fellow::Fellow;
 pub use master::Master;
 pub use peer::Peer;
 

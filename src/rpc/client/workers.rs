@@ -21,11 +21,13 @@ fn client(channel: Channel) -> WorkersClient<Channel> {
 impl Workers for Master {
     async fn register(&self, request: Register) -> Result<Registered, Refusal> {
         let answered = ask!(self, register, pb::RegisterRequest::from(request));
-        answer(answered.try_into(), &self.address())
+        let registered: Registered = answer(answered.try_into(), &self.address())?;
+        self.learn_lease(registered.lease_ms);
+        Ok(registered)
     }
 
     async fn poll(&self, request: Poll) -> Result<Orders, Refusal> {
-        let within = self.options().answer + self.options().poll_held;
+        let within = self.poll_within();
         let answered = ask!(self, poll, pb::PollRequest::from(request), within);
         answer(answered.try_into(), &self.address())
     }

@@ -2,6 +2,8 @@
 
 mod field;
 mod jobs;
+mod masters;
+mod raft;
 mod shuffle;
 mod workers;
 

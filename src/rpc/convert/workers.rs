@@ -199,8 +199,8 @@ impl TryFrom<pb::LostOutput> for LostOutput {
 }
 
 impl From<Orders> for pb::PollAnswer {
-    fn from(Orders { sequence, attempts, keep, may_leave }: Orders) -> Self {
-        Self { sequence, attempts: all(attempts), keep: texts(&keep), may_leave }
+    fn from(Orders { sequence, epoch, attempts, keep, may_leave }: Orders) -> Self {
+        Self { sequence, epoch, attempts: all(attempts), keep: texts(&keep), may_leave }
     }
 }
 
@@ -210,6 +210,7 @@ impl TryFrom<pb::PollAnswer> for Orders {
     fn try_from(wire: pb::PollAnswer) -> Result<Self, Refusal> {
         Ok(Self {
             sequence: wire.sequence,
+            epoch: wire.epoch,
             attempts: each(wire.attempts)?,
             keep: ids(&wire.keep)?,
             may_leave: wire.may_leave,

@@ -3,6 +3,8 @@
 mod artifacts;
 mod inbox;
 mod jobs;
+mod masters;
+mod raft;
 mod shuffle;
 mod workers;
 
@@ -20,15 +22,19 @@ use tonic::transport::server::{Connected, Router, TcpIncoming};
 
 use super::artifacts::Artifacts;
 use super::jobs::Jobs;
+use super::masters::Masters;
 use super::pb::artifacts_server::ArtifactsServer;
 use super::pb::jobs_server::JobsServer;
+use super::pb::masters_server::MastersServer;
+use super::pb::raft_server::RaftServer;
 use super::pb::shuffle_server::ShuffleServer;
 use super::pb::workers_server::WorkersServer;
+use super::raft::Raft;
 use super::shuffle::Shuffle;
 use super::workers::Workers;
 use super::{
     CONNECTION_WINDOW_BYTES, CONTROL_BYTES_MAX, DATA_BYTES_MAX, HEADERS_BYTES_MAX, KEEPALIVE_EVERY,
-    KEEPALIVE_WAIT, STREAM_WINDOW_BYTES,
+    KEEPALIVE_WAIT, RAFT_BYTES_MAX, STREAM_WINDOW_BYTES,
 };
 use inbox::Inbox;
 
@@ -41,6 +47,11 @@ const STILL_MAX: Duration = Duration::from_secs(30);
 /// How long requests that are under way may go on once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// All that a master does.
+pub trait Master: Jobs + Workers + Artifacts + Masters + Raft {}
+
+impl<M: Jobs + Workers + Artifacts + Masters + Raft> Master for M {}
+
 /// Serves what a master does until `stop` is there.
 ///
 /// Artifacts that are coming or going lie in the folder `inbox`, which is emptied first; on the file system where they
@@ -48,15 +59,13 @@ const GRACE: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// If the inbox cannot be made, or connections cannot be accepted any more.
-pub async fn serve_master<J: Jobs, W: Workers, A: Artifacts>(
+pub async fn serve_master<M: Master>(
     listener: TcpListener,
-    jobs: Arc<J>,
-    workers: Arc<W>,
-    artifacts: Arc<A>,
+    served: Arc<M>,
     inbox: &Path,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let router = master(jobs, workers, artifacts, inbox)?;
+    let router = master(served, inbox)?;
     serve(router, TcpIncoming::from(listener).with_nodelay(Some(true)), stop).await
 }
 
@@ -64,15 +73,24 @@ pub async fn serve_master<J: Jobs, W: Workers, A: Artifacts>(
 ///
 /// # Errors
 /// As [`serve_master`].
-pub async fn serve_master_on<J: Jobs, W: Workers, A: Artifacts, C: Connection>(
+pub async fn serve_master_on<M: Master, C: Connection>(
     incoming: impl Stream<Item = io::Result<C>> + Send,
-    jobs: Arc<J>,
-    workers: Arc<W>,
-    artifacts: Arc<A>,
+    served: Arc<M>,
     inbox: &Path,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    serve(master(jobs, workers, artifacts, inbox)?, incoming, stop).await
+    serve(master(served, inbox)?, incoming, stop).await
+}
+
+/// Serves the other masters alone.
+#[cfg(test)]
+pub(crate) async fn serve_raft<R: Raft>(
+    listener: TcpListener,
+    served: Arc<R>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let router = settings().add_service(RaftServer::new(raft::Service(served)));
+    serve(router, TcpIncoming::from(listener), stop).await
 }
 
 /// Serves a worker's map outputs until `stop` is there.
@@ -104,23 +122,25 @@ pub trait Connection: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'stati
 
 impl<C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static> Connection for C {}
 
-fn master<J: Jobs, W: Workers, A: Artifacts>(
-    jobs: Arc<J>,
-    workers: Arc<W>,
-    artifacts: Arc<A>,
-    inbox: &Path,
-) -> io::Result<Router> {
-    let jobs = JobsServer::new(jobs::Service(jobs))
+fn master<M: Master>(served: Arc<M>, inbox: &Path) -> io::Result<Router> {
+    let jobs = JobsServer::new(jobs::Service(Arc::clone(&served)))
         .max_decoding_message_size(CONTROL_BYTES_MAX)
         .max_encoding_message_size(CONTROL_BYTES_MAX);
-    let workers = WorkersServer::new(workers::Service(workers))
+    let workers = WorkersServer::new(workers::Service(Arc::clone(&served)))
+        .max_decoding_message_size(CONTROL_BYTES_MAX)
+        .max_encoding_message_size(CONTROL_BYTES_MAX);
+    let raft = RaftServer::new(raft::Service(Arc::clone(&served)))
+        .max_decoding_message_size(RAFT_BYTES_MAX)
+        .max_encoding_message_size(RAFT_BYTES_MAX);
+    let masters = MastersServer::new(masters::Service(Arc::clone(&served)))
         .max_decoding_message_size(CONTROL_BYTES_MAX)
         .max_encoding_message_size(CONTROL_BYTES_MAX);
     let inbox = Arc::new(Inbox::empty(inbox)?);
-    let artifacts = ArtifactsServer::new(artifacts::Service { artifacts, inbox })
+    let artifacts = ArtifactsServer::new(artifacts::Service { artifacts: served, inbox })
         .max_decoding_message_size(DATA_BYTES_MAX)
         .max_encoding_message_size(DATA_BYTES_MAX);
-    Ok(settings().add_service(jobs).add_service(workers).add_service(artifacts))
+    let clients = settings().add_service(jobs).add_service(workers).add_service(artifacts);
+    Ok(clients.add_service(masters).add_service(raft))
 }
 
 fn worker<S: Shuffle>(shuffle: Arc<S>) -> Router {

@@ -53,10 +53,7 @@ async fn a_connection_that_broke_is_made_again() {
     let (fake, folder) = (Arc::new(Fake::default()), TempDir::new().unwrap());
     let inbox = folder.path().join("inbox");
     let served = fake.clone();
-    tokio::spawn(async move {
-        serve_master(again, served.clone(), served.clone(), served, &inbox, std::future::pending())
-            .await
-    });
+    tokio::spawn(async move { serve_master(again, served, &inbox, std::future::pending()).await });
     let client = Master::connect(&[client.address()], Options::default()).unwrap();
     assert_eq!(client.kill(JobId(2)).await, Ok(()));
     assert_eq!(*fake.asked.lock().unwrap(), ["kill j2"]);

@@ -3,6 +3,7 @@
 mod artifacts;
 mod jobs;
 mod leading;
+mod masters;
 mod shuffle;
 mod workers;
 
@@ -21,10 +22,12 @@ use super::client::{Master, Options};
 use super::jobs::{
     AttemptLine, JobLine, JobStatus, Jobs, State, Submit, Tally, TaskLine, TasksRequest, WorkerLine,
 };
+use super::masters::{Join, MasterLine, MasterList, Masters, Role};
+use super::raft::{Call, Raft};
 use super::refusal::Refusal;
 use super::server::serve_master;
 use super::workers::{Locate, Located, Orders, Poll, Register, Registered, Workers};
-use crate::spec::{Cause, Failure, JobId, TaskKind, WorkerId};
+use crate::spec::{Cause, Failure, JobId, MasterId, TaskKind, WorkerId};
 
 /// A master that says what it was told to say, and remembers what it was asked.
 #[derive(Default)]
@@ -166,7 +169,8 @@ impl Workers for Fake {
         let sequence = request.sequence;
         self.polled.lock().unwrap().push(request);
         let orders = self.orders.lock().unwrap().clone();
-        let nothing = Orders { sequence, attempts: vec![], keep: vec![], may_leave: false };
+        let nothing =
+            Orders { sequence, epoch: 0, attempts: vec![], keep: vec![], may_leave: false };
         Ok(orders.unwrap_or(nothing))
     }
     async fn locate(&self, request: Locate) -> Result<Located, Refusal> {
@@ -195,6 +199,50 @@ impl Artifacts for Fake {
     }
 }
 
+fn master(id: u64, role: Role) -> MasterLine {
+    MasterLine {
+        id: MasterId(id),
+        pid: 4711,
+        address: format!("127.0.0.1:{id}"),
+        role,
+        term: 9,
+        applied: 88,
+        behind: 2,
+        votes: role != Role::Follower,
+    }
+}
+
+impl Masters for Fake {
+    async fn masters(&self) -> Result<MasterList, Refusal> {
+        self.note("masters")?;
+        let roles = [Role::Leader, Role::Follower, Role::Unreachable];
+        let masters = (1..).zip(roles).map(|(id, role)| master(id, role)).collect();
+        Ok(MasterList { cluster: 0xc1, masters })
+    }
+    async fn standing(&self) -> Result<MasterLine, Refusal> {
+        self.note("standing")?;
+        Ok(master(2, Role::Follower))
+    }
+    async fn join(&self, request: Join) -> Result<(), Refusal> {
+        self.note(format!("join {request:?}"))
+    }
+}
+
+impl Raft for Fake {
+    async fn append_entries(&self, call: Call) -> Result<Vec<u8>, Refusal> {
+        self.note(format!("append {call:?}"))?;
+        Ok(call.body)
+    }
+    async fn vote(&self, call: Call) -> Result<Vec<u8>, Refusal> {
+        self.note(format!("vote {call:?}"))?;
+        Ok(call.body)
+    }
+    async fn install_snapshot(&self, call: Call) -> Result<Vec<u8>, Refusal> {
+        self.note(format!("snapshot {call:?}"))?;
+        Ok(call.body)
+    }
+}
+
 /// A fake that is served; it stops when this is dropped.
 struct Served {
     fake: Arc<Fake>,
@@ -212,7 +260,7 @@ impl Served {
         let (served, folder) = (Arc::clone(&fake), inbox.path().join("inbox"));
         tokio::spawn(async move {
             let stop = async move { drop(stopped.await) };
-            serve_master(listener, served.clone(), served.clone(), served, &folder, stop).await
+            serve_master(listener, served, &folder, stop).await
         });
         Self { fake, address, inbox, _stop: stop }
     }

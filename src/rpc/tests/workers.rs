@@ -84,7 +84,7 @@ fn orders() -> Orders {
         timeout_ms: 600_000,
     };
     let attempts = (0..).zip(works).map(order).collect();
-    Orders { sequence: 99, attempts, keep: vec![JobId(7)], may_leave: true }
+    Orders { sequence: 99, epoch: 7, attempts, keep: vec![JobId(7)], may_leave: true }
 }
 
 #[tokio::test]

@@ -1,0 +1,65 @@
+//! A master that joins a cluster: asks which one it is, and to be taken in once it listens.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use super::cluster::parse;
+use super::refused::Refused;
+use crate::consensus::IDENTITY_FILE;
+use crate::master::Begin;
+use crate::rpc::client::{Master, Options};
+use crate::rpc::masters::{Join, Masters};
+use crate::rpc::refusal::Refusal;
+use crate::spec::{Location, MasterId};
+
+/// The cluster that a master joins.
+pub(super) struct Joining {
+    masters: Master,
+    id: MasterId,
+    /// What begins in its folder: nothing, if it has joined before, or has begun to.
+    pub(super) begin: Begin,
+}
+
+impl Joining {
+    /// Which cluster it is, if one is to be joined. A master whose folder is there knows it without asking.
+    pub(super) async fn of(
+        masters: Option<&str>,
+        id: u64,
+        folder: &Path,
+    ) -> Result<Option<Self>, Refused> {
+        let Some(masters) = masters else { return Ok(None) };
+        let id = MasterId(id);
+        let masters = Master::connect(&parse(masters, "--join")?, Options::default())?;
+        if folder.join(IDENTITY_FILE).exists() {
+            return Ok(Some(Self { masters, id, begin: Begin::Nothing }));
+        }
+        let list = masters.masters().await?;
+        if list.masters.iter().any(|line| line.id == id) {
+            return Err(Refused::usage(format!(
+                "master {id} has joined before, but its folder is empty; {}; bring the folder back, or give \
+                 another --id: a master that forgot its votes must not come back under its old number",
+                Location::from(folder)
+            )));
+        }
+        Ok(Some(Self { masters, id, begin: Begin::Member { cluster: list.cluster } }))
+    }
+
+    /// Has it taken in, unless it has been; to be called once it listens.
+    ///
+    /// One that has begun to join earlier may have a say already without knowing: it listens, whoever leads, until it
+    /// is told.
+    pub(super) async fn join(self, own: &impl Masters, address: SocketAddr) -> Result<(), Refused> {
+        let Self { masters, id, begin } = self;
+        let list = own.masters().await?;
+        if list.masters.iter().any(|line| line.id == id && line.votes) {
+            return Ok(());
+        }
+        let join = Join { cluster: list.cluster, id, address: address.to_string() };
+        loop {
+            match masters.join(join.clone()).await {
+                Err(Refusal::Unavailable { .. }) if begin == Begin::Nothing => {}
+                joined => return Ok(joined?),
+            }
+        }
+    }
+}

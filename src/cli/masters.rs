@@ -1,0 +1,38 @@
+//! Lists masters.
+
+use super::cluster::Cluster;
+use super::refused::Refused;
+use super::table::{Format, list};
+use crate::rpc::masters::{MasterLine, Masters, Role};
+
+/// `gristmill masters`. Whichever master is asked answers, whether any leads or not.
+pub(super) fn masters(cluster: &Cluster, format: Format) -> Result<u8, Refused> {
+    let masters = cluster.ask(async |master| Ok(master.masters().await?.masters))?;
+    let head = ["MASTER", "ROLE", "ADDRESS", "PID", "TERM", "APPLIED", "BEHIND"];
+    list(format, &masters, &head, |masters| {
+        let row = |master: &MasterLine| {
+            let known = |number: &dyn ToString| match master.role {
+                Role::Unreachable => "-".to_owned(),
+                _ => number.to_string(),
+            };
+            vec![
+                master.id.to_string(),
+                role(master.role).to_owned(),
+                master.address.clone(),
+                known(&master.pid),
+                known(&master.term),
+                known(&master.applied),
+                known(&master.behind),
+            ]
+        };
+        masters.iter().map(row).collect()
+    })
+}
+
+fn role(role: Role) -> &'static str {
+    match role {
+        Role::Leader => "leader",
+        Role::Follower => "follower",
+        Role::Unreachable => "unreachable",
+    }
+}

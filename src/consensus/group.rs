@@ -1,0 +1,226 @@
+//! What a node knows of its group, and what it asks of it apart from proposals.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use openraft::error::{
+    ChangeMembershipError, CheckIsLeaderError, ClientWriteError, ForwardToLeader, RaftError,
+};
+use openraft::{BasicNode, ChangeMembers, Raft};
+use tokio::sync::{Mutex, watch};
+use tokio::time::{sleep, timeout};
+
+use super::entry::{Kind, NodeId};
+use super::identity::Identity;
+use super::leadership::leads;
+use super::receive::Incoming;
+use super::{Leadership, ProposeError};
+
+/// How long a majority may take to say that a leader still leads.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(2);
+/// Pause between two times that it is asked.
+const CONFIRM_PAUSE: Duration = Duration::from_millis(20);
+/// How long a new member may take to catch up.
+const ADMIT_WITHIN: Duration = Duration::from_secs(30);
+
+/// A member of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its number.
+    pub node: u64,
+    /// Where others reach it.
+    pub address: String,
+    /// Whether it has a say; one that is being admitted has none yet.
+    pub votes: bool,
+}
+
+/// How far a node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether it believes to lead.
+    pub leads: bool,
+    /// Its term.
+    pub term: u64,
+    /// The index of the last entry that it has applied.
+    pub applied: u64,
+}
+
+/// A node's view of its group. Clones are the same one.
+#[derive(Clone)]
+pub struct Group {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    raft: Raft<Kind>,
+    identity: Identity,
+    leadership: watch::Receiver<Leadership>,
+    /// Counts those who want to know whether this node still leads.
+    asked: AtomicU64,
+    round: Mutex<Round>,
+    incoming: Incoming,
+}
+
+/// The last time that a majority was asked who leads.
+struct Round {
+    /// For all who had come before it began, by their count.
+    answers: u64,
+    answer: Result<(), ProposeError>,
+}
+
+impl Group {
+    pub(super) fn new(
+        raft: Raft<Kind>,
+        identity: Identity,
+        leadership: watch::Receiver<Leadership>,
+        incoming: Incoming,
+    ) -> Self {
+        let round = Mutex::new(Round { answers: 0, answer: Ok(()) });
+        let asked = AtomicU64::new(0);
+        Self { inner: Arc::new(Inner { raft, identity, leadership, asked, round, incoming }) }
+    }
+
+    pub(super) fn raft(&self) -> &Raft<Kind> {
+        &self.inner.raft
+    }
+
+    pub(super) fn incoming(&self) -> &Incoming {
+        &self.inner.incoming
+    }
+
+    /// Whose node it is.
+    pub fn identity(&self) -> Identity {
+        self.inner.identity
+    }
+
+    /// What the node is in its group, to be watched.
+    pub fn leadership(&self) -> watch::Receiver<Leadership> {
+        self.inner.leadership.clone()
+    }
+
+    /// All members, in the order of their numbers.
+    pub fn members(&self) -> Vec<Member> {
+        let membership = Arc::clone(&self.raft().metrics().borrow().membership_config);
+        let voters: BTreeSet<NodeId> = membership.voter_ids().collect();
+        let member = |(&node, known): (&NodeId, &BasicNode)| Member {
+            node,
+            address: known.addr.clone(),
+            votes: voters.contains(&node),
+        };
+        membership.nodes().map(member).collect()
+    }
+
+    /// Whether this node is all of its group.
+    pub fn is_alone(&self) -> bool {
+        is_alone(self.raft(), self.identity().node)
+    }
+
+    /// How far this node is.
+    pub fn standing(&self) -> Standing {
+        let metrics = self.raft().metrics().borrow().clone();
+        Standing {
+            leads: leads(&metrics, self.identity().node),
+            term: metrics.current_term,
+            applied: metrics.last_applied.map_or(0, |id| id.index),
+        }
+    }
+
+    /// Makes sure that nobody else has led since this was asked: what the machine says now, and what it said meanwhile,
+    /// is all that was agreed on.
+    ///
+    /// All who ask while a majority is being asked share the next time.
+    ///
+    /// # Errors
+    /// When this node does not lead, or no majority says so in time.
+    pub async fn confirm(&self) -> Result<(), ProposeError> {
+        if self.is_alone() && self.standing().leads {
+            return Ok(());
+        }
+        let count = self.inner.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut round = self.inner.round.lock().await;
+        if round.answers < count {
+            let answers = self.inner.asked.load(Ordering::SeqCst);
+            let asked = timeout(CONFIRM_WITHIN, self.ask()).await;
+            *round = Round { answers, answer: asked.unwrap_or_else(|_| Err(self.no_quorum())) };
+        }
+        round.answer.clone()
+    }
+
+    async fn ask(&self) -> Result<(), ProposeError> {
+        loop {
+            match self.raft().ensure_linearizable().await {
+                Ok(_) => return Ok(()),
+                Err(RaftError::APIError(CheckIsLeaderError::ForwardToLeader(other))) => {
+                    return Err(not_leader(other));
+                }
+                Err(RaftError::APIError(CheckIsLeaderError::QuorumNotEnough(_))) => {
+                    sleep(CONFIRM_PAUSE).await;
+                }
+                Err(RaftError::Fatal(fatal)) => {
+                    return Err(ProposeError::Stopped { why: fatal.to_string() });
+                }
+            }
+        }
+    }
+
+    pub(super) fn no_quorum(&self) -> ProposeError {
+        let voters = self.members().into_iter().filter(|member| member.votes);
+        let voters: Vec<String> =
+            voters.map(|member| format!("m{} {}", member.node, member.address)).collect();
+        ProposeError::NoQuorum { voters: voters.join(", ") }
+    }
+
+    /// Takes a master in: it is brought all that was agreed on, and then has a say. May be repeated.
+    ///
+    /// # Errors
+    /// When this node does not lead, the number is taken, or the new member does not catch up in time.
+    pub async fn admit(&self, node: u64, address: &str) -> Result<(), ProposeError> {
+        let members = self.members();
+        match members.iter().find(|member| member.node == node) {
+            Some(member) if member.address != address => {
+                let what =
+                    format!("master {node} is at {} already; give another --id", member.address);
+                return Err(ProposeError::Taken { what });
+            }
+            Some(member) if member.votes => return Ok(()),
+            _ => {}
+        }
+        if let Some(other) = members.iter().find(|it| it.address == address && it.node != node) {
+            let what = format!("{address} is master {} already; give another --listen", other.node);
+            return Err(ProposeError::Taken { what });
+        }
+        let admitted = async {
+            self.raft().add_learner(node, BasicNode::new(address), true).await?;
+            let voters = ChangeMembers::AddVoterIds(BTreeSet::from([node]));
+            self.raft().change_membership(voters, true).await
+        };
+        match timeout(ADMIT_WITHIN, admitted).await {
+            Ok(admitted) => admitted.map(drop).map_err(write_error),
+            Err(_) => Err(self.no_quorum()),
+        }
+    }
+}
+
+pub(super) fn is_alone(raft: &Raft<Kind>, node: NodeId) -> bool {
+    raft.metrics().borrow().membership_config.voter_ids().eq([node])
+}
+
+fn not_leader(other: ForwardToLeader<NodeId, BasicNode>) -> ProposeError {
+    ProposeError::NotLeader { leader: other.leader_node.map(|node| node.addr) }
+}
+
+/// Why nothing was written.
+pub(super) fn write_error(
+    error: RaftError<NodeId, ClientWriteError<NodeId, BasicNode>>,
+) -> ProposeError {
+    match error {
+        RaftError::Fatal(fatal) => ProposeError::Stopped { why: fatal.to_string() },
+        RaftError::APIError(ClientWriteError::ForwardToLeader(other)) => not_leader(other),
+        RaftError::APIError(ClientWriteError::ChangeMembershipError(
+            busy @ ChangeMembershipError::InProgress(_),
+        )) => ProposeError::Busy { what: busy.to_string() },
+        RaftError::APIError(error) => ProposeError::Stopped { why: error.to_string() },
+    }
+}

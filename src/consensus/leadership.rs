@@ -1,0 +1,82 @@
+//! Who leads: watched, and told when it is certain.
+
+use std::time::Duration;
+
+use openraft::{BasicNode, Raft, RaftMetrics};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::entry::{Command, Kind, NodeId};
+
+/// How long the first agreement under a new leader is waited for before it is looked at again who leads.
+const FIRST_WITHIN: Duration = Duration::from_secs(1);
+/// Pause before it is asked for again.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a node is in its group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Leadership {
+    /// It leads, and has applied all that was agreed on before.
+    Leads {
+        /// The index of the entry with which that began: no other leadership has the same, and a later one a higher.
+        since: u64,
+    },
+    /// Another one leads, or nobody.
+    Follows {
+        /// Where the leader listens, if there is one.
+        leader: Option<String>,
+    },
+}
+
+/// Tells what the node is, until it ends.
+pub(super) async fn watch_leadership(
+    raft: Raft<Kind>,
+    node: NodeId,
+    tell: watch::Sender<Leadership>,
+) {
+    let mut metrics = raft.metrics();
+    let mut announced = None;
+    loop {
+        // Cloned at once: openraft waits for whoever holds it.
+        let now = metrics.borrow_and_update().clone();
+        if !leads(&now, node) {
+            announced = None;
+            let leader = leader(&now);
+            tell.send_if_modified(|told| replace(told, Leadership::Follows { leader }));
+        } else if announced != Some(now.current_term) {
+            // Whatever was agreed on before is applied once something is agreed on now.
+            match timeout(FIRST_WITHIN, raft.client_write(Command::default())).await {
+                Ok(Ok(written)) => {
+                    announced = Some(written.log_id.leader_id.term);
+                    let since = written.log_id.index;
+                    tell.send_if_modified(|told| replace(told, Leadership::Leads { since }));
+                }
+                Ok(Err(_)) | Err(_) => tokio::time::sleep(FIRST_PAUSE).await,
+            }
+            continue;
+        }
+        if metrics.changed().await.is_err() {
+            break;
+        }
+    }
+    tell.send_if_modified(|told| replace(told, Leadership::Follows { leader: None }));
+}
+
+fn replace(told: &mut Leadership, now: Leadership) -> bool {
+    let is_news = *told != now;
+    *told = now;
+    is_news
+}
+
+pub(super) fn leads(metrics: &RaftMetrics<NodeId, BasicNode>, node: NodeId) -> bool {
+    metrics.running_state.is_ok()
+        && metrics.state.is_leader()
+        && metrics.current_leader == Some(node)
+}
+
+/// Where the leader listens.
+pub(super) fn leader(metrics: &RaftMetrics<NodeId, BasicNode>) -> Option<String> {
+    let leader = metrics.current_leader.filter(|&leader| leader != metrics.id)?;
+    let node = metrics.membership_config.membership().get_node(&leader);
+    node.map(|node| node.addr.clone())
+}

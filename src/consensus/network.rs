@@ -1,0 +1,180 @@
+//! The way to the other masters: one connection to each, used for agreement alone.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::future::Future;
+use std::io::{self, Read};
+use std::path::Path;
+use std::pin::pin;
+use std::time::Duration;
+
+use openraft::error::{Fatal, RPCError, RaftError, ReplicationClosed, StreamingError, Unreachable};
+use openraft::network::{Backoff, RPCOption};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse,
+};
+use openraft::{BasicNode, OptionalSend, RaftNetwork, RaftNetworkFactory};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
+
+use super::entry::{Kind, NodeId, Snapshot, SnapshotMeta, Vote};
+use crate::offload::offload;
+use crate::rpc::client::{Fellow, Options};
+use crate::rpc::raft::{Call, Raft};
+use crate::rpc::refusal::Refusal;
+
+/// Pause after a call to a master that cannot be reached.
+const UNREACHABLE_PAUSE: Duration = Duration::from_millis(200);
+/// Bytes of a snapshot in one call.
+const PIECE_BYTES: usize = 1 << 20;
+/// How long a piece may take, the installing of the whole included.
+const PIECE_WITHIN: Duration = Duration::from_secs(30);
+
+/// A piece of a snapshot's file.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Piece {
+    /// By which the leader leads who sends it.
+    pub(super) vote: Vote,
+    pub(super) meta: SnapshotMeta,
+    /// Where in the file it belongs.
+    pub(super) offset: u64,
+    pub(super) bytes: Vec<u8>,
+    /// Whether it is the last one.
+    pub(super) is_last: bool,
+}
+
+/// Makes the connections.
+#[derive(Debug)]
+pub(super) struct Network {
+    cluster: u128,
+    options: Options,
+    /// By address; openraft asks for a client anew for each read.
+    fellows: BTreeMap<String, Fellow>,
+}
+
+/// A connection to one master.
+#[derive(Debug, Clone)]
+pub(super) struct Line {
+    cluster: u128,
+    to: NodeId,
+    fellow: Fellow,
+}
+
+type Failed = RPCError<NodeId, BasicNode, RaftError<NodeId>>;
+type SnapshotFailed = StreamingError<Kind, Fatal<NodeId>>;
+
+impl Network {
+    pub(super) fn new(cluster: u128, options: Options) -> Self {
+        Self { cluster, options, fellows: BTreeMap::new() }
+    }
+}
+
+impl RaftNetworkFactory<Kind> for Network {
+    type Network = Line;
+
+    async fn new_client(&mut self, target: NodeId, node: &BasicNode) -> Line {
+        let options = &self.options;
+        let fellow = self.fellows.entry(node.addr.clone());
+        let fellow = fellow.or_insert_with_key(|address| Fellow::connect(address, options)).clone();
+        Line { cluster: self.cluster, to: target, fellow }
+    }
+}
+
+/// Whatever goes wrong, it is tried again after a pause: what it was may be mended by then.
+fn unreachable(error: &(impl std::error::Error + 'static)) -> Unreachable {
+    Unreachable::new(error)
+}
+
+fn read<T: DeserializeOwned>(answer: Result<Vec<u8>, Refusal>) -> Result<T, Unreachable> {
+    let answer = answer.map_err(|refusal| unreachable(&refusal))?;
+    bincode::deserialize(&answer).map_err(|error| unreachable(&error))
+}
+
+impl Line {
+    fn call(&self, message: &impl Serialize) -> Result<Call, Unreachable> {
+        let body = bincode::serialize(message).map_err(|error| unreachable(&error))?;
+        Ok(Call { cluster: self.cluster, to: self.to, body })
+    }
+
+    /// Sends the file of a snapshot in pieces, until the other end has a later leader or all of them.
+    async fn send(&self, vote: Vote, snapshot: Snapshot) -> Result<Vote, Unreachable> {
+        let mut file = open(&snapshot.snapshot.path).await?;
+        let mut offset = 0;
+        loop {
+            let (rest, bytes, is_last) = next(file).await?;
+            file = rest;
+            let sent = bytes.len() as u64;
+            let piece = Piece { vote, meta: snapshot.meta.clone(), offset, bytes, is_last };
+            let call = self.call(&piece)?;
+            let answer = timeout(PIECE_WITHIN, self.fellow.install_snapshot(call)).await;
+            let their_vote: Vote = read(answer.map_err(|late| unreachable(&late))?)?;
+            if is_last || their_vote > vote {
+                return Ok(their_vote);
+            }
+            offset += sent;
+        }
+    }
+}
+
+/// A newer snapshot may have taken its place meanwhile: that one is sent instead, the next time.
+async fn open(path: &Path) -> Result<File, Unreachable> {
+    let path = path.to_path_buf();
+    read_file(move || File::open(path)).await
+}
+
+/// The next piece, and whether it is the last.
+async fn next(mut file: File) -> Result<(File, Vec<u8>, bool), Unreachable> {
+    read_file(move || {
+        let mut bytes = Vec::with_capacity(PIECE_BYTES);
+        (&mut file).take(PIECE_BYTES as u64).read_to_end(&mut bytes)?;
+        let is_last = bytes.len() < PIECE_BYTES;
+        Ok((file, bytes, is_last))
+    })
+    .await
+}
+
+async fn read_file<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, Unreachable> {
+    let done = offload(work).await.unwrap_or_else(|error| Err(io::Error::other(error)));
+    done.map_err(|error| unreachable(&error))
+}
+
+impl RaftNetwork<Kind> for Line {
+    async fn append_entries(
+        &mut self,
+        request: AppendEntriesRequest<Kind>,
+        _option: RPCOption,
+    ) -> Result<AppendEntriesResponse<NodeId>, Failed> {
+        let call = self.call(&request)?;
+        Ok(read(self.fellow.append_entries(call).await)?)
+    }
+
+    async fn vote(
+        &mut self,
+        request: VoteRequest<NodeId>,
+        _option: RPCOption,
+    ) -> Result<VoteResponse<NodeId>, Failed> {
+        let call = self.call(&request)?;
+        Ok(read(self.fellow.vote(call).await)?)
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        vote: Vote,
+        snapshot: Snapshot,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        _option: RPCOption,
+    ) -> Result<SnapshotResponse<NodeId>, SnapshotFailed> {
+        let mut sent = pin!(self.send(vote, snapshot));
+        tokio::select! {
+            closed = cancel => Err(closed.into()),
+            sent = &mut sent => Ok(SnapshotResponse::new(sent?)),
+        }
+    }
+
+    fn backoff(&self) -> Backoff {
+        Backoff::new(std::iter::repeat(UNREACHABLE_PAUSE))
+    }
+}

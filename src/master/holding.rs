@@ -1,0 +1,126 @@
+//! Artifacts on several masters: what a job needs must outlive any one of them.
+//!
+//! Any master takes artifacts in and hands them out, whether it leads or not. Before a job or its plan counts, a
+//! majority of the masters holds what it names; the others fetch that as soon as they have agreed on it, and who is
+//! asked for something that it does not have yet gets it from one that has.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::Shared;
+use crate::offload::offload;
+use crate::rpc::artifacts::{Artifacts, Digest};
+use crate::rpc::client::Master;
+use crate::rpc::refusal::Refusal;
+use crate::rpc::workers::{HeldState, Poll};
+
+/// How often a master looks for what it lacks.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+impl Shared {
+    /// Has a majority hold an artifact, this master among them; false if it is nowhere to be had.
+    pub(super) async fn hold(self: &Arc<Self>, digest: Digest) -> Result<bool, Refusal> {
+        if !self.obtain(digest).await {
+            return Ok(false);
+        }
+        let Some(group) = &self.group else { return Ok(true) };
+        let members = group.members();
+        let voters = members.iter().filter(|member| member.votes).count();
+        let mut copies = JoinSet::new();
+        for fellow in self.fellows() {
+            let path = self.store.path(digest);
+            copies.spawn(async move {
+                let has = fellow.has(digest).await?;
+                if has { Ok(()) } else { fellow.put(digest, &path).await }
+            });
+        }
+        let (mut holders, mut last) = (1, None);
+        while holders <= voters / 2
+            && let Some(copied) = copies.join_next().await
+        {
+            match copied.unwrap_or_else(|error| Err(internal(&error))) {
+                Ok(()) => holders += 1,
+                Err(refusal) => last = Some(refusal),
+            }
+        }
+        // Those that are slower get theirs too.
+        copies.detach_all();
+        if holders > voters / 2 {
+            return Ok(true);
+        }
+        let last = last.map(|last: Refusal| last.to_string()).unwrap_or_default();
+        let message = format!("no majority of the masters holds artifact {digest}: {last}");
+        Err(Refusal::Unavailable { message })
+    }
+
+    /// Has this master hold an artifact, from another one if need be; false if none has it.
+    pub(super) async fn obtain(&self, digest: Digest) -> bool {
+        if self.store.has(digest, self.now_ms()) {
+            return true;
+        }
+        for fellow in self.fellows() {
+            if let Ok(true) = fellow.has(digest).await
+                && self.fetch(digest, &fellow).await.is_ok()
+            {
+                return true;
+            }
+        }
+        false
+    }
+
+    async fn fetch(&self, digest: Digest, fellow: &Master) -> Result<(), Refusal> {
+        let place = self.store.place();
+        fellow.get(digest, &place).await?;
+        let (store, now_ms) = (self.store.clone(), self.now_ms());
+        offload(move || {
+            let stored = store.put(digest, &place, now_ms);
+            // It was copied; what stays is removed when the master starts again.
+            std::fs::remove_file(place).ok();
+            stored
+        })
+        .await
+        .unwrap_or_else(|error| Err(internal(&error)))
+    }
+
+    /// Clients of all other masters.
+    fn fellows(&self) -> Vec<Master> {
+        let Some(group) = &self.group else { return Vec::new() };
+        let node = group.identity().node;
+        let others = group.members().into_iter().filter(|member| member.node != node);
+        others.filter_map(|member| self.fellow(&member.address).ok()).collect()
+    }
+
+    /// Has a majority hold the plans that a poll reports. What is nowhere to be had is not held, and fails its attempt.
+    pub(super) async fn hold_plans(self: &Arc<Self>, poll: &Poll) -> Result<(), Refusal> {
+        for held in &poll.held {
+            if let HeldState::Planned { plan, .. } = held.state {
+                self.hold(plan).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Fetches what jobs name, now and then, for as long as it is polled.
+    pub(super) async fn keep_up(&self) {
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            looks.tick().await;
+            if self.fellows().is_empty() {
+                continue;
+            }
+            let named: BTreeSet<Digest> = self.proposer.read(|state| state.artifacts().collect());
+            for digest in named {
+                // Who has it may be away; then it is looked for again.
+                let _obtained_or_later = self.obtain(digest).await;
+            }
+        }
+    }
+}
+
+fn internal(error: &dyn std::error::Error) -> Refusal {
+    Refusal::Internal { message: error.to_string() }
+}

@@ -1,0 +1,134 @@
+//! What a master says of the masters, and what they say to each other.
+
+use std::time::Duration;
+
+use super::leading::refusal;
+use super::{Master, Shared};
+use crate::consensus::{Group, Member};
+use crate::rpc::client::{self, Options};
+use crate::rpc::masters::{Join, MasterLine, MasterList, Masters, Role};
+use crate::rpc::raft::{Call, Raft};
+use crate::rpc::refusal::Refusal;
+use crate::spec::{MasterId, Nonce};
+
+/// How long another master may take to say how far it is.
+const STANDING_WITHIN: Duration = Duration::from_secs(1);
+
+impl Masters for Master {
+    async fn masters(&self) -> Result<MasterList, Refusal> {
+        let group = self.shared.group()?;
+        let asked = group.members().into_iter().map(|member| {
+            let shared = std::sync::Arc::clone(&self.shared);
+            tokio::spawn(async move { shared.line_of(member).await })
+        });
+        let asked: Vec<_> = asked.collect();
+        let mut masters = Vec::new();
+        for line in asked {
+            let line = line.await;
+            masters.push(line.map_err(|error| Refusal::Internal { message: error.to_string() })?);
+        }
+        Ok(MasterList { cluster: group.identity().cluster, masters: compared(masters) })
+    }
+
+    async fn standing(&self) -> Result<MasterLine, Refusal> {
+        let group = self.shared.group()?;
+        Ok(self.shared.own_line(group))
+    }
+
+    async fn join(&self, request: Join) -> Result<(), Refusal> {
+        let group = self.shared.group()?;
+        let Join { cluster, id, address } = request;
+        if cluster != group.identity().cluster {
+            let message = format!(
+                "{id} is of cluster {}, not of {}; give it an empty folder",
+                Nonce(cluster),
+                Nonce(group.identity().cluster)
+            );
+            return Err(Refusal::Invalid { message });
+        }
+        let shared = &self.shared;
+        shared.led(async { group.admit(id.0, &address).await.map_err(refusal) }).await?;
+        (shared.log)(&format!("master {id} at {address} takes part"));
+        Ok(())
+    }
+}
+
+impl Raft for Master {
+    async fn append_entries(&self, call: Call) -> Result<Vec<u8>, Refusal> {
+        self.shared.group()?.append_entries(call).await
+    }
+
+    async fn vote(&self, call: Call) -> Result<Vec<u8>, Refusal> {
+        self.shared.group()?.vote(call).await
+    }
+
+    async fn install_snapshot(&self, call: Call) -> Result<Vec<u8>, Refusal> {
+        self.shared.group()?.install_snapshot(call).await
+    }
+}
+
+impl Shared {
+    pub(super) fn group(&self) -> Result<&Group, Refusal> {
+        let alone = || Refusal::Unavailable { message: "this master agrees with nobody".into() };
+        self.group.as_ref().ok_or_else(alone)
+    }
+
+    fn own_line(&self, group: &Group) -> MasterLine {
+        let node = group.identity().node;
+        let members = group.members();
+        let own = members.into_iter().find(|member| member.node == node);
+        let standing = group.standing();
+        MasterLine {
+            id: MasterId(node),
+            pid: self.pid,
+            votes: own.as_ref().is_some_and(|own| own.votes),
+            address: own.map(|own| own.address).unwrap_or_default(),
+            role: if standing.leads { Role::Leader } else { Role::Follower },
+            term: standing.term,
+            applied: standing.applied,
+            behind: 0,
+        }
+    }
+
+    async fn line_of(&self, member: Member) -> MasterLine {
+        if let Some(group) = self.group.as_ref().filter(|it| it.identity().node == member.node) {
+            return self.own_line(group);
+        }
+        let unreachable = MasterLine {
+            id: MasterId(member.node),
+            pid: 0,
+            address: member.address.clone(),
+            role: Role::Unreachable,
+            term: 0,
+            applied: 0,
+            behind: 0,
+            votes: member.votes,
+        };
+        let answer = async { self.fellow(&member.address)?.standing().await };
+        match tokio::time::timeout(STANDING_WITHIN, answer).await {
+            Ok(Ok(line)) if line.id == unreachable.id => line,
+            _ => unreachable,
+        }
+    }
+
+    /// A client of one other master, which makes one try.
+    pub(super) fn fellow(&self, address: &str) -> Result<client::Master, Refusal> {
+        let options = Options { patience: Duration::ZERO, ..self.links.clone() };
+        client::Master::connect(&[address.to_owned()], options)
+    }
+}
+
+/// Of those that believe to lead the one of the highest term does; the others do not know it yet.
+fn compared(mut masters: Vec<MasterLine>) -> Vec<MasterLine> {
+    let applied = masters.iter().map(|line| line.applied).max().unwrap_or(0);
+    let term = masters.iter().map(|line| line.term).max().unwrap_or(0);
+    for line in &mut masters {
+        if line.role != Role::Unreachable {
+            line.behind = applied - line.applied;
+        }
+        if line.role == Role::Leader && line.term < term {
+            line.role = Role::Follower;
+        }
+    }
+    masters
+}

@@ -1,0 +1,43 @@
+//! The calls of whoever looks after the masters.
+
+use std::time::Duration;
+
+use tonic::transport::Channel;
+
+use super::Master;
+use super::jobs::ask;
+use super::master::Line;
+use crate::rpc::CONTROL_BYTES_MAX;
+use crate::rpc::check;
+use crate::rpc::convert::answer;
+use crate::rpc::masters::{Join, MasterLine, MasterList, Masters};
+use crate::rpc::pb;
+use crate::rpc::pb::masters_client::MastersClient;
+use crate::rpc::refusal::Refusal;
+
+/// How long it may take until a new master has caught up.
+const JOIN_WITHIN: Duration = Duration::from_secs(35);
+
+fn client(channel: Channel) -> MastersClient<Channel> {
+    MastersClient::new(channel)
+        .max_decoding_message_size(CONTROL_BYTES_MAX)
+        .max_encoding_message_size(CONTROL_BYTES_MAX)
+}
+
+impl Masters for Master {
+    async fn masters(&self) -> Result<MasterList, Refusal> {
+        let answered = ask!(self, list_masters, pb::ListMastersRequest {});
+        answer(answered.try_into(), &self.address())
+    }
+
+    async fn standing(&self) -> Result<MasterLine, Refusal> {
+        let answered = ask!(self, standing, pb::StandingRequest {});
+        answer(answered.try_into(), &self.address())
+    }
+
+    async fn join(&self, request: Join) -> Result<(), Refusal> {
+        check::join(&request)?;
+        let pb::Ack {} = ask!(self, join, pb::JoinRequest::from(request), JOIN_WITHIN);
+        Ok(())
+    }
+}

@@ -1,0 +1,46 @@
+//! What masters say of themselves, and to each other.
+
+use super::*;
+use crate::rpc::client::Fellow;
+
+#[tokio::test]
+async fn what_masters_say_of_themselves_survives_the_way() {
+    let served = Served::start().await;
+    let client = served.client();
+    assert_eq!(client.masters().await, served.fake.masters().await);
+    assert_eq!(client.standing().await, served.fake.standing().await);
+    let join = Join { cluster: 0xc1, id: MasterId(3), address: "127.0.0.1:7402".into() };
+    assert_eq!(client.join(join.clone()).await, Ok(()));
+    assert_eq!(served.asked().last(), Some(&format!("join {join:?}")));
+}
+
+#[tokio::test]
+async fn who_cannot_be_a_master_is_refused_before_it_is_asked_for() {
+    let served = Served::start().await;
+    for (id, address, said) in [
+        (0, "127.0.0.1:7402", "id must be 1 to 1000, got 0"),
+        (1_001, "127.0.0.1:7402", "id must be 1 to 1000, got 1001"),
+        (3, "10.0.0.1:7402", "is not on this machine"),
+    ] {
+        let join = Join { cluster: 0xc1, id: MasterId(id), address: address.into() };
+        let refused = served.client().join(join).await.unwrap_err().to_string();
+        assert!(refused.contains(said), "{refused}");
+    }
+    assert_eq!(served.asked(), [""; 0]);
+}
+
+#[tokio::test]
+async fn calls_between_masters_arrive_as_they_were_made() {
+    let served = Served::start().await;
+    let fellow = Fellow::connect(&served.address, &quick());
+    let call = Call { cluster: u128::MAX - 1, to: 3, body: vec![7; 100_000] };
+    assert_eq!(fellow.append_entries(call.clone()).await, Ok(call.body.clone()));
+    assert_eq!(fellow.vote(call.clone()).await, Ok(call.body.clone()));
+    assert_eq!(fellow.install_snapshot(call.clone()).await, Ok(call.body.clone()));
+    let asked = ["append", "vote", "snapshot"].map(|what| format!("{what} {call:?}"));
+    assert_eq!(served.asked(), asked);
+
+    let refusal = Refusal::NotLeader { leader: String::new() };
+    *served.fake.refusal.lock().unwrap() = Some(refusal.clone());
+    assert_eq!(fellow.vote(call).await, Err(refusal));
+}
