@@ -111,13 +111,17 @@ impl<F: Fold> Merger<'_, F> {
             merged.merges += 1;
             merged.files_merged += group.len() as u64;
             merged.bytes_written += index.file_bytes;
-            passes.merged(sizes[group.clone()].iter().sum(), raw_bytes);
-            sizes.splice(group.clone(), [raw_bytes]);
+            let from = merged.files[group.clone()].iter().map(|file| file.raw_bytes).sum();
+            passes.merged(from, raw_bytes);
+            // As if nothing were combined, as it was when the total was told: what is read stays within that.
+            let uncombined = sizes[group.clone()].iter().sum();
+            sizes.splice(group.clone(), [uncombined]);
             for Spilled { path, .. } in merged.files.splice(group, [Spilled { path, raw_bytes }]) {
                 std::fs::remove_file(&path).map_err(|source| Error::Remove { path, source })?;
             }
         }
-        passes.end(&sizes);
+        let left: Vec<u64> = merged.files.iter().map(|file| file.raw_bytes).collect();
+        passes.end(&left);
         Ok(merged)
     }
 
