@@ -12,8 +12,6 @@ use crate::spec::{JobId, WorkerId};
 
 /// How long a status is held back for something new, in milliseconds.
 const STATUS_WAIT_MS: u64 = 1_000;
-/// Tasks of one page; whoever wants more asks for the next page.
-pub(super) const PAGE_TASKS_MAX: u32 = 10_000;
 
 impl Jobs for Master {
     async fn submit(&self, request: Submit) -> Result<JobId, Refusal> {

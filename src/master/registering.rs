@@ -1,6 +1,5 @@
 //! Workers introduce themselves, and bring back what they still have.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::Shared;
@@ -9,13 +8,8 @@ use super::state::{Change, State, WorkerRecord};
 use crate::rpc::refusal::Refusal;
 use crate::rpc::workers::{HeldOutput, Register, Registered};
 use crate::scheduler::{self, RegisterWorker, RestoreOutputs};
-use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{WorkerId, escape};
+use crate::spec::WorkerId;
 
-/// Characters of the name of a way to limit memory.
-const LIMITER_CHARS_MAX: usize = 40;
-/// Map outputs that one worker may bring back.
-const OUTPUTS_MAX: usize = 1_000_000;
 /// Map outputs in one command, some 30 bytes each.
 const OUTPUTS_AT_ONCE: usize = 10_000;
 
@@ -32,7 +26,6 @@ impl Shared {
         self: &Arc<Self>,
         request: Register,
     ) -> Result<Registered, Refusal> {
-        check(&request)?;
         let _one_at_a_time = self.admission.lock().await;
         let now_ms = self.now_ms();
         let identity = self.proposer.read(|state| identify(state, &request));
@@ -50,31 +43,6 @@ impl Shared {
         self.desk().open_session(worker, request.incarnation, now_ms, self.lease_ms);
         Ok(Registered { worker, lease_ms: self.lease_ms })
     }
-}
-
-fn check(request: &Register) -> Result<(), Refusal> {
-    let invalid = |message| Err(Refusal::Invalid { message });
-    let shown = || escape(request.address.as_bytes(), TEXT_CHARS_MAX);
-    match request.address.parse::<SocketAddr>() {
-        Ok(address) if !address.ip().is_loopback() => {
-            let message = format!(
-                "worker address {} is not a loopback address; only those are served before there is \
-                 mutual TLS",
-                shown()
-            );
-            return Err(Refusal::Limit { message });
-        }
-        Ok(_) => {}
-        Err(_) => return invalid(format!("worker address `{}` is not IP:PORT", shown())),
-    }
-    if request.limiter.chars().count() > LIMITER_CHARS_MAX {
-        return invalid(format!("limiter is longer than {LIMITER_CHARS_MAX} characters"));
-    }
-    if request.outputs.len() > OUTPUTS_MAX {
-        let message = format!("{} outputs, at most {OUTPUTS_MAX}", request.outputs.len());
-        return Err(Refusal::Limit { message });
-    }
-    Ok(())
 }
 
 /// A process keeps its id for as long as it lives, and a worker's next process takes it over. Of two

@@ -1,17 +1,13 @@
-//! A client submits a job: it is checked whole before it is accepted.
+//! A client submits a job, whose request is right in itself: it is accepted if what it names is here and there is room.
 
 use std::sync::Arc;
 
-use xxhash_rust::xxh3::xxh3_128;
-
 use super::state::{Change, JobRecord, State};
 use super::{LIVE_JOBS_MAX, Shared};
-use crate::rpc::artifacts::Digest;
 use crate::rpc::jobs::Submit;
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::{self, Rejection};
 use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::options::PRIORITY;
 use crate::spec::{JobId, JobOptions, JobSpec, Location, escape};
 
 impl Shared {
@@ -21,11 +17,10 @@ impl Shared {
         if let Some(job) = self.proposer.read(known) {
             return Ok(job);
         }
-        check(&request)?;
-        let options = options(&request)?;
         self.check_artifacts(&request).await?;
         self.proposer.read(|state| check_room(state, &request.spec))?;
 
+        let options = options(&request);
         let Submit { id, spec, spec_digest, executable, map_only, .. } = request;
         let record = JobRecord {
             spec: spec_digest,
@@ -70,57 +65,21 @@ fn invalid<T>(message: String) -> Result<T, Refusal> {
     Err(Refusal::Invalid { message })
 }
 
-/// What can be seen in the request alone.
-fn check(request: &Submit) -> Result<(), Refusal> {
-    let spec = &request.spec;
-    if let Err(error) = spec.validate() {
-        return invalid(error.to_string());
-    }
-    let Some(output) = &spec.output else {
-        return invalid(
-            "a job on a cluster needs a folder for its output; give -o DIR".to_string(),
-        );
-    };
-    let inputs = spec.inputs.iter().map(|input| ("input", &input.location));
-    for (what, location) in inputs.chain([("output", output)]) {
-        if !location.path().is_absolute() {
-            let way_out = "workers have another standard input and current folder; name it by its \
-                           absolute path";
-            return invalid(format!("{what} `{location}` is not an absolute path; {way_out}"));
-        }
-    }
-    let bytes = bincode::serialize(spec);
-    let bytes = bytes.map_err(|error| Refusal::Internal { message: error.to_string() })?;
-    let digest = Digest(xxh3_128(&bytes));
-    if digest != request.spec_digest {
-        return invalid(format!(
-            "the spec's digest is {digest}, not {}; submit with the client of this version",
-            request.spec_digest
-        ));
-    }
-    Ok(())
-}
-
-fn options(request: &Submit) -> Result<JobOptions, Refusal> {
-    let priority = u8::try_from(request.priority).ok().filter(|given| PRIORITY.contains(given));
-    let Some(priority) = priority else {
-        let (least, most) = (PRIORITY.start(), PRIORITY.end());
-        return invalid(format!("priority must be {least} to {most}, got {}", request.priority));
-    };
+fn options(request: &Submit) -> JobOptions {
     let defaults = JobOptions::default();
-    Ok(JobOptions {
+    JobOptions {
         max_attempts: match request.max_attempts {
             0 => defaults.max_attempts,
             given => given,
         },
-        priority,
+        priority: u8::try_from(request.priority).expect("`rpc::check` lets only 0 to 9 through"),
         task_timeout_ms: match request.task_timeout_ms {
             0 => defaults.task_timeout_ms,
             given => Some(given),
         },
         backups: request.backups,
         early_reduces: defaults.early_reduces,
-    })
+    }
 }
 
 /// There must be room for the job, and nobody else may be writing to its folder.

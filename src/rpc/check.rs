@@ -1,32 +1,36 @@
 //! The one place where requests are held to their limits, after they were read and before anybody acts on them.
 //!
+//! Servers ask here for every request that comes over the wire, clients before they send what may be large, and a
+//! transport within one process does as both. So whoever implements a conversation relies on it, and looks only at
+//! what depends on what it knows: whether there is such a job, whether an artifact is there.
+//!
 //! What is refused here is refused for good: the same request will never be accepted.
 
+use super::CONTROL_BYTES_MAX;
 use super::address;
 use super::artifacts::{ARTIFACT_BYTES_MAX, Digest};
 use super::jobs::{Submit, TasksRequest};
 use super::masters::Join;
 use super::refusal::Refusal;
 use super::shuffle::{FetchRequest, SEGMENTS_MAX};
-use super::workers::{Poll, Register};
+use super::workers::{HeldState, Poll, Register};
+use crate::record::value;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::job::REDUCERS;
-use crate::spec::options::PRIORITY;
+use crate::spec::options::{MAX_ATTEMPTS, PRIORITY, TASK_TIMEOUT_MS};
 use crate::spec::{JobSpec, escape};
 
 /// Bytes of the id of a submission.
 const SUBMISSION_ID_BYTES_MAX: usize = 128;
-/// Attempts that a task may have.
-const ATTEMPTS_MAX: u64 = 100;
-/// Longest task timeout: a week, in milliseconds.
-const TASK_TIMEOUT_MS_MAX: u64 = 7 * 24 * 60 * 60 * 1000;
+/// Bytes of a spec: it travels in one message, beside a few short fields.
+const SPEC_BYTES_MAX: usize = CONTROL_BYTES_MAX - (1 << 20);
 /// Tasks in one answer.
-pub(super) const TASKS_MAX: u32 = 10_000;
+const TASKS_MAX: u32 = 10_000;
 /// Slots of one worker.
 const SLOTS_MAX: u64 = 1_024;
 /// Attempts that a worker may report at once: running ones, and ended ones that wait for an acknowledgement.
 const HELD_MAX: u64 = 100_000;
-/// Jobs of which a worker may have files, and map outputs that it may still have.
+/// Jobs of which a worker may have files, and map outputs that it may still have, or have missed.
 const JOBS_MAX: u64 = 100_000;
 const OUTPUTS_MAX: u64 = 1_000_000;
 /// Largest number of a master.
@@ -35,11 +39,15 @@ const MASTER_MAX: u64 = 1_000;
 const LIMITER_BYTES_MAX: usize = 64;
 
 /// Holds a submission to its limits, and its spec to its own.
-pub(super) fn submit(request: &Submit) -> Result<(), Refusal> {
+///
+/// # Errors
+/// Names the first field that is wrong, its value and what is accepted, as all functions here do.
+pub fn submit(request: &Submit) -> Result<(), Refusal> {
     submission_id(&request.id)?;
     spec(&request.spec)?;
-    at_most("max_attempts", u64::from(request.max_attempts), ATTEMPTS_MAX)?;
-    at_most("task_timeout_ms", request.task_timeout_ms, TASK_TIMEOUT_MS_MAX)?;
+    spec_digest(&request.spec, request.spec_digest)?;
+    at_most("max_attempts", u64::from(request.max_attempts), u64::from(*MAX_ATTEMPTS.end()))?;
+    at_most("task_timeout_ms", request.task_timeout_ms, *TASK_TIMEOUT_MS.end())?;
     priority(request.priority)
 }
 
@@ -65,40 +73,81 @@ fn submission_id(id: &str) -> Result<(), Refusal> {
 fn spec(spec: &JobSpec) -> Result<(), Refusal> {
     spec.validate().map_err(|error| invalid(error.to_string()))?;
     if spec.output.is_none() {
-        return Err(invalid("a job on a cluster has no standard output; name a folder".into()));
+        return Err(invalid(
+            "a job on a cluster has no standard output; name a folder with -o DIR".into(),
+        ));
     }
-    let paths = spec.inputs.iter().map(|input| &input.location).chain(&spec.output);
-    for location in paths {
+    let inputs = spec.inputs.iter().map(|input| ("input", &input.location));
+    for (what, location) in inputs.chain(spec.output.iter().map(|output| ("output", output))) {
         if !location.path().is_absolute() {
             return Err(invalid(format!(
-                "`{location}` is not an absolute path; workers have no current folder"
+                "{what} `{location}` is not an absolute path; workers have another standard input and current \
+                 folder; name it by its absolute path"
             )));
         }
     }
     Ok(())
 }
 
+/// Workers will go by the artifact, the master by what came with the request: they must be the same.
+fn spec_digest(spec: &JobSpec, given: Digest) -> Result<(), Refusal> {
+    let mut bytes = Vec::new();
+    value::encode_into(spec, &mut bytes).map_err(|error| invalid(format!("spec: {error}")))?;
+    if bytes.len() > SPEC_BYTES_MAX {
+        return Err(invalid(format!(
+            "the spec has {} bytes, at most {SPEC_BYTES_MAX} are accepted; name folders or globs instead of so many \
+             files",
+            bytes.len()
+        )));
+    }
+    let digest = Digest::of(&bytes);
+    if digest == given {
+        return Ok(());
+    }
+    Err(invalid(format!(
+        "spec_digest {given} is not that of the spec, {digest}; submit with the client of this version"
+    )))
+}
+
 /// Holds the page of tasks that is wanted to its limit.
-pub(super) fn tasks(request: &TasksRequest) -> Result<(), Refusal> {
+///
+/// # Errors
+/// As [`submit`].
+pub fn tasks(request: &TasksRequest) -> Result<(), Refusal> {
     within("limit", u64::from(request.limit), 1, u64::from(TASKS_MAX))
 }
 
 /// Holds a worker's introduction to its limits.
-pub(super) fn register(request: &Register) -> Result<(), Refusal> {
+///
+/// # Errors
+/// As [`submit`].
+pub fn register(request: &Register) -> Result<(), Refusal> {
     within("slots", u64::from(request.slots), 1, SLOTS_MAX)?;
     at_most("outputs", request.outputs.len() as u64, OUTPUTS_MAX)?;
-    address::parse(&request.address).map_err(invalid)?;
+    let address = address::parse(&request.address).map_err(invalid)?;
+    within("the port of the worker's address", u64::from(address.port()), 1, u64::from(u16::MAX))?;
     text("limiter", &request.limiter, LIMITER_BYTES_MAX)
 }
 
 /// Holds a poll to its limits.
-pub(super) fn poll(request: &Poll) -> Result<(), Refusal> {
+///
+/// # Errors
+/// As [`submit`].
+pub fn poll(request: &Poll) -> Result<(), Refusal> {
     at_most("held attempts", request.held.len() as u64, HELD_MAX)?;
-    at_most("jobs", request.jobs.len() as u64, JOBS_MAX)
+    at_most("jobs", request.jobs.len() as u64, JOBS_MAX)?;
+    let lost = request.held.iter().map(|held| match &held.state {
+        HeldState::Failed { lost, .. } => lost.len() as u64,
+        _ => 0,
+    });
+    at_most("lost outputs", lost.sum(), OUTPUTS_MAX)
 }
 
 /// Holds a fetch to its limits.
-pub(super) fn fetch(request: &FetchRequest) -> Result<(), Refusal> {
+///
+/// # Errors
+/// As [`submit`].
+pub fn fetch(request: &FetchRequest) -> Result<(), Refusal> {
     within("maps", request.maps.len() as u64, 1, SEGMENTS_MAX as u64)?;
     at_most("partition", u64::from(request.partition), *REDUCERS.end() - 1)
 }
@@ -110,7 +159,10 @@ pub(super) fn join(request: &Join) -> Result<(), Refusal> {
 }
 
 /// Holds an artifact to its largest size.
-pub(super) fn artifact(digest: Digest, bytes: u64) -> Result<(), Refusal> {
+///
+/// # Errors
+/// As [`submit`].
+pub fn artifact(digest: Digest, bytes: u64) -> Result<(), Refusal> {
     if bytes <= ARTIFACT_BYTES_MAX {
         return Ok(());
     }

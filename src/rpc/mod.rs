@@ -13,11 +13,11 @@
 
 //!
 //! [`server`] and [`client`] are the two ends of the wire. What comes over it is turned into plain data by `convert`,
-//! and requests are held to their limits by `check`, before anything else sees them.
+//! and requests are held to their limits by [`check`], before anything else sees them.
 
 pub mod address;
 pub mod artifacts;
-mod check;
+pub mod check;
 pub mod client;
 mod convert;
 mod digest;

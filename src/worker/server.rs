@@ -9,7 +9,7 @@ use super::log::Logs;
 use super::map_outputs::{Absent, MapOutputs, Stored};
 use crate::offload::offload;
 use crate::rpc::refusal::Refusal;
-use crate::rpc::shuffle::{CHUNK_BYTES, FetchPiece, FetchRequest, SEGMENTS_MAX, Shuffle};
+use crate::rpc::shuffle::{CHUNK_BYTES, FetchPiece, FetchRequest, Shuffle};
 use crate::spec::AttemptId;
 
 /// Requests that are served at once; each reads one segment at a time.
@@ -77,13 +77,6 @@ impl Shuffle for Server {
         S: FnMut(FetchPiece) -> F + Send,
         F: Future<Output = bool> + Send,
     {
-        let segments = request.maps.len();
-        if segments > SEGMENTS_MAX {
-            let message = format!(
-                "a fetch asks for {segments} segments, at most {SEGMENTS_MAX} are possible"
-            );
-            return Err(Refusal::Invalid { message });
-        }
         let turn = tokio::time::timeout(TURN_MAX, self.turns.acquire()).await;
         let Ok(Ok(_turn)) = turn else {
             let message = format!(

@@ -138,29 +138,6 @@ async fn a_new_process_takes_over_and_the_old_one_becomes_another_worker() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_a_worker_is_refused() {
-    let bench = Bench::new();
-    let with = |address: &str, slots| {
-        let mut request = register(1, slots);
-        request.address = address.into();
-        request
-    };
-    let table = [
-        ("127.0.0.1:1", 0, "invalid"),
-        ("127.0.0.1:1", 5_000, "invalid"),
-        ("10.0.0.1:1", 1, "limit"),
-        ("worker.example:1", 1, "invalid"),
-        ("", 1, "invalid"),
-        ("[::1]:1", 1, "ok"),
-    ];
-    for (address, slots, expected) in table {
-        let answer = bench.master.register(with(address, slots)).await;
-        assert_eq!(class(answer), expected, "{address} {slots}");
-    }
-    assert_eq!(bench.master.workers().await.unwrap().len(), 1);
-}
-
-#[tokio::test]
 async fn a_drained_worker_may_leave_and_is_not_missed() {
     let bench = Bench::new();
     let job = bench.submit("a").await;

@@ -1,4 +1,6 @@
 //! What goes over the network: the conversations with the master, and workers' fetches from each other.
+//!
+//! There is no server that holds requests to their limits, so it is done here.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,6 +10,7 @@ use std::time::Duration;
 use gristmill::client::Masters;
 use gristmill::master::Master;
 use gristmill::rpc::artifacts::{Artifacts, Digest};
+use gristmill::rpc::check;
 use gristmill::rpc::jobs::{JobLine, JobStatus, Jobs, Submit, TaskLine, TasksRequest, WorkerLine};
 use gristmill::rpc::refusal::Refusal;
 use gristmill::rpc::shuffle::{FetchPiece, FetchRequest, Shuffle};
@@ -49,10 +52,12 @@ macro_rules! asked {
 
 impl Workers for Link {
     async fn register(&self, request: Register) -> Result<Registered, Refusal> {
+        check::register(&request)?;
         asked!(self, ANSWER_MAX, register(request))
     }
 
     async fn poll(&self, request: Poll) -> Result<Orders, Refusal> {
+        check::poll(&request)?;
         asked!(self, ANSWER_MAX + HELD_MAX, poll(request))
     }
 
@@ -63,6 +68,7 @@ impl Workers for Link {
 
 impl Jobs for Link {
     async fn submit(&self, request: Submit) -> Result<JobId, Refusal> {
+        check::submit(&request)?;
         asked!(self, ANSWER_MAX, submit(request))
     }
 
@@ -75,6 +81,7 @@ impl Jobs for Link {
     }
 
     async fn tasks(&self, request: TasksRequest) -> Result<Vec<TaskLine>, Refusal> {
+        check::tasks(&request)?;
         asked!(self, ANSWER_MAX, tasks(request))
     }
 
@@ -150,6 +157,7 @@ impl Shuffle for Peer {
         S: FnMut(FetchPiece) -> F + Send,
         F: Future<Output = bool> + Send,
     {
+        check::fetch(&request)?;
         let fate = self.link.fate();
         sleep(fate.there).await;
         self.link.lose(fate.request_is_lost, &fate).await?;

@@ -34,15 +34,10 @@ impl TryFrom<pb::SubmitRequest> for Submit {
 
     fn try_from(wire: pb::SubmitRequest) -> Result<Self, Refusal> {
         let spec: JobSpec = decode("spec", &wire.spec_bincode)?;
-        let spec_digest = digest("spec_digest", &wire.spec_digest)?;
-        // The workers will go by the artifact, the master by these bytes: they must be the same.
-        if Digest::of(&wire.spec_bincode) != spec_digest {
-            return Err(invalid(format!("spec_digest {spec_digest} is not that of the spec")));
-        }
         Ok(Self {
             id: wire.id,
             spec,
-            spec_digest,
+            spec_digest: digest("spec_digest", &wire.spec_digest)?,
             executable: digest("executable", &wire.executable)?,
             map_only: wire.map_only,
             priority: wire.priority,

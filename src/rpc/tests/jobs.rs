@@ -3,7 +3,7 @@
 use super::*;
 use crate::spec::{InputSpec, JobSpec, Location};
 
-fn submit() -> Submit {
+pub(super) fn submit() -> Submit {
     let spec = JobSpec {
         name: "wordcount".into(),
         inputs: vec![InputSpec { source: 0, location: Location::from("/in") }],
@@ -29,7 +29,7 @@ fn submit() -> Submit {
     }
 }
 
-fn digest_of(spec: &JobSpec) -> Digest {
+pub(super) fn digest_of(spec: &JobSpec) -> Digest {
     let mut bytes = Vec::new();
     crate::record::value::encode_into(spec, &mut bytes).unwrap();
     Digest::of(&bytes)
@@ -69,56 +69,4 @@ async fn every_refusal_arrives_as_it_was_said() {
         *served.fake.refusal.lock().unwrap() = Some(refusal.clone());
         assert_eq!(client.kill(JobId(9)).await, Err(refusal));
     }
-}
-
-#[tokio::test]
-async fn requests_over_a_limit_are_refused_by_both_ends_before_anybody_acts() {
-    let served = Served::start().await;
-    let client = served.client();
-    type Change = fn(&mut Submit);
-    let table: [(Change, &str); 8] = [
-        (|submit| submit.id = "a b".into(), "submission id `a b` must be 1 to 128"),
-        (|submit| submit.id = String::new(), "submission id `` must be"),
-        (|submit| submit.max_attempts = 101, "max_attempts must be 0 to 100, got 101"),
-        (|submit| submit.priority = -1, "priority must be 0 to 9, got -1"),
-        (|submit| submit.task_timeout_ms = u64::MAX, "task_timeout_ms must be"),
-        (|submit| submit.spec.output = None, "no standard output"),
-        (|submit| submit.spec.name = "../x".into(), "job name `../x`"),
-        (|submit| submit.spec.inputs[0].location = Location::from("in"), "`in` is not an absolute"),
-    ];
-    for (change, said) in table {
-        let mut request = submit();
-        change(&mut request);
-        request.spec_digest = digest_of(&request.spec);
-        let mut wire = crate::rpc::pb::jobs_client::JobsClient::new(raw(&served));
-        let by_server = wire.submit(crate::rpc::pb::SubmitRequest::from(request.clone())).await;
-        let by_server = crate::rpc::status::refusal(&by_server.unwrap_err(), "");
-        let by_client = client.submit(request).await.unwrap_err();
-        assert!(by_client.to_string().contains(said), "{by_client}");
-        assert_eq!(by_client, by_server);
-    }
-    let page = TasksRequest { job: JobId(7), offset: 0, limit: 0 };
-    let refused = client.tasks(page).await.unwrap_err().to_string();
-    assert_eq!(refused, "limit must be 1 to 10000, got 0");
-    assert_eq!(served.asked(), [""; 0]);
-}
-
-#[tokio::test]
-async fn a_request_that_does_not_parse_is_refused_by_name() {
-    let served = Served::start().await;
-    let mut wire = crate::rpc::pb::jobs_client::JobsClient::new(raw(&served));
-    let job = "../j7".to_owned();
-    let refused = wire.kill(crate::rpc::pb::JobRef { job }).await.unwrap_err();
-    let refused = crate::rpc::status::refusal(&refused, "");
-    let message = "not a job id: `../j7`, expected a form like `j7`".into();
-    assert_eq!(refused, Refusal::Invalid { message });
-    let mut request = submit();
-    request.spec_digest = Digest(1);
-    let refused = wire.submit(crate::rpc::pb::SubmitRequest::from(request)).await.unwrap_err();
-    assert!(refused.message().contains("is not that of the spec"), "{refused}");
-}
-
-fn raw(served: &Served) -> tonic::transport::Channel {
-    let uri = format!("http://{}", served.address);
-    tonic::transport::Endpoint::from_shared(uri).unwrap().connect_lazy()
 }

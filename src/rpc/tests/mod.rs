@@ -3,6 +3,7 @@
 mod artifacts;
 mod jobs;
 mod leading;
+mod limits;
 mod masters;
 mod shuffle;
 mod workers;

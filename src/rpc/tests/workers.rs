@@ -14,7 +14,7 @@ fn counters() -> Counters {
     counters
 }
 
-fn register() -> Register {
+pub(super) fn register() -> Register {
     Register {
         incarnation: u128::MAX / 3,
         worker: Some(WorkerId(4)),
@@ -27,7 +27,7 @@ fn register() -> Register {
     }
 }
 
-fn poll() -> Poll {
+pub(super) fn poll() -> Poll {
     let lost = LostOutput { attempt: attempt(9), worker: WorkerId(3), is_corrupt: true };
     let mut failure = Failure::new(Cause::UserError, "no \u{1b}number");
     failure.at = Some("src/main.rs:14".into());
@@ -124,25 +124,6 @@ async fn a_progress_that_is_no_fraction_does_not_get_through() {
             HeldState::Running { progress: heard, fetched: 0, joined: 0, wants: 0 }
         );
     }
-}
-
-#[tokio::test]
-async fn a_worker_that_cannot_be_is_refused() {
-    let served = Served::start().await;
-    let client = served.client();
-    type Change = fn(&mut Register);
-    let table: [(Change, &str); 3] = [
-        (|register| register.slots = 0, "slots must be 1 to 1024, got 0"),
-        (|register| register.address = "10.0.0.1:1".into(), "not on this machine"),
-        (|register| register.limiter = "a\nb".into(), "limiter `a\\nb` must be"),
-    ];
-    for (change, said) in table {
-        let mut request = register();
-        change(&mut request);
-        let refused = client.register(request).await.unwrap_err();
-        assert!(refused.to_string().contains(said), "{refused}");
-    }
-    assert_eq!(served.asked(), [""; 0]);
 }
 
 #[tokio::test]

@@ -1,0 +1,363 @@
+//! Every kind of request, as whoever speaks the protocol may send it: what is refused in it, and with which words.
+
+use std::collections::BTreeSet;
+
+use tokio_stream::iter;
+use tonic::Response;
+use tonic::transport::{Channel, Endpoint};
+
+use super::*;
+use crate::rpc::artifacts::ARTIFACT_BYTES_MAX;
+use crate::rpc::convert::encode;
+use crate::rpc::pb::artifacts_client::ArtifactsClient;
+use crate::rpc::pb::jobs_client::JobsClient;
+use crate::rpc::pb::put_piece::Piece;
+use crate::rpc::pb::shuffle_client::ShuffleClient;
+use crate::rpc::pb::workers_client::WorkersClient;
+use crate::rpc::pb::{self, held};
+use crate::rpc::shuffle::SEGMENTS_MAX;
+use crate::rpc::status::refusal;
+use crate::spec::{JobSpec, Location};
+
+/// A request on its way to a server.
+enum Asked {
+    Submit(pb::SubmitRequest),
+    List(pb::ListRequest),
+    Status(pb::StatusRequest),
+    Tasks(pb::TasksRequest),
+    Counters(pb::JobRef),
+    Kill(pb::JobRef),
+    ListWorkers(pb::ListRequest),
+    Drain(pb::DrainRequest),
+    Register(pb::RegisterRequest),
+    Poll(pb::PollRequest),
+    Locate(pb::LocateRequest),
+    Has(pb::ArtifactRef),
+    Put(Vec<Piece>),
+    Get(pb::ArtifactRef),
+    Fetch(pb::FetchRequest),
+    Log(pb::LogRequest),
+}
+
+/// A master and a worker that say yes to everything that comes through.
+struct Servers {
+    master: Served,
+    worker: Channel,
+    store: Arc<shuffle::Store>,
+}
+
+impl Servers {
+    async fn start() -> Self {
+        let master = Served::start().await;
+        *master.fake.located.lock().unwrap() = Some(Located { version: 1, changes: Vec::new() });
+        master.fake.artifacts.lock().unwrap().insert(Digest(7), Vec::new());
+        let store = Arc::<shuffle::Store>::default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tokio::spawn(crate::rpc::server::serve_worker(
+            listener,
+            Arc::clone(&store),
+            std::future::pending(),
+        ));
+        Self { master, worker: channel(&address), store }
+    }
+
+    /// Which call was asked, and what was said to it.
+    async fn ask(&self, asked: Asked) -> (&'static str, Result<(), tonic::Status>) {
+        const LARGE: usize = crate::rpc::CONTROL_BYTES_MAX;
+        let master = channel(&self.master.address);
+        let mut jobs = JobsClient::new(master.clone()).max_encoding_message_size(LARGE);
+        let mut workers = WorkersClient::new(master.clone()).max_encoding_message_size(LARGE);
+        let mut artifacts = ArtifactsClient::new(master);
+        let mut peer = ShuffleClient::new(self.worker.clone());
+        match asked {
+            Asked::Submit(request) => ("Submit", said(jobs.submit(request).await)),
+            Asked::List(request) => ("List", said(jobs.list(request).await)),
+            Asked::Status(request) => ("Status", said(jobs.status(request).await)),
+            Asked::Tasks(request) => ("Tasks", said(jobs.tasks(request).await)),
+            Asked::Counters(request) => ("Counters", said(jobs.counters(request).await)),
+            Asked::Kill(request) => ("Kill", said(jobs.kill(request).await)),
+            Asked::ListWorkers(request) => ("ListWorkers", said(jobs.list_workers(request).await)),
+            Asked::Drain(request) => ("Drain", said(jobs.drain(request).await)),
+            Asked::Register(request) => ("Register", said(workers.register(request).await)),
+            Asked::Poll(request) => ("Poll", said(workers.poll(request).await)),
+            Asked::Locate(request) => ("Locate", said(workers.locate(request).await)),
+            Asked::Has(request) => ("Has", said(artifacts.has(request).await)),
+            Asked::Put(pieces) => {
+                let pieces = pieces.into_iter().map(|piece| pb::PutPiece { piece: Some(piece) });
+                let pieces: Vec<_> = pieces.collect();
+                ("Put", said(artifacts.put(iter(pieces)).await))
+            }
+            Asked::Get(request) => ("Get", said(artifacts.get(request).await)),
+            Asked::Fetch(request) => match peer.fetch(request).await {
+                // Whoever was asked has acted when nothing more comes.
+                Ok(pieces) => ("Fetch", pieces.into_inner().message().await.map(drop)),
+                Err(status) => ("Fetch", Err(status)),
+            },
+            Asked::Log(request) => ("Log", said(peer.log(request).await)),
+        }
+    }
+
+    /// How often somebody has acted on a request; whether an artifact is there is asked before it is taken.
+    fn acted(&self) -> usize {
+        let asked = self.master.asked();
+        asked.iter().filter(|asked| *asked != "has").count()
+            + self.store.asked.lock().unwrap().len()
+    }
+}
+
+fn said<T>(answer: Result<Response<T>, tonic::Status>) -> Result<(), tonic::Status> {
+    answer.map(drop)
+}
+
+fn channel(address: &str) -> Channel {
+    Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy()
+}
+
+/// A request that is right, after a change.
+fn with<R>(mut request: R, change: impl FnOnce(&mut R)) -> R {
+    change(&mut request);
+    request
+}
+
+fn submit(change: impl FnOnce(&mut Submit)) -> Asked {
+    let mut request = jobs::submit();
+    change(&mut request);
+    request.spec_digest = jobs::digest_of(&request.spec);
+    Asked::Submit(request.into())
+}
+
+fn spec(change: impl FnOnce(&mut JobSpec)) -> Asked {
+    submit(|request| change(&mut request.spec))
+}
+
+fn job<R>(ask: impl Fn(pb::JobRef) -> R, job: &str) -> R {
+    ask(pb::JobRef { job: job.into() })
+}
+
+/// Requests, and what is said to each; nothing if it is right.
+type Table = Vec<(Asked, &'static str)>;
+
+fn submissions() -> Table {
+    let wire = |change: fn(&mut pb::SubmitRequest)| {
+        Asked::Submit(with(pb::SubmitRequest::from(jobs::submit()), change))
+    };
+    let long = |bytes| "x".repeat(bytes);
+    let many = |bytes: usize| {
+        move |spec: &mut JobSpec| {
+            let input = with(spec.inputs[0].clone(), |input| {
+                input.location = Location::from(format!("/{}", "x".repeat(4_000)).as_str());
+            });
+            spec.inputs = vec![input; bytes / 4_000];
+        }
+    };
+    vec![
+        (submit(|_| ()), ""),
+        (submit(|submit| submit.id = long(128)), ""),
+        (submit(|submit| submit.id = long(129)), "must be 1 to 128 of a-z A-Z 0-9 . _ : -"),
+        (submit(|submit| submit.id = String::new()), "submission id `` must be 1 to 128"),
+        (submit(|submit| submit.id = "a b".into()), "submission id `a b` must be 1 to 128"),
+        (submit(|submit| submit.max_attempts = 100), ""),
+        (submit(|submit| submit.max_attempts = 101), "max_attempts must be 0 to 100, got 101"),
+        (submit(|submit| submit.priority = 9), ""),
+        (submit(|submit| submit.priority = 10), "priority must be 0 to 9, got 10"),
+        (submit(|submit| submit.priority = -1), "priority must be 0 to 9, got -1"),
+        (submit(|submit| submit.task_timeout_ms = 604_800_000), ""),
+        (
+            submit(|submit| submit.task_timeout_ms = 604_800_001),
+            "task_timeout_ms must be 0 to 604800000, got 604800001",
+        ),
+        (wire(|request| request.executable = vec![0; 15]), "executable must have 16 bytes, got 15"),
+        (wire(|request| request.spec_digest = vec![0; 16]), "is not that of the spec"),
+        (wire(|request| request.spec_bincode.truncate(9)), "spec cannot be read"),
+        (spec(|spec| spec.name = "../x".into()), "job name `../x`"),
+        (spec(|spec| spec.reducers = Some(10_000)), ""),
+        (spec(|spec| spec.reducers = Some(10_001)), "reducers must be 1 to 10000, got 10001"),
+        (spec(|spec| spec.job = vec![0; 1 << 20]), ""),
+        (spec(|spec| spec.job = vec![0; (1 << 20) + 1]), "job must be 0 to 1048576, got 1048577"),
+        (spec(|spec| spec.inputs.clear()), "inputs must be 1 to 100000, got 0"),
+        (spec(many(60 << 20)), ""),
+        (spec(many(64_000_000 + (2 << 20))), "name folders or globs instead of so many files"),
+        (spec(|spec| spec.output = None), "no standard output; name a folder with -o DIR"),
+        (
+            spec(|spec| spec.output = Some(Location::from("out"))),
+            "output `out` is not an absolute path",
+        ),
+        (
+            spec(|spec| spec.inputs[0].location = Location::standard_stream()),
+            "input `-` is not an absolute path",
+        ),
+    ]
+}
+
+fn of_clients() -> Table {
+    let tasks = |limit| Asked::Tasks(pb::TasksRequest { job: "j7".into(), offset: 0, limit });
+    let no_job = "expected a form like `j7`";
+    let status = |job: &str| Asked::Status(pb::StatusRequest { job: job.into(), after: 1 << 40 });
+    let drain = |worker: &str| Asked::Drain(pb::DrainRequest { worker: worker.into() });
+    vec![
+        (Asked::List(pb::ListRequest {}), ""),
+        (Asked::ListWorkers(pb::ListRequest {}), ""),
+        (status("j18446744073709551614"), ""),
+        (status("j18446744073709551616"), no_job),
+        (tasks(10_000), ""),
+        (tasks(10_001), "limit must be 1 to 10000, got 10001"),
+        (tasks(0), "limit must be 1 to 10000, got 0"),
+        (job(Asked::Counters, "j7"), ""),
+        (job(Asked::Counters, "J7"), no_job),
+        (job(Asked::Kill, "j7"), ""),
+        (job(Asked::Kill, "../j7"), no_job),
+        (drain("w4"), ""),
+        (drain("j4"), "expected a form like `w"),
+    ]
+}
+
+fn of_workers() -> Table {
+    let register = |change: &dyn Fn(&mut pb::RegisterRequest)| {
+        Asked::Register(with(workers::register().into(), change))
+    };
+    let at = |address: &'static str| register(&|register| register.address = address.into());
+    let outputs =
+        |count| register(&|register| register.outputs = vec![register.outputs[0].clone(); count]);
+    let poll =
+        |change: &dyn Fn(&mut pb::PollRequest)| Asked::Poll(with(workers::poll().into(), change));
+    let held = |count| {
+        poll(&|poll| {
+            let swept = Some(held::State::Swept(pb::Ack {}));
+            poll.held = vec![pb::Held { state: swept, ..poll.held[0].clone() }; count];
+        })
+    };
+    let lost = |count| {
+        poll(&|poll| {
+            let (attempt, worker) = ("j7/m0#1".to_owned(), "w1".to_owned());
+            let lost = vec![pb::LostOutput { attempt, worker, is_corrupt: false }; count];
+            let failure_bincode = encode(&Failure::new(Cause::FetchFailed, "gone"));
+            poll.held.truncate(2);
+            for held in &mut poll.held {
+                let (failure_bincode, lost) = (failure_bincode.clone(), lost.clone());
+                held.state = Some(held::State::Failed(pb::Failed { failure_bincode, lost }));
+            }
+        })
+    };
+    let jobs = |count| poll(&|poll| poll.jobs = vec!["j7".into(); count]);
+    let locate = |job: &str| Asked::Locate(pb::LocateRequest { job: job.into(), since: u64::MAX });
+    vec![
+        (register(&|register| register.slots = 1_024), ""),
+        (register(&|register| register.slots = 1_025), "slots must be 1 to 1024, got 1025"),
+        (register(&|register| register.slots = 0), "slots must be 1 to 1024, got 0"),
+        (at("[::1]:7411"), ""),
+        (at("10.0.0.1:7411"), "10.0.0.1:7411 is not on this machine"),
+        (at("0.0.0.0:7411"), "0.0.0.0:7411 is not on this machine"),
+        (at("a.b:7411"), "`a.b:7411` is not an address"),
+        (at("127.0.0.1:0"), "the port of the worker's address must be 1 to 65535, got 0"),
+        (register(&|register| register.limiter = "x".repeat(64)), ""),
+        (register(&|register| register.limiter = "x".repeat(65)), "at most 64 bytes of plain text"),
+        (register(&|register| register.limiter = "a\nb".into()), "limiter `a\\nb` must be at most"),
+        (
+            register(&|register| register.incarnation.clear()),
+            "incarnation must have 16 bytes, got 0",
+        ),
+        (
+            register(&|register| register.outputs[0].nonce.clear()),
+            "nonce must have 16 bytes, got 0",
+        ),
+        (outputs(1_000_000), ""),
+        (outputs(1_000_001), "outputs must be 0 to 1000000, got 1000001"),
+        (held(100_000), ""),
+        (held(100_001), "held attempts must be 0 to 100000, got 100001"),
+        (jobs(100_000), ""),
+        (jobs(100_001), "jobs must be 0 to 100000, got 100001"),
+        (lost(500_000), ""),
+        (lost(500_001), "lost outputs must be 0 to 1000000, got 1000002"),
+        (poll(&|poll| poll.held[0].state = None), "state is missing"),
+        (poll(&|poll| poll.held[0].attempt = "j7/m1".into()), "expected a form like `j7/m"),
+        (locate("j7"), ""),
+        (locate("7"), "expected a form like `j7`"),
+    ]
+}
+
+fn of_artifacts() -> Table {
+    let digest = |number: u128| pb::ArtifactRef { digest: number.to_be_bytes().to_vec() };
+    let short = || pb::ArtifactRef { digest: vec![0; 15] };
+    let header = |bytes| Piece::Header(pb::PutHeader { digest: digest(7).digest, bytes });
+    let new = |bytes| Piece::Header(pb::PutHeader { digest: digest(9).digest, bytes });
+    let chunk = |bytes| Piece::Chunk(vec![0; bytes]);
+    vec![
+        (Asked::Has(digest(7)), ""),
+        (Asked::Has(short()), "digest must have 16 bytes, got 15"),
+        (Asked::Get(digest(7)), ""),
+        (Asked::Get(short()), "digest must have 16 bytes, got 15"),
+        (Asked::Put(vec![header(ARTIFACT_BYTES_MAX)]), ""),
+        (
+            Asked::Put(vec![header(ARTIFACT_BYTES_MAX + 1)]),
+            "has 4294967297 bytes; at most 4294967296 are accepted",
+        ),
+        (Asked::Put(vec![]), "must begin with its header"),
+        (Asked::Put(vec![chunk(3)]), "must begin with its header"),
+        (Asked::Put(vec![new(2), new(2)]), "two headers"),
+        (Asked::Put(vec![new(2), chunk(3)]), "more than the 2 bytes announced came"),
+    ]
+}
+
+fn of_peers() -> Table {
+    let fetch = |change: &dyn Fn(&mut pb::FetchRequest)| {
+        Asked::Fetch(with(shuffle::request(&[0]).into(), change))
+    };
+    let segments =
+        |count| fetch(&|fetch| (fetch.maps, fetch.numbers) = (vec![0; count], vec![1; count]));
+    let log = |attempt: &str| Asked::Log(pb::LogRequest { attempt: attempt.into() });
+    vec![
+        (segments(SEGMENTS_MAX), ""),
+        (segments(SEGMENTS_MAX + 1), "maps must be 1 to 1024, got 1025"),
+        (segments(0), "maps must be 1 to 1024, got 0"),
+        (fetch(&|fetch| fetch.partition = 9_999), ""),
+        (fetch(&|fetch| fetch.partition = 10_000), "partition must be 0 to 9999, got 10000"),
+        (fetch(&|fetch| fetch.numbers.push(1)), "1 maps, but 2 attempts of them"),
+        (fetch(&|fetch| fetch.nonce.push(1)), "nonce must have 16 bytes, got 17"),
+        (log("j7/m0#1"), ""),
+        (log("j7/m0#0"), "expected a form like `j7/m"),
+    ]
+}
+
+#[tokio::test]
+async fn every_request_is_held_to_its_limits_before_anybody_acts() {
+    let servers = Servers::start().await;
+    let client = servers.master.client();
+    let (mut calls, mut wrong) = (BTreeSet::new(), Vec::new());
+    let tables = [submissions(), of_clients(), of_workers(), of_artifacts(), of_peers()];
+    for (asked, expected) in tables.into_iter().flatten() {
+        let submission = match &asked {
+            Asked::Submit(request) => Submit::try_from(request.clone()).ok(),
+            _ => None,
+        };
+        let before = servers.acted();
+        let (call, answer) = servers.ask(asked).await;
+        let has_acted = servers.acted() > before;
+        calls.insert(call);
+        let refused = answer.map_err(|status| refusal(&status, "")).err();
+        let is_right = match &refused {
+            None => expected.is_empty(),
+            Some(Refusal::Invalid { message } | Refusal::Limit { message }) => {
+                !expected.is_empty() && message.contains(expected) && !has_acted
+            }
+            Some(_) => false,
+        };
+        if !is_right {
+            wrong.push(format!("{call}: {refused:?} instead of {expected:?}, acted: {has_acted}"));
+        }
+        if let (Some(submission), Some(refused)) = (submission, refused) {
+            // Nor does a client of ours send it.
+            assert_eq!(client.submit(submission).await, Err(refused));
+        }
+    }
+    assert_eq!(wrong, [""; 0]);
+    let protocol = [
+        include_str!("../../../proto/jobs.proto"),
+        include_str!("../../../proto/workers.proto"),
+        include_str!("../../../proto/artifacts.proto"),
+        include_str!("../../../proto/shuffle.proto"),
+    ];
+    let lines = protocol.iter().flat_map(|file| file.lines());
+    let named = lines.filter_map(|line| line.trim().strip_prefix("rpc ")?.split('(').next());
+    assert_eq!(calls, named.collect(), "each call of the protocol has its rows");
+}
