@@ -14,8 +14,8 @@ use super::entry::{Entry, Kind, LogId, StorageError, Vote};
 use super::tables::{COMMITTED, PURGED, Tables, VOTE};
 use super::writer::{Write, Writer};
 
-/// Bytes of entries that are read for one message to another master.
-const READ_BYTES_MAX: u64 = 4 << 20;
+/// Bytes of entries that are read for one message to another master, which has to be there within a heartbeat.
+const READ_BYTES_MAX: u64 = 512 << 10;
 /// Entries that are read for one message to another master.
 const READ_ENTRIES_MAX: u64 = 256;
 

@@ -32,16 +32,31 @@ impl Shared {
         let worker = match identity {
             Identity::Known(worker) => worker,
             Identity::Fresh(worker) => {
-                let changes = self.proposer.read(|state| introduce(state, worker, &request));
-                let applied = self.propose(changes).await?;
-                if let Some(Err(rejection)) = applied.into_iter().next() {
-                    return Err(Refusal::Invalid { message: rejection.to_string() });
+                let (introduce, restores) =
+                    self.proposer.read(|state| introduce(state, worker, &request));
+                self.propose(vec![introduce]).await?;
+                let worker = self.proposer.read(|state| registered(state, &request))?;
+                // One after the other, since an entry of the log goes to the other masters in one piece.
+                for restore in restores {
+                    self.propose(vec![restore]).await?;
                 }
                 worker
             }
         };
         self.desk().open_session(worker, request.incarnation, now_ms, self.lease_ms);
         Ok(Registered { worker, lease_ms: self.lease_ms })
+    }
+}
+
+/// Who a worker is by now. What it was to become may be taken: an earlier try, given up since no majority answered, may
+/// have been agreed on all the same.
+fn registered(state: &State, request: &Register) -> Result<WorkerId, Refusal> {
+    match identify(state, request) {
+        Identity::Known(worker) => Ok(worker),
+        Identity::Fresh(_) => {
+            let message = "another registration came in between; ask again".to_string();
+            Err(Refusal::Unavailable { message })
+        }
     }
 }
 
@@ -65,7 +80,8 @@ fn identify(state: &State, request: &Register) -> Identity {
     }
 }
 
-fn introduce(state: &State, worker: WorkerId, request: &Register) -> Vec<Change> {
+/// What registers a worker, and what then brings back the outputs that have no room in that.
+fn introduce(state: &State, worker: WorkerId, request: &Register) -> (Change, Vec<Change>) {
     let before = state.worker(worker);
     let number = before.map_or(1, |before| before.number.saturating_add(1));
     let former = match before {
@@ -89,9 +105,7 @@ fn introduce(state: &State, worker: WorkerId, request: &Register) -> Vec<Change>
     let outputs = portions.next().unwrap_or_default();
     let register = RegisterWorker { worker, incarnation: number, slots, pid, address, outputs };
     let restore = |outputs| decide(RestoreOutputs { worker, incarnation: number, outputs });
-    let mut changes = vec![Change::Introduce { register, record }];
-    changes.extend(portions.map(restore));
-    changes
+    (Change::Introduce { register, record }, portions.map(restore).collect())
 }
 
 /// An output of a job that has this nonce, not of another one that had the same id.

@@ -43,6 +43,11 @@ impl Shared {
         let applied = self.propose(vec![accept]).await?;
         match applied.into_iter().next() {
             Some(Err(Rejection::AlreadySubmitted { job })) => Ok(job),
+            // A try that was given up, since no majority answered, was agreed on all the same.
+            Some(Err(Rejection::JobIdNotNew { .. })) => {
+                let message = "another job came in between; ask again".to_string();
+                Err(Refusal::Unavailable { message })
+            }
             Some(Err(rejection)) => Err(Refusal::Invalid { message: rejection.to_string() }),
             _ => Ok(job),
         }
