@@ -104,6 +104,12 @@ pub enum Rejection {
         /// As named by the command.
         attempt: AttemptId,
     },
+    /// The attempt's output is not of the maps that share it.
+    #[error("{attempt} has an output of other maps than have joined it")]
+    OtherMaps {
+        /// As named by the command.
+        attempt: AttemptId,
+    },
     /// That exclusion of the worker is over.
     #[error("worker {worker} is not excluded for the {number}. time")]
     NotExcluded {

@@ -37,6 +37,15 @@ impl Complete {
         if task.kind == TaskKind::Plan {
             return Err(Rejection::WrongKind { attempt });
         }
+        scheduler.worker_of(attempt)?;
+        let known = match task.kind {
+            TaskKind::Map => scheduler.job_mut(task.job)?.joined(task.index).len(),
+            _ => 0,
+        };
+        // Only a first attempt is given maps while it runs; all others know all of theirs from the start.
+        if joined as usize > known || (attempt.number > 1 && (joined as usize) < known) {
+            return Err(Rejection::OtherMaps { attempt });
+        }
         let win = scheduler.win(attempt, (digest, is_staged), joined, &counters, effects)?;
         if task.kind == TaskKind::Commit {
             return scheduler.end(task.job, End::Succeeded, effects);
