@@ -8,6 +8,8 @@ mod ending;
 mod executables;
 #[path = "executor/jobs.rs"]
 mod jobs;
+#[path = "executor/joined.rs"]
+mod joined;
 #[path = "executor/odd.rs"]
 mod odd;
 #[path = "command_line/until.rs"]

@@ -8,7 +8,7 @@ use crate::frame::{Done, Run, SegmentRef, Work};
 use crate::job::{Job, Partition};
 use crate::record::hash;
 use crate::shuffle::{ReadProgress, SegmentInfo, SegmentPlace};
-use crate::spec::{AttemptId, Cause, Counters, Failure, FileRange};
+use crate::spec::{AttemptId, Cause, Counters, Failure, FileRange, TaskId};
 use crate::storage::{SharedStaging, StagingOptions};
 use crate::task::{
     self, BadRecords, Env, MapDone, More, PartDone, Plan, PlanFile, SpillTo, Trouble, Winners,
@@ -91,26 +91,31 @@ impl Attempt<'_> {
         let bad_records = self.bad_records();
         let env = self.env(&staging, &bad_records);
         let job = env.job::<J>(self.id(), plan.reducers())?;
-        let mut more = Counted { more, plan: &plan, progress: self.progress };
+        let mut more = Counted { more, plan: &plan, progress: self.progress, maps: Vec::new() };
         more.count(self.id().task.index);
         joined.iter().for_each(|&map| more.count(map));
         if J::MAP_ONLY {
             let split = plan.split(self.id().task.index).map_err(failed)?;
             let MapDone { counters, parts } = task::run_map_only(&env, &job, self.id(), &split)?;
-            let is_staged = self.seal(&staging, self.id(), &parts)?;
+            task::seal(&staging, self.id(), &parts)?;
             let bytes = parts.iter().map(|part| part.sealed.bytes).sum();
             let digest = digest(&parts);
-            return Ok(Done::Map { output: None, joined: 0, digest, bytes, is_staged, counters });
+            let (joined, is_staged) = (0, true);
+            return Ok(Done::Map { output: None, joined, digest, bytes, is_staged, counters });
         }
         let output = self.run.scratch.join("sealed");
         let to = self.spill_to();
-        let by = (&job.combiner(), &job.partitioner());
+        let by = (&job, &job.combiner(), &job.partitioner());
         let of = (self.id(), joined);
-        let (done, index) =
-            task::run_map_to_file::<J, _, _>(&env, by, of, &mut more, &plan, to, &output)?;
-        let (mut is_staged, mut counters) = (false, Counters::new());
+        let mapped = task::run_map_to_file(&env, by, of, &mut more, &plan, to, &output);
+        let (done, index) = mapped.inspect_err(|_| self.discard_maps(&staging, &more.maps))?;
+        // The commit looks for a list of each of them, or of none.
+        let is_staged = done.iter().any(|(_, map)| !map.parts.is_empty());
+        let mut counters = Counters::new();
         for (id, map) in &done {
-            is_staged |= self.seal(&staging, *id, &map.parts)?;
+            if is_staged {
+                task::seal(&staging, *id, &map.parts)?;
+            }
             counters.merge(&map.counters);
         }
         let (digest, bytes) = (index.digest, index.file_bytes);
@@ -134,7 +139,7 @@ impl Attempt<'_> {
             self.spill_to(),
             self.progress,
         )?;
-        self.seal(&staging, self.id(), &done.parts)?;
+        task::seal(&staging, self.id(), &done.parts)?;
         Ok(Done::Reduce { counters: done.counters })
     }
 
@@ -174,25 +179,19 @@ impl Attempt<'_> {
         SpillTo { nonce: self.run.nonce, folder: &self.run.scratch }
     }
 
-    /// Says in staging what an attempt has sealed there, if anything, and tells whether.
-    fn seal(
-        &self,
-        staging: &SharedStaging,
-        attempt: AttemptId,
-        parts: &[PartDone],
-    ) -> Result<bool, Failure> {
-        if parts.is_empty() {
-            return Ok(false);
-        }
-        task::seal(staging, attempt, parts)?;
-        Ok(true)
-    }
-
     /// Removes what the attempt has left in staging.
     fn discard(&self) {
         if let Ok(staging) = self.staging() {
+            self.discard_maps(&staging, &[self.id().task.index]);
+        }
+    }
+
+    /// The same, for maps that share the attempt.
+    fn discard_maps(&self, staging: &SharedStaging, maps: &[u32]) {
+        for &index in maps {
+            let id = TaskId { index, ..self.id().task }.attempt(self.id().number);
             // The job's end sweeps what stays.
-            let _removed_or_left = staging.attempts().discard(&folder_name(self.id()));
+            let _removed_or_left = staging.attempts().discard(&folder_name(id));
         }
     }
 }
@@ -202,10 +201,12 @@ struct Counted<'a> {
     more: &'a mut dyn More,
     plan: &'a PlanFile,
     progress: &'a ReadProgress,
+    maps: Vec<u32>,
 }
 
 impl Counted<'_> {
-    fn count(&self, map: u32) {
+    fn count(&mut self, map: u32) {
+        self.maps.push(map);
         // A split that cannot be read fails when it is mapped.
         let bytes = self.plan.split(map).map_or(0, |split| split.bytes());
         self.progress.total.fetch_add(bytes, Ordering::Relaxed);

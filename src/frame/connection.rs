@@ -113,8 +113,11 @@ impl<S: Read + Write> Connection<S> {
                 self.send(&FromExecutor::Hello { version: VERSION })?;
                 agree("executor", "worker", version)
             }
-            Some(ToExecutor::Run(_) | ToExecutor::More { .. }) => {
+            Some(ToExecutor::Run(_)) => {
                 Err(Error::OutOfTurn { other: "worker", said: "run", expected: "hello" })
+            }
+            Some(ToExecutor::More { .. }) => {
+                Err(Error::OutOfTurn { other: "worker", said: "more", expected: "hello" })
             }
             None => Err(Error::Closed { other: "worker", expected: "hello" }),
         }

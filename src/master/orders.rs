@@ -39,11 +39,14 @@ pub(super) fn told(state: &State, desk: &Desk, poll: &Poll, now_ms: u64) -> Opti
 }
 
 /// Whether what a worker says it holds differs from what it is told.
-pub(super) fn differs(said: &Said, told: &Told) -> bool {
+///
+/// What an attempt asks for is no difference while that is agreed on.
+pub(super) fn differs(desk: &Desk, said: &Said, told: &Told) -> bool {
     let is_behind = |(attempt, how): (&AttemptId, &How)| match *how {
         How::Ended => false,
         How::Running { joined, wants } => {
-            wants > 0 || told.joined.get(attempt).is_some_and(|&told| told != joined)
+            (wants > 0 && !desk.settling.contains(attempt))
+                || told.joined.get(attempt).is_some_and(|&told| told != joined)
         }
     };
     told.may_leave
@@ -55,9 +58,7 @@ pub(super) fn differs(said: &Said, told: &Told) -> bool {
 /// How many maps have joined a map attempt, if any has.
 fn joined(state: &State, attempt: AttemptId) -> Option<u32> {
     let job = state.scheduler.job(attempt.task.job)?;
-    let joined = job.joined(attempt.task.index).len();
-    let is_map = attempt.task.kind == TaskKind::Map;
-    u32::try_from(joined).ok().filter(|&joined| is_map && joined > 0)
+    u32::try_from(job.joined(attempt.task).len()).ok().filter(|&joined| joined > 0)
 }
 
 /// The whole answer.
@@ -97,7 +98,7 @@ fn order(state: &State, attempt: AttemptId) -> Option<Order> {
         TaskKind::Plan => OrderWork::Plan,
         TaskKind::Map => {
             let reducers = job.progress(TaskKind::Reduce).total;
-            let joined = job.joined(attempt.task.index).to_vec();
+            let joined = job.joined(attempt.task).to_vec();
             OrderWork::Map { plan: record.plan?, reducers, joined }
         }
         TaskKind::Reduce => reduce(job, record.plan?),

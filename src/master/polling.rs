@@ -11,7 +11,7 @@ use crate::rpc::workers::{
     CHANGES_MAX, Locate, Located, LocatedMap, Orders, Poll, Register, Registered, Workers,
 };
 use crate::scheduler::Cursor;
-use crate::spec::WorkerId;
+use crate::spec::{TaskKind, WorkerId};
 
 /// How long the same answer to the same poll is held back, in milliseconds: the worker has probably
 /// had it and is about to carry it out, or it was lost.
@@ -84,13 +84,13 @@ impl Shared {
             let mut desk = self.desk();
             let told = orders::told(state, &desk, poll, now_ms);
             let told = told.ok_or_else(|| unregistered(poll))?;
+            let differs = orders::differs(&desk, said, &told);
             let Some(session) = desk.session_mut(poll.worker) else {
                 return Err(unregistered(poll));
             };
             if session.ticket() != ticket {
                 return Ok(Step::Answer(orders::full(state, epoch, poll, &told)));
             }
-            let differs = orders::differs(said, &told);
             let is_repeated =
                 session.last.as_ref().is_some_and(|last| (&last.0, &last.1) == (said, &told));
             let wait_ms = match differs {
@@ -133,9 +133,9 @@ impl Shared {
             let Some(moved) = moved else {
                 return Ok(Located { version: since, changes: Vec::new() });
             };
-            let leader = |map| state.scheduler.job(job).and_then(|job| job.leader(map));
+            let leader = |map| state.scheduler.job(job)?.leader(job.task(TaskKind::Map, map));
             let changes = moved.outputs.into_iter().map(|(map, output)| {
-                let within = leader(map).unwrap_or(map);
+                let within = leader(map);
                 let at = output.and_then(|output| {
                     let address = state.scheduler.worker(output.worker)?.address.to_string();
                     Some((output.attempt.number, output.worker, address))

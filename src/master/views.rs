@@ -80,8 +80,7 @@ pub(super) fn workers(state: &State, desk: &Desk, now_ms: u64) -> Vec<WorkerLine
 
 fn task_line(job: &Job, id: TaskId, task: Option<&Task>, desk: &Desk) -> TaskLine {
     // A map that has joined another runs in that one's process.
-    let leader = job.leader(id.index).filter(|_| id.kind == TaskKind::Map);
-    let process = TaskId { index: leader.unwrap_or(id.index), ..id };
+    let process = TaskId { index: job.leader(id).unwrap_or(id.index), ..id };
     let attempts = task.map(Task::attempts).unwrap_or_default().iter().map(|attempt| {
         let attempt_id = id.attempt(attempt.number);
         AttemptLine {

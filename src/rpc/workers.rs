@@ -249,8 +249,8 @@ pub struct Located {
 pub struct LocatedMap {
     /// The map task's index.
     pub map: u32,
-    /// The map in whose output its own is, if it has joined another; else itself.
-    pub within: u32,
+    /// The map in whose output its own is, if it has joined another.
+    pub within: Option<u32>,
     /// The attempt's number, the worker that has it, and its address; none if the output was lost.
     pub at: Option<(u32, WorkerId, String)>,
 }

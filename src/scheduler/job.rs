@@ -255,7 +255,7 @@ impl Job {
     pub(super) fn is_crowded(&self) -> bool {
         self.submit.options.early_reduces
             && self.startable() == Some(TaskKind::Map)
-            && self.maps.progress().running < self.reduces.progress().running
+            && self.maps.running_alone() < self.reduces.progress().running
     }
 
     /// Workers on which the next task to start has failed before.
@@ -298,14 +298,14 @@ impl Job {
         (0..joined).for_each(|_| self.tally.start(1));
     }
 
-    /// The map whose output holds that of this one, if it has joined another.
-    pub fn leader(&self, map: u32) -> Option<u32> {
-        self.maps.leader(map)
+    /// The index of the task whose output holds that of this one, if it has joined another.
+    pub fn leader(&self, task: TaskId) -> Option<u32> {
+        self.tasks(task.kind).leader(task.index)
     }
 
-    /// The maps that have joined one: its attempts map them too, in this order.
-    pub fn joined(&self, map: u32) -> &[u32] {
-        self.maps.joined(map)
+    /// The maps that have joined a task: its attempts map them too, in this order.
+    pub fn joined(&self, task: TaskId) -> &[u32] {
+        self.tasks(task.kind).joined(task.index)
     }
 
     /// Starts a second attempt at a task.
@@ -319,7 +319,7 @@ impl Job {
         let tasks = self.tasks_mut(task.kind);
         let number = tasks.back_up(task.index, worker, straggler, now_ms)?;
         self.held += 1;
-        self.tally.start_backup();
+        self.tally.start_backup(1 + self.joined(task).len() as u64);
         Some(task.attempt(number))
     }
 
@@ -405,14 +405,18 @@ impl Job {
         self.tasks_mut(task.kind).charge(task.index, ledger) >= limit
     }
 
-    /// Whether the last failure of some task was at the same record; remembers this one.
+    /// Whether a task's last failure was at the same record; remembers this one.
     fn fails_again_at_record(&mut self, task: TaskId, failure: &Failure) -> bool {
         let Some(record) = &failure.record else { return false };
         let place = (record.location.clone(), record.offset);
-        // Another task's, if it had joined that one.
-        let is_known = self.failed_records.values().any(|known| *known == place);
-        self.failed_records.insert(task, place);
-        is_known
+        self.failed_records.insert(task, place.clone()).as_ref() == Some(&place)
+    }
+
+    /// Has the maps that had joined a task, and failed with it, remember its last failure: it may be of any of them.
+    pub(super) fn share_failure(&mut self, task: TaskId, joined: &[u32]) {
+        let Some(place) = self.failed_records.get(&task).cloned() else { return };
+        let maps = joined.iter().map(|&map| (self.id().task(TaskKind::Map, map), place.clone()));
+        self.failed_records.extend(maps.collect::<Vec<_>>());
     }
 
     /// Fails the job for a reason that no attempt reported.

@@ -251,6 +251,7 @@ impl Scheduler {
     ) -> Result<(), Rejection> {
         let worker = self.worker_of(attempt)?;
         let id = attempt.task.job;
+        let joined = self.job_mut(id)?.joined(attempt.task).to_vec();
         self.close(attempt, AttemptState::Failed, failure.cause);
         // What fails everywhere is not the worker's fault.
         if let Some(trouble) = Trouble::of(failure.cause).filter(|_| !deterministic) {
@@ -259,6 +260,7 @@ impl Scheduler {
         if self.job_mut(id)?.charge(Blame { attempt, failure }, deterministic) {
             return self.end(id, End::Failed, effects);
         }
+        self.job_mut(id)?.share_failure(attempt.task, &joined);
         self.refresh(id);
         Ok(())
     }

@@ -26,9 +26,9 @@ impl Tally {
         self.attempts_rerun += u64::from(number > 1);
     }
 
-    /// A backup starts.
-    pub(super) fn start_backup(&mut self) {
-        self.attempts_started += 1;
+    /// A backup starts, with an attempt for each of so many tasks.
+    pub(super) fn start_backup(&mut self, tasks: u64) {
+        self.attempts_started += tasks;
         self.backups_started += 1;
     }
 

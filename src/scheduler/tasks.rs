@@ -170,6 +170,8 @@ pub(super) struct Tasks {
     joined: BTreeMap<u32, Vec<u32>>,
     /// The leader of each of them.
     leaders: BTreeMap<u32, u32>,
+    /// Of the tasks that run, those that have joined another.
+    running_led: u32,
 }
 
 impl Tasks {
@@ -246,6 +248,11 @@ impl Tasks {
         self.progress.total - u32::try_from(self.started.len()).unwrap_or(self.progress.total)
     }
 
+    /// Tasks of which an attempt runs that has a slot: those that have joined another share its own.
+    pub(super) fn running_alone(&self) -> u32 {
+        self.progress.running - self.running_led
+    }
+
     /// Whether the next idle task was never started.
     pub(super) fn is_next_fresh(&self) -> bool {
         self.again.is_empty() && self.fresh() > 0
@@ -267,7 +274,16 @@ impl Tasks {
         if let Some(task) = self.started.get_mut(index as usize) {
             task.state = TaskState::InProgress { running: 1 };
             task.start(worker, now_ms, None);
-            self.progress.running += 1;
+            self.runs(index, true);
+        }
+    }
+
+    /// A task runs now, or does not any more.
+    fn runs(&mut self, index: u32, runs: bool) {
+        let count = |count: &mut u32| if runs { *count += 1 } else { *count -= 1 };
+        count(&mut self.progress.running);
+        if self.leaders.contains_key(&index) {
+            count(&mut self.running_led);
         }
     }
 
@@ -278,9 +294,9 @@ impl Tasks {
         for _ in 0..count {
             let index = self.progress.total - self.fresh();
             self.started.push(Task::new());
-            self.start(index, worker, now_ms);
             self.joined.entry(leader).or_default().push(index);
             self.leaders.insert(index, leader);
+            self.start(index, worker, now_ms);
         }
         count
     }
@@ -332,17 +348,18 @@ impl Tasks {
         cause: Cause,
         now_ms: u64,
     ) -> Option<Worth> {
-        let task = self.started.get_mut(index as usize)?;
+        let task = self.get_mut(index)?;
+        let attempt = task.attempts.iter_mut().rev().find(|attempt| attempt.number == number);
+        let worth = attempt.and_then(|attempt| attempt.close(state, cause, now_ms));
         match &mut task.state {
             TaskState::InProgress { running } if *running > 1 => *running -= 1,
             TaskState::InProgress { .. } => {
                 task.state = TaskState::Idle;
-                self.progress.running -= 1;
+                self.runs(index, false);
             }
             TaskState::Idle | TaskState::Completed => {}
         }
-        let attempt = task.attempts.iter_mut().rev().find(|attempt| attempt.number == number)?;
-        attempt.close(state, cause, now_ms)
+        worth
     }
 
     /// All but the first so many tasks that have joined a leader are their own again. Those of
@@ -376,7 +393,9 @@ impl Tasks {
     ) -> Win {
         let late: Vec<u32> = self.joined(leader).iter().skip(joined as usize).copied().collect();
         for index in late {
-            for number in 1..=self.get(index).map_or(0, Task::started) {
+            let attempts = self.get(index).map(Task::attempts).unwrap_or_default();
+            let running = attempts.iter().filter(|one| one.state == AttemptState::Running);
+            for number in running.map(|one| one.number).collect::<Vec<_>>() {
                 self.close_one((index, number), AttemptState::Killed, Cause::Killed, now_ms);
             }
         }
@@ -393,7 +412,7 @@ impl Tasks {
         };
         let before = task.last_winner.replace(winner);
         task.state = TaskState::Completed;
-        self.progress.running -= 1;
+        self.runs(index, false);
         self.progress.done += 1;
         self.ever_won += u32::from(before.is_none());
         let digests = (before.and_then(|before| before.digest), winner.digest);
@@ -423,7 +442,9 @@ impl Tasks {
             let Some(task) = self.get_mut(index) else { continue };
             let before = std::mem::replace(&mut task.state, TaskState::Completed);
             self.progress.done += u32::from(before != TaskState::Completed);
-            self.progress.running -= u32::from(matches!(before, TaskState::InProgress { .. }));
+            if matches!(before, TaskState::InProgress { .. }) {
+                self.runs(index, false);
+            }
         }
         self.again.remove(&leader);
     }

@@ -109,14 +109,18 @@ impl SharedStaging {
         &self.attempts
     }
 
-    /// Leaves in the attempt's folder what it has sealed, as bytes that [`SharedStaging::sealed`] gives back.
+    /// Leaves in the attempt's folder, which is made if it has no part, what it has sealed, as bytes that [`SharedStaging::sealed`] gives back.
     ///
     /// # Errors
     /// A staging folder that has been removed; what the system says.
     pub fn seal(&self, attempt: &str, parts: &[u8]) -> Result<(), Error> {
         let folder = self.attempts.folder(attempt)?;
         let path = folder.join(PARTS_NAME);
-        let written = File::create(&path).and_then(|mut file| {
+        let made = match fs::create_dir(&folder) {
+            Err(e) if e.kind() != ErrorKind::AlreadyExists => Err(e),
+            _ => Ok(()),
+        };
+        let written = made.and_then(|()| File::create(&path)).and_then(|mut file| {
             file.write_all(parts)?;
             if self.options.sync {
                 file.sync_all()?;

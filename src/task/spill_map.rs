@@ -46,7 +46,8 @@ pub trait More {
 }
 
 /// Maps splits of the plan to a sealed spill file at `output`, which is not there yet: that of the attempt's task, those
-/// of the maps that have joined it, and those that more of them come to. Gives what each did, in order.
+/// of the maps that have joined it, and those that more of them come to. Gives what each did, in order. `first` is the
+/// job value of the attempt's own task.
 ///
 /// More are asked for only where a combiner folds exactly, so that it does not matter what is folded first, and while
 /// as much again would not spill.
@@ -56,7 +57,7 @@ pub trait More {
 /// What went wrong, on which record.
 pub fn run_map_to_file<J: Job, C: Combine<J>, P: Partition<J>>(
     env: &Env<'_>,
-    (combiner, partitioner): (&C, &P),
+    (first, combiner, partitioner): (&J, &C, &P),
     (attempt, joined): (AttemptId, &[u32]),
     more: &mut dyn More,
     plan: &PlanFile,
@@ -84,8 +85,10 @@ pub fn run_map_to_file<J: Job, C: Combine<J>, P: Partition<J>>(
         }
         let attempt = TaskId { index: map, ..attempt.task }.attempt(attempt.number);
         let split = plan.split(map).map_err(failed)?;
-        let job = env.job::<J>(attempt, plan.reducers())?;
-        done.push((attempt, run_map::<J, C>(env, &job, attempt, &split, &mut collector)?));
+        // Each task has a job value of its own.
+        let own = if done.is_empty() { None } else { Some(env.job(attempt, plan.reducers())?) };
+        let job = own.as_ref().unwrap_or(first);
+        done.push((attempt, run_map::<J, C>(env, job, attempt, &split, &mut collector)?));
         if asks {
             maps.extend(more.take());
         }

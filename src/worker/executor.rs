@@ -144,6 +144,8 @@ impl Executor {
         }
         let (mut from, mut to) = tokio::io::split(&mut *self.socket);
         let mut last = (0, 0);
+        // While it waits for an answer it makes no progress, and that is not its fault.
+        let mut is_owed = false;
         let broken = loop {
             // One frame is received whole, whatever is sent meanwhile.
             let mut receiving = std::pin::pin!(receive(&mut from));
@@ -152,11 +154,13 @@ impl Executor {
                     biased;
                     received = &mut receiving => break received,
                     Some(maps) = more.recv() => {
+                        is_owed = false;
+                        silence.set(tokio::time::sleep(silence_max));
                         if let Err(error) = send(&mut to, &ToExecutor::More { maps }).await {
                             break Err(error);
                         }
                     }
-                    () = &mut silence => return Err(timed_out(silence_max)),
+                    () = &mut silence, if !is_owed => return Err(timed_out(silence_max)),
                 }
             };
             match received {
@@ -171,7 +175,10 @@ impl Executor {
                         }));
                     }
                 }
-                Ok(Some(FromExecutor::Wants { maps })) => tell(Told::Wants(maps)),
+                Ok(Some(FromExecutor::Wants { maps })) => {
+                    is_owed = true;
+                    tell(Told::Wants(maps));
+                }
                 Ok(Some(FromExecutor::Done(done))) => return Ok(done),
                 Ok(Some(FromExecutor::Failed(failure))) => return Err(Unwell::Said(failure)),
                 Ok(Some(FromExecutor::Hello { .. })) => {

@@ -151,7 +151,7 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
         let is_all = located.changes.len() < CHANGES_MAX;
         for change in located.changes {
             // For good: whoever makes the other's output again makes it of the same maps.
-            if change.within != change.map {
+            if change.within.is_some() {
                 self.joined.insert(change.map);
                 continue;
             }

@@ -20,6 +20,8 @@ use super::Limiter;
 pub(super) const VARIABLE: &str = "GRISTMILL_EXECUTOR";
 /// Rounds of killing; a fork that outruns them is found by none.
 const KILL_ROUNDS_MAX: usize = 50;
+/// Before one looks a last time: a process that is just becoming another program shows no environment.
+const LAST_LOOK_AFTER: Duration = Duration::from_millis(5);
 /// Times that a group is removed in which killed processes have not died yet, and the pause between: a second.
 const REMOVE_TRIES_MAX: usize = 200;
 const REMOVE_PAUSE: Duration = Duration::from_millis(5);
@@ -80,6 +82,7 @@ impl Kin {
 
 /// Kills all processes that have this in their environment.
 fn kill_marked(mark: &str) {
+    let mut is_last = false;
     for _ in 0..KILL_ROUNDS_MAX {
         let mut found = false;
         let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -97,8 +100,13 @@ fn kill_marked(mark: &str) {
                 let _killed_or_gone = pidfd_send_signal(process, Signal::KILL);
             }
         }
-        if !found {
-            return;
+        match (found, is_last) {
+            (true, _) => is_last = false,
+            (false, false) => {
+                is_last = true;
+                thread::park_timeout(LAST_LOOK_AFTER);
+            }
+            (false, true) => return,
         }
     }
 }
@@ -218,9 +226,22 @@ impl Drop for Group {
 #[cfg(test)]
 mod tests {
     use std::os::unix::process::ExitStatusExt;
-    use std::process::Command;
+    use std::process::{Child, Command};
 
     use super::*;
+
+    /// The signal that a child ends by; none if it lives on.
+    fn signal_of(child: &mut Child) -> Option<i32> {
+        let mut ended = None;
+        for _ in 0..2_000 {
+            ended = child.try_wait().unwrap();
+            if ended.is_some() {
+                break;
+            }
+            thread::park_timeout(Duration::from_millis(5));
+        }
+        ended?.signal()
+    }
 
     #[test]
     fn without_a_group_children_are_found_by_their_environment_wherever_they_have_gone() {
@@ -232,9 +253,9 @@ mod tests {
         };
         let (mut own, mut others) = (child(&kin), child(&other));
         kin.kill();
-        assert_eq!(own.wait().unwrap().signal(), Some(9));
+        assert_eq!(signal_of(&mut own), Some(9));
         assert_eq!(others.try_wait().unwrap(), None);
         other.kill();
-        assert_eq!(others.wait().unwrap().signal(), Some(9));
+        assert_eq!(signal_of(&mut others), Some(9));
     }
 }

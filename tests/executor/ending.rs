@@ -56,6 +56,8 @@ fn what_a_killed_attempt_leaves_is_swept_and_does_not_come_back() -> Result {
         job.attempt(TaskKind::Map, 0, Work::Map { plan: plan.clone(), joined: Vec::new() })?;
     executor.connection.send(&ToExecutor::Run(Box::new(hanging.clone())))?;
     // It has begun, and writes a side output before it hangs.
+    let asked = executor.connection.receive::<FromExecutor>()?;
+    assert_eq!(asked, Some(FromExecutor::Wants { maps: 1 }));
     let told = executor.connection.receive::<FromExecutor>()?;
     assert!(matches!(told, Some(FromExecutor::Progress { total: 10, .. })), "{told:?}");
     let attempts = folder.path().join(STAGING).join("attempts");

@@ -5,8 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use gristmill::frame::{Done, Work};
-use gristmill::spec::{Counters, Manifest, TaskKind};
+use gristmill::spec::{Counters, Manifest};
 use gristmill::storage::verify;
 
 use crate::executables::executables;
@@ -107,33 +106,6 @@ fn memory_changes_nothing_in_a_map_output() -> Result {
         outputs.push(gristmill::shuffle::SpillFile::open(path)?.index().digest);
     }
     assert_eq!(outputs[0], outputs[1]);
-    Ok(())
-}
-
-#[test]
-fn maps_that_join_another_are_in_its_output_and_made_again_with_it() -> Result {
-    let folder = tempfile::tempdir()?;
-    fs::write(folder.path().join("in"), "to be or not to be\n".repeat(1_000))?;
-    let args = ["in", "-o", "out", "-r", "2", "--split-size", "2KiB"];
-    let job = Job::new(described("wordcount", &args, folder.path())?)?;
-    let mut executor = Executor::of("wordcount")?;
-    let (plan, splits, _) = job.plan(&mut executor)?;
-    assert!(splits > 4);
-
-    let map = |joined| Work::Map { plan: plan.clone(), joined };
-    executor.more = vec![1, 4];
-    let first = executor.run(job.attempt(TaskKind::Map, 0, map(Vec::new()))?)?;
-    let Ok(Done::Map { joined: 2, digest, .. }) = first else { panic!("{first:?}") };
-    // One for a start, and as many as are done then.
-    assert_eq!(executor.wants, [1, 2]);
-
-    let mut again = job.attempt(TaskKind::Map, 0, map(vec![1, 4]))?;
-    again.attempt.number = 2;
-    fs::remove_file(again.scratch.join("sealed"))?;
-    let again = executor.run(again)?;
-    let Ok(Done::Map { joined: 2, digest: of_it, .. }) = again else { panic!("{again:?}") };
-    assert_eq!(of_it, digest);
-    assert_eq!(executor.wants.len(), 2, "what is made again asks for nothing");
     Ok(())
 }
 

@@ -17,7 +17,7 @@ const AS_EXECUTOR: &str = "GRISTMILL_TEST_AS_EXECUTOR";
 #[derive(Args, Serialize, Deserialize)]
 struct Odd {}
 
-/// Lines that hang.
+/// Lines that hang, or say so.
 const SEEN: Side<TextLines> = Side::new("seen");
 
 /// Where the panic is.
@@ -40,8 +40,16 @@ impl gristmill::job::Job for Odd {
                     std::thread::park();
                 }
             }
+            b"aside" => {
+                out.side(SEEN)?.write(line)?;
+                out.emit(line, 1)
+            }
             _ => out.emit(line, 1),
         }
+    }
+
+    fn combiner(&self) -> impl Combine<Self> {
+        Sum
     }
 
     fn reduce(&self, line: &Text, n: Values<Self>, out: &mut Writer<Tsv>) -> Result {

@@ -146,9 +146,20 @@ impl Job {
     pub(crate) fn whole(&self, executor: &mut Executor) -> Result<(u64, u64)> {
         let (plan, splits, reducers) = self.plan(executor)?;
         let mut counters = Counters::new();
-        let (outputs, maps) = self.map(executor, &plan, splits, &mut counters)?;
+        let maps = self.map(executor, &plan, splits, &mut counters)?;
+        self.finish(executor, (&plan, reducers), maps, counters)
+    }
+
+    /// Reduces these outputs and commits, with these numbers of the maps' attempts: what it says it has published.
+    pub(crate) fn finish(
+        &self,
+        executor: &mut Executor,
+        (plan, reducers): (&Path, u32),
+        (outputs, maps): (Vec<Option<PathBuf>>, Vec<u32>),
+        mut counters: Counters,
+    ) -> Result<(u64, u64)> {
         for reduce in 0..reducers {
-            let work = Work::Reduce { plan: plan.clone(), segments: segments(&outputs, reduce)? };
+            let work = Work::Reduce { plan: plan.into(), segments: segments(&outputs, reduce)? };
             match executor.run(self.attempt(TaskKind::Reduce, reduce, work)?)? {
                 Ok(Done::Reduce { counters: of_it }) => counters.merge(&of_it),
                 other => return Err(format!("reduce {reduce}: {other:?}").into()),

@@ -118,8 +118,7 @@ impl Model {
 
     /// The maps that have joined a task.
     fn joined_tasks(&self, task: TaskId) -> Vec<TaskId> {
-        let job = self.scheduler.job(task.job).filter(|_| task.kind == TaskKind::Map);
-        let joined = job.map(|job| job.joined(task.index)).unwrap_or_default();
+        let joined = self.scheduler.job(task.job).map(|job| job.joined(task)).unwrap_or_default();
         joined.iter().map(|&map| task.job.task(TaskKind::Map, map)).collect()
     }
 
@@ -232,7 +231,7 @@ impl Model {
         }
         let mut listed = BTreeSet::new();
         for (task, found) in job.all_tasks() {
-            if task.kind == TaskKind::Map && job.leader(task.index).is_some() {
+            if job.leader(task).is_some() {
                 self.check_joined(job, task, found.expect("it was started"));
                 continue;
             }
@@ -250,13 +249,14 @@ impl Model {
 
     /// A map that has joined another stands where that one does.
     fn check_joined(&self, job: &Job, task: TaskId, found: &Task) {
-        let leader = job.leader(task.index).expect("it has joined one");
-        assert!(job.joined(leader).contains(&task.index), "{task} is led by m{leader}");
-        let leads = job.task(job.id().task(TaskKind::Map, leader)).expect("it was started");
-        assert_eq!(job.leader(leader), None, "m{leader} leads");
-        assert_eq!(found.state(), leads.state(), "{task} and m{leader}");
-        assert_eq!(found.started(), leads.started(), "{task} and m{leader}");
-        assert_eq!(found.last_winner(), leads.last_winner(), "{task} and m{leader}");
+        let leader = job.leader(task).expect("it has joined one");
+        let leader = TaskId { index: leader, ..task };
+        assert!(job.joined(leader).contains(&task.index), "{task} is led by {leader}");
+        let leads = job.task(leader).expect("it was started");
+        assert_eq!(job.leader(leader), None, "{leader} leads");
+        assert_eq!(found.state(), leads.state(), "{task} and {leader}");
+        assert_eq!(found.started(), leads.started(), "{task} and {leader}");
+        assert_eq!(found.last_winner(), leads.last_winner(), "{task} and {leader}");
     }
 
     /// Whoever follows the changes, three at a time, knows exactly the outputs that there are.
@@ -277,7 +277,8 @@ impl Model {
         }
         let Some(job) = self.scheduler.job(id) else { return };
         let made = |(map, winner): (u32, Winner)| {
-            let leader = id.task(TaskKind::Map, job.leader(map).unwrap_or(map));
+            let task = id.task(TaskKind::Map, map);
+            let leader = TaskId { index: job.leader(task).unwrap_or(map), ..task };
             (map, leader.attempt(winner.number))
         };
         let winners: BTreeMap<_, _> = job.winners(TaskKind::Map).map(made).collect();

@@ -189,8 +189,7 @@ impl Model {
     /// How many maps have joined an attempt.
     fn joined(&self, attempt: AttemptId) -> u32 {
         let job = self.scheduler.job(attempt.task.job);
-        let job = job.filter(|_| attempt.task.kind == TaskKind::Map);
-        job.map_or(0, |job| job.joined(attempt.task.index).len() as u32)
+        job.map_or(0, |job| job.joined(attempt.task).len() as u32)
     }
 
     /// Whether it is a reduce that has something left to fetch.

@@ -17,7 +17,7 @@ async fn mapped(cluster: &Cluster, worker: u64, index: u32) -> AttemptId {
     let master = &cluster.network.master;
     assert!(matches!(master.end_of(attempt).await, HeldState::Mapped { .. }));
     let at = Some((1, WorkerId(worker), format!("worker-{worker}")));
-    master.with(|known| known.located.push(LocatedMap { map: index, within: index, at }));
+    master.with(|known| known.located.push(LocatedMap { map: index, within: None, at }));
     attempt
 }
 
@@ -86,7 +86,7 @@ async fn a_reduce_waits_no_longer_for_who_has_frozen_when_the_output_is_elsewher
     let fetches = || cluster.network.fetches.load(Ordering::SeqCst);
     let master = &cluster.network.master;
     master.until("the frozen one is asked", |_| (fetches() == 1).then_some(())).await;
-    master.with(|known| known.located.push(LocatedMap { map: 0, within: 0, at: None }));
+    master.with(|known| known.located.push(LocatedMap { map: 0, within: None, at: None }));
     mapped(&cluster, 2, 0).await;
     // A request that nobody answers ends by itself after half a minute.
     let ended = tokio::time::timeout(Duration::from_secs(20), master.end_of(reduce)).await;
@@ -108,7 +108,10 @@ async fn a_damaged_or_missing_output_is_asked_for_twice_and_then_named() {
     damage(&cluster, 1, 1, 0);
     let missing = whole.task.job.task(whole.task.kind, 2).attempt(1);
     let at = Some((1, WorkerId(1), "worker-1".to_string()));
-    cluster.network.master.with(|known| known.located.push(LocatedMap { map: 2, within: 2, at }));
+    cluster
+        .network
+        .master
+        .with(|known| known.located.push(LocatedMap { map: 2, within: None, at }));
     // Elsewhere, and on the very worker that has it.
     for worker in [2, 1] {
         let reduce = cluster.give(worker, cluster.reduce(0, 3));

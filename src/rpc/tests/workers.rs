@@ -100,8 +100,10 @@ async fn every_call_of_a_worker_arrives_and_is_answered() {
     assert_eq!(*served.fake.polled.lock().unwrap(), [poll()]);
 
     let at = Some((2, WorkerId(4), "127.0.0.1:7411".to_owned()));
-    let changes =
-        vec![LocatedMap { map: 0, within: 0, at }, LocatedMap { map: 1, within: 0, at: None }];
+    let changes = vec![
+        LocatedMap { map: 0, within: None, at },
+        LocatedMap { map: 1, within: Some(0), at: None },
+    ];
     let located = Located { version: 17, changes };
     *served.fake.located.lock().unwrap() = Some(located.clone());
     assert_eq!(client.locate(Locate { job: JobId(7), since: 3 }).await, Ok(located));

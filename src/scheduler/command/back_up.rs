@@ -41,7 +41,7 @@ impl BackUp {
         if !is_ready {
             return Err(refuse(BackupRefusal::WrongPhase));
         }
-        let is_led = task.kind == TaskKind::Map && job.leader(task.index).is_some();
+        let is_led = job.leader(task).is_some();
         let state = job.task(task).map(|task| task.state());
         if is_led || state != Some(TaskState::InProgress { running: 1 }) {
             return Err(refuse(BackupRefusal::NotAlone));

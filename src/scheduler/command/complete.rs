@@ -38,10 +38,7 @@ impl Complete {
             return Err(Rejection::WrongKind { attempt });
         }
         scheduler.worker_of(attempt)?;
-        let known = match task.kind {
-            TaskKind::Map => scheduler.job_mut(task.job)?.joined(task.index).len(),
-            _ => 0,
-        };
+        let known = scheduler.job_mut(task.job)?.joined(task).len();
         // Only a first attempt is given maps while it runs; all others know all of theirs from the start.
         if joined as usize > known || (attempt.number > 1 && (joined as usize) < known) {
             return Err(Rejection::OtherMaps { attempt });

@@ -34,7 +34,7 @@ impl LoseOutput {
         let refused = Rejection::OutputNotNeeded { attempt };
         let job = scheduler.jobs.get(&id).ok_or(Rejection::UnknownJob { job: id })?;
         let task = job.task(attempt.task).ok_or(Rejection::UnknownAttempt { attempt })?;
-        let is_anothers = job.leader(attempt.task.index).is_some();
+        let is_anothers = job.leader(attempt.task).is_some();
         if kind != TaskKind::Map || is_anothers || !job.needs_outputs() {
             return Err(refused);
         }

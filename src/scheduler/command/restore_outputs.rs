@@ -69,7 +69,7 @@ fn counts_again(scheduler: &Scheduler, worker: WorkerId, attempt: AttemptId, dig
         last.number == attempt.number && last.worker == worker && last.digest == Some(digest)
     });
     attempt.task.kind == TaskKind::Map
-        && job.leader(attempt.task.index).is_none()
+        && job.leader(attempt.task).is_none()
         && job.needs_outputs()
         && is_last_winner
         && task.winner().is_none()

@@ -24,7 +24,7 @@ pub(super) struct Seen {
     pub(super) sign: Sign,
 }
 
-/// Attempts of one job and kind that were seen to win.
+/// Tasks of one job and kind that were seen to be won; those that share an attempt share its time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Finished {
     pub(super) count: u64,
@@ -63,7 +63,9 @@ impl Observed {
             let runs = state.slots.worker_of(attempt).is_some();
             if !runs && has_won(state, attempt) {
                 let finished = finished.entry((attempt.task.job, attempt.task.kind)).or_default();
-                finished.count += 1;
+                let joined =
+                    state.job(attempt.task.job).map_or(0, |job| job.joined(attempt.task).len());
+                finished.count += 1 + joined as u64;
                 finished.total_ms += now_ms.saturating_sub(seen.since_ms);
             }
             runs
@@ -92,7 +94,7 @@ impl Observed {
         self.excluded.get(&(worker, exclusion)).copied()
     }
 
-    /// How long attempts of this kind take that win, if any was seen to.
+    /// How long a task of this kind takes an attempt that wins, if any was seen to.
     pub(super) fn usual_ms(&self, job: JobId, kind: TaskKind) -> Option<u64> {
         let Finished { count, total_ms } = self.finished.get(&(job, kind))?;
         total_ms.checked_div(*count)

@@ -9,7 +9,8 @@
 //!
 //! ```text
 //!   remaining = elapsed * (1000 - permille) / permille     by the attempt's own rate so far
-//!   usual     = mean time of the winners of this kind      as this leader has seen them
+//!   usual     = mean time of the winners of this kind      as this leader has seen them, for as many
+//!                                                          tasks as share the attempt
 //!   straggler : elapsed >= usual  and  remaining >= usual * 1.5
 //! ```
 //!
@@ -74,7 +75,8 @@ fn stragglers(state: &Scheduler, observed: &Observed, job: &Job, now_ms: u64) ->
     let running = state.slots.running_of(job.id(), kind);
     let slow = running.filter_map(|(attempt, _)| {
         let is_alone = job.task(attempt.task)?.state() == TaskState::InProgress { running: 1 };
-        let straggler = straggler(observed, attempt, usual_ms, now_ms)?;
+        let tasks = 1 + job.joined(attempt.task).len() as u64;
+        let straggler = straggler(observed, attempt, usual_ms.saturating_mul(tasks), now_ms)?;
         is_alone.then_some(BackUp { task: attempt.task, straggler })
     });
     slow.collect()

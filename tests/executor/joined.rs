@@ -1,0 +1,57 @@
+//! Maps that share an attempt and its output.
+
+use std::fs;
+
+use gristmill::frame::{Done, Work};
+use gristmill::spec::TaskKind;
+
+use crate::odd;
+use crate::worker::{Executor, Job, Result, described};
+
+#[test]
+fn maps_that_join_another_are_in_its_output_and_made_again_with_it() -> Result {
+    let folder = tempfile::tempdir()?;
+    fs::write(folder.path().join("in"), "to be or not to be\n".repeat(1_000))?;
+    let args = ["in", "-o", "out", "-r", "2", "--split-size", "2KiB"];
+    let job = Job::new(described("wordcount", &args, folder.path())?)?;
+    let mut executor = Executor::of("wordcount")?;
+    let (plan, splits, _) = job.plan(&mut executor)?;
+    assert!(splits > 4);
+
+    let map = |joined| Work::Map { plan: plan.clone(), joined };
+    executor.more = vec![1, 4];
+    let first = executor.run(job.attempt(TaskKind::Map, 0, map(Vec::new()))?)?;
+    let Ok(Done::Map { joined: 2, digest, .. }) = first else { panic!("{first:?}") };
+    // One for a start, and as many as are done then.
+    assert_eq!(executor.wants, [1, 2]);
+
+    let mut again = job.attempt(TaskKind::Map, 0, map(vec![1, 4]))?;
+    again.attempt.number = 2;
+    fs::remove_file(again.scratch.join("sealed"))?;
+    let again = executor.run(again)?;
+    let Ok(Done::Map { joined: 2, digest: of_it, .. }) = again else { panic!("{again:?}") };
+    assert_eq!(of_it, digest);
+    assert_eq!(executor.wants.len(), 2, "what is made again asks for nothing");
+    Ok(())
+}
+
+#[test]
+fn a_side_output_of_one_of_them_is_published_though_the_others_left_none() -> Result {
+    let folder = tempfile::tempdir()?;
+    let mut job = odd::job(folder.path(), &("word\n".repeat(599) + "aside\n"))?;
+    job.spec.split_bytes = Some(1 << 10);
+    let mut executor = odd::executor()?;
+    let (plan, 3, reducers) = job.plan(&mut executor)? else { panic!("three splits") };
+
+    executor.more = vec![1, 2];
+    let work = Work::Map { plan: plan.clone(), joined: Vec::new() };
+    let mapped = executor.run(job.attempt(TaskKind::Map, 0, work)?)?;
+    let Ok(Done::Map { output, joined: 2, is_staged: true, counters, .. }) = mapped else {
+        panic!("{mapped:?}")
+    };
+    job.finish(&mut executor, (&plan, reducers), (vec![output], vec![1; 3]), counters)?;
+    let out = folder.path().join("out");
+    assert_eq!(fs::read_to_string(out.join("part-00000.tsv"))?, "aside\t1\nword\t599\n");
+    assert_eq!(fs::read_to_string(out.join("seen-m-00002.txt"))?, "aside\n");
+    Ok(())
+}
