@@ -3,6 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
+/// What is left to someone whose folder is of no more use.
+const ANEW: &str = "take an empty folder: join the others under another number with --id N --join ADDR, \
+                    or, where there are none, begin anew with --init";
+
 /// Why a node cannot start. Each says what was found where, and what can be done.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -14,9 +18,9 @@ pub enum Error {
     },
     /// The folder says whose it is, but what it agreed to is gone.
     #[error(
-        "the folder of master {node} has lost {missing}; {}; put it back from where it went, or begin \
-         a new cluster with --init in an empty folder: a master that forgot its votes must not come \
-         back under its old number", path.display()
+        "the folder of master {node} has lost {missing}; {}; put it back from where it went, or {anew}: \
+         a master that forgot its votes must not come back under its old number",
+        path.display(), anew = ANEW
     )]
     Wiped {
         /// The folder.
@@ -28,8 +32,8 @@ pub enum Error {
     },
     /// There is something, but it does not say whose it is.
     #[error(
-        "the folder holds {found} but no identity file; {}; put that back, or begin a new cluster \
-         with --init in an empty folder", path.display()
+        "the folder holds {found} but no identity file; {}; put that back, or {anew}",
+        path.display(), anew = ANEW
     )]
     Nameless {
         /// The folder.
@@ -51,8 +55,8 @@ pub enum Error {
     /// The identity file and the log were not written together.
     #[error(
         "the log is that of {found}, the identity file that of {expected}; {}; put the files together \
-         that belong together, or begin a new cluster with --init in an empty folder",
-        path.display()
+         that belong together, or {anew}",
+        path.display(), anew = ANEW
     )]
     Foreign {
         /// The log.
@@ -64,8 +68,7 @@ pub enum Error {
     },
     /// Another version wrote it.
     #[error(
-        "{what}; {}; start the version that wrote it, or begin a new cluster with --init in an empty \
-         folder", path.display()
+        "{what}; {}; start the version that wrote it, or {anew}", path.display(), anew = ANEW
     )]
     Format {
         /// The file.
@@ -81,8 +84,8 @@ pub enum Error {
     },
     /// What was written once reads differently now.
     #[error(
-        "damaged at {place}: {what}; {}; put the file back from a copy of this very master, or begin \
-         a new cluster with --init in an empty folder; nothing was changed", path.display()
+        "damaged at {place}: {what}; {}; put the file back from a copy of this very master, or {anew}; \
+         nothing was changed", path.display(), anew = ANEW
     )]
     Damaged {
         /// The file.
@@ -150,6 +153,18 @@ pub enum ProposeError {
     Busy {
         /// What goes on.
         what: String,
+    },
+    /// A new member did not catch up in time. It goes on to do so.
+    #[error(
+        "master {node} at {address} has not caught up within {within_s} s; see whether it is reachable there, and try again"
+    )]
+    Behind {
+        /// Its number.
+        node: u64,
+        /// Where the others reach it.
+        address: String,
+        /// How long was waited, in seconds.
+        within_s: u64,
     },
     /// Another master has that number or address; nothing has happened.
     #[error("{what}")]

@@ -61,6 +61,7 @@ struct Inner {
     asked: AtomicU64,
     round: Mutex<Round>,
     incoming: Incoming,
+    changing: Mutex<()>,
 }
 
 /// The last time that a majority was asked who leads.
@@ -78,8 +79,9 @@ impl Group {
         incoming: Incoming,
     ) -> Self {
         let round = Mutex::new(Round { answers: 0, answer: Ok(()) });
-        let asked = AtomicU64::new(0);
-        Self { inner: Arc::new(Inner { raft, identity, leadership, asked, round, incoming }) }
+        let (asked, changing) = (AtomicU64::new(0), Mutex::default());
+        let inner = Inner { raft, identity, leadership, asked, round, incoming, changing };
+        Self { inner: Arc::new(inner) }
     }
 
     pub(super) fn raft(&self) -> &Raft<Kind> {
@@ -184,22 +186,55 @@ impl Group {
                     format!("master {node} is at {} already; give another --id", member.address);
                 return Err(ProposeError::Taken { what });
             }
-            Some(member) if member.votes => return Ok(()),
+            Some(member) if member.votes && !self.is_changing() => return Ok(()),
             _ => {}
         }
         if let Some(other) = members.iter().find(|it| it.address == address && it.node != node) {
             let what = format!("{address} is master {} already; give another --listen", other.node);
             return Err(ProposeError::Taken { what });
         }
-        let admitted = async {
-            self.raft().add_learner(node, BasicNode::new(address), true).await?;
-            let voters = ChangeMembers::AddVoterIds(BTreeSet::from([node]));
-            self.raft().change_membership(voters, true).await
-        };
-        match timeout(ADMIT_WITHIN, admitted).await {
-            Ok(admitted) => admitted.map(drop).map_err(write_error),
-            Err(_) => Err(self.no_quorum()),
+        // It goes on if whoever asks for it is gone: half of a change would be worse than none.
+        let changed = tokio::spawn(self.clone().change(Some((node, address.to_string()))));
+        match timeout(ADMIT_WITHIN, changed).await {
+            Ok(changed) => changed
+                .unwrap_or_else(|error| Err(ProposeError::Stopped { why: error.to_string() })),
+            Err(_) => {
+                self.confirm().await?;
+                let (address, within_s) = (address.to_string(), ADMIT_WITHIN.as_secs());
+                Err(ProposeError::Behind { node, address, within_s })
+            }
         }
+    }
+
+    /// Brings a change of the members to its end that an earlier leader has begun. Until that is done, a majority of the
+    /// members as they were is needed, too.
+    ///
+    /// # Errors
+    /// When this node does not lead, or is ending.
+    pub async fn end_change(&self) -> Result<(), ProposeError> {
+        if self.is_changing() { self.clone().change(None).await } else { Ok(()) }
+    }
+
+    /// Whether the members are being changed: both they and those to be decide.
+    pub(super) fn is_changing(&self) -> bool {
+        let membership = Arc::clone(&self.raft().metrics().borrow().membership_config);
+        membership.membership().get_joint_config().len() > 1
+    }
+
+    /// Takes a member in, if any, and ends what changes there are: one change at a time.
+    async fn change(self, new: Option<(NodeId, String)>) -> Result<(), ProposeError> {
+        let Ok(_one_at_a_time) = self.inner.changing.try_lock() else {
+            let what = "another master is being taken in".to_string();
+            return Err(ProposeError::Busy { what });
+        };
+        let mut voters = BTreeSet::new();
+        if let Some((node, address)) = new {
+            let learner = self.raft().add_learner(node, BasicNode::new(address), true);
+            learner.await.map_err(write_error)?;
+            voters.insert(node);
+        }
+        let changed = self.raft().change_membership(ChangeMembers::AddVoterIds(voters), true);
+        changed.await.map(drop).map_err(write_error)
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::Shared;
+use crate::consensus::Member;
 use crate::offload::offload;
 use crate::rpc::artifacts::{Artifacts, Digest};
 use crate::rpc::client::Master;
@@ -30,7 +31,8 @@ impl Shared {
         let members = group.members();
         let voters = members.iter().filter(|member| member.votes).count();
         let mut copies = JoinSet::new();
-        for fellow in self.fellows() {
+        // One that is being admitted does not count, since it has no say yet.
+        for fellow in self.fellows(|member| member.votes) {
             let path = self.store.path(digest);
             copies.spawn(async move {
                 let has = fellow.has(digest).await?;
@@ -61,7 +63,7 @@ impl Shared {
         if self.store.has(digest, self.now_ms()) {
             return true;
         }
-        for fellow in self.fellows() {
+        for fellow in self.fellows(|_| true) {
             if let Ok(true) = fellow.has(digest).await
                 && self.fetch(digest, &fellow).await.is_ok()
             {
@@ -85,11 +87,12 @@ impl Shared {
         .unwrap_or_else(|error| Err(internal(&error)))
     }
 
-    /// Clients of all other masters.
-    fn fellows(&self) -> Vec<Master> {
+    /// Clients of the other masters that are meant.
+    fn fellows(&self, is_meant: impl Fn(&Member) -> bool) -> Vec<Master> {
         let Some(group) = &self.group else { return Vec::new() };
         let node = group.identity().node;
-        let others = group.members().into_iter().filter(|member| member.node != node);
+        let is_other = |member: &Member| member.node != node && is_meant(member);
+        let others = group.members().into_iter().filter(is_other);
         others.filter_map(|member| self.fellow(&member.address).ok()).collect()
     }
 
@@ -109,7 +112,7 @@ impl Shared {
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             looks.tick().await;
-            if self.fellows().is_empty() {
+            if self.fellows(|_| true).is_empty() {
                 continue;
             }
             let named: BTreeSet<Digest> = self.proposer.read(|state| state.artifacts().collect());

@@ -91,8 +91,19 @@ pub(super) async fn follow(shared: Arc<Shared>, mut leadership: watch::Receiver<
     while leadership.changed().await.is_ok() {
         let now = leadership.borrow_and_update().clone();
         shared.take(&now);
+        if matches!(now, Leadership::Leads { .. }) {
+            tokio::spawn(end_change(Arc::clone(&shared)));
+        }
     }
     shared.take(&Leadership::Follows { leader: None });
+}
+
+/// Ends the taking in of a master at which the leader before this one died.
+async fn end_change(shared: Arc<Shared>) {
+    let Some(group) = &shared.group else { return };
+    if let Err(error) = group.end_change().await {
+        (shared.log)(&format!("a change of the masters is not ended: {error}"));
+    }
 }
 
 /// What is answered when nothing was agreed on.

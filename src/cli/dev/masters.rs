@@ -52,7 +52,10 @@ impl Masters<'_> {
             old.push(first);
         } else {
             for &place in &old {
-                pids[place] = self.launch(children, &addresses, place, &[])?;
+                // One whose admission was interrupted asks for it again; the others have a say already.
+                let others = addresses.iter().filter(|&other| *other != addresses[place]);
+                let others = others.cloned().collect::<Vec<_>>().join(",");
+                pids[place] = self.launch(children, &addresses, place, &["--join", &others])?;
             }
         }
         let known: Vec<String> = old.iter().map(|&place| addresses[place].clone()).collect();

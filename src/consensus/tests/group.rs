@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use openraft::{BasicNode, ChangeMembers};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -190,6 +191,44 @@ async fn a_minority_says_yes_to_nothing_and_who_is_missing() {
     // Whether the one that had no answer came to be is not known.
     let sum = number(&group.at(leader).node.propose(add(0)).await.unwrap()).unwrap();
     assert!(sum == 7 || sum == 8, "{sum}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_members_that_was_interrupted_is_ended() {
+    let mut group = Group::of(Bench::new(), 3).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    group.addresses.push(address.clone());
+    let fourth = group.start(3, Begin::Member { cluster: CLUSTER }, listener).await.unwrap();
+    group.seats.push(Some(fourth));
+    let leader = group.leader().await;
+    let inner = group.at(leader).node.group();
+    let learner = inner.raft().add_learner(4, BasicNode::new(&address), true);
+    learner.await.unwrap();
+    let mut metrics = inner.raft().metrics();
+    let begun = async {
+        while !inner.is_changing() {
+            metrics.changed().await.unwrap();
+        }
+    };
+    // Whoever asked is gone after the first of two steps.
+    tokio::select! {
+        biased;
+        () = begun => {}
+        ended = inner.raft().change_membership(ChangeMembers::AddVoterIds([4].into()), true) => {
+            panic!("both steps at once: {ended:?}");
+        }
+    }
+    assert!(inner.is_changing());
+
+    drop(inner);
+    group.stop(leader).await;
+    let next = group.leader().await;
+    let inner = group.at(next).node.group();
+    inner.end_change().await.unwrap();
+    assert!(!inner.is_changing());
+    assert!(inner.members().iter().all(|member| member.votes), "{:?}", inner.members());
+    inner.admit(4, &address).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
