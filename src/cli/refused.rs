@@ -64,6 +64,7 @@ impl From<client::Error> for Refused {
                 (exit::USAGE, details.iter().map(|detail| one_line(detail)).collect())
             }
             client::Error::Executable { .. }
+            | client::Error::SideFile { .. }
             | client::Error::Version { .. }
             | client::Error::Unfit { .. } => (exit::USAGE, Vec::new()),
         };

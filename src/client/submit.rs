@@ -1,4 +1,4 @@
-//! Brings a job to the cluster: its executable and its spec as artifacts, and then the submission.
+//! Brings a job to the cluster: its executable, its side files and its spec as artifacts, and then the submission.
 
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
@@ -65,11 +65,19 @@ impl Submission {
 /// # Errors
 /// If the job cannot run on a cluster, or the cluster refuses it; [`Error::Unknown`] if it may have been accepted.
 pub async fn submit<M: Masters>(master: &M, submission: Submission) -> Result<JobId, Error> {
-    let spec = for_cluster(submission.spec)?;
+    let mut spec = for_cluster(submission.spec)?;
+    let unreadable =
+        |cause| Error::Executable { executable: Location::from(&submission.executable), cause };
+    let executable = put_file(master, &submission.executable, unreadable).await?;
+    for side_file in &mut spec.side_files {
+        let file = side_file.location.clone();
+        let path = file.path().to_path_buf();
+        let unreadable = |cause| Error::SideFile { file, cause };
+        side_file.digest = Some(put_file(master, &path, unreadable).await?);
+    }
     let mut bytes = Vec::new();
     value::encode_into(&spec, &mut bytes)
         .map_err(|error| Error::Unfit { message: format!("the job's spec: {error}") })?;
-    let executable = put_executable(master, &submission.executable).await?;
     let spec_digest = Digest::of(&bytes);
     if !master.has(spec_digest).await? {
         master.put_bytes(&bytes).await?;
@@ -110,8 +118,12 @@ fn for_cluster(mut spec: JobSpec) -> Result<JobSpec, Error> {
     Ok(spec)
 }
 
-async fn put_executable<M: Masters>(master: &M, path: &Path) -> Result<Digest, Error> {
-    let unreadable = |cause| Error::Executable { executable: Location::from(path), cause };
+/// Stores a file as an artifact, unless the masters have it.
+async fn put_file<M: Masters>(
+    master: &M,
+    path: &Path,
+    unreadable: impl FnOnce(std::io::Error) -> Error,
+) -> Result<Digest, Error> {
     let owned = path.to_path_buf();
     let digested = offload(move || digest_of_file(&owned)).await;
     let (digest, _) =
@@ -138,6 +150,7 @@ mod tests {
             memory_bytes: 1 << 30,
             max_bad_records: 0,
             sync: false,
+            side_files: Vec::new(),
             job: Vec::new(),
         }
     }

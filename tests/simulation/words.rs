@@ -43,6 +43,7 @@ pub(crate) fn spec(name: &str, input: &Path, output: &Path) -> JobSpec {
         memory_bytes: 16 << 20,
         max_bad_records: 0,
         sync: false,
+        side_files: Vec::new(),
         job,
     }
 }
