@@ -253,8 +253,7 @@ impl Job {
     /// Whether reduces that wait for maps hold more of its slots than maps do, while maps wait for
     /// a slot: then a reduce must be given back, or they might wait for each other for ever.
     pub(super) fn is_crowded(&self) -> bool {
-        self.submit.options.early_reduces
-            && self.startable() == Some(TaskKind::Map)
+        self.startable() == Some(TaskKind::Map)
             && self.maps.running_alone() < self.reduces.progress().running
     }
 
