@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use openraft::{BasicNode, ChangeMembers};
@@ -170,6 +171,27 @@ async fn who_was_away_for_long_gets_a_snapshot() {
     group.start_again(away).await;
     group.reaches(away, (601, 601)).await;
     assert!(group.bench.fatal.lock().unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_state_differs_stops_and_the_others_go_on() {
+    let group = Group::of(Bench::new(), 3).await;
+    let leader = group.leader().await;
+    let strays = (leader + 1) % 3;
+    group.at(leader).add(1).await;
+    group.reaches(strays, (1, 1)).await;
+    group.at(strays).counter.strays.store(true, Ordering::SeqCst);
+    // The first one is taken for another one, the second says so.
+    group.at(leader).add(1).await;
+    group.at(leader).add(1).await;
+    group.reaches(strays, (3, 2)).await;
+    assert_eq!(group.at(leader).add(1).await, 4);
+    group.reaches((leader + 2) % 3, (4, 4)).await;
+    assert_eq!(group.at(strays).counter.state(), (3, 2), "it has stopped");
+    let fatal = group.bench.fatal.lock().unwrap().clone();
+    let folder = group.folder(strays).display().to_string();
+    let said = &fatal.first().unwrap().message;
+    assert!(said.contains(&folder) && said.contains("another one than the leader's"), "{fatal:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
