@@ -65,13 +65,8 @@ async fn try_order<T: Transport, L: Launcher>(
 ) -> HeldState {
     let ended = match prepare(worker, order).await {
         Ok((prepared, fetched)) => match run(worker, order, prepared, more, slot).await {
-            Err(failure) if failure.cause == Cause::FetchFailed => {
-                match fetched.damaged(order.attempt.task.index).await {
-                    Ok(lost) => Err(Unfetched { failure, lost }),
-                    Err(failure) => Err(failure.into()),
-                }
-            }
-            ended => ended.map_err(Unfetched::from),
+            Ok(state) => Ok(state),
+            Err(failure) => Err(fetched.blame(order.attempt.task.index, failure).await),
         },
         Err(unfetched) => Err(unfetched),
     };

@@ -10,7 +10,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::error::task_failure;
 use super::gather::{Gather, Got};
-use super::map_outputs::{Absent, is_damaged};
+use super::map_outputs::{Absent, fault};
 use super::{Launcher, Transport, Worker};
 use crate::frame::SegmentRef;
 use crate::offload::offload;
@@ -50,13 +50,20 @@ pub(super) struct Fetched {
 }
 
 impl Fetched {
-    /// Of the outputs that were lent, those that are damaged: they are read only now, after whoever read them has failed.
-    pub(super) async fn damaged(self, partition: u32) -> Result<Vec<LostOutput>, Failure> {
-        let find = move || {
-            let damaged = self.lent.into_iter().filter(|(_, path)| is_damaged(path, partition));
-            damaged.map(|(output, _)| output).collect()
+    /// Says of the failure of whoever has read them which of the outputs that were lent cannot be had: only now is each
+    /// held against its checksums.
+    pub(super) async fn blame(self, partition: u32, failure: Failure) -> Unfetched {
+        if failure.cause != Cause::FetchFailed {
+            return failure.into();
+        }
+        let lost = move |(output, path): (LostOutput, PathBuf)| {
+            let Absent { is_corrupt, .. } = fault(&path, partition)?;
+            Some(LostOutput { is_corrupt, ..output })
         };
-        offload(find).await.map_err(|error| task_failure("look at map outputs", &error))
+        match offload(move || self.lent.into_iter().filter_map(lost).collect()).await {
+            Ok(lost) => Unfetched { failure, lost },
+            Err(error) => task_failure("look at map outputs", &error).into(),
+        }
     }
 }
 
@@ -294,7 +301,7 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
             let (is_corrupt, message, tries_max) = match got {
                 Got::Whole(segment) => {
                     if segment.path != gather.path() {
-                        let whose = LostOutput { attempt, worker: at.worker, is_corrupt: true };
+                        let whose = LostOutput { attempt, worker: at.worker, is_corrupt: false };
                         self.lent.push((whose, segment.path.clone()));
                     }
                     self.have.insert(map, segment);

@@ -153,8 +153,7 @@ impl MapOutputs {
     ) -> Result<Stored, Absent> {
         let file = self.open(job, (nonce, map, attempt))?;
         let info = segment(&file, partition, (job, map, attempt))?;
-        let checked = file.stored_checksum(partition);
-        let crc32c = checked.map_err(|error| Absent { is_corrupt: true, message: told(&error) })?;
+        let crc32c = file.stored_checksum(partition)?;
         let header = SegmentHeader {
             map,
             attempt,
@@ -171,11 +170,7 @@ impl MapOutputs {
         if let Some((_, file)) = self.shelf().open.iter().find(|(open, _)| *open == key) {
             return Ok(file.clone());
         }
-        let opened = SpillFile::open(self.path(job, key)?);
-        let file = opened.map_err(|error| Absent {
-            is_corrupt: !matches!(error, shuffle::Error::Open { .. }),
-            message: told(&error),
-        })?;
+        let file = SpillFile::open(self.path(job, key)?)?;
         let mut shelf = self.shelf();
         if shelf.held.contains_key(&key) {
             shelf.open.push_back((key, file.clone()));
@@ -229,10 +224,18 @@ pub(super) fn lend_at(
     Some(lent(&file, map, *info))
 }
 
-/// Whether a partition of an output cannot be read as it was written.
-pub(super) fn is_damaged(path: &Path, partition: u32) -> bool {
+/// Why a partition of an output that was lent cannot be had after all, if it cannot.
+pub(super) fn fault(path: &Path, partition: u32) -> Option<Absent> {
     let checked = SpillFile::open(path).and_then(|file| file.stored_checksum(partition));
-    checked.is_err()
+    checked.err().map(Absent::from)
+}
+
+impl From<shuffle::Error> for Absent {
+    fn from(error: shuffle::Error) -> Self {
+        // A file that is gone says nothing of the disk.
+        let is_corrupt = !matches!(error, shuffle::Error::Open { .. });
+        Absent { is_corrupt, message: told(&error) }
+    }
 }
 
 /// An error and what lies under it.
@@ -248,4 +251,35 @@ fn key_of(path: &Path, nonce: Nonce, job: JobId) -> Option<(u32, u32)> {
     let attempt = job.task(TaskKind::Map, header.map).attempt(header.attempt);
     let is_own = path.file_name()?.to_str()? == attempt_name(attempt) && header.nonce == nonce.0;
     is_own.then_some((header.map, header.attempt))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::block::Codec;
+    use crate::shuffle::{SpillHeader, SpillWriter};
+
+    #[test]
+    fn an_output_that_is_gone_is_not_taken_for_a_damaged_one() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("m3-1");
+        let header = SpillHeader { codec: Codec::Lz4, nonce: 7, map: 3, attempt: 1, partitions: 1 };
+        let mut writer = SpillWriter::create(&path, header).unwrap();
+        writer.push(0, b"key", b"value").unwrap();
+        writer.finish().unwrap();
+        let is_corrupt = || fault(&path, 0).map(|absent| absent.is_corrupt);
+        assert_eq!(is_corrupt(), None);
+        assert!(lend_at(&path, (Nonce(7), 3, 1), 0).is_some());
+        for other in [(Nonce(8), 3, 1), (Nonce(7), 2, 1), (Nonce(7), 3, 2)] {
+            assert!(lend_at(&path, other, 0).is_none(), "{other:?}");
+        }
+        assert!(lend_at(&path, (Nonce(7), 3, 1), 1).is_none(), "there is one partition");
+
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[60] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        assert_eq!(is_corrupt(), Some(true));
+        fs::remove_file(&path).unwrap();
+        assert_eq!(is_corrupt(), Some(false));
+    }
 }

@@ -47,9 +47,7 @@ impl Server {
         if !request.machine.is_empty() && request.machine == self.machine {
             let piece = match self.outputs.path(request.job, (request.nonce, map, attempt)) {
                 Ok(path) => FetchPiece::Place { map, path },
-                Err(Absent { is_corrupt, message }) => {
-                    FetchPiece::Missing { map, is_corrupt, message }
-                }
+                Err(absent) => missing(map, absent),
             };
             return Ok(sent(send(piece)).await);
         }
@@ -58,9 +56,7 @@ impl Server {
         let checked = blocking(move || outputs.check(job, (map, attempt), partition)).await?;
         let stored = match checked {
             Ok(stored) => Arc::new(stored),
-            Err(Absent { is_corrupt, message }) => {
-                return Ok(sent(send(FetchPiece::Missing { map, is_corrupt, message })).await);
-            }
+            Err(absent) => return Ok(sent(send(missing(map, absent))).await),
         };
         if !sent(send(FetchPiece::Segment(stored.header))).await {
             return Ok(false);
@@ -110,6 +106,10 @@ impl Shuffle for Server {
             message: format!("this worker has no log of attempt {attempt}"),
         })
     }
+}
+
+fn missing(map: u32, Absent { is_corrupt, message }: Absent) -> FetchPiece {
+    FetchPiece::Missing { map, is_corrupt, message }
 }
 
 /// Whether the receiver has taken a piece in time.

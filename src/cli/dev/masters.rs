@@ -55,8 +55,7 @@ impl Masters<'_> {
                 // One whose admission was interrupted asks for it again; the others have a say already.
                 let others = addresses.iter().filter(|&other| *other != addresses[place]);
                 let others = others.cloned().collect::<Vec<_>>().join(",");
-                let more = ["--join", &others];
-                let more = if others.is_empty() { &[] } else { more.as_slice() };
+                let more: &[&str] = if others.is_empty() { &[] } else { &["--join", &others] };
                 pids[place] = self.launch(children, &addresses, place, more)?;
             }
         }

@@ -247,10 +247,36 @@ async fn a_change_of_members_that_was_interrupted_is_ended() {
     group.stop(leader).await;
     let next = group.leader().await;
     let inner = group.at(next).node.group();
+    // What had not left the old leader is gone with it.
+    let has_begun = inner.is_changing();
+    let all_vote = || inner.members().iter().all(|member| member.votes);
     inner.end_change().await.unwrap();
     assert!(!inner.is_changing());
-    assert!(inner.members().iter().all(|member| member.votes), "{:?}", inner.members());
+    assert_eq!(all_vote(), has_begun, "{:?}", inner.members());
     inner.admit(4, &address).await.unwrap();
+    assert!(all_vote(), "{:?}", inner.members());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_that_nobody_reaches_keeps_no_other_out() {
+    let bench = Bench::new();
+    let mut group = Group::of(bench, 1).await;
+    let inner = group.at(0).node.group();
+    // Nobody listens there any more.
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();
+    let new = Some((9, gone.clone()));
+    let refused = inner.clone().change(new, Duration::from_millis(300)).await;
+    assert_eq!(refused, Err(ProposeError::Behind { node: 9, address: gone, within_s: 0 }));
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    group.addresses.push(address.clone());
+    let second = group.start(1, Begin::Member { cluster: CLUSTER }, listener).await.unwrap();
+    group.seats.push(Some(second));
+    inner.admit(2, &address).await.unwrap();
+    let voters: Vec<u64> =
+        inner.members().iter().filter(|member| member.votes).map(|member| member.node).collect();
+    assert_eq!(voters, [1, 2]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
