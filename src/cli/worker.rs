@@ -38,9 +38,15 @@ pub(super) struct Worker {
     /// Where other workers reach it, on this machine; port 0: any
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", value_parser = address::parse)]
     listen: SocketAddr,
+    /// Have map outputs of other workers on this machine sent, rather than read their files
+    #[arg(long)]
+    no_local_reads: bool,
     #[command(flatten)]
     tie: Tie,
 }
+
+/// Changes with each start of the kernel, and is the same for all that runs on it.
+const MACHINE_FILE: &str = "/proc/sys/kernel/random/boot_id";
 
 fn memory(text: &str) -> Result<u64, String> {
     size::parse(text).map_err(|error| error.to_string())
@@ -53,6 +59,12 @@ pub(super) fn cores() -> u32 {
 }
 
 impl Worker {
+    /// What names this machine, if files of its other workers are to be read, and there is such a name.
+    fn machine(&self) -> String {
+        let named = std::fs::read_to_string(MACHINE_FILE).unwrap_or_default();
+        if self.no_local_reads { String::new() } else { named.trim().to_string() }
+    }
+
     /// Runs the worker until it is asked to end, or may leave.
     pub(super) fn run(&self) -> Result<u8, Refused> {
         self.tie.hold()?;
@@ -73,6 +85,7 @@ impl Worker {
             let options = worker::Options {
                 data: folder.path().to_path_buf(),
                 address: address.to_string(),
+                machine: self.machine(),
                 slots,
                 attempt_memory_bytes: self.memory.map_or(0, |bytes| bytes / u64::from(slots)),
                 pid: std::process::id(),

@@ -5,18 +5,21 @@ use std::sync::Arc;
 use openraft::storage::RaftStateMachine;
 use openraft::{AnyError, EntryPayload, OptionalSend, RaftSnapshotBuilder, StorageIOError};
 
+use super::digest::{Digests, Seen};
 use super::entry::{
-    Body, Entry, Kind, LogId, Membership, Reply, Snapshot, SnapshotMeta, StorageError,
+    Body, Command, Entry, Kind, LogId, Membership, Reply, Snapshot, SnapshotMeta, StorageError,
 };
 use super::log_store::Growth;
 use super::snapshot::{Newest, Snapshots, read};
-use super::{Machine, Unreadable};
+use super::{Fatal, Machine, OnFatal, Unreadable};
 
 /// Applies entries.
 pub(super) struct Applier<M> {
     machine: Arc<M>,
     snapshots: Snapshots,
     growth: Arc<Growth>,
+    digests: Arc<Digests>,
+    on_fatal: OnFatal,
     applied: Option<LogId>,
     membership: Membership,
     newest: Arc<tokio::sync::Mutex<Option<Newest>>>,
@@ -36,6 +39,7 @@ impl<M: Machine> Applier<M> {
         machine: Arc<M>,
         snapshots: Snapshots,
         growth: Arc<Growth>,
+        (digests, on_fatal): (Arc<Digests>, OnFatal),
         newest: Option<Newest>,
     ) -> Self {
         let (applied, membership) = match &newest {
@@ -43,25 +47,48 @@ impl<M: Machine> Applier<M> {
             None => (None, Membership::default()),
         };
         let newest = Arc::new(tokio::sync::Mutex::new(newest));
-        Self { machine, snapshots, growth, applied, membership, newest }
+        Self { machine, snapshots, growth, digests, on_fatal, applied, membership, newest }
     }
 
     fn apply_one(&mut self, entry: Entry) -> Result<Reply, StorageError> {
         let log_id = entry.log_id;
         self.applied = Some(log_id);
+        let failed = |error: &dyn std::error::Error| {
+            StorageError::from(StorageIOError::apply(log_id, AnyError::error(error.to_string())))
+        };
+        let (mut command, mut reply) = (Vec::new(), Reply::default());
         match entry.payload {
-            EntryPayload::Blank => Ok(Reply::default()),
-            EntryPayload::Normal(command) if command.0.is_empty() => Ok(Reply::default()),
-            EntryPayload::Normal(command) => {
-                let applied = self.machine.apply(&command.0);
-                let failed = |error| StorageIOError::apply(log_id, AnyError::new(&error)).into();
-                applied.map(Reply).map_err(failed)
+            EntryPayload::Blank => {}
+            EntryPayload::Normal(Command { body, seen }) => {
+                self.compare(seen).map_err(|fatal| failed(&fatal))?;
+                command = body;
             }
             EntryPayload::Membership(membership) => {
                 self.membership = Membership::new(Some(log_id), membership);
-                Ok(Reply::default())
             }
         }
+        if !command.is_empty() {
+            let applied = self.machine.apply(log_id.index, &command);
+            reply = Reply(applied.map_err(|error| failed(&error))?);
+        }
+        self.digests.add(log_id.index, &command, &reply.0);
+        Ok(reply)
+    }
+
+    /// Who has made something else of the same entries than the leader had ends here, before it misleads anybody.
+    fn compare(&self, theirs: Seen) -> Result<(), Fatal> {
+        let Some(ours) = self.digests.differs(theirs) else { return Ok(()) };
+        let Seen { index, digest } = theirs;
+        let fatal = Fatal {
+            message: format!(
+                "the state of this master is another one than the leader's: after entry {index} its digest is \
+                 {ours:016x}, the leader's {digest:016x}; {}; keep this folder, report it, and join the others \
+                 with an empty one under another number",
+                self.snapshots.folder().display()
+            ),
+        };
+        (self.on_fatal)(fatal.clone());
+        Err(fatal)
     }
 }
 
@@ -88,7 +115,7 @@ impl<M: Machine> RaftStateMachine<Kind> for Applier<M> {
             last_membership: self.membership.clone(),
             snapshot_id: format!("{:020}-{}", last.index, last.leader_id.term),
         };
-        let body = self.machine.save();
+        let body = self.machine.save().map(|state| self.digests.saved(state));
         // What is logged from here on is for the next one.
         self.growth.begin_anew(body.as_ref().map_or(0, Vec::len));
         Builder { snapshots: self.snapshots.clone(), newest: Arc::clone(&self.newest), meta, body }
@@ -111,7 +138,9 @@ impl<M: Machine> RaftStateMachine<Kind> for Applier<M> {
         let mut newest = self.newest.lock().await;
         let kept = self.snapshots.keep(meta.clone(), body.clone()).await;
         *newest = Some(kept.map_err(|error| failed(&error))?);
-        self.machine.load(&body).map_err(|error| failed(&error))?;
+        let index = meta.last_log_id.unwrap_or_default().index;
+        let loaded = self.digests.load(index, &body).and_then(|state| self.machine.load(state));
+        loaded.map_err(|error| failed(&error))?;
         self.applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();
         self.growth.begin_anew(body.len());

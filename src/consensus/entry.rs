@@ -4,9 +4,15 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::digest::Seen;
+
 /// A command, or nothing: an entry that is agreed on only so that those before it are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Command(pub(super) Vec<u8>);
+pub(super) struct Command {
+    pub(super) body: Vec<u8>,
+    /// How far who proposes it was, and what it had made of the log.
+    pub(super) seen: Seen,
+}
 
 /// What became of a command.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -24,6 +24,8 @@ const CONFIRM_WITHIN: Duration = Duration::from_secs(2);
 const CONFIRM_PAUSE: Duration = Duration::from_millis(20);
 /// How long a new member may take to catch up.
 const ADMIT_WITHIN: Duration = Duration::from_secs(30);
+/// How long it may then take until the members have agreed on it.
+const DECIDE_WITHIN: Duration = Duration::from_secs(5);
 
 /// A member of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,15 +196,12 @@ impl Group {
             return Err(ProposeError::Taken { what });
         }
         // It goes on if whoever asks for it is gone: half of a change would be worse than none.
-        let changed = tokio::spawn(self.clone().change(Some((node, address.to_string()))));
-        match timeout(ADMIT_WITHIN, changed).await {
+        let new = Some((node, address.to_string()));
+        let changed = tokio::spawn(self.clone().change(new, ADMIT_WITHIN));
+        match timeout(ADMIT_WITHIN + DECIDE_WITHIN, changed).await {
             Ok(changed) => changed
                 .unwrap_or_else(|error| Err(ProposeError::Stopped { why: error.to_string() })),
-            Err(_) => {
-                self.confirm().await?;
-                let (address, within_s) = (address.to_string(), ADMIT_WITHIN.as_secs());
-                Err(ProposeError::Behind { node, address, within_s })
-            }
+            Err(_) => Err(self.no_quorum()),
         }
     }
 
@@ -212,7 +211,7 @@ impl Group {
     /// # Errors
     /// When this node does not lead, or is ending.
     pub async fn end_change(&self) -> Result<(), ProposeError> {
-        if self.is_changing() { self.clone().change(None).await } else { Ok(()) }
+        if self.is_changing() { self.clone().change(None, ADMIT_WITHIN).await } else { Ok(()) }
     }
 
     /// Whether the members are being changed: both they and those to be decide.
@@ -221,20 +220,43 @@ impl Group {
         membership.membership().get_joint_config().len() > 1
     }
 
-    /// Takes a member in, if any, and ends what changes there are: one change at a time.
-    async fn change(self, new: Option<(NodeId, String)>) -> Result<(), ProposeError> {
+    /// Takes a member in, if any, that catches up in time, and ends what changes there are: one change at a time.
+    pub(super) async fn change(
+        self,
+        new: Option<(NodeId, String)>,
+        within: Duration,
+    ) -> Result<(), ProposeError> {
         let Ok(_one_at_a_time) = self.inner.changing.try_lock() else {
             let what = "another master is being taken in".to_string();
             return Err(ProposeError::Busy { what });
         };
         let mut voters = BTreeSet::new();
         if let Some((node, address)) = new {
-            let learner = self.raft().add_learner(node, BasicNode::new(address), true);
-            learner.await.map_err(write_error)?;
+            // One that is never reached must not keep others out.
+            let Ok(caught_up) = timeout(within, self.bring(node, &address)).await else {
+                self.confirm().await?;
+                let within_s = within.as_secs();
+                return Err(ProposeError::Behind { node, address, within_s });
+            };
+            caught_up?;
             voters.insert(node);
         }
         let changed = self.raft().change_membership(ChangeMembers::AddVoterIds(voters), true);
         changed.await.map(drop).map_err(write_error)
+    }
+
+    /// Brings a new member all that was agreed on, however long that takes.
+    async fn bring(&self, node: NodeId, address: &str) -> Result<(), ProposeError> {
+        // openraft's own wait for this has no end, and a deadline around it was seen not to end it.
+        let learner = self.raft().add_learner(node, BasicNode::new(address), false);
+        let added = Some(learner.await.map_err(write_error)?.log_id);
+        let mut metrics = self.raft().metrics();
+        let caught_up = metrics.wait_for(|now| {
+            let replication = now.replication.as_ref();
+            replication.and_then(|all| *all.get(&node)?) >= added
+        });
+        let stopped = |_| ProposeError::Stopped { why: "it is ending".to_string() };
+        caught_up.await.map(drop).map_err(stopped)
     }
 }
 

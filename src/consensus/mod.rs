@@ -19,6 +19,7 @@
 //! | `tables` | what lies in `log.redb`, drawn |
 //! | `writer` | the one thread that writes it |
 //! | `log_store`, `apply`, `snapshot` | openraft's two halves of storage, and the bodies of snapshots |
+//! | `digest` | what each has made of the log, compared |
 //! | `network`, `receive` | what masters say to each other, going out and coming in |
 //! | `leadership` | who leads, watched |
 //! | `group` | who the members are, whether this one still leads, taking one in |
@@ -39,6 +40,7 @@
 //!   another one leads by now, is told so by the majority that it asks before it answers.
 
 mod apply;
+mod digest;
 mod entry;
 mod error;
 mod group;
@@ -65,11 +67,12 @@ pub use node::{Begin, Limits, Node, OnFatal, Options};
 ///
 /// `apply` is a function of the state and the command alone: no time, no chance, no I/O.
 pub trait Machine: Send + Sync + 'static {
-    /// Applies one command and gives the answer for whoever proposed it.
+    /// Applies the command of one entry and gives the answer for whoever proposed it. The index is no part of the command:
+    /// it names the entry, for whoever looks on.
     ///
     /// # Errors
     /// When the bytes are no command: then another version has written them, and the node stops.
-    fn apply(&self, command: &[u8]) -> Result<Vec<u8>, Unreadable>;
+    fn apply(&self, index: u64, command: &[u8]) -> Result<Vec<u8>, Unreadable>;
 
     /// The whole state.
     ///

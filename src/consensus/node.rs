@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::apply::Applier;
+use super::digest::Digests;
 use super::entry::{Command, Kind, NodeId};
 use super::group::{is_alone, write_error};
 use super::identity::Identity;
@@ -109,6 +110,7 @@ pub struct Options {
 pub struct Node {
     raft: Raft<Kind>,
     group: Group,
+    digests: Arc<Digests>,
     /// Its sender is gone when the files are closed.
     writes: watch::Receiver<u64>,
 }
@@ -121,12 +123,13 @@ impl Node {
     /// When the folder is not whole or not this node's, and when the disk of a single node does not answer.
     pub async fn open<M: Machine>(options: Options, machine: Arc<M>) -> Result<Self, Error> {
         let identity = claim(&options)?;
-        let (raft, writes) = start(&options, identity, machine).await?;
+        let digests = Arc::<Digests>::default();
+        let (raft, writes) = start(&options, identity, machine, &digests).await?;
         let (tell, leadership) = watch::channel(Leadership::Follows { leader: None });
         tokio::spawn(watch_leadership(raft.clone(), identity.node, tell));
         let incoming = Incoming::at(Snapshots::incoming_path(&options.folder));
         let group = Group::new(raft.clone(), identity, leadership, incoming);
-        let node = Self { raft, group, writes };
+        let node = Self { raft, group, digests, writes };
         node.begin(identity, &options).await?;
         Ok(node)
     }
@@ -141,7 +144,8 @@ impl Node {
     /// # Errors
     /// When this node does not lead, has stopped, or no majority agrees in time: then it may still come to be.
     pub async fn propose(&self, command: Vec<u8>) -> Result<Vec<u8>, ProposeError> {
-        let written = self.raft.client_write(Command(command));
+        let command = Command { body: command, seen: self.digests.last() };
+        let written = self.raft.client_write(command);
         let within = if self.group.is_alone() { Duration::MAX } else { AGREE_WITHIN };
         match timeout(within, written).await {
             Ok(written) => written.map(|written| written.data.0).map_err(write_error),
@@ -159,7 +163,7 @@ impl Node {
 
     /// Stops, and closes the files.
     pub async fn close(self) {
-        let Self { raft, group, mut writes } = self;
+        let Self { raft, group, mut writes, .. } = self;
         // It has stopped in any case.
         let _joined_or_panicked = raft.shutdown().await;
         drop((raft, group));
@@ -251,6 +255,7 @@ async fn start<M: Machine>(
     options: &Options,
     identity: Identity,
     machine: Arc<M>,
+    digests: &Arc<Digests>,
 ) -> Result<(Raft<Kind>, watch::Receiver<u64>), Error> {
     let folder = options.folder.as_path();
     let tables = Arc::new(open_tables(folder, identity).await?);
@@ -261,14 +266,17 @@ async fn start<M: Machine>(
     if let Some((newest, body)) = &newest {
         growth.begin_anew(body.len());
         let place = format!("snapshot {}", newest.file);
-        machine.load(body).map_err(|error| unreadable(folder, place, error))?;
+        let index = last.unwrap_or_default().index;
+        let loaded = digests.load(index, body).and_then(|state| machine.load(state));
+        loaded.map_err(|error| unreadable(folder, place, error))?;
     }
     growth.bytes.store(found.bytes, Ordering::Relaxed);
     let (writer, writes) = Writer::start(Arc::clone(&tables), Arc::clone(&options.on_fatal))?;
     let log = LogStore::new(tables, writer.clone(), Arc::clone(&growth));
     let snapshots = Snapshots::new(folder, writer);
     let newest = newest.map(|(newest, _)| newest);
-    let applier = Applier::new(machine, snapshots, Arc::clone(&growth), newest);
+    let compared = (Arc::clone(digests), Arc::clone(&options.on_fatal));
+    let applier = Applier::new(machine, snapshots, Arc::clone(&growth), compared, newest);
     let config = Arc::new(config(options.limits));
     let network = Network::new(identity.cluster, options.links.clone());
     let raft = Raft::new(identity.node, config, network, log, applier).await;

@@ -65,6 +65,10 @@ impl Snapshots {
         Ok(newest)
     }
 
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Where a snapshot of another node is received; only the next one takes its place.
     pub(super) fn incoming_path(folder: &Path) -> PathBuf {
         folder.join(SNAPSHOTS).join(RECEIVED)

@@ -83,11 +83,22 @@ pub const LIVE_JOBS_MAX: usize = 10_000;
 
 /// Takes lines that an operator should read.
 pub type Log = Arc<dyn Fn(&str) + Send + Sync>;
-/// Is told each command that was applied, when it was proposed, and what became of it, in the order of their application.
-/// A simulation holds every step against what must hold by this.
-pub type Journal = Arc<dyn Fn(u64, Command, &Result<Vec<Effect>, Rejection>) + Send + Sync>;
+/// Is told what each entry of the log did here, by its index, in order. A master that starts again applies again what its
+/// newest snapshot does not have. A simulation holds every step against what must hold by this.
+pub type Journal = Arc<dyn Fn(u64, &[Done]) + Send + Sync>;
 /// Draws 128 random bits, other ones each time.
 pub type Nonces = Arc<dyn Fn() -> Nonce + Send + Sync>;
+
+/// A command that was applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// When it was proposed.
+    pub at_ms: u64,
+    /// What it was.
+    pub command: Command,
+    /// What became of it.
+    pub did: Result<Vec<Effect>, Rejection>,
+}
 
 /// What a master is started with.
 #[derive(Clone)]
@@ -121,7 +132,6 @@ struct Shared {
     nonces: Nonces,
     lease_ms: u64,
     log: Log,
-    journal: Option<Journal>,
     /// Counts up whenever a job may look different, or time has passed.
     changed: watch::Sender<u64>,
     /// Held while a request looks at the state and proposes what follows from it.
@@ -180,7 +190,7 @@ impl Master {
     /// When its folder cannot be used, or the lease is too short.
     pub fn open(options: Options, clock: Clock, nonces: Nonces) -> Result<Self, Error> {
         check_lease(options.lease_ms)?;
-        Self::with(Proposer::in_memory(), None, options, clock, nonces)
+        Self::with(Proposer::in_memory(options.journal.clone()), None, options, clock, nonces)
     }
 
     /// A master that goes on from its folder, and is ready to serve if it is the only one; time passes for it only
@@ -206,7 +216,7 @@ impl Master {
             limits: Limits::default(),
             on_fatal,
         };
-        let replica = Arc::<Replica>::default();
+        let replica = Arc::new(Replica::told_to(options.journal.clone()));
         let node = Node::open(place, Arc::clone(&replica)).await?;
         let group = node.group();
         let mut leadership = group.leadership();
@@ -232,7 +242,7 @@ impl Master {
         clock: Clock,
         nonces: Nonces,
     ) -> Result<Self, Error> {
-        let Options { data, lease_ms, log, journal } = options;
+        let Options { data, lease_ms, log, .. } = options;
         let store = Store::open(&data.join("artifacts"))?;
         let started = clock.now();
         let (group, links, pid) = match others {
@@ -249,7 +259,6 @@ impl Master {
             nonces,
             lease_ms,
             log,
-            journal,
             changed: watch::Sender::new(0),
             admission: tokio::sync::Mutex::default(),
             is_stopping: AtomicBool::new(false),
@@ -318,16 +327,7 @@ impl Shared {
     async fn settle(&self, changes: Vec<Change>) -> Result<Vec<Applied>, Refusal> {
         let settled: Vec<AttemptId> = changes.iter().filter_map(reports::settles).collect();
         let at_ms = self.clock.wall_ms();
-        let journal = self.journal.as_ref();
-        let commands = journal.map(|_| changes.iter().map(Change::command).collect::<Vec<_>>());
         let applied = self.proposer.propose(at_ms, changes).await;
-        if let (Some(journal), Some(commands), Ok(applied)) = (journal, commands, &applied) {
-            commands
-                .into_iter()
-                .zip(applied)
-                .filter_map(|(command, did)| Some((command?, did)))
-                .for_each(|(command, did)| journal(at_ms, command, did));
-        }
         let now_ms = self.now_ms();
         self.proposer.read(|state| {
             let mut desk = self.desk();

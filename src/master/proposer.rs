@@ -15,8 +15,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::leading::refusal;
 use super::state::{Applied, Change, State};
+use super::{Done, Journal};
 use crate::consensus::{Machine, Node, Unreadable};
 use crate::rpc::refusal::Refusal;
+use crate::scheduler::Command;
 
 /// Bytes after which no further proposal is added to an entry.
 const ENTRY_BYTES_MAX: usize = 1 << 20;
@@ -31,9 +33,10 @@ pub(super) struct Proposer {
 }
 
 /// The state, as consensus changes it and the master reads it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Replica {
     state: Mutex<State>,
+    journal: Option<Journal>,
 }
 
 enum Asked {
@@ -43,8 +46,8 @@ enum Asked {
 
 impl Proposer {
     /// Keeps the state in memory: for tests that move the clock.
-    pub(super) fn in_memory() -> Self {
-        Self { replica: Arc::default(), queue: None }
+    pub(super) fn in_memory(journal: Option<Journal>) -> Self {
+        Self { replica: Arc::new(Replica::told_to(journal)), queue: None }
     }
 
     /// Proposes to a node, which changes this replica. Needs a tokio runtime.
@@ -65,7 +68,8 @@ impl Proposer {
         changes: Vec<Change>,
     ) -> Result<Vec<Applied>, Refusal> {
         let Some(queue) = &self.queue else {
-            return Ok(self.replica.state().apply_all(at_ms, changes));
+            let applied = self.replica.apply_all(0, vec![(at_ms, changes)]);
+            return Ok(applied.into_iter().flatten().collect());
         };
         let proposal = bincode::serialize(&(at_ms, changes));
         let proposal =
@@ -154,6 +158,28 @@ fn stopping() -> Refusal {
 }
 
 impl Replica {
+    pub(super) fn told_to(journal: Option<Journal>) -> Self {
+        Self { journal, ..Self::default() }
+    }
+
+    /// Applies the proposals of an entry; its index is 0 where there is no log.
+    fn apply_all(&self, index: u64, proposals: Vec<(u64, Vec<Change>)>) -> Vec<Vec<Applied>> {
+        let told = self.journal.as_ref().map(|journal| (journal, commands(&proposals)));
+        let mut state = self.state();
+        let applied = proposals.into_iter();
+        let applied: Vec<Vec<Applied>> =
+            applied.map(|(at_ms, changes)| state.apply_all(at_ms, changes)).collect();
+        drop(state);
+        if let Some((journal, commands)) = told {
+            let done = commands.into_iter().zip(applied.iter().flatten());
+            let done = done.filter_map(|((at_ms, command), did)| {
+                Some(Done { at_ms, command: command?, did: did.clone() })
+            });
+            journal(index, &done.collect::<Vec<_>>());
+        }
+        applied
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // A change that was applied by half would be worse than a master that is gone.
         self.state.lock().expect("no change fails half-way")
@@ -161,15 +187,11 @@ impl Replica {
 }
 
 impl Machine for Replica {
-    fn apply(&self, command: &[u8]) -> Result<Vec<u8>, Unreadable> {
+    fn apply(&self, index: u64, command: &[u8]) -> Result<Vec<u8>, Unreadable> {
         let proposals: Vec<Vec<u8>> = read(command, "entry")?;
         let proposals: Result<Vec<(u64, Vec<Change>)>, Unreadable> =
             proposals.iter().map(|proposal| read(proposal, "proposal")).collect();
-        let mut state = self.state();
-        let applied = proposals?.into_iter();
-        let applied: Vec<Vec<Applied>> =
-            applied.map(|(at_ms, changes)| state.apply_all(at_ms, changes)).collect();
-        drop(state);
+        let applied = self.apply_all(index, proposals?);
         written(&applied)
     }
 
@@ -181,6 +203,15 @@ impl Machine for Replica {
         *self.state() = read(saved, "state")?;
         Ok(())
     }
+}
+
+/// The scheduler's part of each change, in order.
+fn commands(proposals: &[(u64, Vec<Change>)]) -> Vec<(u64, Option<Command>)> {
+    let of = |(at_ms, changes): &(u64, Vec<Change>)| {
+        let at_ms = *at_ms;
+        changes.iter().map(move |change| (at_ms, change.command())).collect::<Vec<_>>()
+    };
+    proposals.iter().flat_map(of).collect()
 }
 
 fn read<T: serde::de::DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T, Unreadable> {

@@ -12,7 +12,7 @@ use super::artifacts::{ARTIFACT_BYTES_MAX, Digest};
 use super::jobs::{Submit, TasksRequest};
 use super::masters::Join;
 use super::refusal::Refusal;
-use super::shuffle::{FetchRequest, SEGMENTS_MAX};
+use super::shuffle::{FetchRequest, MACHINE_BYTES_MAX, SEGMENTS_MAX};
 use super::workers::{HeldState, Poll, Register};
 use crate::record::value;
 use crate::spec::failure::TEXT_CHARS_MAX;
@@ -155,6 +155,7 @@ pub fn poll(request: &Poll) -> Result<(), Refusal> {
 /// As [`submit`].
 pub fn fetch(request: &FetchRequest) -> Result<(), Refusal> {
     within("maps", request.maps.len() as u64, 1, SEGMENTS_MAX as u64)?;
+    at_most("bytes of the machine's name", request.machine.len() as u64, MACHINE_BYTES_MAX as u64)?;
     at_most("partition", u64::from(request.partition), *REDUCERS.end() - 1)
 }
 

@@ -41,6 +41,13 @@ impl<'a> Pieces<'a> {
                     .checked_sub(bytes.len() as u64)
                     .ok_or_else(|| format!("m{map} has more bytes than it promised"))?;
             }
+            FetchPiece::Place { map, .. } => {
+                self.whole()?;
+                match self.maps.next() {
+                    Some((wanted, _)) if wanted == map => {}
+                    other => return Err(format!("m{map} has a place where {other:?} was due")),
+                }
+            }
             FetchPiece::Missing { map, .. } => match self.open.take() {
                 // A segment that cannot be read to its end.
                 Some((open, left)) if open == *map && left > 0 => {}
@@ -102,12 +109,19 @@ mod tests {
         FetchPiece::Missing { map, is_corrupt: false, message: String::new() }
     }
 
+    fn place(map: u32) -> FetchPiece {
+        FetchPiece::Place { map, path: "/data/m".into() }
+    }
+
     #[test]
     fn only_what_was_asked_for_comes_in_order_and_whole() {
-        let table: [(&[FetchPiece], &str); 12] = [
+        let table: [(&[FetchPiece], &str); 15] = [
             (&[segment(4, 3), bytes(1), bytes(2), missing(7)], ""),
             (&[missing(4), segment(7, 0)], ""),
             (&[segment(4, 3), bytes(1), missing(4), segment(7, 0)], ""),
+            (&[place(4), place(7)], ""),
+            (&[place(7)], "m7 has a place where Some((4, 1)) was due"),
+            (&[segment(4, 3), place(7)], "m4 lacks 3 bytes"),
             (&[], "m4 did not come"),
             (&[segment(4, 3), bytes(3)], "m7 did not come"),
             (&[missing(4), segment(7, 3), bytes(2)], "m7 lacks 1 bytes"),

@@ -1,9 +1,10 @@
 //! Fetching map output: a worker calls the worker that has it, for one partition of many maps at a time.
 //!
-//! May be repeated; a lost answer costs a repetition. The stream begins with a header for each segment, followed by
-//! its stored bytes in chunks.
+//! May be repeated; a lost answer costs a repetition. The stream has a header for each segment, followed by its stored
+//! bytes in chunks, or says where the output lies if whoever asks is on the same machine.
 
 use std::future::Future;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +13,8 @@ use crate::spec::{AttemptId, JobId, Nonce};
 
 /// Most segments of one request.
 pub const SEGMENTS_MAX: usize = 1024;
+/// Most bytes of a machine's name.
+pub const MACHINE_BYTES_MAX: usize = 64;
 /// Bytes of one chunk of a segment.
 pub const CHUNK_BYTES: usize = 256 << 10;
 
@@ -26,6 +29,9 @@ pub struct FetchRequest {
     pub partition: u32,
     /// Map task's index and the attempt's number of each output wanted.
     pub maps: Vec<(u32, u32)>,
+    /// The machine of whoever asks, if it may read the files of others there: a worker of the same machine only says
+    /// where they lie. Empty: bytes are wanted.
+    pub machine: String,
 }
 
 /// One piece of the answer; segments come in the order of the request.
@@ -35,6 +41,13 @@ pub enum FetchPiece {
     Segment(SegmentHeader),
     /// The next bytes of the segment that has begun.
     Bytes(Vec<u8>),
+    /// The output lies on the machine of whoever asked: a hint, to be held against the file.
+    Place {
+        /// The map task's index.
+        map: u32,
+        /// The whole output's file.
+        path: PathBuf,
+    },
     /// This output is not here, or cannot be read any more; the others still come.
     Missing {
         /// The map task's index.

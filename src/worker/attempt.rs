@@ -8,7 +8,7 @@ use super::artifacts::put;
 use super::book::Start;
 use super::error::{disk_failure, task_failure};
 use super::executor::{Executor, Told, Unwell};
-use super::fetch::{Unfetched, fetch_all};
+use super::fetch::{Fetched, Unfetched, fetch_all};
 use super::slots::Slot;
 use super::{Launch, Launcher, Transport, Worker};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -64,7 +64,10 @@ async fn try_order<T: Transport, L: Launcher>(
     slot: &mut Option<Slot>,
 ) -> HeldState {
     let ended = match prepare(worker, order).await {
-        Ok(prepared) => run(worker, order, prepared, more, slot).await.map_err(Unfetched::from),
+        Ok((prepared, fetched)) => match run(worker, order, prepared, more, slot).await {
+            Ok(state) => Ok(state),
+            Err(failure) => Err(fetched.blame(order.attempt.task.index, failure).await),
+        },
         Err(unfetched) => Err(unfetched),
     };
     ended.unwrap_or_else(|Unfetched { failure, lost }| HeldState::Failed { failure, lost })
@@ -79,19 +82,21 @@ struct Prepared {
 async fn prepare<T: Transport, L: Launcher>(
     worker: &Arc<Worker<T, L>>,
     order: &Order,
-) -> Result<Prepared, Unfetched> {
+) -> Result<(Prepared, Fetched), Unfetched> {
     let artifact = |digest| worker.artifacts.get(&worker.masters, digest, order.nonce);
     let executable = artifact(order.executable).await?;
     let (scratch, spec) = begin(worker, order, artifact(order.spec).await?).await?;
+    let mut fetched = Fetched::default();
     let work = match &order.work {
         OrderWork::Plan => Work::Plan,
         OrderWork::Map { plan, joined, .. } => {
             Work::Map { plan: artifact(*plan).await?, joined: joined.clone() }
         }
-        OrderWork::Reduce { plan, maps } => Work::Reduce {
-            plan: artifact(*plan).await?,
-            segments: fetch_all(worker, order, *maps, &scratch).await?,
-        },
+        OrderWork::Reduce { plan, maps } => {
+            let plan = artifact(*plan).await?;
+            fetched = fetch_all(worker, order, *maps, &scratch).await?;
+            Work::Reduce { plan, segments: std::mem::take(&mut fetched.segments) }
+        }
         OrderWork::Commit { maps, reduces, counters, created } => Work::Commit {
             maps: maps.clone(),
             reduces: reduces.clone(),
@@ -109,7 +114,7 @@ async fn prepare<T: Transport, L: Launcher>(
         }
     }
     let run = Run { attempt: order.attempt, nonce: order.nonce, spec, scratch, work };
-    Ok(Prepared { executable, run: Box::new(run) })
+    Ok((Prepared { executable, run: Box::new(run) }, fetched))
 }
 
 /// Makes the attempt's scratch folder and knows the job's spec, which lies in this file.

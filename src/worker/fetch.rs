@@ -1,8 +1,8 @@
 //! Gets a reduce its partition of every map's output: finds out where they are, fetches what others have, points at
-//! what is here. Begins before all maps are done, and ends when all outputs are here or one cannot be had.
+//! what is on this machine. Begins before all maps are done, and ends when all outputs are here or one cannot be had.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::error::task_failure;
 use super::gather::{Gather, Got};
-use super::map_outputs::Absent;
+use super::map_outputs::{Absent, fault};
 use super::{Launcher, Transport, Worker};
 use crate::frame::SegmentRef;
 use crate::offload::offload;
@@ -41,6 +41,32 @@ impl From<Failure> for Unfetched {
     }
 }
 
+/// The segments that a reduce is to read.
+#[derive(Default)]
+pub(super) struct Fetched {
+    pub(super) segments: Vec<SegmentRef>,
+    /// Whose those are that lie elsewhere than in the attempt's own scratch folder.
+    lent: Vec<(LostOutput, PathBuf)>,
+}
+
+impl Fetched {
+    /// Says of the failure of whoever has read them which of the outputs that were lent cannot be had: only now is each
+    /// held against its checksums.
+    pub(super) async fn blame(self, partition: u32, failure: Failure) -> Unfetched {
+        if failure.cause != Cause::FetchFailed {
+            return failure.into();
+        }
+        let lost = move |(output, path): (LostOutput, PathBuf)| {
+            let Absent { is_corrupt, .. } = fault(&path, partition)?;
+            Some(LostOutput { is_corrupt, ..output })
+        };
+        match offload(move || self.lent.into_iter().filter_map(lost).collect()).await {
+            Ok(lost) => Unfetched { failure, lost },
+            Err(error) => task_failure("look at map outputs", &error).into(),
+        }
+    }
+}
+
 /// Where one map's output is.
 #[derive(Clone, PartialEq, Eq)]
 struct Location {
@@ -68,6 +94,9 @@ struct Fetching<'a, T: Transport, L> {
     version: u64,
     located: BTreeMap<u32, Location>,
     have: BTreeMap<u32, SegmentRef>,
+    lent: Vec<(LostOutput, PathBuf)>,
+    /// Addresses of workers whose files cannot be read from here, though they are on this machine.
+    hidden: BTreeSet<String>,
     /// Maps that have joined another, in whose output theirs is.
     joined: BTreeSet<u32>,
     /// Requests that are on their way, by a number that none has twice, and the maps that they ask for.
@@ -87,7 +116,7 @@ pub(super) async fn fetch_all<T: Transport, L: Launcher>(
     order: &Order,
     maps: u32,
     scratch: &Path,
-) -> Result<Vec<SegmentRef>, Unfetched> {
+) -> Result<Fetched, Unfetched> {
     let gather = Arc::new(Gather::create(scratch.join("fetched"))?);
     let mut fetching = Fetching {
         worker,
@@ -96,6 +125,8 @@ pub(super) async fn fetch_all<T: Transport, L: Launcher>(
         version: 0,
         located: BTreeMap::new(),
         have: BTreeMap::new(),
+        lent: Vec::new(),
+        hidden: BTreeSet::new(),
         joined: BTreeSet::new(),
         flights: BTreeMap::new(),
         flying: BTreeSet::new(),
@@ -112,7 +143,7 @@ pub(super) async fn fetch_all<T: Transport, L: Launcher>(
         tokio::select! {
             biased;
             Some(brought) = requests.join_next(), if !requests.is_empty() => match brought {
-                Ok(brought) => fetching.settle(brought?)?,
+                Ok(brought) => fetching.settle(brought?, &gather)?,
                 // It was given up, as what it asked for is elsewhere.
                 Err(error) if error.is_cancelled() => {}
                 Err(error) => return Err(task_failure("fetch map outputs", &error).into()),
@@ -124,7 +155,7 @@ pub(super) async fn fetch_all<T: Transport, L: Launcher>(
         }
         fetching.ask(&gather, &mut requests);
     }
-    Ok(fetching.have.into_values().collect())
+    Ok(Fetched { segments: fetching.have.into_values().collect(), lent: fetching.lent })
 }
 
 /// Asks where outputs are, after a pause; none if nobody answers.
@@ -191,11 +222,14 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
             self.flying.extend(batch.keys());
             self.last_flight += 1;
             let number = self.last_flight;
+            let machine = &self.worker.options.machine;
+            let machine = if self.hidden.contains(&address) { "" } else { machine };
             let wanted = FetchRequest {
                 job: self.order.attempt.task.job,
                 nonce: self.order.nonce,
                 partition: self.order.attempt.task.index,
                 maps: batch.iter().map(|(&map, at)| (map, at.attempt)).collect(),
+                machine: machine.to_string(),
             };
             let request = if address == self.worker.options.address {
                 let looked = self.look(wanted);
@@ -227,17 +261,17 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
         Some(batch.map(|(&map, at)| (map, at.clone())).collect())
     }
 
-    /// Checks outputs that are here; they are read where they lie.
+    /// Finds outputs that are this worker's own; they are read where they lie.
     fn look(
         &self,
         wanted: FetchRequest,
     ) -> impl Future<Output = Result<BTreeMap<u32, Got>, Failure>> + use<T, L> {
         let outputs = Arc::clone(&self.worker.outputs);
-        let FetchRequest { job, nonce, partition, maps } = wanted;
+        let FetchRequest { job, nonce, partition, maps, .. } = wanted;
         let look_at_all = move || {
             let look = |(map, attempt)| {
-                let got = match outputs.check((job, nonce), (map, attempt), partition) {
-                    Ok(stored) => Got::Whole(stored.segment()),
+                let got = match outputs.lend((job, nonce), (map, attempt), partition) {
+                    Ok(segment) => Got::Whole(segment),
                     Err(Absent { is_corrupt, message }) => Got::Missing { is_corrupt, message },
                 };
                 (map, got)
@@ -251,7 +285,11 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
     }
 
     /// Notes what a request brought; fails if an output is not to be had.
-    fn settle(&mut self, (number, brought): (u64, BTreeMap<u32, Got>)) -> Result<(), Unfetched> {
+    fn settle(
+        &mut self,
+        (number, brought): (u64, BTreeMap<u32, Got>),
+        gather: &Gather,
+    ) -> Result<(), Unfetched> {
         // What was given up, and was there nevertheless, is asked for where it is now.
         let Some(Flight { batch, .. }) = self.flights.remove(&number) else { return Ok(()) };
         for map in batch.keys() {
@@ -259,9 +297,18 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
         }
         for (map, got) in brought {
             let Some(at) = batch.get(&map) else { continue };
+            let attempt = self.order.attempt.task.job.task(TaskKind::Map, map).attempt(at.attempt);
             let (is_corrupt, message, tries_max) = match got {
                 Got::Whole(segment) => {
+                    if segment.path != gather.path() {
+                        let whose = LostOutput { attempt, worker: at.worker, is_corrupt: false };
+                        self.lent.push((whose, segment.path.clone()));
+                    }
                     self.have.insert(map, segment);
+                    continue;
+                }
+                Got::Hidden => {
+                    self.hidden.insert(at.address.clone());
                     continue;
                 }
                 Got::Missing { is_corrupt, message } => (is_corrupt, message, MISSING_TRIES_MAX),
@@ -271,8 +318,6 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
             let tries = self.tries.entry((map, at.attempt)).or_default();
             *tries += 1;
             if *tries >= tries_max {
-                let task = self.order.attempt.task.job.task(TaskKind::Map, map);
-                let attempt = task.attempt(at.attempt);
                 self.why = format!("{attempt} from {} at {}: {message}", at.worker, at.address);
                 self.lost.push(LostOutput { attempt, worker: at.worker, is_corrupt });
             }

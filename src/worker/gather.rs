@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,10 +11,11 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::error::{disk_failure, task_failure};
+use super::map_outputs::lend_at;
 use crate::frame::SegmentRef;
 use crate::offload::offload;
 use crate::rpc::shuffle::{FetchPiece, FetchRequest, SegmentHeader, Shuffle};
-use crate::spec::Failure;
+use crate::spec::{Failure, Nonce};
 
 /// How long the next piece may take.
 const PIECE_MAX: Duration = Duration::from_secs(30);
@@ -39,6 +40,8 @@ pub(super) enum Got {
     Whole(SegmentRef),
     /// Its sender does not have it, or not whole.
     Missing { is_corrupt: bool, message: String },
+    /// It is said to lie on this machine, but cannot be read from here.
+    Hidden,
     /// It did not arrive, or not as it was sent.
     Unanswered { message: String },
 }
@@ -49,6 +52,11 @@ impl Gather {
             Ok(file) => Ok(Gather { path, file, end: AtomicU64::new(0) }),
             Err(error) => Err(disk_failure("gather map outputs", &path, &error)),
         }
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Lets the next segment begin where one has ended early, unless another has begun behind it meanwhile.
@@ -70,7 +78,8 @@ impl Gather {
             async move { sender.send(piece).await.is_ok() }
         };
         let wanted: BTreeMap<u32, u32> = request.maps.iter().copied().collect();
-        let mut arrivals = Arrivals { gather: self, wanted, got: BTreeMap::new(), open: None };
+        let (nonce, partition, got) = (request.nonce, request.partition, BTreeMap::new());
+        let mut arrivals = Arrivals { gather: self, nonce, partition, wanted, got, open: None };
         let mut why = "the sender stopped before it".to_string();
         {
             let mut fetching = std::pin::pin!(peer.fetch(request, send));
@@ -94,6 +103,8 @@ impl Gather {
 /// What has arrived of one request.
 struct Arrivals {
     gather: Arc<Gather>,
+    nonce: Nonce,
+    partition: u32,
     /// Maps that were asked for and have not come, with their attempt's number.
     wanted: BTreeMap<u32, u32>,
     got: BTreeMap<u32, Got>,
@@ -115,6 +126,7 @@ impl Arrivals {
             match piece {
                 FetchPiece::Segment(header) => self.begin(header),
                 FetchPiece::Bytes(bytes) => self.go_on(bytes).await?,
+                FetchPiece::Place { map, path } => self.look(map, path).await?,
                 FetchPiece::Missing { map, is_corrupt, message } => {
                     self.drop_open();
                     if self.wanted.remove(&map).is_some() {
@@ -136,6 +148,17 @@ impl Arrivals {
             let offset = self.gather.end.fetch_add(header.stored_bytes, Ordering::SeqCst);
             self.open = Some(Open { header, offset, arrived: 0, crc32c: 0 });
         }
+    }
+
+    /// Looks whether the output lies where it is said to.
+    async fn look(&mut self, map: u32, path: PathBuf) -> Result<(), Failure> {
+        self.drop_open();
+        let Some(attempt) = self.wanted.remove(&map) else { return Ok(()) };
+        let (of, partition) = ((self.nonce, map, attempt), self.partition);
+        let lent = offload(move || lend_at(&path, of, partition)).await;
+        let lent = lent.map_err(|error| task_failure("look at map outputs", &error))?;
+        self.got.insert(map, lent.map_or(Got::Hidden, Got::Whole));
+        Ok(())
     }
 
     async fn go_on(&mut self, bytes: Vec<u8>) -> Result<(), Failure> {
@@ -198,7 +221,7 @@ impl Arrivals {
 mod tests {
     use super::*;
     use crate::rpc::refusal::Refusal;
-    use crate::spec::{AttemptId, JobId, Nonce};
+    use crate::spec::{AttemptId, JobId};
 
     /// Sends these pieces, and then fails.
     struct Sender(Vec<FetchPiece>);
@@ -234,7 +257,13 @@ mod tests {
 
     async fn fetch(path: PathBuf, pieces: Vec<FetchPiece>) -> Result<BTreeMap<u32, Got>, Failure> {
         let maps = (0..6).map(|map| (map, 1)).collect();
-        let request = FetchRequest { job: JobId(1), nonce: Nonce(1), partition: 0, maps };
+        let request = FetchRequest {
+            job: JobId(1),
+            nonce: Nonce(1),
+            partition: 0,
+            maps,
+            machine: String::new(),
+        };
         Arc::new(Gather::create(path).unwrap()).fetch(Sender(pieces), request).await
     }
 

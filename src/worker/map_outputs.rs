@@ -10,7 +10,7 @@ use super::folders::{Folders, attempt_name};
 use crate::frame::SegmentRef;
 use crate::rpc::shuffle::SegmentHeader;
 use crate::rpc::workers::HeldOutput;
-use crate::shuffle::{self, SpillFile};
+use crate::shuffle::{self, SegmentInfo, SpillFile};
 use crate::spec::{AttemptId, Cause, Failure, JobId, Nonce, TaskKind};
 
 /// Spill files that are kept open, with their indexes; the one opened first gives way.
@@ -40,7 +40,6 @@ struct Output {
 pub(super) struct Stored {
     pub(super) file: SpillFile,
     pub(super) header: SegmentHeader,
-    offset: u64,
 }
 
 /// Why a partition of a map output cannot be had.
@@ -117,6 +116,34 @@ impl MapOutputs {
         shelf.open.retain(|(key, _)| key.0 != nonce);
     }
 
+    /// Where an output lies, for others on this machine.
+    pub(super) fn path(
+        &self,
+        job: JobId,
+        (nonce, map, attempt): (Nonce, u32, u32),
+    ) -> Result<PathBuf, Absent> {
+        let shelf = self.shelf();
+        match shelf.held.get(&(nonce, map, attempt)).filter(|output| output.job == job) {
+            Some(output) => Ok(output.path.clone()),
+            None => {
+                let message = format!("this worker has no output of {job}/m{map}#{attempt}");
+                Err(Absent { is_corrupt: false, message })
+            }
+        }
+    }
+
+    /// A partition of an output, to be read where it lies; whoever reads it to its end knows whether it is whole.
+    pub(super) fn lend(
+        &self,
+        (job, nonce): (JobId, Nonce),
+        (map, attempt): (u32, u32),
+        partition: u32,
+    ) -> Result<SegmentRef, Absent> {
+        let file = self.open(job, (nonce, map, attempt))?;
+        let info = segment(&file, partition, (job, map, attempt))?;
+        Ok(lent(&file, map, info))
+    }
+
     /// A partition of an output, after all its stored bytes were read and held against their checksums.
     pub(super) fn check(
         &self,
@@ -125,15 +152,8 @@ impl MapOutputs {
         partition: u32,
     ) -> Result<Stored, Absent> {
         let file = self.open(job, (nonce, map, attempt))?;
-        let absent = |is_corrupt, message| Absent { is_corrupt, message };
-        let Some(&info) = file.index().segments.get(partition as usize) else {
-            let partitions = file.index().segments.len();
-            let message = format!(
-                "the output of {job}/m{map}#{attempt} has {partitions} partitions, and none of number {partition}"
-            );
-            return Err(absent(false, message));
-        };
-        let crc32c = file.stored_checksum(partition).map_err(|error| absent(true, told(&error)))?;
+        let info = segment(&file, partition, (job, map, attempt))?;
+        let crc32c = file.stored_checksum(partition)?;
         let header = SegmentHeader {
             map,
             attempt,
@@ -143,27 +163,14 @@ impl MapOutputs {
             records: info.records,
             digest: info.digest,
         };
-        Ok(Stored { file, header, offset: info.offset })
+        Ok(Stored { file, header })
     }
 
     fn open(&self, job: JobId, key: Key) -> Result<SpillFile, Absent> {
-        let (_, map, attempt) = key;
-        let path = {
-            let shelf = self.shelf();
-            if let Some((_, file)) = shelf.open.iter().find(|(open, _)| *open == key) {
-                return Ok(file.clone());
-            }
-            let Some(output) = shelf.held.get(&key).filter(|output| output.job == job) else {
-                let message = format!("this worker has no output of {job}/m{map}#{attempt}");
-                return Err(Absent { is_corrupt: false, message });
-            };
-            output.path.clone()
-        };
-        let opened = SpillFile::open(path);
-        let file = opened.map_err(|error| Absent {
-            is_corrupt: !matches!(error, shuffle::Error::Open { .. }),
-            message: told(&error),
-        })?;
+        if let Some((_, file)) = self.shelf().open.iter().find(|(open, _)| *open == key) {
+            return Ok(file.clone());
+        }
+        let file = SpillFile::open(self.path(job, key)?)?;
         let mut shelf = self.shelf();
         if shelf.held.contains_key(&key) {
             shelf.open.push_back((key, file.clone()));
@@ -175,18 +182,59 @@ impl MapOutputs {
     }
 }
 
-impl Stored {
-    /// As an executor of this worker reads it where it lies.
-    pub(super) fn segment(&self) -> SegmentRef {
-        SegmentRef {
-            map: self.header.map,
-            path: self.file.path().to_path_buf(),
-            offset: self.offset,
-            stored_bytes: self.header.stored_bytes,
-            raw_bytes: self.header.raw_bytes,
-            records: self.header.records,
-            digest: self.header.digest,
-        }
+/// What the index of an output says of a partition.
+fn segment(
+    file: &SpillFile,
+    partition: u32,
+    (job, map, attempt): (JobId, u32, u32),
+) -> Result<SegmentInfo, Absent> {
+    let segments = &file.index().segments;
+    segments.get(partition as usize).copied().ok_or_else(|| Absent {
+        is_corrupt: false,
+        message: format!(
+            "the output of {job}/m{map}#{attempt} has {} partitions, and none of number {partition}",
+            segments.len()
+        ),
+    })
+}
+
+/// As an executor reads it where it lies.
+fn lent(file: &SpillFile, map: u32, info: SegmentInfo) -> SegmentRef {
+    SegmentRef {
+        map,
+        path: file.path().to_path_buf(),
+        offset: info.offset,
+        stored_bytes: info.stored_bytes,
+        raw_bytes: info.raw_bytes,
+        records: info.records,
+        digest: info.digest,
+    }
+}
+
+/// A partition of an output of another worker on this machine, if the file at this place is really that output.
+pub(super) fn lend_at(
+    path: &Path,
+    (nonce, map, attempt): (Nonce, u32, u32),
+    partition: u32,
+) -> Option<SegmentRef> {
+    let file = SpillFile::open(path).ok()?;
+    let header = file.header();
+    let is_it = (header.nonce, header.map, header.attempt) == (nonce.0, map, attempt);
+    let info = file.index().segments.get(partition as usize).filter(|_| is_it)?;
+    Some(lent(&file, map, *info))
+}
+
+/// Why a partition of an output that was lent cannot be had after all, if it cannot.
+pub(super) fn fault(path: &Path, partition: u32) -> Option<Absent> {
+    let checked = SpillFile::open(path).and_then(|file| file.stored_checksum(partition));
+    checked.err().map(Absent::from)
+}
+
+impl From<shuffle::Error> for Absent {
+    fn from(error: shuffle::Error) -> Self {
+        // A file that is gone says nothing of the disk.
+        let is_corrupt = !matches!(error, shuffle::Error::Open { .. });
+        Absent { is_corrupt, message: told(&error) }
     }
 }
 
@@ -203,4 +251,35 @@ fn key_of(path: &Path, nonce: Nonce, job: JobId) -> Option<(u32, u32)> {
     let attempt = job.task(TaskKind::Map, header.map).attempt(header.attempt);
     let is_own = path.file_name()?.to_str()? == attempt_name(attempt) && header.nonce == nonce.0;
     is_own.then_some((header.map, header.attempt))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::block::Codec;
+    use crate::shuffle::{SpillHeader, SpillWriter};
+
+    #[test]
+    fn an_output_that_is_gone_is_not_taken_for_a_damaged_one() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("m3-1");
+        let header = SpillHeader { codec: Codec::Lz4, nonce: 7, map: 3, attempt: 1, partitions: 1 };
+        let mut writer = SpillWriter::create(&path, header).unwrap();
+        writer.push(0, b"key", b"value").unwrap();
+        writer.finish().unwrap();
+        let is_corrupt = || fault(&path, 0).map(|absent| absent.is_corrupt);
+        assert_eq!(is_corrupt(), None);
+        assert!(lend_at(&path, (Nonce(7), 3, 1), 0).is_some());
+        for other in [(Nonce(8), 3, 1), (Nonce(7), 2, 1), (Nonce(7), 3, 2)] {
+            assert!(lend_at(&path, other, 0).is_none(), "{other:?}");
+        }
+        assert!(lend_at(&path, (Nonce(7), 3, 1), 1).is_none(), "there is one partition");
+
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[60] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        assert_eq!(is_corrupt(), Some(true));
+        fs::remove_file(&path).unwrap();
+        assert_eq!(is_corrupt(), Some(false));
+    }
 }

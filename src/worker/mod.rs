@@ -73,6 +73,8 @@ pub struct Options {
     pub data: PathBuf,
     /// Where others reach its shuffle service.
     pub address: String,
+    /// Names this machine: workers that name the same read each other's map outputs where they lie. Empty: all is sent.
+    pub machine: String,
     /// Attempts at once.
     pub slots: u32,
     /// Memory that one attempt may have, in bytes; 0: not limited.
@@ -155,7 +157,11 @@ pub async fn run<T: Transport, L: Launcher>(
         transport,
         launcher,
     });
-    let server = Server::new(Arc::clone(&worker.outputs), Arc::clone(&worker.logs));
+    let server = Server::new(
+        worker.options.machine.clone(),
+        Arc::clone(&worker.outputs),
+        Arc::clone(&worker.logs),
+    );
     let ended = tokio::select! {
         biased;
         served = worker.transport.serve(server) => Err(Error::Served {

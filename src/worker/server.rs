@@ -22,14 +22,15 @@ const SEND_MAX: Duration = Duration::from_secs(60);
 /// The shuffle service of one worker; clones are the same service.
 #[derive(Clone)]
 pub struct Server {
+    machine: String,
     outputs: Arc<MapOutputs>,
     logs: Arc<Logs>,
     turns: Arc<Semaphore>,
 }
 
 impl Server {
-    pub(super) fn new(outputs: Arc<MapOutputs>, logs: Arc<Logs>) -> Self {
-        Server { outputs, logs, turns: Arc::new(Semaphore::new(SERVED_MAX)) }
+    pub(super) fn new(machine: String, outputs: Arc<MapOutputs>, logs: Arc<Logs>) -> Self {
+        Server { machine, outputs, logs, turns: Arc::new(Semaphore::new(SERVED_MAX)) }
     }
 
     /// Sends one map's partition; false if the receiver is gone.
@@ -43,14 +44,19 @@ impl Server {
         S: FnMut(FetchPiece) -> F + Send,
         F: Future<Output = bool> + Send,
     {
+        if !request.machine.is_empty() && request.machine == self.machine {
+            let piece = match self.outputs.path(request.job, (request.nonce, map, attempt)) {
+                Ok(path) => FetchPiece::Place { map, path },
+                Err(absent) => missing(map, absent),
+            };
+            return Ok(sent(send(piece)).await);
+        }
         let outputs = Arc::clone(&self.outputs);
         let (job, partition) = ((request.job, request.nonce), request.partition);
         let checked = blocking(move || outputs.check(job, (map, attempt), partition)).await?;
         let stored = match checked {
             Ok(stored) => Arc::new(stored),
-            Err(Absent { is_corrupt, message }) => {
-                return Ok(sent(send(FetchPiece::Missing { map, is_corrupt, message })).await);
-            }
+            Err(absent) => return Ok(sent(send(missing(map, absent))).await),
         };
         if !sent(send(FetchPiece::Segment(stored.header))).await {
             return Ok(false);
@@ -100,6 +106,10 @@ impl Shuffle for Server {
             message: format!("this worker has no log of attempt {attempt}"),
         })
     }
+}
+
+fn missing(map: u32, Absent { is_corrupt, message }: Absent) -> FetchPiece {
+    FetchPiece::Missing { map, is_corrupt, message }
 }
 
 /// Whether the receiver has taken a piece in time.

@@ -3,11 +3,14 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::mpsc::channel;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::dev::send;
 use crate::faults::Faults;
 
 /// What a test returns.
@@ -15,6 +18,9 @@ pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Erro
 
 /// The command that was built with these tests.
 pub(crate) const GRISTMILL: &str = env!("CARGO_BIN_EXE_gristmill");
+
+/// How long a command may take that ends by itself, on a busy machine too.
+const ENDS_WITHIN: Duration = Duration::from_secs(300);
 
 /// Clusters of real processes do not run beside each other: whoever has one holds this.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
@@ -80,7 +86,17 @@ impl Commands {
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Result<Ended> {
-        Ok(self.command(arguments).output()?.into())
+        let mut command = self.command(arguments);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let (pid, (sender, receiver)) = (child.id(), channel());
+        std::thread::spawn(move || {
+            let _told_or_given_up = sender.send(child.wait_with_output());
+        });
+        if let Ok(output) = receiver.recv_timeout(ENDS_WITHIN) {
+            return Ok(output?.into());
+        }
+        send("KILL", pid)?;
+        Err(format!("{arguments:?} has not ended within {} s", ENDS_WITHIN.as_secs()).into())
     }
 
     /// Runs a command that must succeed and writes JSON.

@@ -143,6 +143,28 @@ fn a_map_whose_output_is_damaged_on_its_disk_runs_again() -> Result {
 }
 
 #[test]
+fn a_damaged_output_that_a_neighbour_reads_where_it_lies_is_made_again() -> Result {
+    // They read each other's files.
+    let fleet = Fleet::start_with(2, 1, &[])?;
+    let odd = Odd::new(FLAGS);
+    let job = start(&fleet, &odd, 2, 2)?;
+    // Whoever reduces the first part has one of these on its own disk, and the other on its neighbour's.
+    let mut damaged = Vec::new();
+    for worker in [1, 2] {
+        let file = files(&fleet, worker, "outputs")?.swap_remove(0);
+        Damage::Flip { at: HEADER_BYTES + 10 }.strike(&file)?;
+        damaged.push(task_of(&job, &file)?);
+    }
+    odd.open(&fleet, "gate")?;
+
+    let report = odd.watch(&fleet, &job)?;
+    assert_eq!(check_path(&fleet, &job, &report.attempts, &damaged)?, 1);
+    assert_eq!(report.failed()[0].task, format!("{job}/r0"));
+    odd.check_succeeded(&fleet, &report)?;
+    check_nothing_is_left(fleet, &[])
+}
+
+#[test]
 fn damage_of_every_kind_is_found_whoever_reads_it_and_a_bad_disk_excludes_its_worker() -> Result {
     let fleet = Fleet::start(2, 1)?;
     let odd = Odd::new(FLAGS);

@@ -146,7 +146,8 @@ pub(crate) fn add_rows(mut fleet: Fleet) -> Result {
 
 /// How long a job takes to which nothing happens.
 fn run_again(fleet: &mut Fleet, submission: &Submission) -> Result<Duration> {
-    fleet.begin_anew(submission.workers)?;
+    // A job may have been there before all workers.
+    fleet.begin_anew(submission.workers.max(1))?;
     let marks = fleet.path(MARKS);
     fs::create_dir_all(&marks)?;
     submission.gates.iter().try_for_each(|gate| fs::write(marks.join(gate), ""))?;

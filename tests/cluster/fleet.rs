@@ -15,6 +15,8 @@ use crate::until::until;
 
 /// How long a silent worker is believed: short, so that tests are, and longer than a busy machine keeps one waiting.
 pub(crate) const LEASE: &str = "3s";
+/// Map outputs go over the network, as between machines, though all workers are on this one.
+const SENT: &[&str] = &["--no-local-reads"];
 /// How long a process may take to say where it is.
 const FIRST_LINE_WITHIN: Duration = Duration::from_secs(30);
 
@@ -110,7 +112,7 @@ fn address(line: &str) -> Result<String> {
 impl Fleet {
     /// A master, and workers with so many slots each.
     pub(crate) fn start(workers: usize, slots: u32) -> Result<Self> {
-        Self::start_with(workers, slots, &[])
+        Self::start_with(workers, slots, SENT)
     }
 
     /// The same, with more flags for the workers.
@@ -124,7 +126,7 @@ impl Fleet {
 
     /// Several masters, and workers with so many slots each.
     pub(crate) fn start_masters(masters: usize, workers: usize, slots: u32) -> Result<Self> {
-        Self::start_all(masters, workers, slots, &[])
+        Self::start_all(masters, workers, slots, SENT)
     }
 
     fn start_all(

@@ -49,7 +49,10 @@ impl History {
     /// What a master is to be started with.
     pub(crate) fn journal(&self) -> Journal {
         let history = self.clone();
-        Arc::new(move |at_ms, command, answer| history.past().applied(at_ms, command, answer))
+        Arc::new(move |_, all| {
+            let mut past = history.past();
+            all.iter().for_each(|done| past.applied(done.at_ms, done.command.clone(), &done.did));
+        })
     }
 
     pub(crate) fn pass_to(&self, now_ms: u64) {

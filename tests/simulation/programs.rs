@@ -66,6 +66,7 @@ pub(crate) async fn worker(
     let options = worker::Options {
         data,
         address: address.clone(),
+        machine: String::new(),
         slots: SLOTS,
         attempt_memory_bytes: 0,
         pid: 1,

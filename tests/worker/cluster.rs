@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -33,6 +33,9 @@ pub(crate) struct Network {
     pub(crate) damages: Arc<AtomicU32>,
     /// Requests for map outputs that were made.
     pub(crate) fetches: Arc<AtomicU32>,
+    /// Outputs that were said to lie on the asker's machine, and whether they are said to lie where nothing is.
+    pub(crate) places: Arc<AtomicU32>,
+    pub(crate) misplaces: Arc<AtomicBool>,
     /// Who takes requests and answers none of them.
     pub(crate) frozen: Arc<Mutex<Option<String>>>,
 }
@@ -86,11 +89,19 @@ impl Shuffle for Peer {
             return std::future::pending().await;
         }
         let damages = Arc::clone(&self.network.damages);
+        let places = Arc::clone(&self.network.places);
+        let misplaces = self.network.misplaces.load(Ordering::SeqCst);
         let send = move |mut piece| {
             if let FetchPiece::Bytes(bytes) = &mut piece {
                 let left = |left: u32| left.checked_sub(1);
                 if damages.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left).is_ok() {
                     bytes[0] ^= 1;
+                }
+            }
+            if let FetchPiece::Place { path, .. } = &mut piece {
+                places.fetch_add(1, Ordering::SeqCst);
+                if misplaces {
+                    path.push("elsewhere");
                 }
             }
             send(piece)
@@ -137,6 +148,7 @@ impl Cluster {
         let mut options = Options {
             data: self.data(self.workers),
             address: format!("worker-{}", self.workers),
+            machine: String::new(),
             slots: 2,
             attempt_memory_bytes: 0,
             pid: std::process::id(),

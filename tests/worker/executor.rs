@@ -9,9 +9,9 @@ use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::process::exit;
 
-use gristmill::frame::{Done, FromExecutor, Run, ToExecutor, VERSION, Work};
+use gristmill::frame::{Done, FromExecutor, Run, SegmentRef, ToExecutor, VERSION, Work};
 use gristmill::record::block::Codec;
-use gristmill::shuffle::{SpillHeader, SpillWriter};
+use gristmill::shuffle::{Cursor, Segment, SegmentInfo, SpillHeader, SpillWriter};
 use gristmill::spec::{Cause, Counters, Failure};
 
 const SERVES: &str = "GRISTMILL_TEST_EXECUTOR";
@@ -69,7 +69,7 @@ fn serve(mut socket: UnixStream) {
         behave(&job);
         let answer = match job.as_str() {
             "fail" => FromExecutor::Failed(Failure::new(Cause::Panic, "no luck")),
-            _ => FromExecutor::Done(work(&run)),
+            _ => work(&run).map_or_else(FromExecutor::Failed, FromExecutor::Done),
         };
         say(&mut socket, &answer);
     }
@@ -104,9 +104,9 @@ fn behave(job: &str) {
     }
 }
 
-fn work(run: &Run) -> Done {
+fn work(run: &Run) -> Result<Done, Failure> {
     let mut counters = Counters::new();
-    match &run.work {
+    Ok(match &run.work {
         Work::Plan => {
             let plan = run.scratch.join("plan");
             fs::write(&plan, "the plan").unwrap();
@@ -121,6 +121,8 @@ fn work(run: &Run) -> Done {
         }
         Work::Reduce { segments, .. } => {
             for segment in segments {
+                read(segment, run.attempt.task.index)
+                    .map_err(|error| Failure::new(Cause::FetchFailed, error.to_string()))?;
                 let mut bytes = vec![0; segment.stored_bytes as usize];
                 File::open(&segment.path)
                     .unwrap()
@@ -133,7 +135,16 @@ fn work(run: &Run) -> Done {
         }
         Work::Commit { .. } => Done::Commit { records: 1, bytes: 2 },
         Work::Sweep => Done::Sweep,
-    }
+    })
+}
+
+/// Reads a segment to its end.
+fn read(segment: &SegmentRef, partition: u32) -> Result<(), gristmill::shuffle::Error> {
+    let SegmentRef { offset, stored_bytes, raw_bytes, records, digest, .. } = *segment;
+    let info = SegmentInfo { offset, stored_bytes, raw_bytes, records, digest };
+    let mut records = Segment::open(&segment.path, partition, info, 64 << 10, None)?;
+    while records.advance()? {}
+    Ok(())
 }
 
 /// A checksum of no strength, for want of a dependency.

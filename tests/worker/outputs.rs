@@ -7,6 +7,7 @@ use std::time::Duration;
 use gristmill::rpc::workers::{HeldState, LocatedMap};
 use gristmill::shuffle::SpillFile;
 use gristmill::spec::{AttemptId, Cause, WorkerId};
+use gristmill::worker::{Limiter, Options};
 
 use crate::cluster::{Cluster, NONCE};
 use crate::executor::crc;
@@ -98,6 +99,45 @@ async fn a_reduce_waits_no_longer_for_who_has_frozen_when_the_output_is_elsewher
     third.end().await;
 }
 
+/// What a reduce that has failed to fetch calls lost: which outputs, and whether they are damaged.
+async fn lost(cluster: &Cluster, reduce: AttemptId) -> Vec<(AttemptId, bool)> {
+    let ended = cluster.network.master.end_of(reduce).await;
+    cluster.network.master.with(|known| known.ended.clear());
+    let HeldState::Failed { failure, lost } = ended else { panic!("{ended:?}") };
+    assert_eq!(failure.cause, Cause::FetchFailed, "{}", failure.message);
+    lost.iter().map(|lost| (lost.attempt, lost.is_corrupt)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn outputs_of_workers_on_one_machine_are_read_where_they_lie() {
+    let mut cluster = Cluster::new();
+    let machine = |options: &mut Options, _: &mut Limiter| options.machine = "this one".into();
+    let first = cluster.worker(machine).await;
+    let second = cluster.worker(machine).await;
+    let other = cluster.worker(|options, _| options.machine = "another".into()).await;
+    let kept = mapped(&cluster, 1, 0).await;
+    let network = cluster.network.clone();
+    let places = || network.places.swap(0, Ordering::SeqCst);
+    let crc = stored(&cluster, 1, 0, 0);
+    // By a neighbour, from elsewhere, and by a neighbour who does not see the file, and so has the bytes sent.
+    for (worker, misplaces, expected) in [(2, false, 1), (3, false, 0), (2, true, 1)] {
+        network.misplaces.store(misplaces, Ordering::SeqCst);
+        let reduce = cluster.give(worker, cluster.reduce(0, 1));
+        let ended = network.master.end_of(reduce).await;
+        let HeldState::Reduced { counters } = ended else { panic!("{ended:?}") };
+        assert_eq!(counters.get("Test", "crc of m0"), crc, "{worker}");
+        assert_eq!(places(), expected, "{worker}");
+        network.master.with(|known| known.ended.clear());
+    }
+    network.misplaces.store(false, Ordering::SeqCst);
+    damage(&cluster, 1, 0, 0);
+    let reduce = cluster.give(2, cluster.reduce(0, 1));
+    assert_eq!(lost(&cluster, reduce).await, [(kept, true)]);
+    first.end().await;
+    second.end().await;
+    other.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_or_missing_output_is_asked_for_twice_and_then_named() {
     let mut cluster = Cluster::new();
@@ -112,19 +152,18 @@ async fn a_damaged_or_missing_output_is_asked_for_twice_and_then_named() {
         .network
         .master
         .with(|known| known.located.push(LocatedMap { map: 2, within: None, at }));
-    // Elsewhere, and on the very worker that has it.
-    for worker in [2, 1] {
+    // Elsewhere, and on the very worker that has it, which finds the damage only when it reads the output.
+    for (worker, expected) in
+        [(2, vec![(damaged, true), (missing, false)]), (1, vec![(missing, false)])]
+    {
         let reduce = cluster.give(worker, cluster.reduce(0, 3));
-        let ended = cluster.network.master.end_of(reduce).await;
-        cluster.network.master.with(|known| known.ended.clear());
-        let HeldState::Failed { failure, lost } = ended else { panic!("{ended:?}") };
-        assert_eq!(failure.cause, Cause::FetchFailed);
-        let found: Vec<_> = lost.iter().map(|lost| (lost.attempt, lost.is_corrupt)).collect();
-        assert_eq!(found, [(damaged, true), (missing, false)], "{}", failure.message);
+        assert_eq!(lost(&cluster, reduce).await, expected);
     }
     assert_eq!(cluster.network.fetches.load(Ordering::SeqCst), 2);
-    // The other partition of the damaged output can still be had.
     cluster.network.master.with(|known| known.located.pop());
+    let reduce = cluster.give(1, cluster.reduce(0, 2));
+    assert_eq!(lost(&cluster, reduce).await, [(damaged, true)]);
+    // The other partition of the damaged output can still be had.
     let reduce = cluster.give(2, cluster.reduce(1, 2));
     let ended = cluster.network.master.end_of(reduce).await;
     assert!(matches!(ended, HeldState::Reduced { .. }), "{ended:?}");

@@ -55,7 +55,8 @@ impl Masters<'_> {
                 // One whose admission was interrupted asks for it again; the others have a say already.
                 let others = addresses.iter().filter(|&other| *other != addresses[place]);
                 let others = others.cloned().collect::<Vec<_>>().join(",");
-                pids[place] = self.launch(children, &addresses, place, &["--join", &others])?;
+                let more: &[&str] = if others.is_empty() { &[] } else { &["--join", &others] };
+                pids[place] = self.launch(children, &addresses, place, more)?;
             }
         }
         let known: Vec<String> = old.iter().map(|&place| addresses[place].clone()).collect();

@@ -1,6 +1,7 @@
 //! A machine that counts: each command is a number to be added, each reply the sum.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
@@ -10,11 +11,15 @@ use crate::rpc::client;
 
 /// The sum, and how many numbers it is of.
 #[derive(Debug, Default)]
-pub(super) struct Counter(Mutex<(u64, u64)>);
+pub(super) struct Counter {
+    counted: Mutex<(u64, u64)>,
+    /// Whether it has an answer of its own, as a fault of a machine would.
+    pub(super) strays: AtomicBool,
+}
 
 impl Counter {
     pub(super) fn state(&self) -> (u64, u64) {
-        *self.0.lock().unwrap()
+        *self.counted.lock().unwrap()
     }
 }
 
@@ -24,9 +29,9 @@ pub(super) fn number(bytes: &[u8]) -> Result<u64, Unreadable> {
 }
 
 impl Machine for Counter {
-    fn apply(&self, command: &[u8]) -> Result<Vec<u8>, Unreadable> {
-        let mut state = self.0.lock().unwrap();
-        state.0 += number(command)?;
+    fn apply(&self, _: u64, command: &[u8]) -> Result<Vec<u8>, Unreadable> {
+        let mut state = self.counted.lock().unwrap();
+        state.0 += number(command)? + u64::from(self.strays.load(Ordering::SeqCst));
         state.1 += 1;
         Ok(state.0.to_le_bytes().to_vec())
     }
@@ -37,7 +42,7 @@ impl Machine for Counter {
     }
 
     fn load(&self, saved: &[u8]) -> Result<(), Unreadable> {
-        *self.0.lock().unwrap() = (number(saved)?, number(&saved[8..])?);
+        *self.counted.lock().unwrap() = (number(saved)?, number(&saved[8..])?);
         Ok(())
     }
 }

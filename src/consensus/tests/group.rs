@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use openraft::{BasicNode, ChangeMembers};
@@ -173,6 +174,27 @@ async fn who_was_away_for_long_gets_a_snapshot() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whose_state_differs_stops_and_the_others_go_on() {
+    let group = Group::of(Bench::new(), 3).await;
+    let leader = group.leader().await;
+    let strays = (leader + 1) % 3;
+    group.at(leader).add(1).await;
+    group.reaches(strays, (1, 1)).await;
+    group.at(strays).counter.strays.store(true, Ordering::SeqCst);
+    // The first one is taken for another one, the second says so.
+    group.at(leader).add(1).await;
+    group.at(leader).add(1).await;
+    group.reaches(strays, (3, 2)).await;
+    assert_eq!(group.at(leader).add(1).await, 4);
+    group.reaches((leader + 2) % 3, (4, 4)).await;
+    assert_eq!(group.at(strays).counter.state(), (3, 2), "it has stopped");
+    let fatal = group.bench.fatal.lock().unwrap().clone();
+    let folder = group.folder(strays).display().to_string();
+    let said = &fatal.first().unwrap().message;
+    assert!(said.contains(&folder) && said.contains("another one than the leader's"), "{fatal:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_minority_says_yes_to_nothing_and_who_is_missing() {
     let mut group = Group::of(Bench::new(), 3).await;
     let leader = group.leader().await;
@@ -225,10 +247,36 @@ async fn a_change_of_members_that_was_interrupted_is_ended() {
     group.stop(leader).await;
     let next = group.leader().await;
     let inner = group.at(next).node.group();
+    // What had not left the old leader is gone with it.
+    let has_begun = inner.is_changing();
+    let all_vote = || inner.members().iter().all(|member| member.votes);
     inner.end_change().await.unwrap();
     assert!(!inner.is_changing());
-    assert!(inner.members().iter().all(|member| member.votes), "{:?}", inner.members());
+    assert_eq!(all_vote(), has_begun, "{:?}", inner.members());
     inner.admit(4, &address).await.unwrap();
+    assert!(all_vote(), "{:?}", inner.members());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_that_nobody_reaches_keeps_no_other_out() {
+    let bench = Bench::new();
+    let mut group = Group::of(bench, 1).await;
+    let inner = group.at(0).node.group();
+    // Nobody listens there any more.
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();
+    let new = Some((9, gone.clone()));
+    let refused = inner.clone().change(new, Duration::from_millis(300)).await;
+    assert_eq!(refused, Err(ProposeError::Behind { node: 9, address: gone, within_s: 0 }));
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    group.addresses.push(address.clone());
+    let second = group.start(1, Begin::Member { cluster: CLUSTER }, listener).await.unwrap();
+    group.seats.push(Some(second));
+    inner.admit(2, &address).await.unwrap();
+    let voters: Vec<u64> =
+        inner.members().iter().filter(|member| member.votes).map(|member| member.node).collect();
+    assert_eq!(voters, [1, 2]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ use openraft::testing::{StoreBuilder, Suite};
 use tempfile::TempDir;
 
 use super::counting::Counter;
+use crate::consensus::OnFatal;
 use crate::consensus::apply::Applier;
 use crate::consensus::entry::{Kind, StorageError};
 use crate::consensus::identity::Identity;
@@ -23,12 +24,13 @@ impl StoreBuilder<Kind, LogStore, Applier<Counter>, TempDir> for Ours {
         std::fs::create_dir(folder.path().join(SNAPSHOTS)).unwrap();
         Tables::make(folder.path(), identity).unwrap();
         let tables = Arc::new(Tables::open(folder.path(), identity).unwrap());
-        let on_fatal = Arc::new(|fatal| panic!("{fatal}"));
+        let on_fatal: OnFatal = Arc::new(|fatal| panic!("{fatal}"));
+        let compared = (Arc::default(), Arc::clone(&on_fatal));
         let (writer, _) = Writer::start(Arc::clone(&tables), on_fatal).unwrap();
         let growth = Arc::<Growth>::default();
         let log = LogStore::new(tables, writer.clone(), Arc::clone(&growth));
         let snapshots = Snapshots::new(folder.path(), writer);
-        Ok((folder, log, Applier::new(Arc::default(), snapshots, growth, None)))
+        Ok((folder, log, Applier::new(Arc::default(), snapshots, growth, compared, None)))
     }
 }
 

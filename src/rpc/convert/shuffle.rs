@@ -1,5 +1,8 @@
 //! What workers say to each other.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+
 use super::field::bytes;
 use super::{id, required, wide};
 use crate::rpc::check::invalid;
@@ -18,6 +21,7 @@ impl From<FetchRequest> for pb::FetchRequest {
             partition: request.partition,
             maps,
             numbers,
+            machine: request.machine,
         }
     }
 }
@@ -35,6 +39,7 @@ impl TryFrom<pb::FetchRequest> for FetchRequest {
             nonce: Nonce(wide("nonce", &wire.nonce)?),
             partition: wire.partition,
             maps: wire.maps.into_iter().zip(wire.numbers).collect(),
+            machine: wire.machine,
         })
     }
 }
@@ -54,6 +59,9 @@ impl From<FetchPiece> for pb::FetchPiece {
             FetchPiece::Bytes(chunk) => Piece::Chunk(chunk),
             FetchPiece::Missing { map, is_corrupt, message } => {
                 Piece::Missing(pb::Missing { map, is_corrupt, message })
+            }
+            FetchPiece::Place { map, path } => {
+                Piece::Place(pb::Place { map, path: path.into_os_string().into_vec() })
             }
         };
         Self { piece: Some(piece) }
@@ -77,6 +85,9 @@ impl TryFrom<pb::FetchPiece> for FetchPiece {
             Piece::Chunk(chunk) => Self::Bytes(chunk),
             Piece::Missing(pb::Missing { map, is_corrupt, message }) => {
                 Self::Missing { map, is_corrupt, message }
+            }
+            Piece::Place(pb::Place { map, path }) => {
+                Self::Place { map, path: OsString::from_vec(path).into() }
             }
         })
     }

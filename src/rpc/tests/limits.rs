@@ -326,6 +326,11 @@ fn of_peers() -> Table {
         (segments(0), "maps must be 1 to 1024, got 0"),
         (fetch(&|fetch| fetch.partition = 9_999), ""),
         (fetch(&|fetch| fetch.partition = 10_000), "partition must be 0 to 9999, got 10000"),
+        (fetch(&|fetch| fetch.machine = "m".repeat(64)), ""),
+        (
+            fetch(&|fetch| fetch.machine = "m".repeat(65)),
+            "bytes of the machine's name must be 0 to 64, got 65",
+        ),
         (fetch(&|fetch| fetch.numbers.push(1)), "1 maps, but 2 attempts of them"),
         (fetch(&|fetch| fetch.nonce.push(1)), "nonce must have 16 bytes, got 17"),
         (log("j7/m0#1"), ""),

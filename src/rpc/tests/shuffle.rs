@@ -1,5 +1,7 @@
 //! Workers among themselves.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
@@ -62,7 +64,8 @@ fn segment(map: u32, stored_bytes: u64) -> FetchPiece {
 
 pub(super) fn request(maps: &[u32]) -> FetchRequest {
     let maps = maps.iter().map(|&map| (map, 2)).collect();
-    FetchRequest { job: JobId(7), nonce: Nonce(1 << 100), partition: 9_999, maps }
+    let machine = "this one".into();
+    FetchRequest { job: JobId(7), nonce: Nonce(1 << 100), partition: 9_999, maps, machine }
 }
 
 async fn fetch(peer: &Peer, request: FetchRequest) -> (Vec<FetchPiece>, Result<(), Refusal>) {
@@ -80,17 +83,19 @@ async fn fetch(peer: &Peer, request: FetchRequest) -> (Vec<FetchPiece>, Result<(
 async fn segments_come_as_they_were_sent_in_chunks_of_bounded_size() {
     let bytes: Vec<u8> = (0..3 * CHUNK_BYTES + 7).map(|at| (at % 251) as u8).collect();
     let missing = FetchPiece::Missing { map: 5, is_corrupt: true, message: "größer".into() };
+    let place = FetchPiece::Place { map: 8, path: OsStr::from_bytes(b"/data/\xff").into() };
     let pieces = vec![
         segment(3, bytes.len() as u64),
         FetchPiece::Bytes(bytes.clone()),
         missing.clone(),
         segment(0, 0),
+        place.clone(),
     ];
     let store = Arc::new(Store { pieces, ..Store::default() });
     let peer = serve(store.clone()).await;
-    let (received, ended) = fetch(&peer, request(&[3, 5, 0])).await;
+    let (received, ended) = fetch(&peer, request(&[3, 5, 0, 8])).await;
     assert_eq!(ended, Ok(()));
-    assert_eq!(*store.asked.lock().unwrap(), [request(&[3, 5, 0])]);
+    assert_eq!(*store.asked.lock().unwrap(), [request(&[3, 5, 0, 8])]);
     assert_eq!(received[0], segment(3, bytes.len() as u64));
     let chunks: Vec<&Vec<u8>> = received
         .iter()
@@ -98,7 +103,7 @@ async fn segments_come_as_they_were_sent_in_chunks_of_bounded_size() {
         .collect();
     assert!(chunks.iter().all(|chunk| chunk.len() <= CHUNK_BYTES));
     assert_eq!(chunks.into_iter().flatten().copied().collect::<Vec<u8>>(), bytes);
-    assert_eq!(received[received.len() - 2..], [missing, segment(0, 0)]);
+    assert_eq!(received[received.len() - 3..], [missing, segment(0, 0), place]);
 }
 
 #[tokio::test]

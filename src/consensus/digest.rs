@@ -1,0 +1,114 @@
+//! What a node has made of the log so far, in one number: a node of which it differs from the leader's must not go on.
+//!
+//! After each entry the number covers its index, its command and what the machine answered, and all entries before.
+//! Whoever proposes says along with it how far it was and with which number; who applies that entry holds its own
+//! against it. So a difference is found one entry after it came to be, by whoever it would have misled next.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard};
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::Unreadable;
+
+/// Entries whose numbers are remembered: a proposal is agreed on long before so many follow what it speaks of.
+const REMEMBERED: usize = 1_024;
+/// Length of a number in a snapshot, ahead of the machine's state.
+const DIGEST_BYTES: usize = 8;
+
+/// The number after an entry; nothing is said of the entry 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Seen {
+    pub(super) index: u64,
+    pub(super) digest: u64,
+}
+
+/// The numbers after the last entries that this node has applied.
+#[derive(Debug, Default)]
+pub(super) struct Digests {
+    past: Mutex<VecDeque<Seen>>,
+}
+
+impl Digests {
+    fn past(&self) -> MutexGuard<'_, VecDeque<Seen>> {
+        self.past.lock().expect("nobody fails while it is held")
+    }
+
+    pub(super) fn last(&self) -> Seen {
+        self.past().back().copied().unwrap_or_default()
+    }
+
+    /// An entry was applied.
+    pub(super) fn add(&self, index: u64, command: &[u8], reply: &[u8]) {
+        let mut past = self.past();
+        let before = past.back().map_or(0, |seen| seen.digest);
+        let digest = xxh3_64_with_seed(command, before.wrapping_add(index));
+        let digest = xxh3_64_with_seed(reply, digest);
+        past.push_back(Seen { index, digest });
+        if past.len() > REMEMBERED {
+            past.pop_front();
+        }
+    }
+
+    /// This node's number where it differs from another's of the same entry.
+    pub(super) fn differs(&self, theirs: Seen) -> Option<u64> {
+        if theirs.index == 0 {
+            return None;
+        }
+        let past = self.past();
+        let first = past.front()?.index;
+        let at = usize::try_from(theirs.index.checked_sub(first)?).ok()?;
+        let ours = past.get(at)?;
+        (ours.digest != theirs.digest).then_some(ours.digest)
+    }
+
+    /// The body of a snapshot of this state.
+    pub(super) fn saved(&self, state: Vec<u8>) -> Vec<u8> {
+        let mut body = self.last().digest.to_le_bytes().to_vec();
+        body.extend(state);
+        body
+    }
+
+    /// Begins anew with a snapshot's body, and gives the state in it.
+    pub(super) fn load<'b>(&self, index: u64, body: &'b [u8]) -> Result<&'b [u8], Unreadable> {
+        let split = body.split_first_chunk::<DIGEST_BYTES>();
+        let (digest, state) = split.ok_or(Unreadable("the snapshot is too short".into()))?;
+        let digest = u64::from_le_bytes(*digest);
+        *self.past() = VecDeque::from([Seen { index, digest }]);
+        Ok(state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_once_differs_ever_after_and_through_a_snapshot() {
+        let [ours, same, other] = [(); 3].map(|()| Digests::default());
+        for index in 0..3_000 {
+            ours.add(index, b"command", b"reply");
+            same.add(index, b"command", b"reply");
+            other.add(index, b"command", if index == 7 { b"other" } else { b"reply" });
+            assert_eq!(same.differs(ours.last()), None);
+            assert_eq!(other.differs(ours.last()).is_some(), index >= 7, "{index}");
+        }
+        let body = ours.saved(b"state".to_vec());
+        let loaded = Digests::default();
+        assert_eq!(loaded.load(2_999, &body), Ok(b"state".as_slice()));
+        assert_eq!(loaded.last(), ours.last());
+        assert!(loaded.differs(other.last()).is_some());
+        assert!(loaded.load(1, b"short").is_err());
+    }
+
+    #[test]
+    fn nothing_is_said_of_entries_that_are_not_known_here() {
+        let digests = Digests::default();
+        let far = |index| Seen { index, digest: 1 };
+        assert_eq!(digests.differs(far(0)), None);
+        digests.load(5, &[0; DIGEST_BYTES]).unwrap();
+        assert_eq!([0, 4, 6].map(|index| digests.differs(far(index))), [None; 3]);
+        assert_eq!(digests.differs(far(5)), Some(0));
+    }
+}
