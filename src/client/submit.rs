@@ -1,6 +1,7 @@
 //! Brings a job to the cluster: its executable, its side files and its spec as artifacts, and then the submission.
 
 use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -66,15 +67,13 @@ impl Submission {
 /// If the job cannot run on a cluster, or the cluster refuses it; [`Error::Unknown`] if it may have been accepted.
 pub async fn submit<M: Masters>(master: &M, submission: Submission) -> Result<JobId, Error> {
     let mut spec = for_cluster(submission.spec)?;
-    let unreadable =
-        |cause| Error::Executable { executable: Location::from(&submission.executable), cause };
-    let executable = put_file(master, &submission.executable, unreadable).await?;
-    for side_file in &mut spec.side_files {
-        let file = side_file.location.clone();
-        let path = file.path().to_path_buf();
-        let unreadable = |cause| Error::SideFile { file, cause };
-        side_file.digest = Some(put_file(master, &path, unreadable).await?);
+    for file in &mut spec.side_files {
+        let unfit = |cause| Error::SideFile { file: file.location.clone(), cause };
+        file.digest = Some(put_file(master, file.location.path(), unfit).await?);
     }
+    let unfit =
+        |cause| Error::Executable { executable: Location::from(&submission.executable), cause };
+    let executable = put_file(master, &submission.executable, unfit).await?;
     let mut bytes = Vec::new();
     value::encode_into(&spec, &mut bytes)
         .map_err(|error| Error::Unfit { message: format!("the job's spec: {error}") })?;
@@ -122,14 +121,17 @@ fn for_cluster(mut spec: JobSpec) -> Result<JobSpec, Error> {
 async fn put_file<M: Masters>(
     master: &M,
     path: &Path,
-    unreadable: impl FnOnce(std::io::Error) -> Error,
+    unfit: impl Fn(io::Error) -> Error,
 ) -> Result<Digest, Error> {
     let owned = path.to_path_buf();
     let digested = offload(move || digest_of_file(&owned)).await;
-    let (digest, _) =
-        digested.map_err(std::io::Error::other).and_then(|digest| digest).map_err(unreadable)?;
+    let digest = digested.map_err(io::Error::other).and_then(|digest| digest).map_err(&unfit)?;
     if !master.has(digest).await? {
-        master.put(digest, path).await?;
+        master.put(digest, path).await.map_err(|refusal| match refusal {
+            // It has changed or gone since.
+            Refusal::Invalid { message } => unfit(io::Error::other(message)),
+            refusal => refusal.into(),
+        })?;
     }
     Ok(digest)
 }

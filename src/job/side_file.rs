@@ -6,6 +6,9 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -40,7 +43,7 @@ impl SideFile {
     /// When it cannot be read.
     pub fn read(&self) -> Result<Vec<u8>> {
         let Self { name, path } = self;
-        std::fs::read(path).map_err(|cause| {
+        fs::read(path).map_err(|cause| {
             Error::new(Unreadable { name: name.clone(), path: path.clone(), cause })
         })
     }
@@ -97,9 +100,10 @@ impl FromStr for SideFile {
     /// Takes a path, and checks that a file can be opened there.
     fn from_str(path: &str) -> Result<Self, Unreadable> {
         let path = PathBuf::from(path);
-        let opened = std::fs::File::open(&path).and_then(|file| match file.metadata()?.is_dir() {
-            true => Err(std::io::ErrorKind::IsADirectory.into()),
-            false => path.canonicalize(),
+        let opened = fs::metadata(&path).and_then(|found| match found.file_type() {
+            kind if kind.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+            kind if kind.is_fifo() => Err(io::Error::other("a pipe gives its bytes only once")),
+            _ => File::open(&path).and_then(|_| path.canonicalize()),
         });
         match opened {
             Ok(path) => Ok(SideFile { name: path.clone(), path }),
@@ -114,7 +118,7 @@ impl FromStr for SideFile {
 pub struct Unreadable {
     name: PathBuf,
     path: PathBuf,
-    cause: std::io::Error,
+    cause: io::Error,
 }
 
 /// Which copy of a file is meant, if it is one.
@@ -124,6 +128,8 @@ fn copy(name: &Path, path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
+
     use super::*;
     use crate::record::value;
 
@@ -132,7 +138,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().canonicalize().unwrap();
         for name in ["a", "b", "copy"] {
-            std::fs::write(folder.join(name), name).unwrap();
+            fs::write(folder.join(name), name).unwrap();
         }
         let file = |name: &str| folder.join(name).to_str().unwrap().parse::<SideFile>().unwrap();
         let job = (file("b"), Some(file("a")), vec![file("b")]);
@@ -150,7 +156,7 @@ mod tests {
         assert_eq!((b.name(), b.path()), (&*folder.join("b"), &*folder.join("copy")));
         // The name stays, whoever writes it again.
         assert_eq!(named_by(|| value::encode_into(&b, &mut Vec::new())).1[0].name, named[1].name);
-        std::fs::remove_file(folder.join("copy")).unwrap();
+        fs::remove_file(folder.join("copy")).unwrap();
         let said = again[0].read().unwrap_err().to_string();
         assert!(
             said.contains("/b, of which ") && said.contains("/copy is a copy: No such"),
@@ -162,7 +168,11 @@ mod tests {
 
     #[test]
     fn what_is_no_readable_file_is_refused() {
-        for (path, said) in [("/none/such", "No such file"), ("/", "directory")] {
+        let (pipe, _writer) = io::pipe().unwrap();
+        let pipe = format!("/proc/self/fd/{}", pipe.as_raw_fd());
+        for (path, said) in
+            [("/none/such", "No such file"), ("/", "directory"), (&pipe, "only once")]
+        {
             let refused = path.parse::<SideFile>().unwrap_err().to_string();
             assert!(
                 refused.starts_with(&format!("cannot read the side file {path}: ")),
