@@ -37,7 +37,7 @@ pub const EXECUTOR_ARG: &str = "--gristmill=executor";
 /// The first argument of a job executable that is to describe the job which the arguments after it ask for.
 pub const DESCRIBE_ARG: &str = "--gristmill=describe";
 /// Version of these messages; a job executable and a worker must agree on it.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// Longest frame, in bytes: a reduce's list of segments is the longest message.
 pub const FRAME_BYTES_MAX: u32 = 256 << 20;
 
@@ -111,6 +111,8 @@ pub enum Work {
         plan: PathBuf,
         /// The maps that have joined it so far, in order.
         joined: Vec<u32>,
+        /// Whether the output is to be compressed. What is in it, and its digest, are the same either way.
+        compress: bool,
     },
     /// Merge these segments and reduce them to a part.
     Reduce {
