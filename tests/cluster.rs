@@ -54,6 +54,8 @@ mod sharing;
 mod slow_words;
 #[path = "cluster/stragglers.rs"]
 mod stragglers;
+#[path = "cluster/strikes.rs"]
+mod strikes;
 #[path = "cluster/trial.rs"]
 mod trial;
 #[path = "cluster/two_steps.rs"]
