@@ -56,6 +56,8 @@ mod side_files;
 mod slow_words;
 #[path = "cluster/stragglers.rs"]
 mod stragglers;
+#[path = "cluster/strikes.rs"]
+mod strikes;
 #[path = "cluster/trial.rs"]
 mod trial;
 #[path = "cluster/two_steps.rs"]

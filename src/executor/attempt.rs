@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::frame::{Done, Run, SegmentRef, Work};
 use crate::job::{Job, Partition};
+use crate::record::block::Codec;
 use crate::record::hash;
 use crate::shuffle::{ReadProgress, SegmentInfo, SegmentPlace};
 use crate::spec::{AttemptId, Cause, Counters, Failure, FileRange, TaskId};
@@ -48,7 +49,10 @@ impl Attempt<'_> {
     fn run<J: Job>(&self, more: &mut dyn More) -> Result<Done, Failure> {
         match &self.run.work {
             Work::Plan => self.plan::<J>(),
-            Work::Map { plan, joined } => self.map::<J>(plan, joined, more),
+            Work::Map { plan, joined, compress } => {
+                let codec = if *compress { Codec::Lz4 } else { Codec::Stored };
+                self.map::<J>(plan, joined, codec, more)
+            }
             Work::Reduce { plan, segments } => self.reduce::<J>(plan, segments),
             Work::Commit { maps, reduces, counters, created } => {
                 let winners = Winners { job: self.id().task.job, maps, reduces };
@@ -84,6 +88,7 @@ impl Attempt<'_> {
         &self,
         plan: &Path,
         joined: &[u32],
+        codec: Codec,
         more: &mut dyn More,
     ) -> Result<Done, Failure> {
         let plan = PlanFile::open(plan).map_err(failed)?;
@@ -104,7 +109,7 @@ impl Attempt<'_> {
             return Ok(Done::Map { output: None, joined, digest, bytes, is_staged, counters });
         }
         let output = self.run.scratch.join("sealed");
-        let to = self.spill_to();
+        let to = self.spill_to(codec);
         let by = (&job, &job.combiner(), &job.partitioner());
         let of = (self.id(), joined);
         let mapped = task::run_map_to_file(&env, by, of, &mut more, &plan, to, &output);
@@ -136,7 +141,7 @@ impl Attempt<'_> {
             &job.combiner(),
             self.id(),
             &places,
-            self.spill_to(),
+            self.spill_to(Codec::Lz4),
             self.progress,
         )?;
         task::seal(&staging, self.id(), &done.parts)?;
@@ -175,8 +180,8 @@ impl Attempt<'_> {
         }
     }
 
-    fn spill_to(&self) -> SpillTo<'_> {
-        SpillTo { nonce: self.run.nonce, folder: &self.run.scratch }
+    fn spill_to(&self, codec: Codec) -> SpillTo<'_> {
+        SpillTo { nonce: self.run.nonce, folder: &self.run.scratch, codec }
     }
 
     /// Removes what the attempt has left in staging.

@@ -111,6 +111,8 @@ pub enum Work {
         plan: PathBuf,
         /// The maps that have joined it so far, in order.
         joined: Vec<u32>,
+        /// Whether the output is to be compressed. What is in it, and its digest, are the same either way.
+        compress: bool,
     },
     /// Merge these segments and reduce them to a part.
     Reduce {

@@ -57,7 +57,7 @@ fn every_message_survives() {
     let to = [
         ToExecutor::Hello { version: VERSION },
         run(Work::Plan),
-        run(Work::Map { plan: "/p".into(), joined: vec![3, 4] }),
+        run(Work::Map { plan: "/p".into(), joined: vec![3, 4], compress: true }),
         ToExecutor::More { maps: vec![5, 6] },
         run(Work::Reduce { plan: "/p".into(), segments: vec![segment; 3] }),
         run(Work::Commit {

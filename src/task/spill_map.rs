@@ -28,11 +28,13 @@ pub struct SpillTo<'s> {
     pub nonce: Nonce,
     /// The attempt's folder, which is there, and in which nothing is called `spill…` or `merged…`.
     pub folder: &'s Path,
+    /// How.
+    pub codec: Codec,
 }
 
 impl SpillTo<'_> {
     pub(super) fn header(&self, map: u32, attempt: u32, partitions: u32) -> SpillHeader {
-        SpillHeader { codec: Codec::Lz4, nonce: self.nonce.0, map, attempt, partitions }
+        SpillHeader { codec: self.codec, nonce: self.nonce.0, map, attempt, partitions }
     }
 }
 

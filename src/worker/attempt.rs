@@ -90,7 +90,9 @@ async fn prepare<T: Transport, L: Launcher>(
     let work = match &order.work {
         OrderWork::Plan => Work::Plan,
         OrderWork::Map { plan, joined, .. } => {
-            Work::Map { plan: artifact(*plan).await?, joined: joined.clone() }
+            let plan = artifact(*plan).await?;
+            let compress = worker.outputs.compress_next(&worker.options);
+            Work::Map { plan, joined: joined.clone(), compress }
         }
         OrderWork::Reduce { plan, maps } => {
             let plan = artifact(*plan).await?;

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::Options;
 use super::error::disk_failure;
 use super::folders::{Folders, attempt_name};
 use crate::frame::SegmentRef;
@@ -15,6 +16,10 @@ use crate::spec::{AttemptId, Cause, Failure, JobId, Nonce, TaskKind};
 
 /// Spill files that are kept open, with their indexes; the one opened first gives way.
 const OPEN_MAX: usize = 128;
+
+/// How many bytes of outputs a worker keeps uncompressed for each of its slots: as many as an attempt's memory has unless
+/// the job says otherwise.
+const PLAIN_BYTES_MAX: u64 = 1 << 30;
 
 /// Which output: the job's nonce, the map's index, the attempt's number.
 type Key = (Nonce, u32, u32);
@@ -34,6 +39,7 @@ struct Output {
     job: JobId,
     path: PathBuf,
     digest: u64,
+    bytes: u64,
 }
 
 /// A partition of a map output, whose stored bytes were found to be whole.
@@ -60,8 +66,8 @@ impl MapOutputs {
                     continue;
                 };
                 if let Ok(file) = SpillFile::open(&path) {
-                    let digest = file.index().digest;
-                    held.insert((nonce, map, attempt), Output { job, path, digest });
+                    let (digest, bytes) = (file.index().digest, file.index().file_bytes);
+                    held.insert((nonce, map, attempt), Output { job, path, digest, bytes });
                 }
             }
         }
@@ -94,7 +100,8 @@ impl MapOutputs {
         let path = folders.outputs(nonce).join(attempt_name(attempt));
         fs::rename(sealed, &path)
             .map_err(|error| disk_failure("keep a map output", &path, &error))?;
-        let output = Output { job: attempt.task.job, path, digest };
+        let bytes = file.index().file_bytes;
+        let output = Output { job: attempt.task.job, path, digest, bytes };
         self.shelf().held.insert((nonce, attempt.task.index, attempt.number), output);
         Ok(())
     }
@@ -107,6 +114,13 @@ impl MapOutputs {
             digest: output.digest,
         };
         self.shelf().held.iter().map(of).collect()
+    }
+
+    /// Whether the next output is to be compressed: where all are sent, or where there are so many already that they
+    /// are no longer sure to stay in memory until they are read. Elsewhere that takes longer than to write what it saves.
+    pub(super) fn compress_next(&self, Options { machine, slots, .. }: &Options) -> bool {
+        let held_bytes = || self.shelf().held.values().map(|output| output.bytes).sum::<u64>();
+        machine.is_empty() || held_bytes() >= u64::from(*slots) * PLAIN_BYTES_MAX
     }
 
     /// Forgets a job's outputs; their files are removed with the job's folder.
@@ -256,8 +270,36 @@ fn key_of(path: &Path, nonce: Nonce, job: JobId) -> Option<(u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
     use crate::record::block::Codec;
     use crate::shuffle::{SpillHeader, SpillWriter};
+
+    #[test]
+    fn outputs_are_compressed_where_they_are_sent_or_are_many() {
+        let outputs = MapOutputs { shelf: Mutex::default() };
+        let mut options = Options {
+            data: PathBuf::new(),
+            address: String::new(),
+            machine: "this one".to_string(),
+            slots: 2,
+            attempt_memory_bytes: 0,
+            pid: 1,
+            incarnation: 1,
+            masterless_max: super::super::MASTERLESS_MAX,
+            own_poll_thread: true,
+            clock: Clock::system(),
+        };
+        let job = JobId(1);
+        let output = |bytes| Output { job, path: PathBuf::new(), digest: 0, bytes };
+        for (map, bytes, compress) in [(0, 1, false), (1, (2 << 30) - 2, false), (2, 1, true)] {
+            outputs.shelf().held.insert((Nonce(7), map, 1), output(bytes));
+            assert_eq!(outputs.compress_next(&options), compress, "{map}");
+        }
+        outputs.forget(Nonce(7));
+        assert!(!outputs.compress_next(&options));
+        options.machine = String::new();
+        assert!(outputs.compress_next(&options));
+    }
 
     #[test]
     fn an_output_that_is_gone_is_not_taken_for_a_damaged_one() {

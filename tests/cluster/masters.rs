@@ -24,7 +24,7 @@ fn masters(commands: &Commands) -> Result<Vec<Value>> {
 }
 
 /// The number of the master that leads, once one does.
-fn leader(fleet: &Commands) -> Result<usize> {
+pub(crate) fn leader(fleet: &Commands) -> Result<usize> {
     let mut found = None;
     until("a master leads", || {
         let masters = masters(fleet)?;
@@ -35,7 +35,7 @@ fn leader(fleet: &Commands) -> Result<usize> {
 }
 
 /// Waits until a master has applied as much as the one that has applied most.
-fn caught_up(fleet: &Fleet, number: usize) -> Result {
+pub(crate) fn caught_up(fleet: &Fleet, number: usize) -> Result {
     until("it has caught up", || {
         let master = masters(fleet)?[number - 1].clone();
         Ok(master["role"] == "follower" && master["behind"] == 0)

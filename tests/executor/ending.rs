@@ -24,7 +24,11 @@ fn a_panic_comes_back_with_its_line_and_record_and_the_executor_lives_on() -> Re
     let mut executor = odd::executor()?;
     let job = odd::job(folder.path(), "good\npanic\n")?;
     let (plan, ..) = job.plan(&mut executor)?;
-    let map = |plan: &std::path::Path| Work::Map { plan: plan.into(), joined: Vec::new() };
+    let map = |plan: &std::path::Path| Work::Map {
+        plan: plan.into(),
+        joined: Vec::new(),
+        compress: true,
+    };
     let failure = executor.run(job.attempt(TaskKind::Map, 0, map(&plan))?)?.unwrap_err();
     assert_eq!((failure.cause, failure.message.as_str()), (Cause::Panic, "no luck"));
     assert_eq!(failure.at, Some(format!("tests/executor/odd.rs:{PANIC_LINE}")));
@@ -52,8 +56,11 @@ fn what_a_killed_attempt_leaves_is_swept_and_does_not_come_back() -> Result {
     let job = odd::job(folder.path(), "good\nhang\n")?;
     let mut executor = odd::executor()?;
     let (plan, ..) = job.plan(&mut executor)?;
-    let hanging =
-        job.attempt(TaskKind::Map, 0, Work::Map { plan: plan.clone(), joined: Vec::new() })?;
+    let hanging = job.attempt(
+        TaskKind::Map,
+        0,
+        Work::Map { plan: plan.clone(), joined: Vec::new(), compress: true },
+    )?;
     executor.connection.send(&ToExecutor::Run(Box::new(hanging.clone())))?;
     // It has begun, and writes a side output before it hangs.
     let asked = executor.connection.receive::<FromExecutor>()?;
@@ -87,7 +94,11 @@ fn an_executor_is_gone_soon_after_its_socket_closed_whatever_it_does() -> Result
         let mut executor = odd::executor()?;
         let (plan, ..) = job.plan(&mut executor)?;
         if !input.is_empty() {
-            let hanging = job.attempt(TaskKind::Map, 0, Work::Map { plan, joined: Vec::new() })?;
+            let hanging = job.attempt(
+                TaskKind::Map,
+                0,
+                Work::Map { plan, joined: Vec::new(), compress: true },
+            )?;
             executor.connection.send(&ToExecutor::Run(Box::new(hanging)))?;
             executor.connection.receive::<FromExecutor>()?;
         }

@@ -3,6 +3,8 @@
 use std::fs;
 
 use gristmill::frame::{Done, Work};
+use gristmill::record::block::Codec;
+use gristmill::shuffle::SpillFile;
 use gristmill::spec::TaskKind;
 
 use crate::odd;
@@ -18,19 +20,26 @@ fn maps_that_join_another_are_in_its_output_and_made_again_with_it() -> Result {
     let (plan, splits, _) = job.plan(&mut executor)?;
     assert!(splits > 4);
 
-    let map = |joined| Work::Map { plan: plan.clone(), joined };
+    let map = |joined, compress| Work::Map { plan: plan.clone(), joined, compress };
     executor.more = vec![1, 4];
-    let first = executor.run(job.attempt(TaskKind::Map, 0, map(Vec::new()))?)?;
-    let Ok(Done::Map { joined: 2, digest, .. }) = first else { panic!("{first:?}") };
+    let first = executor.run(job.attempt(TaskKind::Map, 0, map(Vec::new(), true))?)?;
+    let Ok(Done::Map { output: Some(of_first), joined: 2, digest, .. }) = first else {
+        panic!("{first:?}")
+    };
     // One for a start, and as many as are done then.
     assert_eq!(executor.wants, [1, 2]);
 
-    let mut again = job.attempt(TaskKind::Map, 0, map(vec![1, 4]))?;
+    let codec = |path| SpillFile::open(path).map(|file| file.header().codec);
+    assert_eq!(codec(of_first)?, Codec::Lz4);
+    let mut again = job.attempt(TaskKind::Map, 0, map(vec![1, 4], false))?;
     again.attempt.number = 2;
     fs::remove_file(again.scratch.join("sealed"))?;
     let again = executor.run(again)?;
-    let Ok(Done::Map { joined: 2, digest: of_it, .. }) = again else { panic!("{again:?}") };
-    assert_eq!(of_it, digest);
+    let Ok(Done::Map { output: Some(of_again), joined: 2, digest: of_it, .. }) = again else {
+        panic!("{again:?}")
+    };
+    assert_eq!(of_it, digest, "compressed or not");
+    assert_eq!(codec(of_again)?, Codec::Stored);
     assert_eq!(executor.wants.len(), 2, "what is made again asks for nothing");
     Ok(())
 }
@@ -44,7 +53,7 @@ fn a_side_output_of_one_of_them_is_published_though_the_others_left_none() -> Re
     let (plan, 3, reducers) = job.plan(&mut executor)? else { panic!("three splits") };
 
     executor.more = vec![1, 2];
-    let work = Work::Map { plan: plan.clone(), joined: Vec::new() };
+    let work = Work::Map { plan: plan.clone(), joined: Vec::new(), compress: true };
     let mapped = executor.run(job.attempt(TaskKind::Map, 0, work)?)?;
     let Ok(Done::Map { output, joined: 2, is_staged: true, counters, .. }) = mapped else {
         panic!("{mapped:?}")

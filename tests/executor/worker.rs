@@ -125,7 +125,8 @@ impl Job {
     ) -> Result<(Vec<Option<PathBuf>>, Vec<u32>)> {
         let (mut outputs, mut staged) = (Vec::new(), Vec::new());
         for map in 0..splits {
-            let work = Work::Map { plan: plan.into(), joined: Vec::new() };
+            let compress = map % 2 == 0;
+            let work = Work::Map { plan: plan.into(), joined: Vec::new(), compress };
             match executor.run(self.attempt(TaskKind::Map, map, work)?)? {
                 Ok(Done::Map { output, digest, bytes, is_staged, counters: of_it, .. }) => {
                     if let Some(path) = &output {

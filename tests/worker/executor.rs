@@ -155,7 +155,11 @@ pub(crate) fn crc(bytes: &[u8]) -> u32 {
 fn map(run: &Run) -> Done {
     let output = run.scratch.join("output");
     let header = SpillHeader {
-        codec: Codec::Lz4,
+        codec: if matches!(run.work, Work::Map { compress: false, .. }) {
+            Codec::Stored
+        } else {
+            Codec::Lz4
+        },
         nonce: run.nonce.0,
         map: run.attempt.task.index,
         attempt: run.attempt.number,

@@ -4,6 +4,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use gristmill::record::block::Codec;
 use gristmill::rpc::workers::{HeldState, LocatedMap};
 use gristmill::shuffle::SpillFile;
 use gristmill::spec::{AttemptId, Cause, WorkerId};
@@ -115,9 +116,18 @@ async fn outputs_of_workers_on_one_machine_are_read_where_they_lie() {
     let first = cluster.worker(machine).await;
     let second = cluster.worker(machine).await;
     let other = cluster.worker(|options, _| options.machine = "another".into()).await;
+    let sending = cluster.worker(|_, _| {}).await;
     let kept = mapped(&cluster, 1, 0).await;
     let network = cluster.network.clone();
     let places = || network.places.swap(0, Ordering::SeqCst);
+    mapped(&cluster, 4, 1).await;
+    let codec =
+        |worker, map| SpillFile::open(output_file(&cluster, worker, map)).unwrap().header().codec;
+    assert_eq!(
+        (codec(1, 0), codec(4, 1)),
+        (Codec::Stored, Codec::Lz4),
+        "only what may be sent is compressed"
+    );
     let crc = stored(&cluster, 1, 0, 0);
     // By a neighbour, from elsewhere, and by a neighbour who does not see the file, and so has the bytes sent.
     for (worker, misplaces, expected) in [(2, false, 1), (3, false, 0), (2, true, 1)] {
@@ -136,6 +146,7 @@ async fn outputs_of_workers_on_one_machine_are_read_where_they_lie() {
     first.end().await;
     second.end().await;
     other.end().await;
+    sending.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,139 @@
+//! Masters that are killed again and again, each time in the middle of another job.
+//!
+//! `GRISTMILL_STRIKES=100 cargo test --all-features --test cluster strikes:: -- --nocapture` prints what each cost.
+
+use std::fs;
+use std::time::Duration;
+
+use crate::attempts::Attempts;
+use crate::commands::{Commands, Result};
+use crate::faults::now;
+use crate::fleet::Fleet;
+use crate::leftovers::check_nothing_is_left;
+use crate::masters::{caught_up, leader};
+use crate::slow_words;
+use crate::trial::{Trial, counted, status};
+use crate::until::{until, until_within};
+
+/// Says how many jobs are struck, if not two.
+const STRIKES: &str = "GRISTMILL_STRIKES";
+const WORKERS: usize = 2;
+const SLOTS: u32 = 2;
+/// Fewest and most maps that are done when a job of some two hundred is struck.
+const MOMENTS: std::ops::Range<u32> = 10..190;
+/// How long a job may take.
+const JOB_SECONDS_MAX: u32 = 120;
+
+fn strikes() -> Result<u32> {
+    std::env::var(STRIKES).map_or(Ok(2), |said| Ok(said.parse()?))
+}
+
+fn trial() -> Trial {
+    Trial::new(8, 6, 40)
+}
+
+/// Waits until a job is struck: each time after another number of maps.
+fn moment(commands: &Commands, job: &str, strike: u32) -> Result<u64> {
+    let maps = u64::from(MOMENTS.start + strike * 61 % MOMENTS.len() as u32);
+    until_within(JOB_SECONDS_MAX, "so many maps are done", || {
+        Ok(status(commands, job)?["maps"]["done"].as_u64() >= Some(maps))
+    })?;
+    Ok(maps)
+}
+
+fn succeeded(commands: &Commands, job: &str) -> Result {
+    until_within(JOB_SECONDS_MAX, "the job succeeds", || {
+        let status = status(commands, job)?;
+        assert!(status["state"] != "failed" && status["state"] != "cancelled", "{status}");
+        Ok(status["state"] == "succeeded")
+    })
+}
+
+/// How long a job takes to which nothing happens.
+fn undisturbed(fleet: &Fleet) -> Result<Duration> {
+    // The first who asks for it may have it built.
+    slow_words::executable();
+    let began = now();
+    succeeded(fleet, &trial().submit(fleet)?)?;
+    let took = now() - began;
+    trial().check_output(fleet)?;
+    fs::remove_dir_all(fleet.path("out"))?;
+    Ok(took)
+}
+
+/// Of some durations: the middle one, that which one in a hundred exceeds, and the longest.
+fn spread(mut all: Vec<Duration>) -> String {
+    all.sort_unstable();
+    let at = |percent: usize| all.get((all.len() * percent).div_ceil(100).saturating_sub(1));
+    let shown = [50, 99, 100].map(|percent| at(percent).copied().unwrap_or_default());
+    let [half, most, longest] = shown.map(|it| format!("{:.2} s", it.as_secs_f64()));
+    format!("p50 {half}, p99 {most}, longest {longest}")
+}
+
+#[test]
+fn a_leader_that_is_killed_in_mid_job_costs_no_attempt_whenever_that_is() -> Result {
+    let mut fleet = Fleet::start_masters(3, WORKERS, SLOTS)?;
+    let alone = undisturbed(&fleet)?;
+    println!("undisturbed: {:.2} s", alone.as_secs_f64());
+    let (mut pauses, mut added) = (Vec::new(), Vec::new());
+    for strike in 1..=strikes()? {
+        let trial = trial();
+        let began = now();
+        let job = trial.submit(&fleet)?;
+        let maps = moment(&fleet, &job, strike)?;
+        let leads = leader(&fleet)?;
+        let before = Attempts::of(&fleet, &job)?;
+        let running = before.all(|attempt| attempt.state == "running").len();
+        assert!(running >= 1, "the fault strikes a job at work");
+        fleet.kill_master_of(leads)?;
+        let struck = now();
+        // Some may have begun since they were counted, but no more than there are slots.
+        let begun = before.iter().count() + WORKERS * SLOTS as usize;
+        until("a new leader gives more to do", || {
+            Ok(Attempts::of(&fleet, &job)?.iter().count() > begun)
+        })?;
+        pauses.push(now() - struck);
+        succeeded(&fleet, &job)?;
+        let took = now() - began;
+        added.push(took.saturating_sub(alone));
+        trial.check(&fleet, &job)?;
+        assert_eq!(counted(&fleet, &job, "attempts_rerun")?, 0);
+        println!(
+            "m{leads} killed after {maps} maps with {running} attempts in flight: {:.2} s without a leader, {:.2} s in all",
+            pauses[pauses.len() - 1].as_secs_f64(),
+            took.as_secs_f64(),
+        );
+        fs::remove_dir_all(fleet.path("out"))?;
+        fleet.start_master_of(leads)?;
+        caught_up(&fleet, leads)?;
+    }
+    println!("until more is given to do, at most: {}", spread(pauses));
+    println!("added to the job: {}", spread(added));
+    check_nothing_is_left(fleet, &["alone-out"])
+}
+
+#[test]
+fn all_who_are_killed_at_once_end_every_job_once_whenever_that_is() -> Result {
+    let mut fleet = Fleet::start_masters(3, WORKERS, SLOTS)?;
+    for strike in 1..=strikes()? {
+        let trial = trial();
+        let job = trial.submit(&fleet)?;
+        let maps = moment(&fleet, &job, strike)?;
+        fleet.kill_all()?;
+        for number in 1..=3 {
+            fleet.start_master_of(number)?;
+        }
+        for number in fleet.numbers() {
+            fleet.start_again(number)?;
+        }
+        trial.check(&fleet, &job)?;
+        let jobs = fleet.json(&["jobs"])?;
+        let ended = jobs.as_array().ok_or("no list")?.iter();
+        assert!(ended.clone().all(|job| job["state"] == "succeeded"), "{jobs}");
+        assert_eq!(ended.count(), strike as usize, "{jobs}");
+        let again = counted(&fleet, &job, "attempts_rerun")?;
+        println!("all killed after {maps} maps: {again} attempts again");
+        fs::remove_dir_all(fleet.path("out"))?;
+    }
+    check_nothing_is_left(fleet, &["alone-out"])
+}
