@@ -50,6 +50,8 @@ mod restart;
 mod shapes;
 #[path = "cluster/sharing.rs"]
 mod sharing;
+#[path = "cluster/side_files.rs"]
+mod side_files;
 #[path = "cluster/slow_words.rs"]
 mod slow_words;
 #[path = "cluster/stragglers.rs"]

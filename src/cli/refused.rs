@@ -1,5 +1,7 @@
 //! How the command says what went wrong, and with which exit code it ends.
 
+use std::io::ErrorKind;
+
 use super::exit;
 use crate::client;
 use crate::launch::{Message, say};
@@ -63,9 +65,13 @@ impl From<client::Error> for Refused {
             client::Error::Arguments { details, .. } => {
                 (exit::USAGE, details.iter().map(|detail| one_line(detail)).collect())
             }
-            client::Error::Executable { .. }
-            | client::Error::Version { .. }
-            | client::Error::Unfit { .. } => (exit::USAGE, Vec::new()),
+            client::Error::Executable { cause, .. } | client::Error::SideFile { cause, .. } => {
+                let is_limit = cause.kind() == ErrorKind::FileTooLarge;
+                (if is_limit { exit::LIMIT } else { exit::USAGE }, Vec::new())
+            }
+            client::Error::Version { .. } | client::Error::Unfit { .. } => {
+                (exit::USAGE, Vec::new())
+            }
         };
         Self { code, message: Message { line, details } }
     }

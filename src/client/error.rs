@@ -18,6 +18,14 @@ pub enum Error {
         /// What the operating system says.
         cause: io::Error,
     },
+    /// A side file that the job names cannot be read any more, or is too large.
+    #[error("cannot send a side file of the job: {cause}; {file}; put it back, or name another")]
+    SideFile {
+        /// Which.
+        file: Location,
+        /// Why; [`io::ErrorKind::FileTooLarge`] by our own limit.
+        cause: io::Error,
+    },
     /// The executable did not say what job it is.
     #[error("{problem}; {executable}; submit an executable whose main is gristmill::launch")]
     NotAJob {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   executable ── describe ──► what to run, on what        (its own flags, checked by itself, here)
-//!   artifacts  ── put, once ─► master                      (the executable, the job's spec)
+//!   artifacts  ── put, once ─► master                      (executable, side files, the job's spec)
 //!   submission ── submit ────► j7                          (the same id again is the same job)
 //!   job        ── follow ────► succeeded, failed, cancelled
 //! ```

@@ -1,6 +1,7 @@
-//! Brings a job to the cluster: its executable and its spec as artifacts, and then the submission.
+//! Brings a job to the cluster: its executable, its side files and its spec as artifacts, and then the submission.
 
 use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -65,11 +66,17 @@ impl Submission {
 /// # Errors
 /// If the job cannot run on a cluster, or the cluster refuses it; [`Error::Unknown`] if it may have been accepted.
 pub async fn submit<M: Masters>(master: &M, submission: Submission) -> Result<JobId, Error> {
-    let spec = for_cluster(submission.spec)?;
+    let mut spec = for_cluster(submission.spec)?;
+    for file in &mut spec.side_files {
+        let unfit = |cause| Error::SideFile { file: file.location.clone(), cause };
+        file.digest = Some(put_file(master, file.location.path(), unfit).await?);
+    }
+    let unfit =
+        |cause| Error::Executable { executable: Location::from(&submission.executable), cause };
+    let executable = put_file(master, &submission.executable, unfit).await?;
     let mut bytes = Vec::new();
     value::encode_into(&spec, &mut bytes)
         .map_err(|error| Error::Unfit { message: format!("the job's spec: {error}") })?;
-    let executable = put_executable(master, &submission.executable).await?;
     let spec_digest = Digest::of(&bytes);
     if !master.has(spec_digest).await? {
         master.put_bytes(&bytes).await?;
@@ -110,14 +117,21 @@ fn for_cluster(mut spec: JobSpec) -> Result<JobSpec, Error> {
     Ok(spec)
 }
 
-async fn put_executable<M: Masters>(master: &M, path: &Path) -> Result<Digest, Error> {
-    let unreadable = |cause| Error::Executable { executable: Location::from(path), cause };
+/// Stores a file as an artifact, unless the masters have it.
+async fn put_file<M: Masters>(
+    master: &M,
+    path: &Path,
+    unfit: impl Fn(io::Error) -> Error,
+) -> Result<Digest, Error> {
     let owned = path.to_path_buf();
     let digested = offload(move || digest_of_file(&owned)).await;
-    let (digest, _) =
-        digested.map_err(std::io::Error::other).and_then(|digest| digest).map_err(unreadable)?;
+    let digest = digested.map_err(io::Error::other).and_then(|digest| digest).map_err(&unfit)?;
     if !master.has(digest).await? {
-        master.put(digest, path).await?;
+        master.put(digest, path).await.map_err(|refusal| match refusal {
+            // It has changed or gone since.
+            Refusal::Invalid { message } => unfit(io::Error::other(message)),
+            refusal => refusal.into(),
+        })?;
     }
     Ok(digest)
 }
@@ -138,6 +152,7 @@ mod tests {
             memory_bytes: 1 << 30,
             max_bad_records: 0,
             sync: false,
+            side_files: Vec::new(),
             job: Vec::new(),
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::spec::{Cause, InputSpec, JobId, Location, RecordRef, TaskKind};
+use crate::spec::{Cause, Digest, InputSpec, JobId, Location, RecordRef, SideFileSpec, TaskKind};
 
 fn pair() -> (Connection<UnixStream>, Connection<UnixStream>) {
     let (one, other) = UnixStream::pair().unwrap();
@@ -26,6 +26,11 @@ fn run(work: Work) -> ToExecutor {
         memory_bytes: 1 << 30,
         max_bad_records: 2,
         sync: true,
+        side_files: vec![SideFileSpec {
+            name: Location::from("/stop.txt"),
+            location: Location::from("/w/artifacts/7"),
+            digest: Some(Digest(7)),
+        }],
         job: vec![1, 2, 3],
     };
     let attempt = JobId(7).task(TaskKind::Map, 12).attempt(2);

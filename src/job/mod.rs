@@ -29,6 +29,7 @@ pub(crate) use part::{KeepsState, PartBuffer, Written};
 pub use partition::{By, ByHash, Partition, TotalOrder};
 pub use side::{Side, SideWriter};
 pub use side_file::{SideFile, Unreadable};
+pub(crate) use side_file::{named_by, placed_by};
 pub use values::Values;
 pub use writer::Writer;
 

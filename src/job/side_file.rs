@@ -1,19 +1,37 @@
 //! Files that every task of a job reads whole: a field of the job, shipped with it.
+//!
+//! A job value names its side files by where they were when the job was asked for. Only the job's author knows where in
+//! the value those names are, and only serde comes by them: so whoever writes a value is told of the files in it, and
+//! whoever reads one says before where they are here.
 
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Error, Result};
+use crate::spec::{Location, SideFileSpec};
+
+thread_local! {
+    /// The files in the job value that is written.
+    static NAMED: RefCell<BTreeSet<PathBuf>> = const { RefCell::new(BTreeSet::new()) };
+    /// Where the files are that are in the job value which is read.
+    static PLACES: RefCell<BTreeMap<PathBuf, PathBuf>> = const { RefCell::new(BTreeMap::new()) };
+}
 
 /// A file that every task can read: a list of stop words, a small table to join with.
 ///
 /// Make it a field of the job with `#[arg(long)]`; whether it can be read is checked before any work.
-/// Read it in [`super::Job::setup`]. Every task opens it at the same absolute path, as it does the inputs, and so must
-/// every worker of a cluster be able to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Read it in [`super::Job::setup`]. On a cluster its bytes are sent along when the job is submitted, so every task reads
+/// what they were then, on whichever machine, whatever becomes of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SideFile {
+    name: PathBuf,
     path: PathBuf,
 }
 
@@ -24,14 +42,56 @@ impl SideFile {
     ///
     /// When it cannot be read.
     pub fn read(&self) -> Result<Vec<u8>> {
-        std::fs::read(&self.path)
-            .map_err(|cause| Error::new(Unreadable { path: self.path.clone(), cause }))
+        let Self { name, path } = self;
+        fs::read(path).map_err(|cause| {
+            Error::new(Unreadable { name: name.clone(), path: path.clone(), cause })
+        })
     }
 
-    /// Where it lies.
+    /// Where its bytes are: on a cluster a copy, to be read only, whose own name says nothing.
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Where it was when the job was asked for.
+    pub fn name(&self) -> &Path {
+        &self.name
+    }
+}
+
+impl Serialize for SideFile {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        NAMED.with_borrow_mut(|named| named.insert(self.name.clone()));
+        self.name.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for SideFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = PathBuf::deserialize(deserializer)?;
+        let place = PLACES.with_borrow(|places| places.get(&name).cloned());
+        Ok(SideFile { path: place.unwrap_or_else(|| name.clone()), name })
+    }
+}
+
+/// What `write` gives, and the side files in the job value that it writes.
+pub(crate) fn named_by<T>(write: impl FnOnce() -> T) -> (T, Vec<SideFileSpec>) {
+    NAMED.take();
+    let written = write();
+    let named = NAMED.take().into_iter().map(|path| {
+        let name = Location::from(&path);
+        SideFileSpec { location: name.clone(), name, digest: None }
+    });
+    (written, named.collect())
+}
+
+/// What `read` gives, to which the side files in the job value that it reads are where these say.
+pub(crate) fn placed_by<T>(files: &[SideFileSpec], read: impl FnOnce() -> T) -> T {
+    let place = |file: &SideFileSpec| (file.name.path().into(), file.location.path().into());
+    PLACES.set(files.iter().map(place).collect());
+    let read = read();
+    PLACES.take();
+    read
 }
 
 impl FromStr for SideFile {
@@ -40,21 +100,85 @@ impl FromStr for SideFile {
     /// Takes a path, and checks that a file can be opened there.
     fn from_str(path: &str) -> Result<Self, Unreadable> {
         let path = PathBuf::from(path);
-        let opened = std::fs::File::open(&path).and_then(|file| match file.metadata()?.is_dir() {
-            true => Err(std::io::ErrorKind::IsADirectory.into()),
-            false => path.canonicalize(),
+        let opened = fs::metadata(&path).and_then(|found| match found.file_type() {
+            kind if kind.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+            kind if kind.is_fifo() => Err(io::Error::other("a pipe gives its bytes only once")),
+            _ => File::open(&path).and_then(|_| path.canonicalize()),
         });
         match opened {
-            Ok(path) => Ok(SideFile { path }),
-            Err(cause) => Err(Unreadable { path, cause }),
+            Ok(path) => Ok(SideFile { name: path.clone(), path }),
+            Err(cause) => Err(Unreadable { name: path.clone(), path, cause }),
         }
     }
 }
 
 /// A side file that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read the side file {}: {cause}", path.display())]
+#[error("cannot read the side file {}{}: {cause}", name.display(), copy(name, path))]
 pub struct Unreadable {
+    name: PathBuf,
     path: PathBuf,
-    cause: std::io::Error,
+    cause: io::Error,
+}
+
+/// Which copy of a file is meant, if it is one.
+fn copy(name: &Path, path: &Path) -> String {
+    if name == path { String::new() } else { format!(", of which {} is a copy", path.display()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+    use crate::record::value;
+
+    #[test]
+    fn files_in_a_job_value_are_named_once_and_are_where_they_are_placed() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().canonicalize().unwrap();
+        for name in ["a", "b", "copy"] {
+            fs::write(folder.join(name), name).unwrap();
+        }
+        let file = |name: &str| folder.join(name).to_str().unwrap().parse::<SideFile>().unwrap();
+        let job = (file("b"), Some(file("a")), vec![file("b")]);
+        let mut bytes = Vec::new();
+        let (written, mut named) = named_by(|| value::encode_into(&job, &mut bytes));
+        written.unwrap();
+        let names: Vec<_> = named.iter().map(|file| file.name.path().to_path_buf()).collect();
+        assert_eq!(names, [folder.join("a"), folder.join("b")]);
+
+        let read = || value::decode::<(SideFile, Option<SideFile>, Vec<SideFile>)>(&bytes);
+        assert_eq!(placed_by(&named, read).unwrap(), job);
+        named[1].location = Location::from(&folder.join("copy"));
+        let (b, a, again) = placed_by(&named, read).unwrap();
+        assert_eq!((b.read().unwrap(), a.unwrap().read().unwrap()), (b"copy".into(), b"a".into()));
+        assert_eq!((b.name(), b.path()), (&*folder.join("b"), &*folder.join("copy")));
+        // The name stays, whoever writes it again.
+        assert_eq!(named_by(|| value::encode_into(&b, &mut Vec::new())).1[0].name, named[1].name);
+        fs::remove_file(folder.join("copy")).unwrap();
+        let said = again[0].read().unwrap_err().to_string();
+        assert!(
+            said.contains("/b, of which ") && said.contains("/copy is a copy: No such"),
+            "{said}"
+        );
+        // Elsewhere on this thread nothing is placed.
+        assert_eq!(read().unwrap(), job);
+    }
+
+    #[test]
+    fn what_is_no_readable_file_is_refused() {
+        let (pipe, _writer) = io::pipe().unwrap();
+        let pipe = format!("/proc/self/fd/{}", pipe.as_raw_fd());
+        for (path, said) in
+            [("/none/such", "No such file"), ("/", "directory"), (&pipe, "only once")]
+        {
+            let refused = path.parse::<SideFile>().unwrap_err().to_string();
+            assert!(
+                refused.starts_with(&format!("cannot read the side file {path}: ")),
+                "{refused}"
+            );
+            assert!(refused.contains(said), "{refused}");
+        }
+    }
 }

@@ -45,7 +45,7 @@ use crate::embedded::{self, Options, Outcome, Prepared, Progress};
 use crate::executor;
 use crate::format::Input;
 use crate::frame::{DESCRIBE_ARG, EXECUTOR_ARG};
-use crate::job::Job;
+use crate::job::{Job, named_by};
 use crate::scheduler::JobState;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{JobSpec, escape};
@@ -149,7 +149,8 @@ fn own(error: &dyn std::error::Error) -> Message {
 }
 
 fn spec<J: Job>(name: &str, flags: &Flags, job: &J) -> Result<JobSpec, Message> {
-    let bytes = job.to_bytes().map_err(|error| own(&error))?;
+    let (bytes, side_files) = named_by(|| job.to_bytes());
+    let bytes = bytes.map_err(|error| own(&error))?;
     // Every task gets a value made from these bytes, so they must say all that the flags said.
     let again = J::from_bytes(&bytes).and_then(|job| job.to_bytes()).map_err(|error| {
         Message::new(format!(
@@ -171,6 +172,7 @@ fn spec<J: Job>(name: &str, flags: &Flags, job: &J) -> Result<JobSpec, Message> 
         memory_bytes: flags.memory,
         max_bad_records: flags.max_bad_records,
         sync: flags.sync,
+        side_files,
         job: bytes,
     })
 }

@@ -67,6 +67,7 @@ pub(super) type Applied = Result<Vec<Effect>, Rejection>;
 pub(super) struct JobRecord {
     pub(super) spec: Digest,
     pub(super) executable: Digest,
+    pub(super) side_files: Vec<Digest>,
     pub(super) output: Option<Location>,
     /// Once there is one.
     pub(super) plan: Option<Digest>,
@@ -179,10 +180,10 @@ impl State {
 
     /// Everything that some job names, of those that are not forgotten.
     pub(super) fn artifacts(&self) -> impl Iterator<Item = Digest> {
-        self.jobs
-            .values()
-            .flat_map(|job| [Some(job.spec), Some(job.executable), job.plan])
-            .flatten()
+        self.jobs.values().flat_map(|job| {
+            let side_files = job.side_files.iter().copied();
+            [job.spec, job.executable].into_iter().chain(job.plan).chain(side_files)
+        })
     }
 
     pub(super) fn worker(&self, worker: WorkerId) -> Option<&WorkerRecord> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::state::{Change, JobRecord, State};
 use super::{LIVE_JOBS_MAX, Shared};
+use crate::rpc::artifacts::Digest;
 use crate::rpc::jobs::Submit;
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::{self, Rejection};
@@ -25,6 +26,7 @@ impl Shared {
         let record = JobRecord {
             spec: spec_digest,
             executable,
+            side_files: side_files(&spec).collect(),
             output: spec.output,
             plan: None,
             is_swept: false,
@@ -55,7 +57,9 @@ impl Shared {
 
     /// What the job names must be held by a majority, and the executable be one for this kind of machine.
     async fn check_artifacts(self: &Arc<Self>, request: &Submit) -> Result<(), Refusal> {
-        for (what, digest) in [("spec", request.spec_digest), ("executable", request.executable)] {
+        let side_files = side_files(&request.spec).map(|digest| ("side file", digest));
+        let named = [("spec", request.spec_digest), ("executable", request.executable)];
+        for (what, digest) in named.into_iter().chain(side_files) {
             if !self.hold(digest).await? {
                 let message = format!("the {what} {digest} is not here; send it first");
                 return Err(Refusal::NotFound { message });
@@ -64,6 +68,11 @@ impl Shared {
         let head = self.store.head(request.executable)?;
         elf_problem(&head).map_or(Ok(()), |problem| invalid(format!("the executable {problem}")))
     }
+}
+
+fn side_files(spec: &JobSpec) -> impl Iterator<Item = Digest> {
+    // `rpc::check` lets none through that has no digest.
+    spec.side_files.iter().filter_map(|file| file.digest)
 }
 
 fn invalid<T>(message: String) -> Result<T, Refusal> {

@@ -1,28 +1,16 @@
 //! Artifacts: job executables, job specs, plans and side files, kept by masters and named by the digest of their bytes.
 //!
-//! Called by clients (executables, specs) and workers (plans), and read by workers. Every call may be repeated:
+//! Called by clients (executables, specs, side files) and workers (plans), and read by workers. Every call may be repeated:
 //! an artifact that is there already is not stored twice.
 
-use std::fmt;
 use std::future::Future;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
 use super::refusal::Refusal;
+pub use crate::spec::Digest;
 
 /// Largest artifact, in bytes.
 pub const ARTIFACT_BYTES_MAX: u64 = 4 << 30;
-
-/// The name of an artifact: XXH3-128 of its bytes, written as 32 hexadecimal digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Digest(pub u128);
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
-    }
-}
 
 /// What stores artifacts and hands them out.
 pub trait Artifacts: Send + Sync + 'static {

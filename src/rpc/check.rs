@@ -77,6 +77,12 @@ fn spec(spec: &JobSpec) -> Result<(), Refusal> {
             "a job on a cluster has no standard output; name a folder with -o DIR".into(),
         ));
     }
+    if let Some(file) = spec.side_files.iter().find(|file| file.digest.is_none()) {
+        return Err(invalid(format!(
+            "side file `{}` comes without a digest; send it first, and name that",
+            file.name
+        )));
+    }
     let inputs = spec.inputs.iter().map(|input| ("input", &input.location));
     for (what, location) in inputs.chain(spec.output.iter().map(|output| ("output", output))) {
         if !location.path().is_absolute() {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::artifacts::Digest;
+use super::artifacts::{ARTIFACT_BYTES_MAX, Digest};
 
 /// Bytes read from a file at once.
 const READ_BYTES: usize = 256 << 10;
@@ -43,18 +43,26 @@ impl Digester {
     }
 }
 
-/// The digest of a file's bytes, and how many they are.
+/// The digest of a file's bytes, which are to become an artifact.
 ///
 /// # Errors
-/// What the operating system says.
-pub fn digest_of_file(path: &Path) -> io::Result<(Digest, u64)> {
+/// What the operating system says; [`io::ErrorKind::FileTooLarge`] if they are too many for an artifact.
+pub fn digest_of_file(path: &Path) -> io::Result<Digest> {
     let mut file = File::open(path)?;
     let (mut digester, mut buffer) = (Digester::default(), vec![0; READ_BYTES]);
+    // A regular file says so before it is read; of what has no length, such as a device, no end may come.
+    let mut bytes = file.metadata()?.len();
     loop {
+        if bytes > ARTIFACT_BYTES_MAX {
+            let message =
+                format!("it has more than the {ARTIFACT_BYTES_MAX} bytes that are accepted");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+        }
         match file.read(&mut buffer)? {
-            0 => return Ok((digester.digest(), digester.bytes())),
+            0 => return Ok(digester.digest()),
             read => digester.update(&buffer[..read]),
         }
+        bytes = digester.bytes();
     }
 }
 
@@ -71,6 +79,14 @@ mod tests {
         assert_eq!(Digest::of(b"").to_string(), "99aa06d3014798d86001c324468d497f");
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), b"gristmill").unwrap();
-        assert_eq!(digest_of_file(file.path()).unwrap(), (Digest::of(b"gristmill"), 9));
+        assert_eq!(digest_of_file(file.path()).unwrap(), Digest::of(b"gristmill"));
+    }
+
+    #[test]
+    fn what_is_too_large_for_an_artifact_is_not_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(ARTIFACT_BYTES_MAX + 1).unwrap();
+        let refused = digest_of_file(file.path()).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::FileTooLarge, "{refused}");
     }
 }

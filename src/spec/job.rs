@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 
 use super::failure::TEXT_CHARS_MAX;
-use super::{Error, Location, escape};
+use super::{Digest, Error, Location, escape};
 
 /// Parts of one job's output; each costs a file and, in every map output, an index entry.
 pub const REDUCERS: RangeInclusive<u64> = 1..=10_000;
@@ -18,6 +18,8 @@ pub const MEMORY_BYTES: RangeInclusive<u64> = 16 << 20..=16 << 40;
 pub const INPUTS: RangeInclusive<u64> = 1..=100_000;
 /// Bytes of the job value: it travels to every attempt and lies in the log.
 pub const JOB_BYTES: RangeInclusive<u64> = 0..=1 << 20;
+/// Files that the job value names; each travels as a whole, and is opened by every task.
+pub const SIDE_FILES: RangeInclusive<u64> = 0..=1_000;
 /// Bytes of a job's name.
 pub const NAME_BYTES: RangeInclusive<usize> = 1..=63;
 
@@ -28,6 +30,17 @@ pub struct InputSpec {
     pub source: u32,
     /// What was named.
     pub location: Location,
+}
+
+/// A file that the job value names, and that every task can read whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SideFileSpec {
+    /// Where it was when the job was asked for; by this the job value knows it.
+    pub name: Location,
+    /// Where its bytes are for whoever has this spec; an executor's has its worker's copy.
+    pub location: Location,
+    /// The artifact that its bytes are; none before the job is submitted.
+    pub digest: Option<Digest>,
 }
 
 /// One MapReduce run: what to run on what.
@@ -51,6 +64,8 @@ pub struct JobSpec {
     pub max_bad_records: u64,
     /// Whether the output is on stable storage before it counts as published.
     pub sync: bool,
+    /// The files that the job value names, each once.
+    pub side_files: Vec<SideFileSpec>,
     /// The job value, as bincode.
     pub job: Vec<u8>,
 }
@@ -70,9 +85,13 @@ impl JobSpec {
             within("split_bytes", split_bytes, SPLIT_BYTES)?;
         }
         within("memory_bytes", self.memory_bytes, MEMORY_BYTES)?;
+        within("side_files", self.side_files.len() as u64, SIDE_FILES)?;
         within("job", self.job.len() as u64, JOB_BYTES)?;
         for input in &self.inputs {
             check_location("inputs", &input.location)?;
+        }
+        for file in &self.side_files {
+            check_location("side_files", &file.name)?;
         }
         match &self.output {
             Some(output) => check_location("output", output),
@@ -139,6 +158,7 @@ mod tests {
             memory_bytes: 1 << 30,
             max_bad_records: 0,
             sync: false,
+            side_files: Vec::new(),
             job: Vec::new(),
         }
     }

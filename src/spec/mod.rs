@@ -5,6 +5,7 @@
 //! also how they are serialized.
 
 pub mod counters;
+mod digest;
 mod error;
 pub mod failure;
 pub mod id;
@@ -15,10 +16,11 @@ pub mod size;
 pub mod split;
 
 pub use counters::Counters;
+pub use digest::Digest;
 pub use error::Error;
 pub use failure::{Cause, Failure, RecordRef, escape};
 pub use id::{AttemptId, JobId, MasterId, Nonce, TaskId, TaskKind, WorkerId};
-pub use job::{InputSpec, JobSpec};
+pub use job::{InputSpec, JobSpec, SideFileSpec};
 pub use manifest::{Manifest, Part};
 pub use options::JobOptions;
 pub use split::{FileRange, Location, Split};

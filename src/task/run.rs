@@ -13,7 +13,7 @@ use super::sink::Sink;
 use super::{JobFold, Reading};
 use crate::format::Output;
 use crate::format::source::Options;
-use crate::job::{Combine, Context, Job, PartBuffer, Task, Written};
+use crate::job::{Combine, Context, Job, PartBuffer, Task, Written, placed_by};
 use crate::shuffle::{self, Batch, Collect, Source};
 use crate::spec::{AttemptId, Cause, Counters, Failure, JobSpec, RecordRef, Split, TaskKind};
 use crate::storage::{AttemptFolder, Attempts, Staging};
@@ -75,7 +75,7 @@ impl Env<'_> {
     ///
     /// What the author's `setup` says, or a job value that does not survive serialization.
     pub fn job<J: Job>(&self, attempt: AttemptId, reducers: u32) -> Result<J, Failure> {
-        let job = J::from_bytes(&self.spec.job);
+        let job = placed_by(&self.spec.side_files, || J::from_bytes(&self.spec.job));
         let mut job = job.map_err(|error| {
             let message = format!("the job value does not survive serialization: {error}");
             Failure::new(Cause::UserError, message)

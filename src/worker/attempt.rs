@@ -16,7 +16,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::frame::{Done, Run, Work};
 use crate::offload::offload;
 use crate::rpc::workers::{HeldState, Order, OrderWork};
-use crate::spec::{Cause, Failure, JobSpec};
+use crate::spec::{Cause, Failure, JobSpec, Location};
 
 /// Carries an order out, and puts its end into the book; stops as soon as it is told to. Either way it leaves no process
 /// and no scratch behind.
@@ -107,7 +107,14 @@ async fn prepare<T: Transport, L: Launcher>(
         },
         OrderWork::Sweep => Work::Sweep,
     };
-    let spec = JobSpec::clone(&spec);
+    let mut spec = JobSpec::clone(&spec);
+    if !matches!(work, Work::Commit { .. } | Work::Sweep) {
+        for file in &mut spec.side_files {
+            if let Some(digest) = file.digest {
+                file.location = Location::from(&artifact(digest).await?);
+            }
+        }
+    }
     let run = Run { attempt: order.attempt, nonce: order.nonce, spec, scratch, work };
     Ok((Prepared { executable, run: Box::new(run) }, fetched))
 }

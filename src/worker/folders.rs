@@ -3,7 +3,7 @@
 //! ```text
 //! DATA/lock                           held by flock(2) while the worker lives
 //!      worker                         who the masters know it as: w4
-//!      artifacts/<digest>             executables, specs, plans; swept at start
+//!      artifacts/<digest>             executables, specs, plans, side files; swept at start
 //!      jobs/<nonce>/job               the job's id: j7
 //!      jobs/<nonce>/outputs/m12-2     a sealed map output, which outlives the executor and the worker's process
 //!      jobs/<nonce>/attempts/r3-1/    scratch of one running attempt; swept when it ends, and at start

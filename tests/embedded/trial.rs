@@ -154,6 +154,7 @@ impl Trial {
             memory_bytes: setting.memory_bytes,
             max_bad_records: setting.max_bad_records,
             sync: false,
+            side_files: Vec::new(),
             job,
         };
         let options = Options {

@@ -90,6 +90,7 @@ pub(crate) fn job(folder: &Path, input: &str) -> TestResult<Job> {
         memory_bytes: 16 << 20,
         max_bad_records: 0,
         sync: false,
+        side_files: Vec::new(),
         job: bytes,
     })
 }

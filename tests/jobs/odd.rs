@@ -38,6 +38,12 @@ pub struct Odd {
     /// Folder for a file each time, and of the files that are waited for
     #[arg(long, value_name = "DIR", default_value = ".")]
     marks: PathBuf,
+    /// Lines that are not counted
+    #[arg(long, value_name = "FILE")]
+    leave_out: Option<SideFile>,
+    #[arg(skip)]
+    #[serde(skip)]
+    left_out: Vec<u8>,
 }
 
 /// What user code may do.
@@ -73,7 +79,21 @@ impl Job for Odd {
     type Value<'a> = u64;
     type Output = Tsv;
 
+    fn setup(&mut self, _: &Task) -> Result {
+        if let Some(file) = &self.leave_out {
+            self.left_out = file.read()?;
+        }
+        Ok(())
+    }
+
     fn map(&self, line: &Text, out: &mut Emitter<Self>) -> Result {
+        if self
+            .left_out
+            .split(|&byte| byte == b'\n')
+            .any(|left| !left.is_empty() && left == line.as_bytes())
+        {
+            return Ok(());
+        }
         match line.as_bytes() {
             b"trouble" if self.strikes()? => self.trouble.iter().try_for_each(|&t| self.make(t))?,
             b"tag" => {

@@ -54,6 +54,7 @@ pub(crate) fn spec(output: &str) -> JobSpec {
         memory_bytes: 1 << 30,
         max_bad_records: 0,
         sync: true,
+        side_files: Vec::new(),
         job: vec![1, 2, 3],
     }
 }

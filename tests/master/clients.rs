@@ -3,11 +3,16 @@
 use gristmill::rpc::artifacts::{Artifacts, Digest};
 use gristmill::rpc::jobs::{Jobs, State, Submit};
 use gristmill::scheduler::HISTORY_JOBS_MAX;
-use gristmill::spec::{JobId, Location};
+use gristmill::spec::{JobId, JobSpec, Location, SideFileSpec};
 use std::time::Duration;
 
 use crate::bench::{Bench, class, spec};
 use crate::fake::{Fake, run_until};
+
+fn side_file(digest: Digest) -> SideFileSpec {
+    let name = Location::from("/stop.txt");
+    SideFileSpec { location: name.clone(), name, digest: Some(digest) }
+}
 
 #[tokio::test]
 async fn a_repeated_submission_is_the_same_job() {
@@ -25,13 +30,17 @@ async fn what_cannot_be_run_is_refused_with_a_reason() {
     bench.submit("first").await;
     let text = bench.put(b"#!/bin/sh\nexit 0\n and so on").await;
     type Twist = Box<dyn Fn(&mut Submit)>;
-    let table: [(Twist, &str); 4] = [
+    let table: [(Twist, &str); 5] = [
         (
             Box::new(|request| request.spec.output = Some(Location::from("/out/first"))),
             "output `/out/first` is being written by job j1",
         ),
         (Box::new(|request| request.spec_digest = Digest(1)), "the spec 0000"),
         (Box::new(|request| request.executable = Digest(1)), "is not here; send it first"),
+        (
+            Box::new(|request| request.spec.side_files = vec![side_file(Digest(1))]),
+            "the side file 00000000000000000000000000000001 is not here; send it first",
+        ),
         (Box::new(move |request| request.executable = text), "not with an ELF header"),
     ];
     for (twist, expected) in table {
@@ -74,12 +83,14 @@ async fn a_status_waits_for_what_is_new() {
 #[tokio::test]
 async fn history_is_bounded_and_takes_its_artifacts_along() {
     let bench = Bench::new();
-    let first = bench.submission("0", spec("/out/0")).await;
-    let digest = first.spec_digest;
+    let side_files = [bench.put(b"words").await, bench.put(b"other words").await];
+    let with = |file, out| JobSpec { side_files: vec![side_file(file)], ..spec(out) };
+    let first = bench.submission("0", with(side_files[0], "/out/0")).await;
+    let digests = [first.spec_digest, side_files[0]];
     assert_eq!(bench.master.submit(first).await.unwrap(), JobId(1));
     bench.master.kill(JobId(1)).await.unwrap();
     let surplus = 3;
-    let request = bench.submission("", spec("/out/x")).await;
+    let request = bench.submission("", with(side_files[1], "/out/x")).await;
     for number in 1..HISTORY_JOBS_MAX as u64 + surplus {
         let request = Submit { id: number.to_string(), ..request.clone() };
         let job = bench.master.submit(request).await.unwrap();
@@ -91,11 +102,12 @@ async fn history_is_bounded_and_takes_its_artifacts_along() {
     assert_eq!(class(bench.master.status(JobId(1), 0).await), "not found");
 
     // What nobody names is kept for an hour, for it may be about to be named.
-    let file = bench.folder.path().join("data/artifacts").join(digest.to_string());
-    let kept = file.with_file_name(request.spec_digest.to_string());
-    assert!(file.exists() && kept.exists());
+    let folder = bench.folder.path().join("data/artifacts");
+    let exists = |digest: Digest| folder.join(digest.to_string()).exists();
+    let kept = [request.spec_digest, request.executable, side_files[1]];
+    assert!(digests.into_iter().chain(kept).all(exists));
     bench.manual.advance(Duration::from_secs(3_700));
     bench.master.tick().await;
-    assert!(!file.exists() && kept.exists());
-    assert!(!bench.master.has(digest).await.unwrap());
+    assert!(!digests.into_iter().any(exists) && kept.into_iter().all(exists));
+    assert!(!bench.master.has(digests[0]).await.unwrap());
 }

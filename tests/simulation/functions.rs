@@ -1,5 +1,6 @@
 //! Executors that are tasks of the simulation: attempts are plain functions, which take as long as their seed says.
 
+use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use gristmill::frame::{
     self, FromExecutor, LENGTH_BYTES, Run, ToExecutor, VERSION, Work, decode, message_bytes,
 };
 use gristmill::shuffle::ReadProgress;
-use gristmill::spec::{Cause, Failure};
+use gristmill::spec::{Cause, Failure, SideFileSpec};
 use gristmill::task::More;
 use gristmill::worker::{CappedLog, Death, Ending, Launch, Launched, Launcher, Process};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -107,6 +108,16 @@ impl More for NoMore {
     }
 }
 
+/// Whether the author's code would find a copy of each side file, if it is run at all.
+fn has_side_files(run: &Run) -> bool {
+    let is_copy = |file: &SideFileSpec| {
+        let [name, location] = [&file.name, &file.location].map(|it| fs::read(it.path()).ok());
+        file.name != file.location && name.is_some() && name == location
+    };
+    matches!(run.work, Work::Commit { .. } | Work::Sweep)
+        || (run.spec.side_files.len() == 1 && run.spec.side_files.iter().all(is_copy))
+}
+
 /// One executor's side of its socket.
 struct Executor {
     socket: DuplexStream,
@@ -133,6 +144,9 @@ impl Executor {
 
     /// Carries out an attempt. Only first attempts come to grief, so that no task fails for good.
     async fn run(&mut self, run: &Run, chance: &mut Chance) -> Option<Result<(), i32>> {
+        if !has_side_files(run) {
+            return Some(Err(93));
+        }
         let is_first = run.attempt.number == 1;
         let (dies, fails) = (chance.permille(25), chance.permille(25));
         // Either side of the work: what it leaves is there, or is not.

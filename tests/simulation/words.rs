@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use gristmill::record::value;
-use gristmill::spec::{InputSpec, JobSpec, Location};
+use gristmill::spec::{InputSpec, JobSpec, Location, SideFileSpec};
 use gristmill::storage::verify;
 
 use crate::chance::Chance;
@@ -29,13 +29,14 @@ pub(crate) fn text(chance: &mut Chance, splits: u64) -> String {
     text
 }
 
-/// What to run.
+/// What to run. The input goes along as a side file too, which every task has a copy of.
 pub(crate) fn spec(name: &str, input: &Path, output: &Path) -> JobSpec {
+    let input = Location::from(input);
     let mut job = Vec::new();
     value::encode_into(&WordCount {}, &mut job).expect("a value without fields");
     JobSpec {
         name: name.into(),
-        inputs: vec![InputSpec { source: 0, location: Location::from(input) }],
+        inputs: vec![InputSpec { source: 0, location: input.clone() }],
         output: Some(Location::from(output)),
         overwrite: false,
         reducers: Some(REDUCES),
@@ -43,6 +44,7 @@ pub(crate) fn spec(name: &str, input: &Path, output: &Path) -> JobSpec {
         memory_bytes: 16 << 20,
         max_bad_records: 0,
         sync: false,
+        side_files: vec![SideFileSpec { name: input.clone(), location: input, digest: None }],
         job,
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gristmill::rpc::shuffle::Shuffle;
 use gristmill::rpc::workers::{HeldState, OrderWork};
-use gristmill::spec::{Cause, Failure, TaskKind, WorkerId};
+use gristmill::spec::{Cause, Counters, Failure, TaskKind, WorkerId};
 use gristmill::worker::{Limiter, Transport};
 
 use crate::cluster::{Cluster, is_alive};
@@ -58,6 +58,30 @@ async fn attempts_run_one_after_the_other_in_one_executor_of_a_checked_executabl
     master
         .until("so is its executor", |_| pids.iter().all(|&pid| !is_alive(pid)).then_some(()))
         .await;
+    worker.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_side_file_is_fetched_once_for_tasks_that_may_read_it() {
+    let mut cluster = Cluster::new();
+    let worker = cluster.worker(|options, _| options.slots = 1).await;
+    let master = &cluster.network.master;
+    let end = async |kind, index, work| {
+        let order = cluster.order("", kind, index, work);
+        let order = cluster.with_side_file(order, b"stop words");
+        let ended = master.end_of(cluster.give(1, order)).await;
+        (ended, master.artifacts_got.load(Ordering::SeqCst))
+    };
+    let (counters, created) = (Counters::new(), "now".into());
+    let commit = OrderWork::Commit { maps: Vec::new(), reduces: Vec::new(), counters, created };
+    let (committed, got) = end(TaskKind::Commit, 0, commit).await;
+    assert!(matches!(committed, HeldState::Committed { .. }), "{committed:?}");
+    assert_eq!(got, 2, "executable and spec");
+    for index in 0..2 {
+        let (planned, got) = end(TaskKind::Plan, index, OrderWork::Plan).await;
+        let HeldState::Planned { counters, .. } = planned else { panic!("{planned:?}") };
+        assert_eq!((counters.get("Test", "stop words"), got), (1, 3), "read here, fetched once");
+    }
     worker.end().await;
 }
 

@@ -11,7 +11,9 @@ use gristmill::clock::Clock;
 use gristmill::rpc::refusal::Refusal;
 use gristmill::rpc::shuffle::{FetchPiece, FetchRequest, Shuffle};
 use gristmill::rpc::workers::{Order, OrderWork};
-use gristmill::spec::{AttemptId, InputSpec, JobId, JobSpec, Location, Nonce, TaskKind};
+use gristmill::spec::{
+    AttemptId, InputSpec, JobId, JobSpec, Location, Nonce, SideFileSpec, TaskKind,
+};
 use gristmill::worker::{self, Error, Limiter, Options, ProcessLauncher, Server, Stop, Transport};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -185,6 +187,7 @@ impl Cluster {
             memory_bytes: 64 << 20,
             max_bad_records: 0,
             sync: false,
+            side_files: Vec::new(),
             job: behaviour.into(),
         };
         Order {
@@ -195,6 +198,17 @@ impl Cluster {
             work,
             timeout_ms: 0,
         }
+    }
+
+    /// The same, of a job that names a side file of these bytes.
+    pub(crate) fn with_side_file(&self, mut order: Order, bytes: &[u8]) -> Order {
+        let master = &self.network.master;
+        let spec = master.with(|known| known.artifacts[&order.spec].clone());
+        let mut spec: JobSpec = bincode::deserialize(&spec).unwrap();
+        let (name, digest) = (Location::from("/gone/stop.txt"), Some(master.store(bytes)));
+        spec.side_files = vec![SideFileSpec { location: name.clone(), name, digest }];
+        order.spec = master.store(&bincode::serialize(&spec).unwrap());
+        order
     }
 
     pub(crate) fn map(&self, index: u32) -> Order {

@@ -110,6 +110,9 @@ fn work(run: &Run) -> Result<Done, Failure> {
         Work::Plan => {
             let plan = run.scratch.join("plan");
             fs::write(&plan, "the plan").unwrap();
+            for file in &run.spec.side_files {
+                counters.add("Test", &fs::read_to_string(file.location.path()).unwrap(), 1);
+            }
             Done::Plan { plan, splits: 2, reducers: PARTITIONS, counters }
         }
         Work::Map { plan, .. } => {

@@ -38,7 +38,7 @@ pub(crate) struct Known {
     /// How attempts ended.
     pub(crate) ended: BTreeMap<AttemptId, HeldState>,
     pub(crate) located: Vec<LocatedMap>,
-    artifacts: BTreeMap<Digest, Vec<u8>>,
+    pub(crate) artifacts: BTreeMap<Digest, Vec<u8>>,
 }
 
 /// The master; clones are the same one.

@@ -14,6 +14,7 @@ pub(super) fn submit() -> Submit {
         memory_bytes: 1 << 30,
         max_bad_records: 2,
         sync: true,
+        side_files: Vec::new(),
         job: vec![0, 255],
     };
     Submit {

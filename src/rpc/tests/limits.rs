@@ -17,7 +17,7 @@ use crate::rpc::pb::workers_client::WorkersClient;
 use crate::rpc::pb::{self, held};
 use crate::rpc::shuffle::SEGMENTS_MAX;
 use crate::rpc::status::refusal;
-use crate::spec::{JobSpec, Location};
+use crate::spec::{JobSpec, Location, SideFileSpec};
 
 /// A request on its way to a server.
 enum Asked {
@@ -138,6 +138,11 @@ fn job<R>(ask: impl Fn(pb::JobRef) -> R, job: &str) -> R {
 /// Requests, and what is said to each; nothing if it is right.
 type Table = Vec<(Asked, &'static str)>;
 
+fn side_file(digest: Option<Digest>) -> SideFileSpec {
+    let name = Location::from("/stop.txt");
+    SideFileSpec { location: name.clone(), name, digest }
+}
+
 fn submissions() -> Table {
     let wire = |change: fn(&mut pb::SubmitRequest)| {
         Asked::Submit(with(pb::SubmitRequest::from(jobs::submit()), change))
@@ -175,6 +180,15 @@ fn submissions() -> Table {
         (spec(|spec| spec.reducers = Some(10_001)), "reducers must be 1 to 10000, got 10001"),
         (spec(|spec| spec.job = vec![0; 1 << 20]), ""),
         (spec(|spec| spec.job = vec![0; (1 << 20) + 1]), "job must be 0 to 1048576, got 1048577"),
+        (spec(|spec| spec.side_files = vec![side_file(Some(Digest(7))); 1_000]), ""),
+        (
+            spec(|spec| spec.side_files = vec![side_file(Some(Digest(7))); 1_001]),
+            "side_files must be 0 to 1000, got 1001",
+        ),
+        (
+            spec(|spec| spec.side_files = vec![side_file(None)]),
+            "side file `/stop.txt` comes without a digest",
+        ),
         (spec(|spec| spec.inputs.clear()), "inputs must be 1 to 100000, got 0"),
         (spec(many(60 << 20)), ""),
         (spec(many(64_000_000 + (2 << 20))), "name folders or globs instead of so many files"),

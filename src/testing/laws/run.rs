@@ -119,6 +119,7 @@ fn run<J: Job>(subject: &Subject<'_, J>, threads: usize, reducers: u32) -> Resul
         memory_bytes: MEMORY_BYTES,
         max_bad_records: 0,
         sync: false,
+        side_files: Vec::new(),
         job: subject.bench.job.clone(),
     };
     let temporary = subject.bench.folder().to_path_buf();
