@@ -81,8 +81,10 @@ impl Master {
                 None => Begin::Nothing,
             };
             let master = self.start(address, begin, &folder, until(stopped.clone())).await?;
+            let ending = master.clone();
             tokio::spawn(async move {
                 asked.await;
+                ending.hand_over().await;
                 drop(stop);
             });
             let inbox = folder.path().join("inbox");

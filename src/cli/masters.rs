@@ -1,9 +1,12 @@
-//! Lists masters.
+//! Lists masters, and says which one is to lead.
 
 use super::cluster::Cluster;
+use super::exit;
 use super::refused::Refused;
 use super::table::{Format, list};
+use crate::launch::say;
 use crate::rpc::masters::{MasterLine, Masters, Role};
+use crate::spec::MasterId;
 
 /// `gristmill masters`. Whichever master is asked answers, whether any leads or not.
 pub(super) fn masters(cluster: &Cluster, format: Format) -> Result<u8, Refused> {
@@ -27,6 +30,13 @@ pub(super) fn masters(cluster: &Cluster, format: Format) -> Result<u8, Refused> 
         };
         masters.iter().map(row).collect()
     })
+}
+
+/// `gristmill masters transfer M`.
+pub(super) fn transfer(cluster: &Cluster, master: MasterId) -> Result<u8, Refused> {
+    cluster.ask(async |masters| Ok(masters.transfer(master).await?))?;
+    say(&format!("{master} leads\n"));
+    Ok(exit::OK)
 }
 
 fn role(role: Role) -> &'static str {

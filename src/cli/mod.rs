@@ -30,7 +30,7 @@ use self::refused::Refused;
 use self::table::Format;
 use self::tasks::Which;
 use crate::launch::{print, refusal, say};
-use crate::spec::{JobId, WorkerId};
+use crate::spec::{JobId, MasterId, WorkerId};
 
 /// Runs MapReduce jobs on a cluster, and looks after them.
 #[derive(Debug, Parser)]
@@ -89,8 +89,14 @@ enum Verb {
         #[command(subcommand)]
         verb: Option<WorkersVerb>,
     },
-    /// List masters: which one leads, and how far each is
-    Masters(Listed),
+    /// List masters: which one leads, and how far each is; or have another one lead
+    #[command(args_conflicts_with_subcommands = true)]
+    Masters {
+        #[command(flatten)]
+        listed: Listed,
+        #[command(subcommand)]
+        verb: Option<MastersVerb>,
+    },
     /// Check an output: every part's size and checksum, nothing missing, nothing strange
     Verify {
         /// Folder of the output
@@ -111,6 +117,17 @@ enum WorkersVerb {
         cluster: Cluster,
         /// The worker, such as w4
         worker: WorkerId,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum MastersVerb {
+    /// Have a master lead; nothing waits meanwhile for longer than a moment
+    Transfer {
+        #[command(flatten)]
+        cluster: Cluster,
+        /// The master, such as m2
+        master: MasterId,
     },
 }
 
@@ -190,7 +207,12 @@ impl Verb {
             Self::Workers { listed: Listed { cluster, format }, verb: None } => {
                 workers::workers(&cluster, format)
             }
-            Self::Masters(Listed { cluster, format }) => masters::masters(&cluster, format),
+            Self::Masters { verb: Some(MastersVerb::Transfer { cluster, master }), .. } => {
+                masters::transfer(&cluster, master)
+            }
+            Self::Masters { listed: Listed { cluster, format }, verb: None } => {
+                masters::masters(&cluster, format)
+            }
             Self::Verify { dir } => Ok(verify::verify(&dir)?),
             Self::Cat { dir } => Ok(cat::cat(&dir)?),
         }

@@ -166,6 +166,18 @@ pub enum ProposeError {
         /// How long was waited, in seconds.
         within_s: u64,
     },
+    /// There is no such master; nothing has happened.
+    #[error("{what}")]
+    Unknown {
+        /// What there is none of.
+        what: String,
+    },
+    /// Leadership was to be handed over, and nobody has taken it.
+    #[error("nobody takes over: {why}; see `gristmill masters`, and try again")]
+    NoSuccessor {
+        /// Who was asked last, and why not.
+        why: String,
+    },
     /// Another master has that number or address; nothing has happened.
     #[error("{what}")]
     Taken {

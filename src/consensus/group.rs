@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use openraft::error::{
@@ -14,9 +14,10 @@ use tokio::time::{sleep, timeout};
 
 use super::entry::{Kind, NodeId};
 use super::identity::Identity;
-use super::leadership::leads;
+use super::leadership::{leader, leads};
 use super::receive::Incoming;
 use super::{Leadership, ProposeError};
+use crate::rpc::client;
 
 /// How long a majority may take to say that a leader still leads.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(2);
@@ -64,6 +65,10 @@ struct Inner {
     round: Mutex<Round>,
     incoming: Incoming,
     changing: Mutex<()>,
+    /// While this node hands leadership over.
+    yields: AtomicBool,
+    /// How the others are reached.
+    links: client::Options,
 }
 
 /// The last time that a majority was asked who leads.
@@ -79,10 +84,20 @@ impl Group {
         identity: Identity,
         leadership: watch::Receiver<Leadership>,
         incoming: Incoming,
+        links: client::Options,
     ) -> Self {
         let round = Mutex::new(Round { answers: 0, answer: Ok(()) });
-        let (asked, changing) = (AtomicU64::new(0), Mutex::default());
-        let inner = Inner { raft, identity, leadership, asked, round, incoming, changing };
+        let inner = Inner {
+            raft,
+            identity,
+            leadership,
+            asked: AtomicU64::new(0),
+            round,
+            incoming,
+            changing: Mutex::default(),
+            yields: AtomicBool::new(false),
+            links,
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -92,6 +107,20 @@ impl Group {
 
     pub(super) fn incoming(&self) -> &Incoming {
         &self.inner.incoming
+    }
+
+    pub(super) fn links(&self) -> &client::Options {
+        &self.inner.links
+    }
+
+    /// Whether this node says yes to nothing, since another one is to lead.
+    pub(super) fn yields(&self) -> &AtomicBool {
+        &self.inner.yields
+    }
+
+    /// What is said by one that does not lead, or not much longer.
+    pub(super) fn follows(&self) -> ProposeError {
+        ProposeError::NotLeader { leader: leader(&self.raft().metrics().borrow()) }
     }
 
     /// Whose node it is.
@@ -139,6 +168,9 @@ impl Group {
     /// # Errors
     /// When this node does not lead, or no majority says so in time.
     pub async fn confirm(&self) -> Result<(), ProposeError> {
+        if self.yields().load(Ordering::SeqCst) {
+            return Err(self.follows());
+        }
         if self.is_alone() && self.standing().leads {
             return Ok(());
         }

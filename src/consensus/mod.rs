@@ -23,6 +23,7 @@
 //! | `network`, `receive` | what masters say to each other, going out and coming in |
 //! | `leadership` | who leads, watched |
 //! | `group` | who the members are, whether this one still leads, taking one in |
+//! | `handover` | one leader makes way for another before anybody misses it |
 //! | `stall` | a disk that does not answer |
 //!
 //! What holds, whatever happens:
@@ -44,6 +45,7 @@ mod digest;
 mod entry;
 mod error;
 mod group;
+mod handover;
 mod identity;
 mod leadership;
 mod log_store;

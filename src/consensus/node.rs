@@ -128,7 +128,7 @@ impl Node {
         let (tell, leadership) = watch::channel(Leadership::Follows { leader: None });
         tokio::spawn(watch_leadership(raft.clone(), identity.node, tell));
         let incoming = Incoming::at(Snapshots::incoming_path(&options.folder));
-        let group = Group::new(raft.clone(), identity, leadership, incoming);
+        let group = Group::new(raft.clone(), identity, leadership, incoming, options.links.clone());
         let node = Self { raft, group, digests, writes };
         node.begin(identity, &options).await?;
         Ok(node)
@@ -144,6 +144,9 @@ impl Node {
     /// # Errors
     /// When this node does not lead, has stopped, or no majority agrees in time: then it may still come to be.
     pub async fn propose(&self, command: Vec<u8>) -> Result<Vec<u8>, ProposeError> {
+        if self.group.yields().load(Ordering::SeqCst) {
+            return Err(self.group.follows());
+        }
         let command = Command { body: command, seen: self.digests.last() };
         let written = self.raft.client_write(command);
         let within = if self.group.is_alone() { Duration::MAX } else { AGREE_WITHIN };

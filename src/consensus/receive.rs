@@ -47,6 +47,11 @@ impl Raft for Group {
         answer(&answered.map_err(|error| stopped(&error))?)
     }
 
+    async fn stand(&self, call: Call) -> Result<Vec<u8>, Refusal> {
+        self.take_over(said(self.identity(), &call)?).await?;
+        Ok(Vec::new())
+    }
+
     async fn install_snapshot(&self, call: Call) -> Result<Vec<u8>, Refusal> {
         let piece: Piece = said(self.identity(), &call)?;
         let receiving = Arc::clone(&self.incoming().0).lock_owned().await;

@@ -35,6 +35,14 @@ impl Masters for Master {
         Ok(self.shared.own_line(group))
     }
 
+    async fn transfer(&self, master: MasterId) -> Result<(), Refusal> {
+        let shared = &self.shared;
+        shared.leads()?;
+        let leader = shared.group()?.hand_over(Some(master.0)).await.map_err(refusal)?;
+        (shared.log)(&format!("master {} leads, since that was asked for", MasterId(leader)));
+        Ok(())
+    }
+
     async fn join(&self, request: Join) -> Result<(), Refusal> {
         let group = self.shared.group()?;
         let Join { cluster, id, address } = request;
@@ -60,6 +68,14 @@ impl Raft for Master {
 
     async fn vote(&self, call: Call) -> Result<Vec<u8>, Refusal> {
         self.shared.group()?.vote(call).await
+    }
+
+    async fn stand(&self, call: Call) -> Result<Vec<u8>, Refusal> {
+        if self.shared.is_stopping() {
+            let message = "this master is stopping itself".to_string();
+            return Err(Refusal::Unavailable { message });
+        }
+        self.shared.group()?.stand(call).await
     }
 
     async fn install_snapshot(&self, call: Call) -> Result<Vec<u8>, Refusal> {

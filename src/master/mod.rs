@@ -59,7 +59,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::consensus::{self, Group, Limits, Node};
+use crate::consensus::{self, Group, Limits, Node, ProposeError};
 use crate::rpc::client;
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::{Command, Effect, Rejection};
@@ -78,6 +78,8 @@ pub use watching::TICK_MS;
 pub const LEASE_MS: u64 = 3_000;
 /// Shortest lease, in milliseconds: below, a busy machine loses workers that are well.
 pub const LEASE_MS_MIN: u64 = 300;
+/// How long a master that ends looks for one that leads instead.
+const HAND_OVER_WITHIN: Duration = Duration::from_secs(4);
 /// Jobs that have not ended; a client that meets this limit waits for some to end.
 pub const LIVE_JOBS_MAX: usize = 10_000;
 
@@ -227,6 +229,27 @@ impl Master {
         master.shared.take(&now);
         tokio::spawn(leading::follow(Arc::clone(&master.shared), leadership));
         Ok(master)
+    }
+
+    /// Has another master lead, if this one does: it is about to end, and from now on answers nobody but masters.
+    pub async fn hand_over(&self) {
+        let shared = &self.shared;
+        shared.is_stopping.store(true, Ordering::SeqCst);
+        shared.desk().wake_all();
+        shared.note_change();
+        let Some(group) = shared.group.as_ref().filter(|group| !group.is_alone()) else { return };
+        match tokio::time::timeout(HAND_OVER_WITHIN, group.hand_over(None)).await {
+            Ok(Ok(leader)) => (shared.log)(&format!("master m{leader} leads instead of this one")),
+            Ok(Err(ProposeError::NotLeader { .. })) => {}
+            // As it is when all masters are ended.
+            Ok(Err(ProposeError::NoSuccessor { why })) => {
+                (shared.log)(&format!(
+                    "nobody leads yet instead of this master, which ends: {why}"
+                ));
+            }
+            Ok(Err(refused)) => (shared.log)(&format!("leadership is not handed over: {refused}")),
+            Err(late) => (shared.log)(&format!("leadership is not handed over in time: {late}")),
+        }
     }
 
     /// Stops proposing, and closes the log. Whatever is asked afterwards is refused.

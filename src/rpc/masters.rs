@@ -68,6 +68,8 @@ pub trait Masters: Send + Sync + 'static {
     fn masters(&self) -> impl Future<Output = Result<MasterList, Refusal>> + Send;
     /// How far this one is.
     fn standing(&self) -> impl Future<Output = Result<MasterLine, Refusal>> + Send;
+    /// Has a master lead.
+    fn transfer(&self, master: MasterId) -> impl Future<Output = Result<(), Refusal>> + Send;
     /// Has a master take part.
     fn join(&self, request: Join) -> impl Future<Output = Result<(), Refusal>> + Send;
 }

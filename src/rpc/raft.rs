@@ -25,6 +25,8 @@ pub trait Raft: Send + Sync + 'static {
     fn append_entries(&self, call: Call) -> impl Future<Output = Result<Vec<u8>, Refusal>> + Send;
     /// Gives its vote, or not.
     fn vote(&self, call: Call) -> impl Future<Output = Result<Vec<u8>, Refusal>> + Send;
+    /// Stands for election at once, for the leader makes way for it; answers when it leads.
+    fn stand(&self, call: Call) -> impl Future<Output = Result<Vec<u8>, Refusal>> + Send;
     /// Takes a piece of the leader's snapshot over; the last one installs it.
     fn install_snapshot(&self, call: Call)
     -> impl Future<Output = Result<Vec<u8>, Refusal>> + Send;

@@ -189,15 +189,40 @@ fn a_master_whose_folder_is_gone_does_not_join_under_its_old_number() -> Result 
 fn all_masters_can_be_started_again_one_after_the_other_in_mid_job() -> Result {
     let mut fleet = Fleet::start_masters(3, 2, 2)?;
     let (trial, client) = begin(&fleet)?;
-    for number in 1..=3 {
+    // The one that leads goes first, whichever it is.
+    let first = leader(&fleet)?;
+    let others = followers(first);
+    for number in [first, others[0], others[1]] {
         assert_eq!(fleet.end_master_of(number)?, Some(0));
-        leader(&fleet)?;
+        let left = masters(&fleet)?;
+        let leads = left.iter().filter(|master| master["role"] == "leader").count();
+        assert_eq!(leads, 1, "one that ends makes way before: {left:?}");
         fleet.start_master_of(number)?;
         caught_up(&fleet, number)?;
     }
     assert_ne!(status(&fleet, "j1")?["state"], "succeeded", "the job was under way all the time");
     check_nothing_ran_again(&fleet, &trial, client)?;
     check_nothing_is_left(fleet, &["alone-out", "out", "said.txt"])
+}
+
+#[test]
+fn leadership_goes_where_it_is_asked_to_go() -> Result {
+    let fleet = Fleet::start_masters(3, 1, 2)?;
+    let trial = Trial::new(10, 3, 5);
+    let job = trial.submit(&fleet)?;
+    maps_done(&fleet, &job, 10)?;
+    for number in [2, 3, 3, 1] {
+        let transferred = fleet.run(&["masters", "transfer", &format!("m{number}")])?;
+        assert_eq!(transferred.code, Some(0), "{}", transferred.stderr);
+        assert_eq!(transferred.stderr, format!("m{number} leads\n"));
+        assert_eq!(masters(&fleet)?[number - 1]["role"], "leader");
+    }
+    let refused = fleet.run(&["masters", "transfer", "m9"])?;
+    assert_eq!(refused.code, Some(3), "{}", refused.stderr);
+    assert!(refused.stderr.contains("there is no master m9"), "{}", refused.stderr);
+    trial.check(&fleet, &job)?;
+    assert_eq!(counted(&fleet, &job, "attempts_rerun")?, 0);
+    check_nothing_is_left(fleet, &["alone-out", "out"])
 }
 
 #[test]

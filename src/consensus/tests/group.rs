@@ -28,14 +28,14 @@ struct Seat {
 }
 
 /// A group, some of whose nodes are down.
-struct Group {
-    bench: Bench,
+pub(super) struct Group {
+    pub(super) bench: Bench,
     seats: Vec<Option<Seat>>,
-    addresses: Vec<String>,
+    pub(super) addresses: Vec<String>,
 }
 
 impl Group {
-    async fn of(bench: Bench, nodes: usize) -> Self {
+    pub(super) async fn of(bench: Bench, nodes: usize) -> Self {
         let mut group = Self { bench, seats: Vec::new(), addresses: Vec::new() };
         for place in 0..nodes {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -74,11 +74,11 @@ impl Group {
         Ok(Seat { running: Running { node, counter }, stop, served })
     }
 
-    fn at(&self, place: usize) -> &Running {
+    pub(super) fn at(&self, place: usize) -> &Running {
         &self.seats[place].as_ref().unwrap().running
     }
 
-    async fn stop(&mut self, place: usize) {
+    pub(super) async fn stop(&mut self, place: usize) {
         let seat = self.seats[place].take().unwrap();
         seat.running.node.close().await;
         drop(seat.stop);
@@ -86,14 +86,14 @@ impl Group {
         seat.served.await.unwrap().unwrap();
     }
 
-    async fn start_again(&mut self, place: usize) {
+    pub(super) async fn start_again(&mut self, place: usize) {
         let listener = TcpListener::bind(&self.addresses[place]).await.unwrap();
         let seat = self.start(place, Begin::Nothing, listener).await.unwrap();
         self.seats[place] = Some(seat);
     }
 
     /// Waits for a leader among those that are up.
-    async fn leader(&self) -> usize {
+    pub(super) async fn leader(&self) -> usize {
         let up =
             || self.seats.iter().enumerate().filter_map(|(at, seat)| Some((at, seat.as_ref()?)));
         let looked = async {
@@ -110,7 +110,7 @@ impl Group {
         tokio::time::timeout(PATIENCE, looked).await.unwrap()
     }
 
-    async fn reaches(&self, place: usize, state: (u64, u64)) {
+    pub(super) async fn reaches(&self, place: usize, state: (u64, u64)) {
         let looked = async {
             while self.at(place).counter.state() != state {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -121,7 +121,7 @@ impl Group {
     }
 }
 
-fn add(n: u64) -> Vec<u8> {
+pub(super) fn add(n: u64) -> Vec<u8> {
     n.to_le_bytes().to_vec()
 }
 

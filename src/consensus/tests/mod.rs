@@ -3,6 +3,7 @@
 mod counting;
 mod damage;
 mod group;
+mod handover;
 mod refusals;
 mod restarts;
 mod suite;

@@ -49,6 +49,10 @@ impl Raft for Fellow {
         self.answer(self.client()?.vote(pb::RaftCall::from(call)).await)
     }
 
+    async fn stand(&self, call: Call) -> Result<Vec<u8>, Refusal> {
+        self.answer(self.client()?.stand(pb::RaftCall::from(call)).await)
+    }
+
     async fn install_snapshot(&self, call: Call) -> Result<Vec<u8>, Refusal> {
         self.answer(self.client()?.install_snapshot(pb::RaftCall::from(call)).await)
     }

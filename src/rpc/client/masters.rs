@@ -14,9 +14,10 @@ use crate::rpc::masters::{Join, MasterLine, MasterList, Masters};
 use crate::rpc::pb;
 use crate::rpc::pb::masters_client::MastersClient;
 use crate::rpc::refusal::Refusal;
+use crate::spec::MasterId;
 
-/// How long it may take until a new master has caught up.
-const JOIN_WITHIN: Duration = Duration::from_secs(35);
+/// How long it may take until a new master has caught up, or another one leads.
+const CHANGE_WITHIN: Duration = Duration::from_secs(35);
 
 fn client(channel: Channel) -> MastersClient<Channel> {
     MastersClient::new(channel)
@@ -35,9 +36,15 @@ impl Masters for Master {
         answer(answered.try_into(), &self.address())
     }
 
+    async fn transfer(&self, master: MasterId) -> Result<(), Refusal> {
+        let request = pb::MasterRef { master: master.to_string() };
+        let pb::Ack {} = ask!(self, transfer, request, CHANGE_WITHIN);
+        Ok(())
+    }
+
     async fn join(&self, request: Join) -> Result<(), Refusal> {
         check::join(&request)?;
-        let pb::Ack {} = ask!(self, join, pb::JoinRequest::from(request), JOIN_WITHIN);
+        let pb::Ack {} = ask!(self, join, pb::JoinRequest::from(request), CHANGE_WITHIN);
         Ok(())
     }
 }

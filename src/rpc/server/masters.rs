@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 use crate::rpc::check;
+use crate::rpc::convert::id;
 use crate::rpc::masters::{Join, Masters};
 use crate::rpc::pb;
 use crate::rpc::status::status;
@@ -28,6 +29,12 @@ impl<M: Masters> pb::masters_server::Masters for Service<M> {
     ) -> Result<Response<pb::MasterLine>, Status> {
         let line = self.0.standing().await.map_err(status)?;
         Ok(Response::new(line.into()))
+    }
+
+    async fn transfer(&self, request: Request<pb::MasterRef>) -> Result<Response<pb::Ack>, Status> {
+        let master = id(&request.into_inner().master).map_err(status)?;
+        self.0.transfer(master).await.map_err(status)?;
+        Ok(Response::new(pb::Ack {}))
     }
 
     async fn join(&self, request: Request<pb::JoinRequest>) -> Result<Response<pb::Ack>, Status> {

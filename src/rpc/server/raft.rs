@@ -37,6 +37,13 @@ impl<R: Raft> pb::raft_server::Raft for Service<R> {
         answer(self.0.vote(call(request)?).await)
     }
 
+    async fn stand(
+        &self,
+        request: Request<pb::RaftCall>,
+    ) -> Result<Response<pb::RaftAnswer>, Status> {
+        answer(self.0.stand(call(request)?).await)
+    }
+
     async fn install_snapshot(
         &self,
         request: Request<pb::RaftCall>,

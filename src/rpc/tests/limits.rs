@@ -7,11 +7,14 @@ use tonic::Response;
 use tonic::transport::{Channel, Endpoint};
 
 use super::*;
+use crate::rpc::RAFT_BYTES_MAX;
 use crate::rpc::artifacts::ARTIFACT_BYTES_MAX;
 use crate::rpc::convert::encode;
 use crate::rpc::pb::artifacts_client::ArtifactsClient;
 use crate::rpc::pb::jobs_client::JobsClient;
+use crate::rpc::pb::masters_client::MastersClient;
 use crate::rpc::pb::put_piece::Piece;
+use crate::rpc::pb::raft_client::RaftClient;
 use crate::rpc::pb::shuffle_client::ShuffleClient;
 use crate::rpc::pb::workers_client::WorkersClient;
 use crate::rpc::pb::{self, held};
@@ -37,6 +40,14 @@ enum Asked {
     Get(pb::ArtifactRef),
     Fetch(pb::FetchRequest),
     Log(pb::LogRequest),
+    ListMasters(pb::ListMastersRequest),
+    Standing(pb::StandingRequest),
+    Join(pb::JoinRequest),
+    Transfer(pb::MasterRef),
+    AppendEntries(pb::RaftCall),
+    Vote(pb::RaftCall),
+    Stand(pb::RaftCall),
+    InstallSnapshot(pb::RaftCall),
 }
 
 /// A master and a worker that say yes to everything that comes through.
@@ -68,6 +79,8 @@ impl Servers {
         let master = channel(&self.master.address);
         let mut jobs = JobsClient::new(master.clone()).max_encoding_message_size(LARGE);
         let mut workers = WorkersClient::new(master.clone()).max_encoding_message_size(LARGE);
+        let mut masters = MastersClient::new(master.clone());
+        let mut raft = RaftClient::new(master.clone());
         let mut artifacts = ArtifactsClient::new(master);
         let mut peer = ShuffleClient::new(self.worker.clone());
         match asked {
@@ -95,6 +108,18 @@ impl Servers {
                 Err(status) => ("Fetch", Err(status)),
             },
             Asked::Log(request) => ("Log", said(peer.log(request).await)),
+            Asked::ListMasters(request) => {
+                ("ListMasters", said(masters.list_masters(request).await))
+            }
+            Asked::Standing(request) => ("Standing", said(masters.standing(request).await)),
+            Asked::Join(request) => ("Join", said(masters.join(request).await)),
+            Asked::Transfer(request) => ("Transfer", said(masters.transfer(request).await)),
+            Asked::AppendEntries(call) => ("AppendEntries", said(raft.append_entries(call).await)),
+            Asked::Vote(call) => ("Vote", said(raft.vote(call).await)),
+            Asked::Stand(call) => ("Stand", said(raft.stand(call).await)),
+            Asked::InstallSnapshot(call) => {
+                ("InstallSnapshot", said(raft.install_snapshot(call).await))
+            }
         }
     }
 
@@ -338,12 +363,50 @@ fn of_peers() -> Table {
     ]
 }
 
+fn of_masters() -> Table {
+    let join = |change: &dyn Fn(&mut pb::JoinRequest)| {
+        let right = Join { cluster: 0xc1, id: MasterId(3), address: "127.0.0.1:7402".into() };
+        Asked::Join(with(right.into(), change))
+    };
+    let of = |id: &'static str| join(&|join| join.id = id.into());
+    let at = |address: &'static str| join(&|join| join.address = address.into());
+    let transfer = |master: &str| Asked::Transfer(pb::MasterRef { master: master.into() });
+    let call = |cluster, bytes| pb::RaftCall {
+        cluster: vec![0; cluster],
+        to: u64::MAX,
+        bincode: vec![0; bytes],
+    };
+    let raft = [Asked::AppendEntries, Asked::Vote, Asked::Stand, Asked::InstallSnapshot];
+    let raft = raft.into_iter().flat_map(|ask| {
+        [
+            (ask(call(16, 9)), ""),
+            (ask(call(15, 9)), "cluster must have 16 bytes, got 15"),
+            // With the cluster and its frame it is larger than the largest.
+            (ask(call(16, RAFT_BYTES_MAX)), "a message is too large"),
+        ]
+    });
+    let masters = [
+        (Asked::ListMasters(pb::ListMastersRequest {}), ""),
+        (Asked::Standing(pb::StandingRequest {}), ""),
+        (of("m1000"), ""),
+        (of("m1001"), "id must be 1 to 1000, got 1001"),
+        (of("m0"), "id must be 1 to 1000, got 0"),
+        (of("w3"), "expected a form like `m"),
+        (at("10.0.0.1:7402"), "10.0.0.1:7402 is not on this machine"),
+        (join(&|join| join.cluster.push(1)), "cluster must have 16 bytes, got 17"),
+        (transfer("m2"), ""),
+        (transfer("w2"), "expected a form like `m"),
+    ];
+    masters.into_iter().chain(raft).collect()
+}
+
 #[tokio::test]
 async fn every_request_is_held_to_its_limits_before_anybody_acts() {
     let servers = Servers::start().await;
     let client = servers.master.client();
     let (mut calls, mut wrong) = (BTreeSet::new(), Vec::new());
-    let tables = [submissions(), of_clients(), of_workers(), of_artifacts(), of_peers()];
+    let tables =
+        [submissions(), of_clients(), of_workers(), of_artifacts(), of_peers(), of_masters()];
     for (asked, expected) in tables.into_iter().flatten() {
         let submission = match &asked {
             Asked::Submit(request) => Submit::try_from(request.clone()).ok(),
@@ -375,6 +438,8 @@ async fn every_request_is_held_to_its_limits_before_anybody_acts() {
         include_str!("../../../proto/workers.proto"),
         include_str!("../../../proto/artifacts.proto"),
         include_str!("../../../proto/shuffle.proto"),
+        include_str!("../../../proto/masters.proto"),
+        include_str!("../../../proto/raft.proto"),
     ];
     let lines = protocol.iter().flat_map(|file| file.lines());
     let named = lines.filter_map(|line| line.trim().strip_prefix("rpc ")?.split('(').next());

@@ -12,6 +12,8 @@ async fn what_masters_say_of_themselves_survives_the_way() {
     let join = Join { cluster: 0xc1, id: MasterId(3), address: "127.0.0.1:7402".into() };
     assert_eq!(client.join(join.clone()).await, Ok(()));
     assert_eq!(served.asked().last(), Some(&format!("join {join:?}")));
+    assert_eq!(client.transfer(MasterId(2)).await, Ok(()));
+    assert_eq!(served.asked().last().map(String::as_str), Some("transfer m2"));
 }
 
 #[tokio::test]
@@ -36,8 +38,9 @@ async fn calls_between_masters_arrive_as_they_were_made() {
     let call = Call { cluster: u128::MAX - 1, to: 3, body: vec![7; 100_000] };
     assert_eq!(fellow.append_entries(call.clone()).await, Ok(call.body.clone()));
     assert_eq!(fellow.vote(call.clone()).await, Ok(call.body.clone()));
+    assert_eq!(fellow.stand(call.clone()).await, Ok(call.body.clone()));
     assert_eq!(fellow.install_snapshot(call.clone()).await, Ok(call.body.clone()));
-    let asked = ["append", "vote", "snapshot"].map(|what| format!("{what} {call:?}"));
+    let asked = ["append", "vote", "stand", "snapshot"].map(|what| format!("{what} {call:?}"));
     assert_eq!(served.asked(), asked);
 
     let refusal = Refusal::NotLeader { leader: String::new() };

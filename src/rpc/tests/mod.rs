@@ -224,6 +224,9 @@ impl Masters for Fake {
         self.note("standing")?;
         Ok(master(2, Role::Follower))
     }
+    async fn transfer(&self, master: MasterId) -> Result<(), Refusal> {
+        self.note(format!("transfer {master}"))
+    }
     async fn join(&self, request: Join) -> Result<(), Refusal> {
         self.note(format!("join {request:?}"))
     }
@@ -236,6 +239,10 @@ impl Raft for Fake {
     }
     async fn vote(&self, call: Call) -> Result<Vec<u8>, Refusal> {
         self.note(format!("vote {call:?}"))?;
+        Ok(call.body)
+    }
+    async fn stand(&self, call: Call) -> Result<Vec<u8>, Refusal> {
+        self.note(format!("stand {call:?}"))?;
         Ok(call.body)
     }
     async fn install_snapshot(&self, call: Call) -> Result<Vec<u8>, Refusal> {

@@ -1,0 +1,95 @@
+//! Leadership is handed over: to whom it is to go, and before anybody misses it.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use super::counting::Bench;
+use super::group::Group;
+use crate::consensus::{Leadership, ProposeError};
+
+/// Groups at a time, and how often leadership is handed on in each: a hundred times in all.
+const GROUPS: usize = 5;
+const TIMES: u64 = 20;
+/// A leader that says nothing is believed for so long, by itself too.
+const BELIEVED: Duration = Duration::from_millis(600);
+
+/// Hands leadership on, with a pause before each time; says how often that was done before anybody missed the leader.
+async fn hand_on(times: u64, pause: Duration) -> usize {
+    let group = Group::of(Bench::new(), 3).await;
+    let mut leader = group.leader().await;
+    let mut unnoticed = 0;
+    for n in 1..=times {
+        assert_eq!(group.at(leader).add(1).await, n);
+        sleep(pause).await;
+        let next = (leader + 1 + n as usize % 2) % 3;
+        let old = group.at(leader).node.group();
+        let mut handing = pin!(old.hand_over(Some(next as u64 + 1)));
+        let at_once = timeout(BELIEVED, handing.as_mut()).await;
+        unnoticed += usize::from(at_once.is_ok());
+        let named = match at_once {
+            Ok(named) => named,
+            Err(_) => handing.await,
+        };
+        assert_eq!(named, Ok(next as u64 + 1), "{n}");
+        let leads = group.at(next).node.group().leadership().borrow().clone();
+        assert!(matches!(leads, Leadership::Leads { .. }), "{n}: {leads:?}");
+        leader = next;
+    }
+    for place in 0..3 {
+        group.reaches(place, (times, times)).await;
+    }
+    assert!(group.bench.fatal.lock().unwrap().is_empty());
+    unnoticed
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leadership_is_handed_over_a_hundred_times_and_nothing_is_lost() {
+    let groups: Vec<_> =
+        (0..GROUPS).map(|_| tokio::spawn(hand_on(TIMES, Duration::ZERO))).collect();
+    for group in groups {
+        group.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_of_some_standing_makes_way_at_once() {
+    assert!(hand_on(3, 2 * BELIEVED).await >= 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_goes_to_one_that_is_there_and_stays_where_there_is_none() {
+    let mut group = Group::of(Bench::new(), 3).await;
+    let leader = group.leader().await;
+    let (away, there) = ((leader + 1) % 3, (leader + 2) % 3);
+    group.stop(away).await;
+    group.at(leader).add(1).await;
+    let named = group.at(leader).node.group().hand_over(None).await;
+    assert_eq!(named, Ok(there as u64 + 1));
+    assert_eq!(group.at(there).add(1).await, 2);
+
+    group.stop(leader).await;
+    let refused = group.at(there).node.group().hand_over(None).await.unwrap_err();
+    assert!(matches!(refused, ProposeError::NoSuccessor { .. }), "{refused}");
+    let to = Some(away as u64 + 1);
+    let refused = group.at(there).node.group().hand_over(to).await.unwrap_err().to_string();
+    assert!(refused.contains(&group.addresses[away]), "{refused}");
+    group.start_again(away).await;
+    // It leads on, or another one does: yes is said again.
+    let leader = group.leader().await;
+    assert_eq!(group.at(leader).add(1).await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_asked_of_the_leader_and_goes_to_masters_that_have_a_say() {
+    let group = Group::of(Bench::new(), 2).await;
+    let leader = group.leader().await;
+    let group = &group;
+    let asked = |place: usize, to| async move { group.at(place).node.group().hand_over(to).await };
+    assert_eq!(asked(leader, Some(leader as u64 + 1)).await, Ok(leader as u64 + 1));
+    let refused = asked(leader, Some(9)).await.unwrap_err();
+    assert_eq!(refused.to_string(), "there is no master m9 that has a say");
+    let refused = asked(1 - leader, None).await.unwrap_err();
+    assert!(matches!(refused, ProposeError::NotLeader { leader: Some(_) }), "{refused}");
+}
