@@ -3,7 +3,7 @@
 //! Every call may be repeated, so a call that was not answered is made again: with the master that another one named
 //! as the leader, or else with the next of those that are known, until the caller's patience is over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,7 +20,7 @@ use crate::rpc::status::refusal;
 
 /// Pause before the second try; it doubles up to the other.
 const PAUSE_FIRST: Duration = Duration::from_millis(20);
-const PAUSE_MOST: Duration = Duration::from_millis(200);
+const PAUSE_MOST: Duration = Duration::from_millis(100);
 /// Shortest time that a poll is waited for, whatever the lease.
 const POLL_LEAST: Duration = Duration::from_millis(500);
 /// Masters that are remembered: those that were named, and leaders that they named.
@@ -134,6 +134,7 @@ impl Master {
         let mut out_of_patience = pin!(sleep(self.shared.options.patience));
         let mut pause = PAUSE_FIRST;
         let mut tries = 0;
+        let mut silent = BTreeSet::new();
         loop {
             tries += 1;
             let (address, channel) = self.current(line);
@@ -142,8 +143,17 @@ impl Master {
                 Err(refused) => refused,
             };
             match &refused {
-                Refusal::NotLeader { leader } => self.follow(&address, leader),
-                Refusal::Unavailable { .. } => self.turn(&address),
+                Refusal::NotLeader { leader } => {
+                    self.follow(&address, leader);
+                    // Whoever was named and not tried yet need not be waited for.
+                    if !leader.is_empty() && !silent.contains(leader) {
+                        pause = PAUSE_FIRST;
+                    }
+                }
+                Refusal::Unavailable { .. } => {
+                    self.turn(&address);
+                    silent.insert(address);
+                }
                 _ => return Err(refused),
             }
             tokio::select! {
