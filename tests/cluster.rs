@@ -38,6 +38,8 @@ mod joined;
 mod leftovers;
 #[path = "cluster/masters.rs"]
 mod masters;
+#[path = "cluster/members.rs"]
+mod members;
 #[path = "cluster/odd.rs"]
 mod odd;
 #[path = "cluster/proxy.rs"]

@@ -41,6 +41,13 @@ impl Joining {
                 Location::from(folder)
             )));
         }
+        if masters.removed().await?.masters.contains(&id) {
+            return Err(Refused::usage(format!(
+                "master {id} was removed, and its number is not given again; {}; give another --id: \
+                 `gristmill masters add` says which",
+                Location::from(folder)
+            )));
+        }
         Ok(Some(Self { masters, id, begin: Begin::Member { cluster: list.cluster } }))
     }
 

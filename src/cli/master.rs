@@ -83,13 +83,19 @@ impl Master {
             let master = self.start(address, begin, &folder, until(stopped.clone())).await?;
             let ending = master.clone();
             tokio::spawn(async move {
-                asked.await;
-                ending.hand_over().await;
+                tokio::select! {
+                    () = asked => ending.hand_over().await,
+                    // Somebody has asked for that, too.
+                    () = ending.removed_for_good() => {}
+                }
                 drop(stop);
             });
             let inbox = folder.path().join("inbox");
             let serving = serve_master(listener, Arc::new(master.clone()), &inbox, until(stopped));
             let begun = async {
+                if let Some(why) = master.why_removed().await {
+                    return Err(Refused::usage(why));
+                }
                 if let Some(joining) = joining {
                     joining.join(&master, address).await?;
                 }

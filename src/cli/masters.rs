@@ -1,10 +1,15 @@
-//! Lists masters, and says which one is to lead.
+//! Lists masters, says how one more is started, and has one go or lead.
+
+use std::net::{SocketAddr, TcpListener};
+
+use serde::Serialize;
 
 use super::cluster::Cluster;
 use super::exit;
 use super::refused::Refused;
-use super::table::{Format, list};
-use crate::launch::say;
+use super::table::{Format, json, list};
+use crate::launch::{print, say};
+use crate::rpc::address::parse;
 use crate::rpc::masters::{MasterLine, Masters, Role};
 use crate::spec::MasterId;
 
@@ -30,6 +35,74 @@ pub(super) fn masters(cluster: &Cluster, format: Format) -> Result<u8, Refused> 
         };
         masters.iter().map(row).collect()
     })
+}
+
+/// How one more master is started.
+#[derive(Debug, Serialize)]
+struct Addition {
+    id: MasterId,
+    listen: String,
+    data: String,
+    join: String,
+    command: String,
+}
+
+/// `gristmill masters add`.
+pub(super) fn add(cluster: &Cluster, format: Format) -> Result<u8, Refused> {
+    let asked = async |master: crate::rpc::client::Master| {
+        Ok((master.masters().await?.masters, master.removed().await?.masters))
+    };
+    let (masters, removed) = cluster.ask(asked)?;
+    let added = addition(&masters, &removed)?;
+    // Of four no more may die than of three.
+    if masters.iter().filter(|master| master.votes).count() % 2 == 1 {
+        say(&format!(
+            "{} masters bear the loss of no more than {} do: add another one after it\n",
+            masters.len() + 1,
+            masters.len()
+        ));
+    }
+    Ok(match format {
+        Format::Table => print(&format!("{}\n", added.command)),
+        Format::Json => print(&json(&added)?),
+    })
+}
+
+/// The next number that no master ever had, and a place for it.
+fn addition(masters: &[MasterLine], removed: &[MasterId]) -> Result<Addition, Refused> {
+    let known = masters.iter().map(|master| master.id).chain(removed.iter().copied());
+    let id = MasterId(known.max().map_or(1, |last| last.0 + 1));
+    let taken: Vec<SocketAddr> =
+        masters.iter().filter_map(|master| parse(&master.address).ok()).collect();
+    // All are on this machine as yet.
+    let is_free = |at: &SocketAddr| !taken.contains(at) && TcpListener::bind(at).is_ok();
+    let last = taken.iter().max_by_key(|at| at.port());
+    let mut behind = last
+        .into_iter()
+        .flat_map(|last| (last.port()..u16::MAX).map(|port| SocketAddr::new(last.ip(), port + 1)));
+    let Some(listen) = behind.find(is_free) else {
+        return Err(Refused::failed(
+            "no port is free behind those of the masters; this machine; give the newcomer's --listen by hand",
+        ));
+    };
+    let (listen, data) = (listen.to_string(), id.to_string());
+    let addresses: Vec<&str> = masters.iter().map(|master| master.address.as_str()).collect();
+    let join = addresses.join(",");
+    let command =
+        format!("gristmill master --id {} --listen {listen} --data {data} --join {join}", id.0);
+    Ok(Addition { id, listen, data, join, command })
+}
+
+/// `gristmill masters remove M`.
+pub(super) fn remove(cluster: &Cluster, master: MasterId) -> Result<u8, Refused> {
+    let was_member = cluster.ask(async |masters| Ok(masters.remove(master).await?))?;
+    say(&match was_member {
+        true => {
+            format!("{master} is removed: its process ends, and its number is not given again\n")
+        }
+        false => format!("{master} is not a member\n"),
+    });
+    Ok(exit::OK)
 }
 
 /// `gristmill masters transfer M`.

@@ -89,7 +89,7 @@ enum Verb {
         #[command(subcommand)]
         verb: Option<WorkersVerb>,
     },
-    /// List masters: which one leads, and how far each is; or have another one lead
+    /// List masters: which one leads, and how far each is; or have one come, go or lead
     #[command(args_conflicts_with_subcommands = true)]
     Masters {
         #[command(flatten)]
@@ -122,6 +122,15 @@ enum WorkersVerb {
 
 #[derive(Debug, Subcommand)]
 enum MastersVerb {
+    /// Print the command that starts one more master, to be typed on its machine
+    Add(Listed),
+    /// Take a master out of the cluster, whether it runs or not; its process ends, and its number is not given again
+    Remove {
+        #[command(flatten)]
+        cluster: Cluster,
+        /// The master, such as m2
+        master: MasterId,
+    },
     /// Have a master lead; nothing waits meanwhile for longer than a moment
     Transfer {
         #[command(flatten)]
@@ -206,6 +215,12 @@ impl Verb {
             }
             Self::Workers { listed: Listed { cluster, format }, verb: None } => {
                 workers::workers(&cluster, format)
+            }
+            Self::Masters { verb: Some(MastersVerb::Add(Listed { cluster, format })), .. } => {
+                masters::add(&cluster, format)
+            }
+            Self::Masters { verb: Some(MastersVerb::Remove { cluster, master }), .. } => {
+                masters::remove(&cluster, master)
             }
             Self::Masters { verb: Some(MastersVerb::Transfer { cluster, master }), .. } => {
                 masters::transfer(&cluster, master)

@@ -10,6 +10,7 @@ use super::entry::{
     Body, Command, Entry, Kind, LogId, Membership, Reply, Snapshot, SnapshotMeta, StorageError,
 };
 use super::log_store::Growth;
+use super::roll::Roll;
 use super::snapshot::{Newest, Snapshots, read};
 use super::{Fatal, Machine, OnFatal, Unreadable};
 
@@ -19,6 +20,7 @@ pub(super) struct Applier<M> {
     snapshots: Snapshots,
     growth: Arc<Growth>,
     digests: Arc<Digests>,
+    roll: Arc<Roll>,
     on_fatal: OnFatal,
     applied: Option<LogId>,
     membership: Membership,
@@ -40,6 +42,7 @@ impl<M: Machine> Applier<M> {
         snapshots: Snapshots,
         growth: Arc<Growth>,
         (digests, on_fatal): (Arc<Digests>, OnFatal),
+        roll: Arc<Roll>,
         newest: Option<Newest>,
     ) -> Self {
         let (applied, membership) = match &newest {
@@ -47,7 +50,7 @@ impl<M: Machine> Applier<M> {
             None => (None, Membership::default()),
         };
         let newest = Arc::new(tokio::sync::Mutex::new(newest));
-        Self { machine, snapshots, growth, digests, on_fatal, applied, membership, newest }
+        Self { machine, snapshots, growth, digests, roll, on_fatal, applied, membership, newest }
     }
 
     fn apply_one(&mut self, entry: Entry) -> Result<Reply, StorageError> {
@@ -65,6 +68,7 @@ impl<M: Machine> Applier<M> {
             }
             EntryPayload::Membership(membership) => {
                 self.membership = Membership::new(Some(log_id), membership);
+                self.roll.apply(&self.membership);
             }
         }
         if !command.is_empty() {
@@ -115,7 +119,8 @@ impl<M: Machine> RaftStateMachine<Kind> for Applier<M> {
             last_membership: self.membership.clone(),
             snapshot_id: format!("{:020}-{}", last.index, last.leader_id.term),
         };
-        let body = self.machine.save().map(|state| self.digests.saved(state));
+        let state = self.machine.save().map(|state| self.roll.saved(state));
+        let body = state.map(|state| self.digests.saved(state));
         // What is logged from here on is for the next one.
         self.growth.begin_anew(body.as_ref().map_or(0, Vec::len));
         Builder { snapshots: self.snapshots.clone(), newest: Arc::clone(&self.newest), meta, body }
@@ -139,7 +144,9 @@ impl<M: Machine> RaftStateMachine<Kind> for Applier<M> {
         let kept = self.snapshots.keep(meta.clone(), body.clone()).await;
         *newest = Some(kept.map_err(|error| failed(&error))?);
         let index = meta.last_log_id.unwrap_or_default().index;
-        let loaded = self.digests.load(index, &body).and_then(|state| self.machine.load(state));
+        let rest = self.digests.load(index, &body);
+        let state = rest.and_then(|rest| self.roll.load(&meta.last_membership, rest));
+        let loaded = state.and_then(|state| self.machine.load(state));
         loaded.map_err(|error| failed(&error))?;
         self.applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();

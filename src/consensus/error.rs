@@ -95,6 +95,18 @@ pub enum Error {
         /// What is wrong there.
         what: String,
     },
+    /// It was a member once.
+    #[error(
+        "master {node} was removed from its cluster, and its number is not given again; {}; {anew}: \
+         `gristmill masters add` says how",
+        path.display(), anew = ANEW
+    )]
+    Removed {
+        /// The folder.
+        path: PathBuf,
+        /// Whose it is.
+        node: u64,
+    },
     /// The others know it at another address.
     #[error(
         "master {node} is known to the others at {known}; {}; give --listen {known}", path.display()
@@ -170,6 +182,12 @@ pub enum ProposeError {
     #[error("{what}")]
     Unknown {
         /// What there is none of.
+        what: String,
+    },
+    /// The group cannot do without that master; nothing has happened.
+    #[error("{what}")]
+    Needed {
+        /// What would become of it, and what to do.
         what: String,
     },
     /// Leadership was to be handed over, and nobody has taken it.

@@ -1,6 +1,7 @@
 //! What a node knows of its group, and what it asks of it apart from proposals.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,13 +10,14 @@ use openraft::error::{
     ChangeMembershipError, CheckIsLeaderError, ClientWriteError, ForwardToLeader, RaftError,
 };
 use openraft::{BasicNode, ChangeMembers, Raft};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio::time::{sleep, timeout};
 
 use super::entry::{Kind, NodeId};
 use super::identity::Identity;
 use super::leadership::{leader, leads};
 use super::receive::Incoming;
+use super::roll::Roll;
 use super::{Leadership, ProposeError};
 use crate::rpc::client;
 
@@ -26,7 +28,7 @@ const CONFIRM_PAUSE: Duration = Duration::from_millis(20);
 /// How long a new member may take to catch up.
 const ADMIT_WITHIN: Duration = Duration::from_secs(30);
 /// How long it may then take until the members have agreed on it.
-const DECIDE_WITHIN: Duration = Duration::from_secs(5);
+pub(super) const DECIDE_WITHIN: Duration = Duration::from_secs(5);
 
 /// A member of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +61,9 @@ pub struct Group {
 struct Inner {
     raft: Raft<Kind>,
     identity: Identity,
+    folder: PathBuf,
     leadership: watch::Receiver<Leadership>,
+    roll: Arc<Roll>,
     /// Counts those who want to know whether this node still leads.
     asked: AtomicU64,
     round: Mutex<Round>,
@@ -83,8 +87,9 @@ struct Round {
 impl Group {
     pub(super) fn new(
         raft: Raft<Kind>,
-        identity: Identity,
+        (identity, folder): (Identity, PathBuf),
         leadership: watch::Receiver<Leadership>,
+        roll: Arc<Roll>,
         incoming: Incoming,
         links: client::Options,
     ) -> Self {
@@ -92,7 +97,9 @@ impl Group {
         let inner = Inner {
             raft,
             identity,
+            folder,
             leadership,
+            roll,
             asked: AtomicU64::new(0),
             round,
             incoming,
@@ -119,6 +126,22 @@ impl Group {
 
     pub(super) fn incoming(&self) -> &Incoming {
         &self.inner.incoming
+    }
+
+    pub(super) fn roll(&self) -> &Roll {
+        &self.inner.roll
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.inner.folder
+    }
+
+    /// Members come and go one after the other: whoever holds this changes them.
+    pub(super) fn one_at_a_time(&self) -> Result<MutexGuard<'_, ()>, ProposeError> {
+        self.inner.changing.try_lock().map_err(|_| {
+            let what = "another master is being taken in or out".to_string();
+            ProposeError::Busy { what }
+        })
     }
 
     pub(super) fn links(&self) -> &client::Options {
@@ -226,6 +249,15 @@ impl Group {
     /// When this node does not lead, the number is taken, or the new member does not catch up in time.
     pub async fn admit(&self, node: u64, address: &str) -> Result<(), ProposeError> {
         let members = self.members();
+        let removed = self.removed();
+        if removed.contains(&node) {
+            let known = members.iter().map(|member| member.node).chain(removed);
+            let what = format!(
+                "master {node} was removed, and its number is not given again; give --id {}",
+                known.max().unwrap_or_default() + 1
+            );
+            return Err(ProposeError::Taken { what });
+        }
         match members.iter().find(|member| member.node == node) {
             Some(member) if member.address != address => {
                 let what =
@@ -270,10 +302,7 @@ impl Group {
         new: Option<(NodeId, String)>,
         within: Duration,
     ) -> Result<(), ProposeError> {
-        let Ok(_one_at_a_time) = self.inner.changing.try_lock() else {
-            let what = "another master is being taken in".to_string();
-            return Err(ProposeError::Busy { what });
-        };
+        let _one_at_a_time = self.one_at_a_time()?;
         let mut voters = BTreeSet::new();
         if let Some((node, address)) = new {
             // One that is never reached must not keep others out.
@@ -285,7 +314,7 @@ impl Group {
             caught_up?;
             voters.insert(node);
         }
-        let changed = self.raft().change_membership(ChangeMembers::AddVoterIds(voters), true);
+        let changed = self.raft().change_membership(ChangeMembers::AddVoterIds(voters), false);
         changed.await.map(drop).map_err(write_error)
     }
 

@@ -25,6 +25,7 @@
 //! | `gone` | a leader whose process has ended, noticed before its silence tells |
 //! | `group` | who the members are, whether this one still leads, taking one in |
 //! | `handover` | one leader makes way for another before anybody misses it |
+//! | `removal`, `roll` | taking one out, and the numbers that nobody gets again |
 //! | `stall` | a disk that does not answer |
 //!
 //! What holds, whatever happens:
@@ -54,6 +55,8 @@ mod log_store;
 mod network;
 mod node;
 mod receive;
+mod removal;
+mod roll;
 mod snapshot;
 mod stall;
 mod tables;
@@ -66,6 +69,7 @@ pub use group::{Group, Member, Standing};
 pub use identity::{IDENTITY_FILE, Identity};
 pub use leadership::Leadership;
 pub use node::{Begin, Limits, Node, OnFatal, Options};
+pub use removal::REMOVED_FILE;
 
 /// What is agreed on; it is shared with whoever reads it.
 ///

@@ -21,6 +21,8 @@ use super::leadership::watch_leadership;
 use super::log_store::{Growth, LogStore};
 use super::network::Network;
 use super::receive::Incoming;
+use super::removal::was_removed;
+use super::roll::Roll;
 use super::snapshot::{SNAPSHOTS, Snapshots, newest};
 use super::stall::stalled;
 use super::tables::{LOG_FILE, Tables};
@@ -130,11 +132,13 @@ impl Node {
     pub async fn open<M: Machine>(options: Options, machine: Arc<M>) -> Result<Self, Error> {
         let identity = claim(&options)?;
         let digests = Arc::<Digests>::default();
-        let (raft, writes) = start(&options, identity, machine, &digests).await?;
+        let roll = Arc::<Roll>::default();
+        let (raft, writes) = start(&options, identity, machine, (&digests, &roll)).await?;
         let (tell, leadership) = watch::channel(Leadership::Follows { leader: None });
         tokio::spawn(watch_leadership(raft.clone(), identity.node, tell));
         let incoming = Incoming::at(Snapshots::incoming_path(&options.folder));
-        let group = Group::new(raft.clone(), identity, leadership, incoming, options.links.clone());
+        let (whose, links) = ((identity, options.folder.clone()), options.links.clone());
+        let group = Group::new(raft.clone(), whose, leadership, roll, incoming, links);
         let believed = Duration::from_millis(options.limits.believed_ms);
         tokio::spawn(group.clone().watch_leader(believed));
         let node = Self { raft, group, digests, writes };
@@ -234,6 +238,7 @@ fn claim(options: &Options) -> Result<Identity, Error> {
         (Some(found), _) if found.node != options.node => {
             Err(Error::OtherNode { path, found: found.node })
         }
+        (Some(found), _) if was_removed(folder) => Err(Error::Removed { path, node: found.node }),
         (Some(found), _) if !has_log => {
             Err(Error::Wiped { path, node: found.node, missing: LOG_FILE.into() })
         }
@@ -266,7 +271,7 @@ async fn start<M: Machine>(
     options: &Options,
     identity: Identity,
     machine: Arc<M>,
-    digests: &Arc<Digests>,
+    (digests, roll): (&Arc<Digests>, &Arc<Roll>),
 ) -> Result<(Raft<Kind>, watch::Receiver<u64>), Error> {
     let folder = options.folder.as_path();
     let tables = Arc::new(open_tables(folder, identity).await?);
@@ -278,7 +283,9 @@ async fn start<M: Machine>(
         growth.begin_anew(body.len());
         let place = format!("snapshot {}", newest.file);
         let index = last.unwrap_or_default().index;
-        let loaded = digests.load(index, body).and_then(|state| machine.load(state));
+        let rest = digests.load(index, body);
+        let state = rest.and_then(|rest| roll.load(&newest.meta.last_membership, rest));
+        let loaded = state.and_then(|state| machine.load(state));
         loaded.map_err(|error| unreadable(folder, place, error))?;
     }
     growth.bytes.store(found.bytes, Ordering::Relaxed);
@@ -287,7 +294,8 @@ async fn start<M: Machine>(
     let snapshots = Snapshots::new(folder, writer);
     let newest = newest.map(|(newest, _)| newest);
     let compared = (Arc::clone(digests), Arc::clone(&options.on_fatal));
-    let applier = Applier::new(machine, snapshots, Arc::clone(&growth), compared, newest);
+    let roll = Arc::clone(roll);
+    let applier = Applier::new(machine, snapshots, Arc::clone(&growth), compared, roll, newest);
     let config = Arc::new(config(options.limits));
     let network = Network::new(identity.cluster, options.links.clone());
     let raft = Raft::new(identity.node, config, network, log, applier).await;

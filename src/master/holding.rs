@@ -24,22 +24,34 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 impl Shared {
     /// Has a majority hold an artifact, this master among them; false if it is nowhere to be had.
     pub(super) async fn hold(self: &Arc<Self>, digest: Digest) -> Result<bool, Refusal> {
+        self.hold_among(digest, |_| true).await
+    }
+
+    /// Has a majority of some masters hold an artifact; false if it is nowhere to be had.
+    pub(super) async fn hold_among(
+        self: &Arc<Self>,
+        digest: Digest,
+        counts: impl Fn(&Member) -> bool,
+    ) -> Result<bool, Refusal> {
         if !self.obtain(digest).await {
             return Ok(false);
         }
         let Some(group) = &self.group else { return Ok(true) };
-        let members = group.members();
-        let voters = members.iter().filter(|member| member.votes).count();
-        let mut copies = JoinSet::new();
         // One that is being admitted does not count, since it has no say yet.
-        for fellow in self.fellows(|member| member.votes) {
+        let counts = |member: &Member| member.votes && counts(member);
+        let members: Vec<Member> = group.members().into_iter().filter(&counts).collect();
+        let voters = members.len();
+        let node = group.identity().node;
+        let mut copies = JoinSet::new();
+        for fellow in self.fellows(counts) {
             let path = self.store.path(digest);
             copies.spawn(async move {
                 let has = fellow.has(digest).await?;
                 if has { Ok(()) } else { fellow.put(digest, &path).await }
             });
         }
-        let (mut holders, mut last) = (1, None);
+        let own = members.iter().filter(|member| member.node == node).count();
+        let (mut holders, mut last) = (own, None);
         while holders <= voters / 2
             && let Some(copied) = copies.join_next().await
         {

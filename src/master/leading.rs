@@ -113,6 +113,7 @@ pub(super) fn refusal(error: ProposeError) -> Refusal {
             Refusal::NotLeader { leader: leader.unwrap_or_default() }
         }
         ProposeError::Taken { what } => Refusal::Invalid { message: what },
+        ProposeError::Needed { what } => Refusal::Limit { message: what },
         ProposeError::Unknown { what } => Refusal::NotFound { message: what },
         error => Refusal::Unavailable { message: error.to_string() },
     }

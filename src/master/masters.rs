@@ -6,7 +6,7 @@ use super::leading::refusal;
 use super::{Master, Shared};
 use crate::consensus::{Group, Member};
 use crate::rpc::client::{self, Options};
-use crate::rpc::masters::{Join, MasterLine, MasterList, Masters, Role};
+use crate::rpc::masters::{Join, MasterLine, MasterList, Masters, RemovedList, Role};
 use crate::rpc::raft::{Call, Raft};
 use crate::rpc::refusal::Refusal;
 use crate::spec::{MasterId, Nonce};
@@ -33,6 +33,21 @@ impl Masters for Master {
     async fn standing(&self) -> Result<MasterLine, Refusal> {
         let group = self.shared.group()?;
         Ok(self.shared.own_line(group))
+    }
+
+    async fn removed(&self) -> Result<RemovedList, Refusal> {
+        let group = self.shared.group()?;
+        let masters = group.removed().into_iter().map(MasterId).collect();
+        Ok(RemovedList { cluster: group.identity().cluster, masters })
+    }
+
+    async fn remove(&self, master: MasterId) -> Result<bool, Refusal> {
+        let shared = &self.shared;
+        let was_member = shared.led(shared.remove(master)).await?;
+        if was_member {
+            (shared.log)(&format!("master {master} is a member no more, since that was asked for"));
+        }
+        Ok(was_member)
     }
 
     async fn transfer(&self, master: MasterId) -> Result<(), Refusal> {
@@ -106,7 +121,7 @@ impl Shared {
         }
     }
 
-    async fn line_of(&self, member: Member) -> MasterLine {
+    pub(super) async fn line_of(&self, member: Member) -> MasterLine {
         if let Some(group) = self.group.as_ref().filter(|it| it.identity().node == member.node) {
             return self.own_line(group);
         }

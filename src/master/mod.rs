@@ -25,7 +25,7 @@
 //! | `watching` | all that needs time |
 //! | `jobs`, `submitting`, `views` | clients |
 //! | `artifacts`, `holding` | executables, specs and plans, on disk; on a majority of the masters |
-//! | `leading`, `masters` | that only one of several masters serves; what they say to each other |
+//! | `leading`, `masters`, `removing` | that only one of several masters serves; what they say to each other |
 //!
 //! Whoever holds both locks took that of the state first.
 //!
@@ -43,6 +43,7 @@ mod orders;
 mod polling;
 mod proposer;
 mod registering;
+mod removing;
 mod reports;
 mod state;
 mod submitting;
@@ -139,6 +140,8 @@ struct Shared {
     /// Held while a request looks at the state and proposes what follows from it.
     admission: tokio::sync::Mutex<()>,
     is_stopping: AtomicBool,
+    /// Whether this master was removed from its group.
+    removed: watch::Sender<bool>,
     /// The entry since which this master leads; 0 while it does not.
     leads_since: AtomicU64,
     /// How other masters are reached.
@@ -285,6 +288,7 @@ impl Master {
             changed: watch::Sender::new(0),
             admission: tokio::sync::Mutex::default(),
             is_stopping: AtomicBool::new(false),
+            removed: watch::Sender::new(false),
             leads_since: AtomicU64::new(0),
             links,
             pid,
@@ -314,6 +318,7 @@ impl Master {
             () = stop => {}
             () = ticking => {}
             () = self.shared.keep_up() => {}
+            () = self.shared.until_removed() => {}
         }
         self.shared.is_stopping.store(true, Ordering::SeqCst);
         self.shared.desk().wake_all();

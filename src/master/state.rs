@@ -75,6 +75,13 @@ pub(super) struct JobRecord {
     pub(super) is_swept: bool,
 }
 
+impl JobRecord {
+    fn artifacts(&self) -> impl Iterator<Item = Digest> {
+        let side_files = self.side_files.iter().copied();
+        [self.spec, self.executable].into_iter().chain(self.plan).chain(side_files)
+    }
+}
+
 /// What the scheduler need not know of a worker; kept for a while when the worker is lost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct WorkerRecord {
@@ -180,10 +187,15 @@ impl State {
 
     /// Everything that some job names, of those that are not forgotten.
     pub(super) fn artifacts(&self) -> impl Iterator<Item = Digest> {
-        self.jobs.values().flat_map(|job| {
-            let side_files = job.side_files.iter().copied();
-            [job.spec, job.executable].into_iter().chain(job.plan).chain(side_files)
-        })
+        self.jobs.values().flat_map(JobRecord::artifacts)
+    }
+
+    /// What jobs name that have not ended, each with one of them.
+    pub(super) fn needed(&self) -> BTreeMap<Digest, JobId> {
+        let lives = |job| self.scheduler.job(job).is_some_and(|job| !job.state().is_terminal());
+        let live = self.jobs.iter().filter(|(job, _)| lives(**job));
+        live.flat_map(|(&job, record)| record.artifacts().map(move |digest| (digest, job)))
+            .collect()
     }
 
     pub(super) fn worker(&self, worker: WorkerId) -> Option<&WorkerRecord> {

@@ -1,6 +1,7 @@
 //! What masters say of themselves, and how one is taken into a cluster.
 //!
-//! Every call may be repeated: the first two change nothing, and who has been admitted is admitted.
+//! Every call may be repeated: the first three change nothing, who has been admitted is admitted, and who was removed
+//! is removed.
 
 use std::future::Future;
 
@@ -51,6 +52,15 @@ pub struct MasterList {
     pub masters: Vec<MasterLine>,
 }
 
+/// The masters that a cluster has removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemovedList {
+    /// The cluster's random number.
+    pub cluster: u128,
+    /// Their numbers, rising; no one of them is given again.
+    pub masters: Vec<MasterId>,
+}
+
 /// A master that wants in: it listens, and its folder is the cluster's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Join {
@@ -68,8 +78,12 @@ pub trait Masters: Send + Sync + 'static {
     fn masters(&self) -> impl Future<Output = Result<MasterList, Refusal>> + Send;
     /// How far this one is.
     fn standing(&self) -> impl Future<Output = Result<MasterLine, Refusal>> + Send;
+    /// Whom the cluster has removed, by one that need not lead.
+    fn removed(&self) -> impl Future<Output = Result<RemovedList, Refusal>> + Send;
     /// Has a master lead.
     fn transfer(&self, master: MasterId) -> impl Future<Output = Result<(), Refusal>> + Send;
+    /// Has a master taken out; says whether it was a member.
+    fn remove(&self, master: MasterId) -> impl Future<Output = Result<bool, Refusal>> + Send;
     /// Has a master take part.
     fn join(&self, request: Join) -> impl Future<Output = Result<(), Refusal>> + Send;
 }

@@ -319,6 +319,33 @@ impl Fleet {
         self.masters.iter()
     }
 
+    /// Waits for a master that ends by itself; answers its exit code.
+    pub(crate) fn master_left(&mut self, number: usize) -> Result<Option<i32>> {
+        self.masters[number - 1].ended("the master ends by itself")
+    }
+
+    /// Starts one more master by what `gristmill masters add` prints, which takes part when this returns; gives its
+    /// number.
+    pub(crate) fn add_master_as_told(&mut self) -> Result<usize> {
+        let told = self.run(&["masters", "add"])?;
+        assert_eq!(told.code, Some(0), "{}", told.stderr);
+        let words: Vec<&str> = told.stdout.split_whitespace().collect();
+        let ["gristmill", "master", "--id", id, "--listen", _, "--data", data, "--join", _] =
+            words[..]
+        else {
+            return Err(format!("not a command: {}", told.stdout).into());
+        };
+        assert_eq!(data, format!("m{id}"));
+        let arguments = [&words[1..6], &words[8..], &["--lease", LEASE]].concat();
+        let master = Member::start(&arguments, self.path(&format!("data/{data}")))?;
+        self.masters.push(master);
+        let number: usize = id.parse()?;
+        assert_eq!(number, self.masters.len(), "each has its place here by its number");
+        let cluster = self.cluster();
+        self.commands.moved(cluster);
+        Ok(number)
+    }
+
     pub(crate) fn master_of(&self, number: usize) -> &Member {
         &self.masters[number - 1]
     }

@@ -61,6 +61,18 @@ fn undisturbed(fleet: &Fleet) -> Result<Duration> {
     Ok(took)
 }
 
+/// The maps that are done, and how many attempts at each there were.
+fn maps_done(attempts: &Attempts) -> Vec<(String, usize)> {
+    let done = attempts.all(|attempt| attempt.kind == "map" && attempt.state == "succeeded");
+    done.iter().map(|attempt| (attempt.task.clone(), attempts.at(&attempt.task).len())).collect()
+}
+
+/// Whether a map has run once more since there were so many attempts at it. One that began before its worker had said
+/// what it has is stopped before it has an executor, and did not run.
+fn ran_again(attempts: &Attempts, map: &str, before: usize) -> bool {
+    attempts.at(map)[before..].iter().any(|attempt| attempt.pid != 0)
+}
+
 /// Of some durations: the middle one, that which one in a hundred exceeds, and the longest.
 fn spread(mut all: Vec<Duration>) -> String {
     all.sort_unstable();
@@ -119,6 +131,8 @@ fn all_who_are_killed_at_once_end_every_job_once_whenever_that_is() -> Result {
         let trial = trial();
         let job = trial.submit(&fleet)?;
         let maps = moment(&fleet, &job, strike)?;
+        let done = maps_done(&Attempts::of(&fleet, &job)?);
+        assert!(done.len() as u64 >= maps, "{} of {maps}", done.len());
         fleet.kill_all()?;
         for number in 1..=3 {
             fleet.start_master_of(number)?;
@@ -126,13 +140,19 @@ fn all_who_are_killed_at_once_end_every_job_once_whenever_that_is() -> Result {
         for number in fleet.numbers() {
             fleet.start_again(number)?;
         }
-        trial.check(&fleet, &job)?;
+        let after = trial.check(&fleet, &job)?;
+        // What they had made is on the disks of workers that are back, and counts.
+        let again = done.iter().filter(|(map, before)| ran_again(&after, map, *before));
+        assert_eq!(again.count(), 0, "of {} that were done", done.len());
         let jobs = fleet.json(&["jobs"])?;
         let ended = jobs.as_array().ok_or("no list")?.iter();
         assert!(ended.clone().all(|job| job["state"] == "succeeded"), "{jobs}");
         assert_eq!(ended.count(), strike as usize, "{jobs}");
         let again = counted(&fleet, &job, "attempts_rerun")?;
-        println!("all killed after {maps} maps: {again} attempts again");
+        println!(
+            "all killed after {maps} maps: {} kept, none of them ran again; {again} attempts again",
+            done.len()
+        );
         fs::remove_dir_all(fleet.path("out"))?;
     }
     check_nothing_is_left(fleet, &["alone-out"])

@@ -2,9 +2,10 @@
 //!
 //! Those of several know each other by their addresses, so these are kept, one a line, in the cluster's folder.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use tokio::runtime::Runtime;
 use super::children::Children;
 use super::until;
 use crate::cli::refused::Refused;
-use crate::consensus::IDENTITY_FILE;
+use crate::consensus::{IDENTITY_FILE, REMOVED_FILE};
 use crate::launch::print;
 use crate::rpc::address::{PORT, parse};
 use crate::rpc::client::{Master, Options};
@@ -25,6 +26,33 @@ use crate::spec::Location;
 const PORTS: u16 = 100;
 /// The file of addresses in the cluster's folder.
 const ADDRESSES: &str = "masters";
+
+/// One master.
+struct Seat {
+    id: u32,
+    address: String,
+    /// Its folder in the cluster's.
+    data: String,
+}
+
+/// A master's name on screen.
+fn name(id: u32) -> String {
+    format!("master {id}")
+}
+
+/// The number of the master of this name, if it is one.
+pub(super) fn number(name: &str) -> Option<u32> {
+    name.strip_prefix("master ")?.parse().ok()
+}
+
+/// Whether a master was removed from the cluster of this folder, as it knows by now.
+pub(super) fn was_removed(folder: &Path, id: u32) -> bool {
+    folder.join(format!("m{id}")).join(REMOVED_FILE).exists()
+}
+
+fn addresses<'s>(seats: impl Iterator<Item = &'s Seat>) -> String {
+    seats.map(|seat| seat.address.as_str()).collect::<Vec<_>>().join(",")
+}
 
 /// The masters that are to be started.
 pub(super) struct Masters<'a> {
@@ -40,72 +68,73 @@ impl Masters<'_> {
         children: &mut Children,
         interrupts: &Receiver<()>,
     ) -> Result<Option<Vec<String>>, Refused> {
-        let addresses = self.addresses()?;
+        let seats = self.seats()?;
         // Written last: a folder without it was not begun, or not to the end.
-        let has_begun = |place: usize| self.data(place).join(IDENTITY_FILE).exists();
-        let (mut old, mut new): (Vec<usize>, Vec<usize>) =
-            (0..addresses.len()).partition(|&place| has_begun(place));
-        let mut pids = vec![0; addresses.len()];
-        if old.is_empty() {
+        let has_begun = |seat: &&Seat| self.folder.join(&seat.data).join(IDENTITY_FILE).exists();
+        let (mut old, mut new): (Vec<&Seat>, Vec<&Seat>) = seats.iter().partition(has_begun);
+        let mut pids = BTreeMap::new();
+        if old.is_empty() && !new.is_empty() {
             let first = new.remove(0);
-            pids[first] = self.launch(children, &addresses, first, &["--init"])?;
+            pids.insert(first.id, self.launch(children, first, &["--init"])?);
             old.push(first);
         } else {
-            for &place in &old {
+            for seat in &old {
                 // One whose admission was interrupted asks for it again; the others have a say already.
-                let others = addresses.iter().filter(|&other| *other != addresses[place]);
-                let others = others.cloned().collect::<Vec<_>>().join(",");
+                let others = addresses(seats.iter().filter(|other| other.id != seat.id));
                 let more: &[&str] = if others.is_empty() { &[] } else { &["--join", &others] };
-                pids[place] = self.launch(children, &addresses, place, more)?;
+                pids.insert(seat.id, self.launch(children, seat, more)?);
             }
         }
-        let known: Vec<String> = old.iter().map(|&place| addresses[place].clone()).collect();
+        let known: Vec<String> = old.iter().map(|seat| seat.address.clone()).collect();
         let options = Options { patience: Duration::ZERO, ..Options::default() };
         let client = self.runtime.block_on(async { Master::connect(&known, options) })?;
         if !until(|| self.runtime.block_on(client.list()).is_ok(), children, interrupts)? {
             return Ok(None);
         }
         let known = known.join(",");
-        for place in new {
-            pids[place] = self.launch(children, &addresses, place, &["--join", &known])?;
+        for seat in new {
+            pids.insert(seat.id, self.launch(children, seat, &["--join", &known])?);
             // One after the other: members are taken in one at a time.
-            let takes_part = || self.take_part(&client, &addresses[place]);
+            let takes_part = || self.take_part(&client, seat);
             if !until(takes_part, children, interrupts)? {
                 return Ok(None);
             }
         }
-        if !until(|| addresses.iter().all(|it| self.take_part(&client, it)), children, interrupts)?
-        {
+        if !until(|| seats.iter().all(|it| self.take_part(&client, it)), children, interrupts)? {
             return Ok(None);
         }
-        for (place, (address, pid)) in addresses.iter().zip(pids).enumerate() {
-            print(&format!("master {} {address} pid {pid}\n", place + 1));
+        for Seat { id, address, .. } in &seats {
+            print(&format!("master {id} {address} pid {}\n", pids.get(id).unwrap_or(&0)));
         }
-        Ok(Some(addresses))
+        Ok(Some(seats.into_iter().map(|seat| seat.address).collect()))
     }
 
-    fn data(&self, place: usize) -> PathBuf {
-        self.folder.join(format!("m{}", place + 1))
-    }
-
-    fn launch(
-        &self,
-        children: &mut Children,
-        addresses: &[String],
-        place: usize,
-        more: &[&str],
-    ) -> Result<u32, Refused> {
-        let id = (place + 1).to_string();
-        let mut arguments = vec!["master", "--id", &id, "--listen", &addresses[place]];
+    fn launch(&self, children: &mut Children, seat: &Seat, more: &[&str]) -> Result<u32, Refused> {
+        let id = seat.id.to_string();
+        let mut arguments = vec!["master", "--id", &id, "--listen", &seat.address];
         arguments.extend(more);
-        children.start(format!("master {id}"), &arguments, &self.data(place))
+        children.start(name(seat.id), &arguments, &self.folder.join(&seat.data))
     }
 
-    fn take_part(&self, client: &Master, address: &str) -> bool {
+    fn take_part(&self, client: &Master, seat: &Seat) -> bool {
         let Ok(list) = self.runtime.block_on(client.masters()) else { return false };
-        list.masters
-            .iter()
-            .any(|line| line.address == address && line.votes && line.role != Role::Unreachable)
+        list.masters.iter().any(|line| {
+            line.address == seat.address && line.votes && line.role != Role::Unreachable
+        })
+    }
+
+    /// All masters but those that were removed.
+    fn seats(&self) -> Result<Vec<Seat>, Refused> {
+        let seat = |(id, address)| Seat { id, address, data: format!("m{id}") };
+        let seats = (1..).zip(self.addresses()?).map(seat);
+        let seats: Vec<Seat> = seats.filter(|seat| !was_removed(self.folder, seat.id)).collect();
+        if seats.is_empty() {
+            return Err(Refused::usage(format!(
+                "all masters of the cluster were removed; {}; give another --data DIR",
+                Location::from(self.folder)
+            )));
+        }
+        Ok(seats)
     }
 
     /// Those that the masters had, if there are several; else any that are free.

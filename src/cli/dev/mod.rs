@@ -23,7 +23,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use self::children::{Child, Children};
-use self::masters::Masters;
+use self::masters::{Masters, number, was_removed};
 use super::cluster::runtime;
 use super::daemon::Folder;
 use super::refused::Refused;
@@ -64,7 +64,7 @@ impl Dev {
         let ended = self.start(folder.path(), &mut children, &interrupts).and_then(|address| {
             let Some(address) = address else { return Ok(exit::INTERRUPTED) };
             print(&ready(&address));
-            watch(&mut children, self.masters, &interrupts)
+            watch(&mut children, (folder.path(), masters(&address)), &interrupts)
         });
         children.end();
         ended
@@ -159,12 +159,27 @@ fn ready(cluster: &str) -> String {
     )
 }
 
+/// How many masters there are at these addresses.
+fn masters(addresses: &str) -> usize {
+    addresses.split(',').count()
+}
+
 /// Waits for Ctrl-C. Who dies is lost, as it would be on any cluster; without a majority of its masters there is none.
-fn watch(children: &mut Children, masters: u32, interrupts: &Receiver<()>) -> Result<u8, Refused> {
+fn watch(
+    children: &mut Children,
+    (folder, mut masters): (&Path, usize),
+    interrupts: &Receiver<()>,
+) -> Result<u8, Refused> {
     let mut alive = masters;
     loop {
         while let Some(Child { name, .. }) = children.bury() {
-            alive -= u32::from(name.starts_with("master"));
+            let master = number(&name);
+            alive -= usize::from(master.is_some());
+            if master.is_some_and(|id| was_removed(folder, id)) {
+                masters -= 1;
+                say(&format!("{name} was removed; the cluster goes on with the others\n"));
+                continue;
+            }
             if alive <= masters / 2 {
                 return Err(Refused::failed(format!("{name} ended; this cluster; start it again")));
             }

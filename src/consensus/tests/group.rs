@@ -55,7 +55,7 @@ impl Group {
         group
     }
 
-    fn folder(&self, place: usize) -> PathBuf {
+    pub(super) fn folder(&self, place: usize) -> PathBuf {
         self.bench.folder.path().join(format!("m{}", place + 1))
     }
 

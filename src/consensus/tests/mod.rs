@@ -5,6 +5,7 @@ mod damage;
 mod group;
 mod handover;
 mod refusals;
+mod removal;
 mod restarts;
 mod suite;
 mod tails;

@@ -30,7 +30,11 @@ impl StoreBuilder<Kind, LogStore, Applier<Counter>, TempDir> for Ours {
         let growth = Arc::<Growth>::default();
         let log = LogStore::new(tables, writer.clone(), Arc::clone(&growth));
         let snapshots = Snapshots::new(folder.path(), writer);
-        Ok((folder, log, Applier::new(Arc::default(), snapshots, growth, compared, None)))
+        Ok((
+            folder,
+            log,
+            Applier::new(Arc::default(), snapshots, growth, compared, Arc::default(), None),
+        ))
     }
 }
 

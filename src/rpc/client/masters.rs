@@ -10,13 +10,14 @@ use super::master::Line;
 use crate::rpc::CONTROL_BYTES_MAX;
 use crate::rpc::check;
 use crate::rpc::convert::answer;
-use crate::rpc::masters::{Join, MasterLine, MasterList, Masters};
+use crate::rpc::masters::{Join, MasterLine, MasterList, Masters, RemovedList};
 use crate::rpc::pb;
 use crate::rpc::pb::masters_client::MastersClient;
 use crate::rpc::refusal::Refusal;
 use crate::spec::MasterId;
 
-/// How long it may take until a new master has caught up, or another one leads.
+/// How long it may take until a new master has caught up, another one leads, or those that stay have what one that goes
+/// has had.
 const CHANGE_WITHIN: Duration = Duration::from_secs(35);
 
 fn client(channel: Channel) -> MastersClient<Channel> {
@@ -36,10 +37,21 @@ impl Masters for Master {
         answer(answered.try_into(), &self.address())
     }
 
+    async fn removed(&self) -> Result<RemovedList, Refusal> {
+        let answered = ask!(self, list_removed, pb::ListRemovedRequest {});
+        answer(answered.try_into(), &self.address())
+    }
+
     async fn transfer(&self, master: MasterId) -> Result<(), Refusal> {
         let request = pb::MasterRef { master: master.to_string() };
         let pb::Ack {} = ask!(self, transfer, request, CHANGE_WITHIN);
         Ok(())
+    }
+
+    async fn remove(&self, master: MasterId) -> Result<bool, Refusal> {
+        let request = pb::MasterRef { master: master.to_string() };
+        let answered = ask!(self, remove, request, CHANGE_WITHIN);
+        Ok(answered.was_member)
     }
 
     async fn join(&self, request: Join) -> Result<(), Refusal> {

@@ -1,9 +1,9 @@
 //! What masters say of themselves.
 
-use super::field::bytes;
-use super::{all, each, id, wide};
+use super::field::{bytes, texts};
+use super::{all, each, id, ids, wide};
 use crate::rpc::check::invalid;
-use crate::rpc::masters::{Join, MasterLine, MasterList, Role};
+use crate::rpc::masters::{Join, MasterLine, MasterList, RemovedList, Role};
 use crate::rpc::pb;
 use crate::rpc::refusal::Refusal;
 
@@ -59,6 +59,20 @@ impl TryFrom<pb::ListMastersAnswer> for MasterList {
 
     fn try_from(wire: pb::ListMastersAnswer) -> Result<Self, Refusal> {
         Ok(Self { cluster: wide("cluster", &wire.cluster)?, masters: each(wire.masters)? })
+    }
+}
+
+impl From<RemovedList> for pb::ListRemovedAnswer {
+    fn from(list: RemovedList) -> Self {
+        Self { cluster: bytes(list.cluster), masters: texts(&list.masters) }
+    }
+}
+
+impl TryFrom<pb::ListRemovedAnswer> for RemovedList {
+    type Error = Refusal;
+
+    fn try_from(wire: pb::ListRemovedAnswer) -> Result<Self, Refusal> {
+        Ok(Self { cluster: wide("cluster", &wire.cluster)?, masters: ids(&wire.masters)? })
     }
 }
 

@@ -37,6 +37,23 @@ impl<M: Masters> pb::masters_server::Masters for Service<M> {
         Ok(Response::new(pb::Ack {}))
     }
 
+    async fn list_removed(
+        &self,
+        _: Request<pb::ListRemovedRequest>,
+    ) -> Result<Response<pb::ListRemovedAnswer>, Status> {
+        let list = self.0.removed().await.map_err(status)?;
+        Ok(Response::new(list.into()))
+    }
+
+    async fn remove(
+        &self,
+        request: Request<pb::MasterRef>,
+    ) -> Result<Response<pb::RemoveAnswer>, Status> {
+        let master = id(&request.into_inner().master).map_err(status)?;
+        let was_member = self.0.remove(master).await.map_err(status)?;
+        Ok(Response::new(pb::RemoveAnswer { was_member }))
+    }
+
     async fn join(&self, request: Request<pb::JoinRequest>) -> Result<Response<pb::Ack>, Status> {
         let request = Join::try_from(request.into_inner()).map_err(status)?;
         check::join(&request).map_err(status)?;

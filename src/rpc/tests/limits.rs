@@ -44,6 +44,8 @@ enum Asked {
     Standing(pb::StandingRequest),
     Join(pb::JoinRequest),
     Transfer(pb::MasterRef),
+    Remove(pb::MasterRef),
+    ListRemoved(pb::ListRemovedRequest),
     AppendEntries(pb::RaftCall),
     Vote(pb::RaftCall),
     Stand(pb::RaftCall),
@@ -114,6 +116,10 @@ impl Servers {
             Asked::Standing(request) => ("Standing", said(masters.standing(request).await)),
             Asked::Join(request) => ("Join", said(masters.join(request).await)),
             Asked::Transfer(request) => ("Transfer", said(masters.transfer(request).await)),
+            Asked::Remove(request) => ("Remove", said(masters.remove(request).await)),
+            Asked::ListRemoved(request) => {
+                ("ListRemoved", said(masters.list_removed(request).await))
+            }
             Asked::AppendEntries(call) => ("AppendEntries", said(raft.append_entries(call).await)),
             Asked::Vote(call) => ("Vote", said(raft.vote(call).await)),
             Asked::Stand(call) => ("Stand", said(raft.stand(call).await)),
@@ -371,6 +377,7 @@ fn of_masters() -> Table {
     let of = |id: &'static str| join(&|join| join.id = id.into());
     let at = |address: &'static str| join(&|join| join.address = address.into());
     let transfer = |master: &str| Asked::Transfer(pb::MasterRef { master: master.into() });
+    let remove = |master: &str| Asked::Remove(pb::MasterRef { master: master.into() });
     let call = |cluster, bytes| pb::RaftCall {
         cluster: vec![0; cluster],
         to: u64::MAX,
@@ -388,6 +395,7 @@ fn of_masters() -> Table {
     let masters = [
         (Asked::ListMasters(pb::ListMastersRequest {}), ""),
         (Asked::Standing(pb::StandingRequest {}), ""),
+        (Asked::ListRemoved(pb::ListRemovedRequest {}), ""),
         (of("m1000"), ""),
         (of("m1001"), "id must be 1 to 1000, got 1001"),
         (of("m0"), "id must be 1 to 1000, got 0"),
@@ -396,6 +404,8 @@ fn of_masters() -> Table {
         (join(&|join| join.cluster.push(1)), "cluster must have 16 bytes, got 17"),
         (transfer("m2"), ""),
         (transfer("w2"), "expected a form like `m"),
+        (remove("m2"), ""),
+        (remove("m"), "expected a form like `m"),
     ];
     masters.into_iter().chain(raft).collect()
 }

@@ -9,6 +9,11 @@ async fn what_masters_say_of_themselves_survives_the_way() {
     let client = served.client();
     assert_eq!(client.masters().await, served.fake.masters().await);
     assert_eq!(client.standing().await, served.fake.standing().await);
+    assert_eq!(client.removed().await, served.fake.removed().await);
+    for (master, was_member) in [(MasterId(2), true), (MasterId(3), false)] {
+        assert_eq!(client.remove(master).await, Ok(was_member));
+        assert_eq!(served.asked().last(), Some(&format!("remove {master}")));
+    }
     let join = Join { cluster: 0xc1, id: MasterId(3), address: "127.0.0.1:7402".into() };
     assert_eq!(client.join(join.clone()).await, Ok(()));
     assert_eq!(served.asked().last(), Some(&format!("join {join:?}")));

@@ -23,7 +23,7 @@ use super::client::{Master, Options};
 use super::jobs::{
     AttemptLine, JobLine, JobStatus, Jobs, State, Submit, Tally, TaskLine, TasksRequest, WorkerLine,
 };
-use super::masters::{Join, MasterLine, MasterList, Masters, Role};
+use super::masters::{Join, MasterLine, MasterList, Masters, RemovedList, Role};
 use super::raft::{Call, Raft};
 use super::refusal::Refusal;
 use super::server::serve_master;
@@ -223,6 +223,14 @@ impl Masters for Fake {
     async fn standing(&self) -> Result<MasterLine, Refusal> {
         self.note("standing")?;
         Ok(master(2, Role::Follower))
+    }
+    async fn removed(&self) -> Result<RemovedList, Refusal> {
+        self.note("removed")?;
+        Ok(RemovedList { cluster: 0xc1, masters: vec![MasterId(4), MasterId(6)] })
+    }
+    async fn remove(&self, master: MasterId) -> Result<bool, Refusal> {
+        self.note(format!("remove {master}"))?;
+        Ok(master == MasterId(2))
     }
     async fn transfer(&self, master: MasterId) -> Result<(), Refusal> {
         self.note(format!("transfer {master}"))

@@ -1,0 +1,113 @@
+//! Which masters were removed: each leaves its number behind, and nobody is given it again.
+//!
+//! Nothing is written down for it but what openraft logs: who is in one list of members and not in the next one was
+//! removed. Every node sees the same lists in the same order; who begins with a snapshot finds the numbers in that,
+//! ahead of the machine's state:
+//!
+//! ```text
+//!   count: u64 LE │ number: u64 LE, so often, rising │ the machine's state
+//! ```
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard};
+
+use super::Unreadable;
+use super::entry::{Membership, NodeId};
+
+/// Length of a number in a snapshot.
+const NUMBER_BYTES: usize = 8;
+
+/// Who is there, and who was. What was applied counts, not what may yet be agreed on.
+#[derive(Debug, Default)]
+pub(super) struct Roll(Mutex<Numbers>);
+
+#[derive(Debug, Default)]
+struct Numbers {
+    members: BTreeSet<NodeId>,
+    removed: BTreeSet<NodeId>,
+}
+
+impl Roll {
+    fn numbers(&self) -> MutexGuard<'_, Numbers> {
+        self.0.lock().expect("nobody fails while it is held")
+    }
+
+    /// The numbers of all that were removed.
+    pub(super) fn removed(&self) -> BTreeSet<NodeId> {
+        self.numbers().removed.clone()
+    }
+
+    /// A list of members was agreed on.
+    pub(super) fn apply(&self, membership: &Membership) {
+        let now: BTreeSet<NodeId> = membership.nodes().map(|(&node, _)| node).collect();
+        let mut numbers = self.numbers();
+        let gone: Vec<NodeId> = numbers.members.difference(&now).copied().collect();
+        numbers.removed.extend(gone);
+        numbers.members = now;
+    }
+
+    /// The part of a snapshot that is behind the digest.
+    pub(super) fn saved(&self, state: Vec<u8>) -> Vec<u8> {
+        let removed = self.removed();
+        let mut body = Vec::with_capacity((1 + removed.len()) * NUMBER_BYTES + state.len());
+        body.extend((removed.len() as u64).to_le_bytes());
+        removed.iter().for_each(|node| body.extend(node.to_le_bytes()));
+        body.extend(state);
+        body
+    }
+
+    /// Begins anew with such a part and the members of its snapshot, and gives the state in it.
+    pub(super) fn load<'b>(
+        &self,
+        membership: &Membership,
+        body: &'b [u8],
+    ) -> Result<&'b [u8], Unreadable> {
+        let short = || Unreadable("the snapshot ends within the numbers of masters".into());
+        let (count, mut rest) = number(body).ok_or_else(short)?;
+        let mut removed = BTreeSet::new();
+        for _ in 0..count {
+            let (node, behind) = number(rest).ok_or_else(short)?;
+            removed.insert(node);
+            rest = behind;
+        }
+        let members = membership.nodes().map(|(&node, _)| node).collect();
+        *self.numbers() = Numbers { members, removed };
+        Ok(rest)
+    }
+}
+
+fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let (number, rest) = bytes.split_first_chunk::<NUMBER_BYTES>()?;
+    Some((u64::from_le_bytes(*number), rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use openraft::BasicNode;
+
+    use super::*;
+
+    fn members(nodes: &[NodeId]) -> Membership {
+        let nodes = nodes.iter().map(|&node| (node, BasicNode::new("127.0.0.1:1")));
+        let nodes: std::collections::BTreeMap<_, _> = nodes.collect();
+        let voters = nodes.keys().copied().collect::<BTreeSet<_>>();
+        Membership::new(None, openraft::Membership::new(vec![voters], nodes))
+    }
+
+    #[test]
+    fn who_was_there_and_is_not_was_removed_and_stays_so_through_a_snapshot() {
+        let roll = Roll::default();
+        for list in [&[1][..], &[1, 2], &[1, 2, 3], &[1, 3], &[1, 3, 4], &[3, 4]] {
+            roll.apply(&members(list));
+        }
+        assert_eq!(roll.removed(), [1, 2].into());
+        let body = roll.saved(b"state".to_vec());
+        let loaded = Roll::default();
+        assert_eq!(loaded.load(&members(&[3, 4]), &body), Ok(b"state".as_slice()));
+        loaded.apply(&members(&[4]));
+        assert_eq!(loaded.removed(), [1, 2, 3].into());
+        for bytes in [0, 7, 8, 20] {
+            assert!(loaded.load(&members(&[4]), &body[..bytes]).is_err(), "{bytes}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Masters that are taken out: who stays goes on, and a number that was given once is not given again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::ChangeMembers;
+
+use super::counting::{Bench, Counter};
+use super::group::Group;
+use crate::consensus::{Begin, Error, Node, ProposeError};
+
+fn voters(group: &Group, place: usize) -> Vec<u64> {
+    let members = group.at(place).node.group().members();
+    assert!(members.iter().all(|member| member.votes), "nobody is left half way: {members:?}");
+    members.iter().map(|member| member.node).collect()
+}
+
+fn all_but(node: u64) -> Vec<u64> {
+    (1..=3).filter(|&other| other != node).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_removed_is_no_member_and_its_number_is_gone_for_good() {
+    let mut bench = Bench::new();
+    bench.limits.log_bytes = 4_000;
+    let mut group = Group::of(bench, 3).await;
+    let leader = group.leader().await;
+    let (gone, stays) = ((leader + 1) % 3, (leader + 2) % 3);
+    let node = gone as u64 + 1;
+    group.at(leader).add(1).await;
+    let inner = group.at(leader).node.group();
+    assert_eq!(inner.remove(node).await, Ok(true));
+    assert_eq!(voters(&group, leader), all_but(node));
+    assert_eq!(inner.remove(node).await, Ok(false), "it may be repeated");
+    let refused = inner.remove(9).await.unwrap_err();
+    assert_eq!(refused, ProposeError::Unknown { what: "there never was a master m9 here".into() });
+    let follower = group.at(stays).node.group();
+    let refused = follower.remove(node).await.unwrap_err();
+    assert!(matches!(refused, ProposeError::NotLeader { leader: Some(_) }), "{refused}");
+
+    // So many that who starts again finds them in its snapshot alone.
+    for _ in 0..600 {
+        group.at(leader).add(1).await;
+    }
+    group.reaches(stays, (601, 601)).await;
+    drop((inner, follower));
+    group.stop(stays).await;
+    group.start_again(stays).await;
+    let (leader, known) = (group.leader().await, group.at(stays).node.group());
+    assert_eq!(known.removed(), [node].into());
+    let inner = group.at(leader).node.group();
+    let refused = inner.admit(node, &group.addresses[gone]).await.unwrap_err().to_string();
+    assert!(refused.contains("its number is not given again; give --id 4"), "{refused}");
+    assert!(group.bench.fatal.lock().unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_away_is_removed_and_one_that_leads_makes_way_first() {
+    let mut group = Group::of(Bench::new(), 3).await;
+    let leader = group.leader().await;
+    let (away, next) = ((leader + 1) % 3, (leader + 2) % 3);
+    group.at(leader).add(1).await;
+    group.stop(away).await;
+    let inner = group.at(leader).node.group();
+    assert_eq!(inner.remove(away as u64 + 1).await, Ok(true));
+    let named = inner.remove(leader as u64 + 1).await;
+    let address = group.addresses[next].clone();
+    assert_eq!(named, Err(ProposeError::NotLeader { leader: Some(address) }));
+    let inner = group.at(next).node.group();
+    assert_eq!(inner.remove(leader as u64 + 1).await, Ok(true));
+    assert_eq!(voters(&group, next), [next as u64 + 1]);
+    assert_eq!(group.at(next).add(1).await, 2, "one is a group, too");
+    let refused = inner.remove(next as u64 + 1).await.unwrap_err();
+    assert!(matches!(refused, ProposeError::Needed { .. }), "{refused}");
+    assert!(refused.to_string().contains("gristmill masters add"), "{refused}");
+    assert_eq!(inner.removed().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_at_which_the_leader_dies_is_ended_by_the_next_one() {
+    let mut group = Group::of(Bench::new(), 3).await;
+    let leader = group.leader().await;
+    let node = (leader + 1) as u64 % 3 + 1;
+    let inner = group.at(leader).node.group();
+    let mut metrics = inner.raft().metrics();
+    let begun = async {
+        while !inner.is_changing() {
+            metrics.changed().await.unwrap();
+        }
+    };
+    // Whoever asked is gone after the first of two steps.
+    tokio::select! {
+        biased;
+        () = begun => {}
+        ended = inner.raft().change_membership(ChangeMembers::RemoveVoters([node].into()), false) => {
+            panic!("both steps at once: {ended:?}");
+        }
+    }
+    drop(inner);
+    group.stop(leader).await;
+    let next = group.leader().await;
+    let inner = group.at(next).node.group();
+    let has_begun = inner.is_changing();
+    inner.end_change().await.unwrap();
+    // What had not left the old leader is gone with it.
+    let expected = if has_begun { all_but(node) } else { vec![1, 2, 3] };
+    assert_eq!(voters(&group, next), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_says_so_is_not_started_with_again() {
+    let mut group = Group::of(Bench::new(), 2).await;
+    let leader = group.leader().await;
+    let gone = 1 - leader;
+    let node = gone as u64 + 1;
+    assert_eq!(group.at(leader).node.group().remove(node).await, Ok(true));
+    let inner = group.at(gone).node.group();
+    // Nobody need have told it.
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let said = inner.note_removed();
+    assert!(matches!(said, Error::Removed { node: named, .. } if named == node), "{said}");
+    drop(inner);
+    group.stop(gone).await;
+    for begin in [Begin::Nothing, Begin::Member { cluster: 0xc1 }] {
+        let mut options = group.bench.options(&group.folder(gone), begin);
+        options.node = node;
+        let refused = Node::open(options, Arc::<Counter>::default()).await;
+        let refused = refused.map(|_: Node| ()).unwrap_err().to_string();
+        assert_eq!(refused, said.to_string());
+    }
+    assert!(said.to_string().contains("join the others under another number"), "{said}");
+}

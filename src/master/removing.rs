@@ -1,0 +1,151 @@
+//! A master is taken out for good: only if those that stay can do without it, and it ends once it knows.
+//!
+//! It cannot be told by the leader, which says nothing to who is no member, and it may be away. So a master that hears
+//! of no leader, or is on no list of members, asks the others whether it was removed: whoever says so is right, since
+//! who was removed stays so.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::leading::refusal;
+use super::{Master, Shared};
+use crate::consensus::{Group, Leadership, Member};
+use crate::rpc::masters::{Masters, Role};
+use crate::rpc::refusal::Refusal;
+use crate::spec::MasterId;
+
+/// How often a master that hears of no leader asks.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+/// How long each of the others may take to answer.
+const ASKED_WITHIN: Duration = Duration::from_secs(1);
+
+impl Master {
+    /// Is ready when this master was removed: its folder says so by then, and its process is to end.
+    pub async fn removed_for_good(&self) {
+        let mut removed = self.shared.removed.subscribe();
+        // Its sender lives as long as this master.
+        let _told_or_ended = removed.wait_for(|&is_removed| is_removed).await;
+    }
+
+    /// Asks the other masters, once, whether this one was removed; then its folder says so, and this gives what is to be
+    /// said.
+    pub async fn why_removed(&self) -> Option<String> {
+        let group = self.shared.group.as_ref()?;
+        let is_removed = self.shared.is_removed(group).await;
+        is_removed.then(|| group.note_removed().to_string())
+    }
+}
+
+impl Shared {
+    /// Has a master taken out; says whether it was a member.
+    pub(super) async fn remove(self: &Arc<Self>, id: MasterId) -> Result<bool, Refusal> {
+        let group = self.group()?;
+        let members = group.members();
+        if members.iter().any(|member| member.node == id.0) {
+            self.check_majority_without(id, &members).await?;
+            self.check_held_without(id).await?;
+        }
+        group.remove(id.0).await.map_err(refusal)
+    }
+
+    /// Most of those that stay must answer, or nothing would be agreed on any more.
+    async fn check_majority_without(
+        self: &Arc<Self>,
+        id: MasterId,
+        members: &[Member],
+    ) -> Result<(), Refusal> {
+        let stay = members.iter().filter(|member| member.votes && member.node != id.0);
+        let mut asked = JoinSet::new();
+        for member in stay.cloned() {
+            let shared = Arc::clone(self);
+            asked.spawn(async move { shared.line_of(member).await });
+        }
+        let lines = asked.join_all().await;
+        let mut silent: Vec<_> =
+            lines.iter().filter(|line| line.role == Role::Unreachable).collect();
+        silent.sort_by_key(|line| line.id);
+        // That nobody stays is refused by who counts the members.
+        let Some(first) = silent.first().filter(|_| silent.len() * 2 >= lines.len()) else {
+            return Ok(());
+        };
+        let names: Vec<String> =
+            silent.iter().map(|line| format!("{} at {}", line.id, line.address)).collect();
+        let message = format!(
+            "without {id}, {} of the {} masters that stay do not answer ({}), and nothing could be agreed on any \
+             more; start those again first, or remove one of them instead: `gristmill masters remove {}`",
+            silent.len(),
+            lines.len(),
+            names.join(", "),
+            first.id
+        );
+        Err(Refusal::Limit { message })
+    }
+
+    /// What jobs need that have not ended must be held by a majority of those that stay.
+    async fn check_held_without(self: &Arc<Self>, id: MasterId) -> Result<(), Refusal> {
+        let needed = self.proposer.read(|state| state.needed());
+        for (digest, job) in needed {
+            let shared = Arc::clone(self);
+            // It goes on if whoever asks for it is gone.
+            let held = tokio::spawn(async move {
+                shared.hold_among(digest, |member| member.node != id.0).await
+            });
+            let held = held.await;
+            if !held
+                .unwrap_or_else(|error| Err(Refusal::Internal { message: error.to_string() }))?
+            {
+                let message = format!(
+                    "no master that answers has the artifact {digest}, which {job} needs; if {id} is away, start it \
+                     again, or give the job up with `gristmill kill {job}`"
+                );
+                return Err(Refusal::Limit { message });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether one of the others says that this master was removed.
+    async fn is_removed(&self, group: &Group) -> bool {
+        let own = group.identity();
+        let others = group.members().into_iter().filter(|member| member.node != own.node);
+        let mut asked = JoinSet::new();
+        for fellow in others.filter_map(|member| self.fellow(&member.address).ok()) {
+            asked.spawn(async move {
+                let answered = timeout(ASKED_WITHIN, fellow.removed()).await;
+                let Ok(Ok(list)) = answered else { return false };
+                list.cluster == own.cluster && list.masters.contains(&MasterId(own.node))
+            });
+        }
+        while let Some(said) = asked.join_next().await {
+            if said.unwrap_or(false) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Is ready when this master was removed, and says so.
+    pub(super) async fn until_removed(&self) {
+        let Some(group) = &self.group else { return std::future::pending().await };
+        let mut looks = tokio::time::interval(ASK_EVERY);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            looks.tick().await;
+            let hears = match &*group.leadership().borrow() {
+                Leadership::Leads { .. } => true,
+                Leadership::Follows { leader } => leader.is_some(),
+            };
+            if hears && group.is_member() {
+                continue;
+            }
+            if self.is_removed(group).await {
+                (self.log)(&format!("{}; this process ends", group.note_removed()));
+                self.removed.send_replace(true);
+                return;
+            }
+        }
+    }
+}
