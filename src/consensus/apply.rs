@@ -139,7 +139,8 @@ impl<M: Machine> RaftStateMachine<Kind> for Applier<M> {
         let kept = self.snapshots.keep(meta.clone(), body.clone()).await;
         *newest = Some(kept.map_err(|error| failed(&error))?);
         let index = meta.last_log_id.unwrap_or_default().index;
-        let loaded = self.digests.load(index, &body).and_then(|state| self.machine.load(state));
+        let loaded =
+            self.digests.load(index, &body).and_then(|state| self.machine.load(index, state));
         loaded.map_err(|error| failed(&error))?;
         self.applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();

@@ -270,7 +270,7 @@ async fn start<M: Machine>(
         growth.begin_anew(body.len());
         let place = format!("snapshot {}", newest.file);
         let index = last.unwrap_or_default().index;
-        let loaded = digests.load(index, body).and_then(|state| machine.load(state));
+        let loaded = digests.load(index, body).and_then(|state| machine.load(index, state));
         loaded.map_err(|error| unreadable(folder, place, error))?;
     }
     growth.bytes.store(found.bytes, Ordering::Relaxed);

@@ -103,6 +103,7 @@ impl Shared {
             term: standing.term,
             applied: standing.applied,
             behind: 0,
+            web: self.web.clone(),
         }
     }
 
@@ -119,6 +120,7 @@ impl Shared {
             applied: 0,
             behind: 0,
             votes: member.votes,
+            web: None,
         };
         let answer = async { self.fellow(&member.address)?.standing().await };
         match tokio::time::timeout(STANDING_WITHIN, answer).await {

@@ -20,8 +20,9 @@ use crate::rpc::client::{Master, Options};
 use crate::rpc::jobs::Jobs;
 use crate::rpc::masters::{Masters as _, Role};
 use crate::spec::Location;
+use crate::web::PORT_ABOVE;
 
-/// Ports that are tried for masters.
+/// Ports that are tried for masters, and for what they show.
 const PORTS: u16 = 100;
 /// The file of addresses in the cluster's folder.
 const ADDRESSES: &str = "masters";
@@ -34,21 +35,23 @@ pub(super) struct Masters<'a> {
 }
 
 impl Masters<'_> {
-    /// Starts all, and waits until all take part; none when that was interrupted. Gives their addresses.
+    /// Starts all, and waits until all take part; none when that was interrupted. Gives their addresses, and where they
+    /// show the cluster.
     pub(super) fn start(
         &self,
         children: &mut Children,
         interrupts: &Receiver<()>,
-    ) -> Result<Option<Vec<String>>, Refused> {
+    ) -> Result<Option<(Vec<String>, Vec<String>)>, Refused> {
         let addresses = self.addresses()?;
         // Written last: a folder without it was not begun, or not to the end.
         let has_begun = |place: usize| self.data(place).join(IDENTITY_FILE).exists();
         let (mut old, mut new): (Vec<usize>, Vec<usize>) =
             (0..addresses.len()).partition(|&place| has_begun(place));
+        let webs = free_addresses(PORT + PORT_ABOVE, self.count)?;
         let mut pids = vec![0; addresses.len()];
         if old.is_empty() {
             let first = new.remove(0);
-            pids[first] = self.launch(children, &addresses, first, &["--init"])?;
+            pids[first] = self.launch(children, (&addresses, &webs), first, &["--init"])?;
             old.push(first);
         } else {
             for &place in &old {
@@ -56,7 +59,7 @@ impl Masters<'_> {
                 let others = addresses.iter().filter(|&other| *other != addresses[place]);
                 let others = others.cloned().collect::<Vec<_>>().join(",");
                 let more: &[&str] = if others.is_empty() { &[] } else { &["--join", &others] };
-                pids[place] = self.launch(children, &addresses, place, more)?;
+                pids[place] = self.launch(children, (&addresses, &webs), place, more)?;
             }
         }
         let known: Vec<String> = old.iter().map(|&place| addresses[place].clone()).collect();
@@ -67,7 +70,7 @@ impl Masters<'_> {
         }
         let known = known.join(",");
         for place in new {
-            pids[place] = self.launch(children, &addresses, place, &["--join", &known])?;
+            pids[place] = self.launch(children, (&addresses, &webs), place, &["--join", &known])?;
             // One after the other: members are taken in one at a time.
             let takes_part = || self.take_part(&client, &addresses[place]);
             if !until(takes_part, children, interrupts)? {
@@ -81,7 +84,7 @@ impl Masters<'_> {
         for (place, (address, pid)) in addresses.iter().zip(pids).enumerate() {
             print(&format!("master {} {address} pid {pid}\n", place + 1));
         }
-        Ok(Some(addresses))
+        Ok(Some((addresses, webs)))
     }
 
     fn data(&self, place: usize) -> PathBuf {
@@ -91,12 +94,13 @@ impl Masters<'_> {
     fn launch(
         &self,
         children: &mut Children,
-        addresses: &[String],
+        (addresses, webs): (&[String], &[String]),
         place: usize,
         more: &[&str],
     ) -> Result<u32, Refused> {
         let id = (place + 1).to_string();
-        let mut arguments = vec!["master", "--id", &id, "--listen", &addresses[place]];
+        let (listen, web) = (&addresses[place], &webs[place]);
+        let mut arguments = vec!["master", "--id", &id, "--listen", listen, "--web", web];
         arguments.extend(more);
         children.start(format!("master {id}"), &arguments, &self.data(place))
     }
@@ -123,7 +127,7 @@ impl Masters<'_> {
             }
             return Ok(kept);
         }
-        let addresses = free_addresses(self.count)?;
+        let addresses = free_addresses(PORT, self.count)?;
         if self.count > 1 {
             fs::write(&file, addresses.join("\n")).map_err(|error| {
                 Refused::failed(format!("cannot write: {error}; {shown}; give another --data DIR"))
@@ -134,16 +138,16 @@ impl Masters<'_> {
 }
 
 /// The usual address and the ones after it, as far as they are free.
-fn free_addresses(count: u32) -> Result<Vec<String>, Refused> {
+fn free_addresses(first: u16, count: u32) -> Result<Vec<String>, Refused> {
     let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let free = |address: &SocketAddr| TcpListener::bind(address).is_ok();
-    let found = (PORT..PORT + PORTS).map(address).filter(free).take(count as usize);
+    let found = (first..first + PORTS).map(address).filter(free).take(count as usize);
     let found: Vec<String> = found.map(|address| address.to_string()).collect();
     if found.len() == count as usize {
         return Ok(found);
     }
     Err(Refused::failed(format!(
-        "no port is free; 127.0.0.1:{PORT} to {}; end the clusters that run there",
-        PORT + PORTS - 1
+        "no port is free; 127.0.0.1:{first} to {}; end the clusters that run there",
+        first + PORTS - 1
     )))
 }
