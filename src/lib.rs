@@ -35,6 +35,8 @@ pub mod storage;
 pub mod task;
 pub mod testing;
 #[cfg(feature = "cluster")]
+pub mod web;
+#[cfg(feature = "cluster")]
 pub mod worker;
 
 pub use launch::{launch, launch_from};

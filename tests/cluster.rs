@@ -18,6 +18,8 @@ mod dev;
 mod disks;
 #[path = "cluster/drain.rs"]
 mod drain;
+#[path = "cluster/event_streams.rs"]
+mod event_streams;
 #[path = "cluster/examples.rs"]
 mod examples;
 #[path = "command_line/executables.rs"]
@@ -28,6 +30,8 @@ mod executors;
 mod faults;
 #[path = "cluster/fleet.rs"]
 mod fleet;
+#[path = "cluster/http.rs"]
+mod http;
 #[path = "cluster/interrupts.rs"]
 mod interrupts;
 #[path = "cluster/jobs.rs"]
@@ -68,5 +72,7 @@ mod two_steps;
 mod until;
 #[path = "cluster/untold.rs"]
 mod untold;
+#[path = "cluster/web.rs"]
+mod web;
 #[path = "cluster/zombies.rs"]
 mod zombies;

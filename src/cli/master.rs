@@ -1,12 +1,11 @@
 //! `gristmill master`: reads its flags, and starts a master in this process.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::cluster::runtime;
@@ -20,6 +19,7 @@ use crate::master::{self, Begin, Options, Seat};
 use crate::rpc::server::serve_master;
 use crate::rpc::{address, client};
 use crate::spec::Location;
+use crate::web::{self, PORT_ABOVE};
 
 /// What a master is told.
 #[derive(Debug, Args)]
@@ -33,6 +33,9 @@ pub(super) struct Master {
     /// Its folder
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
+    /// Where it shows the cluster over HTTP, on this machine [default: 80 ports above --listen]
+    #[arg(long, value_name = "ADDR", value_parser = address::parse)]
+    web: Option<SocketAddr>,
     /// Begin a new cluster in an empty folder
     #[arg(long)]
     init: bool,
@@ -70,7 +73,7 @@ impl Master {
                     self.listen
                 ))
             };
-            let listener = TcpListener::bind(self.listen).await.map_err(listen)?;
+            let listener = tokio::net::TcpListener::bind(self.listen).await.map_err(listen)?;
             let address = listener.local_addr().map_err(listen)?;
             let joining = Joining::of(self.join.as_deref(), self.id.into(), folder.path()).await?;
             let begin = match &joining {
@@ -80,7 +83,14 @@ impl Master {
                 }
                 None => Begin::Nothing,
             };
-            let master = self.start(address, begin, &folder, until(stopped.clone())).await?;
+            let web = self.web(address)?;
+            let web_at = web.as_ref().map(|(_, at)| at.to_string());
+            let seat = self.seat(address, web_at.clone(), begin);
+            let master = self.start(seat, &folder, until(stopped.clone())).await?;
+            if let Some((listener, at)) = web {
+                let started = web::start(listener, master.clone(), until(stopped.clone()));
+                started.map_err(|error| cannot_show(&error, at))?;
+            }
             let ending = master.clone();
             tokio::spawn(async move {
                 tokio::select! {
@@ -100,6 +110,9 @@ impl Master {
                     joining.join(&master, address).await?;
                 }
                 print(&format!("master {} {address} pid {}\n", self.id, std::process::id()));
+                if let Some(web) = web_at {
+                    print(&format!("web http://{web}\n"));
+                }
                 std::future::pending().await
             };
             tokio::select! {
@@ -115,8 +128,7 @@ impl Master {
 
     async fn start(
         &self,
-        address: SocketAddr,
-        begin: Begin,
+        seat: Seat,
         folder: &Folder,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<master::Master, Refused> {
@@ -129,9 +141,15 @@ impl Master {
         };
         let wall = clock.clone();
         let nonces = Arc::new(move || draw_nonce(wall.wall_ms()));
-        let seat = Seat {
+        let started = master::run(options, seat, clock, nonces, stop).await;
+        started.map_err(|error| Refused::usage(error.to_string()))
+    }
+
+    fn seat(&self, address: SocketAddr, web: Option<String>, begin: Begin) -> Seat {
+        Seat {
             id: self.id.into(),
             address: address.to_string(),
+            web,
             pid: std::process::id(),
             begin,
             links: client::Options::default(),
@@ -139,9 +157,27 @@ impl Master {
                 say(&format!("error: {fatal}\n"));
                 std::process::exit(exit::FAILED.into());
             }),
-        };
-        let started = master::run(options, seat, clock, nonces, stop).await;
-        started.map_err(|error| Refused::usage(error.to_string()))
+        }
+    }
+
+    /// Where the cluster is shown. A master whose usual place is taken goes on without: nobody has asked for it.
+    fn web(&self, address: SocketAddr) -> Result<Option<(TcpListener, SocketAddr)>, Refused> {
+        // Any port, if that of --listen leaves the choice to the system, or is one of the last.
+        let port =
+            if self.listen.port() == 0 { None } else { address.port().checked_add(PORT_ABOVE) };
+        let usual = SocketAddr::new(address.ip(), port.unwrap_or(0));
+        let at = self.web.unwrap_or(usual);
+        let bound = TcpListener::bind(at).and_then(|it| it.local_addr().map(|at| (it, at)));
+        match bound {
+            Ok(bound) => Ok(Some(bound)),
+            Err(error) if self.web.is_some() => Err(cannot_show(&error, at)),
+            Err(error) => {
+                say(&format!(
+                    "nothing is shown over HTTP: {error}; {at}; name another with --web\n"
+                ));
+                Ok(None)
+            }
+        }
     }
 
     /// The folder; whose it is, is found out by who opens it.
@@ -155,6 +191,10 @@ impl Master {
         }
         Folder::make(Some(&self.data), "master")
     }
+}
+
+fn cannot_show(error: &std::io::Error, at: SocketAddr) -> Refused {
+    Refused::usage(format!("cannot listen: {error}; {at}; name another with --web"))
 }
 
 /// Ends when the sender is gone.

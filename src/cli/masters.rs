@@ -16,7 +16,7 @@ use crate::spec::MasterId;
 /// `gristmill masters`. Whichever master is asked answers, whether any leads or not.
 pub(super) fn masters(cluster: &Cluster, format: Format) -> Result<u8, Refused> {
     let masters = cluster.ask(async |master| Ok(master.masters().await?.masters))?;
-    let head = ["MASTER", "ROLE", "ADDRESS", "PID", "TERM", "APPLIED", "BEHIND"];
+    let head = ["MASTER", "ROLE", "ADDRESS", "PID", "TERM", "APPLIED", "BEHIND", "WEB"];
     list(format, &masters, &head, |masters| {
         let row = |master: &MasterLine| {
             let known = |number: &dyn ToString| match master.role {
@@ -31,6 +31,7 @@ pub(super) fn masters(cluster: &Cluster, format: Format) -> Result<u8, Refused> 
                 known(&master.term),
                 known(&master.applied),
                 known(&master.behind),
+                master.web.clone().unwrap_or_default(),
             ]
         };
         masters.iter().map(row).collect()

@@ -146,7 +146,7 @@ impl<M: Machine> RaftStateMachine<Kind> for Applier<M> {
         let index = meta.last_log_id.unwrap_or_default().index;
         let rest = self.digests.load(index, &body);
         let state = rest.and_then(|rest| self.roll.load(&meta.last_membership, rest));
-        let loaded = state.and_then(|state| self.machine.load(state));
+        let loaded = state.and_then(|state| self.machine.load(index, state));
         loaded.map_err(|error| failed(&error))?;
         self.applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();

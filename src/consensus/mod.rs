@@ -88,11 +88,11 @@ pub trait Machine: Send + Sync + 'static {
     /// When it cannot be written down.
     fn save(&self) -> Result<Vec<u8>, Unreadable>;
 
-    /// Replaces the whole state.
+    /// Replaces the whole state by what it was after the entry of this index.
     ///
     /// # Errors
     /// When the bytes are no state.
-    fn load(&self, saved: &[u8]) -> Result<(), Unreadable>;
+    fn load(&self, index: u64, saved: &[u8]) -> Result<(), Unreadable>;
 }
 
 /// Bytes that a [`Machine`] cannot understand, and why.

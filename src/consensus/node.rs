@@ -285,7 +285,7 @@ async fn start<M: Machine>(
         let index = last.unwrap_or_default().index;
         let rest = digests.load(index, body);
         let state = rest.and_then(|rest| roll.load(&newest.meta.last_membership, rest));
-        let loaded = state.and_then(|state| machine.load(state));
+        let loaded = state.and_then(|state| machine.load(index, state));
         loaded.map_err(|error| unreadable(folder, place, error))?;
     }
     growth.bytes.store(found.bytes, Ordering::Relaxed);

@@ -118,6 +118,7 @@ impl Shared {
             term: standing.term,
             applied: standing.applied,
             behind: 0,
+            web: self.web.clone(),
         }
     }
 
@@ -134,6 +135,7 @@ impl Shared {
             applied: 0,
             behind: 0,
             votes: member.votes,
+            web: None,
         };
         let answer = async { self.fellow(&member.address)?.standing().await };
         match tokio::time::timeout(STANDING_WITHIN, answer).await {

@@ -24,6 +24,7 @@
 //! | `sweeps` | what failed jobs have left in staging |
 //! | `watching` | all that needs time |
 //! | `jobs`, `submitting`, `views` | clients |
+//! | `reading`, `events` | whoever only looks: pages of what there is, and what has happened |
 //! | `artifacts`, `holding` | executables, specs and plans, on disk; on a majority of the masters |
 //! | `leading`, `masters`, `removing` | that only one of several masters serves; what they say to each other |
 //!
@@ -35,6 +36,7 @@
 mod artifacts;
 mod desk;
 mod error;
+mod events;
 mod holding;
 mod jobs;
 mod leading;
@@ -42,6 +44,7 @@ mod masters;
 mod orders;
 mod polling;
 mod proposer;
+mod reading;
 mod registering;
 mod removing;
 mod reports;
@@ -73,6 +76,8 @@ use state::{Applied, Change};
 
 pub use crate::consensus::{Begin, OnFatal};
 pub use error::Error;
+pub use events::{Event, EventId, Happened, What};
+pub use reading::{Figures, Heard, JobsPage, Leader};
 pub use watching::TICK_MS;
 
 /// How long a silent worker is believed, in milliseconds, where nothing else is asked for.
@@ -148,6 +153,16 @@ struct Shared {
     links: client::Options,
     /// This process, to be shown.
     pid: u32,
+    /// Where it shows itself.
+    web: Option<String>,
+}
+
+/// What a master has that agrees with others.
+struct Others {
+    group: Group,
+    links: client::Options,
+    pid: u32,
+    web: Option<String>,
 }
 
 /// Which of its group a master is, and what it says when it must not go on.
@@ -157,6 +172,8 @@ pub struct Seat {
     pub id: u64,
     /// Where others reach it.
     pub address: String,
+    /// Where it shows itself over HTTP, if it does; told to the other masters.
+    pub web: Option<String>,
     /// Its process id, to be shown.
     pub pid: u32,
     /// What begins if the folder is empty.
@@ -211,7 +228,7 @@ impl Master {
         nonces: Nonces,
     ) -> Result<Self, Error> {
         check_lease(options.lease_ms)?;
-        let Seat { id, address, pid, begin, links, on_fatal } = seat;
+        let Seat { id, address, web, pid, begin, links, on_fatal } = seat;
         let place = consensus::Options {
             folder: options.data.clone(),
             node: id,
@@ -225,7 +242,7 @@ impl Master {
         let node = Node::open(place, Arc::clone(&replica)).await?;
         let group = node.group();
         let mut leadership = group.leadership();
-        let others = Some((group, links, pid));
+        let others = Some(Others { group, links, pid, web });
         let proposer = Proposer::agreeing(node, replica);
         let master = Self::with(proposer, others, options, clock, nonces)?;
         let now = leadership.borrow_and_update().clone();
@@ -263,7 +280,7 @@ impl Master {
 
     fn with(
         proposer: Proposer,
-        others: Option<(Group, client::Options, u32)>,
+        others: Option<Others>,
         options: Options,
         clock: Clock,
         nonces: Nonces,
@@ -271,9 +288,9 @@ impl Master {
         let Options { data, lease_ms, log, .. } = options;
         let store = Store::open(&data.join("artifacts"))?;
         let started = clock.now();
-        let (group, links, pid) = match others {
-            Some((group, links, pid)) => (Some(group), links, pid),
-            None => (None, client::Options::default(), 0),
+        let (group, links, pid, web) = match others {
+            Some(Others { group, links, pid, web }) => (Some(group), links, pid, web),
+            None => (None, client::Options::default(), 0, None),
         };
         let shared = Shared {
             proposer,
@@ -292,6 +309,7 @@ impl Master {
             leads_since: AtomicU64::new(0),
             links,
             pid,
+            web,
         };
         Ok(Self { shared: Arc::new(shared) })
     }

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::events::Events;
 use super::leading::refusal;
 use super::state::{Applied, Change, State};
 use super::{Done, Journal};
@@ -36,6 +37,8 @@ pub(super) struct Proposer {
 #[derive(Default)]
 pub(super) struct Replica {
     state: Mutex<State>,
+    /// What has happened of late. Whoever holds both locks took that of the state first.
+    events: Mutex<Events>,
     journal: Option<Journal>,
 }
 
@@ -83,6 +86,11 @@ impl Proposer {
     /// Looks at the state as it is now.
     pub(super) fn read<R>(&self, look: impl FnOnce(&State) -> R) -> R {
         look(&self.replica.state())
+    }
+
+    /// Looks at what has happened of late.
+    pub(super) fn hear<R>(&self, look: impl FnOnce(&Events) -> R) -> R {
+        look(&self.replica.events())
     }
 
     /// Stops, and closes the log; what is proposed from now on is refused.
@@ -167,9 +175,11 @@ impl Replica {
         let told = self.journal.as_ref().map(|journal| (journal, commands(&proposals)));
         let mut state = self.state();
         let applied = proposals.into_iter();
-        let applied: Vec<Vec<Applied>> =
-            applied.map(|(at_ms, changes)| state.apply_all(at_ms, changes)).collect();
-        drop(state);
+        let mut events = self.events();
+        let applied: Vec<Vec<Applied>> = applied
+            .map(|(at_ms, changes)| events.apply_all(&mut state, index, at_ms, changes))
+            .collect();
+        drop((events, state));
         if let Some((journal, commands)) = told {
             let done = commands.into_iter().zip(applied.iter().flatten());
             let done = done.filter_map(|((at_ms, command), did)| {
@@ -183,6 +193,10 @@ impl Replica {
     fn state(&self) -> MutexGuard<'_, State> {
         // A change that was applied by half would be worse than a master that is gone.
         self.state.lock().expect("no change fails half-way")
+    }
+
+    fn events(&self) -> MutexGuard<'_, Events> {
+        self.events.lock().expect("no event is noted half-way")
     }
 }
 
@@ -199,8 +213,11 @@ impl Machine for Replica {
         written(&*self.state())
     }
 
-    fn load(&self, saved: &[u8]) -> Result<(), Unreadable> {
-        *self.state() = read(saved, "state")?;
+    fn load(&self, index: u64, saved: &[u8]) -> Result<(), Unreadable> {
+        let mut state = self.state();
+        *state = read(saved, "state")?;
+        // What had happened until then is not told by a state.
+        *self.events() = Events::behind(index);
         Ok(())
     }
 }

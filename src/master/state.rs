@@ -107,12 +107,8 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Applies changes in order; the same changes give the same state everywhere.
-    pub(super) fn apply_all(&mut self, at_ms: u64, changes: Vec<Change>) -> Vec<Applied> {
-        changes.into_iter().map(|change| self.apply(at_ms, change)).collect()
-    }
-
-    fn apply(&mut self, at_ms: u64, change: Change) -> Applied {
+    /// Applies a change; the same changes in the same order give the same state everywhere.
+    pub(super) fn apply(&mut self, at_ms: u64, change: Change) -> Applied {
         match change {
             Change::Decide(command) => self.decide(at_ms, command),
             Change::Accept { submit, record } => {

@@ -17,15 +17,26 @@ const DETAILS_MAX: usize = 20;
 
 /// All jobs, oldest first.
 pub(super) fn lines(state: &State) -> Vec<JobLine> {
-    let line = |job: &Job| JobLine {
+    state.scheduler.jobs().map(|job| line(state, job)).collect()
+}
+
+/// One job in a list.
+pub(super) fn line(state: &State, job: &Job) -> JobLine {
+    JobLine {
         id: job.id(),
         name: job.name().to_string(),
         state: shown(job.state()),
         reason: reason(state, job),
         submitted: rfc3339(job.submitted_ms()),
         finished: job.finished_ms().map(rfc3339),
-    };
-    state.scheduler.jobs().map(line).collect()
+    }
+}
+
+/// One task of a job, if it has it.
+pub(super) fn task(state: &State, desk: &Desk, id: TaskId) -> Option<TaskLine> {
+    let job = state.scheduler.job(id.job)?;
+    let is_there = id.index < job.progress(id.kind).total;
+    is_there.then(|| task_line(job, id, job.task(id), desk))
 }
 
 /// One job, but for its version.
@@ -54,8 +65,7 @@ pub(super) fn status(state: &State, desk: &Desk, id: JobId) -> Option<JobStatus>
 /// A page of a job's tasks.
 pub(super) fn tasks(state: &State, desk: &Desk, request: TasksRequest) -> Option<Vec<TaskLine>> {
     let job = state.scheduler.job(request.job)?;
-    let offset = usize::try_from(request.offset).unwrap_or(usize::MAX);
-    let page = job.all_tasks().skip(offset).take(request.limit as usize);
+    let page = job.tasks_from(request.offset).take(request.limit as usize);
     Some(page.map(|(id, task)| task_line(job, id, task, desk)).collect())
 }
 
@@ -100,7 +110,7 @@ fn task_line(job: &Job, id: TaskId, task: Option<&Task>, desk: &Desk) -> TaskLin
     }
 }
 
-fn shown(state: JobState) -> Shown {
+pub(super) fn shown(state: JobState) -> Shown {
     match state {
         JobState::Waiting => Shown::Waiting,
         JobState::Planning => Shown::Planning,

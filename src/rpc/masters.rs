@@ -41,6 +41,8 @@ pub struct MasterLine {
     pub behind: u64,
     /// Whether it has a say; one that is being taken in has none yet.
     pub votes: bool,
+    /// Where people and programs reach it over HTTP, if they do: `127.0.0.1:7480`.
+    pub web: Option<String>,
 }
 
 /// The masters of a cluster.

@@ -136,8 +136,19 @@ impl Job {
 
     /// Every task it has by now, in order, with what there is of it if it was ever started.
     pub fn all_tasks(&self) -> impl Iterator<Item = (TaskId, Option<&Task>)> {
+        self.tasks_from(0)
+    }
+
+    /// Every task it has by now but the first so many, in order, with what there is of it if it was ever started. What is
+    /// left out costs nothing.
+    pub fn tasks_from(&self, offset: u64) -> impl Iterator<Item = (TaskId, Option<&Task>)> {
+        let mut left = offset;
         TaskKind::ALL.into_iter().flat_map(move |kind| {
-            (0..self.progress(kind).total).map(move |index| {
+            let total = self.progress(kind).total;
+            // At most the total, so nothing is lost.
+            let first = left.min(total.into()) as u32;
+            left -= u64::from(first);
+            (first..total).map(move |index| {
                 let task = self.id().task(kind, index);
                 (task, self.task(task))
             })

@@ -110,6 +110,12 @@ impl Scheduler {
         self.jobs.values()
     }
 
+    /// Those of them that were submitted after this one.
+    pub fn jobs_after(&self, job: JobId) -> impl Iterator<Item = &Job> {
+        let after = (std::ops::Bound::Excluded(job), std::ops::Bound::Unbounded);
+        self.jobs.range(after).map(|(_, job)| job)
+    }
+
     /// The id that the next job may have.
     pub fn next_job(&self) -> JobId {
         JobId(self.last_job.map_or(1, |last| last.0.saturating_add(1)))

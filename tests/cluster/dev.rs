@@ -15,6 +15,15 @@ pub(crate) use crate::commands::Result;
 /// What a process goes on to say.
 type Said = Lines<BufReader<ChildStdout>>;
 
+/// What was started, and what it has said.
+struct Launched {
+    process: Child,
+    said: Said,
+    address: String,
+    pids: Vec<u32>,
+    webs: Vec<String>,
+}
+
 /// A cluster that is ready.
 pub(crate) struct Dev {
     process: Child,
@@ -23,6 +32,8 @@ pub(crate) struct Dev {
     commands: Commands,
     /// The processes that it has named, masters first.
     pub(crate) pids: Vec<u32>,
+    /// Where its masters show it over HTTP.
+    pub(crate) webs: Vec<String>,
     masters: &'static str,
     _one: MutexGuard<'static, ()>,
 }
@@ -45,20 +56,22 @@ impl Dev {
     pub(crate) fn start_masters(masters: &'static str) -> Result<Self> {
         let one = alone();
         let folder = tempfile::tempdir()?;
-        let (process, said, address, pids) = Self::launch(&folder.path().join("data"), masters)?;
+        let launched = Self::launch(&folder.path().join("data"), masters)?;
+        let Launched { process, said, address, pids, webs } = launched;
         let commands = Commands::new(address, folder);
-        Ok(Dev { process, _said: said, commands, pids, masters, _one: one })
+        Ok(Dev { process, _said: said, commands, pids, webs, masters, _one: one })
     }
 
     /// Starts it once more with the folder that it had, when it has ended.
     pub(crate) fn start_again(&mut self) -> Result {
-        let (process, said, address, pids) = Self::launch(&self.path("data"), self.masters)?;
+        let launched = Self::launch(&self.path("data"), self.masters)?;
+        let Launched { process, said, address, pids, webs } = launched;
         self.commands.moved(address);
-        (self.process, self._said, self.pids) = (process, said, pids);
+        (self.process, self._said, self.pids, self.webs) = (process, said, pids, webs);
         Ok(())
     }
 
-    fn launch(data: &Path, masters: &str) -> Result<(Child, Said, String, Vec<u32>)> {
+    fn launch(data: &Path, masters: &str) -> Result<Launched> {
         let mut process = Command::new(GRISTMILL)
             .args(["dev", "--masters", masters, "--workers", "2", "--slots", "1", "--data"])
             .arg(data)
@@ -66,17 +79,18 @@ impl Dev {
             .stdout(Stdio::piped())
             .spawn()?;
         let mut said = BufReader::new(process.stdout.take().ok_or("no output")?).lines();
-        let mut pids = Vec::new();
+        let (mut pids, mut webs) = (Vec::new(), Vec::new());
         let address = loop {
             let line = said.next().ok_or("the cluster ended before it was ready")??;
             let words: Vec<&str> = line.split(' ').collect();
             match words[..] {
                 ["ready", address] => break address.to_owned(),
+                ["web", url] => webs.push(url.trim_start_matches("http://").to_owned()),
                 ["master", _, _, "pid", pid] | ["worker", _, "pid", pid] => pids.push(pid.parse()?),
                 _ => return Err(format!("not what forms say: {line}").into()),
             }
         };
-        Ok((process, said, address, pids))
+        Ok(Launched { process, said, address, pids, webs })
     }
 
     /// The path of a job executable.

@@ -99,6 +99,7 @@ async fn a_running_master_watches_the_time_and_ends_all_that_waits_when_it_stops
     let seat = Seat {
         id: 1,
         address: "127.0.0.1:7400".into(),
+        web: None,
         pid: 4_711,
         begin: Begin::Cluster { cluster: 0xc1 },
         links: gristmill::rpc::client::Options::default(),

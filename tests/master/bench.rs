@@ -94,6 +94,7 @@ impl Bench {
         let seat = Seat {
             id: 1,
             address: "127.0.0.1:7400".into(),
+            web: None,
             pid: 4_711,
             begin: Begin::Cluster { cluster: 0xc1 },
             links: gristmill::rpc::client::Options::default(),

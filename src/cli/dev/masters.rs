@@ -21,8 +21,9 @@ use crate::rpc::client::{Master, Options};
 use crate::rpc::jobs::Jobs;
 use crate::rpc::masters::{Masters as _, Role};
 use crate::spec::Location;
+use crate::web::PORT_ABOVE;
 
-/// Ports that are tried for masters.
+/// Ports that are tried for masters, and for what they show.
 const PORTS: u16 = 100;
 /// The file of addresses in the cluster's folder.
 const ADDRESSES: &str = "masters";
@@ -31,6 +32,8 @@ const ADDRESSES: &str = "masters";
 struct Seat {
     id: u32,
     address: String,
+    /// Where it shows the cluster.
+    web: String,
     /// Its folder in the cluster's.
     data: String,
 }
@@ -62,12 +65,13 @@ pub(super) struct Masters<'a> {
 }
 
 impl Masters<'_> {
-    /// Starts all, and waits until all take part; none when that was interrupted. Gives their addresses.
+    /// Starts all, and waits until all take part; none when that was interrupted. Gives their addresses, and where they
+    /// show the cluster.
     pub(super) fn start(
         &self,
         children: &mut Children,
         interrupts: &Receiver<()>,
-    ) -> Result<Option<Vec<String>>, Refused> {
+    ) -> Result<Option<(Vec<String>, Vec<String>)>, Refused> {
         let seats = self.seats()?;
         // Written last: a folder without it was not begun, or not to the end.
         let has_begun = |seat: &&Seat| self.folder.join(&seat.data).join(IDENTITY_FILE).exists();
@@ -106,12 +110,13 @@ impl Masters<'_> {
         for Seat { id, address, .. } in &seats {
             print(&format!("master {id} {address} pid {}\n", pids.get(id).unwrap_or(&0)));
         }
-        Ok(Some(seats.into_iter().map(|seat| seat.address).collect()))
+        Ok(Some(seats.into_iter().map(|seat| (seat.address, seat.web)).unzip()))
     }
 
     fn launch(&self, children: &mut Children, seat: &Seat, more: &[&str]) -> Result<u32, Refused> {
         let id = seat.id.to_string();
-        let mut arguments = vec!["master", "--id", &id, "--listen", &seat.address];
+        let mut arguments = vec!["master", "--id", &id];
+        arguments.extend(["--listen", &seat.address, "--web", &seat.web]);
         arguments.extend(more);
         children.start(name(seat.id), &arguments, &self.folder.join(&seat.data))
     }
@@ -125,8 +130,9 @@ impl Masters<'_> {
 
     /// All masters but those that were removed.
     fn seats(&self) -> Result<Vec<Seat>, Refused> {
-        let seat = |(id, address)| Seat { id, address, data: format!("m{id}") };
-        let seats = (1..).zip(self.addresses()?).map(seat);
+        let webs = free_addresses(PORT + PORT_ABOVE, self.count)?;
+        let seat = |(id, (address, web))| Seat { id, address, web, data: format!("m{id}") };
+        let seats = (1..).zip(self.addresses()?.into_iter().zip(webs)).map(seat);
         let seats: Vec<Seat> = seats.filter(|seat| !was_removed(self.folder, seat.id)).collect();
         if seats.is_empty() {
             return Err(Refused::usage(format!(
@@ -152,7 +158,7 @@ impl Masters<'_> {
             }
             return Ok(kept);
         }
-        let addresses = free_addresses(self.count)?;
+        let addresses = free_addresses(PORT, self.count)?;
         if self.count > 1 {
             fs::write(&file, addresses.join("\n")).map_err(|error| {
                 Refused::failed(format!("cannot write: {error}; {shown}; give another --data DIR"))
@@ -163,16 +169,16 @@ impl Masters<'_> {
 }
 
 /// The usual address and the ones after it, as far as they are free.
-fn free_addresses(count: u32) -> Result<Vec<String>, Refused> {
+fn free_addresses(first: u16, count: u32) -> Result<Vec<String>, Refused> {
     let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let free = |address: &SocketAddr| TcpListener::bind(address).is_ok();
-    let found = (PORT..PORT + PORTS).map(address).filter(free).take(count as usize);
+    let found = (first..first + PORTS).map(address).filter(free).take(count as usize);
     let found: Vec<String> = found.map(|address| address.to_string()).collect();
     if found.len() == count as usize {
         return Ok(found);
     }
     Err(Refused::failed(format!(
-        "no port is free; 127.0.0.1:{PORT} to {}; end the clusters that run there",
-        PORT + PORTS - 1
+        "no port is free; 127.0.0.1:{first} to {}; end the clusters that run there",
+        first + PORTS - 1
     )))
 }

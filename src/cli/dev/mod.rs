@@ -79,7 +79,7 @@ impl Dev {
     ) -> Result<Option<String>, Refused> {
         let runtime = runtime()?;
         let started = Masters { folder, count: self.masters, runtime: &runtime };
-        let Some(addresses) = started.start(children, interrupts)? else { return Ok(None) };
+        let Some((addresses, webs)) = started.start(children, interrupts)? else { return Ok(None) };
         let cluster = addresses.join(",");
         let slots =
             self.slots.unwrap_or_else(|| (worker::cores() / self.workers).max(1)).to_string();
@@ -100,6 +100,9 @@ impl Dev {
         }
         for (id, pid) in (1..).zip(&pids) {
             print(&format!("worker {id} pid {pid}\n"));
+        }
+        for web in webs {
+            print(&format!("web http://{web}\n"));
         }
         Ok(Some(cluster))
     }

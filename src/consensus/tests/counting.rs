@@ -41,7 +41,7 @@ impl Machine for Counter {
         Ok([sum.to_le_bytes(), count.to_le_bytes()].concat())
     }
 
-    fn load(&self, saved: &[u8]) -> Result<(), Unreadable> {
+    fn load(&self, _index: u64, saved: &[u8]) -> Result<(), Unreadable> {
         *self.counted.lock().unwrap() = (number(saved)?, number(&saved[8..])?);
         Ok(())
     }

@@ -32,9 +32,10 @@ impl TryFrom<pb::MasterRole> for Role {
 
 impl From<MasterLine> for pb::MasterLine {
     fn from(line: MasterLine) -> Self {
-        let MasterLine { id, pid, address, role, term, applied, behind, votes } = line;
+        let MasterLine { id, pid, address, role, term, applied, behind, votes, web } = line;
         let role = pb::MasterRole::from(role).into();
-        Self { id: id.to_string(), pid, address, role, term, applied, behind, votes }
+        let (id, web) = (id.to_string(), web.unwrap_or_default());
+        Self { id, pid, address, role, term, applied, behind, votes, web }
     }
 }
 
@@ -43,8 +44,9 @@ impl TryFrom<pb::MasterLine> for MasterLine {
 
     fn try_from(wire: pb::MasterLine) -> Result<Self, Refusal> {
         let role = wire.role().try_into()?;
-        let pb::MasterLine { pid, address, term, applied, behind, votes, .. } = wire;
-        Ok(Self { id: id(&wire.id)?, pid, address, role, term, applied, behind, votes })
+        let pb::MasterLine { pid, address, term, applied, behind, votes, web, .. } = wire;
+        let web = Some(web).filter(|web| !web.is_empty());
+        Ok(Self { id: id(&wire.id)?, pid, address, role, term, applied, behind, votes, web })
     }
 }
 

@@ -210,6 +210,7 @@ fn master(id: u64, role: Role) -> MasterLine {
         applied: 88,
         behind: 2,
         votes: role != Role::Follower,
+        web: (role == Role::Leader).then(|| format!("127.0.0.1:{}", 80 + id)),
     }
 }
 

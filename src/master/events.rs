@@ -1,0 +1,398 @@
+//! What has happened of late, as whoever watches is told it: noted while changes are applied, on every master alike.
+//!
+//! An event is named by the entry of the log that it follows from and its place in that. All masters apply the same
+//! entries, so whoever has heard one from one master goes on behind it with another.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::str::FromStr;
+
+use super::state::{Applied, Change, State};
+use crate::scheduler::{AttemptState, Command, Effect, JobState, WorkerState};
+use crate::spec::{AttemptId, Cause, JobId, TaskKind, WorkerId};
+
+/// Events that are remembered; whoever is behind by more looks at the whole again.
+const REMEMBERED_MAX: usize = 16_384;
+/// How often attempts have ended in each way.
+const STATES: usize = 5;
+
+/// Names an event.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EventId {
+    /// The entry of the log.
+    pub index: u64,
+    /// The place among what follows from that entry, from 1.
+    pub place: u32,
+}
+
+/// What somebody who watches may want to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// A job was submitted.
+    Submitted {
+        /// The job.
+        job: JobId,
+        /// Its name.
+        name: String,
+    },
+    /// A job stands elsewhere now.
+    Moved {
+        /// The job.
+        job: JobId,
+        /// Where.
+        state: JobState,
+    },
+    /// A job went out of the history.
+    Forgotten {
+        /// The job.
+        job: JobId,
+    },
+    /// An attempt was given a slot.
+    Started {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Where.
+        worker: WorkerId,
+    },
+    /// An attempt is over.
+    Ended {
+        /// The attempt.
+        attempt: AttemptId,
+        /// How it ended.
+        state: AttemptState,
+        /// Why it did not win.
+        cause: Cause,
+    },
+    /// A worker lends its slots.
+    Registered {
+        /// The worker.
+        worker: WorkerId,
+        /// How many.
+        slots: u32,
+    },
+    /// A worker takes no new attempts.
+    Draining {
+        /// The worker.
+        worker: WorkerId,
+    },
+    /// A worker has left, as it was told that it may.
+    Left {
+        /// The worker.
+        worker: WorkerId,
+    },
+    /// A worker is lost.
+    Lost {
+        /// The worker.
+        worker: WorkerId,
+    },
+    /// The output of a map that was done is gone.
+    OutputLost {
+        /// The attempt that made it.
+        attempt: AttemptId,
+    },
+}
+
+/// Something that has happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Which.
+    pub id: EventId,
+    /// When, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// What.
+    pub what: What,
+}
+
+/// How much has happened since this master began to apply what is agreed on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Happened {
+    /// Jobs that were submitted.
+    pub submitted: u64,
+    /// Attempts that were started.
+    pub started: u64,
+    /// Attempts that have ended, by how they did.
+    pub ended: [u64; STATES],
+    /// Workers that were lost.
+    pub lost: u64,
+}
+
+/// The events that are remembered.
+#[derive(Debug, Default)]
+pub(super) struct Events {
+    all: VecDeque<Event>,
+    /// Behind this one none is missing.
+    since: EventId,
+    happened: Happened,
+}
+
+impl What {
+    /// The job that it is about, if it is about one.
+    pub fn job(&self) -> Option<JobId> {
+        match self {
+            Self::Submitted { job, .. } | Self::Moved { job, .. } | Self::Forgotten { job } => {
+                Some(*job)
+            }
+            Self::Started { attempt, .. }
+            | Self::Ended { attempt, .. }
+            | Self::OutputLost { attempt } => Some(attempt.task.job),
+            Self::Registered { .. }
+            | Self::Draining { .. }
+            | Self::Left { .. }
+            | Self::Lost { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for EventId {
+    /// As it is sent, such as `4711.2`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.index, self.place)
+    }
+}
+
+impl FromStr for EventId {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (index, place) = text.split_once('.').ok_or(())?;
+        let id = Self { index: index.parse().map_err(drop)?, place: place.parse().map_err(drop)? };
+        if id.to_string() == text { Ok(id) } else { Err(()) }
+    }
+}
+
+impl Events {
+    /// Begins behind an entry whose state is given: how it came to that is not told by it.
+    pub(super) fn behind(index: u64) -> Self {
+        Self { since: EventId { index, place: u32::MAX }, ..Self::default() }
+    }
+
+    /// Applies changes in order, and notes what follows from them.
+    pub(super) fn apply_all(
+        &mut self,
+        state: &mut State,
+        index: u64,
+        at_ms: u64,
+        changes: Vec<Change>,
+    ) -> Vec<Applied> {
+        let apply = |change| {
+            let before = Before::of(state, &change);
+            let applied = state.apply(at_ms, change);
+            if let Ok(effects) = &applied {
+                before.tell(state, effects, |what| self.note(index, at_ms, what));
+            }
+            applied
+        };
+        changes.into_iter().map(apply).collect()
+    }
+
+    fn note(&mut self, index: u64, at_ms: u64, what: What) {
+        match what {
+            What::Submitted { .. } => self.happened.submitted += 1,
+            What::Started { .. } => self.happened.started += 1,
+            What::Ended { state, .. } => self.happened.ended[state as usize] += 1,
+            What::Lost { .. } => self.happened.lost += 1,
+            _ => {}
+        }
+        if self.all.len() == REMEMBERED_MAX
+            && let Some(oldest) = self.all.pop_front()
+        {
+            self.since = oldest.id;
+        }
+        let last = self.all.back().map(|event| event.id).filter(|last| last.index == index);
+        let id = EventId { index, place: last.map_or(1, |last| last.place + 1) };
+        self.all.push_back(Event { id, at_ms, what });
+    }
+
+    /// The newest event.
+    pub(super) fn last(&self) -> EventId {
+        self.all.back().map_or(self.since, |event| event.id)
+    }
+
+    /// Whether nothing behind this event is forgotten.
+    pub(super) fn goes_back_to(&self, after: EventId) -> bool {
+        self.since <= after
+    }
+
+    /// What came behind an event, up to so many of what is wanted, and until where that was looked at.
+    pub(super) fn after(
+        &self,
+        after: EventId,
+        is_wanted: impl Fn(&What) -> bool,
+        max: usize,
+    ) -> (Vec<Event>, EventId) {
+        let first = self.all.partition_point(|event| event.id <= after);
+        let (mut found, mut until) = (Vec::new(), after.max(self.since));
+        for event in self.all.range(first..) {
+            if found.len() == max {
+                break;
+            }
+            until = event.id;
+            if is_wanted(&event.what) {
+                found.push(event.clone());
+            }
+        }
+        (found, until)
+    }
+
+    pub(super) fn happened(&self) -> &Happened {
+        &self.happened
+    }
+}
+
+/// What must be known of a change, and of the state before it, to tell what it has brought about.
+struct Before {
+    whats: Vec<What>,
+    /// Jobs that may stand elsewhere afterwards, and where they stand.
+    jobs: Vec<(JobId, JobState)>,
+}
+
+impl Before {
+    fn of(state: &State, change: &Change) -> Self {
+        let mut before = Self { whats: Vec::new(), jobs: Vec::new() };
+        match change {
+            Change::Accept { submit, .. } => {
+                before.whats.push(What::Submitted { job: submit.job, name: submit.name.clone() });
+            }
+            Change::Plan { done, .. } => before.end(state, done.attempt, None),
+            Change::Introduce { register, .. } => {
+                let worker = register.worker;
+                before.lose(state, worker);
+                before.whats.push(What::Registered { worker, slots: register.slots });
+            }
+            Change::Decide(command) => before.decide(state, command),
+            Change::Swept { .. } => {}
+        }
+        before
+    }
+
+    fn decide(&mut self, state: &State, command: &Command) {
+        match command {
+            Command::Complete(complete) => self.end(state, complete.attempt, None),
+            Command::Fail(fail) => self.end(state, fail.attempt, Some(fail.failure.cause)),
+            Command::TimeOut(late) => self.watch_job(state, late.attempt.task.job),
+            Command::LoseOutput(lose) => {
+                self.whats.push(What::OutputLost { attempt: lose.attempt });
+                self.watch_job(state, lose.attempt.task.job);
+            }
+            Command::LoseWorker(lose) => self.lose(state, lose.worker),
+            Command::RestoreOutputs(_) => self.watch_all(state),
+            Command::Drain(drain) => self.whats.push(What::Draining { worker: drain.worker }),
+            Command::Cancel(cancel) => self.watch_job(state, cancel.job),
+            Command::Forget(forget) => self.whats.push(What::Forgotten { job: forget.job }),
+            _ => {}
+        }
+    }
+
+    /// An attempt reports its end.
+    fn end(&mut self, state: &State, attempt: AttemptId, cause: Option<Cause>) {
+        let end = if cause.is_some() { AttemptState::Failed } else { AttemptState::Succeeded };
+        let cause = cause.unwrap_or(Cause::None);
+        self.whats.push(What::Ended { attempt, state: end, cause });
+        self.watch_job(state, attempt.task.job);
+    }
+
+    /// A worker goes, with all that it runs; jobs may have to map again.
+    fn lose(&mut self, state: &State, worker: WorkerId) {
+        let Some(view) = state.scheduler.worker(worker) else { return };
+        let is_missed = view.state != WorkerState::Drained;
+        self.whats.push(if is_missed { What::Lost { worker } } else { What::Left { worker } });
+        let held = state.scheduler.should_hold(worker, view.incarnation).into_iter().flatten();
+        let (lost, cause) = (AttemptState::Lost, Cause::WorkerLost);
+        self.whats.extend(held.map(|&attempt| What::Ended { attempt, state: lost, cause }));
+        self.watch_all(state);
+    }
+
+    fn watch_job(&mut self, state: &State, job: JobId) {
+        self.jobs.extend(state.scheduler.job(job).map(|job| (job.id(), job.state())));
+    }
+
+    fn watch_all(&mut self, state: &State) {
+        let live = state.scheduler.jobs().filter(|job| !job.state().is_terminal());
+        self.jobs.extend(live.map(|job| (job.id(), job.state())));
+    }
+
+    /// Tells what has come of it.
+    fn tell(self, state: &State, effects: &[Effect], mut note: impl FnMut(What)) {
+        let Self { whats, jobs } = self;
+        whats.into_iter().for_each(&mut note);
+        for effect in effects {
+            if let &Effect::Stop { attempt, cause, .. } = effect {
+                let is_late = cause == Cause::Timeout;
+                let state = if is_late { AttemptState::Failed } else { AttemptState::Killed };
+                note(What::Ended { attempt, state, cause });
+            }
+        }
+        for (job, was) in jobs {
+            if let Some(now) =
+                state.scheduler.job(job).map(|job| job.state()).filter(|&it| it != was)
+            {
+                note(What::Moved { job, state: now });
+            }
+        }
+        for effect in effects {
+            if let &Effect::Start { attempt, worker } = effect {
+                note(What::Started { attempt, worker });
+                if attempt.task.kind == TaskKind::Plan && attempt.number == 1 {
+                    note(What::Moved { job: attempt.task.job, state: JobState::Planning });
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn forgotten(job: u64) -> What {
+        What::Forgotten { job: JobId(job) }
+    }
+
+    #[test]
+    fn events_of_an_entry_are_counted_and_what_is_asked_for_comes_in_order() {
+        let mut events = Events::default();
+        for (index, job) in [(7, 1), (7, 2), (9, 1), (9, 2)] {
+            events.note(index, 0, forgotten(job));
+        }
+        let of_one = |what: &What| what.job() == Some(JobId(1));
+        let heard = |after: &str, max| {
+            let (found, until) = events.after(after.parse().unwrap(), of_one, max);
+            let ids: Vec<String> = found.iter().map(|event| event.id.to_string()).collect();
+            (ids.join(" "), until.to_string())
+        };
+        assert_eq!(heard("0.0", 9), ("7.1 9.1".into(), "9.2".into()));
+        assert_eq!(heard("0.0", 1), ("7.1".into(), "7.1".into()));
+        assert_eq!(heard("7.1", 9), ("9.1".into(), "9.2".into()));
+        assert_eq!(heard("9.2", 9), (String::new(), "9.2".into()));
+    }
+
+    #[test]
+    fn what_is_forgotten_is_missed_by_who_has_not_heard_it() {
+        let goes_back = |events: &Events, id: &str| events.goes_back_to(id.parse().unwrap());
+        assert!(
+            goes_back(&Events::default(), "0.0"),
+            "a log that begins here is known from its beginning"
+        );
+        let mut events = Events::behind(40);
+        assert!(!goes_back(&events, "40.1"), "a state does not tell how it came to that");
+        assert!(goes_back(&events, "41.0") && goes_back(&events, &events.last().to_string()));
+        assert_eq!(events.after("7.1".parse().unwrap(), |_| true, 9).1, events.last());
+        for _ in 0..REMEMBERED_MAX {
+            events.note(41, 0, forgotten(1));
+        }
+        assert!(goes_back(&events, "41.0"));
+        events.note(41, 0, forgotten(1));
+        assert!(!goes_back(&events, "41.0") && goes_back(&events, "41.1"));
+        assert_eq!(events.all.len(), REMEMBERED_MAX);
+    }
+
+    #[test]
+    fn an_id_has_one_written_form() {
+        for text in ["0.0", "4711.2"] {
+            assert_eq!(text.parse::<EventId>().unwrap().to_string(), text);
+        }
+        for text in ["", "1", "1.", ".1", "01.1", "1.+1", "1.2.3", "-1.0"] {
+            assert!(text.parse::<EventId>().is_err(), "{text}");
+        }
+    }
+}

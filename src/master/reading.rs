@@ -1,0 +1,207 @@
+//! What whoever only looks is told: pages of what there is, figures, what has happened, and who is to be asked.
+//!
+//! Nothing here copies more than a page while it holds the state.
+
+use std::collections::BTreeMap;
+
+use super::events::{Event, EventId, Happened, What};
+use super::jobs::no_job;
+use super::{Master, views};
+use crate::consensus::Leadership;
+use crate::rpc::jobs::{JobLine, State as JobStage, TaskLine};
+use crate::rpc::masters::Masters as _;
+use crate::rpc::refusal::Refusal;
+use crate::scheduler::Progress;
+use crate::spec::{JobId, TaskId, TaskKind};
+
+/// A page of jobs that is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JobsPage {
+    /// The job behind which it begins; j0 is before all.
+    pub after: JobId,
+    /// How many are wanted at most.
+    pub limit: usize,
+    /// Only those that stand here.
+    pub state: Option<JobStage>,
+}
+
+/// Who answers questions about jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Leader {
+    /// This master.
+    Here,
+    /// The one that listens here.
+    At(String),
+    /// Nobody, now.
+    Nobody,
+}
+
+/// What a cluster comes to, in numbers; those of workers and jobs are not made sure of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Figures {
+    /// Whether this master leads.
+    pub leads: bool,
+    /// Its term.
+    pub term: u64,
+    /// The index of the last entry that it has applied.
+    pub applied: u64,
+    /// Jobs, by how they stand.
+    pub jobs: BTreeMap<JobStage, u64>,
+    /// Tasks of the jobs that have not ended, by kind.
+    pub tasks: BTreeMap<TaskKind, Progress>,
+    /// Workers, by how they stand.
+    pub workers: BTreeMap<String, u64>,
+    /// Slots of those that are not lost.
+    pub slots: u64,
+    /// Attempts that hold one.
+    pub running: u64,
+    /// What has happened.
+    pub happened: Happened,
+}
+
+/// What has happened since somebody listened last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// In order.
+    pub events: Vec<Event>,
+    /// Until where that was looked at: to be asked with next time.
+    pub until: EventId,
+    /// Whether something behind the event that was asked with is forgotten.
+    pub is_gap: bool,
+}
+
+impl Master {
+    /// A page of the jobs that are still known, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// When this master does not lead, as for all that is asked for here with errors.
+    pub async fn jobs_page(&self, page: JobsPage) -> Result<Vec<JobLine>, Refusal> {
+        let read = || {
+            self.shared.proposer.read(|state| {
+                let jobs = state.scheduler.jobs_after(page.after);
+                let is_meant = |stage| page.state.is_none_or(|wanted| wanted == stage);
+                let jobs = jobs.filter(|job| is_meant(views::shown(job.state())));
+                jobs.take(page.limit).map(|job| views::line(state, job)).collect()
+            })
+        };
+        self.shared.led(async { Ok(read()) }).await
+    }
+
+    /// One task.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such task.
+    pub async fn task(&self, task: TaskId) -> Result<TaskLine, Refusal> {
+        let shared = &self.shared;
+        let read = || {
+            shared.proposer.read(|state| {
+                if state.scheduler.job(task.job).is_none() {
+                    return Err(no_job(task.job));
+                }
+                let found = views::task(state, &shared.desk(), task);
+                found.ok_or_else(|| Refusal::NotFound {
+                    message: format!("no task {task}; `gristmill tasks {}` lists them", task.job),
+                })
+            })
+        };
+        shared.led(async { read() }).await
+    }
+
+    /// Makes sure that this master leads and that a majority of them says so.
+    ///
+    /// # Errors
+    ///
+    /// Says what is missing.
+    pub async fn confirm(&self) -> Result<(), Refusal> {
+        self.shared.led(async { Ok(()) }).await
+    }
+
+    /// Who is to be asked.
+    pub fn leader(&self) -> Leader {
+        if self.shared.leads().is_ok() {
+            return Leader::Here;
+        }
+        let leadership =
+            self.shared.group.as_ref().map(|group| group.leadership().borrow().clone());
+        match leadership {
+            Some(Leadership::Follows { leader: Some(leader) }) => Leader::At(leader),
+            _ => Leader::Nobody,
+        }
+    }
+
+    /// Where another master shows itself over HTTP, by its own word; nothing if it does not.
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer.
+    pub async fn web_of(&self, address: &str) -> Result<Option<String>, Refusal> {
+        Ok(self.shared.fellow(address)?.standing().await?.web)
+    }
+
+    /// Numbers for whoever measures.
+    pub fn figures(&self) -> Figures {
+        let shared = &self.shared;
+        let standing = shared.group.as_ref().map(|group| group.standing());
+        let happened = shared.proposer.hear(|events| events.happened().clone());
+        let mut figures = Figures {
+            leads: shared.leads().is_ok(),
+            term: standing.map_or(0, |standing| standing.term),
+            applied: standing.map_or(0, |standing| standing.applied),
+            jobs: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            workers: BTreeMap::new(),
+            slots: 0,
+            running: 0,
+            happened,
+        };
+        shared.proposer.read(|state| {
+            for job in state.scheduler.jobs() {
+                *figures.jobs.entry(views::shown(job.state())).or_default() += 1;
+                if job.state().is_terminal() {
+                    continue;
+                }
+                for kind in TaskKind::ALL {
+                    let (sum, own) = (figures.tasks.entry(kind).or_default(), job.progress(kind));
+                    sum.total = sum.total.saturating_add(own.total);
+                    sum.done = sum.done.saturating_add(own.done);
+                    sum.running = sum.running.saturating_add(own.running);
+                }
+            }
+            for (id, _) in state.workers() {
+                let view = state.scheduler.worker(id);
+                let word = view.map_or("lost".to_string(), |view| view.state.to_string());
+                *figures.workers.entry(word).or_default() += 1;
+                figures.slots += view.map_or(0, |view| u64::from(view.slots));
+                figures.running += view.map_or(0, |view| u64::from(view.running));
+            }
+        });
+        figures
+    }
+
+    /// The newest event.
+    pub fn last_event(&self) -> EventId {
+        self.shared.proposer.hear(|events| events.last())
+    }
+
+    /// What has happened behind an event, of one job or of all, up to so much.
+    ///
+    /// # Errors
+    ///
+    /// When another master may know more.
+    pub fn events(&self, after: EventId, job: Option<JobId>, max: usize) -> Result<Heard, Refusal> {
+        self.shared.leads()?;
+        let is_wanted = |what: &What| job.is_none_or(|job| what.job() == Some(job));
+        Ok(self.shared.proposer.hear(|events| {
+            let is_gap = !events.goes_back_to(after);
+            let (events, until) = events.after(after, is_wanted, max);
+            Heard { events, until, is_gap }
+        }))
+    }
+
+    /// Whether there is such a job, as far as this master knows.
+    pub fn knows(&self, job: JobId) -> bool {
+        self.shared.proposer.read(|state| state.scheduler.job(job).is_some())
+    }
+}

@@ -1,0 +1,191 @@
+//! What happens, as server-sent events: of one job or of all, from now on or from an event that was heard before.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, StatusCode};
+use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::{sleep, timeout};
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::Web;
+use super::answer::{Answer, Fault, text};
+use super::query::{Query, id};
+use crate::clock::rfc3339;
+use crate::master::{Event, EventId, What};
+use crate::rpc::refusal::Refusal;
+use crate::scheduler::{AttemptState, JobState};
+use crate::spec::{AttemptId, Cause, JobId, WorkerId};
+
+/// Streams at a time.
+pub(super) const STREAMS_MAX: usize = 128;
+/// Between two looks at what has happened.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Looks after which a stream says that it is still there, and until where it has looked.
+const QUIET_LOOKS_MAX: u32 = 25;
+/// Events that are sent in one piece.
+const PIECE_EVENTS_MAX: usize = 256;
+/// How long whoever listens may take nothing.
+const STILL_MAX: Duration = Duration::from_secs(30);
+/// How soon whoever has lost a stream asks again.
+const HEAD: &str = "retry: 1000\n\n";
+
+/// `GET /api/v1/events?after=4711.2`, or with the header `Last-Event-ID`
+pub(super) async fn all(
+    State(web): State<Web>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Answer {
+    stream(web, None, query.as_deref(), &headers)
+}
+
+/// `GET /api/v1/jobs/j7/events`
+pub(super) async fn of_job(
+    State(web): State<Web>,
+    Path(job): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Answer {
+    let job: JobId = id(&job)?;
+    web.master.confirm().await?;
+    if !web.master.knows(job) {
+        let message = format!("no job {job}");
+        return Err(Refusal::NotFound { message }.into());
+    }
+    stream(web, Some(job), query.as_deref(), &headers)
+}
+
+fn stream(web: Web, job: Option<JobId>, query: Option<&str>, headers: &HeaderMap) -> Answer {
+    let query = Query::read(query, &["after"])?;
+    let asked: Option<EventId> = query.get("after")?;
+    let heard = headers.get("last-event-id").map(|id| {
+        let id = id.to_str().ok().and_then(|id| id.parse().ok());
+        id.ok_or_else(|| Fault::invalid("Last-Event-ID is not an id of ours, such as 4711.2"))
+    });
+    // Who has lost a stream asks with the first query again, but has heard more since.
+    let after = heard.transpose()?.or(asked).unwrap_or_else(|| web.master.last_event());
+    let room = web.shared.streams.clone().try_acquire_owned().map_err(|_| {
+        Fault::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many streams",
+            format!("{STREAMS_MAX} streams of events are open"),
+            "close some, or poll /api/v1/jobs instead",
+        )
+    })?;
+    let (sender, pieces) = mpsc::channel(1);
+    tokio::spawn(tell(web, job, after, sender, room));
+    Ok(text("text/event-stream", Body::from_stream(ReceiverStream::new(pieces))))
+}
+
+/// Sends what happens until nobody listens, or this master does not lead any more.
+pub(super) async fn tell(
+    web: Web,
+    job: Option<JobId>,
+    mut after: EventId,
+    sender: mpsc::Sender<Result<String, Infallible>>,
+    _room: OwnedSemaphorePermit,
+) {
+    let mut piece = HEAD.to_string();
+    let mut quiet = 0;
+    loop {
+        let Ok(heard) = web.master.events(after, job, PIECE_EVENTS_MAX) else { return };
+        if heard.is_gap {
+            piece += &gap(after);
+        }
+        heard.events.iter().for_each(|event| piece += &written(event));
+        let is_behind = heard.events.len() == PIECE_EVENTS_MAX;
+        after = heard.until;
+        quiet = if piece.is_empty() { quiet + 1 } else { 0 };
+        if quiet == QUIET_LOOKS_MAX {
+            quiet = 0;
+            // Without data nothing is told but the place.
+            piece = format!(": still here\nid: {after}\n\n");
+        }
+        if !piece.is_empty() {
+            let sent = timeout(STILL_MAX, sender.send(Ok(std::mem::take(&mut piece)))).await;
+            if !matches!(sent, Ok(Ok(()))) {
+                return;
+            }
+        }
+        if !is_behind {
+            tokio::select! {
+                () = sleep(LOOK_EVERY) => {}
+                () = sender.closed() => return,
+            }
+        }
+    }
+}
+
+/// What has happened, in JSON.
+#[derive(Debug, Default, Serialize)]
+struct Said {
+    id: String,
+    at: String,
+    r#type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job: Option<JobId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempt: Option<AttemptId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    worker: Option<WorkerId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<Cause>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slots: Option<u32>,
+}
+
+impl Said {
+    fn of(event: &Event) -> Self {
+        let job = event.what.job();
+        let said =
+            Self { id: event.id.to_string(), at: rfc3339(event.at_ms), job, ..Self::default() };
+        let ended = |state: AttemptState| Some(state.to_string());
+        let moved = |state: JobState| Some(state.to_string());
+        match event.what.clone() {
+            What::Submitted { name, .. } => {
+                Self { r#type: "job_submitted", name: Some(name), ..said }
+            }
+            What::Moved { state, .. } => Self { r#type: "job_moved", state: moved(state), ..said },
+            What::Forgotten { .. } => Self { r#type: "job_forgotten", ..said },
+            What::Started { attempt, worker } => {
+                let (attempt, worker) = (Some(attempt), Some(worker));
+                Self { r#type: "attempt_started", attempt, worker, ..said }
+            }
+            What::Ended { attempt, state, cause } => {
+                let (attempt, cause) = (Some(attempt), Some(cause));
+                Self { r#type: "attempt_ended", attempt, state: ended(state), cause, ..said }
+            }
+            What::Registered { worker, slots } => {
+                let (worker, slots) = (Some(worker), Some(slots));
+                Self { r#type: "worker_registered", worker, slots, ..said }
+            }
+            What::Draining { worker } => {
+                Self { r#type: "worker_draining", worker: Some(worker), ..said }
+            }
+            What::Left { worker } => Self { r#type: "worker_left", worker: Some(worker), ..said },
+            What::Lost { worker } => Self { r#type: "worker_lost", worker: Some(worker), ..said },
+            What::OutputLost { attempt } => {
+                Self { r#type: "output_lost", attempt: Some(attempt), ..said }
+            }
+        }
+    }
+}
+
+fn written(event: &Event) -> String {
+    let said = Said::of(event);
+    // Keys and values are text and numbers; JSON has no line ends of its own.
+    let data = serde_json::to_string(&said).unwrap_or_default();
+    format!("id: {}\nevent: {}\ndata: {data}\n\n", said.id, said.r#type)
+}
+
+/// Something is forgotten that came behind the event that was heard last.
+fn gap(after: EventId) -> String {
+    format!("event: gap\ndata: {{\"type\":\"gap\",\"after\":\"{after}\"}}\n\n")
+}

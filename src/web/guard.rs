@@ -1,0 +1,140 @@
+//! What every request is held to before anybody looks at it, and every answer before it goes out.
+//!
+//! Pages of other sites must not read this one through a browser of somebody who may: a name of theirs that leads here
+//! is refused by `Host`, a request of theirs by `Origin` and `Sec-Fetch-Site`.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tokio::time::timeout;
+
+use super::Web;
+use super::answer::Fault;
+use crate::spec::escape;
+use crate::spec::failure::TEXT_CHARS_MAX;
+
+/// Bytes of a path with its query.
+const PATH_BYTES_MAX: usize = 2_048;
+/// How long an answer may take until it begins.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// Nothing but what this master itself serves, no script within a page, and no page around it.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+                      base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+/// What every answer carries.
+const HEADERS: &[(&str, &str)] = &[
+    ("content-security-policy", POLICY),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    ("cache-control", "no-store"),
+    ("cross-origin-resource-policy", "same-origin"),
+];
+
+/// Holds a request and its answer to all of this.
+pub(super) async fn guard(State(web): State<Web>, request: Request, next: Next) -> Response {
+    let mut response = match check(&request) {
+        Ok(()) => match timeout(ANSWER_WITHIN, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => late().into_response(),
+        },
+        Err(fault) => fault.into_response(),
+    };
+    for &(name, value) in HEADERS {
+        response
+            .headers_mut()
+            .insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    let class = usize::from(response.status().as_u16() / 100).clamp(1, 5) - 1;
+    web.shared.answered[class].fetch_add(1, Ordering::Relaxed);
+    response
+}
+
+fn late() -> Fault {
+    let cause = format!("no answer within {} s", ANSWER_WITHIN.as_secs());
+    let hint = "ask again; /readyz says whether a master leads";
+    Fault::new(StatusCode::GATEWAY_TIMEOUT, "too late", cause, hint)
+}
+
+/// What is wrong with a request, if anything is.
+fn check(request: &Request) -> Result<(), Fault> {
+    let (headers, uri) = (request.headers(), request.uri());
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let cause = escape(request.method().as_str().as_bytes(), TEXT_CHARS_MAX);
+        let hint = "nothing is changed here; use the command `gristmill`";
+        let error = "only GET and HEAD are answered";
+        return Err(Fault::new(StatusCode::METHOD_NOT_ALLOWED, error, cause, hint));
+    }
+    let host = host(headers)?;
+    let asked = uri.authority().map_or(host, |authority| authority.as_str());
+    if !is_here(host) || !is_here(asked) {
+        let cause = format!("Host is `{}`", escape(host.as_bytes(), TEXT_CHARS_MAX));
+        let hint = "name this machine as localhost, 127.0.0.1 or [::1]";
+        return Err(Fault::new(StatusCode::MISDIRECTED_REQUEST, "not this host", cause, hint));
+    }
+    check_origin(headers, host)?;
+    if headers.contains_key(TRANSFER_ENCODING)
+        || headers.get(CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0")
+    {
+        let hint = "send the request without a body";
+        let error = "a body is not read here";
+        return Err(Fault::new(StatusCode::PAYLOAD_TOO_LARGE, error, "the request has one", hint));
+    }
+    let path = uri.path_and_query().map_or("", |path| path.as_str());
+    if path.len() > PATH_BYTES_MAX {
+        let cause = format!("{} bytes, at most {PATH_BYTES_MAX}", path.len());
+        let hint = "see /api/v1/openapi.json for what is accepted";
+        return Err(Fault::new(StatusCode::URI_TOO_LONG, "the address is too long", cause, hint));
+    }
+    // Ids and words of ours need no escapes, so that nothing has to be undone.
+    if uri.path().contains('%') {
+        return Err(Fault::nowhere(&escape(uri.path().as_bytes(), TEXT_CHARS_MAX)));
+    }
+    Ok(())
+}
+
+fn host(headers: &HeaderMap) -> Result<&str, Fault> {
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next().and_then(|host| host.to_str().ok()), hosts.next()) {
+        (Some(host), None) => Ok(host),
+        _ => Err(Fault::invalid("the header Host must be there once, as plain text")),
+    }
+}
+
+/// Whether a host with its port is this machine. The port may be another one, such as of a tunnel.
+fn is_here(host: &str) -> bool {
+    if let Ok(address) = host.parse::<SocketAddr>() {
+        return address.ip().is_loopback();
+    }
+    let (name, port) = host.rsplit_once(':').unwrap_or((host, "80"));
+    let name = if port.parse::<u16>().is_ok() { name } else { host };
+    let bare = name.trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost") || bare.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+}
+
+/// What a page of another site has a browser ask carries its origin, or says that it comes from elsewhere. To follow a
+/// link is fine: who does that sees the page, and the other site does not.
+fn check_origin(headers: &HeaderMap, host: &str) -> Result<(), Fault> {
+    let refuse = |cause: String| {
+        let hint = "open the page itself, or ask without a browser";
+        Err(Fault::new(StatusCode::FORBIDDEN, "not for other sites", cause, hint))
+    };
+    for origin in headers.get_all(ORIGIN) {
+        if origin.as_bytes() != format!("http://{host}").as_bytes() {
+            let shown = escape(origin.as_bytes(), TEXT_CHARS_MAX);
+            return refuse(format!("Origin is `{shown}`"));
+        }
+    }
+    let is = |name: &str, value: &[u8]| headers.get(name).is_some_and(|it| it.as_bytes() == value);
+    let is_foreign = is("sec-fetch-site", b"cross-site") || is("sec-fetch-site", b"same-site");
+    if is_foreign && !is("sec-fetch-mode", b"navigate") {
+        return refuse("Sec-Fetch-Site says that another site asks".into());
+    }
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! A master that does not lead has the one that does answer, and passes the answer on.
+//!
+//! It does not send whoever asks elsewhere: a page, and the stream of events that keeps it fresh, go on at the address
+//! that they were opened with, whoever leads meanwhile; browsers do not follow a stream to another origin.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{CONNECTION, HOST, ORIGIN, TRANSFER_ENCODING};
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::Response;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::Web;
+use super::answer::{Answer, Fault};
+use crate::master::Leader;
+
+/// How long the leader may take until its answer begins.
+const WITHIN: Duration = Duration::from_secs(8);
+/// Marks a request that comes from another master: it is not passed on once more.
+const PASSED_ON: HeaderName = HeaderName::from_static("gristmill-passed-on");
+
+/// Addresses that every master answers for itself.
+const OWN: &[&str] = &["/healthz", "/metrics", "/api/v1/masters", "/api/v1/openapi.json"];
+
+/// Has whoever leads answer.
+pub(super) async fn lead(State(web): State<Web>, request: Request, next: Next) -> Answer {
+    if OWN.contains(&request.uri().path()) {
+        return Ok(next.run(request).await);
+    }
+    let leader = match web.master.leader() {
+        Leader::Here => return Ok(next.run(request).await),
+        Leader::At(_) if request.headers().contains_key(PASSED_ON) => {
+            return Err(nobody("leadership has just changed"));
+        }
+        Leader::At(leader) => leader,
+        Leader::Nobody => return Err(nobody("no master leads now")),
+    };
+    let failed = |why: String| nobody(format!("the leader at {leader} does not answer: {why}"));
+    match timeout(WITHIN, pass_on(&web, &leader, request)).await {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(why)) => Err(failed(why)),
+        Err(_) => Err(failed(format!("nothing within {} s", WITHIN.as_secs()))),
+    }
+}
+
+async fn pass_on(web: &Web, leader: &str, request: Request) -> Result<Response, String> {
+    let at = web.master.web_of(leader).await.map_err(|refusal| refusal.to_string())?;
+    let at = at.ok_or("it was started without --web")?;
+    let stream = TcpStream::connect(&at).await.map_err(|error| format!("{at}: {error}"))?;
+    let connected = http1::handshake(TokioIo::new(stream)).await;
+    let (mut sender, connection) = connected.map_err(|error| error.to_string())?;
+    // Ends with the answer, or when nobody wants it any more.
+    tokio::spawn(connection);
+    let response = sender.send_request(asked_there(&at, request)?).await;
+    let mut response = response.map_err(|error| format!("{at}: {error}"))?.map(Body::new);
+    // These are of one connection; the next one has its own.
+    response.headers_mut().remove(CONNECTION);
+    response.headers_mut().remove(TRANSFER_ENCODING);
+    Ok(response)
+}
+
+/// The same request, as it is sent to the leader.
+fn asked_there(at: &str, request: Request) -> Result<Request, String> {
+    let (mut parts, _) = request.into_parts();
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    parts.uri = path.parse::<Uri>().map_err(|error| error.to_string())?;
+    let host = HeaderValue::try_from(at).map_err(|error| error.to_string())?;
+    parts.headers.insert(HOST, host);
+    parts.headers.remove(CONNECTION);
+    // It was looked at here, where it belongs.
+    parts.headers.remove(ORIGIN);
+    parts.headers.insert(PASSED_ON, HeaderValue::from_static("1"));
+    Ok(Request::from_parts(parts, Body::empty()))
+}
+
+fn nobody(cause: impl Into<String>) -> Fault {
+    let hint = "ask again; /api/v1/masters says which masters there are";
+    Fault::new(StatusCode::SERVICE_UNAVAILABLE, "nobody can answer now", cause, hint)
+}

@@ -1,0 +1,157 @@
+//! Numbers for Prometheus, in its text format: what a master is, and, of the one that leads, what the cluster comes to.
+//!
+//! Only the leader speaks of jobs and workers, so that sums over all masters count nothing twice. Labels take values
+//! from lists that are fixed: nothing that a user names is one.
+
+use std::fmt::{Display, Write};
+use std::sync::atomic::Ordering;
+
+use axum::extract::State;
+use axum::response::Response;
+
+use super::Web;
+use super::answer::text;
+use super::events::STREAMS_MAX;
+use crate::master::Figures;
+use crate::rpc::jobs::State as Stage;
+use crate::scheduler::Progress;
+use crate::spec::TaskKind;
+
+/// The format and its version.
+const KIND: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// States of jobs, attempts that have ended, and workers.
+const JOBS: [(Stage, &str); 8] = [
+    (Stage::Waiting, "waiting"),
+    (Stage::Planning, "planning"),
+    (Stage::Mapping, "mapping"),
+    (Stage::Reducing, "reducing"),
+    (Stage::Committing, "committing"),
+    (Stage::Succeeded, "succeeded"),
+    (Stage::Failed, "failed"),
+    (Stage::Cancelled, "cancelled"),
+];
+const ENDS: [(usize, &str); 4] = [(1, "succeeded"), (2, "failed"), (3, "killed"), (4, "lost")];
+const WORKERS: [&str; 5] = ["alive", "excluded", "draining", "drained", "lost"];
+
+/// `GET /metrics`
+pub(super) async fn metrics(State(web): State<Web>) -> Response {
+    let figures = web.master.figures();
+    let mut page = Page::default();
+    page.one("gristmill_build_info", "gauge", "The version of this master.", || {
+        vec![(format!("{{version=\"{}\"}}", env!("CARGO_PKG_VERSION")), 1)]
+    });
+    of_master(&mut page, &figures);
+    of_requests(&mut page, &web);
+    if figures.leads {
+        of_cluster(&mut page, &figures);
+        of_attempts(&mut page, &figures);
+    }
+    text(KIND, page.text)
+}
+
+fn of_master(page: &mut Page, figures: &Figures) {
+    page.plain(
+        "gristmill_master_leader",
+        "gauge",
+        "Whether this master leads.",
+        u64::from(figures.leads),
+    );
+    page.plain("gristmill_master_term", "gauge", "The term of this master.", figures.term);
+    page.plain(
+        "gristmill_master_applied_index",
+        "gauge",
+        "The last entry of the log that this master has applied.",
+        figures.applied,
+    );
+}
+
+fn of_requests(page: &mut Page, web: &Web) {
+    page.one("gristmill_http_answers_total", "counter", "Answers over HTTP by status.", || {
+        let classes = (1..).zip(&web.shared.answered);
+        classes
+            .map(|(n, count)| (label("code", format!("{n}xx")), count.load(Ordering::Relaxed)))
+            .collect()
+    });
+    let open = STREAMS_MAX - web.shared.streams.available_permits();
+    page.plain("gristmill_http_event_streams", "gauge", "Open streams of events.", open as u64);
+}
+
+fn of_cluster(page: &mut Page, figures: &Figures) {
+    page.one("gristmill_jobs", "gauge", "Jobs that are known, by state.", || {
+        let count = |stage| figures.jobs.get(&stage).copied().unwrap_or(0);
+        JOBS.iter().map(|&(stage, word)| (label("state", word), count(stage))).collect()
+    });
+    page.one("gristmill_tasks", "gauge", "Tasks of jobs that have not ended.", || {
+        TaskKind::ALL.into_iter().flat_map(|kind| of_kind(figures, kind)).collect()
+    });
+    page.one("gristmill_workers", "gauge", "Workers that are known, by state.", || {
+        let count = |word| figures.workers.get(word).copied().unwrap_or(0);
+        WORKERS.iter().map(|&word| (label("state", word), count(word))).collect()
+    });
+    page.plain("gristmill_slots", "gauge", "Slots of workers that are not lost.", figures.slots);
+    page.plain("gristmill_slots_busy", "gauge", "Slots that an attempt holds.", figures.running);
+}
+
+fn of_kind(figures: &Figures, kind: TaskKind) -> [(String, u64); 3] {
+    let Progress { total, done, running } = figures.tasks.get(&kind).copied().unwrap_or_default();
+    let idle = total.saturating_sub(done).saturating_sub(running);
+    let label = |state: &str| format!("{{kind=\"{kind}\",state=\"{state}\"}}");
+    [("idle", idle), ("in_progress", running), ("completed", done)]
+        .map(|(state, n)| (label(state), n.into()))
+}
+
+fn of_attempts(page: &mut Page, figures: &Figures) {
+    let happened = &figures.happened;
+    page.plain(
+        "gristmill_jobs_submitted_total",
+        "counter",
+        "Jobs submitted, as far as this process has applied.",
+        happened.submitted,
+    );
+    page.plain(
+        "gristmill_attempts_started_total",
+        "counter",
+        "Attempts started, as far as this process has applied.",
+        happened.started,
+    );
+    let help = "Attempts ended, as far as this process has applied.";
+    page.one("gristmill_attempts_ended_total", "counter", help, || {
+        ENDS.iter().map(|&(at, word)| (label("state", word), happened.ended[at])).collect()
+    });
+    page.plain(
+        "gristmill_workers_lost_total",
+        "counter",
+        "Workers lost, as far as this process has applied.",
+        happened.lost,
+    );
+}
+
+fn label(name: &str, value: impl Display) -> String {
+    format!("{{{name}=\"{value}\"}}")
+}
+
+/// What is written.
+#[derive(Default)]
+struct Page {
+    text: String,
+}
+
+impl Page {
+    fn plain(&mut self, name: &str, kind: &str, help: &str, value: u64) {
+        self.one(name, kind, help, || vec![(String::new(), value)]);
+    }
+
+    fn one(
+        &mut self,
+        name: &str,
+        kind: &str,
+        help: &str,
+        samples: impl FnOnce() -> Vec<(String, u64)>,
+    ) {
+        // A string takes whatever is written to it.
+        let _written = write!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+        for (labels, value) in samples() {
+            let _written = writeln!(self.text, "{name}{labels} {value}");
+        }
+    }
+}

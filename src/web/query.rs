@@ -1,0 +1,62 @@
+//! What is asked for behind the `?`: a few names, each once, with numbers, ids and words for values.
+
+use std::str::FromStr;
+
+use super::answer::Fault;
+use crate::spec::escape;
+use crate::spec::failure::TEXT_CHARS_MAX;
+
+/// Lines of a page, where nothing else is asked for.
+pub(super) const LIMIT: usize = 100;
+/// Most lines of a page.
+pub(super) const LIMIT_MAX: usize = 1_000;
+
+/// The pairs of a query.
+#[derive(Debug)]
+pub(super) struct Query<'q> {
+    pairs: Vec<(&'q str, &'q str)>,
+}
+
+impl<'q> Query<'q> {
+    /// Reads a query in which no other names may be.
+    pub(super) fn read(text: Option<&'q str>, names: &[&str]) -> Result<Self, Fault> {
+        let mut pairs: Vec<(&str, &str)> = Vec::new();
+        for pair in text.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            if !names.contains(&name) {
+                return Err(wrong(name, "is no parameter here"));
+            }
+            if pairs.iter().any(|(known, _)| *known == name) {
+                return Err(wrong(name, "is there twice"));
+            }
+            pairs.push((name, value));
+        }
+        Ok(Self { pairs })
+    }
+
+    /// The value of a name, if it is there.
+    pub(super) fn get<T: FromStr>(&self, name: &str) -> Result<Option<T>, Fault> {
+        let Some((_, value)) = self.pairs.iter().find(|(known, _)| *known == name) else {
+            return Ok(None);
+        };
+        value.parse().map(Some).map_err(|_| wrong(value, &format!("is no value of `{name}`")))
+    }
+
+    /// How many lines are wanted.
+    pub(super) fn limit(&self) -> Result<usize, Fault> {
+        let limit = self.get("limit")?.unwrap_or(LIMIT);
+        if (1..=LIMIT_MAX).contains(&limit) {
+            return Ok(limit);
+        }
+        Err(Fault::invalid(format!("limit must be 1 to {LIMIT_MAX}, got {limit}")))
+    }
+}
+
+/// Reads an id from a part of the path.
+pub(super) fn id<T: FromStr<Err = impl ToString>>(text: &str) -> Result<T, Fault> {
+    text.parse().map_err(|error: T::Err| Fault::invalid(error.to_string()))
+}
+
+fn wrong(text: &str, what: &str) -> Fault {
+    Fault::invalid(format!("`{}` {what}", escape(text.as_bytes(), TEXT_CHARS_MAX)))
+}
