@@ -57,6 +57,13 @@ fn addresses<'s>(seats: impl Iterator<Item = &'s Seat>) -> String {
     seats.map(|seat| seat.address.as_str()).collect::<Vec<_>>().join(",")
 }
 
+/// Masters that have started.
+pub(super) struct Started {
+    pub(super) addresses: Vec<String>,
+    /// Where they show the cluster.
+    pub(super) webs: Vec<String>,
+}
+
 /// The masters that are to be started.
 pub(super) struct Masters<'a> {
     pub(super) folder: &'a Path,
@@ -65,13 +72,12 @@ pub(super) struct Masters<'a> {
 }
 
 impl Masters<'_> {
-    /// Starts all, and waits until all take part; none when that was interrupted. Gives their addresses, and where they
-    /// show the cluster.
+    /// Starts all, and waits until all take part; none when that was interrupted.
     pub(super) fn start(
         &self,
         children: &mut Children,
         interrupts: &Receiver<()>,
-    ) -> Result<Option<(Vec<String>, Vec<String>)>, Refused> {
+    ) -> Result<Option<Started>, Refused> {
         let seats = self.seats()?;
         // Written last: a folder without it was not begun, or not to the end.
         let has_begun = |seat: &&Seat| self.folder.join(&seat.data).join(IDENTITY_FILE).exists();
@@ -110,7 +116,8 @@ impl Masters<'_> {
         for Seat { id, address, .. } in &seats {
             print(&format!("master {id} {address} pid {}\n", pids.get(id).unwrap_or(&0)));
         }
-        Ok(Some(seats.into_iter().map(|seat| (seat.address, seat.web)).unzip()))
+        let (addresses, webs) = seats.into_iter().map(|seat| (seat.address, seat.web)).unzip();
+        Ok(Some(Started { addresses, webs }))
     }
 
     fn launch(&self, children: &mut Children, seat: &Seat, more: &[&str]) -> Result<u32, Refused> {

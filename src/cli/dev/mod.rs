@@ -79,7 +79,8 @@ impl Dev {
     ) -> Result<Option<String>, Refused> {
         let runtime = runtime()?;
         let started = Masters { folder, count: self.masters, runtime: &runtime };
-        let Some((addresses, webs)) = started.start(children, interrupts)? else { return Ok(None) };
+        let Some(started) = started.start(children, interrupts)? else { return Ok(None) };
+        let masters::Started { addresses, webs } = started;
         let cluster = addresses.join(",");
         let slots =
             self.slots.unwrap_or_else(|| (worker::cores() / self.workers).max(1)).to_string();
