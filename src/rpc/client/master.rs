@@ -1,7 +1,8 @@
 //! Finds the master that leads, and asks it.
 //!
 //! Every call may be repeated, so a call that was not answered is made again: with the master that another one named
-//! as the leader, or else with the next of those that are known, until the caller's patience is over.
+//! as the leader, or else with the next of those that are known, until the caller's patience is over. While a master
+//! says that it is at work on what was asked for, patience does not end.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -10,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 
@@ -133,7 +134,7 @@ impl Master {
         };
         let mut out_of_patience = pin!(sleep(self.shared.options.patience));
         let mut pause = PAUSE_FIRST;
-        let mut tries = 0;
+        let (mut tries, mut is_under_way, mut has_failed) = (0, false, false);
         loop {
             tries += 1;
             let (address, channel) = self.current(line);
@@ -143,7 +144,19 @@ impl Master {
             };
             match &refused {
                 Refusal::NotLeader { leader } => self.follow(&address, leader),
-                Refusal::Unavailable { .. } => self.turn(&address),
+                Refusal::Unavailable { .. } => {
+                    // What was under way has come to nothing; another time it may do so again.
+                    has_failed |= is_under_way;
+                    self.turn(&address);
+                }
+                Refusal::NotYet { .. } => {
+                    is_under_way = true;
+                    if !has_failed {
+                        out_of_patience
+                            .as_mut()
+                            .reset(Instant::now() + self.shared.options.patience);
+                    }
+                }
                 _ => return Err(refused),
             }
             tokio::select! {
