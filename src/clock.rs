@@ -106,12 +106,21 @@ fn whole_ms(span: Duration) -> u64 {
 ///
 /// The milliseconds are cut off. RFC 3339 ends with the year 9999; later years get more digits.
 pub fn rfc3339(wall_ms: u64) -> String {
+    format!("{}Z", until_second(wall_ms))
+}
+
+/// The same with its milliseconds, for what takes less than a second: `2026-11-23T09:00:00.042Z`.
+pub fn rfc3339_ms(wall_ms: u64) -> String {
+    format!("{}.{:03}Z", until_second(wall_ms), wall_ms % 1000)
+}
+
+fn until_second(wall_ms: u64) -> String {
     const MS_PER_DAY: u64 = 24 * 60 * 60 * 1000;
     let (year, month, day) = civil_from_days(wall_ms / MS_PER_DAY);
     let second_of_day = wall_ms % MS_PER_DAY / 1000;
     let (hour, minute, second) =
         (second_of_day / 3600, second_of_day / 60 % 60, second_of_day % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
 }
 
 /// Year, month and day of the day that is `days` after 1970-01-01, in the Gregorian calendar.
@@ -153,6 +162,8 @@ mod tests {
             assert_eq!(rfc3339(wall_ms), written);
         }
         assert!(rfc3339(u64::MAX).ends_with('Z'));
+        assert_eq!(rfc3339_ms(1_000_000_000_999), "2001-09-09T01:46:40.999Z");
+        assert_eq!(rfc3339_ms(4_107_542_400_007), "2100-03-01T00:00:00.007Z");
     }
 
     #[test]

@@ -69,6 +69,8 @@ struct Inner {
     round: Mutex<Round>,
     incoming: Incoming,
     changing: Mutex<()>,
+    /// Changes whenever a leader is heard of.
+    heard: watch::Sender<()>,
     /// While this node hands leadership over.
     yields: AtomicBool,
     /// How the others are reached.
@@ -102,6 +104,7 @@ impl Group {
             round,
             incoming,
             changing: Mutex::default(),
+            heard: watch::Sender::new(()),
             yields: AtomicBool::new(false),
             links,
         };
@@ -110,6 +113,15 @@ impl Group {
 
     pub(super) fn raft(&self) -> &Raft<Kind> {
         &self.inner.raft
+    }
+
+    /// A leader has said something.
+    pub(super) fn hear(&self) {
+        self.inner.heard.send_replace(());
+    }
+
+    pub(super) fn heard(&self) -> watch::Receiver<()> {
+        self.inner.heard.subscribe()
     }
 
     pub(super) fn incoming(&self) -> &Incoming {

@@ -22,6 +22,7 @@
 //! | `digest` | what each has made of the log, compared |
 //! | `network`, `receive` | what masters say to each other, going out and coming in |
 //! | `leadership` | who leads, watched |
+//! | `gone` | a leader whose process has ended, noticed before its silence tells |
 //! | `group` | who the members are, whether this one still leads, taking one in |
 //! | `handover` | one leader makes way for another before anybody misses it |
 //! | `removal`, `roll` | taking one out, and the numbers that nobody gets again |
@@ -45,6 +46,7 @@ mod apply;
 mod digest;
 mod entry;
 mod error;
+mod gone;
 mod group;
 mod handover;
 mod identity;

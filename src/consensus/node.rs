@@ -32,9 +32,6 @@ use crate::rpc::client;
 
 /// How often a leader is heard of, in milliseconds; and how long it waits for each answer.
 const HEARTBEAT_MS: u64 = 100;
-/// Silence after which a follower stands for election, in milliseconds, once the longest of these has passed in any
-/// case: others are believed for so long. Drawn by each node when it starts.
-const ELECTION_MS: std::ops::Range<u64> = 300..600;
 /// Entries behind the newest snapshot that are kept for masters that are a little behind.
 const KEPT_ENTRIES: u64 = 64;
 /// Looks at a log that another process has open, until that has ended.
@@ -61,6 +58,10 @@ pub struct Limits {
     pub log_bytes: u64,
     /// Entries of log after which a snapshot is taken in any case.
     pub log_entries: u64,
+    /// How long a leader is believed that says nothing, in milliseconds. Then a follower waits for half of that up to
+    /// as much again, as it has drawn when it started, before it stands for election; or it stands at once, if the
+    /// leader's process is known to have ended.
+    pub believed_ms: u64,
     /// How long one write to the disk may take. A group of one has nobody who could take over: it is
     /// given longer than an election takes.
     pub disk_patience: Duration,
@@ -68,7 +69,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { log_bytes: 16 << 20, log_entries: 100_000, disk_patience: Duration::from_secs(30) }
+        Self {
+            log_bytes: 16 << 20,
+            log_entries: 100_000,
+            believed_ms: 600,
+            disk_patience: Duration::from_secs(30),
+        }
     }
 }
 
@@ -133,6 +139,8 @@ impl Node {
         let incoming = Incoming::at(Snapshots::incoming_path(&options.folder));
         let (whose, links) = ((identity, options.folder.clone()), options.links.clone());
         let group = Group::new(raft.clone(), whose, leadership, roll, incoming, links);
+        let believed = Duration::from_millis(options.limits.believed_ms);
+        tokio::spawn(group.clone().watch_leader(believed));
         let node = Self { raft, group, digests, writes };
         node.begin(identity, &options).await?;
         Ok(node)
@@ -368,8 +376,8 @@ fn config(limits: Limits) -> Config {
     Config {
         cluster_name: "gristmill".into(),
         heartbeat_interval: HEARTBEAT_MS,
-        election_timeout_min: ELECTION_MS.start,
-        election_timeout_max: ELECTION_MS.end,
+        election_timeout_min: limits.believed_ms / 2,
+        election_timeout_max: limits.believed_ms,
         snapshot_policy: SnapshotPolicy::LogsSinceLast(limits.log_entries),
         max_in_snapshot_log_to_keep: KEPT_ENTRIES,
         ..Config::default()

@@ -38,7 +38,9 @@ impl Incoming {
 
 impl Raft for Group {
     async fn append_entries(&self, call: Call) -> Result<Vec<u8>, Refusal> {
-        let answered = self.raft().append_entries(said(self.identity(), &call)?).await;
+        let said = said(self.identity(), &call)?;
+        self.hear();
+        let answered = self.raft().append_entries(said).await;
         answer(&answered.map_err(|error| stopped(&error))?)
     }
 
@@ -54,6 +56,7 @@ impl Raft for Group {
 
     async fn install_snapshot(&self, call: Call) -> Result<Vec<u8>, Refusal> {
         let piece: Piece = said(self.identity(), &call)?;
+        self.hear();
         let receiving = Arc::clone(&self.incoming().0).lock_owned().await;
         let raft = self.raft().clone();
         // Whoever called may not wait for the end; what was handed to openraft must stay where it is until then.

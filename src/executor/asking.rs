@@ -11,7 +11,7 @@ use crate::task::More;
 /// How long an attempt takes more maps. All of it is lost if it fails.
 const GROWING_MAX: Duration = Duration::from_secs(10);
 /// How long what it asks for at a time should take: so soon its slot is free if somebody else waits for one.
-const ASKED_MAX: Duration = Duration::from_secs(1);
+const ASKED_MAX: Duration = Duration::from_millis(500);
 /// How long it waits for an answer, while its worker reaches no master; then it ends with what it has.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
@@ -21,8 +21,7 @@ pub(super) struct Asking<'a> {
     given: &'a Receiver<Vec<u32>>,
     clock: &'a Clock,
     began: Instant,
-    /// Not for an attempt that is made again, which is to make the same, nor where each map may skip so many bad
-    /// records, nor when there was nothing the last time.
+    /// Not where each map may skip so many bad records, nor when there was nothing the last time.
     may_ask: bool,
     is_asked: bool,
 }
@@ -36,7 +35,7 @@ impl<'a> Asking<'a> {
     ) -> Self {
         // An answer that came too late for the attempt before is not for this one.
         given.try_iter().for_each(drop);
-        let may_ask = run.attempt.number == 1 && run.spec.max_bad_records == 0;
+        let may_ask = run.spec.max_bad_records == 0;
         Asking { voice, given, clock, began: clock.now(), may_ask, is_asked: false }
     }
 }
@@ -72,14 +71,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_asked_for_doubles_until_it_takes_a_second() {
+    fn what_is_asked_for_doubles_until_it_takes_half_a_second() {
         let ms = Duration::from_millis;
         let table = [
             (0, ms(0), 1),
             (1, ms(50), 1),
             (2, ms(100), 2),
-            (16, ms(800), 16),
-            (32, ms(1_600), 20),
+            (8, ms(400), 8),
+            (32, ms(1_600), 10),
             (4, ms(8_000), 1),
             (5_000, ms(400), 5_000),
         ];

@@ -2,7 +2,7 @@
 
 use super::desk::Desk;
 use super::state::State;
-use crate::clock::rfc3339;
+use crate::clock::{rfc3339, rfc3339_ms};
 use crate::rpc::jobs::{
     AttemptLine, JobLine, JobStatus, State as Shown, Tally, TaskLine, TasksRequest, WorkerLine,
 };
@@ -79,18 +79,17 @@ pub(super) fn workers(state: &State, desk: &Desk, now_ms: u64) -> Vec<WorkerLine
 }
 
 fn task_line(job: &Job, id: TaskId, task: Option<&Task>, desk: &Desk) -> TaskLine {
-    // A map that has joined another runs in that one's process.
-    let process = TaskId { index: job.leader(id).unwrap_or(id.index), ..id };
     let attempts = task.map(Task::attempts).unwrap_or_default().iter().map(|attempt| {
         let attempt_id = id.attempt(attempt.number);
         AttemptLine {
             id: attempt_id,
             worker: attempt.worker,
-            pid: desk.pid(process.attempt(attempt.number)),
+            // A map that has joined another runs in that one's process.
+            pid: desk.pid(job.runs_as(attempt_id)),
             state: attempt.state.to_string(),
             cause: attempt.cause,
-            started: rfc3339(attempt.started_ms),
-            ended: attempt.ended_ms.map(rfc3339),
+            started: rfc3339_ms(attempt.started_ms),
+            ended: attempt.ended_ms.map(rfc3339_ms),
         }
     });
     TaskLine {

@@ -144,7 +144,7 @@ pub struct AttemptLine {
     pub state: String,
     /// Why it did not succeed.
     pub cause: Cause,
-    /// When it started, as RFC 3339 in UTC.
+    /// When it started, as RFC 3339 in UTC with milliseconds.
     pub started: String,
     /// When it ended, if it has.
     pub ended: Option<String>,

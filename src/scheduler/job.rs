@@ -11,7 +11,7 @@ use super::locations::Changes;
 use super::queue::Claim;
 use super::tally::Tally;
 use super::tasks::{Tasks, Win};
-use super::{Progress, Rejection, Submit, Task, TaskState, Winner};
+use super::{Progress, Rejection, Submit, Task, Winner};
 use crate::spec::{
     AttemptId, Cause, Counters, Failure, JobId, JobOptions, Location, Nonce, TaskId, TaskKind,
     WorkerId,
@@ -273,33 +273,40 @@ impl Job {
         Some(self.id().task(kind, index).attempt(number))
     }
 
-    /// How many maps may join the first attempt at a map, which has been given `known` of them; none
-    /// if none may.
+    /// How many maps may join an attempt at a map, which has been given `known` of them; none if none
+    /// may.
     ///
-    /// As many as leave most of the rest to whoever else works for this job. Maps that run again
-    /// come first, and on their own.
+    /// As many as leave most of the rest to whoever else works for this job. Maps that are made again
+    /// come first, and on their own if an attempt at them has won, or failed by itself.
     pub(super) fn may_join(&self, attempt: AttemptId, known: u32) -> Option<u32> {
         let maps = &self.maps;
         let index = attempt.task.index;
-        let is_alone = maps.get(index)?.state() == TaskState::InProgress { running: 1 };
-        let may = attempt.number == 1
-            && is_alone
-            && maps.leader(index).is_none()
+        let may = maps.may_lead(index, attempt.number)
             && maps.joined(index).len() as u32 == known
             && self.startable() == Some(TaskKind::Map)
-            && maps.is_next_fresh();
-        may.then(|| maps.fresh().div_ceil(2 * self.held.max(1)))
+            && maps.next_to_join().is_some();
+        may.then(|| maps.idle().div_ceil(2 * self.held.max(1)))
     }
 
     /// Has maps join an attempt.
     pub(super) fn join(&mut self, attempt: AttemptId, most: u32, worker: WorkerId, now_ms: u64) {
         let joined = self.maps.join(attempt.task.index, most, worker, now_ms);
-        (0..joined).for_each(|_| self.tally.start(1));
+        joined.into_iter().for_each(|number| self.tally.start(number));
     }
 
     /// The index of the task whose output holds that of this one, if it has joined another.
     pub fn leader(&self, task: TaskId) -> Option<u32> {
         self.tasks(task.kind).leader(task.index)
+    }
+
+    /// The attempt in whose process an attempt's task is done, and into whose output: its own, or that of the task which
+    /// it has joined.
+    pub fn runs_as(&self, attempt: AttemptId) -> AttemptId {
+        let task = attempt.task;
+        let tasks = self.tasks(task.kind);
+        let index = tasks.leader(task.index).unwrap_or(task.index);
+        let number = tasks.number_of_leader(task.index, attempt.number);
+        TaskId { index, ..task }.attempt(number)
     }
 
     /// The maps that have joined a task: its attempts map them too, in this order.

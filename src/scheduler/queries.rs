@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::slots::Worker;
 use super::{Cursor, Exclusion, Job, Moved, Output, Reason, Scheduler};
-use crate::spec::{AttemptId, JobId, TaskId, TaskKind, WorkerId};
+use crate::spec::{AttemptId, JobId, TaskKind, WorkerId};
 
 /// What a worker has to do so that it holds what it should.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -177,8 +177,7 @@ impl Scheduler {
 /// The output of a map as it is now, which is its leader's if it has joined another.
 fn output(job: &Job, map: u32) -> Option<Output> {
     let task = job.id().task(TaskKind::Map, map);
-    let task = TaskId { index: job.leader(task).unwrap_or(map), ..task };
     let winner = job.task(task)?.winner()?;
-    let attempt = task.attempt(winner.number);
+    let attempt = job.runs_as(task.attempt(winner.number));
     Some(Output { attempt, worker: winner.worker, digest: winner.digest })
 }

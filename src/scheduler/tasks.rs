@@ -99,6 +99,12 @@ impl Task {
         &self.attempts
     }
 
+    /// Whether none of its attempts has won, or failed by itself: then it may share one with others.
+    fn is_blameless(&self) -> bool {
+        self.last_winner.is_none()
+            && self.attempts.iter().all(|attempt| attempt.state != AttemptState::Failed)
+    }
+
     /// The attempt whose output counts, if one does now.
     pub fn winner(&self) -> Option<Winner> {
         match self.state {
@@ -150,13 +156,22 @@ pub(super) struct Win {
     pub(super) differs: bool,
 }
 
+/// A task that has joined another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Led {
+    leader: u32,
+    /// What its own number of an attempt has beyond the leader's number of the same one.
+    beyond: i32,
+}
+
 /// All tasks of one kind, in three parts: those never started are not stored at all, those to be
 /// started again are in an ordered set, and so the next one is found without a search.
 ///
 /// Tasks may have *joined* another, which leads them: each attempt at the leader is one at all of
-/// them, under the same number, and has one output for all, which is the leader's. They start, win
-/// and are lost together. Only tasks that were never started join, and once the leader has won,
-/// whoever tries it again does the same tasks again; before, they part when no attempt runs.
+/// them, and has one output for all, which is the leader's. They start, win and are lost together.
+/// Only tasks of which no attempt has won or failed join, and once the leader has won, whoever
+/// tries it again does the same tasks again; before, they part when no attempt runs. Who was started
+/// before it joined has other numbers for its attempts than its leader has for the same ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Tasks {
     progress: Progress,
@@ -169,7 +184,7 @@ pub(super) struct Tasks {
     /// The tasks that have joined a leader, in order.
     joined: BTreeMap<u32, Vec<u32>>,
     /// The leader of each of them.
-    leaders: BTreeMap<u32, u32>,
+    leaders: BTreeMap<u32, Led>,
     /// Of the tasks that run, those that have joined another.
     running_led: u32,
 }
@@ -230,7 +245,19 @@ impl Tasks {
 
     /// The task that leads this one, if it has joined one.
     pub(super) fn leader(&self, index: u32) -> Option<u32> {
-        self.leaders.get(&index).copied()
+        self.leaders.get(&index).map(|led| led.leader)
+    }
+
+    /// The number that the leader of a task, if it has one, gives to an attempt at both.
+    pub(super) fn number_of_leader(&self, index: u32, number: u32) -> u32 {
+        let beyond = self.leaders.get(&index).map_or(0, |led| led.beyond);
+        number.saturating_add_signed(-beyond)
+    }
+
+    /// The number that a task itself gives to an attempt of its leader, if it has one.
+    fn own_number(&self, index: u32, of_leader: u32) -> u32 {
+        let beyond = self.leaders.get(&index).map_or(0, |led| led.beyond);
+        of_leader.saturating_add_signed(beyond)
     }
 
     /// The tasks that have joined this one.
@@ -253,9 +280,22 @@ impl Tasks {
         self.progress.running - self.running_led
     }
 
-    /// Whether the next idle task was never started.
-    pub(super) fn is_next_fresh(&self) -> bool {
-        self.again.is_empty() && self.fresh() > 0
+    /// Tasks to be started, again or for the first time.
+    pub(super) fn idle(&self) -> u32 {
+        self.fresh().saturating_add(u32::try_from(self.again.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Whether more may join an attempt at a task: it is the only one that runs, and none has won or failed.
+    pub(super) fn may_lead(&self, index: u32, number: u32) -> bool {
+        let found = self.get(index).filter(|task| task.started == number && task.is_blameless());
+        found.is_some_and(|task| task.state == TaskState::InProgress { running: 1 })
+            && self.leader(index).is_none()
+    }
+
+    /// The next idle task, if it may join another.
+    pub(super) fn next_to_join(&self) -> Option<u32> {
+        let may = |index: &u32| self.get(*index).is_none_or(Task::is_blameless);
+        self.next_idle().filter(may)
     }
 
     /// Starts an attempt at the next idle task; gives its index and the attempt's number.
@@ -287,18 +327,30 @@ impl Tasks {
         }
     }
 
-    /// Has up to `most` tasks that were never started join one of which the first attempt runs;
-    /// gives how many.
-    pub(super) fn join(&mut self, leader: u32, most: u32, worker: WorkerId, now_ms: u64) -> u32 {
-        let count = most.min(self.fresh());
-        for _ in 0..count {
-            let index = self.progress.total - self.fresh();
-            self.started.push(Task::new());
+    /// Has up to `most` idle tasks join one that may lead them; gives the numbers of their attempts.
+    pub(super) fn join(
+        &mut self,
+        leader: u32,
+        most: u32,
+        worker: WorkerId,
+        now_ms: u64,
+    ) -> Vec<u32> {
+        let mut numbers = Vec::new();
+        let of_leader = self.get(leader).map_or(0, Task::started);
+        while numbers.len() < most as usize
+            && let Some(index) = self.next_to_join()
+        {
+            if !self.again.remove(&index) {
+                self.started.push(Task::new());
+            }
+            let number = 1 + self.get(index).map_or(0, Task::started);
+            let beyond = number.cast_signed().saturating_sub(of_leader.cast_signed());
             self.joined.entry(leader).or_default().push(index);
-            self.leaders.insert(index, leader);
+            self.leaders.insert(index, Led { leader, beyond });
             self.start(index, worker, now_ms);
+            numbers.push(number);
         }
-        count
+        numbers
     }
 
     /// Starts one more attempt at a task of which one runs; gives its number.
@@ -328,7 +380,8 @@ impl Tasks {
     ) -> Option<Worth> {
         let mut worth = None;
         for index in self.together(leader) {
-            let of_this = self.close_one((index, number), state, cause, now_ms);
+            let own = self.own_number(index, number);
+            let of_this = self.close_one((index, own), state, cause, now_ms);
             worth = worth.or(of_this.filter(|_| index == leader));
         }
         let task = self.get(leader)?;
@@ -401,7 +454,8 @@ impl Tasks {
         }
         self.part(leader, joined as usize);
         for &index in &self.together(leader)[1..] {
-            self.complete_one(index, winner);
+            let number = self.own_number(index, winner.number);
+            self.complete_one(index, Winner { number, ..winner });
         }
         self.complete_one(leader, winner)
     }

@@ -65,8 +65,8 @@ impl Model {
             Command::LoseWorker(LoseWorker { worker, .. }) => self.lose(*worker, before),
             Command::Complete(Complete { attempt, counters, digest, .. }) => {
                 self.win(*attempt, counters.get("g", "n"));
-                for task in self.joined_tasks(attempt.task) {
-                    let won = (task.attempt(attempt.number), self.won[&attempt.task].1);
+                for (task, of_it) in self.joined_attempts(*attempt) {
+                    let won = (of_it, self.won[&attempt.task].1);
                     assert_eq!(self.won.insert(task, won), None, "{task} was won before");
                 }
                 if let (TaskKind::Map, Some(digest)) = (attempt.task.kind, digest) {
@@ -108,9 +108,8 @@ impl Model {
             let (task, last) = (output.attempt.task, (output.attempt, worker, output.digest));
             if self.last_maps.get(&task) == Some(&last) && self.needs_outputs(task, before) {
                 self.won.entry(task).or_insert((output.attempt, worker));
-                for joined in self.joined_tasks(task) {
-                    let won = (joined.attempt(output.attempt.number), worker);
-                    self.won.entry(joined).or_insert(won);
+                for (joined, of_it) in self.joined_attempts(output.attempt) {
+                    self.won.entry(joined).or_insert((of_it, worker));
                 }
             }
         }
@@ -120,6 +119,17 @@ impl Model {
     fn joined_tasks(&self, task: TaskId) -> Vec<TaskId> {
         let joined = self.scheduler.job(task.job).map(|job| job.joined(task)).unwrap_or_default();
         joined.iter().map(|&map| task.job.task(TaskKind::Map, map)).collect()
+    }
+
+    /// The same with the numbers under which they know an attempt that has won for all of them.
+    fn joined_attempts(&self, winner: AttemptId) -> Vec<(TaskId, AttemptId)> {
+        let job = self.scheduler.job(winner.task.job).expect("it has won");
+        let own = |task: TaskId| {
+            let number = job.task(task).and_then(Task::winner).expect("it has won as well").number;
+            assert_eq!(job.runs_as(task.attempt(number)), winner);
+            (task, task.attempt(number))
+        };
+        self.joined_tasks(winner.task).into_iter().map(own).collect()
     }
 
     fn lose(&mut self, worker: WorkerId, before: &Scheduler) {
@@ -255,8 +265,14 @@ impl Model {
         let leads = job.task(leader).expect("it was started");
         assert_eq!(job.leader(leader), None, "{leader} leads");
         assert_eq!(found.state(), leads.state(), "{task} and {leader}");
-        assert_eq!(found.started(), leads.started(), "{task} and {leader}");
-        assert_eq!(found.last_winner(), leads.last_winner(), "{task} and {leader}");
+        // Both know the same attempts, since it has joined, if by other numbers.
+        let last = |found: &Task, task: TaskId| job.runs_as(task.attempt(found.started()));
+        assert_eq!(last(found, task), last(leads, leader), "{task} and {leader}");
+        let winner = |found: &Task, task: TaskId| {
+            let winner = found.last_winner()?;
+            Some((job.runs_as(task.attempt(winner.number)), winner.worker, winner.digest))
+        };
+        assert_eq!(winner(found, task), winner(leads, leader), "{task} and {leader}");
     }
 
     /// Whoever follows the changes, three at a time, knows exactly the outputs that there are.
@@ -278,8 +294,7 @@ impl Model {
         let Some(job) = self.scheduler.job(id) else { return };
         let made = |(map, winner): (u32, Winner)| {
             let task = id.task(TaskKind::Map, map);
-            let leader = TaskId { index: job.leader(task).unwrap_or(map), ..task };
-            (map, leader.attempt(winner.number))
+            (map, job.runs_as(task.attempt(winner.number)))
         };
         let winners: BTreeMap<_, _> = job.winners(TaskKind::Map).map(made).collect();
         assert_eq!(*known, winners, "locations of {id}");

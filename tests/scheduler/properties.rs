@@ -171,8 +171,8 @@ impl Model {
         if attempt.task.kind != TaskKind::Plan {
             // Once in a while a map gives other output than the last time.
             let digest = Some(u64::from(pick.is_multiple_of(8)));
-            // Once in a while it did not hear of the last maps that have joined it, unless it knew them from the start.
-            let misses = attempt.number == 1 && pick.is_multiple_of(5);
+            // Once in a while it did not hear of the last maps that have joined it, unless it makes again what has won.
+            let misses = !self.last_maps.contains_key(&attempt.task) && pick.is_multiple_of(5);
             let joined = self.joined(attempt).saturating_sub(u32::from(misses));
             let done = self.apply(Complete { attempt, digest, is_staged: false, joined, counters });
             assert!(done || self.waits_for_maps(attempt), "{attempt} may not complete");

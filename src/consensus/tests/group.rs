@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::counting::{Bench, Counter, Running, number};
+use crate::clock::Clock;
 use crate::consensus::{Begin, Error, Leadership, Node, ProposeError};
 use crate::rpc::client::{Fellow, Options};
 use crate::rpc::raft::{Call, Raft};
@@ -148,6 +149,22 @@ async fn what_was_agreed_on_survives_the_leader_and_reaches_it_when_it_is_back()
         group.reaches(place, (100, 11)).await;
     }
     assert!(group.bench.fatal.lock().unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_is_gone_is_followed_as_soon_as_nobody_believes_in_it() {
+    let mut bench = Bench::new();
+    bench.limits.believed_ms = 4_000;
+    let mut group = Group::of(bench, 3).await;
+    let first = group.leader().await;
+    group.at(first).add(1).await;
+    let clock = Clock::system();
+    let since = clock.now();
+    group.stop(first).await;
+    group.leader().await;
+    // By silence nobody stands sooner than after half as long again.
+    let took = clock.now() - since;
+    assert!(took < Duration::from_millis(6_000), "{took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,10 @@
 //! Calls another master of the same cluster.
 
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 
@@ -23,6 +28,12 @@ impl Fellow {
     /// be called where tokio runs.
     pub fn connect(address: &str, options: &Options) -> Self {
         Self { address: address.to_owned(), channel: options.channel(address) }
+    }
+
+    /// Whether nobody listens at its address: a new connection is refused within so long.
+    pub async fn is_refused(&self, within: Duration) -> bool {
+        let dialled = timeout(within, TcpStream::connect(&self.address)).await;
+        matches!(dialled, Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused)
     }
 
     fn client(&self) -> Result<RaftClient<Channel>, Refusal> {

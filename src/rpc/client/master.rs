@@ -4,7 +4,7 @@
 //! as the leader, or else with the next of those that are known, until the caller's patience is over. While a master
 //! says that it is at work on what was asked for, patience does not end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +21,7 @@ use crate::rpc::status::refusal;
 
 /// Pause before the second try; it doubles up to the other.
 const PAUSE_FIRST: Duration = Duration::from_millis(20);
-const PAUSE_MOST: Duration = Duration::from_millis(200);
+const PAUSE_MOST: Duration = Duration::from_millis(100);
 /// Shortest time that a poll is waited for, whatever the lease.
 const POLL_LEAST: Duration = Duration::from_millis(500);
 /// Masters that are remembered: those that were named, and leaders that they named.
@@ -135,6 +135,7 @@ impl Master {
         let mut out_of_patience = pin!(sleep(self.shared.options.patience));
         let mut pause = PAUSE_FIRST;
         let (mut tries, mut is_under_way, mut has_failed) = (0, false, false);
+        let mut silent = BTreeSet::new();
         loop {
             tries += 1;
             let (address, channel) = self.current(line);
@@ -143,18 +144,24 @@ impl Master {
                 Err(refused) => refused,
             };
             match &refused {
-                Refusal::NotLeader { leader } => self.follow(&address, leader),
+                Refusal::NotLeader { leader } => {
+                    self.follow(&address, leader);
+                    // Whoever was named and not tried yet need not be waited for.
+                    if !leader.is_empty() && !silent.contains(leader) {
+                        pause = PAUSE_FIRST;
+                    }
+                }
                 Refusal::Unavailable { .. } => {
                     // What was under way has come to nothing; another time it may do so again.
                     has_failed |= is_under_way;
                     self.turn(&address);
+                    silent.insert(address);
                 }
                 Refusal::NotYet { .. } => {
                     is_under_way = true;
                     if !has_failed {
-                        out_of_patience
-                            .as_mut()
-                            .reset(Instant::now() + self.shared.options.patience);
+                        let patience = self.shared.options.patience;
+                        out_of_patience.as_mut().reset(Instant::now() + patience);
                     }
                 }
                 _ => return Err(refused),

@@ -38,9 +38,11 @@ impl Complete {
             return Err(Rejection::WrongKind { attempt });
         }
         scheduler.worker_of(attempt)?;
-        let known = scheduler.job_mut(task.job)?.joined(task).len();
-        // Only a first attempt is given maps while it runs; all others know all of theirs from the start.
-        if joined as usize > known || (attempt.number > 1 && (joined as usize) < known) {
+        let job = scheduler.job_mut(task.job)?;
+        let known = job.joined(task).len();
+        // What has won before has to be made again as it was.
+        let has_won = job.task(task).is_some_and(|task| task.last_winner().is_some());
+        if joined as usize > known || (has_won && (joined as usize) < known) {
             return Err(Rejection::OtherMaps { attempt });
         }
         let win = scheduler.win(attempt, (digest, is_staged), joined, &counters, effects)?;

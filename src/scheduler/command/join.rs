@@ -6,12 +6,12 @@ use crate::scheduler::{Effect, Rejection, Scheduler};
 use crate::spec::{AttemptId, JobId, TaskKind};
 
 /// Sent by the worker of a map attempt that folds equal keys, before it is through with what it has:
-/// maps that were never started join it, up to `wanted` of them, and share its output.
+/// maps of which no attempt has won or failed join it, up to `wanted` of them, and share its output.
 ///
 /// So the output of many maps on one slot is sorted, written and fetched once, not once for each.
-/// Refused unless this is the first attempt at its map and the only one, it has been given all that
-/// have joined so far (so also when repeated), and its job would get the next free slot for a map
-/// that was never started. Lost, or refused, the attempt ends with what it has.
+/// Refused unless this is the only attempt at its map that runs, none has won or failed, it has been
+/// given all that have joined so far (so also when repeated), and its job would get the next free
+/// slot for such a map. Lost, or refused, the attempt ends with what it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Join {
     /// The attempt.
