@@ -214,6 +214,7 @@ fn a_master_that_stands_still_holds_up_no_artifact() -> Result {
     let took = now() - began;
     send("CONT", fleet.master_of(1).pid())?;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(took < Duration::from_secs(4), "{took:?}");
+    // As long as one is waited for that does not answer.
+    assert!(took < Duration::from_secs(5), "{took:?}");
     Ok(())
 }
