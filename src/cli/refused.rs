@@ -47,7 +47,9 @@ impl From<Refusal> for Refused {
         let code = match &refusal {
             Refusal::Invalid { .. } => exit::USAGE,
             Refusal::NotFound { .. } => exit::NOT_FOUND,
-            Refusal::Unavailable { .. } | Refusal::NotLeader { .. } => exit::UNAVAILABLE,
+            Refusal::Unavailable { .. } | Refusal::NotLeader { .. } | Refusal::NotYet { .. } => {
+                exit::UNAVAILABLE
+            }
             Refusal::Limit { .. } => exit::LIMIT,
             Refusal::Internal { .. } => exit::FAILED,
         };

@@ -93,7 +93,9 @@ pub async fn submit<M: Masters>(master: &M, submission: Submission) -> Result<Jo
         backups: submission.backups,
     };
     master.submit(request).await.map_err(|cause| match cause {
-        Refusal::Unavailable { .. } => Error::Unknown { id: submission.id, cause },
+        Refusal::Unavailable { .. } | Refusal::NotYet { .. } => {
+            Error::Unknown { id: submission.id, cause }
+        }
         cause => Error::Refused { cause },
     })
 }

@@ -49,7 +49,8 @@ impl Artifacts for Master {
     }
 
     async fn get(&self, digest: Digest, file: &Path) -> Result<(), Refusal> {
-        self.shared.obtain(digest).await;
+        // One that is nowhere is refused below.
+        let _is_here = self.shared.obtain(digest).await?;
         let (store, file) = (self.shared.store.clone(), file.to_path_buf());
         let now_ms = self.shared.now_ms();
         blocking(move || store.get(digest, &file, now_ms)).await

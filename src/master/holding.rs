@@ -2,13 +2,16 @@
 //!
 //! Any master takes artifacts in and hands them out, whether it leads or not. Before a job or its plan counts, a
 //! majority of the masters holds what it names; the others fetch that as soon as they have agreed on it, and who is
-//! asked for something that it does not have yet gets it from one that has.
+//! asked for something that it does not have yet gets it from one that has. Whoever needs a copy that takes long is told
+//! to ask again ([`Refusal::NotYet`]), and meets the same copy then.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
 use super::Shared;
 use crate::consensus::Member;
@@ -20,6 +23,10 @@ use crate::rpc::workers::{HeldState, Poll};
 
 /// How often a master looks for what it lacks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long a copy is waited for before whoever needs it is told to ask again: shorter than anybody waits for an answer.
+const COPIED_WITHIN: Duration = Duration::from_secs(2);
+/// How long another master may take to say whether it has an artifact.
+const ASKED_WITHIN: Duration = Duration::from_secs(1);
 
 impl Shared {
     /// Has a majority hold an artifact, this master among them; false if it is nowhere to be had.
@@ -33,7 +40,7 @@ impl Shared {
         digest: Digest,
         counts: impl Fn(&Member) -> bool,
     ) -> Result<bool, Refusal> {
-        if !self.obtain(digest).await {
+        if !self.obtain(digest).await? {
             return Ok(false);
         }
         let Some(group) = &self.group else { return Ok(true) };
@@ -42,26 +49,30 @@ impl Shared {
         let members: Vec<Member> = group.members().into_iter().filter(&counts).collect();
         let voters = members.len();
         let node = group.identity().node;
-        let mut copies = JoinSet::new();
-        for fellow in self.fellows(counts) {
+        let mut copied = JoinSet::new();
+        for (to, fellow) in self.fellows(counts) {
             let path = self.store.path(digest);
-            copies.spawn(async move {
+            let copy = self.copies.begin((digest, to), async move {
                 let has = fellow.has(digest).await?;
                 if has { Ok(()) } else { fellow.put(digest, &path).await }
             });
+            copied.spawn(copy.ended());
         }
         let own = members.iter().filter(|member| member.node == node).count();
         let (mut holders, mut last) = (own, None);
-        while holders <= voters / 2
-            && let Some(copied) = copies.join_next().await
-        {
-            match copied.unwrap_or_else(|error| Err(internal(&error))) {
-                Ok(()) => holders += 1,
-                Err(refusal) => last = Some(refusal),
+        let mut late = pin!(sleep(COPIED_WITHIN));
+        while holders <= voters / 2 {
+            tokio::select! {
+                biased;
+                ended = copied.join_next() => match ended {
+                    Some(Ok(Ok(()))) => holders += 1,
+                    Some(Ok(Err(refusal))) => last = Some(refusal),
+                    Some(Err(error)) => last = Some(internal(&error)),
+                    None => break,
+                },
+                () = &mut late => return Err(under_way(digest)),
             }
         }
-        // Those that are slower get theirs too.
-        copies.detach_all();
         if holders > voters / 2 {
             return Ok(true);
         }
@@ -71,18 +82,43 @@ impl Shared {
     }
 
     /// Has this master hold an artifact, from another one if need be; false if none has it.
-    pub(super) async fn obtain(&self, digest: Digest) -> bool {
+    pub(super) async fn obtain(self: &Arc<Self>, digest: Digest) -> Result<bool, Refusal> {
         if self.store.has(digest, self.now_ms()) {
-            return true;
+            return Ok(true);
         }
-        for fellow in self.fellows(|_| true) {
-            if let Ok(true) = fellow.has(digest).await
-                && self.fetch(digest, &fellow).await.is_ok()
-            {
-                return true;
+        let Some(group) = &self.group else { return Ok(false) };
+        let shared = Arc::clone(self);
+        let copy = self
+            .copies
+            .begin((digest, group.identity().node), async move { shared.look_for(digest).await });
+        let none = |refusal: &Refusal| matches!(refusal, Refusal::NotFound { .. });
+        match timeout(COPIED_WITHIN, copy.ended()).await {
+            Ok(Ok(())) => Ok(true),
+            Ok(Err(refusal)) if none(&refusal) => Ok(false),
+            Ok(Err(refusal)) => Err(refusal),
+            Err(_) => Err(under_way(digest)),
+        }
+    }
+
+    /// Fetches an artifact from any master that has it. All are asked at once: one that stands still holds up nobody.
+    async fn look_for(&self, digest: Digest) -> Result<(), Refusal> {
+        let mut asked = JoinSet::new();
+        for (_, fellow) in self.fellows(|_| true) {
+            asked.spawn(async move {
+                let has = timeout(ASKED_WITHIN, fellow.has(digest)).await;
+                matches!(has, Ok(Ok(true))).then_some(fellow)
+            });
+        }
+        let mut failed = Refusal::NotFound { message: format!("no artifact {digest}") };
+        while let Some(answered) = asked.join_next().await {
+            let Ok(Some(fellow)) = answered else { continue };
+            match self.fetch(digest, &fellow).await {
+                Ok(()) => return Ok(()),
+                Err(Refusal::NotFound { .. }) => {}
+                Err(refusal) => failed = Refusal::Unavailable { message: refusal.to_string() },
             }
         }
-        false
+        Err(failed)
     }
 
     async fn fetch(&self, digest: Digest, fellow: &Master) -> Result<(), Refusal> {
@@ -99,13 +135,15 @@ impl Shared {
         .unwrap_or_else(|error| Err(internal(&error)))
     }
 
-    /// Clients of the other masters that are meant.
-    fn fellows(&self, is_meant: impl Fn(&Member) -> bool) -> Vec<Master> {
+    /// Clients of the other masters that are meant, by their numbers.
+    fn fellows(&self, is_meant: impl Fn(&Member) -> bool) -> Vec<(u64, Master)> {
         let Some(group) = &self.group else { return Vec::new() };
         let node = group.identity().node;
         let is_other = |member: &Member| member.node != node && is_meant(member);
         let others = group.members().into_iter().filter(is_other);
-        others.filter_map(|member| self.fellow(&member.address).ok()).collect()
+        others
+            .filter_map(|member| Some((member.node, self.fellow(&member.address).ok()?)))
+            .collect()
     }
 
     /// Has a majority hold the plans that a poll reports. What is nowhere to be had is not held, and fails its attempt.
@@ -119,7 +157,7 @@ impl Shared {
     }
 
     /// Fetches what jobs name, now and then, for as long as it is polled.
-    pub(super) async fn keep_up(&self) {
+    pub(super) async fn keep_up(self: &Arc<Self>) {
         let mut looks = tokio::time::interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -134,6 +172,12 @@ impl Shared {
             }
         }
     }
+}
+
+/// What is said while a copy is on its way.
+fn under_way(digest: Digest) -> Refusal {
+    let message = format!("artifact {digest} is being copied from one master to another");
+    Refusal::NotYet { message }
 }
 
 fn internal(error: &dyn std::error::Error) -> Refusal {

@@ -24,7 +24,8 @@ impl Shared {
         let since = self.leads()?;
         let answer = request.await;
         let is_final = |refusal: &Refusal| {
-            matches!(refusal, Refusal::NotLeader { .. } | Refusal::Unavailable { .. })
+            use Refusal::{NotLeader, NotYet, Unavailable};
+            matches!(refusal, NotLeader { .. } | NotYet { .. } | Unavailable { .. })
         };
         let Some(group) = &self.group else { return answer };
         if answer.as_ref().is_err_and(is_final) {

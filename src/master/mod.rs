@@ -25,7 +25,7 @@
 //! | `watching` | all that needs time |
 //! | `jobs`, `submitting`, `views` | clients |
 //! | `reading`, `events` | whoever only looks: pages of what there is, and what has happened |
-//! | `artifacts`, `holding` | executables, specs and plans, on disk; on a majority of the masters |
+//! | `artifacts`, `holding`, `copies` | executables, specs and plans, on disk; on a majority of the masters |
 //! | `leading`, `masters`, `removing` | that only one of several masters serves; what they say to each other |
 //!
 //! Whoever holds both locks took that of the state first.
@@ -34,6 +34,7 @@
 //! gives each worker a fresh lease; their polls say what runs, and that goes on. Nothing is run again for it.
 
 mod artifacts;
+mod copies;
 mod desk;
 mod error;
 mod events;
@@ -70,6 +71,7 @@ use crate::scheduler::{Command, Effect, Rejection};
 use crate::spec::{AttemptId, Nonce, WorkerId};
 
 use artifacts::Store;
+use copies::Copies;
 use desk::Desk;
 use proposer::{Proposer, Replica};
 use state::{Applied, Change};
@@ -135,6 +137,7 @@ struct Shared {
     group: Option<Group>,
     desk: Mutex<Desk>,
     store: Store,
+    copies: Copies,
     clock: Clock,
     started: Instant,
     nonces: Nonces,
@@ -297,6 +300,7 @@ impl Master {
             group,
             desk: Mutex::new(Desk::default()),
             store,
+            copies: Copies::default(),
             clock,
             started,
             nonces,

@@ -8,7 +8,7 @@ use super::state::{Change, State, WorkerRecord};
 use crate::rpc::refusal::Refusal;
 use crate::rpc::workers::{HeldOutput, Register, Registered};
 use crate::scheduler::{self, RegisterWorker, RestoreOutputs};
-use crate::spec::WorkerId;
+use crate::spec::{Nonce, WorkerId};
 
 /// Map outputs in one command, some 30 bytes each.
 const OUTPUTS_AT_ONCE: usize = 10_000;
@@ -26,6 +26,16 @@ impl Shared {
         self: &Arc<Self>,
         request: Register,
     ) -> Result<Registered, Refusal> {
+        let cluster = self.cluster();
+        if let Some(other) = request.cluster.filter(|&other| other != cluster) {
+            let message = format!(
+                "its data folder is of cluster {}, and this is cluster {}; name its own with --cluster, or give \
+                 another --data DIR",
+                Nonce(other),
+                Nonce(cluster)
+            );
+            return Err(Refusal::Invalid { message });
+        }
         let _one_at_a_time = self.admission.lock().await;
         let now_ms = self.now_ms();
         let identity = self.proposer.read(|state| identify(state, &request));
@@ -44,7 +54,12 @@ impl Shared {
             }
         };
         self.desk().open_session(worker, request.incarnation, now_ms, self.lease_ms);
-        Ok(Registered { worker, lease_ms: self.lease_ms })
+        Ok(Registered { worker, lease_ms: self.lease_ms, cluster })
+    }
+
+    /// The cluster's random number; one that agrees with nobody has none.
+    fn cluster(&self) -> u128 {
+        self.group.as_ref().map_or(0, |group| group.identity().cluster)
     }
 }
 

@@ -88,21 +88,19 @@ impl Shared {
     async fn check_held_without(self: &Arc<Self>, id: MasterId) -> Result<(), Refusal> {
         let needed = self.proposer.read(|state| state.needed());
         for (digest, job) in needed {
-            let shared = Arc::clone(self);
-            // It goes on if whoever asks for it is gone.
-            let held = tokio::spawn(async move {
-                shared.hold_among(digest, |member| member.node != id.0).await
-            });
-            let held = held.await;
-            if !held
-                .unwrap_or_else(|error| Err(Refusal::Internal { message: error.to_string() }))?
-            {
-                let message = format!(
+            let message = match self.hold_among(digest, |member| member.node != id.0).await {
+                Ok(true) => continue,
+                Ok(false) => format!(
                     "no master that answers has the artifact {digest}, which {job} needs; if {id} is away, start it \
                      again, or give the job up with `gristmill kill {job}`"
-                );
-                return Err(Refusal::Limit { message });
-            }
+                ),
+                Err(Refusal::Unavailable { message }) => format!(
+                    "{job} needs what most of the masters that stay without {id} cannot keep: {message}; mend that \
+                     first"
+                ),
+                Err(refusal) => return Err(refusal),
+            };
+            return Err(Refusal::Limit { message });
         }
         Ok(())
     }
@@ -142,7 +140,9 @@ impl Shared {
                 continue;
             }
             if self.is_removed(group).await {
-                (self.log)(&format!("{}; this process ends", group.note_removed()));
+                group.note_removed();
+                let id = MasterId(group.identity().node);
+                (self.log)(&format!("master {id} was removed from its cluster: this process ends"));
                 self.removed.send_replace(true);
                 return;
             }

@@ -12,6 +12,9 @@ pub use crate::spec::Digest;
 /// Largest artifact, in bytes.
 pub const ARTIFACT_BYTES_MAX: u64 = 4 << 30;
 
+/// The least that an artifact must get on by on its way, in bytes a second.
+pub const BYTES_PER_SECOND_MIN: u64 = 1 << 20;
+
 /// What stores artifacts and hands them out.
 pub trait Artifacts: Send + Sync + 'static {
     /// Whether an artifact is there.

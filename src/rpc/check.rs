@@ -18,7 +18,7 @@ use crate::record::value;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::job::REDUCERS;
 use crate::spec::options::{MAX_ATTEMPTS, PRIORITY, TASK_TIMEOUT_MS};
-use crate::spec::{JobSpec, escape};
+use crate::spec::{Failure, JobSpec, escape};
 
 /// Bytes of the id of a submission.
 const SUBMISSION_ID_BYTES_MAX: usize = 128;
@@ -33,6 +33,9 @@ const HELD_MAX: u64 = 100_000;
 /// Jobs of which a worker may have files, and map outputs that it may still have, or have missed.
 const JOBS_MAX: u64 = 100_000;
 const OUTPUTS_MAX: u64 = 1_000_000;
+/// Bytes of one text of a failure, and lines of its details; no more is shown of it by far.
+const FAILURE_BYTES_MAX: usize = 4 << 10;
+const FAILURE_LINES_MAX: usize = 100;
 /// Largest number of a master.
 const MASTER_MAX: u64 = 1_000;
 /// Bytes of a worker's description of how it limits memory.
@@ -135,18 +138,47 @@ pub fn register(request: &Register) -> Result<(), Refusal> {
     text("limiter", &request.limiter, LIMITER_BYTES_MAX)
 }
 
-/// Holds a poll to its limits.
+/// Holds a poll to its limits, and cuts what user code has said to a length that does no harm in the log.
 ///
 /// # Errors
 /// As [`submit`].
-pub fn poll(request: &Poll) -> Result<(), Refusal> {
+pub fn poll(request: &mut Poll) -> Result<(), Refusal> {
     at_most("held attempts", request.held.len() as u64, HELD_MAX)?;
     at_most("jobs", request.jobs.len() as u64, JOBS_MAX)?;
     let lost = request.held.iter().map(|held| match &held.state {
         HeldState::Failed { lost, .. } => lost.len() as u64,
         _ => 0,
     });
-    at_most("lost outputs", lost.sum(), OUTPUTS_MAX)
+    at_most("lost outputs", lost.sum(), OUTPUTS_MAX)?;
+    for held in &mut request.held {
+        if let HeldState::Failed { failure, .. } = &mut held.state {
+            cut_failure(failure);
+        }
+    }
+    Ok(())
+}
+
+/// A failure is told whole as far as anybody reads; what is cut says so.
+fn cut_failure(failure: &mut Failure) {
+    cut(&mut failure.message);
+    failure.at.iter_mut().for_each(cut);
+    let lines = failure.details.len();
+    if lines > FAILURE_LINES_MAX {
+        failure.details.truncate(FAILURE_LINES_MAX);
+        failure.details.push(format!("(cut: there were {lines} lines)"));
+    }
+    failure.details.iter_mut().for_each(cut);
+    if let Some(record) = &mut failure.record {
+        record.excerpt.truncate(FAILURE_BYTES_MAX);
+    }
+}
+
+fn cut(text: &mut String) {
+    let bytes = text.len();
+    if bytes > FAILURE_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(FAILURE_BYTES_MAX));
+        text.push_str(&format!(" (cut: there were {bytes} bytes)"));
+    }
 }
 
 /// Holds a fetch to its limits.

@@ -23,6 +23,12 @@ pub enum Refusal {
         /// Who was asked, and what happened.
         message: String,
     },
+    /// It is under way, and takes longer than an answer may: ask again, and it goes on where it is. Exit code 4.
+    #[error("{message}")]
+    NotYet {
+        /// What is under way.
+        message: String,
+    },
     /// A limit or a policy: exit code 5.
     #[error("{message}")]
     Limit {

@@ -32,6 +32,8 @@ pub struct Register {
     pub limiter: String,
     /// Intact map outputs that it still has.
     pub outputs: Vec<HeldOutput>,
+    /// The random number of the cluster that its data folder belongs to, once it belongs to one.
+    pub cluster: Option<u128>,
 }
 
 /// A map output that a worker has.
@@ -52,6 +54,8 @@ pub struct Registered {
     pub worker: WorkerId,
     /// How long the master believes in it without a poll, in milliseconds.
     pub lease_ms: u64,
+    /// The cluster's random number.
+    pub cluster: u128,
 }
 
 /// What a worker holds.

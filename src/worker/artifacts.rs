@@ -124,9 +124,11 @@ async fn with_patience<F: Future<Output = Result<(), Refusal>>>(
         tries += 1;
         let unanswered = match tokio::time::timeout(TRY_MAX, request()).await {
             Ok(Ok(())) => return Ok(()),
-            Ok(Err(refusal @ (Refusal::Unavailable { .. } | Refusal::NotLeader { .. }))) => {
-                refusal.to_string()
-            }
+            Ok(Err(
+                refusal @ (Refusal::Unavailable { .. }
+                | Refusal::NotYet { .. }
+                | Refusal::NotLeader { .. }),
+            )) => refusal.to_string(),
             Ok(Err(refusal)) => {
                 return Err(Failure::new(Cause::UserError, format!("{what}: {refusal}")));
             }

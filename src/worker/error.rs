@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::rpc::refusal::Refusal;
 use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{Cause, Failure, escape, size};
+use crate::spec::{Cause, Failure, Nonce, escape, size};
 use crate::storage::free_bytes;
 
 /// Why a worker cannot start or go on.
@@ -47,6 +47,19 @@ pub enum Error {
     Refused {
         /// What it says.
         refusal: Refusal,
+    },
+    /// The masters are of another cluster than the data folder.
+    #[error(
+        "the data folder is of cluster {own}, and the masters are of cluster {other}; {}; name its own with \
+         --cluster, or another folder with --data DIR", shown(.path)
+    )]
+    OtherCluster {
+        /// The folder.
+        path: PathBuf,
+        /// Whose it is.
+        own: Nonce,
+        /// Whose the masters are.
+        other: Nonce,
     },
     /// No master answered for too long.
     #[error("no master answered for {} s: {last}; see whether the masters run", .waited.as_secs())]

@@ -3,6 +3,7 @@
 //! ```text
 //! DATA/lock                           held by flock(2) while the worker lives
 //!      worker                         who the masters know it as: w4
+//!      cluster                        the random number of the cluster whose it is
 //!      artifacts/<digest>             executables, specs, plans, side files; swept at start
 //!      jobs/<nonce>/job               the job's id: j7
 //!      jobs/<nonce>/outputs/m12-2     a sealed map output, which outlives the executor and the worker's process
@@ -76,6 +77,20 @@ impl Folders {
     /// Keeps who this worker is. If that fails, a restart gets a new id, which costs nothing but the name.
     pub(super) fn keep_worker(&self, worker: WorkerId) {
         let _kept_or_new_next_time = fs::write(self.data.join("worker"), format!("{worker}\n"));
+    }
+
+    /// The random number of the cluster that this folder belongs to, once it belongs to one.
+    pub(super) fn cluster(&self) -> Option<u128> {
+        let text = fs::read_to_string(self.data.join("cluster")).ok()?;
+        text.trim().parse().ok().map(|Nonce(cluster)| cluster)
+    }
+
+    /// Keeps whose this folder is. If that fails, a restart does not know it, as before the first time.
+    pub(super) fn keep_cluster(&self, cluster: u128) {
+        if self.cluster() != Some(cluster) {
+            let _kept_or_next_time =
+                fs::write(self.data.join("cluster"), format!("{}\n", Nonce(cluster)));
+        }
     }
 
     /// Takes note of a job before anything of it comes here, so that it is asked about and removed whatever happens.
@@ -196,10 +211,13 @@ mod tests {
         fs::write(folders.outputs(nonce).join("m12-2"), "whole").unwrap();
         fs::create_dir(folder.path().join("jobs/stray")).unwrap();
         folders.keep_worker(WorkerId(4));
+        assert_eq!(folders.cluster(), None);
+        folders.keep_cluster(0xc1);
         drop(folders);
 
         let folders = Folders::open(folder.path()).unwrap();
         assert_eq!(folders.worker(), Some(WorkerId(4)));
+        assert_eq!(folders.cluster(), Some(0xc1));
         assert_eq!(folders.jobs(), [(nonce, JobId(7))]);
         assert!(!scratch.exists() && !folder.path().join("jobs/stray").exists());
         assert!(folders.outputs(nonce).join("m12-2").exists());

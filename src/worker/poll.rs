@@ -94,10 +94,8 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
     }
 
     async fn run(mut self) -> Result<(), Error> {
-        while let Some(Registered { worker, lease_ms }) = self.register().await? {
+        while let Some(Registered { worker, lease_ms, .. }) = self.register().await? {
             self.worker.folders.keep_worker(worker);
-            // It may be another cluster than before.
-            self.epoch = 0;
             let deadline = Duration::from_millis(lease_ms).max(POLL_LEAST);
             loop {
                 match self.poll(worker, deadline).await? {
@@ -123,6 +121,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
                 attempt_memory_bytes: options.attempt_memory_bytes,
                 limiter: self.limiter().into(),
                 outputs: self.worker.outputs.held(),
+                cluster: self.worker.folders.cluster(),
             };
             let answer = tokio::select! {
                 biased;
@@ -131,6 +130,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
             };
             match answer {
                 Ok(registered) => {
+                    self.check_cluster(registered.cluster)?;
                     self.heard();
                     return Ok(Some(registered));
                 }
@@ -142,6 +142,22 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
             }
             if *self.stop.borrow() == Stop::Now {
                 return Ok(None);
+            }
+        }
+    }
+
+    /// Jobs of another cluster may have the same ids, so whoever is of another one is not obeyed.
+    fn check_cluster(&self, cluster: u128) -> Result<(), Error> {
+        let folders = &self.worker.folders;
+        match folders.cluster() {
+            Some(own) if own != cluster => Err(Error::OtherCluster {
+                path: self.worker.options.data.clone(),
+                own: Nonce(own),
+                other: Nonce(cluster),
+            }),
+            _ => {
+                folders.keep_cluster(cluster);
+                Ok(())
             }
         }
     }

@@ -1,9 +1,11 @@
 //! Masters that come and go by the operator's word: jobs go on, and what was removed does not come back.
 
 use std::fs;
+use std::time::Duration;
 
 use crate::commands::{Commands, Ended, Result};
-use crate::dev::{Dev, lives};
+use crate::dev::{Dev, lives, send};
+use crate::faults::now;
 use crate::fleet::Fleet;
 use crate::leftovers::check_nothing_is_left;
 use crate::masters::{caught_up, leader};
@@ -142,7 +144,7 @@ fn a_master_stays_until_the_others_hold_what_a_job_needs() -> Result {
     fs::rename(&folder, &kept)?;
     fs::write(&folder, "")?;
     let ended = remove(&fleet, goes)?;
-    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    assert_eq!(ended.code, Some(5), "{}", ended.stderr);
     assert!(ended.stderr.contains("no majority of the masters holds artifact"), "{}", ended.stderr);
     assert_eq!(numbers(&fleet)?, [1, 2, 3]);
     fs::remove_file(&folder)?;
@@ -177,5 +179,42 @@ fn a_dev_cluster_goes_on_without_a_master_that_was_removed_and_starts_without_it
     until("it is gone", || Ok(!lives(last)))?;
     assert_eq!(numbers(&dev)?, [1], "one is a cluster, too");
     assert_eq!(dev.end("INT")?, Some(130));
+    Ok(())
+}
+
+#[test]
+fn a_worker_whose_folder_is_of_another_cluster_is_refused() -> Result {
+    let mut fleet = Fleet::start(1, 1)?;
+    fleet.kill(1)?;
+    let kept = fleet.path("kept");
+    fs::rename(fleet.data(1), &kept)?;
+    fleet.begin_anew(0)?;
+    let cluster = fleet.cluster();
+    let data = kept.display().to_string();
+    let ended = fleet.run(&["worker", "--cluster", &cluster, "--data", &data])?;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("its data folder is of cluster"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("--data DIR"), "{}", ended.stderr);
+    Ok(())
+}
+
+#[test]
+fn a_master_that_stands_still_holds_up_no_artifact() -> Result {
+    let fleet = Fleet::start_masters(3, 1, 2)?;
+    let transferred = fleet.run(&["masters", "transfer", "m3"])?;
+    assert_eq!(transferred.code, Some(0), "{}", transferred.stderr);
+    fs::write(fleet.path("in.txt"), "a b a\n")?;
+    let wordcount = Dev::job("wordcount");
+    // The second one takes the executable in, and the third one, which leads, has it from there.
+    let others = format!("{},{}", fleet.master_of(2).address, fleet.master_of(3).address);
+    send("STOP", fleet.master_of(1).pid())?;
+    let began = now();
+    let arguments = ["submit", "--detach", "--cluster", &others, &wordcount, "in.txt", "-o", "out"];
+    let ended = fleet.run(&arguments)?;
+    let took = now() - began;
+    send("CONT", fleet.master_of(1).pid())?;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    // As long as one is waited for that does not answer.
+    assert!(took < Duration::from_secs(5), "{took:?}");
     Ok(())
 }

@@ -199,6 +199,7 @@ pub(crate) fn class<T: std::fmt::Debug>(answer: Result<T, Refusal>) -> &'static 
         Err(Refusal::Invalid { .. }) => "invalid",
         Err(Refusal::NotFound { .. }) => "not found",
         Err(Refusal::Unavailable { .. }) => "unavailable",
+        Err(Refusal::NotYet { .. }) => "not yet",
         Err(Refusal::Limit { .. }) => "limit",
         Err(Refusal::Internal { .. }) => "internal",
         Err(Refusal::NotLeader { .. }) => "not leader",

@@ -39,6 +39,7 @@ pub(crate) fn register(incarnation: u128, slots: u32) -> Register {
         attempt_memory_bytes: 0,
         limiter: "not".into(),
         outputs: Vec::new(),
+        cluster: None,
     }
 }
 
@@ -50,7 +51,7 @@ pub(crate) fn digest(attempt: AttemptId) -> u64 {
 impl Fake {
     pub(crate) async fn new(bench: &Bench, incarnation: u128, slots: u32) -> Self {
         let registered = bench.at_once(bench.master.register(register(incarnation, slots))).await;
-        let Registered { worker, lease_ms } = registered.unwrap();
+        let Registered { worker, lease_ms, .. } = registered.unwrap();
         assert_eq!(lease_ms, crate::bench::LEASE_MS);
         Self {
             id: worker,

@@ -56,8 +56,8 @@ impl Workers for Link {
         asked!(self, ANSWER_MAX, register(request))
     }
 
-    async fn poll(&self, request: Poll) -> Result<Orders, Refusal> {
-        check::poll(&request)?;
+    async fn poll(&self, mut request: Poll) -> Result<Orders, Refusal> {
+        check::poll(&mut request)?;
         asked!(self, ANSWER_MAX + HELD_MAX, poll(request))
     }
 

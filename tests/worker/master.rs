@@ -30,6 +30,8 @@ pub(crate) struct Known {
     pub(crate) is_away: bool,
     /// Refuse registrations for good.
     pub(crate) refuses: bool,
+    /// Which cluster it is of.
+    pub(crate) cluster: u128,
     /// Refuse the next polls as if the worker was unknown.
     pub(crate) forgets: bool,
     /// Answer the next poll late, under the number of the poll before it.
@@ -124,7 +126,8 @@ impl Workers for Master {
             known.forgets = false;
             let worker = request.worker.unwrap_or(WorkerId(known.registered.len() as u64 + 1));
             known.registered.push(request);
-            Ok(Registered { worker, lease_ms: 3 * HOLD.as_millis() as u64 })
+            let lease_ms = 3 * HOLD.as_millis() as u64;
+            Ok(Registered { worker, lease_ms, cluster: known.cluster })
         })
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gristmill::rpc::workers::{HeldState, OrderWork};
-use gristmill::spec::TaskKind;
+use gristmill::spec::{Nonce, TaskKind};
 use gristmill::worker::{Error, Stop};
 
 use crate::cluster::{Cluster, JOB};
@@ -127,4 +127,20 @@ async fn a_worker_that_is_refused_for_good_says_so_at_once() {
     let error = ended.expect("it does not try for ten minutes").unwrap().unwrap_err();
     let expected = "the master refuses this worker: too many slots; start it with other flags";
     assert_eq!(error.to_string(), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_obeys_no_other_cluster_than_the_one_that_its_folder_is_of() {
+    let mut cluster = Cluster::new();
+    let worker = cluster.worker(|_, _| {}).await;
+    let master = &cluster.network.master;
+    // Another cluster has the address now, and has heard of nobody.
+    master.with(|known| (known.cluster, known.forgets) = (7, true));
+    let ended = tokio::time::timeout(Duration::from_secs(20), worker.ended).await;
+    let error = ended.expect("it does not go on").unwrap().unwrap_err().to_string();
+    let said = format!("is of cluster {}, and the masters are of cluster {}", Nonce(0), Nonce(7));
+    assert!(error.contains(&said), "{error}");
+    let said =
+        master.with(|known| known.registered.iter().map(|it| it.cluster).collect::<Vec<_>>());
+    assert_eq!(said, [None, Some(0)], "and it says whose it is");
 }

@@ -3,7 +3,8 @@
 //! Those of several know each other by their addresses, so these are kept, one a line, in the cluster's folder.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::mpsc::Receiver;
@@ -167,12 +168,22 @@ impl Masters<'_> {
         }
         let addresses = free_addresses(PORT, self.count)?;
         if self.count > 1 {
-            fs::write(&file, addresses.join("\n")).map_err(|error| {
+            keep(self.folder, &addresses).map_err(|error| {
                 Refused::failed(format!("cannot write: {error}; {shown}; give another --data DIR"))
             })?;
         }
         Ok(addresses)
     }
+}
+
+/// Keeps the addresses, all or none of them, whenever the power goes.
+fn keep(folder: &Path, addresses: &[String]) -> io::Result<()> {
+    let incoming = folder.join(format!(".incoming-{ADDRESSES}"));
+    let mut file = File::create(&incoming)?;
+    file.write_all(addresses.join("\n").as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&incoming, folder.join(ADDRESSES))?;
+    File::open(folder)?.sync_all()
 }
 
 /// The usual address and the ones after it, as far as they are free.
@@ -188,4 +199,22 @@ fn free_addresses(first: u16, count: u32) -> Result<Vec<String>, Refused> {
         "no port is free; 127.0.0.1:{first} to {}; end the clusters that run there",
         first + PORTS - 1
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_kept_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, before) = (folder.path().join(ADDRESSES), folder.path().join("before"));
+        fs::write(&file, "127.0.0.1:7400\n127.0").unwrap();
+        fs::hard_link(&file, &before).unwrap();
+        let addresses = ["127.0.0.1:7400", "127.0.0.1:7401"].map(String::from);
+        keep(folder.path(), &addresses).unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), addresses.join("\n"));
+        // Whoever reads meanwhile sees what was there before, not a part of what comes.
+        assert_eq!(fs::read_to_string(&before).unwrap(), "127.0.0.1:7400\n127.0");
+    }
 }

@@ -15,7 +15,7 @@ use tonic::{Response, Status, Streaming};
 
 use super::master::Line;
 use super::{Master, late};
-use crate::rpc::artifacts::{Artifacts, Digest};
+use crate::rpc::artifacts::{Artifacts, BYTES_PER_SECOND_MIN, Digest};
 use crate::rpc::pb;
 use crate::rpc::pb::artifacts_client::ArtifactsClient;
 use crate::rpc::pb::put_piece::Piece;
@@ -24,8 +24,6 @@ use crate::rpc::shuffle::CHUNK_BYTES;
 use crate::rpc::status::refusal;
 use crate::rpc::{DATA_BYTES_MAX, Digester, check};
 
-/// The least that an artifact must get on by, in bytes a second.
-const BYTES_PER_SECOND_MIN: u64 = 1 << 20;
 /// Chunks that wait to be sent.
 const CHUNKS_AHEAD: usize = 4;
 

@@ -1,7 +1,8 @@
 //! Finds the master that leads, and asks it.
 //!
 //! Every call may be repeated, so a call that was not answered is made again: with the master that another one named
-//! as the leader, or else with the next of those that are known, until the caller's patience is over.
+//! as the leader, or else with the next of those that are known, until the caller's patience is over. While a master
+//! says that it is at work on what was asked for, patience does not end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -10,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 
@@ -133,7 +134,7 @@ impl Master {
         };
         let mut out_of_patience = pin!(sleep(self.shared.options.patience));
         let mut pause = PAUSE_FIRST;
-        let mut tries = 0;
+        let (mut tries, mut is_under_way, mut has_failed) = (0, false, false);
         let mut silent = BTreeSet::new();
         loop {
             tries += 1;
@@ -151,8 +152,17 @@ impl Master {
                     }
                 }
                 Refusal::Unavailable { .. } => {
+                    // What was under way has come to nothing; another time it may do so again.
+                    has_failed |= is_under_way;
                     self.turn(&address);
                     silent.insert(address);
+                }
+                Refusal::NotYet { .. } => {
+                    is_under_way = true;
+                    if !has_failed {
+                        let patience = self.shared.options.patience;
+                        out_of_patience.as_mut().reset(Instant::now() + patience);
+                    }
                 }
                 _ => return Err(refused),
             }

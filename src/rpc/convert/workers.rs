@@ -21,6 +21,7 @@ impl From<Register> for pb::RegisterRequest {
             attempt_memory_bytes: request.attempt_memory_bytes,
             limiter: request.limiter,
             outputs: all(request.outputs),
+            cluster: request.cluster.map(bytes),
         }
     }
 }
@@ -38,6 +39,7 @@ impl TryFrom<pb::RegisterRequest> for Register {
             attempt_memory_bytes: wire.attempt_memory_bytes,
             limiter: wire.limiter,
             outputs: each(wire.outputs)?,
+            cluster: wire.cluster.as_deref().map(|it| wide("cluster", it)).transpose()?,
         })
     }
 }
@@ -58,8 +60,8 @@ impl TryFrom<pb::HeldOutput> for HeldOutput {
 }
 
 impl From<Registered> for pb::RegisterAnswer {
-    fn from(Registered { worker, lease_ms }: Registered) -> Self {
-        Self { worker: worker.to_string(), lease_ms }
+    fn from(Registered { worker, lease_ms, cluster }: Registered) -> Self {
+        Self { worker: worker.to_string(), lease_ms, cluster: bytes(cluster) }
     }
 }
 
@@ -67,7 +69,8 @@ impl TryFrom<pb::RegisterAnswer> for Registered {
     type Error = Refusal;
 
     fn try_from(wire: pb::RegisterAnswer) -> Result<Self, Refusal> {
-        Ok(Self { worker: id(&wire.worker)?, lease_ms: wire.lease_ms })
+        let cluster = wide("cluster", &wire.cluster)?;
+        Ok(Self { worker: id(&wire.worker)?, lease_ms: wire.lease_ms, cluster })
     }
 }
 

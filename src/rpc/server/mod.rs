@@ -20,7 +20,7 @@ use tokio_stream::Stream;
 use tonic::transport::Server;
 use tonic::transport::server::{Connected, Router, TcpIncoming};
 
-use super::artifacts::Artifacts;
+use super::artifacts::{ARTIFACT_BYTES_MAX, Artifacts, BYTES_PER_SECOND_MIN};
 use super::jobs::Jobs;
 use super::masters::Masters;
 use super::pb::artifacts_server::ArtifactsServer;
@@ -40,8 +40,9 @@ use inbox::Inbox;
 
 /// Requests of one connection at a time; the next ones wait.
 const STREAMS_MAX: u32 = 1024;
-/// How long a request may take until its answer begins; polls and watches are held back for less.
-const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+/// How long a request may take until its answer begins: the largest artifact may come in at the slowest pace, and all else
+/// is held back for less than the rest.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60 + ARTIFACT_BYTES_MAX / BYTES_PER_SECOND_MIN);
 /// How long the sender of an artifact, or its receiver, may keep still.
 const STILL_MAX: Duration = Duration::from_secs(30);
 /// How long requests that are under way may go on once the server is told to stop.

@@ -28,8 +28,8 @@ impl<W: Workers> pb::workers_server::Workers for Service<W> {
         &self,
         request: Request<pb::PollRequest>,
     ) -> Result<Response<pb::PollAnswer>, Status> {
-        let request = Poll::try_from(request.into_inner()).map_err(status)?;
-        check::poll(&request).map_err(status)?;
+        let mut request = Poll::try_from(request.into_inner()).map_err(status)?;
+        check::poll(&mut request).map_err(status)?;
         let orders = self.0.poll(request).await.map_err(status)?;
         Ok(Response::new(orders.into()))
     }

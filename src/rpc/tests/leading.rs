@@ -76,6 +76,34 @@ async fn without_a_leader_patience_ends_and_says_who_was_asked() {
 }
 
 #[tokio::test]
+async fn what_is_under_way_is_waited_for_and_what_comes_to_nothing_is_not_for_ever() {
+    let served = Served::start().await;
+    let message = "artifact 7 is being copied".to_owned();
+    *served.fake.refusal.lock().unwrap() = Some(Refusal::NotYet { message });
+    let client = served.client();
+    let asked = tokio::spawn(async move { client.kill(JobId(1)).await });
+    tokio::time::sleep(4 * quick().patience).await;
+    assert!(!asked.is_finished(), "its patience would be over, were nobody at work on it");
+    *served.fake.refusal.lock().unwrap() = None;
+    assert_eq!(asked.await.unwrap(), Ok(()));
+
+    // It fails again and again.
+    let client = served.client();
+    let asked = tokio::spawn(async move { client.kill(JobId(2)).await });
+    let message = || "it has failed".to_owned();
+    while !asked.is_finished() {
+        for refusal in
+            [Refusal::NotYet { message: message() }, Refusal::Unavailable { message: message() }]
+        {
+            *served.fake.refusal.lock().unwrap() = Some(refusal);
+            tokio::time::sleep(quick().patience).await;
+        }
+    }
+    let refused = asked.await.unwrap().unwrap_err();
+    assert!(refused.to_string().starts_with("it has failed"), "{refused}");
+}
+
+#[tokio::test]
 async fn a_leader_elsewhere_is_not_followed() {
     let served = Served::start().await;
     let leader = "10.1.2.3:7400".to_owned();

@@ -161,7 +161,7 @@ impl Workers for Fake {
     async fn register(&self, request: Register) -> Result<Registered, Refusal> {
         self.note("register")?;
         self.registered.lock().unwrap().push(request);
-        Ok(Registered { worker: WorkerId(4), lease_ms: 3000 })
+        Ok(Registered { worker: WorkerId(4), lease_ms: 3000, cluster: 0xc1 })
     }
     async fn poll(&self, request: Poll) -> Result<Orders, Refusal> {
         self.note("poll")?;

@@ -24,6 +24,7 @@ pub(super) fn register() -> Register {
         attempt_memory_bytes: 1 << 30,
         limiter: "cgroup v1".into(),
         outputs: vec![HeldOutput { attempt: attempt(1), nonce: Nonce(5), digest: u64::MAX }],
+        cluster: Some(u128::MAX / 5),
     }
 }
 
@@ -91,7 +92,7 @@ fn orders() -> Orders {
 async fn every_call_of_a_worker_arrives_and_is_answered() {
     let served = Served::start().await;
     let client = served.client();
-    let registered = Registered { worker: WorkerId(4), lease_ms: 3000 };
+    let registered = Registered { worker: WorkerId(4), lease_ms: 3000, cluster: 0xc1 };
     assert_eq!(client.register(register()).await, Ok(registered));
     assert_eq!(*served.fake.registered.lock().unwrap(), [register()]);
 
@@ -126,6 +127,34 @@ async fn a_progress_that_is_no_fraction_does_not_get_through() {
             HeldState::Running { progress: heard, fetched: 0, joined: 0, wants: 0 }
         );
     }
+}
+
+#[tokio::test]
+async fn what_user_code_has_said_is_cut_before_it_comes_into_the_log() {
+    let served = Served::start().await;
+    let mut request = poll();
+    let mut failure = Failure::new(Cause::UserError, "ü".repeat(10_000));
+    failure.at = Some("short".into());
+    failure.details = vec!["x".repeat(5_000); 200];
+    let record = RecordRef {
+        location: crate::spec::Location::from("/in/a"),
+        offset: 7,
+        excerpt: vec![0xff; 1 << 20],
+    };
+    failure.record = Some(record);
+    request.held.truncate(1);
+    request.held[0].state = HeldState::Failed { failure, lost: Vec::new() };
+    served.client().poll(request).await.unwrap();
+    let polled = served.fake.polled.lock().unwrap().pop().unwrap();
+    let HeldState::Failed { failure, .. } = &polled.held[0].state else {
+        panic!("{polled:?}");
+    };
+    assert_eq!(failure.message, "ü".repeat(2_048) + " (cut: there were 20000 bytes)");
+    assert_eq!(failure.at.as_deref(), Some("short"));
+    assert_eq!(failure.details.len(), 101);
+    assert_eq!(failure.details[0], "x".repeat(4_096) + " (cut: there were 5000 bytes)");
+    assert_eq!(failure.details[100], "(cut: there were 200 lines)");
+    assert_eq!(failure.record.as_ref().map(|record| record.excerpt.len()), Some(4_096));
 }
 
 #[tokio::test]
