@@ -12,6 +12,7 @@ use super::entry::{
 use super::log_store::Growth;
 use super::snapshot::{Newest, Snapshots, read};
 use super::{Fatal, Machine, OnFatal, Unreadable};
+use crate::crash::crash_point;
 
 /// Applies entries.
 pub(super) struct Applier<M> {
@@ -64,6 +65,8 @@ impl<M: Machine> Applier<M> {
                 command = body;
             }
             EntryPayload::Membership(membership) => {
+                // Both the members as they were and those to be decide, until the leader has that ended, too.
+                crash_point!("s08", membership.get_joint_config().len() > 1);
                 self.membership = Membership::new(Some(log_id), membership);
             }
         }
@@ -104,6 +107,7 @@ impl<M: Machine> RaftStateMachine<Kind> for Applier<M> {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
+        crash_point!("l05");
         entries.into_iter().map(|entry| self.apply_one(entry)).collect()
     }
 
@@ -138,6 +142,7 @@ impl<M: Machine> RaftStateMachine<Kind> for Applier<M> {
         let mut newest = self.newest.lock().await;
         let kept = self.snapshots.keep(meta.clone(), body.clone()).await;
         *newest = Some(kept.map_err(|error| failed(&error))?);
+        crash_point!("s07");
         let index = meta.last_log_id.unwrap_or_default().index;
         let loaded = self.digests.load(index, &body).and_then(|state| self.machine.load(state));
         loaded.map_err(|error| failed(&error))?;

@@ -59,7 +59,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::consensus::{self, Group, Limits, Node, ProposeError};
+use crate::consensus::{self, Group, Node, ProposeError};
+use crate::crash::crash_point;
 use crate::rpc::client;
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::{Command, Effect, Rejection};
@@ -70,7 +71,7 @@ use desk::Desk;
 use proposer::{Proposer, Replica};
 use state::{Applied, Change};
 
-pub use crate::consensus::{Begin, OnFatal};
+pub use crate::consensus::{Begin, Limits, OnFatal};
 pub use error::Error;
 pub use watching::TICK_MS;
 
@@ -160,6 +161,8 @@ pub struct Seat {
     pub begin: Begin,
     /// How other masters are reached.
     pub links: client::Options,
+    /// When it takes snapshots, and how long it waits for its disk.
+    pub limits: Limits,
     /// Told why the process has to end: from then on nothing is answered with yes.
     pub on_fatal: OnFatal,
 }
@@ -208,14 +211,14 @@ impl Master {
         nonces: Nonces,
     ) -> Result<Self, Error> {
         check_lease(options.lease_ms)?;
-        let Seat { id, address, pid, begin, links, on_fatal } = seat;
+        let Seat { id, address, pid, begin, links, limits, on_fatal } = seat;
         let place = consensus::Options {
             folder: options.data.clone(),
             node: id,
             address,
             begin,
             links: links.clone(),
-            limits: Limits::default(),
+            limits,
             on_fatal,
         };
         let replica = Arc::new(Replica::told_to(options.journal.clone()));
@@ -321,6 +324,13 @@ impl Master {
     }
 }
 
+#[cfg(feature = "crash-points")]
+fn has_cancelled(applied: &Result<Vec<Applied>, Refusal>) -> bool {
+    let mut effects = applied.iter().flatten().flatten().flatten();
+    let end = crate::scheduler::JobState::Cancelled;
+    effects.any(|effect| matches!(effect, Effect::JobEnded { state, .. } if *state == end))
+}
+
 fn check_lease(lease_ms: u64) -> Result<(), Error> {
     if lease_ms < LEASE_MS_MIN { Err(Error::Lease { lease_ms }) } else { Ok(()) }
 }
@@ -351,6 +361,7 @@ impl Shared {
         let settled: Vec<AttemptId> = changes.iter().filter_map(reports::settles).collect();
         let at_ms = self.clock.wall_ms();
         let applied = self.proposer.propose(at_ms, changes).await;
+        crash_point!("l15", has_cancelled(&applied));
         let now_ms = self.now_ms();
         self.proposer.read(|state| {
             let mut desk = self.desk();
