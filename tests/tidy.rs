@@ -98,6 +98,19 @@ fn unsafe_code_stands_in_named_files_and_gives_its_reason() {
 }
 
 #[test]
+fn no_build_has_crash_points_that_does_not_ask_for_them() {
+    let jobs = entries(&root().join("jobs"));
+    let manifests = [root()].into_iter().chain(jobs).map(|folder| folder.join("Cargo.toml"));
+    let texts: String = manifests.filter_map(|path| fs::read_to_string(path).ok()).collect();
+    let naming: Vec<_> = texts.lines().filter(|line| line.contains("crash-points")).collect();
+    assert_eq!(
+        naming,
+        ["crash-points = []"],
+        "the feature stands alone, and no other brings it in"
+    );
+}
+
+#[test]
 fn every_file_name_says_something() {
     stands(&tree::empty_names(&sources()));
 }

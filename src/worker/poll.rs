@@ -214,8 +214,14 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
     /// Brings about what the orders say; whether that changes anything.
     fn obey(&self, orders: Orders, jobs: &[JobId], is_draining: bool) -> bool {
         // As if the answer had been lost; and what it says is that the attempt has won.
-        crash_point!("w06", self.has_heard_of(&orders, |end| matches!(end, HeldState::Mapped { .. })));
-        crash_point!("w12", self.has_heard_of(&orders, |end| matches!(end, HeldState::Reduced { .. })));
+        crash_point!(
+            "w06",
+            self.has_heard_of(&orders, |end| matches!(end, HeldState::Mapped { .. }))
+        );
+        crash_point!(
+            "w12",
+            self.has_heard_of(&orders, |end| matches!(end, HeldState::Reduced { .. }))
+        );
         let worker = &self.worker;
         let before = worker.book.len();
         let ordered: Vec<(Nonce, JobId)> =
