@@ -19,7 +19,7 @@ use crate::launch::{draw_nonce, print, say};
 use crate::master::{self, Begin, Limits, Options, Seat};
 use crate::rpc::server::serve_master;
 use crate::rpc::{address, client};
-use crate::spec::{Location, size};
+use crate::spec::Location;
 
 /// What a master is told.
 #[derive(Debug, Args)]
@@ -42,9 +42,9 @@ pub(super) struct Master {
     /// How long a silent worker is believed
     #[arg(long, value_name = "D", default_value = "3s", value_parser = lease)]
     lease: Duration,
-    /// Length of the log after which a snapshot is taken; an earlier snapshot's length, if that is more
-    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = snapshot_log, hide = true)]
-    snapshot_log: u64,
+    /// Entries of the log after which a snapshot is taken, if its length has not asked for one before
+    #[arg(long, value_name = "N", default_value_t = Limits::default().log_entries, hide = true)]
+    snapshot_entries: u64,
     #[command(flatten)]
     tie: Tie,
 }
@@ -56,10 +56,6 @@ fn lease(text: &str) -> Result<Duration, String> {
     } else {
         Err(format!("a lease of {text} is too long; write at most 10m"))
     }
-}
-
-fn snapshot_log(text: &str) -> Result<u64, String> {
-    size::parse(text).map_err(|error| error.to_string())
 }
 
 impl Master {
@@ -136,7 +132,7 @@ impl Master {
             pid: std::process::id(),
             begin,
             links: client::Options::default(),
-            limits: Limits { log_bytes: self.snapshot_log, ..Limits::default() },
+            limits: Limits { log_entries: self.snapshot_entries, ..Limits::default() },
             on_fatal: Arc::new(|fatal| {
                 say(&format!("error: {fatal}\n"));
                 std::process::exit(exit::FAILED.into());

@@ -16,7 +16,7 @@ use crate::fleet::{Fleet, Who};
 use crate::leftovers::{check_no_job_is_left, check_nothing_is_left};
 use crate::masters::{caught_up, followers, leader, masters};
 use crate::trial::{Trial, counted, maps_done, status};
-use crate::until::until_within;
+use crate::until::{until, until_within};
 
 /// Masters and workers of each cluster.
 const MASTERS: usize = 3;
@@ -27,7 +27,7 @@ const STRUCK_SECONDS_MAX: u32 = 60;
 /// The signal of which whoever is struck dies.
 const SIGKILL: Option<i32> = Some(9);
 /// Snapshots are taken again and again.
-const SNAPSHOTS: &[&str] = &["--snapshot-log", "4KiB"];
+const SNAPSHOTS: &[&str] = &["--snapshot-entries", "30"];
 /// Maps of the short job that are done when something is to happen to it.
 const SOME_MAPS: u64 = 5;
 
@@ -139,12 +139,17 @@ impl Fleet {
     }
 
     /// Starts a member that has died of SIGKILL again. Gives what the cluster calls it, which is what it called it before.
+    ///
+    /// A leader may be back before others miss it, and then lead again.
     fn revive(&mut self, who: Who, pid: u32) -> Result<String> {
         assert_eq!(self.signal_of(pid)?, SIGKILL);
         match who {
             Who::Master(number) => {
                 self.start_master_of(number)?;
-                caught_up(self, number)?;
+                until("it has caught up", || {
+                    let master = masters(self)?[number - 1].clone();
+                    Ok(master["role"] != "unreachable" && master["behind"] == 0)
+                })?;
                 Ok(format!("m{number}"))
             }
             Who::Workers => {
@@ -218,11 +223,20 @@ fn strike(fleet: &mut Fleet, row: &Row, counters: &Value) -> Result {
     let job = trial.submit(fleet)?;
     provoke(fleet, point, &job, led)?;
     let pid = fleet.struck(who, point)?;
+    if AGREEING.iter().any(|row| row.0 == point) {
+        until("another one leads", || Ok(leader(fleet)? != led))?;
+    }
     let name = if victim == Executor { String::new() } else { fleet.revive(who, pid)? };
     let attempts = trial.check_succeeds(fleet, &job)?;
     check_cost(row, &attempts, &name);
     let rerun = counted(fleet, &job, "attempts_rerun")?;
-    assert_eq!(rerun > 0, !matches!(cost, Nothing), "{point}: {rerun} again: {attempts:?}");
+    // A worker may have been struck while nothing ran there, and what lay there is back with it.
+    let expected = match cost {
+        Nothing => 0..1,
+        OneAttempt(_) => 1..2,
+        AWorker => 0..u64::MAX,
+    };
+    assert!(expected.contains(&rerun), "{point}: {rerun} again: {attempts:?}");
     assert_eq!(winners_counters(fleet, &job)?, *counters, "{point}: only winners count");
     let all = fleet.json(&["jobs"])?;
     let all = all.as_array().ok_or("no list")?;
@@ -352,8 +366,9 @@ fn placed(folder: &Path, names: &mut Vec<String>) -> Result {
             placed(&path, names)?;
         } else if !path.ends_with("src/crash.rs") {
             let text = fs::read_to_string(&path)?;
-            let places = text.split("crash_point!(\"").skip(1);
-            names.extend(places.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
+            let places = text.split("crash_point!(").skip(1);
+            let quoted = places.filter_map(|rest| rest.trim_start().strip_prefix('"'));
+            names.extend(quoted.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
         }
     }
     Ok(())
