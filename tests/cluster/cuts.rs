@@ -33,7 +33,11 @@ const MOMENT_SECONDS_MAX: u32 = 120;
 const SECONDS_MAX: u32 = 240;
 
 /// EXT4_IOC_SHUTDOWN, with EXT4_GOING_FLAGS_NOLOGFLUSH: what is only in memory stays there, and is forgotten.
-const SHUT_DOWN: &str = r#"open(my $file, "<", $ARGV[0]) or die "$!"; ioctl($file, 0x8004587d, pack("L", 2)) or die "$!";"#;
+const SHUT_DOWN: &str = r#"
+    open(my $file, "<", $ARGV[0]) or die "$!";
+    my $how = pack("L", 2);
+    ioctl($file, 0x8004587d, $how) or die "$!";
+"#;
 
 /// A file system in a file, in its place.
 struct Disk {
@@ -95,7 +99,9 @@ fn with_own_mounts(test: &str) -> Result {
 
 /// Loses power in the middle of a job and just after another was accepted, and has everybody start again.
 fn cut(fleet: &mut Fleet, disk: &Disk, number: u32) -> Result {
-    let (long, late) = (Trial::new(8, 6, 40), Trial { output: "late", ..Trial::short() });
+    let long = Trial::new(8, 6, 40).with_trouble(format!("{number}, in mid-job"));
+    let late = Trial::short().with_trouble(format!("{number}, just accepted"));
+    let late = Trial { output: "late", ..late };
     // What the test itself has written is to be there afterwards.
     run(Command::new("sync").arg("--file-system").arg(fleet.path("data")))?;
     let first = long.submit(fleet)?;
