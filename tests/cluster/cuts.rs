@@ -13,7 +13,8 @@ use std::process::Command;
 use crate::commands::{Result, alone};
 use crate::fleet::Fleet;
 use crate::leftovers::{check_nothing_is_left, strays};
-use crate::trial::{Trial, counted, status};
+use crate::slow_words;
+use crate::trial::{Trial, counted, status, write_input};
 use crate::until::{until, until_within};
 
 /// Says how often power is lost, if not once.
@@ -84,6 +85,8 @@ fn cuts() -> Result<u32> {
 /// Runs this test once more, in a process with mounts of its own, which are gone with it.
 fn with_own_mounts(test: &str) -> Result {
     let _one = alone();
+    // The first who asks for it may have it built, which takes its time.
+    slow_words::executable();
     let folder = tempfile::tempdir()?;
     let seconds = SECONDS_MAX * cuts()?;
     let status = Command::new("timeout")
@@ -103,6 +106,7 @@ fn cut(fleet: &mut Fleet, disk: &Disk, number: u32) -> Result {
     let late = Trial::short().with_trouble(format!("{number}, just accepted"));
     let late = Trial { output: "late", ..late };
     // What the test itself has written is to be there afterwards.
+    write_input(fleet)?;
     run(Command::new("sync").arg("--file-system").arg(fleet.path("data")))?;
     let first = long.submit(fleet)?;
     let maps = u64::from(MOMENTS.start + number * 61 % MOMENTS.len() as u32);

@@ -146,8 +146,8 @@ impl Trial {
     }
 }
 
-/// All trials have the same input.
-fn write_input(commands: &Commands) -> Result {
+/// All trials have the same input, which is written once.
+pub(crate) fn write_input(commands: &Commands) -> Result {
     let path = commands.path("in.txt");
     if path.exists() { Ok(()) } else { Ok(fs::write(path, slow_words::input())?) }
 }
