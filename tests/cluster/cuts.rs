@@ -66,7 +66,10 @@ impl Disk {
 
     /// As a machine finds it that is started again.
     fn back(&self) -> Result {
-        run(Command::new("umount").arg(&self.at))?;
+        // Whoever was killed may still be on its way out.
+        until("nobody uses the disk any more", || {
+            Ok(run(Command::new("umount").arg(&self.at)).is_ok())
+        })?;
         self.mount()
     }
 }
