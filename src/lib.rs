@@ -14,6 +14,7 @@ pub mod client;
 pub mod clock;
 #[cfg(feature = "cluster")]
 pub mod consensus;
+mod crash;
 pub mod embedded;
 pub mod executor;
 pub mod format;

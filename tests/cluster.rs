@@ -8,6 +8,11 @@ mod attempts;
 mod chance;
 #[path = "cluster/commands.rs"]
 mod commands;
+#[cfg(feature = "crash-points")]
+#[path = "cluster/crashes.rs"]
+mod crashes;
+#[path = "cluster/cuts.rs"]
+mod cuts;
 #[path = "cluster/damage.rs"]
 mod damage;
 #[path = "cluster/deaths.rs"]

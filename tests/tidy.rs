@@ -31,7 +31,7 @@ use source::{entries, root, sources, stands};
 /// Outside of them stand `lib.rs` and `main.rs`, which may name everything, and `clock.rs`, which names
 /// nothing and may be named from floor 4 upwards.
 const FLOORS: &[&[&str]] = &[
-    &["spec"],
+    &["spec", "crash"],
     &["scheduler", "record", "storage", "frame", "offload"],
     &["rpc", "shuffle", "format"],
     &["consensus", "job"],
@@ -95,6 +95,19 @@ fn no_word_stands_where_it_is_banned() {
 #[test]
 fn unsafe_code_stands_in_named_files_and_gives_its_reason() {
     stands(&unsafety::unsafe_code(UNSAFE, &sources()));
+}
+
+#[test]
+fn no_build_has_crash_points_that_does_not_ask_for_them() {
+    let jobs = entries(&root().join("jobs"));
+    let manifests = [root()].into_iter().chain(jobs).map(|folder| folder.join("Cargo.toml"));
+    let texts: String = manifests.filter_map(|path| fs::read_to_string(path).ok()).collect();
+    let naming: Vec<_> = texts.lines().filter(|line| line.contains("crash-points")).collect();
+    assert_eq!(
+        naming,
+        ["crash-points = []"],
+        "the feature stands alone, and no other brings it in"
+    );
 }
 
 #[test]

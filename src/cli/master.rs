@@ -15,7 +15,7 @@ use super::refused::Refused;
 use super::{duration, exit};
 use crate::clock::Clock;
 use crate::launch::{draw_nonce, print, say};
-use crate::master::{self, Begin, Options, Seat};
+use crate::master::{self, Begin, Limits, Options, Seat};
 use crate::rpc::server::serve_master;
 use crate::rpc::{address, client};
 use crate::spec::Location;
@@ -45,6 +45,9 @@ pub(super) struct Master {
     /// How long a silent worker is believed
     #[arg(long, value_name = "D", default_value = "3s", value_parser = lease)]
     lease: Duration,
+    /// Entries of the log after which a snapshot is taken, if its length has not asked for one before
+    #[arg(long, value_name = "N", default_value_t = Limits::default().log_entries, hide = true)]
+    snapshot_entries: u64,
     #[command(flatten)]
     tie: Tie,
 }
@@ -153,6 +156,7 @@ impl Master {
             pid: std::process::id(),
             begin,
             links: client::Options::default(),
+            limits: Limits { log_entries: self.snapshot_entries, ..Limits::default() },
             on_fatal: Arc::new(|fatal| {
                 say(&format!("error: {fatal}\n"));
                 std::process::exit(exit::FAILED.into());

@@ -13,6 +13,7 @@ use super::log_store::Growth;
 use super::roll::Roll;
 use super::snapshot::{Newest, Snapshots, read};
 use super::{Fatal, Machine, OnFatal, Unreadable};
+use crate::crash::crash_point;
 
 /// Applies entries.
 pub(super) struct Applier<M> {
@@ -67,6 +68,8 @@ impl<M: Machine> Applier<M> {
                 command = body;
             }
             EntryPayload::Membership(membership) => {
+                // Both the members as they were and those to be decide, until the leader has that ended, too.
+                crash_point!("s08", membership.get_joint_config().len() > 1);
                 self.membership = Membership::new(Some(log_id), membership);
                 self.roll.apply(&self.membership);
             }
@@ -108,6 +111,7 @@ impl<M: Machine> RaftStateMachine<Kind> for Applier<M> {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
+        crash_point!("l05");
         entries.into_iter().map(|entry| self.apply_one(entry)).collect()
     }
 
@@ -143,6 +147,7 @@ impl<M: Machine> RaftStateMachine<Kind> for Applier<M> {
         let mut newest = self.newest.lock().await;
         let kept = self.snapshots.keep(meta.clone(), body.clone()).await;
         *newest = Some(kept.map_err(|error| failed(&error))?);
+        crash_point!("s07");
         let index = meta.last_log_id.unwrap_or_default().index;
         let rest = self.digests.load(index, &body);
         let state = rest.and_then(|rest| self.roll.load(&meta.last_membership, rest));

@@ -17,6 +17,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::Error;
+use crate::crash::crash_point;
 
 /// The file in a master's folder that says whose it is.
 pub const IDENTITY_FILE: &str = "identity";
@@ -98,6 +99,8 @@ pub(super) fn place(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create(&incoming)?;
     file.write_all(bytes)?;
     file.sync_all()?;
+    crash_point!("s03");
     fs::rename(&incoming, folder.join(name))?;
+    crash_point!("s04");
     File::open(folder)?.sync_all()
 }

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use super::entry::{Entry, Kind, LogId, StorageError, Vote};
 use super::tables::{COMMITTED, PURGED, Tables, VOTE};
 use super::writer::{Write, Writer};
+use crate::crash::crash_point;
 
 /// Bytes of entries that are read for one message to another master, which has to be there within a heartbeat.
 const READ_BYTES_MAX: u64 = 512 << 10;
@@ -143,6 +144,8 @@ impl RaftLogStorage<Kind> for LogStore {
         let entries = entries.map_err(|error| write_failed(&error))?;
         let bytes: usize = entries.iter().map(|(_, body)| body.len()).sum();
         self.write(Write::Append { entries }).await?;
+        // openraft sends them to the others only when this returns.
+        crash_point!("l04");
         self.growth.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         self.growth.grown.notify_one();
         callback.log_io_completed(Ok(()));
@@ -154,6 +157,7 @@ impl RaftLogStorage<Kind> for LogStore {
     }
 
     async fn purge(&mut self, log_id: LogId) -> Result<(), StorageError> {
+        crash_point!("s05");
         self.write(Write::Purge { through: log_id }).await
     }
 }

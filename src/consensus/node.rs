@@ -28,6 +28,7 @@ use super::stall::stalled;
 use super::tables::{LOG_FILE, Tables};
 use super::writer::Writer;
 use super::{Error, Fatal, Group, Leadership, Machine, ProposeError, Unreadable};
+use crate::crash::crash_point;
 use crate::rpc::client;
 
 /// How often a leader is heard of, in milliseconds; and how long it waits for each answer.
@@ -160,6 +161,7 @@ impl Node {
             return Err(self.group.follows());
         }
         let command = Command { body: command, seen: self.digests.last() };
+        crash_point!("l02");
         let written = self.raft.client_write(command);
         let within = if self.group.is_alone() { Duration::MAX } else { AGREE_WITHIN };
         match timeout(within, written).await {

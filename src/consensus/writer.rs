@@ -13,6 +13,7 @@ use tokio::sync::{oneshot, watch};
 use super::entry::LogId;
 use super::tables::{COMMITTED, FACTS, LOG, PURGED, Tables, seal};
 use super::{Error, Fatal, OnFatal};
+use crate::crash::crash_point;
 
 /// Writes in one transaction.
 const BATCH_MAX: usize = 1_024;
@@ -128,6 +129,7 @@ fn commit(tables: &Tables, batch: &[Task], committed: Option<LogId>) -> Result<(
     if let Some(committed) = committed {
         fact(&transaction, COMMITTED, &encode(&committed)?)?;
     }
+    crash_point!("l03", batch.iter().any(|task| matches!(task.write, Write::Append { .. })));
     Ok(transaction.commit()?)
 }
 
@@ -137,14 +139,19 @@ fn put(transaction: &WriteTransaction, write: &Write) -> Result<(), redb::Error>
             let mut log = transaction.open_table(LOG)?;
             for (index, body) in entries {
                 log.insert(index, seal(&index.to_le_bytes(), body).as_slice())?;
+                crash_point!("s01");
             }
         }
-        Write::Fact { name, body } => fact(transaction, name, body)?,
+        Write::Fact { name, body } => {
+            fact(transaction, name, body)?;
+            crash_point!("s02", *name == super::tables::VOTE);
+        }
         Write::Truncate { from } => {
             transaction.open_table(LOG)?.retain_in(*from.., |_, _| false)?;
         }
         Write::Purge { through } => {
             transaction.open_table(LOG)?.retain_in(..=through.index, |_, _| false)?;
+            crash_point!("s06");
             fact(transaction, PURGED, &encode(through)?)?;
         }
     }

@@ -29,6 +29,7 @@ pub use start::start;
 use self::asking::Asking;
 use self::voice::Voice;
 use crate::clock::Clock;
+use crate::crash::crash_point;
 use crate::frame::{self, Connection, Done, FromExecutor, Run, ToExecutor};
 use crate::job::Job;
 use crate::shuffle::ReadProgress;
@@ -105,6 +106,7 @@ fn work<J: Job>(
             Ok(done) => FromExecutor::Done(done),
             Err(failure) => FromExecutor::Failed(failure),
         })?;
+        crash_point!("w11");
     }
     Ok(())
 }

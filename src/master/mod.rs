@@ -64,7 +64,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::consensus::{self, Group, Limits, Node, ProposeError};
+use crate::consensus::{self, Group, Node, ProposeError};
+use crate::crash::crash_point;
 use crate::rpc::client;
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::{Command, Effect, Rejection};
@@ -76,7 +77,7 @@ use desk::Desk;
 use proposer::{Proposer, Replica};
 use state::{Applied, Change};
 
-pub use crate::consensus::{Begin, OnFatal};
+pub use crate::consensus::{Begin, Limits, OnFatal};
 pub use error::Error;
 pub use events::{Event, EventId, Happened, What};
 pub use reading::{Figures, Heard, JobsPage, Leader};
@@ -183,6 +184,8 @@ pub struct Seat {
     pub begin: Begin,
     /// How other masters are reached.
     pub links: client::Options,
+    /// When it takes snapshots, and how long it waits for its disk.
+    pub limits: Limits,
     /// Told why the process has to end: from then on nothing is answered with yes.
     pub on_fatal: OnFatal,
 }
@@ -231,14 +234,14 @@ impl Master {
         nonces: Nonces,
     ) -> Result<Self, Error> {
         check_lease(options.lease_ms)?;
-        let Seat { id, address, web, pid, begin, links, on_fatal } = seat;
+        let Seat { id, address, web, pid, begin, links, limits, on_fatal } = seat;
         let place = consensus::Options {
             folder: options.data.clone(),
             node: id,
             address,
             begin,
             links: links.clone(),
-            limits: Limits::default(),
+            limits,
             on_fatal,
         };
         let replica = Arc::new(Replica::told_to(options.journal.clone()));
@@ -348,6 +351,13 @@ impl Master {
     }
 }
 
+#[cfg(feature = "crash-points")]
+fn has_cancelled(applied: &Result<Vec<Applied>, Refusal>) -> bool {
+    let mut effects = applied.iter().flatten().flatten().flatten();
+    let end = crate::scheduler::JobState::Cancelled;
+    effects.any(|effect| matches!(effect, Effect::JobEnded { state, .. } if *state == end))
+}
+
 fn check_lease(lease_ms: u64) -> Result<(), Error> {
     if lease_ms < LEASE_MS_MIN { Err(Error::Lease { lease_ms }) } else { Ok(()) }
 }
@@ -378,6 +388,7 @@ impl Shared {
         let settled: Vec<AttemptId> = changes.iter().filter_map(reports::settles).collect();
         let at_ms = self.clock.wall_ms();
         let applied = self.proposer.propose(at_ms, changes).await;
+        crash_point!("l15", has_cancelled(&applied));
         let now_ms = self.now_ms();
         self.proposer.read(|state| {
             let mut desk = self.desk();

@@ -6,6 +6,7 @@ use tokio::sync::Notify;
 
 use super::desk::Said;
 use super::{Master, Shared, orders};
+use crate::crash::crash_point;
 use crate::rpc::refusal::Refusal;
 use crate::rpc::workers::{
     CHANGES_MAX, Locate, Located, LocatedMap, Orders, Poll, Register, Registered, Workers,
@@ -67,7 +68,11 @@ impl Shared {
         loop {
             let epoch = self.leads()?;
             match self.step(poll, &said, (ticket, epoch))? {
-                Step::Answer(orders) => return Ok(orders),
+                Step::Answer(orders) => {
+                    crash_point!("l07", has_new(&orders, &said, |_| true));
+                    crash_point!("l10", has_new(&orders, &said, |kind| kind == TaskKind::Commit));
+                    return Ok(orders);
+                }
                 Step::Wait => {
                     hold.is_held = true;
                     wake.notified().await;
@@ -145,6 +150,13 @@ impl Shared {
             Ok(Located { version: moved.next.into(), changes: changes.collect() })
         })
     }
+}
+
+/// Whether orders name an attempt of such a kind of which the worker did not know.
+#[cfg(feature = "crash-points")]
+fn has_new(orders: &Orders, said: &Said, is_so: impl Fn(TaskKind) -> bool) -> bool {
+    let mut new = orders.attempts.iter().map(|order| order.attempt);
+    new.any(|attempt| is_so(attempt.task.kind) && !said.held.contains_key(&attempt))
 }
 
 fn unregistered(poll: &Poll) -> Refusal {

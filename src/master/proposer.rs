@@ -18,6 +18,7 @@ use super::leading::refusal;
 use super::state::{Applied, Change, State};
 use super::{Done, Journal};
 use crate::consensus::{Machine, Node, Unreadable};
+use crate::crash::crash_point;
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::Command;
 
@@ -140,6 +141,7 @@ async fn ask(node: &Node, proposals: &[Vec<u8>]) -> Result<Vec<Vec<Applied>>, Re
         |error: bincode::Error| Refusal::Internal { message: format!("an entry: {error}") };
     let entry = bincode::serialize(proposals).map_err(internal)?;
     let reply = node.propose(entry).await.map_err(refusal)?;
+    crash_point!("l06");
     bincode::deserialize(&reply).map_err(internal)
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::state::{Change, State};
 use super::sweeps::is_sweep;
 use super::{Shared, desk::Desk};
+use crate::crash::crash_point;
 use crate::rpc::refusal::Refusal;
 use crate::rpc::workers::{Held, HeldState, LostOutput, Poll};
 use crate::scheduler::{
@@ -23,7 +24,9 @@ impl Shared {
             self.changes_of(poll, state, &mut desk, now_ms)
         });
         let attempts: Vec<Option<AttemptId>> = changes.iter().map(attempt_of).collect();
+        crash_point!("l08", attempts.iter().any(Option::is_some));
         let applied = self.propose(changes).await?;
+        crash_point!("l09", attempts.iter().any(Option::is_some));
         // A report that can never be accepted would leave its attempt running for ever.
         let refused = attempts.into_iter().zip(applied).filter_map(|(attempt, applied)| {
             let rejection = applied.err().filter(|rejection| !is_stale(rejection))?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::state::{Change, JobRecord, State};
 use super::{LIVE_JOBS_MAX, Shared};
+use crate::crash::crash_point;
 use crate::rpc::artifacts::Digest;
 use crate::rpc::jobs::Submit;
 use crate::rpc::refusal::Refusal;
@@ -13,6 +14,7 @@ use crate::spec::{JobId, JobOptions, JobSpec, Location, escape};
 
 impl Shared {
     pub(super) async fn submit(self: &Arc<Self>, request: Submit) -> Result<JobId, Refusal> {
+        crash_point!("l01");
         let _one_at_a_time = self.admission.lock().await;
         let known = |state: &State| state.scheduler.job_of_request(&request.id).map(|job| job.id());
         if let Some(job) = self.proposer.read(known) {

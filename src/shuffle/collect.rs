@@ -9,6 +9,7 @@ use super::sort::{self, Keys};
 use super::sorted::SortedRun;
 use super::table::{Probe, Table, hash_of};
 use super::{Error, Fold, FoldError, NoFold, SpillHeader, SpillWriter, Spilled};
+use crate::crash::crash_point;
 use crate::record::{hash, key};
 
 /// Takes batches of emitted pairs.
@@ -325,6 +326,7 @@ pub(super) fn write_spill<F: Fold, R: Records<F>>(
         if let Some(&ahead) = entries.get(i + super::run::PREFETCH_RECORDS) {
             records.prefetch(sort::place(ahead));
         }
+        crash_point!("w03", i == entries.len() / 2);
         let at = sort::place(entry);
         records.load(at, fold, &mut scratch)?;
         writer.push(sort::partition(entry), records.key(at), records.value(at, &scratch))?;

@@ -9,6 +9,7 @@ use super::{
     Cursor, Error, Fold, Folded, LoserTree, MergeLimits, ReadProgress, Segment, SegmentInfo,
     SpillHeader, SpillWriter,
 };
+use crate::crash::crash_point;
 
 /// After how many records a merge looks whether it is to stop.
 const STOP_CHECK_RECORDS: u64 = 4096;
@@ -90,6 +91,7 @@ impl<F: Fold> Gatherer<'_, F> {
         while records.advance()? {
             writer.push(0, records.key(), records.value())?;
             count += 1;
+            crash_point!("w09", count == 2);
             if count.is_multiple_of(STOP_CHECK_RECORDS) && self.stop.load(Ordering::Relaxed) {
                 return Err(Error::Stopped);
             }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::spill_file::{FOOTER_BYTES, HEADER_BYTES, encode_footer, index_checksum};
 use super::spill_index::ENTRY_BYTES;
 use super::{Error, SegmentInfo, SpillHeader, SpillIndex};
+use crate::crash::crash_point;
 use crate::record::block::{self, BlockWriter};
 
 /// How many bytes go to the system at once at least, so that thousands of small segments are not as many
@@ -105,6 +106,7 @@ impl SpillWriter {
         tail.extend(self.segments.iter().flat_map(SegmentInfo::encode));
         let checksum = index_checksum(&self.header.encode(), &tail, index_offset);
         tail.extend(encode_footer(index_offset, checksum));
+        crash_point!("w04");
         self.write(&tail, index_offset)?;
         let flushed = self.blocks.sink_mut().flush();
         let file_bytes = index_offset + tail.len() as u64;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::space::fails_late;
 use super::{Error, MANIFEST_NAME, Room, SUCCESS_NAME};
+use crate::crash::crash_point;
 
 /// Bytes of an attempt's or part's name: what a file system takes.
 const NAME_BYTES_MAX: usize = 255;
@@ -61,6 +62,7 @@ impl PartWriter {
     /// What fsync or the last write-back says. The part is lost then: there is no second try, since the kernel may
     /// have forgotten what it could not write.
     pub fn seal(self) -> Result<SealedPart, Error> {
+        crash_point!("w10");
         // Without asking, the failure of an earlier write might come only with closing, and be lost.
         if self.sync || fails_late(&self.file) {
             self.file

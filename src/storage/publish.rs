@@ -11,6 +11,7 @@ use super::marks::{self, MANIFEST_NAME, SUCCESS_NAME, success_line};
 use super::output::{State, state};
 use super::owned::{remove_folder, replaced_path};
 use super::{Error, Room};
+use crate::crash::crash_point;
 
 /// Writes `_MANIFEST.json` and then `_SUCCESS`; with `sync` all that `output` holds is on disk when this returns,
 /// and `_SUCCESS` never before the rest.
@@ -26,6 +27,7 @@ pub(super) fn write_marks(output: &Path, manifest: &[u8], sync: bool) -> Result<
         }
         sync_folder(output)?;
     }
+    crash_point!("l12");
     write_mark(&output.join(SUCCESS_NAME), success_line(manifest).as_bytes(), sync)?;
     if sync { sync_folder(output) } else { Ok(()) }
 }

@@ -28,6 +28,7 @@ use super::part::{SealedPart, check_part_name};
 use super::publish::{replace, write_marks};
 use super::staging::{ATTEMPTS_NAME, OUTPUT_NAME};
 use super::{Error, Room, StagingOptions, marks};
+use crate::crash::crash_point;
 use crate::spec::{Manifest, Nonce};
 
 /// What an attempt has sealed; no part is called so.
@@ -161,11 +162,13 @@ impl SharedStaging {
         let _lock = self.lock()?;
         if Self::published(&self.out, self.nonce).is_none() {
             for (attempt, parts) in winners {
+                crash_point!("l11");
                 self.accept(attempt, parts)?;
             }
             let output = self.folder.join(OUTPUT_NAME);
             write_marks(&output, manifest, self.options.sync)?;
             replace(&output, &self.out, self.options.overwrite, manifest)?;
+            crash_point!("l13");
         }
         if self.options.sync {
             let parent = self.out.parent().unwrap_or(Path::new("/"));
@@ -231,7 +234,10 @@ impl SharedStaging {
         match fs::rename(&self.folder, &self.swept) {
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
             Err(e) => Err(failed(e)),
-            Ok(()) => remove_folder(&self.swept).map_err(failed),
+            Ok(()) => {
+                crash_point!("l14");
+                remove_folder(&self.swept).map_err(failed)
+            }
         }
     }
 }

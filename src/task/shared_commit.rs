@@ -73,7 +73,12 @@ pub fn commit_shared(
     }
     let done = publish(spec, out, nonce, winners, counters, created);
     // Whatever became of this attempt: another may have published, and this one come late.
-    done.or_else(|failure| SharedStaging::published(out, nonce).ok_or(failure))
+    done.or_else(|failure| {
+        let manifest = SharedStaging::published(out, nonce).ok_or(failure)?;
+        // The other may have died while it removed the staging folder.
+        let _removed_or_left = SharedStaging::sweep(out, nonce);
+        Ok(manifest)
+    })
 }
 
 fn publish(

@@ -13,6 +13,7 @@ use super::slots::Slot;
 use super::{Launch, Launcher, Transport, Worker};
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use crate::crash::crash_point;
 use crate::frame::{Done, Run, Work};
 use crate::offload::offload;
 use crate::rpc::workers::{HeldState, Order, OrderWork};
@@ -156,6 +157,7 @@ async fn run<T: Transport, L: Launcher>(
         let memory_bytes = worker.options.attempt_memory_bytes;
         let launch = Launch { executable, folder, memory_bytes };
         slot.executor = Some(Executor::start(&worker.launcher, order.nonce, launch).await?);
+        crash_point!("w02");
     }
     let Some(executor) = &mut slot.executor else {
         return Err(Failure::new(Cause::Exit, "the slot has no executor"));
@@ -216,6 +218,7 @@ async fn accept<T: Transport, L: Launcher>(
             };
             let added = offload(add).await;
             added.map_err(|error| task_failure("keep a map output", &error))??;
+            crash_point!("w05");
             Ok(HeldState::Mapped { joined, digest, bytes, is_staged, counters })
         }
         (Done::Reduce { counters }, OrderWork::Reduce { .. }) => {

@@ -12,6 +12,7 @@ use super::error::task_failure;
 use super::gather::{Gather, Got};
 use super::map_outputs::{Absent, fault};
 use super::{Launcher, Transport, Worker};
+use crate::crash::crash_point;
 use crate::frame::SegmentRef;
 use crate::offload::offload;
 use crate::rpc::shuffle::{FetchRequest, SEGMENTS_MAX};
@@ -324,6 +325,7 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
         }
         let have = u32::try_from(self.have.len() + self.joined.len()).unwrap_or(u32::MAX);
         self.worker.book.fetched(self.order.attempt, have);
+        crash_point!("w08", 2 * have >= self.maps);
         if self.lost.is_empty() {
             return Ok(());
         }

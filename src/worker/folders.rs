@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Error;
+use crate::crash::crash_point;
 use crate::spec::{AttemptId, JobId, Nonce, WorkerId};
 
 /// The data folder, locked.
@@ -149,6 +150,7 @@ impl Folders {
         known.remove(&nonce);
         let renamed = fs::rename(&job, &swept).is_ok();
         drop(known);
+        crash_point!("w15");
         let _removed_or_later = remove_all(if renamed { &swept } else { &job });
     }
 }

@@ -12,8 +12,11 @@ use tokio::sync::{oneshot, watch};
 
 use super::attempt::carry_out;
 use super::{Error, Launcher, Stop, Transport, Worker};
+use crate::crash::crash_point;
 use crate::offload::offload;
 use crate::rpc::refusal::Refusal;
+#[cfg(feature = "crash-points")]
+use crate::rpc::workers::HeldState;
 use crate::rpc::workers::{Orders, Poll, Register, Registered, Workers};
 use crate::spec::{JobId, Nonce, WorkerId};
 
@@ -226,6 +229,15 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
 
     /// Brings about what the orders say; whether that changes anything.
     fn obey(&self, orders: Orders, jobs: &[JobId], is_draining: bool) -> bool {
+        // As if the answer had been lost; and what it says is that the attempt has won.
+        crash_point!(
+            "w06",
+            self.has_heard_of(&orders, |end| matches!(end, HeldState::Mapped { .. }))
+        );
+        crash_point!(
+            "w12",
+            self.has_heard_of(&orders, |end| matches!(end, HeldState::Reduced { .. }))
+        );
         let worker = &self.worker;
         let before = worker.book.len();
         let ordered: Vec<(Nonce, JobId)> =
@@ -247,6 +259,14 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
             self.attempts.spawn(carry_out(Arc::clone(worker), start));
         }
         has_changed
+    }
+
+    /// Whether orders name an attempt no more that has ended so.
+    #[cfg(feature = "crash-points")]
+    fn has_heard_of(&self, orders: &Orders, is_so: impl Fn(&HeldState) -> bool) -> bool {
+        let is_named = |attempt| orders.attempts.iter().any(|order| order.attempt == attempt);
+        let mut held = self.worker.book.say().into_iter();
+        held.any(|held| is_so(&held.state) && !is_named(held.attempt))
     }
 
     fn remove(&self, nonce: Nonce) {

@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 
 use super::log::Logs;
 use super::map_outputs::{Absent, MapOutputs, Stored};
+use crate::crash::crash_point;
 use crate::offload::offload;
 use crate::rpc::refusal::Refusal;
 use crate::rpc::shuffle::{CHUNK_BYTES, FetchPiece, FetchRequest, Shuffle};
@@ -61,6 +62,7 @@ impl Server {
         if !sent(send(FetchPiece::Segment(stored.header))).await {
             return Ok(false);
         }
+        crash_point!("w07");
         let mut at = 0;
         while at < stored.header.stored_bytes {
             let bytes = (stored.header.stored_bytes - at).min(CHUNK_BYTES as u64);

@@ -83,6 +83,13 @@ impl Attempts {
         tasks
     }
 
+    /// All tasks, in their order.
+    pub(crate) fn tasks(&self) -> Vec<&str> {
+        let mut tasks: Vec<&str> = self.0.iter().map(|attempt| attempt.task.as_str()).collect();
+        tasks.dedup();
+        tasks
+    }
+
     /// Every task was won in the end, nothing runs, and nothing failed by its own fault.
     pub(crate) fn check_ended_well(&self) {
         for Attempt { task, state, cause, .. } in self.iter() {

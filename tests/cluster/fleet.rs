@@ -2,8 +2,8 @@
 
 use std::io::{BufRead, BufReader};
 use std::ops::Deref;
-use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::MutexGuard;
 use std::sync::mpsc::channel;
@@ -29,6 +29,15 @@ pub(crate) struct Member {
     pub(crate) address: String,
 }
 
+/// Some of a fleet's members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// The master of this number.
+    Master(usize),
+    /// Any worker, with its executors.
+    Workers,
+}
+
 /// A cluster whose workers are named 1, 2, 3, … in the order of their first start.
 pub(crate) struct Fleet {
     masters: Vec<Member>,
@@ -36,6 +45,8 @@ pub(crate) struct Fleet {
     slots: u32,
     /// More that every worker is told.
     flags: &'static [&'static str],
+    /// More that every master is told.
+    master_flags: &'static [&'static str],
     commands: Commands,
     _one: MutexGuard<'static, ()>,
 }
@@ -49,15 +60,17 @@ impl Deref for Fleet {
 }
 
 impl Member {
-    /// Starts `gristmill` as such a member, which dies with this test.
-    fn start(arguments: &[&str], data: PathBuf) -> Result<Self> {
-        Self::start_by(Command::new(GRISTMILL), arguments, data)
-    }
-
-    /// The same, by a command that becomes `gristmill` in the end.
-    fn start_by(mut command: Command, arguments: &[&str], data: PathBuf) -> Result<Self> {
+    /// Starts `gristmill` as such a member, which dies with this test, by a command that becomes it in the end. Crash
+    /// points are armed in a folder that need not be there.
+    fn start(
+        mut command: Command,
+        arguments: &[&str],
+        data: PathBuf,
+        points: PathBuf,
+    ) -> Result<Self> {
         let parent = std::process::id().to_string();
         let mut process = command
+            .env("GRISTMILL_CRASH", points)
             .args(arguments)
             .arg("--data")
             .arg(data)
@@ -86,6 +99,12 @@ impl Member {
     fn ended(&mut self, why: &str) -> Result<Option<i32>> {
         until(why, || Ok(self.process.try_wait()?.is_some()))?;
         Ok(self.process.wait()?.code())
+    }
+
+    /// Kills it, unless it has ended by itself.
+    fn end_anyhow(&mut self) {
+        let _gone_or_not = self.process.kill();
+        let _reaped_or_not = self.process.wait();
     }
 }
 
@@ -121,24 +140,52 @@ impl Fleet {
         slots: u32,
         flags: &'static [&'static str],
     ) -> Result<Self> {
-        Self::start_all(1, workers, slots, flags)
+        Self::start_all((1, &[]), (workers, flags), slots, |_| Ok(()))
     }
 
     /// Several masters, and workers with so many slots each.
     pub(crate) fn start_masters(masters: usize, workers: usize, slots: u32) -> Result<Self> {
-        Self::start_all(masters, workers, slots, SENT)
+        Self::start_masters_with(masters, &[], workers, slots)
     }
 
-    fn start_all(
+    /// The same, with more flags for the masters.
+    pub(crate) fn start_masters_with(
+        masters: usize,
+        master_flags: &'static [&'static str],
+        workers: usize,
+        slots: u32,
+    ) -> Result<Self> {
+        Self::start_all((masters, master_flags), (workers, SENT), slots, |_| Ok(()))
+    }
+
+    /// The same, in a folder that is made ready before.
+    pub(crate) fn start_in(
         masters: usize,
         workers: usize,
         slots: u32,
-        flags: &'static [&'static str],
+        prepare: impl FnOnce(&Path) -> Result,
+    ) -> Result<Self> {
+        Self::start_all((masters, &[]), (workers, SENT), slots, prepare)
+    }
+
+    fn start_all(
+        (masters, master_flags): (usize, &'static [&'static str]),
+        (workers, flags): (usize, &'static [&'static str]),
+        slots: u32,
+        prepare: impl FnOnce(&Path) -> Result,
     ) -> Result<Self> {
         let one = alone();
         let commands = Commands::new(String::new(), tempfile::tempdir()?);
-        let (none, nobody) = (Vec::new(), Vec::new());
-        let mut fleet = Self { masters: none, workers: nobody, slots, flags, commands, _one: one };
+        prepare(&commands.path(""))?;
+        let mut fleet = Self {
+            masters: Vec::new(),
+            workers: Vec::new(),
+            slots,
+            flags,
+            master_flags,
+            commands,
+            _one: one,
+        };
         for _ in 0..masters {
             fleet.add_master()?;
         }
@@ -160,7 +207,7 @@ impl Fleet {
     }
 
     /// One more master, which takes part when this returns.
-    fn add_master(&mut self) -> Result {
+    pub(crate) fn add_master(&mut self) -> Result {
         let id = (self.masters.len() + 1).to_string();
         let mut arguments =
             vec!["master", "--id", &id, "--listen", "127.0.0.1:0", "--lease", LEASE];
@@ -169,11 +216,18 @@ impl Fleet {
             0 => arguments.push("--init"),
             _ => arguments.extend(["--join", &cluster]),
         }
-        let master = Member::start(&arguments, self.path(&format!("data/m{id}")))?;
+        let master = self.launch_master(self.masters.len() + 1, &arguments)?;
         self.masters.push(master);
         let cluster = self.cluster();
         self.commands.moved(cluster);
         Ok(())
+    }
+
+    fn launch_master(&self, number: usize, arguments: &[&str]) -> Result<Member> {
+        let arguments = [arguments, self.master_flags].concat();
+        let data = self.path(&format!("data/m{number}"));
+        let points = self.points(Who::Master(number));
+        Member::start(Command::new(GRISTMILL), &arguments, data, points)
     }
 
     /// The addresses of all masters.
@@ -217,7 +271,8 @@ impl Fleet {
         let slots = self.slots.to_string();
         let arguments = ["worker", "--cluster", cluster, "--slots", &slots];
         let arguments = [&arguments, self.flags].concat();
-        let worker = Member::start_by(command, &arguments, self.data(number))?;
+        let points = self.points(Who::Workers);
+        let worker = Member::start(command, &arguments, self.data(number), points)?;
         let pid = worker.pid();
         until("the worker is registered", || Ok(self.id_of(pid)?.is_some()))?;
         Ok(worker)
@@ -300,7 +355,7 @@ impl Fleet {
     pub(crate) fn start_master_of(&mut self, number: usize) -> Result {
         let (id, listen) = (number.to_string(), self.master_of(number).address.clone());
         let arguments = ["master", "--id", &id, "--listen", &listen, "--lease", LEASE];
-        self.masters[number - 1] = Member::start(&arguments, self.path(&format!("data/m{id}")))?;
+        self.masters[number - 1] = self.launch_master(number, &arguments)?;
         Ok(())
     }
 
@@ -355,6 +410,27 @@ impl Fleet {
         kill_at_once(self.workers.iter_mut().chain(&mut self.masters))
     }
 
+    /// Kills everybody, those who have ended by themselves excepted.
+    pub(crate) fn end_all_anyhow(&mut self) {
+        self.workers.iter_mut().chain(&mut self.masters).for_each(Member::end_anyhow);
+    }
+
+    /// Where crash points of these are armed.
+    pub(crate) fn points(&self, who: Who) -> PathBuf {
+        match who {
+            Who::Master(number) => self.path(&format!("data/m{number}.crash")),
+            Who::Workers => self.path("data/workers.crash"),
+        }
+    }
+
+    /// Waits for the end of the member that is this process; answers the signal of which it died.
+    pub(crate) fn signal_of(&mut self, pid: u32) -> Result<Option<i32>> {
+        let mut members = self.workers.iter_mut().chain(&mut self.masters);
+        let member = members.find(|member| member.pid() == pid).ok_or("no member has this pid")?;
+        member.ended("who was struck is gone")?;
+        Ok(member.process.wait()?.signal())
+    }
+
     /// Waits for a worker that leaves by itself; answers its exit code.
     pub(crate) fn left(&mut self, number: usize) -> Result<Option<i32>> {
         self.workers[number - 1].ended("the worker leaves by itself")
@@ -388,9 +464,6 @@ fn kill_at_once<'m>(members: impl Iterator<Item = &'m mut Member>) -> Result {
 
 impl Drop for Fleet {
     fn drop(&mut self) {
-        for member in self.workers.iter_mut().chain(&mut self.masters) {
-            let _gone_or_not = member.process.kill();
-            let _reaped_or_not = member.process.wait();
-        }
+        self.end_all_anyhow();
     }
 }

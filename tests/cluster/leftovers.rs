@@ -61,6 +61,20 @@ pub(crate) fn check_nothing_is_left(mut fleet: Fleet, made: &[&str]) -> Result {
             fleet.start_again(number)?;
         }
     }
+    check_no_job_is_left(&fleet, made)?;
+
+    let workers = fleet.numbers().map(|number| fleet.worker(number));
+    let addresses: Vec<String> =
+        workers.chain(fleet.masters()).map(|member| member.address.clone()).collect();
+    fleet.end()?;
+    for address in addresses {
+        assert!(TcpStream::connect(&address).is_err(), "somebody still listens at {address}");
+    }
+    add_rows(fleet)
+}
+
+/// Holds that nothing is left of jobs that have ended: no file on a worker or beside the output, no executor.
+pub(crate) fn check_no_job_is_left(fleet: &Fleet, made: &[&str]) -> Result {
     for number in fleet.numbers() {
         let jobs = fleet.data(number).join("jobs");
         until("no worker has files of a job", || Ok(names(&jobs)?.is_empty()))
@@ -73,13 +87,5 @@ pub(crate) fn check_nothing_is_left(mut fleet: Fleet, made: &[&str]) -> Result {
     expected.sort_unstable();
     until("no staging folder lies beside the output", || Ok(names(&folder)? == expected))
         .map_err(|error| format!("{error}: {:?}", names(&folder)))?;
-
-    let workers = fleet.numbers().map(|number| fleet.worker(number));
-    let addresses: Vec<String> =
-        workers.chain(fleet.masters()).map(|member| member.address.clone()).collect();
-    fleet.end()?;
-    for address in addresses {
-        assert!(TcpStream::connect(&address).is_err(), "somebody still listens at {address}");
-    }
-    add_rows(fleet)
+    Ok(())
 }

@@ -19,7 +19,7 @@ const SOME_MAPS: u64 = 40;
 const FOLLOWED_SECONDS_MAX: u32 = 120;
 
 /// What the masters say of themselves, in the order of their numbers.
-fn masters(commands: &Commands) -> Result<Vec<Value>> {
+pub(crate) fn masters(commands: &Commands) -> Result<Vec<Value>> {
     Ok(commands.json(&["masters"])?.as_array().ok_or("no list")?.clone())
 }
 
@@ -43,7 +43,7 @@ pub(crate) fn caught_up(fleet: &Fleet, number: usize) -> Result {
 }
 
 /// The followers' numbers.
-fn followers(leader: usize) -> [usize; 2] {
+pub(crate) fn followers(leader: usize) -> [usize; 2] {
     [leader % 3 + 1, (leader + 1) % 3 + 1]
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct Trial {
     pub(crate) options: Vec<&'static str>,
     /// Folder of its output.
     pub(crate) output: &'static str,
+    /// What happens to it, where the name of the test does not say it.
+    pub(crate) trouble: String,
 }
 
 impl Trial {
@@ -35,8 +37,23 @@ impl Trial {
             "in.txt --split-size 1KiB -r {reducers} --line-ms {line_ms} --word-ms {word_ms} \
              --max-bad-records 1"
         );
+        Self::of(&flags)
+    }
+
+    /// A short one: some fifty maps of 40 ms, and four reduces of as much.
+    pub(crate) fn short() -> Self {
+        Self::of("in.txt --split-size 4KiB -r 4 --line-ms 1 --word-ms 3 --max-bad-records 1")
+    }
+
+    fn of(flags: &str) -> Self {
         let flags = flags.split(' ').map(String::from).collect();
-        Self { flags, options: vec!["--no-backups"], output: "out" }
+        Self { flags, options: vec!["--no-backups"], output: "out", trouble: String::new() }
+    }
+
+    /// The same, to which this happens.
+    pub(crate) fn with_trouble(mut self, trouble: String) -> Self {
+        self.trouble = trouble;
+        self
     }
 
     /// The same, but maps join others, while some wait.
@@ -53,20 +70,20 @@ impl Trial {
 
     /// Submits it; gives its id.
     pub(crate) fn submit(&self, commands: &Commands) -> Result<String> {
-        fs::write(commands.path("in.txt"), slow_words::input())?;
+        write_input(commands)?;
         let began = now();
         let arguments = self.arguments();
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let submitted = commands.run(&[&["submit", "--detach"], &arguments[..]].concat())?;
         assert_eq!(submitted.code, Some(0), "{}", submitted.stderr);
         let job = submitted.stdout.trim_end().to_owned();
-        commands.faults().begun(commands, (&job, began), self.arguments(), "")?;
+        commands.faults().begun(commands, (&job, began), self.arguments(), &self.trouble)?;
         Ok(job)
     }
 
     /// Submits it, the first job of its cluster, with a client that follows it until it ends; gives that client.
     pub(crate) fn follow(&self, commands: &Commands) -> Result<Child> {
-        fs::write(commands.path("in.txt"), slow_words::input())?;
+        write_input(commands)?;
         commands.faults().begun(commands, ("j1", now()), self.arguments(), "")?;
         let said = fs::File::create(commands.path("said.txt"))?;
         let mut command = commands.command(&["submit"]);
@@ -86,6 +103,13 @@ impl Trial {
     /// Waits until the job has succeeded, and holds its output against that of the same executable
     /// with the same flags and no cluster. Gives what became of its attempts.
     pub(crate) fn check(&self, commands: &Commands, job: &str) -> Result<Attempts> {
+        let attempts = self.check_succeeds(commands, job)?;
+        attempts.check_ended_well();
+        Ok(attempts)
+    }
+
+    /// The same, where attempts may have died by themselves.
+    pub(crate) fn check_succeeds(&self, commands: &Commands, job: &str) -> Result<Attempts> {
         until_within(JOB_SECONDS_MAX, "the job ends", || {
             let state = status(commands, job)?["state"].clone();
             Ok(["succeeded", "failed", "cancelled"].iter().any(|&end| state == end))
@@ -97,7 +121,6 @@ impl Trial {
         commands.faults().ended(job, &attempts);
         self.check_output(commands)?;
         commands.faults().found(job, "equal");
-        attempts.check_ended_well();
         Ok(attempts)
     }
 
@@ -121,6 +144,12 @@ impl Trial {
         assert_eq!(commands.run(&["verify", self.output])?.code, Some(0));
         Ok(())
     }
+}
+
+/// All trials have the same input, which is written once.
+pub(crate) fn write_input(commands: &Commands) -> Result {
+    let path = commands.path("in.txt");
+    if path.exists() { Ok(()) } else { Ok(fs::write(path, slow_words::input())?) }
 }
 
 /// Names and bytes of an output's parts, in order.

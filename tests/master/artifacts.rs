@@ -103,6 +103,7 @@ async fn a_running_master_watches_the_time_and_ends_all_that_waits_when_it_stops
         pid: 4_711,
         begin: Begin::Cluster { cluster: 0xc1 },
         links: gristmill::rpc::client::Options::default(),
+        limits: gristmill::master::Limits::default(),
         on_fatal: Arc::new(|fatal| panic!("{fatal}")),
     };
     let options = options(folder.path());

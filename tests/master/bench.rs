@@ -98,6 +98,7 @@ impl Bench {
             pid: 4_711,
             begin: Begin::Cluster { cluster: 0xc1 },
             links: gristmill::rpc::client::Options::default(),
+            limits: gristmill::master::Limits::default(),
             on_fatal: Arc::new(|fatal| panic!("{fatal}")),
         };
         let (options, nonces) = (self.options.clone(), self.nonces.clone());

@@ -15,6 +15,7 @@ use tonic::{Response, Status, Streaming};
 
 use super::master::Line;
 use super::{Master, late};
+use crate::crash::crash_point;
 use crate::rpc::artifacts::{Artifacts, BYTES_PER_SECOND_MIN, Digest};
 use crate::rpc::pb;
 use crate::rpc::pb::artifacts_client::ArtifactsClient;
@@ -116,6 +117,7 @@ impl Master {
             digester.update(&chunk);
             check::artifact(digest, digester.bytes())?;
             file.write_all(&chunk).await.map_err(|error| unwritable(path, &error))?;
+            crash_point!("w01");
         }
         file.flush().await.map_err(|error| unwritable(path, &error))?;
         if digester.digest() != digest {

@@ -1,0 +1,140 @@
+//! Named points at which a test has the process killed, to see that nothing is lost by it; release builds have none.
+//!
+//! Whoever has a folder in `GRISTMILL_CRASH` looks into it at each point that it passes. A file there that is called as
+//! the point is, `l03` say, arms it: the file holds the passage that is the last one, counted from now. The process that
+//! comes to it renames the file to `l03.struck`, writes its id into it, says so on standard error, and dies of SIGKILL.
+//! So one process dies at a point that was armed once, however many share the folder, and goes on when it is started again.
+//!
+//! Executors have the folder of their worker, since they have its environment.
+
+#[cfg(feature = "crash-points")]
+pub(crate) use armed::pass;
+
+/// Names a place in the code: `crash_point!("l03")`, or where it is one only at times, `crash_point!("l03", is_so)`.
+#[cfg(feature = "crash-points")]
+macro_rules! crash_point {
+    ($point:literal) => {
+        $crate::crash::pass($point)
+    };
+    ($point:literal, $is_so:expr) => {
+        if $is_so {
+            $crate::crash::pass($point)
+        }
+    };
+}
+
+#[cfg(not(feature = "crash-points"))]
+macro_rules! crash_point {
+    ($($any:tt)*) => {};
+}
+
+pub(crate) use crash_point;
+
+#[cfg(feature = "crash-points")]
+mod armed {
+    use std::fs;
+    use std::io::Write as _;
+    use std::path::{Path, PathBuf};
+    use std::sync::{LazyLock, Mutex, PoisonError};
+
+    use rustix::process::{Signal, getpid, kill_process};
+
+    /// Names the folder of what is armed.
+    pub(super) const VARIABLE: &str = "GRISTMILL_CRASH";
+
+    /// Dies, if this point is armed and this is the passage.
+    pub(crate) fn pass(point: &str) {
+        static FOLDER: LazyLock<Option<PathBuf>> =
+            LazyLock::new(|| std::env::var_os(VARIABLE).map(PathBuf::from));
+        static ONE: Mutex<()> = Mutex::new(());
+        let Some(folder) = FOLDER.as_deref() else { return };
+        let armed = folder.join(point);
+        if !armed.exists() {
+            return;
+        }
+        let _one_passes_at_a_time = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that another process is just counting down is passed by.
+        let left = fs::read_to_string(&armed).ok().and_then(|left| left.parse::<u32>().ok());
+        match left {
+            Some(left @ 2..) => {
+                fs::write(&armed, (left - 1).to_string()).expect("it could be read");
+            }
+            Some(_) => die(&armed, point),
+            None => {}
+        }
+    }
+
+    /// Dies, unless another process has taken the file.
+    fn die(armed: &Path, point: &str) {
+        let struck = armed.with_extension("struck");
+        if fs::rename(armed, &struck).is_err() {
+            return;
+        }
+        let pid = getpid();
+        fs::write(struck, pid.to_string()).expect("it was just renamed");
+        let _heard_or_not = writeln!(std::io::stderr(), "crash point {point}");
+        let killed = kill_process(pid, Signal::KILL);
+        // SIGKILL is seen before this call returns.
+        unreachable!("a process may kill itself: {killed:?}");
+    }
+}
+
+#[cfg(all(test, feature = "crash-points"))]
+mod tests {
+    use std::fs;
+    use std::os::unix::process::ExitStatusExt;
+    use std::path::Path;
+    use std::process::{Command, ExitStatus};
+
+    use super::armed::VARIABLE;
+
+    /// Set for the process that passes the point.
+    const PASSES: &str = "GRISTMILL_TEST_PASSES";
+
+    fn passes() {
+        for passage in 1..=3 {
+            crash_point!("t00", passage == 0);
+            crash_point!("t01");
+            crash_point!("t02", passage > 1);
+        }
+    }
+
+    /// Has another process do so; gives how it ended, and what it said.
+    fn in_a_process(folder: Option<&Path>) -> (ExitStatus, String) {
+        let test = std::thread::current().name().map(String::from).expect("a test has a name");
+        let mut command = Command::new(std::env::current_exe().expect("this test is a file"));
+        command.args(["--exact", &test, "--nocapture"]).env(PASSES, "1").env_remove(VARIABLE);
+        if let Some(folder) = folder {
+            command.env(VARIABLE, folder);
+        }
+        let ended = command.output().expect("it can be started again");
+        (ended.status, String::from_utf8_lossy(&ended.stderr).into_owned())
+    }
+
+    #[test]
+    fn a_process_dies_at_the_point_and_passage_that_are_armed_and_only_once() {
+        if std::env::var_os(PASSES).is_some() {
+            return passes();
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        assert!(in_a_process(None).0.success() && in_a_process(Some(folder)).0.success());
+        // The third passage of the one comes in between the second and third of the other.
+        for (point, passage, others) in [("t01", 3, 1), ("t02", 2, 3)] {
+            let other = if point == "t01" { "t02" } else { "t01" };
+            fs::write(folder.join(point), passage.to_string()).unwrap();
+            fs::write(folder.join(other), "9").unwrap();
+            let (status, said) = in_a_process(Some(folder));
+            assert_eq!(status.signal(), Some(9), "{said}");
+            assert!(said.contains(&format!("crash point {point}\n")), "{said}");
+            let left = fs::read_to_string(folder.join(other)).unwrap();
+            assert_eq!(left, (9 - others).to_string());
+            let struck = fs::read_to_string(folder.join(format!("{point}.struck"))).unwrap();
+            assert!(struck.parse::<u32>().is_ok(), "{struck}");
+            assert!(in_a_process(Some(folder)).0.success(), "it is not armed any more");
+        }
+        fs::write(folder.join("t00"), "1").unwrap();
+        fs::write(folder.join("t01"), "4").unwrap();
+        assert!(in_a_process(Some(folder)).0.success(), "neither is come to");
+    }
+}

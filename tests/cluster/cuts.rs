@@ -1,0 +1,160 @@
+//! Losses of power: the disk of a whole cluster forgets what was not synced, all processes die, and every job that was
+//! accepted ends once.
+//!
+//! The disk is a file with ext4 in it, which is told to shut down without writing anything more. Whatever a cluster has
+//! lies there, inputs and outputs, too.
+//!
+//! `GRISTMILL_CUTS=20 cargo test --all-features --test cluster cuts:: -- --nocapture` cuts so often, and prints what each cost.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::commands::{Result, alone};
+use crate::fleet::Fleet;
+use crate::leftovers::{check_nothing_is_left, strays};
+use crate::slow_words;
+use crate::trial::{Trial, counted, status, write_input};
+use crate::until::{until, until_within};
+
+/// Says how often power is lost, if not once.
+const CUTS: &str = "GRISTMILL_CUTS";
+/// Set for the process that has mounts of its own, to the folder where its disk lies.
+const INSIDE: &str = "GRISTMILL_TEST_CUTS_IN";
+const MASTERS: usize = 3;
+const WORKERS: usize = 2;
+const SLOTS: u32 = 2;
+/// Room on the disk.
+const DISK_BYTES: u64 = 1 << 30;
+/// Fewest and most maps that are done of a job of some two hundred when power is lost.
+const MOMENTS: std::ops::Range<u32> = 10..190;
+/// How long a job may take to come to such a moment.
+const MOMENT_SECONDS_MAX: u32 = 120;
+/// How long a cut, and what is done before and after, may take, and what is done once.
+const SECONDS_MAX: u32 = 240;
+
+/// EXT4_IOC_SHUTDOWN, with EXT4_GOING_FLAGS_NOLOGFLUSH: what is only in memory stays there, and is forgotten.
+const SHUT_DOWN: &str = r#"
+    open(my $file, "<", $ARGV[0]) or die "$!";
+    my $how = pack("L", 2);
+    ioctl($file, 0x8004587d, $how) or die "$!";
+"#;
+
+/// A file system in a file, in its place.
+struct Disk {
+    image: PathBuf,
+    at: PathBuf,
+}
+
+impl Disk {
+    fn make(image: PathBuf, at: &Path) -> Result<Self> {
+        File::create(&image)?.set_len(DISK_BYTES)?;
+        let disk = Self { image, at: at.to_path_buf() };
+        run(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&disk.image))?;
+        disk.mount()?;
+        Ok(disk)
+    }
+
+    fn mount(&self) -> Result {
+        run(Command::new("mount").args(["-o", "loop"]).arg(&self.image).arg(&self.at))
+    }
+
+    /// From now on nothing is read or written, and what was not synced is gone.
+    fn cut(&self) -> Result {
+        run(Command::new("perl").args(["-e", SHUT_DOWN]).arg(self.at.join("in.txt")))
+    }
+
+    /// As a machine finds it that is started again.
+    fn back(&self) -> Result {
+        // Whoever was killed may still be on its way out.
+        until("nobody uses the disk any more", || {
+            Ok(run(Command::new("umount").arg(&self.at)).is_ok())
+        })?;
+        self.mount()
+    }
+}
+
+/// Runs a command that must succeed.
+fn run(command: &mut Command) -> Result {
+    let ended = command.output()?;
+    let said = String::from_utf8_lossy(&ended.stderr);
+    if ended.status.success() { Ok(()) } else { Err(format!("{command:?}: {said}").into()) }
+}
+
+fn cuts() -> Result<u32> {
+    std::env::var(CUTS).map_or(Ok(1), |said| Ok(said.parse()?))
+}
+
+/// Runs this test once more, in a process with mounts of its own, which are gone with it.
+fn with_own_mounts(test: &str) -> Result {
+    let _one = alone();
+    // The first who asks for it may have it built, which takes its time.
+    slow_words::executable();
+    let folder = tempfile::tempdir()?;
+    let seconds = SECONDS_MAX * cuts()?;
+    let status = Command::new("timeout")
+        .args(["-k", "5", &seconds.to_string(), "unshare", "--mount", "--propagation", "private"])
+        .arg(std::env::current_exe()?)
+        .args(["--exact", test, "--nocapture"])
+        .env(INSIDE, folder.path())
+        .env("TMPDIR", folder.path())
+        .status()?;
+    assert!(status.success(), "{status}; mounting takes root");
+    Ok(())
+}
+
+/// Loses power in the middle of a job and just after another was accepted, and has everybody start again.
+fn cut(fleet: &mut Fleet, disk: &Disk, number: u32) -> Result {
+    let long = Trial::new(8, 6, 40).with_trouble(format!("{number}, in mid-job"));
+    let late = Trial::short().with_trouble(format!("{number}, just accepted"));
+    let late = Trial { output: "late", ..late };
+    // What the test itself has written is to be there afterwards.
+    write_input(fleet)?;
+    run(Command::new("sync").arg("--file-system").arg(fleet.path("data")))?;
+    let first = long.submit(fleet)?;
+    let maps = u64::from(MOMENTS.start + number * 61 % MOMENTS.len() as u32);
+    until_within(MOMENT_SECONDS_MAX, "so many maps are done", || {
+        Ok(status(fleet, &first)?["maps"]["done"].as_u64() >= Some(maps))
+    })?;
+    let second = late.submit(fleet)?;
+    disk.cut()?;
+    fleet.end_all_anyhow();
+    let folder = fleet.path("").canonicalize()?;
+    until("no executor is left", || Ok(strays(&folder)?.is_empty()))?;
+    disk.back()?;
+
+    for number in 1..=MASTERS {
+        fleet.start_master_of(number)?;
+    }
+    for number in fleet.numbers() {
+        fleet.start_again(number)?;
+    }
+    long.check(fleet, &first)?;
+    late.check(fleet, &second)?;
+    let jobs = fleet.json(&["jobs"])?;
+    let jobs = jobs.as_array().ok_or("no list")?;
+    assert_eq!(jobs.len(), 2 * number as usize, "{jobs:?}");
+    assert!(jobs.iter().all(|job| job["state"] == "succeeded"), "{jobs:?}");
+    let again = counted(fleet, &first, "attempts_rerun")?;
+    println!("power lost after {maps} maps: {again} attempts again");
+    fs::remove_dir_all(fleet.path("out"))?;
+    Ok(fs::remove_dir_all(fleet.path("late"))?)
+}
+
+#[test]
+fn a_loss_of_power_takes_back_nothing_that_was_answered() -> Result {
+    let Some(folder) = std::env::var_os(INSIDE).map(PathBuf::from) else {
+        let test = std::thread::current().name().map(String::from);
+        return with_own_mounts(&test.ok_or("a test has a name")?);
+    };
+    let mut disk = None;
+    let mut fleet = Fleet::start_in(MASTERS, WORKERS, SLOTS, |at| {
+        disk = Some(Disk::make(folder.join("disk"), at)?);
+        Ok(())
+    })?;
+    let disk = disk.ok_or("it was made")?;
+    for number in 1..=cuts()? {
+        cut(&mut fleet, &disk, number)?;
+    }
+    check_nothing_is_left(fleet, &["alone-late", "alone-out", "lost+found"])
+}
