@@ -58,12 +58,14 @@ impl From<Refusal> for Fault {
                 cause,
                 "lists say what there is: /api/v1/jobs, /api/v1/workers",
             ),
-            Refusal::Unavailable { .. } | Refusal::NotLeader { .. } => Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "nobody can answer now",
-                cause,
-                "ask again; /api/v1/masters says which masters there are",
-            ),
+            Refusal::Unavailable { .. } | Refusal::NotLeader { .. } | Refusal::NotYet { .. } => {
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "nobody can answer now",
+                    cause,
+                    "ask again; /api/v1/masters says which masters there are",
+                )
+            }
             Refusal::Limit { .. } => Self::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "a limit was met",

@@ -44,6 +44,7 @@ async fn who_was_away_for_too_long_is_told_once_that_something_is_missing() {
         let register = Register {
             incarnation,
             worker: Some(WorkerId(1)),
+            cluster: None,
             pid: 7,
             address: "127.0.0.1:9000".into(),
             slots: 2,

@@ -392,9 +392,10 @@ impl Fleet {
         };
         assert_eq!(data, format!("m{id}"));
         let arguments = [&words[1..6], &words[8..], &["--lease", LEASE]].concat();
-        let master = Member::start(&arguments, self.path(&format!("data/{data}")))?;
-        self.masters.push(master);
         let number: usize = id.parse()?;
+        let points = self.points(Who::Master(number));
+        let data = self.path(&format!("data/{data}"));
+        self.masters.push(Member::start(Command::new(GRISTMILL), &arguments, data, points)?);
         assert_eq!(number, self.masters.len(), "each has its place here by its number");
         let cluster = self.cluster();
         self.commands.moved(cluster);
