@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 
@@ -160,8 +160,7 @@ impl Master {
                 Refusal::NotYet { .. } => {
                     is_under_way = true;
                     if !has_failed {
-                        let patience = self.shared.options.patience;
-                        out_of_patience.as_mut().reset(Instant::now() + patience);
+                        out_of_patience.set(sleep(self.shared.options.patience));
                     }
                 }
                 _ => return Err(refused),
