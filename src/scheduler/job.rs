@@ -301,7 +301,7 @@ impl Job {
 
     /// Has maps join an attempt.
     pub(super) fn join(&mut self, attempt: AttemptId, most: u32, worker: WorkerId, now_ms: u64) {
-        let joined = self.maps.join(attempt.task.index, most, worker, now_ms);
+        let joined = self.maps.join((attempt.task.index, most), worker, now_ms);
         joined.into_iter().for_each(|number| self.tally.start(number));
     }
 

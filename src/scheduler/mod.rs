@@ -18,6 +18,7 @@
 //!  rejection    why a command was refused
 //!  job          one job: its four kinds of task, what may start, what failures cost
 //!  job_state    where a job stands
+//!  task         one task: where it stands, the attempts at it
 //!  tasks        the tasks of one kind: which are idle, in progress, completed
 //!  attempt      one try at a task, and what a backup was worth
 //!  budget       how often a task may fail of what
@@ -48,6 +49,7 @@ mod reason;
 mod rejection;
 mod slots;
 mod tally;
+mod task;
 mod tasks;
 mod watch;
 
@@ -74,7 +76,8 @@ pub use queries::{Orders, WorkerState, WorkerView};
 pub use reason::Reason;
 pub use rejection::{BackupRefusal, Field, Rejection};
 pub use tally::JOB_COUNTERS;
-pub use tasks::{ATTEMPTS_KEPT, Progress, Task, TaskState, Winner};
+pub use task::{ATTEMPTS_KEPT, Task, TaskState, Winner};
+pub use tasks::Progress;
 pub use watch::{HISTORY_JOBS_MAX, HISTORY_TASKS_MAX, Observed, Sign, watch};
 
 use job_state::End;

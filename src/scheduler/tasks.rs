@@ -1,140 +1,13 @@
 //! The tasks of one kind within a job: which are idle, in progress, completed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::attempt::{Attempt, AttemptState, Straggler, Worth};
-use super::budget::{Ledger, Spent};
+use super::attempt::{AttemptState, Straggler, Worth};
+use super::budget::Ledger;
+use super::task::{Task, TaskState, Winner};
 use crate::spec::{Cause, WorkerId};
-
-/// Attempts that are kept for each task; of more, the oldest that are over are forgotten.
-pub const ATTEMPTS_KEPT: usize = 16;
-
-/// Where a task stands.
-///
-/// ```text
-///           started                    first Complete
-///   Idle ──────────────▶ InProgress ──────────────────▶ Completed
-///    ▲ ▲ │                   │                            ▲ │
-///    │ │ └───────────────────┼────────────────────────────┘ │
-///    │ │   the lost output is found intact (RestoreOutputs)  │
-///    │ └─────────────────────┘                              │
-///    │   last attempt failed, stopped, lost                 │
-///    └──────────────────────────────────────────────────────┘
-///        a map's output lost, while a reduce of its job is unfinished
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum TaskState {
-    /// No attempt runs, none has won.
-    Idle,
-    /// Some attempts run.
-    InProgress {
-        /// How many, at least 1.
-        running: u32,
-    },
-    /// An attempt has won; see [`Task::winner`].
-    Completed,
-}
-
-impl fmt::Display for TaskState {
-    /// The name that JSON has too, such as `in_progress`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Idle => "idle",
-            Self::InProgress { .. } => "in_progress",
-            Self::Completed => "completed",
-        })
-    }
-}
-
-/// The attempt whose output counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Winner {
-    /// Its number.
-    pub number: u32,
-    /// Where it ran; a map's output lies there.
-    pub worker: WorkerId,
-    /// Digest of its output, if it gave one.
-    pub digest: Option<u64>,
-    /// Whether it sealed something in staging.
-    pub is_staged: bool,
-}
-
-/// One task that was started at least once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Task {
-    state: TaskState,
-    started: u32,
-    spent: Spent,
-    /// The last winner, kept when its output is lost, since reduces may have read it.
-    last_winner: Option<Winner>,
-    attempts: Vec<Attempt>,
-}
-
-impl Task {
-    fn new() -> Self {
-        let (spent, attempts) = (Spent::default(), Vec::with_capacity(1));
-        Self { state: TaskState::Idle, started: 0, spent, last_winner: None, attempts }
-    }
-
-    /// Where it stands.
-    pub fn state(&self) -> TaskState {
-        self.state
-    }
-
-    /// Attempts started so far; the last one has this number.
-    pub fn started(&self) -> u32 {
-        self.started
-    }
-
-    /// Failed attempts that were the job's own doing: errors, crashes, memory, timeouts.
-    pub fn failures(&self) -> u32 {
-        self.spent.own()
-    }
-
-    /// Its attempts in order, the last [`ATTEMPTS_KEPT`] of them.
-    pub fn attempts(&self) -> &[Attempt] {
-        &self.attempts
-    }
-
-    /// Whether none of its attempts has won, or failed by itself: then it may share one with others.
-    fn is_blameless(&self) -> bool {
-        self.last_winner.is_none()
-            && self.attempts.iter().all(|attempt| attempt.state != AttemptState::Failed)
-    }
-
-    /// The attempt whose output counts, if one does now.
-    pub fn winner(&self) -> Option<Winner> {
-        match self.state {
-            TaskState::Completed => self.last_winner,
-            TaskState::Idle | TaskState::InProgress { .. } => None,
-        }
-    }
-
-    /// The attempt that won last, even if its output is lost.
-    pub fn last_winner(&self) -> Option<Winner> {
-        self.last_winner
-    }
-
-    /// One more attempt at it runs; gives its number.
-    fn start(&mut self, worker: WorkerId, now_ms: u64, straggler: Option<Straggler>) -> u32 {
-        self.started += 1;
-        self.push(Attempt::new(self.started, worker, now_ms, straggler));
-        self.started
-    }
-
-    fn push(&mut self, attempt: Attempt) {
-        if self.attempts.len() >= ATTEMPTS_KEPT
-            && let Some(oldest) =
-                self.attempts.iter().position(|attempt| attempt.state != AttemptState::Running)
-        {
-            self.attempts.remove(oldest);
-        }
-        self.attempts.push(attempt);
-    }
-}
 
 /// How far the tasks of one kind have come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -250,14 +123,16 @@ impl Tasks {
 
     /// The number that the leader of a task, if it has one, gives to an attempt at both.
     pub(super) fn number_of_leader(&self, index: u32, number: u32) -> u32 {
-        let beyond = self.leaders.get(&index).map_or(0, |led| led.beyond);
-        number.saturating_add_signed(-beyond)
+        number.saturating_add_signed(-self.beyond(index))
     }
 
     /// The number that a task itself gives to an attempt of its leader, if it has one.
     fn own_number(&self, index: u32, of_leader: u32) -> u32 {
-        let beyond = self.leaders.get(&index).map_or(0, |led| led.beyond);
-        of_leader.saturating_add_signed(beyond)
+        of_leader.saturating_add_signed(self.beyond(index))
+    }
+
+    fn beyond(&self, index: u32) -> i32 {
+        self.leaders.get(&index).map_or(0, |led| led.beyond)
     }
 
     /// The tasks that have joined this one.
@@ -330,8 +205,7 @@ impl Tasks {
     /// Has up to `most` idle tasks join one that may lead them; gives the numbers of their attempts.
     pub(super) fn join(
         &mut self,
-        leader: u32,
-        most: u32,
+        (leader, most): (u32, u32),
         worker: WorkerId,
         now_ms: u64,
     ) -> Vec<u32> {

@@ -1,0 +1,141 @@
+//! One task: where it stands, the attempts at it, and whose output counts.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::attempt::{Attempt, AttemptState, Straggler};
+use super::budget::Spent;
+use crate::spec::WorkerId;
+
+/// Attempts that are kept for each task; of more, the oldest that are over are forgotten.
+pub const ATTEMPTS_KEPT: usize = 16;
+
+/// Where a task stands.
+///
+/// ```text
+///           started                    first Complete
+///   Idle ──────────────▶ InProgress ──────────────────▶ Completed
+///    ▲ ▲ │                   │                            ▲ │
+///    │ │ └───────────────────┼────────────────────────────┘ │
+///    │ │   the lost output is found intact (RestoreOutputs)  │
+///    │ └─────────────────────┘                              │
+///    │   last attempt failed, stopped, lost                 │
+///    └──────────────────────────────────────────────────────┘
+///        a map's output lost, while a reduce of its job is unfinished
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TaskState {
+    /// No attempt runs, none has won.
+    Idle,
+    /// Some attempts run.
+    InProgress {
+        /// How many, at least 1.
+        running: u32,
+    },
+    /// An attempt has won; see [`Task::winner`].
+    Completed,
+}
+
+impl fmt::Display for TaskState {
+    /// The name that JSON has too, such as `in_progress`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Idle => "idle",
+            Self::InProgress { .. } => "in_progress",
+            Self::Completed => "completed",
+        })
+    }
+}
+
+/// The attempt whose output counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Winner {
+    /// Its number.
+    pub number: u32,
+    /// Where it ran; a map's output lies there.
+    pub worker: WorkerId,
+    /// Digest of its output, if it gave one.
+    pub digest: Option<u64>,
+    /// Whether it sealed something in staging.
+    pub is_staged: bool,
+}
+
+/// One task that was started at least once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    pub(super) state: TaskState,
+    pub(super) started: u32,
+    pub(super) spent: Spent,
+    /// The last winner, kept when its output is lost, since reduces may have read it.
+    pub(super) last_winner: Option<Winner>,
+    pub(super) attempts: Vec<Attempt>,
+}
+
+impl Task {
+    pub(super) fn new() -> Self {
+        let (spent, attempts) = (Spent::default(), Vec::with_capacity(1));
+        Self { state: TaskState::Idle, started: 0, spent, last_winner: None, attempts }
+    }
+
+    /// Where it stands.
+    pub fn state(&self) -> TaskState {
+        self.state
+    }
+
+    /// Attempts started so far; the last one has this number.
+    pub fn started(&self) -> u32 {
+        self.started
+    }
+
+    /// Failed attempts that were the job's own doing: errors, crashes, memory, timeouts.
+    pub fn failures(&self) -> u32 {
+        self.spent.own()
+    }
+
+    /// Its attempts in order, the last [`ATTEMPTS_KEPT`] of them.
+    pub fn attempts(&self) -> &[Attempt] {
+        &self.attempts
+    }
+
+    /// Whether none of its attempts has won, or failed by itself: then it may share one with others.
+    pub(super) fn is_blameless(&self) -> bool {
+        self.last_winner.is_none()
+            && self.attempts.iter().all(|attempt| attempt.state != AttemptState::Failed)
+    }
+
+    /// The attempt whose output counts, if one does now.
+    pub fn winner(&self) -> Option<Winner> {
+        match self.state {
+            TaskState::Completed => self.last_winner,
+            TaskState::Idle | TaskState::InProgress { .. } => None,
+        }
+    }
+
+    /// The attempt that won last, even if its output is lost.
+    pub fn last_winner(&self) -> Option<Winner> {
+        self.last_winner
+    }
+
+    /// One more attempt at it runs; gives its number.
+    pub(super) fn start(
+        &mut self,
+        worker: WorkerId,
+        now_ms: u64,
+        straggler: Option<Straggler>,
+    ) -> u32 {
+        self.started += 1;
+        self.push(Attempt::new(self.started, worker, now_ms, straggler));
+        self.started
+    }
+
+    fn push(&mut self, attempt: Attempt) {
+        if self.attempts.len() >= ATTEMPTS_KEPT
+            && let Some(oldest) =
+                self.attempts.iter().position(|attempt| attempt.state != AttemptState::Running)
+        {
+            self.attempts.remove(oldest);
+        }
+        self.attempts.push(attempt);
+    }
+}
