@@ -51,6 +51,8 @@ mod masters;
 mod members;
 #[path = "cluster/odd.rs"]
 mod odd;
+#[path = "cluster/pages.rs"]
+mod pages;
 #[path = "cluster/proxy.rs"]
 mod proxy;
 #[path = "cluster/refusals.rs"]

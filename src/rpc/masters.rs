@@ -3,6 +3,7 @@
 //! Every call may be repeated: the first three change nothing, who has been admitted is admitted, and who was removed
 //! is removed.
 
+use std::fmt;
 use std::future::Future;
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,17 @@ pub enum Role {
     Follower,
     /// It does not answer.
     Unreachable,
+}
+
+impl fmt::Display for Role {
+    /// The name that JSON has too, such as `leader`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Leader => "leader",
+            Self::Follower => "follower",
+            Self::Unreachable => "unreachable",
+        })
+    }
 }
 
 /// A master. Its JSON is what `gristmill masters --format json` prints.
