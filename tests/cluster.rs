@@ -44,6 +44,8 @@ mod leftovers;
 mod masters;
 #[path = "cluster/odd.rs"]
 mod odd;
+#[path = "cluster/pages.rs"]
+mod pages;
 #[path = "cluster/proxy.rs"]
 mod proxy;
 #[path = "cluster/refusals.rs"]

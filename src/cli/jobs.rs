@@ -5,7 +5,7 @@ use super::exit;
 use super::refused::Refused;
 use super::table::{Format, json, list};
 use crate::launch::{print, render_failure, say};
-use crate::rpc::jobs::{JobStatus, Jobs, State};
+use crate::rpc::jobs::{JobStatus, Jobs};
 use crate::spec::JobId;
 
 /// `gristmill jobs`.
@@ -15,7 +15,14 @@ pub(super) fn jobs(cluster: &Cluster, format: Format) -> Result<u8, Refused> {
         let row = |job: &crate::rpc::jobs::JobLine| {
             let finished = job.finished.clone().unwrap_or_default();
             let (submitted, reason) = (job.submitted.clone(), job.reason.clone());
-            vec![job.id.to_string(), job.name.clone(), word(job.state), submitted, finished, reason]
+            vec![
+                job.id.to_string(),
+                job.name.clone(),
+                job.state.to_string(),
+                submitted,
+                finished,
+                reason,
+            ]
         };
         jobs.iter().map(row).collect()
     })
@@ -39,9 +46,7 @@ pub(super) fn why(cluster: &Cluster, job: JobId) -> Result<u8, Refused> {
             print(&render_failure(*attempt, failure, 0).to_string())
         }
         (None, Some(error)) => print(&format!("{error}\n")),
-        (None, None) => {
-            print(&format!("{job} {}: {}\n", word(status.state), or_nothing(&status.reason)))
-        }
+        (None, None) => print(&format!("{job} {}: {}\n", status.state, or_nothing(&status.reason))),
     })
 }
 
@@ -50,21 +55,6 @@ pub(super) fn kill(cluster: &Cluster, job: JobId) -> Result<u8, Refused> {
     cluster.ask(async |master| Ok(master.kill(job).await?))?;
     say(&format!("{job} is cancelled\n"));
     Ok(exit::OK)
-}
-
-/// The state as it is written everywhere.
-pub(super) fn word(state: State) -> String {
-    match state {
-        State::Waiting => "waiting",
-        State::Planning => "planning",
-        State::Mapping => "mapping",
-        State::Reducing => "reducing",
-        State::Committing => "committing",
-        State::Succeeded => "succeeded",
-        State::Failed => "failed",
-        State::Cancelled => "cancelled",
-    }
-    .into()
 }
 
 fn or_nothing(reason: &str) -> &str {
@@ -78,7 +68,7 @@ fn lines(status: &JobStatus) -> String {
     let mut rows = vec![
         ("job", status.id.to_string()),
         ("name", status.name.clone()),
-        ("state", word(status.state)),
+        ("state", status.state.to_string()),
         ("reason", status.reason.clone()),
         ("progress", format!("{:.0} %", 100.0 * status.progress)),
         ("maps", tally(&status.maps)),

@@ -88,7 +88,8 @@ impl Master {
             let seat = self.seat(address, web_at.clone(), begin);
             let master = self.start(seat, &folder, until(stopped.clone())).await?;
             if let Some((listener, at)) = web {
-                let started = web::start(listener, master.clone(), until(stopped.clone()));
+                let started =
+                    web::start(listener, master.clone(), Clock::system(), until(stopped.clone()));
                 started.map_err(|error| cannot_show(&error, at))?;
             }
             let ending = master.clone();

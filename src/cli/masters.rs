@@ -20,7 +20,7 @@ pub(super) fn masters(cluster: &Cluster, format: Format) -> Result<u8, Refused> 
             };
             vec![
                 master.id.to_string(),
-                role(master.role).to_owned(),
+                master.role.to_string(),
                 master.address.clone(),
                 known(&master.pid),
                 known(&master.term),
@@ -38,12 +38,4 @@ pub(super) fn transfer(cluster: &Cluster, master: MasterId) -> Result<u8, Refuse
     cluster.ask(async |masters| Ok(masters.transfer(master).await?))?;
     say(&format!("{master} leads\n"));
     Ok(exit::OK)
-}
-
-fn role(role: Role) -> &'static str {
-    match role {
-        Role::Leader => "leader",
-        Role::Follower => "follower",
-        Role::Unreachable => "unreachable",
-    }
 }

@@ -2,7 +2,6 @@
 
 use std::io::IsTerminal;
 
-use super::jobs::word;
 use crate::launch::say;
 use crate::rpc::jobs::{JobStatus, State, Tally};
 use crate::spec::escape;
@@ -96,7 +95,7 @@ fn line(status: &JobStatus) -> String {
     format!(
         "{} {}{reason}  maps {}/{}  reduces {}/{}  {:.0} %",
         status.id,
-        word(status.state),
+        status.state,
         status.maps.done,
         status.maps.total,
         status.reduces.done,

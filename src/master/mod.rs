@@ -24,7 +24,7 @@
 //! | `sweeps` | what failed jobs have left in staging |
 //! | `watching` | all that needs time |
 //! | `jobs`, `submitting`, `views` | clients |
-//! | `reading`, `events` | whoever only looks: pages of what there is, and what has happened |
+//! | `reading`, `looking`, `events` | whoever only looks: pages of what there is, and what has happened |
 //! | `artifacts`, `holding` | executables, specs and plans, on disk; on a majority of the masters |
 //! | `leading`, `masters` | that only one of several masters serves; what they say to each other |
 //!
@@ -40,6 +40,7 @@ mod events;
 mod holding;
 mod jobs;
 mod leading;
+mod looking;
 mod masters;
 mod orders;
 mod polling;
@@ -76,6 +77,7 @@ use state::{Applied, Change};
 pub use crate::consensus::{Begin, OnFatal};
 pub use error::Error;
 pub use events::{Event, EventId, Happened, What};
+pub use looking::{Held, JobFacts, Seen};
 pub use reading::{Figures, Heard, JobsPage, Leader};
 pub use watching::TICK_MS;
 

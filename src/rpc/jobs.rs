@@ -4,6 +4,7 @@
 //! the job of the first. A lost answer is asked for again.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::future::Future;
 
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,41 @@ pub enum State {
     Failed,
     /// A user cancelled it.
     Cancelled,
+}
+
+impl State {
+    /// All of them, by progress.
+    pub const ALL: [Self; 8] = [
+        Self::Waiting,
+        Self::Planning,
+        Self::Mapping,
+        Self::Reducing,
+        Self::Committing,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    /// Whether the job has ended.
+    pub fn is_terminal(self) -> bool {
+        self >= Self::Succeeded
+    }
+}
+
+impl fmt::Display for State {
+    /// The name that JSON has too, such as `mapping`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Waiting => "waiting",
+            Self::Planning => "planning",
+            Self::Mapping => "mapping",
+            Self::Reducing => "reducing",
+            Self::Committing => "committing",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        })
+    }
 }
 
 /// One line of a list of jobs. Its JSON is what `gristmill jobs --format json` prints.

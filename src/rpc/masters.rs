@@ -2,6 +2,7 @@
 //!
 //! Every call may be repeated: the first two change nothing, and who has been admitted is admitted.
 
+use std::fmt;
 use std::future::Future;
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,17 @@ pub enum Role {
     Follower,
     /// It does not answer.
     Unreachable,
+}
+
+impl fmt::Display for Role {
+    /// The name that JSON has too, such as `leader`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Leader => "leader",
+            Self::Follower => "follower",
+            Self::Unreachable => "unreachable",
+        })
+    }
 }
 
 /// A master. Its JSON is what `gristmill masters --format json` prints.

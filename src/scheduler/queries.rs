@@ -116,6 +116,11 @@ impl Scheduler {
         self.jobs.range(after).map(|(_, job)| job)
     }
 
+    /// Those of them that were submitted before this one, or all; the newest first.
+    pub fn jobs_before(&self, job: Option<JobId>) -> impl Iterator<Item = &Job> {
+        self.jobs.range(..job.unwrap_or(JobId(u64::MAX))).rev().map(|(_, job)| job)
+    }
+
     /// The id that the next job may have.
     pub fn next_job(&self) -> JobId {
         JobId(self.last_job.map_or(1, |last| last.0.saturating_add(1)))

@@ -17,11 +17,11 @@ pub(super) struct Fault {
     #[serde(skip)]
     pub(super) status: StatusCode,
     /// What was wrong, in a few words that stay the same.
-    error: &'static str,
+    pub(super) error: &'static str,
     /// With the value, and where.
-    cause: String,
+    pub(super) cause: String,
     /// What to do.
-    hint: &'static str,
+    pub(super) hint: &'static str,
 }
 
 impl Fault {
@@ -88,6 +88,8 @@ impl IntoResponse for Fault {
             Err(_) => Response::new(Body::empty()),
         };
         *response.status_mut() = status;
+        // For who asked for a page, and is given one.
+        response.extensions_mut().insert(self);
         if status == StatusCode::METHOD_NOT_ALLOWED {
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         }

@@ -8,14 +8,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING};
+use axum::http::header::{ACCEPT, CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
 
-use super::Web;
 use super::answer::Fault;
+use super::{Web, pages};
 use crate::spec::escape;
 use crate::spec::failure::TEXT_CHARS_MAX;
 
@@ -39,6 +39,7 @@ const HEADERS: &[(&str, &str)] = &[
 
 /// Holds a request and its answer to all of this.
 pub(super) async fn guard(State(web): State<Web>, request: Request, next: Next) -> Response {
+    let wants_page = wants_page(&request);
     let mut response = match check(&request) {
         Ok(()) => match timeout(ANSWER_WITHIN, next.run(request)).await {
             Ok(response) => response,
@@ -46,14 +47,23 @@ pub(super) async fn guard(State(web): State<Web>, request: Request, next: Next) 
         },
         Err(fault) => fault.into_response(),
     };
+    if let Some(fault) = response.extensions().get::<Fault>().filter(|_| wants_page) {
+        response = pages::fault(fault).unwrap_or(response);
+    }
     for &(name, value) in HEADERS {
-        response
-            .headers_mut()
-            .insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        let name = HeaderName::from_static(name);
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     let class = usize::from(response.status().as_u16() / 100).clamp(1, 5) - 1;
     web.shared.answered[class].fetch_add(1, Ordering::Relaxed);
     response
+}
+
+/// Whether a browser asks for a page, which is then told what is wrong by one.
+fn wants_page(request: &Request) -> bool {
+    let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    accept.is_some_and(|kinds| kinds.contains("text/html"))
+        && !request.uri().path().starts_with("/api/")
 }
 
 fn late() -> Fault {

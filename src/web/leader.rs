@@ -26,7 +26,15 @@ const WITHIN: Duration = Duration::from_secs(8);
 const PASSED_ON: HeaderName = HeaderName::from_static("gristmill-passed-on");
 
 /// Addresses that every master answers for itself.
-const OWN: &[&str] = &["/healthz", "/metrics", "/api/v1/masters", "/api/v1/openapi.json"];
+const OWN: &[&str] = &[
+    "/healthz",
+    "/metrics",
+    "/api/v1/masters",
+    "/api/v1/openapi.json",
+    "/style.css",
+    "/live.js",
+    "/icon.svg",
+];
 
 /// Has whoever leads answer.
 pub(super) async fn lead(State(web): State<Web>, request: Request, next: Next) -> Answer {

@@ -19,17 +19,7 @@ use crate::spec::TaskKind;
 
 /// The format and its version.
 const KIND: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// States of jobs, attempts that have ended, and workers.
-const JOBS: [(Stage, &str); 8] = [
-    (Stage::Waiting, "waiting"),
-    (Stage::Planning, "planning"),
-    (Stage::Mapping, "mapping"),
-    (Stage::Reducing, "reducing"),
-    (Stage::Committing, "committing"),
-    (Stage::Succeeded, "succeeded"),
-    (Stage::Failed, "failed"),
-    (Stage::Cancelled, "cancelled"),
-];
+/// How attempts end, and states of workers.
 const ENDS: [(usize, &str); 4] = [(1, "succeeded"), (2, "failed"), (3, "killed"), (4, "lost")];
 const WORKERS: [&str; 5] = ["alive", "excluded", "draining", "drained", "lost"];
 
@@ -79,7 +69,7 @@ fn of_requests(page: &mut Page, web: &Web) {
 fn of_cluster(page: &mut Page, figures: &Figures) {
     page.one("gristmill_jobs", "gauge", "Jobs that are known, by state.", || {
         let count = |stage| figures.jobs.get(&stage).copied().unwrap_or(0);
-        JOBS.iter().map(|&(stage, word)| (label("state", word), count(stage))).collect()
+        Stage::ALL.into_iter().map(|stage| (label("state", stage), count(stage))).collect()
     });
     page.one("gristmill_tasks", "gauge", "Tasks of jobs that have not ended.", || {
         TaskKind::ALL.into_iter().flat_map(|kind| of_kind(figures, kind)).collect()

@@ -1,7 +1,7 @@
-//! Shows a master's cluster over HTTP: to programs as JSON, metrics and events, and changes nothing.
+//! Shows a master's cluster over HTTP: to people as pages, to programs as JSON, metrics and events; and changes nothing.
 //!
 //! ```text
-//!   connection ─► server ─► guard ─► leader ─► routes ─► api, events, health, metrics ─► answer
+//!   connection ─► server ─► guard ─► leader ─► routes ─► pages, api, events, … ─► answer
 //!                  limits    Host,    this one, or
 //!                            Origin   the one that leads, through here
 //! ```
@@ -12,6 +12,8 @@
 //! | `guard` | what every request and every answer must hold to |
 //! | `leader` | a master that does not lead has the one that does answer |
 //! | `routes` | every address that is served, in one table; `openapi.json` describes the same |
+//! | `pages` | for people: overview, jobs, a job, its tasks, a worker; pictures as inline SVG |
+//! | `summary` | what a job's tasks come to, however many they are |
 //! | `api` | jobs, tasks, counters, workers and masters, as the command prints them with `--format json` |
 //! | `events` | what happens, as a stream that can be taken up again |
 //! | `health`, `metrics` | for whoever watches over masters |
@@ -26,9 +28,11 @@ mod guard;
 mod health;
 mod leader;
 mod metrics;
+mod pages;
 mod query;
 mod routes;
 mod server;
+mod summary;
 #[cfg(test)]
 mod tests;
 
@@ -40,7 +44,9 @@ use std::sync::atomic::AtomicU64;
 
 use tokio::sync::Semaphore;
 
+use crate::clock::Clock;
 use crate::master::Master;
+use summary::Summaries;
 
 /// How far the web port lies above that for clients and workers, where nothing else is asked for.
 pub const PORT_ABOVE: u16 = 80;
@@ -49,6 +55,7 @@ pub const PORT_ABOVE: u16 = 80;
 #[derive(Clone)]
 struct Web {
     master: Master,
+    summaries: Summaries,
     shared: Arc<Shared>,
 }
 
@@ -66,11 +73,12 @@ struct Shared {
 pub fn start(
     listener: TcpListener,
     master: Master,
+    clock: Clock,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let web = Web::new(master);
+    let web = Web::new(master, clock);
     let serve = move || {
         runtime.block_on(async move {
             // It was usable when it was bound.
@@ -83,9 +91,9 @@ pub fn start(
 }
 
 impl Web {
-    fn new(master: Master) -> Self {
+    fn new(master: Master, clock: Clock) -> Self {
         let streams = Arc::new(Semaphore::new(events::STREAMS_MAX));
         let shared = Arc::new(Shared { streams, answered: Default::default() });
-        Self { master, shared }
+        Self { master, summaries: Summaries::new(clock), shared }
     }
 }

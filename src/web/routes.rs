@@ -6,7 +6,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get};
 
 use super::answer::Fault;
-use super::{Web, api, events, guard, health, leader, metrics};
+use super::{Web, api, events, guard, health, leader, metrics, pages};
 use crate::spec::escape;
 use crate::spec::failure::TEXT_CHARS_MAX;
 
@@ -16,6 +16,15 @@ pub(super) const OPENAPI: &str = include_str!("openapi.json");
 /// All addresses.
 pub(super) fn table() -> Vec<(&'static str, MethodRouter<Web>)> {
     vec![
+        ("/", get(pages::overview)),
+        ("/jobs", get(pages::jobs)),
+        ("/jobs/{job}", get(pages::job)),
+        ("/jobs/{job}/tasks", get(pages::tasks)),
+        ("/jobs/{job}/tasks/{task}", get(pages::task)),
+        ("/workers/{worker}", get(pages::worker)),
+        ("/style.css", get(pages::style)),
+        ("/live.js", get(pages::script)),
+        ("/icon.svg", get(pages::icon)),
         ("/api/v1/jobs", get(api::jobs)),
         ("/api/v1/jobs/{job}", get(api::job)),
         ("/api/v1/jobs/{job}/tasks", get(api::tasks)),

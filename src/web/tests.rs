@@ -24,7 +24,8 @@ pub(super) fn alone() -> (Web, TempDir) {
     let data = folder.path().to_path_buf();
     let options = Options { data, lease_ms: 3_000, log: Arc::new(|_| ()), journal: None };
     let clock = Manual::at(1_795_424_400_000).clock();
-    (Web::new(Master::open(options, clock, Arc::new(|| Nonce(7))).unwrap()), folder)
+    let master = Master::open(options, clock.clone(), Arc::new(|| Nonce(7))).unwrap();
+    (Web::new(master, clock), folder)
 }
 
 #[test]

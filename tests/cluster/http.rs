@@ -1,6 +1,6 @@
 //! Asks over HTTP, in as few words as it can be done: a connection for each request, read to its end.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -92,9 +92,35 @@ fn unchunked(body: &str) -> Result<String> {
     Ok(whole)
 }
 
+/// The bytes of chunks, wherever those begin and end.
+struct Chunks {
+    read: BufReader<TcpStream>,
+    left: usize,
+}
+
+impl Read for Chunks {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            let mut length = String::new();
+            // The end of the last chunk stands before the next length.
+            while length.trim().is_empty() {
+                if self.read.read_line(&mut length)? == 0 {
+                    return Ok(0);
+                }
+            }
+            let length = usize::from_str_radix(length.trim(), 16);
+            self.left = length.map_err(|error| io::Error::other(error.to_string()))?;
+        }
+        let room = buffer.len().min(self.left);
+        let read = self.read.read(&mut buffer[..room])?;
+        self.left -= read;
+        Ok(read)
+    }
+}
+
 /// A stream of events that is followed.
 pub(crate) struct Stream {
-    read: BufReader<TcpStream>,
+    read: BufReader<Chunks>,
 }
 
 impl Stream {
@@ -106,7 +132,7 @@ impl Stream {
         if status != 200 {
             return Err(format!("{path}: {status}: {headers:?}").into());
         }
-        Ok(Self { read })
+        Ok(Self { read: BufReader::new(Chunks { read, left: 0 }) })
     }
 
     /// The data of the next event, or nothing when the stream has ended.

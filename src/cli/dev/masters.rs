@@ -34,14 +34,22 @@ pub(super) struct Masters<'a> {
     pub(super) runtime: &'a Runtime,
 }
 
+/// Where masters are that were started.
+pub(super) struct Started {
+    /// For clients and workers.
+    pub(super) addresses: Vec<String>,
+    /// Where they show the cluster over HTTP.
+    pub(super) webs: Vec<String>,
+}
+
 impl Masters<'_> {
-    /// Starts all, and waits until all take part; none when that was interrupted. Gives their addresses, and where they
-    /// show the cluster.
+    /// Starts all, and waits until all take part; none when that was interrupted. Gives where
+    /// they are.
     pub(super) fn start(
         &self,
         children: &mut Children,
         interrupts: &Receiver<()>,
-    ) -> Result<Option<(Vec<String>, Vec<String>)>, Refused> {
+    ) -> Result<Option<Started>, Refused> {
         let addresses = self.addresses()?;
         // Written last: a folder without it was not begun, or not to the end.
         let has_begun = |place: usize| self.data(place).join(IDENTITY_FILE).exists();
@@ -84,7 +92,7 @@ impl Masters<'_> {
         for (place, (address, pid)) in addresses.iter().zip(pids).enumerate() {
             print(&format!("master {} {address} pid {pid}\n", place + 1));
         }
-        Ok(Some((addresses, webs)))
+        Ok(Some(Started { addresses, webs }))
     }
 
     fn data(&self, place: usize) -> PathBuf {

@@ -23,7 +23,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use self::children::{Child, Children};
-use self::masters::Masters;
+use self::masters::{Masters, Started};
 use super::cluster::runtime;
 use super::daemon::Folder;
 use super::refused::Refused;
@@ -79,7 +79,8 @@ impl Dev {
     ) -> Result<Option<String>, Refused> {
         let runtime = runtime()?;
         let started = Masters { folder, count: self.masters, runtime: &runtime };
-        let Some((addresses, webs)) = started.start(children, interrupts)? else { return Ok(None) };
+        let Some(started) = started.start(children, interrupts)? else { return Ok(None) };
+        let Started { addresses, webs } = started;
         let cluster = addresses.join(",");
         let slots =
             self.slots.unwrap_or_else(|| (worker::cores() / self.workers).max(1)).to_string();

@@ -1,0 +1,176 @@
+//! What pages for people are made of: tasks a few at a time, a job's settings, what a worker holds, files that a job names.
+
+use std::path::PathBuf;
+
+use super::jobs::no_job;
+use super::{Master, views};
+use crate::rpc::artifacts::Digest;
+use crate::rpc::jobs::JobLine;
+use crate::rpc::refusal::Refusal;
+use crate::scheduler::{Job, Task};
+use crate::spec::{AttemptId, Failure, JobId, JobOptions, TaskId, WorkerId};
+
+/// A task that was started at least once, as it is looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'s> {
+    /// Which.
+    pub id: TaskId,
+    /// It and its attempts.
+    pub task: &'s Task,
+    /// Whether it has joined another, whose attempts are its own.
+    pub is_led: bool,
+}
+
+/// What a job was given, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobFacts {
+    /// Its name.
+    pub name: String,
+    /// When it was submitted, in milliseconds since 1970.
+    pub submitted_ms: u64,
+    /// When it ended, if it has.
+    pub finished_ms: Option<u64>,
+    /// When this was asked, by this master's clock.
+    pub now_ms: u64,
+    /// How it is to be run.
+    pub options: JobOptions,
+    /// Its executable.
+    pub executable: Option<Digest>,
+    /// Its spec.
+    pub spec: Option<Digest>,
+    /// Its plan, once there is one.
+    pub plan: Option<Digest>,
+    /// The last failure that counted, and whose it was.
+    pub failure: Option<(AttemptId, Failure)>,
+}
+
+/// What a worker holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Attempts that it runs.
+    pub attempts: Vec<AttemptId>,
+    /// Map outputs that may still be fetched from it.
+    pub outputs: usize,
+}
+
+impl Master {
+    /// Looks at up to so many tasks of a job while nothing changes, those that were started; gives how many there were,
+    /// started or not.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such job, or this master does not lead.
+    pub fn look_at_tasks(
+        &self,
+        job: JobId,
+        offset: u64,
+        count: u32,
+        mut look: impl FnMut(Seen<'_>),
+    ) -> Result<u32, Refusal> {
+        self.shared.leads()?;
+        self.shared.proposer.read(|state| {
+            let job = state.scheduler.job(job).ok_or_else(|| no_job(job))?;
+            let mut seen = 0;
+            for (id, task) in job.tasks_from(offset).take(count as usize) {
+                seen += 1;
+                if let Some(task) = task {
+                    look(Seen { id, task, is_led: job.leader(id).is_some() });
+                }
+            }
+            Ok(seen)
+        })
+    }
+
+    /// Looks at one task, if it was ever started.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such job, or this master does not lead.
+    pub fn look_at_task(&self, id: TaskId, look: impl FnOnce(&Task)) -> Result<(), Refusal> {
+        self.shared.leads()?;
+        self.shared.proposer.read(|state| {
+            let job = state.scheduler.job(id.job).ok_or_else(|| no_job(id.job))?;
+            if let Some(task) = job.task(id) {
+                look(task);
+            }
+            Ok(())
+        })
+    }
+
+    /// What a job was given.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such job, or this master does not lead.
+    pub fn facts(&self, id: JobId) -> Result<JobFacts, Refusal> {
+        self.shared.leads()?;
+        let now_ms = self.shared.clock.wall_ms();
+        self.shared.proposer.read(|state| {
+            let job: &Job = state.scheduler.job(id).ok_or_else(|| no_job(id))?;
+            let record = state.job(id);
+            Ok(JobFacts {
+                name: job.name().to_string(),
+                submitted_ms: job.submitted_ms(),
+                finished_ms: job.finished_ms(),
+                now_ms,
+                options: *job.options(),
+                executable: record.map(|record| record.executable),
+                spec: record.map(|record| record.spec),
+                plan: record.and_then(|record| record.plan),
+                failure: job.blame().map(|blame| (blame.attempt, blame.failure.clone())),
+            })
+        })
+    }
+
+    /// The newest jobs, or those before one, up to so many.
+    ///
+    /// # Errors
+    ///
+    /// When this master does not lead.
+    pub fn newest_jobs(
+        &self,
+        before: Option<JobId>,
+        limit: usize,
+    ) -> Result<Vec<JobLine>, Refusal> {
+        self.shared.leads()?;
+        Ok(self.shared.proposer.read(|state| {
+            let jobs = state.scheduler.jobs_before(before);
+            jobs.take(limit).map(|job| views::line(state, job)).collect()
+        }))
+    }
+
+    /// The oldest jobs that have not ended, up to so many, and how many there are.
+    ///
+    /// # Errors
+    ///
+    /// When this master does not lead.
+    pub fn live_jobs(&self, limit: usize) -> Result<(Vec<JobLine>, usize), Refusal> {
+        self.shared.leads()?;
+        Ok(self.shared.proposer.read(|state| {
+            let live = || state.scheduler.jobs().filter(|job| !job.state().is_terminal());
+            let lines = live().take(limit).map(|job| views::line(state, job)).collect();
+            (lines, live().count())
+        }))
+    }
+
+    /// What a worker holds; nothing if it is lost.
+    ///
+    /// # Errors
+    ///
+    /// When this master does not lead.
+    pub fn held(&self, worker: WorkerId) -> Result<Held, Refusal> {
+        self.shared.leads()?;
+        Ok(self.shared.proposer.read(|state| {
+            let Some(view) = state.scheduler.worker(worker) else { return Held::default() };
+            let held = state.scheduler.should_hold(worker, view.incarnation);
+            let attempts = held.into_iter().flatten().copied().collect();
+            Held { attempts, outputs: state.scheduler.outputs_on(worker).count() }
+        }))
+    }
+
+    /// Where an artifact lies that some job names, if this master has it or can get it from another.
+    pub async fn artifact(&self, digest: Digest) -> Option<PathBuf> {
+        let has = self.shared.obtain(digest).await;
+        has.then(|| self.shared.store.path(digest))
+    }
+}

@@ -1,0 +1,58 @@
+// Keeps a page fresh: hears what happens, and takes over what is new of the same page, at most once a second.
+"use strict";
+(() => {
+  const PAUSE_MS = 1000;
+  const BUSY_MS = 2000;
+  const say = document.getElementById("live");
+  const address = document.body.dataset.events;
+  if (!address || !say || !window.EventSource) return;
+  let last = Date.now(), due = 0, asking = false;
+
+  const path = (node) => {
+    const steps = [];
+    for (; node && node.id !== "main"; node = node.parentElement) {
+      steps.unshift([...node.parentElement.children].indexOf(node));
+    }
+    return steps;
+  };
+  const at = (main, steps) => steps.reduce((node, step) => node && node.children[step], main);
+
+  const take = (text) => {
+    const fresh = new DOMParser().parseFromString(text, "text/html");
+    const now = fresh.getElementById("main"), main = document.getElementById("main");
+    if (!now || !main) return;
+    const focused = main.contains(document.activeElement) && document.activeElement !== main ? path(document.activeElement) : null;
+    const opened = [...main.querySelectorAll("details[open]")].map(path);
+    main.replaceChildren(...now.childNodes);
+    opened.forEach((steps) => { const node = at(main, steps); if (node) node.open = true; });
+    if (focused) { const node = at(main, focused); if (node) node.focus({ preventScroll: true }); }
+    document.title = fresh.title;
+    document.body.toggleAttribute("data-busy", fresh.body.hasAttribute("data-busy"));
+  };
+
+  const refresh = async () => {
+    due = 0;
+    if (asking || document.hidden) return;
+    asking = true;
+    try {
+      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      if (answer.ok) take(await answer.text());
+      say.textContent = answer.ok ? "live" : "the cluster does not answer; trying again";
+    } catch {
+      say.textContent = "this master does not answer; trying again";
+    }
+    asking = false;
+    last = Date.now();
+  };
+  const soon = () => {
+    if (!due) due = setTimeout(refresh, Math.max(0, last + PAUSE_MS - Date.now()));
+  };
+
+  const stream = new EventSource(address);
+  stream.onopen = () => { say.textContent = "live"; soon(); };
+  stream.onerror = () => { say.textContent = "not connected; trying again"; };
+  for (const name of ["job_submitted", "job_moved", "job_forgotten", "attempt_started", "attempt_ended", "worker_registered",
+    "worker_draining", "worker_left", "worker_lost", "output_lost", "gap"]) stream.addEventListener(name, soon);
+  setInterval(() => { if (document.body.hasAttribute("data-busy")) soon(); }, BUSY_MS);
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) soon(); });
+})();

@@ -1,0 +1,99 @@
+//! Pages for people: rendered here, whole without a script, and kept fresh by a small one.
+//!
+//! Templates are HTML; what is put into them is escaped, so that text of users is only ever text. What is put in as it
+//! is (`safe`) is made of other templates and of pictures, into which nothing but numbers and ids is written.
+
+mod chart;
+mod fault;
+mod job;
+mod overview;
+mod task;
+mod tasks;
+mod words;
+mod worker;
+
+use askama::Template;
+use axum::http::HeaderValue;
+use axum::http::header::CACHE_CONTROL;
+use axum::response::Response;
+
+use super::answer::{Answer, text};
+use crate::rpc::refusal::Refusal;
+
+#[cfg(test)]
+pub(super) use chart::timeline;
+pub(super) use fault::fault;
+pub(super) use job::job;
+pub(super) use overview::{jobs, overview};
+pub(super) use task::task;
+pub(super) use tasks::tasks;
+pub(super) use worker::worker;
+
+const HTML: &str = "text/html; charset=utf-8";
+/// How long a browser may keep what is the same for a version.
+const KEPT: &str = "max-age=300";
+
+/// What is around every page.
+#[derive(Template)]
+#[template(
+    ext = "html",
+    source = r##"<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{ title }} · Gristmill</title>
+<link rel="icon" href="/icon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="/style.css">
+<script src="/live.js" defer></script>
+</head>
+<body{% if !events.is_empty() %} data-events="{{ events }}"{% endif %}{% if is_busy %} data-busy{% endif %}>
+<a class="skip" href="#main">Skip to the content</a>
+<header><a class="brand" href="/">Gristmill</a><nav aria-label="Pages"><a href="/">Overview</a><a href="/jobs">Jobs</a></nav><p id="live" role="status"></p></header>
+<main id="main" tabindex="-1">
+{{ body|safe }}
+</main>
+<footer>gristmill {{ version }}. For programs: <a href="/api/v1/openapi.json">the same as JSON</a>, <a href="/metrics">metrics</a>. Nothing is changed here; use the command <code>gristmill</code>.</footer>
+</body>
+</html>
+"##
+)]
+struct Frame<'p> {
+    title: &'p str,
+    /// What the script listens to.
+    events: &'p str,
+    /// Whether something is under way that no event tells of.
+    is_busy: bool,
+    body: &'p str,
+    version: &'static str,
+}
+
+/// A page of its own.
+fn page(title: &str, events: &str, is_busy: bool, body: &impl Template) -> Answer {
+    let written = |error: askama::Error| Refusal::Internal { message: format!("a page: {error}") };
+    let body = body.render().map_err(written)?;
+    let version = env!("CARGO_PKG_VERSION");
+    let frame = Frame { title, events, is_busy, body: &body, version };
+    Ok(text(HTML, frame.render().map_err(written)?))
+}
+
+/// `GET /style.css`
+pub(super) async fn style() -> Response {
+    asset("text/css; charset=utf-8", include_str!("../assets/style.css"))
+}
+
+/// `GET /live.js`
+pub(super) async fn script() -> Response {
+    asset("text/javascript; charset=utf-8", include_str!("../assets/live.js"))
+}
+
+/// `GET /icon.svg`
+pub(super) async fn icon() -> Response {
+    asset("image/svg+xml", include_str!("../assets/icon.svg"))
+}
+
+fn asset(kind: &'static str, body: &'static str) -> Response {
+    let mut response = text(kind, body);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(KEPT));
+    response
+}

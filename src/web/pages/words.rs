@@ -1,0 +1,75 @@
+//! Numbers as people read them.
+
+/// Milliseconds as a span of time, such as `1.2 s`.
+pub(super) fn span(ms: u64) -> String {
+    let seconds = ms / 1_000;
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        1_000..10_000 => format!("{:.1} s", ms as f64 / 1_000.0),
+        10_000..60_000 => format!("{seconds} s"),
+        60_000..3_600_000 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        3_600_000..86_400_000 => format!("{} h {:02} min", seconds / 3_600, seconds / 60 % 60),
+        _ => format!("{} d {:02} h", seconds / 86_400, seconds / 3_600 % 24),
+    }
+}
+
+/// Bytes, such as `4.2 MiB`.
+pub(super) fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    let mut size = bytes as f64 / 1_024.0;
+    if size < 1.0 {
+        return format!("{bytes} B");
+    }
+    let mut unit = 0;
+    while size >= 1_024.0 && unit + 1 < UNITS.len() {
+        size /= 1_024.0;
+        unit += 1;
+    }
+    format!("{size:.1} {}", UNITS[unit])
+}
+
+/// A count with blanks between thousands, such as `200 000`.
+pub(super) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            grouped.push('\u{202f}');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// 0 to 1 as whole percent, cut off: 100 is only what is done.
+pub(super) fn percent(share: f64) -> u64 {
+    // Between 0 and 100.
+    (share.clamp(0.0, 1.0) * 100.0).floor() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short_and_say_their_unit() {
+        for (ms, text) in [
+            (0, "0 ms"),
+            (999, "999 ms"),
+            (1_250, "1.2 s"),
+            (59_999, "59 s"),
+            (61_000, "1 min 01 s"),
+            (3_660_000, "1 h 01 min"),
+            (90_000_000, "1 d 01 h"),
+        ] {
+            assert_eq!(span(ms), text);
+        }
+        for (size, text) in [(1_023, "1023 B"), (1_024, "1.0 KiB"), (5 << 30, "5.0 GiB")] {
+            assert_eq!(bytes(size), text);
+        }
+        for (number, text) in [(7, "7"), (1_000, "1\u{202f}000"), (200_000, "200\u{202f}000")] {
+            assert_eq!(count(number), text);
+        }
+        assert_eq!([percent(0.0), percent(0.999), percent(1.0), percent(7.0)], [0, 99, 100, 100]);
+    }
+}

@@ -1,0 +1,170 @@
+//! Pages for people: they say what there is, need no script, and show text of users as text.
+
+use std::fs;
+
+use crate::commands::Result;
+use crate::dev::Dev;
+use crate::examples::example;
+use crate::fleet::Fleet;
+use crate::http::{Reply, get, send};
+use crate::masters::leader;
+use crate::until::until;
+use crate::web::webs;
+
+/// What a browser says of itself.
+fn browse(web: &str, path: &str) -> Result<Reply> {
+    let accept = "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\nSec-Fetch-Mode: navigate";
+    send(
+        web,
+        &format!("GET {path} HTTP/1.1\r\nHost: {web}\r\n{accept}\r\nConnection: close\r\n\r\n"),
+    )
+}
+
+/// A whole page: its own script and sheet, nothing from elsewhere, nothing that the policy forbids.
+fn check_page(web: &str, path: &str) -> Result<String> {
+    let reply = browse(web, path)?;
+    assert_eq!(reply.status, 200, "{path}: {reply:?}");
+    assert_eq!(reply.header("content-type"), Some("text/html; charset=utf-8"));
+    let page = reply.body;
+    assert!(page.starts_with("<!doctype html>\n<html lang=\"en\">"), "{page}");
+    assert!(page.trim_end().ends_with("</html>"), "{page}");
+    for (word, times) in [("<script", 1), ("<h1>", 1), ("<main", 1), (" style=", 0)] {
+        assert_eq!(page.matches(word).count(), times, "{path}: {word}");
+    }
+    for word in [" onclick", " onload", " onerror", "javascript:"] {
+        assert!(!page.contains(word), "{path}: {word}");
+    }
+    assert!(page.contains("<script src=\"/live.js\" defer></script>"), "{page}");
+    let foreign = page.split("http://").skip(1).filter(|rest| !rest.starts_with("127.0.0.1:"));
+    assert_eq!(foreign.count() + page.matches("https://").count(), 0, "{page}");
+    Ok(page)
+}
+
+/// All of these are in a page.
+fn check_has(page: &str, words: &[&str]) {
+    for word in words {
+        assert!(page.contains(word), "{word} is not in {page}");
+    }
+}
+
+#[test]
+fn pages_say_what_there_is_and_what_a_job_has_done() -> Result {
+    let dev = Dev::start()?;
+    let web = &dev.webs[0];
+    check_has(
+        &check_page(web, "/")?,
+        &["Nothing runs and nothing waits", "No job yet", ">w1<", ">w2<", ">m1<", "leader"],
+    );
+    dev.input(20_000)?;
+    let wordcount = Dev::job("wordcount");
+    let arguments = [
+        "submit",
+        &wordcount,
+        "in.txt",
+        "-r",
+        "3",
+        "--split-size",
+        "20KiB",
+        "-o",
+        "<img src=x>",
+        "-q",
+    ];
+    let ended = dev.run(&arguments)?;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+
+    let page = check_page(web, "/jobs/j1")?;
+    check_has(
+        &page,
+        &[
+            "wordcount",
+            ">succeeded<",
+            "100 %",
+            "<svg class=\"timeline\"",
+            "<svg class=\"histogram\"",
+            "Job Counters",
+            "attempts_started",
+            "j1/m0",
+            "in.txt",
+        ],
+    );
+    assert!(!page.contains("<img"), "the output's name is text: {page}");
+    check_has(&page, &["&#60;img src=x&#62;"]);
+    let bars = page.matches("<rect class=\"map succeeded\"").count();
+    assert!(bars >= 1, "each attempt is drawn");
+    check_has(&check_page(web, "/")?, &["href=\"/jobs/j1\"", "All jobs"]);
+    check_has(&check_page(web, "/jobs")?, &["href=\"/jobs/j1\"", "wordcount"]);
+    check_has(
+        &check_page(web, "/jobs/j1/tasks")?,
+        &["href=\"/jobs/j1/tasks/m0\"", "href=\"/jobs/j1/tasks/c0\"", ">completed<"],
+    );
+    let page = check_page(web, "/jobs/j1/tasks/m0")?;
+    check_has(
+        &page,
+        &[
+            "j1/m0#1",
+            "in.txt",
+            " KiB of 1 file.",
+            "<svg class=\"timeline\"",
+            "Nothing was printed.",
+        ],
+    );
+    check_has(&check_page(web, "/workers/w1")?, &["w1", "slots in use", "map outputs kept"]);
+
+    Ok(())
+}
+
+#[test]
+fn pages_say_what_failed_and_why_and_show_names_of_users_as_text() -> Result {
+    let dev = Dev::start()?;
+    let web = &dev.webs[0];
+    fs::create_dir(dev.path("marks"))?;
+    fs::write(dev.path("<b>.txt"), "fine\ntrouble\n")?;
+    let (odd, marks) = (example("odd"), dev.path("marks").display().to_string());
+    let trouble = ["--trouble", "panic", "--marks", &marks, "-o", "none", "-q"];
+    let failed = dev.run(&[&["submit", &odd, "<b>.txt"][..], &trouble].concat())?;
+    assert_eq!(failed.code, Some(1), "{}", failed.stderr);
+    for path in ["/jobs/j1", "/jobs/j1/tasks/m0"] {
+        let page = check_page(web, path)?;
+        check_has(
+            &page,
+            &["Why it failed", "panic", "tests/jobs/odd.rs:", "&#60;b&#62;.txt: trouble"],
+        );
+        assert!(!page.contains("<b>.txt"), "a file's name is text: {page}");
+    }
+    check_has(&check_page(web, "/jobs/j1")?, &[">failed<", "href=\"/jobs/j1/tasks/m0\""]);
+    check_has(&check_page(web, "/jobs/j1/tasks/m0")?, &["j1/m0#2", "&#60;b&#62;.txt</td>"]);
+    assert_eq!(check_page(web, "/jobs")?.matches("class=\"state ").count(), 1);
+    Ok(())
+}
+
+#[test]
+fn a_browser_is_told_by_a_page_what_is_wrong_and_a_program_by_json() -> Result {
+    let mut fleet = Fleet::start_masters(3, 0, 1)?;
+    let addresses = webs(&fleet)?;
+    for web in &addresses {
+        check_has(&check_page(web, "/")?, &["No worker yet", ">m3<"]);
+        let missing = browse(web, "/jobs/j9")?;
+        assert_eq!(
+            (missing.status, missing.header("content-type")),
+            (404, Some("text/html; charset=utf-8"))
+        );
+        check_has(&missing.body, &["no job j9", "What to do"]);
+        assert_eq!(get(web, "/jobs/j9")?.header("content-type"), Some("application/json"));
+        assert_eq!(
+            browse(web, "/api/v1/jobs/j9")?.header("content-type"),
+            Some("application/json")
+        );
+    }
+    let first = leader(&fleet)?;
+    fleet.kill_master_of(first)?;
+    let second = leader(&fleet)?;
+    fleet.kill_master_of(second)?;
+    let last = (1..=3).find(|&n| n != first && n != second).ok_or("none")?;
+    let web = &addresses[last - 1];
+    until("a page says that nobody can answer", || {
+        let page = browse(web, "/")?;
+        Ok(page.status == 503
+            && page.body.contains("data-busy")
+            && page.body.contains("nobody can answer now"))
+    })
+}
