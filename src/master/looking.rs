@@ -170,7 +170,8 @@ impl Master {
 
     /// Where an artifact lies that some job names, if this master has it or can get it from another.
     pub async fn artifact(&self, digest: Digest) -> Option<PathBuf> {
-        let has = self.shared.obtain(digest).await;
+        // Whoever looks asks again if it is still on its way.
+        let has = self.shared.obtain(digest).await.unwrap_or(false);
         has.then(|| self.shared.store.path(digest))
     }
 }

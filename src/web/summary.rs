@@ -233,9 +233,10 @@ impl Folding {
         let column = |ms: u64| ((ms - begin) as f64 / span * COLUMNS as f64).min(COLUMNS as f64);
         let (from, to) = (column(begin_ms), column(end_ms));
         // Between 0 and the number of columns.
-        for at in from as usize..(to.ceil() as usize).min(COLUMNS) {
+        let columns = row[class].iter_mut().enumerate();
+        for (at, column) in columns.take(to.ceil() as usize).skip(from as usize) {
             let share = (at as f64 + 1.0).min(to) - (at as f64).max(from);
-            row[class][at] += share.max(0.0) as f32;
+            *column += share.max(0.0) as f32;
         }
     }
 

@@ -85,7 +85,8 @@ fn a_job_is_told_from_its_submission_to_its_end_and_once_more_from_any_event_on(
         told.sort_by_key(|id| attempts.iter().position(|it| it == id));
         // Maps that have joined another are not told apart from it.
         assert!(told.iter().all(|id| attempts.contains(id)), "{told:?}");
-        assert!(told.len() > 1 + 1 + 3, "{told:?}");
+        // The plan, at least one map, three reduces, the commit.
+        assert!(told.len() > 5, "{told:?}");
     }
 
     for (path, filter) in [("/api/v1/events", ""), ("/api/v1/jobs/j1/events", "j1")] {
