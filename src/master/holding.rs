@@ -105,18 +105,29 @@ impl Shared {
         let mut asked = JoinSet::new();
         for (_, fellow) in self.fellows(|_| true) {
             asked.spawn(async move {
-                let has = timeout(ASKED_WITHIN, fellow.has(digest)).await;
-                matches!(has, Ok(Ok(true))).then_some(fellow)
+                let has = timeout(ASKED_WITHIN, fellow.has(digest)).await.ok()?.ok()?;
+                Some(has.then_some(fellow))
             });
         }
+        // This one has not.
+        let (all, mut heard) = (asked.len() + 1, 1);
         let mut failed = Refusal::NotFound { message: format!("no artifact {digest}") };
         while let Some(answered) = asked.join_next().await {
-            let Ok(Some(fellow)) = answered else { continue };
+            let Ok(Some(has)) = answered else { continue };
+            heard += 1;
+            let Some(fellow) = has else { continue };
             match self.fetch(digest, &fellow).await {
                 Ok(()) => return Ok(()),
                 Err(Refusal::NotFound { .. }) => {}
                 Err(refusal) => failed = Refusal::Unavailable { message: refusal.to_string() },
             }
+        }
+        // What a majority was to hold may lie with those that were not heard.
+        if heard <= all / 2 && matches!(failed, Refusal::NotFound { .. }) {
+            let message = format!(
+                "{heard} of {all} masters answered, and none of them has artifact {digest}; is the cluster running?"
+            );
+            failed = Refusal::Unavailable { message };
         }
         Err(failed)
     }
