@@ -1,6 +1,8 @@
-//! Masters that are killed again and again, each time in the middle of another job.
+//! Masters that are killed again and again, each time in the middle of another job; and masters that are well, on a
+//! machine that has no time for them.
 //!
-//! `GRISTMILL_STRIKES=100 cargo test --all-features --test cluster strikes:: -- --nocapture` prints what each cost.
+//! `GRISTMILL_STRIKES=100 cargo test --all-features --test cluster strikes:: -- --nocapture` prints what each cost;
+//! `GRISTMILL_BUSY=600` keeps the machine busy for ten minutes.
 
 use std::fs;
 use std::time::Duration;
@@ -10,13 +12,18 @@ use crate::commands::{Commands, Result};
 use crate::faults::now;
 use crate::fleet::Fleet;
 use crate::leftovers::check_nothing_is_left;
-use crate::masters::{caught_up, leader};
+use crate::masters::{caught_up, leader, masters};
+use crate::odd::{OUTPUT, Odd, filled};
 use crate::slow_words;
 use crate::trial::{Trial, counted, status};
 use crate::until::{until, until_within};
 
 /// Says how many jobs are struck, if not two.
 const STRIKES: &str = "GRISTMILL_STRIKES";
+/// Says for how many seconds the machine is kept busy, if not five.
+const BUSY: &str = "GRISTMILL_BUSY";
+/// Input of a job that keeps it busy.
+const BUSY_BYTES: usize = 128 << 20;
 const WORKERS: usize = 2;
 const SLOTS: u32 = 2;
 /// Fewest and most maps that are done when a job of some two hundred is struck.
@@ -156,4 +163,46 @@ fn all_who_are_killed_at_once_end_every_job_once_whenever_that_is() -> Result {
         fs::remove_dir_all(fleet.path("out"))?;
     }
     check_nothing_is_left(fleet, &["alone-out"])
+}
+
+/// Processor time of the machine since it started, and how much of it nobody used, in hundredths of a second.
+fn processors() -> Result<(u64, u64)> {
+    let stat = fs::read_to_string("/proc/stat")?;
+    let line = stat.lines().next().ok_or("no first line")?;
+    let parts: Vec<u64> = line.split_whitespace().skip(1).flat_map(str::parse).collect();
+    Ok((parts.iter().take(8).sum(), parts.iter().skip(3).take(2).sum()))
+}
+
+#[test]
+fn nobody_else_is_elected_while_jobs_use_every_core() -> Result {
+    let seconds = std::env::var(BUSY).map_or(Ok(5), |said| said.parse())?;
+    let fleet = Fleet::start_masters(3, 4, 1)?;
+    let line = |number: usize| format!("word {} of line {}\n", number % 89, number % 10_007);
+    fs::write(fleet.path("in.txt"), filled(BUSY_BYTES, line))?;
+    let roles = || -> Result<Vec<_>> {
+        let said = masters(&fleet)?;
+        Ok(said.iter().map(|master| (master["role"].clone(), master["term"].clone())).collect())
+    };
+    let (before, began, (all, idle)) = (roles()?, now(), processors()?);
+    let odd = Odd::new("in.txt -r 4 --split-size 4MiB");
+    let mut reports = Vec::new();
+    while now() - began < Duration::from_secs(seconds) {
+        if !reports.is_empty() {
+            fs::remove_dir_all(fleet.path(OUTPUT))?;
+        }
+        let report = odd.run(&fleet)?;
+        assert!(report.failed().is_empty(), "{:?}", report.failed());
+        assert_eq!(counted(&fleet, &report.job, "attempts_rerun")?, 0);
+        reports.push(report);
+    }
+    let (all, idle) = (processors()?.0 - all, processors()?.1 - idle);
+    println!(
+        "{} jobs in {:.0} s, {} % of the processors idle",
+        reports.len(),
+        (now() - began).as_secs_f64(),
+        100 * idle / all.max(1)
+    );
+    assert_eq!(roles()?, before);
+    odd.check_succeeded(&fleet, reports.last().ok_or("no job")?)?;
+    check_nothing_is_left(fleet, &[])
 }
