@@ -18,14 +18,7 @@ use crate::crash::crash_point;
 pub(super) fn write_marks(output: &Path, manifest: &[u8], sync: bool) -> Result<(), Error> {
     write_mark(&output.join(MANIFEST_NAME), manifest, sync)?;
     if sync {
-        let failed = |e| Error::io("read folder", output, e);
-        for entry in fs::read_dir(output).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            if entry.file_type().map_err(failed)?.is_dir() {
-                sync_folder(&entry.path())?;
-            }
-        }
-        sync_folder(output)?;
+        sync_folders(output)?;
     }
     crash_point!("l12");
     write_mark(&output.join(SUCCESS_NAME), success_line(manifest).as_bytes(), sync)?;
@@ -40,7 +33,19 @@ fn write_mark(path: &Path, content: &[u8], sync: bool) -> Result<(), Error> {
     written.map_err(|e| Error::write("write", path, e, Room::Output))
 }
 
-fn sync_folder(path: &Path) -> Result<(), Error> {
+/// Has on disk which files a folder of parts and the folders in it hold.
+pub(super) fn sync_folders(path: &Path) -> Result<(), Error> {
+    let failed = |e| Error::io("read folder", path, e);
+    for entry in fs::read_dir(path).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if entry.file_type().map_err(failed)?.is_dir() {
+            sync_folder(&entry.path())?;
+        }
+    }
+    sync_folder(path)
+}
+
+pub(super) fn sync_folder(path: &Path) -> Result<(), Error> {
     let synced = File::open(path).and_then(|folder| folder.sync_all());
     synced.map_err(|e| Error::write("sync folder", path, e, Room::Output))
 }

@@ -25,7 +25,7 @@ use super::owned::{
     beside_name, is_still_there, open_lock, remove_folder, replaced_path, shared_path, swept_path,
 };
 use super::part::{SealedPart, check_part_name};
-use super::publish::{replace, write_marks};
+use super::publish::{replace, sync_folder, sync_folders, write_marks};
 use super::staging::{ATTEMPTS_NAME, OUTPUT_NAME};
 use super::{Error, Room, StagingOptions, marks};
 use crate::crash::crash_point;
@@ -59,7 +59,8 @@ impl SharedStaging {
         })
     }
 
-    /// Makes the staging folder beside `out`, or finds that an earlier attempt has made it.
+    /// Makes the staging folder beside `out`, or finds that an earlier attempt has made it. Where the job is to sync it
+    /// is on disk when this returns: no later attempt makes it, so a loss of power must not take it back.
     ///
     /// # Errors
     /// As [`super::Staging::create`].
@@ -79,6 +80,10 @@ impl SharedStaging {
         }
         create_folder(&staging.folder.join(ATTEMPTS_NAME))?;
         create_folder(&staging.folder.join(OUTPUT_NAME))?;
+        if options.sync {
+            sync_folder(&staging.folder)?;
+            sync_folder(staging.parent())?;
+        }
         Ok(staging)
     }
 
@@ -123,16 +128,22 @@ impl SharedStaging {
         };
         let written = made.and_then(|()| File::create(&path)).and_then(|mut file| {
             file.write_all(parts)?;
-            if self.options.sync {
-                file.sync_all()?;
-                File::open(&folder)?.sync_all()?;
-            }
-            Ok(())
+            if self.options.sync { file.sync_all() } else { Ok(()) }
         });
         written.map_err(|e| match e.kind() {
             ErrorKind::NotFound => Error::Abandoned { path: self.folder.clone() },
             _ => Error::write("write list of parts", &path, e, Room::Output),
-        })
+        })?;
+        if self.options.sync {
+            sync_folders(&folder)?;
+            sync_folder(&self.folder.join(ATTEMPTS_NAME))?;
+        }
+        Ok(())
+    }
+
+    /// The folder in which the output and its staging folder lie.
+    fn parent(&self) -> &Path {
+        self.out.parent().unwrap_or(Path::new("/"))
     }
 
     /// What an attempt has left with [`SharedStaging::seal`].
@@ -171,9 +182,7 @@ impl SharedStaging {
             crash_point!("l13");
         }
         if self.options.sync {
-            let parent = self.out.parent().unwrap_or(Path::new("/"));
-            let synced = File::open(parent).and_then(|folder| folder.sync_all());
-            synced.map_err(|e| Error::io("sync folder", parent, e))?;
+            sync_folder(self.parent())?;
         }
         // The output is there, whole; of the one before it something may be left by an attempt that was killed.
         let _removed_or_left = remove_folder(&replaced_path(&self.folder));
