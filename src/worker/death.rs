@@ -1,5 +1,6 @@
 //! How an executor died, and which failure of its attempt that is.
 
+use std::fmt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
@@ -87,6 +88,18 @@ impl From<ExitStatus> for Ending {
     }
 }
 
+impl fmt::Display for Ending {
+    /// Such as `died of SIGSEGV (signal 11)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Ending::Exited { code } => write!(f, "exited with code {code}"),
+            Ending::Signaled { signal } => {
+                write!(f, "died of {} (signal {signal})", signal_name(signal))
+            }
+        }
+    }
+}
+
 impl Death {
     /// The failure of the attempt that the executor was at, with the last that it printed.
     pub(super) fn failure(&self, log: &CappedLog) -> Failure {
@@ -98,13 +111,11 @@ impl Death {
                 );
                 (Cause::Memory, message)
             }
-            (None, Ending::Exited { code }) => (
-                Cause::Exit,
-                format!("the executor exited with code {code} before the attempt had ended"),
-            ),
-            (None, Ending::Signaled { signal }) => {
-                let name = signal_name(signal);
-                (Cause::Signal, format!("the executor died of {name} (signal {signal})"))
+            (None, ending @ Ending::Exited { .. }) => {
+                (Cause::Exit, format!("the executor {ending} before the attempt had ended"))
+            }
+            (None, ending @ Ending::Signaled { .. }) => {
+                (Cause::Signal, format!("the executor {ending}"))
             }
         };
         Failure { log: last_lines(log), ..Failure::new(cause, message) }
