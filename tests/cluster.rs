@@ -57,6 +57,8 @@ mod pages;
 mod proxy;
 #[path = "cluster/refusals.rs"]
 mod refusals;
+#[path = "cluster/replay.rs"]
+mod replay;
 #[path = "cluster/restart.rs"]
 mod restart;
 #[path = "cluster/shapes.rs"]
@@ -81,5 +83,7 @@ mod until;
 mod untold;
 #[path = "cluster/web.rs"]
 mod web;
+#[path = "cluster/why.rs"]
+mod why;
 #[path = "cluster/zombies.rs"]
 mod zombies;

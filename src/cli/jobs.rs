@@ -4,7 +4,7 @@ use super::cluster::Cluster;
 use super::exit;
 use super::refused::Refused;
 use super::table::{Format, json, list};
-use crate::launch::{print, render_failure, say};
+use crate::launch::{print, say};
 use crate::rpc::jobs::{JobStatus, Jobs};
 use crate::spec::JobId;
 
@@ -37,28 +37,11 @@ pub(super) fn status(cluster: &Cluster, job: JobId, format: Format) -> Result<u8
     })
 }
 
-/// `gristmill why JOB`: the first failure that was not recovered.
-pub(super) fn why(cluster: &Cluster, job: JobId) -> Result<u8, Refused> {
-    let status = cluster.ask(async |master| Ok(master.status(job, 0).await?))?;
-    Ok(match (&status.failure, &status.error) {
-        (Some((attempt, failure)), _) => {
-            // How many bad records the job may have is not known here, and its failure says so itself.
-            print(&render_failure(*attempt, failure, 0).to_string())
-        }
-        (None, Some(error)) => print(&format!("{error}\n")),
-        (None, None) => print(&format!("{job} {}: {}\n", status.state, or_nothing(&status.reason))),
-    })
-}
-
 /// `gristmill kill JOB`.
 pub(super) fn kill(cluster: &Cluster, job: JobId) -> Result<u8, Refused> {
     cluster.ask(async |master| Ok(master.kill(job).await?))?;
     say(&format!("{job} is cancelled\n"));
     Ok(exit::OK)
-}
-
-fn or_nothing(reason: &str) -> &str {
-    if reason.is_empty() { "nothing has failed" } else { reason }
 }
 
 fn lines(status: &JobStatus) -> String {

@@ -12,10 +12,13 @@ mod master;
 mod masters;
 mod progress;
 mod refused;
+mod replay;
+mod report;
 mod submit;
 mod table;
 mod tasks;
 mod verify;
+mod why;
 mod worker;
 mod workers;
 
@@ -77,8 +80,15 @@ enum Verb {
         #[arg(short, long)]
         follow: bool,
     },
-    /// Say why a job failed: its first failure that was not recovered
-    Why(OneJob),
+    /// Say why a job stands as it does: what it failed of and what to do, or what it waits for
+    #[command(after_help = why::AFTER_HELP)]
+    Why(ListedJob),
+    /// Do a task once more, here, with the same input, executable and arguments
+    #[command(after_help = replay::AFTER_HELP)]
+    Replay(replay::Replay),
+    /// Write all that is to be said of a job as one page, for a ticket
+    #[command(after_help = report::AFTER_HELP)]
+    Report(OneJob),
     /// Cancel a job
     Kill(OneJob),
     /// List workers, or send one home
@@ -208,7 +218,11 @@ impl Verb {
                 tasks::counters(&cluster, job, format)
             }
             Self::Logs { cluster, which, follow } => tasks::logs(&cluster, which, follow),
-            Self::Why(OneJob { cluster, job }) => jobs::why(&cluster, job),
+            Self::Why(ListedJob { listed: Listed { cluster, format }, job }) => {
+                why::why(&cluster, job, format)
+            }
+            Self::Replay(replay) => replay.run(),
+            Self::Report(OneJob { cluster, job }) => report::report(&cluster, job),
             Self::Kill(OneJob { cluster, job }) => jobs::kill(&cluster, job),
             Self::Workers { verb: Some(WorkersVerb::Drain { cluster, worker }), .. } => {
                 workers::drain(&cluster, worker)

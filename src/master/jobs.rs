@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::reports::decide;
-use super::{Master, Shared, views};
+use super::{Master, Shared, recipes, views, why};
 use crate::rpc::jobs::{JobLine, JobStatus, Jobs, Submit, TaskLine, TasksRequest, WorkerLine};
+use crate::rpc::recipe::{Recipe, RecipeRequest};
 use crate::rpc::refusal::Refusal;
+use crate::rpc::why::Why;
 use crate::scheduler::{Cancel, Drain, JobState, Rejection};
 use crate::spec::{JobId, WorkerId};
 
@@ -38,6 +40,16 @@ impl Jobs for Master {
         job: JobId,
     ) -> Result<BTreeMap<String, BTreeMap<String, u64>>, Refusal> {
         self.shared.led(async { self.shared.counters(job) }).await
+    }
+
+    async fn why(&self, job: JobId) -> Result<Why, Refusal> {
+        let why = || self.shared.proposer.read(|state| why::why(state, job));
+        self.shared.led(async { why().ok_or_else(|| no_job(job)) }).await
+    }
+
+    async fn recipe(&self, request: RecipeRequest) -> Result<Recipe, Refusal> {
+        let recipe = || self.shared.proposer.read(|state| recipes::recipe(state, request));
+        self.shared.led(async { recipe() }).await
     }
 
     async fn kill(&self, job: JobId) -> Result<(), Refusal> {

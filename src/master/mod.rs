@@ -47,6 +47,7 @@ mod orders;
 mod polling;
 mod proposer;
 mod reading;
+mod recipes;
 mod registering;
 mod removing;
 mod reports;
@@ -55,6 +56,7 @@ mod submitting;
 mod sweeps;
 mod views;
 mod watching;
+mod why;
 
 use std::future::Future;
 use std::path::PathBuf;

@@ -10,7 +10,9 @@ use std::future::Future;
 use serde::{Deserialize, Serialize};
 
 use super::artifacts::Digest;
+use super::recipe::{Recipe, RecipeRequest};
 use super::refusal::Refusal;
+use super::why::Why;
 use crate::spec::{AttemptId, Cause, Failure, JobId, JobSpec, TaskId, WorkerId};
 
 /// A job to be run.
@@ -240,6 +242,13 @@ pub trait Jobs: Send + Sync + 'static {
         &self,
         job: JobId,
     ) -> impl Future<Output = Result<BTreeMap<String, BTreeMap<String, u64>>, Refusal>> + Send;
+    /// Why it stands as it does.
+    fn why(&self, job: JobId) -> impl Future<Output = Result<Why, Refusal>> + Send;
+    /// What an attempt was made of.
+    fn recipe(
+        &self,
+        request: RecipeRequest,
+    ) -> impl Future<Output = Result<Recipe, Refusal>> + Send;
     /// Cancels it; too late once its output is being published.
     fn kill(&self, job: JobId) -> impl Future<Output = Result<(), Refusal>> + Send;
     /// All workers that are known.

@@ -32,12 +32,14 @@ pub mod masters;
 mod pb;
 mod pieces;
 pub mod raft;
+pub mod recipe;
 pub mod refusal;
 pub mod server;
 pub mod shuffle;
 mod status;
 #[cfg(test)]
 mod tests;
+pub mod why;
 pub mod workers;
 
 use std::time::Duration;

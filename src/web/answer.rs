@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::header::{ALLOW, CONTENT_TYPE, LINK};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::rpc::refusal::Refusal;
 
@@ -22,6 +22,12 @@ pub(super) struct Fault {
     pub(super) cause: String,
     /// What to do.
     pub(super) hint: &'static str,
+}
+
+/// A fault as whoever has asked reads it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Told {
+    pub(super) cause: String,
 }
 
 impl Fault {

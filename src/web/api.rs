@@ -44,6 +44,11 @@ pub(super) async fn job(State(web): State<Web>, Path(job): Path<String>) -> Answ
     json(&web.master.status(id(&job)?, 0).await?)
 }
 
+/// `GET /api/v1/jobs/j7/why`
+pub(super) async fn why(State(web): State<Web>, Path(job): Path<String>) -> Answer {
+    json(&web.master.why(id(&job)?).await?)
+}
+
 /// `GET /api/v1/jobs/j7/tasks?offset=0&limit=100`
 pub(super) async fn tasks(
     State(web): State<Web>,

@@ -17,6 +17,7 @@
 //! | `api` | jobs, tasks, counters, workers and masters, as the command prints them with `--format json` |
 //! | `events` | what happens, as a stream that can be taken up again |
 //! | `health`, `metrics` | for whoever watches over masters |
+//! | `fetch` | asks a master's web for one thing, for the command |
 //! | `query`, `answer` | what is asked for behind the `?`, and how answers and faults are written |
 //!
 //! It runs on a thread of its own, so that whoever looks keeps no worker waiting, and reads in pages.
@@ -24,6 +25,7 @@
 mod answer;
 mod api;
 mod events;
+mod fetch;
 mod guard;
 mod health;
 mod leader;
@@ -43,6 +45,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use tokio::sync::Semaphore;
+
+pub use fetch::{Unanswered, fetch};
 
 use crate::clock::Clock;
 use crate::master::Master;

@@ -288,6 +288,9 @@ pub(super) fn step_ms(step: usize) -> u64 {
 }
 
 #[cfg(test)]
+pub(super) use tests::large;
+
+#[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
 
@@ -353,6 +356,17 @@ mod tests {
             apply(now_ms, command, &mut started);
         }
         (scheduler, now_ms)
+    }
+
+    /// What it comes to.
+    pub(in crate::web) fn large() -> Summary {
+        let (scheduler, end_ms) = large_job();
+        let facts = facts(end_ms);
+        let mut folding = Folding::new(&facts);
+        for (id, task) in scheduler.job(JobId(1)).unwrap().all_tasks() {
+            folding.add(&Seen { id, task: task.unwrap(), is_led: false });
+        }
+        folding.end(facts)
     }
 
     #[test]

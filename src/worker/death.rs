@@ -1,5 +1,6 @@
 //! How an executor died, and which failure of its attempt that is.
 
+use std::fmt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
@@ -7,8 +8,8 @@ use super::CappedLog;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{Cause, Failure, escape, size};
 
-/// Last lines of an executor's output that a failure tells.
-const LINES_MAX: usize = 10;
+/// Last lines of an attempt's output that a failure tells.
+const LINES_MAX: usize = 20;
 
 /// Names of signals by number, from 1 on; the same on all of Linux' usual machines.
 const SIGNALS: [&str; 31] = [
@@ -87,6 +88,18 @@ impl From<ExitStatus> for Ending {
     }
 }
 
+impl fmt::Display for Ending {
+    /// Such as `died of SIGSEGV (signal 11)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Ending::Exited { code } => write!(f, "exited with code {code}"),
+            Ending::Signaled { signal } => {
+                write!(f, "died of {} (signal {signal})", signal_name(signal))
+            }
+        }
+    }
+}
+
 impl Death {
     /// The failure of the attempt that the executor was at, with the last that it printed.
     pub(super) fn failure(&self, log: &CappedLog) -> Failure {
@@ -98,16 +111,14 @@ impl Death {
                 );
                 (Cause::Memory, message)
             }
-            (None, Ending::Exited { code }) => (
-                Cause::Exit,
-                format!("the executor exited with code {code} before the attempt had ended"),
-            ),
-            (None, Ending::Signaled { signal }) => {
-                let name = signal_name(signal);
-                (Cause::Signal, format!("the executor died of {name} (signal {signal})"))
+            (None, ending @ Ending::Exited { .. }) => {
+                (Cause::Exit, format!("the executor {ending} before the attempt had ended"))
+            }
+            (None, ending @ Ending::Signaled { .. }) => {
+                (Cause::Signal, format!("the executor {ending}"))
             }
         };
-        Failure { details: last_lines(log), ..Failure::new(cause, message) }
+        Failure { log: last_lines(log), ..Failure::new(cause, message) }
     }
 }
 
@@ -141,7 +152,7 @@ mod tests {
         let dead = |ending, memory| Death { ending, memory }.failure(&log);
         let exited = dead(Ending::Exited { code: 0 }, None);
         assert_eq!(exited.message, "the executor exited with code 0 before the attempt had ended");
-        assert_eq!(exited.details, ["first", "thread 'main' panicked\\x1b[0m"]);
+        assert_eq!(exited.log, ["first", "thread 'main' panicked\\x1b[0m"]);
         let signaled = dead(Ending::Signaled { signal: 11 }, None);
         assert_eq!(signaled.cause, Cause::Signal);
         assert_eq!(signaled.message, "the executor died of SIGSEGV (signal 11)");

@@ -32,6 +32,7 @@ mod launcher;
 mod log;
 mod map_outputs;
 mod memory;
+mod once;
 mod output;
 mod poll;
 mod process;
@@ -53,6 +54,7 @@ pub use error::Error;
 pub use launcher::{Launch, Launched, Launcher, Process, Socket};
 pub use log::CappedLog;
 pub use memory::Limiter;
+pub use once::{Unheard, fetch_once, lend_file};
 pub use process::ProcessLauncher;
 pub use server::Server;
 

@@ -19,7 +19,7 @@ const KEYS: usize = 48;
 ///
 /// They wait for each other. Else whoever is ready first would draw all numbers, and the fault might strike a worker
 /// that has drawn none.
-fn start(fleet: &Fleet, odd: &Odd, slots: usize, end: &str) -> Result<String> {
+pub(crate) fn start(fleet: &Fleet, odd: &Odd, slots: usize, end: &str) -> Result<String> {
     let line = |number: usize| if number == 0 { "tag\n" } else { "wait start\n" }.into();
     let draws: String = (0..slots).map(|_| filled(SPLIT_BYTES, line)).collect();
     let input = draws + end;
@@ -32,7 +32,7 @@ fn start(fleet: &Fleet, odd: &Odd, slots: usize, end: &str) -> Result<String> {
 }
 
 /// Kills the worker that does not run what waits; gives the maps that had won there, all of which have drawn a number.
-fn strike(fleet: &mut Fleet, job: &str, kind: &str) -> Result<Vec<String>> {
+pub(crate) fn strike(fleet: &mut Fleet, job: &str, kind: &str) -> Result<Vec<String>> {
     let attempts = Attempts::of(fleet, job)?;
     let waits = attempts.all(|attempt| attempt.kind == kind && attempt.state == "running");
     assert_eq!(waits.len(), 1, "{waits:?}");

@@ -12,7 +12,8 @@ use crate::trial::counted;
 use crate::until::until;
 
 /// Room on the small disks, where the outputs of two maps fit at most.
-const SMALL_DISK: &str = "mkdir -p $DATA/jobs; mount -t tmpfs -o size=256k none $DATA/jobs";
+pub(crate) const SMALL_DISK: &str =
+    "mkdir -p $DATA/jobs; mount -t tmpfs -o size=256k none $DATA/jobs";
 /// Bytes of a map's input, and of its output nearly, since there is nothing in it that repeats.
 const SPLIT_BYTES: usize = 128 << 10;
 const FLAGS: &str = "in.txt --split-size 128KiB -r 2";
@@ -20,7 +21,7 @@ const FLAGS: &str = "in.txt --split-size 128KiB -r 2";
 const MAPS: usize = 20;
 
 /// Splits of lines that cannot be compressed well.
-fn noise() -> String {
+pub(crate) fn noise() -> String {
     let digest = |number: usize| {
         let hash = |salt: u64| gristmill::record::hash::hash(&(number as u64 ^ salt).to_le_bytes());
         format!("{:016x}{:016x}\n", hash(0), hash(1 << 40))

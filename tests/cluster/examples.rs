@@ -14,7 +14,15 @@ pub(crate) fn example(name: &str) -> String {
         let target = folder.parent().expect("profiles lie below target");
         let status = Command::new(env!("CARGO"))
             .args(["build", "--locked", "--offline", "--profile", "test", "--all-features"])
-            .args(["--example", "odd", "--example", "slow_words", "--target-dir"])
+            .args([
+                "--example",
+                "odd",
+                "--example",
+                "slow_words",
+                "--example",
+                "skewed",
+                "--target-dir",
+            ])
             .arg(target)
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .status()

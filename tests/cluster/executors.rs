@@ -88,8 +88,8 @@ impl Case {
         let attempt = report.attempts.at(&report.failed()[0].task).len();
         let last = format!("#{attempt} ({})", self.cause);
         assert!(lines[1..].iter().any(|line| line.contains(&last)), "{last}: {said}");
-        let why = fleet.run(&["why", &report.job])?;
-        assert_eq!(why.stdout.trim_end(), lines.join("\n"));
+        let why = fleet.json(&["why", &report.job])?;
+        assert_eq!(why["kind"], self.cause, "{why}");
         Ok(())
     }
 }

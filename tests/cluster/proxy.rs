@@ -1,4 +1,4 @@
-//! Stands between a worker and its master, and can keep back what the master answers.
+//! Stands between a worker and its master, and can keep back what the master answers, or change what the worker says.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -33,8 +33,16 @@ impl Gate {
     }
 }
 
+/// Something that is said, and what is said instead; both are of one length.
+type Instead = Option<(&'static str, &'static str)>;
+
 impl Proxy {
     pub(crate) fn start(target: &str) -> io::Result<Self> {
+        Self::start_with(target, None)
+    }
+
+    /// The same, by which this is said instead of that.
+    pub(crate) fn start_with(target: &str, instead: Instead) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?.to_string();
         let gate = Arc::new(Gate::default());
@@ -42,7 +50,8 @@ impl Proxy {
         thread::spawn(move || {
             for asker in listener.incoming() {
                 // Who is not answered tries again.
-                let _joined_or_refused = asker.and_then(|asker| join(asker, &target, &shared));
+                let _joined_or_refused =
+                    asker.and_then(|asker| join(asker, &target, &shared, instead));
             }
         });
         Ok(Self { address, gate })
@@ -71,27 +80,39 @@ impl Drop for Proxy {
 }
 
 /// Joins both ways of a connection.
-fn join(asker: TcpStream, target: &str, gate: &Arc<Gate>) -> io::Result<()> {
+fn join(asker: TcpStream, target: &str, gate: &Arc<Gate>, instead: Instead) -> io::Result<()> {
     let answerer = TcpStream::connect(target)?;
     asker.set_nodelay(true)?;
     answerer.set_nodelay(true)?;
     let (questions, answers) = (asker.try_clone()?, answerer.try_clone()?);
-    thread::spawn(move || carry(questions, answerer, || {}));
+    thread::spawn(move || carry(questions, answerer, |piece| replace(piece, instead)));
     let gate = Arc::clone(gate);
-    thread::spawn(move || carry(answers, asker, || gate.pass()));
+    thread::spawn(move || carry(answers, asker, |_| gate.pass()));
     Ok(())
 }
 
 /// Passes on until one end is closed, and then closes both.
-fn carry(mut from: TcpStream, mut to: TcpStream, wait: impl Fn()) {
+fn carry(mut from: TcpStream, mut to: TcpStream, meet: impl Fn(&mut [u8])) {
     let mut piece = vec![0; PIECE_BYTES];
     while let Ok(bytes @ 1..) = from.read(&mut piece) {
-        wait();
+        meet(&mut piece[..bytes]);
         if to.write_all(&piece[..bytes]).is_err() {
             break;
         }
     }
     for end in [from, to] {
         let _closed_or_gone = end.shutdown(Shutdown::Both);
+    }
+}
+
+/// Puts one text in the place of another, wherever it stands whole in a piece.
+fn replace(piece: &mut [u8], instead: Instead) {
+    let Some((that, this)) = instead else { return };
+    let that = that.as_bytes();
+    for at in 0..piece.len().saturating_sub(that.len()) {
+        let here = &mut piece[at..at + that.len()];
+        if here == that {
+            here.copy_from_slice(this.as_bytes());
+        }
     }
 }

@@ -49,6 +49,10 @@ pub struct Odd {
 /// What user code may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 pub enum Trouble {
+    /// Prints a line.
+    Say,
+    /// Refuses the record.
+    Refuse,
     /// Panics.
     Panic,
     /// Exits as if all were well.
@@ -147,6 +151,8 @@ impl Odd {
     #[expect(clippy::panic, reason = "this is the panic that is to be reported")]
     fn make(&self, trouble: Trouble) -> Result {
         match trouble {
+            Trouble::Say => println!("the last words"),
+            Trouble::Refuse => return Err("not to my taste".into()),
             Trouble::Panic => panic!("no luck"),
             Trouble::Exit0 => std::process::exit(0),
             Trouble::Exit3 => std::process::exit(3),

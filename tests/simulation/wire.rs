@@ -12,8 +12,10 @@ use gristmill::master::Master;
 use gristmill::rpc::artifacts::{Artifacts, Digest};
 use gristmill::rpc::check;
 use gristmill::rpc::jobs::{JobLine, JobStatus, Jobs, Submit, TaskLine, TasksRequest, WorkerLine};
+use gristmill::rpc::recipe::{Recipe, RecipeRequest};
 use gristmill::rpc::refusal::Refusal;
 use gristmill::rpc::shuffle::{FetchPiece, FetchRequest, Shuffle};
+use gristmill::rpc::why::Why;
 use gristmill::rpc::workers::{Locate, Located, Orders, Poll, Register, Registered, Workers};
 use gristmill::spec::{AttemptId, JobId, WorkerId};
 use gristmill::worker::{Server, Transport};
@@ -90,6 +92,14 @@ impl Jobs for Link {
         job: JobId,
     ) -> Result<BTreeMap<String, BTreeMap<String, u64>>, Refusal> {
         asked!(self, ANSWER_MAX, counters(job))
+    }
+
+    async fn why(&self, job: JobId) -> Result<Why, Refusal> {
+        asked!(self, ANSWER_MAX, why(job))
+    }
+
+    async fn recipe(&self, request: RecipeRequest) -> Result<Recipe, Refusal> {
+        asked!(self, ANSWER_MAX, recipe(request))
     }
 
     async fn kill(&self, job: JobId) -> Result<(), Refusal> {

@@ -7,11 +7,13 @@ use tonic::transport::Channel;
 
 use super::Master;
 use super::master::Line;
-use crate::rpc::convert::{answer, id};
+use crate::rpc::convert::{answer, decode, id};
 use crate::rpc::jobs::{JobLine, JobStatus, Jobs, Submit, TaskLine, TasksRequest, WorkerLine};
 use crate::rpc::pb;
 use crate::rpc::pb::jobs_client::JobsClient;
+use crate::rpc::recipe::{Recipe, RecipeRequest};
 use crate::rpc::refusal::Refusal;
+use crate::rpc::why::Why;
 use crate::rpc::{CONTROL_BYTES_MAX, check};
 use crate::spec::{JobId, WorkerId};
 
@@ -72,6 +74,17 @@ impl Jobs for Master {
         job: JobId,
     ) -> Result<BTreeMap<String, BTreeMap<String, u64>>, Refusal> {
         Ok(ask!(self, counters, pb::JobRef { job: job.to_string() }).into())
+    }
+
+    async fn why(&self, job: JobId) -> Result<Why, Refusal> {
+        let answered = ask!(self, why, pb::JobRef { job: job.to_string() });
+        answer(decode("why", &answered.why_bincode), &self.address())
+    }
+
+    async fn recipe(&self, request: RecipeRequest) -> Result<Recipe, Refusal> {
+        let RecipeRequest { task, number } = request;
+        let answered = ask!(self, recipe, pb::RecipeRequest { task: task.to_string(), number });
+        answer(decode("recipe", &answered.recipe_bincode), &self.address())
     }
 
     async fn kill(&self, job: JobId) -> Result<(), Refusal> {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 use crate::rpc::check;
-use crate::rpc::convert::id;
+use crate::rpc::convert::{encode, id};
 use crate::rpc::jobs::{Jobs, Submit, TasksRequest};
 use crate::rpc::pb;
+use crate::rpc::recipe::RecipeRequest;
 use crate::rpc::status::status;
 
 /// What is asked for, by whom it is implemented.
@@ -59,6 +60,22 @@ impl<J: Jobs> pb::jobs_server::Jobs for Service<J> {
         let job = id(&request.into_inner().job).map_err(status)?;
         let groups = self.0.counters(job).await.map_err(status)?;
         Ok(Response::new(groups.into()))
+    }
+
+    async fn why(&self, request: Request<pb::JobRef>) -> Result<Response<pb::WhyAnswer>, Status> {
+        let job = id(&request.into_inner().job).map_err(status)?;
+        let why = self.0.why(job).await.map_err(status)?;
+        Ok(Response::new(pb::WhyAnswer { why_bincode: encode(&why) }))
+    }
+
+    async fn recipe(
+        &self,
+        request: Request<pb::RecipeRequest>,
+    ) -> Result<Response<pb::RecipeAnswer>, Status> {
+        let pb::RecipeRequest { task, number } = request.into_inner();
+        let task = id(&task).map_err(status)?;
+        let recipe = self.0.recipe(RecipeRequest { task, number }).await.map_err(status)?;
+        Ok(Response::new(pb::RecipeAnswer { recipe_bincode: encode(&recipe) }))
     }
 
     async fn kill(&self, request: Request<pb::JobRef>) -> Result<Response<pb::Ack>, Status> {

@@ -47,11 +47,22 @@ async fn every_call_of_a_client_arrives_and_is_answered() {
     let page = TasksRequest { job: JobId(7), offset: 1 << 40, limit: 100 };
     assert_eq!(client.tasks(page).await, Ok(vec![task(JobId(7))]));
     assert_eq!(client.counters(JobId(7)).await, served.fake.counters(JobId(7)).await);
+    assert_eq!(client.why(JobId(7)).await, Ok(why(JobId(7))));
+    let (task, number) = (JobId(7).task(TaskKind::Map, 3), Some(2));
+    let made_of = client.recipe(RecipeRequest { task, number }).await;
+    assert_eq!(made_of, Ok(recipe(task.attempt(2))));
     assert_eq!(client.kill(JobId(7)).await, Ok(()));
     assert_eq!(client.workers().await, Ok(vec![worker()]));
     assert_eq!(client.drain(WorkerId(4)).await, Ok(()));
     let asked = served.asked();
-    for call in ["status j7 41", "tasks j7 1099511627776 100", "kill j7", "drain w4"] {
+    for call in [
+        "status j7 41",
+        "tasks j7 1099511627776 100",
+        "why j7",
+        "recipe j7/m3 Some(2)",
+        "kill j7",
+        "drain w4",
+    ] {
         assert!(asked.iter().any(|asked| asked == call), "{call}: {asked:?}");
     }
 }

@@ -29,6 +29,8 @@ enum Asked {
     Status(pb::StatusRequest),
     Tasks(pb::TasksRequest),
     Counters(pb::JobRef),
+    Why(pb::JobRef),
+    Recipe(pb::RecipeRequest),
     Kill(pb::JobRef),
     ListWorkers(pb::ListRequest),
     Drain(pb::DrainRequest),
@@ -91,6 +93,8 @@ impl Servers {
             Asked::Status(request) => ("Status", said(jobs.status(request).await)),
             Asked::Tasks(request) => ("Tasks", said(jobs.tasks(request).await)),
             Asked::Counters(request) => ("Counters", said(jobs.counters(request).await)),
+            Asked::Why(request) => ("Why", said(jobs.why(request).await)),
+            Asked::Recipe(request) => ("Recipe", said(jobs.recipe(request).await)),
             Asked::Kill(request) => ("Kill", said(jobs.kill(request).await)),
             Asked::ListWorkers(request) => ("ListWorkers", said(jobs.list_workers(request).await)),
             Asked::Drain(request) => ("Drain", said(jobs.drain(request).await)),
@@ -239,6 +243,8 @@ fn of_clients() -> Table {
     let tasks = |limit| Asked::Tasks(pb::TasksRequest { job: "j7".into(), offset: 0, limit });
     let no_job = "expected a form like `j7`";
     let status = |job: &str| Asked::Status(pb::StatusRequest { job: job.into(), after: 1 << 40 });
+    let recipe =
+        |task: &str| Asked::Recipe(pb::RecipeRequest { task: task.into(), number: Some(u32::MAX) });
     let drain = |worker: &str| Asked::Drain(pb::DrainRequest { worker: worker.into() });
     vec![
         (Asked::List(pb::ListRequest {}), ""),
@@ -250,6 +256,10 @@ fn of_clients() -> Table {
         (tasks(0), "limit must be 1 to 10000, got 0"),
         (job(Asked::Counters, "j7"), ""),
         (job(Asked::Counters, "J7"), no_job),
+        (job(Asked::Why, "j7"), ""),
+        (job(Asked::Why, "j7/m0"), no_job),
+        (recipe("j7/m12"), ""),
+        (recipe("j7/m12#1"), "expected a form like `j7/m12`"),
         (job(Asked::Kill, "j7"), ""),
         (job(Asked::Kill, "../j7"), no_job),
         (drain("w4"), ""),

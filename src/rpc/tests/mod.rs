@@ -25,10 +25,12 @@ use super::jobs::{
 };
 use super::masters::{Join, MasterLine, MasterList, Masters, RemovedList, Role};
 use super::raft::{Call, Raft};
+use super::recipe::{Recipe, RecipeRequest};
 use super::refusal::Refusal;
 use super::server::serve_master;
+use super::why::{BadRecord, Kind, Tried, Why};
 use super::workers::{Locate, Located, Orders, Poll, Register, Registered, Workers};
-use crate::spec::{Cause, Failure, JobId, MasterId, TaskKind, WorkerId};
+use crate::spec::{AttemptId, Cause, Failure, JobId, MasterId, Nonce, TaskKind, WorkerId};
 
 /// A master that says what it was told to say, and remembers what it was asked.
 #[derive(Default)]
@@ -104,6 +106,47 @@ fn task(job: JobId) -> TaskLine {
     TaskLine { id, kind: "reduce".into(), state: "in_progress".into(), attempts }
 }
 
+fn why(job: JobId) -> Why {
+    let id = job.task(TaskKind::Map, 3).attempt(1);
+    let tried = Tried {
+        id,
+        worker: WorkerId(4),
+        state: "failed".into(),
+        cause: Cause::Panic,
+        started: "2026-11-23T09:00:00.000Z".into(),
+        ended: Some("2026-11-23T09:00:01.000Z".into()),
+        message: Some("no luck".into()),
+    };
+    Why {
+        id: job,
+        name: "wordcount".into(),
+        state: State::Failed,
+        kind: Kind::Panic,
+        summary: "j7 wordcount failed".into(),
+        at: Some("src/main.rs:7".into()),
+        record: Some(BadRecord { file: "/in".into(), offset: 1 << 40, excerpt: "x".into() }),
+        task: Some(id.task),
+        attempts: vec![tried],
+        details: vec!["because".into()],
+        log: vec!["größer".into()],
+        suggestion: "mend it".into(),
+        replay: Some(format!("gristmill replay {id}")),
+    }
+}
+
+fn recipe(attempt: AttemptId) -> Recipe {
+    Recipe {
+        attempt,
+        state: State::Reducing,
+        nonce: Nonce(u128::MAX - 1),
+        executable: Digest(1),
+        spec: Digest(2),
+        plan: Some(Digest(3)),
+        maps: 7,
+        joined: vec![3, 5],
+    }
+}
+
 fn worker() -> WorkerLine {
     WorkerLine {
         id: WorkerId(4),
@@ -144,6 +187,14 @@ impl Jobs for Fake {
             names.iter().map(|&(name, count)| (name.to_owned(), count)).collect()
         };
         Ok([("Job Counters".into(), group(&[("maps", 4)])), ("W".into(), group(&[]))].into())
+    }
+    async fn why(&self, job: JobId) -> Result<Why, Refusal> {
+        self.note(format!("why {job}"))?;
+        Ok(why(job))
+    }
+    async fn recipe(&self, request: RecipeRequest) -> Result<Recipe, Refusal> {
+        self.note(format!("recipe {} {:?}", request.task, request.number))?;
+        Ok(recipe(request.task.attempt(2)))
     }
     async fn kill(&self, job: JobId) -> Result<(), Refusal> {
         self.note(format!("kill {job}"))

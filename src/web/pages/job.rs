@@ -24,31 +24,31 @@ const DONE_MIN: f64 = 0.05;
 const PASSED_MS_MIN: u64 = 2_000;
 
 /// Maps or reduces.
-struct Phase {
-    name: &'static str,
-    percent: u64,
-    done: String,
-    running: String,
-    total: String,
-    median: String,
-    longest: String,
+pub(super) struct Phase {
+    pub(super) name: &'static str,
+    pub(super) percent: u64,
+    pub(super) done: String,
+    pub(super) running: String,
+    pub(super) total: String,
+    pub(super) median: String,
+    pub(super) longest: String,
     /// How long they took, in a sentence.
-    told: String,
-    histogram: String,
-    slowest: Vec<Slow>,
+    pub(super) told: String,
+    pub(super) histogram: String,
+    pub(super) slowest: Vec<Slow>,
 }
 
 /// A task that took long.
-struct Slow {
-    task: TaskId,
-    worker: WorkerId,
-    took: String,
+pub(super) struct Slow {
+    pub(super) task: TaskId,
+    pub(super) worker: WorkerId,
+    pub(super) took: String,
     /// Of the median.
-    times: String,
+    pub(super) times: String,
 }
 
 impl Phase {
-    fn of(name: &'static str, class: &str, tally: &Tally, kind: &Kind) -> Self {
+    pub(super) fn of(name: &'static str, class: &str, tally: &Tally, kind: &Kind) -> Self {
         let took = |ms| if kind.count > 0 { span(ms) } else { String::new() };
         let times = |ms| format!("{:.1} ×", ms as f64 / kind.median_ms.max(1) as f64);
         let slow = |&(task, worker, ms): &(TaskId, WorkerId, u64)| Slow {
@@ -147,13 +147,13 @@ pub(in crate::web) async fn job(State(web): State<Web>, Path(job): Path<String>)
 }
 
 /// What a job was given; one that cannot be read is the business of who runs it.
-async fn read_spec(web: &Web, spec: Digest) -> Option<JobSpec> {
+pub(super) async fn read_spec(web: &Web, spec: Digest) -> Option<JobSpec> {
     let path = web.master.artifact(spec).await?;
     let read = move || std::fs::read(path).ok().and_then(|bytes| value::decode(&bytes).ok());
     offload(read).await.ok().flatten()
 }
 
-fn settings(
+pub(super) fn settings(
     job: &JobStatus,
     summary: &Summary,
     spec: Option<&JobSpec>,
@@ -189,7 +189,9 @@ fn settings(
     settings
 }
 
-fn flat(groups: BTreeMap<String, BTreeMap<String, u64>>) -> Vec<(String, String, String)> {
+pub(super) fn flat(
+    groups: BTreeMap<String, BTreeMap<String, u64>>,
+) -> Vec<(String, String, String)> {
     let group = |(group, names): (String, BTreeMap<String, u64>)| {
         names.into_iter().map(move |(name, n)| (group.clone(), name, count(n)))
     };

@@ -1,0 +1,114 @@
+//! The job's executable, started as a worker starts it, but with this terminal.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child as Process, Command, ExitStatus};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use super::super::refused::Refused;
+use crate::frame::{self, Connection, Done, EXECUTOR_ARG, FromExecutor, Run, ToExecutor};
+use crate::spec::{Failure, Location};
+use crate::worker::Ending;
+
+/// How long it may take to say hello, and to die once it has closed its socket.
+const HELLO_WITHIN: Duration = Duration::from_secs(30);
+const DYING_LOOKS: u32 = 500;
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// An executor that waits for attempts.
+pub(super) struct Child {
+    process: Process,
+    connection: Connection<UnixStream>,
+    group: Pid,
+}
+
+/// What became of one attempt.
+pub(super) enum Outcome {
+    Done(Done),
+    Failed(Failure),
+    Died(Ending),
+}
+
+impl Child {
+    /// Starts it, in a process group of its own, which is noted for whoever has to kill it.
+    pub(super) fn start(
+        executable: &Path,
+        folder: &Path,
+        group: &OnceLock<Pid>,
+    ) -> Result<Self, Refused> {
+        let cannot = |error: io::Error| {
+            let shown = Location::from(executable);
+            Refused::failed(format!(
+                "cannot start the job's executable: {error}; {shown}; name a folder from which it may be run with --data"
+            ))
+        };
+        let (ours, theirs) = UnixStream::pair().map_err(cannot)?;
+        ours.set_read_timeout(Some(HELLO_WITHIN)).map_err(cannot)?;
+        let mut command = Command::new(executable);
+        command.arg(EXECUTOR_ARG).current_dir(folder).process_group(0);
+        let process = command.stdin(OwnedFd::from(theirs)).spawn().map_err(cannot)?;
+        // With it goes our copy of its end of the socket, so that its closing is heard.
+        drop(command);
+        let pid = Pid::from_child(&process);
+        let _noted_once = group.set(pid);
+        let mut child = Self { process, connection: Connection::new(ours), group: pid };
+        match child.connection.greet_executor() {
+            Ok(()) => {}
+            Err(error @ frame::Error::Version { .. }) => {
+                return Err(Refused::failed(format!(
+                    "{error}; {pid}",
+                    pid = Location::from(executable)
+                )));
+            }
+            Err(error) => {
+                let ending = child.end();
+                return Err(Refused::failed(format!(
+                    "the job's executable does not serve: {error}, and it {ending}; {}; see what it printed",
+                    Location::from(executable)
+                )));
+            }
+        }
+        child.connection.stream().set_read_timeout(None).map_err(cannot)?;
+        Ok(child)
+    }
+
+    /// Has it carry out an attempt, with no more maps than it has.
+    pub(super) fn run(&mut self, run: Run) -> Outcome {
+        if self.connection.send(&ToExecutor::Run(Box::new(run))).is_err() {
+            return Outcome::Died(self.end());
+        }
+        loop {
+            match self.connection.receive() {
+                Ok(Some(FromExecutor::Done(done))) => return Outcome::Done(done),
+                Ok(Some(FromExecutor::Failed(failure))) => return Outcome::Failed(failure),
+                Ok(Some(FromExecutor::Progress { .. } | FromExecutor::Hello { .. })) => {}
+                Ok(Some(FromExecutor::Wants { .. })) => {
+                    let none = ToExecutor::More { maps: Vec::new() };
+                    if self.connection.send(&none).is_err() {
+                        return Outcome::Died(self.end());
+                    }
+                }
+                Ok(None) | Err(_) => return Outcome::Died(self.end()),
+            }
+        }
+    }
+
+    /// Waits for the end of one that says nothing any more, and makes it end if it does not.
+    fn end(&mut self) -> Ending {
+        for _ in 0..DYING_LOOKS {
+            if let Ok(Some(status)) = self.process.try_wait() {
+                return Ending::from(status);
+            }
+            std::thread::park_timeout(LOOK_EVERY);
+        }
+        let _killed_or_gone = kill_process_group(self.group, Signal::KILL);
+        let status: io::Result<ExitStatus> = self.process.wait();
+        status.map_or(Ending::Exited { code: -1 }, Ending::from)
+    }
+}

@@ -1,0 +1,192 @@
+//! `gristmill replay TASK`: an attempt once more, in this terminal.
+//!
+//! What it needs comes from the masters (executable, spec, plan, side files) and, for a reduce, from the workers that have
+//! the map outputs. It lies in a folder of its own, as does what the attempt writes: nothing of the job is touched.
+
+mod child;
+mod needs;
+
+use std::path::PathBuf;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, OnceLock};
+
+use clap::Args;
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use self::child::Child;
+use self::needs::Needs;
+use super::cluster::{Cluster, runtime, with_way_out};
+use super::daemon::{Folder, asked_to_end};
+use super::exit;
+use super::refused::Refused;
+use crate::frame::Done;
+use crate::launch::{render_failure, say};
+use crate::rpc::client::{Master, Options};
+use crate::rpc::jobs::Jobs;
+use crate::rpc::recipe::RecipeRequest;
+use crate::spec::{AttemptId, Counters, TaskId};
+use crate::worker::Ending;
+
+pub(super) const AFTER_HELP: &str = "\
+What the job's code prints goes to this terminal. Memory and time are not limited here, and nothing is published: what the
+attempt writes goes into a folder that is removed in the end, unless --data names one. A failed attempt is done with all
+the maps that shared it. A reduce needs the map outputs, which workers have as long as the job goes on; --make-maps makes
+them here.
+
+Exit codes: 0 it ended well, 1 it failed, 3 there is no such attempt or its input is gone, 130 interrupted.
+
+Example: gristmill replay j7/m12";
+
+/// What `replay` is told.
+#[derive(Debug, Args)]
+pub(super) struct Replay {
+    #[command(flatten)]
+    cluster: Cluster,
+    /// A task or an attempt: j7/m12 or j7/m12#2; of a task, the last attempt that failed, or else the last
+    #[arg(value_name = "TASK[#N]", value_parser = parse)]
+    which: RecipeRequest,
+    /// Of a reduce: do all maps here first, instead of fetching what they gave
+    #[arg(long)]
+    make_maps: bool,
+    /// New or empty folder for what the attempt needs and writes, which stays [default: a temporary one]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+/// How it ended here.
+#[derive(Debug)]
+enum Ended {
+    Well(AttemptId, Done),
+    /// By its own account; and how many bad records there might be.
+    Failed(AttemptId, Box<crate::spec::Failure>, u64),
+    Died(AttemptId, Ending),
+}
+
+/// Reads `j7/m12` or `j7/m12#2`.
+fn parse(text: &str) -> Result<RecipeRequest, String> {
+    if text.contains('#') {
+        let attempt: AttemptId =
+            text.parse().map_err(|error: crate::spec::Error| error.to_string())?;
+        return Ok(RecipeRequest { task: attempt.task, number: Some(attempt.number) });
+    }
+    let task: TaskId = text.parse().map_err(|error: crate::spec::Error| error.to_string())?;
+    Ok(RecipeRequest { task, number: None })
+}
+
+impl Replay {
+    /// Does it, unless somebody interrupts.
+    pub(super) fn run(self) -> Result<u8, Refused> {
+        let addresses = self.cluster.addresses()?;
+        let folder = Folder::make(self.data.as_deref(), "replay")?;
+        needs::check_empty(folder.path())?;
+        let group: Arc<OnceLock<Pid>> = Arc::default();
+        let ended = runtime()?.block_on(async {
+            let asked = asked_to_end()?;
+            let work = async {
+                let master = Master::connect(&addresses, Options::default())?;
+                let recipe = master.recipe(self.which).await.map_err(Refused::from);
+                let recipe = recipe.map_err(with_way_out)?;
+                let needs = Needs::fetch(&master, recipe, folder.path(), self.make_maps).await?;
+                say(&needs.told());
+                on_its_own_thread(needs, Arc::clone(&group)).await
+            };
+            tokio::select! {
+                ended = work => ended.map(Some),
+                () = asked => Ok(None),
+            }
+        });
+        if let Some(&group) = group.get() {
+            // It is dead, or has no further reason to live; so have those that it has started.
+            let _killed_or_gone = kill_process_group(group, Signal::KILL);
+        }
+        Ok(match ended? {
+            None => exit::INTERRUPTED,
+            Some(ended) => report(&ended),
+        })
+    }
+}
+
+/// The executable asks the kernel to be killed when the thread that started it ends; nobody waits here without hearing
+/// signals.
+async fn on_its_own_thread(needs: Needs, group: Arc<OnceLock<Pid>>) -> Result<Ended, Refused> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let (stay, stays) = channel::<()>();
+    let work = move || {
+        let ended = Child::start(&needs.executable, &needs.folder, &group)
+            .and_then(|child| needs.carry_out(child));
+        let _heard_or_interrupted = sender.send(ended);
+        // Until somebody has heard it.
+        let _nothing_comes = stays.recv();
+    };
+    let started = std::thread::Builder::new().name("replay".into()).spawn(work);
+    started.map_err(|error| {
+        Refused::failed(format!("cannot start a thread: {error}; this machine; try again"))
+    })?;
+    let ended = receiver.await.unwrap_or_else(|_| {
+        Err(Refused::failed("the thread that was at it has died; this process; report this"))
+    });
+    drop(stay);
+    ended
+}
+
+fn report(ended: &Ended) -> u8 {
+    match ended {
+        Ended::Well(attempt, done) => {
+            say(&format!("{attempt} ended well here\n{}", counted(done)));
+            exit::OK
+        }
+        Ended::Failed(attempt, failure, bad_records) => {
+            render_failure(*attempt, failure, *bad_records).say();
+            exit::FAILED
+        }
+        Ended::Died(attempt, ending) => {
+            say(&format!(
+                "error: the process {ending} before the attempt had ended; {attempt}, here; see what it printed last\n"
+            ));
+            exit::FAILED
+        }
+    }
+}
+
+/// What an attempt has counted, a line each.
+fn counted(done: &Done) -> String {
+    let none = Counters::new();
+    let counters = match done {
+        Done::Plan { counters, .. } | Done::Map { counters, .. } | Done::Reduce { counters } => {
+            counters
+        }
+        Done::Commit { .. } | Done::Sweep => &none,
+    };
+    let line = |(group, name, n): (&str, &str, u64)| {
+        let name = crate::spec::escape(format!("{group}: {name}").as_bytes(), 200);
+        format!("  {name} {n}\n")
+    };
+    let mut lines: String = counters.iter().map(line).collect();
+    if let Done::Plan { splits, reducers, .. } = done {
+        lines += &format!("  {splits} maps, {reducers} reduces\n");
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{JobId, TaskKind};
+
+    #[test]
+    fn a_task_or_an_attempt_is_named() {
+        let task = JobId(7).task(TaskKind::Map, 12);
+        assert_eq!(parse("j7/m12"), Ok(RecipeRequest { task, number: None }));
+        assert_eq!(parse("j7/m12#2"), Ok(RecipeRequest { task, number: Some(2) }));
+        for text in ["", "j7", "j7/m12#0", "j7/x1", "m12"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_was_counted_is_told_line_by_line() {
+        let mut counters = Counters::new();
+        counters.add("My\x1bjob", "records", 34);
+        assert_eq!(counted(&Done::Reduce { counters }), "  My\\x1bjob: records 34\n");
+    }
+}

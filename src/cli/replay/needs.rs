@@ -1,0 +1,227 @@
+//! What an attempt needs, in one folder: executable, spec, plan, side files, and the map outputs that a reduce reads.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::super::cluster::none;
+use super::super::refused::Refused;
+use super::Ended;
+use super::child::{Child, Outcome};
+use crate::frame::{Done, Run, SegmentRef, Work};
+use crate::record::value;
+use crate::rpc::artifacts::{Artifacts, Digest};
+use crate::rpc::client::{Master, Options, Peer};
+use crate::rpc::recipe::Recipe;
+use crate::spec::{AttemptId, JobSpec, Location, TaskKind};
+use crate::storage::{SharedStaging, StagingOptions};
+use crate::task::PlanFile;
+use crate::worker::{fetch_once, lend_file};
+
+/// Ranges of input that are named.
+const RANGES_MAX: usize = 5;
+
+/// All that an attempt needs.
+pub(super) struct Needs {
+    recipe: Recipe,
+    spec: JobSpec,
+    pub(super) executable: PathBuf,
+    plan: Option<PathBuf>,
+    /// What was fetched for a reduce; none if its maps are to be done here.
+    segments: Option<Vec<SegmentRef>>,
+    pub(super) folder: PathBuf,
+}
+
+/// Refuses a folder that has something in it.
+pub(super) fn check_empty(folder: &Path) -> Result<(), Refused> {
+    match fs::read_dir(folder).map(|mut entries| entries.next().is_none()) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Refused::usage(format!(
+            "the folder is not empty; {}; name another with --data DIR",
+            Location::from(folder)
+        ))),
+        Err(error) => Err(failed(folder, &error)),
+    }
+}
+
+fn failed(path: &Path, error: &dyn std::fmt::Display) -> Refused {
+    let shown = Location::from(path);
+    Refused::failed(format!(
+        "cannot make ready: {error}; {shown}; name another folder with --data DIR"
+    ))
+}
+
+impl Needs {
+    pub(super) async fn fetch(
+        master: &Master,
+        recipe: Recipe,
+        folder: &Path,
+        make_maps: bool,
+    ) -> Result<Self, Refused> {
+        let get = async |name: &str, digest: Digest| {
+            let path = folder.join(name);
+            master.get(digest, &path).await.map_err(Refused::from).map(|()| path)
+        };
+        let executable = get("executable", recipe.executable).await?;
+        fs::set_permissions(&executable, Permissions::from_mode(0o700))
+            .map_err(|error| failed(&executable, &error))?;
+        let path = get("spec", recipe.spec).await?;
+        let bytes = fs::read(&path).map_err(|error| failed(&path, &error))?;
+        let mut spec: JobSpec = value::decode(&bytes).map_err(|error| {
+            Refused::failed(format!(
+                "the job's spec is none that this command knows: {error}; {}; use the cluster's version of it",
+                recipe.attempt.task.job
+            ))
+        })?;
+        for (number, file) in spec.side_files.iter_mut().enumerate() {
+            if let Some(digest) = file.digest {
+                file.location = Location::from(&get(&format!("side-{number}"), digest).await?);
+            }
+        }
+        let plan = match recipe.plan.filter(|_| recipe.attempt.task.kind != TaskKind::Plan) {
+            Some(plan) => Some(get("plan", plan).await?),
+            None => None,
+        };
+        // What it writes is nobody's, and need not outlive anything.
+        let out = folder.join("out");
+        (spec.output, spec.overwrite, spec.sync) = (Some(Location::from(&out)), false, false);
+        let options = StagingOptions { overwrite: false, sync: false };
+        SharedStaging::create(&out, recipe.nonce, options)
+            .map_err(|error| Refused::failed(error.to_string()))?;
+        let needs_maps = recipe.attempt.task.kind == TaskKind::Reduce && !make_maps;
+        let segments = match needs_maps {
+            true => Some(segments(master, &recipe, folder).await?),
+            false => None,
+        };
+        let folder = folder.to_path_buf();
+        Ok(Self { recipe, spec, executable, plan, segments, folder })
+    }
+
+    /// What is about to be done, in a line.
+    pub(super) fn told(&self) -> String {
+        let attempt = self.recipe.attempt;
+        let what = match attempt.task.kind {
+            TaskKind::Map => match self.recipe.joined.len() {
+                0 => self.input(),
+                n => format!("{}, and the input of {n} maps that shared it", self.input()),
+            },
+            TaskKind::Reduce => match &self.segments {
+                Some(segments) => {
+                    let bytes: u64 = segments.iter().map(|segment| segment.stored_bytes).sum();
+                    format!("{} map outputs, {bytes} bytes of them fetched", segments.len())
+                }
+                None => format!("{} maps, which are done here first", self.recipe.maps),
+            },
+            TaskKind::Plan | TaskKind::Commit => {
+                let inputs = self.spec.inputs.iter().take(RANGES_MAX);
+                inputs.map(|input| input.location.to_string()).collect::<Vec<_>>().join(", ")
+            }
+        };
+        format!("{attempt} once more, here, in {}: {what}\n", Location::from(&self.folder))
+    }
+
+    /// What a map reads.
+    fn input(&self) -> String {
+        let read = |plan: &PathBuf| {
+            PlanFile::open(plan).and_then(|plan| plan.split(self.recipe.attempt.task.index)).ok()
+        };
+        let Some(split) = self.plan.as_ref().and_then(read) else { return "its split".into() };
+        let shown = split.ranges.iter().take(RANGES_MAX);
+        let mut ranges: Vec<String> = shown
+            .map(|range| format!("bytes {} to {} of {}", range.start, range.end, range.location))
+            .collect();
+        let more = split.ranges.len() - ranges.len();
+        ranges.extend((more > 0).then(|| format!("{more} more")));
+        ranges.join(", ")
+    }
+
+    /// Has the executable do it.
+    pub(super) fn carry_out(self, mut child: Child) -> Result<Ended, Refused> {
+        let attempt = self.recipe.attempt;
+        let plan = self.plan.clone().unwrap_or_default();
+        let work = match attempt.task.kind {
+            TaskKind::Plan => Work::Plan,
+            TaskKind::Map => {
+                Work::Map { plan, joined: self.recipe.joined.clone(), compress: false }
+            }
+            TaskKind::Reduce => {
+                let segments = match self.segments.clone() {
+                    Some(segments) => segments,
+                    None => match self.make_maps(&mut child)? {
+                        Ok(segments) => segments,
+                        Err(ended) => return Ok(ended),
+                    },
+                };
+                Work::Reduce { plan, segments }
+            }
+            TaskKind::Commit => {
+                return Err(Refused::usage(format!("{attempt} publishes; it; name another task")));
+            }
+        };
+        let outcome = self.run(&mut child, attempt, work)?;
+        Ok(self.ended(attempt, outcome))
+    }
+
+    fn run(&self, child: &mut Child, attempt: AttemptId, work: Work) -> Result<Outcome, Refused> {
+        let scratch = self.folder.join(format!(
+            "scratch-{}{}",
+            attempt.task.kind.letter(),
+            attempt.task.index
+        ));
+        fs::create_dir(&scratch).map_err(|error| failed(&scratch, &error))?;
+        let (nonce, spec) = (self.recipe.nonce, self.spec.clone());
+        Ok(child.run(Run { attempt, nonce, spec, scratch, work }))
+    }
+
+    fn ended(&self, attempt: AttemptId, outcome: Outcome) -> Ended {
+        match outcome {
+            Outcome::Done(done) => Ended::Well(attempt, done),
+            Outcome::Failed(failure) => {
+                Ended::Failed(attempt, Box::new(failure), self.spec.max_bad_records)
+            }
+            Outcome::Died(ending) => Ended::Died(attempt, ending),
+        }
+    }
+
+    /// Does all maps, one after the other; gives this reduce's part of what each gave, or how one ended that did not end
+    /// well.
+    fn make_maps(&self, child: &mut Child) -> Result<Result<Vec<SegmentRef>, Ended>, Refused> {
+        let (task, plan) = (self.recipe.attempt.task, self.plan.clone().unwrap_or_default());
+        let mut segments = Vec::new();
+        for map in 0..self.recipe.maps {
+            let attempt = task.job.task(TaskKind::Map, map).attempt(1);
+            let work = Work::Map { plan: plan.clone(), joined: Vec::new(), compress: false };
+            match self.run(child, attempt, work)? {
+                Outcome::Done(Done::Map { output: Some(output), .. }) => {
+                    let of = (self.recipe.nonce, map, attempt.number);
+                    let lent = lend_file(&output, of, task.index);
+                    segments.push(lent.map_err(|error| failed(&output, &error))?);
+                }
+                other => return Ok(Err(self.ended(attempt, other))),
+            }
+        }
+        Ok(Ok(segments))
+    }
+}
+
+/// A reduce's part of all map outputs, from the workers that have them.
+async fn segments(
+    master: &Master,
+    recipe: &Recipe,
+    folder: &Path,
+) -> Result<Vec<SegmentRef>, Refused> {
+    let task = recipe.attempt.task;
+    let way_out =
+        "make them here with --make-maps, or run the job's executable here, without a cluster";
+    if recipe.state.is_terminal() {
+        return Err(none(&format!(
+            "the map outputs that {task} read are gone: workers remove them when a job ends, and {} has {}; {task}; {way_out}",
+            task.job, recipe.state
+        )));
+    }
+    let peer = |address: &str| Peer::connect(address, &Options::default());
+    let of = (task.job, recipe.nonce);
+    let file = folder.join("fetched");
+    let fetched = fetch_once(master, peer, of, (task.index, recipe.maps), file).await;
+    fetched.map_err(|error| none(&format!("{error}; {task}; try again later, {way_out}")))
+}

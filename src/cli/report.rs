@@ -1,0 +1,55 @@
+//! `gristmill report JOB`: a job's report as one page, for a ticket.
+
+use std::io::{IsTerminal, Write, stdout};
+
+use super::cluster::{Cluster, none, with_way_out};
+use super::exit;
+use super::refused::Refused;
+use crate::launch::{Message, stdout_failed};
+use crate::rpc::client::Master;
+use crate::rpc::masters::{MasterLine, Masters, Role};
+use crate::spec::JobId;
+use crate::web::{Unanswered, fetch};
+
+pub(super) const AFTER_HELP: &str = "\
+The page is whole in itself: no other file, no script, no server. It has what the job was given, why it failed, who ran
+what when, how long tasks took, what it counted, and what failed attempts said and printed last. However many tasks there
+were, it has at most some 300 KB.
+
+Example: gristmill report j7 > j7.html";
+
+/// `gristmill report JOB`.
+pub(super) fn report(cluster: &Cluster, job: JobId) -> Result<u8, Refused> {
+    if stdout().is_terminal() {
+        return Err(Refused::usage(format!(
+            "a report is a page for a browser; standard output is a terminal; type `gristmill report {job} > {job}.html`"
+        )));
+    }
+    let page = cluster.ask(async |master| page(&master, job).await)?;
+    let written = stdout().lock().write_all(&page);
+    Ok(written.map_or_else(|error| stdout_failed(&error, "see where it goes"), |()| exit::OK))
+}
+
+/// From the master that leads, or from any other, which has it answer.
+async fn page(master: &Master, job: JobId) -> Result<Vec<u8>, Refused> {
+    let mut masters = master.masters().await?.masters;
+    masters.retain(|line| line.web.is_some() && line.role != Role::Unreachable);
+    masters.sort_by_key(|line: &MasterLine| line.role != Role::Leader);
+    let Some(web) = masters.first().and_then(|line| line.web.clone()) else {
+        return Err(Refused::failed(
+            "no master shows itself over HTTP, which makes the report; `gristmill masters`; start one with --web ADDR",
+        ));
+    };
+    fetch(&web, &format!("/jobs/{job}/report")).await.map_err(refused)
+}
+
+fn refused(why: Unanswered) -> Refused {
+    let line = why.to_string();
+    match why {
+        Unanswered::NotFound(_) => none(&line),
+        Unanswered::Unavailable(_) => {
+            with_way_out(Refused { code: exit::UNAVAILABLE, message: Message::new(line) })
+        }
+        Unanswered::Refused(_) => Refused::failed(line),
+    }
+}

@@ -1,0 +1,186 @@
+//! The failure that a job has failed of, or that keeps it from being published, as one paragraph.
+
+use super::advice::{advice, kind};
+use super::{State, begin, own, text};
+use crate::clock::{rfc3339, rfc3339_ms};
+use crate::rpc::why::{BadRecord, Kind, Tried, Why};
+use crate::scheduler::{
+    Attempt, AttemptState, Blame, Failed, Job, JobState, LOST_WORKERS_MAX, Task,
+};
+use crate::spec::failure::TEXT_CHARS_MAX;
+use crate::spec::{AttemptId, Cause, Failure, TaskId, TaskKind, escape};
+
+/// Lines of details that are told, and characters of each.
+const LINES_MAX: usize = 20;
+const LINE_CHARS_MAX: usize = 4 * TEXT_CHARS_MAX;
+/// Attempts that the paragraph names.
+const NAMED_MAX: usize = 8;
+
+/// A job that has failed, or whose output cannot be published.
+pub(super) fn failed(state: &State, job: &Job, blame: &Blame) -> Why {
+    let why = met(job, blame.attempt, &blame.failure, begin(job));
+    Why { summary: paragraph(state, job, blame, &why), ..why }
+}
+
+/// What is said of a job that has met with a failure, but for the paragraph.
+pub(super) fn met(job: &Job, attempt: AttemptId, failure: &Failure, why: Why) -> Why {
+    let kind = kind(failure);
+    let record = failure.record.as_ref().map(|record| BadRecord {
+        file: record.location.to_string(),
+        offset: record.offset,
+        excerpt: escape(&record.excerpt, TEXT_CHARS_MAX),
+    });
+    Why {
+        kind,
+        at: failure.at.as_deref().map(text),
+        record,
+        task: Some(attempt.task),
+        attempts: tried(job, attempt.task),
+        details: failure.details.iter().take(LINES_MAX).map(|line| detail(line)).collect(),
+        log: failure.log.iter().map(|line| text(line)).collect(),
+        suggestion: advice(kind, failure),
+        replay: replay(attempt),
+        ..why
+    }
+}
+
+fn detail(line: &str) -> String {
+    escape(line.as_bytes(), LINE_CHARS_MAX)
+}
+
+/// The command that does an attempt once more; a commit is done once only.
+fn replay(attempt: AttemptId) -> Option<String> {
+    (attempt.task.kind != TaskKind::Commit).then(|| format!("gristmill replay {attempt}"))
+}
+
+/// The attempts at a task that are remembered, each with what it said.
+fn tried(job: &Job, task: TaskId) -> Vec<Tried> {
+    let attempts = job.task(task).map(Task::attempts).unwrap_or_default();
+    let tried = |attempt: &Attempt| {
+        let id = task.attempt(attempt.number);
+        let said = job.failures().find(|failed| failed.attempt == id);
+        Tried {
+            id,
+            worker: attempt.worker,
+            state: attempt.state.to_string(),
+            cause: attempt.cause,
+            started: rfc3339_ms(attempt.started_ms),
+            ended: attempt.ended_ms.map(rfc3339_ms),
+            message: said.map(|failed| own(&failed.failure.message)),
+        }
+    };
+    attempts.iter().map(tried).collect()
+}
+
+fn paragraph(state: &State, job: &Job, blame: &Blame, why: &Why) -> String {
+    let Blame { attempt, failure } = blame;
+    let how = match job.state() {
+        JobState::Failed => {
+            format!("failed at {}", job.finished_ms().map(rfc3339).unwrap_or_default())
+        }
+        _ => "cannot be published, and is tried again until it can".into(),
+    };
+    let mut sentences =
+        vec![format!("{} {} {how}: {}.", job.id(), why.name, what(why.kind, failure))];
+    sentences.extend(why.record.as_ref().map(|BadRecord { file, offset, excerpt }| {
+        format!("The record begins at byte {offset} of {file}: `{excerpt}`.")
+    }));
+    sentences.push(which(state, job, *attempt, failure));
+    sentences.push(first_so(job, *attempt, failure));
+    sentences.retain(|sentence| !sentence.is_empty());
+    sentences.join(" ")
+}
+
+pub(super) fn record(why: &Why) -> Option<String> {
+    why.record.as_ref().map(|BadRecord { file, offset, excerpt }| {
+        format!("The record begins at byte {offset} of {file}: `{excerpt}`.")
+    })
+}
+
+/// What went wrong, the user's line first.
+pub(super) fn what(kind: Kind, failure: &Failure) -> String {
+    let message = own(&failure.message);
+    match (kind, failure.at.as_deref().map(text)) {
+        (Kind::WorkerLost, _) => {
+            format!(
+                "{LOST_WORKERS_MAX} workers were lost while they were at the same task, and then {message}"
+            )
+        }
+        (Kind::Panic, Some(at)) => format!("user code panicked at {at}: {message}"),
+        (Kind::Panic, None) => format!("user code panicked: {message}"),
+        (_, Some(at)) => format!("user code returned an error at {at}: {message}"),
+        (_, None) => message,
+    }
+}
+
+/// Which attempt it was, and what became of the others at its task.
+fn which(state: &State, job: &Job, blamed: AttemptId, failure: &Failure) -> String {
+    let task = blamed.task;
+    let attempts = job.task(task).map(Task::attempts).unwrap_or_default();
+    let on = |attempt: &Attempt| {
+        let pid = state.worker(attempt.worker).map(|record| record.pid);
+        let pid = pid.filter(|_| attempts.len() == 1).map(|pid| format!(" (pid {pid})"));
+        format!("#{} on {}{}", attempt.number, attempt.worker, pid.unwrap_or_default())
+    };
+    let (so, others): (Vec<&Attempt>, Vec<&Attempt>) =
+        attempts.iter().filter(|attempt| attempt.state != AttemptState::Running).partition(
+            |attempt| attempt.cause == failure.cause && attempt.state != AttemptState::Succeeded,
+        );
+    if so.is_empty() {
+        // Nothing failed there: its output was lost, or made otherwise.
+        let ran: Vec<String> = attempts.iter().take(NAMED_MAX).map(on).collect();
+        return format!("The attempts at {task} were {}.", ran.join(", "));
+    }
+    let left_out = so.len().saturating_sub(NAMED_MAX);
+    let mut named: Vec<String> = so.iter().skip(left_out).map(|attempt| on(attempt)).collect();
+    if left_out > 0 {
+        named.insert(0, format!("{left_out} more"));
+    }
+    let started = job.task(task).map_or(0, Task::started);
+    let of = match started as usize - attempts.len().min(started as usize) {
+        0 => format!("of {started}"),
+        _ => format!("of the last {} of {started}", attempts.len()),
+    };
+    let mut said = match started {
+        1 => format!("It was the only attempt at {task}, {}", named.join(", ")),
+        _ => format!("{} {of} attempts at {task} ended so: {}", so.len(), named.join(", ")),
+    };
+    if !others.is_empty() {
+        let other = |attempt: &&Attempt| format!("#{} {}", attempt.number, ended(attempt));
+        let others: Vec<String> = others.iter().take(NAMED_MAX).map(other).collect();
+        said += &format!("; besides, {}", others.join(", "));
+    }
+    said + &limit(job, failure) + "."
+}
+
+fn ended(attempt: &Attempt) -> String {
+    match attempt.cause {
+        Cause::None => attempt.state.to_string(),
+        cause => format!("{} ({cause})", attempt.state),
+    }
+}
+
+/// Why there was no further attempt, where that is not said elsewhere.
+fn limit(job: &Job, failure: &Failure) -> String {
+    match failure.cause {
+        Cause::UserError | Cause::Panic | Cause::Exit | Cause::Signal | Cause::Timeout
+            if !failure.details.iter().any(|line| line.contains("is not tried again")) =>
+        {
+            format!(" (--max-attempts {})", job.options().max_attempts)
+        }
+        _ => String::new(),
+    }
+}
+
+/// When it began, if that was with an earlier attempt.
+fn first_so(job: &Job, blamed: AttemptId, failure: &Failure) -> String {
+    let is_so = |failed: &&Failed| {
+        failed.attempt.task == blamed.task && failed.failure.cause == failure.cause
+    };
+    match job.failures().find(is_so) {
+        Some(first) if first.attempt != blamed => {
+            format!("The first was {} at {}.", first.attempt, rfc3339_ms(first.at_ms))
+        }
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,152 @@
+//! Of a job that has not failed: what it waits for, how it gets on, or how it ended.
+
+use std::collections::BTreeMap;
+
+use super::failed::{met, record, what};
+use super::{State, begin, text};
+use crate::clock::{rfc3339, rfc3339_ms};
+use crate::rpc::why::{Kind, Why};
+use crate::scheduler::{AttemptState, Exclusion, Failed, Job, JobState, Reason, WorkerState};
+use crate::spec::{AttemptId, JobId, WorkerId};
+
+/// Jobs and workers that are named.
+const NAMED_MAX: usize = 5;
+
+pub(super) fn well(state: &State, job: &Job) -> Why {
+    let why = begin(job);
+    let who = format!("{} {}", job.id(), why.name);
+    match (job.state(), state.scheduler.reason(job.id())) {
+        (JobState::Succeeded, _) => Why { summary: succeeded(state, job, &who), ..why },
+        (JobState::Cancelled, _) => Why {
+            kind: Kind::Cancelled,
+            summary: format!("{who} was cancelled by a user at {}.", ended(job)),
+            suggestion: "submit it again".into(),
+            ..why
+        },
+        (JobState::Failed, _) => Why {
+            kind: Kind::UserError,
+            summary: format!("{who} failed at {}, and nothing says why.", ended(job)),
+            suggestion: "report this: it is a fault of gristmill".into(),
+            ..why
+        },
+        (_, Some(Reason::NoWorkers)) => no_workers(state, job, &who, why),
+        (_, Some(Reason::NoUsableWorkers)) => Why {
+            kind: Kind::Waiting,
+            summary: format!("{who} waits: all workers are draining, and take nothing new."),
+            suggestion: "start another worker: gristmill worker --cluster ADDR".into(),
+            ..why
+        },
+        (_, Some(reason @ Reason::NoSlots { .. })) => {
+            let kind = Kind::Waiting;
+            let summary = format!("{who} waits for its turn: {reason}. {}", taken(state, job.id()));
+            let suggestion = "wait, start more workers, or submit it with a higher --priority";
+            with_open(job, Why { kind, summary, suggestion: suggestion.into(), ..why })
+        }
+        (_, reason) => {
+            let reason = reason.map(|reason| reason.to_string()).unwrap_or_default();
+            with_open(job, Why { summary: format!("{who} goes on: {reason}."), ..why })
+        }
+    }
+}
+
+fn ended(job: &Job) -> String {
+    job.finished_ms().map(rfc3339).unwrap_or_default()
+}
+
+fn succeeded(state: &State, job: &Job, who: &str) -> String {
+    let took_ms = job.finished_ms().unwrap_or(0).saturating_sub(job.submitted_ms());
+    let output = state.job(job.id()).and_then(|record| record.output.as_ref());
+    let output = output.map(ToString::to_string).unwrap_or_default();
+    let again = job.all_counters().get("Job Counters", "attempts_rerun");
+    let again = match again {
+        0 => "nothing had to be tried again".to_string(),
+        1 => "one attempt had to be made again on the way".to_string(),
+        n => format!("{n} attempts had to be made again on the way"),
+    };
+    format!(
+        "{who} succeeded at {}, {}.{:03} s after it was submitted; {again}. Its output is {output}.",
+        ended(job),
+        took_ms / 1_000,
+        took_ms % 1_000
+    )
+}
+
+/// The same, with the last failure of a task that is not done yet, if there is one: it may be what keeps the job.
+fn with_open(job: &Job, why: Why) -> Why {
+    let is_open =
+        |failed: &&Failed| job.task(failed.attempt.task).is_none_or(|task| task.winner().is_none());
+    let Some(Failed { attempt, worker, failure, .. }) = job.failures().rev().find(is_open) else {
+        return why;
+    };
+    let summary = why.summary.clone();
+    let why = met(job, *attempt, failure, why);
+    let what = what(why.kind, failure);
+    let record = record(&why).map(|record| format!(" {record}")).unwrap_or_default();
+    let said = format!("{attempt} on {worker} has failed, and is tried again: {what}.{record}");
+    Why { summary: format!("{summary} {said}"), ..why }
+}
+
+/// Nobody is there to work; who was there before is named, as far as it matters to this job.
+fn no_workers(state: &State, job: &Job, who: &str, why: Why) -> Why {
+    let mut lost: BTreeMap<WorkerId, (AttemptId, u64)> = BTreeMap::new();
+    for (id, task) in job.all_tasks() {
+        for attempt in task.into_iter().flat_map(|task| task.attempts()) {
+            if attempt.state == AttemptState::Lost {
+                let ended_ms = attempt.ended_ms.unwrap_or(attempt.started_ms);
+                lost.insert(attempt.worker, (id.attempt(attempt.number), ended_ms));
+            }
+        }
+    }
+    let mut sentences = vec![format!("{who} waits: there are no workers.")];
+    for (worker, (attempt, at_ms)) in lost.iter().rev().take(NAMED_MAX) {
+        let at = rfc3339_ms(*at_ms);
+        sentences.push(match state.worker(*worker) {
+            Some(record) => format!(
+                "{worker} (pid {}, {}) was lost at {at}, and with it {attempt}.",
+                record.pid,
+                text(&record.address)
+            ),
+            None => format!("{worker} was lost at {at}, and with it {attempt}."),
+        });
+    }
+    let suggestion = if lost.is_empty() {
+        "start a worker: gristmill worker --cluster ADDR"
+    } else {
+        "start it again with its --data, so that what it had finished counts again, or start another worker"
+    };
+    let kind = if lost.is_empty() { Kind::Waiting } else { Kind::WorkerLost };
+    Why { kind, summary: sentences.join(" "), suggestion: suggestion.into(), ..why }
+}
+
+/// Who has the slots that the job waits for.
+fn taken(state: &State, waits: JobId) -> String {
+    let mut by_job: BTreeMap<JobId, usize> = BTreeMap::new();
+    for (attempt, _) in state.scheduler.running() {
+        *by_job.entry(attempt.task.job).or_default() += 1;
+    }
+    by_job.remove(&waits);
+    let (mut slots, mut workers, mut left_out) = (0, 0, Vec::new());
+    for view in state.scheduler.workers() {
+        if view.state == WorkerState::Alive {
+            (slots, workers) = (slots + view.slots, workers + 1);
+        }
+        left_out.extend(view.exclusion.map(|Exclusion { trouble, .. }| (view.id, trouble)));
+    }
+    let mut busy: Vec<(JobId, usize)> = by_job.into_iter().collect();
+    busy.sort_by_key(|&(job, count)| (std::cmp::Reverse(count), job));
+    let named = busy.iter().take(NAMED_MAX).map(|(job, count)| format!("{job} has {count}"));
+    let (slots, workers) = (plural(slots, "slot"), plural(workers, "worker"));
+    let mut said = format!("Of {slots} on {workers} {}.", or(named.collect(), "none is free"));
+    for (worker, trouble) in left_out.iter().take(NAMED_MAX) {
+        said += &format!(" {worker} gets nothing for a while, after trouble with its {trouble}.");
+    }
+    said
+}
+
+fn plural(number: u32, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+fn or(named: Vec<String>, else_said: &str) -> String {
+    if named.is_empty() { else_said.into() } else { named.join(", ") }
+}

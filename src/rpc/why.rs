@@ -1,0 +1,169 @@
+//! Why a job stands as it does, as a master answers it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::jobs::State;
+use crate::spec::{AttemptId, Cause, JobId, TaskId, WorkerId};
+
+/// What the trouble is, in a word that stays the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// There is none: the job goes on, or has ended well.
+    None,
+    /// It waits for its turn.
+    Waiting,
+    /// A user has cancelled it.
+    Cancelled,
+    /// User code panicked.
+    Panic,
+    /// User code returned an error.
+    UserError,
+    /// User code, or the input's format, refused a record.
+    BadRecord,
+    /// An executor exited by itself.
+    Exit,
+    /// An executor died of a signal.
+    Signal,
+    /// An attempt went over its memory limit.
+    Memory,
+    /// An attempt made no progress for too long.
+    Timeout,
+    /// An input is not there, cannot be read, or has changed.
+    Input,
+    /// The output cannot be written where it is wanted.
+    Output,
+    /// A disk is full.
+    DiskFull,
+    /// A disk has failed.
+    Disk,
+    /// Workers were lost.
+    WorkerLost,
+    /// Map output could not be fetched.
+    FetchFailed,
+    /// The job's executable and the cluster are of different versions.
+    VersionSkew,
+    /// A map gave other output when it ran again.
+    NondeterministicMap,
+}
+
+impl fmt::Display for Kind {
+    /// The name that JSON has too, such as `bad_record`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Waiting => "waiting",
+            Self::Cancelled => "cancelled",
+            Self::Panic => "panic",
+            Self::UserError => "user_error",
+            Self::BadRecord => "bad_record",
+            Self::Exit => "exit",
+            Self::Signal => "signal",
+            Self::Memory => "memory",
+            Self::Timeout => "timeout",
+            Self::Input => "input",
+            Self::Output => "output",
+            Self::DiskFull => "disk_full",
+            Self::Disk => "disk",
+            Self::WorkerLost => "worker_lost",
+            Self::FetchFailed => "fetch_failed",
+            Self::VersionSkew => "version_skew",
+            Self::NondeterministicMap => "nondeterministic_map",
+        })
+    }
+}
+
+/// Why a job stands as it does. Its JSON is what `gristmill why --format json` prints. All texts are escaped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Why {
+    /// `j7`.
+    pub id: JobId,
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub state: State,
+    /// What the trouble is.
+    pub kind: Kind,
+    /// All of it for a person, as one paragraph.
+    pub summary: String,
+    /// `file:line` of the user code that failed, where known.
+    pub at: Option<String>,
+    /// The record that was being worked on, where there was one.
+    pub record: Option<BadRecord>,
+    /// The task that was not done.
+    pub task: Option<TaskId>,
+    /// The attempts at it that are remembered.
+    pub attempts: Vec<Tried>,
+    /// More about the failure, the most telling first.
+    pub details: Vec<String>,
+    /// The last lines that the attempt printed.
+    pub log: Vec<String>,
+    /// One thing to do; empty if there is nothing to be done.
+    pub suggestion: String,
+    /// The command that does the task once more, in a terminal.
+    pub replay: Option<String>,
+}
+
+/// A record that user code or a format failed at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BadRecord {
+    /// The file that it is in.
+    pub file: String,
+    /// Where it begins in the uncompressed file, in bytes.
+    pub offset: u64,
+    /// How it begins.
+    pub excerpt: String,
+}
+
+/// An attempt at the task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tried {
+    /// `j7/m12#2`.
+    pub id: AttemptId,
+    /// Where it ran.
+    pub worker: WorkerId,
+    /// `running`, `succeeded`, `failed`, `killed` or `lost`.
+    pub state: String,
+    /// Why it did not succeed.
+    pub cause: Cause,
+    /// When it was started, as RFC 3339 in UTC with milliseconds.
+    pub started: String,
+    /// When it ended, if it has.
+    pub ended: Option<String>,
+    /// What it said, if that is remembered.
+    pub message: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_written_alike_in_json_and_for_people() {
+        let kinds = [
+            Kind::None,
+            Kind::Waiting,
+            Kind::Cancelled,
+            Kind::Panic,
+            Kind::UserError,
+            Kind::BadRecord,
+            Kind::Exit,
+            Kind::Signal,
+            Kind::Memory,
+            Kind::Timeout,
+            Kind::Input,
+            Kind::Output,
+            Kind::DiskFull,
+            Kind::Disk,
+            Kind::WorkerLost,
+            Kind::FetchFailed,
+            Kind::VersionSkew,
+            Kind::NondeterministicMap,
+        ];
+        for kind in kinds {
+            assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{kind}\""));
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Asks a master's web for one thing, for the command.
+
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::http::header::HOST;
+use axum::http::{HeaderValue, Request, StatusCode, Uri};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::answer::Told;
+
+/// How long an answer may take as a whole.
+const WITHIN: Duration = Duration::from_secs(60);
+/// The longest answer that is taken.
+const BYTES_MAX: usize = 16 << 20;
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unanswered {
+    /// There is no such thing.
+    #[error("{0}")]
+    NotFound(String),
+    /// It cannot be answered now.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The master has refused it, or said what cannot be read.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// What the web at an address answers for a path.
+///
+/// # Errors
+/// If nobody answers in time, or not with what was asked for.
+pub async fn fetch(at: &str, path: &str) -> Result<Vec<u8>, Unanswered> {
+    match timeout(WITHIN, ask(at, path)).await {
+        Ok(answered) => answered,
+        Err(_) => {
+            Err(Unanswered::Unavailable(format!("no answer within {} s; {at}", WITHIN.as_secs())))
+        }
+    }
+}
+
+async fn ask(at: &str, path: &str) -> Result<Vec<u8>, Unanswered> {
+    let unheard = |error: &dyn std::fmt::Display| Unanswered::Unavailable(format!("{error}; {at}"));
+    let stream = TcpStream::connect(at).await.map_err(|error| unheard(&error))?;
+    let connected = http1::handshake(TokioIo::new(stream)).await;
+    let (mut sender, connection) = connected.map_err(|error| unheard(&error))?;
+    // Ends with the answer.
+    tokio::spawn(connection);
+    let mut request = Request::new(Body::empty());
+    *request.uri_mut() = path.parse::<Uri>().map_err(|error| unheard(&error))?;
+    let host = HeaderValue::try_from(at).map_err(|error| unheard(&error))?;
+    request.headers_mut().insert(HOST, host);
+    let response = sender.send_request(request).await.map_err(|error| unheard(&error))?;
+    let status = response.status();
+    let body = to_bytes(Body::new(response.into_body()), BYTES_MAX).await;
+    let body = body.map_err(|error| unheard(&error))?.to_vec();
+    if status == StatusCode::OK {
+        return Ok(body);
+    }
+    let told: Option<Told> = serde_json::from_slice(&body).ok();
+    let said = told.map_or_else(|| format!("it answered {status}"), |told| told.cause);
+    let said = format!("{said}; {at}");
+    Err(match status {
+        StatusCode::NOT_FOUND => Unanswered::NotFound(said),
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+            Unanswered::Unavailable(said)
+        }
+        _ => Unanswered::Refused(said),
+    })
+}

@@ -1,0 +1,358 @@
+//! A job's report: one file with all that is to be said of it, for a ticket. It names no other file and has no script.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::HeaderValue;
+use axum::http::header::CONTENT_DISPOSITION;
+
+use super::job::{Phase, flat, read_spec, settings};
+use super::words::span;
+use super::{HTML, chart};
+use crate::clock::{rfc3339, rfc3339_ms};
+use crate::frame;
+use crate::rpc::jobs::{JobStatus, Jobs, WorkerLine};
+use crate::rpc::refusal::Refusal;
+use crate::rpc::why::Why;
+use crate::scheduler::Failed;
+use crate::spec::failure::TEXT_CHARS_MAX;
+use crate::spec::{JobId, WorkerId, escape};
+use crate::web::Web;
+use crate::web::answer::{Answer, text};
+use crate::web::query::id;
+use crate::web::summary::Summary;
+
+/// Workers that are shown.
+const WORKERS_MAX: usize = 100;
+/// Bytes that all failures together may have, as HTML, and all counters.
+const FAILURES_BYTES_MAX: usize = 48 << 10;
+const COUNTERS_BYTES_MAX: usize = 32 << 10;
+/// Bytes of a character as HTML, at most: `&#60;`.
+const ESCAPED_BYTES_MAX: usize = 5;
+
+/// One attempt that failed.
+struct Trouble {
+    attempt: String,
+    worker: WorkerId,
+    at: String,
+    cause: String,
+    /// What it said, line by line.
+    said: String,
+    /// The last that it printed.
+    log: String,
+}
+
+impl Trouble {
+    fn of(failed: &Failed) -> Self {
+        let shown = |line: &str| escape(line.as_bytes(), 2 * TEXT_CHARS_MAX);
+        let Failed { attempt, worker, at_ms, failure, .. } = failed;
+        let mut said: Vec<String> = failure.at.iter().map(|at| shown(at)).collect();
+        said.push(shown(&failure.message));
+        said.extend(failure.record.as_ref().map(|record| {
+            let excerpt = escape(&record.excerpt, TEXT_CHARS_MAX);
+            format!("record at byte {} of {}: {excerpt}", record.offset, record.location)
+        }));
+        said.extend(failure.details.iter().map(|line| shown(line)));
+        let log: Vec<String> = failure.log.iter().map(|line| shown(line)).collect();
+        Self {
+            attempt: attempt.to_string(),
+            worker: *worker,
+            at: rfc3339_ms(*at_ms),
+            cause: failure.cause.to_string(),
+            said: said.join("\n"),
+            log: log.join("\n"),
+        }
+    }
+
+    /// How many bytes it has as HTML, at most.
+    fn bytes(&self) -> usize {
+        200 + html_bytes(&self.said) + html_bytes(&self.log)
+    }
+}
+
+/// How many bytes a text has as HTML.
+fn html_bytes(text: &str) -> usize {
+    let special = text.bytes().filter(|byte| b"<>&\"'".contains(byte)).count();
+    text.len() + (ESCAPED_BYTES_MAX - 1) * special
+}
+
+/// As many counters as there is room for.
+fn counters(all: &[(String, String, String)]) -> Vec<(String, String, String)> {
+    let cut = |text: &String| escape(text.as_bytes(), TEXT_CHARS_MAX / 2);
+    let mut bytes = 0;
+    let cut = all.iter().map(|(group, name, n)| (cut(group), cut(name), n.clone()));
+    let fits = |(group, name, _): &(String, String, String)| {
+        bytes += 100 + html_bytes(group) + html_bytes(name);
+        bytes <= COUNTERS_BYTES_MAX
+    };
+    cut.take_while(fits).collect()
+}
+
+#[derive(Template)]
+#[template(
+    ext = "html",
+    source = r#"<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{ job.id }} {{ job.name }} · Gristmill</title>
+<style>
+{{ style|safe }}
+</style>
+</head>
+<body>
+<header><span class="brand">Gristmill</span><p id="live">as of {{ made }}</p></header>
+<main>
+<h1>{{ job.id }} {{ job.name }} <span class="state {{ job.state }}">{{ job.state }}</span></h1>
+<section{% if is_bad %} class="bad"{% endif %}><h2>Why it stands so</h2><p>{{ why.summary }}</p>
+{% if !details.is_empty() %}<pre>{{ details }}</pre>{% endif %}
+{% if !log.is_empty() %}<h3>Printed last</h3><pre class="log">{{ log }}</pre>{% endif %}
+{% if !why.suggestion.is_empty() %}<p>To do: {{ why.suggestion }}.</p>{% endif %}
+{% if let Some(replay) = why.replay %}<p>Once more, in a terminal: <code>{{ replay }}</code></p>{% endif %}</section>
+<section><h2>Phases</h2>
+<div class="scroll"><table><thead><tr><th scope="col">Phase</th><th scope="col" class="num">All</th><th scope="col" class="num">Done</th><th scope="col" class="num">Running</th><th scope="col" class="num">Median</th><th scope="col" class="num">Longest</th></tr></thead><tbody>
+{% for phase in phases %}<tr><th scope="row">{{ phase.name }}</th><td class="num">{{ phase.total }}</td><td class="num">{{ phase.done }}</td><td class="num">{{ phase.running }}</td><td class="num">{{ phase.median }}</td><td class="num">{{ phase.longest }}</td></tr>
+{% endfor %}</tbody></table></div></section>
+<section><h2>Who ran what when</h2>
+{% if timeline.is_empty() %}<p class="soft">Nothing was started.</p>{% else %}<div class="scroll">{{ timeline|safe }}</div>
+<ul class="key"><li class="map">map</li><li class="reduce">reduce</li><li class="other">plan, commit</li><li class="lost">failed, stopped or lost</li></ul>{% endif %}</section>
+{% for phase in phases %}{% if !phase.slowest.is_empty() %}<section><h2>How long {{ phase.name }} took</h2><div class="pair"><div>{{ phase.histogram|safe }}<p class="soft">{{ phase.told }}</p></div>
+<div class="scroll"><table><thead><tr><th scope="col">Longest</th><th scope="col" class="num">Took</th><th scope="col" class="num">Of the median</th><th scope="col">On</th></tr></thead><tbody>
+{% for slow in phase.slowest %}<tr><td>{{ slow.task }}</td><td class="num">{{ slow.took }}</td><td class="num">{{ slow.times }}</td><td>{{ slow.worker }}</td></tr>
+{% endfor %}</tbody></table></div></div></section>{% endif %}{% endfor %}
+<section><h2>Attempts that failed</h2>
+{% if troubles.is_empty() %}<p class="soft">None is remembered.</p>{% endif %}
+{% for trouble in troubles %}<h3>{{ trouble.attempt }} on {{ trouble.worker }}: {{ trouble.cause }}, {{ trouble.at }}</h3><pre>{{ trouble.said }}</pre>{% if !trouble.log.is_empty() %}<p class="soft">Printed last:</p><pre class="log">{{ trouble.log }}</pre>{% endif %}
+{% endfor %}{% if left_out > 0 %}<p class="soft">And {{ left_out }} more.</p>{% endif %}</section>
+<section><h2>Counters</h2>
+{% if counters.is_empty() %}<p class="soft">Nothing was counted.</p>{% else %}<div class="scroll"><table><thead><tr><th scope="col">Group</th><th scope="col">Name</th><th scope="col" class="num">Count</th></tr></thead><tbody>
+{% for (group, name, n) in counters %}<tr><td>{{ group }}</td><td>{{ name }}</td><td class="num">{{ n }}</td></tr>
+{% endfor %}</tbody></table></div>{% endif %}</section>
+<section><h2>What it was given</h2><dl>
+{% for (name, value) in settings %}<dt>{{ name }}</dt><dd>{{ value }}</dd>
+{% endfor %}</dl></section>
+<section><h2>The cluster</h2><dl>
+<dt>Version</dt><dd>gristmill {{ version }}, executor's protocol {{ protocol }}</dd>
+<dt>Workers</dt><dd>{{ workers.len() }}{% if workers_left_out > 0 %} and {{ workers_left_out }} more{% endif %}</dd></dl>
+<div class="scroll"><table><thead><tr><th scope="col">Worker</th><th scope="col">State</th><th scope="col" class="num">Slots</th><th scope="col">Memory is limited by</th><th scope="col">Address</th></tr></thead><tbody>
+{% for worker in workers %}<tr><td>{{ worker.id }}</td><td>{{ worker.state }}</td><td class="num">{{ worker.slots }}</td><td>{{ worker.limiter }}</td><td>{{ worker.address }}</td></tr>
+{% endfor %}</tbody></table></div></section>
+</main>
+</body>
+</html>
+"#
+)]
+struct Report<'p> {
+    style: &'static str,
+    job: &'p JobStatus,
+    why: &'p Why,
+    is_bad: bool,
+    details: String,
+    log: String,
+    made: String,
+    phases: Vec<Phase>,
+    timeline: String,
+    troubles: Vec<Trouble>,
+    left_out: u64,
+    counters: Vec<(String, String, String)>,
+    settings: Vec<(&'static str, String)>,
+    workers: &'p [WorkerLine],
+    workers_left_out: usize,
+    version: &'static str,
+    protocol: u32,
+}
+
+/// What a report is made of.
+struct Facts {
+    status: JobStatus,
+    why: Why,
+    failures: (Vec<Failed>, u64),
+    counters: Vec<(String, String, String)>,
+    settings: Vec<(&'static str, String)>,
+    workers: Vec<WorkerLine>,
+    made_ms: u64,
+}
+
+/// `GET /jobs/j7/report`
+pub(in crate::web) async fn report(State(web): State<Web>, Path(job): Path<String>) -> Answer {
+    let job: JobId = id(&job)?;
+    let status = web.master.status(job, 0).await?;
+    let summary = web.summaries.of(&web.master, job).await?;
+    let spec = match summary.facts.spec {
+        Some(spec) => read_spec(&web, spec).await,
+        None => None,
+    };
+    let mut settings = settings(&status, &summary, spec.as_ref());
+    let version = env!("CARGO_PKG_VERSION");
+    settings.push(("Took", span(summary.end_ms - summary.begin_ms)));
+    let facts = Facts {
+        why: web.master.why(job).await?,
+        failures: web.master.failures(job, None)?,
+        counters: flat(web.master.counters(job).await?),
+        settings,
+        workers: web.master.workers().await?,
+        made_ms: web.master.facts(job)?.now_ms,
+        status,
+    };
+    let html = render(&facts, &summary, version)?;
+    let mut response = text(HTML, html);
+    // Its sheet is within it, which the policy of pages forbids: it is to be kept, not to be looked at here.
+    let name = format!("attachment; filename=\"{job}.html\"");
+    if let Ok(name) = HeaderValue::try_from(name) {
+        response.headers_mut().insert(CONTENT_DISPOSITION, name);
+    }
+    Ok(response)
+}
+
+fn render(facts: &Facts, summary: &Summary, version: &'static str) -> Result<String, Refusal> {
+    let Facts { status, why, failures: (failures, forgotten), made_ms, .. } = facts;
+    let mut phases = vec![Phase::of("maps", "map", &status.maps, &summary.maps)];
+    if status.reduces.total > 0 {
+        phases.push(Phase::of("reduces", "reduce", &status.reduces, &summary.reduces));
+    }
+    let timeline =
+        if summary.attempts == 0 { String::new() } else { unlinked(&chart::timeline(summary)) };
+    let (mut troubles, mut bytes) = (Vec::new(), 0);
+    for trouble in failures.iter().map(Trouble::of) {
+        bytes += trouble.bytes();
+        if bytes > FAILURES_BYTES_MAX {
+            break;
+        }
+        troubles.push(trouble);
+    }
+    let left_out = forgotten + (failures.len() - troubles.len()) as u64;
+    let workers = &facts.workers;
+    let shown = WORKERS_MAX.min(workers.len());
+    let report = Report {
+        style: include_str!("../assets/style.css"),
+        job: status,
+        why,
+        is_bad: status.error.is_some(),
+        details: why.details.join("\n"),
+        log: why.log.join("\n"),
+        made: rfc3339(*made_ms),
+        phases,
+        timeline,
+        troubles,
+        left_out,
+        counters: counters(&facts.counters),
+        settings: facts.settings.clone(),
+        workers: &workers[..shown],
+        workers_left_out: workers.len() - shown,
+        version,
+        protocol: frame::VERSION,
+    };
+    let written =
+        |error: askama::Error| Refusal::Internal { message: format!("a report: {error}") };
+    report.render().map_err(written)
+}
+
+/// A picture without what leads to pages, which are not where the report is.
+fn unlinked(picture: &str) -> String {
+    let mut rest = picture.replace("</a>", "");
+    let mut bare = String::with_capacity(rest.len());
+    while let Some(begin) = rest.find("<a ") {
+        bare += &rest[..begin];
+        // Nothing but ids is in its address, so the first bracket is its end.
+        let end = rest[begin..].find('>').map_or(rest.len(), |end| begin + end + 1);
+        rest = rest.split_off(end);
+    }
+    bare + &rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rpc::jobs::{State as Stage, Tally};
+    use crate::rpc::why::Kind;
+    use crate::spec::{Cause, Failure, TaskKind};
+    use crate::web::summary::large;
+
+    const MOST: usize = 300_000;
+
+    fn facts(foreign: &str) -> Facts {
+        let attempt = JobId(1).task(TaskKind::Map, 0).attempt(1);
+        let mut failure = Failure::new(Cause::Panic, foreign);
+        failure.details = vec![foreign.to_owned(); 20];
+        failure.log = vec![foreign.to_owned(); 20];
+        let failed = Failed { attempt, worker: WorkerId(1), at_ms: 0, failure, joined: Vec::new() };
+        let tally = Tally { total: 200_000, done: 200_000, running: 0, progress: 1.0 };
+        let worker = WorkerLine {
+            id: WorkerId(1),
+            pid: 1,
+            address: "127.0.0.1:9".into(),
+            state: "alive".into(),
+            slots: 2,
+            running: 0,
+            last_seen_ms: 1,
+            limiter: foreign.chars().take(20).collect(),
+        };
+        let shown = escape(foreign.as_bytes(), TEXT_CHARS_MAX);
+        let why = Why {
+            id: JobId(1),
+            name: shown.clone(),
+            state: Stage::Failed,
+            kind: Kind::Panic,
+            summary: shown.clone(),
+            at: None,
+            record: None,
+            task: Some(attempt.task),
+            attempts: Vec::new(),
+            details: vec![shown.clone(); 20],
+            log: vec![shown.clone(); 20],
+            suggestion: shown.clone(),
+            replay: Some("gristmill replay j1/m0#1".into()),
+        };
+        let status = JobStatus {
+            id: JobId(1),
+            name: shown.clone(),
+            state: Stage::Failed,
+            reason: String::new(),
+            progress: 1.0,
+            maps: tally,
+            reduces: tally,
+            output: "/out".into(),
+            error: Some(shown.clone()),
+            failure: None,
+            submitted: String::new(),
+            finished: None,
+            version: 1,
+        };
+        Facts {
+            status,
+            why,
+            failures: (vec![failed; 32], 7),
+            counters: vec![(foreign.to_owned(), foreign.to_owned(), "1".into()); 500],
+            settings: vec![("Output", shown); 30],
+            workers: vec![worker; 2_000],
+            made_ms: 0,
+        }
+    }
+
+    #[test]
+    fn a_report_is_one_file_of_a_bounded_size_and_foreign_text_is_text() {
+        let summary = large();
+        let foreign = "<script src=http://x>&\"'".repeat(50);
+        for foreign in ["no luck", &foreign] {
+            let html = render(&facts(foreign), &summary, "1.2.3").unwrap();
+            assert!(html.len() < MOST, "{}", html.len());
+            assert!(html.starts_with("<!doctype html>") && html.ends_with("</html>\n"));
+            for word in ["<script", "<a ", "</a>", "<link", " src=\"", "href", "url(", "@import"] {
+                assert!(!html.contains(word), "{word}");
+            }
+            assert_eq!(html.matches("<svg class=\"timeline\"").count(), 1);
+            assert_eq!(html.matches("<svg class=\"histogram\"").count(), 2);
+            for word in ["prefers-color-scheme: dark", "gristmill replay j1/m0#1", " more.</p>"] {
+                assert!(html.contains(word), "{word}");
+            }
+        }
+        let few = render(&facts("no luck"), &summary, "1.2.3").unwrap();
+        assert_eq!(few.matches("<h3>j1/m0#1 on w1: panic, ").count(), 32);
+    }
+
+    #[test]
+    fn a_picture_loses_its_links_and_nothing_else() {
+        let linked = "<text><a href=\"/workers/w1\">w1</a></text><a href=\"/x\"><rect/></a>";
+        assert_eq!(unlinked(linked), "<text>w1</text><rect/>");
+    }
+}

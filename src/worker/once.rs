@@ -1,0 +1,120 @@
+//! Gets one partition of every map's output for whoever is no worker: once, without waiting for what is not there.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::gather::{Gather, Got};
+use super::map_outputs::lend_at;
+use crate::frame::SegmentRef;
+use crate::rpc::refusal::Refusal;
+use crate::rpc::shuffle::{FetchRequest, SEGMENTS_MAX, Shuffle};
+use crate::rpc::workers::{CHANGES_MAX, Locate, LocatedMap, Workers};
+use crate::spec::{Failure, JobId, Nonce};
+
+/// Why outputs cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum Unheard {
+    /// The masters do not say where they are.
+    #[error("{0}")]
+    Masters(#[from] Refusal),
+    /// Some were not made yet, or are being made again.
+    #[error("{missing} of {maps} map outputs are not there now")]
+    NotThere {
+        /// How many.
+        missing: u32,
+        /// Of how many.
+        maps: u32,
+    },
+    /// Whoever has one does not send it.
+    #[error("{0}")]
+    NotSent(String),
+    /// They cannot be kept here.
+    #[error("{}", .0.message)]
+    Disk(Failure),
+}
+
+/// Fetches this partition of the outputs of so many maps into a new file; gives where each lies in it, in the order of the
+/// maps, but for those that are in another's.
+///
+/// # Errors
+/// The first thing that is in the way.
+pub async fn fetch_once<M: Workers, P: Shuffle>(
+    masters: &M,
+    peer: impl Fn(&str) -> P,
+    (job, nonce): (JobId, Nonce),
+    (partition, maps): (u32, u32),
+    file: PathBuf,
+) -> Result<Vec<SegmentRef>, Unheard> {
+    let located = locate(masters, job).await?;
+    let known = u32::try_from(located.len()).unwrap_or(u32::MAX);
+    if known < maps {
+        return Err(Unheard::NotThere { missing: maps - known, maps });
+    }
+    let mut by_address: BTreeMap<String, Vec<(u32, u32)>> = BTreeMap::new();
+    for LocatedMap { map, within, at } in located.into_values() {
+        if let (None, Some((attempt, _, address))) = (within, at) {
+            by_address.entry(address).or_default().push((map, attempt));
+        }
+    }
+    let gather = Arc::new(Gather::create(file).map_err(Unheard::Disk)?);
+    let mut segments = BTreeMap::new();
+    for (address, outputs) in &by_address {
+        for batch in outputs.chunks(SEGMENTS_MAX) {
+            let maps = batch.to_vec();
+            // No machine is named, so that all is sent.
+            let machine = String::new();
+            let request = FetchRequest { job, nonce, partition, maps, machine };
+            let got = Arc::clone(&gather).fetch(peer(address), request).await;
+            for (map, got) in got.map_err(Unheard::Disk)? {
+                segments.insert(map, whole(map, got, address)?);
+            }
+        }
+    }
+    Ok(segments.into_values().collect())
+}
+
+fn whole(map: u32, got: Got, address: &str) -> Result<SegmentRef, Unheard> {
+    match got {
+        Got::Whole(segment) => Ok(segment),
+        Got::Missing { message, .. } | Got::Unanswered { message } => {
+            Err(Unheard::NotSent(format!("map {map} from {address}: {message}")))
+        }
+        Got::Hidden => Err(Unheard::NotSent(format!("map {map} from {address}: it was not sent"))),
+    }
+}
+
+/// Where each output is now, or in which other it is.
+async fn locate<M: Workers>(masters: &M, job: JobId) -> Result<BTreeMap<u32, LocatedMap>, Refusal> {
+    let (mut located, mut since) = (BTreeMap::new(), 0);
+    loop {
+        let answer = masters.locate(Locate { job, since }).await?;
+        since = answer.version;
+        let is_all = answer.changes.len() < CHANGES_MAX;
+        for change in answer.changes {
+            if change.within.is_some() || change.at.is_some() {
+                located.insert(change.map, change);
+            } else {
+                located.remove(&change.map);
+            }
+        }
+        if is_all {
+            return Ok(located);
+        }
+    }
+}
+
+/// This partition of a map output that lies in a file here, which the attempt of this number has made.
+///
+/// # Errors
+/// What is wrong with the file.
+pub fn lend_file(
+    path: &Path,
+    of: (Nonce, u32, u32),
+    partition: u32,
+) -> Result<SegmentRef, std::io::Error> {
+    lend_at(path, of, partition).ok_or_else(|| {
+        let shown = crate::spec::Location::from(path);
+        std::io::Error::other(format!("no whole map output; {shown}"))
+    })
+}

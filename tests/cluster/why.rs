@@ -1,0 +1,336 @@
+//! What `gristmill why` says of a job to which something was done: the cause, what a person needs to see, what to do.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::attempts::Attempts;
+use crate::chance::{start, strike};
+use crate::commands::Result;
+use crate::disks::{SMALL_DISK, noise};
+use crate::examples::example;
+use crate::fleet::Fleet;
+use crate::leftovers::check_nothing_is_left;
+use crate::odd::{Odd, filled};
+use crate::proxy::Proxy;
+use crate::trial::status;
+use crate::until::until;
+
+/// One kilobyte for each map.
+const SPLIT_BYTES: usize = 1 << 10;
+const FLAGS: &str = "in.txt --split-size 1KiB -r 2";
+/// What an attempt may have, and how many run at once on a worker.
+const MEMORY: &[&str] = &["--no-local-reads", "--memory", "96MiB"];
+const SLOTS: u32 = 2;
+
+/// What is done to a job.
+type Injure = fn(&mut Fleet) -> Result<Injured>;
+
+/// A job to which something was done.
+struct Injured {
+    job: String,
+    /// What must be removed before the next one.
+    odd: Option<Odd>,
+}
+
+/// One cause, and what is to be said of it.
+struct Row {
+    name: &'static str,
+    injure: Injure,
+    kind: &'static str,
+    /// Parts of the paragraph; `$JOB` is the job, `$DIR` the folder of its files.
+    said: Vec<String>,
+    /// Part of what is to be done.
+    to_do: &'static str,
+    /// The kind of task that is named, and done once more.
+    task: char,
+}
+
+impl Row {
+    fn check(&self, fleet: &mut Fleet) -> Result {
+        let Injured { job, odd } = (self.injure)(fleet)?;
+        let mut why = Value::Null;
+        until("why knows it", || {
+            why = fleet.json(&["why", &job])?;
+            Ok(why["kind"] == self.kind)
+        })
+        .map_err(|error| format!("{}: {error}: {why}", self.name))?;
+        let folder = fleet.path("").canonicalize()?.display().to_string();
+        let summary = why["summary"].as_str().ok_or("no paragraph")?;
+        for part in &self.said {
+            let part = part.replace("$JOB", &job).replace("$DIR", &folder);
+            assert!(summary.contains(&part), "{}: {part}: {why:#}", self.name);
+        }
+        let to_do = why["suggestion"].as_str().ok_or("nothing to do")?;
+        assert!(to_do.contains(self.to_do), "{}: {why:#}", self.name);
+        let text = fleet.run(&["why", &job])?;
+        assert_eq!(text.code, Some(0), "{}", text.stderr);
+        // Of one that goes on it is another after a while.
+        let is_over = why["state"] == "failed";
+        assert!(!is_over || text.stdout.starts_with(summary), "{}: {}", self.name, text.stdout);
+        assert!(text.stdout.contains(&format!("to do: {to_do}\n")), "{}", text.stdout);
+        if self.task != '-' {
+            let task = format!("{job}/{}", self.task);
+            assert!(why["task"].as_str().is_some_and(|named| named.starts_with(&task)), "{why:#}");
+            assert!(!why["attempts"].as_array().ok_or("no attempts")?.is_empty(), "{why:#}");
+            let last = text.stdout.lines().next_back().unwrap_or_default();
+            assert!(last.contains(&format!("gristmill replay {task}")), "{}", text.stdout);
+        }
+        println!("\n== {}\n{}", self.name, text.stdout);
+        if fleet.json(&["status", &job])?["finished"].is_null() {
+            assert_eq!(fleet.run(&["kill", &job])?.code, Some(0));
+        }
+        if let Some(odd) = odd {
+            odd.tidy(fleet)?;
+        }
+        Ok(())
+    }
+}
+
+/// Five hundred lines, of which one is trouble; gives where it begins.
+fn write_trouble(fleet: &Fleet) -> Result {
+    Ok(fs::write(fleet.path("in.txt"), lines() + "trouble\n" + &lines())?)
+}
+
+fn lines() -> String {
+    (0..250).map(|number| format!("the {} and the other\n", number % 100)).collect()
+}
+
+/// A job whose user code makes this trouble, on one line.
+fn trouble(fleet: &Fleet, trouble: &str, options: &str) -> Result<Injured> {
+    write_trouble(fleet)?;
+    let odd = Odd::new(FLAGS).with_options(options).with_trouble(&format!("--trouble {trouble}"));
+    let report = odd.run(fleet)?;
+    assert_eq!(report.ended.code, Some(1), "{}", report.ended.stderr);
+    Ok(Injured { job: report.job, odd: Some(odd) })
+}
+
+fn panic(fleet: &mut Fleet) -> Result<Injured> {
+    trouble(fleet, "say,panic", "")
+}
+
+fn bad_record(fleet: &mut Fleet) -> Result<Injured> {
+    trouble(fleet, "refuse", "")
+}
+
+fn exit(fleet: &mut Fleet) -> Result<Injured> {
+    let injured = trouble(fleet, "say,exit3", "--max-attempts 2")?;
+    let why = fleet.json(&["why", &injured.job])?;
+    assert_eq!(why["log"], serde_json::json!(["the last words"]), "{why:#}");
+    Ok(injured)
+}
+
+fn segfault(fleet: &mut Fleet) -> Result<Injured> {
+    trouble(fleet, "segfault", "--max-attempts 2")
+}
+
+fn memory(fleet: &mut Fleet) -> Result<Injured> {
+    trouble(fleet, "eat", "--max-attempts 1")
+}
+
+fn timeout(fleet: &mut Fleet) -> Result<Injured> {
+    trouble(fleet, "hang", "--task-timeout 1s --max-attempts 1")
+}
+
+/// An input that goes away while the job waits for its turn, behind one that has all slots.
+fn missing_input(fleet: &mut Fleet) -> Result<Injured> {
+    let waits = filled(SPLIT_BYTES, |_| "wait gate\n".into());
+    fs::write(fleet.path("in.txt"), waits.repeat(fleet.numbers().count() * SLOTS as usize))?;
+    let first = Odd::new(FLAGS);
+    let blocker = first.submit(fleet)?;
+    first.waits(fleet, "gate", fleet.numbers().count() * SLOTS as usize)?;
+    fs::write(fleet.path("gone.txt"), "soon\n")?;
+    let odd = example("odd");
+    let arguments = ["submit", "--detach", "--max-attempts", "1", &odd, "gone.txt", "-o", "other"];
+    let submitted = fleet.run(&arguments)?;
+    assert_eq!(submitted.code, Some(0), "{}", submitted.stderr);
+    let job = submitted.stdout.trim_end().to_owned();
+    let why = fleet.json(&["why", &job])?;
+    let waits = format!(
+        "{job} odd waits for its turn: waiting for slots. Of 4 slots on 2 workers {blocker} has 4."
+    );
+    assert_eq!((&why["kind"], &why["summary"]), (&"waiting".into(), &waits.into()));
+
+    fs::remove_file(fleet.path("gone.txt"))?;
+    first.open(fleet, "gate")?;
+    until("it has failed", || Ok(status(fleet, &job)?["state"] == "failed"))?;
+    let report = first.watch(fleet, &blocker)?;
+    assert_eq!(report.ended.code, Some(0), "{}", report.ended.stderr);
+    let why = fleet.json(&["why", &blocker])?;
+    assert_eq!(why["kind"], "none");
+    assert!(why["summary"].as_str().is_some_and(|said| said.contains(" succeeded at ")), "{why:#}");
+    Ok(Injured { job, odd: Some(first) })
+}
+
+fn version_skew(fleet: &mut Fleet) -> Result<Injured> {
+    fs::write(fleet.path("in.txt"), "a line\n")?;
+    let skewed = example("skewed");
+    let arguments = ["submit", "--detach", "--max-attempts", "1", &skewed, "in.txt", "-o", "out"];
+    let submitted = fleet.run(&arguments)?;
+    assert_eq!(submitted.code, Some(0), "{}", submitted.stderr);
+    Ok(Injured { job: submitted.stdout.trim_end().to_owned(), odd: None })
+}
+
+/// A worker dies whose map has drawn a number, when part of the output has read it.
+fn nondeterministic_map(fleet: &mut Fleet) -> Result<Injured> {
+    let odd = Odd::new("in.txt --split-size 1KiB -r 4");
+    let job = start(fleet, &odd, 4, "hold gate\n")?;
+    until("all parts but one are finished", || Ok(status(fleet, &job)?["reduces"]["done"] == 3))?;
+    strike(fleet, &job, "reduce")?;
+    until("it has failed", || Ok(status(fleet, &job)?["state"] == "failed"))?;
+    Ok(Injured { job, odd: Some(odd) })
+}
+
+/// A worker says of itself another address than that at which it can be reached.
+fn fetch_blocked(fleet: &mut Fleet) -> Result<Injured> {
+    let proxy = Proxy::start_with(&fleet.master().address, Some(("127.0.0.1:", "127.0.0.9:")))?;
+    let hidden = fleet.add_worker_at(proxy.address())?;
+    let id = fleet.id(hidden)?;
+    let alive: Vec<usize> = fleet.numbers().filter(|&number| fleet.lives(number)).collect();
+    let slots = alive.len() * SLOTS as usize;
+    let waits = filled(SPLIT_BYTES, |_| "wait gate\n".into());
+    fs::write(fleet.path("in.txt"), waits.repeat(slots))?;
+    let odd = Odd::new("in.txt --split-size 1KiB -r 1");
+    let job = odd.submit(fleet)?;
+    odd.waits(fleet, "gate", slots)?;
+    assert!(!Attempts::of(fleet, &job)?.running_on(&id).is_empty());
+    odd.open(fleet, "gate")?;
+    until("a reduce has failed", || {
+        let attempts = Attempts::of(fleet, &job)?;
+        Ok(!attempts.all(|attempt| attempt.cause == "fetch_failed").is_empty())
+    })?;
+    // The paragraph is asked for while the job goes on, and the worker lives as long as its address is to be read there.
+    let why = fleet.json(&["why", &job])?;
+    assert!(why["summary"].as_str().is_some_and(|said| said.contains(&id)), "{why:#}");
+    Ok(Injured { job, odd: Some(odd) })
+}
+
+/// All workers go but one whose disk is too small.
+fn disk_full(fleet: &mut Fleet) -> Result<Injured> {
+    for number in fleet.numbers().filter(|&number| fleet.lives(number)).collect::<Vec<_>>() {
+        fleet.kill(number)?;
+    }
+    fleet.add_worker_with_mounts(SMALL_DISK)?;
+    fs::write(fleet.path("in.txt"), noise())?;
+    let odd = Odd::new("in.txt --split-size 128KiB -r 2").with_options("--max-attempts 1");
+    let report = odd.run(fleet)?;
+    assert_eq!(report.ended.code, Some(1), "{}", report.ended.stderr);
+    Ok(Injured { job: report.job, odd: Some(odd) })
+}
+
+/// The last worker dies.
+fn worker_lost(fleet: &mut Fleet) -> Result<Injured> {
+    fs::write(fleet.path("in.txt"), "wait gate\n")?;
+    let odd = Odd::new(FLAGS);
+    let job = odd.submit(fleet)?;
+    odd.waits(fleet, "gate", 1)?;
+    let last = fleet.numbers().last().ok_or("no worker")?;
+    fleet.kill(last)?;
+    Ok(Injured { job, odd: Some(odd) })
+}
+
+/// `tests/jobs/odd.rs:12` of the line that has this in it.
+fn place(text: &str) -> String {
+    let line = include_str!("../jobs/odd.rs").lines().position(|line| line.contains(text));
+    format!("tests/jobs/odd.rs:{}", line.map_or(0, |line| line + 1))
+}
+
+fn record() -> String {
+    let offset = lines().len();
+    format!("The record begins at byte {offset} of $DIR/in.txt: `trouble`.")
+}
+
+/// One row for each cause; those that cost workers come last.
+fn table() -> Vec<Row> {
+    let row = |name, injure: Injure, kind, said: &[&str], to_do| {
+        let said = said.iter().map(ToString::to_string).collect();
+        Row { name, injure, kind, said, to_do, task: 'm' }
+    };
+    let panicked = format!("user code panicked at {}: no luck.", place("panic!(\"no luck\")"));
+    let refused =
+        format!("user code returned an error at {}: not to my taste.", place("not to my taste"));
+    let attempts = " attempts at $JOB/m";
+    vec![
+        row("panic", panic, "panic", &[&panicked, &record(), attempts], "--max-bad-records"),
+        row(
+            "bad record",
+            bad_record,
+            "bad_record",
+            &[&refused, &record()],
+            "mend the record, or set",
+        ),
+        row("exit 3", exit, "exit", &["exited with code 3", attempts], "what ends the process"),
+        row("SIGSEGV", segfault, "signal", &["died of SIGSEGV (signal 11)"], "core dump"),
+        row(
+            "memory",
+            memory,
+            "memory",
+            &["it had ", "an attempt may have 96MiB"],
+            "larger --memory",
+        ),
+        row("timeout", timeout, "timeout", &["no progress for 1000 ms"], "--task-timeout"),
+        Row {
+            task: 'p',
+            ..row(
+                "missing input",
+                missing_input,
+                "input",
+                &["input does not exist; $DIR/gone.txt"],
+                "put the input back",
+            )
+        },
+        Row {
+            task: 'p',
+            ..row(
+                "version skew",
+                version_skew,
+                "version_skew",
+                &["speaks version ", "this worker version"],
+                "build the job's executable",
+            )
+        },
+        row(
+            "non-deterministic map",
+            nondeterministic_map,
+            "nondeterministic_map",
+            &["map is not deterministic: $JOB/m", "3 of 4 reduces have finished"],
+            "no random numbers",
+        ),
+        Row {
+            task: 'r',
+            ..row(
+                "fetch blocked",
+                fetch_blocked,
+                "fetch_failed",
+                &["is tried again: failed to fetch ", " at 127.0.0.9:"],
+                "can be reached from the other workers",
+            )
+        },
+        row(
+            "disk full",
+            disk_full,
+            "disk_full",
+            &["o space left", "/jobs/", "--data"],
+            "make room on that disk",
+        ),
+        Row {
+            task: '-',
+            ..row(
+                "worker lost",
+                worker_lost,
+                "worker_lost",
+                &["waits: there are no workers. w", " was lost at ", "with it $JOB/m0#1."],
+                "start it again with its --data",
+            )
+        },
+    ]
+}
+
+#[test]
+fn why_names_each_cause_and_what_to_do() -> Result {
+    let mut fleet = Fleet::start_with(2, SLOTS, MEMORY)?;
+    for row in table() {
+        row.check(&mut fleet)?;
+    }
+    check_nothing_is_left(fleet, &[])
+}
