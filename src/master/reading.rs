@@ -9,7 +9,6 @@ use super::jobs::no_job;
 use super::{Master, views};
 use crate::consensus::Leadership;
 use crate::rpc::jobs::{JobLine, State as JobStage, TaskLine};
-use crate::rpc::masters::Masters as _;
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::Progress;
 use crate::spec::{JobId, TaskId, TaskKind};
@@ -137,7 +136,7 @@ impl Master {
     ///
     /// When it does not answer.
     pub async fn web_of(&self, address: &str) -> Result<Option<String>, Refusal> {
-        Ok(self.shared.fellow(address)?.standing().await?.web)
+        Ok(self.shared.fellow(address).standing().await?.web)
     }
 
     /// Numbers for whoever measures.

@@ -1,4 +1,4 @@
-//! One run of the whole cluster: machines, time, faults, and what must hold at each moment and at the end.
+//! One run of the whole cluster: machines, time, and what must hold at each moment and at the end.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,20 +7,22 @@ use std::time::Duration;
 
 use gristmill::client::Submission;
 use gristmill::clock::Manual;
+use gristmill::rpc::masters::{MasterLine, Masters};
 use gristmill::scheduler::Command;
 use gristmill::spec::JobId;
 use tempfile::TempDir;
 
 use crate::chance::Chance;
-use crate::faults::{Fault, Faults, WORKERS};
-use crate::functions::Functions;
+use crate::faults::{Course, Faults, MASTERS, WORKERS, Who};
 use crate::history::History;
-use crate::host::Host;
+use crate::invariants::one_leader_per_term::Leaders;
 use crate::invariants::{
-    faults_are_not_amplified, nothing_is_left, nothing_is_visible_before_the_decision,
+    faults_are_not_amplified, leaders_change_for_nothing, masters_are_level, nothing_is_left,
+    nothing_is_visible_before_the_decision,
 };
-use crate::network::{Link, Network};
-use crate::{programs, words};
+use crate::machines::Machine;
+use crate::network::Network;
+use crate::words;
 
 /// From then on the network loses nothing, in milliseconds from the start: a safety phase, then one for liveness.
 const CALM_AT_MS: u64 = 15_000;
@@ -28,12 +30,14 @@ const CALM_AT_MS: u64 = 15_000;
 const END_BY_MS: u64 = 90_000;
 /// How long what is left may take to be swept.
 const SWEPT_WITHIN_MS: u64 = 30_000;
-/// Between two looks at the outputs' folder.
+/// Between two looks at the outputs' folder, and at who leads.
 const LOOK_EVERY_MS: u64 = 10;
 /// The clock's beginning: 2026-11-23.
 const WALL_MS: u64 = 1_795_424_400_000;
 /// Splits of each job's input.
 const SPLITS: [u64; 2] = [24, 12];
+/// Where files lie in memory, if there is such a place: nothing that is synced is to outlive a run.
+const MEMORY: &str = "/dev/shm";
 
 /// What a run has shown.
 pub(crate) struct Outcome {
@@ -46,29 +50,25 @@ pub(crate) struct Outcome {
 }
 
 /// A cluster that runs.
-struct Cluster {
-    seed: u64,
+pub(crate) struct Cluster {
+    pub(crate) seed: u64,
+    pub(crate) course: Course,
     root: TempDir,
-    manual: Manual,
-    network: Network,
-    history: History,
-    faults: Faults,
-    machines: BTreeMap<String, Machine>,
+    pub(crate) manual: Manual,
+    pub(crate) network: Network,
+    pub(crate) history: History,
+    pub(crate) faults: Faults,
+    pub(crate) machines: BTreeMap<String, Machine>,
     texts: Vec<String>,
-    now_ms: u64,
-}
-
-/// A machine, up or down.
-struct Machine {
-    host: Option<Host>,
-    link: Link,
-    is_frozen: bool,
-    starts: u64,
+    leaders: Leaders,
+    /// Draws how long a master takes to be back that had to go.
+    pub(crate) absences: Chance,
+    pub(crate) now_ms: u64,
 }
 
 /// Runs the cluster of this seed until its jobs have ended and all is swept.
-pub(crate) fn run(seed: u64) -> Outcome {
-    let mut cluster = Cluster::new(seed);
+pub(crate) fn run(seed: u64, course: Course) -> Outcome {
+    let mut cluster = Cluster::new(seed, course);
     let broken = cluster.live().err();
     let lines = cluster.history.lines();
     let struck = cluster.struck();
@@ -76,30 +76,40 @@ pub(crate) fn run(seed: u64) -> Outcome {
 }
 
 impl Cluster {
-    fn new(seed: u64) -> Self {
-        let root = tempfile::tempdir().unwrap();
+    fn new(seed: u64, course: Course) -> Self {
+        let root = match Path::new(MEMORY).is_dir() {
+            true => tempfile::tempdir_in(MEMORY).unwrap(),
+            false => tempfile::tempdir().unwrap(),
+        };
         for folder in ["inbox", "in", "out"] {
             fs::create_dir(root.path().join(folder)).unwrap();
         }
         let history = History::new(root.path().to_str().unwrap());
         let mut cluster = Self {
             seed,
+            course,
             manual: Manual::at(WALL_MS),
             network: Network::new(root.path().join("inbox")),
             root,
             history,
-            faults: Faults::draw(seed),
+            faults: Faults::draw(seed, course),
             machines: BTreeMap::new(),
             texts: Vec::new(),
+            leaders: Leaders::default(),
+            absences: Chance::of(seed, "absences"),
             now_ms: 0,
         };
-        cluster.start_master();
-        (1..=WORKERS).for_each(|worker| cluster.start_worker(worker));
-        (0..SPLITS.len()).for_each(|job| cluster.start_client(job));
+        if course == Course::MastersAlone {
+            cluster.network.calm_down();
+        }
+        (1..=MASTERS).for_each(|number| cluster.start(Who::Master(number)));
+        (1..=WORKERS).for_each(|number| cluster.start(Who::Worker(number)));
+        (0..SPLITS.len()).for_each(|job| cluster.submit(job));
+        cluster.start_auditor();
         cluster
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.path().join(name)
     }
 
@@ -107,58 +117,20 @@ impl Cluster {
         self.path("out").join(job.to_string())
     }
 
-    fn link(&self, name: &str, slowness: u64) -> Link {
-        Link::new(&self.network, Chance::of(self.seed, &format!("{name} link")), slowness)
-    }
-
-    fn add(&mut self, name: &str, link: Link, host: Host) {
-        let starts = self.machines.get(name).map_or(0, |machine| machine.starts) + 1;
-        let machine = Machine { host: Some(host), link, is_frozen: false, starts };
-        self.machines.insert(name.into(), machine);
-    }
-
-    fn start_master(&mut self) {
-        let (data, clock, seed) = (self.path("master"), self.manual.clock(), self.seed);
-        let around = (self.network.clone(), self.history.clone());
-        let host = Host::start(move |at| programs::master(at, data, clock, seed, around));
-        self.add("master", self.link("master", 1), host);
-    }
-
-    fn start_worker(&mut self, number: u64) {
-        let name = format!("worker {number}");
-        let starts = self.machines.get(&name).map_or(0, |machine| machine.starts) + 1;
-        let place = format!("{name} start {starts}");
-        let slowness = self.faults.slowness(number);
-        let link = self.link(&place, slowness);
-        let (data, clock) = (self.path(&name), self.manual.clock());
-        let history = self.history.clone();
-        let functions = Functions { seed: self.seed, place, slowness, history };
-        let its = link.clone();
-        let host = Host::start(move |at| programs::worker(at, number, data, clock, its, functions));
-        self.add(&name, link, host);
-    }
-
-    fn start_client(&mut self, job: usize) {
+    fn submit(&mut self, job: usize) {
         let name = format!("client {job}");
         let text = words::text(&mut Chance::of(self.seed, &name), SPLITS[job]);
         let (input, executable) = (self.path("in").join(job.to_string()), self.path("executable"));
         fs::write(&input, &text).unwrap();
         fs::write(&executable, executable_head()).unwrap();
         self.texts.push(text);
+        let spec = words::spec("wordcount", &input, &self.output(job));
         let submission = Submission {
-            id: name.replace(' ', "-"),
-            executable,
-            spec: words::spec("wordcount", &input, &self.output(job)),
-            map_only: false,
-            priority: 5,
             max_attempts: 0,
             task_timeout: Duration::ZERO,
-            backups: true,
+            ..Submission::new(name.replace(' ', "-"), executable, spec, false)
         };
-        let link = self.link(&name, 1);
-        let (its, history) = (link.clone(), self.history.clone());
-        let host = Host::start(move |_| programs::client(its, submission, history));
-        self.add(&name, link, host);
+        self.start_client(&name, submission);
     }
 
     /// Lets time pass until everything is over; fails with what does not hold.
@@ -178,9 +150,9 @@ impl Cluster {
             }
         }
         self.check_attempts()?;
-        self.network.calm_down();
+        self.end_faults();
         let swept_by_ms = self.now_ms + SWEPT_WITHIN_MS;
-        while let Err(left) = self.check_folders() {
+        while let Err(left) = self.check_rest() {
             if self.now_ms >= swept_by_ms {
                 return Err(left);
             }
@@ -198,49 +170,23 @@ impl Cluster {
             self.strike(fault);
         }
         if self.now_ms == CALM_AT_MS {
-            self.network.calm_down();
+            self.end_faults();
         }
         let mut names: Vec<String> = self.machines.keys().cloned().collect();
         order.shuffle(&mut names);
         for name in &names {
-            let machine = self.machines.get_mut(name).expect("machines are only added");
-            match &mut machine.host {
-                Some(host) if machine.is_frozen => host.stand_still(),
-                Some(host) => host.step(),
-                None => {}
-            }
+            self.machines.get_mut(name).expect("machines are only added").pass();
         }
         self.now_ms += 1;
         self.manual.advance(Duration::from_millis(1));
         self.history.pass_to(self.now_ms);
+        let waiting = self.look_after()?;
         self.check_moment()?;
-        self.clients_that_wait()
-    }
-
-    fn strike(&mut self, fault: Fault) {
-        self.history.note(&format!("{fault:?}"));
-        let machine =
-            |machines: &mut BTreeMap<String, Machine>, worker: u64, change: fn(&mut Machine)| {
-                machines.get_mut(&format!("worker {worker}")).into_iter().for_each(change);
-            };
-        match fault {
-            Fault::Crash { worker, is_dark } => machine(
-                &mut self.machines,
-                worker,
-                if is_dark { Machine::lose_power } else { Machine::crash },
-            ),
-            Fault::Freeze { worker } => {
-                machine(&mut self.machines, worker, |machine| machine.is_frozen = true);
-            }
-            Fault::Thaw { worker } => {
-                machine(&mut self.machines, worker, |machine| machine.is_frozen = false);
-            }
-            Fault::Return { worker } => self.start_worker(worker),
-        }
+        Ok(waiting)
     }
 
     /// What must hold at any moment.
-    fn check_moment(&self) -> Result<(), String> {
+    fn check_moment(&mut self) -> Result<(), String> {
         if let Some(broken) = self.history.broken() {
             return Err(broken);
         }
@@ -250,6 +196,11 @@ impl Cluster {
         if !self.now_ms.is_multiple_of(LOOK_EVERY_MS) {
             return Ok(());
         }
+        for line in self.standings() {
+            if self.leaders.check(&line)? {
+                self.history.note(&format!("{} leads in term {}", line.id, line.term));
+            }
+        }
         for job in 0..SPLITS.len() {
             let id = self.job_of(job);
             let state = id.and_then(|id| self.history.state(id));
@@ -258,51 +209,58 @@ impl Cluster {
         Ok(())
     }
 
+    /// How far each master is that is up.
+    fn standings(&self) -> Vec<MasterLine> {
+        let standing = |number| {
+            let who = Who::Master(number);
+            let host = self.machines.get(&who.to_string())?.host.as_ref()?;
+            let (_, master) = self.network.master(&who.address()).ok()?;
+            host.ask(master.standing()).ok()
+        };
+        (1..=MASTERS).filter_map(standing).collect()
+    }
+
     /// The job that a client has submitted, if it was accepted.
     fn job_of(&self, client: usize) -> Option<JobId> {
         let request = format!("client-{client}");
         self.history.with(|scheduler| scheduler.job_of_request(&request).map(|job| job.id()))
     }
 
-    /// How many clients have not ended; a worker or master that ends is a fault of ours.
-    fn clients_that_wait(&mut self) -> Result<usize, String> {
-        let mut waiting = 0;
-        for (name, machine) in &mut self.machines {
-            let Some(host) = &mut machine.host else { continue };
-            match host.ended() {
-                Some(Ok(())) if name.starts_with("client") => machine.host = None,
-                Some(ended) => return Err(format!("{name} has ended: {ended:?}")),
-                None => waiting += usize::from(name.starts_with("client")),
-            }
-        }
-        Ok(waiting)
-    }
-
     /// What the jobs that have not ended wait for.
     fn waits(&self) -> String {
-        self.history.with(|scheduler| {
+        let waits = self.history.with(|scheduler| {
             let live = scheduler.jobs().filter(|job| !job.state().is_terminal());
             let waits =
                 live.map(|job| format!("{} waits: {:?}", job.id(), scheduler.reason(job.id())));
             waits.collect::<Vec<_>>().join(", ")
-        })
+        });
+        format!("{waits}; {:?}", self.standings())
     }
 
     fn check_attempts(&self) -> Result<(), String> {
+        let struck = self.struck();
+        let lost = struck["workers lost"];
+        if self.course == Course::MastersAlone {
+            let losses = self.history.commands(leaders_change_for_nothing::is_loss);
+            return leaders_change_for_nothing::check(losses);
+        }
         let tasks = self.history.with(|scheduler| {
             scheduler.jobs().map(|job| job.all_tasks().count() as u64).sum::<u64>()
         });
-        let lost = self.struck()["workers lost"];
         let (attempts, mishaps) = (self.history.attempts(), self.network.mishaps());
-        faults_are_not_amplified::check(tasks, attempts, lost, mishaps)
+        faults_are_not_amplified::check(tasks, attempts, lost, mishaps + self.faults.of_masters)
     }
 
-    fn check_folders(&self) -> Result<(), String> {
-        let up = self.machines.iter().filter(|(_, machine)| machine.host.is_some());
-        let data: Vec<PathBuf> = up.map(|(name, _)| self.path(name)).collect();
-        let workers: Vec<&Path> =
-            data.iter().map(PathBuf::as_path).filter(|path| !path.ends_with("master")).collect();
-        nothing_is_left::check(&self.path("out"), SPLITS.len(), &workers)
+    /// What must hold some time after the last job has ended.
+    fn check_rest(&self) -> Result<(), String> {
+        masters_are_level::check(MASTERS, &self.standings())?;
+        let is_up = |who: &Who| {
+            self.machines.get(&who.to_string()).is_some_and(|machine| machine.host.is_some())
+        };
+        let workers = (1..=WORKERS).map(Who::Worker).filter(is_up);
+        let data: Vec<PathBuf> = workers.map(|who| self.path(&who.to_string())).collect();
+        let data: Vec<&Path> = data.iter().map(PathBuf::as_path).collect();
+        nothing_is_left::check(&self.path("out"), SPLITS.len(), &data)
     }
 
     fn struck(&self) -> BTreeMap<&'static str, u64> {
@@ -313,34 +271,21 @@ impl Cluster {
                 scheduler.jobs().map(of).sum::<u64>()
             })
         };
+        let masters = self.machines.iter().filter(|(name, _)| name.starts_with("master"));
+        let back = masters.map(|(_, machine)| machine.starts - 1).sum();
         BTreeMap::from([
             ("attempts", self.history.attempts()),
             ("attempts run again", counter("attempts_rerun")),
             ("backups", counter("backups_started")),
+            ("leaders", self.leaders.count()),
+            ("masters back", back),
             ("mishaps", self.network.mishaps()),
             (
                 "workers lost",
                 self.history.commands(|command| matches!(command, Command::LoseWorker(_))),
             ),
-            (
-                "outputs brought back",
-                self.history.commands(|command| matches!(command, Command::RestoreOutputs(_))),
-            ),
             ("milliseconds", self.now_ms),
         ])
-    }
-}
-
-impl Machine {
-    /// Its program is killed; the system closes its connections.
-    fn crash(&mut self) {
-        self.host = None;
-    }
-
-    /// All of it is gone, and nobody is told.
-    fn lose_power(&mut self) {
-        self.link.go_dark();
-        self.host = None;
     }
 }
 

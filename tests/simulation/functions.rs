@@ -37,6 +37,8 @@ pub(crate) struct Functions {
     pub(crate) place: String,
     /// Times as long as elsewhere that everything takes.
     pub(crate) slowness: u64,
+    /// Whether no attempt comes to grief by itself.
+    pub(crate) is_well: bool,
     pub(crate) history: History,
 }
 
@@ -53,6 +55,7 @@ impl Launcher for Functions {
             seed: self.seed,
             place: self.place.clone(),
             slowness: self.slowness,
+            is_well: self.is_well,
             history: self.history.clone(),
         };
         let dying = died.clone();
@@ -124,6 +127,7 @@ struct Executor {
     seed: u64,
     place: String,
     slowness: u64,
+    is_well: bool,
     history: History,
 }
 
@@ -148,7 +152,8 @@ impl Executor {
             return Some(Err(93));
         }
         let is_first = run.attempt.number == 1;
-        let (dies, fails) = (chance.permille(25), chance.permille(25));
+        let griefs = if self.is_well { 0 } else { 25 };
+        let (dies, fails) = (chance.permille(griefs), chance.permille(griefs));
         // Either side of the work: what it leaves is there, or is not.
         let at = chance.between(0, STEPS);
         let mut done = None;

@@ -3,9 +3,12 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use gristmill::master::Journal;
+use gristmill::rpc::jobs::State;
 use gristmill::scheduler::{Command, Effect, JobState, Rejection, Scheduler};
 use gristmill::spec::{AttemptId, JobId};
 
+use crate::invariants::same_log_same_state::Log;
+use crate::invariants::told_is_kept::Told;
 use crate::invariants::{EachStep, Step};
 
 /// What happened; clones are the same one.
@@ -19,7 +22,9 @@ struct Past {
     folder: String,
     now_ms: u64,
     lines: Vec<String>,
-    /// Given the same commands as the master's, and no more.
+    log: Log,
+    told: Told,
+    /// Given the same commands as the masters', and no more.
     scheduler: Scheduler,
     commands: Vec<Command>,
     attempts: u64,
@@ -33,6 +38,8 @@ impl History {
             folder: folder.into(),
             now_ms: 0,
             lines: Vec::new(),
+            log: Log::default(),
+            told: Told::default(),
             scheduler: Scheduler::new(),
             commands: Vec::new(),
             attempts: 0,
@@ -47,12 +54,38 @@ impl History {
     }
 
     /// What a master is to be started with.
-    pub(crate) fn journal(&self) -> Journal {
+    pub(crate) fn journal(&self, master: u64) -> Journal {
         let history = self.clone();
-        Arc::new(move |_, all| {
+        Arc::new(move |index, all| {
             let mut past = history.past();
-            all.iter().for_each(|done| past.applied(done.at_ms, done.command.clone(), &done.did));
+            match past.log.check(master, index, all) {
+                Ok(true) => all.iter().for_each(|done| {
+                    past.applied(done.at_ms, done.command.clone(), &done.did);
+                }),
+                Ok(false) => {}
+                Err(broken) => past.breaks(broken),
+            }
         })
+    }
+
+    /// A client was told that its submission is this job.
+    pub(crate) fn accepted(&self, request: &str, job: JobId) {
+        let mut past = self.past();
+        past.write(&format!("{request} is {job}"));
+        past.told.accept(job);
+        if let Err(broken) = past.each_step.one_job_per_submission.told(request, job) {
+            past.breaks(broken);
+        }
+    }
+
+    /// Somebody was told that a job is in this state.
+    pub(crate) fn ended(&self, job: JobId, state: State) {
+        self.past().told.end(job, state);
+    }
+
+    /// What was told so far.
+    pub(crate) fn told(&self) -> Told {
+        self.past().told.clone()
     }
 
     pub(crate) fn pass_to(&self, now_ms: u64) {

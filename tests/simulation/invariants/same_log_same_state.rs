@@ -1,0 +1,33 @@
+//! Masters apply the same commands at the same index of the log, with the same outcome, however often they start.
+
+use std::collections::BTreeMap;
+
+use gristmill::master::Done;
+
+/// What was done at each index of the log, by whoever came there first.
+#[derive(Default)]
+pub(crate) struct Log {
+    entries: BTreeMap<u64, Vec<Done>>,
+}
+
+impl Log {
+    /// Whether this master is the first that comes to this index.
+    pub(crate) fn check(&mut self, master: u64, index: u64, all: &[Done]) -> Result<bool, String> {
+        if let Some(first) = self.entries.get(&index) {
+            if first == all {
+                return Ok(false);
+            }
+            return Err(format!(
+                "same_log_same_state: at {index} master {master} has {all:?}, another one {first:?}"
+            ));
+        }
+        let last = self.entries.last_key_value().map(|(&last, _)| last);
+        if last > Some(index) {
+            return Err(format!(
+                "same_log_same_state: master {master} has something at {index}, which others passed by at {last:?}"
+            ));
+        }
+        self.entries.insert(index, all.to_vec());
+        Ok(true)
+    }
+}
