@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use gristmill::client::Submission;
 use gristmill::clock::Manual;
@@ -12,6 +12,7 @@ use gristmill::scheduler::Command;
 use gristmill::spec::JobId;
 use tempfile::TempDir;
 
+use crate::alone::Outcome;
 use crate::chance::Chance;
 use crate::faults::{Course, Faults, MASTERS, WORKERS, Who};
 use crate::history::History;
@@ -38,22 +39,14 @@ const WALL_MS: u64 = 1_795_424_400_000;
 const SPLITS: [u64; 2] = [24, 12];
 /// Where files lie in memory, if there is such a place: nothing that is synced is to outlive a run.
 const MEMORY: &str = "/dev/shm";
-
-/// What a run has shown.
-pub(crate) struct Outcome {
-    /// Every command with its effects, every attempt that began, every fault.
-    pub(crate) lines: Vec<String>,
-    /// The first thing that did not hold.
-    pub(crate) broken: Option<String>,
-    /// How often something struck, by name.
-    pub(crate) struck: BTreeMap<&'static str, u64>,
-}
+/// The same in each run, since paths are part of what artifacts are named by.
+const HERE: &str = "/proc/self/cwd";
 
 /// A cluster that runs.
 pub(crate) struct Cluster {
     pub(crate) seed: u64,
     pub(crate) course: Course,
-    root: TempDir,
+    _root: TempDir,
     pub(crate) manual: Manual,
     pub(crate) network: Network,
     pub(crate) history: History,
@@ -71,7 +64,7 @@ pub(crate) fn run(seed: u64, course: Course) -> Outcome {
     let mut cluster = Cluster::new(seed, course);
     let broken = cluster.live().err();
     let lines = cluster.history.lines();
-    let struck = cluster.struck();
+    let struck = cluster.struck().into_iter().map(|(what, n)| (what.to_owned(), n)).collect();
     Outcome { lines, broken, struck }
 }
 
@@ -81,16 +74,17 @@ impl Cluster {
             true => tempfile::tempdir_in(MEMORY).unwrap(),
             false => tempfile::tempdir().unwrap(),
         };
+        std::env::set_current_dir(root.path()).unwrap();
         for folder in ["inbox", "in", "out"] {
-            fs::create_dir(root.path().join(folder)).unwrap();
+            fs::create_dir(Path::new(HERE).join(folder)).unwrap();
         }
-        let history = History::new(root.path().to_str().unwrap());
+        let history = History::new(HERE);
         let mut cluster = Self {
             seed,
             course,
             manual: Manual::at(WALL_MS),
-            network: Network::new(root.path().join("inbox")),
-            root,
+            network: Network::new(Path::new(HERE).join("inbox")),
+            _root: root,
             history,
             faults: Faults::draw(seed, course),
             machines: BTreeMap::new(),
@@ -110,7 +104,7 @@ impl Cluster {
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.root.path().join(name)
+        Path::new(HERE).join(name)
     }
 
     fn output(&self, job: usize) -> PathBuf {
@@ -122,6 +116,9 @@ impl Cluster {
         let text = words::text(&mut Chance::of(self.seed, &name), SPLITS[job]);
         let (input, executable) = (self.path("in").join(job.to_string()), self.path("executable"));
         fs::write(&input, &text).unwrap();
+        // The plan says it, and is an artifact.
+        let written = UNIX_EPOCH + Duration::from_millis(WALL_MS);
+        fs::File::options().write(true).open(&input).unwrap().set_modified(written).unwrap();
         fs::write(&executable, executable_head()).unwrap();
         self.texts.push(text);
         let spec = words::spec("wordcount", &input, &self.output(job));
