@@ -156,10 +156,11 @@ impl Desk {
         }
     }
 
-    /// A majority of the masters answers. If none did before, workers were not answered either: they get as long as under
-    /// a master that begins.
-    pub(super) fn end_cut(&mut self, now_ms: u64, lease_ms: u64) {
-        if std::mem::take(&mut self.is_cut_off) {
+    /// A majority of the masters answers. If none did before, or nothing could be agreed on for so long that workers may
+    /// have turned to other masters, they get as long to find this one again as under a master that begins.
+    pub(super) fn end_silence(&mut self, now_ms: u64, lease_ms: u64) {
+        let is_late = now_ms.saturating_sub(self.last_tick_ms) >= lease_ms / 3;
+        if std::mem::take(&mut self.is_cut_off) || is_late {
             self.grace_ends_ms = now_ms.saturating_add(lease_ms.max(FIRST_LEASE_MS_MIN));
             for session in self.sessions.values_mut() {
                 session.lease_ends_ms = session.lease_ends_ms.max(self.grace_ends_ms);

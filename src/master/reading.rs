@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 
 use super::events::{Event, EventId, Happened, What};
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::jobs::no_job;
 use super::{Master, views};
 use crate::consensus::Leadership;
@@ -197,6 +199,12 @@ impl Master {
             let (events, until) = events.after(after, is_wanted, max);
             Heard { events, until, is_gap }
         }))
+    }
+
+    /// A fingerprint of what masters agree on: those that have applied the same entries have the same.
+    pub fn fingerprint(&self) -> u64 {
+        let state = self.shared.proposer.read(bincode::serialize);
+        xxh3_64(&state.expect("plain data in memory"))
     }
 
     /// Whether there is such a job, as far as this master knows.

@@ -17,6 +17,7 @@ use crate::chance::Chance;
 use crate::faults::{Course, Faults, MASTERS, WORKERS, Who};
 use crate::history::History;
 use crate::invariants::one_leader_per_term::Leaders;
+use crate::invariants::same_log_same_state::States;
 use crate::invariants::{
     faults_are_not_amplified, leaders_change_for_nothing, masters_are_level, nothing_is_left,
     nothing_is_visible_before_the_decision,
@@ -54,6 +55,7 @@ pub(crate) struct Cluster {
     pub(crate) machines: BTreeMap<String, Machine>,
     texts: Vec<String>,
     leaders: Leaders,
+    states: States,
     /// Draws how long a master takes to be back that had to go.
     pub(crate) absences: Chance,
     pub(crate) now_ms: u64,
@@ -90,6 +92,7 @@ impl Cluster {
             machines: BTreeMap::new(),
             texts: Vec::new(),
             leaders: Leaders::default(),
+            states: States::default(),
             absences: Chance::of(seed, "absences"),
             now_ms: 0,
         };
@@ -193,7 +196,8 @@ impl Cluster {
         if !self.now_ms.is_multiple_of(LOOK_EVERY_MS) {
             return Ok(());
         }
-        for line in self.standings() {
+        for (line, state) in self.standings() {
+            self.states.check(&line, state)?;
             if self.leaders.check(&line)? {
                 self.history.note(&format!("{} leads in term {}", line.id, line.term));
             }
@@ -206,13 +210,13 @@ impl Cluster {
         Ok(())
     }
 
-    /// How far each master is that is up.
-    fn standings(&self) -> Vec<MasterLine> {
+    /// How far each master is that is up, and the fingerprint of its state.
+    fn standings(&self) -> Vec<(MasterLine, u64)> {
         let standing = |number| {
             let who = Who::Master(number);
             let host = self.machines.get(&who.to_string())?.host.as_ref()?;
             let (_, master) = self.network.master(&who.address()).ok()?;
-            host.ask(master.standing()).ok()
+            Some((host.ask(master.standing()).ok()?, master.fingerprint()))
         };
         (1..=MASTERS).filter_map(standing).collect()
     }
@@ -238,8 +242,7 @@ impl Cluster {
         let struck = self.struck();
         let lost = struck["workers lost"];
         if self.course == Course::MastersAlone {
-            let losses = self.history.commands(leaders_change_for_nothing::is_loss);
-            return leaders_change_for_nothing::check(losses);
+            return leaders_change_for_nothing::check(self.history.losses());
         }
         let tasks = self.history.with(|scheduler| {
             scheduler.jobs().map(|job| job.all_tasks().count() as u64).sum::<u64>()

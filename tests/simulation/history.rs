@@ -9,7 +9,7 @@ use gristmill::spec::{AttemptId, JobId};
 
 use crate::invariants::same_log_same_state::Log;
 use crate::invariants::told_is_kept::Told;
-use crate::invariants::{EachStep, Step};
+use crate::invariants::{EachStep, Step, leaders_change_for_nothing};
 
 /// What happened; clones are the same one.
 #[derive(Clone)]
@@ -28,6 +28,7 @@ struct Past {
     scheduler: Scheduler,
     commands: Vec<Command>,
     attempts: u64,
+    losses: u64,
     each_step: EachStep,
     broken: Option<String>,
 }
@@ -43,6 +44,7 @@ impl History {
             scheduler: Scheduler::new(),
             commands: Vec::new(),
             attempts: 0,
+            losses: 0,
             each_step: EachStep::default(),
             broken: None,
         };
@@ -121,6 +123,11 @@ impl History {
         self.past().attempts
     }
 
+    /// Commands that were accepted and cost work.
+    pub(crate) fn losses(&self) -> u64 {
+        self.past().losses
+    }
+
     /// How many commands of this kind were accepted.
     pub(crate) fn commands(&self, is_meant: impl Fn(&Command) -> bool) -> u64 {
         self.past().commands.iter().filter(|command| is_meant(command)).count() as u64
@@ -154,12 +161,14 @@ impl Past {
             let snapshot = bincode::serialize(&self.scheduler).unwrap();
             self.scheduler = bincode::deserialize(&snapshot).unwrap();
         }
+        let is_loss = leaders_change_for_nothing::is_loss(&self.scheduler, &command);
         let ours = self.scheduler.apply(at_ms, command.clone());
         let step = Step { command: &command, answer, ours: &ours, scheduler: &self.scheduler };
         if let Err(broken) = self.each_step.check(&step) {
             self.breaks(broken);
         }
         if answer.is_ok() {
+            self.losses += u64::from(is_loss);
             self.commands.push(command);
         }
     }

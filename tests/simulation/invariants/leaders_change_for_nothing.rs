@@ -1,14 +1,26 @@
 //! Where workers and their connections are well, no attempt fails, no output is lost and no worker is, whatever befalls the
-//! masters: a change of the leader costs nothing.
+//! masters: a change of the leader costs nothing. But a plan is made again that only the lost master held, which nobody was
+//! told to be there.
 
-use gristmill::scheduler::Command;
+use gristmill::scheduler::{Command, Scheduler};
+use gristmill::spec::TaskKind;
 
-/// Whether this ends attempts before their time, or takes back what they did.
-pub(crate) fn is_loss(command: &Command) -> bool {
-    matches!(
-        command,
-        Command::Fail(_) | Command::TimeOut(_) | Command::LoseOutput(_) | Command::LoseWorker(_)
-    )
+/// Whether this, applied in this state, ends attempts before their time, or takes back what they did.
+pub(crate) fn is_loss(scheduler: &Scheduler, command: &Command) -> bool {
+    match command {
+        Command::Fail(fail) => {
+            let message = &fail.failure.message;
+            fail.attempt.task.kind != TaskKind::Plan || !message.contains("before it was stored")
+        }
+        Command::LoseWorker(lose) => {
+            // One that has just come, and does not know yet that it is in, has nothing to lose.
+            let held = scheduler.should_hold(lose.worker, lose.incarnation);
+            held.is_some_and(|held| !held.is_empty())
+                || scheduler.outputs_on(lose.worker).next().is_some()
+        }
+        Command::TimeOut(_) | Command::LoseOutput(_) => true,
+        _ => false,
+    }
 }
 
 pub(crate) fn check(losses: u64) -> Result<(), String> {

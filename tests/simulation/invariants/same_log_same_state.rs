@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use gristmill::master::Done;
+use gristmill::rpc::masters::MasterLine;
 
 /// What was done at each index of the log, by whoever came there first.
 #[derive(Default)]
@@ -29,5 +30,25 @@ impl Log {
         }
         self.entries.insert(index, all.to_vec());
         Ok(true)
+    }
+}
+
+/// The state that follows from each index of the log, as far as any master was seen there.
+#[derive(Default)]
+pub(crate) struct States {
+    by_index: BTreeMap<u64, u64>,
+}
+
+impl States {
+    /// Holds the fingerprint of a master's state against others', also of those that came there by a snapshot.
+    pub(crate) fn check(&mut self, line: &MasterLine, state: u64) -> Result<(), String> {
+        let first = *self.by_index.entry(line.applied).or_insert(state);
+        if first == state {
+            return Ok(());
+        }
+        Err(format!(
+            "same_log_same_state: at {} the state of {} is {state:x}, that of another one {first:x}",
+            line.applied, line.id
+        ))
     }
 }
