@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use super::events::{Event, EventId, Happened, What};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::events::{Event, EventId, Happened, What};
 use super::jobs::no_job;
 use super::{Master, views};
 use crate::consensus::Leadership;
@@ -203,7 +203,7 @@ impl Master {
 
     /// A fingerprint of what masters agree on: those that have applied the same entries have the same.
     pub fn fingerprint(&self) -> u64 {
-        let state = self.shared.proposer.read(bincode::serialize);
+        let state = self.shared.proposer.read(|state| bincode::serialize(state));
         xxh3_64(&state.expect("plain data in memory"))
     }
 
