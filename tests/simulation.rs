@@ -33,6 +33,8 @@ mod invariants;
 mod link;
 #[path = "simulation/machines.rs"]
 mod machines;
+#[path = "simulation/moody.rs"]
+mod moody;
 #[path = "simulation/network.rs"]
 mod network;
 #[path = "simulation/programs.rs"]

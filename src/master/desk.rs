@@ -161,6 +161,8 @@ impl Desk {
     pub(super) fn end_silence(&mut self, now_ms: u64, lease_ms: u64) {
         let is_late = now_ms.saturating_sub(self.last_tick_ms) >= lease_ms / 3;
         if std::mem::take(&mut self.is_cut_off) || is_late {
+            // More than the delay, by which leases would be extended else.
+            self.last_tick_ms = now_ms;
             self.grace_ends_ms = now_ms.saturating_add(lease_ms.max(FIRST_LEASE_MS_MIN));
             for session in self.sessions.values_mut() {
                 session.lease_ends_ms = session.lease_ends_ms.max(self.grace_ends_ms);

@@ -24,6 +24,7 @@ use crate::fellows::Fellows;
 use crate::functions::Functions;
 use crate::history::History;
 use crate::link::Link;
+use crate::moody;
 use crate::wire::Wire;
 
 /// Slots of every worker.
@@ -179,6 +180,11 @@ pub(crate) async fn client(
         }
     };
     history.ended(job, ended.state);
+    let has_said_so =
+        ended.error.as_ref().is_some_and(|error| error.contains("map is not deterministic"));
+    if submission.spec.name == moody::NAME && has_said_so {
+        return Ok(());
+    }
     if ended.state != State::Succeeded {
         return Err(format!("{job} is {:?}: {:?}", ended.state, ended.error));
     }
