@@ -33,8 +33,6 @@ use crate::rpc::client;
 
 /// How often a leader is heard of, in milliseconds; and how long it waits for each answer.
 const HEARTBEAT_MS: u64 = 100;
-/// Entries behind the newest snapshot that are kept for masters that are a little behind.
-const KEPT_ENTRIES: u64 = 64;
 /// Looks at a log that another process has open, until that has ended.
 const IN_USE_LOOKS: u32 = 20;
 /// Between two of them.
@@ -59,6 +57,8 @@ pub struct Limits {
     pub log_bytes: u64,
     /// Entries of log after which a snapshot is taken in any case.
     pub log_entries: u64,
+    /// Entries behind the newest snapshot that are kept for masters that are a little behind.
+    pub kept_entries: u64,
     /// How long a leader is believed that says nothing, in milliseconds. Then a follower waits for half of that up to
     /// as much again, as it has drawn when it started, before it stands for election; or it stands at once, if the
     /// leader's process is known to have ended.
@@ -75,6 +75,7 @@ impl Default for Limits {
         Self {
             log_bytes: 16 << 20,
             log_entries: 100_000,
+            kept_entries: 64,
             believed_ms: 600,
             drawn_ms_least: None,
             disk_patience: Duration::from_secs(30),
@@ -390,7 +391,7 @@ fn config(limits: Limits) -> Config {
         election_timeout_min: limits.drawn_ms_least.unwrap_or(limits.believed_ms / 2),
         election_timeout_max: limits.believed_ms,
         snapshot_policy: SnapshotPolicy::LogsSinceLast(limits.log_entries),
-        max_in_snapshot_log_to_keep: KEPT_ENTRIES,
+        max_in_snapshot_log_to_keep: limits.kept_entries,
         ..Config::default()
     }
 }

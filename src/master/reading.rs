@@ -201,10 +201,11 @@ impl Master {
         }))
     }
 
-    /// A fingerprint of what masters agree on: those that have applied the same entries have the same.
-    pub fn fingerprint(&self) -> u64 {
-        let state = self.shared.proposer.read(|state| bincode::serialize(state));
-        xxh3_64(&state.expect("plain data in memory"))
+    /// The entry from which the state follows, and a fingerprint of that, which is the same on all masters that have
+    /// come to this entry.
+    pub fn fingerprint(&self) -> (u64, u64) {
+        let (index, state) = self.shared.proposer.read_at(|state| bincode::serialize(state));
+        (index, xxh3_64(&state.expect("plain data in memory")))
     }
 
     /// Whether there is such a job, as far as this master knows.

@@ -38,6 +38,8 @@ const LOOK_EVERY_MS: u64 = 10;
 const WALL_MS: u64 = 1_795_424_400_000;
 /// The jobs by name, and how many splits the input of each has.
 const JOBS: [(&str, u64); 3] = [("wordcount", 24), ("wordcount", 12), (moody::NAME, 12)];
+/// How much later than the first client another may come, in milliseconds.
+const LATER_MS_MAX: u64 = 4_000;
 /// How many runs in a thousand have the last one of them, too.
 const MOODY_PERMILLE: u64 = 400;
 /// Where files lie in memory, if there is such a place: nothing that is synced is to outlive a run.
@@ -56,11 +58,16 @@ pub(crate) struct Cluster {
     pub(crate) faults: Faults,
     pub(crate) machines: BTreeMap<String, Machine>,
     texts: Vec<String>,
-    leaders: Leaders,
+    pub(crate) leaders: Leaders,
     states: States,
     /// Draws how long a master takes to be back that had to go.
     pub(crate) absences: Chance,
     pub(crate) now_ms: u64,
+    /// Since when all masters were seen to have a say, and all jobs to be accepted.
+    pub(crate) all_vote_since: Option<u64>,
+    pub(crate) accepted_since: Option<u64>,
+    /// The master that is lost for good.
+    pub(crate) left: Option<Who>,
 }
 
 /// Runs the cluster of this seed until its jobs have ended and all is swept.
@@ -97,6 +104,9 @@ impl Cluster {
             states: States::default(),
             absences: Chance::of(seed, "absences"),
             now_ms: 0,
+            all_vote_since: None,
+            accepted_since: None,
+            left: None,
         };
         if course == Course::MastersAlone {
             cluster.network.calm_down();
@@ -135,7 +145,9 @@ impl Cluster {
             task_timeout: Duration::ZERO,
             ..Submission::new(name.replace(' ', "-"), executable, spec, false)
         };
-        self.start_client(&name, submission);
+        let later_ms = Chance::of(self.seed, &format!("{name} comes")).between(0, LATER_MS_MAX);
+        let after = Duration::from_millis(if job == 0 { 0 } else { later_ms });
+        self.start_client(&name, submission, after);
     }
 
     /// Lets time pass until everything is over; fails with what does not hold.
@@ -177,6 +189,7 @@ impl Cluster {
             self.faults.at_ms.remove(0);
             self.strike(fault);
         }
+        self.let_leave();
         if self.now_ms == CALM_AT_MS {
             self.end_faults();
         }
@@ -204,8 +217,16 @@ impl Cluster {
         if !self.now_ms.is_multiple_of(LOOK_EVERY_MS) {
             return Ok(());
         }
-        for (line, state) in self.standings() {
-            self.states.check(&line, state)?;
+        let standings = self.standings();
+        let voters = standings.iter().filter(|(line, _)| line.votes).count() as u64;
+        if voters == MASTERS {
+            self.all_vote_since.get_or_insert(self.now_ms);
+        }
+        if (0..self.texts.len()).all(|job| self.job_of(job).is_some()) {
+            self.accepted_since.get_or_insert(self.now_ms);
+        }
+        for (line, state) in standings {
+            self.states.check(line.id, state)?;
             if self.leaders.check(&line)? {
                 self.history.note(&format!("{} leads in term {}", line.id, line.term));
             }
@@ -218,8 +239,8 @@ impl Cluster {
         Ok(())
     }
 
-    /// How far each master is that is up, and the fingerprint of its state.
-    fn standings(&self) -> Vec<(MasterLine, u64)> {
+    /// How far each master is that is up, and its state's entry and fingerprint.
+    fn standings(&self) -> Vec<(MasterLine, (u64, u64))> {
         let standing = |number| {
             let who = Who::Master(number);
             let host = self.machines.get(&who.to_string())?.host.as_ref()?;
@@ -261,7 +282,8 @@ impl Cluster {
 
     /// What must hold some time after the last job has ended.
     fn check_rest(&self) -> Result<(), String> {
-        masters_are_level::check(MASTERS, &self.standings())?;
+        let masters = MASTERS - u64::from(self.left.is_some());
+        masters_are_level::check(masters, &self.standings())?;
         let is_up = |who: &Who| {
             self.machines.get(&who.to_string()).is_some_and(|machine| machine.host.is_some())
         };
@@ -288,6 +310,7 @@ impl Cluster {
             ("attempts run again", counter("attempts_rerun")),
             ("backups", counter("backups_started")),
             ("leaders", self.leaders.count()),
+            ("masters lost", u64::from(self.left.is_some())),
             ("masters back", back),
             ("mishaps", self.network.mishaps()),
             (

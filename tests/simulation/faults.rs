@@ -14,6 +14,13 @@ const BEGIN_MS: (u64, u64) = (300, 4_000);
 const MASTERS_BEGIN_MS: (u64, u64) = (50, 8_000);
 /// How long a fault of a master lasts.
 const LASTS_MS: (u64, u64) = (50, 5_000);
+/// How many runs in a thousand lose a master for good, and how long after the last job was accepted, in milliseconds.
+const LEAVING_PERMILLE: u64 = 250;
+const LEAVING_MS: (u64, u64) = (0, 1_500);
+/// How long masters are away that all go at once.
+const ALL_AWAY_MS: (u64, u64) = (1, 300);
+/// Cuts that one fault may consist of.
+const CUTS_MAX: u64 = 4;
 /// How long a write takes, in milliseconds.
 pub(crate) const WRITE_MS: (u64, u64) = (0, 2);
 
@@ -73,6 +80,8 @@ pub(crate) enum Fault {
     Crash { who: Who, is_dark: bool },
     /// A master's power fails while its disk writes: of what was not synced some is there, and some is not.
     CrashInWrite { master: u64 },
+    /// The next time that a master has been asked for its vote it is killed, with its answer on the way.
+    CrashAfterVote { master: u64 },
     /// It starts again in the folder that it had.
     Return { who: Who },
     /// It stands still, as after SIGSTOP.
@@ -104,6 +113,17 @@ pub(crate) struct Faults {
     slow: Option<(u64, u64)>,
     /// How often something befalls a master.
     pub(crate) of_masters: u64,
+    /// How a master is lost for good, if one is.
+    pub(crate) leaving: Option<Leaving>,
+}
+
+/// A master is lost for good: once all have had a say for a while, and so soon after the last job was accepted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Leaving {
+    pub(crate) after_ms: u64,
+    pub(crate) is_dark: bool,
+    /// This one, or whoever leads.
+    pub(crate) master: Option<u64>,
 }
 
 impl Faults {
@@ -118,8 +138,13 @@ impl Faults {
         for number in 0..of_masters {
             at_ms.extend(of_a_master(&mut chance, number));
         }
+        let leaving = chance.permille(LEAVING_PERMILLE).then(|| Leaving {
+            after_ms: chance.between(LEAVING_MS.0, LEAVING_MS.1),
+            is_dark: chance.permille(500),
+            master: chance.permille(500).then(|| chance.between(1, MASTERS)),
+        });
         at_ms.sort_unstable();
-        Self { at_ms, slow, of_masters }
+        Self { at_ms, slow, of_masters, leaving }
     }
 
     /// Times as long as elsewhere that everything takes on this worker.
@@ -151,20 +176,23 @@ fn of_workers(chance: &mut Chance) -> (Vec<(u64, Fault)>, Option<(u64, u64)>) {
 fn of_a_master(chance: &mut Chance, number: u64) -> Vec<(u64, Fault)> {
     let master = chance.between(1, MASTERS);
     let who = Who::Master(master);
-    let other = Who::Master(1 + (master + chance.between(0, MASTERS - 2)) % MASTERS);
+    let others = (1..MASTERS).map(|next| Who::Master(1 + (master + next - 1) % MASTERS));
+    let mut others: Vec<Who> = others.collect();
+    chance.shuffle(&mut others);
     let begin_ms = chance.between(MASTERS_BEGIN_MS.0, MASTERS_BEGIN_MS.1);
     let end_ms = begin_ms + chance.between(LASTS_MS.0, LASTS_MS.1);
     let how = if chance.permille(500) { How::Held } else { How::Lost };
     let slow_ms = chance.between(20, 400);
     let lasts = |begin, end| vec![(begin_ms, begin), (end_ms, end)];
     let cut = |pairs: &[(Option<Who>, Option<Who>)]| {
-        let numbered = (2 * number..).zip(pairs);
+        let numbered = (CUTS_MAX * number..).zip(pairs);
         let cut = |(number, &(from, to))| {
             lasts(Fault::Cut { number, cut: Cut { from, to, how } }, Fault::Mend { number })
         };
-        numbered.flat_map(cut).collect()
+        numbered.flat_map(cut).collect::<Vec<_>>()
     };
-    match chance.between(0, 9) {
+    let between = |one: Who, two: Who| [(Some(one), Some(two)), (Some(two), Some(one))];
+    match chance.between(0, 12) {
         0 => lasts(Fault::Crash { who, is_dark: false }, Fault::Return { who }),
         1 => lasts(Fault::Crash { who, is_dark: true }, Fault::Return { who }),
         // It returns some time after that has come to pass.
@@ -173,11 +201,32 @@ fn of_a_master(chance: &mut Chance, number: u64) -> Vec<(u64, Fault)> {
         5 => cut(&[(Some(who), None), (None, Some(who))]),
         6 => cut(&[(Some(who), None)]),
         7 => cut(&[(None, Some(who))]),
-        8 => cut(&[(Some(who), Some(other)), (Some(other), Some(who))]),
+        8 => cut(&between(who, others[0])),
+        // From the other masters alone: workers and clients still reach it.
+        9 => cut(&[between(who, others[0]), between(who, others[1])].concat()),
+        10 => all_at_once(chance, begin_ms),
+        11 => {
+            // Two that do not hear of each other stand for election, and the third forgets whom it has voted for, if it
+            // can.
+            let mut at_ms = all_at_once(chance, begin_ms);
+            at_ms.extend(cut(&between(others[0], others[1])));
+            at_ms.push((begin_ms, Fault::CrashAfterVote { master }));
+            at_ms
+        }
         _ => {
             // Now and then it does not answer for so long that the master has to go.
             let ms = if chance.permille(300) { (6_000, 6_000) } else { (slow_ms / 4, slow_ms) };
             lasts(Fault::Write { master, ms }, Fault::Write { master, ms: WRITE_MS })
         }
     }
+}
+
+/// All masters lose their power, and are back soon.
+fn all_at_once(chance: &mut Chance, begin_ms: u64) -> Vec<(u64, Fault)> {
+    let one = |number| {
+        let who = Who::Master(number);
+        let back_ms = begin_ms + chance.between(ALL_AWAY_MS.0, ALL_AWAY_MS.1);
+        [(begin_ms, Fault::Crash { who, is_dark: true }), (back_ms, Fault::Return { who })]
+    };
+    (1..=MASTERS).flat_map(one).collect()
 }

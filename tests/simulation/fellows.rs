@@ -43,12 +43,18 @@ impl Fellows {
 impl client::Fellows for Fellows {
     fn say(&self, to: &str, what: Said, call: Call) -> Soon<Vec<u8>> {
         let (link, to) = (self.link(to), to.to_owned());
+        let (network, callee) = (self.network.clone(), to.clone());
         let said = move |master: Master| {
             let call = call.clone();
+            let (network, callee) = (network.clone(), callee.clone());
             async move {
                 match what {
                     Said::AppendEntries => master.append_entries(call).await,
-                    Said::Vote => master.vote(call).await,
+                    Said::Vote => {
+                        let voted = master.vote(call).await;
+                        network.note_vote(&callee);
+                        voted
+                    }
                     Said::Stand => master.stand(call).await,
                     Said::InstallSnapshot => master.install_snapshot(call).await,
                 }

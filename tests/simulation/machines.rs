@@ -1,5 +1,7 @@
 //! Machines: what starts on them, and what faults do to them.
 
+use std::time::Duration;
+
 use gristmill::client::Submission;
 
 use crate::chance::Chance;
@@ -13,6 +15,10 @@ use crate::programs::{self, Seated};
 
 /// How long a master is away that had to go, in milliseconds.
 const AWAY_MS: (u64, u64) = (100, 3_000);
+/// How long all masters have had a say before one may be lost for good, in milliseconds.
+const ALL_VOTE_MS: u64 = 2_000;
+/// How long it is if it went after it was asked for its vote: shorter than others wait before they ask.
+const AFTER_VOTE_MS: (u64, u64) = (1, 300);
 
 /// A machine, up or down.
 pub(crate) struct Machine {
@@ -64,7 +70,7 @@ impl Cluster {
     pub(crate) fn start(&mut self, who: Who) {
         let name = who.to_string();
         let known = self.machines.get(&name);
-        if known.is_some_and(|machine| machine.host.is_some()) {
+        if known.is_some_and(|machine| machine.host.is_some()) || self.left == Some(who) {
             return;
         }
         let starts = known.map_or(0, |machine| machine.starts) + 1;
@@ -117,10 +123,10 @@ impl Cluster {
         Machine::new(host, link, None)
     }
 
-    pub(crate) fn start_client(&mut self, name: &str, submission: Submission) {
+    pub(crate) fn start_client(&mut self, name: &str, submission: Submission, after: Duration) {
         let link = self.link(name, name, 1);
         let (its, history) = (link.clone(), self.history.clone());
-        let host = Host::start(move |_| programs::client(its, submission, history));
+        let host = Host::start(move |_| programs::client(its, submission, after, history));
         self.machines.insert(name.into(), Machine::new(host, link, None));
     }
 
@@ -144,6 +150,9 @@ impl Cluster {
                 self.with(Who::Master(master), |machine| {
                     machine.disk.iter().for_each(Disk::fail_next);
                 });
+            }
+            Fault::CrashAfterVote { master } => {
+                self.network.end_after_vote(Who::Master(master).address());
             }
             Fault::Write { master, ms } => {
                 self.with(Who::Master(master), |machine| {
@@ -169,7 +178,7 @@ impl Cluster {
         }
     }
 
-    /// Whatever befell machines, disks and connections is over; only workers that are gone stay away.
+    /// Whatever befell machines, disks and connections is over; only workers that are gone and who is lost for good stay away.
     pub(crate) fn end_faults(&mut self) {
         self.history.note("all is well");
         self.network.calm_down();
@@ -206,10 +215,38 @@ impl Cluster {
             let Some(machine) = machine.filter(|machine| machine.is_going) else { continue };
             let has_power = machine.disk.as_ref().is_some_and(|disk| !disk.is_gone());
             self.end(who, has_power);
-            let back_ms = self.now_ms + self.absences.between(AWAY_MS.0, AWAY_MS.1);
-            self.faults.at_ms.push((back_ms, Fault::Return { who }));
-            self.faults.at_ms.sort_unstable();
+            self.return_later(who, AWAY_MS);
+        }
+        let voted = self.network.voted();
+        for who in (1..=MASTERS).map(Who::Master).filter(|who| voted.contains(&who.address())) {
+            self.history.note(&format!("{who} ends after it was asked for its vote"));
+            self.end(who, true);
+            self.return_later(who, AFTER_VOTE_MS);
         }
         Ok(waiting)
+    }
+
+    fn return_later(&mut self, who: Who, (least, most): (u64, u64)) {
+        let back_ms = self.now_ms + self.absences.between(least, most);
+        self.faults.at_ms.push((back_ms, Fault::Return { who }));
+        self.faults.at_ms.sort_unstable();
+    }
+
+    /// A master is lost for good, if that is due.
+    pub(crate) fn let_leave(&mut self) {
+        let Some(leaving) = self.faults.leaving else { return };
+        let passed_ms = |since: Option<u64>| since.map_or(0, |since| self.now_ms - since);
+        if passed_ms(self.all_vote_since) < ALL_VOTE_MS
+            || passed_ms(self.accepted_since) < leaving.after_ms
+            || self.accepted_since.is_none()
+        {
+            return;
+        }
+        let leader = self.leaders.last().map(|leader| leader.0);
+        let who = Who::Master(leaving.master.or(leader).unwrap_or(1));
+        self.faults.leaving = None;
+        self.left = Some(who);
+        self.history.note(&format!("{who} is lost for good"));
+        self.end(who, !leaving.is_dark);
     }
 }

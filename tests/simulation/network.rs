@@ -26,6 +26,9 @@ struct Shared {
     dark: Mutex<BTreeSet<String>>,
     /// What does not pass, by the number of the fault.
     cuts: Mutex<BTreeMap<u64, Cut>>,
+    /// Masters that are to end when they have been asked for their votes, and those that have been.
+    after_vote: Mutex<BTreeSet<String>>,
+    voted: Mutex<Vec<String>>,
     /// Where artifacts lie while they travel.
     inbox: PathBuf,
     next_parcel: AtomicU64,
@@ -44,6 +47,8 @@ impl Network {
             servers: Mutex::default(),
             dark: Mutex::default(),
             cuts: Mutex::default(),
+            after_vote: Mutex::default(),
+            voted: Mutex::default(),
             inbox,
             next_parcel: AtomicU64::new(0),
             is_calm: AtomicBool::new(false),
@@ -112,6 +117,22 @@ impl Network {
 
     pub(crate) fn cuts(&self) -> MutexGuard<'_, BTreeMap<u64, Cut>> {
         self.shared.cuts.lock().unwrap()
+    }
+
+    /// The master at this address is to end once it has voted.
+    pub(crate) fn end_after_vote(&self, address: String) {
+        self.shared.after_vote.lock().unwrap().insert(address);
+    }
+
+    pub(crate) fn note_vote(&self, address: &str) {
+        if self.shared.after_vote.lock().unwrap().remove(address) {
+            self.shared.voted.lock().unwrap().push(address.into());
+        }
+    }
+
+    /// Addresses of the masters that are to end now.
+    pub(crate) fn voted(&self) -> Vec<String> {
+        std::mem::take(&mut self.shared.voted.lock().unwrap())
     }
 
     /// What becomes of what is sent now; nothing special, if there is none.

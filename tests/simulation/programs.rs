@@ -34,7 +34,9 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Between two looks at all jobs.
 const LOOK_PAUSE: Duration = Duration::from_millis(300);
 /// Entries after which a master takes a snapshot: so few that those who were away get one.
-const SNAPSHOT_ENTRIES: u64 = 200;
+const SNAPSHOT_ENTRIES: (u64, u64) = (10, 100);
+/// Entries behind a snapshot that it keeps.
+const KEPT_ENTRIES: u64 = 4;
 const CLUSTER: u128 = 0xc1;
 
 /// What a master is started with, each time.
@@ -90,7 +92,9 @@ pub(crate) async fn master(at: Handle, seated: Seated) -> Result<(), String> {
             ..client::Options::default()
         },
         limits: Limits {
-            log_entries: SNAPSHOT_ENTRIES,
+            log_entries: Chance::of(seed, "snapshots")
+                .between(SNAPSHOT_ENTRIES.0, SNAPSHOT_ENTRIES.1),
+            kept_entries: KEPT_ENTRIES,
             believed_ms: election_ms + 1,
             drawn_ms_least: Some(election_ms),
             ..Limits::default()
@@ -168,8 +172,10 @@ pub(crate) async fn worker(
 pub(crate) async fn client(
     link: Link,
     submission: Submission,
+    after: Duration,
     history: History,
 ) -> Result<(), String> {
+    sleep(after).await;
     let job = submitted(&link, &submission).await?;
     history.accepted(&submission.id, job);
     let ended = loop {

@@ -26,6 +26,11 @@ impl Leaders {
         }
     }
 
+    /// The number of the one with the latest term.
+    pub(crate) fn last(&self) -> Option<MasterId> {
+        self.by_term.last_key_value().map(|(_, &leader)| leader)
+    }
+
     pub(crate) fn count(&self) -> u64 {
         self.by_term.len() as u64
     }

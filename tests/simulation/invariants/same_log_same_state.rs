@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gristmill::master::Done;
-use gristmill::rpc::masters::MasterLine;
+use gristmill::spec::MasterId;
 
 /// What was done at each index of the log, by whoever came there first.
 #[derive(Default)]
@@ -41,14 +41,17 @@ pub(crate) struct States {
 
 impl States {
     /// Holds the fingerprint of a master's state against others', also of those that came there by a snapshot.
-    pub(crate) fn check(&mut self, line: &MasterLine, state: u64) -> Result<(), String> {
-        let first = *self.by_index.entry(line.applied).or_insert(state);
+    pub(crate) fn check(
+        &mut self,
+        master: MasterId,
+        (index, state): (u64, u64),
+    ) -> Result<(), String> {
+        let first = *self.by_index.entry(index).or_insert(state);
         if first == state {
             return Ok(());
         }
         Err(format!(
-            "same_log_same_state: at {} the state of {} is {state:x}, that of another one {first:x}",
-            line.applied, line.id
+            "same_log_same_state: at {index} the state of {master} is {state:x}, that of another one {first:x}"
         ))
     }
 }
