@@ -2,7 +2,8 @@
 //! everything else.
 //!
 //! A seed is a full report: `GRISTMILL_SEED=17 cargo test --all-features --test simulation` does the same each time.
-//! `GRISTMILL_SEEDS=5000` tries so many, `GRISTMILL_LINES=5000` shows so many lines of one that fails.
+//! `GRISTMILL_SEEDS=5000` tries so many, `GRISTMILL_LINES=5000` shows so many lines of one that fails, and after
+//! `GRISTMILL_FAILURES=1` no further one is tried.
 
 #![cfg(feature = "cluster")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what is played here is part of the tests")]

@@ -91,6 +91,7 @@ impl Test {
     /// Runs them all, as many at once as there are processors, and gives how often something struck. Those that fail are
     /// told when all have ended.
     pub(crate) fn run_all(&self, seeds: RangeInclusive<u64>) -> BTreeMap<String, u64> {
+        let failures_max = asked("GRISTMILL_FAILURES").unwrap_or(u64::MAX);
         let next = Mutex::new(seeds);
         let sums = Mutex::new((BTreeMap::new(), Vec::new()));
         let threads = thread::available_parallelism().map_or(1, usize::from);
@@ -98,6 +99,9 @@ impl Test {
             let run_some = || {
                 loop {
                     let Some(seed) = next.lock().unwrap().next() else { return };
+                    if sums.lock().unwrap().1.len() as u64 >= failures_max {
+                        return;
+                    }
                     let outcome = self.run(seed);
                     let mut sums = sums.lock().unwrap();
                     if !self.check(seed, &outcome) {
