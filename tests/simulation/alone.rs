@@ -68,7 +68,11 @@ impl Test {
         let read = fs::read(report.path()).unwrap();
         bincode::deserialize(&read).unwrap_or_else(|_| {
             let said = String::from_utf8_lossy(&ran.stderr);
-            panic!("{}: {said}", self.again(seed))
+            let panic = said.lines().skip_while(|line| !line.contains("panicked at"));
+            let panic = panic.take(2).collect::<Vec<_>>().join(" ");
+            let lines = said.lines().map(str::to_owned).collect();
+            let broken = Some(format!("nothing_panics: {panic}"));
+            Outcome { lines, broken, struck: BTreeMap::new() }
         })
     }
 
@@ -83,7 +87,8 @@ impl Test {
         let shown = shown.unwrap_or(LINES_SHOWN) as usize;
         let from = outcome.lines.len().saturating_sub(shown);
         let lines = outcome.lines[from..].join("\n");
-        let (again, ms) = (self.again(seed), outcome.struck["milliseconds"]);
+        let ms = outcome.struck.get("milliseconds").copied().unwrap_or_default();
+        let again = self.again(seed);
         println!("seed {seed}: {:?}\n{lines}\n{again} # {ms} ms: {broken}", outcome.struck);
         false
     }

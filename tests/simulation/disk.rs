@@ -66,6 +66,11 @@ impl Disk {
         self.inner().write_ms = write_ms;
     }
 
+    /// Whether it takes longer than it is to.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.inner().write_ms.1 > WRITE_MS.1
+    }
+
     pub(crate) fn fail_next(&self) {
         self.inner().fails_next = true;
     }

@@ -23,10 +23,11 @@ pub(crate) fn drawn_from<T: Send>(seed: u64, act: impl FnOnce() -> T + Send) -> 
 
 /// Takes the place of the C library's, which the standard library calls. Threads without a seed, of the test runner, get
 /// what is the same each time, too: nothing here is a secret.
+// SAFETY: it is what the function of this name is said to be, and nobody else here has one of this name.
 #[unsafe(no_mangle)]
 #[expect(unsafe_code, reason = "see tests/tidy.rs")]
 unsafe extern "C" fn getrandom(bytes: *mut c_void, count: usize, _flags: c_uint) -> isize {
-    // SAFETY: whoever calls this has so many bytes there to be written, as with the function of this name.
+    // SAFETY: whoever calls this has so many bytes there to be written.
     let bytes = unsafe { std::slice::from_raw_parts_mut(bytes.cast::<u8>(), count) };
     let drawn = SOURCE.try_with(|source| {
         let mut source = source.borrow_mut();

@@ -67,6 +67,11 @@ pub(crate) struct Cut {
 }
 
 impl Cut {
+    /// Whether what this one sends or gets is met.
+    pub(crate) fn concerns(&self, who: Who) -> bool {
+        self.from == Some(who) || self.to == Some(who)
+    }
+
     pub(crate) fn meets(&self, from: &str, to: &str) -> bool {
         let is = |who: Option<Who>, place: &str| who.is_none_or(|who| who.address() == place);
         is(self.from, from) && is(self.to, to)

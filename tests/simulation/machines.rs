@@ -232,6 +232,22 @@ impl Cluster {
         self.faults.at_ms.sort_unstable();
     }
 
+    /// Takes note of the masters that are away, stand still, have a slow disk, or are not reached.
+    pub(crate) fn note_trouble(&mut self) {
+        for number in 1..=MASTERS {
+            let who = Who::Master(number);
+            let is_met = self.network.cuts().values().any(|cut| cut.concerns(who));
+            let machine = self.machines.get(&who.to_string());
+            let is_well = machine.is_some_and(|machine| {
+                let is_slow = machine.disk.as_ref().is_some_and(Disk::is_slow);
+                machine.host.is_some() && !machine.is_frozen && !is_slow
+            });
+            if is_met || !is_well {
+                self.troubled_ms.insert(number, self.now_ms);
+            }
+        }
+    }
+
     /// A master is lost for good, if that is due.
     pub(crate) fn let_leave(&mut self) {
         let Some(leaving) = self.faults.leaving else { return };

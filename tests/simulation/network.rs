@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use gristmill::master::Master;
 use gristmill::rpc::refusal::Refusal;
+use gristmill::spec::MasterId;
 use gristmill::worker::Server;
 use tokio::runtime::Handle;
 
@@ -36,6 +37,8 @@ struct Shared {
     is_calm: AtomicBool,
     /// What happened to calls that were not simply answered.
     mishaps: AtomicU64,
+    /// Who has given orders, and as of which leadership; until it is looked at.
+    orders: Mutex<BTreeSet<(u64, MasterId)>>,
     /// Services that have panicked.
     panics: Mutex<Vec<String>>,
 }
@@ -53,6 +56,7 @@ impl Network {
             next_parcel: AtomicU64::new(0),
             is_calm: AtomicBool::new(false),
             mishaps: AtomicU64::new(0),
+            orders: Mutex::default(),
             panics: Mutex::default(),
         };
         Self { shared: Arc::new(shared) }
@@ -73,6 +77,16 @@ impl Network {
 
     pub(crate) fn mishaps(&self) -> u64 {
         self.shared.mishaps.load(Ordering::SeqCst)
+    }
+
+    /// A master answers a poll.
+    pub(crate) fn note_orders(&self, leadership: u64, master: MasterId) {
+        self.shared.orders.lock().unwrap().insert((leadership, master));
+    }
+
+    /// What was noted since this was last asked.
+    pub(crate) fn orders(&self) -> BTreeSet<(u64, MasterId)> {
+        std::mem::take(&mut self.shared.orders.lock().unwrap())
     }
 
     pub(crate) fn note_panic(&self, panic: String) {

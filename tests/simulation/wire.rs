@@ -181,7 +181,16 @@ impl Workers for Link {
 
     async fn poll(&self, mut request: Poll) -> Result<Orders, Refusal> {
         check::poll(&mut request)?;
-        asked!(self, POLL_MAX, poll(request))
+        let network = self.network.clone();
+        let poll = move |master: Master| {
+            let (network, request) = (network.clone(), request.clone());
+            async move {
+                let orders = master.poll(request).await?;
+                network.note_orders(orders.epoch, master.standing().await?.id);
+                Ok(orders)
+            }
+        };
+        self.ask(POLL_MAX, poll).await
     }
 
     async fn locate(&self, request: Locate) -> Result<Located, Refusal> {

@@ -1,6 +1,6 @@
-//! Where workers and their connections are well, no attempt fails, no output is lost and no worker is, whatever befalls the
-//! masters: a change of the leader costs nothing. But a plan is made again that only the lost master held, which nobody was
-//! told to be there.
+//! Where workers and their connections are well, no attempt fails, no output is lost and no worker is, whatever befalls one
+//! master after the other: a change of the leader costs nothing. But a plan is made again that only the lost master held,
+//! which nobody was told to be there; and if two masters are out of reach at about the same time, a worker may wait for both.
 
 use gristmill::scheduler::{Command, Scheduler};
 use gristmill::spec::TaskKind;

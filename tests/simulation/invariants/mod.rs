@@ -9,7 +9,7 @@ pub(crate) mod masters_are_level;
 pub(crate) mod nothing_is_left;
 pub(crate) mod nothing_is_visible_before_the_decision;
 pub(crate) mod one_job_per_submission;
-pub(crate) mod one_leader_per_term;
+pub(crate) mod one_leader_at_once;
 pub(crate) mod one_winner_per_task;
 pub(crate) mod same_commands_same_effects;
 pub(crate) mod same_log_same_state;
