@@ -204,7 +204,7 @@ impl Master {
     /// The entry from which the state follows, and a fingerprint of that, which is the same on all masters that have
     /// come to this entry.
     pub fn fingerprint(&self) -> (u64, u64) {
-        let (index, state) = self.shared.proposer.read_at(|state| bincode::serialize(state));
+        let (index, state) = self.shared.proposer.read_at(bincode::serialize);
         (index, xxh3_64(&state.expect("plain data in memory")))
     }
 
