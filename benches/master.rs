@@ -1,6 +1,6 @@
 //! What a master keeps of the paper's large job, and how soon one that starts again has it.
 //!
-//! `cargo bench --bench replay [-- MAPS REDUCES WORKERS]` has 100 workers of 40 slots, that are nothing but their
+//! `cargo bench --bench master [-- MAPS REDUCES WORKERS]` has 100 workers of 40 slots, that are nothing but their
 //! calls, carry out a job of 200,000 maps and 5,000 reduces for a master on a real disk, alone in its group. The
 //! master is ended and started again when all maps are done, and when the job is. It prints the completions per
 //! second, the most that log and snapshots ever had on the disk, and how long each start took, until all was applied.
@@ -177,6 +177,7 @@ impl Place {
             begin: Begin::Cluster { cluster: 1 },
             links: gristmill::rpc::client::Options::default(),
             limits: gristmill::master::Limits::default(),
+            disk: None,
             on_fatal: Arc::new(|fatal| {
                 eprintln!("{fatal}");
                 process::exit(1);
@@ -249,7 +250,7 @@ fn folder_bytes(folder: &Path) -> io::Result<u64> {
 async fn main() -> Result<()> {
     let mut sizes = env::args().skip(1).filter_map(|word| word.parse().ok());
     let [maps, reduces, workers] = [200_000, 5_000, 100].map(|n| sizes.next().unwrap_or(n));
-    let folder = env::temp_dir().join(format!("gristmill-replay-{}", process::id()));
+    let folder = env::temp_dir().join(format!("gristmill-master-{}", process::id()));
     fs::create_dir(&folder)?;
     let missed = course(&folder, (maps, reduces, workers)).await;
     fs::remove_dir_all(&folder)?;
