@@ -9,7 +9,9 @@ use gristmill::client::{self, Error, Submission, submit};
 use gristmill::master::Master;
 use gristmill::rpc::artifacts::{Artifacts, Digest};
 use gristmill::rpc::jobs::{JobLine, JobStatus, Jobs, Submit, TaskLine, TasksRequest, WorkerLine};
+use gristmill::rpc::recipe::{Recipe, RecipeRequest};
 use gristmill::rpc::refusal::Refusal;
+use gristmill::rpc::why::Why;
 use gristmill::spec::{JobId, WorkerId};
 
 use crate::bench::{Bench, elf, spec};
@@ -50,6 +52,14 @@ impl Jobs for Forgetful {
         job: JobId,
     ) -> Result<BTreeMap<String, BTreeMap<String, u64>>, Refusal> {
         self.master.counters(job).await
+    }
+
+    async fn why(&self, job: JobId) -> Result<Why, Refusal> {
+        self.master.why(job).await
+    }
+
+    async fn recipe(&self, request: RecipeRequest) -> Result<Recipe, Refusal> {
+        self.master.recipe(request).await
     }
 
     async fn kill(&self, job: JobId) -> Result<(), Refusal> {
