@@ -10,6 +10,10 @@ mod bench;
 mod clients;
 #[path = "master/fake.rs"]
 mod fake;
+#[path = "master/fellows.rs"]
+mod fellows;
+#[path = "master/forgetful.rs"]
+mod forgetful;
 #[path = "master/leases.rs"]
 mod leases;
 #[path = "master/outputs.rs"]

@@ -1,17 +1,27 @@
-//! The whole cluster in one thread and in virtual time: the real master, workers and client, and one seed that decides
+//! The whole cluster in one thread and in virtual time: the real masters, workers and client, and one seed that decides
 //! everything else.
 //!
 //! A seed is a full report: `GRISTMILL_SEED=17 cargo test --all-features --test simulation` does the same each time.
+//! `GRISTMILL_SEEDS=5000` tries so many, `GRISTMILL_LINES=5000` shows so many lines of one that fails, and after
+//! `GRISTMILL_FAILURES=1` no further one is tried.
 
 #![cfg(feature = "cluster")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what is played here is part of the tests")]
 
+#[path = "simulation/alone.rs"]
+mod alone;
 #[path = "simulation/chance.rs"]
 mod chance;
 #[path = "simulation/cluster.rs"]
 mod cluster;
+#[path = "simulation/disk.rs"]
+mod disk;
+#[path = "simulation/entropy.rs"]
+mod entropy;
 #[path = "simulation/faults.rs"]
 mod faults;
+#[path = "simulation/fellows.rs"]
+mod fellows;
 #[path = "simulation/functions.rs"]
 mod functions;
 #[path = "simulation/history.rs"]
@@ -20,6 +30,12 @@ mod history;
 mod host;
 #[path = "simulation/invariants/mod.rs"]
 mod invariants;
+#[path = "simulation/link.rs"]
+mod link;
+#[path = "simulation/machines.rs"]
+mod machines;
+#[path = "simulation/moody.rs"]
+mod moody;
 #[path = "simulation/network.rs"]
 mod network;
 #[path = "simulation/programs.rs"]
@@ -32,54 +48,76 @@ pub mod wordcount;
 #[path = "simulation/words.rs"]
 mod words;
 
-use cluster::{Outcome, run};
+use std::ops::RangeInclusive;
 
-/// Seeds that are tried where none is asked for.
-const SEEDS: std::ops::RangeInclusive<u64> = 1..=8;
-/// Lines before the end that are shown of a run in which something did not hold.
-const LINES_SHOWN: usize = 30;
+use alone::{SEED, Test, asked};
+use faults::Course;
 
-/// The one seed that is asked for, if one is.
-fn asked() -> Option<u64> {
-    let seed = std::env::var("GRISTMILL_SEED").ok()?;
-    Some(seed.parse().expect("GRISTMILL_SEED is a number"))
-}
+/// Seeds that are tried of each course, where nothing else is asked for.
+const SEEDS: u64 = 120;
+const SEEDS_OF_MASTERS_ALONE: u64 = 80;
+/// Seeds that are run twice.
+const SEEDS_AGAIN: u64 = 5;
 
-fn check(seed: u64, outcome: &Outcome) {
-    println!("seed {seed}: {:?}", outcome.struck);
-    let Some(broken) = &outcome.broken else { return };
-    let from = outcome.lines.len().saturating_sub(LINES_SHOWN);
-    outcome.lines[from..].iter().for_each(|line| println!("{line}"));
-    panic!(
-        "GRISTMILL_SEED={seed} cargo test --all-features --test simulation # {} ms: {broken}",
-        outcome.struck["milliseconds"]
-    );
+/// The seeds to try: the one that is asked for, or as many as are, or so many.
+fn seeds(default: u64) -> RangeInclusive<u64> {
+    match asked(SEED) {
+        Some(seed) => seed..=seed,
+        None => 1..=asked("GRISTMILL_SEEDS").unwrap_or(default),
+    }
 }
 
 #[test]
-fn whatever_befalls_the_workers_every_job_ends_as_if_nothing_had() {
-    let seeds = asked().map_or(SEEDS, |seed| seed..=seed);
-    for seed in seeds.clone() {
-        let outcome = run(seed);
-        check(seed, &outcome);
-        // Otherwise it would be no wonder.
-        for what in ["attempts run again", "mishaps", "workers lost"] {
-            assert!(outcome.struck[what] > 0, "seed {seed}: no {what}");
-        }
+fn whatever_befalls_masters_and_workers_every_job_ends_as_if_nothing_had() {
+    let name = "whatever_befalls_masters_and_workers_every_job_ends_as_if_nothing_had";
+    let test = Test { name, course: Course::Rough };
+    if test.is_run_alone() {
+        return;
     }
+    let seeds = seeds(SEEDS);
+    let struck = test.run_all(seeds.clone());
+    let runs = 1 + seeds.end() - seeds.start();
+    if runs == 1 {
+        return;
+    }
+    // Otherwise it would be no wonder.
+    for what in ["attempts run again", "mishaps", "workers lost", "masters back"] {
+        assert!(struck[what] > 0, "no {what}");
+    }
+    assert!(struck["leaders"] > runs, "{struck:?}");
+}
+
+#[test]
+fn where_only_masters_come_and_go_nothing_runs_again() {
+    let name = "where_only_masters_come_and_go_nothing_runs_again";
+    let test = Test { name, course: Course::MastersAlone };
+    if test.is_run_alone() {
+        return;
+    }
+    let seeds = seeds(SEEDS_OF_MASTERS_ALONE);
+    let struck = test.run_all(seeds.clone());
+    let runs = 1 + seeds.end() - seeds.start();
+    assert!(runs == 1 || struck["leaders"] > runs && struck["masters back"] > 0, "{struck:?}");
 }
 
 #[test]
 fn the_same_seed_gives_the_same_commands_and_effects_and_another_seed_others() {
-    let seed = asked().unwrap_or(*SEEDS.start());
-    let (once, again, other) = (run(seed), run(seed), run(seed + 1));
-    let differs = once.lines.iter().zip(&again.lines).position(|(one, two)| one != two);
-    if let Some(at) = differs {
-        panic!(
-            "seed {seed} differs from itself at line {at}:\n{}\n{}",
-            once.lines[at], again.lines[at]
-        );
+    let name = "the_same_seed_gives_the_same_commands_and_effects_and_another_seed_others";
+    let test = Test { name, course: Course::Rough };
+    if test.is_run_alone() {
+        return;
     }
-    assert_eq!(once.lines.len(), again.lines.len());
-    assert_ne!(once.lines, other.lines);
+    let first = asked(SEED).unwrap_or(1);
+    for seed in first..first + SEEDS_AGAIN {
+        let (once, again) = (test.run(seed), test.run(seed));
+        let differs = once.lines.iter().zip(&again.lines).position(|(one, two)| one != two);
+        if let Some(at) = differs {
+            panic!(
+                "seed {seed} differs from itself at line {at}:\n{}\n{}",
+                once.lines[at], again.lines[at]
+            );
+        }
+        assert_eq!(once.lines.len(), again.lines.len());
+        assert_ne!(once.lines, test.run(seed + 1).lines);
+    }
 }

@@ -9,6 +9,8 @@ mod bans;
 mod floors;
 #[path = "tidy/lock.rs"]
 mod lock;
+#[path = "tidy/patches.rs"]
+mod patches;
 #[path = "tidy/paths.rs"]
 mod paths;
 #[path = "tidy/sizes.rs"]
@@ -51,6 +53,7 @@ const UNSAFE: &[(&str, &str)] = &[
         "src/shuffle/chunk.rs",
         "memory of sort buffers, on huge pages and not touched before it is filled",
     ),
+    ("tests/simulation/entropy.rs", "takes the place of what the system draws at random"),
 ];
 
 #[test]
@@ -108,6 +111,13 @@ fn no_build_has_crash_points_that_does_not_ask_for_them() {
         ["crash-points = []"],
         "the feature stands alone, and no other brings it in"
     );
+}
+
+#[test]
+fn every_planted_bug_still_applies() {
+    let folder = root().join("tests/simulation/bugs");
+    assert!(folder.is_dir());
+    stands(&patches::broken_patches(&folder, &root()));
 }
 
 #[test]

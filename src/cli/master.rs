@@ -158,6 +158,7 @@ impl Master {
             begin,
             links: client::Options::default(),
             limits: Limits { log_entries: self.snapshot_entries, ..Limits::default() },
+            disk: None,
             on_fatal: Arc::new(|fatal| {
                 say(&format!("error: {fatal}\n"));
                 std::process::exit(exit::FAILED.into());

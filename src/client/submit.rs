@@ -14,6 +14,9 @@ use crate::rpc::jobs::Submit;
 use crate::rpc::refusal::Refusal;
 use crate::spec::{JobId, JobOptions, JobSpec, Location};
 
+/// Times that what a job names is sent, as long as the masters lose it.
+const SENT_MAX: u32 = 5;
+
 /// A job to be run, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Submission {
@@ -66,7 +69,32 @@ impl Submission {
 /// # Errors
 /// If the job cannot run on a cluster, or the cluster refuses it; [`Error::Unknown`] if it may have been accepted.
 pub async fn submit<M: Masters>(master: &M, submission: Submission) -> Result<JobId, Error> {
-    let mut spec = for_cluster(submission.spec)?;
+    let spec = for_cluster(submission.spec.clone())?;
+    let mut sent = 0;
+    loop {
+        sent += 1;
+        let request = send(master, &submission, spec.clone()).await?;
+        let cause = match master.submit(request).await {
+            Ok(job) => return Ok(job),
+            // Who took it in is gone, and another one leads by now.
+            Err(Refusal::NotFound { .. }) if sent < SENT_MAX => continue,
+            Err(cause) => cause,
+        };
+        return Err(match cause {
+            Refusal::Unavailable { .. } | Refusal::NotYet { .. } => {
+                Error::Unknown { id: submission.id, cause }
+            }
+            cause => Error::Refused { cause },
+        });
+    }
+}
+
+/// Sends what the job names, unless the masters have it, and gives the request that names it.
+async fn send<M: Masters>(
+    master: &M,
+    submission: &Submission,
+    mut spec: JobSpec,
+) -> Result<Submit, Error> {
     for file in &mut spec.side_files {
         let unfit = |cause| Error::SideFile { file: file.location.clone(), cause };
         file.digest = Some(put_file(master, file.location.path(), unfit).await?);
@@ -81,7 +109,7 @@ pub async fn submit<M: Masters>(master: &M, submission: Submission) -> Result<Jo
     if !master.has(spec_digest).await? {
         master.put_bytes(&bytes).await?;
     }
-    let request = Submit {
+    Ok(Submit {
         id: submission.id.clone(),
         spec,
         spec_digest,
@@ -91,12 +119,6 @@ pub async fn submit<M: Masters>(master: &M, submission: Submission) -> Result<Jo
         max_attempts: submission.max_attempts,
         task_timeout_ms: u64::try_from(submission.task_timeout.as_millis()).unwrap_or(u64::MAX),
         backups: submission.backups,
-    };
-    master.submit(request).await.map_err(|cause| match cause {
-        Refusal::Unavailable { .. } | Refusal::NotYet { .. } => {
-            Error::Unknown { id: submission.id, cause }
-        }
-        cause => Error::Refused { cause },
     })
 }
 

@@ -156,6 +156,7 @@ impl Group {
                 let mut leadership = self.leadership();
                 let waited = leadership.wait_for(|now| matches!(now, Leadership::Leads { .. }));
                 tokio::select! {
+                    biased;
                     waited = waited => {
                         return waited.map(drop).map_err(|ended| unavailable(ended.to_string()));
                     }

@@ -18,6 +18,7 @@
 //! | `identity` | whose folder it is |
 //! | `tables` | what lies in `log.redb`, drawn |
 //! | `writer` | the one thread that writes it |
+//! | `disk` | what a simulation puts under it |
 //! | `log_store`, `apply`, `snapshot` | openraft's two halves of storage, and the bodies of snapshots |
 //! | `digest` | what each has made of the log, compared |
 //! | `network`, `receive` | what masters say to each other, going out and coming in |
@@ -44,6 +45,7 @@
 
 mod apply;
 mod digest;
+mod disk;
 mod entry;
 mod error;
 mod gone;
@@ -64,6 +66,7 @@ mod tables;
 mod tests;
 mod writer;
 
+pub use disk::Disk;
 pub use error::{Error, Fatal, ProposeError};
 pub use group::{Group, Member, Standing};
 pub use identity::{IDENTITY_FILE, Identity};

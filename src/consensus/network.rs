@@ -169,6 +169,7 @@ impl RaftNetwork<Kind> for Line {
     ) -> Result<SnapshotResponse<NodeId>, SnapshotFailed> {
         let mut sent = pin!(self.send(vote, snapshot));
         tokio::select! {
+            biased;
             closed = cancel => Err(closed.into()),
             sent = &mut sent => Ok(SnapshotResponse::new(sent?)),
         }

@@ -27,14 +27,12 @@ use super::snapshot::{SNAPSHOTS, Snapshots, newest};
 use super::stall::stalled;
 use super::tables::{LOG_FILE, Tables};
 use super::writer::Writer;
-use super::{Error, Fatal, Group, Leadership, Machine, ProposeError, Unreadable};
+use super::{Disk, Error, Fatal, Group, Leadership, Machine, ProposeError, Unreadable};
 use crate::crash::crash_point;
 use crate::rpc::client;
 
 /// How often a leader is heard of, in milliseconds; and how long it waits for each answer.
 const HEARTBEAT_MS: u64 = 100;
-/// Entries behind the newest snapshot that are kept for masters that are a little behind.
-const KEPT_ENTRIES: u64 = 64;
 /// Looks at a log that another process has open, until that has ended.
 const IN_USE_LOOKS: u32 = 20;
 /// Between two of them.
@@ -59,10 +57,14 @@ pub struct Limits {
     pub log_bytes: u64,
     /// Entries of log after which a snapshot is taken in any case.
     pub log_entries: u64,
+    /// Entries behind the newest snapshot that are kept for masters that are a little behind.
+    pub kept_entries: u64,
     /// How long a leader is believed that says nothing, in milliseconds. Then a follower waits for half of that up to
     /// as much again, as it has drawn when it started, before it stands for election; or it stands at once, if the
     /// leader's process is known to have ended.
     pub believed_ms: u64,
+    /// The least that it draws, if not half of that. A simulation, which draws itself, leaves one number to be drawn.
+    pub drawn_ms_least: Option<u64>,
     /// How long one write to the disk may take. A group of one has nobody who could take over: it is
     /// given longer than an election takes.
     pub disk_patience: Duration,
@@ -73,7 +75,9 @@ impl Default for Limits {
         Self {
             log_bytes: 16 << 20,
             log_entries: 100_000,
+            kept_entries: 64,
             believed_ms: 600,
+            drawn_ms_least: None,
             disk_patience: Duration::from_secs(30),
         }
     }
@@ -111,6 +115,8 @@ pub struct Options {
     pub links: client::Options,
     /// When it does what by itself.
     pub limits: Limits,
+    /// What is under its log, if not the file itself.
+    pub disk: Option<Arc<dyn Disk>>,
     /// Told that the process has to end.
     pub on_fatal: OnFatal,
 }
@@ -251,20 +257,21 @@ fn claim(options: &Options) -> Result<Identity, Error> {
         (None, Begin::Nothing) => Err(Error::Empty { path }),
         (None, Begin::Cluster { cluster }) => {
             let identity = Identity { cluster, node: options.node, is_guest: false };
-            make(folder, identity).map(|()| identity)
+            make(options, identity).map(|()| identity)
         }
         (None, Begin::Member { cluster }) => {
             let identity = Identity { cluster, node: options.node, is_guest: true };
-            make(folder, identity).map(|()| identity)
+            make(options, identity).map(|()| identity)
         }
     }
 }
 
-fn make(folder: &Path, identity: Identity) -> Result<(), Error> {
+fn make(options: &Options, identity: Identity) -> Result<(), Error> {
+    let folder = options.folder.as_path();
     let snapshots = folder.join(SNAPSHOTS);
     let made = fs::create_dir_all(&snapshots);
     made.map_err(|source| Error::Disk { what: "make", path: snapshots, source })?;
-    Tables::make(folder, identity)?;
+    Tables::make(folder, identity, options.disk.as_deref())?;
     identity.write(folder)
 }
 
@@ -276,7 +283,7 @@ async fn start<M: Machine>(
     (digests, roll): (&Arc<Digests>, &Arc<Roll>),
 ) -> Result<(Raft<Kind>, watch::Receiver<u64>), Error> {
     let folder = options.folder.as_path();
-    let tables = Arc::new(open_tables(folder, identity).await?);
+    let tables = Arc::new(open_tables(options, identity).await?);
     let newest = newest(folder, &tables, identity.node)?;
     let last = newest.as_ref().and_then(|(newest, _)| newest.meta.last_log_id);
     let found = tables.check(last.as_ref())?;
@@ -291,7 +298,8 @@ async fn start<M: Machine>(
         loaded.map_err(|error| unreadable(folder, place, error))?;
     }
     growth.bytes.store(found.bytes, Ordering::Relaxed);
-    let (writer, writes) = Writer::start(Arc::clone(&tables), Arc::clone(&options.on_fatal))?;
+    let (under, on_fatal) = (options.disk.clone(), Arc::clone(&options.on_fatal));
+    let (writer, writes) = Writer::start(Arc::clone(&tables), under, on_fatal)?;
     let log = LogStore::new(tables, writer.clone(), Arc::clone(&growth));
     let snapshots = Snapshots::new(folder, writer);
     let newest = newest.map(|(newest, _)| newest);
@@ -311,14 +319,15 @@ async fn start<M: Machine>(
 }
 
 /// Opens the log; a process that is just ending may have it for a moment longer.
-async fn open_tables(folder: &Path, identity: Identity) -> Result<Tables, Error> {
+async fn open_tables(options: &Options, identity: Identity) -> Result<Tables, Error> {
+    let open = || Tables::open(&options.folder, identity, options.disk.as_deref());
     for _ in 0..IN_USE_LOOKS {
-        match Tables::open(folder, identity) {
+        match open() {
             Err(Error::InUse { .. }) => tokio::time::sleep(IN_USE_EVERY).await,
             opened => return opened,
         }
     }
-    Tables::open(folder, identity)
+    open()
 }
 
 /// Takes snapshots when they are due, and notices what a node must not go on with.
@@ -336,6 +345,7 @@ async fn watch_over(
     let mut stalled = pin!(stalled(writes, patience));
     let message = loop {
         tokio::select! {
+            biased;
             is_stalled = &mut stalled => {
                 if !is_stalled {
                     return;
@@ -378,10 +388,10 @@ fn config(limits: Limits) -> Config {
     Config {
         cluster_name: "gristmill".into(),
         heartbeat_interval: HEARTBEAT_MS,
-        election_timeout_min: limits.believed_ms / 2,
+        election_timeout_min: limits.drawn_ms_least.unwrap_or(limits.believed_ms / 2),
         election_timeout_max: limits.believed_ms,
         snapshot_policy: SnapshotPolicy::LogsSinceLast(limits.log_entries),
-        max_in_snapshot_log_to_keep: KEPT_ENTRIES,
+        max_in_snapshot_log_to_keep: limits.kept_entries,
         ..Config::default()
     }
 }

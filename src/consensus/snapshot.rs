@@ -21,6 +21,7 @@ use super::identity::place;
 use super::tables::{SNAPSHOT, Tables};
 use super::writer::{Write, Writer};
 use super::{Error, Fatal};
+use crate::offload::offload;
 
 /// The folder of them in a master's folder.
 pub(super) const SNAPSHOTS: &str = "snapshots";
@@ -54,8 +55,7 @@ impl Snapshots {
         let file = name(&meta);
         let newest = Newest { file: file.clone(), meta: meta.clone() };
         let folder = Arc::clone(&self.folder);
-        let written =
-            tokio::task::spawn_blocking(move || write(&folder, &file, &meta, &body)).await;
+        let written = offload(move || write(&folder, &file, &meta, &body)).await;
         written
             .unwrap_or_else(|error| Err(io::Error::other(error)))
             .map_err(|error| self.fatal(&error))?;

@@ -19,14 +19,15 @@ use std::ops::{Range, RangeBounds};
 use std::path::{Path, PathBuf};
 
 use redb::{
-    Database, DatabaseError, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition,
+    Builder, Database, DatabaseError, ReadOnlyTable, ReadableDatabase, ReadableTable,
+    TableDefinition,
 };
 use serde::de::DeserializeOwned;
 
-use super::Error;
 use super::entry::{Entry, LogId};
 use super::identity::Identity;
 use super::snapshot::Newest;
+use super::{Disk, Error};
 
 /// The file in a master's folder.
 pub(super) const LOG_FILE: &str = "log.redb";
@@ -60,7 +61,11 @@ pub(super) struct Found {
 
 impl Tables {
     /// Makes a new file, whole or not at all: its name is there once it says whose it is.
-    pub(super) fn make(folder: &Path, identity: Identity) -> Result<(), Error> {
+    pub(super) fn make(
+        folder: &Path,
+        identity: Identity,
+        under: Option<&dyn Disk>,
+    ) -> Result<(), Error> {
         let incoming = folder.join(format!(".incoming-{LOG_FILE}"));
         let path = folder.join(LOG_FILE);
         let disk = |what, source| Error::Disk { what, path: path.clone(), source };
@@ -71,7 +76,10 @@ impl Tables {
             _ => {}
         }
         let written = || -> Result<(), redb::Error> {
-            let database = Database::create(&incoming)?;
+            let database = match under {
+                Some(under) => under.open(&Builder::new(), &incoming)?,
+                None => Database::create(&incoming)?,
+            };
             let transaction = database.begin_write()?;
             transaction.open_table(LOG)?;
             let text = identity.text();
@@ -87,12 +95,18 @@ impl Tables {
     }
 
     /// Opens the file and checks all pages of it.
-    pub(super) fn open(folder: &Path, identity: Identity) -> Result<Self, Error> {
+    pub(super) fn open(
+        folder: &Path,
+        identity: Identity,
+        under: Option<&dyn Disk>,
+    ) -> Result<Self, Error> {
         let path = folder.join(LOG_FILE);
-        let opened = Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .set_check_integrity_on_open(true)
-            .open(&path);
+        let mut builder = Builder::new();
+        builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
+        let opened = match under {
+            Some(under) => under.open(&builder, &path),
+            None => builder.open(&path),
+        };
         let database = opened.map_err(|error| refused(error, &path))?;
         let tables = Self { database, path };
         let body = tables.fact_bytes(IDENTITY)?;

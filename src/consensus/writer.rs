@@ -3,16 +3,18 @@
 //! Writes are applied in the order they came, votes and entries alike, and answered when they are on
 //! stable storage. After the first error nothing is answered with yes any more.
 
-use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use std::{io, thread};
 
 use redb::{Durability, WriteTransaction};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{oneshot, watch};
 
 use super::entry::LogId;
 use super::tables::{COMMITTED, FACTS, LOG, PURGED, Tables, seal};
-use super::{Error, Fatal, OnFatal};
+use super::{Disk, Error, Fatal, OnFatal};
 use crate::crash::crash_point;
 
 /// Writes in one transaction.
@@ -39,25 +41,32 @@ struct Task {
 /// The way to the thread, which ends when all of them are gone.
 #[derive(Debug, Clone)]
 pub(super) struct Writer {
-    tasks: Sender<Task>,
+    tasks: UnboundedSender<Task>,
     /// Written along with whatever is written next: losing it costs nothing but time.
     committed: Arc<Mutex<Option<LogId>>>,
 }
 
 impl Writer {
-    /// Starts the thread. The second is its count of beginnings and ends: odd while it writes.
+    /// Starts the thread, or what does its work where a simulation brings the disk. The second is its count of beginnings
+    /// and ends: odd while it writes.
     pub(super) fn start(
         tables: Arc<Tables>,
+        under: Option<Arc<dyn Disk>>,
         on_fatal: OnFatal,
     ) -> Result<(Self, watch::Receiver<u64>), Error> {
-        let (tasks, waiting) = mpsc::channel();
+        let (tasks, waiting) = unbounded_channel();
         let (count, writes) = watch::channel(0);
         let committed = Arc::<Mutex<Option<LogId>>>::default();
         let path = tables.path.clone();
-        let along = Arc::clone(&committed);
+        let writing = Writing { tables, count, committed: Arc::clone(&committed), on_fatal };
+        if let Some(under) = under {
+            tokio::spawn(writing.write_all(waiting, move || under.latency()));
+            return Ok((Self { tasks, committed }, writes));
+        }
+        let runtime = Handle::current();
         thread::Builder::new()
             .name("log".into())
-            .spawn(move || write_all(&tables, &waiting, &count, &along, &on_fatal))
+            .spawn(move || runtime.block_on(writing.write_all(waiting, || Duration::ZERO)))
             .map_err(|source| Error::Disk { what: "start a thread for", path, source })?;
         Ok((Self { tasks, committed }, writes))
     }
@@ -81,42 +90,56 @@ impl Writer {
     }
 }
 
-fn write_all(
-    tables: &Tables,
-    waiting: &Receiver<Task>,
-    count: &watch::Sender<u64>,
-    committed: &Mutex<Option<LogId>>,
-    on_fatal: &OnFatal,
-) {
-    let take = || committed.lock().expect("nobody fails while it is held").take();
-    let mut failed: Option<Fatal> = None;
-    while let Ok(first) = waiting.recv() {
-        let mut batch = vec![first];
-        while batch.len() < BATCH_MAX
-            && let Ok(next) = waiting.try_recv()
-        {
-            batch.push(next);
-        }
-        if failed.is_none() {
-            count.send_modify(|count| *count += 1);
-            let written = commit(tables, &batch, take());
-            count.send_modify(|count| *count += 1);
-            if let Err(error) = written {
-                let fatal = fatal(tables, &error);
-                on_fatal(fatal.clone());
-                failed = Some(fatal);
+/// What whoever writes needs for it.
+struct Writing {
+    tables: Arc<Tables>,
+    count: watch::Sender<u64>,
+    committed: Arc<Mutex<Option<LogId>>>,
+    on_fatal: OnFatal,
+}
+
+impl Writing {
+    /// Writes until nobody can ask for it any more.
+    async fn write_all(self, mut waiting: UnboundedReceiver<Task>, latency: impl Fn() -> Duration) {
+        let mut failed: Option<Fatal> = None;
+        while let Some(first) = waiting.recv().await {
+            if failed.is_none() {
+                self.count.send_modify(|count| *count += 1);
+                let latency = latency();
+                if !latency.is_zero() {
+                    tokio::time::sleep(latency).await;
+                }
+            }
+            let mut batch = vec![first];
+            while batch.len() < BATCH_MAX
+                && let Ok(next) = waiting.try_recv()
+            {
+                batch.push(next);
+            }
+            if failed.is_none() {
+                let written = commit(&self.tables, &batch, self.take_committed());
+                self.count.send_modify(|count| *count += 1);
+                if let Err(error) = written {
+                    let fatal = fatal(&self.tables, &error);
+                    (self.on_fatal)(fatal.clone());
+                    failed = Some(fatal);
+                }
+            }
+            for task in batch {
+                // Who does not wait any more need not know.
+                let _heard_or_gone = task.done.send(failed.clone().map_or(Ok(()), Err));
             }
         }
-        for task in batch {
-            // Who does not wait any more need not know.
-            let _heard_or_gone = task.done.send(failed.clone().map_or(Ok(()), Err));
+        if failed.is_none()
+            && let Some(committed) = self.take_committed()
+        {
+            // The log says it too, once something is agreed on again.
+            let _written_or_not = commit(&self.tables, &[], Some(committed));
         }
     }
-    if failed.is_none()
-        && let Some(committed) = take()
-    {
-        // The log says it too, once something is agreed on again.
-        let _written_or_not = commit(tables, &[], Some(committed));
+
+    fn take_committed(&self) -> Option<LogId> {
+        self.committed.lock().expect("nobody fails while it is held").take()
     }
 }
 

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use xxhash_rust::xxh3::Xxh3;
 
+use super::copies::Found;
 use super::submitting::ELF_HEAD_BYTES;
 use super::{Error, Master};
 use crate::offload::offload;
@@ -43,14 +44,21 @@ impl Artifacts for Master {
     }
 
     async fn put(&self, digest: Digest, file: &Path) -> Result<(), Refusal> {
+        self.shared.takes_part()?;
         let (store, file) = (self.shared.store.clone(), file.to_path_buf());
         let now_ms = self.shared.now_ms();
         blocking(move || store.put(digest, &file, now_ms)).await
     }
 
     async fn get(&self, digest: Digest, file: &Path) -> Result<(), Refusal> {
+        self.shared.takes_part()?;
+        if self.shared.obtain(digest).await? == Found::Unheard {
+            let message = format!(
+                "no master that answers has artifact {digest}; one that does not may have it"
+            );
+            return Err(Refusal::Unavailable { message });
+        }
         // One that is nowhere is refused below.
-        let _is_here = self.shared.obtain(digest).await?;
         let (store, file) = (self.shared.store.clone(), file.to_path_buf());
         let now_ms = self.shared.now_ms();
         blocking(move || store.get(digest, &file, now_ms)).await

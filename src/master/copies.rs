@@ -5,27 +5,45 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use crate::rpc::artifacts::Digest;
 use crate::rpc::refusal::Refusal;
 
 /// What is copied, and the number of the master to which it goes.
 type Way = (Digest, u64);
-type End = Option<Result<(), Refusal>>;
+
+/// What has become of one. Whoever waited first hears it first, so that a simulation does the same each time.
+#[derive(Debug, Default)]
+struct End {
+    told: OnceLock<Result<Found, Refusal>>,
+    rung: Notify,
+}
+
+/// Where an artifact is, as far as one master knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Where it was to be.
+    Here,
+    /// All have answered, and none has it.
+    Nowhere,
+    /// Of those that answered none has it. One that did not may.
+    Unheard,
+}
 
 /// Those that are on their way. Clones are the same ones.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Copies(Arc<Mutex<BTreeMap<Way, watch::Receiver<End>>>>);
+pub(super) struct Copies(Arc<Mutex<BTreeMap<Way, Arc<End>>>>);
 
 /// One that is on its way.
 #[derive(Debug)]
-pub(super) struct Copy(watch::Receiver<End>);
+pub(super) struct Copy(Arc<End>);
 
 impl Copies {
-    fn under_way(&self) -> MutexGuard<'_, BTreeMap<Way, watch::Receiver<End>>> {
+    fn under_way(&self) -> MutexGuard<'_, BTreeMap<Way, Arc<End>>> {
         self.0.lock().expect("whoever holds it only looks, adds and removes")
     }
 
@@ -33,31 +51,41 @@ impl Copies {
     pub(super) fn begin(
         &self,
         way: Way,
-        make: impl Future<Output = Result<(), Refusal>> + Send + 'static,
+        make: impl Future<Output = Result<Found, Refusal>> + Send + 'static,
     ) -> Copy {
         let mut under_way = self.under_way();
         if let Some(copy) = under_way.get(&way) {
-            return Copy(copy.clone());
+            return Copy(Arc::clone(copy));
         }
-        let (tell, told) = watch::channel(None);
-        under_way.insert(way, told.clone());
-        let copies = self.clone();
+        let end = Arc::<End>::default();
+        under_way.insert(way, Arc::clone(&end));
+        let (copies, tell) = (self.clone(), Arc::clone(&end));
+        let making = tokio::spawn(make);
         tokio::spawn(async move {
-            let made = make.await;
+            let broken = |_| Err(Refusal::Internal { message: "a copy was broken off".into() });
+            let made = making.await.unwrap_or_else(broken);
             // Whoever asks from here on sees what has become of it.
             copies.under_way().remove(&way);
-            tell.send_replace(Some(made));
+            tell.told.set(made).expect("it ends once");
+            tell.rung.notify_waiters();
         });
-        Copy(told)
+        Copy(end)
     }
 }
 
 impl Copy {
     /// Waits for its end; whoever gives that up changes nothing.
-    pub(super) async fn ended(mut self) -> Result<(), Refusal> {
-        let ended = self.0.wait_for(Option::is_some).await.map(|ended| (*ended).clone());
-        let broken = || Refusal::Internal { message: "a copy was broken off".into() };
-        ended.ok().flatten().unwrap_or_else(|| Err(broken()))
+    pub(super) async fn ended(self) -> Result<Found, Refusal> {
+        let mut rung = pin!(self.0.rung.notified());
+        loop {
+            // What comes from here on is noticed.
+            rung.as_mut().enable();
+            if let Some(told) = self.0.told.get() {
+                return told.clone();
+            }
+            rung.as_mut().await;
+            rung.set(self.0.rung.notified());
+        }
     }
 }
 
@@ -80,7 +108,7 @@ mod tests {
             async move {
                 begun.fetch_add(1, Ordering::SeqCst);
                 go.notified().await;
-                Ok(())
+                Ok(Found::Here)
             }
         };
         let way = (Digest(7), 2);
@@ -91,12 +119,12 @@ mod tests {
         tokio::task::yield_now().await;
         assert_eq!(begun.load(Ordering::SeqCst), 2, "one for each way");
         go.notify_one();
-        assert_eq!(again.ended().await, Ok(()));
+        assert_eq!(again.ended().await, Ok(Found::Here));
         go.notify_one();
-        assert_eq!(other.ended().await, Ok(()));
+        assert_eq!(other.ended().await, Ok(Found::Here));
         let anew = copies.begin(way, make());
         go.notify_one();
-        assert_eq!(anew.ended().await, Ok(()));
+        assert_eq!(anew.ended().await, Ok(Found::Here));
         assert_eq!(begun.load(Ordering::SeqCst), 3);
     }
 }

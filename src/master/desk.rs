@@ -28,7 +28,7 @@ pub(super) struct Desk {
     pids: BTreeMap<AttemptId, u32>,
     /// Map outputs of which some reduce has said that it could not get them.
     pub(super) missed: BTreeSet<AttemptId>,
-    /// When attempts that wait before they begin may do so. Lost with this master, they begin at once.
+    /// When attempts that wait before they begin may do so. Lost with this master, they wait anew.
     begin_ms: BTreeMap<AttemptId, u64>,
     /// Attempts whose end was reported and is being agreed on.
     pub(super) settling: BTreeSet<AttemptId>,
@@ -156,10 +156,13 @@ impl Desk {
         }
     }
 
-    /// A majority of the masters answers. If none did before, workers were not answered either: they get as long as under
-    /// a master that begins.
-    pub(super) fn end_cut(&mut self, now_ms: u64, lease_ms: u64) {
-        if std::mem::take(&mut self.is_cut_off) {
+    /// A majority of the masters answers. If none did before, or nothing could be agreed on for so long that workers may
+    /// have turned to other masters, they get as long to find this one again as under a master that begins.
+    pub(super) fn end_silence(&mut self, now_ms: u64, lease_ms: u64) {
+        let is_late = now_ms.saturating_sub(self.last_tick_ms) >= lease_ms / 3;
+        if std::mem::take(&mut self.is_cut_off) || is_late {
+            // More than the delay, by which leases would be extended else.
+            self.last_tick_ms = now_ms;
             self.grace_ends_ms = now_ms.saturating_add(lease_ms.max(FIRST_LEASE_MS_MIN));
             for session in self.sessions.values_mut() {
                 session.lease_ends_ms = session.lease_ends_ms.max(self.grace_ends_ms);
@@ -271,17 +274,12 @@ impl Desk {
         self.sessions.values().for_each(Session::wake);
     }
 
-    /// Wakes whose answer an effect changes, and lets wait what must.
-    pub(super) fn act(&mut self, state: &State, effect: &Effect, now_ms: u64) {
+    /// Wakes whose answer an effect changes.
+    pub(super) fn act(&mut self, state: &State, effect: &Effect) {
         match *effect {
-            Effect::Start { attempt, worker } => {
-                let pause_ms = pause_ms(attempt);
-                if pause_ms > 0 {
-                    self.begin_ms.insert(attempt, now_ms.saturating_add(pause_ms));
-                }
-                self.wake(worker);
-            }
-            Effect::Stop { worker, .. } | Effect::WorkerDrained { worker } => self.wake(worker),
+            Effect::Start { worker, .. }
+            | Effect::Stop { worker, .. }
+            | Effect::WorkerDrained { worker } => self.wake(worker),
             Effect::JobEnded { job, state: end } => {
                 let plan = job.task(TaskKind::Plan, 0);
                 let job_state = state.scheduler.job(job);
@@ -298,9 +296,16 @@ impl Desk {
         }
     }
 
-    /// Whether an attempt that was started is to be told to its worker by now.
-    pub(super) fn may_begin(&self, attempt: AttemptId, now_ms: u64) -> bool {
-        self.begin_ms.get(&attempt).is_none_or(|&begin_ms| begin_ms <= now_ms)
+    /// Whether an attempt that was started is to be told to its worker by now. Its pause begins when this is first
+    /// asked, which is before anybody is told of it; what its worker holds already is not taken from it again.
+    pub(super) fn may_begin(&mut self, attempt: AttemptId, is_held: bool, now_ms: u64) -> bool {
+        let pause_ms = pause_ms(attempt);
+        if pause_ms == 0 {
+            return true;
+        }
+        let pause_ms = if is_held { 0 } else { pause_ms };
+        let begin_ms = self.begin_ms.entry(attempt).or_insert(now_ms.saturating_add(pause_ms));
+        is_held || *begin_ms <= now_ms
     }
 
     /// Takes note of how an attempt gets on; `may_wait` if it has good reason not to.
@@ -373,6 +378,23 @@ impl Desk {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_commit_that_is_tried_again_waits_from_when_it_is_first_seen_and_is_never_taken_back() {
+        let commit = JobId(1).task(TaskKind::Commit, 0);
+        let mut desk = Desk::default();
+        assert!(desk.may_begin(commit.attempt(1), false, 1_000), "the first one waits for nothing");
+        let again = commit.attempt(2);
+        let seen = [1_000, 1_100, 1_199, 1_200].map(|ms| desk.may_begin(again, false, ms));
+        assert_eq!(seen, [false, false, false, true]);
+        // Of an earlier leader the worker had it already.
+        let mut next = Desk::default();
+        assert!(next.may_begin(again, true, 5_000));
+        assert!(next.may_begin(again, false, 5_000), "what was said before that comes late");
+        let mut next = Desk::default();
+        assert!(!next.may_begin(again, false, 5_000));
+        assert!(next.may_begin(again, true, 5_001), "whatever else was said of it");
+    }
 
     #[test]
     fn neither_a_backup_nor_a_winner_counts_beside_its_task() {

@@ -14,10 +14,11 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::Shared;
+use super::copies::Found;
 use crate::consensus::Member;
 use crate::offload::offload;
 use crate::rpc::artifacts::{Artifacts, Digest};
-use crate::rpc::client::Master;
+use crate::rpc::client::Fellow;
 use crate::rpc::refusal::Refusal;
 use crate::rpc::workers::{HeldState, Poll};
 
@@ -29,18 +30,19 @@ const COPIED_WITHIN: Duration = Duration::from_secs(2);
 const ASKED_WITHIN: Duration = Duration::from_secs(1);
 
 impl Shared {
-    /// Has a majority hold an artifact, this master among them; false if it is nowhere to be had.
+    /// Has a majority hold an artifact, this master among them; false if no master that answers has it.
     pub(super) async fn hold(self: &Arc<Self>, digest: Digest) -> Result<bool, Refusal> {
         self.hold_among(digest, |_| true).await
     }
 
-    /// Has a majority of some masters hold an artifact; false if it is nowhere to be had.
+    /// Has a majority of some masters hold an artifact; false if no master that answers has it.
     pub(super) async fn hold_among(
         self: &Arc<Self>,
         digest: Digest,
         counts: impl Fn(&Member) -> bool,
     ) -> Result<bool, Refusal> {
-        if !self.obtain(digest).await? {
+        // Whoever asks can bring it again, and need not wait for those that are away.
+        if self.obtain(digest).await? != Found::Here {
             return Ok(false);
         }
         let Some(group) = &self.group else { return Ok(true) };
@@ -54,7 +56,10 @@ impl Shared {
             let path = self.store.path(digest);
             let copy = self.copies.begin((digest, to), async move {
                 let has = fellow.has(digest).await?;
-                if has { Ok(()) } else { fellow.put(digest, &path).await }
+                if !has {
+                    fellow.put(digest, &path).await?;
+                }
+                Ok(Found::Here)
             });
             copied.spawn(copy.ended());
         }
@@ -65,7 +70,7 @@ impl Shared {
             tokio::select! {
                 biased;
                 ended = copied.join_next() => match ended {
-                    Some(Ok(Ok(()))) => holders += 1,
+                    Some(Ok(Ok(_))) => holders += 1,
                     Some(Ok(Err(refusal))) => last = Some(refusal),
                     Some(Err(error)) => last = Some(internal(&error)),
                     None => break,
@@ -81,27 +86,21 @@ impl Shared {
         Err(Refusal::Unavailable { message })
     }
 
-    /// Has this master hold an artifact, from another one if need be; false if none has it.
-    pub(super) async fn obtain(self: &Arc<Self>, digest: Digest) -> Result<bool, Refusal> {
+    /// Has this master hold an artifact, from another one if need be.
+    pub(super) async fn obtain(self: &Arc<Self>, digest: Digest) -> Result<Found, Refusal> {
         if self.store.has(digest, self.now_ms()) {
-            return Ok(true);
+            return Ok(Found::Here);
         }
-        let Some(group) = &self.group else { return Ok(false) };
+        let Some(group) = &self.group else { return Ok(Found::Nowhere) };
         let shared = Arc::clone(self);
         let copy = self
             .copies
             .begin((digest, group.identity().node), async move { shared.look_for(digest).await });
-        let none = |refusal: &Refusal| matches!(refusal, Refusal::NotFound { .. });
-        match timeout(COPIED_WITHIN, copy.ended()).await {
-            Ok(Ok(())) => Ok(true),
-            Ok(Err(refusal)) if none(&refusal) => Ok(false),
-            Ok(Err(refusal)) => Err(refusal),
-            Err(_) => Err(under_way(digest)),
-        }
+        timeout(COPIED_WITHIN, copy.ended()).await.unwrap_or_else(|_| Err(under_way(digest)))
     }
 
     /// Fetches an artifact from any master that has it. All are asked at once: one that stands still holds up nobody.
-    async fn look_for(&self, digest: Digest) -> Result<(), Refusal> {
+    async fn look_for(&self, digest: Digest) -> Result<Found, Refusal> {
         let mut asked = JoinSet::new();
         for (_, fellow) in self.fellows(|_| true) {
             asked.spawn(async move {
@@ -111,28 +110,30 @@ impl Shared {
         }
         // This one has not.
         let (all, mut heard) = (asked.len() + 1, 1);
-        let mut failed = Refusal::NotFound { message: format!("no artifact {digest}") };
+        let mut failed = None;
         while let Some(answered) = asked.join_next().await {
             let Ok(Some(has)) = answered else { continue };
             heard += 1;
             let Some(fellow) = has else { continue };
             match self.fetch(digest, &fellow).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(Found::Here),
                 Err(Refusal::NotFound { .. }) => {}
-                Err(refusal) => failed = Refusal::Unavailable { message: refusal.to_string() },
+                Err(refusal) => failed = Some(refusal.to_string()),
             }
         }
         // What a majority was to hold may lie with those that were not heard.
-        if heard <= all / 2 && matches!(failed, Refusal::NotFound { .. }) {
-            let message = format!(
-                "{heard} of {all} masters answered, and none of them has artifact {digest}; is the cluster running?"
-            );
-            failed = Refusal::Unavailable { message };
+        let is_unknown = heard <= all / 2;
+        let unheard = format!(
+            "{heard} of {all} masters answered, and none of them has artifact {digest}; is the cluster running?"
+        );
+        match failed.or(is_unknown.then_some(unheard)) {
+            Some(message) => Err(Refusal::Unavailable { message }),
+            None if heard < all => Ok(Found::Unheard),
+            None => Ok(Found::Nowhere),
         }
-        Err(failed)
     }
 
-    async fn fetch(&self, digest: Digest, fellow: &Master) -> Result<(), Refusal> {
+    async fn fetch(&self, digest: Digest, fellow: &Fellow) -> Result<(), Refusal> {
         let place = self.store.place();
         fellow.get(digest, &place).await?;
         let (store, now_ms) = (self.store.clone(), self.now_ms());
@@ -147,17 +148,28 @@ impl Shared {
     }
 
     /// Clients of the other masters that are meant, by their numbers.
-    fn fellows(&self, is_meant: impl Fn(&Member) -> bool) -> Vec<(u64, Master)> {
+    fn fellows(&self, is_meant: impl Fn(&Member) -> bool) -> Vec<(u64, Fellow)> {
         let Some(group) = &self.group else { return Vec::new() };
         let node = group.identity().node;
         let is_other = |member: &Member| member.node != node && is_meant(member);
         let others = group.members().into_iter().filter(is_other);
-        others
-            .filter_map(|member| Some((member.node, self.fellow(&member.address).ok()?)))
-            .collect()
+        others.map(|member| (member.node, self.fellow(&member.address))).collect()
     }
 
-    /// Has a majority hold the plans that a poll reports. What is nowhere to be had is not held, and fails its attempt.
+    /// Refused by one that is being taken in, or was removed: what it takes nobody finds, and what it lacks others may
+    /// have.
+    pub(super) fn takes_part(&self) -> Result<(), Refusal> {
+        let Some(group) = &self.group else { return Ok(()) };
+        let node = group.identity().node;
+        if group.members().iter().any(|member| member.node == node) {
+            return Ok(());
+        }
+        let message = "this master does not take part; ask another one".to_string();
+        Err(Refusal::Unavailable { message })
+    }
+
+    /// Has a majority hold the plans that a poll reports. What no master that answers has is not held, and
+    /// fails its attempt: waiting for one that is away would hold up all else of that worker.
     pub(super) async fn hold_plans(self: &Arc<Self>, poll: &Poll) -> Result<(), Refusal> {
         for held in &poll.held {
             if let HeldState::Planned { plan, .. } = held.state {

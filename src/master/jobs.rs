@@ -1,6 +1,7 @@
 //! What a client asks, and is answered.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 
 use super::reports::decide;
@@ -79,9 +80,10 @@ impl Shared {
 
     async fn status(&self, job: JobId, after: u64) -> Result<JobStatus, Refusal> {
         let until_ms = self.now_ms().saturating_add(STATUS_WAIT_MS);
-        let mut changed = self.changed.subscribe();
         loop {
-            changed.borrow_and_update();
+            let mut changed = pin!(self.changed.notified());
+            // What changes from here on is noticed.
+            changed.as_mut().enable();
             self.leads()?;
             let status = self.proposer.read(|state| {
                 let mut desk = self.desk();
@@ -95,9 +97,7 @@ impl Shared {
             if is_news || self.now_ms() >= until_ms {
                 return Ok(status);
             }
-            if changed.changed().await.is_err() {
-                return Ok(status);
-            }
+            changed.await;
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::copies::Found;
 use super::jobs::no_job;
 use super::{Master, views};
 use crate::rpc::artifacts::Digest;
@@ -171,7 +172,7 @@ impl Master {
     /// Where an artifact lies that some job names, if this master has it or can get it from another.
     pub async fn artifact(&self, digest: Digest) -> Option<PathBuf> {
         // Whoever looks asks again if it is still on its way.
-        let has = self.shared.obtain(digest).await.unwrap_or(false);
-        has.then(|| self.shared.store.path(digest))
+        let is_here = matches!(self.shared.obtain(digest).await, Ok(Found::Here));
+        is_here.then(|| self.shared.store.path(digest))
     }
 }

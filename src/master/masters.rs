@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::leading::refusal;
 use super::{Master, Shared};
 use crate::consensus::{Group, Member};
-use crate::rpc::client::{self, Options};
+use crate::rpc::client::Fellow;
 use crate::rpc::masters::{Join, MasterLine, MasterList, Masters, RemovedList, Role};
 use crate::rpc::raft::{Call, Raft};
 use crate::rpc::refusal::Refusal;
@@ -137,17 +137,16 @@ impl Shared {
             votes: member.votes,
             web: None,
         };
-        let answer = async { self.fellow(&member.address)?.standing().await };
-        match tokio::time::timeout(STANDING_WITHIN, answer).await {
+        let fellow = self.fellow(&member.address);
+        match tokio::time::timeout(STANDING_WITHIN, fellow.standing()).await {
             Ok(Ok(line)) if line.id == unreachable.id => line,
             _ => unreachable,
         }
     }
 
     /// A client of one other master, which makes one try.
-    pub(super) fn fellow(&self, address: &str) -> Result<client::Master, Refusal> {
-        let options = Options { patience: Duration::ZERO, ..self.links.clone() };
-        client::Master::connect(&[address.to_owned()], options)
+    pub(super) fn fellow(&self, address: &str) -> Fellow {
+        Fellow::connect(address, &self.links)
     }
 }
 

@@ -62,7 +62,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::clock::Clock;
 use crate::consensus::{self, Group, Node, ProposeError};
@@ -78,7 +78,7 @@ use desk::Desk;
 use proposer::{Proposer, Replica};
 use state::{Applied, Change};
 
-pub use crate::consensus::{Begin, Limits, OnFatal};
+pub use crate::consensus::{Begin, Disk, Limits, OnFatal};
 pub use error::Error;
 pub use events::{Event, EventId, Happened, What};
 pub use looking::{Held, JobFacts, Seen};
@@ -146,8 +146,8 @@ struct Shared {
     nonces: Nonces,
     lease_ms: u64,
     log: Log,
-    /// Counts up whenever a job may look different, or time has passed.
-    changed: watch::Sender<u64>,
+    /// Rung whenever a job may look different, or time has passed; whoever waited first hears it first.
+    changed: Notify,
     /// Held while a request looks at the state and proposes what follows from it.
     admission: tokio::sync::Mutex<()>,
     is_stopping: AtomicBool,
@@ -188,6 +188,8 @@ pub struct Seat {
     pub links: client::Options,
     /// When it takes snapshots, and how long it waits for its disk.
     pub limits: Limits,
+    /// What is under its log, if not the file itself.
+    pub disk: Option<Arc<dyn Disk>>,
     /// Told why the process has to end: from then on nothing is answered with yes.
     pub on_fatal: OnFatal,
 }
@@ -236,7 +238,7 @@ impl Master {
         nonces: Nonces,
     ) -> Result<Self, Error> {
         check_lease(options.lease_ms)?;
-        let Seat { id, address, web, pid, begin, links, limits, on_fatal } = seat;
+        let Seat { id, address, web, pid, begin, links, limits, disk, on_fatal } = seat;
         let place = consensus::Options {
             folder: options.data.clone(),
             node: id,
@@ -244,6 +246,7 @@ impl Master {
             begin,
             links: links.clone(),
             limits,
+            disk,
             on_fatal,
         };
         let replica = Arc::new(Replica::told_to(options.journal.clone()));
@@ -311,7 +314,7 @@ impl Master {
             nonces,
             lease_ms,
             log,
-            changed: watch::Sender::new(0),
+            changed: Notify::new(),
             admission: tokio::sync::Mutex::default(),
             is_stopping: AtomicBool::new(false),
             removed: watch::Sender::new(false),
@@ -400,7 +403,7 @@ impl Shared {
                 }
             }
             let effects = applied.iter().flatten().flatten().flatten();
-            effects.for_each(|effect| desk.act(state, effect, now_ms));
+            effects.for_each(|effect| desk.act(state, effect));
             desk.assign_sweeps(state, now_ms);
         });
         self.note_change();
@@ -408,7 +411,7 @@ impl Shared {
     }
 
     fn note_change(&self) {
-        self.changed.send_modify(|count| *count = count.wrapping_add(1));
+        self.changed.notify_waiters();
     }
 
     fn is_stopping(&self) -> bool {

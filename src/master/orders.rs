@@ -17,11 +17,12 @@ const COMMIT_PAUSE_MS: u64 = 200;
 const COMMIT_PAUSE_MS_MAX: u64 = 10_000;
 
 /// What the answer to a poll says, but for the particulars; none if the worker has to register.
-pub(super) fn told(state: &State, desk: &Desk, poll: &Poll, now_ms: u64) -> Option<Told> {
+pub(super) fn told(state: &State, desk: &mut Desk, poll: &Poll, now_ms: u64) -> Option<Told> {
     let record = state.registered(poll.worker, poll.incarnation)?;
     let should = state.scheduler.should_hold(poll.worker, record.number)?;
     let mut attempts: BTreeSet<AttemptId> = should.clone();
-    attempts.retain(|&attempt| desk.may_begin(attempt, now_ms));
+    let is_held = |attempt| poll.held.iter().any(|held| held.attempt == attempt);
+    attempts.retain(|&attempt| desk.may_begin(attempt, is_held(attempt), now_ms));
     attempts.extend(desk.sweeps.on(poll.worker));
 
     let mut keep: BTreeSet<JobId> = poll.jobs.iter().copied().collect();

@@ -87,7 +87,7 @@ impl Shared {
         let now_ms = self.now_ms();
         self.proposer.read(|state| {
             let mut desk = self.desk();
-            let told = orders::told(state, &desk, poll, now_ms);
+            let told = orders::told(state, &mut desk, poll, now_ms);
             let told = told.ok_or_else(|| unregistered(poll))?;
             let differs = orders::differs(&desk, said, &told);
             let Some(session) = desk.session_mut(poll.worker) else {
@@ -120,7 +120,7 @@ impl Shared {
     fn orders_now(&self, poll: &Poll) -> Result<Orders, Refusal> {
         let epoch = self.leads()?;
         self.proposer.read(|state| {
-            let told = orders::told(state, &self.desk(), poll, self.now_ms());
+            let told = orders::told(state, &mut self.desk(), poll, self.now_ms());
             told.map(|told| orders::full(state, epoch, poll, &told))
                 .ok_or_else(|| unregistered(poll))
         })

@@ -9,6 +9,7 @@
 //!   propose ─┘            (bincode: a list of proposals, each with its time and its changes)
 //! ```
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::{mpsc, oneshot};
@@ -38,6 +39,8 @@ pub(super) struct Proposer {
 #[derive(Default)]
 pub(super) struct Replica {
     state: Mutex<State>,
+    /// The entry from which the state follows. Changed only by who holds that.
+    index: AtomicU64,
     /// What has happened of late. Whoever holds both locks took that of the state first.
     events: Mutex<Events>,
     journal: Option<Journal>,
@@ -87,6 +90,12 @@ impl Proposer {
     /// Looks at the state as it is now.
     pub(super) fn read<R>(&self, look: impl FnOnce(&State) -> R) -> R {
         look(&self.replica.state())
+    }
+
+    /// Looks at the state as it is now, and says from which entry it follows.
+    pub(super) fn read_at<R>(&self, look: impl FnOnce(&State) -> R) -> (u64, R) {
+        let state = self.replica.state();
+        (self.replica.index.load(Ordering::SeqCst), look(&state))
     }
 
     /// Looks at what has happened of late.
@@ -176,6 +185,7 @@ impl Replica {
     fn apply_all(&self, index: u64, proposals: Vec<(u64, Vec<Change>)>) -> Vec<Vec<Applied>> {
         let told = self.journal.as_ref().map(|journal| (journal, commands(&proposals)));
         let mut state = self.state();
+        self.index.store(index, Ordering::SeqCst);
         let applied = proposals.into_iter();
         let mut events = self.events();
         let applied: Vec<Vec<Applied>> = applied
@@ -217,6 +227,7 @@ impl Machine for Replica {
 
     fn load(&self, index: u64, saved: &[u8]) -> Result<(), Unreadable> {
         let mut state = self.state();
+        self.index.store(index, Ordering::SeqCst);
         *state = read(saved, "state")?;
         // What had happened until then is not told by a state.
         *self.events() = Events::behind(index);

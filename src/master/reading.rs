@@ -4,12 +4,13 @@
 
 use std::collections::BTreeMap;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::events::{Event, EventId, Happened, What};
 use super::jobs::no_job;
 use super::{Master, views};
 use crate::consensus::Leadership;
 use crate::rpc::jobs::{JobLine, State as JobStage, TaskLine};
-use crate::rpc::masters::Masters as _;
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::Progress;
 use crate::spec::{JobId, TaskId, TaskKind};
@@ -137,7 +138,7 @@ impl Master {
     ///
     /// When it does not answer.
     pub async fn web_of(&self, address: &str) -> Result<Option<String>, Refusal> {
-        Ok(self.shared.fellow(address)?.standing().await?.web)
+        Ok(self.shared.fellow(address).standing().await?.web)
     }
 
     /// Numbers for whoever measures.
@@ -198,6 +199,13 @@ impl Master {
             let (events, until) = events.after(after, is_wanted, max);
             Heard { events, until, is_gap }
         }))
+    }
+
+    /// The entry from which the state follows, and a fingerprint of that, which is the same on all masters that have
+    /// come to this entry.
+    pub fn fingerprint(&self) -> (u64, u64) {
+        let (index, state) = self.shared.proposer.read_at(bincode::serialize);
+        (index, xxh3_64(&state.expect("plain data in memory")))
     }
 
     /// Whether there is such a job, as far as this master knows.

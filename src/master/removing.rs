@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::leading::refusal;
 use super::{Master, Shared};
 use crate::consensus::{Group, Leadership, Member};
-use crate::rpc::masters::{Masters, Role};
+use crate::rpc::masters::Role;
 use crate::rpc::refusal::Refusal;
 use crate::spec::MasterId;
 
@@ -110,7 +110,7 @@ impl Shared {
         let own = group.identity();
         let others = group.members().into_iter().filter(|member| member.node != own.node);
         let mut asked = JoinSet::new();
-        for fellow in others.filter_map(|member| self.fellow(&member.address).ok()) {
+        for fellow in others.map(|member| self.fellow(&member.address)) {
             asked.spawn(async move {
                 let answered = timeout(ASKED_WITHIN, fellow.removed()).await;
                 let Ok(Ok(list)) = answered else { return false };

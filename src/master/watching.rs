@@ -42,7 +42,7 @@ impl Shared {
     async fn watch_over(self: &Arc<Self>) {
         let shared = self;
         let now_ms = shared.now_ms();
-        shared.desk().end_cut(now_ms, shared.lease_ms);
+        shared.desk().end_silence(now_ms, shared.lease_ms);
         let silent = shared.silent(now_ms);
         let (mut changes, losses): (Vec<Change>, Vec<String>) =
             shared.losses(&silent).into_iter().unzip();

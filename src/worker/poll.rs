@@ -3,6 +3,7 @@
 //! Level-triggered, as [`crate::rpc::workers`] says: a poll is sent at once when an attempt has ended, which ends the
 //! one that is held; else the held one is renewed. What was answered to an older poll is dropped.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -30,6 +31,8 @@ const BACKOFF_FIRST: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// Pause after an answer that changed nothing, so that two who do not agree do not talk without end.
 const IDLE_PAUSE: Duration = Duration::from_millis(20);
+/// Polls that are kept open though newer ones have been sent.
+const SUPERSEDED_MAX: usize = 64;
 /// How long an attempt may take to end before the master is told that it has begun: a short task costs one poll.
 const SHORT_TASK: Duration = Duration::from_millis(5);
 
@@ -60,10 +63,16 @@ pub(super) async fn run<T: Transport, L: Launcher>(
     ended.await.unwrap_or_else(|_| Err(Error::Thread(std::io::Error::other("it died"))))
 }
 
+/// A poll that is on its way.
+type Asked = Pin<Box<dyn Future<Output = Result<Orders, Refusal>> + Send>>;
+
 /// The poll loop's own state.
 struct Polling<T: Transport, L> {
     worker: Arc<Worker<T, L>>,
-    masters: T::Masters,
+    masters: Arc<T::Masters>,
+    /// Polls that were not answered when there was news, until a newer one is: to the master one that is dropped is a
+    /// connection that was closed, if the newer one comes late.
+    superseded: Vec<Asked>,
     /// Where attempts run.
     attempts: Handle,
     stop: watch::Receiver<Stop>,
@@ -85,7 +94,8 @@ enum Next {
 impl<T: Transport, L: Launcher> Polling<T, L> {
     fn new(worker: Arc<Worker<T, L>>, attempts: Handle, stop: watch::Receiver<Stop>) -> Self {
         Polling {
-            masters: worker.transport.masters(),
+            masters: Arc::new(worker.transport.masters()),
+            superseded: Vec::new(),
             worker,
             attempts,
             stop,
@@ -190,11 +200,17 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
             draining: is_draining,
         };
         let jobs = poll.jobs.clone();
+        let masters = Arc::clone(&self.masters);
+        let mut asked: Asked =
+            Box::pin(async move { answered(deadline, masters.poll(poll)).await });
         let answer = tokio::select! {
             biased;
-            answer = answered(deadline, self.masters.poll(poll)) => answer,
+            answer = &mut asked => answer,
             // A newer poll ends this one.
-            _ = news.changed() => return Ok(Next::Poll),
+            _ = news.changed() => {
+                self.supersede(asked);
+                return Ok(Next::Poll);
+            }
             stop = told(&mut self.stop) => {
                 return Ok(if stop == Stop::Now { Next::Leave } else { Next::Poll });
             }
@@ -281,7 +297,15 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
         self.attempts.spawn(offload(remove));
     }
 
+    fn supersede(&mut self, asked: Asked) {
+        if self.superseded.len() == SUPERSEDED_MAX {
+            drop(self.superseded.remove(0));
+        }
+        self.superseded.push(asked);
+    }
+
     fn heard(&mut self) {
+        self.superseded.clear();
         self.silent_since = None;
         self.backoff = BACKOFF_FIRST;
     }

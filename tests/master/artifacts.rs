@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gristmill::clock::{Clock, Manual};
-use gristmill::master::{Begin, Error, LEASE_MS_MIN, Master, Options, Seat, run};
+use gristmill::master::{Begin, Error, LEASE_MS_MIN, Limits, Master, Options, Seat, run};
 use gristmill::rpc::artifacts::{Artifacts, Digest};
 use gristmill::rpc::jobs::Jobs;
 use gristmill::rpc::workers::Workers;
@@ -91,6 +91,34 @@ async fn a_master_takes_over_its_folder() {
 }
 
 #[tokio::test]
+async fn a_master_that_is_not_taken_in_yet_takes_nothing_and_says_of_nothing_that_there_is_none() {
+    let bench = Bench::new();
+    let seat = Seat {
+        id: 2,
+        address: "127.0.0.1:7402".into(),
+        web: None,
+        pid: 4_712,
+        begin: Begin::Member { cluster: 0xc1 },
+        links: gristmill::rpc::client::Options::default(),
+        limits: Limits::default(),
+        disk: None,
+        on_fatal: Arc::new(|fatal| panic!("{fatal}")),
+    };
+    let data = bench.folder.path().join("m2");
+    let nonces = Arc::new(|| Nonce(1));
+    let started = Master::start(options(&data), seat, Clock::system(), nonces).await;
+    let guest = started.unwrap();
+    let file = bench.folder.path().join("upload");
+    fs::write(&file, b"bytes").unwrap();
+    let digest = bench.put(b"bytes").await;
+    assert_eq!(class(guest.put(digest, &file).await), "unavailable");
+    assert_eq!(class(guest.get(digest, &bench.folder.path().join("copy")).await), "unavailable");
+    assert!(!guest.has(digest).await.unwrap());
+    assert_eq!(fs::read_dir(data.join("artifacts")).unwrap().count(), 0);
+    guest.close().await;
+}
+
+#[tokio::test]
 async fn a_running_master_watches_the_time_and_ends_all_that_waits_when_it_stops() {
     let folder = tempfile::tempdir().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -103,7 +131,8 @@ async fn a_running_master_watches_the_time_and_ends_all_that_waits_when_it_stops
         pid: 4_711,
         begin: Begin::Cluster { cluster: 0xc1 },
         links: gristmill::rpc::client::Options::default(),
-        limits: gristmill::master::Limits::default(),
+        limits: Limits::default(),
+        disk: None,
         on_fatal: Arc::new(|fatal| panic!("{fatal}")),
     };
     let options = options(folder.path());

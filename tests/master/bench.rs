@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gristmill::clock::Manual;
-use gristmill::master::{Begin, Master, Nonces, Options, Seat};
+use gristmill::master::{Begin, Limits, Master, Nonces, Options, Seat};
 use gristmill::rpc::artifacts::{Artifacts, Digest};
 use gristmill::rpc::jobs::{JobStatus, Jobs, State, Submit};
 use gristmill::rpc::refusal::Refusal;
@@ -98,7 +98,8 @@ impl Bench {
             pid: 4_711,
             begin: Begin::Cluster { cluster: 0xc1 },
             links: gristmill::rpc::client::Options::default(),
-            limits: gristmill::master::Limits::default(),
+            limits: Limits::default(),
+            disk: None,
             on_fatal: Arc::new(|fatal| panic!("{fatal}")),
         };
         let (options, nonces) = (self.options.clone(), self.nonces.clone());

@@ -107,6 +107,19 @@ async fn a_master_that_was_late_extends_all_leases() {
 }
 
 #[tokio::test]
+async fn after_a_stall_in_which_workers_may_have_turned_away_all_get_a_new_lease() {
+    let bench = Bench::new();
+    let worker = Fake::new(&bench, 1, 1).await;
+    bench.pass(LEASE_MS - 500).await;
+    bench.manual.advance(Duration::from_millis(LEASE_MS / 3));
+    bench.master.tick().await;
+    bench.pass(LEASE_MS - 100).await;
+    assert_eq!(state_of(&bench, worker.id).await, "alive");
+    bench.pass(100).await;
+    assert_eq!(state_of(&bench, worker.id).await, "lost");
+}
+
+#[tokio::test]
 async fn registering_twice_is_registering_once() {
     let bench = Bench::new();
     bench.submit("a").await;

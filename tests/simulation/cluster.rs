@@ -1,26 +1,30 @@
-//! One run of the whole cluster: machines, time, faults, and what must hold at each moment and at the end.
+//! One run of the whole cluster: machines, time, and what must hold at each moment and at the end.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use gristmill::client::Submission;
 use gristmill::clock::Manual;
-use gristmill::scheduler::Command;
+use gristmill::rpc::masters::{MasterLine, Masters};
+use gristmill::scheduler::{Command, JobState};
 use gristmill::spec::JobId;
 use tempfile::TempDir;
 
+use crate::alone::Outcome;
 use crate::chance::Chance;
-use crate::faults::{Fault, Faults, WORKERS};
-use crate::functions::Functions;
+use crate::faults::{Course, Faults, MASTERS, WORKERS, Who};
 use crate::history::History;
-use crate::host::Host;
+use crate::invariants::one_leader_at_once::Leaders;
+use crate::invariants::same_log_same_state::States;
 use crate::invariants::{
-    faults_are_not_amplified, nothing_is_left, nothing_is_visible_before_the_decision,
+    faults_are_not_amplified, leaders_change_for_nothing, masters_are_level, nothing_is_left,
+    nothing_is_visible_before_the_decision,
 };
-use crate::network::{Link, Network};
-use crate::{programs, words};
+use crate::machines::Machine;
+use crate::network::Network;
+use crate::{moody, words};
 
 /// From then on the network loses nothing, in milliseconds from the start: a safety phase, then one for liveness.
 const CALM_AT_MS: u64 = 15_000;
@@ -28,137 +32,133 @@ const CALM_AT_MS: u64 = 15_000;
 const END_BY_MS: u64 = 90_000;
 /// How long what is left may take to be swept.
 const SWEPT_WITHIN_MS: u64 = 30_000;
-/// Between two looks at the outputs' folder.
+/// Between two looks at the outputs' folder, and at who leads.
 const LOOK_EVERY_MS: u64 = 10;
+/// How long workers may look for the leader after a master was out of reach: two tries of two thirds of a lease, a pause,
+/// and the lease.
+const FOUND_WITHIN_MS: u64 = 8_000;
 /// The clock's beginning: 2026-11-23.
 const WALL_MS: u64 = 1_795_424_400_000;
-/// Splits of each job's input.
-const SPLITS: [u64; 2] = [24, 12];
-
-/// What a run has shown.
-pub(crate) struct Outcome {
-    /// Every command with its effects, every attempt that began, every fault.
-    pub(crate) lines: Vec<String>,
-    /// The first thing that did not hold.
-    pub(crate) broken: Option<String>,
-    /// How often something struck, by name.
-    pub(crate) struck: BTreeMap<&'static str, u64>,
-}
+/// The jobs by name, and how many splits the input of each has.
+const JOBS: [(&str, u64); 3] = [("wordcount", 24), ("wordcount", 12), (moody::NAME, 12)];
+/// How much later than the first client another may come, in milliseconds.
+const LATER_MS_MAX: u64 = 4_000;
+/// How many runs in a thousand have the last one of them, too.
+const MOODY_PERMILLE: u64 = 400;
+/// Where files lie in memory, if there is such a place: nothing that is synced is to outlive a run.
+const MEMORY: &str = "/dev/shm";
+/// The same in each run, since paths are part of what artifacts are named by.
+const HERE: &str = "/proc/self/cwd";
 
 /// A cluster that runs.
-struct Cluster {
-    seed: u64,
-    root: TempDir,
-    manual: Manual,
-    network: Network,
-    history: History,
-    faults: Faults,
-    machines: BTreeMap<String, Machine>,
+pub(crate) struct Cluster {
+    pub(crate) seed: u64,
+    pub(crate) course: Course,
+    _root: TempDir,
+    pub(crate) manual: Manual,
+    pub(crate) network: Network,
+    pub(crate) history: History,
+    pub(crate) faults: Faults,
+    pub(crate) machines: BTreeMap<String, Machine>,
     texts: Vec<String>,
-    now_ms: u64,
-}
-
-/// A machine, up or down.
-struct Machine {
-    host: Option<Host>,
-    link: Link,
-    is_frozen: bool,
-    starts: u64,
+    pub(crate) leaders: Leaders,
+    states: States,
+    /// Draws how long a master takes to be back that had to go.
+    pub(crate) absences: Chance,
+    pub(crate) now_ms: u64,
+    /// Since when all masters were seen to have a say, and all jobs to be accepted.
+    pub(crate) all_vote_since: Option<u64>,
+    pub(crate) accepted_since: Option<u64>,
+    /// The master that is lost for good.
+    pub(crate) left: Option<Who>,
+    /// When each master was last out of reach.
+    pub(crate) troubled_ms: BTreeMap<u64, u64>,
+    /// Commands that cost work, of all, and those that nothing explains.
+    all_losses: u64,
+    losses: u64,
 }
 
 /// Runs the cluster of this seed until its jobs have ended and all is swept.
-pub(crate) fn run(seed: u64) -> Outcome {
-    let mut cluster = Cluster::new(seed);
+pub(crate) fn run(seed: u64, course: Course) -> Outcome {
+    let mut cluster = Cluster::new(seed, course);
     let broken = cluster.live().err();
     let lines = cluster.history.lines();
-    let struck = cluster.struck();
+    let struck = cluster.struck().into_iter().map(|(what, n)| (what.to_owned(), n)).collect();
     Outcome { lines, broken, struck }
 }
 
 impl Cluster {
-    fn new(seed: u64) -> Self {
-        let root = tempfile::tempdir().unwrap();
+    fn new(seed: u64, course: Course) -> Self {
+        let root = match Path::new(MEMORY).is_dir() {
+            true => tempfile::tempdir_in(MEMORY).unwrap(),
+            false => tempfile::tempdir().unwrap(),
+        };
+        std::env::set_current_dir(root.path()).unwrap();
         for folder in ["inbox", "in", "out"] {
-            fs::create_dir(root.path().join(folder)).unwrap();
+            fs::create_dir(Path::new(HERE).join(folder)).unwrap();
         }
-        let history = History::new(root.path().to_str().unwrap());
+        let history = History::new(HERE);
         let mut cluster = Self {
             seed,
+            course,
             manual: Manual::at(WALL_MS),
-            network: Network::new(root.path().join("inbox")),
-            root,
+            network: Network::new(Path::new(HERE).join("inbox")),
+            _root: root,
             history,
-            faults: Faults::draw(seed),
+            faults: Faults::draw(seed, course),
             machines: BTreeMap::new(),
             texts: Vec::new(),
+            leaders: Leaders::default(),
+            states: States::default(),
+            absences: Chance::of(seed, "absences"),
             now_ms: 0,
+            all_vote_since: None,
+            accepted_since: None,
+            left: None,
+            troubled_ms: BTreeMap::new(),
+            all_losses: 0,
+            losses: 0,
         };
-        cluster.start_master();
-        (1..=WORKERS).for_each(|worker| cluster.start_worker(worker));
-        (0..SPLITS.len()).for_each(|job| cluster.start_client(job));
+        if course == Course::MastersAlone {
+            cluster.network.calm_down();
+        }
+        (1..=MASTERS).for_each(|number| cluster.start(Who::Master(number)));
+        (1..=WORKERS).for_each(|number| cluster.start(Who::Worker(number)));
+        let is_moody = Chance::of(seed, "jobs").permille(MOODY_PERMILLE);
+        let jobs = JOBS.len() - usize::from(!is_moody || course == Course::MastersAlone);
+        (0..jobs).for_each(|job| cluster.submit(job));
+        cluster.start_auditor();
         cluster
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.root.path().join(name)
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        Path::new(HERE).join(name)
     }
 
     fn output(&self, job: usize) -> PathBuf {
         self.path("out").join(job.to_string())
     }
 
-    fn link(&self, name: &str, slowness: u64) -> Link {
-        Link::new(&self.network, Chance::of(self.seed, &format!("{name} link")), slowness)
-    }
-
-    fn add(&mut self, name: &str, link: Link, host: Host) {
-        let starts = self.machines.get(name).map_or(0, |machine| machine.starts) + 1;
-        let machine = Machine { host: Some(host), link, is_frozen: false, starts };
-        self.machines.insert(name.into(), machine);
-    }
-
-    fn start_master(&mut self) {
-        let (data, clock, seed) = (self.path("master"), self.manual.clock(), self.seed);
-        let around = (self.network.clone(), self.history.clone());
-        let host = Host::start(move |at| programs::master(at, data, clock, seed, around));
-        self.add("master", self.link("master", 1), host);
-    }
-
-    fn start_worker(&mut self, number: u64) {
-        let name = format!("worker {number}");
-        let starts = self.machines.get(&name).map_or(0, |machine| machine.starts) + 1;
-        let place = format!("{name} start {starts}");
-        let slowness = self.faults.slowness(number);
-        let link = self.link(&place, slowness);
-        let (data, clock) = (self.path(&name), self.manual.clock());
-        let history = self.history.clone();
-        let functions = Functions { seed: self.seed, place, slowness, history };
-        let its = link.clone();
-        let host = Host::start(move |at| programs::worker(at, number, data, clock, its, functions));
-        self.add(&name, link, host);
-    }
-
-    fn start_client(&mut self, job: usize) {
+    fn submit(&mut self, job: usize) {
         let name = format!("client {job}");
-        let text = words::text(&mut Chance::of(self.seed, &name), SPLITS[job]);
+        let (title, splits) = JOBS[job];
+        let text = words::text(&mut Chance::of(self.seed, &name), splits);
         let (input, executable) = (self.path("in").join(job.to_string()), self.path("executable"));
         fs::write(&input, &text).unwrap();
+        // The plan says it, and is an artifact.
+        let written = UNIX_EPOCH + Duration::from_millis(WALL_MS);
+        fs::File::options().write(true).open(&input).unwrap().set_modified(written).unwrap();
         fs::write(&executable, executable_head()).unwrap();
         self.texts.push(text);
+        let spec = words::spec(title, &input, &self.output(job));
         let submission = Submission {
-            id: name.replace(' ', "-"),
-            executable,
-            spec: words::spec("wordcount", &input, &self.output(job)),
-            map_only: false,
-            priority: 5,
             max_attempts: 0,
             task_timeout: Duration::ZERO,
-            backups: true,
+            ..Submission::new(name.replace(' ', "-"), executable, spec, false)
         };
-        let link = self.link(&name, 1);
-        let (its, history) = (link.clone(), self.history.clone());
-        let host = Host::start(move |_| programs::client(its, submission, history));
-        self.add(&name, link, host);
+        let later_ms = Chance::of(self.seed, &format!("{name} comes")).between(0, LATER_MS_MAX);
+        let after = Duration::from_millis(if job == 0 { 0 } else { later_ms });
+        self.start_client(&name, submission, after);
     }
 
     /// Lets time pass until everything is over; fails with what does not hold.
@@ -173,14 +173,17 @@ impl Cluster {
             }
         }
         for (job, text) in self.texts.iter().enumerate() {
-            if let Some(difference) = words::difference(&self.output(job), text) {
+            let state = self.job_of(job).and_then(|id| self.history.state(id));
+            if state != Some(JobState::Failed)
+                && let Some(difference) = words::difference(&self.output(job), text)
+            {
                 return Err(format!("output_as_without_a_cluster: of client {job}: {difference}"));
             }
         }
         self.check_attempts()?;
-        self.network.calm_down();
+        self.end_faults();
         let swept_by_ms = self.now_ms + SWEPT_WITHIN_MS;
-        while let Err(left) = self.check_folders() {
+        while let Err(left) = self.check_rest() {
             if self.now_ms >= swept_by_ms {
                 return Err(left);
             }
@@ -197,65 +200,80 @@ impl Cluster {
             self.faults.at_ms.remove(0);
             self.strike(fault);
         }
+        self.let_leave();
         if self.now_ms == CALM_AT_MS {
-            self.network.calm_down();
+            self.end_faults();
         }
         let mut names: Vec<String> = self.machines.keys().cloned().collect();
         order.shuffle(&mut names);
         for name in &names {
-            let machine = self.machines.get_mut(name).expect("machines are only added");
-            match &mut machine.host {
-                Some(host) if machine.is_frozen => host.stand_still(),
-                Some(host) => host.step(),
-                None => {}
-            }
+            self.machines.get_mut(name).expect("machines are only added").pass();
         }
         self.now_ms += 1;
         self.manual.advance(Duration::from_millis(1));
         self.history.pass_to(self.now_ms);
+        let waiting = self.look_after()?;
         self.check_moment()?;
-        self.clients_that_wait()
-    }
-
-    fn strike(&mut self, fault: Fault) {
-        self.history.note(&format!("{fault:?}"));
-        let machine =
-            |machines: &mut BTreeMap<String, Machine>, worker: u64, change: fn(&mut Machine)| {
-                machines.get_mut(&format!("worker {worker}")).into_iter().for_each(change);
-            };
-        match fault {
-            Fault::Crash { worker, is_dark } => machine(
-                &mut self.machines,
-                worker,
-                if is_dark { Machine::lose_power } else { Machine::crash },
-            ),
-            Fault::Freeze { worker } => {
-                machine(&mut self.machines, worker, |machine| machine.is_frozen = true);
-            }
-            Fault::Thaw { worker } => {
-                machine(&mut self.machines, worker, |machine| machine.is_frozen = false);
-            }
-            Fault::Return { worker } => self.start_worker(worker),
-        }
+        Ok(waiting)
     }
 
     /// What must hold at any moment.
-    fn check_moment(&self) -> Result<(), String> {
+    fn check_moment(&mut self) -> Result<(), String> {
         if let Some(broken) = self.history.broken() {
             return Err(broken);
         }
         if let Some(panic) = self.network.panics().first() {
             return Err(format!("a service has panicked: {panic}"));
         }
+        for (leadership, master) in self.network.orders() {
+            self.leaders.check(leadership, master)?;
+        }
+        self.count_losses();
         if !self.now_ms.is_multiple_of(LOOK_EVERY_MS) {
             return Ok(());
         }
-        for job in 0..SPLITS.len() {
+        let standings = self.standings();
+        let voters = standings.iter().filter(|(line, _)| line.votes).count() as u64;
+        if voters == MASTERS {
+            self.all_vote_since.get_or_insert(self.now_ms);
+        }
+        if (0..self.texts.len()).all(|job| self.job_of(job).is_some()) {
+            self.accepted_since.get_or_insert(self.now_ms);
+        }
+        for (line, state) in standings {
+            self.states.check(line.id, state)?;
+            if self.leaders.see(&line) {
+                self.history.note(&format!("{} leads in term {}", line.id, line.term));
+            }
+        }
+        for job in 0..self.texts.len() {
             let id = self.job_of(job);
             let state = id.and_then(|id| self.history.state(id));
             nothing_is_visible_before_the_decision::check(&self.output(job), state)?;
         }
         Ok(())
+    }
+
+    /// What is lost counts unless two masters were out of reach of late: then workers may have waited for one after the
+    /// other.
+    fn count_losses(&mut self) {
+        self.note_trouble();
+        let of_late = |at_ms: &&u64| self.now_ms - **at_ms < FOUND_WITHIN_MS;
+        let may_lose = self.troubled_ms.values().filter(of_late).count() > 1;
+        let all = self.history.losses();
+        self.losses += if may_lose { 0 } else { all - self.all_losses };
+        self.all_losses = all;
+    }
+
+    /// How far each master is that is up, and its state's entry and fingerprint.
+    fn standings(&self) -> Vec<(MasterLine, (u64, u64))> {
+        let standing = |number| {
+            let who = Who::Master(number);
+            let host = self.machines.get(&who.to_string())?.host.as_ref()?;
+            let (_, master) = self.network.master(&who.address()).ok()?;
+            Some((host.ask(master.standing()).ok()?, master.fingerprint()))
+        };
+        (1..=MASTERS).filter_map(standing).collect()
     }
 
     /// The job that a client has submitted, if it was accepted.
@@ -264,45 +282,43 @@ impl Cluster {
         self.history.with(|scheduler| scheduler.job_of_request(&request).map(|job| job.id()))
     }
 
-    /// How many clients have not ended; a worker or master that ends is a fault of ours.
-    fn clients_that_wait(&mut self) -> Result<usize, String> {
-        let mut waiting = 0;
-        for (name, machine) in &mut self.machines {
-            let Some(host) = &mut machine.host else { continue };
-            match host.ended() {
-                Some(Ok(())) if name.starts_with("client") => machine.host = None,
-                Some(ended) => return Err(format!("{name} has ended: {ended:?}")),
-                None => waiting += usize::from(name.starts_with("client")),
-            }
-        }
-        Ok(waiting)
-    }
-
     /// What the jobs that have not ended wait for.
     fn waits(&self) -> String {
-        self.history.with(|scheduler| {
+        let waits = self.history.with(|scheduler| {
             let live = scheduler.jobs().filter(|job| !job.state().is_terminal());
             let waits =
                 live.map(|job| format!("{} waits: {:?}", job.id(), scheduler.reason(job.id())));
             waits.collect::<Vec<_>>().join(", ")
-        })
+        });
+        format!("{waits}; {:?}", self.standings())
     }
 
     fn check_attempts(&self) -> Result<(), String> {
+        let struck = self.struck();
+        let lost = struck["workers lost"];
+        if self.course == Course::MastersAlone {
+            return leaders_change_for_nothing::check(self.losses);
+        }
         let tasks = self.history.with(|scheduler| {
             scheduler.jobs().map(|job| job.all_tasks().count() as u64).sum::<u64>()
         });
-        let lost = self.struck()["workers lost"];
         let (attempts, mishaps) = (self.history.attempts(), self.network.mishaps());
-        faults_are_not_amplified::check(tasks, attempts, lost, mishaps)
+        faults_are_not_amplified::check(tasks, attempts, lost, mishaps + self.faults.of_masters)
     }
 
-    fn check_folders(&self) -> Result<(), String> {
-        let up = self.machines.iter().filter(|(_, machine)| machine.host.is_some());
-        let data: Vec<PathBuf> = up.map(|(name, _)| self.path(name)).collect();
-        let workers: Vec<&Path> =
-            data.iter().map(PathBuf::as_path).filter(|path| !path.ends_with("master")).collect();
-        nothing_is_left::check(&self.path("out"), SPLITS.len(), &workers)
+    /// What must hold some time after the last job has ended.
+    fn check_rest(&self) -> Result<(), String> {
+        let masters = MASTERS - u64::from(self.left.is_some());
+        masters_are_level::check(masters, &self.standings())?;
+        let is_up = |who: &Who| {
+            self.machines.get(&who.to_string()).is_some_and(|machine| machine.host.is_some())
+        };
+        let workers = (1..=WORKERS).map(Who::Worker).filter(is_up);
+        let data: Vec<PathBuf> = workers.map(|who| self.path(&who.to_string())).collect();
+        let data: Vec<&Path> = data.iter().map(PathBuf::as_path).collect();
+        let is_there = |state: &JobState| *state == JobState::Succeeded;
+        let jobs = (0..self.texts.len()).filter_map(|job| self.history.state(self.job_of(job)?));
+        nothing_is_left::check(&self.path("out"), jobs.filter(is_there).count(), &data)
     }
 
     fn struck(&self) -> BTreeMap<&'static str, u64> {
@@ -313,34 +329,22 @@ impl Cluster {
                 scheduler.jobs().map(of).sum::<u64>()
             })
         };
+        let masters = self.machines.iter().filter(|(name, _)| name.starts_with("master"));
+        let back = masters.map(|(_, machine)| machine.starts - 1).sum();
         BTreeMap::from([
             ("attempts", self.history.attempts()),
             ("attempts run again", counter("attempts_rerun")),
             ("backups", counter("backups_started")),
+            ("leaders", self.leaders.count()),
+            ("masters lost", u64::from(self.left.is_some())),
+            ("masters back", back),
             ("mishaps", self.network.mishaps()),
             (
                 "workers lost",
                 self.history.commands(|command| matches!(command, Command::LoseWorker(_))),
             ),
-            (
-                "outputs brought back",
-                self.history.commands(|command| matches!(command, Command::RestoreOutputs(_))),
-            ),
             ("milliseconds", self.now_ms),
         ])
-    }
-}
-
-impl Machine {
-    /// Its program is killed; the system closes its connections.
-    fn crash(&mut self) {
-        self.host = None;
-    }
-
-    /// All of it is gone, and nobody is told.
-    fn lose_power(&mut self) {
-        self.link.go_dark();
-        self.host = None;
     }
 }
 

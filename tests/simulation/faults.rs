@@ -1,59 +1,240 @@
-//! What befalls the workers, and when: drawn from the seed before anything runs.
+//! What befalls masters, workers and what is between them, and when: drawn from the seed before anything runs.
+
+use std::fmt;
 
 use crate::chance::Chance;
 
+/// Masters of a cluster.
+pub(crate) const MASTERS: u64 = 3;
 /// Workers of a cluster.
 pub(crate) const WORKERS: u64 = 4;
-/// When faults begin, in milliseconds from the start: while both jobs run.
+/// When faults of workers begin, in milliseconds from the start: while both jobs run.
 const BEGIN_MS: (u64, u64) = (300, 4_000);
+/// When those of masters do: also while they come together, and while the last job commits.
+const MASTERS_BEGIN_MS: (u64, u64) = (50, 8_000);
+/// How long a fault of a master lasts.
+const LASTS_MS: (u64, u64) = (50, 5_000);
+/// How many runs in a thousand lose a master for good, and how long after the last job was accepted, in milliseconds.
+const LEAVING_PERMILLE: u64 = 250;
+const LEAVING_MS: (u64, u64) = (0, 1_500);
+/// How long masters are away that all go at once.
+const ALL_AWAY_MS: (u64, u64) = (1, 300);
+/// Cuts that one fault may consist of.
+const CUTS_MAX: u64 = 4;
+/// How long a write takes, in milliseconds.
+pub(crate) const WRITE_MS: (u64, u64) = (0, 2);
 
-/// Something that befalls a worker, which is named by its number from 1.
+/// A machine that something may befall, by its number from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Who {
+    Master(u64),
+    Worker(u64),
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Who::Master(number) => write!(f, "master {number}"),
+            Who::Worker(number) => write!(f, "worker {number}"),
+        }
+    }
+}
+
+impl Who {
+    pub(crate) fn address(self) -> String {
+        match self {
+            Who::Master(number) => format!("127.0.0.1:{}", 7_400 + number),
+            Who::Worker(number) => format!("127.0.0.1:{}", 9_000 + number),
+        }
+    }
+}
+
+/// What becomes of messages that do not pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum How {
+    /// They wait until they may.
+    Held,
+    /// They are gone, and nobody is told.
+    Lost,
+}
+
+/// Messages that do not pass; from or to anybody, where nobody is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Cut {
+    from: Option<Who>,
+    to: Option<Who>,
+    pub(crate) how: How,
+}
+
+impl Cut {
+    /// Whether what this one sends or gets is met.
+    pub(crate) fn concerns(&self, who: Who) -> bool {
+        self.from == Some(who) || self.to == Some(who)
+    }
+
+    pub(crate) fn meets(&self, from: &str, to: &str) -> bool {
+        let is = |who: Option<Who>, place: &str| who.is_none_or(|who| who.address() == place);
+        is(self.from, from) && is(self.to, to)
+    }
+}
+
+/// Something that befalls somebody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fault {
     /// It is killed; if it is dark, nobody notices by a closed connection.
-    Crash { worker: u64, is_dark: bool },
+    Crash { who: Who, is_dark: bool },
+    /// A master's power fails while its disk writes: of what was not synced some is there, and some is not.
+    CrashInWrite { master: u64 },
+    /// The next time that a master has been asked for its vote it is killed, with its answer on the way.
+    CrashAfterVote { master: u64 },
     /// It starts again in the folder that it had.
-    Return { worker: u64 },
+    Return { who: Who },
     /// It stands still, as after SIGSTOP.
-    Freeze { worker: u64 },
+    Freeze { who: Who },
     /// It goes on.
-    Thaw { worker: u64 },
+    Thaw { who: Who },
+    /// Messages do not pass.
+    Cut { number: u64, cut: Cut },
+    /// They pass again.
+    Mend { number: u64 },
+    /// A write of a master's disk takes so long from now on, in milliseconds.
+    Write { master: u64, ms: (u64, u64) },
+}
+
+/// Faults, with the milliseconds at which each strikes.
+type Timed = Vec<(u64, Fault)>;
+
+/// What is to befall whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Course {
+    /// Whatever there is.
+    Rough,
+    /// All that may befall masters, while workers and their connections are well.
+    MastersAlone,
 }
 
 /// The faults in order, with the milliseconds at which each strikes.
 #[derive(Debug)]
 pub(crate) struct Faults {
-    pub(crate) at_ms: Vec<(u64, Fault)>,
+    pub(crate) at_ms: Timed,
     /// The worker that is slow from the beginning, and by how much.
-    slow: (u64, u64),
+    slow: Option<(u64, u64)>,
+    /// How often something befalls a master.
+    pub(crate) of_masters: u64,
+    /// How a master is lost for good, if one is.
+    pub(crate) leaving: Option<Leaving>,
+}
+
+/// A master is lost for good: once all have had a say for a while, and so soon after the last job was accepted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Leaving {
+    pub(crate) after_ms: u64,
+    pub(crate) is_dark: bool,
+    /// This one, or whoever leads.
+    pub(crate) master: Option<u64>,
 }
 
 impl Faults {
-    /// One worker dies, one dies and returns, one stands still for a while, one is slow; which is which is drawn.
-    pub(crate) fn draw(seed: u64) -> Self {
+    pub(crate) fn draw(seed: u64, course: Course) -> Self {
         let mut chance = Chance::of(seed, "faults");
-        let mut workers = [1, 2, 3, 4];
-        chance.shuffle(&mut workers);
-        let [gone, returns, frozen, slow] = workers;
-        let begin = |chance: &mut Chance| chance.between(BEGIN_MS.0, BEGIN_MS.1);
-
-        let crash =
-            |worker, chance: &mut Chance| Fault::Crash { worker, is_dark: chance.permille(500) };
-        let (gone_at, back_at, frozen_at) =
-            (begin(&mut chance), begin(&mut chance), begin(&mut chance));
-        let mut at_ms = vec![
-            (gone_at, crash(gone, &mut chance)),
-            (back_at, crash(returns, &mut chance)),
-            (back_at + chance.between(50, 6_000), Fault::Return { worker: returns }),
-            (frozen_at, Fault::Freeze { worker: frozen }),
-            (frozen_at + chance.between(100, 6_000), Fault::Thaw { worker: frozen }),
-        ];
+        let (mut at_ms, slow) = match course {
+            Course::Rough => of_workers(&mut chance),
+            Course::MastersAlone => (Vec::new(), None),
+        };
+        let mut chance = Chance::of(seed, "faults of masters");
+        let of_masters = chance.between(1, 5);
+        for number in 0..of_masters {
+            at_ms.extend(of_a_master(&mut chance, number));
+        }
+        let leaving = chance.permille(LEAVING_PERMILLE).then(|| Leaving {
+            after_ms: chance.between(LEAVING_MS.0, LEAVING_MS.1),
+            is_dark: chance.permille(500),
+            master: chance.permille(500).then(|| chance.between(1, MASTERS)),
+        });
         at_ms.sort_unstable();
-        Self { at_ms, slow: (slow, chance.between(4, 12)) }
+        Self { at_ms, slow, of_masters, leaving }
     }
 
     /// Times as long as elsewhere that everything takes on this worker.
     pub(crate) fn slowness(&self, worker: u64) -> u64 {
-        if self.slow.0 == worker { self.slow.1 } else { 1 }
+        self.slow.filter(|slow| slow.0 == worker).map_or(1, |slow| slow.1)
     }
+}
+
+/// One worker dies, one dies and returns, one stands still for a while, one is slow; which is which is drawn.
+fn of_workers(chance: &mut Chance) -> (Timed, Option<(u64, u64)>) {
+    let mut workers = [1, 2, 3, 4];
+    chance.shuffle(&mut workers);
+    let slow = workers[3];
+    let [gone, returns, frozen, _] = workers.map(Who::Worker);
+    let begin = |chance: &mut Chance| chance.between(BEGIN_MS.0, BEGIN_MS.1);
+    let crash = |who, chance: &mut Chance| Fault::Crash { who, is_dark: chance.permille(500) };
+    let (gone_at, back_at, frozen_at) = (begin(chance), begin(chance), begin(chance));
+    let at_ms = vec![
+        (gone_at, crash(gone, chance)),
+        (back_at, crash(returns, chance)),
+        (back_at + chance.between(50, 6_000), Fault::Return { who: returns }),
+        (frozen_at, Fault::Freeze { who: frozen }),
+        (frozen_at + chance.between(100, 6_000), Fault::Thaw { who: frozen }),
+    ];
+    (at_ms, Some((slow, chance.between(4, 12))))
+}
+
+/// One of all that may befall a master, and its end.
+fn of_a_master(chance: &mut Chance, number: u64) -> Timed {
+    let master = chance.between(1, MASTERS);
+    let who = Who::Master(master);
+    let others = (1..MASTERS).map(|next| Who::Master(1 + (master + next - 1) % MASTERS));
+    let mut others: Vec<Who> = others.collect();
+    chance.shuffle(&mut others);
+    let begin_ms = chance.between(MASTERS_BEGIN_MS.0, MASTERS_BEGIN_MS.1);
+    let end_ms = begin_ms + chance.between(LASTS_MS.0, LASTS_MS.1);
+    let how = if chance.permille(500) { How::Held } else { How::Lost };
+    let slow_ms = chance.between(20, 400);
+    let lasts = |begin, end| vec![(begin_ms, begin), (end_ms, end)];
+    let cut = |pairs: &[(Option<Who>, Option<Who>)]| {
+        let numbered = (CUTS_MAX * number..).zip(pairs);
+        let cut = |(number, &(from, to))| {
+            lasts(Fault::Cut { number, cut: Cut { from, to, how } }, Fault::Mend { number })
+        };
+        numbered.flat_map(cut).collect::<Vec<_>>()
+    };
+    let between = |one: Who, two: Who| [(Some(one), Some(two)), (Some(two), Some(one))];
+    match chance.between(0, 12) {
+        0 => lasts(Fault::Crash { who, is_dark: false }, Fault::Return { who }),
+        1 => lasts(Fault::Crash { who, is_dark: true }, Fault::Return { who }),
+        // It returns some time after that has come to pass.
+        2 | 3 => vec![(begin_ms, Fault::CrashInWrite { master })],
+        4 => lasts(Fault::Freeze { who }, Fault::Thaw { who }),
+        5 => cut(&[(Some(who), None), (None, Some(who))]),
+        6 => cut(&[(Some(who), None)]),
+        7 => cut(&[(None, Some(who))]),
+        8 => cut(&between(who, others[0])),
+        // From the other masters alone: workers and clients still reach it.
+        9 => cut(&[between(who, others[0]), between(who, others[1])].concat()),
+        10 => all_at_once(chance, begin_ms),
+        11 => {
+            // Two that do not hear of each other stand for election, and the third forgets whom it has voted for, if it
+            // can.
+            let mut at_ms = all_at_once(chance, begin_ms);
+            at_ms.extend(cut(&between(others[0], others[1])));
+            at_ms.push((begin_ms, Fault::CrashAfterVote { master }));
+            at_ms
+        }
+        _ => {
+            // Now and then it does not answer for so long that the master has to go.
+            let ms = if chance.permille(300) { (6_000, 6_000) } else { (slow_ms / 4, slow_ms) };
+            lasts(Fault::Write { master, ms }, Fault::Write { master, ms: WRITE_MS })
+        }
+    }
+}
+
+/// All masters lose their power, and are back soon.
+fn all_at_once(chance: &mut Chance, begin_ms: u64) -> Timed {
+    let one = |number| {
+        let who = Who::Master(number);
+        let back_ms = begin_ms + chance.between(ALL_AWAY_MS.0, ALL_AWAY_MS.1);
+        [(begin_ms, Fault::Crash { who, is_dark: true }), (back_ms, Fault::Return { who })]
+    };
+    (1..=MASTERS).flat_map(one).collect()
 }

@@ -3,10 +3,13 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use gristmill::master::Journal;
+use gristmill::rpc::jobs::State;
 use gristmill::scheduler::{Command, Effect, JobState, Rejection, Scheduler};
 use gristmill::spec::{AttemptId, JobId};
 
-use crate::invariants::{EachStep, Step};
+use crate::invariants::same_log_same_state::Log;
+use crate::invariants::told_is_kept::Told;
+use crate::invariants::{EachStep, Step, leaders_change_for_nothing};
 
 /// What happened; clones are the same one.
 #[derive(Clone)]
@@ -19,10 +22,13 @@ struct Past {
     folder: String,
     now_ms: u64,
     lines: Vec<String>,
-    /// Given the same commands as the master's, and no more.
+    log: Log,
+    told: Told,
+    /// Given the same commands as the masters', and no more.
     scheduler: Scheduler,
     commands: Vec<Command>,
     attempts: u64,
+    losses: u64,
     each_step: EachStep,
     broken: Option<String>,
 }
@@ -33,9 +39,12 @@ impl History {
             folder: folder.into(),
             now_ms: 0,
             lines: Vec::new(),
+            log: Log::default(),
+            told: Told::default(),
             scheduler: Scheduler::new(),
             commands: Vec::new(),
             attempts: 0,
+            losses: 0,
             each_step: EachStep::default(),
             broken: None,
         };
@@ -47,12 +56,38 @@ impl History {
     }
 
     /// What a master is to be started with.
-    pub(crate) fn journal(&self) -> Journal {
+    pub(crate) fn journal(&self, master: u64) -> Journal {
         let history = self.clone();
-        Arc::new(move |_, all| {
+        Arc::new(move |index, all| {
             let mut past = history.past();
-            all.iter().for_each(|done| past.applied(done.at_ms, done.command.clone(), &done.did));
+            match past.log.check(master, index, all) {
+                Ok(true) => all.iter().for_each(|done| {
+                    past.applied(done.at_ms, done.command.clone(), &done.did);
+                }),
+                Ok(false) => {}
+                Err(broken) => past.breaks(broken),
+            }
         })
+    }
+
+    /// A client was told that its submission is this job.
+    pub(crate) fn accepted(&self, request: &str, job: JobId) {
+        let mut past = self.past();
+        past.write(&format!("{request} is {job}"));
+        past.told.accept(job);
+        if let Err(broken) = past.each_step.one_job_per_submission.told(request, job) {
+            past.breaks(broken);
+        }
+    }
+
+    /// Somebody was told that a job is in this state.
+    pub(crate) fn ended(&self, job: JobId, state: State) {
+        self.past().told.end(job, state);
+    }
+
+    /// What was told so far.
+    pub(crate) fn told(&self) -> Told {
+        self.past().told.clone()
     }
 
     pub(crate) fn pass_to(&self, now_ms: u64) {
@@ -88,6 +123,11 @@ impl History {
         self.past().attempts
     }
 
+    /// Commands that were accepted and cost work.
+    pub(crate) fn losses(&self) -> u64 {
+        self.past().losses
+    }
+
     /// How many commands of this kind were accepted.
     pub(crate) fn commands(&self, is_meant: impl Fn(&Command) -> bool) -> u64 {
         self.past().commands.iter().filter(|command| is_meant(command)).count() as u64
@@ -121,12 +161,14 @@ impl Past {
             let snapshot = bincode::serialize(&self.scheduler).unwrap();
             self.scheduler = bincode::deserialize(&snapshot).unwrap();
         }
+        let is_loss = leaders_change_for_nothing::is_loss(&self.scheduler, &command);
         let ours = self.scheduler.apply(at_ms, command.clone());
         let step = Step { command: &command, answer, ours: &ours, scheduler: &self.scheduler };
         if let Err(broken) = self.each_step.check(&step) {
             self.breaks(broken);
         }
         if answer.is_ok() {
+            self.losses += u64::from(is_loss);
             self.commands.push(command);
         }
     }

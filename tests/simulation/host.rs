@@ -45,6 +45,11 @@ impl Host {
         self.behind_ms += 1;
     }
 
+    /// Asks what is there at once.
+    pub(crate) fn ask<T>(&self, question: impl Future<Output = T>) -> T {
+        self.runtime.block_on(question)
+    }
+
     /// How the program has ended, if it has.
     pub(crate) fn ended(&mut self) -> Option<Result<(), String>> {
         if !self.program.is_finished() {

@@ -1,24 +1,17 @@
 //! The network: who can be reached where, and what happens to a call on its way there and back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use gristmill::master::Master;
 use gristmill::rpc::refusal::Refusal;
+use gristmill::spec::MasterId;
 use gristmill::worker::Server;
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
 
-use crate::chance::Chance;
-
-/// How long a caller waits for an answer, as the client over gRPC does.
-pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(5);
-/// How long after a message was lost its sender notices, in milliseconds.
-const NOTICED_MS: (u64, u64) = (1, 800);
+use crate::faults::{Cut, How};
 
 /// The network; clones are the same one.
 #[derive(Clone)]
@@ -27,9 +20,16 @@ pub(crate) struct Network {
 }
 
 struct Shared {
-    /// The one master, and where it runs.
-    master: Mutex<Option<(Handle, Master)>>,
+    /// By address, where each runs, and what it is.
+    masters: Mutex<BTreeMap<String, (Handle, Master)>>,
     servers: Mutex<BTreeMap<String, (Handle, Server)>>,
+    /// Addresses whose machines have no power: nobody hears anything of them.
+    dark: Mutex<BTreeSet<String>>,
+    /// What does not pass, by the number of the fault.
+    cuts: Mutex<BTreeMap<u64, Cut>>,
+    /// Masters that are to end when they have been asked for their votes, and those that have been.
+    after_vote: Mutex<BTreeSet<String>>,
+    voted: Mutex<Vec<String>>,
     /// Where artifacts lie while they travel.
     inbox: PathBuf,
     next_parcel: AtomicU64,
@@ -37,66 +37,73 @@ struct Shared {
     is_calm: AtomicBool,
     /// What happened to calls that were not simply answered.
     mishaps: AtomicU64,
+    /// Who has given orders, and as of which leadership; until it is looked at.
+    orders: Mutex<BTreeSet<(u64, MasterId)>>,
     /// Services that have panicked.
     panics: Mutex<Vec<String>>,
-}
-
-/// What will happen to one call; drawn before it is made, so that nothing which happens on its way changes it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Fate {
-    pub(crate) there: Duration,
-    pub(crate) back: Duration,
-    pub(crate) request_is_lost: bool,
-    pub(crate) answer_is_lost: bool,
-    /// A second copy arrives so much later.
-    pub(crate) again: Option<Duration>,
-    pub(crate) noticed: Duration,
-}
-
-/// One machine's way into the network; clones are the same one.
-#[derive(Clone)]
-pub(crate) struct Link {
-    pub(crate) network: Network,
-    chance: Arc<Mutex<Chance>>,
-    /// Times as long as others' that its messages take.
-    slowness: u64,
-    /// Set before the machine loses power: nobody hears that its connections are closed.
-    is_dark: Arc<AtomicBool>,
 }
 
 impl Network {
     pub(crate) fn new(inbox: PathBuf) -> Self {
         let shared = Shared {
-            master: Mutex::default(),
+            masters: Mutex::default(),
             servers: Mutex::default(),
+            dark: Mutex::default(),
+            cuts: Mutex::default(),
+            after_vote: Mutex::default(),
+            voted: Mutex::default(),
             inbox,
             next_parcel: AtomicU64::new(0),
             is_calm: AtomicBool::new(false),
             mishaps: AtomicU64::new(0),
+            orders: Mutex::default(),
             panics: Mutex::default(),
         };
         Self { shared: Arc::new(shared) }
     }
 
+    /// From now on nothing is lost or repeated.
     pub(crate) fn calm_down(&self) {
         self.shared.is_calm.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_calm(&self) -> bool {
+        self.shared.is_calm.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn mishap(&self) {
+        self.shared.mishaps.fetch_add(1, Ordering::SeqCst);
     }
 
     pub(crate) fn mishaps(&self) -> u64 {
         self.shared.mishaps.load(Ordering::SeqCst)
     }
 
+    /// A master answers a poll.
+    pub(crate) fn note_orders(&self, leadership: u64, master: MasterId) {
+        self.shared.orders.lock().unwrap().insert((leadership, master));
+    }
+
+    /// What was noted since this was last asked.
+    pub(crate) fn orders(&self) -> BTreeSet<(u64, MasterId)> {
+        std::mem::take(&mut self.shared.orders.lock().unwrap())
+    }
+
+    pub(crate) fn note_panic(&self, panic: String) {
+        self.shared.panics.lock().unwrap().push(panic);
+    }
+
     pub(crate) fn panics(&self) -> Vec<String> {
         self.shared.panics.lock().unwrap().clone()
     }
 
-    pub(crate) fn add_master(&self, at: Handle, master: Master) {
-        *self.shared.master.lock().unwrap() = Some((at, master));
+    /// A master listens at an address, until its machine is gone.
+    pub(crate) fn add_master(&self, address: &str, at: Handle, master: Master) {
+        self.shared.masters.lock().unwrap().insert(address.into(), (at, master));
     }
 
-    pub(crate) fn master(&self) -> Result<(Handle, Master), Refusal> {
-        let master = self.shared.master.lock().unwrap().clone();
-        master.ok_or_else(|| unavailable("no master listens"))
+    pub(crate) fn master(&self, address: &str) -> Result<(Handle, Master), Refusal> {
+        self.shared.masters.lock().unwrap().get(address).cloned().ok_or_else(|| nobody(address))
     }
 
     /// Serves at an address until the guard is dropped.
@@ -106,8 +113,49 @@ impl Network {
     }
 
     pub(crate) fn server(&self, address: &str) -> Result<(Handle, Server), Refusal> {
-        let server = self.shared.servers.lock().unwrap().get(address).cloned();
-        server.ok_or_else(|| unavailable(&format!("nobody listens at {address}")))
+        self.shared.servers.lock().unwrap().get(address).cloned().ok_or_else(|| nobody(address))
+    }
+
+    /// The machine at this address is gone; if it is dark, nobody is told.
+    pub(crate) fn remove(&self, address: &str, is_dark: bool) {
+        self.shared.masters.lock().unwrap().remove(address);
+        if is_dark {
+            self.shared.dark.lock().unwrap().insert(address.into());
+        }
+    }
+
+    /// The machine at this address has power again.
+    pub(crate) fn lighten(&self, address: &str) {
+        self.shared.dark.lock().unwrap().remove(address);
+    }
+
+    pub(crate) fn cuts(&self) -> MutexGuard<'_, BTreeMap<u64, Cut>> {
+        self.shared.cuts.lock().unwrap()
+    }
+
+    /// The master at this address is to end once it has voted.
+    pub(crate) fn end_after_vote(&self, address: String) {
+        self.shared.after_vote.lock().unwrap().insert(address);
+    }
+
+    pub(crate) fn note_vote(&self, address: &str) {
+        if self.shared.after_vote.lock().unwrap().remove(address) {
+            self.shared.voted.lock().unwrap().push(address.into());
+        }
+    }
+
+    /// Addresses of the masters that are to end now.
+    pub(crate) fn voted(&self) -> Vec<String> {
+        std::mem::take(&mut self.shared.voted.lock().unwrap())
+    }
+
+    /// What becomes of what is sent now; nothing special, if there is none.
+    pub(crate) fn way(&self, from: &str, to: &str) -> Option<How> {
+        let dark = self.shared.dark.lock().unwrap();
+        if dark.contains(from) || dark.contains(to) {
+            return Some(How::Lost);
+        }
+        self.cuts().values().find(|cut| cut.meets(from, to)).map(|cut| cut.how)
     }
 
     /// A name that no file has yet.
@@ -131,121 +179,8 @@ impl Drop for Served {
     }
 }
 
-impl Link {
-    pub(crate) fn new(network: &Network, chance: Chance, slowness: u64) -> Self {
-        Self {
-            network: network.clone(),
-            chance: Arc::new(Mutex::new(chance)),
-            slowness,
-            is_dark: Arc::default(),
-        }
-    }
-
-    pub(crate) fn go_dark(&self) {
-        self.is_dark.store(true, Ordering::SeqCst);
-    }
-
-    pub(crate) fn fate(&self) -> Fate {
-        let mut chance = self.chance.lock().unwrap();
-        let mut latency = || {
-            let is_late = chance.permille(20);
-            let (least, most) = if is_late { (20, 300) } else { (1, 4) };
-            Duration::from_millis(chance.between(least, most) * self.slowness)
-        };
-        let (there, back, late) = (latency(), latency(), latency());
-        let fate = Fate {
-            there,
-            back,
-            request_is_lost: chance.permille(15),
-            answer_is_lost: chance.permille(15),
-            again: chance.permille(25).then_some(late),
-            noticed: Duration::from_millis(chance.between(NOTICED_MS.0, NOTICED_MS.1)),
-        };
-        if self.network.shared.is_calm.load(Ordering::SeqCst) {
-            return Fate { request_is_lost: false, answer_is_lost: false, again: None, ..fate };
-        }
-        fate
-    }
-
-    /// Has a machine do something, and brings back its answer.
-    pub(crate) async fn call<T, F>(
-        &self,
-        to: &Handle,
-        within: Duration,
-        serve: impl Fn() -> F,
-    ) -> Result<T, Refusal>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T, Refusal>> + Send + 'static,
-    {
-        let fate = self.fate();
-        let answered = timeout(within, async {
-            sleep(fate.there).await;
-            self.lose(fate.request_is_lost, &fate).await?;
-            let answer = self.begin(to, &fate, &serve).answer().await;
-            self.lose(fate.answer_is_lost, &fate).await?;
-            sleep(fate.back).await;
-            answer
-        });
-        answered.await.unwrap_or_else(|_| Err(unavailable("no answer in time")))
-    }
-
-    /// Begins to do something on another machine; what is dropped before its end stops there.
-    pub(crate) fn begin<T, F>(&self, to: &Handle, fate: &Fate, serve: &impl Fn() -> F) -> Serving<T>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T, Refusal>> + Send + 'static,
-    {
-        if let Some(later) = fate.again {
-            self.network.shared.mishaps.fetch_add(1, Ordering::SeqCst);
-            let again = serve();
-            // Its answer goes nowhere.
-            to.spawn(async move {
-                sleep(later).await;
-                again.await.map(drop)
-            });
-        }
-        let (network, is_dark) = (self.network.clone(), Arc::clone(&self.is_dark));
-        Serving { task: to.spawn(serve()), network, is_dark }
-    }
-
-    pub(crate) async fn lose(&self, is_lost: bool, fate: &Fate) -> Result<(), Refusal> {
-        if !is_lost {
-            return Ok(());
-        }
-        self.network.shared.mishaps.fetch_add(1, Ordering::SeqCst);
-        sleep(fate.noticed).await;
-        Err(unavailable("the connection broke"))
-    }
-}
-
-/// Something that another machine does for this one.
-pub(crate) struct Serving<T> {
-    task: JoinHandle<Result<T, Refusal>>,
-    network: Network,
-    is_dark: Arc<AtomicBool>,
-}
-
-impl<T> Serving<T> {
-    pub(crate) async fn answer(mut self) -> Result<T, Refusal> {
-        match (&mut self.task).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                if error.is_panic() {
-                    self.network.shared.panics.lock().unwrap().push(error.to_string());
-                }
-                Err(unavailable("the machine is gone"))
-            }
-        }
-    }
-}
-
-impl<T> Drop for Serving<T> {
-    fn drop(&mut self) {
-        if !self.is_dark.load(Ordering::SeqCst) {
-            self.task.abort();
-        }
-    }
+fn nobody(address: &str) -> Refusal {
+    unavailable(&format!("nobody listens at {address}"))
 }
 
 pub(crate) fn unavailable(message: &str) -> Refusal {

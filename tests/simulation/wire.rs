@@ -5,13 +5,16 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::pin::pin;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use gristmill::client::Masters;
-use gristmill::master::Master;
+use gristmill::master::{LEASE_MS, Master};
 use gristmill::rpc::artifacts::{Artifacts, Digest};
 use gristmill::rpc::check;
 use gristmill::rpc::jobs::{JobLine, JobStatus, Jobs, Submit, TaskLine, TasksRequest, WorkerLine};
+use gristmill::rpc::masters::{Join, Masters as _};
 use gristmill::rpc::refusal::Refusal;
 use gristmill::rpc::shuffle::{FetchPiece, FetchRequest, Shuffle};
 use gristmill::rpc::workers::{Locate, Located, Orders, Poll, Register, Registered, Workers};
@@ -21,33 +24,153 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-use crate::network::{ANSWER_MAX, Fate, Link, unavailable};
+use crate::faults::{MASTERS, Who};
+use crate::link::{ANSWER_MAX, Fate, Link};
+use crate::network::unavailable;
 
-/// How much longer a poll or a watched status may take, since it is held back.
+/// How much longer a watched status may take, since it is held back.
 const HELD_MAX: Duration = Duration::from_secs(1);
-
-impl Link {
-    /// Asks the master.
-    async fn ask<T, F>(&self, within: Duration, serve: impl Fn(Master) -> F) -> Result<T, Refusal>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T, Refusal>> + Send + 'static,
-    {
-        let (at, master) = self.network.master()?;
-        self.call(&at, within, || serve(master.clone())).await
-    }
-}
+/// How long a poll may take: what the client over gRPC gives one of this lease.
+const POLL_MAX: Duration = Duration::from_millis(LEASE_MS * 2 / 3);
+/// How long it may take until a new master has caught up.
+const JOIN_MAX: Duration = Duration::from_secs(35);
+/// After this time no further try is made, as with the client over gRPC, and so its pauses are.
+const PATIENCE: Duration = Duration::from_secs(5);
+const PAUSE_FIRST: Duration = Duration::from_millis(20);
+const PAUSE_MOST: Duration = Duration::from_millis(100);
 
 /// A call of the master that is this request and nothing more.
 macro_rules! asked {
     ($self:ident, $within:expr, $call:ident($($argument:ident),*)) => {
         $self
-            .ask($within, |master| {
+            .ask($within, move |master| {
                 $(let $argument = $argument.clone();)*
                 async move { master.$call($($argument),*).await }
             })
             .await
     };
+}
+
+impl Link {
+    /// Asks the master that leads, as far as that is known; each is tried, however little patience there is.
+    async fn ask<T, F>(
+        &self,
+        within: Duration,
+        serve: impl Fn(Master) -> F + Clone + Send + Sync + 'static,
+    ) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Refusal>> + Send + 'static,
+    {
+        let mut out_of_patience = pin!(sleep(PATIENCE));
+        let mut pause = PAUSE_FIRST;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let asked = self.current.load(Ordering::SeqCst);
+            let refused = match self.ask_at(&address(asked), within, serve.clone()).await {
+                Err(refused) => refused,
+                answer => return answer,
+            };
+            let named = match &refused {
+                Refusal::NotLeader { leader } => number(leader).filter(|&named| named != asked),
+                Refusal::Unavailable { .. } => None,
+                _ => return Err(refused),
+            };
+            // Unless another call has turned away from it already.
+            let next = named.unwrap_or((asked + 1) % MASTERS as usize);
+            let _turned_or_not =
+                self.current.compare_exchange(asked, next, Ordering::SeqCst, Ordering::SeqCst);
+            tokio::select! {
+                biased;
+                () = &mut out_of_patience, if tries >= MASTERS => {
+                    return Err(unavailable(&refused.to_string()));
+                }
+                () = sleep(pause) => pause = PAUSE_MOST.min(2 * pause),
+            }
+        }
+    }
+
+    /// Asks the master at this address, once.
+    pub(crate) async fn ask_at<T, F>(
+        &self,
+        to: &str,
+        within: Duration,
+        serve: impl Fn(Master) -> F + Send + Sync + 'static,
+    ) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Refusal>> + Send + 'static,
+    {
+        let (at, master) = match self.network.master(to) {
+            Ok(found) => found,
+            // Whether it was refused or there is no answer at all.
+            Err(nobody) => {
+                let noticed = async {
+                    sleep(self.fate().there).await;
+                    self.pass_back(to).await?;
+                    Err(nobody)
+                };
+                let late = |_| Err(unavailable("no answer in time"));
+                return timeout(within, noticed).await.unwrap_or_else(late);
+            }
+        };
+        self.call(to, &at, within, move || serve(master.clone())).await
+    }
+
+    /// Whether no master listens at this address.
+    pub(crate) async fn is_refused(&self, to: &str) -> Result<bool, Refusal> {
+        let fate = self.fate();
+        sleep(fate.there + fate.back).await;
+        self.pass_back(to).await?;
+        Ok(self.network.master(to).is_err())
+    }
+
+    /// Has a master taken in.
+    pub(crate) async fn join(&self, request: Join) -> Result<(), Refusal> {
+        asked!(self, JOIN_MAX, join(request))
+    }
+
+    /// Sends an artifact to the master at this address.
+    pub(crate) async fn put_at(
+        &self,
+        to: &str,
+        digest: Digest,
+        file: &Path,
+    ) -> Result<(), Refusal> {
+        let parcel = self.network.parcel();
+        std::fs::copy(file, &parcel).map_err(broken)?;
+        let put = move |master: Master| {
+            let parcel = parcel.clone();
+            async move { master.put(digest, &parcel).await }
+        };
+        self.ask_at(to, ANSWER_MAX, put).await
+    }
+
+    /// Gets an artifact from the master at this address.
+    pub(crate) async fn get_at(
+        &self,
+        to: &str,
+        digest: Digest,
+        file: &Path,
+    ) -> Result<(), Refusal> {
+        let network = self.network.clone();
+        let get = move |master: Master| {
+            let parcel = network.parcel();
+            async move { master.get(digest, &parcel).await.map(|()| parcel) }
+        };
+        let parcel = self.ask_at(to, ANSWER_MAX, get).await?;
+        std::fs::rename(parcel, file).map_err(broken)
+    }
+}
+
+fn address(place: usize) -> String {
+    Who::Master(place as u64 + 1).address()
+}
+
+/// Which master, of all in order, listens at this address.
+fn number(leader: &str) -> Option<usize> {
+    (0..MASTERS as usize).find(|&place| address(place) == leader)
 }
 
 impl Workers for Link {
@@ -58,7 +181,16 @@ impl Workers for Link {
 
     async fn poll(&self, mut request: Poll) -> Result<Orders, Refusal> {
         check::poll(&mut request)?;
-        asked!(self, ANSWER_MAX + HELD_MAX, poll(request))
+        let network = self.network.clone();
+        let poll = move |master: Master| {
+            let (network, request) = (network.clone(), request.clone());
+            async move {
+                let orders = master.poll(request).await?;
+                network.note_orders(orders.epoch, master.standing().await?.id);
+                Ok(orders)
+            }
+        };
+        self.ask(POLL_MAX, poll).await
     }
 
     async fn locate(&self, request: Locate) -> Result<Located, Refusal> {
@@ -113,21 +245,20 @@ impl Artifacts for Link {
     async fn put(&self, digest: Digest, file: &Path) -> Result<(), Refusal> {
         let parcel = self.network.parcel();
         std::fs::copy(file, &parcel).map_err(broken)?;
-        self.ask(ANSWER_MAX, |master| {
+        let put = move |master: Master| {
             let parcel = parcel.clone();
             async move { master.put(digest, &parcel).await }
-        })
-        .await
+        };
+        self.ask(ANSWER_MAX, put).await
     }
 
     async fn get(&self, digest: Digest, file: &Path) -> Result<(), Refusal> {
         let network = self.network.clone();
-        let parcel = self
-            .ask(ANSWER_MAX, |master| {
-                let parcel = network.parcel();
-                async move { master.get(digest, &parcel).await.map(|()| parcel) }
-            })
-            .await?;
+        let get = move |master: Master| {
+            let parcel = network.parcel();
+            async move { master.get(digest, &parcel).await.map(|()| parcel) }
+        };
+        let parcel = self.ask(ANSWER_MAX, get).await?;
         std::fs::rename(parcel, file).map_err(broken)
     }
 }
@@ -161,6 +292,9 @@ impl Shuffle for Peer {
         let fate = self.link.fate();
         sleep(fate.there).await;
         self.link.lose(fate.request_is_lost, &fate).await?;
+        let late = |_| unavailable("no piece in time");
+        let reached = timeout(ANSWER_MAX, self.link.pass_back(&self.address));
+        reached.await.map_err(late)??;
         let (at, server) = self.link.network.server(&self.address)?;
         let (sender, mut pieces) = mpsc::channel(2);
         let serve = || {
@@ -173,12 +307,13 @@ impl Shuffle for Peer {
         };
         // Nobody repeats a request whose answer is a stream.
         let once = Fate { again: None, ..fate };
-        let serving = self.link.begin(&at, &once, &serve);
+        let serving = self.link.begin(&self.address, &at, &once, &serve);
         drop(sender);
         let mut left_before_break = if fate.answer_is_lost { 1 } else { u32::MAX };
         loop {
-            let piece = timeout(ANSWER_MAX, pieces.recv()).await;
-            let Some(piece) = piece.map_err(|_| unavailable("no piece in time"))? else { break };
+            let Some(piece) = timeout(ANSWER_MAX, pieces.recv()).await.map_err(late)? else {
+                break;
+            };
             self.link.lose(left_before_break == 0, &fate).await?;
             left_before_break -= 1;
             if !send(piece).await {
@@ -186,17 +321,16 @@ impl Shuffle for Peer {
             }
         }
         sleep(fate.back).await;
-        serving.answer().await
+        timeout(ANSWER_MAX, serving.answer()).await.map_err(late)?
     }
 
     async fn log(&self, attempt: AttemptId) -> Result<Vec<u8>, Refusal> {
         let (at, server) = self.link.network.server(&self.address)?;
-        self.link
-            .call(&at, ANSWER_MAX, || {
-                let server = server.clone();
-                async move { server.log(attempt).await }
-            })
-            .await
+        let log = move || {
+            let server = server.clone();
+            async move { server.log(attempt).await }
+        };
+        self.link.call(&self.address, &at, ANSWER_MAX, log).await
     }
 }
 

@@ -37,6 +37,10 @@ pub(crate) struct Known {
     /// Answer the next poll late, under the number of the poll before it.
     pub(crate) zombies: u32,
     pub(crate) polls: Vec<Poll>,
+    /// The newest poll that was answered.
+    answered: u64,
+    /// Polls that were dropped before a newer one was answered: as if the connection had been closed.
+    pub(crate) closed: Vec<u64>,
     /// How attempts ended.
     pub(crate) ended: BTreeMap<AttemptId, HeldState>,
     pub(crate) located: Vec<LocatedMap>,
@@ -155,6 +159,7 @@ impl Workers for Master {
                 may_leave: true,
             });
         }
+        let mut open = Open { master: self.clone(), sequence: poll.sequence, is_answered: false };
         let held = tokio::time::timeout(HOLD, async {
             loop {
                 let changed = self.changed.notified();
@@ -164,7 +169,10 @@ impl Workers for Master {
                 changed.await;
             }
         });
-        if let Ok(orders) = held.await {
+        let held = held.await;
+        open.is_answered = true;
+        self.with(|known| known.answered = known.answered.max(poll.sequence));
+        if let Ok(orders) = held {
             return Ok(orders);
         }
         let known = self.known.lock().unwrap();
@@ -182,6 +190,22 @@ impl Workers for Master {
         let known = self.known.lock().unwrap();
         let changes = known.located.iter().skip(request.since as usize).cloned().collect();
         Ok(Located { version: known.located.len() as u64, changes })
+    }
+}
+
+/// A poll that waits for its answer.
+struct Open {
+    master: Master,
+    sequence: u64,
+    is_answered: bool,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let Ok(mut known) = self.master.known.lock() else { return };
+        if !self.is_answered && known.answered < self.sequence {
+            known.closed.push(self.sequence);
+        }
     }
 }
 

@@ -34,6 +34,21 @@ async fn answers_to_older_polls_change_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_poll_that_news_has_ended_stays_open_until_a_newer_one_is_answered() {
+    let mut cluster = Cluster::new();
+    let worker = cluster.worker(|_, _| {}).await;
+    let master = &cluster.network.master;
+    // Each end is news while a poll is held.
+    for map in 0..3 {
+        let map = cluster.give(1, cluster.map(map));
+        master.end_of(map).await;
+    }
+    let closed = master.with(|known| known.closed.clone());
+    assert!(closed.is_empty(), "to the master it would be gone: {closed:?}");
+    worker.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_was_forgotten_registers_again_and_loses_nothing() {
     let mut cluster = Cluster::new();
     let worker = cluster.worker(|_, _| {}).await;

@@ -79,6 +79,7 @@ impl Bench {
             begin,
             links: client::Options::default(),
             limits: self.limits,
+            disk: None,
             on_fatal: Arc::new(move |told| fatal.lock().unwrap().push(told)),
         }
     }

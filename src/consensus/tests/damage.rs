@@ -165,7 +165,7 @@ async fn after_one_error_of_the_disk_nothing_is_answered_with_yes() {
     let disk = Disk::default();
     let fails = Arc::clone(&disk.fails);
     let on_fatal = bench.options(&bench.data(), Begin::Nothing).on_fatal;
-    let (writer, _writes) = Writer::start(tables_on(disk), on_fatal).unwrap();
+    let (writer, _writes) = Writer::start(tables_on(disk), None, on_fatal).unwrap();
     writer.write(vote(1)).await.unwrap();
     fails.store(true, Ordering::SeqCst);
     let fatal = writer.write(vote(2)).await.unwrap_err();
@@ -180,7 +180,7 @@ async fn after_one_error_of_the_disk_nothing_is_answered_with_yes() {
 async fn a_disk_that_does_not_answer_is_noticed() {
     let disk = Disk::default();
     let stalls = Arc::clone(&disk.stalls);
-    let (writer, writes) = Writer::start(tables_on(disk), Arc::new(|_| {})).unwrap();
+    let (writer, writes) = Writer::start(tables_on(disk), None, Arc::new(|_| {})).unwrap();
     let mut watched = Box::pin(stalled(writes.clone(), || Duration::from_millis(200)));
     for n in 0..50 {
         writer.write(vote(n)).await.unwrap();

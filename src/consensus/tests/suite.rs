@@ -22,11 +22,11 @@ impl StoreBuilder<Kind, LogStore, Applier<Counter>, TempDir> for Ours {
         let folder = tempfile::tempdir().unwrap();
         let identity = Identity { cluster: 7, node: 0, is_guest: false };
         std::fs::create_dir(folder.path().join(SNAPSHOTS)).unwrap();
-        Tables::make(folder.path(), identity).unwrap();
-        let tables = Arc::new(Tables::open(folder.path(), identity).unwrap());
+        Tables::make(folder.path(), identity, None).unwrap();
+        let tables = Arc::new(Tables::open(folder.path(), identity, None).unwrap());
         let on_fatal: OnFatal = Arc::new(|fatal| panic!("{fatal}"));
         let compared = (Arc::default(), Arc::clone(&on_fatal));
-        let (writer, _) = Writer::start(Arc::clone(&tables), on_fatal).unwrap();
+        let (writer, _) = Writer::start(Arc::clone(&tables), None, on_fatal).unwrap();
         let growth = Arc::<Growth>::default();
         let log = LogStore::new(tables, writer.clone(), Arc::clone(&growth));
         let snapshots = Snapshots::new(folder.path(), writer);

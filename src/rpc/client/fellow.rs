@@ -1,6 +1,7 @@
 //! Calls another master of the same cluster.
 
 use std::io::ErrorKind;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -8,38 +9,68 @@ use tokio::time::timeout;
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 
-use super::Options;
+use super::{Master, Options, Played, Said};
 use crate::rpc::RAFT_BYTES_MAX;
+use crate::rpc::artifacts::{Artifacts, Digest};
+use crate::rpc::masters::{MasterLine, Masters, RemovedList};
 use crate::rpc::pb;
 use crate::rpc::pb::raft_client::RaftClient;
 use crate::rpc::raft::{Call, Raft};
 use crate::rpc::refusal::Refusal;
 use crate::rpc::status::refusal;
 
-/// A client of one master, for another. It makes one try, and sets no deadline of its own: agreement has those.
+/// A client of one master, for another. It makes one try, and sets no deadline of its own where agreement has those.
 #[derive(Debug, Clone)]
 pub struct Fellow {
     address: String,
-    channel: Result<Channel, Refusal>,
+    way: Way,
+}
+
+/// How it is reached.
+#[derive(Debug, Clone)]
+enum Way {
+    Grpc { channel: Result<Channel, Refusal>, options: Options },
+    Played(Played),
 }
 
 impl Fellow {
     /// A client of the master at this address. The connection is made, or the address refused, when it is needed; to
     /// be called where tokio runs.
     pub fn connect(address: &str, options: &Options) -> Self {
-        Self { address: address.to_owned(), channel: options.channel(address) }
+        let way = match &options.played {
+            Some(played) => Way::Played(played.clone()),
+            None => Way::Grpc { channel: options.channel(address), options: options.clone() },
+        };
+        Self { address: address.to_owned(), way }
     }
 
     /// Whether nobody listens at its address: a new connection is refused within so long.
     pub async fn is_refused(&self, within: Duration) -> bool {
+        if let Way::Played(played) = &self.way {
+            return matches!(
+                timeout(within, played.0.is_refused(&self.address)).await,
+                Ok(Ok(true))
+            );
+        }
         let dialled = timeout(within, TcpStream::connect(&self.address)).await;
         matches!(dialled, Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused)
     }
 
-    fn client(&self) -> Result<RaftClient<Channel>, Refusal> {
-        Ok(RaftClient::new(self.channel.clone()?)
+    async fn say(&self, what: Said, call: Call) -> Result<Vec<u8>, Refusal> {
+        let channel = match &self.way {
+            Way::Played(played) => return played.0.say(&self.address, what, call).await,
+            Way::Grpc { channel, .. } => channel.clone()?,
+        };
+        let mut client = RaftClient::new(channel)
             .max_decoding_message_size(RAFT_BYTES_MAX)
-            .max_encoding_message_size(RAFT_BYTES_MAX))
+            .max_encoding_message_size(RAFT_BYTES_MAX);
+        let call = pb::RaftCall::from(call);
+        self.answer(match what {
+            Said::AppendEntries => client.append_entries(call).await,
+            Said::Vote => client.vote(call).await,
+            Said::Stand => client.stand(call).await,
+            Said::InstallSnapshot => client.install_snapshot(call).await,
+        })
     }
 
     fn answer(
@@ -49,22 +80,72 @@ impl Fellow {
         let answered = answered.map_err(|status| refusal(&status, &self.address))?;
         Ok(answered.into_inner().bincode)
     }
+
+    /// How far it is.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn standing(&self) -> Result<MasterLine, Refusal> {
+        match &self.way {
+            Way::Played(played) => played.0.standing(&self.address).await,
+            Way::Grpc { options, .. } => self.master(options)?.standing().await,
+        }
+    }
+
+    /// Which masters were removed from its cluster.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn removed(&self) -> Result<RemovedList, Refusal> {
+        match &self.way {
+            Way::Played(played) => played.0.removed(&self.address).await,
+            Way::Grpc { options, .. } => self.master(options)?.removed().await,
+        }
+    }
+
+    fn master(&self, options: &Options) -> Result<Master, Refusal> {
+        let options = Options { patience: Duration::ZERO, ..options.clone() };
+        Master::connect(std::slice::from_ref(&self.address), options)
+    }
 }
 
 impl Raft for Fellow {
     async fn append_entries(&self, call: Call) -> Result<Vec<u8>, Refusal> {
-        self.answer(self.client()?.append_entries(pb::RaftCall::from(call)).await)
+        self.say(Said::AppendEntries, call).await
     }
 
     async fn vote(&self, call: Call) -> Result<Vec<u8>, Refusal> {
-        self.answer(self.client()?.vote(pb::RaftCall::from(call)).await)
+        self.say(Said::Vote, call).await
     }
 
     async fn stand(&self, call: Call) -> Result<Vec<u8>, Refusal> {
-        self.answer(self.client()?.stand(pb::RaftCall::from(call)).await)
+        self.say(Said::Stand, call).await
     }
 
     async fn install_snapshot(&self, call: Call) -> Result<Vec<u8>, Refusal> {
-        self.answer(self.client()?.install_snapshot(pb::RaftCall::from(call)).await)
+        self.say(Said::InstallSnapshot, call).await
+    }
+}
+
+impl Artifacts for Fellow {
+    async fn has(&self, digest: Digest) -> Result<bool, Refusal> {
+        match &self.way {
+            Way::Played(played) => played.0.has(&self.address, digest).await,
+            Way::Grpc { options, .. } => self.master(options)?.has(digest).await,
+        }
+    }
+
+    async fn put(&self, digest: Digest, file: &Path) -> Result<(), Refusal> {
+        match &self.way {
+            Way::Played(played) => played.0.put(&self.address, digest, file).await,
+            Way::Grpc { options, .. } => self.master(options)?.put(digest, file).await,
+        }
+    }
+
+    async fn get(&self, digest: Digest, file: &Path) -> Result<(), Refusal> {
+        match &self.way {
+            Way::Played(played) => played.0.get(&self.address, digest, file).await,
+            Way::Grpc { options, .. } => self.master(options)?.get(digest, file).await,
+        }
     }
 }

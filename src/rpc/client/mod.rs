@@ -7,10 +7,9 @@ mod jobs;
 mod master;
 mod masters;
 mod peer;
+mod played;
 mod workers;
 
-use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tonic::transport::{Channel, Endpoint};
@@ -18,6 +17,7 @@ use tonic::transport::{Channel, Endpoint};
 pub use fellow::Fellow;
 pub use master::Master;
 pub use peer::Peer;
+pub use played::{Fellows, Played, Said, Soon};
 
 use super::refusal::Refusal;
 use super::{
@@ -36,8 +36,8 @@ pub struct Options {
     pub poll_held: Duration,
     /// After this time no further try is made, with the same master or another.
     pub patience: Duration,
-    /// What makes connections.
-    pub dial: Dial,
+    /// What reaches other masters instead, in a simulation.
+    pub played: Option<Played>,
 }
 
 impl Default for Options {
@@ -47,31 +47,8 @@ impl Default for Options {
             answer: Duration::from_secs(5),
             poll_held: Duration::from_secs(1),
             patience: Duration::from_secs(5),
-            dial: Dial::default(),
+            played: None,
         }
-    }
-}
-
-/// Makes connections: over TCP, unless a simulation says otherwise.
-#[derive(Clone)]
-pub struct Dial(Arc<dyn Fn(Endpoint) -> Channel + Send + Sync>);
-
-impl Dial {
-    /// Connections that this makes of an address and its settings.
-    pub fn with(connect: impl Fn(Endpoint) -> Channel + Send + Sync + 'static) -> Self {
-        Self(Arc::new(connect))
-    }
-}
-
-impl Default for Dial {
-    fn default() -> Self {
-        Self::with(|endpoint| endpoint.connect_lazy())
-    }
-}
-
-impl fmt::Debug for Dial {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Dial")
     }
 }
 
@@ -91,7 +68,7 @@ impl Options {
             .http2_max_header_list_size(HEADERS_BYTES_MAX)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
-        Ok((self.dial.0)(endpoint))
+        Ok(endpoint.connect_lazy())
     }
 }
 

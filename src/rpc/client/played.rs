@@ -1,0 +1,55 @@
+//! How masters reach each other where there is no network but a simulated one.
+
+use std::fmt;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::rpc::artifacts::Digest;
+use crate::rpc::masters::{MasterLine, RemovedList};
+use crate::rpc::raft::Call;
+use crate::rpc::refusal::Refusal;
+
+/// An answer that is waited for.
+pub type Soon<T> = Pin<Box<dyn Future<Output = Result<T, Refusal>> + Send>>;
+
+/// What one master says to another so as to agree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// [`append_entries`](crate::rpc::raft::Raft::append_entries)
+    AppendEntries,
+    /// [`vote`](crate::rpc::raft::Raft::vote)
+    Vote,
+    /// [`stand`](crate::rpc::raft::Raft::stand)
+    Stand,
+    /// [`install_snapshot`](crate::rpc::raft::Raft::install_snapshot)
+    InstallSnapshot,
+}
+
+/// Brings what one master asks of others to those, by their addresses, and the answers back.
+pub trait Fellows: Send + Sync {
+    /// Says something on the connection for agreement.
+    fn say(&self, to: &str, what: Said, call: Call) -> Soon<Vec<u8>>;
+    /// Whether nobody listens there.
+    fn is_refused(&self, to: &str) -> Soon<bool>;
+    /// Asks whether it has an artifact.
+    fn has(&self, to: &str, digest: Digest) -> Soon<bool>;
+    /// Gives it an artifact.
+    fn put(&self, to: &str, digest: Digest, file: &Path) -> Soon<()>;
+    /// Gets an artifact from it.
+    fn get(&self, to: &str, digest: Digest, file: &Path) -> Soon<()>;
+    /// Asks how far it is.
+    fn standing(&self, to: &str) -> Soon<MasterLine>;
+    /// Asks which masters were removed.
+    fn removed(&self, to: &str) -> Soon<RemovedList>;
+}
+
+/// The network of a simulation, as one master has it; clones are the same one.
+#[derive(Clone)]
+pub struct Played(pub Arc<dyn Fellows>);
+
+impl fmt::Debug for Played {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Played")
+    }
+}

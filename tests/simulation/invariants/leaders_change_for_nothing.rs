@@ -1,0 +1,33 @@
+//! Where workers and their connections are well, no attempt fails, no output is lost and no worker is, whatever befalls one
+//! master after the other: a change of the leader costs nothing. But a plan is made again that only the lost master held,
+//! which nobody was told to be there; and if two masters are out of reach at about the same time, a worker may wait for both.
+
+use gristmill::scheduler::{Command, Scheduler};
+use gristmill::spec::TaskKind;
+
+/// Whether this, applied in this state, ends attempts before their time, or takes back what they did.
+pub(crate) fn is_loss(scheduler: &Scheduler, command: &Command) -> bool {
+    match command {
+        Command::Fail(fail) => {
+            let message = &fail.failure.message;
+            fail.attempt.task.kind != TaskKind::Plan || !message.contains("before it was stored")
+        }
+        Command::LoseWorker(lose) => {
+            // One that has just come, and does not know yet that it is in, has nothing to lose.
+            let held = scheduler.should_hold(lose.worker, lose.incarnation);
+            held.is_some_and(|held| !held.is_empty())
+                || scheduler.outputs_on(lose.worker).next().is_some()
+        }
+        Command::TimeOut(_) | Command::LoseOutput(_) => true,
+        _ => false,
+    }
+}
+
+pub(crate) fn check(losses: u64) -> Result<(), String> {
+    match losses {
+        0 => Ok(()),
+        losses => Err(format!(
+            "leaders_change_for_nothing: {losses} attempts, outputs or workers were lost"
+        )),
+    }
+}

@@ -1,0 +1,37 @@
+//! What is submitted under one id is one job, however often it is sent, and whoever leads; who sent it is told that job.
+
+use std::collections::BTreeMap;
+
+use gristmill::scheduler::{Command, Submit};
+use gristmill::spec::JobId;
+
+use super::Step;
+
+#[derive(Default)]
+pub(crate) struct Submitted {
+    by_request: BTreeMap<String, JobId>,
+}
+
+impl Submitted {
+    pub(crate) fn check(&mut self, step: &Step) -> Result<(), String> {
+        let Command::Submit(Submit { job, request, .. }) = step.command else { return Ok(()) };
+        if step.answer.is_err() {
+            return Ok(());
+        }
+        match self.by_request.insert(request.clone(), *job) {
+            None => Ok(()),
+            Some(other) => {
+                Err(format!("one_job_per_submission: {request} is {other}, and {job} as well"))
+            }
+        }
+    }
+
+    /// A client was told that its submission is this job.
+    pub(crate) fn told(&self, request: &str, job: JobId) -> Result<(), String> {
+        let ours = self.by_request.get(request);
+        if ours == Some(&job) {
+            return Ok(());
+        }
+        Err(format!("one_job_per_submission: {request} was told {job}, and is {ours:?}"))
+    }
+}

@@ -1,0 +1,43 @@
+//! No two masters have ever given orders under one leadership, which is named by the entry with which it began.
+//!
+//! That is more than that they do not lead in one term: openraft lets a master with a higher number take over within a
+//! term. But to begin a leadership an entry must have been agreed on, and of each there is but one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gristmill::rpc::masters::{MasterLine, Role};
+use gristmill::spec::MasterId;
+
+/// Who has led.
+#[derive(Default)]
+pub(crate) struct Leaders {
+    by_leadership: BTreeMap<u64, MasterId>,
+    seen: BTreeSet<(u64, MasterId)>,
+}
+
+impl Leaders {
+    /// A master has given orders.
+    pub(crate) fn check(&mut self, leadership: u64, master: MasterId) -> Result<(), String> {
+        let first = *self.by_leadership.entry(leadership).or_insert(master);
+        if first == master {
+            return Ok(());
+        }
+        Err(format!(
+            "one_leader_at_once: {first} has given orders as of {leadership}, and {master} does"
+        ))
+    }
+
+    /// Takes note of who believes to lead; whether that is new.
+    pub(crate) fn see(&mut self, line: &MasterLine) -> bool {
+        line.role == Role::Leader && self.seen.insert((line.term, line.id))
+    }
+
+    /// The number of the one that was seen to lead last.
+    pub(crate) fn last(&self) -> Option<MasterId> {
+        self.seen.last().map(|(_, master)| *master)
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.seen.len() as u64
+    }
+}

@@ -1,0 +1,57 @@
+//! Masters apply the same commands at the same index of the log, with the same outcome, however often they start.
+
+use std::collections::BTreeMap;
+
+use gristmill::master::Done;
+use gristmill::spec::MasterId;
+
+/// What was done at each index of the log, by whoever came there first.
+#[derive(Default)]
+pub(crate) struct Log {
+    entries: BTreeMap<u64, Vec<Done>>,
+}
+
+impl Log {
+    /// Whether this master is the first that comes to this index.
+    pub(crate) fn check(&mut self, master: u64, index: u64, all: &[Done]) -> Result<bool, String> {
+        if let Some(first) = self.entries.get(&index) {
+            if first == all {
+                return Ok(false);
+            }
+            return Err(format!(
+                "same_log_same_state: at {index} master {master} has {all:?}, another one {first:?}"
+            ));
+        }
+        let last = self.entries.last_key_value().map(|(&last, _)| last);
+        if last > Some(index) {
+            return Err(format!(
+                "same_log_same_state: master {master} has something at {index}, which others passed by at {last:?}"
+            ));
+        }
+        self.entries.insert(index, all.to_vec());
+        Ok(true)
+    }
+}
+
+/// The state that follows from each index of the log, as far as any master was seen there.
+#[derive(Default)]
+pub(crate) struct States {
+    by_index: BTreeMap<u64, u64>,
+}
+
+impl States {
+    /// Holds the fingerprint of a master's state against others', also of those that came there by a snapshot.
+    pub(crate) fn check(
+        &mut self,
+        master: MasterId,
+        (index, state): (u64, u64),
+    ) -> Result<(), String> {
+        let first = *self.by_index.entry(index).or_insert(state);
+        if first == state {
+            return Ok(());
+        }
+        Err(format!(
+            "same_log_same_state: at {index} the state of {master} is {state:x}, that of another one {first:x}"
+        ))
+    }
+}

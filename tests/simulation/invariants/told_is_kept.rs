@@ -1,0 +1,39 @@
+//! What anybody was told is true for whoever asks later, whichever master leads by then: a job that was accepted is there,
+//! and one that has ended stays as it ended.
+
+use std::collections::BTreeMap;
+
+use gristmill::rpc::jobs::{JobLine, State};
+use gristmill::spec::JobId;
+
+/// What was told so far.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Told {
+    /// How each ended that was accepted, once that was told too.
+    jobs: BTreeMap<JobId, Option<State>>,
+}
+
+impl Told {
+    pub(crate) fn accept(&mut self, job: JobId) {
+        self.jobs.entry(job).or_default();
+    }
+
+    pub(crate) fn end(&mut self, job: JobId, state: State) {
+        if matches!(state, State::Succeeded | State::Failed | State::Cancelled) {
+            self.jobs.insert(job, Some(state));
+        }
+    }
+
+    /// Holds an answer against what was told before it was asked for.
+    pub(crate) fn check(&self, lines: &[JobLine]) -> Result<(), String> {
+        for (&job, &end) in &self.jobs {
+            let now = lines.iter().find(|line| line.id == job).map(|line| line.state);
+            if now.is_none() || end.is_some() && end != now {
+                return Err(format!(
+                    "told_is_kept: {job} was accepted, its end {end:?}, and is now {now:?}"
+                ));
+            }
+        }
+        Ok(())
+    }
+}

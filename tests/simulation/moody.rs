@@ -1,0 +1,47 @@
+//! A job whose maps give other output when they run again, so that what reads them must not mix the two.
+
+use gristmill::prelude::*;
+
+/// The name of such a job.
+pub(crate) const NAME: &str = "moody";
+
+/// Counts words, each with what this attempt puts behind it.
+#[derive(Args, Serialize, Deserialize)]
+pub(crate) struct Moody {
+    /// What that is.
+    #[arg(long)]
+    pub(crate) mood: String,
+}
+
+impl Job for Moody {
+    type Input = Lines;
+    type Key<'a> = &'a str;
+    type Value<'a> = u64;
+    type Output = Tsv;
+
+    fn map(&self, line: &Text, out: &mut Emitter<Self>) -> Result {
+        for word in line.words() {
+            let word = format!("{}{}", String::from_utf8_lossy(word.as_bytes()), self.mood);
+            out.emit(&word, 1)?;
+        }
+        Ok(())
+    }
+
+    fn combiner(&self) -> impl Combine<Self> {
+        Sum
+    }
+
+    fn reduce(&self, word: &str, counts: Values<Self>, out: &mut Writer<Tsv>) -> Result {
+        out.write((word, counts.sum()?))
+    }
+}
+
+/// The mood of an attempt with this number: the first one's differs from all others'.
+pub(crate) fn mood(number: u32) -> Moody {
+    Moody { mood: if number == 1 { "!" } else { "?" }.into() }
+}
+
+/// A word without its mood.
+pub(crate) fn without_mood(word: &str) -> &str {
+    word.trim_end_matches(['!', '?'])
+}
