@@ -101,6 +101,9 @@ pub(crate) enum Fault {
     Write { master: u64, ms: (u64, u64) },
 }
 
+/// Faults, with the milliseconds at which each strikes.
+type Timed = Vec<(u64, Fault)>;
+
 /// What is to befall whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Course {
@@ -113,7 +116,7 @@ pub(crate) enum Course {
 /// The faults in order, with the milliseconds at which each strikes.
 #[derive(Debug)]
 pub(crate) struct Faults {
-    pub(crate) at_ms: Vec<(u64, Fault)>,
+    pub(crate) at_ms: Timed,
     /// The worker that is slow from the beginning, and by how much.
     slow: Option<(u64, u64)>,
     /// How often something befalls a master.
@@ -159,7 +162,7 @@ impl Faults {
 }
 
 /// One worker dies, one dies and returns, one stands still for a while, one is slow; which is which is drawn.
-fn of_workers(chance: &mut Chance) -> (Vec<(u64, Fault)>, Option<(u64, u64)>) {
+fn of_workers(chance: &mut Chance) -> (Timed, Option<(u64, u64)>) {
     let mut workers = [1, 2, 3, 4];
     chance.shuffle(&mut workers);
     let slow = workers[3];
@@ -178,7 +181,7 @@ fn of_workers(chance: &mut Chance) -> (Vec<(u64, Fault)>, Option<(u64, u64)>) {
 }
 
 /// One of all that may befall a master, and its end.
-fn of_a_master(chance: &mut Chance, number: u64) -> Vec<(u64, Fault)> {
+fn of_a_master(chance: &mut Chance, number: u64) -> Timed {
     let master = chance.between(1, MASTERS);
     let who = Who::Master(master);
     let others = (1..MASTERS).map(|next| Who::Master(1 + (master + next - 1) % MASTERS));
@@ -227,7 +230,7 @@ fn of_a_master(chance: &mut Chance, number: u64) -> Vec<(u64, Fault)> {
 }
 
 /// All masters lose their power, and are back soon.
-fn all_at_once(chance: &mut Chance, begin_ms: u64) -> Vec<(u64, Fault)> {
+fn all_at_once(chance: &mut Chance, begin_ms: u64) -> Timed {
     let one = |number| {
         let who = Who::Master(number);
         let back_ms = begin_ms + chance.between(ALL_AWAY_MS.0, ALL_AWAY_MS.1);
