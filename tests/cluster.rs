@@ -59,6 +59,8 @@ mod proxy;
 mod refusals;
 #[path = "cluster/replay.rs"]
 mod replay;
+#[path = "cluster/report.rs"]
+mod report;
 #[path = "cluster/restart.rs"]
 mod restart;
 #[path = "cluster/shapes.rs"]
