@@ -37,6 +37,9 @@ const LOOK_EVERY_MS: u64 = 10;
 /// How long workers may look for the leader after a master was out of reach: two tries of two thirds of a lease, a pause,
 /// and the lease.
 const FOUND_WITHIN_MS: u64 = 8_000;
+/// Entries, at most, from when a master first has a say of its own accord to where the others have agreed that it has:
+/// until then those who had one before must all live.
+const CHANGE_ENTRIES: u64 = 10;
 /// The clock's beginning: 2026-11-23.
 const WALL_MS: u64 = 1_795_424_400_000;
 /// The jobs by name, and how many splits the input of each has.
@@ -66,7 +69,9 @@ pub(crate) struct Cluster {
     /// Draws how long a master takes to be back that had to go.
     pub(crate) absences: Chance,
     pub(crate) now_ms: u64,
-    /// Since when all masters were seen to have a say, and all jobs to be accepted.
+    /// The entry by which all masters know that they all have a say.
+    pub(crate) all_vote_at: Option<u64>,
+    /// Since when that is so, and since when all jobs were seen to be accepted.
     pub(crate) all_vote_since: Option<u64>,
     pub(crate) accepted_since: Option<u64>,
     /// The master that is lost for good.
@@ -112,6 +117,7 @@ impl Cluster {
             states: States::default(),
             absences: Chance::of(seed, "absences"),
             now_ms: 0,
+            all_vote_at: None,
             all_vote_since: None,
             accepted_since: None,
             left: None,
@@ -234,8 +240,13 @@ impl Cluster {
         }
         let standings = self.standings();
         let voters = standings.iter().filter(|(line, _)| line.votes).count() as u64;
+        let applied = || standings.iter().map(|(line, _)| line.applied);
         if voters == MASTERS {
-            self.all_vote_since.get_or_insert(self.now_ms);
+            let last = applied().max().unwrap_or(0);
+            let at = *self.all_vote_at.get_or_insert(last + CHANGE_ENTRIES);
+            if applied().all(|index| index >= at) {
+                self.all_vote_since.get_or_insert(self.now_ms);
+            }
         }
         if (0..self.texts.len()).all(|job| self.job_of(job).is_some()) {
             self.accepted_since.get_or_insert(self.now_ms);
