@@ -29,6 +29,11 @@ pub fn render_failure(attempt: AttemptId, failure: &Failure, max_bad_records: u6
     }
     details.push(format!("attempt: {attempt} ({})", failure.cause));
     details.extend(failure.details.iter().map(|detail| escape(detail.as_bytes(), OWN_CHARS_MAX)));
+    if !failure.log.is_empty() {
+        details.push("printed last:".into());
+        let lines = failure.log.iter().map(|line| escape(line.as_bytes(), TEXT_CHARS_MAX));
+        details.extend(lines.map(|line| format!("  {line}")));
+    }
     Message { line, details }
 }
 

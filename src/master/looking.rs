@@ -7,7 +7,7 @@ use super::{Master, views};
 use crate::rpc::artifacts::Digest;
 use crate::rpc::jobs::JobLine;
 use crate::rpc::refusal::Refusal;
-use crate::scheduler::{Job, Task};
+use crate::scheduler::{Failed, Job, Task};
 use crate::spec::{AttemptId, Failure, JobId, JobOptions, TaskId, WorkerId};
 
 /// A task that was started at least once, as it is looked at.
@@ -119,6 +119,22 @@ impl Master {
                 plan: record.and_then(|record| record.plan),
                 failure: job.blame().map(|blame| (blame.attempt, blame.failure.clone())),
             })
+        })
+    }
+
+    /// What the failed attempts of a job have said, or of one of its tasks, as far as it is kept, in the order in which it
+    /// came; and how many more there were of the whole job.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such job, or this master does not lead.
+    pub fn failures(&self, id: JobId, task: Option<TaskId>) -> Result<(Vec<Failed>, u64), Refusal> {
+        self.shared.leads()?;
+        self.shared.proposer.read(|state| {
+            let job: &Job = state.scheduler.job(id).ok_or_else(|| no_job(id))?;
+            let is_meant = |failed: &&Failed| task.is_none_or(|task| failed.attempt.task == task);
+            let failures = job.failures().filter(is_meant).cloned().collect();
+            Ok((failures, job.failures_left_out()))
         })
     }
 

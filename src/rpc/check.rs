@@ -162,12 +162,14 @@ pub fn poll(request: &mut Poll) -> Result<(), Refusal> {
 fn cut_failure(failure: &mut Failure) {
     cut(&mut failure.message);
     failure.at.iter_mut().for_each(cut);
-    let lines = failure.details.len();
-    if lines > FAILURE_LINES_MAX {
-        failure.details.truncate(FAILURE_LINES_MAX);
-        failure.details.push(format!("(cut: there were {lines} lines)"));
+    for texts in [&mut failure.details, &mut failure.log] {
+        let lines = texts.len();
+        if lines > FAILURE_LINES_MAX {
+            texts.truncate(FAILURE_LINES_MAX);
+            texts.push(format!("(cut: there were {lines} lines)"));
+        }
+        texts.iter_mut().for_each(cut);
     }
-    failure.details.iter_mut().for_each(cut);
     if let Some(record) = &mut failure.record {
         record.excerpt.truncate(FAILURE_BYTES_MAX);
     }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attempt::{AttemptState, Straggler, Worth};
 use super::budget::Ledger;
+use super::failures::{Failed, Failures};
 use super::job_state::{End, JobState};
 use super::locations::Changes;
 use super::queue::Claim;
@@ -44,6 +45,7 @@ pub struct Job {
     commit: Tasks,
     end: Option<(End, u64)>,
     blame: Option<Blame>,
+    failures: Failures,
     counters: Counters,
     tally: Tally,
     /// Slots that its attempts hold.
@@ -64,6 +66,7 @@ impl Job {
             commit: Tasks::default(),
             end: None,
             blame: None,
+            failures: Failures::default(),
             counters: Counters::new(),
             tally: Tally::default(),
             held: 0,
@@ -179,6 +182,16 @@ impl Job {
     /// The last failure that counted; of a failed job, the one that it failed of.
     pub fn blame(&self) -> Option<&Blame> {
         self.blame.as_ref()
+    }
+
+    /// What its failed attempts have said, as far as it is kept, in the order in which it came.
+    pub fn failures(&self) -> impl DoubleEndedIterator<Item = &Failed> {
+        self.failures.kept()
+    }
+
+    /// How many failures of attempts are not kept any more.
+    pub fn failures_left_out(&self) -> u64 {
+        self.failures.left_out()
     }
 
     pub(super) fn tasks(&self, kind: TaskKind) -> &Tasks {
@@ -414,6 +427,13 @@ impl Job {
             self.blame = Some(blame);
         }
         is_fatal
+    }
+
+    /// Keeps what a failed attempt has said.
+    pub(super) fn note_failure(&mut self, failed: Failed) {
+        let mut failures = std::mem::take(&mut self.failures);
+        failures.note(failed, |task| self.task(task).is_some_and(|task| task.winner().is_some()));
+        self.failures = failures;
     }
 
     /// Counts one failure of a task; says whether that was the last it may have.

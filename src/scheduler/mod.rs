@@ -26,6 +26,7 @@
 //!  queue        whose turn it is
 //!  slots        the workers: which have room, what runs on them, whose map output they hold
 //!  exclusion    when a worker gets no attempts for a while
+//!  failures     what failed attempts have said, as far as it is kept
 //!  locations    where map outputs lie, as changes
 //!  queries      what others ask of the state
 //!  reason       what a job waits for
@@ -40,6 +41,7 @@ mod budget;
 mod command;
 mod effect;
 mod exclusion;
+mod failures;
 mod job;
 mod job_state;
 mod locations;
@@ -69,6 +71,7 @@ pub use command::{
 };
 pub use effect::Effect;
 pub use exclusion::{Exclusion, Trouble};
+pub use failures::{FAILURES_KEPT, Failed};
 pub use job::{Blame, Job, SLOW_START_PERCENT};
 pub use job_state::JobState;
 pub use locations::{Cursor, Moved, Output};
@@ -252,9 +255,11 @@ impl Scheduler {
         deterministic: bool,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Rejection> {
-        let worker = self.worker_of(attempt)?;
+        let (worker, now_ms) = (self.worker_of(attempt)?, self.now_ms);
         let id = attempt.task.job;
         let joined = self.job_mut(id)?.joined(attempt.task).to_vec();
+        let failed = Failed::new(attempt, worker, &failure, &joined, now_ms);
+        self.job_mut(id)?.note_failure(failed);
         self.close(attempt, AttemptState::Failed, failure.cause);
         // What fails everywhere is not the worker's fault.
         if let Some(trouble) = Trouble::of(failure.cause).filter(|_| !deterministic) {

@@ -77,11 +77,34 @@ impl fmt::Display for Cause {
     }
 }
 
+/// What a failure is about, where its cause leaves that open.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum About {
+    /// The cause says it all, or nothing more is known.
+    #[default]
+    Nothing,
+    /// An input that is not there, cannot be read, or has changed.
+    Input,
+    /// The output's place, where it cannot be written to, or is not shared.
+    Output,
+    /// A disk that is full.
+    FullDisk,
+    /// Versions that do not fit each other.
+    Version,
+    /// A map that gave other output when it ran again.
+    OtherOutput,
+}
+
 /// One failure, as structured on its last hop as on its first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// Of which kind.
     pub cause: Cause,
+    /// What it is about, where that does not say it.
+    pub about: About,
     /// What user code or the framework said; escape it before showing it.
     pub message: String,
     /// `file:line` of the user code that failed, where known.
@@ -90,12 +113,28 @@ pub struct Failure {
     pub record: Option<RecordRef>,
     /// Further lines, the most telling first.
     pub details: Vec<String>,
+    /// The last lines that the attempt printed, escaped.
+    pub log: Vec<String>,
 }
 
 impl Failure {
     /// A failure of which only the cause and a message are known.
     pub fn new(cause: Cause, message: impl Into<String>) -> Self {
-        Self { cause, message: message.into(), at: None, record: None, details: Vec::new() }
+        Self {
+            cause,
+            about: About::Nothing,
+            message: message.into(),
+            at: None,
+            record: None,
+            details: Vec::new(),
+            log: Vec::new(),
+        }
+    }
+
+    /// The same, about this.
+    #[must_use]
+    pub fn about(self, about: About) -> Self {
+        Self { about, ..self }
     }
 }
 

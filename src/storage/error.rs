@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::space::free_bytes;
 use super::url;
 use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{escape, size};
+use crate::spec::{About, escape, size};
 
 /// Why something could not be listed, read, written or published.
 #[derive(Debug, thiserror::Error)]
@@ -199,6 +199,40 @@ impl Error {
             folder: folder.to_path_buf(),
             free_bytes: free_bytes(folder),
             room,
+        }
+    }
+
+    /// What it is about, for whoever tells people what to do.
+    pub(crate) fn about(&self) -> About {
+        match self {
+            Self::InputMissing { .. }
+            | Self::InputIsUrl { .. }
+            | Self::LinkBroken { .. }
+            | Self::LinkLoop { .. }
+            | Self::NoMatch { .. }
+            | Self::PatternTooWide { .. }
+            | Self::SpecialFile { .. }
+            | Self::SizeUnknown { .. }
+            | Self::TooManyFiles { .. }
+            | Self::InputChanged { .. } => About::Input,
+            Self::Io { doing, .. } if doing.ends_with(" input") => About::Input,
+            Self::NoSpace { .. } => About::FullDisk,
+            Self::InputIsOutput { .. }
+            | Self::OutputInsideInput { .. }
+            | Self::InputInsideOutput { .. }
+            | Self::OutputExists { .. }
+            | Self::OutputForeign { .. }
+            | Self::OutputRefused { .. }
+            | Self::OutputNameTooLong { .. }
+            | Self::OutputIsUrl { .. }
+            | Self::ParentMissing { .. }
+            | Self::NotWritable { .. }
+            | Self::NotShared { .. } => About::Output,
+            Self::BadName { .. }
+            | Self::PartTwice { .. }
+            | Self::Abandoned { .. }
+            | Self::SyncFailedBefore { .. }
+            | Self::Io { .. } => About::Nothing,
         }
     }
 

@@ -6,8 +6,9 @@ use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
+use super::{ListError, PlanError};
 use crate::job::{Ended, Error, KeepsState, UserError};
-use crate::spec::{Cause, Failure};
+use crate::spec::{About, Cause, Failure};
 use crate::{format, shuffle};
 
 /// How an attempt ended when not well.
@@ -125,6 +126,7 @@ impl Trouble {
             Trouble::Error(error) => of_error(error),
             Trouble::Framework(error) => Failure {
                 details: causes(error.as_ref()),
+                about: about(error.as_ref()),
                 ..Failure::new(Cause::UserError, error.to_string())
             },
             Trouble::Stopped => Failure::new(Cause::Killed, "stopped"),
@@ -161,8 +163,8 @@ fn of_error(error: Error) -> Failure {
         return of_disk(shuffle);
     }
     let at = (!is_ours(error.cause())).then(|| place(&error));
-    let details = causes(error.cause());
-    Failure { at, details, ..Failure::new(Cause::UserError, error.to_string()) }
+    let (details, about) = (causes(error.cause()), about(error.cause()));
+    Failure { at, details, about, ..Failure::new(Cause::UserError, error.to_string()) }
 }
 
 /// What was spilled could not be written, or is not what it was.
@@ -179,7 +181,30 @@ fn of_disk(error: &shuffle::Error) -> Failure {
     } else {
         "see whether that disk is well"
     };
-    Failure::new(Cause::Disk, format!("cannot go on: {error}{why}; {way_out}"))
+    let about = if is_full { About::FullDisk } else { About::Nothing };
+    Failure::new(Cause::Disk, format!("cannot go on: {error}{why}; {way_out}")).about(about)
+}
+
+/// What an error is about, by the first in its chain that says so.
+fn about(error: &(dyn std::error::Error + 'static)) -> About {
+    let says = |error: &(dyn std::error::Error + 'static)| {
+        let within = error.downcast_ref::<io::Error>().and_then(|error| error.get_ref());
+        let of_storage = within.and_then(|within| within.downcast_ref::<crate::storage::Error>());
+        if let Some(error) = error.downcast_ref::<crate::storage::Error>().or(of_storage) {
+            return error.about();
+        }
+        if let Some(ListError::Storage(error)) = error.downcast_ref() {
+            return error.about();
+        }
+        match error.downcast_ref::<format::Error>() {
+            Some(format::Error::Storage(error)) => error.about(),
+            Some(format::Error::Read { .. } | format::Error::Compressed { .. }) => About::Input,
+            _ if matches!(error.downcast_ref(), Some(PlanError::Version { .. })) => About::Version,
+            _ => About::Nothing,
+        }
+    };
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    chain.map(says).find(|&about| about != About::Nothing).unwrap_or_default()
 }
 
 fn place(error: &Error) -> String {
@@ -216,6 +241,25 @@ mod tests {
         let message = failure.message;
         let said = "cannot go on: write spill file /full/spill after 7 bytes: no storage space; free some room there";
         assert!(message.starts_with(said), "{message}");
+    }
+
+    #[test]
+    fn what_an_error_is_about_is_found_however_deep_it_lies() {
+        let missing = || crate::storage::Error::InputMissing { path: "/in".into() };
+        let passed_on = io::Error::other(missing());
+        let version = PlanError::Version { path: "/plan".into(), found: 7 };
+        let table = [
+            (Trouble::from(missing()), About::Input),
+            (Trouble::from(format::Error::Storage(missing())), About::Input),
+            (Trouble::Framework(Box::new(ListError::Storage(missing()))), About::Input),
+            (Trouble::Error(Error::new(passed_on)), About::Input),
+            (Trouble::Framework(Box::new(version)), About::Version),
+            (Trouble::Error(Error::new("mine")), About::Nothing),
+        ];
+        for (trouble, about) in table {
+            let failure = trouble.into_failure();
+            assert_eq!(failure.about, about, "{failure:?}");
+        }
     }
 
     #[test]

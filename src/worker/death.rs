@@ -7,8 +7,8 @@ use super::CappedLog;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{Cause, Failure, escape, size};
 
-/// Last lines of an executor's output that a failure tells.
-const LINES_MAX: usize = 10;
+/// Last lines of an attempt's output that a failure tells.
+const LINES_MAX: usize = 20;
 
 /// Names of signals by number, from 1 on; the same on all of Linux' usual machines.
 const SIGNALS: [&str; 31] = [
@@ -107,7 +107,7 @@ impl Death {
                 (Cause::Signal, format!("the executor died of {name} (signal {signal})"))
             }
         };
-        Failure { details: last_lines(log), ..Failure::new(cause, message) }
+        Failure { log: last_lines(log), ..Failure::new(cause, message) }
     }
 }
 
@@ -141,7 +141,7 @@ mod tests {
         let dead = |ending, memory| Death { ending, memory }.failure(&log);
         let exited = dead(Ending::Exited { code: 0 }, None);
         assert_eq!(exited.message, "the executor exited with code 0 before the attempt had ended");
-        assert_eq!(exited.details, ["first", "thread 'main' panicked\\x1b[0m"]);
+        assert_eq!(exited.log, ["first", "thread 'main' panicked\\x1b[0m"]);
         let signaled = dead(Ending::Signaled { signal: 11 }, None);
         assert_eq!(signaled.cause, Cause::Signal);
         assert_eq!(signaled.message, "the executor died of SIGSEGV (signal 11)");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::rpc::refusal::Refusal;
 use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{Cause, Failure, Nonce, escape, size};
+use crate::spec::{About, Cause, Failure, Nonce, escape, size};
 use crate::storage::free_bytes;
 
 /// Why a worker cannot start or go on.
@@ -94,7 +94,8 @@ pub(super) fn disk_failure(doing: &str, path: &Path, source: &io::Error) -> Fail
             shown(path)
         )
     };
-    Failure::new(Cause::Disk, message)
+    let about = if is_full { About::FullDisk } else { About::Nothing };
+    Failure::new(Cause::Disk, message).about(about)
 }
 
 /// The failure of an attempt because a blocking task of the worker died: a fault of ours.

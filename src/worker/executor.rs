@@ -10,7 +10,7 @@ use super::error::disk_failure;
 use super::socket::{receive, send};
 use super::{CappedLog, Death, Launch, Launched, Launcher, Process, Socket};
 use crate::frame::{Done, FromExecutor, Run, ToExecutor, VERSION};
-use crate::spec::{Cause, Failure, Nonce};
+use crate::spec::{About, Cause, Failure, Nonce};
 
 /// How long an executor may take from its start to its greeting.
 const HELLO_MAX: Duration = Duration::from_secs(30);
@@ -44,12 +44,13 @@ pub(super) enum Unwell {
 }
 
 impl Unwell {
-    /// The failure, with what was printed last where the executor could not say more.
+    /// The failure, with what was printed last.
     pub(super) fn into_failure(self, log: &CappedLog) -> Failure {
         match self {
-            Unwell::Said(failure) => failure,
             Unwell::Died(death) => death.failure(log),
-            Unwell::Broke(failure) => Failure { details: last_lines(log), ..failure },
+            Unwell::Said(failure) | Unwell::Broke(failure) => {
+                Failure { log: last_lines(log), ..failure }
+            }
         }
     }
 }
@@ -99,12 +100,13 @@ impl Executor {
         };
         match tokio::time::timeout(HELLO_MAX, exchange).await {
             Ok(Ok(Some(FromExecutor::Hello { version: VERSION }))) => Ok(()),
-            Ok(Ok(Some(FromExecutor::Hello { version }))) => Err(broke(
-                Cause::UserError,
-                format!(
+            Ok(Ok(Some(FromExecutor::Hello { version }))) => {
+                let message = format!(
                     "the job's executable speaks version {version} of the executor's protocol, this worker version {VERSION}; build both from the same gristmill"
-                ),
-            )),
+                );
+                let failure = Failure::new(Cause::UserError, message);
+                Err(Unwell::Broke(failure.about(About::Version)))
+            }
             Ok(Ok(Some(_))) => {
                 Err(broke(Cause::Exit, "the executor did not begin with its version"))
             }

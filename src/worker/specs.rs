@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::error::disk_failure;
 use crate::rpc::artifacts::Digest;
-use crate::spec::{Cause, Failure, JobSpec, Nonce};
+use crate::spec::{About, Cause, Failure, JobSpec, Nonce};
 
 /// Longest job spec, in bytes: its inputs are the most of it.
 const SPEC_BYTES_MAX: u64 = 512 << 20;
@@ -56,6 +56,6 @@ fn read(path: &Path) -> Result<JobSpec, Failure> {
     let bytes = bytes.map_err(|error| disk_failure("read the job's spec", path, &error))?;
     bincode::deserialize(&bytes).map_err(|error| {
         let message = format!("the job's spec is none that this worker knows: {error}; submit it with the cluster's version");
-        Failure::new(Cause::UserError, message)
+        Failure::new(Cause::UserError, message).about(About::Version)
     })
 }

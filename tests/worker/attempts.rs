@@ -151,14 +151,15 @@ async fn each_death_has_its_exact_cause() {
     let aborted = failure_of("abort", Limiter::Not, 0).await;
     assert_eq!(aborted.cause, Cause::Signal);
     assert_eq!(aborted.message, "the executor died of SIGABRT (signal 6)");
-    assert!(aborted.details.iter().any(|line| line == "about to abort"), "{:?}", aborted.details);
+    assert!(aborted.log.iter().any(|line| line == "about to abort"), "{:?}", aborted.log);
 
     let hung = failure_of("hang", Limiter::Not, 700).await;
     assert_eq!(hung.cause, Cause::Timeout);
     assert_eq!(hung.message, "no progress for 700 ms; the attempt was killed");
 
     let said = failure_of("fail", Limiter::Not, 0).await;
-    assert_eq!(said, Failure::new(Cause::Panic, "no luck"));
+    assert_eq!((said.cause, said.message.as_str()), (Cause::Panic, "no luck"));
+    assert!(said.log.iter().any(|line| line == "about to fail"), "{:?}", said.log);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -68,7 +68,10 @@ fn serve(mut socket: UnixStream) {
         let job = String::from_utf8(run.spec.job.clone()).unwrap();
         behave(&job);
         let answer = match job.as_str() {
-            "fail" => FromExecutor::Failed(Failure::new(Cause::Panic, "no luck")),
+            "fail" => {
+                println!("about to fail");
+                FromExecutor::Failed(Failure::new(Cause::Panic, "no luck"))
+            }
             _ => work(&run).map_or_else(FromExecutor::Failed, FromExecutor::Done),
         };
         say(&mut socket, &answer);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::scheduler::{Blame, Effect, End, Rejection, Scheduler};
-use crate::spec::{AttemptId, Cause, Counters, Failure, TaskKind};
+use crate::spec::{About, AttemptId, Cause, Counters, Failure, TaskKind};
 
 /// Sent by the worker of an attempt when its output is sealed (a commit's: published).
 ///
@@ -76,7 +76,8 @@ fn replace_output(
              replaces, with which {} of {} reduces have finished",
             reduces.done, reduces.total
         );
-        job.set_blame(Blame { attempt, failure: Failure::new(Cause::UserError, message) });
+        let failure = Failure::new(Cause::UserError, message).about(About::OtherOutput);
+        job.set_blame(Blame { attempt, failure });
         return scheduler.end(id, End::Failed, effects);
     }
     let mut consumers = scheduler.slots.running_in(id);
