@@ -10,6 +10,8 @@ mod bench;
 mod clients;
 #[path = "master/fake.rs"]
 mod fake;
+#[path = "master/large.rs"]
+mod large;
 #[path = "master/leases.rs"]
 mod leases;
 #[path = "master/outputs.rs"]

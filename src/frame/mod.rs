@@ -30,7 +30,7 @@ pub use connection::Connection;
 pub use error::Error;
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{AttemptId, Counters, Failure, JobSpec, Nonce};
+use crate::spec::{AttemptId, Counters, Failure, JobSpec, Nonce, Volume};
 
 /// The first argument of a job executable that is to serve as an executor.
 pub const EXECUTOR_ARG: &str = "--gristmill=executor";
@@ -167,6 +167,8 @@ pub enum Done {
         splits: u32,
         /// Number of reduces; 0 for a map-only job.
         reducers: u32,
+        /// Bytes of all input; streams of unknown length are left out.
+        input_bytes: u64,
         /// What the plan counted.
         counters: Counters,
     },
@@ -184,11 +186,15 @@ pub enum Done {
         is_staged: bool,
         /// What the attempt counted.
         counters: Counters,
+        /// Bytes of the input that it has read, for all maps that are in it.
+        input_bytes: u64,
     },
     /// Of a reduce, whose part is in staging.
     Reduce {
         /// What the attempt counted.
         counters: Counters,
+        /// How much it has read, and of which keys most.
+        volume: Volume,
     },
     /// Of a commit.
     Commit {

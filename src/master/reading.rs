@@ -200,6 +200,17 @@ impl Master {
         }))
     }
 
+    /// What notable has happened to a job of late, up to so much, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// When another master may know more.
+    pub fn recent(&self, job: JobId, max: usize) -> Result<Vec<Event>, Refusal> {
+        self.shared.leads()?;
+        let is_wanted = |what: &What| what.job() == Some(job) && what.is_notable();
+        Ok(self.shared.proposer.hear(|events| events.newest(is_wanted, max)))
+    }
+
     /// Whether there is such a job, as far as this master knows.
     pub fn knows(&self, job: JobId) -> bool {
         self.shared.proposer.read(|state| state.scheduler.job(job).is_some())

@@ -105,7 +105,8 @@ mod tests {
         {
             hottest.note(key.as_bytes(), records);
         }
-        let keys: Vec<_> = hottest.into_keys().iter().map(|hot| (hot.shown(), hot.records)).collect();
+        let keys: Vec<_> =
+            hottest.into_keys().iter().map(|hot| (hot.shown(), hot.records)).collect();
         let wanted = [("f", 9), ("b", 7), ("d", 7), ("h", 4), ("e", 3)];
         assert_eq!(keys, wanted.map(|(key, records)| (key.to_string(), records)));
     }

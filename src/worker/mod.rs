@@ -35,6 +35,7 @@ mod memory;
 mod output;
 mod poll;
 mod process;
+mod room;
 mod server;
 mod slots;
 mod socket;

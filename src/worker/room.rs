@@ -11,9 +11,8 @@ pub(super) fn look(data: &Path) -> Room {
     let (memory_bytes, memory_free_bytes) = memory_of(&memory);
     let disk = rustix::fs::statvfs(data);
     let bytes = |blocks: u64, size: u64| blocks.saturating_mul(size);
-    let disk = disk.map(|disk| {
-        (bytes(disk.f_blocks, disk.f_frsize), bytes(disk.f_bavail, disk.f_frsize))
-    });
+    let disk =
+        disk.map(|disk| (bytes(disk.f_blocks, disk.f_frsize), bytes(disk.f_bavail, disk.f_frsize)));
     let (disk_bytes, disk_free_bytes) = disk.unwrap_or_default();
     Room { memory_bytes, memory_free_bytes, disk_bytes, disk_free_bytes }
 }

@@ -89,8 +89,13 @@ mod tests {
     #[test]
     fn the_largest_partitions_and_the_hottest_keys_are_the_same_in_any_order() {
         let volume = |index: u32| {
-            let hot = |n: u32| HotKey { key: vec![n as u8], records: u64::from(index % 7 * 10 + n) };
-            Volume { bytes: u64::from(index * 37 % 50), records: 3, hottest: (1..4).map(hot).collect() }
+            let hot =
+                |n: u32| HotKey { key: vec![n as u8], records: u64::from(index % 7 * 10 + n) };
+            Volume {
+                bytes: u64::from(index * 37 % 50),
+                records: 3,
+                hottest: (1..4).map(hot).collect(),
+            }
         };
         let noted = |indices: Vec<u32>| {
             let mut sizes = Sizes::default();
