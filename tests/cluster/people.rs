@@ -82,12 +82,12 @@ fn a_person_sees_numbers_move_what_failed_and_what_waits_without_loading_a_page_
     assert_eq!(browser.run("return window.loadedOnce")?, Value::Null, "this is another page");
 
     browser.open(web, "/jobs/j3")?;
-    browser.shows(&["live", "0 done"])?;
+    browser.shows(&["live", "0 of 2 done"])?;
     browser.run("window.loadedOnce = true; document.querySelector('.pages a').focus()")?;
     release(&dev, "one")?;
-    browser.shows(&["1 done"])?;
+    browser.shows(&["1 of 2 done"])?;
     release(&dev, "two")?;
-    browser.shows(&["2 done", "succeeded"])?;
+    browser.shows(&["2 of 2 done", "succeeded"])?;
     assert_eq!(browser.run("return window.loadedOnce")?, true);
     let focused = browser.run("return document.activeElement.getAttribute('href')")?;
     assert_eq!(focused, "/jobs/j3/tasks", "who is somewhere stays there");
