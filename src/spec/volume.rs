@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::escape;
 
-/// Keys that one reduce names, and bytes of each that are kept.
-pub const HOT_KEYS_MAX: usize = 5;
-pub const HOT_KEY_BYTES_MAX: usize = 100;
+/// Keys that one reduce names.
+const HOT_KEYS_MAX: usize = 5;
+/// Bytes of each that are kept.
+const HOT_KEY_BYTES_MAX: usize = 100;
 
 /// How much a task has read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use super::Job;
 use crate::spec::{HotKey, TaskId, TaskKind, Volume};
 
 /// Partitions that are named, and keys.
-pub const NAMED_MAX: usize = 10;
+const NAMED_MAX: usize = 10;
 
 /// How much a job's tasks have read, of each task what its first winner has.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
