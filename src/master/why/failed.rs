@@ -82,15 +82,14 @@ fn paragraph(state: &State, job: &Job, blame: &Blame, why: &Why) -> String {
     };
     let mut sentences =
         vec![format!("{} {} {how}: {}.", job.id(), why.name, what(why.kind, failure))];
-    sentences.extend(why.record.as_ref().map(|BadRecord { file, offset, excerpt }| {
-        format!("The record begins at byte {offset} of {file}: `{excerpt}`.")
-    }));
+    sentences.extend(record(why));
     sentences.push(which(state, job, *attempt, failure));
     sentences.push(first_so(job, *attempt, failure));
     sentences.retain(|sentence| !sentence.is_empty());
     sentences.join(" ")
 }
 
+/// Where the record lies that was met with.
 pub(super) fn record(why: &Why) -> Option<String> {
     why.record.as_ref().map(|BadRecord { file, offset, excerpt }| {
         format!("The record begins at byte {offset} of {file}: `{excerpt}`.")
