@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn this_machine_has_memory_and_disk() {
-        let room = look(&std::env::temp_dir());
+        let room = look(Path::new("/"));
         assert!(room.memory_free_bytes > 0 && room.memory_free_bytes <= room.memory_bytes);
         assert!(room.disk_free_bytes <= room.disk_bytes && room.disk_bytes > 0, "{room:?}");
         assert_eq!(look(Path::new("/nowhere")).disk_bytes, 0);

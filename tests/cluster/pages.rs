@@ -58,19 +58,8 @@ fn pages_say_what_there_is_and_what_a_job_has_done() -> Result {
     );
     dev.input(20_000)?;
     let wordcount = Dev::job("wordcount");
-    let arguments = [
-        "submit",
-        &wordcount,
-        "in.txt",
-        "-r",
-        "3",
-        "--split-size",
-        "20KiB",
-        "-o",
-        "<img src=x>",
-        "-q",
-    ];
-    let ended = dev.run(&arguments)?;
+    let flags = ["-r", "3", "--split-size", "20KiB", "-o", "<img src=x>", "-q"];
+    let ended = dev.run(&[&["submit", &wordcount, "in.txt"][..], &flags].concat())?;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
 
     let page = check_page(web, "/jobs/j1")?;
