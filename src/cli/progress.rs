@@ -123,7 +123,7 @@ mod tests {
             state: State::Mapping,
             reason: String::new(),
             progress: 0.5,
-            maps: Tally { total: 4, done: 3, running: 1, progress: 0.875 },
+            maps: Tally { total: 4, done: 3, running: 1, progress: 0.875, ..Tally::default() },
             reduces: Tally::default(),
             output: "/out".into(),
             error: None,
