@@ -23,6 +23,8 @@ const FIRST_LEASE_MS_MIN: u64 = 3_000;
 #[derive(Debug, Default)]
 pub(super) struct Desk {
     sessions: BTreeMap<WorkerId, Session>,
+    /// When those were last heard of that are lost, to be shown.
+    left_ms: BTreeMap<WorkerId, u64>,
     running: BTreeMap<AttemptId, Running>,
     /// Of all attempts of the jobs that are not forgotten, to be shown.
     pids: BTreeMap<AttemptId, u32>,
@@ -265,8 +267,16 @@ impl Desk {
         let is_lost = |session: &&Session| state.registered(worker, session.incarnation).is_none();
         if let Some(session) = self.sessions.get(&worker).filter(is_lost) {
             session.wake();
+            self.left_ms.insert(worker, session.last_seen_ms);
             self.sessions.remove(&worker);
+            self.left_ms.retain(|&worker, _| state.worker(worker).is_some());
         }
+    }
+
+    /// When a worker was last heard of, if this master has heard of it.
+    pub(super) fn last_seen_ms(&self, worker: WorkerId) -> Option<u64> {
+        let session = self.sessions.get(&worker).map(|session| session.last_seen_ms);
+        session.or_else(|| self.left_ms.get(&worker).copied())
     }
 
     pub(super) fn connection_closed(&mut self, worker: WorkerId, now_ms: u64) {

@@ -213,9 +213,10 @@ impl Events {
         self.all.back().map_or(self.since, |event| event.id)
     }
 
-    /// Whether nothing behind this event is forgotten.
-    pub(super) fn goes_back_to(&self, after: EventId) -> bool {
-        self.since <= after
+    /// Whether this event is known, or was the last one before those that are. Whoever names one that is still to come
+    /// has heard of it from another cluster.
+    pub(super) fn has_known(&self, event: EventId) -> bool {
+        (self.since..=self.last()).contains(&event)
     }
 
     /// What came behind an event, up to so many of what is wanted, and until where that was looked at.
@@ -226,7 +227,7 @@ impl Events {
         max: usize,
     ) -> (Vec<Event>, EventId) {
         let first = self.all.partition_point(|event| event.id <= after);
-        let (mut found, mut until) = (Vec::new(), after.max(self.since));
+        let (mut found, mut until) = (Vec::new(), after.clamp(self.since, self.last()));
         for event in self.all.range(first..) {
             if found.len() == max {
                 break;
@@ -378,21 +379,23 @@ mod tests {
 
     #[test]
     fn what_is_forgotten_is_missed_by_who_has_not_heard_it() {
-        let goes_back = |events: &Events, id: &str| events.goes_back_to(id.parse().unwrap());
+        let has_known = |events: &Events, id: &str| events.has_known(id.parse().unwrap());
         assert!(
-            goes_back(&Events::default(), "0.0"),
+            has_known(&Events::default(), "0.0"),
             "a log that begins here is known from its beginning"
         );
         let mut events = Events::behind(40);
-        assert!(!goes_back(&events, "40.1"), "a state does not tell how it came to that");
-        assert!(goes_back(&events, "41.0") && goes_back(&events, &events.last().to_string()));
+        assert!(!has_known(&events, "40.1"), "a state does not tell how it came to that");
+        assert!(has_known(&events, &events.last().to_string()));
+        assert!(!has_known(&events, "4711.1"), "that was of another cluster");
+        assert_eq!(events.after("4711.1".parse().unwrap(), |_| true, 9).1, events.last());
         assert_eq!(events.after("7.1".parse().unwrap(), |_| true, 9).1, events.last());
         for _ in 0..REMEMBERED_MAX {
             events.note(41, 0, forgotten(1));
         }
-        assert!(goes_back(&events, "41.0"));
+        assert!(has_known(&events, "41.0"));
         events.note(41, 0, forgotten(1));
-        assert!(!goes_back(&events, "41.0") && goes_back(&events, "41.1"));
+        assert!(!has_known(&events, "41.0") && has_known(&events, "41.1"));
         assert_eq!(events.all.len(), REMEMBERED_MAX);
     }
 

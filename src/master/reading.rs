@@ -195,7 +195,7 @@ impl Master {
         self.shared.leads()?;
         let is_wanted = |what: &What| job.is_none_or(|job| what.job() == Some(job));
         Ok(self.shared.proposer.hear(|events| {
-            let is_gap = !events.goes_back_to(after);
+            let is_gap = !events.has_known(after);
             let (events, until) = events.after(after, is_wanted, max);
             Heard { events, until, is_gap }
         }))

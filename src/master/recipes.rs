@@ -45,6 +45,11 @@ fn started(job: &Job, task: TaskId) -> Result<u32, Refusal> {
     let total = job.progress(task.kind).total;
     let message = match job.task(task) {
         Some(found) => return Ok(found.started()),
+        None if task.index < total && job.state().is_terminal() => format!(
+            "{task} was never started, and {} has {}; name another task",
+            task.job,
+            shown(job.state())
+        ),
         None if task.index < total => {
             format!(
                 "{task} has not been started yet; wait for that, see `gristmill why {}`",

@@ -18,6 +18,7 @@ impl Shared {
         let _one_at_a_time = self.admission.lock().await;
         let known = |state: &State| state.scheduler.job_of_request(&request.id).map(|job| job.id());
         if let Some(job) = self.proposer.read(known) {
+            self.proposer.read(|state| check_same(state, job, &request))?;
             return Ok(job);
         }
         self.check_artifacts(&request).await?;
@@ -70,6 +71,21 @@ impl Shared {
         let head = self.store.head(request.executable)?;
         elf_problem(&head).map_or(Ok(()), |problem| invalid(format!("the executable {problem}")))
     }
+}
+
+/// Whoever asks again for what was accepted gets that; another job under the same id would be passed over in silence.
+fn check_same(state: &State, job: JobId, request: &Submit) -> Result<(), Refusal> {
+    // What is forgotten is compared with nothing any more.
+    let Some(record) = state.job(job) else { return Ok(()) };
+    if record.spec == request.spec_digest && record.output == request.spec.output {
+        return Ok(());
+    }
+    let shown = record.output.as_ref().map(|output| format!(", with output `{output}`"));
+    invalid(format!(
+        "--id {} was given to another job: {job}{}; the masters; give another --id",
+        escape(request.id.as_bytes(), TEXT_CHARS_MAX),
+        shown.unwrap_or_default()
+    ))
 }
 
 fn side_files(spec: &JobSpec) -> impl Iterator<Item = Digest> {

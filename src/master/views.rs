@@ -73,7 +73,6 @@ pub(super) fn tasks(state: &State, desk: &Desk, request: TasksRequest) -> Option
 pub(super) fn workers(state: &State, desk: &Desk, now_ms: u64) -> Vec<WorkerLine> {
     let lines = state.workers().map(|(id, record)| {
         let view = state.scheduler.worker(id);
-        let seen = desk.session(id).map(|session| session.last_seen_ms);
         WorkerLine {
             id,
             pid: record.pid,
@@ -81,7 +80,7 @@ pub(super) fn workers(state: &State, desk: &Desk, now_ms: u64) -> Vec<WorkerLine
             state: view.map_or("lost".to_string(), |view| view.state.to_string()),
             slots: record.slots,
             running: view.map_or(0, |view| view.running),
-            last_seen_ms: seen.map_or(0, |seen_ms| now_ms.saturating_sub(seen_ms)),
+            last_seen_ms: desk.last_seen_ms(id).map_or(0, |seen_ms| now_ms.saturating_sub(seen_ms)),
             limiter: record.limiter.clone(),
             room: desk.session(id).map(|session| session.room).unwrap_or_default(),
         }

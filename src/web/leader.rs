@@ -3,18 +3,22 @@
 //! It does not send whoever asks elsewhere: a page, and the stream of events that keeps it fresh, go on at the address
 //! that they were opened with, whoever leads meanwhile; browsers do not follow a stream to another origin.
 
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::header::{CONNECTION, HOST, ORIGIN, TRANSFER_ENCODING};
 use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
+use hyper::body::{Frame, SizeHint};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Sleep, sleep, timeout};
 
 use super::Web;
 use super::answer::{Answer, Fault};
@@ -22,6 +26,8 @@ use crate::master::Leader;
 
 /// How long the leader may take until its answer begins.
 const WITHIN: Duration = Duration::from_secs(8);
+/// How long it may then say nothing, in which even a stream of events without news shows a sign of life or two.
+const SILENT_MAX: Duration = Duration::from_secs(12);
 /// Marks a request that comes from another master: it is not passed on once more.
 const PASSED_ON: HeaderName = HeaderName::from_static("gristmill-passed-on");
 
@@ -66,7 +72,8 @@ async fn pass_on(web: &Web, leader: &str, request: Request) -> Result<Response, 
     // Ends with the answer, or when nobody wants it any more.
     tokio::spawn(connection);
     let response = sender.send_request(asked_there(&at, request)?).await;
-    let mut response = response.map_err(|error| format!("{at}: {error}"))?.map(Body::new);
+    let response = response.map_err(|error| format!("{at}: {error}"))?;
+    let mut response = response.map(|body| Body::new(Lively::new(Body::new(body))));
     // These are of one connection; the next one has its own.
     response.headers_mut().remove(CONNECTION);
     response.headers_mut().remove(TRANSFER_ENCODING);
@@ -85,6 +92,44 @@ fn asked_there(at: &str, request: Request) -> Result<Request, String> {
     parts.headers.remove(ORIGIN);
     parts.headers.insert(PASSED_ON, HeaderValue::from_static("1"));
     Ok(Request::from_parts(parts, Body::empty()))
+}
+
+/// A body that breaks off when nothing of it comes for too long: whoever reads it asks again, and so finds who leads
+/// by then.
+struct Lively {
+    inner: Body,
+    silence: Pin<Box<Sleep>>,
+}
+
+impl Lively {
+    fn new(inner: Body) -> Self {
+        Self { inner, silence: Box::pin(sleep(SILENT_MAX)) }
+    }
+}
+
+impl HttpBody for Lively {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) {
+            self.silence = Box::pin(sleep(SILENT_MAX));
+            return Poll::Ready(frame);
+        }
+        ready!(self.silence.as_mut().poll(context));
+        Poll::Ready(Some(Err(axum::Error::new(io::Error::from(io::ErrorKind::TimedOut)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
 }
 
 fn nobody(cause: impl Into<String>) -> Fault {

@@ -104,8 +104,12 @@ impl Summaries {
         // Whoever asks meanwhile waits, and takes what was made.
         let mut made = self.made.lock().await;
         let begun = self.clock.now();
-        if let Some(known) = made.get(&job).filter(|it| it.good_until.is_none_or(|end| begun < end))
-        {
+        let ended = master.facts(job)?.finished_ms;
+        // One from before the job's end is out of date at once, and nobody may look at this page again.
+        let is_good = |it: &&Made| {
+            it.summary.facts.finished_ms == ended && it.good_until.is_none_or(|end| begun < end)
+        };
+        if let Some(known) = made.get(&job).filter(is_good) {
             return Ok(Arc::clone(&known.summary));
         }
         let summary = Arc::new(Summary::make(master, job).await?);

@@ -2,6 +2,7 @@
 
 use gristmill::rpc::artifacts::{Artifacts, Digest};
 use gristmill::rpc::jobs::{Jobs, State, Submit};
+use gristmill::rpc::refusal::Refusal;
 use gristmill::scheduler::HISTORY_JOBS_MAX;
 use gristmill::spec::{JobId, JobSpec, Location, SideFileSpec};
 use std::time::Duration;
@@ -18,8 +19,12 @@ fn side_file(digest: Digest) -> SideFileSpec {
 async fn a_repeated_submission_is_the_same_job() {
     let bench = Bench::new();
     let job = bench.submit("a").await;
-    let again = bench.submission("a", spec("/elsewhere")).await;
-    assert_eq!(bench.master.submit(again).await.unwrap(), job);
+    assert_eq!(bench.submit("a").await, job);
+    let other = bench.submission("a", spec("/elsewhere")).await;
+    let refusal = bench.master.submit(other).await.unwrap_err();
+    let said =
+        "--id a was given to another job: j1, with output `/out/a`; the masters; give another --id";
+    assert_eq!(refusal, Refusal::Invalid { message: said.into() });
     assert_eq!(bench.submit("b").await, JobId(2));
     assert_eq!(bench.master.list().await.unwrap().len(), 2);
 }

@@ -16,7 +16,7 @@ mod masters;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -28,6 +28,7 @@ use super::cluster::runtime;
 use super::daemon::Folder;
 use super::refused::Refused;
 use super::{exit, worker};
+use crate::clock::Clock;
 use crate::launch::{print, say};
 use crate::rpc::address::PORT;
 use crate::rpc::client::{Master, Options};
@@ -37,6 +38,10 @@ use crate::rpc::jobs::Jobs;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Looks until a child must be ready: ten seconds of them.
 const LOOKS_MAX: u32 = 200;
+/// How long those that stay may take to answer when a master has died; another one leads by then.
+const MAJORITY_WITHIN: Duration = Duration::from_secs(5);
+/// How long one of them may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 /// What `dev` is told.
 #[derive(Debug, Args)]
@@ -64,7 +69,7 @@ impl Dev {
         let ended = self.start(folder.path(), &mut children, &interrupts).and_then(|address| {
             let Some(address) = address else { return Ok(exit::INTERRUPTED) };
             print(&ready(&address));
-            watch(&mut children, (folder.path(), masters(&address)), &interrupts)
+            watch(&mut children, (folder.path(), &address), &interrupts)
         });
         children.end();
         ended
@@ -163,31 +168,40 @@ fn ready(cluster: &str) -> String {
     )
 }
 
-/// How many masters there are at these addresses.
-fn masters(addresses: &str) -> usize {
-    addresses.split(',').count()
-}
-
 /// Waits for Ctrl-C. Who dies is lost, as it would be on any cluster; without a majority of its masters there is none.
 fn watch(
     children: &mut Children,
-    (folder, mut masters): (&Path, usize),
+    (folder, addresses): (&Path, &str),
     interrupts: &Receiver<()>,
 ) -> Result<u8, Refused> {
-    let mut alive = masters;
+    let runtime = runtime()?;
+    let addresses: Vec<String> = addresses.split(',').map(str::to_owned).collect();
+    let options = Options { patience: Duration::ZERO, answer: ANSWER_WITHIN, ..Options::default() };
+    let client = runtime.block_on(async { Master::connect(&addresses, options) })?;
+    let clock = Clock::system();
+    // Masters come and go without this process, so that only they know how many make a majority.
+    let answers = || runtime.block_on(client.list()).is_ok();
+    // The master that ended last, and by when the others must have answered.
+    let mut missing: Option<(String, Instant)> = None;
     loop {
         while let Some(Child { name, .. }) = children.bury() {
-            let master = number(&name);
-            alive -= usize::from(master.is_some());
-            if master.is_some_and(|id| was_removed(folder, id)) {
-                masters -= 1;
-                say(&format!("{name} was removed; the cluster goes on with the others\n"));
-                continue;
-            }
-            if alive <= masters / 2 {
+            let how = match number(&name) {
+                Some(id) if was_removed(folder, id) => "was removed",
+                Some(_) => {
+                    missing = Some((name, clock.now() + MAJORITY_WITHIN));
+                    continue;
+                }
+                None => "ended",
+            };
+            say(&format!("{name} {how}; the cluster goes on with the others\n"));
+        }
+        if let Some((name, until)) = &missing {
+            if answers() {
+                say(&format!("{name} ended; the cluster goes on with the others\n"));
+                missing = None;
+            } else if clock.now() >= *until {
                 return Err(Refused::failed(format!("{name} ended; this cluster; start it again")));
             }
-            say(&format!("{name} ended; the cluster goes on with the others\n"));
         }
         if !matches!(interrupts.recv_timeout(LOOK_EVERY), Err(RecvTimeoutError::Timeout)) {
             return Ok(exit::INTERRUPTED);

@@ -50,7 +50,8 @@ pub(super) fn advice(kind: Kind, failure: &Failure) -> String {
                 .into()
         }
         Kind::Input => {
-            "put the input back, under the same path for every worker, and submit the job again".into()
+            "see that the input is there, whole and readable, under the same path for every worker, and submit the job again"
+                .into()
         }
         Kind::DiskFull => {
             "make room on that disk, or give what is written to it a roomier place (a worker's --data, the job's --output)"

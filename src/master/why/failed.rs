@@ -58,7 +58,8 @@ fn tried(job: &Job, task: TaskId) -> Vec<Tried> {
     let attempts = job.task(task).map(Task::attempts).unwrap_or_default();
     let tried = |attempt: &Attempt| {
         let id = task.attempt(attempt.number);
-        let said = job.failures().find(|failed| failed.attempt == id);
+        // What joined another attempt ended with that one's words.
+        let said = job.failures().find(|failed| failed.attempt == job.runs_as(id));
         Tried {
             id,
             worker: attempt.worker,
@@ -173,12 +174,19 @@ fn limit(job: &Job, failure: &Failure) -> String {
 
 /// When it began, if that was with an earlier attempt.
 fn first_so(job: &Job, blamed: AttemptId, failure: &Failure) -> String {
+    let task = blamed.task;
+    let numbers = job.task(task).map(Task::attempts).unwrap_or_default();
+    let ran_as: Vec<AttemptId> =
+        numbers.iter().map(|attempt| job.runs_as(task.attempt(attempt.number))).collect();
     let is_so = |failed: &&Failed| {
-        failed.attempt.task == blamed.task && failed.failure.cause == failure.cause
+        (failed.attempt.task == task || ran_as.contains(&failed.attempt))
+            && failed.failure.cause == failure.cause
     };
     match job.failures().find(is_so) {
         Some(first) if first.attempt != blamed => {
-            format!("The first was {} at {}.", first.attempt, rfc3339_ms(first.at_ms))
+            let shared =
+                if first.attempt.task == task { "" } else { ", which it shared with other maps," };
+            format!("The first was {}{shared} at {}.", first.attempt, rfc3339_ms(first.at_ms))
         }
         _ => String::new(),
     }

@@ -60,6 +60,8 @@ impl Jobs for Master {
     async fn status(&self, job: JobId, after: u64) -> Result<JobStatus, Refusal> {
         let request = pb::StatusRequest { job: job.to_string(), after };
         let answered = ask!(self, status, request, self.options().answer + STATUS_HELD);
+        // Who follows a job is to find whoever leads by its end.
+        self.learn_fellows();
         answer(JobStatus::try_from(answered), &self.address())
     }
 

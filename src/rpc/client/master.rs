@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use tonic::transport::Channel;
 use tonic::{Response, Status};
 
 use super::{Options, late};
+use crate::rpc::masters::Masters;
 use crate::rpc::refusal::Refusal;
 use crate::rpc::status::refusal;
 
@@ -24,7 +25,7 @@ const PAUSE_FIRST: Duration = Duration::from_millis(20);
 const PAUSE_MOST: Duration = Duration::from_millis(100);
 /// Shortest time that a poll is waited for, whatever the lease.
 const POLL_LEAST: Duration = Duration::from_millis(500);
-/// Masters that are remembered: those that were named, and leaders that they named.
+/// Masters that are remembered: those that were named, leaders that they named, and their fellows.
 const MASTERS_MAX: usize = 16;
 
 /// A client of the masters of a cluster; clones share their connections.
@@ -39,6 +40,8 @@ struct Shared {
     known: Mutex<Known>,
     /// A third of it is how long a poll is held back; 0 before it is known.
     lease_ms: AtomicU64,
+    /// Whether the master that answers was asked who the others are.
+    knows_fellows: AtomicBool,
 }
 
 /// The masters, and who is asked first.
@@ -80,12 +83,12 @@ impl Master {
         for address in addresses {
             known.add(address, &options)?;
         }
-        known.current = 0;
         Ok(Self {
             shared: Arc::new(Shared {
                 options,
                 known: Mutex::new(known),
                 lease_ms: AtomicU64::new(0),
+                knows_fellows: AtomicBool::new(false),
             }),
         })
     }
@@ -104,6 +107,23 @@ impl Master {
     /// This client's worker was told how long it is believed.
     pub(super) fn learn_lease(&self, lease_ms: u64) {
         self.shared.lease_ms.store(lease_ms, Ordering::Relaxed);
+    }
+
+    /// Asks in the background who the other masters are, once for each master that answers: whoever was told of one
+    /// alone finds the others when it dies. What cannot be learnt changes nothing.
+    pub(super) fn learn_fellows(&self) {
+        if self.shared.knows_fellows.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let client = self.clone();
+        tokio::spawn(async move {
+            let Ok(list) = client.masters().await else { return };
+            let mut known = client.known();
+            for line in list.masters {
+                // One that is not of this machine, or one too many, would have been refused by name, too.
+                let _known_or_not = known.add(&line.address, client.options());
+            }
+        });
     }
 
     /// How long a poll is waited for: the third of a lease for which it may be held back, and as much again. A master
@@ -192,13 +212,20 @@ impl Master {
         let mut known = self.known();
         if known.addresses[known.current] == from {
             known.current = (known.current + 1) % known.addresses.len();
+            self.shared.knows_fellows.store(false, Ordering::Relaxed);
         }
     }
 
     fn follow(&self, from: &str, leader: &str) {
+        let mut known = self.known();
         // What names no leader, itself, or nonsense leads nowhere.
-        if leader == from || self.known().add(leader, &self.shared.options).is_err() {
-            self.turn(from);
+        let place = if leader == from { None } else { known.add(leader, self.options()).ok() };
+        match place {
+            Some(place) => known.current = place,
+            None => {
+                drop(known);
+                self.turn(from);
+            }
         }
     }
 
@@ -216,19 +243,17 @@ impl Master {
 }
 
 impl Known {
-    /// Has this one asked next.
-    fn add(&mut self, address: &str, options: &Options) -> Result<(), Refusal> {
+    /// Remembers this one; gives its place.
+    fn add(&mut self, address: &str, options: &Options) -> Result<usize, Refusal> {
         if let Some(place) = self.addresses.iter().position(|known| known == address) {
-            self.current = place;
-            return Ok(());
+            return Ok(place);
         }
         if self.addresses.len() >= MASTERS_MAX {
             return Err(Refusal::Limit { message: format!("more than {MASTERS_MAX} masters") });
         }
         let link = Link { control: options.channel(address)?, data: options.channel(address)? };
         self.links.insert(address.to_owned(), link);
-        self.current = self.addresses.len();
         self.addresses.push(address.to_owned());
-        Ok(())
+        Ok(self.addresses.len() - 1)
     }
 }

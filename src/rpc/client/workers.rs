@@ -23,6 +23,7 @@ impl Workers for Master {
         let answered = ask!(self, register, pb::RegisterRequest::from(request));
         let registered: Registered = answer(answered.try_into(), &self.address())?;
         self.learn_lease(registered.lease_ms);
+        self.learn_fellows();
         Ok(registered)
     }
 

@@ -30,6 +30,28 @@ async fn a_client_goes_from_a_dead_master_to_the_next() {
 }
 
 #[tokio::test]
+async fn a_client_that_was_told_of_one_master_finds_the_others_when_it_dies() {
+    let (named, fellow) = (Served::start().await, Served::start().await);
+    named.fake.fellows.lock().unwrap().push(fellow.address.clone());
+    let client = named.client();
+    client.status(JobId(7), 0).await.unwrap();
+    let was_asked = || named.fake.asked.lock().unwrap().contains(&"masters".to_owned());
+    let asked = async {
+        while !was_asked() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(quick().answer, asked).await.unwrap();
+    // What was answered is on its way.
+    tokio::time::sleep(quick().patience).await;
+    assert_eq!(client.address(), named.address, "it stays with whoever answers");
+    let message = "its machine is gone".to_owned();
+    *named.fake.refusal.lock().unwrap() = Some(Refusal::Unavailable { message });
+    assert_eq!(client.kill(JobId(1)).await, Ok(()));
+    assert_eq!(fellow.asked(), ["kill j1"]);
+}
+
+#[tokio::test]
 async fn an_upload_follows_too() {
     let (follower, leader) = (Served::start().await, Served::start().await);
     let named = Refusal::NotLeader { leader: leader.address.clone() };

@@ -46,6 +46,8 @@ struct Fake {
     held: Mutex<Duration>,
     artifacts: Mutex<BTreeMap<Digest, Vec<u8>>>,
     asked: Mutex<Vec<String>>,
+    /// Addresses of masters that it says there are, besides those that nobody listens at.
+    fellows: Mutex<Vec<String>>,
 }
 
 impl Fake {
@@ -279,8 +281,11 @@ impl Masters for Fake {
     async fn masters(&self) -> Result<MasterList, Refusal> {
         self.note("masters")?;
         let roles = [Role::Leader, Role::Follower, Role::Unreachable];
-        let masters = (1..).zip(roles).map(|(id, role)| master(id, role)).collect();
-        Ok(MasterList { cluster: 0xc1, masters })
+        let masters = (1..).zip(roles).map(|(id, role)| master(id, role));
+        let fellows = self.fellows.lock().unwrap().clone();
+        let fellows =
+            fellows.into_iter().map(|address| MasterLine { address, ..master(9, Role::Follower) });
+        Ok(MasterList { cluster: 0xc1, masters: masters.chain(fellows).collect() })
     }
     async fn standing(&self) -> Result<MasterLine, Refusal> {
         self.note("standing")?;
@@ -352,8 +357,11 @@ impl Served {
         fs::read_dir(self.inbox.path().join("inbox")).unwrap().count()
     }
 
+    /// What it was asked, but for who the masters are, which clients ask of their own accord.
     fn asked(&self) -> Vec<String> {
-        self.fake.asked.lock().unwrap().clone()
+        let mut asked = self.fake.asked.lock().unwrap().clone();
+        asked.retain(|asked| asked != "masters");
+        asked
     }
 }
 

@@ -3,6 +3,7 @@
 (() => {
   const PAUSE_MS = 1000;
   const BUSY_MS = 2000;
+  const AGAIN_MS = 3000;
   const say = document.getElementById("live");
   const address = document.body.dataset.events;
   if (!address || !say || !window.EventSource) return;
@@ -48,11 +49,19 @@
     if (!due) due = setTimeout(refresh, Math.max(0, last + PAUSE_MS - Date.now()));
   };
 
-  const stream = new EventSource(address);
-  stream.onopen = () => { say.textContent = "live"; soon(); };
-  stream.onerror = () => { say.textContent = "not connected; trying again"; };
-  for (const name of ["job_submitted", "job_moved", "job_forgotten", "attempt_started", "attempt_ended", "worker_registered",
-    "worker_draining", "worker_left", "worker_lost", "output_lost", "gap"]) stream.addEventListener(name, soon);
+  const listen = () => {
+    const stream = new EventSource(address);
+    stream.onopen = () => { say.textContent = "live"; soon(); };
+    stream.onerror = () => {
+      say.textContent = "not connected; trying again";
+      // A browser makes a connection again that was cut, but not one that was answered with an error, such as by a master
+      // that knows of no leader just then.
+      if (stream.readyState === EventSource.CLOSED) setTimeout(listen, AGAIN_MS);
+    };
+    for (const name of ["job_submitted", "job_moved", "job_forgotten", "attempt_started", "attempt_ended", "worker_registered",
+      "worker_draining", "worker_left", "worker_lost", "output_lost", "gap"]) stream.addEventListener(name, soon);
+  };
+  listen();
   setInterval(() => { if (document.body.hasAttribute("data-busy")) soon(); }, BUSY_MS);
   document.addEventListener("visibilitychange", () => { if (!document.hidden) soon(); });
 })();
