@@ -56,6 +56,13 @@ pub struct Held {
     pub outputs: usize,
 }
 
+impl JobFacts {
+    /// When the job ended, or now.
+    pub fn until_ms(&self) -> u64 {
+        self.finished_ms.unwrap_or(self.now_ms)
+    }
+}
+
 impl Master {
     /// Looks at up to so many tasks of a job while nothing changes, those that were started; gives how many there were,
     /// started or not.

@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::artifacts::Digest;
 use super::recipe::{Recipe, RecipeRequest};
 use super::refusal::Refusal;
-use super::why::Why;
+use super::why::{BadRecord, Why};
 use super::workers::Room;
 use crate::spec::{AttemptId, Cause, Failure, JobId, JobSpec, TaskId, WorkerId};
 
@@ -113,6 +113,34 @@ pub struct JobLine {
     pub finished: Option<String>,
 }
 
+/// A failure as JSON has it: what is bytes within is text there.
+#[derive(Serialize)]
+struct Told<'f> {
+    attempt: AttemptId,
+    cause: Cause,
+    message: &'f str,
+    at: Option<&'f str>,
+    record: Option<BadRecord>,
+    details: &'f [String],
+    log: &'f [String],
+}
+
+fn as_told<S: Serializer>(
+    failure: &Option<(AttemptId, Failure)>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let told = failure.as_ref().map(|(attempt, failure)| Told {
+        attempt: *attempt,
+        cause: failure.cause,
+        message: &failure.message,
+        at: failure.at.as_deref(),
+        record: failure.record.as_ref().map(BadRecord::of),
+        details: &failure.details,
+        log: &failure.log,
+    });
+    told.serialize(serializer)
+}
+
 /// Tasks of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tally {
@@ -132,7 +160,7 @@ pub struct Tally {
 }
 
 /// A job in more detail. Its JSON is what `gristmill status --format json` prints.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct JobStatus {
     /// `j7`.
     pub id: JobId,
@@ -153,6 +181,7 @@ pub struct JobStatus {
     /// The first failure that was not recovered, as lines for a person.
     pub error: Option<String>,
     /// The attempt that it comes from, and the failure itself.
+    #[serde(serialize_with = "as_told")]
     pub failure: Option<(AttemptId, Failure)>,
     /// When it was submitted, as RFC 3339 in UTC.
     pub submitted: String,

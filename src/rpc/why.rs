@@ -5,7 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::jobs::State;
-use crate::spec::{AttemptId, Cause, JobId, TaskId, WorkerId};
+use crate::spec::failure::TEXT_CHARS_MAX;
+use crate::spec::{AttemptId, Cause, JobId, RecordRef, TaskId, WorkerId, escape};
 
 /// What the trouble is, in a word that stays the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -115,6 +116,17 @@ pub struct BadRecord {
     pub offset: u64,
     /// How it begins.
     pub excerpt: String,
+}
+
+impl BadRecord {
+    /// As it is told.
+    pub fn of(record: &RecordRef) -> Self {
+        Self {
+            file: record.location.to_string(),
+            offset: record.offset,
+            excerpt: escape(&record.excerpt, TEXT_CHARS_MAX),
+        }
+    }
 }
 
 /// An attempt at the task.

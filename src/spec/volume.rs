@@ -43,9 +43,9 @@ impl Volume {
 }
 
 impl HotKey {
-    /// The key for people: as text if it is text, else its bytes.
+    /// The key for people: as text if it is text, or several that end in a zero byte each, as in a key of more than one;
+    /// else its bytes.
     pub fn shown(&self) -> String {
-        let is_text = |text: &str| !text.is_empty() && !text.chars().any(char::is_control);
         // A cut may have gone through a character.
         let whole = match std::str::from_utf8(&self.key) {
             Ok(text) => Some(text),
@@ -54,8 +54,13 @@ impl HotKey {
             }
             Err(_) => None,
         };
-        match whole.filter(|text| is_text(text)) {
-            Some(text) => escape(text.as_bytes(), HOT_KEY_BYTES_MAX),
+        let texts = whole.map(|text| text.strip_suffix('\0').unwrap_or(text).split('\0'));
+        let is_text = |text: &str| !text.is_empty() && !text.chars().any(char::is_control);
+        match texts.filter(|texts| texts.clone().all(is_text)) {
+            Some(texts) => {
+                let texts: Vec<&str> = texts.collect();
+                escape(texts.join(", ").as_bytes(), HOT_KEY_BYTES_MAX)
+            }
             None => self.key.iter().fold("0x".to_string(), |all, byte| format!("{all}{byte:02x}")),
         }
     }
@@ -116,7 +121,8 @@ mod tests {
     fn a_key_is_shown_as_text_or_by_its_bytes_and_cut() {
         let shown = |key: &[u8]| HotKey { key: key.to_vec(), records: 2 }.shown();
         assert_eq!(shown("wort für wort".as_bytes()), "wort für wort");
-        assert_eq!(shown(&[0, 0, 0, 42]), "0x0000002a");
+        assert_eq!((shown(b"ann\0"), shown(b"ann\0pay\0")), ("ann".into(), "ann, pay".into()));
+        assert_eq!((shown(&[0, 0, 0, 42]), shown(&[0])), ("0x0000002a".into(), "0x00".into()));
         assert_eq!(shown(b""), "0x");
         let mut hottest = Hottest::default();
         hottest.note("ü".repeat(80).as_bytes(), 2);

@@ -168,7 +168,7 @@ struct Folding {
 
 impl Folding {
     fn new(facts: &JobFacts) -> Self {
-        let now_ms = facts.finished_ms.unwrap_or(facts.now_ms);
+        let now_ms = facts.until_ms();
         let begin_ms = facts.submitted_ms;
         Self {
             now_ms,

@@ -134,6 +134,9 @@ fn pages_say_what_failed_and_why_and_show_names_of_users_as_text() -> Result {
     let both = ["Why j1/m0#1 failed on w", "Why j1/m0#2 failed on w", "&#60;b&#62;.txt</td>"];
     check_has(&check_page(web, "/jobs/j1/tasks/m0")?, &both);
     assert_eq!(check_page(web, "/jobs")?.matches("class=\"state ").count(), 1);
+    let failure = get(web, "/api/v1/jobs/j1")?.json()?["failure"].take();
+    assert_eq!((&failure["attempt"], &failure["cause"]), (&"j1/m0#2".into(), &"panic".into()));
+    assert_eq!(failure["record"]["excerpt"], "trouble", "text, not bytes: {failure}");
     Ok(())
 }
 
@@ -148,7 +151,7 @@ fn pages_say_which_partitions_are_large_which_keys_are_hot_and_how_much_was_read
     let page = check_page(web, &format!("/jobs/{job}"))?;
     check_has(
         &page,
-        &["Hottest keys", "<td class=\"key\">word-", "4 partitions", "KiB</b>of input"],
+        &["Hottest keys", "<td class=\"hot\">word-", "4 partitions", "KiB</b>of input"],
     );
     let status = status(&dev, &job)?;
     let input = fs::metadata(dev.path("in.txt"))?.len();

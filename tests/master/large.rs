@@ -46,7 +46,7 @@ async fn finish(bench: &Bench, worker: &mut Fake) {
             }
             OrderWork::Reduce { .. } => {
                 let key = format!("a rather long key number {}", attempt.task.index).into_bytes();
-                let hottest = vec![HotKey { key, records: 9 + u64::from(attempt.task.index) }];
+                let hottest = vec![HotKey { key, records: u64::from(attempt.task.index) << 20 }];
                 let volume = Volume { bytes: 1 << 30, records: 1 << 20, hottest };
                 HeldState::Reduced { counters, volume }
             }

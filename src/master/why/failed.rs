@@ -25,11 +25,7 @@ pub(super) fn failed(state: &State, job: &Job, blame: &Blame) -> Why {
 /// What is said of a job that has met with a failure, but for the paragraph.
 pub(super) fn met(job: &Job, attempt: AttemptId, failure: &Failure, why: Why) -> Why {
     let kind = kind(failure);
-    let record = failure.record.as_ref().map(|record| BadRecord {
-        file: record.location.to_string(),
-        offset: record.offset,
-        excerpt: escape(&record.excerpt, TEXT_CHARS_MAX),
-    });
+    let record = failure.record.as_ref().map(BadRecord::of);
     Why {
         kind,
         at: failure.at.as_deref().map(text),

@@ -10,7 +10,7 @@ use crate::web::answer::Fault;
 #[derive(Template)]
 #[template(
     ext = "html",
-    source = r#"<h1>{{ fault.error }}</h1>
+    source = r#"<h1 class="fault">{{ fault.error }}</h1>
 <section class="bad"><p>{{ fault.cause }}</p><p class="soft">What to do: {{ fault.hint }}.</p></section>"#
 )]
 struct Told<'f> {

@@ -89,10 +89,12 @@ pub(in crate::web) async fn job(State(web): State<Web>, Path(job): Path<String>)
         Some(spec) => read_spec(&web, spec).await,
         None => None,
     };
+    // The summary may be of a moment ago, and this is of now.
+    let facts = web.master.facts(job)?;
     let body = One {
-        skew: skew(job, &summary.facts.sizes, status.reduces.total).map_err(written)?,
+        skew: skew(job, &facts.sizes, status.reduces.total).map_err(written)?,
         events: web.master.recent(job, EVENTS_MAX)?.iter().map(Line::of).collect(),
-        ..one(&status, &summary, counters, spec.as_ref())
+        ..one(&status, &summary, counters, spec.as_ref(), facts.until_ms())
     };
     let is_busy = !status.state.is_terminal();
     let title = format!("{job} {}", status.name);
@@ -105,10 +107,11 @@ fn one<'p>(
     summary: &'p Summary,
     counters: BTreeMap<String, BTreeMap<String, u64>>,
     spec: Option<&JobSpec>,
+    until_ms: u64,
 ) -> One<'p> {
-    let mut phases = vec![Phase::maps(status, summary)];
+    let mut phases = vec![Phase::maps(status, summary, until_ms)];
     if status.reduces.total > 0 {
-        phases.push(Phase::reduces(status, summary));
+        phases.push(Phase::reduces(status, summary, until_ms));
     }
     let input_bytes = status.maps.bytes_total;
     One {

@@ -9,6 +9,8 @@ use crate::web::summary::{Kind, Summary};
 /// What must be done, and how long it must have taken, before the rest is guessed.
 const DONE_MIN: f64 = 0.05;
 const PASSED_MS_MIN: u64 = 2_000;
+/// From here on what is left is no more reading, so that its pace says nothing.
+const READ_MIN: f64 = 0.995;
 
 /// Maps or reduces.
 pub(super) struct Phase {
@@ -37,19 +39,19 @@ pub(super) struct Slow {
 }
 
 impl Phase {
-    /// The maps.
-    pub(super) fn maps(job: &JobStatus, summary: &Summary) -> Self {
+    /// The maps. The summary may be of a moment ago; what is read is compared with how long it took until now.
+    pub(super) fn maps(job: &JobStatus, summary: &Summary, now_ms: u64) -> Self {
         let begin_ms = summary.maps.first_ms;
         let is_now = job.state == Stage::Mapping;
-        Self::of("Maps", "map", (&job.maps, &summary.maps), is_now, begin_ms, summary.end_ms)
+        Self::of("Maps", "map", (&job.maps, &summary.maps), is_now, begin_ms, now_ms)
     }
 
     /// The reduces. Those that were started early had to wait for the last map.
-    pub(super) fn reduces(job: &JobStatus, summary: &Summary) -> Self {
+    pub(super) fn reduces(job: &JobStatus, summary: &Summary, now_ms: u64) -> Self {
         let begin_ms = summary.reduces.first_ms.max(summary.maps.last_ms);
         let is_now = job.state == Stage::Reducing;
         let of = (&job.reduces, &summary.reduces);
-        Self::of("Reduces", "reduce", of, is_now, begin_ms, summary.end_ms)
+        Self::of("Reduces", "reduce", of, is_now, begin_ms, now_ms)
     }
 
     fn of(
@@ -112,6 +114,9 @@ fn left(tally: &Tally, passed_ms: u64) -> String {
     if tally.running == 0 {
         return "nothing runs at the moment".to_string();
     }
+    if tally.progress >= READ_MIN {
+        return "all is read, and not yet done with".to_string();
+    }
     if tally.progress < DONE_MIN || passed_ms < PASSED_MS_MIN {
         return "too early to say how long".to_string();
     }
@@ -134,6 +139,7 @@ mod tests {
         assert_eq!(left(&tally(2, 1, 0.25), 1_999), "too early to say how long");
         assert_eq!(left(&tally(0, 1, 0.049), 60_000), "too early to say how long");
         assert_eq!(left(&tally(2, 0, 0.25), 60_000), "nothing runs at the moment");
+        assert_eq!(left(&tally(0, 4, 1.0), 60_000), "all is read, and not yet done with");
     }
 
     #[test]

@@ -182,6 +182,8 @@ struct Facts {
     settings: Vec<(&'static str, String)>,
     workers: Vec<WorkerLine>,
     made_ms: u64,
+    /// When the job ended, or now.
+    until_ms: u64,
 }
 
 /// `GET /jobs/j7/report`
@@ -203,6 +205,7 @@ pub(in crate::web) async fn report(State(web): State<Web>, Path(job): Path<Strin
         settings,
         workers: web.master.workers().await?,
         made_ms: web.master.facts(job)?.now_ms,
+        until_ms: web.master.facts(job)?.until_ms(),
         status,
     };
     let html = render(&facts, &summary, version)?;
@@ -216,10 +219,10 @@ pub(in crate::web) async fn report(State(web): State<Web>, Path(job): Path<Strin
 }
 
 fn render(facts: &Facts, summary: &Summary, version: &'static str) -> Result<String, Refusal> {
-    let Facts { status, why, failures: (failures, forgotten), made_ms, .. } = facts;
-    let mut phases = vec![Phase::maps(status, summary)];
+    let Facts { status, why, failures: (failures, forgotten), made_ms, until_ms, .. } = facts;
+    let mut phases = vec![Phase::maps(status, summary, *until_ms)];
     if status.reduces.total > 0 {
-        phases.push(Phase::reduces(status, summary));
+        phases.push(Phase::reduces(status, summary, *until_ms));
     }
     let timeline =
         if summary.attempts == 0 { String::new() } else { unlinked(&chart::timeline(summary)) };
@@ -345,6 +348,7 @@ mod tests {
             settings: vec![("Output", shown); 30],
             workers: vec![worker; 2_000],
             made_ms: 0,
+            until_ms: 0,
         }
     }
 

@@ -4,7 +4,10 @@ use askama::Template;
 
 use super::words::{bytes, count};
 use crate::scheduler::Sizes;
-use crate::spec::JobId;
+use crate::spec::{HotKey, JobId};
+
+/// A key is hot that has brought one in so many of all records, or more; fewer make no reduce late.
+const HOT_OF: u64 = 1_000;
 
 #[derive(Template)]
 #[template(
@@ -13,8 +16,8 @@ use crate::spec::JobId;
 <div class="scroll" tabindex="0" role="group" aria-label="The largest partitions"><table><thead><tr><th scope="col">Largest partitions</th><th scope="col" class="num">Bytes</th><th scope="col" class="num">Of the mean</th><th scope="col" class="num">Records</th></tr></thead><tbody>
 {% for partition in largest %}<tr><td><a href="/jobs/{{ job }}/tasks/r{{ partition.index }}">{{ job }}/r{{ partition.index }}</a></td><td class="num">{{ partition.bytes }}</td><td class="num">{{ partition.times }}</td><td class="num">{{ partition.records }}</td></tr>
 {% endfor %}</tbody></table></div>
-{% if hottest.is_empty() %}<p class="soft">No key has brought more than one record to its reduce.</p>{% else %}<div class="scroll" tabindex="0" role="group" aria-label="The hottest keys"><table><thead><tr><th scope="col">Hottest keys</th><th scope="col" class="num">Records</th><th scope="col" class="num">Of all</th><th scope="col">In</th></tr></thead><tbody>
-{% for key in hottest %}<tr><td class="key">{{ key.shown }}</td><td class="num">{{ key.records }}</td><td class="num">{{ key.share }}</td><td><a href="/jobs/{{ job }}/tasks/r{{ key.partition }}">{{ job }}/r{{ key.partition }}</a></td></tr>
+{% if hottest.is_empty() %}<p class="soft">{{ cold }}</p>{% else %}<div class="scroll" tabindex="0" role="group" aria-label="The hottest keys"><table><thead><tr><th scope="col">Hottest keys</th><th scope="col" class="num">Records</th><th scope="col" class="num">Of all</th><th scope="col">In</th></tr></thead><tbody>
+{% for key in hottest %}<tr><td class="hot">{{ key.shown }}</td><td class="num">{{ key.records }}</td><td class="num">{{ key.share }}</td><td><a href="/jobs/{{ job }}/tasks/r{{ key.partition }}">{{ job }}/r{{ key.partition }}</a></td></tr>
 {% endfor %}</tbody></table></div>{% endif %}</div></section>"#
 )]
 struct Skew {
@@ -22,6 +25,8 @@ struct Skew {
     told: String,
     largest: Vec<Large>,
     hottest: Vec<Hot>,
+    /// What is said where no key is hot.
+    cold: String,
 }
 
 struct Large {
@@ -52,12 +57,21 @@ pub(super) fn skew(job: JobId, sizes: &Sizes, reduces: u32) -> askama::Result<St
         times: format!("{:.1} ×", partition.bytes as f64 / mean.max(1.0)),
         records: count(partition.records),
     });
-    let hottest = sizes.hottest.iter().map(|(partition, hot)| Hot {
+    let is_hot = |hot: &HotKey| hot.records >= (sizes.reduced_records / HOT_OF).max(2);
+    let hottest = sizes.hottest.iter().filter(|(_, hot)| is_hot(hot)).map(|(partition, hot)| Hot {
         shown: hot.shown(),
         records: count(hot.records),
         share: share(hot.records, sizes.reduced_records),
         partition: *partition,
     });
+    let all = count(sizes.reduced_records);
+    let cold = match sizes.hottest.first() {
+        Some((_, hot)) => format!(
+            "No key is hot: none has brought more than {} of {all} records.",
+            count(hot.records)
+        ),
+        None => "No key is hot: none has brought more than one record to its reduce.".to_string(),
+    };
     // At most all bytes.
     let (of_one, so_far) = (bytes(mean as u64), sizes.partitions);
     let counted = match reduces.saturating_sub(so_far) {
@@ -65,12 +79,11 @@ pub(super) fn skew(job: JobId, sizes: &Sizes, reduces: u32) -> askama::Result<St
         _ => format!("{} of {} partitions so far", count(so_far.into()), count(reduces.into())),
     };
     let told = format!(
-        "{counted}, {} and {} records in all, {of_one} each on average; records as they come to the reduces, after \
+        "{counted}, {} and {all} records in all, {of_one} each on average; records as they come to the reduces, after \
          combining.",
-        bytes(sizes.reduced_bytes),
-        count(sizes.reduced_records)
+        bytes(sizes.reduced_bytes)
     );
-    Skew { job, told, largest: largest.collect(), hottest: hottest.collect() }.render()
+    Skew { job, told, largest: largest.collect(), hottest: hottest.collect(), cold }.render()
 }
 
 /// A share in percent, with a digit where it is small.
@@ -83,7 +96,6 @@ fn share(part: u64, whole: u64) -> String {
 mod tests {
     use super::*;
     use crate::scheduler::Partition;
-    use crate::spec::HotKey;
 
     #[test]
     fn a_key_of_a_user_is_only_ever_text() {
@@ -99,6 +111,13 @@ mod tests {
         for word in ["&#60;b&#62;hot", "3.0 KiB", "1.5 ×", "7.5 %", "2 of 8 partitions so far"] {
             assert!(page.contains(word), "{word} is not in {page}");
         }
+        let many = Sizes { reduced_records: 9_000_000, ..sizes.clone() };
+        let page = skew(JobId(7), &many, 8).unwrap();
+        let cold =
+            "No key is hot: none has brought more than 3 of 9\u{202f}000\u{202f}000 records.";
+        assert!(page.contains(cold) && !page.contains("hot&#60;/b"), "{page}");
+        let none = Sizes { hottest: Vec::new(), ..sizes };
+        assert!(skew(JobId(7), &none, 8).unwrap().contains("more than one record"));
         assert_eq!(skew(JobId(7), &Sizes::default(), 8).unwrap(), "");
     }
 }

@@ -39,7 +39,7 @@ const RANGES_MAX: usize = 50;
 {% if task.attempts.is_empty() %}<p class="soft">None yet.</p>{% else %}
 {% if !timeline.is_empty() %}<div class="scroll" tabindex="0" role="group" aria-label="Timeline">{{ timeline|safe }}</div>{% endif %}
 <div class="scroll" tabindex="0" role="group" aria-label="Attempts"><table><thead><tr><th scope="col">Attempt</th><th scope="col">State</th><th scope="col">Cause</th><th scope="col">Worker</th><th scope="col" class="num">Process</th><th scope="col">Started</th><th scope="col">Ended</th></tr></thead><tbody>
-{% for attempt in task.attempts %}<tr><td>{{ attempt.id }}</td><td><span class="state {{ attempt.state }}">{{ attempt.state }}</span></td><td>{{ attempt.cause }}</td><td><a href="/workers/{{ attempt.worker }}">{{ attempt.worker }}</a></td><td class="num">{{ attempt.pid }}</td><td>{{ self::clock(&attempt.started) }}</td><td>{% if let Some(at) = attempt.ended %}{{ self::clock(at) }}{% endif %}</td></tr>
+{% for attempt in task.attempts %}<tr><td>{{ attempt.id }}</td><td><span class="state {{ attempt.state }}">{{ attempt.state }}</span></td><td>{% if attempt.cause.to_string() != "none" %}{{ attempt.cause }}{% endif %}</td><td><a href="/workers/{{ attempt.worker }}">{{ attempt.worker }}</a></td><td class="num">{{ attempt.pid }}</td><td>{{ self::clock(&attempt.started) }}</td><td>{% if let Some(at) = attempt.ended %}{{ self::clock(at) }}{% endif %}</td></tr>
 {% endfor %}</tbody></table></div>{% endif %}</section>
 {% if !input.is_empty() %}<section><h2>Input</h2><p>{{ input }}</p>
 <div class="scroll" tabindex="0" role="group" aria-label="Input"><table><thead><tr><th scope="col">File</th><th scope="col" class="num">From byte</th><th scope="col" class="num">To byte</th></tr></thead><tbody>
