@@ -2,6 +2,7 @@
 
 mod cat;
 mod cluster;
+mod completions;
 mod daemon;
 mod dev;
 mod duration;
@@ -29,7 +30,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 
 use self::cluster::Cluster;
 use self::logs::Which;
@@ -127,6 +129,14 @@ enum Verb {
         /// Folder of the output
         dir: PathBuf,
     },
+    /// Print what has a shell complete commands and flags of gristmill
+    #[command(after_help = completions::AFTER_HELP)]
+    Completions {
+        /// The shell: bash, zsh, fish, elvish or powershell
+        #[arg(value_enum, hide_possible_values = true)]
+        shell: Shell,
+    },
+}
 
 #[derive(Debug, Subcommand)]
 enum WorkersVerb {
@@ -257,6 +267,7 @@ impl Verb {
             }
             Self::Verify { dir } => Ok(verify::verify(&dir)?),
             Self::Cat { dir } => Ok(cat::cat(&dir)?),
+            Self::Completions { shell } => Ok(completions::completions(shell, Command::command())),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::commands::Result;
+use crate::commands::{GRISTMILL, Result};
 use crate::dev::{Dev, send};
 use crate::examples::example;
 use crate::odd::{MARKS, Odd};
@@ -156,6 +156,41 @@ fn lists_and_outputs_fit_a_terminal_and_are_whole_elsewhere() -> Result {
     assert!(rows.iter().any(|row| row.starts_with(r"\x1b[31mred")), "{rows:?}");
     assert!(!said.contains('\x1b'), "{said:?}");
     assert!(dev.parts("out")?.windows(8).any(|bytes| bytes == b"\x1b[31mred"));
+    Ok(())
+}
+
+#[test]
+fn a_shell_completes_commands_and_flags() -> Result {
+    let dev = Dev::start()?;
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = dev.run(&["completions", shell])?;
+        assert_eq!(script.code, Some(0), "{shell}: {}", script.stderr);
+        for word in ["completions", "submit", "drain", "no-backups"] {
+            assert!(script.stdout.contains(word), "{shell}: {word}");
+        }
+    }
+    let complete = |words: &[&str]| -> Result<String> {
+        let line = format!(
+            "source <({GRISTMILL} completions bash); COMP_WORDS=({}); COMP_CWORD={}; \
+             _gristmill gristmill \"${{COMP_WORDS[-1]}}\" \"${{COMP_WORDS[-2]}}\"; echo \"${{COMPREPLY[*]}}\"",
+            words.join(" "),
+            words.len() - 1
+        );
+        let output = std::process::Command::new("bash").args(["-c", &line]).output()?;
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
+    };
+    assert_eq!(complete(&["gristmill", "wat"])?, "watch");
+    assert_eq!(complete(&["gristmill", "watch", "--prog"])?, "--progress");
+    assert_eq!(complete(&["gristmill", "watch", "--progress", "h"])?, "hadoop");
+    assert_eq!(complete(&["gristmill", "workers", "dr"])?, "drain");
+    let unknown = dev.run(&["completions", "tcsh"])?;
+    assert_eq!(unknown.code, Some(2), "{}", unknown.stderr);
+    assert!(
+        unknown.stderr.contains("use one of bash, elvish, fish, powershell, zsh"),
+        "{}",
+        unknown.stderr
+    );
     Ok(())
 }
 
