@@ -17,7 +17,9 @@ use gristmill::master::{Begin, Master, Nonces, Options, Seat};
 use gristmill::rpc::artifacts::{Artifacts, Digest};
 use gristmill::rpc::jobs::{Jobs, State, Submit};
 use gristmill::rpc::workers::{Held, HeldState, OrderWork, Poll, Register, Workers};
-use gristmill::spec::{AttemptId, Counters, InputSpec, JobId, JobSpec, Location, Nonce, TaskKind};
+use gristmill::spec::{
+    AttemptId, Counters, HotKey, InputSpec, JobId, JobSpec, Location, Nonce, TaskKind, Volume,
+};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use xxhash_rust::xxh3::xxh3_128;
@@ -90,6 +92,7 @@ impl Worker {
                 held: held.collect(),
                 jobs: self.jobs.iter().copied().collect(),
                 draining: false,
+                room: Default::default(),
             };
             // Where no answer comes nothing has changed.
             if let Ok(orders) = timeout(POLL_WITHIN, master.poll(poll)).await {
@@ -106,8 +109,13 @@ impl Worker {
                     }
                 }
                 for order in orders.attempts {
-                    let begun =
-                        HeldState::Running { progress: 0.0, fetched: 0, joined: 0, wants: 0 };
+                    let begun = HeldState::Running {
+                        progress: 0.0,
+                        bytes: 64_000_000,
+                        fetched: 0,
+                        joined: 0,
+                        wants: 0,
+                    };
                     self.held.entry(order.attempt).or_insert(begun);
                     self.jobs.insert(order.attempt.task.job);
                     self.work.insert(order.attempt, order.work);
@@ -136,7 +144,13 @@ impl Course {
         Some(match work {
             OrderWork::Plan => {
                 let (splits, reducers) = (self.maps, self.reduces);
-                HeldState::Planned { plan: self.plan, splits, reducers, counters }
+                HeldState::Planned {
+                    plan: self.plan,
+                    splits,
+                    reducers,
+                    input_bytes: u64::from(self.maps) * 64_000_000,
+                    counters,
+                }
             }
             OrderWork::Map { .. } => HeldState::Mapped {
                 joined: 0,
@@ -144,9 +158,13 @@ impl Course {
                 bytes: 64_000_000,
                 is_staged: false,
                 counters,
+                input_bytes: 64_000_000,
             },
             OrderWork::Reduce { .. } if self.may_reduce.load(Ordering::SeqCst) => {
-                HeldState::Reduced { counters }
+                let hot = |n: u8| HotKey { key: vec![n; 12], records: 1_000 };
+                let hottest = (0..5).map(hot).collect();
+                let volume = Volume { bytes: 64_000_000, records: 1_000_000, hottest };
+                HeldState::Reduced { counters, volume }
             }
             OrderWork::Reduce { .. } => return None,
             OrderWork::Commit { .. } => HeldState::Committed { records: 1, bytes: 1 },

@@ -16,7 +16,7 @@ use gristmill::scheduler::{
     Scheduler, Submit, watch,
 };
 use gristmill::spec::{
-    AttemptId, Cause, Counters, Failure, JobId, JobOptions, Nonce, TaskKind, WorkerId,
+    AttemptId, Cause, Counters, Failure, JobId, JobOptions, Nonce, TaskKind, Volume, WorkerId,
 };
 
 /// Commands a second below which the scheduler would be what a cluster waits for.
@@ -70,7 +70,13 @@ impl Bench {
         let number = attempt.task.index;
         if attempt.task.kind == TaskKind::Plan {
             let counters = Counters::new();
-            return self.apply(PlanDone { attempt, splits: maps, reducers, counters });
+            return self.apply(PlanDone {
+                attempt,
+                splits: maps,
+                reducers,
+                input_bytes: 0,
+                counters,
+            });
         }
         if attempt.number == 1 && number % 20 == 19 {
             let failure = Failure::new(Cause::UserError, "by design");
@@ -80,7 +86,8 @@ impl Bench {
         counters.add("Task", "records", 1_000);
         counters.add("Task", "bytes", 64_000_000);
         let digest = Some(u64::from(number));
-        self.apply(Complete { attempt, digest, is_staged: false, joined: 0, counters });
+        let volume = Volume::of_bytes(1 << 26);
+        self.apply(Complete { attempt, digest, is_staged: false, joined: 0, counters, volume });
     }
 
     /// What a leader and its workers ask meanwhile.

@@ -4,6 +4,10 @@
 
 #[path = "cluster/attempts.rs"]
 mod attempts;
+#[path = "cluster/axe.rs"]
+mod axe;
+#[path = "cluster/browser.rs"]
+mod browser;
 #[path = "cluster/chance.rs"]
 mod chance;
 #[path = "cluster/commands.rs"]
@@ -55,6 +59,8 @@ mod members;
 mod odd;
 #[path = "cluster/pages.rs"]
 mod pages;
+#[path = "cluster/people.rs"]
+mod people;
 #[path = "cluster/proxy.rs"]
 mod proxy;
 #[path = "cluster/pty.rs"]

@@ -14,6 +14,8 @@ mod fake;
 mod fellows;
 #[path = "master/forgetful.rs"]
 mod forgetful;
+#[path = "master/large.rs"]
+mod large;
 #[path = "master/leases.rs"]
 mod leases;
 #[path = "master/outputs.rs"]

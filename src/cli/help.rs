@@ -52,7 +52,7 @@ mean the same file to every worker. Results are in DIR once the job has
 succeeded, all of them or none.
 
 On a terminal, a bar shows each phase (plan, map, reduce, commit): tasks that
-are done and all, those that run, records a second, the time that is left as
+are done and all, those that run, bytes a second, the time that is left as
 soon as there is ground for one, and below, who is waited for.
 Exit codes: 0 it succeeded (with --detach: it was accepted), 1 it failed, 2
 usage or input, 4 no cluster, 5 refused by a limit, 7 it was cancelled, 8 it

@@ -40,8 +40,10 @@ fn keep_shares(last: &JobStatus, status: &mut JobStatus) {
     if fell(&last.maps, &status.maps) || fell(&last.reduces, &status.reduces) {
         return;
     }
-    status.maps.progress = status.maps.progress.max(last.maps.progress);
-    status.reduces.progress = status.reduces.progress.max(last.reduces.progress);
+    for (now, last) in [(&mut status.maps, &last.maps), (&mut status.reduces, &last.reduces)] {
+        now.progress = now.progress.max(last.progress);
+        now.bytes_done = now.bytes_done.max(last.bytes_done);
+    }
     status.progress = status.progress.max(last.progress);
 }
 
@@ -50,7 +52,8 @@ mod tests {
     use super::*;
 
     fn status(maps: (u32, f64), reduces: (u32, f64), progress: f64) -> JobStatus {
-        let tally = |(done, progress)| Tally { total: 10, done, running: 4, progress };
+        let tally =
+            |(done, progress)| Tally { total: 10, done, running: 4, progress, ..Tally::default() };
         JobStatus {
             id: JobId(7),
             name: "wordcount".into(),
@@ -86,6 +89,10 @@ mod tests {
             let shown = (now.maps.progress, now.reduces.progress, now.progress);
             assert_eq!(shown, (maps, reduces, all), "{what}");
         }
+        let (mut before, mut now) = (status((2, 0.4), none, 0.2), status((2, 0.2), none, 0.1));
+        (before.maps.bytes_done, now.maps.bytes_done) = (400, 200);
+        keep_shares(&before, &mut now);
+        assert_eq!(now.maps.bytes_done, 400);
         let mut now = status((10, 1.0), (1, 0.1), 0.55);
         keep_shares(&status((10, 1.0), (2, 0.3), 0.65), &mut now);
         assert_eq!((now.reduces.progress, now.progress), (0.1, 0.55), "a reduce was lost");

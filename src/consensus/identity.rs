@@ -22,7 +22,7 @@ use crate::crash::crash_point;
 /// The file in a master's folder that says whose it is.
 pub const IDENTITY_FILE: &str = "identity";
 /// What all files of a folder are written as.
-pub(super) const FORMAT: u32 = 6;
+pub(super) const FORMAT: u32 = 7;
 /// Its first line.
 const MAGIC: &str = "gristmill master";
 

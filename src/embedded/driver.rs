@@ -16,7 +16,7 @@ use crate::scheduler::{
 use crate::shuffle::CollectStats;
 use crate::spec::{
     AttemptId, Cause, Counters, Failure, FileRange, JobId, JobOptions, JobSpec, Manifest, TaskKind,
-    WorkerId,
+    Volume, WorkerId,
 };
 use crate::task::{self, BadRecords, Env, JobFold, PartDone};
 
@@ -281,12 +281,13 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
     fn hear(&mut self, report: Report) {
         match report {
             Report::Planned { attempt, splits, reducers } => {
-                self.apply(PlanDone { attempt, splits, reducers, counters: Counters::new() });
+                let (input_bytes, counters) = (0, Counters::new());
+                self.apply(PlanDone { attempt, splits, reducers, input_bytes, counters });
             }
             Report::Done { attempt, counters, parts } => {
                 let is_staged = !parts.is_empty();
                 self.parts.extend(parts);
-                self.apply(Complete { attempt, digest: None, is_staged, joined: 0, counters });
+                self.complete(attempt, is_staged, counters);
             }
             Report::Committed { attempt, manifest } => self.committed(attempt, Some(manifest)),
             Report::Failed { attempt, failure } => self.fail(attempt, failure),
@@ -305,8 +306,13 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
 
     fn committed(&mut self, attempt: AttemptId, manifest: Option<Manifest>) {
         self.manifest = manifest;
-        let (digest, is_staged, counters) = (None, false, Counters::new());
-        self.apply(Complete { attempt, digest, is_staged, joined: 0, counters });
+        self.complete(attempt, false, Counters::new());
+    }
+
+    /// Nobody looks at what an attempt has read while it lasts: progress counts bytes as they are read.
+    fn complete(&mut self, attempt: AttemptId, is_staged: bool, counters: Counters) {
+        let (digest, joined, volume) = (None, 0, Volume::default());
+        self.apply(Complete { attempt, digest, is_staged, joined, counters, volume });
     }
 
     /// What the scheduler refuses is late news of attempts that it has stopped: there is nothing to do then.

@@ -9,7 +9,7 @@ use crate::job::{Job, Partition};
 use crate::record::block::Codec;
 use crate::record::hash;
 use crate::shuffle::{ReadProgress, SegmentInfo, SegmentPlace};
-use crate::spec::{AttemptId, Cause, Counters, Failure, FileRange, TaskId};
+use crate::spec::{AttemptId, Cause, Counters, Failure, FileRange, Split, TaskId, Volume};
 use crate::storage::{SharedStaging, StagingOptions};
 use crate::task::{
     self, BadRecords, Env, MapDone, More, PartDone, Plan, PlanFile, SpillTo, Trouble, Winners,
@@ -81,7 +81,8 @@ impl Attempt<'_> {
         let path = self.run.scratch.join("plan");
         plan.write(&path).map_err(failed)?;
         let (splits, reducers) = (plan.splits.len() as u32, plan.reducers);
-        Ok(Done::Plan { plan: path, splits, reducers, counters: Counters::new() })
+        let input_bytes = plan.splits.iter().map(Split::bytes).fold(0, u64::saturating_add);
+        Ok(Done::Plan { plan: path, splits, reducers, input_bytes, counters: Counters::new() })
     }
 
     fn map<J: Job>(
@@ -106,7 +107,16 @@ impl Attempt<'_> {
             let bytes = parts.iter().map(|part| part.sealed.bytes).sum();
             let digest = digest(&parts);
             let (joined, is_staged) = (0, true);
-            return Ok(Done::Map { output: None, joined, digest, bytes, is_staged, counters });
+            let input_bytes = self.progress.total.load(Ordering::Relaxed);
+            return Ok(Done::Map {
+                output: None,
+                joined,
+                digest,
+                bytes,
+                is_staged,
+                counters,
+                input_bytes,
+            });
         }
         let output = self.run.scratch.join("sealed");
         let to = self.spill_to(codec);
@@ -125,7 +135,8 @@ impl Attempt<'_> {
         }
         let (digest, bytes) = (index.digest, index.file_bytes);
         let joined = u32::try_from(done.len().saturating_sub(1)).unwrap_or(u32::MAX);
-        Ok(Done::Map { output: Some(output), joined, digest, bytes, is_staged, counters })
+        let (output, input_bytes) = (Some(output), self.progress.total.load(Ordering::Relaxed));
+        Ok(Done::Map { output, joined, digest, bytes, is_staged, counters, input_bytes })
     }
 
     fn reduce<J: Job>(&self, plan: &Path, segments: &[SegmentRef]) -> Result<Done, Failure> {
@@ -145,7 +156,9 @@ impl Attempt<'_> {
             self.progress,
         )?;
         task::seal(&staging, self.id(), &done.parts)?;
-        Ok(Done::Reduce { counters: done.counters })
+        let bytes = segments.iter().map(|it| it.raw_bytes).fold(0, u64::saturating_add);
+        let volume = Volume { bytes, records: done.records, hottest: done.hottest };
+        Ok(Done::Reduce { counters: done.counters, volume })
     }
 
     fn id(&self) -> AttemptId {

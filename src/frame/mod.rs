@@ -30,14 +30,14 @@ pub use connection::Connection;
 pub use error::Error;
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{AttemptId, Counters, Failure, JobSpec, Nonce};
+use crate::spec::{AttemptId, Counters, Failure, JobSpec, Nonce, Volume};
 
 /// The first argument of a job executable that is to serve as an executor.
 pub const EXECUTOR_ARG: &str = "--gristmill=executor";
 /// The first argument of a job executable that is to describe the job which the arguments after it ask for.
 pub const DESCRIBE_ARG: &str = "--gristmill=describe";
 /// Version of these messages; a job executable and a worker must agree on it.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 /// Longest frame, in bytes: a reduce's list of segments is the longest message.
 pub const FRAME_BYTES_MAX: u32 = 256 << 20;
 
@@ -167,6 +167,8 @@ pub enum Done {
         splits: u32,
         /// Number of reduces; 0 for a map-only job.
         reducers: u32,
+        /// Bytes of all input; streams of unknown length are left out.
+        input_bytes: u64,
         /// What the plan counted.
         counters: Counters,
     },
@@ -184,11 +186,15 @@ pub enum Done {
         is_staged: bool,
         /// What the attempt counted.
         counters: Counters,
+        /// Bytes of the input that it has read, for all maps that are in it.
+        input_bytes: u64,
     },
     /// Of a reduce, whose part is in staging.
     Reduce {
         /// What the attempt counted.
         counters: Counters,
+        /// How much it has read, and of which keys most.
+        volume: Volume,
     },
     /// Of a commit.
     Commit {

@@ -8,7 +8,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::spec::{Cause, Digest, InputSpec, JobId, Location, RecordRef, SideFileSpec, TaskKind};
+use crate::spec::{
+    Cause, Digest, InputSpec, JobId, Location, RecordRef, SideFileSpec, TaskKind, Volume,
+};
 
 fn pair() -> (Connection<UnixStream>, Connection<UnixStream>) {
     let (one, other) = UnixStream::pair().unwrap();
@@ -80,6 +82,7 @@ fn every_message_survives() {
             plan: "/p".into(),
             splits: 1,
             reducers: 2,
+            input_bytes: 1 << 40,
             counters: counters(),
         }),
         FromExecutor::Done(Done::Map {
@@ -89,7 +92,9 @@ fn every_message_survives() {
             bytes: 2,
             is_staged: true,
             counters: Counters::new(),
+            input_bytes: 7,
         }),
+        FromExecutor::Done(Done::Reduce { counters: counters(), volume: Volume::of_bytes(3) }),
         FromExecutor::Done(Done::Commit { records: 1, bytes: 2 }),
         FromExecutor::Done(Done::Sweep),
         FromExecutor::Failed(failure),

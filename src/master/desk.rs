@@ -9,7 +9,7 @@ use super::orders::pause_ms;
 use super::state::State;
 use super::sweeps::Sweeps;
 use crate::rpc::jobs::JobStatus;
-use crate::rpc::workers::{Held, HeldState, Poll};
+use crate::rpc::workers::{Held, HeldState, Poll, Room};
 use crate::scheduler::{Effect, JobState, Observed, Sign};
 use crate::spec::{AttemptId, JobId, TaskId, TaskKind, WorkerId};
 
@@ -63,6 +63,8 @@ pub(super) struct Session {
     pub(super) is_heard: bool,
     /// All attempts that it may hold: those of its newest poll and of the answer to that.
     pub(super) holds: BTreeSet<AttemptId>,
+    /// What its machine has left, by its newest poll.
+    pub(super) room: Room,
     /// What its last answered poll said, and what was answered.
     pub(super) last: Option<(Said, Told)>,
 }
@@ -100,11 +102,25 @@ pub(super) struct Told {
 #[derive(Debug, Clone, Copy, Default)]
 struct Running {
     progress: f64,
+    /// Of how many bytes.
+    bytes: u64,
     fetched: u32,
     /// Maps that have joined it.
     joined: u32,
     /// Rises whenever the others do, or when the attempt has good reason to wait.
     work: u64,
+}
+
+/// What the running attempts of a job have done together, of one kind of task.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct UnderWay {
+    /// In tasks.
+    pub(super) tasks: f64,
+    /// In bytes, of those of which it is known how many they have.
+    pub(super) bytes: f64,
+    /// Bytes of those, done or not, and how many tasks they are.
+    pub(super) known_bytes: u64,
+    pub(super) known: u32,
 }
 
 impl Said {
@@ -195,6 +211,7 @@ impl Desk {
             // A process that has just come holds nothing.
             is_heard: true,
             holds: BTreeSet::new(),
+            room: Room::default(),
             last: None,
         };
         if let Some(old) = self.sessions.insert(worker, session) {
@@ -224,6 +241,7 @@ impl Desk {
         session.last_seen_ms = now_ms;
         session.lease_ends_ms = now_ms.saturating_add(lease_ms).max(self.grace_ends_ms);
         session.is_heard = true;
+        session.room = poll.room;
         session.holds = poll.held.iter().map(|held| held.attempt).collect();
         session.wake();
         session.wake = Arc::default();
@@ -313,35 +331,45 @@ impl Desk {
         if held.pid != 0 {
             self.pids.insert(held.attempt, held.pid);
         }
-        let HeldState::Running { progress, fetched, joined, .. } = held.state else { return };
+        let HeldState::Running { progress, bytes, fetched, joined, .. } = held.state else {
+            return;
+        };
         let running = self.running.entry(held.attempt).or_default();
         let progress = if progress.is_finite() { progress.clamp(0.0, 1.0) } else { 0.0 };
         if may_wait || progress > running.progress || fetched > running.fetched {
             running.work += 1;
         }
-        (running.progress, running.fetched, running.joined) = (progress, fetched, joined);
+        (running.progress, running.bytes) = (progress, bytes);
+        (running.fetched, running.joined) = (fetched, joined);
         // Between 0 and 1,000, so nothing is lost.
         let sign = Sign { work: running.work, permille: (progress * 1_000.0) as u32 };
         self.observed.note(held.attempt, sign, now_ms);
     }
 
-    /// What the running attempts of tasks that are not done have done together, in tasks. Of a task and its backup only
-    /// the one that is further counts.
-    pub(super) fn progress_of(
+    /// What the running attempts of tasks that are not done have done together. Of a task and its backup only the one that
+    /// is further counts.
+    pub(super) fn under_way(
         &self,
         job: JobId,
         kind: TaskKind,
         is_done: impl Fn(TaskId) -> bool,
-    ) -> f64 {
+    ) -> UnderWay {
         let range = job.task(kind, 0).attempt(0)..=job.task(kind, u32::MAX).attempt(u32::MAX);
-        let mut tasks = BTreeMap::new();
+        let mut tasks: BTreeMap<TaskId, &Running> = BTreeMap::new();
         // An attempt that has won stays here until the next tick.
         let running = self.running.range(range).filter(|(attempt, _)| !is_done(attempt.task));
         for (attempt, running) in running {
-            let furthest: &mut f64 = tasks.entry(attempt.task).or_default();
-            *furthest = furthest.max(running.progress * f64::from(1 + running.joined));
+            let furthest = tasks.entry(attempt.task).or_insert(running);
+            if furthest.progress < running.progress {
+                *furthest = running;
+            }
         }
-        tasks.values().sum()
+        tasks.values().fold(UnderWay::default(), |all, running| UnderWay {
+            tasks: all.tasks + running.progress * f64::from(1 + running.joined),
+            bytes: all.bytes + running.progress * running.bytes as f64,
+            known_bytes: all.known_bytes.saturating_add(running.bytes),
+            known: all.known + u32::from(running.bytes > 0),
+        })
     }
 
     pub(super) fn pid(&self, attempt: AttemptId) -> u32 {
@@ -401,18 +429,21 @@ mod tests {
         let mut desk = Desk::default();
         let job = JobId(1);
         let said = [
-            (TaskKind::Reduce, 0, 1, 0.5),
-            (TaskKind::Reduce, 0, 2, 0.25),
-            (TaskKind::Reduce, 3, 1, 0.125),
-            (TaskKind::Reduce, 4, 1, 1.0),
-            (TaskKind::Map, 0, 1, 1.0),
+            (TaskKind::Reduce, 0, 1, 0.5, 100),
+            (TaskKind::Reduce, 0, 2, 0.25, 100),
+            (TaskKind::Reduce, 3, 1, 0.125, 800),
+            (TaskKind::Reduce, 4, 1, 1.0, 5_000),
+            (TaskKind::Reduce, 5, 1, 0.0, 0),
+            (TaskKind::Map, 0, 1, 1.0, 7),
         ];
-        for (kind, index, number, progress) in said {
+        for (kind, index, number, progress, bytes) in said {
             let attempt = job.task(kind, index).attempt(number);
-            let state = HeldState::Running { progress, fetched: 0, joined: 0, wants: 0 };
+            let state = HeldState::Running { progress, bytes, fetched: 0, joined: 0, wants: 0 };
             desk.note_running(&Held { attempt, state, pid: 0 }, false, 0);
         }
-        let progress = |kind| desk.progress_of(job, kind, |task| task.index == 4);
-        assert_eq!((progress(TaskKind::Reduce), progress(TaskKind::Commit)), (0.625, 0.0));
+        let under_way = |kind| desk.under_way(job, kind, |task| task.index == 4);
+        let reduces = UnderWay { tasks: 0.625, bytes: 150.0, known_bytes: 900, known: 2 };
+        assert_eq!(under_way(TaskKind::Reduce), reduces);
+        assert_eq!(under_way(TaskKind::Commit), UnderWay::default());
     }
 }

@@ -126,6 +126,11 @@ pub(super) struct Events {
 }
 
 impl What {
+    /// Whether it is more than that an attempt was started or has won, of which there are too many to be read.
+    pub fn is_notable(&self) -> bool {
+        !matches!(self, Self::Started { .. } | Self::Ended { state: AttemptState::Succeeded, .. })
+    }
+
     /// The job that it is about, if it is about one.
     pub fn job(&self) -> Option<JobId> {
         match self {
@@ -232,6 +237,11 @@ impl Events {
             }
         }
         (found, until)
+    }
+
+    /// The newest events that are wanted, up to so many, the newest first.
+    pub(super) fn newest(&self, is_wanted: impl Fn(&What) -> bool, max: usize) -> Vec<Event> {
+        self.all.iter().rev().filter(|event| is_wanted(&event.what)).take(max).cloned().collect()
     }
 
     pub(super) fn happened(&self) -> &Happened {

@@ -6,9 +6,9 @@ use super::copies::Found;
 use super::jobs::no_job;
 use super::{Master, views};
 use crate::rpc::artifacts::Digest;
-use crate::rpc::jobs::JobLine;
+use crate::rpc::jobs::{JobLine, JobStatus};
 use crate::rpc::refusal::Refusal;
-use crate::scheduler::{Failed, Job, Task};
+use crate::scheduler::{Failed, Job, Sizes, Task};
 use crate::spec::{AttemptId, Failure, JobId, JobOptions, TaskId, WorkerId};
 
 /// A task that was started at least once, as it is looked at.
@@ -43,6 +43,8 @@ pub struct JobFacts {
     pub plan: Option<Digest>,
     /// The last failure that counted, and whose it was.
     pub failure: Option<(AttemptId, Failure)>,
+    /// How much its tasks have read.
+    pub sizes: Sizes,
 }
 
 /// What a worker holds.
@@ -82,17 +84,21 @@ impl Master {
         })
     }
 
-    /// Looks at one task, if it was ever started.
+    /// Looks at one task, if it was ever started, and at the map that leads it, if it has joined one.
     ///
     /// # Errors
     ///
     /// When there is no such job, or this master does not lead.
-    pub fn look_at_task(&self, id: TaskId, look: impl FnOnce(&Task)) -> Result<(), Refusal> {
+    pub fn look_at_task(
+        &self,
+        id: TaskId,
+        look: impl FnOnce(&Task, Option<u32>),
+    ) -> Result<(), Refusal> {
         self.shared.leads()?;
         self.shared.proposer.read(|state| {
             let job = state.scheduler.job(id.job).ok_or_else(|| no_job(id.job))?;
             if let Some(task) = job.task(id) {
-                look(task);
+                look(task, job.leader(id));
             }
             Ok(())
         })
@@ -119,6 +125,7 @@ impl Master {
                 spec: record.map(|record| record.spec),
                 plan: record.and_then(|record| record.plan),
                 failure: job.blame().map(|blame| (blame.attempt, blame.failure.clone())),
+                sizes: job.sizes().clone(),
             })
         })
     }
@@ -161,12 +168,13 @@ impl Master {
     /// # Errors
     ///
     /// When this master does not lead.
-    pub fn live_jobs(&self, limit: usize) -> Result<(Vec<JobLine>, usize), Refusal> {
+    pub fn live_jobs(&self, limit: usize) -> Result<(Vec<JobStatus>, usize), Refusal> {
         self.shared.leads()?;
         Ok(self.shared.proposer.read(|state| {
             let live = || state.scheduler.jobs().filter(|job| !job.state().is_terminal());
-            let lines = live().take(limit).map(|job| views::line(state, job)).collect();
-            (lines, live().count())
+            let desk = self.shared.desk();
+            let status = |job: &Job| views::status(state, &desk, job.id());
+            (live().take(limit).filter_map(status).collect(), live().count())
         }))
     }
 

@@ -201,6 +201,17 @@ impl Master {
         }))
     }
 
+    /// What notable has happened to a job of late, up to so much, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// When another master may know more.
+    pub fn recent(&self, job: JobId, max: usize) -> Result<Vec<Event>, Refusal> {
+        self.shared.leads()?;
+        let is_wanted = |what: &What| what.job() == Some(job) && what.is_notable();
+        Ok(self.shared.proposer.hear(|events| events.newest(is_wanted, max)))
+    }
+
     /// The entry from which the state follows, and a fingerprint of that, which is the same on all masters that have
     /// come to this entry.
     pub fn fingerprint(&self) -> (u64, u64) {

@@ -12,7 +12,7 @@ use crate::rpc::workers::{Held, HeldState, LostOutput, Poll};
 use crate::scheduler::{
     Command, Complete, Drain, Fail, Join, LoseOutput, PlanDone, Rejection, WorkerState,
 };
-use crate::spec::{AttemptId, Cause, Failure, TaskKind};
+use crate::spec::{AttemptId, Cause, Failure, TaskKind, Volume};
 
 impl Shared {
     /// Has all that a poll reports applied. Repeated, or late, it proposes nothing: what no longer
@@ -76,8 +76,8 @@ impl Shared {
     /// What follows from how one attempt stands.
     fn news_of(&self, held: &Held, state: &State, desk: &mut Desk, now_ms: u64) -> Vec<Change> {
         let attempt = held.attempt;
-        let complete = |digest, is_staged, joined, counters| {
-            vec![decide(Complete { attempt, digest, is_staged, joined, counters })]
+        let complete = |digest, is_staged, joined, counters, volume| {
+            vec![decide(Complete { attempt, digest, is_staged, joined, counters, volume })]
         };
         match (attempt.task.kind, held.state.clone()) {
             (TaskKind::Map, HeldState::Running { joined: known, wants: wanted @ 1.., .. }) => {
@@ -86,22 +86,26 @@ impl Shared {
                 may_join.map(|_| decide(Join { attempt, known, wanted })).into_iter().collect()
             }
             (_, HeldState::Running { .. }) => Vec::new(),
-            (TaskKind::Plan, HeldState::Planned { plan, splits, reducers, counters }) => {
+            (
+                TaskKind::Plan,
+                HeldState::Planned { plan, splits, reducers, input_bytes, counters },
+            ) => {
                 if !self.store.has(plan, now_ms) {
                     let message = format!("the plan {plan} was reported before it was stored");
                     return vec![fail(attempt, Failure::new(Cause::Exit, message), false)];
                 }
-                let done = PlanDone { attempt, splits, reducers, counters };
+                let done = PlanDone { attempt, splits, reducers, input_bytes, counters };
                 vec![Change::Plan { done, plan }]
             }
-            (TaskKind::Map, HeldState::Mapped { joined, digest, is_staged, counters, .. }) => {
-                complete(Some(digest), is_staged, joined, counters)
-            }
-            (TaskKind::Reduce, HeldState::Reduced { counters }) => {
-                complete(None, true, 0, counters)
+            (
+                TaskKind::Map,
+                HeldState::Mapped { joined, digest, is_staged, counters, input_bytes, .. },
+            ) => complete(Some(digest), is_staged, joined, counters, Volume::of_bytes(input_bytes)),
+            (TaskKind::Reduce, HeldState::Reduced { counters, volume }) => {
+                complete(None, true, 0, counters, volume)
             }
             (TaskKind::Commit, HeldState::Committed { .. }) => {
-                complete(None, false, 0, Default::default())
+                complete(None, false, 0, Default::default(), Volume::default())
             }
             (_, HeldState::Failed { failure, lost }) => {
                 let lost = lost.iter().filter(|lost| is_gone(lost, attempt, state, desk));

@@ -1,6 +1,6 @@
 //! The state as people see it.
 
-use super::desk::Desk;
+use super::desk::{Desk, UnderWay};
 use super::state::State;
 use crate::clock::{rfc3339, rfc3339_ms};
 use crate::rpc::jobs::{
@@ -83,6 +83,7 @@ pub(super) fn workers(state: &State, desk: &Desk, now_ms: u64) -> Vec<WorkerLine
             running: view.map_or(0, |view| view.running),
             last_seen_ms: seen.map_or(0, |seen_ms| now_ms.saturating_sub(seen_ms)),
             limiter: record.limiter.clone(),
+            room: desk.session(id).map(|session| session.room).unwrap_or_default(),
         }
     });
     lines.collect()
@@ -168,9 +169,39 @@ fn told(blame: &Blame) -> String {
 fn tally(job: &Job, kind: TaskKind, desk: &Desk) -> Tally {
     let Progress { total, done, running } = job.progress(kind);
     let is_done = |task| job.task(task).is_some_and(|task| task.winner().is_some());
-    let so_far = f64::from(done) + desk.progress_of(job.id(), kind, is_done);
-    let progress = if total == 0 { 0.0 } else { (so_far / f64::from(total)).min(1.0) };
-    Tally { total, done, running, progress }
+    let under_way = desk.under_way(job.id(), kind, is_done);
+    let (bytes_done, bytes_total) = bytes(job, kind, under_way);
+    let progress = if bytes_total > 0 && done < total {
+        bytes_done as f64 / bytes_total as f64
+    } else if total > 0 {
+        (f64::from(done) + under_way.tasks) / f64::from(total)
+    } else {
+        0.0
+    };
+    Tally { total, done, running, progress: progress.min(1.0), bytes_done, bytes_total }
+}
+
+/// Bytes that the tasks of a kind have read, and how many there are; 0 of those where that is not known.
+fn bytes(job: &Job, kind: TaskKind, under_way: UnderWay) -> (u64, u64) {
+    let sizes = job.sizes();
+    // What runs is at most what there is.
+    let running = under_way.bytes as u64;
+    match kind {
+        TaskKind::Map => {
+            let total = sizes.input_bytes;
+            (job.bytes_mapped().saturating_add(running).min(total), total)
+        }
+        TaskKind::Reduce => {
+            let (known, bytes) = (
+                sizes.partitions + under_way.known,
+                sizes.reduced_bytes.saturating_add(under_way.known_bytes),
+            );
+            let all = u128::from(bytes) * u128::from(job.progress(kind).total.max(known));
+            let total = u64::try_from(all / u128::from(known.max(1))).unwrap_or(u64::MAX);
+            (sizes.reduced_bytes.saturating_add(running).min(total), total)
+        }
+        TaskKind::Plan | TaskKind::Commit => (0, 0),
+    }
 }
 
 /// Half of the work is maps, half reduces.

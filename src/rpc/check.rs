@@ -151,8 +151,10 @@ pub fn poll(request: &mut Poll) -> Result<(), Refusal> {
     });
     at_most("lost outputs", lost.sum(), OUTPUTS_MAX)?;
     for held in &mut request.held {
-        if let HeldState::Failed { failure, .. } = &mut held.state {
-            cut_failure(failure);
+        match &mut held.state {
+            HeldState::Failed { failure, .. } => cut_failure(failure),
+            HeldState::Reduced { volume, .. } => volume.cut(),
+            _ => {}
         }
     }
     Ok(())

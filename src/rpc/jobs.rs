@@ -13,6 +13,7 @@ use super::artifacts::Digest;
 use super::recipe::{Recipe, RecipeRequest};
 use super::refusal::Refusal;
 use super::why::Why;
+use super::workers::Room;
 use crate::spec::{AttemptId, Cause, Failure, JobId, JobSpec, TaskId, WorkerId};
 
 /// A job to be run.
@@ -121,8 +122,13 @@ pub struct Tally {
     pub done: u32,
     /// How many have a running attempt.
     pub running: u32,
-    /// How much of them is done, from 0 to 1; those that run count as far as they have come.
+    /// How much of them is done, from 0 to 1, by bytes where those are known; those that run count as far as they have come.
     pub progress: f64,
+    /// Bytes that they have read.
+    pub bytes_done: u64,
+    /// Of how many: of reduces, as many as it will be if those that have not begun are as large as the others; 0 where
+    /// that is not known.
+    pub bytes_total: u64,
 }
 
 /// A job in more detail. Its JSON is what `gristmill status --format json` prints.
@@ -207,6 +213,9 @@ pub struct WorkerLine {
     pub last_seen_ms: u64,
     /// How it limits memory.
     pub limiter: String,
+    /// What its machine has left, when it said so last.
+    #[serde(flatten)]
+    pub room: Room,
 }
 
 /// A page of tasks that is wanted.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::artifacts::Digest;
 use super::refusal::Refusal;
-use crate::spec::{AttemptId, Counters, Failure, JobId, Nonce, WorkerId};
+use crate::spec::{AttemptId, Counters, Failure, JobId, Nonce, Volume, WorkerId};
 
 /// A worker that wants to lend its slots.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +73,21 @@ pub struct Poll {
     pub jobs: Vec<JobId>,
     /// Whether it wants to leave.
     pub draining: bool,
+    /// What its machine has left.
+    pub room: Room,
+}
+
+/// How much memory and disk a worker's machine has, and has left, for people to see; 0 where that is not known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Room {
+    /// Bytes of memory.
+    pub memory_bytes: u64,
+    /// Bytes of it that programs could still have.
+    pub memory_free_bytes: u64,
+    /// Bytes of the file system that the worker's folder is in.
+    pub disk_bytes: u64,
+    /// Bytes of it that are free.
+    pub disk_free_bytes: u64,
 }
 
 /// An attempt that a worker holds.
@@ -93,6 +108,8 @@ pub enum HeldState {
     Running {
         /// 0 to 1.
         progress: f64,
+        /// Of how many bytes; 0 where that is not known.
+        bytes: u64,
         /// Map outputs that a reduce has fetched so far.
         fetched: u32,
         /// How many maps have joined a map attempt, as far as it knows.
@@ -108,6 +125,8 @@ pub enum HeldState {
         splits: u32,
         /// Number of reduces.
         reducers: u32,
+        /// Bytes of all input.
+        input_bytes: u64,
         /// What it counted.
         counters: Counters,
     },
@@ -123,11 +142,15 @@ pub enum HeldState {
         is_staged: bool,
         /// What it counted.
         counters: Counters,
+        /// Bytes of the input that it has read.
+        input_bytes: u64,
     },
     /// A reduce's part is sealed in staging.
     Reduced {
         /// What it counted.
         counters: Counters,
+        /// How much it has read, and of which keys most.
+        volume: Volume,
     },
     /// The output is published.
     Committed {

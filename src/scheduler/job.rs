@@ -1,5 +1,8 @@
 //! One job: its four kinds of task, what may start next, and what its failures cost.
 
+mod joining;
+mod sizes;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -15,8 +18,9 @@ use super::tasks::{Tasks, Win};
 use super::{Progress, Rejection, Submit, Task, Winner};
 use crate::spec::{
     AttemptId, Cause, Counters, Failure, JobId, JobOptions, Location, Nonce, TaskId, TaskKind,
-    WorkerId,
+    Volume, WorkerId,
 };
+pub use sizes::{Partition, Sizes};
 
 /// Share of the maps, in percent, that must be done before reduces start to fetch.
 ///
@@ -47,6 +51,7 @@ pub struct Job {
     blame: Option<Blame>,
     failures: Failures,
     counters: Counters,
+    sizes: Sizes,
     tally: Tally,
     /// Slots that its attempts hold.
     held: u32,
@@ -68,6 +73,7 @@ impl Job {
             blame: None,
             failures: Failures::default(),
             counters: Counters::new(),
+            sizes: Sizes::default(),
             tally: Tally::default(),
             held: 0,
             changes: Changes::default(),
@@ -230,7 +236,8 @@ impl Job {
     }
 
     /// The plan has won: these are the job's tasks.
-    pub(super) fn set_tasks(&mut self, maps: u32, reduces: u32) {
+    pub(super) fn set_tasks(&mut self, maps: u32, reduces: u32, input_bytes: u64) {
+        self.sizes.input_bytes = input_bytes;
         self.maps = Tasks::new(maps);
         self.reduces = Tasks::new(reduces);
     }
@@ -318,26 +325,6 @@ impl Job {
         joined.into_iter().for_each(|number| self.tally.start(number));
     }
 
-    /// The index of the task whose output holds that of this one, if it has joined another.
-    pub fn leader(&self, task: TaskId) -> Option<u32> {
-        self.tasks(task.kind).leader(task.index)
-    }
-
-    /// The attempt in whose process an attempt's task is done, and into whose output: its own, or that of the task which
-    /// it has joined.
-    pub fn runs_as(&self, attempt: AttemptId) -> AttemptId {
-        let task = attempt.task;
-        let tasks = self.tasks(task.kind);
-        let index = tasks.leader(task.index).unwrap_or(task.index);
-        let number = tasks.number_of_leader(task.index, attempt.number);
-        TaskId { index, ..task }.attempt(number)
-    }
-
-    /// The maps that have joined a task: its attempts map them too, in this order.
-    pub fn joined(&self, task: TaskId) -> &[u32] {
-        self.tasks(task.kind).joined(task.index)
-    }
-
     /// Starts a second attempt at a task.
     pub(super) fn back_up(
         &mut self,
@@ -368,17 +355,18 @@ impl Job {
         self.held -= 1;
     }
 
-    /// A running attempt has won; its counters count unless an earlier winner's did.
+    /// A running attempt has won; what it has counted and read counts unless an earlier winner's did.
     pub(super) fn complete(
         &mut self,
         task: TaskId,
         (winner, joined): (Winner, u32),
-        counters: &Counters,
+        (counters, volume): (&Counters, &Volume),
         now_ms: u64,
     ) -> Win {
         let win = self.tasks_mut(task.kind).complete(task.index, winner, joined, now_ms);
         if win.is_first {
             self.counters.merge(counters);
+            self.sizes.note(task, volume);
         }
         self.failed_records.remove(&task);
         self.note_change(task);

@@ -59,7 +59,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{AttemptId, Cause, Counters, Failure, JobId, TaskKind, WorkerId};
+use crate::spec::{AttemptId, Cause, Counters, Failure, JobId, TaskKind, Volume, WorkerId};
 
 pub use attempt::{Attempt, AttemptState, Backup, Straggler, Worth};
 pub use budget::{
@@ -72,7 +72,7 @@ pub use command::{
 pub use effect::Effect;
 pub use exclusion::{Exclusion, Trouble};
 pub use failures::{FAILURES_KEPT, Failed};
-pub use job::{Blame, Job, SLOW_START_PERCENT};
+pub use job::{Blame, Job, Partition, SLOW_START_PERCENT, Sizes};
 pub use job_state::JobState;
 pub use locations::{Cursor, Moved, Output};
 pub use queries::{Orders, WorkerState, WorkerView};
@@ -230,14 +230,14 @@ impl Scheduler {
         attempt: AttemptId,
         (digest, is_staged): (Option<u64>, bool),
         joined: u32,
-        counters: &Counters,
+        counted: (&Counters, &Volume),
         effects: &mut Vec<Effect>,
     ) -> Result<Win, Rejection> {
         let (worker, now_ms) = (self.worker_of(attempt)?, self.now_ms);
         let winner = Winner { number: attempt.number, worker, digest, is_staged };
         let job = self.job_mut(attempt.task.job)?;
         job.check_win(attempt)?;
-        let win = job.complete(attempt.task, (winner, joined), counters, now_ms);
+        let win = job.complete(attempt.task, (winner, joined), counted, now_ms);
         if attempt.task.kind == TaskKind::Map && job.needs_outputs() {
             self.slots.keep_output(worker, attempt.task);
         }

@@ -84,9 +84,7 @@ impl<C: Cursor> Groups<C> {
     ///
     /// When the source can't be read.
     pub fn next_group(&mut self) -> Result<bool, Error> {
-        while matches!(self.state, State::Ahead | State::Given) {
-            self.advance()?;
-        }
+        self.skip_rest()?;
         if self.state == State::End {
             return Ok(false);
         }
@@ -96,6 +94,19 @@ impl<C: Cursor> Groups<C> {
         self.prefix = self.source.prefix();
         self.state = State::Ahead;
         Ok(true)
+    }
+
+    /// Moves past what is left of the current group, whose key stays.
+    ///
+    /// # Errors
+    ///
+    /// When the source can't be read.
+    #[inline]
+    pub fn skip_rest(&mut self) -> Result<(), Error> {
+        while matches!(self.state, State::Ahead | State::Given) {
+            self.advance()?;
+        }
+        Ok(())
     }
 
     /// The current group's bytes.

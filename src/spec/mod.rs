@@ -14,6 +14,7 @@ pub mod manifest;
 pub mod options;
 pub mod size;
 pub mod split;
+pub mod volume;
 
 pub use counters::Counters;
 pub use digest::Digest;
@@ -24,3 +25,4 @@ pub use job::{InputSpec, JobSpec, SideFileSpec};
 pub use manifest::{Manifest, Part};
 pub use options::JobOptions;
 pub use split::{FileRange, Location, Split};
+pub use volume::{HotKey, Hottest, Volume};

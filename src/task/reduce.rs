@@ -9,15 +9,18 @@ use super::fold::group_len;
 use crate::job::{Context, Job, PartBuffer, Values, Writer};
 use crate::record::{Key, Text};
 use crate::shuffle::{Cursor, Error, Fold, Groups, LoserTree, Source};
+use crate::spec::{HotKey, Hottest};
 
 /// Records between two looks at whether the run is to stop: a group may have any number of them.
 const STOP_CHECK_RECORDS: u32 = 4096;
 
 /// What a reduce read.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Reduced {
     pub(super) groups: u64,
     pub(super) records: u64,
+    /// Keys with most records.
+    pub(super) hottest: Vec<HotKey>,
 }
 
 /// Calls the job's reduce with every group of the sources, which are in the order of the map tasks they come from.
@@ -53,15 +56,18 @@ fn reduce_groups<J: Job, F: Fold>(
     };
     let mut writer = Writer { part, context, path: Text::new(b"") };
     let (mut key_scratch, mut order_scratch) = (Vec::new(), Vec::new());
-    let mut count = 0u64;
+    let (mut count, mut hottest) = (0u64, Hottest::default());
     while groups.next_group()? {
+        let before = groups.records();
         let (key, mut group) = groups.split();
         let key = J::Key::decode_group(key, &mut key_scratch).map_err(crate::job::Error::new)?;
         let values = Values { group: &mut group, scratch: &mut order_scratch, job: PhantomData };
         job.reduce(key, values, &mut writer)?;
         count += 1;
+        groups.skip_rest()?;
+        hottest.note(groups.key(), groups.records() - before);
     }
-    Ok(Reduced { groups: count, records: groups.records() })
+    Ok(Reduced { groups: count, records: groups.records(), hottest: hottest.into_keys() })
 }
 
 /// A source that ends with an error once the run is to stop, and keeps its first error.

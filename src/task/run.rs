@@ -15,7 +15,9 @@ use crate::format::Output;
 use crate::format::source::Options;
 use crate::job::{Combine, Context, Job, PartBuffer, Task, Written, placed_by};
 use crate::shuffle::{self, Batch, Collect, Source};
-use crate::spec::{AttemptId, Cause, Counters, Failure, JobSpec, RecordRef, Split, TaskKind};
+use crate::spec::{
+    AttemptId, Cause, Counters, Failure, HotKey, JobSpec, RecordRef, Split, TaskKind,
+};
 use crate::storage::{AttemptFolder, Attempts, Staging};
 
 /// What all attempts of a job in one process share.
@@ -48,6 +50,10 @@ pub struct ReduceDone {
     pub counters: Counters,
     /// Parts that it sealed, its own first.
     pub parts: Vec<PartDone>,
+    /// Records that were read.
+    pub records: u64,
+    /// The keys with most of them.
+    pub hottest: Vec<HotKey>,
 }
 
 /// A sealed part of the output.
@@ -222,7 +228,7 @@ pub fn run_reduce<J: Job, C: Combine<J>>(
     counters.add(GROUP, "Reduce input records", reduced.records);
     counters.add(GROUP, "Reduce output records", part.records);
     let parts = std::iter::once(part).chain(sides).map(PartDone::from).collect();
-    Ok(ReduceDone { counters, parts })
+    Ok(ReduceDone { counters, parts, records: reduced.records, hottest: reduced.hottest })
 }
 
 /// Moves an attempt's sealed parts into the output that is being made.

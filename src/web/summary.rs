@@ -78,6 +78,8 @@ pub(super) struct Kind {
     pub(super) slowest: Vec<(TaskId, WorkerId, u64)>,
     /// When the first one was started.
     pub(super) first_ms: Option<u64>,
+    /// When the last one of those was done that are.
+    pub(super) last_ms: Option<u64>,
 }
 
 /// Summaries that were made. Clones are the same ones.
@@ -203,7 +205,9 @@ impl Folding {
     }
 
     fn measure(&mut self, kind: usize, id: TaskId, attempt: &Attempt) {
-        let ms = attempt.ended_ms.unwrap_or(attempt.started_ms).saturating_sub(attempt.started_ms);
+        let ended_ms = attempt.ended_ms.unwrap_or(attempt.started_ms);
+        let ms = ended_ms.saturating_sub(attempt.started_ms);
+        self.kinds[kind].last_ms = self.kinds[kind].last_ms.max(Some(ended_ms));
         self.durations[kind].push(u32::try_from(ms).unwrap_or(u32::MAX));
         let slowest = &mut self.kinds[kind].slowest;
         if slowest.len() < SLOWEST_MAX || slowest.last().is_some_and(|(_, _, least)| *least < ms) {
@@ -296,7 +300,7 @@ mod tests {
 
     use super::*;
     use crate::scheduler::{Complete, Effect, PlanDone, RegisterWorker, Scheduler, Submit};
-    use crate::spec::{Counters, JobOptions, Nonce};
+    use crate::spec::{Counters, JobOptions, Nonce, Volume};
 
     const MAPS: u32 = 200_000;
     const REDUCES: u32 = 500;
@@ -313,6 +317,7 @@ mod tests {
             spec: None,
             plan: None,
             failure: None,
+            sizes: Default::default(),
         }
     }
 
@@ -348,10 +353,18 @@ mod tests {
             let counters = Counters::new();
             let command = match attempt.task.kind {
                 TaskKind::Plan => {
-                    PlanDone { attempt, splits: MAPS, reducers: REDUCES, counters }.into()
+                    PlanDone { attempt, splits: MAPS, reducers: REDUCES, input_bytes: 0, counters }
+                        .into()
                 }
-                _ => Complete { attempt, digest: Some(1), is_staged: true, joined: 0, counters }
-                    .into(),
+                _ => Complete {
+                    attempt,
+                    digest: Some(1),
+                    is_staged: true,
+                    joined: 0,
+                    counters,
+                    volume: Volume::of_bytes(1 << 20),
+                }
+                .into(),
             };
             apply(now_ms, command, &mut started);
         }

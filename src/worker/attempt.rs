@@ -170,7 +170,9 @@ async fn run<T: Transport, L: Launcher>(
             executor.greet().await?;
         }
         let told = |told| match told {
-            Told::Progress(progress) => worker.book.progressed(order.attempt, progress),
+            Told::Progress { share, bytes } => {
+                worker.book.progressed(order.attempt, share, bytes);
+            }
             Told::Wants(maps) => worker.book.wanted(order.attempt, maps),
         };
         executor.run(run, silence_max, more, told).await
@@ -197,16 +199,24 @@ async fn accept<T: Transport, L: Launcher>(
     scratch: &Path,
 ) -> Result<HeldState, Failure> {
     match (done, &order.work) {
-        (Done::Plan { plan, splits, reducers, counters }, OrderWork::Plan) => {
+        (Done::Plan { plan, splits, reducers, input_bytes, counters }, OrderWork::Plan) => {
             let plan = put(&worker.masters, inside(scratch, &plan)?).await?;
-            Ok(HeldState::Planned { plan, splits, reducers, counters })
+            Ok(HeldState::Planned { plan, splits, reducers, input_bytes, counters })
         }
         (
-            Done::Map { output: None, joined, digest, bytes, is_staged, counters },
+            Done::Map { output: None, joined, digest, bytes, is_staged, counters, input_bytes },
             OrderWork::Map { reducers: 0, .. },
-        ) => Ok(HeldState::Mapped { joined, digest, bytes, is_staged, counters }),
+        ) => Ok(HeldState::Mapped { joined, digest, bytes, is_staged, counters, input_bytes }),
         (
-            Done::Map { output: Some(sealed), joined, digest, bytes, is_staged, counters },
+            Done::Map {
+                output: Some(sealed),
+                joined,
+                digest,
+                bytes,
+                is_staged,
+                counters,
+                input_bytes,
+            },
             OrderWork::Map { reducers: 1.., .. },
         ) => {
             inside(scratch, &sealed)?;
@@ -219,10 +229,10 @@ async fn accept<T: Transport, L: Launcher>(
             let added = offload(add).await;
             added.map_err(|error| task_failure("keep a map output", &error))??;
             crash_point!("w05");
-            Ok(HeldState::Mapped { joined, digest, bytes, is_staged, counters })
+            Ok(HeldState::Mapped { joined, digest, bytes, is_staged, counters, input_bytes })
         }
-        (Done::Reduce { counters }, OrderWork::Reduce { .. }) => {
-            Ok(HeldState::Reduced { counters })
+        (Done::Reduce { counters, volume }, OrderWork::Reduce { .. }) => {
+            Ok(HeldState::Reduced { counters, volume })
         }
         (Done::Commit { records, bytes }, OrderWork::Commit { .. }) => {
             Ok(HeldState::Committed { records, bytes })

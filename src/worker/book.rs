@@ -108,7 +108,8 @@ impl Book {
             let (stopper, stop) = watch::channel(false);
             let (giver, more) = mpsc::unbounded_channel();
             let joined = joined(&order.work);
-            let state = HeldState::Running { progress: 0.0, fetched: 0, joined, wants: 0 };
+            let state =
+                HeldState::Running { progress: 0.0, bytes: 0, fetched: 0, joined, wants: 0 };
             let page = Page { pid: 0, state, stop: stopper, more: giver, is_said: false };
             pages.held.insert(attempt, page);
             starts.push(Start { order, stop, more });
@@ -124,12 +125,12 @@ impl Book {
         }
     }
 
-    /// How far an attempt is, from 0 to 1.
-    pub(super) fn progressed(&self, attempt: AttemptId, now: f64) {
-        if let Some(Page { state: HeldState::Running { progress, .. }, .. }) =
+    /// How far an attempt is, from 0 to 1, and of how many bytes.
+    pub(super) fn progressed(&self, attempt: AttemptId, now: f64, of: u64) {
+        if let Some(Page { state: HeldState::Running { progress, bytes, .. }, .. }) =
             self.pages().held.get_mut(&attempt)
         {
-            *progress = now;
+            (*progress, *bytes) = (now, of);
         }
     }
 

@@ -27,8 +27,13 @@ pub(super) struct Executor {
 
 /// What an executor tells of the attempt that it runs.
 pub(super) enum Told {
-    /// How far it is, from 0 to 1.
-    Progress(f64),
+    /// How far it is.
+    Progress {
+        /// From 0 to 1.
+        share: f64,
+        /// Of how many bytes; 0 where that is not known.
+        bytes: u64,
+    },
     /// It asks for up to so many more maps.
     Wants(u32),
 }
@@ -170,11 +175,8 @@ impl Executor {
                     if (bytes, total) != last {
                         last = (bytes, total);
                         silence.set(tokio::time::sleep(silence_max));
-                        tell(Told::Progress(if total == 0 {
-                            0.0
-                        } else {
-                            bytes as f64 / total as f64
-                        }));
+                        let share = if total == 0 { 0.0 } else { bytes as f64 / total as f64 };
+                        tell(Told::Progress { share, bytes: total });
                     }
                 }
                 Ok(Some(FromExecutor::Wants { maps })) => {

@@ -36,6 +36,7 @@ mod once;
 mod output;
 mod poll;
 mod process;
+mod room;
 mod server;
 mod slots;
 mod socket;

@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::{oneshot, watch};
 
 use super::attempt::carry_out;
-use super::{Error, Launcher, Stop, Transport, Worker};
+use super::{Error, Launcher, Stop, Transport, Worker, room};
 use crate::crash::crash_point;
 use crate::offload::offload;
 use crate::rpc::refusal::Refusal;
@@ -198,6 +198,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
             held: self.worker.book.say(),
             jobs: self.worker.folders.jobs().into_iter().map(|(_, job)| job).collect(),
             draining: is_draining,
+            room: room::look(&self.worker.options.data),
         };
         let jobs = poll.jobs.clone();
         let masters = Arc::clone(&self.masters);

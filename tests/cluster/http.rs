@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::commands::Result;
 
-/// How long an answer, or the next piece of a stream, may take.
-const WITHIN: Duration = Duration::from_secs(20);
+/// How long an answer, or the next piece of a stream, may take, on a busy machine too.
+const WITHIN: Duration = Duration::from_secs(60);
 
 /// An answer.
 #[derive(Debug)]
@@ -46,8 +46,11 @@ pub(crate) fn send(web: &str, request: &str) -> Result<Reply> {
     let mut read = open(web, request)?;
     let (status, headers) = head(&mut read)?;
     let mut body = Vec::new();
+    let length = headers.iter().find(|(name, _)| name == "content-length");
+    // Not every server closes the connection at once.
+    let length = length.map_or(Ok(u64::MAX), |(_, length)| length.parse())?;
     // A server that does not read a request to its end may cut the connection behind its answer.
-    if let Err(error) = read.read_to_end(&mut body)
+    if let Err(error) = read.take(length).read_to_end(&mut body)
         && body.is_empty()
     {
         return Err(error.into());
@@ -76,8 +79,8 @@ fn head(read: &mut impl BufRead) -> Result<(u16, Vec<(String, String)>)> {
     loop {
         let mut line = String::new();
         read.read_line(&mut line)?;
-        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
-        headers.push((name.to_ascii_lowercase(), value.to_owned()));
+        let Some((name, value)) = line.trim_end().split_once(':') else { break };
+        headers.push((name.to_ascii_lowercase(), value.trim_start().to_owned()));
     }
     Ok((status, headers))
 }

@@ -8,6 +8,7 @@ use crate::examples::example;
 use crate::fleet::Fleet;
 use crate::http::{Reply, get, send};
 use crate::masters::leader;
+use crate::trial::{Trial, status};
 use crate::until::until;
 use crate::web::webs;
 
@@ -57,19 +58,8 @@ fn pages_say_what_there_is_and_what_a_job_has_done() -> Result {
     );
     dev.input(20_000)?;
     let wordcount = Dev::job("wordcount");
-    let arguments = [
-        "submit",
-        &wordcount,
-        "in.txt",
-        "-r",
-        "3",
-        "--split-size",
-        "20KiB",
-        "-o",
-        "<img src=x>",
-        "-q",
-    ];
-    let ended = dev.run(&arguments)?;
+    let flags = ["-r", "3", "--split-size", "20KiB", "-o", "<img src=x>", "-q"];
+    let ended = dev.run(&[&["submit", &wordcount, "in.txt"][..], &flags].concat())?;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
 
     let page = check_page(web, "/jobs/j1")?;
@@ -85,6 +75,12 @@ fn pages_say_what_there_is_and_what_a_job_has_done() -> Result {
             "attempts_started",
             "j1/m0",
             "in.txt",
+            "of input",
+            "Largest partitions",
+            "3 partitions",
+            "What happened",
+            "</time> submitted",
+            "</time> mapping",
         ],
     );
     assert!(!page.contains("<img"), "the output's name is text: {page}");
@@ -108,7 +104,10 @@ fn pages_say_what_there_is_and_what_a_job_has_done() -> Result {
             "Nothing was printed.",
         ],
     );
-    check_has(&check_page(web, "/workers/w1")?, &["w1", "slots in use", "map outputs kept"]);
+    check_has(
+        &check_page(web, "/workers/w1")?,
+        &["w1", "slots in use", "map outputs kept", "memory free", "disk free"],
+    );
 
     Ok(())
 }
@@ -125,15 +124,44 @@ fn pages_say_what_failed_and_why_and_show_names_of_users_as_text() -> Result {
     assert_eq!(failed.code, Some(1), "{}", failed.stderr);
     for path in ["/jobs/j1", "/jobs/j1/tasks/m0"] {
         let page = check_page(web, path)?;
-        check_has(
-            &page,
-            &["Why it failed", "panic", "tests/jobs/odd.rs:", "&#60;b&#62;.txt: trouble"],
-        );
+        check_has(&page, &["panic", "tests/jobs/odd.rs:", "&#60;b&#62;.txt: trouble"]);
         assert!(!page.contains("<b>.txt"), "a file's name is text: {page}");
     }
-    check_has(&check_page(web, "/jobs/j1")?, &[">failed<", "href=\"/jobs/j1/tasks/m0\""]);
-    check_has(&check_page(web, "/jobs/j1/tasks/m0")?, &["j1/m0#2", "&#60;b&#62;.txt</td>"]);
+    let job = check_page(web, "/jobs/j1")?;
+    check_has(&job, &["Why it failed", ">failed<", "j1/m0#1 failed: panic"]);
+    check_has(&job, &["href=\"/jobs/j1/tasks/m0\""]);
+    // Not the last attempt alone.
+    let both = ["Why j1/m0#1 failed on w", "Why j1/m0#2 failed on w", "&#60;b&#62;.txt</td>"];
+    check_has(&check_page(web, "/jobs/j1/tasks/m0")?, &both);
     assert_eq!(check_page(web, "/jobs")?.matches("class=\"state ").count(), 1);
+    Ok(())
+}
+
+#[test]
+fn pages_say_which_partitions_are_large_which_keys_are_hot_and_how_much_was_read() -> Result {
+    let dev = Dev::start()?;
+    let web = &dev.webs[0];
+    let trial = Trial::short();
+    let job = trial.submit(&dev)?;
+    trial.check(&dev, &job)?;
+    // Each map has an output of its own, so each key comes from many of them.
+    let page = check_page(web, &format!("/jobs/{job}"))?;
+    check_has(
+        &page,
+        &["Hottest keys", "<td class=\"key\">word-", "4 partitions", "KiB</b>of input"],
+    );
+    let status = status(&dev, &job)?;
+    let input = fs::metadata(dev.path("in.txt"))?.len();
+    for (kind, bytes) in [("maps", input), ("reduces", 1)] {
+        let (done, total) = (&status[kind]["bytes_done"], &status[kind]["bytes_total"]);
+        assert_eq!(done, total, "{status}");
+        assert!(total.as_u64() >= Some(bytes), "{status}");
+    }
+    assert_eq!(status["maps"]["bytes_total"].as_u64(), Some(input));
+    let workers = dev.json(&["workers"])?;
+    for key in ["memory_bytes", "memory_free_bytes", "disk_bytes", "disk_free_bytes"] {
+        assert!(workers[0][key].as_u64() > Some(0), "{key}: {workers}");
+    }
     Ok(())
 }
 

@@ -162,7 +162,7 @@ impl Job {
         for reduce in 0..reducers {
             let work = Work::Reduce { plan: plan.into(), segments: segments(&outputs, reduce)? };
             match executor.run(self.attempt(TaskKind::Reduce, reduce, work)?)? {
-                Ok(Done::Reduce { counters: of_it }) => counters.merge(&of_it),
+                Ok(Done::Reduce { counters: of_it, .. }) => counters.merge(&of_it),
                 other => return Err(format!("reduce {reduce}: {other:?}").into()),
             }
         }

@@ -145,6 +145,7 @@ async fn a_running_master_watches_the_time_and_ends_all_that_waits_when_it_stops
         held: Vec::new(),
         jobs: Vec::new(),
         draining: false,
+        room: Default::default(),
     };
     let patience = Duration::from_secs(60);
     tokio::time::timeout(patience, master.poll(poll(1))).await.unwrap().unwrap();

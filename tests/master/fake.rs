@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use gristmill::rpc::jobs::State;
 use gristmill::rpc::refusal::Refusal;
 use gristmill::rpc::workers::{
-    Held, HeldOutput, HeldState, OrderWork, Orders, Poll, Register, Registered, Workers,
+    Held, HeldOutput, HeldState, OrderWork, Orders, Poll, Register, Registered, Room, Workers,
 };
-use gristmill::spec::{AttemptId, Counters, JobId, WorkerId};
+use gristmill::spec::{AttemptId, Counters, JobId, Volume, WorkerId};
 
 use crate::bench::Bench;
 
@@ -88,6 +88,7 @@ impl Fake {
             held: held.collect(),
             jobs: self.jobs.iter().copied().collect(),
             draining: self.is_draining,
+            room: Room::default(),
         }
     }
 
@@ -113,7 +114,8 @@ impl Fake {
             orders.attempts.iter().map(|order| order.attempt).collect();
         self.held.retain(|attempt, _| ordered.contains(attempt));
         for order in &orders.attempts {
-            let running = HeldState::Running { progress: 0.0, fetched: 0, joined: 0, wants: 0 };
+            let running =
+                HeldState::Running { progress: 0.0, bytes: 0, fetched: 0, joined: 0, wants: 0 };
             self.held.entry(order.attempt).or_insert(running);
             self.work.insert(order.attempt, order.work.clone());
         }
@@ -128,14 +130,15 @@ impl Fake {
         let end = match &self.work[&attempt] {
             OrderWork::Plan => {
                 let plan = bench.put(b"the plan").await;
-                HeldState::Planned { plan, splits: MAPS, reducers: REDUCES, counters }
+                let (splits, reducers, input_bytes) = (MAPS, REDUCES, 0);
+                HeldState::Planned { plan, splits, reducers, input_bytes, counters }
             }
             OrderWork::Map { .. } => {
                 let is_staged = attempt.task.index != UNSTAGED;
-                let (joined, digest) = (0, digest(attempt));
-                HeldState::Mapped { joined, digest, bytes: 1, is_staged, counters }
+                let (joined, digest, bytes, input_bytes) = (0, digest(attempt), 1, 1);
+                HeldState::Mapped { joined, digest, bytes, is_staged, counters, input_bytes }
             }
-            OrderWork::Reduce { .. } => HeldState::Reduced { counters },
+            OrderWork::Reduce { .. } => HeldState::Reduced { counters, volume: Volume::default() },
             OrderWork::Commit { .. } => HeldState::Committed { records: 1, bytes: 1 },
             OrderWork::Sweep => HeldState::Swept,
         };

@@ -109,7 +109,10 @@ async fn a_poll_that_comes_late_is_not_believed() {
     let plan = run_until(&bench, &mut worker, "j1/p0").await;
     worker.finish(&bench, plan).await;
     let late = worker.message();
-    worker.held.insert(plan, HeldState::Running { progress: 0.5, fetched: 0, joined: 0, wants: 0 });
+    worker.held.insert(
+        plan,
+        HeldState::Running { progress: 0.5, bytes: 0, fetched: 0, joined: 0, wants: 0 },
+    );
     let newest = worker.message();
     let mut held = tokio::spawn({
         let master = bench.master.clone();
@@ -219,7 +222,8 @@ async fn a_report_that_cannot_be_true_fails_its_attempt() {
     // Zero reduces are none that a job with a reduce can have.
     let stored = bench.put(b"the plan").await;
     let counters = Default::default();
-    let planned = HeldState::Planned { plan: stored, splits: 1, reducers: 0, counters };
+    let planned =
+        HeldState::Planned { plan: stored, splits: 1, reducers: 0, input_bytes: 0, counters };
     worker.held.insert(plan.task.attempt(2), planned);
     worker.poll_at_once(&bench).await;
     let status = bench.status(job).await;

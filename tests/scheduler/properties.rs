@@ -10,7 +10,7 @@ use gristmill::scheduler::{
 };
 use gristmill::spec::{
     AttemptId, Cause, Counters, Failure, JobId, JobOptions, Location, Nonce, RecordRef, TaskKind,
-    WorkerId,
+    Volume, WorkerId,
 };
 use model::Model;
 use proptest::prelude::*;
@@ -174,14 +174,27 @@ impl Model {
             // Once in a while it did not hear of the last maps that have joined it, unless it makes again what has won.
             let misses = !self.last_maps.contains_key(&attempt.task) && pick.is_multiple_of(5);
             let joined = self.joined(attempt).saturating_sub(u32::from(misses));
-            let done = self.apply(Complete { attempt, digest, is_staged: false, joined, counters });
+            let done = self.apply(Complete {
+                attempt,
+                digest,
+                is_staged: false,
+                joined,
+                counters,
+                volume: Volume::of_bytes(7),
+            });
             assert!(done || self.waits_for_maps(attempt), "{attempt} may not complete");
             return;
         }
         let splits = pick as u32 % 6;
         // Whatever was asked for, one of these is right.
         let accepted = (0..4).any(|reducers| {
-            self.apply(PlanDone { attempt, splits, reducers, counters: Counters::new() })
+            self.apply(PlanDone {
+                attempt,
+                splits,
+                reducers,
+                input_bytes: 0,
+                counters: Counters::new(),
+            })
         });
         assert!(accepted);
     }

@@ -28,7 +28,7 @@ use gristmill::scheduler::{
     Sign, Straggler, Submit, TimeOut, watch,
 };
 use gristmill::spec::{
-    Cause, Counters, Failure, JobId, JobOptions, Location, Nonce, RecordRef, WorkerId,
+    Cause, Counters, Failure, JobId, JobOptions, Location, Nonce, RecordRef, Volume, WorkerId,
 };
 
 use crate::Result;
@@ -199,6 +199,7 @@ fn of_attempt(name: &str, subject: &str, rest: &[&str]) -> Result<Command> {
             attempt,
             splits: option(rest, "splits")?.ok_or("splits=N")?,
             reducers: option(rest, "reducers")?.unwrap_or(0),
+            input_bytes: 0,
             counters: Counters::new(),
         }
         .into(),
@@ -209,7 +210,8 @@ fn of_attempt(name: &str, subject: &str, rest: &[&str]) -> Result<Command> {
             }
             let digest = option(rest, "digest")?;
             let joined = option(rest, "joined")?.unwrap_or(0);
-            Complete { attempt, digest, is_staged: false, joined, counters }.into()
+            let volume = Volume::default();
+            Complete { attempt, digest, is_staged: false, joined, counters, volume }.into()
         }
         "fail" => {
             let cause = Cause::ALL.into_iter().find(|cause| rest.contains(&&*cause.to_string()));

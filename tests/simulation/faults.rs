@@ -41,6 +41,11 @@ impl fmt::Display for Who {
 }
 
 impl Who {
+    /// The master at this address, if there is one.
+    pub(crate) fn master_at(address: &str) -> Option<Self> {
+        (1..=MASTERS).map(Self::Master).find(|who| who.address() == address)
+    }
+
     pub(crate) fn address(self) -> String {
         match self {
             Who::Master(number) => format!("127.0.0.1:{}", 7_400 + number),
@@ -85,7 +90,8 @@ pub(crate) enum Fault {
     Crash { who: Who, is_dark: bool },
     /// A master's power fails while its disk writes: of what was not synced some is there, and some is not.
     CrashInWrite { master: u64 },
-    /// The next time that a master has been asked for its vote it is killed, with its answer on the way.
+    /// The next time that a master has been asked for its vote it is killed, with its answer on the way, and whoever asked
+    /// stands still for a while.
     CrashAfterVote { master: u64 },
     /// It starts again in the folder that it had.
     Return { who: Who },

@@ -44,15 +44,16 @@ impl client::Fellows for Fellows {
     fn say(&self, to: &str, what: Said, call: Call) -> Soon<Vec<u8>> {
         let (link, to) = (self.link(to), to.to_owned());
         let (network, callee) = (self.network.clone(), to.clone());
+        let caller = self.here.clone();
         let said = move |master: Master| {
             let call = call.clone();
-            let (network, callee) = (network.clone(), callee.clone());
+            let (network, callee, caller) = (network.clone(), callee.clone(), caller.clone());
             async move {
                 match what {
                     Said::AppendEntries => master.append_entries(call).await,
                     Said::Vote => {
                         let voted = master.vote(call).await;
-                        network.note_vote(&callee);
+                        network.note_vote(&callee, &caller);
                         voted
                     }
                     Said::Stand => master.stand(call).await,

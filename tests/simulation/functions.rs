@@ -29,8 +29,14 @@ const SOCKET_BYTES: usize = 64 << 10;
 const STEPS: u64 = 5;
 /// Of these, those at which a map asks for more maps.
 const ASKING_STEPS: u64 = 2;
-/// How long each of those steps takes, in milliseconds.
+/// How many first attempts in a thousand die, and how many fail; of a commit, of which a job has but one, more.
+const GRIEFS_PERMILLE: u64 = 25;
+const COMMIT_GRIEFS_PERMILLE: u64 = 200;
+/// How long each of those steps takes, in milliseconds; of a commit longer, so that leaders change meanwhile.
 const STEP_MS: (u64, u64) = (10, 120);
+const COMMIT_STEP_MS: (u64, u64) = (10, 500);
+/// What an attempt says that fails by chance.
+pub(crate) const BY_CHANCE: &str = "a first attempt, by chance";
 
 /// Starts executors on one machine.
 pub(crate) struct Functions {
@@ -39,7 +45,7 @@ pub(crate) struct Functions {
     pub(crate) place: String,
     /// Times as long as elsewhere that everything takes.
     pub(crate) slowness: u64,
-    /// Whether no attempt comes to grief by itself.
+    /// Whether no attempt comes to grief by itself, but for commits that fail.
     pub(crate) is_well: bool,
     pub(crate) history: History,
 }
@@ -166,8 +172,12 @@ impl Executor {
             return Some(Err(93));
         }
         let is_first = run.attempt.number == 1;
-        let griefs = if self.is_well { 0 } else { 25 };
-        let (dies, fails) = (chance.permille(griefs), chance.permille(griefs));
+        let (griefs, step_ms) = match run.work {
+            Work::Commit { .. } => (COMMIT_GRIEFS_PERMILLE, COMMIT_STEP_MS),
+            _ if self.is_well => (0, STEP_MS),
+            _ => (GRIEFS_PERMILLE, STEP_MS),
+        };
+        let (dies, fails) = (chance.permille(griefs) && !self.is_well, chance.permille(griefs));
         // Either side of the work: what it leaves is there, or is not.
         let at = chance.between(0, STEPS);
         let mut done = None;
@@ -187,14 +197,12 @@ impl Executor {
             if step == STEPS - 1 {
                 done = Some(work(&mut run));
             }
-            let pause_ms = chance.between(STEP_MS.0, STEP_MS.1) * self.slowness;
+            let pause_ms = chance.between(step_ms.0, step_ms.1) * self.slowness;
             sleep(Duration::from_millis(pause_ms)).await;
             self.say(&FromExecutor::Progress { bytes: step, total: STEPS }).await?;
         }
         let said = match done? {
-            _ if is_first && fails => {
-                FromExecutor::Failed(Failure::new(Cause::Panic, "a first attempt, by chance"))
-            }
+            _ if is_first && fails => FromExecutor::Failed(Failure::new(Cause::Panic, BY_CHANCE)),
             Ok(done) => FromExecutor::Done(done),
             Err(failure) => FromExecutor::Failed(failure),
         };

@@ -19,6 +19,9 @@ const AWAY_MS: (u64, u64) = (100, 3_000);
 const ALL_VOTE_MS: u64 = 2_000;
 /// How long it is if it went after it was asked for its vote: shorter than others wait before they ask.
 const AFTER_VOTE_MS: (u64, u64) = (1, 300);
+/// How soon then whoever asked stands still, which by then may lead and has told nobody, and for how long.
+const CANDIDATE_MS: (u64, u64) = (0, 20);
+const CANDIDATE_LASTS_MS: (u64, u64) = (100, 3_000);
 
 /// A machine, up or down.
 pub(crate) struct Machine {
@@ -217,19 +220,37 @@ impl Cluster {
             self.end(who, has_power);
             self.return_later(who, AWAY_MS);
         }
-        let voted = self.network.voted();
-        for who in (1..=MASTERS).map(Who::Master).filter(|who| voted.contains(&who.address())) {
-            self.history.note(&format!("{who} ends after it was asked for its vote"));
-            self.end(who, true);
-            self.return_later(who, AFTER_VOTE_MS);
+        for (voter, candidate) in self.network.voted() {
+            let (Some(voter), Some(candidate)) =
+                (Who::master_at(&voter), Who::master_at(&candidate))
+            else {
+                continue;
+            };
+            self.history.note(&format!("{voter} ends after {candidate} asked for its vote"));
+            self.end(voter, true);
+            self.return_later(voter, AFTER_VOTE_MS);
+            let begin_ms = self.drawn_ms(CANDIDATE_MS);
+            let end_ms =
+                begin_ms + self.absences.between(CANDIDATE_LASTS_MS.0, CANDIDATE_LASTS_MS.1);
+            self.later(begin_ms, Fault::Freeze { who: candidate });
+            self.later(end_ms, Fault::Thaw { who: candidate });
         }
         Ok(waiting)
     }
 
-    fn return_later(&mut self, who: Who, (least, most): (u64, u64)) {
-        let back_ms = self.now_ms + self.absences.between(least, most);
-        self.faults.at_ms.push((back_ms, Fault::Return { who }));
+    /// A moment that lies so far ahead.
+    fn drawn_ms(&mut self, (least, most): (u64, u64)) -> u64 {
+        self.now_ms + self.absences.between(least, most)
+    }
+
+    fn later(&mut self, at_ms: u64, fault: Fault) {
+        self.faults.at_ms.push((at_ms, fault));
         self.faults.at_ms.sort_unstable();
+    }
+
+    fn return_later(&mut self, who: Who, within_ms: (u64, u64)) {
+        let back_ms = self.drawn_ms(within_ms);
+        self.later(back_ms, Fault::Return { who });
     }
 
     /// Takes note of the masters that are away, stand still, have a slow disk, or are not reached.

@@ -27,9 +27,9 @@ struct Shared {
     dark: Mutex<BTreeSet<String>>,
     /// What does not pass, by the number of the fault.
     cuts: Mutex<BTreeMap<u64, Cut>>,
-    /// Masters that are to end when they have been asked for their votes, and those that have been.
+    /// Masters that are to end when they have been asked for their votes, and those that have been, by whom.
     after_vote: Mutex<BTreeSet<String>>,
-    voted: Mutex<Vec<String>>,
+    voted: Mutex<BTreeMap<String, String>>,
     /// Where artifacts lie while they travel.
     inbox: PathBuf,
     next_parcel: AtomicU64,
@@ -138,14 +138,14 @@ impl Network {
         self.shared.after_vote.lock().unwrap().insert(address);
     }
 
-    pub(crate) fn note_vote(&self, address: &str) {
+    pub(crate) fn note_vote(&self, address: &str, candidate: &str) {
         if self.shared.after_vote.lock().unwrap().remove(address) {
-            self.shared.voted.lock().unwrap().push(address.into());
+            self.shared.voted.lock().unwrap().insert(address.into(), candidate.into());
         }
     }
 
-    /// Addresses of the masters that are to end now.
-    pub(crate) fn voted(&self) -> Vec<String> {
+    /// Addresses of the masters that are to end now, and of those who asked for their votes.
+    pub(crate) fn voted(&self) -> BTreeMap<String, String> {
         std::mem::take(&mut self.shared.voted.lock().unwrap())
     }
 

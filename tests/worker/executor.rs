@@ -12,7 +12,7 @@ use std::process::exit;
 use gristmill::frame::{Done, FromExecutor, Run, SegmentRef, ToExecutor, VERSION, Work};
 use gristmill::record::block::Codec;
 use gristmill::shuffle::{Cursor, Segment, SegmentInfo, SpillHeader, SpillWriter};
-use gristmill::spec::{Cause, Counters, Failure};
+use gristmill::spec::{Cause, Counters, Failure, Volume};
 
 const SERVES: &str = "GRISTMILL_TEST_EXECUTOR";
 /// Partitions of every map output.
@@ -116,7 +116,7 @@ fn work(run: &Run) -> Result<Done, Failure> {
             for file in &run.spec.side_files {
                 counters.add("Test", &fs::read_to_string(file.location.path()).unwrap(), 1);
             }
-            Done::Plan { plan, splits: 2, reducers: PARTITIONS, counters }
+            Done::Plan { plan, splits: 2, reducers: PARTITIONS, input_bytes: 0, counters }
         }
         Work::Map { plan, .. } => {
             assert_eq!(fs::read(plan).unwrap(), b"the plan");
@@ -134,7 +134,7 @@ fn work(run: &Run) -> Result<Done, Failure> {
                 counters.add("Test", "records", segment.records);
                 counters.add("Test", &format!("crc of m{}", segment.map), crc(&bytes).into());
             }
-            Done::Reduce { counters }
+            Done::Reduce { counters, volume: Volume::default() }
         }
         Work::Commit { .. } => Done::Commit { records: 1, bytes: 2 },
         Work::Sweep => Done::Sweep,
@@ -179,5 +179,6 @@ fn map(run: &Run) -> Done {
     let index = writer.finish().unwrap();
     let (digest, bytes) = (index.digest, index.file_bytes);
     let counters = Counters::new();
-    Done::Map { output: Some(output), joined: 0, digest, bytes, is_staged: false, counters }
+    let (output, joined, is_staged, input_bytes) = (Some(output), 0, false, 0);
+    Done::Map { output, joined, digest, bytes, is_staged, counters, input_bytes }
 }

@@ -65,7 +65,9 @@ async fn a_reduce_gets_its_partition_of_all_maps_wherever_they_are_and_as_they_c
         .await;
     assert_eq!(cluster.network.fetches.load(Ordering::SeqCst), 2);
     mapped(&cluster, 2, 1).await;
-    let HeldState::Reduced { counters } = master.end_of(reduce).await else { panic!("it failed") };
+    let HeldState::Reduced { counters, .. } = master.end_of(reduce).await else {
+        panic!("it failed")
+    };
     assert_eq!(counters.get("Test", "records"), 100_000);
     for map in 0..2 {
         let found = counters.get("Test", &format!("crc of m{map}"));
@@ -134,7 +136,7 @@ async fn outputs_of_workers_on_one_machine_are_read_where_they_lie() {
         network.misplaces.store(misplaces, Ordering::SeqCst);
         let reduce = cluster.give(worker, cluster.reduce(0, 1));
         let ended = network.master.end_of(reduce).await;
-        let HeldState::Reduced { counters } = ended else { panic!("{ended:?}") };
+        let HeldState::Reduced { counters, .. } = ended else { panic!("{ended:?}") };
         assert_eq!(counters.get("Test", "crc of m0"), crc, "{worker}");
         assert_eq!(places(), expected, "{worker}");
         network.master.with(|known| known.ended.clear());

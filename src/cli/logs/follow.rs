@@ -271,7 +271,7 @@ mod tests {
     use crate::spec::JobId;
 
     fn status(maps: u32, reduces: u32, done: u32) -> JobStatus {
-        let tally = |total, done| Tally { total, done, running: 0, progress: 0.0 };
+        let tally = |total, done| Tally { total, done, ..Tally::default() };
         JobStatus {
             id: JobId(7),
             name: String::new(),

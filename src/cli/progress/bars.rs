@@ -6,13 +6,13 @@ use super::meter::Phase;
 use crate::cli::terminal::{Colour, columns, cut};
 use crate::launch::span;
 use crate::rpc::jobs::{JobStatus, State};
-use crate::spec::escape;
 use crate::spec::failure::TEXT_CHARS_MAX;
+use crate::spec::{escape, size};
 
 /// Columns of a bar between its brackets, at most and at least; narrower terminals get none.
 const BAR_COLUMNS_MAX: usize = 40;
 const BAR_COLUMNS_MIN: usize = 8;
-/// Columns that are kept for what stands beside a bar: ` 4321/10000, 64 running, 1.2M records/s, 12:34 left`.
+/// Columns that are kept for what stands beside a bar: ` 4321/10000, 64 running, 117.7MiB/s, 12:34 left`.
 const BESIDE_COLUMNS: usize = 46;
 /// Columns of a job's name that go before all else that is in the head but its state; fewer than the least say nothing.
 const HEAD_NAME_COLUMNS: usize = 12;
@@ -24,7 +24,7 @@ const NAME_COLUMNS: usize = 6;
 #[derive(Clone, Debug)]
 pub(super) struct Sight<'s> {
     pub(super) status: &'s JobStatus,
-    /// Records a second, of the phase that it is in.
+    /// Bytes that are read in a second, of the phase that it is in.
     pub(super) rate: Option<u64>,
     /// Until that phase ends.
     pub(super) left: Option<Duration>,
@@ -106,7 +106,7 @@ fn head(sight: &Sight<'_>, room: usize) -> Line {
     }
 }
 
-/// `map     43% [########------------] 43/100, 4 running, 1.2M records/s, 1:12 left`.
+/// `map     43% [########------------] 43/100, 4 running, 117.7MiB/s, 1:12 left`.
 fn bar(sight: &Sight<'_>, phase: Phase, room: usize) -> Line {
     let (share, total, done, running) = counts(sight.status, phase);
     // A hundred is for what is done, whatever is rounded.
@@ -123,7 +123,7 @@ fn bar(sight: &Sight<'_>, phase: Phase, room: usize) -> Line {
     let mut pieces = vec![
         (0, (total > 0).then(|| format!("{done}/{total}"))),
         (2, (running > 0).then(|| format!("{running} running"))),
-        (3, now(sight.rate.map(|rate| format!("{} records/s", short(rate))))),
+        (3, now(sight.rate.map(|rate| format!("{}/s", size::format(rate))))),
         (1, now(sight.left.map(|left| format!("{} left", span(left))))),
     ];
     loop {
@@ -162,18 +162,6 @@ fn counts(status: &JobStatus, phase: Phase) -> (f64, u32, u32, u32) {
     (f64::from(done), 1, done, 0)
 }
 
-/// `950`, `1.2k`, `43k`, `1.2M`: nobody reads more of what changes all the time.
-fn short(number: u64) -> String {
-    const UNITS: [(u64, &str); 3] = [(1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")];
-    match UNITS.iter().find(|(unit, _)| number >= *unit) {
-        None => number.to_string(),
-        Some((unit, letter)) if number / unit < 10 => {
-            format!("{}.{}{letter}", number / unit, number % unit * 10 / unit)
-        }
-        Some((unit, letter)) => format!("{}{letter}", number / unit),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,8 +175,9 @@ mod tests {
     fn mapping() -> JobStatus {
         let mut status = status(State::Mapping);
         status.progress = 0.215;
-        status.maps = Tally { total: 100, done: 41, running: 4, progress: 0.43 };
-        status.reduces = Tally { total: 8, done: 0, running: 0, progress: 0.0 };
+        status.maps =
+            Tally { total: 100, done: 41, running: 4, progress: 0.43, ..Tally::default() };
+        status.reduces = Tally { total: 8, ..Tally::default() };
         status
     }
 
@@ -198,7 +187,7 @@ mod tests {
 
     fn full(status: &JobStatus) -> Sight<'_> {
         Sight {
-            rate: Some(1_234_567),
+            rate: Some(123_456_789),
             left: Some(Duration::from_secs(72)),
             reruns: 2,
             backups: 1,
@@ -212,7 +201,7 @@ mod tests {
         let wide = "\
 j7 wordcount  mapping  22 %, 2 attempts again, 1 backup
 plan   100% [########################################] 1/1
-map     43% [#################-----------------------] 41/100, 4 running, 1.2M records/s, 1:12 left
+map     43% [#################-----------------------] 41/100, 4 running, 117.7MiB/s, 1:12 left
 reduce   0% [----------------------------------------] 0/8
 commit   0% [----------------------------------------] 0/1
 waits for j7/m11#1 on w3, which began 0:12 ago
@@ -220,7 +209,7 @@ waits for j7/m11#1 on w3, which began 0:12 ago
         let usual = "\
 j7 wordcount  mapping  22 %, 2 attempts again, 1 backup
 plan   100% [###################] 1/1
-map     43% [########-----------] 41/100, 4 running, 1.2M records/s, 1:12 left
+map     43% [########-----------] 41/100, 4 running, 117.7MiB/s, 1:12 left
 reduce   0% [-------------------] 0/8
 commit   0% [-------------------] 0/1
 waits for j7/m11#1 on w3, which began 0:12 ago
@@ -290,7 +279,7 @@ commit   0% [-------------------] 0/1
             progress,
             ..status(state)
         };
-        let all = |total| Tally { total, done: total, running: 0, progress: 1.0 };
+        let all = |total| Tally { total, done: total, progress: 1.0, ..Tally::default() };
         let none = Tally::default();
         let table = [
             (of(State::Waiting, (none, none), 0.0), waiting),
@@ -322,14 +311,5 @@ commit   0% [-------------------] 0/1
         assert_eq!(painted(true)[0], "j7 wordcount  \x1b[31mfailed\x1b[0m  22 %");
         assert_eq!(painted(true)[1..], painted(false)[1..]);
         assert!(!painted(false).concat().contains('\x1b'));
-    }
-
-    #[test]
-    fn large_numbers_are_short() {
-        let table = [(950, "950"), (1_000, "1.0k"), (43_210, "43k"), (1_234_567, "1.2M")];
-        for (number, wanted) in table {
-            assert_eq!(short(number), wanted);
-        }
-        assert_eq!(short(98_765_432_101), "98G");
     }
 }

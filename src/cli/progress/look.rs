@@ -1,4 +1,4 @@
-//! What is asked beside a job's status, once a second: how much its tasks have read, and who is waited for.
+//! What is asked beside a job's status, once a second: what was done again, and who is waited for.
 
 use std::time::Duration;
 
@@ -9,7 +9,6 @@ use crate::rpc::jobs::{JobStatus, Jobs, State, TaskLine, TasksRequest, WorkerLin
 use crate::rpc::refusal::Refusal;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{AttemptId, WorkerId, escape};
-use crate::task::GROUP;
 
 /// Tasks that are looked at at once, and how often in one look.
 const PAGE: u32 = 256;
@@ -20,8 +19,6 @@ const JOB_COUNTERS: &str = "Job Counters";
 /// What was found out last.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Look {
-    /// Records that a task of this phase has read on average, of those that are done.
-    pub(super) records_each: Option<(Phase, f64)>,
     pub(super) reruns: u64,
     pub(super) backups: u64,
     /// The attempt of the phase that has run longest.
@@ -60,24 +57,16 @@ impl Frontier {
     ) -> Result<Look, Refusal> {
         let Some(phase) = Phase::of(status.state) else { return Ok(Look::default()) };
         let counters = jobs.counters(status.id).await?;
-        let count = |group: &str, name: &str| {
-            counters.get(group).and_then(|names| names.get(name)).copied().unwrap_or(0)
-        };
-        let read = match phase {
-            Phase::Map => count(GROUP, "Map input records"),
-            Phase::Reduce => count(GROUP, "Reduce input records"),
-            Phase::Plan | Phase::Commit => 0,
-        };
-        let done = phase.tally(status).map_or(0, |tally| tally.done);
+        let counters = counters.get(JOB_COUNTERS);
+        let count = |name: &str| counters.and_then(|names| names.get(name)).copied().unwrap_or(0);
         let longest = self.longest(jobs, status, phase).await?;
         let slots = match &longest {
             Some(_) => None,
             None => Some(slots(&jobs.workers().await?)),
         };
         Ok(Look {
-            records_each: (read > 0 && done > 0).then(|| (phase, read as f64 / f64::from(done))),
-            reruns: count(JOB_COUNTERS, "attempts_rerun"),
-            backups: count(JOB_COUNTERS, "backups_started"),
+            reruns: count("attempts_rerun"),
+            backups: count("backups_started"),
             longest,
             slots,
         })
@@ -192,6 +181,7 @@ mod tests {
     use super::*;
     use crate::cli::progress::tests::status;
     use crate::rpc::jobs::{AttemptLine, Tally};
+    use crate::rpc::workers::Room;
     use crate::spec::{Cause, JobId, TaskKind};
 
     /// A map, whose attempts each have a state, a worker and a second in which they began.
@@ -256,7 +246,7 @@ mod tests {
             assert_eq!(look.waits(&status, NINE_MS).as_deref(), wanted, "{}", status.reason);
         }
         let mut busy = of(State::Mapping, "1 of 2 maps running, 0 done");
-        busy.maps = Tally { total: 2, done: 0, running: 1, progress: 0.1 };
+        busy.maps = Tally { total: 2, running: 1, progress: 0.1, ..Tally::default() };
         assert_eq!(slots((1, 4)).waits(&busy, NINE_MS), None, "the bar says that");
     }
 
@@ -264,7 +254,7 @@ mod tests {
     fn tasks_that_are_done_are_left_behind_until_some_are_lost() {
         let mut frontier = Frontier::default();
         let mut mapping = status(State::Mapping);
-        mapping.maps = Tally { total: 1_000, done: 300, running: 2, progress: 0.3 };
+        mapping.maps = Tally { total: 1_000, done: 300, ..Tally::default() };
         mapping.reduces.total = 5;
         let mut offset = |status: &JobStatus, phase, then| {
             frontier.begin(status, phase);
@@ -291,6 +281,7 @@ mod tests {
             running,
             last_seen_ms: 0,
             limiter: String::new(),
+            room: Room::default(),
         };
         let workers = [worker("alive", 4, 3), worker("lost", 4, 0), worker("alive", 2, 2)];
         assert_eq!(slots(&workers), (5, 6));

@@ -61,11 +61,19 @@ impl Phase {
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     phase: Option<Phase>,
-    /// In tasks; one that runs counts as far as it has come.
-    seen: VecDeque<(Instant, f64)>,
+    seen: VecDeque<Seen>,
     /// When it was last further than before.
     moved: Option<Instant>,
-    total: f64,
+}
+
+/// How far it was at a moment.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    at: Instant,
+    /// From 0 to 1.
+    share: f64,
+    /// Bytes that were read.
+    bytes: u64,
 }
 
 impl Meter {
@@ -73,40 +81,44 @@ impl Meter {
     pub(super) fn note(&mut self, status: &JobStatus, now: Instant) {
         let phase = Phase::of(status.state);
         let tally = phase.and_then(|phase| phase.tally(status)).copied().unwrap_or_default();
-        let total = f64::from(tally.total);
-        let tasks = tally.progress * total;
+        let seen = Seen { at: now, share: tally.progress, bytes: tally.bytes_done };
         // What was lost has to be done again; how fast that goes, remains to be seen.
-        let is_anew =
-            phase != self.phase || self.seen.back().is_some_and(|&(_, last)| tasks < last);
-        if is_anew {
+        let is_back = |last: &Seen| seen.share < last.share || seen.bytes < last.bytes;
+        if phase != self.phase || self.seen.back().is_some_and(is_back) {
             self.seen.clear();
         }
-        if self.seen.back().is_none_or(|&(_, last)| tasks > last) {
+        if self.seen.back().is_none_or(|last| seen.share > last.share) {
             self.moved = Some(now);
         }
-        (self.phase, self.total) = (phase, total);
-        let is_old = |&(at, _): &(Instant, f64)| now.saturating_duration_since(at) > WINDOW;
+        self.phase = phase;
+        let is_old = |seen: &Seen| now.saturating_duration_since(seen.at) > WINDOW;
         while self.seen.front().is_some_and(is_old) {
             self.seen.pop_front();
         }
-        self.seen.push_back((now, tasks));
+        self.seen.push_back(seen);
     }
 
-    /// Tasks a second; none before there is anything to go by, and none while nothing moves.
-    pub(super) fn tasks_per_second(&self) -> Option<f64> {
-        let (&(begun, first), &(now, last)) = (self.seen.front()?, self.seen.back()?);
-        let (time, tasks) = (now.saturating_duration_since(begun), last - first);
-        let still = now.saturating_duration_since(self.moved?);
-        let is_ground =
-            still < STILL && time >= GROUND && tasks >= GROUND_SHARE * self.total && tasks > 0.0;
-        is_ground.then(|| tasks / time.as_secs_f64())
+    /// The first and the last moment, if there is ground to tell how fast it goes, and it does go.
+    fn ground(&self) -> Option<(Seen, Seen, f64)> {
+        let (&first, &last) = (self.seen.front()?, self.seen.back()?);
+        let time = last.at.saturating_duration_since(first.at);
+        let still = last.at.saturating_duration_since(self.moved?);
+        let is_ground = still < STILL && time >= GROUND && last.share - first.share >= GROUND_SHARE;
+        is_ground.then(|| (first, last, time.as_secs_f64()))
+    }
+
+    /// Bytes that are read in a second.
+    pub(super) fn bytes_per_second(&self) -> Option<u64> {
+        let (first, last, seconds) = self.ground()?;
+        let rate = ((last.bytes - first.bytes) as f64 / seconds) as u64;
+        (rate > 0).then_some(rate)
     }
 
     /// Until the phase ends, if it goes on as it does.
     pub(super) fn left(&self) -> Option<Duration> {
-        let &(_, tasks) = self.seen.back()?;
-        let seconds = (self.total - tasks) / self.tasks_per_second()?;
-        (seconds > 0.0 && seconds < LEFT_MAX_SECONDS).then(|| Duration::from_secs_f64(seconds))
+        let (first, last, seconds) = self.ground()?;
+        let left = (1.0 - last.share) * seconds / (last.share - first.share);
+        (left > 0.0 && left < LEFT_MAX_SECONDS).then(|| Duration::from_secs_f64(left))
     }
 }
 
@@ -116,17 +128,18 @@ mod tests {
     use crate::cli::progress::tests::status;
     use crate::clock::Clock;
 
-    /// What is said after these seconds and shares of a hundred maps: whole tasks a second, and whole seconds left.
+    /// What is said after these seconds and shares of maps of a hundred bytes: bytes a second, and whole seconds left.
     fn said(seen: &[(u64, f64)]) -> (Option<u64>, Option<u64>) {
         let (begun, mut meter) = (Clock::system().now(), Meter::default());
         for &(seconds, share) in seen {
             let mut status = status(State::Mapping);
-            status.maps = Tally { total: 100, done: 0, running: 4, progress: share };
+            let bytes_done = (100.0 * share).round() as u64;
+            status.maps =
+                Tally { progress: share, bytes_done, bytes_total: 100, ..Tally::default() };
             meter.note(&status, begun + Duration::from_secs(seconds));
         }
-        let whole = |seconds: f64| seconds.round() as u64;
-        let left = meter.left().map(|left| whole(left.as_secs_f64()));
-        (meter.tasks_per_second().map(whole), left)
+        let left = meter.left().map(|left| left.as_secs_f64().round() as u64);
+        (meter.bytes_per_second(), left)
     }
 
     #[test]
@@ -138,7 +151,7 @@ mod tests {
             ("too early", &[(0, 0.0), (1, 0.1)], (None, None)),
             ("a fifth in ten seconds", &[(0, 0.0), (10, 0.2)], (Some(2), Some(40))),
             ("who joins late", &[(0, 0.5), (10, 0.6)], (Some(1), Some(40))),
-            ("it stands for a moment", &[(0, 0.0), (10, 0.4), (16, 0.4)], (Some(3), Some(24))),
+            ("it stands for a moment", &[(0, 0.0), (10, 0.4), (16, 0.4)], (Some(2), Some(24))),
             ("it stands", &[(0, 0.0), (10, 0.4), (18, 0.4)], (None, None)),
             ("nothing moves", &[(0, 0.4), (10, 0.4), (19, 0.4)], (None, None)),
             ("it stopped long ago", &[(0, 0.0), (10, 0.4), (31, 0.4), (50, 0.4)], (None, None)),
@@ -151,11 +164,23 @@ mod tests {
     }
 
     #[test]
+    fn bytes_that_nobody_knows_have_no_rate() {
+        let (begun, mut meter) = (Clock::system().now(), Meter::default());
+        for (seconds, progress) in [(0, 0.0), (10, 0.5)] {
+            let mut status = status(State::Mapping);
+            status.maps.progress = progress;
+            meter.note(&status, begun + Duration::from_secs(seconds));
+        }
+        assert_eq!(meter.bytes_per_second(), None);
+        assert_eq!(meter.left(), Some(Duration::from_secs(10)));
+    }
+
+    #[test]
     fn each_phase_begins_anew() {
         let (begun, mut meter) = (Clock::system().now(), Meter::default());
         let mut note = |state, seconds, share| {
             let mut status = status(state);
-            status.maps = Tally { total: 10, done: 0, running: 1, progress: share };
+            status.maps = Tally { progress: share, ..Tally::default() };
             status.reduces = status.maps;
             meter.note(&status, begun + Duration::from_secs(seconds));
             meter.left().map(|left| left.as_secs())

@@ -15,7 +15,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use self::bars::{Sight, lines};
 use self::look::{Frontier, Look};
-use self::meter::{Meter, Phase};
+use self::meter::Meter;
 use self::screen::Screen;
 use super::terminal::Terminal;
 use crate::client;
@@ -203,14 +203,13 @@ impl Bars {
     fn draw(&mut self, status: &JobStatus, look: &Look, waiting_since: Option<Instant>) {
         let now = self.clock.now();
         self.meter.note(status, now);
-        let each = look.records_each.filter(|(phase, _)| Phase::of(status.state) == Some(*phase));
-        let rate = each.and_then(|(_, each)| Some((each * self.meter.tasks_per_second()?) as u64));
         let silent = waiting_since.map(|since| now.saturating_duration_since(since));
         let below = match silent.filter(|silent| *silent >= SILENT_AFTER) {
             Some(silent) => Some(format!("no master has answered for {}", span(silent))),
             None => look.waits(status, self.clock.wall_ms()),
         };
-        let (left, reruns, backups) = (self.meter.left(), look.reruns, look.backups);
+        let (rate, left) = (self.meter.bytes_per_second(), self.meter.left());
+        let (reruns, backups) = (look.reruns, look.backups);
         let sight = Sight { status, rate, left, reruns, backups, below };
         let terminal = Terminal::sized(&stderr());
         if let Some(text) = self.screen.draw(lines(&sight, terminal.columns), terminal) {
@@ -269,7 +268,7 @@ mod tests {
     fn a_status_is_one_line() {
         let mut status = status(State::Mapping);
         status.progress = 0.5;
-        status.maps = Tally { total: 4, done: 3, running: 1, progress: 0.875 };
+        status.maps = Tally { total: 4, done: 3, running: 1, progress: 0.875, ..Tally::default() };
         assert_eq!(line(&status), "j7 mapping  maps 3/4  reduces 0/0  50 %");
         assert_eq!(hadoop(&status), " map 87% reduce 0%");
         status.reason = "waits for\na slot".into();

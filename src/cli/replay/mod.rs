@@ -154,9 +154,9 @@ fn report(ended: &Ended) -> u8 {
 fn counted(done: &Done) -> String {
     let none = Counters::new();
     let counters = match done {
-        Done::Plan { counters, .. } | Done::Map { counters, .. } | Done::Reduce { counters } => {
-            counters
-        }
+        Done::Plan { counters, .. }
+        | Done::Map { counters, .. }
+        | Done::Reduce { counters, .. } => counters,
         Done::Commit { .. } | Done::Sweep => &none,
     };
     let line = |(group, name, n): (&str, &str, u64)| {
@@ -173,7 +173,7 @@ fn counted(done: &Done) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{JobId, TaskKind};
+    use crate::spec::{JobId, TaskKind, Volume};
 
     #[test]
     fn a_task_or_an_attempt_is_named() {
@@ -189,6 +189,7 @@ mod tests {
     fn what_was_counted_is_told_line_by_line() {
         let mut counters = Counters::new();
         counters.add("My\x1bjob", "records", 34);
-        assert_eq!(counted(&Done::Reduce { counters }), "  My\\x1bjob: records 34\n");
+        let done = Done::Reduce { counters, volume: Volume::default() };
+        assert_eq!(counted(&done), "  My\\x1bjob: records 34\n");
     }
 }

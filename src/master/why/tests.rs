@@ -12,7 +12,7 @@ use crate::scheduler::{
 };
 use crate::spec::{
     AttemptId, Cause, Counters, Digest, Failure, JobOptions, Location, Nonce, RecordRef, TaskId,
-    WorkerId,
+    Volume, WorkerId,
 };
 
 const JOB: JobId = JobId(1);
@@ -30,7 +30,7 @@ impl Story {
         story.join(1, slots);
         let counters = Counters::new();
         let attempt = JOB.task(TaskKind::Plan, 0).attempt(1);
-        story.decide(PlanDone { attempt, splits: 2, reducers: 2, counters });
+        story.decide(PlanDone { attempt, splits: 2, reducers: 2, input_bytes: 0, counters });
         story
     }
 
@@ -93,8 +93,8 @@ impl Story {
     }
 
     fn complete(&mut self, attempt: AttemptId, digest: u64) {
-        let (digest, counters) = (Some(digest), Counters::new());
-        self.decide(Complete { attempt, digest, is_staged: true, joined: 0, counters });
+        let (digest, counters, volume) = (Some(digest), Counters::new(), Volume::default());
+        self.decide(Complete { attempt, digest, is_staged: true, joined: 0, counters, volume });
     }
 
     fn fail(&mut self, attempt: AttemptId, failure: Failure) {

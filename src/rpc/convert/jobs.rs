@@ -11,6 +11,7 @@ use crate::rpc::jobs::{
 };
 use crate::rpc::pb;
 use crate::rpc::refusal::Refusal;
+use crate::rpc::workers::Room;
 use crate::spec::{Cause, JobSpec};
 
 impl From<Submit> for pb::SubmitRequest {
@@ -108,14 +109,15 @@ impl TryFrom<pb::JobLine> for JobLine {
 }
 
 impl From<Tally> for pb::Tally {
-    fn from(Tally { total, done, running, progress }: Tally) -> Self {
-        Self { total, done, running, progress }
+    fn from(Tally { total, done, running, progress, bytes_done, bytes_total }: Tally) -> Self {
+        Self { total, done, running, progress, bytes_done, bytes_total }
     }
 }
 
 impl From<pb::Tally> for Tally {
-    fn from(pb::Tally { total, done, running, progress }: pb::Tally) -> Self {
-        Self { total, done, running, progress }
+    fn from(wire: pb::Tally) -> Self {
+        let pb::Tally { total, done, running, progress, bytes_done, bytes_total } = wire;
+        Self { total, done, running, progress, bytes_done, bytes_total }
     }
 }
 
@@ -245,6 +247,7 @@ impl From<WorkerLine> for pb::WorkerLine {
             running: line.running,
             last_seen_ms: line.last_seen_ms,
             limiter: line.limiter,
+            room: Some(line.room.into()),
         }
     }
 }
@@ -262,6 +265,7 @@ impl TryFrom<pb::WorkerLine> for WorkerLine {
             running: wire.running,
             last_seen_ms: wire.last_seen_ms,
             limiter: wire.limiter,
+            room: wire.room.map(Room::from).unwrap_or_default(),
         })
     }
 }

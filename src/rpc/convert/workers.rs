@@ -6,7 +6,7 @@ use crate::rpc::pb;
 use crate::rpc::refusal::Refusal;
 use crate::rpc::workers::{
     Held, HeldOutput, HeldState, Locate, Located, LocatedMap, LostOutput, Order, OrderWork, Orders,
-    Poll, Register, Registered,
+    Poll, Register, Registered, Room,
 };
 use crate::spec::Nonce;
 
@@ -83,6 +83,7 @@ impl From<Poll> for pb::PollRequest {
             held: all(poll.held),
             jobs: texts(&poll.jobs),
             draining: poll.draining,
+            room: Some(poll.room.into()),
         }
     }
 }
@@ -98,7 +99,21 @@ impl TryFrom<pb::PollRequest> for Poll {
             held: each(wire.held)?,
             jobs: ids(&wire.jobs)?,
             draining: wire.draining,
+            room: wire.room.map(Room::from).unwrap_or_default(),
         })
+    }
+}
+
+impl From<Room> for pb::Room {
+    fn from(Room { memory_bytes, memory_free_bytes, disk_bytes, disk_free_bytes }: Room) -> Self {
+        Self { memory_bytes, memory_free_bytes, disk_bytes, disk_free_bytes }
+    }
+}
+
+impl From<pb::Room> for Room {
+    fn from(wire: pb::Room) -> Self {
+        let pb::Room { memory_bytes, memory_free_bytes, disk_bytes, disk_free_bytes } = wire;
+        Self { memory_bytes, memory_free_bytes, disk_bytes, disk_free_bytes }
     }
 }
 
@@ -120,21 +135,28 @@ impl TryFrom<pb::Held> for Held {
 impl From<HeldState> for pb::held::State {
     fn from(state: HeldState) -> Self {
         match state {
-            HeldState::Running { progress, fetched, joined, wants } => {
-                Self::Running(pb::Running { progress, fetched, joined, wants })
+            HeldState::Running { progress, bytes, fetched, joined, wants } => {
+                Self::Running(pb::Running { progress, fetched, joined, wants, bytes })
             }
-            HeldState::Planned { plan, splits, reducers, counters } => Self::Planned(pb::Planned {
-                plan: plan.to_wire(),
-                splits,
-                reducers,
-                counters_bincode: encode(&counters),
-            }),
-            HeldState::Mapped { joined, digest, bytes, is_staged, counters } => {
+            HeldState::Planned { plan, splits, reducers, input_bytes, counters } => {
+                let (plan, counters_bincode) = (plan.to_wire(), encode(&counters));
+                let planned = pb::Planned { plan, splits, reducers, counters_bincode, input_bytes };
+                Self::Planned(planned)
+            }
+            HeldState::Mapped { joined, digest, bytes, is_staged, counters, input_bytes } => {
                 let counters_bincode = encode(&counters);
-                Self::Mapped(pb::Mapped { digest, bytes, counters_bincode, is_staged, joined })
+                Self::Mapped(pb::Mapped {
+                    digest,
+                    bytes,
+                    counters_bincode,
+                    is_staged,
+                    joined,
+                    input_bytes,
+                })
             }
-            HeldState::Reduced { counters } => {
-                Self::Reduced(pb::Reduced { counters_bincode: encode(&counters) })
+            HeldState::Reduced { counters, volume } => {
+                let (counters_bincode, volume_bincode) = (encode(&counters), encode(&volume));
+                Self::Reduced(pb::Reduced { counters_bincode, volume_bincode })
             }
             HeldState::Committed { records, bytes } => {
                 Self::Committed(pb::Committed { records, bytes })
@@ -153,15 +175,16 @@ impl TryFrom<pb::held::State> for HeldState {
     fn try_from(wire: pb::held::State) -> Result<Self, Refusal> {
         use pb::held::State;
         Ok(match wire {
-            State::Running(pb::Running { progress, fetched, joined, wants }) => {
+            State::Running(pb::Running { progress, fetched, joined, wants, bytes }) => {
                 // What is no number must not come into sums and comparisons.
                 let progress = if progress.is_finite() { progress.clamp(0.0, 1.0) } else { 0.0 };
-                Self::Running { progress, fetched, joined, wants }
+                Self::Running { progress, bytes, fetched, joined, wants }
             }
             State::Planned(planned) => Self::Planned {
                 plan: digest("plan", &planned.plan)?,
                 splits: planned.splits,
                 reducers: planned.reducers,
+                input_bytes: planned.input_bytes,
                 counters: decode("counters", &planned.counters_bincode)?,
             },
             State::Mapped(mapped) => Self::Mapped {
@@ -170,10 +193,12 @@ impl TryFrom<pb::held::State> for HeldState {
                 bytes: mapped.bytes,
                 is_staged: mapped.is_staged,
                 counters: decode("counters", &mapped.counters_bincode)?,
+                input_bytes: mapped.input_bytes,
             },
-            State::Reduced(reduced) => {
-                Self::Reduced { counters: decode("counters", &reduced.counters_bincode)? }
-            }
+            State::Reduced(reduced) => Self::Reduced {
+                counters: decode("counters", &reduced.counters_bincode)?,
+                volume: decode("volume", &reduced.volume_bincode)?,
+            },
             State::Committed(pb::Committed { records, bytes }) => {
                 Self::Committed { records, bytes }
             }

@@ -29,7 +29,7 @@ use super::recipe::{Recipe, RecipeRequest};
 use super::refusal::Refusal;
 use super::server::serve_master;
 use super::why::{BadRecord, Kind, Tried, Why};
-use super::workers::{Locate, Located, Orders, Poll, Register, Registered, Workers};
+use super::workers::{Locate, Located, Orders, Poll, Register, Registered, Room, Workers};
 use crate::spec::{AttemptId, Cause, Failure, JobId, MasterId, Nonce, TaskKind, WorkerId};
 
 /// A master that says what it was told to say, and remembers what it was asked.
@@ -63,8 +63,8 @@ fn status(job: JobId, version: u64) -> JobStatus {
         state: State::Reducing,
         reason: "waits for a slot".into(),
         progress: 0.625,
-        maps: Tally { total: 4, done: 3, running: 1, progress: 0.875 },
-        reduces: Tally { total: 2, done: 0, running: 1, progress: 0.375 },
+        maps: tally(4, 3, 0.875),
+        reduces: tally(2, 0, 0.375),
         output: "/out".into(),
         error: Some("größer".into()),
         failure: Some((attempt, Failure::new(Cause::Panic, "at\nthe disco"))),
@@ -157,7 +157,17 @@ fn worker() -> WorkerLine {
         running: 1,
         last_seen_ms: 12,
         limiter: "sampled".into(),
+        room: Room {
+            memory_bytes: 1 << 40,
+            memory_free_bytes: 3,
+            disk_bytes: 2,
+            disk_free_bytes: 1,
+        },
     }
+}
+
+fn tally(total: u32, done: u32, progress: f64) -> Tally {
+    Tally { total, done, running: 1, progress, bytes_done: 77, bytes_total: 1 << 41 }
 }
 
 impl Jobs for Fake {

@@ -1,8 +1,10 @@
 //! Workers and a master.
 
 use super::*;
-use crate::rpc::workers::{Held, HeldOutput, HeldState, LocatedMap, LostOutput, Order, OrderWork};
-use crate::spec::{AttemptId, Counters, Nonce, RecordRef};
+use crate::rpc::workers::{
+    Held, HeldOutput, HeldState, LocatedMap, LostOutput, Order, OrderWork, Room,
+};
+use crate::spec::{AttemptId, Counters, HotKey, Nonce, RecordRef, Volume};
 
 fn attempt(index: u32) -> AttemptId {
     JobId(7).task(TaskKind::Map, index).attempt(2)
@@ -37,17 +39,26 @@ pub(super) fn poll() -> Poll {
         offset: 1234,
         excerpt: vec![0xff, 0],
     });
+    let hottest = vec![HotKey { key: vec![0xff, b'k'], records: 3 }];
+    let volume = Volume { bytes: 1 << 42, records: 9, hottest };
     let states = [
-        HeldState::Running { progress: 0.25, fetched: 3, joined: 4, wants: 5 },
-        HeldState::Planned { plan: Digest(9), splits: 4, reducers: 2, counters: counters() },
+        HeldState::Running { progress: 0.25, bytes: 1 << 40, fetched: 3, joined: 4, wants: 5 },
+        HeldState::Planned {
+            plan: Digest(9),
+            splits: 4,
+            reducers: 2,
+            input_bytes: 1 << 50,
+            counters: counters(),
+        },
         HeldState::Mapped {
             joined: 2,
             digest: 1 << 63,
             bytes: 10,
             is_staged: true,
             counters: counters(),
+            input_bytes: 11,
         },
-        HeldState::Reduced { counters: Counters::new() },
+        HeldState::Reduced { counters: Counters::new(), volume },
         HeldState::Committed { records: 1, bytes: 2 },
         HeldState::Swept,
         HeldState::Failed { failure, lost: vec![lost] },
@@ -60,6 +71,7 @@ pub(super) fn poll() -> Poll {
         held: (0..).zip(states).map(held).collect(),
         jobs: vec![JobId(7), JobId(8)],
         draining: true,
+        room: Room { memory_bytes: 4, memory_free_bytes: 3, disk_bytes: 2, disk_free_bytes: 1 },
     }
 }
 
@@ -119,12 +131,12 @@ async fn a_progress_that_is_no_fraction_does_not_get_through() {
         let mut request = poll();
         request.held.truncate(1);
         request.held[0].state =
-            HeldState::Running { progress: said, fetched: 0, joined: 0, wants: 0 };
+            HeldState::Running { progress: said, bytes: 0, fetched: 0, joined: 0, wants: 0 };
         client.poll(request).await.unwrap();
         let polled = served.fake.polled.lock().unwrap().pop().unwrap();
         assert_eq!(
             polled.held[0].state,
-            HeldState::Running { progress: heard, fetched: 0, joined: 0, wants: 0 }
+            HeldState::Running { progress: heard, bytes: 0, fetched: 0, joined: 0, wants: 0 }
         );
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::scheduler::{Blame, Effect, End, Rejection, Scheduler};
-use crate::spec::{About, AttemptId, Cause, Counters, Failure, TaskKind};
+use crate::spec::{About, AttemptId, Cause, Counters, Failure, TaskKind, Volume};
 
 /// Sent by the worker of an attempt when its output is sealed (a commit's: published).
 ///
@@ -24,6 +24,8 @@ pub struct Complete {
     pub joined: u32,
     /// What the attempt counted.
     pub counters: Counters,
+    /// How much it has read; of a map, for those that have joined it too.
+    pub volume: Volume,
 }
 
 impl Complete {
@@ -32,7 +34,7 @@ impl Complete {
         scheduler: &mut Scheduler,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Rejection> {
-        let Self { attempt, digest, is_staged, joined, counters } = self;
+        let Self { attempt, digest, is_staged, joined, counters, volume } = self;
         let task = attempt.task;
         if task.kind == TaskKind::Plan {
             return Err(Rejection::WrongKind { attempt });
@@ -45,7 +47,8 @@ impl Complete {
         if joined as usize > known || (has_won && (joined as usize) < known) {
             return Err(Rejection::OtherMaps { attempt });
         }
-        let win = scheduler.win(attempt, (digest, is_staged), joined, &counters, effects)?;
+        let win =
+            scheduler.win(attempt, (digest, is_staged), joined, (&counters, &volume), effects)?;
         if task.kind == TaskKind::Commit {
             return scheduler.end(task.job, End::Succeeded, effects);
         }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::scheduler::{Effect, Field, Rejection, Scheduler};
-use crate::spec::{AttemptId, Counters, TaskKind};
+use crate::spec::{AttemptId, Counters, TaskKind, Volume};
 
 /// Most maps of a job; the paper's large jobs have 200,000.
 pub const SPLITS_MAX: u32 = 10_000_000;
@@ -20,6 +20,8 @@ pub struct PlanDone {
     pub splits: u32,
     /// Number of reduces: the one submitted, 0 for a map-only job.
     pub reducers: u32,
+    /// Bytes of all input; 0 where that is not known.
+    pub input_bytes: u64,
     /// What the plan counted, such as files it skipped.
     pub counters: Counters,
 }
@@ -30,7 +32,7 @@ impl PlanDone {
         scheduler: &mut Scheduler,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Rejection> {
-        let Self { attempt, splits, reducers, counters } = self;
+        let Self { attempt, splits, reducers, input_bytes, counters } = self;
         if attempt.task.kind != TaskKind::Plan {
             return Err(Rejection::WrongKind { attempt });
         }
@@ -40,8 +42,9 @@ impl PlanDone {
         Field::Splits.check(splits, 0..=SPLITS_MAX)?;
         scheduler.job_mut(id)?.check_reducers(reducers)?;
 
-        scheduler.win(attempt, (None, true), 0, &counters, effects)?;
-        scheduler.job_mut(id)?.set_tasks(splits, reducers);
+        let counted = (&counters, &Volume::default());
+        scheduler.win(attempt, (None, true), 0, counted, effects)?;
+        scheduler.job_mut(id)?.set_tasks(splits, reducers, input_bytes);
         scheduler.advance(id, effects)
     }
 }

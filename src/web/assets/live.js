@@ -8,24 +8,24 @@
   if (!address || !say || !window.EventSource) return;
   let last = Date.now(), due = 0, asking = false;
 
-  const path = (node) => {
-    const steps = [];
-    for (; node && node.id !== "main"; node = node.parentElement) {
-      steps.unshift([...node.parentElement.children].indexOf(node));
-    }
-    return steps;
+  // What a node is called, so that the same one is found again wherever it stands by then.
+  const mark = (main, node) => {
+    const name = ["href", "aria-label"].find((it) => node.hasAttribute(it));
+    const value = name ? `[${name}="${CSS.escape(node.getAttribute(name))}"]` : "";
+    const selector = node.tagName + value;
+    return { selector, nth: [...main.querySelectorAll(selector)].indexOf(node) };
   };
-  const at = (main, steps) => steps.reduce((node, step) => node && node.children[step], main);
+  const found = (main, { selector, nth }) => main.querySelectorAll(selector)[nth];
 
   const take = (text) => {
     const fresh = new DOMParser().parseFromString(text, "text/html");
     const now = fresh.getElementById("main"), main = document.getElementById("main");
     if (!now || !main) return;
-    const focused = main.contains(document.activeElement) && document.activeElement !== main ? path(document.activeElement) : null;
-    const opened = [...main.querySelectorAll("details[open]")].map(path);
+    const focused = main.contains(document.activeElement) && document.activeElement !== main ? mark(main, document.activeElement) : null;
+    const opened = [...main.querySelectorAll("details[open]")].map((node) => mark(main, node));
     main.replaceChildren(...now.childNodes);
-    opened.forEach((steps) => { const node = at(main, steps); if (node) node.open = true; });
-    if (focused) { const node = at(main, focused); if (node) node.focus({ preventScroll: true }); }
+    opened.forEach((it) => { const node = found(main, it); if (node) node.open = true; });
+    if (focused) { const node = found(main, focused); if (node) node.focus({ preventScroll: true }); }
     document.title = fresh.title;
     document.body.toggleAttribute("data-busy", fresh.body.hasAttribute("data-busy"));
   };

@@ -145,7 +145,7 @@ fn framed(summary: &Summary, drawn: &str, height: f64) -> String {
     }
     let (attempts, workers) = (summary.attempts, summary.rows.len());
     format!(
-        "<svg class=\"timeline\" viewBox=\"0 0 {WIDTH} {:.0}\" role=\"img\" aria-label=\"{attempts} attempts on \
+        "<svg class=\"timeline\" viewBox=\"0 0 {WIDTH} {:.0}\" role=\"group\" aria-label=\"{attempts} attempts on \
          {workers} workers over {}\">{times}{drawn}</svg>",
         height + FOOT,
         span(whole_ms)
@@ -153,7 +153,7 @@ fn framed(summary: &Summary, drawn: &str, height: f64) -> String {
 }
 
 /// How many tasks took how long.
-pub(super) fn histogram(kind: &Kind, what: &str, class: &str) -> String {
+pub(super) fn histogram(kind: &Kind, class: &str) -> String {
     const HEIGHT: f64 = 120.0;
     let is_some = |&at: &usize| kind.histogram.get(at).is_some_and(|&count| count > 0);
     let first = (0..STEPS).find(is_some).unwrap_or(0);
@@ -170,7 +170,7 @@ pub(super) fn histogram(kind: &Kind, what: &str, class: &str) -> String {
         let _written = write!(
             drawn,
             "<rect class=\"{class}\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{high:.1}\"><title>{count} \
-             {what} of {from} to {to}</title></rect>",
+             of {from} to {to}</title></rect>",
             left + 0.5,
             HEIGHT - high,
             wide - 1.0
@@ -182,7 +182,7 @@ pub(super) fn histogram(kind: &Kind, what: &str, class: &str) -> String {
     }
     let count = kind.count;
     format!(
-        "<svg class=\"histogram\" viewBox=\"0 0 {:.0} {:.0}\" role=\"img\" aria-label=\"how long {count} {what} \
+        "<svg class=\"histogram\" viewBox=\"0 0 {:.0} {:.0}\" role=\"img\" aria-label=\"how long {count} {class} tasks \
          took\">{drawn}</svg>",
         WIDTH / 2.0 + 30.0,
         HEIGHT + FOOT
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_histogram_of_nothing_is_a_picture_too() {
-        let drawn = histogram(&Kind::default(), "maps", "map");
+        let drawn = histogram(&Kind::default(), "map");
         assert!(drawn.starts_with("<svg") && drawn.ends_with("</svg>"), "{drawn}");
     }
 }

@@ -1,92 +1,42 @@
-//! One job: how far it is, what it waits for, who ran what when, what took long, what it counted, what it was given.
+//! One job: how far it is, what it waits for, who ran what when, what took long, whether the work is shared out evenly,
+//! what it counted, what happened to it, what it was given.
 
 use std::collections::BTreeMap;
 
 use askama::Template;
 use axum::extract::{Path, State};
 
-use super::words::{bytes, count, percent, span};
+use super::happened::Line;
+use super::phase::Phase;
+use super::skew::skew;
+use super::words::{bytes, clock, count, percent, span};
 use super::{chart, page};
 use crate::offload::offload;
 use crate::record::value;
-use crate::rpc::jobs::{JobStatus, Jobs, State as Stage, Tally};
-use crate::spec::{Digest, JobId, JobSpec, TaskId, WorkerId};
+use crate::rpc::jobs::{JobStatus, Jobs};
+use crate::rpc::refusal::Refusal;
+use crate::spec::{Digest, JobId, JobSpec};
 use crate::web::Web;
 use crate::web::answer::Answer;
 use crate::web::query::id;
-use crate::web::summary::{Kind, Summary};
+use crate::web::summary::Summary;
 
-/// Counters that are shown, and inputs.
+/// Counters that are shown, inputs, and what has happened.
 const COUNTERS_MAX: usize = 500;
 const INPUTS_MAX: usize = 20;
-/// What must be done, and how long it must have taken, before the rest is guessed.
-const DONE_MIN: f64 = 0.05;
-const PASSED_MS_MIN: u64 = 2_000;
-
-/// Maps or reduces.
-pub(super) struct Phase {
-    pub(super) name: &'static str,
-    pub(super) percent: u64,
-    pub(super) done: String,
-    pub(super) running: String,
-    pub(super) total: String,
-    pub(super) median: String,
-    pub(super) longest: String,
-    /// How long they took, in a sentence.
-    pub(super) told: String,
-    pub(super) histogram: String,
-    pub(super) slowest: Vec<Slow>,
-}
-
-/// A task that took long.
-pub(super) struct Slow {
-    pub(super) task: TaskId,
-    pub(super) worker: WorkerId,
-    pub(super) took: String,
-    /// Of the median.
-    pub(super) times: String,
-}
-
-impl Phase {
-    pub(super) fn of(name: &'static str, class: &str, tally: &Tally, kind: &Kind) -> Self {
-        let took = |ms| if kind.count > 0 { span(ms) } else { String::new() };
-        let times = |ms| format!("{:.1} ×", ms as f64 / kind.median_ms.max(1) as f64);
-        let slow = |&(task, worker, ms): &(TaskId, WorkerId, u64)| Slow {
-            task,
-            worker,
-            took: span(ms),
-            times: times(ms),
-        };
-        let [least, median, most] = [kind.least_ms, kind.median_ms, kind.most_ms].map(span);
-        Self {
-            name,
-            percent: percent(tally.progress),
-            done: count(tally.done.into()),
-            running: count(tally.running.into()),
-            total: count(tally.total.into()),
-            median: took(kind.median_ms),
-            longest: took(kind.most_ms),
-            told: format!(
-                "{} {name}: {least} to {most}, half of them up to {median}.",
-                count(kind.count)
-            ),
-            histogram: chart::histogram(kind, name, class),
-            slowest: kind.slowest.iter().map(slow).collect(),
-        }
-    }
-}
+const EVENTS_MAX: usize = 30;
 
 #[derive(Template)]
 #[template(
     ext = "html",
     source = r#"<p class="crumbs"><a href="/jobs">Jobs</a></p>
 <h1>{{ job.id }} {{ job.name }} <span class="state {{ job.state }}">{{ job.state }}</span></h1>
-<p>{{ job.reason }}{% if !eta.is_empty() %}{% if !job.reason.is_empty() %}; {% endif %}{{ eta }}{% endif %}</p>
+{% if !job.reason.is_empty() %}<p>{{ job.reason }}</p>{% endif %}
+<div class="tiles"><div><b>{{ progress }} %</b>done</div><div><b>{{ took }}</b>{% if job.finished.is_some() %}from submission to end{% else %}since submission{% endif %}</div>{% if !read.is_empty() %}<div><b>{{ read }}</b>of input</div>{% endif %}<div><b>{{ attempts }}</b>attempts</div></div>
 {% if let Some(error) = job.error %}<section class="bad"><h2>Why it failed</h2><pre>{{ error }}</pre>{% if let Some((attempt, _)) = job.failure %}<p><a href="/jobs/{{ job.id }}/tasks/{{ attempt.task.kind.letter() }}{{ attempt.task.index }}">{{ attempt.task }}, with its attempts and its log</a></p>{% endif %}</section>{% endif %}
 <section><h2>Progress</h2>
-<div class="scroll" tabindex="0" role="group" aria-label="Progress"><table><thead><tr><th scope="col">Phase</th><th scope="col">Done</th><th scope="col"></th><th scope="col" class="num">Running</th><th scope="col" class="num">All</th><th scope="col" class="num">Median</th><th scope="col" class="num">Longest</th></tr></thead><tbody>
-{% for phase in phases %}<tr><th scope="row">{{ phase.name }}</th><td><progress max="100" value="{{ phase.percent }}" aria-label="{{ phase.name }}">{{ phase.percent }} %</progress></td><td>{{ phase.percent }} %, {{ phase.done }} done</td><td class="num">{{ phase.running }}</td><td class="num">{{ phase.total }}</td><td class="num">{{ phase.median }}</td><td class="num">{{ phase.longest }}</td></tr>
-{% endfor %}</tbody></table></div>
+{% for phase in phases %}<div class="phase"><h3>{{ phase.name }}</h3><progress class="{{ phase.class }}" max="100" value="{{ phase.percent }}" aria-label="{{ phase.name }}">{{ phase.percent }} %</progress><p><b>{{ phase.percent }} %</b><span>{{ phase.tasks }}</span>{% if !phase.bytes.is_empty() %}<span>{{ phase.bytes }}</span>{% endif %}{% if !phase.left.is_empty() %}<span>{{ phase.left }}</span>{% endif %}</p></div>
+{% endfor %}
 <p class="pages"><a href="/jobs/{{ job.id }}/tasks">All tasks</a></p></section>
 <section><h2>Who ran what when</h2>
 {% if summary.attempts == 0 %}<p class="soft">Nothing was started yet.</p>{% else %}<div class="scroll" tabindex="0" role="group" aria-label="Timeline">{{ timeline|safe }}</div>
@@ -94,13 +44,19 @@ impl Phase {
 {% if has_done %}<section><h2>How long tasks took</h2><div class="pair">
 {% for phase in phases %}{% if !phase.slowest.is_empty() %}<div><h3>{{ phase.name }}</h3>{{ phase.histogram|safe }}<p class="soft">{{ phase.told }}</p></div>{% endif %}{% endfor %}</div></section>
 <section><h2>What took longest</h2><div class="pair">
-{% for phase in phases %}{% if !phase.slowest.is_empty() %}<div class="scroll" tabindex="0" role="group" aria-label="The longest {{ phase.name }}"><table><thead><tr><th scope="col">{{ phase.name }}</th><th scope="col" class="num">Took</th><th scope="col" class="num">Of the median</th><th scope="col">On</th></tr></thead><tbody>
+{% for phase in phases %}{% if !phase.slowest.is_empty() %}<div class="scroll" tabindex="0" role="group" aria-label="The longest: {{ phase.name }}"><table><thead><tr><th scope="col">{{ phase.name }}</th><th scope="col" class="num">Took</th><th scope="col" class="num">Of the median</th><th scope="col">On</th></tr></thead><tbody>
 {% for slow in phase.slowest %}<tr><td><a href="/jobs/{{ job.id }}/tasks/{{ slow.task.kind.letter() }}{{ slow.task.index }}">{{ slow.task }}</a></td><td class="num">{{ slow.took }}</td><td class="num">{{ slow.times }}</td><td><a href="/workers/{{ slow.worker }}">{{ slow.worker }}</a></td></tr>
 {% endfor %}</tbody></table></div>{% endif %}{% endfor %}</div></section>{% endif %}
+{{ skew|safe }}
 <section><h2>Counters</h2>
-{% if counters.is_empty() %}<p class="soft">Nothing is counted yet.</p>{% else %}<div class="scroll" tabindex="0" role="group" aria-label="Counters"><table><thead><tr><th scope="col">Group</th><th scope="col">Name</th><th scope="col" class="num">Count</th></tr></thead><tbody>
-{% for (group, name, n) in counters %}<tr><td>{{ group }}</td><td>{{ name }}</td><td class="num">{{ n }}</td></tr>
-{% endfor %}</tbody></table></div>{% endif %}</section>
+{% if counters.is_empty() %}<p class="soft">Nothing is counted yet.</p>{% else %}<div class="groups">{% for (group, names) in counters %}<div class="scroll" tabindex="0" role="group" aria-label="{{ group }}"><table><thead><tr><th scope="col">{{ group }}</th><th scope="col" class="num">Count</th></tr></thead><tbody>
+{% for (name, n) in names %}<tr><td class="wide">{{ name }}</td><td class="num">{{ n }}</td></tr>
+{% endfor %}</tbody></table></div>
+{% endfor %}</div>{% endif %}</section>
+<section><h2>What happened</h2>
+{% if events.is_empty() %}<p class="soft">This master has no memory of it; it began later.</p>{% else %}<ol class="events">
+{% for event in events %}<li><time>{{ event.at }}</time> {{ event.what }}</li>
+{% endfor %}</ol><p class="soft">The newest first; attempts that were started or have won are left out.</p>{% endif %}</section>
 <section><h2>What it was given</h2><dl>
 {% for (name, value) in settings %}<dt>{{ name }}</dt><dd>{{ value }}</dd>
 {% endfor %}</dl></section>"#
@@ -108,12 +64,18 @@ impl Phase {
 struct One<'p> {
     job: &'p JobStatus,
     summary: &'p Summary,
-    eta: String,
+    progress: u64,
+    took: String,
+    /// Bytes of the input, if that is known.
+    read: String,
+    attempts: String,
     phases: Vec<Phase>,
     /// Whether any task is done.
     has_done: bool,
     timeline: String,
-    counters: Vec<(String, String, String)>,
+    skew: String,
+    counters: Vec<(String, Vec<(String, String)>)>,
+    events: Vec<Line>,
     settings: Vec<(&'static str, String)>,
 }
 
@@ -127,23 +89,47 @@ pub(in crate::web) async fn job(State(web): State<Web>, Path(job): Path<String>)
         Some(spec) => read_spec(&web, spec).await,
         None => None,
     };
-    let mut phases = vec![Phase::of("maps", "map", &status.maps, &summary.maps)];
-    if status.reduces.total > 0 {
-        phases.push(Phase::of("reduces", "reduce", &status.reduces, &summary.reduces));
-    }
     let body = One {
-        job: &status,
-        summary: &summary,
-        eta: eta(&status, &summary),
-        has_done: phases.iter().any(|phase| !phase.slowest.is_empty()),
-        phases,
-        timeline: chart::timeline(&summary),
-        counters: flat(counters),
-        settings: settings(&status, &summary, spec.as_ref()),
+        skew: skew(job, &summary.facts.sizes, status.reduces.total).map_err(written)?,
+        events: web.master.recent(job, EVENTS_MAX)?.iter().map(Line::of).collect(),
+        ..one(&status, &summary, counters, spec.as_ref())
     };
     let is_busy = !status.state.is_terminal();
     let title = format!("{job} {}", status.name);
     page(&title, &format!("/api/v1/jobs/{job}/events"), is_busy, &body)
+}
+
+/// What is on the page, but for what only the master can say.
+fn one<'p>(
+    status: &'p JobStatus,
+    summary: &'p Summary,
+    counters: BTreeMap<String, BTreeMap<String, u64>>,
+    spec: Option<&JobSpec>,
+) -> One<'p> {
+    let mut phases = vec![Phase::maps(status, summary)];
+    if status.reduces.total > 0 {
+        phases.push(Phase::reduces(status, summary));
+    }
+    let input_bytes = status.maps.bytes_total;
+    One {
+        job: status,
+        summary,
+        progress: percent(status.progress),
+        took: span(summary.end_ms - summary.begin_ms),
+        read: if input_bytes > 0 { bytes(input_bytes) } else { String::new() },
+        attempts: count(summary.attempts),
+        has_done: phases.iter().any(|phase| !phase.slowest.is_empty()),
+        phases,
+        timeline: chart::timeline(summary),
+        skew: String::new(),
+        counters: grouped(counters),
+        events: Vec::new(),
+        settings: settings(status, summary, spec),
+    }
+}
+
+fn written(error: askama::Error) -> Refusal {
+    Refusal::Internal { message: format!("a page: {error}") }
 }
 
 /// What a job was given; one that cannot be read is the business of who runs it.
@@ -183,34 +169,24 @@ pub(super) fn settings(
     settings.push(("Stopped without progress", timeout));
     settings.push(("Backups", backups.to_string()));
     settings.extend(facts.executable.map(|digest| ("Executable", digest.to_string())));
-    settings.push(("Submitted", job.submitted.clone()));
+    settings.push(("Submitted", clock(&job.submitted)));
     let took = span(summary.end_ms - summary.begin_ms);
-    settings.extend(job.finished.as_ref().map(|at| ("Finished", format!("{at}, after {took}"))));
+    settings.extend(
+        job.finished.as_ref().map(|at| ("Finished", format!("{}, after {took}", clock(at)))),
+    );
     settings
 }
 
-pub(super) fn flat(
+/// Up to so many counters in all, by group.
+fn grouped(
     groups: BTreeMap<String, BTreeMap<String, u64>>,
-) -> Vec<(String, String, String)> {
+) -> Vec<(String, Vec<(String, String)>)> {
+    let mut room = COUNTERS_MAX;
     let group = |(group, names): (String, BTreeMap<String, u64>)| {
-        names.into_iter().map(move |(name, n)| (group.clone(), name, count(n)))
+        let names: Vec<_> =
+            names.into_iter().take(room).map(|(name, n)| (name, count(n))).collect();
+        room -= names.len();
+        (group, names)
     };
-    groups.into_iter().flat_map(group).take(COUNTERS_MAX).collect()
-}
-
-/// When the phase that runs will be over, if it goes on as it went; nothing as long as that is a guess.
-fn eta(job: &JobStatus, summary: &Summary) -> String {
-    let (name, tally, kind) = match job.state {
-        Stage::Mapping => ("maps", &job.maps, &summary.maps),
-        Stage::Reducing => ("reduces", &job.reduces, &summary.reduces),
-        _ => return String::new(),
-    };
-    let Some(first_ms) = kind.first_ms else { return String::new() };
-    let passed_ms = summary.end_ms.saturating_sub(first_ms);
-    if tally.progress < DONE_MIN || passed_ms < PASSED_MS_MIN {
-        return String::new();
-    }
-    // Both are positive, and what is left is at most twenty times what has passed.
-    let left_ms = passed_ms as f64 * (1.0 - tally.progress) / tally.progress;
-    format!("the {name} go on for some {} if nothing changes", span(left_ms as u64))
+    groups.into_iter().map(group).filter(|(_, names)| !names.is_empty()).collect()
 }

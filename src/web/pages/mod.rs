@@ -5,9 +5,12 @@
 
 mod chart;
 mod fault;
+mod happened;
 mod job;
 mod overview;
+mod phase;
 mod report;
+mod skew;
 mod task;
 mod tasks;
 mod words;
@@ -55,7 +58,7 @@ const KEPT: &str = "max-age=300";
 <main id="main" tabindex="-1">
 {{ body|safe }}
 </main>
-<footer>gristmill {{ version }}. For programs: <a href="/api/v1/openapi.json">the same as JSON</a>, <a href="/metrics">metrics</a>. Nothing is changed here; use the command <code>gristmill</code>.</footer>
+<footer>gristmill {{ version }}. For programs: <a href="/api/v1/openapi.json">the same as JSON</a>, <a href="/metrics">metrics</a>. Times are UTC. Nothing is changed here; use the command <code>gristmill</code>.</footer>
 </body>
 </html>
 "##

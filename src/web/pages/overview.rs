@@ -4,9 +4,9 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 
 use super::page;
-use super::words::span;
+use super::words::{clock, percent, span, used};
 use crate::master::Figures;
-use crate::rpc::jobs::{JobLine, Jobs, WorkerLine};
+use crate::rpc::jobs::{JobLine, JobStatus, Jobs, WorkerLine};
 use crate::rpc::masters::{MasterLine, Masters};
 use crate::spec::JobId;
 use crate::web::Web;
@@ -26,12 +26,24 @@ const JOBS: usize = 50;
 #[template(
     ext = "html",
     source = r#"<div class="scroll" tabindex="0" role="group" aria-label="{{ title }}"><table><thead><tr><th scope="col">Job</th><th scope="col">Name</th><th scope="col">State</th><th scope="col">Why</th><th scope="col">Submitted</th><th scope="col">Finished</th></tr></thead><tbody>
-{% for job in jobs %}<tr><td><a href="/jobs/{{ job.id }}">{{ job.id }}</a></td><td>{{ job.name }}</td><td><span class="state {{ job.state }}">{{ job.state }}</span></td><td class="wide">{{ job.reason }}</td><td>{{ job.submitted }}</td><td>{% if let Some(at) = job.finished %}{{ at }}{% endif %}</td></tr>
+{% for job in jobs %}<tr><td><a href="/jobs/{{ job.id }}">{{ job.id }}</a></td><td>{{ job.name }}</td><td><span class="state {{ job.state }}">{{ job.state }}</span></td><td class="wide">{{ job.reason }}</td><td>{{ self::clock(&job.submitted) }}</td><td>{% if let Some(at) = job.finished %}{{ self::clock(at) }}{% endif %}</td></tr>
 {% endfor %}</tbody></table></div>"#
 )]
 struct JobTable<'p> {
     title: &'static str,
     jobs: &'p [JobLine],
+}
+
+/// Jobs that have not ended, and how far they are.
+#[derive(Template)]
+#[template(
+    ext = "html",
+    source = r#"<div class="scroll" tabindex="0" role="group" aria-label="Queue"><table><thead><tr><th scope="col">Job</th><th scope="col">Name</th><th scope="col">State</th><th scope="col">Progress</th><th scope="col" class="num">Maps</th><th scope="col" class="num">Reduces</th><th scope="col">Why</th></tr></thead><tbody>
+{% for job in jobs %}<tr><td><a href="/jobs/{{ job.id }}">{{ job.id }}</a></td><td>{{ job.name }}</td><td><span class="state {{ job.state }}">{{ job.state }}</span></td><td class="bar"><progress max="100" value="{{ self::percent(*job.progress) }}" aria-label="Progress of {{ job.id }}">{{ self::percent(*job.progress) }} %</progress> {{ self::percent(*job.progress) }} %</td><td class="num">{{ job.maps.done }} / {{ job.maps.total }}</td><td class="num">{{ job.reduces.done }} / {{ job.reduces.total }}</td><td class="wide">{{ job.reason }}</td></tr>
+{% endfor %}</tbody></table></div>"#
+)]
+struct Queue<'p> {
+    jobs: &'p [JobStatus],
 }
 
 #[derive(Template)]
@@ -46,8 +58,8 @@ struct JobTable<'p> {
 {% if newest.jobs.is_empty() %}<p class="soft">No job yet: <code>gristmill submit ./wordcount in.txt -o out</code></p>{% else %}{{ newest.render()?|safe }}<p><a href="/jobs">All jobs</a></p>{% endif %}</section>
 <section><h2>Workers</h2>
 {% if workers.is_empty() %}<p class="soft">No worker yet: <code>gristmill worker --cluster ADDRESS</code></p>{% else %}
-<div class="scroll" tabindex="0" role="group" aria-label="Workers"><table><thead><tr><th scope="col">Worker</th><th scope="col">State</th><th scope="col">Slots in use</th><th scope="col">Last poll</th><th scope="col">Memory limit</th><th scope="col">Address</th><th scope="col" class="num">Process</th></tr></thead><tbody>
-{% for (worker, seen) in workers %}<tr><td><a href="/workers/{{ worker.id }}">{{ worker.id }}</a></td><td><span class="state {{ worker.state }}">{{ worker.state }}</span></td><td>{{ worker.running }} / {{ worker.slots }}</td><td>{{ seen }} ago</td><td>{{ worker.limiter }}</td><td>{{ worker.address }}</td><td class="num">{{ worker.pid }}</td></tr>
+<div class="scroll" tabindex="0" role="group" aria-label="Workers"><table><thead><tr><th scope="col">Worker</th><th scope="col">State</th><th scope="col">Slots in use</th><th scope="col">Last poll</th><th scope="col">Memory in use</th><th scope="col">Disk in use</th><th scope="col">Address</th><th scope="col" class="num">Process</th></tr></thead><tbody>
+{% for (worker, seen) in workers %}<tr><td><a href="/workers/{{ worker.id }}">{{ worker.id }}</a></td><td><span class="state {{ worker.state }}">{{ worker.state }}</span></td><td>{{ worker.running }} / {{ worker.slots }}</td><td>{{ seen }} ago</td><td>{{ self::used(*worker.room.memory_free_bytes, *worker.room.memory_bytes) }}</td><td>{{ self::used(*worker.room.disk_free_bytes, *worker.room.disk_bytes) }}</td><td>{{ worker.address }}</td><td class="num">{{ worker.pid }}</td></tr>
 {% endfor %}</tbody></table></div>{% if known > workers.len() %}<p class="soft">The first {{ workers.len() }} of {{ known }}; <a href="/api/v1/workers">all of them</a> as JSON.</p>{% endif %}{% endif %}</section>
 <section><h2>Masters</h2>
 <div class="scroll" tabindex="0" role="group" aria-label="Masters"><table><thead><tr><th scope="col">Master</th><th scope="col">Role</th><th scope="col" class="num">Term</th><th scope="col" class="num">Applied</th><th scope="col" class="num">Behind</th><th scope="col">Address</th><th scope="col">Web</th></tr></thead><tbody>
@@ -57,7 +69,7 @@ struct JobTable<'p> {
 struct Overview<'p> {
     figures: &'p Figures,
     live: usize,
-    queue: JobTable<'p>,
+    queue: Queue<'p>,
     newest: JobTable<'p>,
     /// With the time since their last poll.
     workers: Vec<(&'p WorkerLine, String)>,
@@ -74,7 +86,7 @@ pub(in crate::web) async fn overview(State(web): State<Web>) -> Answer {
     let body = Overview {
         figures: &master.figures(),
         live,
-        queue: JobTable { title: "Queue", jobs: &live_jobs },
+        queue: Queue { jobs: &live_jobs },
         newest: JobTable { title: "Newest jobs", jobs: &newest },
         workers: workers
             .iter()

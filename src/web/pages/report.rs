@@ -1,12 +1,15 @@
 //! A job's report: one file with all that is to be said of it, for a ticket. It names no other file and has no script.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::HeaderValue;
 use axum::http::header::CONTENT_DISPOSITION;
 
-use super::job::{Phase, flat, read_spec, settings};
-use super::words::span;
+use super::job::{read_spec, settings};
+use super::phase::Phase;
+use super::words::{count, span};
 use super::{HTML, chart};
 use crate::clock::{rfc3339, rfc3339_ms};
 use crate::frame;
@@ -69,6 +72,14 @@ impl Trouble {
     }
 }
 
+/// Counters by their group, name and number as they are shown.
+fn flat(groups: BTreeMap<String, BTreeMap<String, u64>>) -> Vec<(String, String, String)> {
+    let group = |(group, names): (String, BTreeMap<String, u64>)| {
+        names.into_iter().map(move |(name, n)| (group.clone(), name, count(n)))
+    };
+    groups.into_iter().flat_map(group).collect()
+}
+
 /// How many bytes a text has as HTML.
 fn html_bytes(text: &str) -> usize {
     let special = text.bytes().filter(|byte| b"<>&\"'".contains(byte)).count();
@@ -110,13 +121,13 @@ fn counters(all: &[(String, String, String)]) -> Vec<(String, String, String)> {
 {% if !why.suggestion.is_empty() %}<p>To do: {{ why.suggestion }}.</p>{% endif %}
 {% if let Some(replay) = why.replay %}<p>Once more, in a terminal: <code>{{ replay }}</code></p>{% endif %}</section>
 <section><h2>Phases</h2>
-<div class="scroll"><table><thead><tr><th scope="col">Phase</th><th scope="col" class="num">All</th><th scope="col" class="num">Done</th><th scope="col" class="num">Running</th><th scope="col" class="num">Median</th><th scope="col" class="num">Longest</th></tr></thead><tbody>
-{% for phase in phases %}<tr><th scope="row">{{ phase.name }}</th><td class="num">{{ phase.total }}</td><td class="num">{{ phase.done }}</td><td class="num">{{ phase.running }}</td><td class="num">{{ phase.median }}</td><td class="num">{{ phase.longest }}</td></tr>
+<div class="scroll"><table><thead><tr><th scope="col">Phase</th><th scope="col" class="num">Done</th><th scope="col">Tasks</th><th scope="col">Read</th></tr></thead><tbody>
+{% for phase in phases %}<tr><th scope="row">{{ phase.name }}</th><td class="num">{{ phase.percent }} %</td><td>{{ phase.tasks }}</td><td>{{ phase.bytes }}</td></tr>
 {% endfor %}</tbody></table></div></section>
 <section><h2>Who ran what when</h2>
 {% if timeline.is_empty() %}<p class="soft">Nothing was started.</p>{% else %}<div class="scroll">{{ timeline|safe }}</div>
 <ul class="key"><li class="map">map</li><li class="reduce">reduce</li><li class="other">plan, commit</li><li class="lost">failed, stopped or lost</li></ul>{% endif %}</section>
-{% for phase in phases %}{% if !phase.slowest.is_empty() %}<section><h2>How long {{ phase.name }} took</h2><div class="pair"><div>{{ phase.histogram|safe }}<p class="soft">{{ phase.told }}</p></div>
+{% for phase in phases %}{% if !phase.slowest.is_empty() %}<section><h2>How long {{ phase.name|lower }} took</h2><div class="pair"><div>{{ phase.histogram|safe }}<p class="soft">{{ phase.told }}</p></div>
 <div class="scroll"><table><thead><tr><th scope="col">Longest</th><th scope="col" class="num">Took</th><th scope="col" class="num">Of the median</th><th scope="col">On</th></tr></thead><tbody>
 {% for slow in phase.slowest %}<tr><td>{{ slow.task }}</td><td class="num">{{ slow.took }}</td><td class="num">{{ slow.times }}</td><td>{{ slow.worker }}</td></tr>
 {% endfor %}</tbody></table></div></div></section>{% endif %}{% endfor %}
@@ -206,9 +217,9 @@ pub(in crate::web) async fn report(State(web): State<Web>, Path(job): Path<Strin
 
 fn render(facts: &Facts, summary: &Summary, version: &'static str) -> Result<String, Refusal> {
     let Facts { status, why, failures: (failures, forgotten), made_ms, .. } = facts;
-    let mut phases = vec![Phase::of("maps", "map", &status.maps, &summary.maps)];
+    let mut phases = vec![Phase::maps(status, summary)];
     if status.reduces.total > 0 {
-        phases.push(Phase::of("reduces", "reduce", &status.reduces, &summary.reduces));
+        phases.push(Phase::reduces(status, summary));
     }
     let timeline =
         if summary.attempts == 0 { String::new() } else { unlinked(&chart::timeline(summary)) };
@@ -276,7 +287,14 @@ mod tests {
         failure.details = vec![foreign.to_owned(); 20];
         failure.log = vec![foreign.to_owned(); 20];
         let failed = Failed { attempt, worker: WorkerId(1), at_ms: 0, failure, joined: Vec::new() };
-        let tally = Tally { total: 200_000, done: 200_000, running: 0, progress: 1.0 };
+        let tally = Tally {
+            total: 200_000,
+            done: 200_000,
+            running: 0,
+            progress: 1.0,
+            bytes_done: 1 << 40,
+            bytes_total: 1 << 40,
+        };
         let worker = WorkerLine {
             id: WorkerId(1),
             pid: 1,
@@ -286,6 +304,7 @@ mod tests {
             running: 0,
             last_seen_ms: 1,
             limiter: foreign.chars().take(20).collect(),
+            room: Default::default(),
         };
         let shown = escape(foreign.as_bytes(), TEXT_CHARS_MAX);
         let why = Why {

@@ -5,14 +5,15 @@ use std::time::Duration;
 use askama::Template;
 use axum::extract::{Path, State};
 
-use super::words::bytes;
+use super::words::{bytes, clock};
 use super::{chart, page};
 use crate::offload::offload;
 use crate::rpc::client::{Options, Peer};
 use crate::rpc::jobs::{AttemptLine, Jobs, TaskLine};
 use crate::rpc::shuffle::Shuffle;
+use crate::scheduler::Failed;
 use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{Split, TaskId, TaskKind, escape};
+use crate::spec::{AttemptId, Split, TaskId, TaskKind, WorkerId, escape};
 use crate::task::PlanFile;
 use crate::web::Web;
 use crate::web::answer::Answer;
@@ -31,12 +32,14 @@ const RANGES_MAX: usize = 50;
     ext = "html",
     source = r#"<p class="crumbs"><a href="/jobs">Jobs</a> / <a href="/jobs/{{ id.job }}">{{ id.job }}</a> / <a href="/jobs/{{ id.job }}/tasks">tasks</a></p>
 <h1>{{ task.id }} <span class="state {{ task.state }}">{{ task.state }}</span></h1>
-{% if !error.is_empty() %}<section class="bad"><h2>Why it failed</h2><pre>{{ error }}</pre></section>{% endif %}
+{% if let Some(leader) = leader %}<p>It shares its attempts with <a href="/jobs/{{ id.job }}/tasks/m{{ leader }}">{{ id.job }}/m{{ leader }}</a>, which has their logs.</p>{% endif %}
+{% for failure in failures %}<section class="bad"><h2>Why {{ failure.attempt }} failed on {{ failure.worker }}</h2><pre>{{ failure.told }}</pre>{% if !failure.log.is_empty() %}<h3>The last that it printed</h3><pre class="log" tabindex="0" role="group" aria-label="Log of {{ failure.attempt }}">{{ failure.log }}</pre>{% endif %}</section>
+{% endfor %}
 <section><h2>Attempts</h2>
 {% if task.attempts.is_empty() %}<p class="soft">None yet.</p>{% else %}
 {% if !timeline.is_empty() %}<div class="scroll" tabindex="0" role="group" aria-label="Timeline">{{ timeline|safe }}</div>{% endif %}
 <div class="scroll" tabindex="0" role="group" aria-label="Attempts"><table><thead><tr><th scope="col">Attempt</th><th scope="col">State</th><th scope="col">Cause</th><th scope="col">Worker</th><th scope="col" class="num">Process</th><th scope="col">Started</th><th scope="col">Ended</th></tr></thead><tbody>
-{% for attempt in task.attempts %}<tr><td>{{ attempt.id }}</td><td><span class="state {{ attempt.state }}">{{ attempt.state }}</span></td><td>{{ attempt.cause }}</td><td><a href="/workers/{{ attempt.worker }}">{{ attempt.worker }}</a></td><td class="num">{{ attempt.pid }}</td><td>{{ attempt.started }}</td><td>{% if let Some(at) = attempt.ended %}{{ at }}{% endif %}</td></tr>
+{% for attempt in task.attempts %}<tr><td>{{ attempt.id }}</td><td><span class="state {{ attempt.state }}">{{ attempt.state }}</span></td><td>{{ attempt.cause }}</td><td><a href="/workers/{{ attempt.worker }}">{{ attempt.worker }}</a></td><td class="num">{{ attempt.pid }}</td><td>{{ self::clock(&attempt.started) }}</td><td>{% if let Some(at) = attempt.ended %}{{ self::clock(at) }}{% endif %}</td></tr>
 {% endfor %}</tbody></table></div>{% endif %}</section>
 {% if !input.is_empty() %}<section><h2>Input</h2><p>{{ input }}</p>
 <div class="scroll" tabindex="0" role="group" aria-label="Input"><table><thead><tr><th scope="col">File</th><th scope="col" class="num">From byte</th><th scope="col" class="num">To byte</th></tr></thead><tbody>
@@ -48,13 +51,42 @@ const RANGES_MAX: usize = 50;
 struct One<'p> {
     id: TaskId,
     task: &'p TaskLine,
-    error: String,
+    /// The map that leads it.
+    leader: Option<u32>,
+    /// What its failed attempts said, the newest first.
+    failures: Vec<Told>,
     timeline: String,
     /// What it reads, in a few words and by file.
     input: String,
     ranges: Vec<(String, u64, String)>,
     /// The last lines, or why there are none.
     log: Result<String, String>,
+}
+
+/// What a failed attempt said.
+struct Told {
+    attempt: AttemptId,
+    worker: WorkerId,
+    told: String,
+    log: String,
+}
+
+impl Told {
+    fn of(failed: &Failed) -> Self {
+        let (shown, failure) = (|text: &[u8]| escape(text, TEXT_CHARS_MAX), &failed.failure);
+        let at = failure.at.as_ref().map(|at| format!(" at {}", shown(at.as_bytes())));
+        let mut lines = vec![format!("{}{}", failure.cause, at.unwrap_or_default())];
+        lines.push(shown(failure.message.as_bytes()));
+        if let Some(record) = &failure.record {
+            let excerpt = shown(&record.excerpt);
+            let (offset, location) = (record.offset, &record.location);
+            lines.push(format!("record at byte {offset} of {location}: {excerpt}"));
+        }
+        lines.extend(failure.details.iter().map(|detail| shown(detail.as_bytes())));
+        let log: Vec<String> = failure.log.iter().map(|line| shown(line.as_bytes())).collect();
+        let (attempt, worker) = (failed.attempt, failed.worker);
+        Self { attempt, worker, told: lines.join("\n"), log: log.join("\n") }
+    }
 }
 
 /// `GET /jobs/j7/tasks/m12`
@@ -65,22 +97,8 @@ pub(in crate::web) async fn task(
     let id: TaskId = id(&format!("{job}/{task}"))?;
     let task = web.master.task(id).await?;
     let facts = web.master.facts(id.job)?;
-    let failure = facts.failure.filter(|(attempt, _)| attempt.task == id);
-    let error = failure.map(|(attempt, failure)| {
-        let mut lines = vec![format!("{attempt}: {}", failure.cause)];
-        lines.extend(failure.at.map(|at| escape(at.as_bytes(), TEXT_CHARS_MAX)));
-        lines.push(escape(failure.message.as_bytes(), TEXT_CHARS_MAX));
-        if let Some(record) = failure.record {
-            let excerpt = escape(&record.excerpt, TEXT_CHARS_MAX);
-            lines.push(format!(
-                "record at byte {} of {}: {excerpt}",
-                record.offset, record.location
-            ));
-        }
-        let details = failure.details.iter().take(LINES_MAX);
-        lines.extend(details.map(|detail| escape(detail.as_bytes(), TEXT_CHARS_MAX)));
-        lines.join("\n")
-    });
+    let (failures, _) = web.master.failures(id.job, Some(id))?;
+    let (timeline, leader) = timeline(&web, id).await;
     let split = match (id.kind, facts.plan) {
         (TaskKind::Map, Some(plan)) => match web.master.artifact(plan).await {
             Some(path) => split(path, id.index).await,
@@ -90,8 +108,9 @@ pub(in crate::web) async fn task(
     };
     let body = One {
         id,
-        error: error.unwrap_or_default(),
-        timeline: timeline(&web, id).await,
+        leader,
+        failures: failures.iter().rev().map(Told::of).collect(),
+        timeline,
         input: split.as_ref().map(input).unwrap_or_default(),
         ranges: split.as_ref().map(ranges).unwrap_or_default(),
         log: log(&web, task.attempts.last()).await,
@@ -127,11 +146,14 @@ fn ranges(split: &Split) -> Vec<(String, u64, String)> {
     shown.map(|range| (range.location.to_string(), range.start, end(range.end))).collect()
 }
 
-/// The attempts against the whole time of their job.
-async fn timeline(web: &Web, id: TaskId) -> String {
-    let Ok(summary) = web.summaries.of(&web.master, id.job).await else { return String::new() };
-    let mut bars = Vec::new();
-    let looked = web.master.look_at_task(id, |task| {
+/// The attempts against the whole time of their job, and the map that leads the task, if it has joined one.
+async fn timeline(web: &Web, id: TaskId) -> (String, Option<u32>) {
+    let Ok(summary) = web.summaries.of(&web.master, id.job).await else {
+        return (String::new(), None);
+    };
+    let (mut bars, mut leader) = (Vec::new(), None);
+    let looked = web.master.look_at_task(id, |task, led_by| {
+        leader = led_by;
         for attempt in task.attempts() {
             let (worker, state) = (attempt.worker, attempt.state);
             let begin_ms = attempt.started_ms.max(summary.begin_ms);
@@ -141,11 +163,9 @@ async fn timeline(web: &Web, id: TaskId) -> String {
             bars.push(Bar { id, worker, class, state, begin_ms, end_ms });
         }
     });
-    if looked.is_err() || bars.is_empty() {
-        String::new()
-    } else {
-        chart::one_by_one(&summary, &bars)
-    }
+    let is_some = looked.is_ok() && !bars.is_empty();
+    let drawn = is_some.then(|| chart::one_by_one(&summary, &bars));
+    (drawn.unwrap_or_default(), leader)
 }
 
 /// The end of what an attempt has printed, as text.

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::{Path, RawQuery, State};
 
 use super::page;
+use super::words::clock;
 use crate::rpc::jobs::{Jobs, TaskLine, TasksRequest};
 use crate::spec::JobId;
 use crate::web::Web;
@@ -20,7 +21,7 @@ const TASKS: u32 = 100;
 <h1>Tasks of {{ job }}</h1>
 <section>{% if tasks.is_empty() %}<p class="soft">There are no tasks here.</p>{% else %}
 <div class="scroll" tabindex="0" role="group" aria-label="Tasks"><table><thead><tr><th scope="col">Task</th><th scope="col">Kind</th><th scope="col">State</th><th scope="col" class="num">Attempts</th><th scope="col">Last on</th><th scope="col">Started</th><th scope="col">Ended</th><th scope="col">Cause</th></tr></thead><tbody>
-{% for task in tasks %}<tr><td><a href="/jobs/{{ job }}/tasks/{{ task.id.kind.letter() }}{{ task.id.index }}">{{ task.id }}</a></td><td>{{ task.kind }}</td><td><span class="state {{ task.state }}">{{ task.state }}</span></td><td class="num">{{ task.attempts.len() }}</td>{% if let Some(last) = task.attempts.last() %}<td><a href="/workers/{{ last.worker }}">{{ last.worker }}</a></td><td>{{ last.started }}</td><td>{% if let Some(at) = last.ended %}{{ at }}{% endif %}</td><td>{% if last.cause.to_string() != "none" %}{{ last.cause }}{% endif %}</td>{% else %}<td></td><td></td><td></td><td></td>{% endif %}</tr>
+{% for task in tasks %}<tr><td><a href="/jobs/{{ job }}/tasks/{{ task.id.kind.letter() }}{{ task.id.index }}">{{ task.id }}</a></td><td>{{ task.kind }}</td><td><span class="state {{ task.state }}">{{ task.state }}</span></td><td class="num">{{ task.attempts.len() }}</td>{% if let Some(last) = task.attempts.last() %}<td><a href="/workers/{{ last.worker }}">{{ last.worker }}</a></td><td>{{ self::clock(&last.started) }}</td><td>{% if let Some(at) = last.ended %}{{ self::clock(at) }}{% endif %}</td><td>{% if last.cause.to_string() != "none" %}{{ last.cause }}{% endif %}</td>{% else %}<td></td><td></td><td></td><td></td>{% endif %}</tr>
 {% endfor %}</tbody></table></div>{% endif %}
 <p class="pages">{% if let Some(offset) = before %}<a href="/jobs/{{ job }}/tasks?offset={{ offset }}" rel="prev">Before</a>{% endif %}{% if let Some(offset) = next %}<a href="/jobs/{{ job }}/tasks?offset={{ offset }}" rel="next">Next</a>{% endif %}</p></section>"#
 )]

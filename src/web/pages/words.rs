@@ -13,6 +13,23 @@ pub(super) fn span(ms: u64) -> String {
     }
 }
 
+/// A time of RFC 3339 in UTC without what is the same for all, such as `2026-11-28 18:09:23`.
+pub(super) fn clock(time: &str) -> String {
+    time.trim_end_matches('Z').replacen('T', " ", 1)
+}
+
+/// How much of something is in use, such as `3.0 of 24.0 GiB`; nothing where it is not known.
+pub(super) fn used(free: u64, all: u64) -> String {
+    if all == 0 {
+        return String::new();
+    }
+    let (whole, used) = (bytes(all), bytes(all.saturating_sub(free)));
+    match (used.split_once(' '), whole.split_once(' ')) {
+        (Some((number, unit)), Some((_, same))) if unit == same => format!("{number} of {whole}"),
+        _ => format!("{used} of {whole}"),
+    }
+}
+
 /// Bytes, such as `4.2 MiB`.
 pub(super) fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -67,6 +84,10 @@ mod tests {
         for (size, text) in [(1_023, "1023 B"), (1_024, "1.0 KiB"), (5 << 30, "5.0 GiB")] {
             assert_eq!(bytes(size), text);
         }
+        assert_eq!(used(21 << 30, 24 << 30), "3.0 of 24.0 GiB");
+        assert_eq!((used(1, 2 << 20), used(0, 0)), ("2.0 of 2.0 MiB".into(), String::new()));
+        assert_eq!(used((2 << 30) - (7 << 20), 2 << 30), "7.0 MiB of 2.0 GiB");
+        assert_eq!(clock("2026-11-28T18:09:23.120Z"), "2026-11-28 18:09:23.120");
         for (number, text) in [(7, "7"), (1_000, "1\u{202f}000"), (200_000, "200\u{202f}000")] {
             assert_eq!(count(number), text);
         }

@@ -1,16 +1,20 @@
-//! Where workers and their connections are well, no attempt fails, no output is lost and no worker is, whatever befalls one
-//! master after the other: a change of the leader costs nothing. But a plan is made again that only the lost master held,
+//! Where workers and their connections are well, no attempt fails but by its author's code, no output is lost and no worker
+//! is, whatever befalls one master after the other: a change of the leader costs nothing. But a plan is made again that only the lost master held,
 //! which nobody was told to be there; and if two masters are out of reach at about the same time, a worker may wait for both.
 
 use gristmill::scheduler::{Command, Scheduler};
 use gristmill::spec::TaskKind;
+
+use crate::functions::BY_CHANCE;
 
 /// Whether this, applied in this state, ends attempts before their time, or takes back what they did.
 pub(crate) fn is_loss(scheduler: &Scheduler, command: &Command) -> bool {
     match command {
         Command::Fail(fail) => {
             let message = &fail.failure.message;
-            fail.attempt.task.kind != TaskKind::Plan || !message.contains("before it was stored")
+            let is_lost_plan = fail.attempt.task.kind == TaskKind::Plan
+                && message.contains("before it was stored");
+            !is_lost_plan && message != BY_CHANCE
         }
         Command::LoseWorker(lose) => {
             // One that has just come, and does not know yet that it is in, has nothing to lose.

@@ -1,0 +1,26 @@
+//! Maps that share an attempt: which task leads them, and what is done in whose process.
+
+use super::Job;
+use crate::spec::{AttemptId, TaskId};
+
+impl Job {
+    /// The index of the task whose output holds that of this one, if it has joined another.
+    pub fn leader(&self, task: TaskId) -> Option<u32> {
+        self.tasks(task.kind).leader(task.index)
+    }
+
+    /// The attempt in whose process an attempt's task is done, and into whose output: its own, or that of the task which
+    /// it has joined.
+    pub fn runs_as(&self, attempt: AttemptId) -> AttemptId {
+        let task = attempt.task;
+        let tasks = self.tasks(task.kind);
+        let index = tasks.leader(task.index).unwrap_or(task.index);
+        let number = tasks.number_of_leader(task.index, attempt.number);
+        TaskId { index, ..task }.attempt(number)
+    }
+
+    /// The maps that have joined a task: its attempts map them too, in this order.
+    pub fn joined(&self, task: TaskId) -> &[u32] {
+        self.tasks(task.kind).joined(task.index)
+    }
+}

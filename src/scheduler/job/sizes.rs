@@ -1,0 +1,114 @@
+//! How much a job's tasks have read: what is done in bytes, which partitions are the largest, which keys the hottest.
+
+use std::cmp::Reverse;
+
+use serde::{Deserialize, Serialize};
+
+use super::Job;
+use crate::spec::{HotKey, TaskId, TaskKind, Volume};
+
+/// Partitions that are named, and keys.
+const NAMED_MAX: usize = 10;
+
+/// How much a job's tasks have read, of each task what its first winner has.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sizes {
+    /// Bytes of all input, by the plan; 0 where that is not known.
+    pub input_bytes: u64,
+    /// Bytes that maps have read.
+    pub mapped_bytes: u64,
+    /// Reduces that are counted here.
+    pub partitions: u32,
+    /// Bytes that they have read, and records.
+    pub reduced_bytes: u64,
+    /// Records that they have read.
+    pub reduced_records: u64,
+    /// The largest of them, the largest first.
+    pub largest: Vec<Partition>,
+    /// The keys with most records, with the reduce that each of them went to, the hottest first.
+    pub hottest: Vec<(u32, HotKey)>,
+}
+
+/// A partition that is large.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Partition {
+    /// The reduce.
+    pub index: u32,
+    /// Bytes that it has read.
+    pub bytes: u64,
+    /// Records that it has read.
+    pub records: u64,
+}
+
+impl Sizes {
+    /// A task has won for the first time.
+    pub(super) fn note(&mut self, task: TaskId, volume: &Volume) {
+        match task.kind {
+            TaskKind::Map => self.mapped_bytes = self.mapped_bytes.saturating_add(volume.bytes),
+            TaskKind::Reduce => self.note_reduce(task.index, volume),
+            TaskKind::Plan | TaskKind::Commit => {}
+        }
+    }
+
+    fn note_reduce(&mut self, index: u32, volume: &Volume) {
+        let (bytes, records) = (volume.bytes, volume.records);
+        self.partitions += 1;
+        self.reduced_bytes = self.reduced_bytes.saturating_add(bytes);
+        self.reduced_records = self.reduced_records.saturating_add(records);
+        // Whichever comes first, the same ones stay.
+        self.largest.push(Partition { index, bytes, records });
+        self.largest.sort_by_key(|partition| (Reverse(partition.bytes), partition.index));
+        self.largest.truncate(NAMED_MAX);
+        self.hottest.extend(volume.hottest.iter().map(|hot| (index, hot.clone())));
+        self.hottest.sort_by(|(index, a), (other, b)| {
+            (Reverse(a.records), &a.key, index).cmp(&(Reverse(b.records), &b.key, other))
+        });
+        self.hottest.truncate(NAMED_MAX);
+    }
+}
+
+impl Job {
+    /// How much its tasks have read.
+    pub fn sizes(&self) -> &Sizes {
+        &self.sizes
+    }
+
+    /// Bytes of the input that need not be mapped again. Outputs that are lost are taken to be as large as the others.
+    pub fn bytes_mapped(&self) -> u64 {
+        let (done, lost) = (self.maps.progress().done, self.maps.lost());
+        let share = u128::from(self.sizes.mapped_bytes) * u128::from(done);
+        u64::try_from(share / u128::from((done + lost).max(1))).unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::JobId;
+
+    #[test]
+    fn the_largest_partitions_and_the_hottest_keys_are_the_same_in_any_order() {
+        let volume = |index: u32| {
+            let hot =
+                |n: u32| HotKey { key: vec![n as u8], records: u64::from(index % 7 * 10 + n) };
+            Volume {
+                bytes: u64::from(index * 37 % 50),
+                records: 3,
+                hottest: (1..4).map(hot).collect(),
+            }
+        };
+        let noted = |indices: Vec<u32>| {
+            let mut sizes = Sizes::default();
+            for index in indices {
+                sizes.note(JobId(1).task(TaskKind::Reduce, index), &volume(index));
+            }
+            sizes
+        };
+        let sizes = noted((0..100).collect());
+        assert_eq!(sizes, noted((0..100).rev().collect()));
+        assert_eq!((sizes.partitions, sizes.reduced_records), (100, 300));
+        assert_eq!((sizes.largest.len(), sizes.hottest.len()), (NAMED_MAX, NAMED_MAX));
+        assert_eq!((sizes.largest[0].bytes, sizes.largest[9].bytes), (49, 45));
+        assert_eq!((sizes.hottest[0].0, sizes.hottest[0].1.records), (6, 63));
+    }
+}

@@ -1,0 +1,145 @@
+//! Maps or reduces of a job: how far they are, in bytes where those are known, how fast, and when they may be done.
+
+use super::chart;
+use super::words::{bytes, count, percent, span};
+use crate::rpc::jobs::{JobStatus, State as Stage, Tally};
+use crate::spec::{TaskId, WorkerId};
+use crate::web::summary::{Kind, Summary};
+
+/// What must be done, and how long it must have taken, before the rest is guessed.
+const DONE_MIN: f64 = 0.05;
+const PASSED_MS_MIN: u64 = 2_000;
+
+/// Maps or reduces.
+pub(super) struct Phase {
+    pub(super) name: &'static str,
+    pub(super) class: &'static str,
+    pub(super) percent: u64,
+    /// How many are done, and how many run.
+    pub(super) tasks: String,
+    /// How much of what is read, and how fast.
+    pub(super) bytes: String,
+    /// When it may be done, and on what that rests.
+    pub(super) left: String,
+    /// How long they took, in a sentence.
+    pub(super) told: String,
+    pub(super) histogram: String,
+    pub(super) slowest: Vec<Slow>,
+}
+
+/// A task that took long.
+pub(super) struct Slow {
+    pub(super) task: TaskId,
+    pub(super) worker: WorkerId,
+    pub(super) took: String,
+    /// Of the median.
+    pub(super) times: String,
+}
+
+impl Phase {
+    /// The maps.
+    pub(super) fn maps(job: &JobStatus, summary: &Summary) -> Self {
+        let begin_ms = summary.maps.first_ms;
+        let is_now = job.state == Stage::Mapping;
+        Self::of("Maps", "map", (&job.maps, &summary.maps), is_now, begin_ms, summary.end_ms)
+    }
+
+    /// The reduces. Those that were started early had to wait for the last map.
+    pub(super) fn reduces(job: &JobStatus, summary: &Summary) -> Self {
+        let begin_ms = summary.reduces.first_ms.max(summary.maps.last_ms);
+        let is_now = job.state == Stage::Reducing;
+        let of = (&job.reduces, &summary.reduces);
+        Self::of("Reduces", "reduce", of, is_now, begin_ms, summary.end_ms)
+    }
+
+    fn of(
+        name: &'static str,
+        class: &'static str,
+        (tally, kind): (&Tally, &Kind),
+        is_now: bool,
+        begin_ms: Option<u64>,
+        now_ms: u64,
+    ) -> Self {
+        let times = |ms| format!("{:.1} ×", ms as f64 / kind.median_ms.max(1) as f64);
+        let slow = |&(task, worker, ms): &(TaskId, WorkerId, u64)| Slow {
+            task,
+            worker,
+            took: span(ms),
+            times: times(ms),
+        };
+        let [least, median, most] = [kind.least_ms, kind.median_ms, kind.most_ms].map(span);
+        let is_done = tally.done == tally.total;
+        let until_ms = kind.last_ms.filter(|_| is_done).unwrap_or(now_ms);
+        let passed_ms = begin_ms.map_or(0, |begin_ms| until_ms.saturating_sub(begin_ms));
+        let mut tasks =
+            format!("{} of {} done", count(tally.done.into()), count(tally.total.into()));
+        if tally.running > 0 {
+            tasks += &format!(", {} running", count(tally.running.into()));
+        }
+        Self {
+            name,
+            class,
+            percent: percent(tally.progress),
+            tasks,
+            bytes: read(tally, passed_ms),
+            left: if is_now { left(tally, passed_ms) } else { String::new() },
+            told: format!("Half took up to {median}; the shortest {least}, the longest {most}."),
+            histogram: chart::histogram(kind, class),
+            slowest: kind.slowest.iter().map(slow).collect(),
+        }
+    }
+}
+
+/// How much is read, and how fast.
+fn read(tally: &Tally, passed_ms: u64) -> String {
+    if tally.bytes_total == 0 {
+        return String::new();
+    }
+    let mut told = match tally.done == tally.total {
+        true => bytes(tally.bytes_total),
+        false => format!("{} of {}", bytes(tally.bytes_done), bytes(tally.bytes_total)),
+    };
+    if passed_ms > 0 && tally.bytes_done > 0 {
+        let rate = tally.bytes_done as f64 * 1_000.0 / passed_ms as f64;
+        // Positive, and below the number of bytes that there are.
+        told += &format!(", {}/s", bytes(rate as u64));
+    }
+    told
+}
+
+/// When the phase will be over if it goes on as it went; nothing but that as long as it is a guess.
+fn left(tally: &Tally, passed_ms: u64) -> String {
+    if tally.running == 0 {
+        return "nothing runs at the moment".to_string();
+    }
+    if tally.progress < DONE_MIN || passed_ms < PASSED_MS_MIN {
+        return "too early to say how long".to_string();
+    }
+    // Both are positive, and what is left is at most twenty times what has passed.
+    let left_ms = passed_ms as f64 * (1.0 - tally.progress) / tally.progress;
+    format!("about {} left at this pace", span(left_ms as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(done: u32, running: u32, progress: f64) -> Tally {
+        Tally { total: 10, done, running, progress, bytes_done: 3 << 20, bytes_total: 12 << 20 }
+    }
+
+    #[test]
+    fn what_is_left_is_told_once_it_is_more_than_a_guess() {
+        assert_eq!(left(&tally(2, 1, 0.25), 3_000), "about 9.0 s left at this pace");
+        assert_eq!(left(&tally(2, 1, 0.25), 1_999), "too early to say how long");
+        assert_eq!(left(&tally(0, 1, 0.049), 60_000), "too early to say how long");
+        assert_eq!(left(&tally(2, 0, 0.25), 60_000), "nothing runs at the moment");
+    }
+
+    #[test]
+    fn bytes_are_told_with_their_pace() {
+        assert_eq!(read(&tally(2, 1, 0.25), 3_000), "3.0 MiB of 12.0 MiB, 1.0 MiB/s");
+        assert_eq!(read(&tally(2, 1, 0.25), 0), "3.0 MiB of 12.0 MiB");
+        assert_eq!(read(&Tally { bytes_total: 0, ..tally(2, 1, 0.25) }, 3_000), "");
+    }
+}

@@ -1,0 +1,104 @@
+//! Whether a job's work is shared out evenly: the largest partitions, and the keys that bring most records.
+
+use askama::Template;
+
+use super::words::{bytes, count};
+use crate::scheduler::Sizes;
+use crate::spec::JobId;
+
+#[derive(Template)]
+#[template(
+    ext = "html",
+    source = r#"<section><h2>Skew</h2><p class="soft">{{ told }}</p><div class="pair">
+<div class="scroll" tabindex="0" role="group" aria-label="The largest partitions"><table><thead><tr><th scope="col">Largest partitions</th><th scope="col" class="num">Bytes</th><th scope="col" class="num">Of the mean</th><th scope="col" class="num">Records</th></tr></thead><tbody>
+{% for partition in largest %}<tr><td><a href="/jobs/{{ job }}/tasks/r{{ partition.index }}">{{ job }}/r{{ partition.index }}</a></td><td class="num">{{ partition.bytes }}</td><td class="num">{{ partition.times }}</td><td class="num">{{ partition.records }}</td></tr>
+{% endfor %}</tbody></table></div>
+{% if hottest.is_empty() %}<p class="soft">No key has brought more than one record to its reduce.</p>{% else %}<div class="scroll" tabindex="0" role="group" aria-label="The hottest keys"><table><thead><tr><th scope="col">Hottest keys</th><th scope="col" class="num">Records</th><th scope="col" class="num">Of all</th><th scope="col">In</th></tr></thead><tbody>
+{% for key in hottest %}<tr><td class="key">{{ key.shown }}</td><td class="num">{{ key.records }}</td><td class="num">{{ key.share }}</td><td><a href="/jobs/{{ job }}/tasks/r{{ key.partition }}">{{ job }}/r{{ key.partition }}</a></td></tr>
+{% endfor %}</tbody></table></div>{% endif %}</div></section>"#
+)]
+struct Skew {
+    job: JobId,
+    told: String,
+    largest: Vec<Large>,
+    hottest: Vec<Hot>,
+}
+
+struct Large {
+    index: u32,
+    bytes: String,
+    /// Of the mean.
+    times: String,
+    records: String,
+}
+
+struct Hot {
+    shown: String,
+    records: String,
+    /// Of all records.
+    share: String,
+    partition: u32,
+}
+
+/// The section, once a reduce is done.
+pub(super) fn skew(job: JobId, sizes: &Sizes, reduces: u32) -> askama::Result<String> {
+    if sizes.partitions == 0 {
+        return Ok(String::new());
+    }
+    let mean = sizes.reduced_bytes as f64 / f64::from(sizes.partitions);
+    let largest = sizes.largest.iter().map(|partition| Large {
+        index: partition.index,
+        bytes: bytes(partition.bytes),
+        times: format!("{:.1} ×", partition.bytes as f64 / mean.max(1.0)),
+        records: count(partition.records),
+    });
+    let hottest = sizes.hottest.iter().map(|(partition, hot)| Hot {
+        shown: hot.shown(),
+        records: count(hot.records),
+        share: share(hot.records, sizes.reduced_records),
+        partition: *partition,
+    });
+    // At most all bytes.
+    let (of_one, so_far) = (bytes(mean as u64), sizes.partitions);
+    let counted = match reduces.saturating_sub(so_far) {
+        0 => format!("{} partitions", count(so_far.into())),
+        _ => format!("{} of {} partitions so far", count(so_far.into()), count(reduces.into())),
+    };
+    let told = format!(
+        "{counted}, {} and {} records in all, {of_one} each on average; records as they come to the reduces, after \
+         combining.",
+        bytes(sizes.reduced_bytes),
+        count(sizes.reduced_records)
+    );
+    Skew { job, told, largest: largest.collect(), hottest: hottest.collect() }.render()
+}
+
+/// A share in percent, with a digit where it is small.
+fn share(part: u64, whole: u64) -> String {
+    let percent = part as f64 * 100.0 / whole.max(1) as f64;
+    if percent >= 10.0 { format!("{percent:.0} %") } else { format!("{percent:.1} %") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scheduler::Partition;
+    use crate::spec::HotKey;
+
+    #[test]
+    fn a_key_of_a_user_is_only_ever_text() {
+        let sizes = Sizes {
+            partitions: 2,
+            reduced_bytes: 4_096,
+            reduced_records: 40,
+            largest: vec![Partition { index: 1, bytes: 3_072, records: 30 }],
+            hottest: vec![(1, HotKey { key: b"<b>hot</b>".to_vec(), records: 3 })],
+            ..Sizes::default()
+        };
+        let page = skew(JobId(7), &sizes, 8).unwrap();
+        for word in ["&#60;b&#62;hot", "3.0 KiB", "1.5 ×", "7.5 %", "2 of 8 partitions so far"] {
+            assert!(page.contains(word), "{word} is not in {page}");
+        }
+        assert_eq!(skew(JobId(7), &Sizes::default(), 8).unwrap(), "");
+    }
+}

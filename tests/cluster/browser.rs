@@ -1,0 +1,248 @@
+//! A real browser without a window, driven as a person drives one: pages, keys, a phone's width, dark and light, pictures.
+//!
+//! Its driver speaks WebDriver, which is JSON over HTTP on this machine.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::commands::Result;
+use crate::http::send;
+use crate::until::until;
+
+/// Wide, as on a desk, and narrow, as on a phone; in pixels of a sheet.
+pub(crate) const WIDE: u64 = 1_200;
+pub(crate) const NARROW: u64 = 360;
+/// A window's height, and the highest picture that is taken.
+const HEIGHT: u64 = 900;
+const HEIGHT_MAX: u64 = 8_000;
+/// How long a script may take.
+const SCRIPT_MS_MAX: u64 = 50_000;
+/// How often a key is pressed to get somewhere.
+const TABS_MAX: usize = 300;
+/// Keys, as WebDriver names them.
+pub(crate) const TAB: char = '\u{e004}';
+pub(crate) const ENTER: char = '\u{e007}';
+
+/// What it is started with. As root it has no sandbox; what it shows is ours.
+const FLAGS: [&str; 10] = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--hide-scrollbars",
+    "--window-size=1200,900",
+];
+
+/// A browser and its driver; both end with it.
+pub(crate) struct Browser {
+    driver: Child,
+    /// What the driver goes on to say.
+    said: BufReader<ChildStdout>,
+    /// Where the driver is asked.
+    address: String,
+    session: String,
+    profile: TempDir,
+}
+
+impl Browser {
+    pub(crate) fn start() -> Result<Self> {
+        let started = Command::new("chromedriver")
+            .arg("--port=0")
+            // The browser is in the same group, and ends with it whatever happens.
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn();
+        let mut driver = started.map_err(|error| {
+            format!("chromedriver: {error}; apt-get install chromium chromium-driver")
+        })?;
+        let said = BufReader::new(driver.stdout.take().ok_or("no output")?);
+        let (address, session) = (String::new(), String::new());
+        let mut browser = Self { driver, said, address, session, profile: tempfile::tempdir()? };
+        browser.address = browser.listens()?;
+        let flags = FLAGS.iter().copied().map(String::from);
+        let profile = format!("--user-data-dir={}", browser.profile.path().display());
+        let flags: Vec<String> = flags.chain([profile]).collect();
+        let wanted = json!({
+            "goog:chromeOptions": { "args": flags },
+            "timeouts": { "script": SCRIPT_MS_MAX },
+        });
+        let wanted = json!({ "capabilities": { "alwaysMatch": wanted } });
+        let begun = browser.ask("POST", "/session", &wanted)?;
+        let session = begun["sessionId"].as_str().ok_or_else(|| format!("no session: {begun}"))?;
+        browser.session = format!("/session/{session}");
+        Ok(browser)
+    }
+
+    /// Where the driver listens, by its word.
+    fn listens(&mut self) -> Result<String> {
+        loop {
+            let mut line = String::new();
+            if self.said.read_line(&mut line)? == 0 {
+                return Err("chromedriver ended before it named its port".into());
+            }
+            // "ChromeDriver was started successfully on port 43215."
+            if let Some((_, port)) = line.trim_end().rsplit_once("successfully on port ") {
+                return Ok(format!("127.0.0.1:{}", port.trim_end_matches('.')));
+            }
+        }
+    }
+
+    /// Asks the driver.
+    fn ask(&self, method: &str, path: &str, body: &Value) -> Result<Value> {
+        let (body, address) = (body.to_string(), &self.address);
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+        let head = format!("{head}Content-Length: {}\r\n\r\n", body.len());
+        let reply = send(address, &format!("{head}{body}"))?;
+        let value = reply.json()?["value"].take();
+        if reply.status == 200 { Ok(value) } else { Err(format!("{path}: {value}").into()) }
+    }
+
+    fn command(&self, command: &str, body: &Value) -> Result<Value> {
+        self.ask("POST", &format!("{}/{command}", self.session), body)
+    }
+
+    /// What is beside WebDriver is asked of the browser itself.
+    fn tell(&self, method: &str, params: &Value) -> Result<Value> {
+        self.command("goog/cdp/execute", &json!({ "cmd": method, "params": params }))
+    }
+
+    /// Goes to an address of a master.
+    pub(crate) fn open(&self, web: &str, path: &str) -> Result {
+        self.command("url", &json!({ "url": format!("http://{web}{path}") }))?;
+        Ok(())
+    }
+
+    /// Runs a function's body in the page, outside of what the page's policy forbids.
+    pub(crate) fn run(&self, script: &str) -> Result<Value> {
+        self.command("execute/sync", &json!({ "script": script, "args": [] }))
+    }
+
+    /// The same for one that calls what it is given last with its answer.
+    pub(crate) fn run_async(&self, script: &str) -> Result<Value> {
+        self.command("execute/async", &json!({ "script": script, "args": [] }))
+    }
+
+    /// What a person reads.
+    pub(crate) fn text(&self) -> Result<String> {
+        let text = self.run("return document.body.innerText")?;
+        Ok(text.as_str().ok_or("no text")?.to_owned())
+    }
+
+    /// Waits until all of these can be read, without asking for the page again.
+    pub(crate) fn shows(&self, words: &[&str]) -> Result {
+        let mut text = String::new();
+        let found = until(&format!("the page shows {words:?}"), || {
+            text = self.text()?;
+            Ok(words.iter().all(|word| text.contains(word)))
+        });
+        found.map_err(|error| format!("{error}; it shows {text}").into())
+    }
+
+    /// Presses a key and lets it go.
+    pub(crate) fn press(&self, key: char) -> Result {
+        let moves = ["keyDown", "keyUp"].map(|what| json!({ "type": what, "value": key }));
+        let keys = json!({ "actions": [{ "type": "key", "id": "keys", "actions": moves }] });
+        self.command("actions", &keys)?;
+        Ok(())
+    }
+
+    /// Presses Tab until what has the focus is one of these.
+    pub(crate) fn tab_to(&self, selector: &str) -> Result {
+        let is_there = format!("return document.activeElement.matches({})", json!(selector));
+        for _ in 0..TABS_MAX {
+            self.press(TAB)?;
+            if self.run(&is_there)? == true {
+                return Ok(());
+            }
+        }
+        Err(format!("the key Tab does not lead to {selector}").into())
+    }
+
+    /// As on a system that is dark, or light.
+    pub(crate) fn dark(&self, is_dark: bool) -> Result {
+        let value = if is_dark { "dark" } else { "light" };
+        let features = json!([{ "name": "prefers-color-scheme", "value": value }]);
+        self.tell("Emulation.setEmulatedMedia", &json!({ "features": features }))?;
+        Ok(())
+    }
+
+    /// A window of this width.
+    pub(crate) fn wide(&self, width: u64) -> Result {
+        self.size(width, HEIGHT)
+    }
+
+    fn size(&self, width: u64, height: u64) -> Result {
+        let (ratio, is_phone) = (1, width == NARROW);
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": ratio, "mobile": is_phone });
+        self.tell("Emulation.setDeviceMetricsOverride", &size)?;
+        Ok(())
+    }
+
+    /// Whether pages run scripts, from the next one on.
+    pub(crate) fn scripts(&self, are_run: bool) -> Result {
+        self.tell("Emulation.setScriptExecutionDisabled", &json!({ "value": !are_run }))?;
+        Ok(())
+    }
+
+    /// Keeps a picture of the whole page, at this width, among what tests leave behind.
+    pub(crate) fn picture(&self, name: &str, width: u64) -> Result {
+        self.wide(width)?;
+        let height = self.run("return document.documentElement.scrollHeight")?;
+        self.size(width, height.as_u64().ok_or("no height")?.clamp(300, HEIGHT_MAX))?;
+        let picture = self.ask("GET", &format!("{}/screenshot", self.session), &json!({}))?;
+        let picture = decoded(picture.as_str().ok_or("no picture")?)?;
+        assert!(picture.starts_with(b"\x89PNG"), "{name} is a picture");
+        let folder = target().join("pages");
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join(format!("{name}.png")), picture)?;
+        self.wide(width)
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        if !self.session.is_empty() {
+            let _ended_or_killed = self.ask("DELETE", &self.session, &json!({}));
+        }
+        if let Some(group) = i32::try_from(self.driver.id()).ok().and_then(Pid::from_raw) {
+            let _killed_or_gone = kill_process_group(group, Signal::KILL);
+        }
+        let _reaped_or_not = self.driver.wait();
+    }
+}
+
+/// Where what is built lies, and what tests leave for people to look at.
+pub(crate) fn target() -> PathBuf {
+    let test = std::env::current_exe().expect("this test is a file");
+    // target/debug/deps/cluster-…
+    test.ancestors().nth(3).expect("tests lie three folders below target").to_owned()
+}
+
+/// The bytes that base64 stands for.
+fn decoded(text: &str) -> Result<Vec<u8>> {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let (mut bytes, mut bits, mut held) = (Vec::new(), 0_u32, 0);
+    for letter in text.trim_end_matches('=').bytes() {
+        let value = LETTERS.iter().position(|&known| known == letter).ok_or("no base64")?;
+        // Below 64; what was held before is shifted out.
+        (bits, held) = (bits << 6 | value as u32, held + 6);
+        if held >= 8 {
+            held -= 8;
+            bytes.push((bits >> held) as u8);
+        }
+    }
+    Ok(bytes)
+}
