@@ -9,12 +9,15 @@ use crate::launch::print;
 const NAME: &str = "gristmill";
 
 pub(super) const AFTER_HELP: &str = "\
-For this session:      source <(gristmill completions bash)
-For all later ones:    bash        gristmill completions bash > ~/.local/share/bash-completion/completions/gristmill
-                       zsh         gristmill completions zsh > _gristmill, in a folder of $fpath
-                       fish        gristmill completions fish > ~/.config/fish/completions/gristmill.fish
-                       elvish      gristmill completions elvish >> ~/.config/elvish/rc.elv
-                       powershell  gristmill completions powershell >> $PROFILE";
+For this session: source <(gristmill completions bash)
+For all later ones, put what it prints where the shell looks:
+  bash        ~/.local/share/bash-completion/completions/gristmill
+  zsh         _gristmill, in a folder of $fpath
+  fish        ~/.config/fish/completions/gristmill.fish
+  elvish      at the end of ~/.config/elvish/rc.elv
+  powershell  at the end of $PROFILE
+
+Example: gristmill completions fish > ~/.config/fish/completions/gristmill.fish";
 
 /// Prints the script for this shell.
 pub(super) fn completions(shell: Shell, mut command: Command) -> u8 {
