@@ -114,6 +114,35 @@ pub fn rfc3339_ms(wall_ms: u64) -> String {
     format!("{}.{:03}Z", until_second(wall_ms), wall_ms % 1000)
 }
 
+/// Reads what [`rfc3339`] and [`rfc3339_ms`] write, as milliseconds since 1970.
+pub fn parse_rfc3339(text: &str) -> Option<u64> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let numbers = |text: &str, separator: char| -> Option<Vec<u64>> {
+        text.split(separator).map(|number| number.parse().ok()).collect()
+    };
+    let (time, ms) = time.split_once('.').unwrap_or((time, "0"));
+    let ([year, month, day], [hour, minute, second]) =
+        (numbers(date, '-')?.try_into().ok()?, numbers(time, ':')?.try_into().ok()?);
+    let of_day =
+        hour.checked_mul(3600)?.checked_add(minute.checked_mul(60)?)?.checked_add(second)?;
+    let days = days_from_civil(year, month, day)?;
+    days.checked_mul(24 * 3600)?
+        .checked_add(of_day)?
+        .checked_mul(1000)?
+        .checked_add(ms.parse().ok()?)
+}
+
+/// The days from 1970-01-01 to a day: the inverse of [`civil_from_days`], from the same place.
+fn days_from_civil(year: u64, month: u64, day: u64) -> Option<u64> {
+    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    let (month_from_march, year) =
+        if month > 2 { (month - 3, year) } else { (month + 9, year - 1) };
+    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
+    Some((365 * year + year / 4 - year / 100 + year / 400 + day_of_year) - 719_468)
+}
+
 fn until_second(wall_ms: u64) -> String {
     const MS_PER_DAY: u64 = 24 * 60 * 60 * 1000;
     let (year, month, day) = civil_from_days(wall_ms / MS_PER_DAY);
@@ -162,6 +191,15 @@ mod tests {
             assert_eq!(rfc3339(wall_ms), written);
         }
         assert!(rfc3339(u64::MAX).ends_with('Z'));
+        for (wall_ms, written) in table {
+            assert_eq!(parse_rfc3339(written), Some(wall_ms / 1000 * 1000), "{written}");
+        }
+        assert_eq!(parse_rfc3339(&rfc3339_ms(1_795_424_400_042)), Some(1_795_424_400_042));
+        for text in
+            ["", "Z", "1970-01-01", "1969-12-31T00:00:00Z", "2026-13-01T00:00:00Z", "2026-1T0Z"]
+        {
+            assert_eq!(parse_rfc3339(text), None, "{text}");
+        }
         assert_eq!(rfc3339_ms(1_000_000_000_999), "2001-09-09T01:46:40.999Z");
         assert_eq!(rfc3339_ms(4_107_542_400_007), "2100-03-01T00:00:00.007Z");
     }
@@ -171,6 +209,7 @@ mod tests {
         let (mut year, mut month, mut day) = (1970, 1, 1);
         for days in 0..366 * 900 {
             assert_eq!(civil_from_days(days), (year, month, day), "{days} days after 1970-01-01");
+            assert_eq!(days_from_civil(year, month, day), Some(days), "{year}-{month}-{day}");
             let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
             let last = match month {
                 2 => 28 + u64::from(leap),

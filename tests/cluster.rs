@@ -49,6 +49,8 @@ mod jobs;
 mod joined;
 #[path = "cluster/leftovers.rs"]
 mod leftovers;
+#[path = "cluster/logs.rs"]
+mod logs;
 #[path = "cluster/masters.rs"]
 mod masters;
 #[path = "cluster/members.rs"]
@@ -61,6 +63,8 @@ mod pages;
 mod people;
 #[path = "cluster/proxy.rs"]
 mod proxy;
+#[path = "cluster/pty.rs"]
+mod pty;
 #[path = "cluster/refusals.rs"]
 mod refusals;
 #[path = "cluster/replay.rs"]
@@ -81,6 +85,8 @@ mod slow_words;
 mod stragglers;
 #[path = "cluster/strikes.rs"]
 mod strikes;
+#[path = "cluster/terminal.rs"]
+mod terminal;
 #[path = "cluster/trial.rs"]
 mod trial;
 #[path = "cluster/two_steps.rs"]

@@ -1,11 +1,11 @@
 //! `gristmill cat DIR`: prints the parts of an output, in order.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use super::verify::missing;
 use crate::format::source::{Options, Source};
-use crate::launch::{Message, exit, stdout_failed};
+use crate::launch::{Foreign, Message, exit, stdout_failed};
 use crate::spec::{FileRange, Location, Manifest, Part};
 use crate::storage::MANIFEST_NAME;
 
@@ -15,7 +15,8 @@ pub(super) fn cat(dir: &Path) -> Result<u8, Message> {
         return Err(missing(dir));
     }
     let manifest = read_manifest(dir)?;
-    let mut out = io::stdout().lock();
+    // What is in a file goes on as it is; only a terminal might take it for orders.
+    let mut out = Foreign::stdout();
     // A name with a folder in it, which may lead anywhere, is of no part of a job.
     let is_part = |part: &&Part| part.name.starts_with("part-") && !part.name.contains('/');
     for part in manifest.parts.iter().filter(is_part) {
@@ -37,7 +38,7 @@ pub(super) fn cat(dir: &Path) -> Result<u8, Message> {
             }
         }
     }
-    Ok(out.flush().map_or_else(|error| stdout_failed(&error, WAY_OUT), |()| exit::OK))
+    Ok(out.end().map_or_else(|error| stdout_failed(&error, WAY_OUT), |()| exit::OK))
 }
 
 /// What to do about standard output that cannot be written to.

@@ -12,7 +12,7 @@ use crate::rpc::client::{Master, Options};
 /// Which cluster.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Cluster {
-    /// Addresses of the masters, any of them [default: GRISTMILL_CLUSTER, else 127.0.0.1:7400]
+    /// Masters, any of them [default: GRISTMILL_CLUSTER, else 127.0.0.1:7400]
     #[arg(long, value_name = "A,B,C")]
     cluster: Option<String>,
 }

@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit;
-use super::refused::Refused;
+use super::refused::{Refused, one_line};
 use crate::launch::say;
 use crate::spec::Location;
 
@@ -41,7 +41,7 @@ impl Tie {
 
 /// Says why this process cannot go on, and ends it.
 pub(super) fn give_up(why: &dyn fmt::Display) -> ! {
-    say(&format!("error: {why}\n"));
+    say(&format!("error: {}\n", one_line(&why.to_string())));
     std::process::exit(exit::FAILED.into());
 }
 

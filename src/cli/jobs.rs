@@ -3,15 +3,26 @@
 use super::cluster::Cluster;
 use super::exit;
 use super::refused::Refused;
-use super::table::{Format, json, list};
+use super::table::Column::{State, Text, Whole};
+use super::table::{Column, Format, json, list};
+use super::terminal::{Colour, Terminal};
 use crate::launch::{print, say};
 use crate::rpc::jobs::{JobStatus, Jobs};
 use crate::spec::JobId;
 
+const HEAD: [Column; 6] = [
+    Whole("JOB"),
+    Text("NAME"),
+    State("STATE"),
+    Whole("SUBMITTED"),
+    Whole("FINISHED"),
+    Text("REASON"),
+];
+
 /// `gristmill jobs`.
 pub(super) fn jobs(cluster: &Cluster, format: Format) -> Result<u8, Refused> {
     let jobs = cluster.ask(async |master| Ok(master.list().await?))?;
-    list(format, &jobs, &["JOB", "NAME", "STATE", "SUBMITTED", "FINISHED", "REASON"], |jobs| {
+    list(format, &jobs, &HEAD, |jobs| {
         let row = |job: &crate::rpc::jobs::JobLine| {
             let finished = job.finished.clone().unwrap_or_default();
             let (submitted, reason) = (job.submitted.clone(), job.reason.clone());
@@ -33,7 +44,10 @@ pub(super) fn status(cluster: &Cluster, job: JobId, format: Format) -> Result<u8
     let status = cluster.ask(async |master| Ok(master.status(job, 0).await?))?;
     Ok(match format {
         Format::Json => print(&json(&status)?),
-        Format::Table => print(&lines(&status)),
+        Format::Table => {
+            let has_colours = Terminal::of(&std::io::stdout()).is_some_and(|it| it.has_colours);
+            print(&lines(&status, has_colours))
+        }
     })
 }
 
@@ -44,7 +58,8 @@ pub(super) fn kill(cluster: &Cluster, job: JobId) -> Result<u8, Refused> {
     Ok(exit::OK)
 }
 
-fn lines(status: &JobStatus) -> String {
+/// A line for each fact; text of several lines becomes one line of escapes.
+fn lines(status: &JobStatus, has_colours: bool) -> String {
     let tally = |tally: &crate::rpc::jobs::Tally| {
         format!("{} of {} done, {} running", tally.done, tally.total, tally.running)
     };
@@ -63,6 +78,10 @@ fn lines(status: &JobStatus) -> String {
     rows.extend(status.error.clone().map(|error| ("error", error)));
     let row = |(name, value): &(&str, String)| {
         let value = crate::spec::escape(value.as_bytes(), crate::spec::failure::TEXT_CHARS_MAX);
+        let value = match Colour::of(&value) {
+            Some(colour) if has_colours && *name == "state" => colour.paint(&value),
+            _ => value,
+        };
         if value.is_empty() { String::new() } else { format!("{name:<10} {value}\n") }
     };
     rows.iter().map(row).collect()

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::cluster::runtime;
 use super::daemon::{Folder, LEASE_MAX, Tie, asked_to_end, end_by_panic};
 use super::joining::Joining;
-use super::refused::Refused;
+use super::refused::{Refused, one_line};
 use super::{duration, exit};
 use crate::clock::Clock;
 use crate::launch::{draw_nonce, print, say};
@@ -24,16 +24,16 @@ use crate::web::{self, PORT_ABOVE};
 /// What a master is told.
 #[derive(Debug, Args)]
 pub(super) struct Master {
-    /// Number of this master, from 1
+    /// Number of this master, from 1 to 1000, which no other has or had
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     id: u32,
-    /// Where clients and workers reach it, on this machine
+    /// Where clients and workers reach it, such as 127.0.0.1:7400
     #[arg(long, value_name = "ADDR", value_parser = address::parse)]
     listen: SocketAddr,
-    /// Its folder
+    /// Its folder: the log of all decisions, and what jobs name
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Where it shows the cluster over HTTP, on this machine [default: 80 ports above --listen]
+    /// Where a browser sees the cluster [default: 80 ports above --listen]
     #[arg(long, value_name = "ADDR", value_parser = address::parse)]
     web: Option<SocketAddr>,
     /// Begin a new cluster in an empty folder
@@ -42,7 +42,7 @@ pub(super) struct Master {
     /// Join the cluster of these masters, any of them, with an empty folder
     #[arg(long, value_name = "ADDR", conflicts_with = "init")]
     join: Option<String>,
-    /// How long a silent worker is believed
+    /// How long a silent worker is believed, such as 500ms or 3s
     #[arg(long, value_name = "D", default_value = "3s", value_parser = lease)]
     lease: Duration,
     /// Entries of the log after which a snapshot is taken, if its length has not asked for one before
@@ -140,7 +140,7 @@ impl Master {
         let options = Options {
             data: folder.path().to_path_buf(),
             lease_ms: u64::try_from(self.lease.as_millis()).unwrap_or(u64::MAX),
-            log: Arc::new(|line| say(&format!("{line}\n"))),
+            log: Arc::new(|line| say(&format!("{}\n", one_line(&line)))),
             journal: None,
         };
         let wall = clock.clone();

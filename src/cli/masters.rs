@@ -6,18 +6,29 @@ use serde::Serialize;
 
 use super::cluster::Cluster;
 use super::exit;
-use super::refused::Refused;
-use super::table::{Format, json, list};
+use super::refused::{Refused, one_line};
+use super::table::Column::{State, Whole};
+use super::table::{Column, Format, json, list};
 use crate::launch::{print, say};
 use crate::rpc::address::parse;
 use crate::rpc::masters::{MasterLine, Masters, Role};
 use crate::spec::MasterId;
 
+const HEAD: [Column; 8] = [
+    Whole("MASTER"),
+    State("ROLE"),
+    Whole("ADDRESS"),
+    Whole("PID"),
+    Whole("TERM"),
+    Whole("APPLIED"),
+    Whole("BEHIND"),
+    Whole("WEB"),
+];
+
 /// `gristmill masters`. Whichever master is asked answers, whether any leads or not.
 pub(super) fn masters(cluster: &Cluster, format: Format) -> Result<u8, Refused> {
     let masters = cluster.ask(async |master| Ok(master.masters().await?.masters))?;
-    let head = ["MASTER", "ROLE", "ADDRESS", "PID", "TERM", "APPLIED", "BEHIND", "WEB"];
-    list(format, &masters, &head, |masters| {
+    list(format, &masters, &HEAD, |masters| {
         let row = |master: &MasterLine| {
             let known = |number: &dyn ToString| match master.role {
                 Role::Unreachable => "-".to_owned(),
@@ -64,7 +75,7 @@ pub(super) fn add(cluster: &Cluster, format: Format) -> Result<u8, Refused> {
         ));
     }
     Ok(match format {
-        Format::Table => print(&format!("{}\n", added.command)),
+        Format::Table => print(&format!("{}\n", one_line(&added.command))),
         Format::Json => print(&json(&added)?),
     })
 }

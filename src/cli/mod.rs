@@ -2,12 +2,15 @@
 
 mod cat;
 mod cluster;
+mod completions;
 mod daemon;
 mod dev;
 mod duration;
 pub mod exit;
+mod help;
 mod jobs;
 mod joining;
+mod logs;
 mod master;
 mod masters;
 mod progress;
@@ -17,6 +20,7 @@ mod report;
 mod submit;
 mod table;
 mod tasks;
+mod terminal;
 mod verify;
 mod why;
 mod worker;
@@ -26,57 +30,62 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 
 use self::cluster::Cluster;
+use self::logs::Which;
 use self::refused::Refused;
 use self::table::Format;
-use self::tasks::Which;
 use crate::launch::{print, refusal, say};
 use crate::spec::{JobId, MasterId, WorkerId};
 
 /// Runs MapReduce jobs on a cluster, and looks after them.
 #[derive(Debug, Parser)]
-#[command(name = "gristmill", version, after_help = AFTER_HELP)]
+#[command(name = "gristmill", version, after_help = help::GRISTMILL)]
 struct Command {
     #[command(subcommand)]
     verb: Verb,
 }
 
-const AFTER_HELP: &str = "\
-A job is an executable of its own, which also runs without a cluster: see the README for how to write one.
-The cluster is named by --cluster or GRISTMILL_CLUSTER, else it is the one at 127.0.0.1:7400.
-Exit codes: 0 ok, 1 job failed, 2 usage, input or spec, 3 no such job, task or worker, 4 no cluster or no quorum,
-5 refused by a limit, 6 verification failed, 7 cancelled, 8 outcome unknown (repeat with the same --id), 130 interrupted.";
-
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Start a whole cluster on this machine, in child processes that end with it
+    #[command(after_help = help::DEV)]
     Dev(dev::Dev),
-    /// Start a master
+    /// Start a master, which decides who does what
+    #[command(after_help = help::MASTER)]
     Master(master::Master),
-    /// Start a worker
+    /// Start a worker, on which jobs run
+    #[command(after_help = help::WORKER)]
     Worker(worker::Worker),
     /// Submit a job and follow it; Ctrl-C leaves it running, twice kills it
+    #[command(after_help = help::SUBMIT)]
     Submit(submit::Submit),
     /// List all jobs
+    #[command(after_help = help::JOBS)]
     Jobs(Listed),
-    /// Say how a job stands
+    /// Say how a job stands now
+    #[command(after_help = help::STATUS)]
     Status(ListedJob),
     /// Follow a job until it ends
-    Watch(OneJob),
+    #[command(after_help = help::WATCH)]
+    Watch(submit::Watch),
     /// List a job's tasks and attempts
+    #[command(after_help = help::TASKS)]
     Tasks(ListedJob),
-    /// List what a job has counted
+    /// List what a job has counted: records, groups, attempts, and what its code counts
+    #[command(after_help = help::COUNTERS)]
     Counters(ListedJob),
     /// Print what a job's user code has printed, of each task's last attempt
+    #[command(after_help = logs::AFTER_HELP)]
     Logs {
         #[command(flatten)]
         cluster: Cluster,
         /// A job, a task or an attempt: j7, j7/m12 or j7/m12#2
         #[arg(value_name = "JOB[/TASK[#N]]", value_parser = Which::parse)]
         which: Which,
-        /// Go on printing until the job has ended
+        /// Go on printing what comes, until the job has ended
         #[arg(short, long)]
         follow: bool,
     },
@@ -89,10 +98,11 @@ enum Verb {
     /// Write all that is to be said of a job as one page, for a ticket
     #[command(after_help = report::AFTER_HELP)]
     Report(OneJob),
-    /// Cancel a job
+    /// Cancel a job that runs or waits
+    #[command(after_help = help::KILL)]
     Kill(OneJob),
     /// List workers, or send one home
-    #[command(args_conflicts_with_subcommands = true)]
+    #[command(args_conflicts_with_subcommands = true, after_help = help::WORKERS)]
     Workers {
         #[command(flatten)]
         listed: Listed,
@@ -100,7 +110,7 @@ enum Verb {
         verb: Option<WorkersVerb>,
     },
     /// List masters: which one leads, and how far each is; or have one come, go or lead
-    #[command(args_conflicts_with_subcommands = true)]
+    #[command(args_conflicts_with_subcommands = true, after_help = help::MASTERS)]
     Masters {
         #[command(flatten)]
         listed: Listed,
@@ -108,20 +118,30 @@ enum Verb {
         verb: Option<MastersVerb>,
     },
     /// Check an output: every part's size and checksum, nothing missing, nothing strange
+    #[command(after_help = help::VERIFY)]
     Verify {
         /// Folder of the output
         dir: PathBuf,
     },
     /// Print an output's parts, in order, uncompressed
+    #[command(after_help = help::CAT)]
     Cat {
         /// Folder of the output
         dir: PathBuf,
+    },
+    /// Print what has a shell complete commands and flags of gristmill
+    #[command(after_help = completions::AFTER_HELP)]
+    Completions {
+        /// The shell: bash, zsh, fish, elvish or powershell
+        #[arg(value_enum, hide_possible_values = true)]
+        shell: Shell,
     },
 }
 
 #[derive(Debug, Subcommand)]
 enum WorkersVerb {
     /// Have a worker take no new attempts, and leave when nobody needs its map outputs
+    #[command(after_help = help::DRAIN)]
     Drain {
         #[command(flatten)]
         cluster: Cluster,
@@ -132,9 +152,11 @@ enum WorkersVerb {
 
 #[derive(Debug, Subcommand)]
 enum MastersVerb {
-    /// Print the command that starts one more master, to be typed on its machine
+    /// Print the command that starts one more master, to be typed there
+    #[command(after_help = help::ADD)]
     Add(Listed),
-    /// Take a master out of the cluster, whether it runs or not; its process ends, and its number is not given again
+    /// Take a master out, whether it runs or not; its process ends, and its number is not given again
+    #[command(after_help = help::REMOVE)]
     Remove {
         #[command(flatten)]
         cluster: Cluster,
@@ -142,6 +164,7 @@ enum MastersVerb {
         master: MasterId,
     },
     /// Have a master lead; nothing waits meanwhile for longer than a moment
+    #[command(after_help = help::TRANSFER)]
     Transfer {
         #[command(flatten)]
         cluster: Cluster,
@@ -210,14 +233,14 @@ impl Verb {
             Self::Status(ListedJob { listed: Listed { cluster, format }, job }) => {
                 jobs::status(&cluster, job, format)
             }
-            Self::Watch(OneJob { cluster, job }) => submit::watch(&cluster, job),
+            Self::Watch(watch) => watch.run(),
             Self::Tasks(ListedJob { listed: Listed { cluster, format }, job }) => {
                 tasks::tasks(&cluster, job, format)
             }
             Self::Counters(ListedJob { listed: Listed { cluster, format }, job }) => {
                 tasks::counters(&cluster, job, format)
             }
-            Self::Logs { cluster, which, follow } => tasks::logs(&cluster, which, follow),
+            Self::Logs { cluster, which, follow } => logs::logs(&cluster, which, follow),
             Self::Why(ListedJob { listed: Listed { cluster, format }, job }) => {
                 why::why(&cluster, job, format)
             }
@@ -244,6 +267,7 @@ impl Verb {
             }
             Self::Verify { dir } => Ok(verify::verify(&dir)?),
             Self::Cat { dir } => Ok(cat::cat(&dir)?),
+            Self::Completions { shell } => Ok(completions::completions(shell, Command::command())),
         }
     }
 }

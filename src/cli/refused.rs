@@ -80,6 +80,6 @@ impl From<client::Error> for Refused {
 }
 
 /// What came over the wire or from an executable is fit for a terminal; what is foreign in it was cut by who said it.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     escape(text.as_bytes(), 10 * TEXT_CHARS_MAX)
 }

@@ -4,22 +4,22 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::cluster::{Cluster, runtime, with_way_out};
 use super::progress::Progress;
-use super::refused::Refused;
+use super::refused::{Refused, one_line};
 use super::table::json;
 use super::{duration, exit};
-use crate::client::{DESCRIBE_WITHIN, Described, Submission, describe, follow, submit};
+use crate::client::{DESCRIBE_WITHIN, Described, Submission, describe, submit};
 use crate::clock::Clock;
-use crate::launch::{Message, print, render_failure, say};
+use crate::launch::{Message, Showing, print, render_failure, say};
 use crate::rpc::client::{Master, Options};
 use crate::rpc::jobs::{JobStatus, Jobs, State};
 use crate::rpc::refusal::Refusal;
 use crate::spec::job::check_name;
-use crate::spec::{JobId, JobSpec};
+use crate::spec::{JobId, JobSpec, escape_text};
 
 /// How long after the first Ctrl-C a second one kills the job.
 const SECOND_WITHIN: Duration = Duration::from_secs(2);
@@ -29,30 +29,30 @@ const SECOND_WITHIN: Duration = Duration::from_secs(2);
 pub(super) struct Submit {
     #[command(flatten)]
     cluster: Cluster,
-    /// The same id is the same job: repeat with it when it is not known whether the job was submitted
+    /// Id of this submission: once more with the same is the same job, not another
     #[arg(long, value_name = "ID")]
     id: Option<String>,
-    /// Name of the job [default: the executable's]
+    /// Name of the job, for people [default: the executable's]
     #[arg(long, value_name = "N", value_parser = name)]
     name: Option<String>,
-    /// Print the job's id and leave; the job goes on
+    /// Print the job's id on standard output and leave; the job goes on
     #[arg(long)]
     detach: bool,
-    /// From 0 to 9; higher goes first
+    /// From 0 to 9; of jobs that wait for slots, the higher goes first
     #[arg(long, value_name = "P", default_value = "5", value_parser = clap::value_parser!(i32).range(0..=9))]
     priority: i32,
-    /// Attempts of a task before the job fails [default: the cluster's]
+    /// Failed attempts at a task after which the job fails, from 1 to 100 [default: 4]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     max_attempts: Option<u32>,
-    /// Kill an attempt that makes no progress for so long, such as 10m [default: the cluster's]
+    /// Kill an attempt that makes no progress for so long, such as 30s or 10m [default: 10m]
     #[arg(long, value_name = "D", value_parser = duration::parse)]
     task_timeout: Option<Duration>,
-    /// Start no backups of tasks that are slow
+    /// Start no second attempt at a task whose first is slow
     #[arg(long)]
     no_backups: bool,
     /// Executable of the job, and its arguments as if it were run here
     // One list, so that all behind the executable is the job's, also what looks like a flag of ours.
-    #[arg(value_names = ["EXECUTABLE", "ARGS"], required = true, num_args = 1.., trailing_var_arg = true)]
+    #[arg(value_names = ["EXECUTABLE", "ARGS"], required = true, num_args = 1.., trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
     command: Vec<OsString>,
 }
 
@@ -73,7 +73,8 @@ impl Submit {
                 Described::Job { executable, spec, map_only, report } => {
                     (executable, *spec, map_only, report)
                 }
-                Described::Text(text) => return Ok(print(&text)),
+                // Whose help it is, nobody has looked at.
+                Described::Text(text) => return Ok(print(&escape_text(text.as_bytes()))),
             };
             let master = Master::connect(&addresses, Options::default())?;
             let is_detached = self.detach;
@@ -84,9 +85,11 @@ impl Submit {
             if is_detached {
                 return Ok(print(&format!("{job}\n")));
             }
-            let watched =
-                Watched { master, job, bad_records, progress: Progress::new(&report), report };
-            watched.run().await
+            let progress = Progress::of_report(&report);
+            if !progress.is_quiet() {
+                say(&format!("{job} is submitted; Ctrl-C leaves it running\n"));
+            }
+            Watched { master, job, bad_records, progress, report }.run().await
         })
     }
 
@@ -105,12 +108,33 @@ impl Submit {
     }
 }
 
-/// `gristmill watch JOB`.
-pub(super) fn watch(cluster: &Cluster, job: JobId) -> Result<u8, Refused> {
-    cluster.ask(async |master| {
-        let (progress, report) = (Progress::new(&[]), Vec::new());
-        Watched { master, job, bad_records: 0, progress, report }.run().await
-    })
+/// What `watch` is told.
+#[derive(Debug, Args)]
+pub(super) struct Watch {
+    #[command(flatten)]
+    cluster: Cluster,
+    /// What is drawn meanwhile: auto, always, never or hadoop
+    #[arg(
+        long,
+        value_name = "HOW",
+        value_enum,
+        default_value = "auto",
+        hide_possible_values = true
+    )]
+    progress: Showing,
+    /// The job, such as j7
+    job: JobId,
+}
+
+impl Watch {
+    /// Follows a job that was submitted before.
+    pub(super) fn run(&self) -> Result<u8, Refused> {
+        let Self { ref cluster, progress, job } = *self;
+        cluster.ask(async |master| {
+            let (progress, report) = (Progress::new(progress, false, false), Vec::new());
+            Watched { master, job, bad_records: 0, progress, report }.run().await
+        })
+    }
 }
 
 /// A job that is followed.
@@ -130,14 +154,10 @@ impl Watched {
                 "cannot listen for Ctrl-C: {error}; this machine; submit with --detach"
             ))
         })?;
-        if !self.progress.is_quiet() {
-            say(&format!("{} is submitted; Ctrl-C leaves it running\n", self.job));
-        }
         let followed = tokio::select! {
-            followed = follow(&self.master, self.job, |status| self.progress.show(status)) => Some(followed),
+            followed = self.progress.follow(&self.master, self.job) => Some(followed),
             _ = interrupts.recv() => None,
         };
-        self.progress.end();
         match followed {
             Some(Ok(status)) => self.ended(&status),
             Some(Err(refusal)) => Err(self.lost(refusal)),
@@ -176,7 +196,7 @@ impl Watched {
                 if self.report.iter().any(wants_json) {
                     say(&json(status)?);
                 } else if !self.progress.is_quiet() {
-                    say(&format!("{} succeeded: {}\n", self.job, status.output));
+                    say(&format!("{} succeeded: {}\n", self.job, one_line(&status.output)));
                 }
                 Ok(exit::OK)
             }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::refused::one_line;
 use crate::launch::{Message, count, exit, print};
 use crate::spec::Location;
 use crate::storage;
@@ -20,7 +21,7 @@ pub(super) fn verify(dir: &Path) -> Result<u8, Message> {
             0 => String::new(),
             bad => format!(", and {} set aside", count(bad, "bad record")),
         };
-        return Ok(print(&format!("ok: {job}, {parts}, {records}, {bytes}{bad}\n")));
+        return Ok(print(&format!("ok: {}, {parts}, {records}, {bytes}{bad}\n", one_line(&job))));
     }
     let shown = Location::from(dir);
     let line = format!("output is not what was published; {shown}; run the job again");

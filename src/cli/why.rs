@@ -6,11 +6,12 @@ use super::table::{Format, json};
 use crate::launch::print;
 use crate::rpc::jobs::Jobs;
 use crate::rpc::why::Why;
-use crate::spec::JobId;
+use crate::spec::{JobId, escape_text};
 
 pub(super) const AFTER_HELP: &str = "\
-Of a job that failed: its first failure that was not made good, with the line of code, the record, the attempts, the
-last that was printed, one thing to do, and the command that does the task once more. Failures after which a task was
+Of a job that failed: its first failure that was not made good, with the line
+of code, the record, the attempts, the last that was printed, one thing to do,
+and the command that does the task once more. Failures after which a task was
 done all the same are no cause, and are left out.
 
 Example: gristmill why j7";
@@ -20,11 +21,12 @@ pub(super) fn why(cluster: &Cluster, job: JobId, format: Format) -> Result<u8, R
     let why = cluster.ask(async |master| Ok(master.why(job).await?))?;
     Ok(match format {
         Format::Json => print(&json(&why)?),
-        Format::Table => print(&told(&why)),
+        Format::Table => print(&escape_text(told(&why).as_bytes())),
     })
 }
 
-/// The paragraph, and below it what does not fit into one. The master has escaped all that is foreign.
+/// The paragraph, and below it what does not fit into one. The master has escaped all that is foreign; so
+/// does this command, whoever it speaks to.
 fn told(why: &Why) -> String {
     let mut text = format!("{}\n", why.summary);
     for detail in &why.details {

@@ -26,7 +26,7 @@ use crate::worker::{self, Limiter, MASTERLESS_MAX, ProcessLauncher, Server, Stop
 pub(super) struct Worker {
     #[command(flatten)]
     cluster: Cluster,
-    /// Attempts at once [default: number of cores]
+    /// Attempts at once, from 1 to 1024 [default: number of cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     slots: Option<u32>,
     /// Memory of all attempts together, shared out evenly [default: not limited]
@@ -35,10 +35,10 @@ pub(super) struct Worker {
     /// Its folder: executables, map outputs, logs [default: a fresh temporary one]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Where other workers reach it, on this machine; port 0: any
+    /// Where other workers reach it; port 0: any that is free
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", value_parser = address::parse)]
     listen: SocketAddr,
-    /// Have map outputs of other workers on this machine sent, rather than read their files
+    /// Fetch map outputs of other workers on this machine from them, rather than from their files
     #[arg(long)]
     no_local_reads: bool,
     #[command(flatten)]

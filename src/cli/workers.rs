@@ -3,16 +3,27 @@
 use super::cluster::Cluster;
 use super::exit;
 use super::refused::Refused;
-use super::table::{Format, list};
+use super::table::Column::{State, Text, Whole};
+use super::table::{Column, Format, list};
 use crate::launch::say;
 use crate::rpc::jobs::{Jobs, WorkerLine};
 use crate::spec::WorkerId;
 
+const HEAD: [Column; 8] = [
+    Whole("WORKER"),
+    State("STATE"),
+    Whole("ADDRESS"),
+    Whole("PID"),
+    Whole("SLOTS"),
+    Whole("RUNNING"),
+    Whole("SEEN"),
+    Text("MEMORY LIMIT"),
+];
+
 /// `gristmill workers`.
 pub(super) fn workers(cluster: &Cluster, format: Format) -> Result<u8, Refused> {
     let workers = cluster.ask(async |master| Ok(master.workers().await?))?;
-    let head = ["WORKER", "STATE", "ADDRESS", "PID", "SLOTS", "RUNNING", "SEEN", "MEMORY LIMIT"];
-    list(format, &workers, &head, |workers| {
+    list(format, &workers, &HEAD, |workers| {
         let row = |worker: &WorkerLine| {
             vec![
                 worker.id.to_string(),

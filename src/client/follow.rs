@@ -1,10 +1,13 @@
 //! Follows a job until it ends.
 
-use crate::rpc::jobs::{JobStatus, Jobs, State};
+use crate::rpc::jobs::{JobStatus, Jobs, State, Tally};
 use crate::rpc::refusal::Refusal;
 use crate::spec::JobId;
 
 /// Tells `seen` each status of a job that is new, up to its last, which is also returned.
+///
+/// A master that has just begun to lead knows what is done, and not yet how far it is that runs. So shares only rise here,
+/// unless fewer tasks are done than before, whose outputs were lost then.
 ///
 /// # Errors
 /// If there is no such job, or no master answered for as long as the client has patience; the job goes on.
@@ -13,16 +16,88 @@ pub async fn follow<J: Jobs>(
     job: JobId,
     mut seen: impl FnMut(&JobStatus),
 ) -> Result<JobStatus, Refusal> {
-    let mut known = None;
+    let mut last: Option<JobStatus> = None;
     loop {
-        let status = jobs.status(job, known.unwrap_or(0)).await?;
+        let known = last.as_ref().map_or(0, |last| last.version);
+        let mut status = jobs.status(job, known).await?;
         // A master that has just begun to lead may number anew: whatever differs is new.
-        if known != Some(status.version) {
-            known = Some(status.version);
+        if last.as_ref().is_none_or(|last| last.version != status.version) {
+            if let Some(last) = &last {
+                keep_shares(last, &mut status);
+            }
             seen(&status);
+            last = Some(status.clone());
         }
         if matches!(status.state, State::Succeeded | State::Failed | State::Cancelled) {
-            return Ok(status);
+            return Ok(last.unwrap_or(status));
         }
+    }
+}
+
+/// Has no share of a status fall below that of the last one, unless fewer tasks are done.
+fn keep_shares(last: &JobStatus, status: &mut JobStatus) {
+    let fell = |last: &Tally, now: &Tally| now.done < last.done;
+    if fell(&last.maps, &status.maps) || fell(&last.reduces, &status.reduces) {
+        return;
+    }
+    for (now, last) in [(&mut status.maps, &last.maps), (&mut status.reduces, &last.reduces)] {
+        now.progress = now.progress.max(last.progress);
+        now.bytes_done = now.bytes_done.max(last.bytes_done);
+    }
+    status.progress = status.progress.max(last.progress);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(maps: (u32, f64), reduces: (u32, f64), progress: f64) -> JobStatus {
+        let tally =
+            |(done, progress)| Tally { total: 10, done, running: 4, progress, ..Tally::default() };
+        JobStatus {
+            id: JobId(7),
+            name: "wordcount".into(),
+            state: State::Mapping,
+            reason: String::new(),
+            progress,
+            maps: tally(maps),
+            reduces: tally(reduces),
+            output: "/out".into(),
+            error: None,
+            failure: None,
+            submitted: String::new(),
+            finished: None,
+            version: 1,
+        }
+    }
+
+    #[test]
+    fn shares_fall_only_when_what_was_done_was_lost() {
+        let none = (0, 0.0);
+        let table = [
+            ("it goes on", status((2, 0.5), none, 0.25), (0.5, 0.0, 0.25)),
+            (
+                "another leads, who has heard of no worker",
+                status((2, 0.2), none, 0.1),
+                (0.4, 0.0, 0.2),
+            ),
+            ("and has heard of some", status((3, 0.35), none, 0.175), (0.4, 0.0, 0.2)),
+            ("outputs were lost", status((1, 0.3), none, 0.15), (0.3, 0.0, 0.15)),
+        ];
+        for (what, mut now, (maps, reduces, all)) in table {
+            keep_shares(&status((2, 0.4), none, 0.2), &mut now);
+            let shown = (now.maps.progress, now.reduces.progress, now.progress);
+            assert_eq!(shown, (maps, reduces, all), "{what}");
+        }
+        let (mut before, mut now) = (status((2, 0.4), none, 0.2), status((2, 0.2), none, 0.1));
+        (before.maps.bytes_done, now.maps.bytes_done) = (400, 200);
+        keep_shares(&before, &mut now);
+        assert_eq!(now.maps.bytes_done, 400);
+        let mut now = status((10, 1.0), (1, 0.1), 0.55);
+        keep_shares(&status((10, 1.0), (2, 0.3), 0.65), &mut now);
+        assert_eq!((now.reduces.progress, now.progress), (0.1, 0.55), "a reduce was lost");
+        let mut now = status((10, 1.0), (2, 0.2), 0.6);
+        keep_shares(&status((10, 1.0), (2, 0.3), 0.65), &mut now);
+        assert_eq!((now.reduces.progress, now.progress), (0.3, 0.65), "another leads");
     }
 }

@@ -13,9 +13,11 @@ use crate::job::Job;
 use crate::spec::escape;
 use crate::spec::failure::TEXT_CHARS_MAX;
 
-/// What stands below the flags.
+/// What stands below the flags, before examples.
 const AFTER_HELP: &str = "\
-Sizes carry units, as in 256MiB or 1GB.
+Results go to standard output, or to DIR, which must be new or empty and holds
+all of them or none; all else is said on standard error. Sizes carry units, as
+in 256MiB or 1GB. More bad records than --max-bad-records fail the job.
 Exit codes: 0 ok, 1 job failed, 2 usage or input, 130 interrupted.";
 
 /// What a command line asks for.
@@ -67,13 +69,19 @@ fn command<J: Job>(name: &str) -> Command {
     if J::MAP_ONLY {
         command = command.mut_arg("reducers", |arg| arg.hide(true));
     }
+    let mut example = "in.txt".to_string();
     if J::Input::SOURCES > 1 {
         let each: Vec<String> = J::INPUTS.iter().map(|name| format!("{name}=PATH")).collect();
+        example = each.join(" ");
         let help = format!("{}: files, folders or globs", each.join(" and "));
         command = command.mut_arg("input", |arg| arg.value_name("NAME=PATH").help(help));
     }
     command = J::with_flags(command.next_help_heading(format!("Of {name} itself")));
     let version = format!("(gristmill {})", env!("CARGO_PKG_VERSION"));
+    let after = format!(
+        "{AFTER_HELP}\n\nHere:         ./{name} {example} -o out\nOn a cluster: gristmill submit ./{name} {example} -o out"
+    );
+    command = command.after_help(after);
     command.name(name.to_string()).version(version).about(about.unwrap_or_default())
 }
 
@@ -85,7 +93,6 @@ pub(super) fn ours() -> Command {
     Flags::augment_args(command)
         .arg(said("help", ArgAction::HelpShort, "Print this help").short('h'))
         .arg(said("version", ArgAction::Version, "Print the version").short('V'))
-        .after_help(AFTER_HELP)
 }
 
 /// The command with the job's own flags only.

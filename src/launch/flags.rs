@@ -66,7 +66,7 @@ pub(super) const SAID: &str = "What is said, on standard error";
 
 /// When and how progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum When {
+pub(crate) enum When {
     /// One redrawn line on a terminal, plain lines elsewhere; nothing for runs that end at once, nor where a program
     /// is to read the summary.
     Auto,

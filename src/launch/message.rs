@@ -2,10 +2,13 @@
 
 use std::fmt::{self, Display};
 use std::io::{self, Write};
+use std::time::Duration;
+
+use crate::spec::escape;
 
 /// An error as a user sees it: `error: what; where; what to do`, then indented details.
 ///
-/// Whoever makes one has escaped and cut the foreign text in it.
+/// Whoever makes one has cut the foreign text in it; what in it could move a cursor is escaped wherever it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// The line, without `error: `.
@@ -28,8 +31,9 @@ impl Message {
 
 impl Display for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "error: {}", self.line)?;
-        self.details.iter().try_for_each(|detail| writeln!(f, "  {detail}"))
+        let fit = |line: &str| escape(line.as_bytes(), usize::MAX);
+        writeln!(f, "error: {}", fit(&self.line))?;
+        self.details.iter().try_for_each(|detail| writeln!(f, "  {}", fit(detail)))
     }
 }
 
@@ -57,6 +61,16 @@ pub(crate) fn count(number: u64, what: &str) -> String {
     format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
+/// `0:07`, `12:34`, `1:02:03`; a second that has begun counts, as nobody believes that nothing is left.
+pub(crate) fn span(span: Duration) -> String {
+    let seconds = span.as_secs() + u64::from(span.subsec_nanos() > 0);
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match hours {
+        0 => format!("{minutes}:{seconds:02}"),
+        _ => format!("{hours}:{minutes:02}:{seconds:02}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,6 +80,14 @@ mod tests {
         let message =
             Message { line: "what; where; what to do".into(), details: vec!["more".into()] };
         assert_eq!(message.to_string(), "error: what; where; what to do\n  more\n");
+        let message = Message { line: "a\x1b[2Jb".into(), details: vec!["c\u{202e}\nd".into()] };
+        assert_eq!(message.to_string(), "error: a\\x1b[2Jb\n  c\\xe2\\x80\\xae\\nd\n");
+    }
+
+    #[test]
+    fn a_second_that_has_begun_counts() {
+        assert_eq!(span(Duration::from_secs(3723)), "1:02:03");
+        assert_eq!(span(Duration::from_millis(1)), "0:01");
     }
 
     #[test]

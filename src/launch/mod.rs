@@ -9,6 +9,7 @@ mod describe;
 pub mod exit;
 mod failure;
 mod flags;
+mod foreign;
 mod inputs;
 mod interrupt;
 mod message;
@@ -17,6 +18,7 @@ mod nonce;
 mod progress;
 mod refusal;
 mod summary;
+mod terminal;
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
@@ -27,14 +29,19 @@ use std::time::{Duration, Instant};
 
 pub use clash::clashes;
 pub use failure::render_failure;
-pub use message::Message;
 #[cfg(feature = "cluster")]
-pub(crate) use message::count;
+pub(crate) use flags::When as Showing;
+pub(crate) use foreign::Foreign;
+pub use message::Message;
 pub(crate) use message::say;
+#[cfg(feature = "cluster")]
+pub(crate) use message::{count, span};
 #[cfg(feature = "cluster")]
 pub(crate) use nonce::draw as draw_nonce;
 #[cfg(feature = "cluster")]
 pub(crate) use refusal::refusal;
+#[cfg(feature = "cluster")]
+pub(crate) use terminal::{is_dumb, size};
 
 use self::command::Asked;
 use self::flags::Flags;
@@ -220,8 +227,9 @@ fn run<J: Job>(run: &Run) -> Result<u8, Message> {
             interrupted(When::Running).say();
             return Ok(exit::INTERRUPTED);
         }
-        let written =
-            task::write_to_stdout(&prepared.staging, &outcome.parts, &mut io::stdout().lock());
+        let mut out = Foreign::stdout();
+        let written = task::write_to_stdout(&prepared.staging, &outcome.parts, &mut out)
+            .and_then(|()| out.end());
         if let Err(error) = written {
             return Ok(stdout_failed(&error, "name a folder with --output DIR"));
         }

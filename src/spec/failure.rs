@@ -178,6 +178,23 @@ pub fn escape(bytes: &[u8], max: usize) -> String {
     shown
 }
 
+/// Foreign text of any length and many lines made fit for a terminal: as [`escape`], but line ends and tabs stay.
+pub fn escape_text(bytes: &[u8]) -> String {
+    let mut shown = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match character {
+                '\n' | '\t' => shown.push(character),
+                '\r' => shown.push_str(r"\r"),
+                _ if is_unsafe(character) => shown.push_str(&hex(character.to_string().as_bytes())),
+                _ => shown.push(character),
+            }
+        }
+        chunk.invalid().iter().for_each(|&byte| shown.push_str(&hex(&[byte])));
+    }
+    shown
+}
+
 /// Each character as shown, or each invalid byte as `\xNN`.
 fn pieces(bytes: &[u8]) -> impl Iterator<Item = String> {
     bytes.utf8_chunks().flat_map(|chunk| {
@@ -198,7 +215,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Whether showing it could change how what stands around it is shown.
-fn is_unsafe(character: char) -> bool {
+pub fn is_unsafe(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
@@ -236,6 +253,9 @@ mod tests {
         for (bytes, max, expected) in table {
             assert_eq!(escape(bytes, max), expected);
         }
+        let many = b"a\tb\r\n\x1b[2J\xff\xe2\x81\xa7\xc2\x9b\x7f\n";
+        let shown = "a\tb\\r\n\\x1b[2J\\xff\\xe2\\x81\\xa7\\xc2\\x9b\\x7f\n";
+        assert_eq!(escape_text(many), shown);
     }
 
     proptest! {

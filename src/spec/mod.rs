@@ -19,7 +19,7 @@ pub mod volume;
 pub use counters::Counters;
 pub use digest::Digest;
 pub use error::Error;
-pub use failure::{About, Cause, Failure, RecordRef, escape};
+pub use failure::{About, Cause, Failure, RecordRef, escape, escape_text};
 pub use id::{AttemptId, JobId, MasterId, Nonce, TaskId, TaskKind, WorkerId};
 pub use job::{InputSpec, JobSpec, SideFileSpec};
 pub use manifest::{Manifest, Part};

@@ -11,6 +11,8 @@ use crate::spec::AttemptId;
 
 /// Bytes of an attempt's log that are kept from its beginning, and as many from its end.
 pub(super) const HALF_BYTES: usize = 64 << 10;
+/// What stands around their number where bytes are left out.
+const LEFT_OUT: (&str, &str) = ("\n[", " bytes left out here]\n");
 /// Log files that are kept; the oldest goes first.
 const FILES_MAX: usize = 1000;
 /// Attempts that printed nothing which are remembered; the oldest job's go first.
@@ -49,10 +51,55 @@ impl CappedLog {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = self.head.clone();
         if self.left_out_bytes > 0 {
-            bytes.extend(format!("\n[{} bytes left out here]\n", self.left_out_bytes).bytes());
+            bytes.extend(left_out(self.left_out_bytes).bytes());
         }
         bytes.extend(&self.tail);
         bytes
+    }
+}
+
+/// The line that stands for bytes that were not kept.
+pub fn left_out(bytes: u64) -> String {
+    format!("{}{bytes}{}", LEFT_OUT.0, LEFT_OUT.1)
+}
+
+/// What is new of a log to somebody who has seen some of it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct News<'b> {
+    /// Bytes that were printed meanwhile and not kept.
+    pub missed: u64,
+    /// What comes behind those, in two pieces.
+    pub pieces: [&'b [u8]; 2],
+    /// All that was printed by now, whether it was kept or not.
+    pub printed: u64,
+}
+
+/// What comes behind the first so many bytes that were printed, in a log as [`CappedLog::to_bytes`] gives it.
+pub fn news(log: &[u8], seen: u64) -> News<'_> {
+    let (head, left_out, tail) = parts(log);
+    let begins = head.len() as u64 + left_out;
+    let printed = begins + tail.len() as u64;
+    let behind = |piece: &'_ [u8], start: u64| {
+        usize::try_from(seen.saturating_sub(start)).unwrap_or(usize::MAX).min(piece.len())
+    };
+    News {
+        missed: begins.saturating_sub(seen.max(head.len() as u64)),
+        pieces: [&head[behind(head, 0)..], &tail[behind(tail, begins)..]],
+        printed,
+    }
+}
+
+/// Beginning and end of a log, and how many bytes there were between them.
+fn parts(log: &[u8]) -> (&[u8], u64, &[u8]) {
+    let whole = (log, 0, &log[log.len()..]);
+    let Some((head, rest)) = log.split_at_checked(HALF_BYTES) else { return whole };
+    let note = rest.strip_prefix(LEFT_OUT.0.as_bytes());
+    let Some(note) = note else { return (head, 0, rest) };
+    let digits = note.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let bytes = str::from_utf8(&note[..digits]).ok().and_then(|digits| digits.parse().ok());
+    match (bytes, note[digits..].strip_prefix(LEFT_OUT.1.as_bytes())) {
+        (Some(bytes), Some(tail)) => (head, bytes, tail),
+        _ => (head, 0, rest),
     }
 }
 
@@ -159,5 +206,46 @@ mod tests {
         let note = format!("\n[{left_out} bytes left out here]\n");
         assert_eq!(bytes.len(), 2 * HALF_BYTES + note.len());
         assert!(bytes[HALF_BYTES..].starts_with(note.as_bytes()));
+    }
+
+    #[test]
+    fn who_reads_again_gets_what_is_new_and_hears_what_was_missed() {
+        let (mut log, mut all) = (CappedLog::new(), Vec::new());
+        let (mut seen, mut read, mut missed) = (0, Vec::new(), 0);
+        let mut number = 0_u32;
+        // Little by little, then faster than it is read, then little by little again.
+        for lines in [0, 1, 10, 8_000, 100, 100, 30_000, 5, 0, 20_000, 3] {
+            for _ in 0..lines {
+                let line = format!("{number:07}\n");
+                number += 1;
+                log.append(line.as_bytes());
+                all.extend_from_slice(line.as_bytes());
+            }
+            let bytes = log.to_bytes();
+            let news = news(&bytes, seen);
+            assert_eq!(news.printed, all.len() as u64);
+            read.extend_from_slice(news.pieces[0]);
+            // What was missed lies between the two.
+            read.extend_from_slice(&all[read.len()..][..news.missed as usize]);
+            read.extend_from_slice(news.pieces[1]);
+            missed += news.missed;
+            seen = news.printed;
+            assert!(read == all, "after {number} lines");
+        }
+        assert!(missed > 0 && missed < seen);
+    }
+
+    #[test]
+    fn what_only_looks_like_a_note_is_printed_text() {
+        for note in [
+            "\n[",
+            "\n[x bytes left out here]\n",
+            "\n[99999999999999999999999 bytes left out here]\n",
+        ] {
+            let log = [&vec![b'x'; HALF_BYTES][..], note.as_bytes()].concat();
+            let news = news(&log, HALF_BYTES as u64);
+            assert_eq!((news.missed, news.pieces[1]), (0, note.as_bytes()));
+        }
+        assert_eq!(news(b"ab", 7).pieces.concat(), b"", "it began anew");
     }
 }

@@ -53,7 +53,7 @@ use tokio::sync::watch;
 pub use death::{Death, Ending};
 pub use error::Error;
 pub use launcher::{Launch, Launched, Launcher, Process, Socket};
-pub use log::CappedLog;
+pub use log::{CappedLog, News, left_out, news};
 pub use memory::Limiter;
 pub use once::{Unheard, fetch_once, lend_file};
 pub use process::ProcessLauncher;

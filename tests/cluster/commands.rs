@@ -85,6 +85,18 @@ impl Commands {
         command
     }
 
+    /// A shell line on a terminal, about this cluster, in its folder; what it says there comes on standard output.
+    pub(crate) fn script(&self, line: &str) -> Command {
+        let mut command = Command::new("script");
+        command
+            .args(["-q", "-e", "-f", "-c", line, "/dev/null"])
+            .env("SHELL", "/bin/sh")
+            .env("GRISTMILL_CLUSTER", &self.address)
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null());
+        command
+    }
+
     pub(crate) fn run(&self, arguments: &[&str]) -> Result<Ended> {
         let mut command = self.command(arguments);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;

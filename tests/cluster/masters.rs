@@ -58,6 +58,21 @@ fn begin(fleet: &Fleet) -> Result<(Trial, Child)> {
     Ok((trial, client))
 }
 
+/// Whatever leads: who looks at a job in which nothing is lost never sees it go back.
+fn check_shares_only_rose(said: &str) -> Result {
+    let share = |text: &str| text.rsplit(' ').next().and_then(|number| number.parse::<u32>().ok());
+    // The head of what is drawn ends in ` 43 %`, the bars in `%]`.
+    let heads: Vec<&str> = said.lines().filter(|line| line.contains("j1 ")).collect();
+    let shares: Vec<u32> = heads
+        .iter()
+        .filter_map(|line| line.split_once(" %"))
+        .filter_map(|(it, _)| share(it))
+        .collect();
+    assert!(shares.len() > 4 && shares.is_sorted(), "{shares:?}");
+    assert_eq!(shares.last(), Some(&100));
+    Ok(())
+}
+
 /// The client has seen the end, the output is right, and nothing ran again.
 fn check_nothing_ran_again(fleet: &Fleet, trial: &Trial, mut client: Child) -> Result {
     until_within(FOLLOWED_SECONDS_MAX, "the client sees the end", || {
@@ -65,6 +80,7 @@ fn check_nothing_ran_again(fleet: &Fleet, trial: &Trial, mut client: Child) -> R
     })?;
     let said = fs::read_to_string(fleet.path("said.txt"))?;
     assert_eq!(client.wait()?.code(), Some(0), "{said}");
+    check_shares_only_rose(&said)?;
     let attempts = trial.check(fleet, "j1")?;
     assert_eq!(counted(fleet, "j1", "attempts_rerun")?, 0);
     let status = status(fleet, "j1")?;

@@ -19,6 +19,19 @@ fn results_go_to_standard_output_and_all_else_to_standard_error() -> Result {
 }
 
 #[test]
+fn results_go_to_a_pipe_as_they_are_and_to_a_terminal_without_harm() -> Result {
+    let place = Place::new()?;
+    fs::write(place.path("in.txt"), b"\x1b[2J \xff \xc3\xb6\n")?;
+    let piped = place.shell("$JOBS/wordcount in.txt -q | cat")?;
+    assert_eq!(piped.stdout, b"\x1b[2J\t1\n\xc3\xb6\t1\n\xff\t1\n");
+    let shown =
+        place.shell("SHELL=/bin/sh script -q -e -c '$JOBS/wordcount in.txt -q' /dev/null")?;
+    assert_eq!(shown.code, Some(0), "{}", shown.stderr);
+    assert_eq!(shown.stdout, b"\\x1b[2J\t1\r\n\xc3\xb6\t1\r\n\\xff\t1\r\n");
+    Ok(())
+}
+
+#[test]
 fn help_and_version_go_to_standard_output() -> Result {
     let place = Place::new()?;
     for (flag, said) in

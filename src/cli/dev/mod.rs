@@ -46,10 +46,10 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 /// What `dev` is told.
 #[derive(Debug, Args)]
 pub(super) struct Dev {
-    /// Masters: of 3 any one may die, of 5 any two
+    /// Masters, from 1 to 7: of 3 any one may die, of 5 any two
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=7))]
     masters: u32,
-    /// Workers
+    /// Workers, from 1 to 64
     #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u32).range(1..=64))]
     workers: u32,
     /// Attempts at once of each worker [default: cores / workers, at least 1]

@@ -28,12 +28,14 @@ use crate::spec::{AttemptId, Counters, TaskId};
 use crate::worker::Ending;
 
 pub(super) const AFTER_HELP: &str = "\
-What the job's code prints goes to this terminal. Memory and time are not limited here, and nothing is published: what the
-attempt writes goes into a folder that is removed in the end, unless --data names one. A failed attempt is done with all
-the maps that shared it. A reduce needs the map outputs, which workers have as long as the job goes on; --make-maps makes
-them here.
+What the job's code prints goes to this terminal. Memory and time are not
+limited here, and nothing is published: what the attempt writes goes into a
+folder that is removed in the end, unless --data names one. A failed attempt
+is done with all the maps that shared it. A reduce needs the map outputs,
+which workers have as long as the job goes on; --make-maps makes them here.
 
-Exit codes: 0 it ended well, 1 it failed, 3 there is no such attempt or its input is gone, 130 interrupted.
+Exit codes: 0 it ended well, 1 it failed, 3 there is no such attempt or its
+input is gone, 130 interrupted.
 
 Example: gristmill replay j7/m12";
 
@@ -48,7 +50,7 @@ pub(super) struct Replay {
     /// Of a reduce: do all maps here first, instead of fetching what they gave
     #[arg(long)]
     make_maps: bool,
-    /// New or empty folder for what the attempt needs and writes, which stays [default: a temporary one]
+    /// New or empty folder for all of it, which stays [default: a temporary one]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }

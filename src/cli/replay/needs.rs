@@ -13,7 +13,8 @@ use crate::record::value;
 use crate::rpc::artifacts::{Artifacts, Digest};
 use crate::rpc::client::{Master, Options, Peer};
 use crate::rpc::recipe::Recipe;
-use crate::spec::{AttemptId, JobSpec, Location, TaskKind};
+use crate::spec::failure::TEXT_CHARS_MAX;
+use crate::spec::{AttemptId, JobSpec, Location, TaskKind, escape};
 use crate::storage::{SharedStaging, StagingOptions};
 use crate::task::PlanFile;
 use crate::worker::{fetch_once, lend_file};
@@ -102,8 +103,11 @@ impl Needs {
         let attempt = self.recipe.attempt;
         let what = match attempt.task.kind {
             TaskKind::Map => match self.recipe.joined.len() {
-                0 => self.input(),
-                n => format!("{}, and the input of {n} maps that shared it", self.input()),
+                0 => input(self.plan.as_deref(), attempt.task.index),
+                n => format!(
+                    "{}, and the input of {n} maps that shared it",
+                    input(self.plan.as_deref(), attempt.task.index)
+                ),
             },
             TaskKind::Reduce => match &self.segments {
                 Some(segments) => {
@@ -118,21 +122,6 @@ impl Needs {
             }
         };
         format!("{attempt} once more, here, in {}: {what}\n", Location::from(&self.folder))
-    }
-
-    /// What a map reads.
-    fn input(&self) -> String {
-        let read = |plan: &PathBuf| {
-            PlanFile::open(plan).and_then(|plan| plan.split(self.recipe.attempt.task.index)).ok()
-        };
-        let Some(split) = self.plan.as_ref().and_then(read) else { return "its split".into() };
-        let shown = split.ranges.iter().take(RANGES_MAX);
-        let mut ranges: Vec<String> = shown
-            .map(|range| format!("bytes {} to {} of {}", range.start, range.end, range.location))
-            .collect();
-        let more = split.ranges.len() - ranges.len();
-        ranges.extend((more > 0).then(|| format!("{more} more")));
-        ranges.join(", ")
     }
 
     /// Has the executable do it.
@@ -154,9 +143,7 @@ impl Needs {
                 };
                 Work::Reduce { plan, segments }
             }
-            TaskKind::Commit => {
-                return Err(Refused::usage(format!("{attempt} publishes; it; name another task")));
-            }
+            TaskKind::Commit => return Err(publishes(attempt)),
         };
         let outcome = self.run(&mut child, attempt, work)?;
         Ok(self.ended(attempt, outcome))
@@ -204,6 +191,31 @@ impl Needs {
     }
 }
 
+fn publishes(attempt: AttemptId) -> Refused {
+    Refused::usage(format!(
+        "a commit publishes, which is not done twice; {attempt}; name a map or a reduce"
+    ))
+}
+
+/// What a map reads, or why that cannot be told; the attempt itself will say more.
+fn input(plan: Option<&Path>, map: u32) -> String {
+    let Some(plan) = plan else { return "its split".into() };
+    let split = match PlanFile::open(plan).and_then(|plan| plan.split(map)) {
+        Ok(split) => split,
+        Err(error) => {
+            let why = escape(error.to_string().as_bytes(), 2 * TEXT_CHARS_MAX);
+            return format!("its split, which cannot be told ({why})");
+        }
+    };
+    let shown = split.ranges.iter().take(RANGES_MAX);
+    let mut ranges: Vec<String> = shown
+        .map(|range| format!("bytes {} to {} of {}", range.start, range.end, range.location))
+        .collect();
+    let more = split.ranges.len() - ranges.len();
+    ranges.extend((more > 0).then(|| format!("{more} more")));
+    ranges.join(", ")
+}
+
 /// A reduce's part of all map outputs, from the workers that have them.
 async fn segments(
     master: &Master,
@@ -224,4 +236,48 @@ async fn segments(
     let file = folder.join("fetched");
     let fetched = fetch_once(master, peer, of, (task.index, recipe.maps), file).await;
     fetched.map_err(|error| none(&format!("{error}; {task}; try again later, {way_out}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{FileRange, JobId, Split};
+    use crate::task::Plan;
+
+    #[test]
+    fn a_commit_is_refused_in_a_sentence() {
+        let refused = publishes(JobId(7).task(TaskKind::Commit, 0).attempt(1));
+        let said = "a commit publishes, which is not done twice; j7/c0#1; name a map or a reduce";
+        assert_eq!((refused.code, refused.message.line.as_str()), (2, said));
+    }
+
+    #[test]
+    fn what_a_map_reads_is_told_or_why_it_cannot_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = folder.path().join("plan");
+        let range = |start| FileRange {
+            location: Location::from("/in"),
+            source: 0,
+            start,
+            end: start + 10,
+            size: 100,
+            modified_ns: 0,
+        };
+        let split = Split { ranges: (0..7).map(|n| range(10 * n)).collect() };
+        Plan { splits: vec![split], reducers: 1, cuts: Vec::new() }.write(&plan).unwrap();
+        let told = input(Some(&plan), 0);
+        assert!(told.starts_with("bytes 0 to 10 of /in, bytes 10 to 20 of /in, "), "{told}");
+        assert!(told.ends_with(" of /in, 2 more"), "{told}");
+        let told = input(Some(&plan), 3);
+        assert!(
+            told.contains("cannot be told (plan is damaged: it has 1 splits, and none"),
+            "{told}"
+        );
+        fs::write(&plan, "no plan at all, but long enough to have a header").unwrap();
+        let told = input(Some(&plan), 0);
+        assert!(told.contains("plan is damaged: it does not begin as one; "), "{told}");
+        let told = input(Some(&folder.path().join("none")), 0);
+        assert!(told.contains("failed to read plan: No such file"), "{told}");
+        assert_eq!(input(None, 0), "its split");
+    }
 }

@@ -1,9 +1,8 @@
 //! The lines in which progress is shown; plain text, with no colours or escape codes at all.
 
-use std::time::Duration;
-
 use super::meter::Sight;
 use crate::embedded::Phase;
+use crate::launch::message::span;
 use crate::spec::size;
 
 /// Columns of the bar between its brackets, at most; narrower terminals get less or none.
@@ -33,7 +32,7 @@ pub(super) fn redrawn(sight: &Sight, columns: usize) -> String {
         }
     }
     if let Some(left) = sight.left {
-        add(&mut line, format!("{} left", clock(left)));
+        add(&mut line, format!("{} left", span(left)));
     }
     if sight.phase == Phase::Mapping && sight.percent.is_none() {
         add(&mut line, size::format(sight.bytes));
@@ -57,7 +56,7 @@ pub(super) fn plain(sight: &Sight) -> String {
         line += &format!(", {}/s", size::format(rate));
     }
     if let Some(left) = sight.left {
-        line += &format!(", {} left", clock(left));
+        line += &format!(", {} left", span(left));
     }
     line
 }
@@ -67,18 +66,10 @@ pub(super) fn hadoop(sight: &Sight) -> String {
     format!(" map {}% reduce {}%", sight.maps, sight.reduces)
 }
 
-/// `0:07`, `12:34`, `1:02:03`; a second that has begun counts, as nobody believes that nothing is left.
-fn clock(span: Duration) -> String {
-    let seconds = span.as_secs() + u64::from(span.subsec_nanos() > 0);
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    match hours {
-        0 => format!("{minutes}:{seconds:02}"),
-        _ => format!("{hours}:{minutes:02}:{seconds:02}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const SIGHT: Sight = Sight {
@@ -121,7 +112,5 @@ mod tests {
     fn other_lines_are_for_logs_and_for_programs() {
         assert_eq!(plain(&SIGHT), "map 43%, 512MiB/s, 1:12 left");
         assert_eq!(hadoop(&SIGHT), " map 43% reduce 0%");
-        assert_eq!(clock(Duration::from_secs(3723)), "1:02:03");
-        assert_eq!(clock(Duration::from_millis(1)), "0:01");
     }
 }

@@ -13,6 +13,7 @@ use self::line::{hadoop, plain, redrawn};
 use self::meter::{Meter, Sight};
 use super::flags::{Form, When};
 use super::message::say;
+use super::terminal::{is_dumb, size};
 use crate::clock::Clock;
 use crate::embedded::{Phase, Progress};
 
@@ -26,8 +27,6 @@ const PLAIN_LEAST: Duration = Duration::from_secs(1);
 const PLAIN_MOST: Duration = Duration::from_secs(10);
 /// Percent between two plain lines.
 const PLAIN_PERCENT: u64 = 5;
-/// Columns of a terminal that does not say how many it has.
-const COLUMNS: usize = 80;
 
 /// In which form progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +41,6 @@ pub(super) enum Style {
 
 /// The form that was asked for, and from when on.
 pub(super) fn style(when: When, quiet: bool, summary: Form) -> Option<(Style, Duration)> {
-    let is_dumb = || std::env::var_os("TERM").is_none_or(|term| term == "dumb");
     match when {
         _ if quiet => None,
         When::Never => None,
@@ -141,6 +139,5 @@ impl<'d> Shown<'d> {
 
 /// The width of the terminal now.
 fn columns() -> usize {
-    let size = rustix::termios::tcgetwinsize(std::io::stderr());
-    size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(COLUMNS)
+    size(std::io::stderr()).0
 }

@@ -1,0 +1,313 @@
+//! Prints what attempts print, until their job has ended.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, StdoutLock};
+use std::time::Duration;
+
+use super::out::Out;
+use super::{Which, gone, no_task};
+use crate::cli::exit;
+use crate::cli::refused::Refused;
+use crate::cli::tasks::PAGE;
+use crate::launch::stdout_failed;
+use crate::rpc::client::{Master, Options, Peer};
+use crate::rpc::jobs::{AttemptLine, JobStatus, Jobs, TaskLine, TasksRequest};
+use crate::rpc::shuffle::Shuffle;
+use crate::spec::{AttemptId, TaskId, TaskKind, WorkerId};
+use crate::worker::{left_out, news};
+
+/// Between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// What is followed, and how much of it was printed.
+pub(super) struct Following<'m> {
+    master: &'m Master,
+    which: Which,
+    out: Out<StdoutLock<'static>>,
+    /// Bytes that were printed of attempts that go on.
+    seen: BTreeMap<AttemptId, u64>,
+    /// Attempts of which all was printed that will be.
+    told: BTreeSet<AttemptId>,
+    starts: Starts,
+    addresses: BTreeMap<WorkerId, String>,
+}
+
+/// Tasks before these are done and were printed: of plan and maps, and of reduces and commit. So a look at a job of many
+/// tasks is one at those that go on.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Starts {
+    maps: u64,
+    reduces: u64,
+    /// Tasks that were done then.
+    done: u32,
+}
+
+/// Why a round ended early.
+enum Stop {
+    Refused(Refused),
+    /// Standard output takes no more.
+    Unheard(io::Error),
+}
+
+impl From<Refused> for Stop {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<crate::rpc::refusal::Refusal> for Stop {
+    fn from(refusal: crate::rpc::refusal::Refusal) -> Self {
+        Self::Refused(refusal.into())
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Unheard(error)
+    }
+}
+
+impl<'m> Following<'m> {
+    pub(super) fn new(master: &'m Master, which: Which, out: Out<StdoutLock<'static>>) -> Self {
+        Self {
+            master,
+            which,
+            out,
+            seen: BTreeMap::new(),
+            told: BTreeSet::new(),
+            starts: Starts::default(),
+            addresses: BTreeMap::new(),
+        }
+    }
+
+    /// Follows to the end.
+    pub(super) async fn run(&mut self) -> Result<u8, Refused> {
+        loop {
+            match self.round().await {
+                Ok(true) => return Ok(exit::OK),
+                Ok(false) => {}
+                Err(Stop::Refused(refused)) => return Err(refused),
+                Err(Stop::Unheard(error)) => return Ok(stdout_failed(&error, "see where it goes")),
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Prints what is new; true if nothing can come any more.
+    async fn round(&mut self) -> Result<bool, Stop> {
+        // Asked for first, so that what is printed until then is not overlooked.
+        let status = self.master.status(self.which.job(), 0).await?;
+        let mut silent = BTreeSet::new();
+        let has_ended = match self.which {
+            Which::Job(_) => {
+                self.starts.begin(&status);
+                self.tasks(&status, &mut silent).await?;
+                false
+            }
+            Which::Task(task) => self.task(task, None, &status, &mut silent).await?,
+            Which::Attempt(id) => self.task(id.task, Some(id), &status, &mut silent).await?,
+        };
+        Ok(has_ended || status.state.is_terminal())
+    }
+
+    /// All tasks that go on.
+    async fn tasks(
+        &mut self,
+        status: &JobStatus,
+        silent: &mut BTreeSet<WorkerId>,
+    ) -> Result<(), Stop> {
+        let reduces = offset(status.id.task(TaskKind::Reduce, 0), status);
+        self.starts.maps = self.from(self.starts.maps, reduces, status, silent).await?;
+        let start = self.starts.reduces.max(reduces);
+        self.starts.reduces = self.from(start, u64::MAX, status, silent).await?;
+        Ok(())
+    }
+
+    /// Tasks from one to another, up to where none has begun yet; gives how many were passed for good.
+    async fn from(
+        &mut self,
+        start: u64,
+        end: u64,
+        status: &JobStatus,
+        silent: &mut BTreeSet<WorkerId>,
+    ) -> Result<u64, Stop> {
+        let (mut at, mut passed) = (start, start);
+        while at < end {
+            let limit = u32::try_from(end - at).map_or(PAGE, |left| left.min(PAGE));
+            let request = TasksRequest { job: status.id, offset: at, limit };
+            let page = self.master.tasks(request).await?;
+            if page.iter().all(|task| task.attempts.is_empty()) {
+                break;
+            }
+            for task in &page {
+                for attempt in &task.attempts {
+                    self.catch_up(attempt, silent).await?;
+                }
+                let are_all_before = passed == at;
+                at += 1;
+                if are_all_before && self.is_told(task) {
+                    passed = at;
+                }
+            }
+        }
+        Ok(passed)
+    }
+
+    /// Whether nothing can come of a task any more, unless its output is lost.
+    fn is_told(&self, task: &TaskLine) -> bool {
+        let are_told = task.attempts.iter().all(|attempt| self.told.contains(&attempt.id));
+        task.state == "completed" && are_told
+    }
+
+    /// One task, or one attempt; true if nothing can come of it any more.
+    async fn task(
+        &mut self,
+        task: TaskId,
+        only: Option<AttemptId>,
+        status: &JobStatus,
+        silent: &mut BTreeSet<WorkerId>,
+    ) -> Result<bool, Stop> {
+        let offset = offset(task, status);
+        let page = self.master.tasks(TasksRequest { job: task.job, offset, limit: 1 }).await?;
+        let Some(line) = page.first().filter(|line| line.id == task) else {
+            // Before there is a plan, nobody knows how many there will be.
+            let is_planned = status.maps.total + status.reduces.total > 0;
+            let is_hopeless = is_planned || status.state.is_terminal();
+            return if is_hopeless { Err(no_task(self.which).into()) } else { Ok(false) };
+        };
+        for attempt in line.attempts.iter().filter(|it| only.is_none_or(|only| it.id == only)) {
+            self.catch_up(attempt, silent).await?;
+        }
+        Ok(only.is_some_and(|only| self.told.contains(&only)))
+    }
+
+    /// Prints what an attempt has printed since. A worker that does not answer is asked again in the next round, as long as
+    /// its attempt is not over.
+    async fn catch_up(
+        &mut self,
+        attempt: &AttemptLine,
+        silent: &mut BTreeSet<WorkerId>,
+    ) -> Result<(), Stop> {
+        if self.told.contains(&attempt.id) {
+            return Ok(());
+        }
+        let is_over = attempt.state != "running";
+        if silent.contains(&attempt.worker) && !is_over {
+            return Ok(());
+        }
+        match self.read(attempt).await {
+            Ok(log) => self.print(attempt.id, &log)?,
+            Err(refused) => {
+                self.addresses.remove(&attempt.worker);
+                silent.insert(attempt.worker);
+                if is_over {
+                    refused.say();
+                }
+            }
+        }
+        if is_over {
+            self.seen.remove(&attempt.id);
+            self.told.insert(attempt.id);
+        }
+        Ok(())
+    }
+
+    async fn read(&mut self, attempt: &AttemptLine) -> Result<Vec<u8>, Refused> {
+        let worker = attempt.worker;
+        if !self.addresses.contains_key(&worker) {
+            let workers = self.master.workers().await?;
+            let is_there = |state: &str| state != "lost";
+            let workers = workers.into_iter().filter(|line| is_there(&line.state));
+            self.addresses = workers.map(|line| (line.id, line.address)).collect();
+        }
+        let address = self.addresses.get(&worker).ok_or_else(|| gone(worker))?;
+        Ok(Peer::connect(address, &Options::default()).log(attempt.id).await?)
+    }
+
+    fn print(&mut self, attempt: AttemptId, log: &[u8]) -> io::Result<()> {
+        let seen = self.seen.entry(attempt).or_default();
+        let news = news(log, *seen);
+        // One that began anew under the same number cannot be.
+        *seen = news.printed.max(*seen);
+        let missed = if news.missed > 0 { left_out(news.missed) } else { String::new() };
+        for bytes in [news.pieces[0], missed.as_bytes(), news.pieces[1]] {
+            match self.which {
+                Which::Attempt(_) => self.out.print(bytes)?,
+                _ if bytes.is_empty() => {}
+                _ => self.out.print_of(attempt, bytes)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where a task stands among all of its job.
+fn offset(task: TaskId, status: &JobStatus) -> u64 {
+    let (maps, reduces) = (u64::from(status.maps.total), u64::from(status.reduces.total));
+    let before = match task.kind {
+        TaskKind::Plan => 0,
+        TaskKind::Map => 1,
+        TaskKind::Reduce => 1 + maps,
+        TaskKind::Commit => 1 + maps + reduces,
+    };
+    before + u64::from(task.index)
+}
+
+impl Starts {
+    /// Where fewer are done than before, outputs were lost, and any task may go on.
+    fn begin(&mut self, status: &JobStatus) {
+        let done = status.maps.done + status.reduces.done;
+        if done < self.done {
+            *self = Self::default();
+        }
+        self.done = done;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rpc::jobs::{State, Tally};
+    use crate::spec::JobId;
+
+    fn status(maps: u32, reduces: u32, done: u32) -> JobStatus {
+        let tally = |total, done| Tally { total, done, ..Tally::default() };
+        JobStatus {
+            id: JobId(7),
+            name: String::new(),
+            state: State::Mapping,
+            reason: String::new(),
+            progress: 0.0,
+            maps: tally(maps, done),
+            reduces: tally(reduces, 0),
+            output: String::new(),
+            error: None,
+            failure: None,
+            submitted: String::new(),
+            finished: None,
+            version: 1,
+        }
+    }
+
+    #[test]
+    fn tasks_are_found_by_their_place() {
+        let table = [
+            (TaskKind::Plan, 0, 0),
+            (TaskKind::Map, 12, 13),
+            (TaskKind::Reduce, 3, 104),
+            (TaskKind::Commit, 0, 109),
+        ];
+        for (kind, index, place) in table {
+            assert_eq!(offset(JobId(7).task(kind, index), &status(100, 8, 0)), place);
+        }
+    }
+
+    #[test]
+    fn what_was_passed_is_looked_at_again_once_outputs_are_lost() {
+        let mut starts = Starts { maps: 41, reduces: 101, done: 40 };
+        starts.begin(&status(100, 8, 44));
+        assert_eq!(starts, Starts { maps: 41, reduces: 101, done: 44 });
+        starts.begin(&status(100, 8, 43));
+        assert_eq!(starts, Starts { maps: 0, reduces: 0, done: 43 });
+    }
+}

@@ -1,0 +1,161 @@
+//! `gristmill logs JOB[/TASK[#N]] [-f]`: what user code has printed.
+
+mod follow;
+mod out;
+
+use tokio::signal::ctrl_c;
+
+use self::follow::Following;
+use self::out::Out;
+use super::cluster::{Cluster, none};
+use super::exit;
+use super::refused::Refused;
+use super::tasks::all;
+use crate::launch::stdout_failed;
+use crate::rpc::client::{Master, Options, Peer};
+use crate::rpc::jobs::{AttemptLine, Jobs, TaskLine};
+use crate::rpc::shuffle::Shuffle;
+use crate::spec::{AttemptId, JobId, TaskId, WorkerId};
+
+pub(super) const AFTER_HELP: &str = "\
+Of each attempt the first and the last 64 KiB are kept, of a job its tasks'
+last attempts are shown, each below a line `==> j7/m12#1 <==` where there are
+several. Logs lie on the workers: those of a worker that is gone are gone too.
+Bytes go to a pipe or a file as they were printed; on a terminal, control
+characters are shown as \\x1b and the like.
+
+With --follow, a job's attempts are printed as they print, until the job has
+ended (exit 0) or Ctrl-C (exit 130); a change of the leading master or the
+loss of a worker does not end it.
+
+Example: gristmill logs -f j7";
+
+/// What `logs` is to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    /// The last attempt of each task.
+    Job(JobId),
+    /// The last attempt.
+    Task(TaskId),
+    /// This one.
+    Attempt(AttemptId),
+}
+
+impl Which {
+    /// Reads `j7`, `j7/m12` or `j7/m12#2`.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let read = if text.contains('#') {
+            text.parse().map(Self::Attempt)
+        } else if text.contains('/') {
+            text.parse().map(Self::Task)
+        } else {
+            text.parse().map(Self::Job)
+        };
+        read.map_err(|error| error.to_string())
+    }
+
+    fn job(self) -> JobId {
+        match self {
+            Self::Job(job) => job,
+            Self::Task(task) => task.job,
+            Self::Attempt(attempt) => attempt.task.job,
+        }
+    }
+
+    fn wants(self, task: TaskId) -> bool {
+        match self {
+            Self::Job(_) => true,
+            Self::Task(wanted) => wanted == task,
+            Self::Attempt(attempt) => attempt.task == task,
+        }
+    }
+}
+
+/// `gristmill logs`: what user code has printed, as it printed it.
+pub(super) fn logs(cluster: &Cluster, which: Which, follow: bool) -> Result<u8, Refused> {
+    cluster.ask(async |master| {
+        let mut out = Out::stdout();
+        if follow {
+            let mut following = Following::new(&master, which, out);
+            return tokio::select! {
+                followed = following.run() => followed,
+                // Where it cannot be listened for, it ends the process, as it does everywhere.
+                Ok(()) = ctrl_c() => Ok(exit::INTERRUPTED),
+            };
+        }
+        let attempts = attempts(&master, which).await?;
+        if attempts.is_empty() {
+            return Err(none(&format!("no attempt yet; {}; try again later", shown(which))));
+        }
+        for attempt in &attempts {
+            let printed = match read(&master, attempt).await {
+                Ok(log) if attempts.len() > 1 => out.print_of(attempt.id, &log),
+                Ok(log) => out.print(&log),
+                // One worker that is gone does not hide what the others have.
+                Err(refused) if attempts.len() > 1 => {
+                    refused.say();
+                    Ok(())
+                }
+                Err(refused) => return Err(refused),
+            };
+            if let Err(error) = printed.and_then(|()| out.end()) {
+                return Ok(stdout_failed(&error, "see where it goes"));
+            }
+        }
+        Ok(exit::OK)
+    })
+}
+
+fn shown(which: Which) -> String {
+    match which {
+        Which::Job(job) => job.to_string(),
+        Which::Task(task) => task.to_string(),
+        Which::Attempt(attempt) => attempt.to_string(),
+    }
+}
+
+/// The attempts that are meant, in the order of their tasks.
+async fn attempts(master: &Master, which: Which) -> Result<Vec<AttemptLine>, Refused> {
+    let tasks = all(master, which.job()).await?;
+    let mut wanted = tasks.into_iter().filter(|task| which.wants(task.id)).peekable();
+    if wanted.peek().is_none() && !matches!(which, Which::Job(_)) {
+        return Err(no_task(which));
+    }
+    let pick = |mut task: TaskLine| match which {
+        Which::Attempt(id) => task.attempts.into_iter().find(|attempt| attempt.id == id),
+        _ => task.attempts.pop(),
+    };
+    Ok(wanted.filter_map(pick).collect())
+}
+
+fn no_task(which: Which) -> Refused {
+    none(&format!("no such task; {}; see `gristmill tasks {}`", shown(which), which.job()))
+}
+
+async fn read(master: &Master, attempt: &AttemptLine) -> Result<Vec<u8>, Refused> {
+    let workers = master.workers().await?;
+    let line = workers.into_iter().find(|line| line.id == attempt.worker);
+    let address = line.map(|line| line.address).ok_or_else(|| gone(attempt.worker))?;
+    Ok(Peer::connect(&address, &Options::default()).log(attempt.id).await?)
+}
+
+fn gone(worker: WorkerId) -> Refused {
+    none(&format!("{worker} is gone, and its logs with it; the cluster; see `gristmill workers`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::TaskKind;
+
+    #[test]
+    fn logs_are_named_by_job_task_or_attempt() {
+        let task = JobId(7).task(TaskKind::Map, 12);
+        assert_eq!(Which::parse("j7"), Ok(Which::Job(JobId(7))));
+        assert_eq!(Which::parse("j7/m12"), Ok(Which::Task(task)));
+        assert_eq!(Which::parse("j7/m12#2"), Ok(Which::Attempt(task.attempt(2))));
+        for text in ["", "7", "j7/", "j7#2", "j7/m12#0", "j7/../.."] {
+            assert!(Which::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! What is asked beside a job's status, once a second: what was done again, and who is waited for.
+
+use std::time::Duration;
+
+use super::meter::Phase;
+use crate::clock::parse_rfc3339;
+use crate::launch::span;
+use crate::rpc::jobs::{JobStatus, Jobs, State, TaskLine, TasksRequest, WorkerLine};
+use crate::rpc::refusal::Refusal;
+use crate::spec::failure::TEXT_CHARS_MAX;
+use crate::spec::{AttemptId, WorkerId, escape};
+
+/// Tasks that are looked at at once, and how often in one look.
+const PAGE: u32 = 256;
+const PAGES_MAX: u32 = 4;
+/// The scheduler's own counters.
+const JOB_COUNTERS: &str = "Job Counters";
+
+/// What was found out last.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Look {
+    pub(super) reruns: u64,
+    pub(super) backups: u64,
+    /// The attempt of the phase that has run longest.
+    longest: Option<Longest>,
+    /// Slots that are taken and that there are, where no task of the phase runs.
+    slots: Option<(u32, u32)>,
+}
+
+/// An attempt that others wait for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Longest {
+    attempt: AttemptId,
+    worker: WorkerId,
+    started: String,
+    /// Where another attempt at the same runs.
+    backup: Option<WorkerId>,
+}
+
+/// From where tasks are looked at: those before are done.
+///
+/// Tasks begin in their order, so who has run longest is found among the first that are not done, without a look at all of a
+/// job of many.
+#[derive(Debug, Default)]
+pub(super) struct Frontier {
+    phase: Option<Phase>,
+    offset: u64,
+    done: u32,
+}
+
+impl Frontier {
+    /// Asks for all that is shown beside the status.
+    pub(super) async fn look<J: Jobs>(
+        &mut self,
+        jobs: &J,
+        status: &JobStatus,
+    ) -> Result<Look, Refusal> {
+        let Some(phase) = Phase::of(status.state) else { return Ok(Look::default()) };
+        let counters = jobs.counters(status.id).await?;
+        let counters = counters.get(JOB_COUNTERS);
+        let count = |name: &str| counters.and_then(|names| names.get(name)).copied().unwrap_or(0);
+        let longest = self.longest(jobs, status, phase).await?;
+        let slots = match &longest {
+            Some(_) => None,
+            None => Some(slots(&jobs.workers().await?)),
+        };
+        Ok(Look {
+            reruns: count("attempts_rerun"),
+            backups: count("backups_started"),
+            longest,
+            slots,
+        })
+    }
+
+    async fn longest<J: Jobs>(
+        &mut self,
+        jobs: &J,
+        status: &JobStatus,
+        phase: Phase,
+    ) -> Result<Option<Longest>, Refusal> {
+        self.begin(status, phase);
+        for _ in 0..PAGES_MAX {
+            let request = TasksRequest { job: status.id, offset: self.offset, limit: PAGE };
+            let page = jobs.tasks(request).await?;
+            let are_all_done = page.iter().all(|task| task.state == COMPLETED);
+            self.offset += done_first(&page);
+            if !are_all_done || page.len() < PAGE as usize {
+                return Ok(longest(&page, phase));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Another phase has other tasks; and where fewer are done than before, any may be open again.
+    fn begin(&mut self, status: &JobStatus, phase: Phase) {
+        let done = phase.tally(status).map_or(0, |tally| tally.done);
+        if self.phase != Some(phase) || done < self.done {
+            let (maps, reduces) = (u64::from(status.maps.total), u64::from(status.reduces.total));
+            self.offset = match phase {
+                Phase::Plan => 0,
+                Phase::Map => 1,
+                Phase::Reduce => 1 + maps,
+                Phase::Commit => 1 + maps + reduces,
+            };
+        }
+        (self.phase, self.done) = (Some(phase), done);
+    }
+}
+
+/// The state of a task that is done.
+const COMPLETED: &str = "completed";
+
+/// How many are done before the first that is not.
+fn done_first(page: &[TaskLine]) -> u64 {
+    page.iter().take_while(|task| task.state == COMPLETED).count() as u64
+}
+
+/// Who has run longest of those that run; of equals the first.
+fn longest(page: &[TaskLine], phase: Phase) -> Option<Longest> {
+    let of_phase = page.iter().filter(|task| task.kind == phase.name());
+    let first = of_phase.filter_map(|task| {
+        let mut running = task.attempts.iter().filter(|attempt| attempt.state == "running");
+        let (first, backup) = (running.next()?, running.next());
+        Some(Longest {
+            attempt: first.id,
+            worker: first.worker,
+            started: first.started.clone(),
+            backup: backup.map(|backup| backup.worker),
+        })
+    });
+    // All are written alike, so the earliest is the least.
+    first.min_by(|a, b| a.started.cmp(&b.started))
+}
+
+/// Slots that are taken, and all that there are, of workers that take attempts.
+fn slots(workers: &[WorkerLine]) -> (u32, u32) {
+    let alive = workers.iter().filter(|worker| worker.state == "alive");
+    alive.fold((0, 0), |(taken, all), worker| (taken + worker.running, all + worker.slots))
+}
+
+impl Look {
+    /// What is waited for, in a line; `wall_ms` is the time now.
+    pub(super) fn waits(&self, status: &JobStatus, wall_ms: u64) -> Option<String> {
+        let phase = Phase::of(status.state)?;
+        let of_phase = |longest: &&Longest| longest.attempt.task.kind.to_string() == phase.name();
+        if let Some(longest) = self.longest.as_ref().filter(of_phase) {
+            return Some(longest.told(wall_ms));
+        }
+        let is_at_rest = phase.tally(status).is_none_or(|tally| tally.running == 0);
+        let reason = escape(status.reason.as_bytes(), TEXT_CHARS_MAX);
+        if !is_at_rest || reason.is_empty() {
+            return None;
+        }
+        Some(match self.slots {
+            Some((taken, all @ 1..)) if status.state != State::Committing => {
+                format!("{reason}; {taken} of {all} slots are taken")
+            }
+            _ => reason,
+        })
+    }
+}
+
+impl Longest {
+    fn told(&self, wall_ms: u64) -> String {
+        let Self { attempt, worker, started, backup } = self;
+        let mut told = format!("waits for {attempt} on {worker}");
+        // Another machine's clock may be ahead.
+        let since = parse_rfc3339(started).and_then(|started_ms| wall_ms.checked_sub(started_ms));
+        if let Some(ms) = since {
+            told += &format!(", which began {} ago", span(Duration::from_secs(ms / 1000)));
+        }
+        if let Some(backup) = backup {
+            told += &format!("; a backup runs on {backup}");
+        }
+        told
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::progress::tests::status;
+    use crate::rpc::jobs::{AttemptLine, Tally};
+    use crate::rpc::workers::Room;
+    use crate::spec::{Cause, JobId, TaskKind};
+
+    /// A map, whose attempts each have a state, a worker and a second in which they began.
+    fn map(index: u32, state: &str, attempts: &[(&str, u64, u32)]) -> TaskLine {
+        let id = JobId(7).task(TaskKind::Map, index);
+        let attempt = |(number, (state, worker, second)): (u32, &(&str, u64, u32))| AttemptLine {
+            id: id.attempt(number),
+            worker: WorkerId(*worker),
+            pid: 1,
+            state: (*state).into(),
+            cause: Cause::None,
+            started: format!("2026-11-23T09:00:{second:02}.000Z"),
+            ended: None,
+        };
+        let attempts = (1..).zip(attempts).map(attempt).collect();
+        TaskLine { id, kind: "map".into(), state: state.into(), attempts }
+    }
+
+    /// 2026-11-23T09:00:00Z.
+    const NINE_MS: u64 = 1_795_424_400_000;
+
+    #[test]
+    fn who_has_run_longest_is_waited_for() {
+        let page = [
+            map(0, COMPLETED, &[("succeeded", 1, 1)]),
+            map(1, COMPLETED, &[("killed", 1, 2), ("succeeded", 2, 9)]),
+            map(2, "in_progress", &[("running", 1, 30)]),
+            map(3, "in_progress", &[("lost", 9, 1), ("running", 3, 20), ("running", 4, 40)]),
+            map(4, "in_progress", &[("running", 2, 21)]),
+            map(5, "idle", &[]),
+        ];
+        assert_eq!(done_first(&page), 2);
+        let look = Look { longest: longest(&page, Phase::Map), ..Look::default() };
+        let mut mapping = status(State::Mapping);
+        mapping.maps.running = 3;
+        let told = look.waits(&mapping, NINE_MS + 50_000).unwrap();
+        assert_eq!(told, "waits for j7/m3#2 on w3, which began 0:30 ago; a backup runs on w4");
+        let told = look.waits(&mapping, NINE_MS).unwrap();
+        assert_eq!(told, "waits for j7/m3#2 on w3; a backup runs on w4", "its clock is ahead");
+        assert_eq!(look.waits(&status(State::Reducing), NINE_MS), None, "that is over");
+        assert_eq!(longest(&page[5..], Phase::Map), None);
+        assert_eq!(longest(&page, Phase::Reduce), None);
+    }
+
+    #[test]
+    fn what_a_job_waits_for_is_said_where_nobody_is_at_it() {
+        let of = |state, reason: &str| JobStatus { reason: reason.into(), ..status(state) };
+        let slots = |slots| Look { slots: Some(slots), ..Look::default() };
+        let table = [
+            (of(State::Waiting, "no workers"), slots((0, 0)), Some("no workers")),
+            (
+                of(State::Waiting, "waiting for slots"),
+                slots((4, 4)),
+                Some("waiting for slots; 4 of 4 slots are taken"),
+            ),
+            (of(State::Waiting, "a\x1b"), Look::default(), Some(r"a\x1b")),
+            (of(State::Committing, "publishing"), slots((1, 4)), Some("publishing")),
+            (of(State::Succeeded, ""), Look::default(), None),
+            (of(State::Failed, "x"), Look::default(), None),
+        ];
+        for (status, look, wanted) in table {
+            assert_eq!(look.waits(&status, NINE_MS).as_deref(), wanted, "{}", status.reason);
+        }
+        let mut busy = of(State::Mapping, "1 of 2 maps running, 0 done");
+        busy.maps = Tally { total: 2, running: 1, progress: 0.1, ..Tally::default() };
+        assert_eq!(slots((1, 4)).waits(&busy, NINE_MS), None, "the bar says that");
+    }
+
+    #[test]
+    fn tasks_that_are_done_are_left_behind_until_some_are_lost() {
+        let mut frontier = Frontier::default();
+        let mut mapping = status(State::Mapping);
+        mapping.maps = Tally { total: 1_000, done: 300, ..Tally::default() };
+        mapping.reduces.total = 5;
+        let mut offset = |status: &JobStatus, phase, then| {
+            frontier.begin(status, phase);
+            let offset = frontier.offset;
+            frontier.offset += then;
+            offset
+        };
+        assert_eq!(offset(&mapping, Phase::Map, 256), 1);
+        assert_eq!(offset(&mapping, Phase::Map, 0), 257);
+        mapping.maps.done = 299;
+        assert_eq!(offset(&mapping, Phase::Map, 0), 1);
+        assert_eq!(offset(&mapping, Phase::Reduce, 0), 1_001);
+        assert_eq!(offset(&mapping, Phase::Commit, 0), 1_006);
+    }
+
+    #[test]
+    fn slots_of_workers_that_take_nothing_do_not_count() {
+        let worker = |state: &str, slots, running| WorkerLine {
+            id: WorkerId(1),
+            pid: 1,
+            address: String::new(),
+            state: state.into(),
+            slots,
+            running,
+            last_seen_ms: 0,
+            limiter: String::new(),
+            room: Room::default(),
+        };
+        let workers = [worker("alive", 4, 3), worker("lost", 4, 0), worker("alive", 2, 2)];
+        assert_eq!(slots(&workers), (5, 6));
+    }
+}

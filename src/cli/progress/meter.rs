@@ -1,0 +1,195 @@
+//! Makes speed and remaining time of how far a job was at several moments.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::rpc::jobs::{JobStatus, State, Tally};
+
+/// What is older says nothing of how fast a job is now.
+const WINDOW: Duration = Duration::from_secs(20);
+/// What has to be seen before anything is said of the time that is left: so much time, and so much of the phase.
+const GROUND: Duration = Duration::from_secs(2);
+const GROUND_SHARE: f64 = 0.005;
+/// What has stood still for so long may do so for ever.
+const STILL: Duration = Duration::from_secs(8);
+/// Nobody plans for longer than that: a hundred hours.
+const LEFT_MAX_SECONDS: f64 = 360_000.0;
+
+/// What a job does at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    Plan,
+    Map,
+    Reduce,
+    Commit,
+}
+
+impl Phase {
+    pub(super) const ALL: [Self; 4] = [Self::Plan, Self::Map, Self::Reduce, Self::Commit];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Map => "map",
+            Self::Reduce => "reduce",
+            Self::Commit => "commit",
+        }
+    }
+
+    /// The one that a job is in, unless it has ended.
+    pub(super) fn of(state: State) -> Option<Self> {
+        match state {
+            State::Waiting | State::Planning => Some(Self::Plan),
+            State::Mapping => Some(Self::Map),
+            State::Reducing => Some(Self::Reduce),
+            State::Committing => Some(Self::Commit),
+            State::Succeeded | State::Failed | State::Cancelled => None,
+        }
+    }
+
+    /// Its tasks, where a job may have several.
+    pub(super) fn tally(self, status: &JobStatus) -> Option<&Tally> {
+        match self {
+            Self::Map => Some(&status.maps),
+            Self::Reduce => Some(&status.reduces),
+            Self::Plan | Self::Commit => None,
+        }
+    }
+}
+
+/// How far the phase was that a job is in, at moments of the last while.
+#[derive(Debug, Default)]
+pub(super) struct Meter {
+    phase: Option<Phase>,
+    seen: VecDeque<Seen>,
+    /// When it was last further than before.
+    moved: Option<Instant>,
+}
+
+/// How far it was at a moment.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    at: Instant,
+    /// From 0 to 1.
+    share: f64,
+    /// Bytes that were read.
+    bytes: u64,
+}
+
+impl Meter {
+    /// Takes note of how far it is now.
+    pub(super) fn note(&mut self, status: &JobStatus, now: Instant) {
+        let phase = Phase::of(status.state);
+        let tally = phase.and_then(|phase| phase.tally(status)).copied().unwrap_or_default();
+        let seen = Seen { at: now, share: tally.progress, bytes: tally.bytes_done };
+        // What was lost has to be done again; how fast that goes, remains to be seen.
+        let is_back = |last: &Seen| seen.share < last.share || seen.bytes < last.bytes;
+        if phase != self.phase || self.seen.back().is_some_and(is_back) {
+            self.seen.clear();
+        }
+        if self.seen.back().is_none_or(|last| seen.share > last.share) {
+            self.moved = Some(now);
+        }
+        self.phase = phase;
+        let is_old = |seen: &Seen| now.saturating_duration_since(seen.at) > WINDOW;
+        while self.seen.front().is_some_and(is_old) {
+            self.seen.pop_front();
+        }
+        self.seen.push_back(seen);
+    }
+
+    /// The first and the last moment, if there is ground to tell how fast it goes, and it does go.
+    fn ground(&self) -> Option<(Seen, Seen, f64)> {
+        let (&first, &last) = (self.seen.front()?, self.seen.back()?);
+        let time = last.at.saturating_duration_since(first.at);
+        let still = last.at.saturating_duration_since(self.moved?);
+        let is_ground = still < STILL && time >= GROUND && last.share - first.share >= GROUND_SHARE;
+        is_ground.then(|| (first, last, time.as_secs_f64()))
+    }
+
+    /// Bytes that are read in a second.
+    pub(super) fn bytes_per_second(&self) -> Option<u64> {
+        let (first, last, seconds) = self.ground()?;
+        let rate = ((last.bytes - first.bytes) as f64 / seconds) as u64;
+        (rate > 0).then_some(rate)
+    }
+
+    /// Until the phase ends, if it goes on as it does.
+    pub(super) fn left(&self) -> Option<Duration> {
+        let (first, last, seconds) = self.ground()?;
+        let left = (1.0 - last.share) * seconds / (last.share - first.share);
+        (left > 0.0 && left < LEFT_MAX_SECONDS).then(|| Duration::from_secs_f64(left))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::progress::tests::status;
+    use crate::clock::Clock;
+
+    /// What is said after these seconds and shares of maps of a hundred bytes: bytes a second, and whole seconds left.
+    fn said(seen: &[(u64, f64)]) -> (Option<u64>, Option<u64>) {
+        let (begun, mut meter) = (Clock::system().now(), Meter::default());
+        for &(seconds, share) in seen {
+            let mut status = status(State::Mapping);
+            let bytes_done = (100.0 * share).round() as u64;
+            status.maps =
+                Tally { progress: share, bytes_done, bytes_total: 100, ..Tally::default() };
+            meter.note(&status, begun + Duration::from_secs(seconds));
+        }
+        let left = meter.left().map(|left| left.as_secs_f64().round() as u64);
+        (meter.bytes_per_second(), left)
+    }
+
+    #[test]
+    fn nothing_is_said_without_ground_and_a_stand_still_has_no_end() {
+        type Said = (Option<u64>, Option<u64>);
+        let table: [(&str, &[(u64, f64)], Said); 11] = [
+            ("nothing was seen", &[], (None, None)),
+            ("one look", &[(0, 0.4)], (None, None)),
+            ("too early", &[(0, 0.0), (1, 0.1)], (None, None)),
+            ("a fifth in ten seconds", &[(0, 0.0), (10, 0.2)], (Some(2), Some(40))),
+            ("who joins late", &[(0, 0.5), (10, 0.6)], (Some(1), Some(40))),
+            ("it stands for a moment", &[(0, 0.0), (10, 0.4), (16, 0.4)], (Some(2), Some(24))),
+            ("it stands", &[(0, 0.0), (10, 0.4), (18, 0.4)], (None, None)),
+            ("nothing moves", &[(0, 0.4), (10, 0.4), (19, 0.4)], (None, None)),
+            ("it stopped long ago", &[(0, 0.0), (10, 0.4), (31, 0.4), (50, 0.4)], (None, None)),
+            ("all is done", &[(0, 0.0), (10, 1.0)], (Some(10), None)),
+            ("outputs were lost", &[(0, 0.0), (10, 0.4), (11, 0.3), (12, 0.31)], (None, None)),
+        ];
+        for (what, seen, wanted) in table {
+            assert_eq!(said(seen), wanted, "{what}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_nobody_knows_have_no_rate() {
+        let (begun, mut meter) = (Clock::system().now(), Meter::default());
+        for (seconds, progress) in [(0, 0.0), (10, 0.5)] {
+            let mut status = status(State::Mapping);
+            status.maps.progress = progress;
+            meter.note(&status, begun + Duration::from_secs(seconds));
+        }
+        assert_eq!(meter.bytes_per_second(), None);
+        assert_eq!(meter.left(), Some(Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn each_phase_begins_anew() {
+        let (begun, mut meter) = (Clock::system().now(), Meter::default());
+        let mut note = |state, seconds, share| {
+            let mut status = status(state);
+            status.maps = Tally { progress: share, ..Tally::default() };
+            status.reduces = status.maps;
+            meter.note(&status, begun + Duration::from_secs(seconds));
+            meter.left().map(|left| left.as_secs())
+        };
+        assert_eq!(note(State::Mapping, 0, 0.0), None);
+        assert_eq!(note(State::Mapping, 5, 0.5), Some(5));
+        assert_eq!(note(State::Reducing, 6, 0.6), None);
+        assert_eq!(note(State::Reducing, 8, 0.8), Some(2));
+        assert_eq!(note(State::Committing, 9, 1.0), None);
+        assert_eq!(note(State::Committing, 20, 1.0), None);
+    }
+}

@@ -1,0 +1,296 @@
+//! Shows on standard error how far a job on a cluster is: bars on a terminal, a line now and then elsewhere.
+
+mod bars;
+mod look;
+mod meter;
+mod screen;
+
+use std::convert::Infallible;
+use std::io::{IsTerminal, stderr};
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use self::bars::{Sight, lines};
+use self::look::{Frontier, Look};
+use self::meter::Meter;
+use self::screen::Screen;
+use super::terminal::Terminal;
+use crate::client;
+use crate::clock::Clock;
+use crate::launch::{Showing, is_dumb, say, span};
+use crate::rpc::jobs::{JobStatus, Jobs, State, Tally};
+use crate::rpc::refusal::Refusal;
+use crate::spec::failure::TEXT_CHARS_MAX;
+use crate::spec::{JobId, escape};
+
+/// Plain lines of a job in one state at most.
+const PLAIN_STEPS: f64 = 20.0;
+/// Between two drawings: often enough to seem alive, seldom enough to be read.
+const DRAW_EVERY: Duration = Duration::from_millis(250);
+/// Between an answer and the next look at tasks and counters.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long masters may keep silent before that is said.
+const SILENT_AFTER: Duration = Duration::from_secs(2);
+
+/// In which form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Style {
+    Bars,
+    Plain,
+    Hadoop,
+    Never,
+}
+
+impl Style {
+    /// The form that was asked for; `is_capable` tells whether the terminal, if it is one, moves its cursor.
+    fn of(when: Showing, is_quiet: bool, is_json: bool, is_capable: bool) -> Self {
+        match when {
+            _ if is_quiet => Self::Never,
+            Showing::Never => Self::Never,
+            Showing::Hadoop => Self::Hadoop,
+            Showing::Always => Self::Bars,
+            Showing::Auto if is_capable => Self::Bars,
+            // A program that asks for JSON gets nothing else to read.
+            Showing::Auto if is_json => Self::Never,
+            Showing::Auto => Self::Plain,
+        }
+    }
+}
+
+/// How a job is shown, and what was shown last.
+#[derive(Debug)]
+pub(super) struct Progress {
+    style: Style,
+    /// Whether what the job does may be said at all.
+    is_quiet: bool,
+    last: String,
+    /// State and step of the last plain line.
+    last_step: Option<(State, u64)>,
+}
+
+impl Progress {
+    /// As the flags of the job ask for.
+    pub(super) fn of_report(report: &[(String, String)]) -> Self {
+        let flag = |name: &str| {
+            report.iter().find(|(flag, _)| flag == name).map_or("", |(_, value)| value.as_str())
+        };
+        // An executable that says what this command does not know is shown as usual.
+        let when = Showing::from_str(flag("progress"), false).unwrap_or(Showing::Auto);
+        Self::new(when, flag("quiet") == "true", flag("summary") == "json")
+    }
+
+    /// In this form.
+    pub(super) fn new(when: Showing, is_quiet: bool, is_json: bool) -> Self {
+        let is_capable = stderr().is_terminal() && !is_dumb();
+        let style = Style::of(when, is_quiet, is_json, is_capable);
+        let is_quiet = is_quiet || is_json && style == Style::Never;
+        Self { style, is_quiet, last: String::new(), last_step: None }
+    }
+
+    /// Whether notes that are not errors are wanted.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.is_quiet
+    }
+
+    /// Follows a job to its end, and shows how far it is. What was drawn last stays.
+    pub(super) async fn follow<J: Jobs>(
+        &mut self,
+        jobs: &J,
+        job: JobId,
+    ) -> Result<JobStatus, Refusal> {
+        if self.style != Style::Bars {
+            return client::follow(jobs, job, |status| self.show(status)).await;
+        }
+        let clock = Clock::system();
+        let (told, statuses) = watch::channel(None);
+        let (found, looks) = watch::channel((Look::default(), None));
+        let mut bars =
+            Bars { clock: clock.clone(), meter: Meter::default(), screen: Screen::default() };
+        let looking = look_again(jobs, statuses.clone(), found, clock);
+        let followed = tokio::select! {
+            followed = client::follow(jobs, job, |status| {
+                told.send_replace(Some(status.clone()));
+            }) => followed,
+            never = looking => match never {},
+            never = bars.draw_again(statuses, looks.clone()) => match never {},
+        };
+        if let Ok(status) = &followed {
+            bars.draw(status, &looks.borrow().0, None);
+        }
+        followed
+    }
+
+    /// Says how a job stands in a line, if that is other than the last one.
+    fn show(&mut self, status: &JobStatus) {
+        let line = match self.style {
+            Style::Never => return,
+            Style::Hadoop => hadoop(status),
+            Style::Bars | Style::Plain => line(status),
+        };
+        // A log is not flooded by a job of many tasks.
+        let step = Some((status.state, (PLAIN_STEPS * status.progress) as u64));
+        if line == self.last || self.style == Style::Plain && step == self.last_step {
+            return;
+        }
+        self.last_step = step;
+        say(&format!("{line}\n"));
+        self.last = line;
+    }
+}
+
+/// What was found out last, and since when an answer has been waited for.
+type Found = (Look, Option<Instant>);
+
+/// Looks at tasks and counters, again and again.
+async fn look_again<J: Jobs>(
+    jobs: &J,
+    mut statuses: watch::Receiver<Option<JobStatus>>,
+    found: watch::Sender<Found>,
+    clock: Clock,
+) -> Infallible {
+    let mut frontier = Frontier::default();
+    loop {
+        let status = statuses.borrow_and_update().clone();
+        let Some(status) = status else {
+            // It is not dropped before this is.
+            let _changed = statuses.changed().await;
+            continue;
+        };
+        found.send_modify(|(_, since)| *since = Some(clock.now()));
+        let look = frontier.look(jobs, &status).await;
+        found.send_modify(|(last, since)| {
+            *since = None;
+            // Who follows the job hears of a refusal too, and says it.
+            if let Ok(look) = look {
+                *last = look;
+            }
+        });
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Bars on a terminal.
+#[derive(Debug)]
+struct Bars {
+    clock: Clock,
+    meter: Meter,
+    screen: Screen,
+}
+
+impl Bars {
+    /// Draws what is known, again and again; not at once, so that a job that ends soon is drawn but once.
+    async fn draw_again(
+        &mut self,
+        statuses: watch::Receiver<Option<JobStatus>>,
+        looks: watch::Receiver<Found>,
+    ) -> Infallible {
+        let mut ticks = interval(DRAW_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks.tick().await;
+        loop {
+            ticks.tick().await;
+            let status = statuses.borrow().clone();
+            let (look, since) = looks.borrow().clone();
+            if let Some(status) = status {
+                self.draw(&status, &look, since);
+            }
+        }
+    }
+
+    fn draw(&mut self, status: &JobStatus, look: &Look, waiting_since: Option<Instant>) {
+        let now = self.clock.now();
+        self.meter.note(status, now);
+        let silent = waiting_since.map(|since| now.saturating_duration_since(since));
+        let below = match silent.filter(|silent| *silent >= SILENT_AFTER) {
+            Some(silent) => Some(format!("no master has answered for {}", span(silent))),
+            None => look.waits(status, self.clock.wall_ms()),
+        };
+        let (rate, left) = (self.meter.bytes_per_second(), self.meter.left());
+        let (reruns, backups) = (look.reruns, look.backups);
+        let sight = Sight { status, rate, left, reruns, backups, below };
+        let terminal = Terminal::sized(&stderr());
+        if let Some(text) = self.screen.draw(lines(&sight, terminal.columns), terminal) {
+            say(&text);
+        }
+    }
+}
+
+fn line(status: &JobStatus) -> String {
+    let reason = match status.reason.as_str() {
+        "" => String::new(),
+        reason => format!(" ({})", escape(reason.as_bytes(), TEXT_CHARS_MAX)),
+    };
+    format!(
+        "{} {}{reason}  maps {}/{}  reduces {}/{}  {:.0} %",
+        status.id,
+        status.state,
+        status.maps.done,
+        status.maps.total,
+        status.reduces.done,
+        status.reduces.total,
+        100.0 * status.progress
+    )
+}
+
+/// As Hadoop says it, for programs that read that.
+fn hadoop(status: &JobStatus) -> String {
+    let percent = |tally: &Tally| (100.0 * tally.progress) as u64;
+    format!(" map {}% reduce {}%", percent(&status.maps), percent(&status.reduces))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A job in this state, of which nothing is done.
+    pub(super) fn status(state: State) -> JobStatus {
+        JobStatus {
+            id: JobId(7),
+            name: "wordcount".into(),
+            state,
+            reason: String::new(),
+            progress: 0.0,
+            maps: Tally::default(),
+            reduces: Tally::default(),
+            output: "/out".into(),
+            error: None,
+            failure: None,
+            submitted: String::new(),
+            finished: None,
+            version: 1,
+        }
+    }
+
+    #[test]
+    fn a_status_is_one_line() {
+        let mut status = status(State::Mapping);
+        status.progress = 0.5;
+        status.maps = Tally { total: 4, done: 3, running: 1, progress: 0.875, ..Tally::default() };
+        assert_eq!(line(&status), "j7 mapping  maps 3/4  reduces 0/0  50 %");
+        assert_eq!(hadoop(&status), " map 87% reduce 0%");
+        status.reason = "waits for\na slot".into();
+        assert!(line(&status).starts_with(r"j7 mapping (waits for\na slot)  maps"));
+    }
+
+    #[test]
+    fn the_form_is_that_of_the_flags_and_of_where_it_is_read() {
+        let table = [
+            (Showing::Auto, false, false, true, Style::Bars),
+            (Showing::Auto, false, false, false, Style::Plain),
+            (Showing::Auto, false, true, true, Style::Bars),
+            (Showing::Auto, false, true, false, Style::Never),
+            (Showing::Auto, true, false, true, Style::Never),
+            (Showing::Always, false, true, false, Style::Bars),
+            (Showing::Always, true, false, true, Style::Never),
+            (Showing::Never, false, false, true, Style::Never),
+            (Showing::Hadoop, false, false, true, Style::Hadoop),
+        ];
+        for (when, is_quiet, is_json, is_capable, wanted) in table {
+            let style = Style::of(when, is_quiet, is_json, is_capable);
+            assert_eq!(style, wanted, "{when:?} {is_quiet} {is_json} {is_capable}");
+        }
+    }
+}
