@@ -1,6 +1,7 @@
 //! `gristmill cat DIR`: prints the parts of an output, in order.
 
-use std::io::{ErrorKind, Write};
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 
 use super::verify::missing;
@@ -26,19 +27,55 @@ pub(super) fn cat(dir: &Path) -> Result<u8, Message> {
             Message::new(format!("{what}; {path}; see `gristmill verify {dir}`")).say();
             return Ok(exit::NOT_WHOLE);
         }
-        let mut source = open(&path)?;
-        loop {
-            if let Err(error) = out.write_all(source.window()) {
-                return Ok(stdout_failed(&error, WAY_OUT));
-            }
-            source.consume(source.window().len());
-            let more = source.fill().map_err(|error| Message::new(error.to_string()))?;
-            if !more && source.window().is_empty() {
-                break;
-            }
+        let printed = if COMPRESSED.iter().any(|end| part.name.ends_with(end)) {
+            uncompressed(&path, &mut out)?
+        } else {
+            plain(&path, &mut out)?
+        };
+        if let Err(error) = printed {
+            return Ok(stdout_failed(&error, WAY_OUT));
         }
     }
     Ok(out.end().map_or_else(|error| stdout_failed(&error, WAY_OUT), |()| exit::OK))
+}
+
+/// How the names of compressed parts end. What is in a part does not say it: a record may look like such a file.
+const COMPRESSED: [&str; 3] = [".gz", ".zst", ".bz2"];
+/// Bytes that are read at once.
+const PIECE_BYTES: usize = 1 << 20;
+
+/// Prints a part as it is; fails with what is wrong with it, or gives how printing went.
+fn plain(path: &Path, out: &mut impl Write) -> Result<std::io::Result<()>, Message> {
+    let location = Location::from(path);
+    let cannot =
+        |error| Message::new(format!("cannot read: {error}; {location}; see `gristmill verify`"));
+    let mut file = File::open(path).map_err(cannot)?;
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        let read = match file.read(&mut piece) {
+            Ok(0) => return Ok(Ok(())),
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            read => read.map_err(cannot)?,
+        };
+        if let Err(error) = out.write_all(&piece[..read]) {
+            return Ok(Err(error));
+        }
+    }
+}
+
+/// Prints what is in a compressed part, likewise.
+fn uncompressed(path: &Path, out: &mut impl Write) -> Result<std::io::Result<()>, Message> {
+    let mut source = open(path)?;
+    loop {
+        if let Err(error) = out.write_all(source.window()) {
+            return Ok(Err(error));
+        }
+        source.consume(source.window().len());
+        let more = source.fill().map_err(|error| Message::new(error.to_string()))?;
+        if !more && source.window().is_empty() {
+            return Ok(Ok(()));
+        }
+    }
 }
 
 /// What to do about standard output that cannot be written to.
@@ -78,4 +115,21 @@ fn open(path: &Path) -> Result<Source, Message> {
         listed.files.first().map_or((0, 0), |file| (file.bytes, file.modified_ns));
     let range = FileRange { location, source: 0, start: 0, end: bytes, size: bytes, modified_ns };
     Source::open(&range, &Options::default()).map_err(|error| Message::new(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_whose_first_record_looks_like_a_compressed_file_is_printed_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let part = folder.path().join("part-00000.tsv");
+        for record in [&b"BZh91AY&SYabc\t1\n"[..], b"\x1f\x8b\x08\t1\n", b"\x28\xb5\x2f\xfd\t1\n"] {
+            std::fs::write(&part, record).unwrap();
+            let mut printed = Vec::new();
+            plain(&part, &mut printed).unwrap().unwrap();
+            assert_eq!(printed, record);
+        }
+    }
 }

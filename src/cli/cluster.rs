@@ -56,9 +56,10 @@ pub(super) fn parse(text: &str, from: &str) -> Result<Vec<String>, Refused> {
     text.split(',').map(parse).collect()
 }
 
-/// A cluster that does not answer may not have been started.
+/// A cluster of which nobody answers may not have been started; one whose masters find no majority has been.
 pub(super) fn with_way_out(mut refused: Refused) -> Refused {
-    if refused.code == exit::UNAVAILABLE {
+    let is_silent = refused.message.line.starts_with("no answer");
+    if refused.code == exit::UNAVAILABLE && is_silent {
         let way_out = "start one with `gristmill dev`, or name it with --cluster";
         refused.message.details.push(way_out.into());
     }

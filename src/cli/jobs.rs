@@ -75,7 +75,7 @@ fn lines(status: &JobStatus, has_colours: bool) -> String {
         ("submitted", status.submitted.clone()),
     ];
     rows.extend(status.finished.clone().map(|finished| ("finished", finished)));
-    rows.extend(status.error.clone().map(|error| ("error", error)));
+    rows.extend(error_rows(status.error.as_deref().unwrap_or_default()));
     let row = |(name, value): &(&str, String)| {
         let value = crate::spec::escape(value.as_bytes(), crate::spec::failure::TEXT_CHARS_MAX);
         let value = match Colour::of(&value) {
@@ -85,4 +85,22 @@ fn lines(status: &JobStatus, has_colours: bool) -> String {
         if value.is_empty() { String::new() } else { format!("{name:<10} {value}\n") }
     };
     rows.iter().map(row).collect()
+}
+
+/// What was wrong, and below it the details.
+fn error_rows(error: &str) -> impl Iterator<Item = (&'static str, String)> {
+    let names = std::iter::once("error").chain(std::iter::repeat(""));
+    names.zip(error.lines().map(|line| line.trim_start().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_several_lines_has_a_row_for_each() {
+        let rows: Vec<_> = error_rows("j1/m0#2: no luck\n  record at byte 7\n").collect();
+        assert_eq!(rows, [("error", "j1/m0#2: no luck".into()), ("", "record at byte 7".into())]);
+        assert_eq!(error_rows("").count(), 0);
+    }
 }

@@ -217,9 +217,15 @@ pub fn main() -> ExitCode {
             Ok(exit::USAGE)
         }
         Err(text) if !text.use_stderr() => Ok(print(&text.to_string())),
-        Err(error) => Err(refusal("gristmill", &error).into()),
+        Err(error) => Err(refusal(&asked_for(std::env::args().nth(1)), &error).into()),
     };
     ExitCode::from(done.unwrap_or_else(Refused::say))
+}
+
+/// The command whose help says what is right.
+fn asked_for(first: Option<String>) -> String {
+    let known = first.filter(|first| Command::command().find_subcommand(first).is_some());
+    known.map_or_else(|| "gristmill".into(), |verb| format!("gristmill {verb}"))
 }
 
 impl Verb {

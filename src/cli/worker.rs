@@ -15,8 +15,9 @@ use super::daemon::{Folder, LEASE_MAX, Tie, asked_to_end};
 use super::exit;
 use super::refused::Refused;
 use crate::clock::Clock;
-use crate::launch::{draw_nonce, print};
+use crate::launch::{draw_nonce, print, say};
 use crate::rpc::client::{Master, Options, Peer};
+use crate::rpc::masters::Masters as _;
 use crate::rpc::{address, server};
 use crate::spec::size;
 use crate::worker::{self, Limiter, MASTERLESS_MAX, ProcessLauncher, Server, Stop, Transport};
@@ -58,6 +59,14 @@ pub(super) fn cores() -> u32 {
     u32::try_from(cores).unwrap_or(1).clamp(1, 1024)
 }
 
+/// A worker waits for its masters with patience; whoever has mistyped an address is told before that is over.
+async fn say_if_silent(masters: Master) {
+    if let Err(refusal) = masters.masters().await {
+        let minutes = MASTERLESS_MAX.as_secs() / 60;
+        say(&format!("{refusal}; this worker goes on asking for {minutes} min\n"));
+    }
+}
+
 impl Worker {
     /// What names this machine, if files of its other workers are to be read, and there is such a name.
     fn machine(&self) -> String {
@@ -94,11 +103,13 @@ impl Worker {
                 own_poll_thread: true,
                 clock,
             };
+            let masters = Master::connect(&addresses, Options::default())?;
             let wire = Wire::new(addresses, listener)?;
             let launcher = ProcessLauncher::start(Limiter::detect()).map_err(|error| {
                 Refused::failed(format!("cannot start a thread: {error}; this machine; try again"))
             })?;
             print(&format!("worker {address} pid {}\n", options.pid));
+            tokio::spawn(say_if_silent(masters));
             let (stop, stopped) = watch::channel(Stop::No);
             tokio::spawn(async move {
                 asked.await;

@@ -91,11 +91,13 @@ pub(super) fn workers(state: &State, desk: &Desk, now_ms: u64) -> Vec<WorkerLine
 fn task_line(job: &Job, id: TaskId, task: Option<&Task>, desk: &Desk) -> TaskLine {
     let attempts = task.map(Task::attempts).unwrap_or_default().iter().map(|attempt| {
         let attempt_id = id.attempt(attempt.number);
+        // A map that has joined another runs in that one's process.
+        let runs_as = job.runs_as(attempt_id);
         AttemptLine {
             id: attempt_id,
+            runs_as,
             worker: attempt.worker,
-            // A map that has joined another runs in that one's process.
-            pid: desk.pid(job.runs_as(attempt_id)),
+            pid: desk.pid(runs_as),
             state: attempt.state.to_string(),
             cause: attempt.cause,
             started: rfc3339_ms(attempt.started_ms),

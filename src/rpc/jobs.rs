@@ -209,6 +209,8 @@ pub struct TaskLine {
 pub struct AttemptLine {
     /// `j7/m12#2`.
     pub id: AttemptId,
+    /// The attempt in whose process its task is done, and which has the log: itself, or that which it has joined.
+    pub runs_as: AttemptId,
     /// Where it runs or ran.
     pub worker: WorkerId,
     /// The executor's process id, 0 if it is not known.

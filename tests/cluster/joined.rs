@@ -47,6 +47,10 @@ fn an_output_of_many_maps_is_made_again_of_the_same() -> Result {
     fleet.kill(1)?;
 
     let after = trial.check(&fleet, &job)?;
+    let logs = fleet.run(&["logs", &job])?;
+    let own = logs.stdout.matches("==> ").count() as u64;
+    assert!(maps.is_some_and(|maps| own < maps), "one for all that share an attempt: {own}");
+    assert!(!logs.stderr.contains("no log of attempt"), "{}", logs.stderr);
     assert_eq!(after.repeated("map"), held, "exactly what lay on it was made again");
     for map in &held {
         let attempts = after.at(map);

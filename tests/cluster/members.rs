@@ -183,6 +183,29 @@ fn a_dev_cluster_goes_on_without_a_master_that_was_removed_and_starts_without_it
 }
 
 #[test]
+fn a_dev_cluster_goes_on_when_a_worker_leaves_whoever_of_its_masters_is_gone() -> Result {
+    let mut dev = Dev::start_masters("3")?;
+    send("KILL", dev.pids[2])?;
+    until("it is gone", || Ok(!lives(dev.pids[2])))?;
+    for goes in [3, 2] {
+        removed(&dev, goes)?;
+    }
+    let leaves = dev.pids[3];
+    let workers = dev.json(&["workers"])?;
+    let of_it = |line: &&serde_json::Value| line["pid"].as_u64() == Some(leaves.into());
+    let worker = workers.as_array().and_then(|lines| lines.iter().find(of_it));
+    let worker = worker.and_then(|line| line["id"].as_str()).ok_or("it is not listed")?;
+    assert_eq!(dev.run(&["workers", "drain", worker])?.code, Some(0));
+    until("it is gone", || Ok(!lives(leaves)))?;
+    let trial = Trial::new(4, 2, 5);
+    let job = trial.submit(&dev)?;
+    trial.check(&dev, &job)?;
+    assert_eq!(numbers(&dev)?, [1]);
+    assert_eq!(dev.end("INT")?, Some(130));
+    Ok(())
+}
+
+#[test]
 fn a_worker_whose_folder_is_of_another_cluster_is_refused() -> Result {
     let mut fleet = Fleet::start(1, 1)?;
     fleet.kill(1)?;

@@ -1,6 +1,13 @@
 //! What the command refuses: exit codes and what is said, as a table.
 
+use std::fs::{self, File};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::commands::{GRISTMILL, alone};
 use crate::dev::{Dev, Result};
+use crate::until::until;
 
 #[test]
 fn what_cannot_be_is_refused_with_the_code_of_its_kind() -> Result {
@@ -45,5 +52,28 @@ fn what_cannot_be_is_refused_with_the_code_of_its_kind() -> Result {
     let help = dev.run(&["submit", wordcount, "--help"])?;
     assert_eq!(help.code, Some(0));
     assert!(help.stdout.contains("Counts"), "{}", help.stdout);
+    Ok(())
+}
+
+#[test]
+fn a_worker_that_finds_no_master_says_so_and_goes_on_asking() -> Result {
+    let _alone = alone();
+    let folder = TempDir::new()?;
+    let said = folder.path().join("said");
+    let mut worker = Command::new(GRISTMILL)
+        .args(["worker", "--cluster", "127.0.0.1:1"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(File::create(&said)?)
+        .spawn()?;
+    let told = until("it says so", || {
+        let said = fs::read_to_string(&said)?;
+        Ok(said.contains("127.0.0.1:1") && said.contains("goes on asking for 10 min"))
+    });
+    let runs = worker.try_wait()?.is_none();
+    worker.kill()?;
+    worker.wait()?;
+    told?;
+    assert!(runs, "it goes on");
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::io::{self, StdoutLock};
 use std::time::Duration;
 
 use super::out::Out;
-use super::{Which, gone, no_task};
+use super::{Which, gone, has_own, no_task};
 use crate::cli::exit;
 use crate::cli::refused::Refused;
 use crate::cli::tasks::PAGE;
@@ -188,7 +188,7 @@ impl<'m> Following<'m> {
         attempt: &AttemptLine,
         silent: &mut BTreeSet<WorkerId>,
     ) -> Result<(), Stop> {
-        if self.told.contains(&attempt.id) {
+        if self.told.contains(&attempt.id) || !has_own(self.which, attempt) {
             return Ok(());
         }
         let is_over = attempt.state != "running";
@@ -221,7 +221,7 @@ impl<'m> Following<'m> {
             self.addresses = workers.map(|line| (line.id, line.address)).collect();
         }
         let address = self.addresses.get(&worker).ok_or_else(|| gone(worker))?;
-        Ok(Peer::connect(address, &Options::default()).log(attempt.id).await?)
+        Ok(Peer::connect(address, &Options::default()).log(attempt.runs_as).await?)
     }
 
     fn print(&mut self, attempt: AttemptId, log: &[u8]) -> io::Result<()> {

@@ -125,7 +125,12 @@ async fn attempts(master: &Master, which: Which) -> Result<Vec<AttemptLine>, Ref
         Which::Attempt(id) => task.attempts.into_iter().find(|attempt| attempt.id == id),
         _ => task.attempts.pop(),
     };
-    Ok(wanted.filter_map(pick).collect())
+    Ok(wanted.filter_map(pick).filter(|attempt| has_own(which, attempt)).collect())
+}
+
+/// Whether an attempt's log is to be shown: among those of a whole job not once more for each map that has joined.
+fn has_own(which: Which, attempt: &AttemptLine) -> bool {
+    attempt.runs_as == attempt.id || !matches!(which, Which::Job(_))
 }
 
 fn no_task(which: Which) -> Refused {
@@ -134,9 +139,9 @@ fn no_task(which: Which) -> Refused {
 
 async fn read(master: &Master, attempt: &AttemptLine) -> Result<Vec<u8>, Refused> {
     let workers = master.workers().await?;
-    let line = workers.into_iter().find(|line| line.id == attempt.worker);
+    let line = workers.into_iter().find(|line| line.id == attempt.worker && line.state != "lost");
     let address = line.map(|line| line.address).ok_or_else(|| gone(attempt.worker))?;
-    Ok(Peer::connect(&address, &Options::default()).log(attempt.id).await?)
+    Ok(Peer::connect(&address, &Options::default()).log(attempt.runs_as).await?)
 }
 
 fn gone(worker: WorkerId) -> Refused {

@@ -189,6 +189,7 @@ mod tests {
         let id = JobId(7).task(TaskKind::Map, index);
         let attempt = |(number, (state, worker, second)): (u32, &(&str, u64, u32))| AttemptLine {
             id: id.attempt(number),
+            runs_as: id.attempt(number),
             worker: WorkerId(*worker),
             pid: 1,
             state: (*state).into(),

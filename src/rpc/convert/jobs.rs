@@ -215,6 +215,7 @@ impl From<AttemptLine> for pb::AttemptLine {
             cause: line.cause.to_string(),
             started: line.started,
             ended: line.ended,
+            runs_as: line.runs_as.to_string(),
         }
     }
 }
@@ -232,6 +233,7 @@ impl TryFrom<pb::AttemptLine> for AttemptLine {
             cause: required("a cause that is known", cause)?,
             started: wire.started,
             ended: wire.ended,
+            runs_as: id(&wire.runs_as)?,
         })
     }
 }

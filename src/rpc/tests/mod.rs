@@ -97,6 +97,7 @@ fn task(job: JobId) -> TaskLine {
     let id = job.task(TaskKind::Reduce, 1);
     let attempt = |(number, cause): (usize, Cause)| AttemptLine {
         id: id.attempt(number as u32 + 1),
+        runs_as: job.task(TaskKind::Reduce, 0).attempt(7),
         worker: WorkerId(4),
         pid: 4711,
         state: "failed".into(),

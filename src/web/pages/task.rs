@@ -176,7 +176,7 @@ async fn log(web: &Web, attempt: Option<&AttemptLine>) -> Result<String, String>
     let gone = || format!("{} is gone, and its logs with it", attempt.worker);
     let address = worker.ok_or_else(gone)?.address;
     let options = Options { answer: LOG_WITHIN, ..Options::default() };
-    let tail = Peer::connect(&address, &options).log(attempt.id).await;
+    let tail = Peer::connect(&address, &options).log(attempt.runs_as).await;
     let tail = tail.map_err(|refusal| refusal.to_string())?;
     let lines: Vec<&[u8]> = tail.split(|&byte| byte == b'\n').collect();
     let lines = lines.strip_suffix(&[&b""[..]]).unwrap_or(&lines);
