@@ -140,7 +140,7 @@ impl Master {
         let options = Options {
             data: folder.path().to_path_buf(),
             lease_ms: u64::try_from(self.lease.as_millis()).unwrap_or(u64::MAX),
-            log: Arc::new(|line| say(&format!("{}\n", one_line(&line)))),
+            log: Arc::new(|line| say(&format!("{}\n", one_line(line)))),
             journal: None,
         };
         let wall = clock.clone();

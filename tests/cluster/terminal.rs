@@ -44,13 +44,16 @@ fn a_job_that_is_followed_is_drawn_and_its_last_state_stays() -> Result {
     let odd = Odd::new(FLAGS);
     let mut pty = submit(&dev, &[], 80, "out")?;
     odd.waits(&dev, "one", 1)?;
-    let mut screen = pty.until_row("waits for j1/m")?;
-    until("others are mapped", || {
+    let mut screen = Vec::new();
+    until("others are mapped, and one is waited for", || {
         screen = pty.screen()?;
-        Ok(screen.iter().any(|row| row.starts_with("map ") && row.contains("[#")))
+        let waits = |row: &str| {
+            let begins = row.starts_with("waits for j1/m");
+            begins && row.contains(" on w") && row.contains(", which began 0:")
+        };
+        let is_mapped = |row: &str| row.starts_with("map ") && row.contains("[#");
+        Ok(screen.iter().any(|row| waits(row)) && screen.iter().any(|row| is_mapped(row)))
     })?;
-    let waits = screen.iter().find(|row| row.starts_with("waits for")).ok_or("nothing waits")?;
-    assert!(waits.contains(" on w") && waits.contains(", which began 0:"), "{waits}");
     assert!(screen.iter().any(|row| row.starts_with("j1 nightly  mapping  ")), "{screen:?}");
     let shown: Vec<_> = bars(&screen).into_iter().map(|(name, _)| name).collect();
     assert_eq!(shown, ["plan", "map", "reduce", "commit"], "once each: {screen:?}");

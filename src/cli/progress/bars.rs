@@ -120,7 +120,7 @@ fn bar(sight: &Sight<'_>, phase: Phase, room: usize) -> Line {
     let is_now = Phase::of(sight.status.state) == Some(phase);
     let now = |piece: Option<String>| piece.filter(|_| is_now);
     // In this order where there is room for all; the higher number is the first to go where there is not.
-    let mut pieces = vec![
+    let mut pieces = [
         (0, (total > 0).then(|| format!("{done}/{total}"))),
         (2, (running > 0).then(|| format!("{running} running"))),
         (3, now(sight.rate.map(|rate| format!("{}/s", size::format(rate))))),

@@ -166,7 +166,7 @@ impl Longest {
         let mut told = format!("waits for {attempt} on {worker}");
         // Another machine's clock may be ahead.
         let since = parse_rfc3339(started).and_then(|started_ms| wall_ms.checked_sub(started_ms));
-        if let Some(ms) = since {
+        if let Some(ms) = since.filter(|&ms| ms >= 1000) {
             told += &format!(", which began {} ago", span(Duration::from_secs(ms / 1000)));
         }
         if let Some(backup) = backup {
@@ -222,6 +222,7 @@ mod tests {
         assert_eq!(told, "waits for j7/m3#2 on w3, which began 0:30 ago; a backup runs on w4");
         let told = look.waits(&mapping, NINE_MS).unwrap();
         assert_eq!(told, "waits for j7/m3#2 on w3; a backup runs on w4", "its clock is ahead");
+        assert_eq!(look.waits(&mapping, NINE_MS + 20_999).unwrap(), told, "it has just begun");
         assert_eq!(look.waits(&status(State::Reducing), NINE_MS), None, "that is over");
         assert_eq!(longest(&page[5..], Phase::Map), None);
         assert_eq!(longest(&page, Phase::Reduce), None);

@@ -104,7 +104,7 @@ impl Meter {
         let time = last.at.saturating_duration_since(first.at);
         let still = last.at.saturating_duration_since(self.moved?);
         let is_ground = still < STILL && time >= GROUND && last.share - first.share >= GROUND_SHARE;
-        is_ground.then(|| (first, last, time.as_secs_f64()))
+        is_ground.then_some((first, last, time.as_secs_f64()))
     }
 
     /// Bytes that are read in a second.
@@ -144,8 +144,8 @@ mod tests {
 
     #[test]
     fn nothing_is_said_without_ground_and_a_stand_still_has_no_end() {
-        type Said = (Option<u64>, Option<u64>);
-        let table: [(&str, &[(u64, f64)], Said); 11] = [
+        type Row = (&'static str, &'static [(u64, f64)], (Option<u64>, Option<u64>));
+        let table: [Row; 11] = [
             ("nothing was seen", &[], (None, None)),
             ("one look", &[(0, 0.4)], (None, None)),
             ("too early", &[(0, 0.0), (1, 0.1)], (None, None)),
