@@ -34,8 +34,8 @@ folder that is removed in the end, unless --data names one. A failed attempt
 is done with all the maps that shared it. A reduce needs the map outputs,
 which workers have as long as the job goes on; --make-maps makes them here.
 
-Exit codes: 0 it ended well, 1 it failed, 3 there is no such attempt or its
-input is gone, 130 interrupted.
+Exit codes: 0 it ended well, 1 it failed, also for want of its input, 3 there
+is no such attempt or the map outputs are gone, 130 interrupted.
 
 Example: gristmill replay j7/m12";
 

@@ -9,6 +9,7 @@ use axum::http::header::CONTENT_DISPOSITION;
 
 use super::job::{read_spec, settings};
 use super::phase::Phase;
+use super::skew::skew;
 use super::words::{count, span};
 use super::{HTML, chart};
 use crate::clock::{rfc3339, rfc3339_ms};
@@ -16,7 +17,7 @@ use crate::frame;
 use crate::rpc::jobs::{JobStatus, Jobs, WorkerLine};
 use crate::rpc::refusal::Refusal;
 use crate::rpc::why::Why;
-use crate::scheduler::Failed;
+use crate::scheduler::{Failed, Sizes};
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{JobId, WorkerId, escape};
 use crate::web::Web;
@@ -131,6 +132,7 @@ fn counters(all: &[(String, String, String)]) -> Vec<(String, String, String)> {
 <div class="scroll"><table><thead><tr><th scope="col">Longest</th><th scope="col" class="num">Took</th><th scope="col" class="num">Of the median</th><th scope="col">On</th></tr></thead><tbody>
 {% for slow in phase.slowest %}<tr><td>{{ slow.task }}</td><td class="num">{{ slow.took }}</td><td class="num">{{ slow.times }}</td><td>{{ slow.worker }}</td></tr>
 {% endfor %}</tbody></table></div></div></section>{% endif %}{% endfor %}
+{{ skew|safe }}
 <section><h2>Attempts that failed</h2>
 {% if troubles.is_empty() %}<p class="soft">None is remembered.</p>{% endif %}
 {% for trouble in troubles %}<h3>{{ trouble.attempt }} on {{ trouble.worker }}: {{ trouble.cause }}, {{ trouble.at }}</h3><pre>{{ trouble.said }}</pre>{% if !trouble.log.is_empty() %}<p class="soft">Printed last:</p><pre class="log">{{ trouble.log }}</pre>{% endif %}
@@ -163,6 +165,7 @@ struct Report<'p> {
     made: String,
     phases: Vec<Phase>,
     timeline: String,
+    skew: String,
     troubles: Vec<Trouble>,
     left_out: u64,
     counters: Vec<(String, String, String)>,
@@ -181,6 +184,7 @@ struct Facts {
     counters: Vec<(String, String, String)>,
     settings: Vec<(&'static str, String)>,
     workers: Vec<WorkerLine>,
+    sizes: Sizes,
     made_ms: u64,
     /// When the job ended, or now.
     until_ms: u64,
@@ -198,14 +202,16 @@ pub(in crate::web) async fn report(State(web): State<Web>, Path(job): Path<Strin
     let mut settings = settings(&status, &summary, spec.as_ref());
     let version = env!("CARGO_PKG_VERSION");
     settings.push(("Took", span(summary.end_ms - summary.begin_ms)));
+    let now = web.master.facts(job)?;
     let facts = Facts {
         why: web.master.why(job).await?,
         failures: web.master.failures(job, None)?,
         counters: flat(web.master.counters(job).await?),
         settings,
         workers: web.master.workers().await?,
-        made_ms: web.master.facts(job)?.now_ms,
-        until_ms: web.master.facts(job)?.until_ms(),
+        made_ms: now.now_ms,
+        until_ms: now.until_ms(),
+        sizes: now.sizes,
         status,
     };
     let html = render(&facts, &summary, version)?;
@@ -237,6 +243,9 @@ fn render(facts: &Facts, summary: &Summary, version: &'static str) -> Result<Str
     let left_out = forgotten + (failures.len() - troubles.len()) as u64;
     let workers = &facts.workers;
     let shown = WORKERS_MAX.min(workers.len());
+    let written =
+        |error: askama::Error| Refusal::Internal { message: format!("a report: {error}") };
+    let skew = skew(status.id, &facts.sizes, status.reduces.total).map_err(written)?;
     let report = Report {
         style: include_str!("../assets/style.css"),
         job: status,
@@ -247,6 +256,7 @@ fn render(facts: &Facts, summary: &Summary, version: &'static str) -> Result<Str
         made: rfc3339(*made_ms),
         phases,
         timeline,
+        skew: unlinked(&skew),
         troubles,
         left_out,
         counters: counters(&facts.counters),
@@ -256,8 +266,6 @@ fn render(facts: &Facts, summary: &Summary, version: &'static str) -> Result<Str
         version,
         protocol: frame::VERSION,
     };
-    let written =
-        |error: askama::Error| Refusal::Internal { message: format!("a report: {error}") };
     report.render().map_err(written)
 }
 
@@ -279,10 +287,22 @@ mod tests {
     use super::*;
     use crate::rpc::jobs::{State as Stage, Tally};
     use crate::rpc::why::Kind;
-    use crate::spec::{Cause, Failure, TaskKind};
+    use crate::scheduler::Partition;
+    use crate::spec::{Cause, Failure, HotKey, TaskKind};
     use crate::web::summary::large;
 
     const MOST: usize = 300_000;
+
+    fn sizes(foreign: &str) -> Sizes {
+        let hot = HotKey { key: foreign.as_bytes()[..7].to_vec(), records: 30 };
+        Sizes {
+            partitions: 2,
+            reduced_records: 40,
+            largest: vec![Partition { index: 1, bytes: 3_072, records: 30 }],
+            hottest: vec![(1, hot)],
+            ..Sizes::default()
+        }
+    }
 
     fn facts(foreign: &str) -> Facts {
         let attempt = JobId(1).task(TaskKind::Map, 0).attempt(1);
@@ -347,6 +367,7 @@ mod tests {
             counters: vec![(foreign.to_owned(), foreign.to_owned(), "1".into()); 500],
             settings: vec![("Output", shown); 30],
             workers: vec![worker; 2_000],
+            sizes: sizes(foreign),
             made_ms: 0,
             until_ms: 0,
         }
@@ -370,6 +391,7 @@ mod tests {
             }
         }
         let few = render(&facts("no luck"), &summary, "1.2.3").unwrap();
+        assert!(few.contains("Hottest keys") && few.contains("<td class=\"hot\">no luck</td>"));
         assert_eq!(few.matches("<h3>j1/m0#1 on w1: panic, ").count(), 32);
     }
 
