@@ -92,7 +92,7 @@ fn task_line(job: &Job, id: TaskId, task: Option<&Task>, desk: &Desk) -> TaskLin
     let attempts = task.map(Task::attempts).unwrap_or_default().iter().map(|attempt| {
         let attempt_id = id.attempt(attempt.number);
         // A map that has joined another runs in that one's process.
-        let runs_as = job.runs_as(attempt_id);
+        let runs_as = job.ran_as(id, attempt);
         AttemptLine {
             id: attempt_id,
             runs_as,

@@ -50,7 +50,7 @@ pub(super) fn advice(kind: Kind, failure: &Failure) -> String {
                 .into()
         }
         Kind::Input => {
-            "see that the input is there, whole and readable, under the same path for every worker, and submit the job again"
+            "put the input there, whole and readable, under the same path for every worker, and submit the job again"
                 .into()
         }
         Kind::DiskFull => {

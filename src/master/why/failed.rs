@@ -55,7 +55,7 @@ fn tried(job: &Job, task: TaskId) -> Vec<Tried> {
     let tried = |attempt: &Attempt| {
         let id = task.attempt(attempt.number);
         // What joined another attempt ended with that one's words.
-        let said = job.failures().find(|failed| failed.attempt == job.runs_as(id));
+        let said = job.failures().find(|failed| failed.attempt == job.ran_as(task, attempt));
         Tried {
             id,
             worker: attempt.worker,
@@ -172,8 +172,7 @@ fn limit(job: &Job, failure: &Failure) -> String {
 fn first_so(job: &Job, blamed: AttemptId, failure: &Failure) -> String {
     let task = blamed.task;
     let numbers = job.task(task).map(Task::attempts).unwrap_or_default();
-    let ran_as: Vec<AttemptId> =
-        numbers.iter().map(|attempt| job.runs_as(task.attempt(attempt.number))).collect();
+    let ran_as: Vec<AttemptId> = numbers.iter().map(|attempt| job.ran_as(task, attempt)).collect();
     let is_so = |failed: &&Failed| {
         (failed.attempt.task == task || ran_as.contains(&failed.attempt))
             && failed.failure.cause == failure.cause

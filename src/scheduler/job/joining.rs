@@ -1,6 +1,7 @@
 //! Maps that share an attempt: which task leads them, and what is done in whose process.
 
 use super::Job;
+use crate::scheduler::{Attempt, Task};
 use crate::spec::{AttemptId, TaskId};
 
 impl Job {
@@ -17,6 +18,15 @@ impl Job {
         let index = tasks.leader(task.index).unwrap_or(task.index);
         let number = tasks.number_of_leader(task.index, attempt.number);
         TaskId { index, ..task }.attempt(number)
+    }
+
+    /// The same of an attempt that is remembered: one from before its task joined another ran as itself, as far as is known.
+    pub fn ran_as(&self, task: TaskId, attempt: &Attempt) -> AttemptId {
+        let own = task.attempt(attempt.number);
+        let led_by = self.runs_as(own);
+        let attempts = self.task(led_by.task).map(Task::attempts).unwrap_or_default();
+        let is_it = |it: &Attempt| it.number == led_by.number && it.worker == attempt.worker;
+        if attempts.iter().any(is_it) { led_by } else { own }
     }
 
     /// The maps that have joined a task: its attempts map them too, in this order.
