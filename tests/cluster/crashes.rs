@@ -364,7 +364,8 @@ fn placed(folder: &Path, names: &mut Vec<String>) -> Result {
         let path = entry?.path();
         if path.is_dir() {
             placed(&path, names)?;
-        } else if !path.ends_with("src/crash.rs") {
+        } else if path.extension().is_some_and(|end| end == "rs") && !path.ends_with("src/crash.rs")
+        {
             let text = fs::read_to_string(&path)?;
             let places = text.split("crash_point!(").skip(1);
             let quoted = places.filter_map(|rest| rest.trim_start().strip_prefix('"'));
