@@ -1,13 +1,12 @@
 """Word count by what else one could take, to be timed beside ours: peers.py duckdb|polars|spark IN OUT.
 
 Needs, as far as it is asked for: pip install duckdb==2.0.0 polars==2.1.0 pyspark==4.3.0 (and Java 17 for Spark).
-CORES is how many threads each has (default 2).
+CORES is how many threads each has (default 2). Words end at spaces and tabs here, which each of these splits at fastest.
 """
 import os
 import sys
 
 CORES = os.environ.get("CORES", "2")
-BLANKS = "\t\v\f\r"
 
 
 def duckdb(source, output):
@@ -17,7 +16,7 @@ def duckdb(source, output):
         f"read_csv('{source}', columns={{'line': 'VARCHAR'}}, delim=chr(1), quote='', escape='', comment='', "
         "header=false, auto_detect=false, new_line='\\n', max_line_size=10000000)"
     )
-    words = f"SELECT unnest(string_split(translate(line, '{BLANKS}', '    '), ' ')) AS word FROM {lines}"
+    words = f"SELECT unnest(string_split(replace(line, '\t', ' '), ' ')) AS word FROM {lines}"
     connection = peer.connect()
     connection.execute(f"SET threads={CORES}; SET preserve_insertion_order=false")
     connection.execute(
@@ -30,9 +29,7 @@ def polars(source, output):
     os.environ["POLARS_MAX_THREADS"] = CORES
     import polars as peer
 
-    line = peer.col("line")
-    for blank in BLANKS:
-        line = line.str.replace_all(blank, " ", literal=True)
+    line = peer.col("line").str.replace_all("\t", " ", literal=True)
     words = peer.scan_lines(source, name="line").select(line.str.split(" ").alias("word")).explode("word")
     counts = words.filter(peer.col("word") != "").group_by("word").len()
     counts.sink_csv(output, include_header=False, separator="\t", quote_style="never", engine="streaming")
@@ -44,7 +41,7 @@ def spark(source, output):
     builder = SparkSession.builder.master(f"local[{CORES}]").config("spark.driver.memory", "8g")
     session = builder.config("spark.ui.enabled", "false").getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
-    word = functions.explode(functions.split("value", r"[ \t\x0B\f\r]+")).alias("word")
+    word = functions.explode(functions.split("value", r"[ \t]+")).alias("word")
     counts = session.read.text(source).select(word).where("word <> ''").groupBy("word").count()
     counts.select(functions.concat_ws("\t", "word", "count")).write.text(output)
     session.stop()

@@ -98,15 +98,15 @@ impl Cluster {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()?;
-        let mut ready = String::new();
         let said = dev.stdout.take().ok_or("it has no output")?;
-        BufReader::new(said).read_line(&mut ready)?;
-        let addresses = ready.trim().strip_prefix("ready ").unwrap_or_default().to_owned();
-        let cluster = Self { dev, addresses };
-        if cluster.addresses.is_empty() {
-            return Err("gristmill dev does not start; run it by hand to see why".into());
+        let mut cluster = Self { dev, addresses: String::new() };
+        for line in BufReader::new(said).lines() {
+            if let Some(addresses) = line?.strip_prefix("ready ") {
+                addresses.clone_into(&mut cluster.addresses);
+                return Ok(cluster);
+            }
         }
-        Ok(cluster)
+        Err("gristmill dev does not start; run it by hand to see why".into())
     }
 
     fn gristmill(&self, command: &str) -> Command {
