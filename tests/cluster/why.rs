@@ -264,7 +264,7 @@ fn of_code() -> Vec<Row> {
         row("exit 3", exit, "exit", &["exited with code 3", attempts], "what ends the process"),
         row("SIGSEGV", segfault, "signal", &["died of SIGSEGV (signal 11)"], "core dump"),
         row("memory", memory, "memory", &over, "larger --memory"),
-        row("timeout", timeout, "timeout", &["no progress for 1000 ms"], "--task-timeout"),
+        row("timeout", timeout, "timeout", &["no progress for 1"], "--task-timeout"),
     ]
 }
 
