@@ -21,7 +21,9 @@ pub async fn follow<J: Jobs>(
         let known = last.as_ref().map_or(0, |last| last.version);
         let mut status = jobs.status(job, known).await?;
         // A master that has just begun to lead may number anew: whatever differs is new.
-        if last.as_ref().is_none_or(|last| last.version != status.version) {
+        let is_same =
+            |last: &JobStatus| (last.version, last.state) == (status.version, status.state);
+        if !last.as_ref().is_some_and(is_same) {
             if let Some(last) = &last {
                 keep_shares(last, &mut status);
             }
@@ -29,7 +31,7 @@ pub async fn follow<J: Jobs>(
             last = Some(status.clone());
         }
         if matches!(status.state, State::Succeeded | State::Failed | State::Cancelled) {
-            return Ok(last.unwrap_or(status));
+            return Ok(status);
         }
     }
 }
