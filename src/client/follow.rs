@@ -20,10 +20,7 @@ pub async fn follow<J: Jobs>(
     loop {
         let known = last.as_ref().map_or(0, |last| last.version);
         let mut status = jobs.status(job, known).await?;
-        // A master that has just begun to lead may number anew: whatever differs is new.
-        let is_same =
-            |last: &JobStatus| (last.version, last.state) == (status.version, status.state);
-        if !last.as_ref().is_some_and(is_same) {
+        if last.as_ref().is_none_or(|last| is_new(last, &status)) {
             if let Some(last) = &last {
                 keep_shares(last, &mut status);
             }
@@ -34,6 +31,12 @@ pub async fn follow<J: Jobs>(
             return Ok(status);
         }
     }
+}
+
+/// Whether a status tells more than the last one. A master that has just begun to lead numbers anew, so that the number
+/// alone does not say it: the end may have that of an earlier status.
+fn is_new(last: &JobStatus, status: &JobStatus) -> bool {
+    (last.version, last.state) != (status.version, status.state)
 }
 
 /// Has no share of a status fall below that of the last one, unless fewer tasks are done.
@@ -57,20 +60,21 @@ mod tests {
         let tally =
             |(done, progress)| Tally { total: 10, done, running: 4, progress, ..Tally::default() };
         JobStatus {
-            id: JobId(7),
-            name: "wordcount".into(),
-            state: State::Mapping,
-            reason: String::new(),
             progress,
             maps: tally(maps),
             reduces: tally(reduces),
-            output: "/out".into(),
-            error: None,
-            failure: None,
-            submitted: String::new(),
-            finished: None,
-            version: 1,
+            ..JobStatus::in_state(State::Mapping)
         }
+    }
+
+    #[test]
+    fn the_end_is_new_whatever_its_number() {
+        let (running, ended) =
+            (JobStatus::in_state(State::Committing), JobStatus::in_state(State::Succeeded));
+        assert_eq!(running.version, ended.version);
+        assert!(is_new(&running, &ended));
+        assert!(!is_new(&ended, &ended), "nobody is told twice");
+        assert!(is_new(&running, &JobStatus { version: 2, ..running.clone() }));
     }
 
     #[test]

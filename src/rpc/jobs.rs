@@ -191,6 +191,28 @@ pub struct JobStatus {
     pub version: u64,
 }
 
+#[cfg(test)]
+impl JobStatus {
+    /// Of a job in this state, of which nothing else is to be said.
+    pub(crate) fn in_state(state: State) -> Self {
+        Self {
+            id: JobId(7),
+            name: "wordcount".into(),
+            state,
+            reason: String::new(),
+            progress: 0.0,
+            maps: Tally::default(),
+            reduces: Tally::default(),
+            output: "/out".into(),
+            error: None,
+            failure: None,
+            submitted: String::new(),
+            finished: None,
+            version: 1,
+        }
+    }
+}
+
 /// A task and its attempts. Its JSON is what `gristmill tasks --format json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskLine {

@@ -273,19 +273,9 @@ mod tests {
     fn status(maps: u32, reduces: u32, done: u32) -> JobStatus {
         let tally = |total, done| Tally { total, done, ..Tally::default() };
         JobStatus {
-            id: JobId(7),
-            name: String::new(),
-            state: State::Mapping,
-            reason: String::new(),
-            progress: 0.0,
             maps: tally(maps, done),
             reduces: tally(reduces, 0),
-            output: String::new(),
-            error: None,
-            failure: None,
-            submitted: String::new(),
-            finished: None,
-            version: 1,
+            ..JobStatus::in_state(State::Mapping)
         }
     }
 

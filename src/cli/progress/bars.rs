@@ -165,7 +165,6 @@ fn counts(status: &JobStatus, phase: Phase) -> (f64, u32, u32, u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::progress::tests::status;
     use crate::rpc::jobs::Tally;
 
     fn drawn(sight: &Sight<'_>, columns: usize) -> String {
@@ -173,7 +172,7 @@ mod tests {
     }
 
     fn mapping() -> JobStatus {
-        let mut status = status(State::Mapping);
+        let mut status = JobStatus::in_state(State::Mapping);
         status.progress = 0.215;
         status.maps =
             Tally { total: 100, done: 41, running: 4, progress: 0.43, ..Tally::default() };
@@ -277,7 +276,7 @@ commit   0% [-------------------] 0/1
             maps,
             reduces,
             progress,
-            ..status(state)
+            ..JobStatus::in_state(state)
         };
         let all = |total| Tally { total, done: total, progress: 1.0, ..Tally::default() };
         let none = Tally::default();

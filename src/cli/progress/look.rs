@@ -179,7 +179,6 @@ impl Longest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::progress::tests::status;
     use crate::rpc::jobs::{AttemptLine, Tally};
     use crate::rpc::workers::Room;
     use crate::spec::{Cause, JobId, TaskKind};
@@ -216,21 +215,26 @@ mod tests {
         ];
         assert_eq!(done_first(&page), 2);
         let look = Look { longest: longest(&page, Phase::Map), ..Look::default() };
-        let mut mapping = status(State::Mapping);
+        let mut mapping = JobStatus::in_state(State::Mapping);
         mapping.maps.running = 3;
         let told = look.waits(&mapping, NINE_MS + 50_000).unwrap();
         assert_eq!(told, "waits for j7/m3#2 on w3, which began 0:30 ago; a backup runs on w4");
         let told = look.waits(&mapping, NINE_MS).unwrap();
         assert_eq!(told, "waits for j7/m3#2 on w3; a backup runs on w4", "its clock is ahead");
         assert_eq!(look.waits(&mapping, NINE_MS + 20_999).unwrap(), told, "it has just begun");
-        assert_eq!(look.waits(&status(State::Reducing), NINE_MS), None, "that is over");
+        assert_eq!(
+            look.waits(&JobStatus::in_state(State::Reducing), NINE_MS),
+            None,
+            "that is over"
+        );
         assert_eq!(longest(&page[5..], Phase::Map), None);
         assert_eq!(longest(&page, Phase::Reduce), None);
     }
 
     #[test]
     fn what_a_job_waits_for_is_said_where_nobody_is_at_it() {
-        let of = |state, reason: &str| JobStatus { reason: reason.into(), ..status(state) };
+        let of =
+            |state, reason: &str| JobStatus { reason: reason.into(), ..JobStatus::in_state(state) };
         let slots = |slots| Look { slots: Some(slots), ..Look::default() };
         let table = [
             (of(State::Waiting, "no workers"), slots((0, 0)), Some("no workers")),
@@ -255,7 +259,7 @@ mod tests {
     #[test]
     fn tasks_that_are_done_are_left_behind_until_some_are_lost() {
         let mut frontier = Frontier::default();
-        let mut mapping = status(State::Mapping);
+        let mut mapping = JobStatus::in_state(State::Mapping);
         mapping.maps = Tally { total: 1_000, done: 300, ..Tally::default() };
         mapping.reduces.total = 5;
         let mut offset = |status: &JobStatus, phase, then| {

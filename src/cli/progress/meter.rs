@@ -125,14 +125,13 @@ impl Meter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::progress::tests::status;
     use crate::clock::Clock;
 
     /// What is said after these seconds and shares of maps of a hundred bytes: bytes a second, and whole seconds left.
     fn said(seen: &[(u64, f64)]) -> (Option<u64>, Option<u64>) {
         let (begun, mut meter) = (Clock::system().now(), Meter::default());
         for &(seconds, share) in seen {
-            let mut status = status(State::Mapping);
+            let mut status = JobStatus::in_state(State::Mapping);
             let bytes_done = (100.0 * share).round() as u64;
             status.maps =
                 Tally { progress: share, bytes_done, bytes_total: 100, ..Tally::default() };
@@ -167,7 +166,7 @@ mod tests {
     fn bytes_that_nobody_knows_have_no_rate() {
         let (begun, mut meter) = (Clock::system().now(), Meter::default());
         for (seconds, progress) in [(0, 0.0), (10, 0.5)] {
-            let mut status = status(State::Mapping);
+            let mut status = JobStatus::in_state(State::Mapping);
             status.maps.progress = progress;
             meter.note(&status, begun + Duration::from_secs(seconds));
         }
@@ -179,7 +178,7 @@ mod tests {
     fn each_phase_begins_anew() {
         let (begun, mut meter) = (Clock::system().now(), Meter::default());
         let mut note = |state, seconds, share| {
-            let mut status = status(state);
+            let mut status = JobStatus::in_state(state);
             status.maps = Tally { progress: share, ..Tally::default() };
             status.reduces = status.maps;
             meter.note(&status, begun + Duration::from_secs(seconds));

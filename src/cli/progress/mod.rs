@@ -245,28 +245,9 @@ fn hadoop(status: &JobStatus) -> String {
 mod tests {
     use super::*;
 
-    /// A job in this state, of which nothing is done.
-    pub(super) fn status(state: State) -> JobStatus {
-        JobStatus {
-            id: JobId(7),
-            name: "wordcount".into(),
-            state,
-            reason: String::new(),
-            progress: 0.0,
-            maps: Tally::default(),
-            reduces: Tally::default(),
-            output: "/out".into(),
-            error: None,
-            failure: None,
-            submitted: String::new(),
-            finished: None,
-            version: 1,
-        }
-    }
-
     #[test]
     fn a_status_is_one_line() {
-        let mut status = status(State::Mapping);
+        let mut status = JobStatus::in_state(State::Mapping);
         status.progress = 0.5;
         status.maps = Tally { total: 4, done: 3, running: 1, progress: 0.875, ..Tally::default() };
         assert_eq!(line(&status), "j7 mapping  maps 3/4  reduces 0/0  50 %");

@@ -43,7 +43,6 @@ impl Screen {
 mod tests {
     use super::super::bars::{Sight, lines};
     use super::*;
-    use crate::cli::progress::tests::status;
     use crate::rpc::jobs::{JobStatus, State};
 
     fn terminal(columns: usize, rows: usize) -> Terminal {
@@ -57,7 +56,7 @@ mod tests {
 
     #[test]
     fn lines_are_drawn_over_the_last_ones() {
-        let (status, mut screen) = (status(State::Waiting), Screen::default());
+        let (status, mut screen) = (JobStatus::in_state(State::Waiting), Screen::default());
         let first = screen.draw(drawn(&status, Some("no workers"), 80), terminal(80, 24)).unwrap();
         assert!(first.starts_with("\rj7 wordcount  waiting  0 %\x1b[K\nplan "), "{first:?}");
         assert!(first.ends_with("\nno workers\x1b[K\n"), "{first:?}");
@@ -73,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_terminal_that_shrank_is_drawn_over_as_far_as_it_shows() {
-        let (status, mut screen) = (status(State::Waiting), Screen::default());
+        let (status, mut screen) = (JobStatus::in_state(State::Waiting), Screen::default());
         screen.draw(drawn(&status, None, 80), terminal(80, 24)).unwrap();
         // 26 columns of a head, and four bars of 32 to 36, in rows of 20.
         let narrow = screen.draw(drawn(&status, None, 20), terminal(20, 24)).unwrap();

@@ -1,4 +1,6 @@
 //! The id of an attempt is given once and begun at most once, so that no two ever write to the same place.
+//!
+//! But a sweep of staging may be done again, by whomever the next leader asks, who numbers sweeps anew: it writes nothing.
 
 use std::collections::BTreeSet;
 
@@ -26,8 +28,10 @@ impl Begun {
     }
 
     pub(crate) fn begins(&mut self, place: &str, attempt: AttemptId) -> Result<(), String> {
-        let is_sweep = attempt.task.kind == TaskKind::Commit && attempt.task.index > 0;
-        if !is_sweep && !self.given.contains(&attempt) {
+        if attempt.task.kind == TaskKind::Commit && attempt.task.index > 0 {
+            return Ok(());
+        }
+        if !self.given.contains(&attempt) {
             return Err(format!(
                 "attempts_begin_once: {attempt} begins on {place}, and nobody gave it"
             ));
