@@ -74,6 +74,22 @@ impl Attempts {
         won.map(|attempt| attempt.task.clone()).collect()
     }
 
+    /// The tasks of a kind of which an attempt on a worker has won.
+    pub(crate) fn won_on(&self, worker: &str, kind: &str) -> Vec<String> {
+        let is_it = |attempt: &Attempt| attempt.worker == worker && attempt.kind == kind;
+        let mut won = self.all(|attempt| is_it(attempt) && attempt.state == "succeeded");
+        won.dedup_by(|next, one| next.task == one.task);
+        won.iter().map(|attempt| attempt.task.clone()).collect()
+    }
+
+    /// The tasks of a kind of which more than one attempt has won, since what the first had made was lost.
+    pub(crate) fn won_again(&self, kind: &str) -> Vec<String> {
+        let mut tasks = self.repeated(kind);
+        let wins = |task: &str| self.at(task).iter().filter(|one| one.state == "succeeded").count();
+        tasks.retain(|task| wins(task) > 1);
+        tasks
+    }
+
     /// The tasks of a kind that have more than one attempt.
     pub(crate) fn repeated(&self, kind: &str) -> Vec<String> {
         let mut tasks: Vec<String> =
