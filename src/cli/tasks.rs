@@ -17,7 +17,7 @@ const HEAD: [Column; 9] = [
     Whole("ATTEMPT"),
     Whole("WORKER"),
     Whole("PID"),
-    Stand("STATE"),
+    Stand("ATTEMPT STATE"),
     Whole("CAUSE"),
     Whole("STARTED"),
     Whole("ENDED"),

@@ -50,7 +50,7 @@ async fn who_was_away_for_too_long_is_told_once_that_something_is_missing() {
             address: "127.0.0.1:9000".into(),
             slots: 2,
             attempt_memory_bytes: 0,
-            limiter: "not".into(),
+            limiter: "none".into(),
             outputs: Vec::new(),
         };
         assert_eq!(web.master.register(register).await.unwrap().worker, WorkerId(1));

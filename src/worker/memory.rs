@@ -46,7 +46,7 @@ impl Limiter {
             Limiter::CgroupV1 { .. } => "cgroup v1",
             Limiter::CgroupV2 { .. } => "cgroup v2",
             Limiter::Sampled => "sampled",
-            Limiter::Not => "not",
+            Limiter::Not => "none",
         }
     }
 }

@@ -177,7 +177,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
 
     fn limiter(&self) -> &'static str {
         match self.worker.options.attempt_memory_bytes {
-            0 => "not",
+            0 => "none",
             _ => self.worker.launcher.limiter(),
         }
     }

@@ -227,6 +227,7 @@ fn a_job_that_prints_without_end_fills_no_disk_and_leaves_no_child() -> Result {
     for said in ["the first line\n", "bytes left out here]\n", "the last line\n"] {
         assert!(logs.stdout.contains(said), "{said}");
     }
+    assert_eq!(logs.stdout.matches("==> ").count(), 1, "whoever printed nothing is left out");
     assert!((logs.stdout.len() as u64) < 2 * LOG_BYTES_MAX);
     odd.check_succeeded(&fleet, &report)?;
     check_no_trace(fleet)

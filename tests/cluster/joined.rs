@@ -4,7 +4,7 @@ use crate::attempts::Attempts;
 use crate::commands::Result;
 use crate::fleet::Fleet;
 use crate::leftovers::check_nothing_is_left;
-use crate::trial::{Trial, counted, reduces, status};
+use crate::trial::{Trial, counted, reduces};
 use crate::until::until;
 
 /// Slots of each worker.
@@ -42,14 +42,13 @@ fn an_output_of_many_maps_is_made_again_of_the_same() -> Result {
     let victim = fleet.id(1)?;
     let before = Attempts::of(&fleet, &job)?;
     let held = before.won_on(&victim, "map");
-    let (maps, outputs) = (status(&fleet, &job)?["maps"]["total"].as_u64(), held.len() as u64);
-    assert!(outputs > 2 * u64::from(SLOTS), "the worker holds outputs of many of {maps:?} maps");
+    let outputs = held.len() as u64;
+    assert!(outputs > 2 * u64::from(SLOTS), "the worker holds outputs of many maps: {held:?}");
     fleet.kill(1)?;
 
     let after = trial.check(&fleet, &job)?;
     let logs = fleet.run(&["logs", &job])?;
-    let own = logs.stdout.matches("==> ").count() as u64;
-    assert!(maps.is_some_and(|maps| own < maps), "one for all that share an attempt: {own}");
+    assert_eq!(logs.stdout, "", "nothing was printed, so nobody is named");
     assert!(!logs.stderr.contains("no log of attempt"), "{}", logs.stderr);
     // A map that an attempt was given too late to take has an attempt more, which wins nothing.
     assert_eq!(after.won_again("map"), held, "exactly what lay on it was made again");

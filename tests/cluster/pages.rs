@@ -109,6 +109,16 @@ fn pages_say_what_there_is_and_what_a_job_has_done() -> Result {
         &["w1", "slots in use", "map outputs kept", "memory free", "disk free"],
     );
 
+    // With its plan and its commit, and one more reduce: just a page of tasks, and one more.
+    fs::write(dev.path("many.txt"), "a\n".repeat(97 << 9))?;
+    for (reduces, job, has_next) in [("1", "j2", false), ("2", "j3", true)] {
+        let flags = ["-r", reduces, "--split-size", "1KiB", "-o", job, "-q"];
+        let ended = dev.run(&[&["submit", &wordcount, "many.txt"][..], &flags].concat())?;
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        let page = check_page(web, &format!("/jobs/{job}/tasks"))?;
+        assert_eq!(page.matches("<tr><td><a").count(), 100, "{page}");
+        assert_eq!(page.contains("rel=\"next\""), has_next, "{page}");
+    }
     Ok(())
 }
 

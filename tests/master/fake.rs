@@ -37,7 +37,7 @@ pub(crate) fn register(incarnation: u128, slots: u32) -> Register {
         address: format!("127.0.0.1:{}", 9_000 + incarnation),
         slots,
         attempt_memory_bytes: 0,
-        limiter: "not".into(),
+        limiter: "none".into(),
         outputs: Vec::new(),
         cluster: None,
     }

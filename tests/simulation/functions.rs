@@ -52,7 +52,7 @@ pub(crate) struct Functions {
 
 impl Launcher for Functions {
     fn limiter(&self) -> &'static str {
-        "not"
+        "none"
     }
 
     async fn launch(&self, _: Launch) -> std::io::Result<Launched> {

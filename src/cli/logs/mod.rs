@@ -13,16 +13,17 @@ use super::refused::Refused;
 use super::tasks::all;
 use crate::launch::stdout_failed;
 use crate::rpc::client::{Master, Options, Peer};
-use crate::rpc::jobs::{AttemptLine, Jobs, TaskLine};
+use crate::rpc::jobs::{AttemptLine, Jobs, TaskLine, WorkerLine};
 use crate::rpc::shuffle::Shuffle;
 use crate::spec::{AttemptId, JobId, TaskId, WorkerId};
 
 pub(super) const AFTER_HELP: &str = "\
-Of each attempt the first and the last 64 KiB are kept, of a job its tasks'
+Of each attempt the first and the last 64 KiB are kept. Of a job its tasks'
 last attempts are shown, each below a line `==> j7/m12#1 <==` where there are
-several. Logs lie on the workers: those of a worker that is gone are gone too.
-Bytes go to a pipe or a file as they were printed; on a terminal, control
-characters are shown as \\x1b and the like.
+several; those that have printed nothing are left out. Logs lie on the
+workers: those of a worker that is gone are gone too. Bytes go to a pipe or a
+file as they were printed; on a terminal, control characters are shown as
+\\x1b and the like.
 
 With --follow, a job's attempts are printed as they print, until the job has
 ended (exit 0) or Ctrl-C (exit 130); a change of the leading master or the
@@ -87,16 +88,24 @@ pub(super) fn logs(cluster: &Cluster, which: Which, follow: bool) -> Result<u8, 
         if attempts.is_empty() {
             return Err(none(&format!("no attempt yet; {}; try again later", shown(which))));
         }
+        let workers = master.workers().await?;
+        let is_one = attempts.len() == 1;
         for attempt in &attempts {
-            let printed = match read(&master, attempt).await {
-                Ok(log) if attempts.len() > 1 => out.print_of(attempt.id, &log),
-                Ok(log) => out.print(&log),
+            let printed = match read(&workers, attempt).await {
+                Ok(log) if is_one => out.print(&log),
+                Err(refused) if is_one => return Err(refused),
+                // Of many tasks few print anything.
+                Ok(log) if log.is_empty() => Ok(()),
+                Ok(log) => out.print_of(attempt.id, &log),
+                // It was taken back before it began.
+                Err(refused) if attempt.state == "killed" && refused.code == exit::NOT_FOUND => {
+                    Ok(())
+                }
                 // One worker that is gone does not hide what the others have.
-                Err(refused) if attempts.len() > 1 => {
+                Err(refused) => {
                     refused.say();
                     Ok(())
                 }
-                Err(refused) => return Err(refused),
             };
             if let Err(error) = printed.and_then(|()| out.end()) {
                 return Ok(stdout_failed(&error, "see where it goes"));
@@ -137,11 +146,10 @@ fn no_task(which: Which) -> Refused {
     none(&format!("no such task; {}; see `gristmill tasks {}`", shown(which), which.job()))
 }
 
-async fn read(master: &Master, attempt: &AttemptLine) -> Result<Vec<u8>, Refused> {
-    let workers = master.workers().await?;
-    let line = workers.into_iter().find(|line| line.id == attempt.worker && line.state != "lost");
-    let address = line.map(|line| line.address).ok_or_else(|| gone(attempt.worker))?;
-    Ok(Peer::connect(&address, &Options::default()).log(attempt.runs_as).await?)
+async fn read(workers: &[WorkerLine], attempt: &AttemptLine) -> Result<Vec<u8>, Refused> {
+    let line = workers.iter().find(|line| line.id == attempt.worker && line.state != "lost");
+    let address = line.map(|line| &line.address).ok_or_else(|| gone(attempt.worker))?;
+    Ok(Peer::connect(address, &Options::default()).log(attempt.runs_as).await?)
 }
 
 fn gone(worker: WorkerId) -> Refused {
@@ -151,7 +159,27 @@ fn gone(worker: WorkerId) -> Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::TaskKind;
+    use crate::spec::{Cause, TaskKind};
+
+    #[test]
+    fn among_those_of_a_job_a_log_is_shown_once() {
+        let task = |index| JobId(7).task(TaskKind::Map, index);
+        let attempt = |runs_as| AttemptLine {
+            id: task(1).attempt(2),
+            runs_as,
+            worker: WorkerId(1),
+            pid: 0,
+            state: "succeeded".into(),
+            cause: Cause::None,
+            started: String::new(),
+            ended: None,
+        };
+        let (own, joined) = (attempt(task(1).attempt(2)), attempt(task(0).attempt(1)));
+        for which in ["j7", "j7/m1", "j7/m1#2"].map(|text| Which::parse(text).unwrap()) {
+            assert!(has_own(which, &own), "{which:?}");
+            assert_eq!(has_own(which, &joined), which != Which::Job(JobId(7)), "{which:?}");
+        }
+    }
 
     #[test]
     fn logs_are_named_by_job_task_or_attempt() {

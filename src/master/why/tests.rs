@@ -79,7 +79,7 @@ impl Story {
             pid: 4_711,
             address,
             slots,
-            limiter: "not".into(),
+            limiter: "none".into(),
         };
         self.happen(Change::Introduce { register, record });
     }

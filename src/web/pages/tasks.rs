@@ -40,9 +40,11 @@ pub(in crate::web) async fn tasks(
 ) -> Answer {
     let job: JobId = id(&job)?;
     let offset = Query::read(query.as_deref(), &["offset"])?.get("offset")?.unwrap_or(0u64);
-    let tasks = web.master.tasks(TasksRequest { job, offset, limit: TASKS }).await?;
+    // One more than is shown tells whether there is a next page.
+    let mut tasks = web.master.tasks(TasksRequest { job, offset, limit: TASKS + 1 }).await?;
     let before = (offset > 0).then(|| offset.saturating_sub(TASKS.into()));
-    let next = (tasks.len() == TASKS as usize).then(|| offset.saturating_add(TASKS.into()));
+    let next = (tasks.len() > TASKS as usize).then(|| offset.saturating_add(TASKS.into()));
+    tasks.truncate(TASKS as usize);
     let body = Tasks { job, tasks: &tasks, before, next };
     page(&format!("Tasks of {job}"), &format!("/api/v1/jobs/{job}/events"), false, &body)
 }
