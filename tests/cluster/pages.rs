@@ -108,10 +108,17 @@ fn pages_say_what_there_is_and_what_a_job_has_done() -> Result {
         &check_page(web, "/workers/w1")?,
         &["w1", "slots in use", "map outputs kept", "memory free", "disk free"],
     );
+    Ok(())
+}
 
-    // With its plan and its commit, and one more reduce: just a page of tasks, and one more.
+#[test]
+fn only_a_page_of_tasks_that_more_follow_has_a_next_one() -> Result {
+    let dev = Dev::start()?;
+    let web = &dev.webs[0];
+    let wordcount = Dev::job("wordcount");
+    // With a reduce, the plan and the commit just a page of tasks; with two reduces one more.
     fs::write(dev.path("many.txt"), "a\n".repeat(97 << 9))?;
-    for (reduces, job, has_next) in [("1", "j2", false), ("2", "j3", true)] {
+    for (reduces, job, has_next) in [("1", "j1", false), ("2", "j2", true)] {
         let flags = ["-r", reduces, "--split-size", "1KiB", "-o", job, "-q"];
         let ended = dev.run(&[&["submit", &wordcount, "many.txt"][..], &flags].concat())?;
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
