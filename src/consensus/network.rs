@@ -6,6 +6,7 @@ use std::future::Future;
 use std::io::{self, Read};
 use std::path::Path;
 use std::pin::pin;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use openraft::error::{Fatal, RPCError, RaftError, ReplicationClosed, StreamingError, Unreachable};
@@ -45,28 +46,54 @@ pub(super) struct Piece {
 }
 
 /// Makes the connections.
-#[derive(Debug)]
 pub(super) struct Network {
     cluster: u128,
     options: Options,
     /// By address; openraft asks for a client anew for each read.
     fellows: BTreeMap<String, Fellow>,
+    core: Core,
 }
 
 /// A connection to one master.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Line {
     cluster: u128,
     to: NodeId,
     fellow: Fellow,
+    core: Core,
 }
+
+/// The core of the node that makes the calls, from when it runs.
+#[derive(Clone, Default)]
+pub(super) struct Core(Arc<OnceLock<openraft::Raft<Kind>>>);
 
 type Failed = RPCError<NodeId, BasicNode, RaftError<NodeId>>;
 type SnapshotFailed = StreamingError<Kind, Fatal<NodeId>>;
 
 impl Network {
-    pub(super) fn new(cluster: u128, options: Options) -> Self {
-        Self { cluster, options, fellows: BTreeMap::new() }
+    pub(super) fn new(cluster: u128, options: Options, core: Core) -> Self {
+        Self { cluster, options, fellows: BTreeMap::new(), core }
+    }
+}
+
+impl Core {
+    /// It runs from now on.
+    pub(super) fn begin(&self, raft: openraft::Raft<Kind>) {
+        self.0.get_or_init(|| raft);
+    }
+
+    /// Returns when the core has looked at all that it had been told by then.
+    async fn catch_up(&self) {
+        let Some(raft) = self.0.get() else { return };
+        let mut metrics = raft.metrics();
+        // Marked by the core itself, which then looks at what it was told, and after that changes its metrics.
+        let marked = raft.with_raft_state(move |_| {
+            metrics.mark_unchanged();
+            metrics
+        });
+        if let Ok(mut metrics) = marked.await {
+            let _changed_or_ended = metrics.changed().await;
+        }
     }
 }
 
@@ -77,7 +104,7 @@ impl RaftNetworkFactory<Kind> for Network {
         let options = &self.options;
         let fellow = self.fellows.entry(node.addr.clone());
         let fellow = fellow.or_insert_with_key(|address| Fellow::connect(address, options)).clone();
-        Line { cluster: self.cluster, to: target, fellow }
+        Line { cluster: self.cluster, to: target, fellow, core: self.core.clone() }
     }
 }
 
@@ -148,7 +175,14 @@ impl RaftNetwork<Kind> for Line {
         _option: RPCOption,
     ) -> Result<AppendEntriesResponse<NodeId>, Failed> {
         let call = self.call(&request)?;
-        Ok(read(self.fellow.append_entries(call).await)?)
+        let answer = read(self.fellow.append_entries(call).await)?;
+        if matches!(answer, AppendEntriesResponse::HigherVote(_)) {
+            // At a later vote openraft ends the task that has called. A core that has still to look at what that task told
+            // it earlier, as when the disk is slow, may want to send a snapshot by it: it takes that for a broken disk,
+            // and the node ends.
+            self.core.catch_up().await;
+        }
+        Ok(answer)
     }
 
     async fn vote(

@@ -19,7 +19,7 @@ use super::group::{is_alone, write_error};
 use super::identity::Identity;
 use super::leadership::watch_leadership;
 use super::log_store::{Growth, LogStore};
-use super::network::Network;
+use super::network::{Core, Network};
 use super::receive::Incoming;
 use super::removal::was_removed;
 use super::roll::Roll;
@@ -307,12 +307,14 @@ async fn start<M: Machine>(
     let roll = Arc::clone(roll);
     let applier = Applier::new(machine, snapshots, Arc::clone(&growth), compared, roll, newest);
     let config = Arc::new(config(options.limits));
-    let network = Network::new(identity.cluster, options.links.clone());
+    let core = Core::default();
+    let network = Network::new(identity.cluster, options.links.clone(), core.clone());
     let raft = Raft::new(identity.node, config, network, log, applier).await;
     let raft = raft.map_err(|error| {
         let what = Unreadable(error.to_string());
         unreadable(folder, "what was agreed on".into(), what)
     })?;
+    core.begin(raft.clone());
     let watched = (raft.clone(), identity.node);
     tokio::spawn(watch_over(watched, growth, writes.clone(), options.clone()));
     Ok((raft, writes))

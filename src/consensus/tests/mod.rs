@@ -1,4 +1,4 @@
-//! Nodes on real folders: openraft's own suite, restarts, refusals, torn tails, damage, groups of several.
+//! Nodes on real folders: openraft's own suite, restarts, refusals, torn tails, damage, groups of several, late votes.
 
 mod counting;
 mod damage;
@@ -9,3 +9,4 @@ mod removal;
 mod restarts;
 mod suite;
 mod tails;
+mod votes;

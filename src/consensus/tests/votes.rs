@@ -1,0 +1,84 @@
+//! What a master does with a vote later than its own that another one answers with.
+
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use openraft::network::RPCOption;
+use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
+use openraft::{BasicNode, RaftNetwork, RaftNetworkFactory};
+use tokio::net::TcpListener;
+use tokio::task::block_in_place;
+use tokio::time::timeout;
+
+use super::counting::Bench;
+use crate::consensus::entry::Vote;
+use crate::consensus::network::{Core, Network};
+use crate::rpc::client::Options;
+use crate::rpc::raft::{Call, Raft};
+use crate::rpc::refusal::Refusal;
+use crate::rpc::server::serve_raft;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a core is kept from looking at anything.
+const BUSY: Duration = Duration::from_millis(300);
+
+/// A master that has voted for itself, later.
+struct Later(Vote);
+
+impl Raft for Later {
+    async fn append_entries(&self, _: Call) -> Result<Vec<u8>, Refusal> {
+        Ok(bincode::serialize(&AppendEntriesResponse::HigherVote(self.0)).unwrap())
+    }
+
+    async fn vote(&self, _: Call) -> Result<Vec<u8>, Refusal> {
+        Err(not_asked())
+    }
+
+    async fn stand(&self, _: Call) -> Result<Vec<u8>, Refusal> {
+        Err(not_asked())
+    }
+
+    async fn install_snapshot(&self, _: Call) -> Result<Vec<u8>, Refusal> {
+        Err(not_asked())
+    }
+}
+
+fn not_asked() -> Refusal {
+    Refusal::Invalid { message: "it is only told of signs of life".into() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_later_vote_is_passed_on_once_all_that_came_before_it_was_looked_at() {
+    let bench = Bench::new();
+    let running = bench.begin().await;
+    let group = running.node.group();
+    let core = Core::default();
+    core.begin(group.raft().clone());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let later = Vote::new(9, 2);
+    tokio::spawn(serve_raft(listener, Arc::new(Later(later)), std::future::pending()));
+    let mut network = Network::new(0xc1, Options::default(), core);
+    let mut line = network.new_client(2, &BasicNode::new(&address)).await;
+    let sign_of_life = AppendEntriesRequest {
+        vote: Vote::new_committed(1, 1),
+        prev_log_id: None,
+        entries: Vec::new(),
+        leader_commit: None,
+    };
+    let mut ask = async |within| {
+        timeout(within, line.append_entries(sign_of_life.clone(), RPCOption::new(within))).await
+    };
+
+    let (go_on, held) = mpsc::channel::<()>();
+    group.raft().external_request(move |_| {
+        // Ends with its sender.
+        let _gone = block_in_place(|| held.recv());
+    });
+    assert!(ask(BUSY).await.is_err(), "the core has looked at nothing");
+    drop(go_on);
+    let answer = ask(PATIENCE).await.unwrap().unwrap();
+    assert!(matches!(answer, AppendEntriesResponse::HigherVote(vote) if vote == later));
+    running.node.close().await;
+}
