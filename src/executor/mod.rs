@@ -98,6 +98,7 @@ fn work<J: Job>(
 ) -> Result<(), Error> {
     let clock = Clock::system();
     for run in orders {
+        voice.say(&FromExecutor::Begun)?;
         let progress = Arc::new(ReadProgress::default());
         voice.begin(Arc::clone(&progress));
         let mut more = Asking::new(&run, voice, given, &clock);

@@ -8,6 +8,7 @@
 //!   worker ──Hello──► executor      both sides say their version first; either refuses the other's, naming both
 //!          ◄─Hello──
 //!          ──Run────►               one attempt; the next only after its end was reported
+//!          ◄─Begun                  before anything is done for it
 //!          ◄─Progress               now and then
 //!          ◄─Wants                  a map attempt has room for more maps
 //!          ──More───►               the answer to each Wants, which may be none
@@ -37,7 +38,7 @@ pub const EXECUTOR_ARG: &str = "--gristmill=executor";
 /// The first argument of a job executable that is to describe the job which the arguments after it ask for.
 pub const DESCRIBE_ARG: &str = "--gristmill=describe";
 /// Version of these messages; a job executable and a worker must agree on it.
-pub const VERSION: u32 = 7;
+pub const VERSION: u32 = 8;
 /// Longest frame, in bytes: a reduce's list of segments is the longest message.
 pub const FRAME_BYTES_MAX: u32 = 256 << 20;
 
@@ -66,6 +67,8 @@ pub enum FromExecutor {
         /// The executor's [`VERSION`].
         version: u32,
     },
+    /// It has the attempt, and begins with it. Of one that dies before it has said so nothing of the attempt's was touched.
+    Begun,
     /// The attempt is getting on; sent when something has changed, at most ten times a second.
     Progress {
         /// Bytes of input read by a map, bytes of map output by a reduce.

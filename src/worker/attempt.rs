@@ -14,7 +14,7 @@ use super::{Launch, Launcher, Transport, Worker};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::crash::crash_point;
-use crate::frame::{Done, Run, Work};
+use crate::frame::{Done, Run, ToExecutor, Work};
 use crate::offload::offload;
 use crate::rpc::workers::{HeldState, Order, OrderWork};
 use crate::spec::{Cause, Failure, JobSpec, Location};
@@ -148,47 +148,58 @@ async fn run<T: Transport, L: Launcher>(
 ) -> Result<HeldState, Failure> {
     let Prepared { executable, run } = prepared;
     let scratch = run.scratch.clone();
+    let run = ToExecutor::Run(run);
     // It stays in its place while anything is waited for, so that who stops the attempt finds the executor there.
     let slot = place.insert(worker.slots.take(order.nonce).await);
-    let is_new = slot.executor.is_none();
-    if is_new {
-        // Where it begins must outlive the attempt, since the next ones begin there too.
-        let folder = worker.folders.outputs(order.nonce);
-        let memory_bytes = worker.options.attempt_memory_bytes;
-        let launch = Launch { executable, folder, memory_bytes };
-        slot.executor = Some(Executor::start(&worker.launcher, order.nonce, launch).await?);
-        crash_point!("w02");
-    }
-    let Some(executor) = &mut slot.executor else {
-        return Err(Failure::new(Cause::Exit, "the slot has no executor"));
-    };
-    worker.logs.begin(order.attempt, Arc::clone(&executor.process));
-    worker.book.started(order.attempt, executor.process.pid());
-    let silence_max = (order.timeout_ms > 0).then(|| Duration::from_millis(order.timeout_ms));
-    let ended = async {
+    loop {
+        let is_new = slot.executor.is_none();
         if is_new {
-            executor.greet().await?;
+            // Where it begins must outlive the attempt, since the next ones begin there too.
+            let folder = worker.folders.outputs(order.nonce);
+            let memory_bytes = worker.options.attempt_memory_bytes;
+            let launch = Launch { executable: executable.clone(), folder, memory_bytes };
+            slot.executor = Some(Executor::start(&worker.launcher, order.nonce, launch).await?);
+            crash_point!("w02");
         }
-        let told = |told| match told {
-            Told::Progress { share, bytes } => {
-                worker.book.progressed(order.attempt, share, bytes);
-            }
-            Told::Wants(maps) => worker.book.wanted(order.attempt, maps),
+        let Some(executor) = &mut slot.executor else {
+            return Err(Failure::new(Cause::Exit, "the slot has no executor"));
         };
-        executor.run(run, silence_max, more, told).await
+        worker.logs.begin(order.attempt, Arc::clone(&executor.process));
+        worker.book.started(order.attempt, executor.process.pid());
+        let ended = converse(worker, order, (executor, is_new), &run, more).await;
+        if ended.is_err()
+            && let Some(executor) = slot.executor.take()
+        {
+            // After a failure nothing that user code has left in the process is to meet the next attempt.
+            executor.close().await;
+        }
+        let log = worker.logs.end(order.attempt);
+        match ended {
+            Ok(done) => return accept(worker, order, done, &scratch).await,
+            // It was dying when it was given the attempt, of what came before: a new one begins with it.
+            Err(Unwell::DiedBefore(_)) if !is_new => {}
+            Err(unwell) => return Err(unwell.into_failure(&log)),
+        }
+    }
+}
+
+/// Gives the attempt to an executor, greeted first if it is new, and puts what that tells into the book.
+async fn converse<T: Transport, L: Launcher>(
+    worker: &Worker<T, L>,
+    order: &Order,
+    (executor, is_new): (&mut Executor, bool),
+    run: &ToExecutor,
+    more: &mut UnboundedReceiver<Vec<u32>>,
+) -> Result<Done, Unwell> {
+    if is_new {
+        executor.greet().await?;
+    }
+    let silence_max = (order.timeout_ms > 0).then(|| Duration::from_millis(order.timeout_ms));
+    let told = |told| match told {
+        Told::Progress { share, bytes } => worker.book.progressed(order.attempt, share, bytes),
+        Told::Wants(maps) => worker.book.wanted(order.attempt, maps),
     };
-    let ended: Result<Done, Unwell> = ended.await;
-    if ended.is_err()
-        && let Some(executor) = slot.executor.take()
-    {
-        // After a failure nothing that user code has left in the process is to meet the next attempt.
-        executor.close().await;
-    }
-    let log = worker.logs.end(order.attempt);
-    match ended {
-        Ok(done) => accept(worker, order, done, &scratch).await,
-        Err(unwell) => Err(unwell.into_failure(&log)),
-    }
+    executor.run(run, silence_max, more, told).await
 }
 
 /// Takes over what a successful attempt has left.

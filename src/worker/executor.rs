@@ -9,7 +9,7 @@ use super::death::last_lines;
 use super::error::disk_failure;
 use super::socket::{receive, send};
 use super::{CappedLog, Death, Launch, Launched, Launcher, Process, Socket};
-use crate::frame::{Done, FromExecutor, Run, ToExecutor, VERSION};
+use crate::frame::{Done, FromExecutor, ToExecutor, VERSION};
 use crate::spec::{About, Cause, Failure, Nonce};
 
 /// How long an executor may take from its start to its greeting.
@@ -44,15 +44,25 @@ pub(super) enum Unwell {
     Said(Failure),
     /// The executor died.
     Died(Death),
+    /// The executor died before it had begun with the attempt.
+    DiedBefore(Death),
     /// The executor was killed, or has to be, for this.
     Broke(Failure),
 }
 
 impl Unwell {
+    /// The same, before it had begun with the attempt.
+    fn before(self) -> Self {
+        match self {
+            Unwell::Died(death) => Unwell::DiedBefore(death),
+            unwell => unwell,
+        }
+    }
+
     /// The failure, with what was printed last.
     pub(super) fn into_failure(self, log: &CappedLog) -> Failure {
         match self {
-            Unwell::Died(death) => death.failure(log),
+            Unwell::Died(death) | Unwell::DiedBefore(death) => death.failure(log),
             Unwell::Said(failure) | Unwell::Broke(failure) => {
                 Failure { log: last_lines(log), ..failure }
             }
@@ -127,10 +137,10 @@ impl Executor {
         }
     }
 
-    /// Carries out an attempt. If it makes no progress for `silence_max`, that is its end.
+    /// Carries out the attempt of this [`ToExecutor::Run`]. If it makes no progress for `silence_max`, that is its end.
     pub(super) async fn run(
         &mut self,
-        run: Box<Run>,
+        run: &ToExecutor,
         silence_max: Option<Duration>,
         more: &mut UnboundedReceiver<Vec<u32>>,
         mut tell: impl FnMut(Told),
@@ -138,19 +148,18 @@ impl Executor {
         // No timeout: longer than any attempt.
         let silence_max = silence_max.unwrap_or(Duration::from_secs(u64::from(u32::MAX)));
         let mut silence = std::pin::pin!(tokio::time::sleep(silence_max));
-        let message = ToExecutor::Run(run);
         let sent = tokio::select! {
             biased;
-            sent = send(&mut *self.socket, &message) => Some(sent),
+            sent = send(&mut *self.socket, run) => Some(sent),
             () = &mut silence => None,
         };
         match sent {
             Some(Ok(())) => {}
-            Some(Err(error)) => return Err(self.went(Some(error)).await),
+            Some(Err(error)) => return Err(self.went(Some(error)).await.before()),
             None => return Err(timed_out(silence_max)),
         }
         let (mut from, mut to) = tokio::io::split(&mut *self.socket);
-        let mut last = (0, 0);
+        let (mut has_begun, mut last) = (false, (0, 0));
         // While it waits for an answer it makes no progress, and that is not its fault.
         let mut is_owed = false;
         let broken = loop {
@@ -171,6 +180,7 @@ impl Executor {
                 }
             };
             match received {
+                Ok(Some(FromExecutor::Begun)) => has_begun = true,
                 Ok(Some(FromExecutor::Progress { bytes, total })) => {
                     if (bytes, total) != last {
                         last = (bytes, total);
@@ -192,7 +202,8 @@ impl Executor {
                 Err(error) => break Some(error),
             }
         };
-        Err(self.went(broken).await)
+        let unwell = self.went(broken).await;
+        Err(if has_begun { unwell } else { unwell.before() })
     }
 
     /// The socket is closed or useless: most likely the executor is dying, and how is soon known.

@@ -50,13 +50,11 @@ enum Cost {
     Nothing,
     /// The attempt that was struck, of this kind.
     OneAttempt(&'static str),
-    /// Nothing, or the next attempt, of this kind, if it was given to who was struck before that was seen to be dead.
-    AtMostTheNext(&'static str),
     /// What ran on the worker, or had to be made again since it lay there.
     AWorker,
 }
 
-use Cost::{AWorker, AtMostTheNext, Nothing, OneAttempt};
+use Cost::{AWorker, Nothing, OneAttempt};
 
 /// A point, what that is, who is struck there, at which passage, and what it costs.
 type Row = (&'static str, &'static str, Victim, u32, Cost);
@@ -98,7 +96,7 @@ const WORKING: &[Row] = &[
     ("w08", "half of a reduce's input is fetched", Worker, 1, AWorker),
     ("w09", "in the middle of a merge", Executor, 1, OneAttempt("reduce")),
     ("w10", "a part is written, not synced", Executor, 2, OneAttempt("reduce")),
-    ("w11", "an executor has reported, and got no answer", Executor, 10, AtMostTheNext("map")),
+    ("w11", "an executor has reported, and got no answer", Executor, 10, Nothing),
     ("w12", "a reduce has won, its worker not told", Worker, 1, AWorker),
     ("w15", "a job's files are removed by half", Worker, 1, Nothing),
     ("l11", "an output is moved by half", Executor, 3, OneAttempt("commit")),
@@ -236,7 +234,6 @@ fn strike(fleet: &mut Fleet, row: &Row, counters: &Value) -> Result {
     let expected = match cost {
         Nothing => 0..1,
         OneAttempt(_) => 1..2,
-        AtMostTheNext(_) => 0..2,
         AWorker => 0..u64::MAX,
     };
     assert!(expected.contains(&rerun), "{point}: {rerun} again: {attempts:?}");
@@ -257,8 +254,7 @@ fn check_cost(row: &Row, attempts: &Attempts, worker: &str) {
     let failed = attempts.all(|attempt| attempt.state == "failed");
     match cost {
         Nothing => assert!(again.is_empty(), "{point}: {again:?}"),
-        AtMostTheNext(_) if again.is_empty() => assert!(failed.is_empty(), "{point}: {failed:?}"),
-        OneAttempt(kind) | AtMostTheNext(kind) => {
+        OneAttempt(kind) => {
             assert_eq!(failed.len(), 1, "{point}: {failed:?}");
             let found = (failed[0].kind.as_str(), failed[0].cause.as_str());
             assert_eq!(found, (kind, "signal"), "{point}: {failed:?}");

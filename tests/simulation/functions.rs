@@ -159,6 +159,7 @@ impl Executor {
         loop {
             let ToExecutor::Run(run) = self.hear().await? else { return Some(91) };
             let mut chance = Chance::of(self.seed, &format!("{} {}", self.place, run.attempt));
+            self.say(&FromExecutor::Begun).await?;
             self.history.begins(&self.place, run.attempt);
             if let Err(code) = self.run(&run, &mut chance).await? {
                 return Some(code);

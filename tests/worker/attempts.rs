@@ -62,6 +62,19 @@ async fn attempts_run_one_after_the_other_in_one_executor_of_a_checked_executabl
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_a_dying_executor_did_not_begin_begins_on_a_new_one() {
+    let mut cluster = Cluster::new();
+    let worker = cluster.worker(|options, _| options.slots = 1).await;
+    let master = &cluster.network.master;
+    for index in 0..3 {
+        let order = cluster.order("die later", TaskKind::Plan, index, OrderWork::Plan);
+        let planned = master.end_of(cluster.give(1, order)).await;
+        assert!(matches!(planned, HeldState::Planned { .. }), "{index}: {planned:?}");
+    }
+    worker.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_side_file_is_fetched_once_for_tasks_that_may_read_it() {
     let mut cluster = Cluster::new();
     let worker = cluster.worker(|options, _| options.slots = 1).await;

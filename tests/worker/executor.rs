@@ -63,9 +63,15 @@ fn hear<M: serde::de::DeserializeOwned>(socket: &mut UnixStream) -> Option<M> {
 fn serve(mut socket: UnixStream) {
     let Some(ToExecutor::Hello { .. }) = hear(&mut socket) else { return };
     say(&mut socket, &FromExecutor::Hello { version: VERSION });
+    let mut is_used = false;
     while let Some(ToExecutor::Run(run)) = hear(&mut socket) {
-        say(&mut socket, &FromExecutor::Progress { bytes: 1, total: 4 });
         let job = String::from_utf8(run.spec.job.clone()).unwrap();
+        if job == "die later" && is_used {
+            exit(7);
+        }
+        is_used = true;
+        say(&mut socket, &FromExecutor::Begun);
+        say(&mut socket, &FromExecutor::Progress { bytes: 1, total: 4 });
         behave(&job);
         let answer = match job.as_str() {
             "fail" => {

@@ -87,7 +87,11 @@ impl Child {
             match self.connection.receive() {
                 Ok(Some(FromExecutor::Done(done))) => return Outcome::Done(done),
                 Ok(Some(FromExecutor::Failed(failure))) => return Outcome::Failed(failure),
-                Ok(Some(FromExecutor::Progress { .. } | FromExecutor::Hello { .. })) => {}
+                Ok(Some(
+                    FromExecutor::Begun
+                    | FromExecutor::Progress { .. }
+                    | FromExecutor::Hello { .. },
+                )) => {}
                 Ok(Some(FromExecutor::Wants { .. })) => {
                     let none = ToExecutor::More { maps: Vec::new() };
                     if self.connection.send(&none).is_err() {
