@@ -13,6 +13,9 @@ use super::artifacts::Digest;
 use super::refusal::Refusal;
 use crate::spec::{AttemptId, Counters, Failure, JobId, Nonce, Volume, WorkerId};
 
+/// What stands in [`Register::limiter`] where memory is not limited.
+pub const UNLIMITED: &str = "none";
+
 /// A worker that wants to lend its slots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Register {
@@ -28,7 +31,7 @@ pub struct Register {
     pub slots: u32,
     /// Memory that one attempt may have, in bytes; 0 where it is not limited.
     pub attempt_memory_bytes: u64,
-    /// How memory is limited: `cgroup v1`, `cgroup v2`, `sampled` or `not`.
+    /// How memory is limited: `cgroup v1`, `cgroup v2`, `sampled` or [`UNLIMITED`].
     pub limiter: String,
     /// Intact map outputs that it still has.
     pub outputs: Vec<HeldOutput>,

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::kin::Group;
+use crate::rpc::workers::UNLIMITED;
 
 /// A limit that is written to see whether one can be.
 const PROOF_BYTES: u64 = 1 << 30;
@@ -46,7 +47,7 @@ impl Limiter {
             Limiter::CgroupV1 { .. } => "cgroup v1",
             Limiter::CgroupV2 { .. } => "cgroup v2",
             Limiter::Sampled => "sampled",
-            Limiter::Not => "none",
+            Limiter::Not => UNLIMITED,
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::offload::offload;
 use crate::rpc::refusal::Refusal;
 #[cfg(feature = "crash-points")]
 use crate::rpc::workers::HeldState;
-use crate::rpc::workers::{Orders, Poll, Register, Registered, Workers};
+use crate::rpc::workers::{Orders, Poll, Register, Registered, UNLIMITED, Workers};
 use crate::spec::{JobId, Nonce, WorkerId};
 
 /// How long a registration may take.
@@ -177,7 +177,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
 
     fn limiter(&self) -> &'static str {
         match self.worker.options.attempt_memory_bytes {
-            0 => "none",
+            0 => UNLIMITED,
             _ => self.worker.launcher.limiter(),
         }
     }
@@ -204,16 +204,21 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
         let masters = Arc::clone(&self.masters);
         let mut asked: Asked =
             Box::pin(async move { answered(deadline, masters.poll(poll)).await });
-        let answer = tokio::select! {
-            biased;
-            answer = &mut asked => answer,
-            // A newer poll ends this one.
-            _ = news.changed() => {
-                self.supersede(asked);
-                return Ok(Next::Poll);
-            }
-            stop = told(&mut self.stop) => {
-                return Ok(if stop == Stop::Now { Next::Leave } else { Next::Poll });
+        let answer = loop {
+            tokio::select! {
+                biased;
+                answer = &mut asked => break answer,
+                // Where a master has fallen silent, the oldest poll is the first to turn to another one: each newer one waits
+                // anew, and with much news none might wait to the end.
+                () = oldest(&mut self.superseded) => {}
+                // A newer poll ends this one.
+                _ = news.changed() => {
+                    self.supersede(asked);
+                    return Ok(Next::Poll);
+                }
+                stop = told(&mut self.stop) => {
+                    return Ok(if stop == Stop::Now { Next::Leave } else { Next::Poll });
+                }
             }
         };
         let orders = match answer {
@@ -329,6 +334,17 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
             () = stopped(&mut self.stop) => {}
         }
         Ok(())
+    }
+}
+
+/// Goes on with the oldest of these polls, and ends with it; what it is answered is dropped.
+async fn oldest(superseded: &mut Vec<Asked>) {
+    match superseded.first_mut() {
+        Some(asked) => {
+            let _stale = asked.await;
+            drop(superseded.remove(0));
+        }
+        None => std::future::pending().await,
     }
 }
 

@@ -17,6 +17,8 @@ use tokio::sync::Notify;
 
 /// A third of the lease: how long a poll is held.
 const HOLD: Duration = Duration::from_millis(200);
+/// How long a silent master is waited for.
+const SILENCE_MAX: Duration = Duration::from_millis(500);
 
 /// What the master knows.
 #[derive(Default)]
@@ -28,6 +30,10 @@ pub(crate) struct Known {
     pub(crate) registered: Vec<Register>,
     /// Refuse registrations and polls.
     pub(crate) is_away: bool,
+    /// Answer no poll that is sent from now on, until one has waited for long enough and found another master.
+    pub(crate) is_silent: bool,
+    /// Polls that have.
+    pub(crate) turned: Vec<u64>,
     /// Refuse registrations for good.
     pub(crate) refuses: bool,
     /// Which cluster it is of.
@@ -136,8 +142,17 @@ impl Workers for Master {
     }
 
     async fn poll(&self, poll: Poll) -> Result<Orders, Refusal> {
-        let zombie = self.with(|known| {
+        if self.with(|known| {
             known.polls.push(poll.clone());
+            known.is_silent
+        }) {
+            tokio::time::sleep(SILENCE_MAX).await;
+            self.with(|known| {
+                known.is_silent = false;
+                known.turned.push(poll.sequence);
+            });
+        }
+        let zombie = self.with(|known| {
             if known.is_away {
                 return Err(Refusal::Unavailable { message: "away".into() });
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use gristmill::rpc::workers::{HeldState, OrderWork};
 use gristmill::spec::{Nonce, TaskKind};
 use gristmill::worker::{Error, Stop};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::cluster::{Cluster, JOB};
 
@@ -45,6 +46,31 @@ async fn a_poll_that_news_has_ended_stays_open_until_a_newer_one_is_answered() {
     }
     let closed = master.with(|known| known.closed.clone());
     assert!(closed.is_empty(), "to the master it would be gone: {closed:?}");
+    worker.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_polls_to_a_silent_master_the_oldest_finds_another_one_first() {
+    let mut cluster = Cluster::new();
+    let worker = cluster.worker(|_, _| {}).await;
+    let attempt = cluster.give(1, cluster.order("hang", TaskKind::Reduce, 0, OrderWork::Sweep));
+    let master = &cluster.network.master;
+    let runs = |known: &mut crate::master::Known| {
+        let held = known.polls.last()?.held.iter().find(|held| held.attempt == attempt)?;
+        let pid = Pid::from_raw(i32::try_from(held.pid).ok()?)?;
+        known.is_silent = true;
+        Some((pid, known.polls.len()))
+    };
+    let (pid, count) = master.until("it runs", runs).await;
+    let first =
+        master.until("a poll is sent", |known| Some(known.polls.get(count)?.sequence)).await;
+    // Its end is news, so a newer poll is sent while the first one waits.
+    kill_process(pid, Signal::KILL).unwrap();
+    let newer = |known: &mut crate::master::Known| (known.polls.len() > count + 1).then_some(());
+    master.until("a newer one is sent", newer).await;
+    let turned = |known: &mut crate::master::Known| known.turned.first().copied();
+    assert_eq!(master.until("one has found another master", turned).await, first);
+    master.end_of(attempt).await;
     worker.end().await;
 }
 

@@ -8,6 +8,7 @@ use super::words::{bytes, span, used};
 use crate::master::Held;
 use crate::rpc::jobs::{Jobs, WorkerLine};
 use crate::rpc::refusal::Refusal;
+use crate::rpc::workers::UNLIMITED;
 use crate::spec::WorkerId;
 use crate::web::Web;
 use crate::web::answer::Answer;
@@ -19,7 +20,7 @@ use crate::web::query::id;
     source = r#"<p class="crumbs"><a href="/">Overview</a> / workers</p>
 <h1>{{ worker.id }} <span class="state {{ worker.state }}">{{ worker.state }}</span></h1>
 <div class="tiles"><div><b>{{ worker.running }} / {{ worker.slots }}</b>slots in use</div><div><b>{{ seen }}</b>since its last poll</div><div><b>{{ held.outputs }}</b>map outputs kept for others</div>{% if worker.room.memory_bytes > 0 %}<div><b>{{ self::bytes(*worker.room.memory_free_bytes) }}</b>memory free</div>{% endif %}{% if worker.room.disk_bytes > 0 %}<div><b>{{ self::bytes(*worker.room.disk_free_bytes) }}</b>disk free</div>{% endif %}</div>
-<section><h2>What it is</h2><dl><dt>Address</dt><dd>{{ worker.address }}</dd><dt>Process</dt><dd>{{ worker.pid }}</dd><dt>Memory in use</dt><dd>{{ self::used(*worker.room.memory_free_bytes, *worker.room.memory_bytes) }} of its machine</dd><dt>Disk in use</dt><dd>{{ self::used(*worker.room.disk_free_bytes, *worker.room.disk_bytes) }} of the file system of its folder</dd><dt>Memory of attempts is limited</dt><dd>{% if worker.limiter == "none" %}by nothing: it was given no --memory{% else %}by {{ worker.limiter }}{% endif %}</dd></dl></section>
+<section><h2>What it is</h2><dl><dt>Address</dt><dd>{{ worker.address }}</dd><dt>Process</dt><dd>{{ worker.pid }}</dd><dt>Memory in use</dt><dd>{{ self::used(*worker.room.memory_free_bytes, *worker.room.memory_bytes) }} of its machine</dd><dt>Disk in use</dt><dd>{{ self::used(*worker.room.disk_free_bytes, *worker.room.disk_bytes) }} of the file system of its folder</dd><dt>Memory of attempts is limited</dt><dd>{% if worker.limiter == self::UNLIMITED %}by nothing: it was given no --memory{% else %}by {{ worker.limiter }}{% endif %}</dd></dl></section>
 <section><h2>Runs now</h2>
 {% if held.attempts.is_empty() %}<p class="soft">Nothing.</p>{% else %}<ul>{% for attempt in held.attempts %}<li><a href="/jobs/{{ attempt.task.job }}/tasks/{{ attempt.task.kind.letter() }}{{ attempt.task.index }}">{{ attempt }}</a></li>{% endfor %}</ul>{% endif %}</section>"#
 )]
