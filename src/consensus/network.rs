@@ -63,7 +63,8 @@ pub(super) struct Line {
     core: Core,
 }
 
-/// The core of the node that makes the calls, from when it runs.
+/// The core of the node that makes the calls, from when it runs. It is a handle that the core itself holds: only
+/// [`super::Node::close`] ends it.
 #[derive(Clone, Default)]
 pub(super) struct Core(Arc<OnceLock<openraft::Raft<Kind>>>);
 
@@ -82,11 +83,12 @@ impl Core {
         self.0.get_or_init(|| raft);
     }
 
-    /// Returns when the core has looked at all that it had been told by then.
+    /// Returns when the core has looked at all that it had been told by then: in each round it carries out requests, then
+    /// looks at what it was told, and begins the next one by sending its metrics, changed or not.
     async fn catch_up(&self) {
         let Some(raft) = self.0.get() else { return };
         let mut metrics = raft.metrics();
-        // Marked by the core itself, which then looks at what it was told, and after that changes its metrics.
+        // Carried out by the core itself, so that the next change of the metrics is that of its next round.
         let marked = raft.with_raft_state(move |_| {
             metrics.mark_unchanged();
             metrics
@@ -176,10 +178,11 @@ impl RaftNetwork<Kind> for Line {
     ) -> Result<AppendEntriesResponse<NodeId>, Failed> {
         let call = self.call(&request)?;
         let answer = read(self.fellow.append_entries(call).await)?;
-        if matches!(answer, AppendEntriesResponse::HigherVote(_)) {
-            // At a later vote openraft ends the task that has called. A core that has still to look at what that task told
-            // it earlier, as when the disk is slow, may want to send a snapshot by it: it takes that for a broken disk,
-            // and the node ends.
+        let is_later = matches!(answer, AppendEntriesResponse::HigherVote(_));
+        if is_later && request.entries.is_empty() {
+            // At a later vote openraft ends the task that calls. If its core has still to look at what that task told it
+            // earlier, as when the disk is slow, it may want to send a snapshot by the ended task; it takes the failure
+            // for a broken disk, and the node ends. A task with entries to send was given them by a core that has looked.
             self.core.catch_up().await;
         }
         Ok(answer)

@@ -67,7 +67,8 @@ pub enum FromExecutor {
         /// The executor's [`VERSION`].
         version: u32,
     },
-    /// It has the attempt, and begins with it. Of one that dies before it has said so nothing of the attempt's was touched.
+    /// Sent before anything of the attempt is touched, as the first answer to each [`ToExecutor::Run`]. An executor that
+    /// dies without having said so has left nothing behind, and the attempt may be given to another one.
     Begun,
     /// The attempt is getting on; sent when something has changed, at most ten times a second.
     Progress {

@@ -112,6 +112,13 @@ pub(super) fn json<T: Serialize>(value: &T) -> Answer {
     Ok(text("application/json", bytes))
 }
 
+/// Cuts a list that was asked for with one value too many; whether that one was there.
+pub(super) fn cut<T>(mut values: Vec<T>, limit: usize) -> (Vec<T>, bool) {
+    let has_next = values.len() > limit;
+    values.truncate(limit);
+    (values, has_next)
+}
+
 /// A page of a list as JSON; where the next one is stands in the header `Link`.
 pub(super) fn page<T: Serialize>(values: &[T], next: Option<String>) -> Answer {
     let mut response = json(&values)?;

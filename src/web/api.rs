@@ -7,7 +7,7 @@ use serde::de::IntoDeserializer;
 use serde::de::value::{Error as NoWord, StrDeserializer};
 
 use super::Web;
-use super::answer::{Answer, Fault, json, page, text};
+use super::answer::{Answer, Fault, cut, json, page, text};
 use super::query::{Query, id};
 use crate::master::JobsPage;
 use crate::rpc::jobs::{Jobs, State as Stage, TasksRequest};
@@ -25,19 +25,12 @@ pub(super) async fn jobs(State(web): State<Web>, RawQuery(query): RawQuery) -> A
     let state: Option<String> = query.get("state")?;
     let stage = state.as_deref().map(stage).transpose()?;
     let jobs = web.master.jobs_page(JobsPage { after, limit: limit + 1, state: stage }).await?;
-    let (jobs, has_next) = first(jobs, limit);
+    let (jobs, has_next) = cut(jobs, limit);
     let next = jobs.last().filter(|_| has_next).map(|last| {
         let state = state.map(|state| format!("&state={state}")).unwrap_or_default();
         format!("{ROOT}/jobs?after={}&limit={limit}{state}", last.id)
     });
     page(&jobs, next)
-}
-
-/// The first values of a list of which one more than these was asked for, and whether that one is there.
-fn first<T>(mut values: Vec<T>, limit: usize) -> (Vec<T>, bool) {
-    let has_next = values.len() > limit;
-    values.truncate(limit);
-    (values, has_next)
 }
 
 /// A state by its name.
@@ -69,7 +62,7 @@ pub(super) async fn tasks(
     // It is a thousand at most.
     let limit = lines as u32;
     let tasks = web.master.tasks(TasksRequest { job, offset, limit: limit + 1 }).await?;
-    let (tasks, has_next) = first(tasks, lines);
+    let (tasks, has_next) = cut(tasks, lines);
     let next = has_next.then(|| offset.saturating_add(u64::from(limit)));
     let next = next.map(|next| format!("{ROOT}/jobs/{job}/tasks?offset={next}&limit={limit}"));
     page(&tasks, next)

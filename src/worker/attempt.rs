@@ -138,7 +138,7 @@ async fn begin<T: Transport, L: Launcher>(
     begun.await.map_err(|error| task_failure("begin an attempt", &error))?
 }
 
-/// Runs it in an executor: the slot's own, if it has one of this job.
+/// Runs it in an executor: the slot's own, if it has one of this job, or a new one, also if that dies before it begins.
 async fn run<T: Transport, L: Launcher>(
     worker: &Arc<Worker<T, L>>,
     order: &Order,
@@ -173,13 +173,16 @@ async fn run<T: Transport, L: Launcher>(
             // After a failure nothing that user code has left in the process is to meet the next attempt.
             executor.close().await;
         }
-        let log = worker.logs.end(order.attempt);
-        match ended {
-            Ok(done) => return accept(worker, order, done, &scratch).await,
-            // It was dying when it was given the attempt, of what came before: a new one begins with it.
-            Err(Unwell::DiedBefore(_)) if !is_new => {}
-            Err(unwell) => return Err(unwell.into_failure(&log)),
+        if !is_new && matches!(ended, Err(Unwell::DiedBefore(_))) {
+            // What ran in it before has killed it. A new one that dies so has failed, so there are two rounds at most.
+            worker.logs.leave(order.attempt);
+            continue;
         }
+        let log = worker.logs.end(order.attempt);
+        return match ended {
+            Ok(done) => accept(worker, order, done, &scratch).await,
+            Err(unwell) => Err(unwell.into_failure(&log)),
+        };
     }
 }
 

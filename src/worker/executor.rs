@@ -42,16 +42,16 @@ pub(super) enum Told {
 pub(super) enum Unwell {
     /// The executor said so.
     Said(Failure),
-    /// The executor died.
-    Died(Death),
     /// The executor died before it had begun with the attempt.
     DiedBefore(Death),
+    /// The executor died.
+    Died(Death),
     /// The executor was killed, or has to be, for this.
     Broke(Failure),
 }
 
 impl Unwell {
-    /// The same, before it had begun with the attempt.
+    /// A death counts as one before the executor had begun with the attempt.
     fn before(self) -> Self {
         match self {
             Unwell::Died(death) => Unwell::DiedBefore(death),
@@ -62,7 +62,7 @@ impl Unwell {
     /// The failure, with what was printed last.
     pub(super) fn into_failure(self, log: &CappedLog) -> Failure {
         match self {
-            Unwell::Died(death) | Unwell::DiedBefore(death) => death.failure(log),
+            Unwell::DiedBefore(death) | Unwell::Died(death) => death.failure(log),
             Unwell::Said(failure) | Unwell::Broke(failure) => {
                 Failure { log: last_lines(log), ..failure }
             }
@@ -181,6 +181,9 @@ impl Executor {
             };
             match received {
                 Ok(Some(FromExecutor::Begun)) => has_begun = true,
+                Ok(Some(_)) if !has_begun => {
+                    return Err(broke(Cause::Exit, "the executor did not say that it begins"));
+                }
                 Ok(Some(FromExecutor::Progress { bytes, total })) => {
                     if (bytes, total) != last {
                         last = (bytes, total);

@@ -172,6 +172,11 @@ impl Logs {
         log
     }
 
+    /// The attempt has left the process without having begun there; what was printed meanwhile is nobody's.
+    pub(super) fn leave(&self, attempt: AttemptId) {
+        self.shelf().live.remove(&attempt);
+    }
+
     /// What an attempt has printed, if it ran here.
     pub(super) fn read(&self, attempt: AttemptId) -> Option<Vec<u8>> {
         let shelf = self.shelf();

@@ -3,6 +3,7 @@
 //! Level-triggered, as [`crate::rpc::workers`] says: a poll is sent at once when an attempt has ended, which ends the
 //! one that is held; else the held one is renewed. What was answered to an older poll is dropped.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::thread;
@@ -31,7 +32,7 @@ const BACKOFF_FIRST: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// Pause after an answer that changed nothing, so that two who do not agree do not talk without end.
 const IDLE_PAUSE: Duration = Duration::from_millis(20);
-/// Polls that are kept open though newer ones have been sent.
+/// Polls that are kept open though newer ones have been sent: each is a request that the connection holds.
 const SUPERSEDED_MAX: usize = 64;
 /// How long an attempt may take to end before the master is told that it has begun: a short task costs one poll.
 const SHORT_TASK: Duration = Duration::from_millis(5);
@@ -70,9 +71,9 @@ type Asked = Pin<Box<dyn Future<Output = Result<Orders, Refusal>> + Send>>;
 struct Polling<T: Transport, L> {
     worker: Arc<Worker<T, L>>,
     masters: Arc<T::Masters>,
-    /// Polls that were not answered when there was news, until a newer one is: to the master one that is dropped is a
-    /// connection that was closed, if the newer one comes late.
-    superseded: Vec<Asked>,
+    /// Polls that were not answered when there was news, oldest first, until a newer one is: to the master one that is
+    /// dropped is a connection that was closed, if the newer one comes late. The oldest goes on meanwhile.
+    superseded: VecDeque<Asked>,
     /// Where attempts run.
     attempts: Handle,
     stop: watch::Receiver<Stop>,
@@ -95,7 +96,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
     fn new(worker: Arc<Worker<T, L>>, attempts: Handle, stop: watch::Receiver<Stop>) -> Self {
         Polling {
             masters: Arc::new(worker.transport.masters()),
-            superseded: Vec::new(),
+            superseded: VecDeque::new(),
             worker,
             attempts,
             stop,
@@ -305,9 +306,10 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
 
     fn supersede(&mut self, asked: Asked) {
         if self.superseded.len() == SUPERSEDED_MAX {
-            drop(self.superseded.remove(0));
+            // Not the oldest, which is the first to find another master.
+            drop(self.superseded.remove(1));
         }
-        self.superseded.push(asked);
+        self.superseded.push_back(asked);
     }
 
     fn heard(&mut self) {
@@ -338,11 +340,11 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
 }
 
 /// Goes on with the oldest of these polls, and ends with it; what it is answered is dropped.
-async fn oldest(superseded: &mut Vec<Asked>) {
-    match superseded.first_mut() {
+async fn oldest(superseded: &mut VecDeque<Asked>) {
+    match superseded.front_mut() {
         Some(asked) => {
             let _stale = asked.await;
-            drop(superseded.remove(0));
+            drop(superseded.pop_front());
         }
         None => std::future::pending().await,
     }

@@ -68,10 +68,18 @@ async fn an_attempt_that_a_dying_executor_did_not_begin_begins_on_a_new_one() {
     let master = &cluster.network.master;
     for index in 0..3 {
         let order = cluster.order("die later", TaskKind::Plan, index, OrderWork::Plan);
-        let planned = master.end_of(cluster.give(1, order)).await;
+        let attempt = cluster.give(1, order);
+        let planned = master.end_of(attempt).await;
         assert!(matches!(planned, HeldState::Planned { .. }), "{index}: {planned:?}");
+        let log = cluster.network.peer("worker-1").log(attempt).await.unwrap();
+        let log = String::from_utf8(log).unwrap();
+        assert!(log.contains("about to work") && !log.contains("about to die"), "{index}: {log}");
     }
     worker.end().await;
+    // Of one that was new it is a failure.
+    let died = failure_of("die first", Limiter::Not, 0).await;
+    assert_eq!(died.cause, Cause::Exit, "{died:?}");
+    assert!(died.log.iter().any(|line| line == "about to die"), "{:?}", died.log);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -66,7 +66,8 @@ fn serve(mut socket: UnixStream) {
     let mut is_used = false;
     while let Some(ToExecutor::Run(run)) = hear(&mut socket) {
         let job = String::from_utf8(run.spec.job.clone()).unwrap();
-        if job == "die later" && is_used {
+        if job == "die first" || job == "die later" && is_used {
+            println!("about to die");
             exit(7);
         }
         is_used = true;
@@ -105,6 +106,7 @@ fn behave(job: &str) {
             println!("child {}", child.id());
             child.wait().unwrap();
         }
+        ["die", "later"] => println!("about to work"),
         ["shout"] => {
             print!("begin\n{}end\n", "0123456789abcde\n".repeat(100_000));
             std::io::stdout().flush().unwrap();

@@ -64,7 +64,8 @@ async fn of_polls_to_a_silent_master_the_oldest_finds_another_one_first() {
     let (pid, count) = master.until("it runs", runs).await;
     let first =
         master.until("a poll is sent", |known| Some(known.polls.get(count)?.sequence)).await;
-    // Its end is news, so a newer poll is sent while the first one waits.
+    // So much later does the newer one turn, which is sent when it is told of the end.
+    tokio::time::sleep(Duration::from_millis(100)).await;
     kill_process(pid, Signal::KILL).unwrap();
     let newer = |known: &mut crate::master::Known| (known.polls.len() > count + 1).then_some(());
     master.until("a newer one is sent", newer).await;

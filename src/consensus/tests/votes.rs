@@ -1,4 +1,4 @@
-//! What a master does with a vote later than its own that another one answers with.
+//! What a master does when another one answers with a later vote than its own.
 
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -8,11 +8,11 @@ use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
 use openraft::{BasicNode, RaftNetwork, RaftNetworkFactory};
 use tokio::net::TcpListener;
 use tokio::task::block_in_place;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::counting::Bench;
-use crate::consensus::entry::Vote;
-use crate::consensus::network::{Core, Network};
+use crate::consensus::entry::{Kind, Vote};
+use crate::consensus::network::{Core, Line, Network};
 use crate::rpc::client::Options;
 use crate::rpc::raft::{Call, Raft};
 use crate::rpc::refusal::Refusal;
@@ -20,7 +20,7 @@ use crate::rpc::server::serve_raft;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long a core is kept from looking at anything.
+/// How long it takes at most until a question is asked and answered, if nothing is waited for.
 const BUSY: Duration = Duration::from_millis(300);
 
 /// A master that has voted for itself, later.
@@ -60,25 +60,48 @@ async fn a_later_vote_is_passed_on_once_all_that_came_before_it_was_looked_at() 
     let later = Vote::new(9, 2);
     tokio::spawn(serve_raft(listener, Arc::new(Later(later)), std::future::pending()));
     let mut network = Network::new(0xc1, Options::default(), core);
-    let mut line = network.new_client(2, &BasicNode::new(&address)).await;
-    let sign_of_life = AppendEntriesRequest {
+    let line = network.new_client(2, &BasicNode::new(&address)).await;
+    let ask = || tokio::spawn(sign_of_life(line.clone()));
+    assert_eq!(
+        timeout(PATIENCE, ask()).await.unwrap().unwrap(),
+        Some(later),
+        "nothing is waited for"
+    );
+
+    let raft = group.raft();
+    let go_on = hold(raft);
+    let asked = ask();
+    sleep(BUSY).await;
+    // Held again when it has heard of the question, before it looks at what it was told.
+    let go_on_again = hold(raft);
+    drop(go_on);
+    sleep(BUSY).await;
+    assert!(!asked.is_finished(), "the core has looked at nothing");
+    drop(go_on_again);
+    assert_eq!(timeout(PATIENCE, asked).await.unwrap().unwrap(), Some(later));
+    running.node.close().await;
+}
+
+/// Keeps a core from looking at anything until what this gives is dropped.
+fn hold(raft: &openraft::Raft<Kind>) -> mpsc::Sender<()> {
+    let (go_on, held) = mpsc::channel::<()>();
+    raft.external_request(move |_| {
+        // Ends with its sender.
+        let _gone = block_in_place(|| held.recv());
+    });
+    go_on
+}
+
+/// The later vote with which a sign of life is answered, if it is.
+async fn sign_of_life(mut line: Line) -> Option<Vote> {
+    let request = AppendEntriesRequest {
         vote: Vote::new_committed(1, 1),
         prev_log_id: None,
         entries: Vec::new(),
         leader_commit: None,
     };
-    let mut ask = async |within| {
-        timeout(within, line.append_entries(sign_of_life.clone(), RPCOption::new(within))).await
-    };
-
-    let (go_on, held) = mpsc::channel::<()>();
-    group.raft().external_request(move |_| {
-        // Ends with its sender.
-        let _gone = block_in_place(|| held.recv());
-    });
-    assert!(ask(BUSY).await.is_err(), "the core has looked at nothing");
-    drop(go_on);
-    let answer = ask(PATIENCE).await.unwrap().unwrap();
-    assert!(matches!(answer, AppendEntriesResponse::HigherVote(vote) if vote == later));
-    running.node.close().await;
+    match line.append_entries(request, RPCOption::new(PATIENCE)).await {
+        Ok(AppendEntriesResponse::HigherVote(vote)) => Some(vote),
+        _ => None,
+    }
 }

@@ -8,7 +8,7 @@ use super::words::clock;
 use crate::rpc::jobs::{Jobs, TaskLine, TasksRequest};
 use crate::spec::JobId;
 use crate::web::Web;
-use crate::web::answer::Answer;
+use crate::web::answer::{Answer, cut};
 use crate::web::query::{Query, id};
 
 /// Tasks of a page.
@@ -41,10 +41,10 @@ pub(in crate::web) async fn tasks(
     let job: JobId = id(&job)?;
     let offset = Query::read(query.as_deref(), &["offset"])?.get("offset")?.unwrap_or(0u64);
     // One more than is shown tells whether there is a next page.
-    let mut tasks = web.master.tasks(TasksRequest { job, offset, limit: TASKS + 1 }).await?;
+    let tasks = web.master.tasks(TasksRequest { job, offset, limit: TASKS + 1 }).await?;
     let before = (offset > 0).then(|| offset.saturating_sub(TASKS.into()));
-    let next = (tasks.len() > TASKS as usize).then(|| offset.saturating_add(TASKS.into()));
-    tasks.truncate(TASKS as usize);
+    let (tasks, has_next) = cut(tasks, TASKS as usize);
+    let next = has_next.then(|| offset.saturating_add(TASKS.into()));
     let body = Tasks { job, tasks: &tasks, before, next };
     page(&format!("Tasks of {job}"), &format!("/api/v1/jobs/{job}/events"), false, &body)
 }
