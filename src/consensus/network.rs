@@ -84,7 +84,8 @@ impl Core {
     }
 
     /// Returns when the core has looked at all that it had been told by then: in each round it carries out requests, then
-    /// looks at what it was told, and begins the next one by sending its metrics, changed or not.
+    /// looks at what it was told, and begins the next one by sending its metrics, changed or not. For as long as the core
+    /// takes: openraft gives each call, and so this wait, no more than the time between two signs of life.
     async fn catch_up(&self) {
         let Some(raft) = self.0.get() else { return };
         let mut metrics = raft.metrics();

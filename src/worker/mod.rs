@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!              poll (what is held)                    ┌──────── executor (child process, own group)
-//!   master ◄──────────────────────── poll loop        │  socket: Run ► ◄ Begun … Done, Failed    
+//!   master ◄──────────────────────── poll loop        │  socket: Run ► ◄ Begun, Progress, Done, …
 //!          ────────────────────────►     │            │  pipe:   standard output and error ► log
 //!              orders (what should be)   ▼            ▼
 //!                                      book ────► attempt ────► slot
