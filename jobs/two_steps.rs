@@ -44,8 +44,8 @@ async fn two_steps(executables: &str, run: &str, input: &str, text: &str) -> Res
     std::fs::create_dir_all(run)?;
     let (wordcount, counts) = (format!("{executables}/wordcount"), format!("{run}/counts"));
     step(&master, &format!("{run}-counting"), &wordcount, &[input], &counts).await?;
-    let (grep, found) = (format!("{executables}/grep"), format!("{run}/found"));
-    step(&master, &format!("{run}-finding"), &grep, &[&counts, "-e", text], &found).await
+    let (finder, found) = (format!("{executables}/find-lines"), format!("{run}/found"));
+    step(&master, &format!("{run}-finding"), &finder, &[&counts, "-e", text], &found).await
 }
 
 /// Runs one job to its end, unless that was done before.

@@ -9,7 +9,7 @@ use crate::record::value;
 
 /// A job whose map writes the output itself: part for part in the order of the input.
 ///
-/// Launch it as `gristmill::launch::<MapOnly<Grep>>()`.
+/// Launch it as `gristmill::launch::<MapOnly<FindLines>>()`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a job without a reduce",
     label = "needs `impl MapJob for {Self}`",

@@ -94,7 +94,7 @@
 //! each key's total counts, folded by the combiner, and not in how many pairs it was emitted.
 //!
 //! A job that reads several inputs gets each by name, `.named_input("users", …).named_input("orders", …)`. A job
-//! without a reduce is wrapped as for launching, `check(MapOnly::new(Grep { … }))`. Random draws come from a seed, 0
+//! without a reduce is wrapped as for launching, `check(MapOnly::new(FindLines { … }))`. Random draws come from a seed, 0
 //! unless you [say otherwise](Check::seed): a check that passes today passes tomorrow.
 //!
 //! # Keys with an order of their own

@@ -93,7 +93,7 @@ const ROWS: &[Row] = &[
         "printf 'no tab\\n' >u && printf '{}\\n' >o",
         "join users=u orders=o",
         1,
-        &["jobs/join/src/main.rs:", "u at byte 0", "record: `no tab`"],
+        &["jobs/join-orders/src/main.rs:", "u at byte 0", "record: `no tab`"],
     ),
     (
         "printf 'u\\tn\\n' >u && printf '{\"user\":}\\n' >o",

@@ -23,9 +23,9 @@ pub(crate) fn executables() -> &'static Path {
                 "-p",
                 "wordcount",
                 "-p",
-                "join",
+                "join-orders",
                 "-p",
-                "grep",
+                "find-lines",
                 "-p",
                 "terasort",
             ])

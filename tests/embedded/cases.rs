@@ -138,7 +138,7 @@ proptest! {
     }
 
     #[test]
-    fn grep_is_right(seed: u64, records in 0_usize..600, setting in setting()) {
+    fn find_lines_is_right(seed: u64, records in 0_usize..600, setting in setting()) {
         agrees::<GrepCase>(seed, records, setting)?;
     }
 
@@ -164,4 +164,4 @@ proptest! {
 }
 
 /// The job without a reduce, as it is launched.
-pub(crate) type Grep = MapOnly<crate::jobs::grep::Grep>;
+pub(crate) type FindLines = MapOnly<crate::jobs::find_lines::FindLines>;

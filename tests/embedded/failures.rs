@@ -6,7 +6,7 @@ use gristmill::scheduler::JobState;
 use gristmill::spec::Cause;
 use serde::{Deserialize, Serialize};
 
-use crate::jobs::join::Join;
+use crate::jobs::join_orders::JoinOrders;
 use crate::trial::{Result, Setting, Trial};
 
 /// Emits the words of a line, but fails at the word `error` and panics at the word `panic`.
@@ -107,7 +107,7 @@ fn a_record_that_cannot_be_read_takes_nothing_of_the_one_before_it() -> Result {
     let files =
         vec![(0, "users".into(), b"u1\tAnn\n".to_vec()), (1, "orders".into(), orders.into())];
     let setting = Setting { max_bad_records: 1, ..Setting::PLAIN };
-    let ran = Trial::new(files)?.run::<Join>(&[], setting)?;
+    let ran = Trial::new(files)?.run::<JoinOrders>(&[], setting)?;
     assert_eq!(ran.lines("part-"), ["u1\tAnn\tlamp\t1", "u1\tAnn\tdesk\t2"]);
     assert_eq!(ran.lines("_bad/").len(), 1);
     Ok(())

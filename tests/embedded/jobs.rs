@@ -1,14 +1,14 @@
 //! The jobs of this repository, which are programs, as modules.
 
-#[path = "../../jobs/grep/src/main.rs"]
+#[path = "../../jobs/find-lines/src/main.rs"]
 #[expect(dead_code, reason = "nobody calls its main")]
-pub mod grep;
+pub mod find_lines;
 #[path = "../../jobs/inverted-index/src/main.rs"]
 #[expect(dead_code, reason = "nobody calls its main")]
 pub mod inverted_index;
-#[path = "../../jobs/join/src/main.rs"]
+#[path = "../../jobs/join-orders/src/main.rs"]
 #[expect(dead_code, reason = "nobody calls its main")]
-pub mod join;
+pub mod join_orders;
 #[path = "../../jobs/sessions/src/main.rs"]
 #[expect(dead_code, reason = "nobody calls its main")]
 pub mod sessions;

@@ -69,7 +69,7 @@ fn the_join_spills() -> Result {
 }
 
 #[test]
-fn grep_has_nothing_to_spill() -> Result {
+fn find_lines_has_nothing_to_spill() -> Result {
     let (spills, merges) = runs_alike::<GrepCase>(6, 50_000)?;
     assert_eq!((spills, merges), (0, 0));
     Ok(())

@@ -32,8 +32,8 @@ fn a_description_holds_the_job_with_absolute_paths() -> Result {
     assert_eq!(report, [("progress", "hadoop"), ("summary", "text")]);
     // Nothing was made.
     assert_eq!(names(&place)?, ["a.txt", "b.txt"]);
-    let grep = described("grep", &["a.txt", "-e", "a", "-o", "out", "-q"], &place)?;
-    assert_eq!(grep.name, "grep");
+    let found = described("find-lines", &["a.txt", "-e", "a", "-o", "out", "-q"], &place)?;
+    assert_eq!(found.name, "find-lines");
     Ok(())
 }
 

@@ -5,15 +5,15 @@ use gristmill::format::Tsv;
 use gristmill::job::{Job, MapOnly, Side};
 use gristmill::testing::check;
 
-#[path = "../../jobs/grep/src/main.rs"]
+#[path = "../../jobs/find-lines/src/main.rs"]
 #[expect(dead_code, reason = "nobody calls its main")]
-pub mod grep;
+pub mod find_lines;
 #[path = "../../jobs/inverted-index/src/main.rs"]
 #[expect(dead_code, reason = "nobody calls its main")]
 pub mod inverted_index;
-#[path = "../../jobs/join/src/main.rs"]
+#[path = "../../jobs/join-orders/src/main.rs"]
 #[expect(dead_code, reason = "nobody calls its main")]
-pub mod join;
+pub mod join_orders;
 #[path = "../../jobs/sessions/src/main.rs"]
 #[expect(dead_code, reason = "nobody calls its main")]
 pub mod sessions;
@@ -37,8 +37,8 @@ fn word_count_obeys() {
 }
 
 #[test]
-fn grep_obeys() {
-    check(job::<MapOnly<grep::Grep>>(&["-e", "the"]))
+fn find_lines_obeys() {
+    check(job::<MapOnly<find_lines::FindLines>>(&["-e", "the"]))
         .input(super::TEXT)
         // A line of counts for each task that a file is read by, as it says.
         .varying_side(Side::<Tsv>::new("counts"))
@@ -69,7 +69,7 @@ fn sessions_obey() {
 fn the_join_obeys() {
     let order =
         |user, cents| format!("{{\"user\":\"{user}\",\"item\":\"lamp\",\"cents\":{cents}}}\n");
-    check(job::<join::Join>(&[]))
+    check(job::<join_orders::JoinOrders>(&[]))
         .named_input("users", "u1\tAnn\nu2\tBob\n")
         .named_input("orders", [order("u1", 1), order("u7", 2), order("u1", 3)].concat())
         .ordered_values()

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Case, files, line, same};
-use crate::jobs::join::Join;
+use crate::jobs::join_orders::JoinOrders;
 use crate::jobs::sessions::Sessions;
 use crate::random::Random;
 use crate::trial::{InputFile, Ran, Result};
@@ -68,7 +68,7 @@ fn joined(files: &[InputFile]) -> (BTreeMap<&str, &str>, Orders) {
 }
 
 impl Case for JoinCase {
-    type Job = Join;
+    type Job = JoinOrders;
 
     /// A third of the users have no order, and a third of the ids in orders are no user's.
     fn input(random: &mut Random, records: usize) -> Vec<(u32, String, Vec<u8>)> {
@@ -109,7 +109,7 @@ impl Case for JoinCase {
         let mut expected: Vec<_> =
             rows.map(|(id, (item, cents))| format!("{id}\t{item}\t{cents}")).collect();
         let mut found = ran.lines("orphans-");
-        let counted = ran.outcome.counters.get("join", "orders without a user");
+        let counted = ran.outcome.counters.get("join-orders", "orders without a user");
         if counted != expected.len() as u64 {
             return Err(format!("counted {counted} orphans instead of {}", expected.len()).into());
         }

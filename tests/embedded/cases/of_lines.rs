@@ -1,8 +1,8 @@
-//! The jobs that read lines of words: word count, grep and the inverted index.
+//! The jobs that read lines of words: word count, find-lines and the inverted index.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Case, Grep, files, line};
+use super::{Case, FindLines, files, line};
 use crate::jobs::inverted_index::InvertedIndex;
 use crate::jobs::wordcount::WordCount;
 use crate::random::Random;
@@ -65,14 +65,14 @@ impl Case for WordCountCase {
 
 pub(crate) struct GrepCase;
 
-/// The lines of a file that grep finds.
+/// The lines of a file that `find-lines` finds.
 fn found(file: &InputFile) -> impl Iterator<Item = &[u8]> {
     let lines = file.bytes.split(|byte| *byte == b'\n');
     lines.filter(|line| line.windows(2).any(|window| window == b"w7"))
 }
 
 impl Case for GrepCase {
-    type Job = Grep;
+    type Job = FindLines;
     const FLAGS: &'static [&'static str] = &["-e", "w7"];
     const TOTAL: bool = true;
 

@@ -1,7 +1,7 @@
 //! Finds the lines that hold a text, and counts them for each file: a job without a reduce.
 //!
 //! ```text
-//! $ grep -e whale moby-dick.txt walden.txt -o out
+//! $ find-lines -e whale moby-dick.txt walden.txt -o out
 //! $ cat out/part-*
 //! And God created great whales.
 //! …
@@ -19,7 +19,7 @@ use gristmill::prelude::*;
 
 /// Finds the lines that hold a text, and counts them for each file.
 #[derive(Args, Serialize, Deserialize)]
-pub struct Grep {
+pub struct FindLines {
     /// Text to look for, exactly as it is.
     #[arg(short = 'e', long, value_name = "TEXT")]
     pattern: String,
@@ -36,7 +36,7 @@ pub struct Grep {
 /// Lines found in each file.
 const COUNTS: Side<Tsv> = Side::new("counts");
 
-impl MapJob for Grep {
+impl MapJob for FindLines {
     type Input = Lines;
     type Output = TextLines;
 
@@ -61,5 +61,5 @@ impl MapJob for Grep {
 }
 
 fn main() -> ExitCode {
-    gristmill::launch::<MapOnly<Grep>>()
+    gristmill::launch::<MapOnly<FindLines>>()
 }

@@ -8,7 +8,7 @@
 //! {"user":"u1","item":"lamp","cents":2900}
 //! {"user":"u7","item":"book","cents":1200}
 //! {"user":"u1","item":"desk","cents":9900}
-//! $ join users=users.tsv orders=orders.jsonl -o out
+//! $ join-orders users=users.tsv orders=orders.jsonl -o out
 //! $ cat out/part-*                      # id, name, item, cents
 //! u1      Ann     lamp    2900
 //! u1      Ann     desk    9900
@@ -22,7 +22,7 @@ use gristmill::prelude::*;
 
 /// Joins orders with the users who made them.
 #[derive(Args, Serialize, Deserialize)]
-pub struct Join {}
+pub struct JoinOrders {}
 
 /// An order as it is found in the input.
 #[derive(Deserialize)]
@@ -43,9 +43,9 @@ pub enum Row<'a> {
 
 /// Orders of nobody.
 const ORPHANS: Side<Tsv> = Side::new("orphans");
-const ORPHANS_FOUND: Counter = Counter::new("join", "orders without a user");
+const ORPHANS_FOUND: Counter = Counter::new("join-orders", "orders without a user");
 
-impl Job for Join {
+impl Job for JoinOrders {
     type Input = Either<Lines, JsonLines<Order>>;
     type Key<'a> = Grouped<&'a Text, u8>;
     type Value<'a> = Row<'a>;
@@ -84,5 +84,5 @@ impl Job for Join {
 }
 
 fn main() -> ExitCode {
-    gristmill::launch::<Join>()
+    gristmill::launch::<JoinOrders>()
 }
