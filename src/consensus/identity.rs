@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   gristmill master        what it is
-//!   format 5                of the whole folder: identity, tables, snapshots
+//!   format 8                of the whole folder: identity, tables, snapshots
 //!   cluster 00112233…       128 random bits, drawn when the cluster began
 //!   node 1
 //!   guest                   only of a master that did not begin its cluster, but was admitted to it
@@ -22,7 +22,7 @@ use crate::crash::crash_point;
 /// The file in a master's folder that says whose it is.
 pub const IDENTITY_FILE: &str = "identity";
 /// What all files of a folder are written as.
-pub(super) const FORMAT: u32 = 7;
+pub(super) const FORMAT: u32 = 8;
 /// Its first line.
 const MAGIC: &str = "gristmill master";
 

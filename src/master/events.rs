@@ -75,7 +75,7 @@ pub enum What {
         /// The worker.
         worker: WorkerId,
     },
-    /// A worker has left, as it was told that it may.
+    /// A worker has left: it was asked to end, or was drained.
     Left {
         /// The worker.
         worker: WorkerId,
@@ -267,7 +267,7 @@ impl Before {
             Change::Plan { done, .. } => before.end(state, done.attempt, None),
             Change::Introduce { register, .. } => {
                 let worker = register.worker;
-                before.lose(state, worker);
+                before.lose(state, worker, false);
                 before.whats.push(What::Registered { worker, slots: register.slots });
             }
             Change::Decide(command) => before.decide(state, command),
@@ -285,7 +285,8 @@ impl Before {
                 self.whats.push(What::OutputLost { attempt: lose.attempt });
                 self.watch_job(state, lose.attempt.task.job);
             }
-            Command::LoseWorker(lose) => self.lose(state, lose.worker),
+            Command::LoseWorker(lose) => self.lose(state, lose.worker, false),
+            Command::Leave(leave) => self.lose(state, leave.worker, true),
             Command::RestoreOutputs(_) => self.watch_all(state),
             Command::Drain(drain) => self.whats.push(What::Draining { worker: drain.worker }),
             Command::Cancel(cancel) => self.watch_job(state, cancel.job),
@@ -303,13 +304,16 @@ impl Before {
     }
 
     /// A worker goes, with all that it runs; jobs may have to map again.
-    fn lose(&mut self, state: &State, worker: WorkerId) {
+    fn lose(&mut self, state: &State, worker: WorkerId, says_goodbye: bool) {
         let Some(view) = state.scheduler.worker(worker) else { return };
-        let is_missed = view.state != WorkerState::Drained;
+        let is_missed = !says_goodbye && view.state != WorkerState::Drained;
         self.whats.push(if is_missed { What::Lost { worker } } else { What::Left { worker } });
         let held = state.scheduler.should_hold(worker, view.incarnation).into_iter().flatten();
-        let (lost, cause) = (AttemptState::Lost, Cause::WorkerLost);
-        self.whats.extend(held.map(|&attempt| What::Ended { attempt, state: lost, cause }));
+        let (end, cause) = match says_goodbye {
+            true => (AttemptState::Killed, Cause::Killed),
+            false => (AttemptState::Lost, Cause::WorkerLost),
+        };
+        self.whats.extend(held.map(|&attempt| What::Ended { attempt, state: end, cause }));
         self.watch_all(state);
     }
 

@@ -59,8 +59,11 @@ impl Jobs for Master {
 
     async fn workers(&self) -> Result<Vec<WorkerLine>, Refusal> {
         let shared = &self.shared;
-        let now_ms = shared.now_ms();
-        let lines = || shared.proposer.read(|state| views::workers(state, &shared.desk(), now_ms));
+        let (now_ms, wall_ms) = (shared.now_ms(), shared.clock.wall_ms());
+        let lines = || {
+            let look = |state: &_| views::workers(state, &shared.desk(), now_ms, wall_ms);
+            shared.proposer.read(look)
+        };
         shared.led(async { Ok(lines()) }).await
     }
 

@@ -172,8 +172,7 @@ impl Master {
             }
             for (id, _) in state.workers() {
                 let view = state.scheduler.worker(id);
-                let word = view.map_or("lost".to_string(), |view| view.state.to_string());
-                *figures.workers.entry(word).or_default() += 1;
+                *figures.workers.entry(views::worker_state(state, id)).or_default() += 1;
                 figures.slots += view.map_or(0, |view| u64::from(view.slots));
                 figures.running += view.map_or(0, |view| u64::from(view.running));
             }

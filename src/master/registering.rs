@@ -114,6 +114,7 @@ fn introduce(state: &State, worker: WorkerId, request: &Register) -> (Change, Ve
         address: address.clone(),
         slots,
         limiter: request.limiter.clone(),
+        gone: None,
     };
     let outputs: Vec<_> = request.outputs.iter().filter_map(|held| output(state, held)).collect();
     let mut portions = outputs.chunks(OUTPUTS_AT_ONCE).map(<[_]>::to_vec);

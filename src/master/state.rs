@@ -95,6 +95,17 @@ pub(super) struct WorkerRecord {
     pub(super) address: String,
     pub(super) slots: u32,
     pub(super) limiter: String,
+    /// When and how it went, if it is not registered any longer.
+    pub(super) gone: Option<Gone>,
+}
+
+/// How a worker went that is still shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Gone {
+    /// When that was agreed on, in milliseconds, for people.
+    pub(super) at_ms: u64,
+    /// Whether it left because it was asked to; otherwise it was lost.
+    pub(super) has_left: bool,
 }
 
 /// What masters agree on.
@@ -148,18 +159,22 @@ impl State {
             _ => None,
         };
         let gone = match &command {
-            Command::LoseWorker(lose) => self.scheduler.worker(lose.worker),
+            Command::LoseWorker(lose) => {
+                let view = self.scheduler.worker(lose.worker);
+                let has_left = view.is_some_and(|view| view.state == WorkerState::Drained);
+                Some((lose.worker, Gone { at_ms, has_left }))
+            }
+            Command::Leave(leave) => Some((leave.worker, Gone { at_ms, has_left: true })),
             _ => None,
         };
-        // Who was told that it may go is not missed.
-        let gone = gone.filter(|worker| worker.state == WorkerState::Drained);
-        let gone = gone.map(|worker| worker.id);
         let effects = self.scheduler.apply(at_ms, command)?;
         if let Some(job) = forgotten {
             self.jobs.remove(&job);
         }
-        if let Some(worker) = gone {
-            self.workers.remove(&worker);
+        if let Some((worker, gone)) = gone
+            && let Some(record) = self.workers.get_mut(&worker)
+        {
+            record.gone = Some(gone);
         }
         Ok(effects)
     }

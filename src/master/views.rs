@@ -1,14 +1,14 @@
 //! The state as people see it.
 
 use super::desk::{Desk, UnderWay};
-use super::state::State;
+use super::state::{State, WorkerRecord};
 use crate::clock::{rfc3339, rfc3339_ms};
 use crate::rpc::jobs::{
     AttemptLine, JobLine, JobStatus, State as Shown, Tally, TaskLine, TasksRequest, WorkerLine,
 };
 use crate::scheduler::{Blame, Job, JobState, Progress, Task, TaskState};
 use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{JobId, TaskId, TaskKind, escape};
+use crate::spec::{JobId, TaskId, TaskKind, WorkerId, escape};
 
 /// Progress that is shown at most before the output is there.
 const PROGRESS_BEFORE_END: f64 = 0.99;
@@ -70,22 +70,37 @@ pub(super) fn tasks(state: &State, desk: &Desk, request: TasksRequest) -> Option
 }
 
 /// All workers, the lost ones that are remembered among them.
-pub(super) fn workers(state: &State, desk: &Desk, now_ms: u64) -> Vec<WorkerLine> {
+///
+/// `now_ms` is by the desk's clock, `wall_ms` by the wall's.
+pub(super) fn workers(state: &State, desk: &Desk, now_ms: u64, wall_ms: u64) -> Vec<WorkerLine> {
+    let seen_ms = |id| desk.last_seen_ms(id).map(|seen_ms| now_ms.saturating_sub(seen_ms));
+    // A master that has begun since then knows only when it was agreed on.
+    let gone_ms =
+        |record: &WorkerRecord| record.gone.map(|gone| wall_ms.saturating_sub(gone.at_ms));
     let lines = state.workers().map(|(id, record)| {
         let view = state.scheduler.worker(id);
         WorkerLine {
             id,
             pid: record.pid,
             address: record.address.clone(),
-            state: view.map_or("lost".to_string(), |view| view.state.to_string()),
+            state: worker_state(state, id),
             slots: record.slots,
             running: view.map_or(0, |view| view.running),
-            last_seen_ms: desk.last_seen_ms(id).map_or(0, |seen_ms| now_ms.saturating_sub(seen_ms)),
+            last_seen_ms: seen_ms(id).or(gone_ms(record)).unwrap_or(0),
             limiter: record.limiter.clone(),
             room: desk.session(id).map(|session| session.room).unwrap_or_default(),
         }
     });
     lines.collect()
+}
+
+/// Where a worker stands, such as `alive`; one that is no longer registered has `left` or is `lost`.
+pub(super) fn worker_state(state: &State, id: WorkerId) -> String {
+    if let Some(view) = state.scheduler.worker(id) {
+        return view.state.to_string();
+    }
+    let has_left = state.worker(id).and_then(|record| record.gone).is_some_and(|it| it.has_left);
+    if has_left { "left" } else { "lost" }.to_string()
 }
 
 fn task_line(job: &Job, id: TaskId, task: Option<&Task>, desk: &Desk) -> TaskLine {

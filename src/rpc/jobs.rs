@@ -256,7 +256,7 @@ pub struct WorkerLine {
     pub pid: u32,
     /// Where it serves map output.
     pub address: String,
-    /// `alive`, `draining`, `excluded` or `lost`.
+    /// `alive`, `draining`, `drained`, `excluded`, `left` or `lost`.
     pub state: String,
     /// Attempts at once.
     pub slots: u32,

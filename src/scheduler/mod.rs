@@ -66,7 +66,7 @@ pub use budget::{
     DISK_FAILURES_MAX, FETCH_FAILURES_MAX, LOST_OUTPUTS_MAX, LOST_WORKERS_MAX, MEMORY_FAILURES_MAX,
 };
 pub use command::{
-    BackUp, Cancel, Command, Complete, Drain, Fail, Forget, HeldOutput, Join, LoseOutput,
+    BackUp, Cancel, Command, Complete, Drain, Fail, Forget, HeldOutput, Join, Leave, LoseOutput,
     LoseWorker, PlanDone, Readmit, RegisterWorker, RestoreOutputs, SPLITS_MAX, Submit, TimeOut,
 };
 pub use effect::Effect;

@@ -21,7 +21,7 @@ use crate::spec::TaskKind;
 const KIND: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// How attempts end, and states of workers.
 const ENDS: [(usize, &str); 4] = [(1, "succeeded"), (2, "failed"), (3, "killed"), (4, "lost")];
-const WORKERS: [&str; 5] = ["alive", "excluded", "draining", "drained", "lost"];
+const WORKERS: [&str; 6] = ["alive", "excluded", "draining", "drained", "left", "lost"];
 
 /// `GET /metrics`
 pub(super) async fn metrics(State(web): State<Web>) -> Response {

@@ -164,7 +164,7 @@ async fn a_drained_worker_may_leave_and_is_not_missed() {
     assert!(orders.may_leave && orders.attempts.is_empty(), "{orders:?}");
     assert_eq!(bench.status(job).await.reason, "all workers are draining");
     bench.pass(LEASE_MS).await;
-    assert_eq!(state_of(&bench, worker.id).await, "unknown");
+    assert_eq!(state_of(&bench, worker.id).await, "left");
     assert_eq!(class(bench.master.drain(worker.id).await), "not found");
 
     let mut leaving = Fake::new(&bench, 2, 1).await;

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gristmill::scheduler::{
-    AttemptState, Command, Complete, Cursor, Effect, Fail, HeldOutput, Job, JobState, LoseOutput,
-    LoseWorker, Observed, PlanDone, Reason, RegisterWorker, RestoreOutputs, Scheduler, Submit,
-    Task, Winner, WorkerState,
+    AttemptState, Command, Complete, Cursor, Effect, Fail, HeldOutput, Job, JobState, Leave,
+    LoseOutput, LoseWorker, Observed, PlanDone, Reason, RegisterWorker, RestoreOutputs, Scheduler,
+    Submit, Task, Winner, WorkerState,
 };
 use gristmill::spec::{AttemptId, JobId, TaskId, TaskKind, WorkerId};
 
@@ -62,7 +62,8 @@ impl Model {
                 self.workers.insert(*worker, *slots);
                 self.incarnations.insert(*worker, *incarnation);
             }
-            Command::LoseWorker(LoseWorker { worker, .. }) => self.lose(*worker, before),
+            Command::LoseWorker(LoseWorker { worker, .. })
+            | Command::Leave(Leave { worker, .. }) => self.lose(*worker, before),
             Command::Complete(Complete { attempt, counters, digest, .. }) => {
                 self.win(*attempt, counters.get("g", "n"));
                 for (task, of_it) in self.joined_attempts(*attempt) {

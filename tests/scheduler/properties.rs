@@ -4,7 +4,7 @@
 mod model;
 
 use gristmill::scheduler::{
-    BackUp, Cancel, Command, Complete, Drain, Fail, Forget, HeldOutput, Join, LoseOutput,
+    BackUp, Cancel, Command, Complete, Drain, Fail, Forget, HeldOutput, Join, Leave, LoseOutput,
     LoseWorker, PlanDone, RegisterWorker, RestoreOutputs, Scheduler, Sign, Straggler, Submit,
     TimeOut, WorkerState, watch,
 };
@@ -32,7 +32,11 @@ impl Model {
             (2, _) => self.submit(pick),
             (3, _) => {
                 let incarnation = self.incarnations.get(&worker).copied().unwrap_or(1);
-                self.apply(LoseWorker { worker, incarnation });
+                if pick.is_multiple_of(3) {
+                    self.apply(Leave { worker, incarnation });
+                } else {
+                    self.apply(LoseWorker { worker, incarnation });
+                }
             }
             (4, _) if pick.is_multiple_of(4) => {
                 self.apply(Cancel { job: JobId(pick as u64 % 7) });

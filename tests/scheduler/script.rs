@@ -1,7 +1,7 @@
 //! Carries out a golden script and writes down what follows from each block of it.
 //!
 //! ```text
-//! worker w1 slots=2 [j1/m0#1=DIGEST…] [incarnation=N]                 lose w1 [incarnation=N]
+//! worker w1 slots=2 [j1/m0#1=DIGEST…] [incarnation=N]                 lose w1 [incarnation=N] · leave w1
 //! restore w1 j1/m0#1=DIGEST… [incarnation=N]                          readmit w1 number=N · drain w1
 //! submit j1 [id=TEXT] [reducers=N] [map-only] [attempts=N] [priority=N] [timeout=MS] [early] [backups]
 //! planned j1/p0#1 splits=2 reducers=1    cancel j1                    forget j1
@@ -24,8 +24,8 @@ use std::str::FromStr;
 
 use gristmill::scheduler::{
     BackUp, Cancel, Command, Complete, Cursor, Drain, Effect, Fail, Forget, HeldOutput, Join,
-    LoseOutput, LoseWorker, Observed, PlanDone, Readmit, RegisterWorker, RestoreOutputs, Scheduler,
-    Sign, Straggler, Submit, TimeOut, watch,
+    Leave, LoseOutput, LoseWorker, Observed, PlanDone, Readmit, RegisterWorker, RestoreOutputs,
+    Scheduler, Sign, Straggler, Submit, TimeOut, watch,
 };
 use gristmill::spec::{
     Cause, Counters, Failure, JobId, JobOptions, Location, Nonce, RecordRef, Volume, WorkerId,
@@ -161,6 +161,7 @@ fn command(words: &[&str]) -> Result<Command> {
             RegisterWorker { worker, incarnation, slots, pid: 1, address, outputs }.into()
         }
         "lose" => LoseWorker { worker: subject.parse()?, incarnation }.into(),
+        "leave" => Leave { worker: subject.parse()?, incarnation }.into(),
         "drain" => Drain { worker: subject.parse()? }.into(),
         "readmit" => {
             let number = option(rest, "number")?.ok_or("number=N")?;

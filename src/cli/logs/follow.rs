@@ -216,7 +216,7 @@ impl<'m> Following<'m> {
         let worker = attempt.worker;
         if !self.addresses.contains_key(&worker) {
             let workers = self.master.workers().await?;
-            let is_there = |state: &str| state != "lost";
+            let is_there = |state: &str| !matches!(state, "lost" | "left");
             let workers = workers.into_iter().filter(|line| is_there(&line.state));
             self.addresses = workers.map(|line| (line.id, line.address)).collect();
         }

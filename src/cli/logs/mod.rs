@@ -147,7 +147,8 @@ fn no_task(which: Which) -> Refused {
 }
 
 async fn read(workers: &[WorkerLine], attempt: &AttemptLine) -> Result<Vec<u8>, Refused> {
-    let line = workers.iter().find(|line| line.id == attempt.worker && line.state != "lost");
+    let is_there = |line: &&WorkerLine| !matches!(line.state.as_str(), "lost" | "left");
+    let line = workers.iter().filter(is_there).find(|line| line.id == attempt.worker);
     let address = line.map(|line| &line.address).ok_or_else(|| gone(attempt.worker))?;
     Ok(Peer::connect(address, &Options::default()).log(attempt.runs_as).await?)
 }

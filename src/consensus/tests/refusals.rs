@@ -87,7 +87,7 @@ async fn the_folder_of_another_is_refused() {
     let said = refusal(&bench, &bench.data()).await;
     assert!(said.contains("000c1") && said.contains("000c2"), "{said}");
     edit(&identity, "000c2", "000c1");
-    edit(&identity, "format 7", "format 9");
+    edit(&identity, "format 8", "format 9");
     let said = refusal(&bench, &bench.data()).await;
     assert!(said.contains("has format 9, this version writes 7"), "{said}");
     fs::write(&identity, "some file of somebody").unwrap();

@@ -80,6 +80,7 @@ impl Story {
             address,
             slots,
             limiter: "none".into(),
+            gone: None,
         };
         self.happen(Change::Introduce { register, record });
     }

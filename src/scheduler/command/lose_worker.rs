@@ -33,29 +33,47 @@ impl LoseWorker {
     ) -> Result<(), Rejection> {
         let Self { worker, incarnation } = self;
         scheduler.check_incarnation(worker, incarnation)?;
-        lose(scheduler, worker, effects)
+        remove(scheduler, worker, Departure::Lost, effects)
     }
 }
 
-/// Takes out a worker that is there, with all it ran and held.
-pub(super) fn lose(
+/// How a worker went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Departure {
+    /// It died, or fell silent. A task that takes many workers with it is suspected of killing them.
+    Lost,
+    /// It was asked to end and said so.
+    Left,
+}
+
+/// Removes a registered worker, with all that it runs and holds.
+pub(super) fn remove(
     scheduler: &mut Scheduler,
     worker: WorkerId,
+    departure: Departure,
     effects: &mut Vec<Effect>,
 ) -> Result<(), Rejection> {
     let running = scheduler.slots.get(worker).map(|worker| worker.running.clone());
     let mut fatal = Vec::new();
     for attempt in running.unwrap_or_default() {
-        scheduler.close(attempt, AttemptState::Lost, Cause::WorkerLost);
-        let failure = Failure::new(Cause::WorkerLost, format!("worker {worker} was lost"));
-        let blame = Blame { attempt, failure };
-        if scheduler.job_mut(attempt.task.job)?.charge(blame, false) {
-            fatal.push(attempt.task.job);
+        match departure {
+            Departure::Lost => {
+                scheduler.close(attempt, AttemptState::Lost, Cause::WorkerLost);
+                let message = format!("worker {worker} was lost");
+                let failure = Failure::new(Cause::WorkerLost, message);
+                let blame = Blame { attempt, failure };
+                if scheduler.job_mut(attempt.task.job)?.charge(blame, false) {
+                    fatal.push(attempt.task.job);
+                }
+            }
+            Departure::Left => {
+                scheduler.close(attempt, AttemptState::Killed, Cause::Killed);
+            }
         }
     }
-    let lost = scheduler.slots.remove(worker);
+    let gone = scheduler.slots.remove(worker);
     // A worker holds only what is needed: outputs are dropped when their job decides or ends.
-    for (id, maps) in lost.map(|lost| lost.outputs).unwrap_or_default() {
+    for (id, maps) in gone.map(|gone| gone.outputs).unwrap_or_default() {
         let job = scheduler.job_mut(id)?;
         maps.iter().for_each(|&map| job.lose_output(map));
         scheduler.refresh(id);

@@ -7,6 +7,7 @@ mod drain;
 mod fail;
 mod forget;
 mod join;
+mod leave;
 mod lose_output;
 mod lose_worker;
 mod plan_done;
@@ -27,6 +28,7 @@ pub use drain::Drain;
 pub use fail::Fail;
 pub use forget::Forget;
 pub use join::Join;
+pub use leave::Leave;
 pub use lose_output::LoseOutput;
 pub use lose_worker::LoseWorker;
 pub use plan_done::{PlanDone, SPLITS_MAX};
@@ -73,6 +75,8 @@ commands! {
     RegisterWorker
     /// A worker is believed dead.
     LoseWorker
+    /// A worker ends because it was asked to, and says so.
+    Leave
     /// A worker that was lost is back and still has map outputs.
     RestoreOutputs
     /// A worker is to go.

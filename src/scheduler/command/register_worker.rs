@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{HeldOutput, lose_worker, restore_outputs};
+use super::lose_worker::{self, Departure};
+use super::{HeldOutput, restore_outputs};
 use crate::scheduler::slots::Worker;
 use crate::scheduler::{Effect, Field, Rejection, Scheduler};
 use crate::spec::WorkerId;
@@ -52,7 +53,7 @@ impl RegisterWorker {
             if current > incarnation {
                 return Err(Rejection::OtherIncarnation { worker, incarnation, current });
             }
-            lose_worker::lose(scheduler, worker, effects)?;
+            lose_worker::remove(scheduler, worker, Departure::Lost, effects)?;
         }
         scheduler.slots.add(worker, Worker::new(incarnation, pid, address, slots));
         restore_outputs::restore(scheduler, worker, outputs, effects)

@@ -1,0 +1,35 @@
+//! A worker ends because it was asked to, and says so.
+
+use serde::{Deserialize, Serialize};
+
+use super::lose_worker::{self, Departure};
+use crate::scheduler::{Effect, Rejection, Scheduler};
+use crate::spec::WorkerId;
+
+/// Sent by the leader when a worker says goodbye: its process was asked to end and has ended its attempts.
+///
+/// Its tasks move to other workers at once and free of charge. The map outputs that it holds are lost with it, so
+/// those maps run again if their job still has an unfinished reduce. An operator who wants neither drains the worker
+/// first, see [`Drain`](super::Drain).
+///
+/// Repeated, it is refused, since the worker or that process of it is not registered. If it is lost, the worker's
+/// lease ends instead, and [`LoseWorker`](super::LoseWorker) follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leave {
+    /// The worker.
+    pub worker: WorkerId,
+    /// Which process of it, so that a late command does not end the next one.
+    pub incarnation: u64,
+}
+
+impl Leave {
+    pub(super) fn apply(
+        self,
+        scheduler: &mut Scheduler,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Rejection> {
+        let Self { worker, incarnation } = self;
+        scheduler.check_incarnation(worker, incarnation)?;
+        lose_worker::remove(scheduler, worker, Departure::Left, effects)
+    }
+}
