@@ -25,6 +25,7 @@ const EMPTY_NAMES: &[&str] = &[
 const TOP: &[&str] = &[
     "Cargo.toml",
     "Cargo.lock",
+    "rust-toolchain.toml",
     "proto",
     "src",
     "jobs",
