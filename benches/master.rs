@@ -227,6 +227,7 @@ impl Place {
             split_bytes: None,
             memory_bytes: 1 << 30,
             max_bad_records: 0,
+            umask: 0o022,
             sync: true,
             side_files: Vec::new(),
             job: Vec::new(),

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::verify::missing;
 use crate::format::source::{Options, Source};
-use crate::launch::{Foreign, Message, exit, stdout_failed};
+use crate::launch::{Foreign, Message, STDOUT_HINT, exit, stdout_failed};
 use crate::spec::{FileRange, Location, Manifest, Part};
 use crate::storage::MANIFEST_NAME;
 
@@ -17,7 +17,10 @@ pub(super) fn cat(dir: &Path) -> Result<u8, Message> {
     }
     let manifest = read_manifest(dir)?;
     // What is in a file goes on as it is; only a terminal might take it for orders.
-    let mut out = Foreign::stdout();
+    let mut out = match Foreign::stdout() {
+        Ok(out) => out,
+        Err(error) => return Ok(stdout_failed(&error, STDOUT_HINT)),
+    };
     // A name with a folder in it, which may lead anywhere, is of no part of a job.
     let is_part = |part: &&Part| part.name.starts_with("part-") && !part.name.contains('/');
     for part in manifest.parts.iter().filter(is_part) {
@@ -33,10 +36,10 @@ pub(super) fn cat(dir: &Path) -> Result<u8, Message> {
             plain(&path, &mut out)?
         };
         if let Err(error) = printed {
-            return Ok(stdout_failed(&error, WAY_OUT));
+            return Ok(stdout_failed(&error, STDOUT_HINT));
         }
     }
-    Ok(out.end().map_or_else(|error| stdout_failed(&error, WAY_OUT), |()| exit::OK))
+    Ok(out.end().map_or_else(|error| stdout_failed(&error, STDOUT_HINT), |()| exit::OK))
 }
 
 /// How the names of compressed parts end. What is in a part does not say it: a record may look like such a file.
@@ -77,9 +80,6 @@ fn uncompressed(path: &Path, out: &mut impl Write) -> Result<std::io::Result<()>
         }
     }
 }
-
-/// What to do about standard output that cannot be written to.
-const WAY_OUT: &str = "see where it goes";
 
 /// What can be seen of a part without reading it that is not as it was published.
 fn wrong(path: &Path, part: &Part) -> Option<String> {

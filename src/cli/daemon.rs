@@ -1,17 +1,22 @@
 //! What masters and workers share as processes: their end comes by a signal, or with who started them.
 
 use std::fmt;
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+use rustix::fs::Mode;
+use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal, umask};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit;
 use super::refused::{Refused, one_line};
+use crate::consensus::IDENTITY_FILE;
 use crate::launch::say;
 use crate::spec::Location;
+use crate::storage::{make_private_folder, make_private_folders};
 
 /// Longest lease; a worker's polls may be held back for a third of it.
 pub(super) const LEASE_MAX: Duration = Duration::from_secs(600);
@@ -80,7 +85,8 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Makes the folder.
+    /// Makes the folder, and from then on keeps all that this process and its children write from other users: it holds
+    /// users' records, executables and logs. An executor sets the submitter's umask for what its job writes.
     pub(super) fn make(named: Option<&Path>, what: &str) -> Result<Self, Refused> {
         let (path, is_ours) = match named {
             Some(path) => (path.to_path_buf(), false),
@@ -89,6 +95,7 @@ impl Folder {
                 (std::env::temp_dir().join(name), true)
             }
         };
+        umask(Mode::RWXG | Mode::RWXO);
         let refuse = |error: std::io::Error| {
             let shown = Location::from(&path);
             Refused::usage(format!(
@@ -96,9 +103,10 @@ impl Folder {
             ))
         };
         if is_ours {
-            std::fs::create_dir(&path).map_err(refuse)?;
+            make_private_folder(&path).map_err(refuse)?;
         } else {
-            std::fs::create_dir_all(&path).map_err(refuse)?;
+            make_private_folders(&path).map_err(refuse)?;
+            close(&path)?;
         }
         // Children and executors have other current folders.
         let path = path.canonicalize().map_err(refuse)?;
@@ -119,6 +127,48 @@ impl Drop for Folder {
     }
 }
 
+/// Makes an existing data folder private if others may enter or read it. One that holds something else than a cluster's
+/// data is refused instead: its owner may want others to read that.
+fn close(path: &Path) -> Result<(), Refused> {
+    let refuse = |what: String, hint: &str| {
+        Err(Refused::usage(format!("{what}; {}; {hint}", Location::from(path))))
+    };
+    let cannot = |error: std::io::Error| {
+        let hint = "name another with --data DIR";
+        refuse(format!("cannot make the data folder private: {error}"), hint)
+    };
+    let facts = match path.metadata() {
+        Ok(facts) => facts,
+        Err(error) => return cannot(error),
+    };
+    let mode = facts.mode() & 0o7777;
+    if mode & OTHERS_BITS == 0 {
+        return Ok(());
+    }
+    let is_empty = || std::fs::read_dir(path).is_ok_and(|mut names| names.next().is_none());
+    if !is_empty() && !is_known(path) {
+        return refuse(
+            format!("data folder is open to other users (mode {mode:o}) and holds other files"),
+            "name an empty folder with --data DIR, or run chmod 700 on this one",
+        );
+    }
+    match std::fs::set_permissions(path, Permissions::from_mode(mode & !OTHERS_BITS)) {
+        Ok(()) => Ok(()),
+        Err(error) => cannot(error),
+    }
+}
+
+/// The rights of all but the owner.
+const OTHERS_BITS: u32 = 0o077;
+
+/// Whether a folder holds the data of a master, of a worker or of `gristmill dev`.
+fn is_known(path: &Path) -> bool {
+    let holds = |name: &str| path.join(name).exists();
+    let is_master = holds(IDENTITY_FILE) && holds("log.redb");
+    let is_worker = holds("lock") && holds("jobs") && holds("logs");
+    is_master || is_worker || (holds("m1") && holds("w1"))
+}
+
 #[cfg(test)]
 mod tests {
     use std::process::Command;
@@ -127,6 +177,35 @@ mod tests {
 
     /// Set for the process that is to panic.
     const PANICS: &str = "GRISTMILL_TEST_PANICS";
+
+    #[test]
+    fn existing_data_folders_are_made_private_and_folders_of_others_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let make = |name: &str, files: &[&str]| {
+            let path = root.path().join(name);
+            files.iter().for_each(|file| std::fs::create_dir_all(path.join(file)).unwrap());
+            std::fs::create_dir_all(&path).unwrap();
+            std::fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+            path
+        };
+        let mode = |path: &Path| path.metadata().unwrap().mode() & 0o777;
+        for (name, files) in [
+            ("empty", &[][..]),
+            ("worker", &["lock", "jobs", "logs"]),
+            ("master", &["identity", "log.redb"]),
+            ("dev", &["m1", "w1"]),
+        ] {
+            let path = make(name, files);
+            close(&path).unwrap();
+            assert_eq!(mode(&path), 0o700, "{name}");
+        }
+        let home = make("home", &["jobs", "notes"]);
+        let said = close(&home).unwrap_err().message.to_string();
+        assert!(said.contains("open to other users (mode 755)"), "{said}");
+        assert_eq!(mode(&home), 0o755);
+        std::fs::set_permissions(&home, Permissions::from_mode(0o700)).unwrap();
+        close(&home).unwrap();
+    }
 
     #[test]
     fn a_panic_in_any_thread_ends_the_process_and_says_why() {

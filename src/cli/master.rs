@@ -14,7 +14,7 @@ use super::joining::Joining;
 use super::refused::{Refused, one_line};
 use super::{duration, exit};
 use crate::clock::Clock;
-use crate::launch::{draw_nonce, print, say};
+use crate::launch::{announce, draw_nonce, say};
 use crate::master::{self, Begin, Limits, Options, Seat};
 use crate::rpc::server::serve_master;
 use crate::rpc::{address, client};
@@ -113,9 +113,9 @@ impl Master {
                 if let Some(joining) = joining {
                     joining.join(&master, address).await?;
                 }
-                print(&format!("master {} {address} pid {}\n", self.id, std::process::id()));
+                announce(&format!("master {} {address} pid {}\n", self.id, std::process::id()));
                 if let Some(web) = web_at {
-                    print(&format!("web http://{web}\n"));
+                    announce(&format!("web http://{web}\n"));
                 }
                 std::future::pending().await
             };

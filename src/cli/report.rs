@@ -1,11 +1,11 @@
 //! `gristmill report JOB`: a job's report as one page, for a ticket.
 
-use std::io::{IsTerminal, Write, stdout};
+use std::io::{IsTerminal, stdout};
 
 use super::cluster::{Cluster, none, with_way_out};
 use super::exit;
 use super::refused::Refused;
-use crate::launch::{Message, stdout_failed};
+use crate::launch::{Message, STDOUT_HINT, stdout_failed, write_out};
 use crate::rpc::client::Master;
 use crate::rpc::masters::{MasterLine, Masters, Role};
 use crate::spec::JobId;
@@ -27,8 +27,8 @@ pub(super) fn report(cluster: &Cluster, job: JobId) -> Result<u8, Refused> {
         )));
     }
     let page = cluster.ask(async |master| page(&master, job).await)?;
-    let written = stdout().lock().write_all(&page);
-    Ok(written.map_or_else(|error| stdout_failed(&error, "see where it goes"), |()| exit::OK))
+    let written = write_out(&page);
+    Ok(written.map_or_else(|error| stdout_failed(&error, STDOUT_HINT), |()| exit::OK))
 }
 
 /// From the master that leads, or from any other, which has it answer.

@@ -14,7 +14,7 @@ use super::table::json;
 use super::{duration, exit};
 use crate::client::{DESCRIBE_WITHIN, Described, Submission, describe, submit};
 use crate::clock::Clock;
-use crate::launch::{Message, Showing, print, render_failure, say};
+use crate::launch::{Message, Showing, check_output, print, render_failure, say};
 use crate::rpc::client::{Master, Options};
 use crate::rpc::jobs::{JobStatus, Jobs, State};
 use crate::rpc::refusal::Refusal;
@@ -64,6 +64,14 @@ impl Submit {
     /// Submits, and follows unless it is to detach.
     pub(super) fn run(self) -> Result<u8, Refused> {
         let addresses = self.cluster.addresses()?;
+        if self.detach {
+            // Before anything is submitted: without its id the job could not be found again.
+            check_output().map_err(|why| {
+                Refused::usage(format!(
+                    "cannot write the job's id to standard output: {why}; redirect it to a file or a pipe, or submit without --detach"
+                ))
+            })?;
+        }
         runtime()?.block_on(async {
             let [executable, arguments @ ..] = &self.command[..] else {
                 return Err(Refused::usage("no executable is named; command line; name a job's"));

@@ -15,7 +15,7 @@ use super::daemon::{Folder, LEASE_MAX, Tie, asked_to_end};
 use super::exit;
 use super::refused::Refused;
 use crate::clock::Clock;
-use crate::launch::{draw_nonce, print, say};
+use crate::launch::{announce, draw_nonce, say};
 use crate::rpc::client::{Master, Options, Peer};
 use crate::rpc::masters::Masters as _;
 use crate::rpc::{address, server};
@@ -108,7 +108,7 @@ impl Worker {
             let launcher = ProcessLauncher::start(Limiter::detect()).map_err(|error| {
                 Refused::failed(format!("cannot start a thread: {error}; this machine; try again"))
             })?;
-            print(&format!("worker {address} pid {}\n", options.pid));
+            announce(&format!("worker {address} pid {}\n", options.pid));
             tokio::spawn(say_if_silent(masters));
             let (stop, stopped) = watch::channel(Stop::No);
             tokio::spawn(async move {

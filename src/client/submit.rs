@@ -175,6 +175,7 @@ mod tests {
             split_bytes: None,
             memory_bytes: 1 << 30,
             max_bad_records: 0,
+            umask: 0o022,
             sync: false,
             side_files: Vec::new(),
             job: Vec::new(),

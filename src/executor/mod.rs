@@ -23,6 +23,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
+use rustix::fs::Mode;
+use rustix::process::umask;
+
 pub use attempt::carry_out;
 pub use start::start;
 
@@ -37,6 +40,9 @@ use crate::spec::Failure;
 
 /// How long the worker may take to say hello.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
+
+/// The bits of a mode that a umask may take away.
+const MODE_BITS: u32 = 0o777;
 
 /// The exit code of an executor whose worker has closed the socket.
 const CLOSED: i32 = 0;
@@ -99,6 +105,8 @@ fn work<J: Job>(
     let clock = Clock::system();
     for run in orders {
         voice.say(&FromExecutor::Begun)?;
+        // The worker keeps its own files private. What the job writes has the modes that its submitter wants.
+        umask(Mode::from_bits_truncate(run.spec.umask & MODE_BITS));
         let progress = Arc::new(ReadProgress::default());
         voice.begin(Arc::clone(&progress));
         let mut more = Asking::new(&run, voice, given, &clock);

@@ -38,7 +38,7 @@ pub const EXECUTOR_ARG: &str = "--gristmill=executor";
 /// The first argument of a job executable that is to describe the job which the arguments after it ask for.
 pub const DESCRIBE_ARG: &str = "--gristmill=describe";
 /// Version of these messages; a job executable and a worker must agree on it.
-pub const VERSION: u32 = 8;
+pub const VERSION: u32 = 9;
 /// Longest frame, in bytes: a reduce's list of segments is the longest message.
 pub const FRAME_BYTES_MAX: u32 = 256 << 20;
 

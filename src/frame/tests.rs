@@ -27,6 +27,7 @@ fn run(work: Work) -> ToExecutor {
         split_bytes: None,
         memory_bytes: 1 << 30,
         max_bad_records: 2,
+        umask: 0o022,
         sync: true,
         side_files: vec![SideFileSpec {
             name: Location::from("/stop.txt"),

@@ -1,7 +1,7 @@
 //! Says what job a command line asks for, to whoever submits it: flags are read, and what can be refused is, here.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use super::command::{self, Asked};
 use super::flags::Flags;
 use super::message::Message;
-use super::{clash_message, exit, own, spec, stdout_failed};
+use super::{STDOUT_HINT, clash_message, exit, own, spec, stdout_failed, write_out};
 use crate::frame::{self, Description};
 use crate::job::Job;
 use crate::spec::{JobSpec, Location};
@@ -21,12 +21,9 @@ use crate::task;
 pub(super) fn describe<J: Job>(name: &str, args: Vec<OsString>) -> u8 {
     let description = described::<J>(name, args)
         .unwrap_or_else(|Message { line, details }| Description::Refused { line, details });
-    let written = frame::encode(&description).map_err(io::Error::other).and_then(|frame| {
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(&frame)?;
-        stdout.flush()
-    });
-    written.map_or_else(|error| stdout_failed(&error, "see where it goes"), |()| exit::OK)
+    let written =
+        frame::encode(&description).map_err(io::Error::other).and_then(|frame| write_out(&frame));
+    written.map_or_else(|error| stdout_failed(&error, STDOUT_HINT), |()| exit::OK)
 }
 
 fn described<J: Job>(name: &str, args: Vec<OsString>) -> Result<Description, Message> {

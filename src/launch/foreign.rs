@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, StdoutLock, Write, stdout};
 
+use super::standard::output;
 use crate::spec::escape_text;
 
 /// The longest character, in bytes.
@@ -18,8 +19,12 @@ pub(crate) struct Foreign<W> {
 }
 
 impl Foreign<StdoutLock<'static>> {
-    pub(crate) fn stdout() -> Self {
-        Foreign::new(stdout().lock(), stdout().is_terminal())
+    /// Standard output.
+    ///
+    /// # Errors
+    /// Nothing that is written to it would arrive.
+    pub(crate) fn stdout() -> io::Result<Self> {
+        Ok(Foreign::new(output()?, stdout().is_terminal()))
     }
 }
 

@@ -17,8 +17,10 @@ mod name;
 mod nonce;
 mod progress;
 mod refusal;
+mod standard;
 mod summary;
 mod terminal;
+mod umask;
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
@@ -40,6 +42,7 @@ pub(crate) use message::{count, span};
 pub(crate) use nonce::draw as draw_nonce;
 #[cfg(feature = "cluster")]
 pub(crate) use refusal::refusal;
+pub(crate) use standard::check_output;
 #[cfg(feature = "cluster")]
 pub(crate) use terminal::{is_dumb, size};
 
@@ -47,6 +50,7 @@ use self::command::Asked;
 use self::flags::Flags;
 use self::interrupt::{Interrupts, When, interrupted};
 use self::summary::Times;
+use self::umask::umask;
 use crate::clock::Clock;
 use crate::embedded::{self, Options, Outcome, Prepared, Progress};
 use crate::executor;
@@ -103,6 +107,7 @@ fn begin<J: Job>(name: &str, args: Vec<OsString>) -> Result<u8, Message> {
     };
     flags.check(J::MAP_ONLY)?;
     let spec = spec::<J>(name, &flags, &job)?;
+    check_standard_streams(&spec)?;
     let clock = Clock::system();
     let options = Options {
         threads: flags.threads(),
@@ -133,20 +138,57 @@ fn clash_message<J: Job>() -> Result<(), Message> {
     Err(Message { line: line.into(), details: clashes })
 }
 
+/// Refuses a run whose result or input would be lost because the standard stream that it needs cannot be used.
+fn check_standard_streams(spec: &JobSpec) -> Result<(), Message> {
+    if spec.inputs.iter().any(|input| input.location.is_standard_stream()) {
+        standard::check_input().map_err(|why| {
+            Message::new(format!(
+                "cannot read standard input, the input -: {why}; redirect a file or a pipe to it, or name a file"
+            ))
+        })?;
+    }
+    if spec.output.is_none() {
+        check_output().map_err(|why| {
+            Message::new(format!(
+                "cannot write the result to standard output: {why}; redirect it to a file or a pipe, or name a folder with --output DIR"
+            ))
+        })?;
+    }
+    Ok(())
+}
+
 /// Prints to standard output.
 pub(crate) fn print(text: &str) -> u8 {
-    match io::stdout().lock().write_all(text.as_bytes()) {
+    match write_out(text.as_bytes()) {
         Ok(()) => exit::OK,
-        Err(error) => stdout_failed(&error, "see where it goes"),
+        Err(error) => stdout_failed(&error, STDOUT_HINT),
     }
 }
 
-/// A reader that has seen enough, as `head` has, is no failure of ours.
-pub(crate) fn stdout_failed(error: &io::Error, way_out: &str) -> u8 {
+/// Prints what a daemon reports about itself. It runs on if nothing that it writes there arrives.
+#[cfg(feature = "cluster")]
+pub(crate) fn announce(text: &str) {
+    let _arrived_or_not = write_out(text.as_bytes());
+}
+
+/// Writes all of this to standard output.
+pub(crate) fn write_out(bytes: &[u8]) -> io::Result<()> {
+    let mut out = standard::output()?;
+    out.write_all(bytes)?;
+    // The library writes what is left after the last line end when the process ends, and drops errors then.
+    out.flush()
+}
+
+/// What to do about a standard output that cannot be written to.
+pub(crate) const STDOUT_HINT: &str = "redirect it to a file with free space, or to a pipe";
+
+/// Reports that standard output could not be written to, and returns the exit code.
+/// A reader that has seen enough, as `head` has, closes the pipe: that is not a failure.
+pub(crate) fn stdout_failed(error: &io::Error, hint: &str) -> u8 {
     if error.kind() == ErrorKind::BrokenPipe {
         return exit::OK;
     }
-    Message::new(format!("cannot write the result: {error}; standard output; {way_out}")).say();
+    Message::new(format!("cannot write the result to standard output: {error}; {hint}")).say();
     exit::FAILED
 }
 
@@ -178,6 +220,7 @@ fn spec<J: Job>(name: &str, flags: &Flags, job: &J) -> Result<JobSpec, Message> 
         split_bytes: flags.split_size,
         memory_bytes: flags.memory,
         max_bad_records: flags.max_bad_records,
+        umask: umask(),
         sync: flags.sync,
         side_files,
         job: bytes,
@@ -227,9 +270,10 @@ fn run<J: Job>(run: &Run) -> Result<u8, Message> {
             interrupted(When::Running).say();
             return Ok(exit::INTERRUPTED);
         }
-        let mut out = Foreign::stdout();
-        let written = task::write_to_stdout(&prepared.staging, &outcome.parts, &mut out)
-            .and_then(|()| out.end());
+        let written = Foreign::stdout().and_then(|mut out| {
+            task::write_to_stdout(&prepared.staging, &outcome.parts, &mut out)?;
+            out.end()
+        });
         if let Err(error) = written {
             return Ok(stdout_failed(&error, "name a folder with --output DIR"));
         }

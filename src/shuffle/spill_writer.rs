@@ -9,6 +9,7 @@ use super::spill_index::ENTRY_BYTES;
 use super::{Error, SegmentInfo, SpillHeader, SpillIndex};
 use crate::crash::crash_point;
 use crate::record::block::{self, BlockWriter};
+use crate::storage::create_new_private;
 
 /// How many bytes go to the system at once at least, so that thousands of small segments are not as many
 /// writes. Compressed blocks are collected, too.
@@ -43,7 +44,7 @@ impl SpillWriter {
     /// [`Error::Create`] and [`Error::Write`].
     pub fn create(path: impl Into<PathBuf>, header: SpillHeader) -> Result<Self, Error> {
         let path = path.into();
-        match File::create_new(&path) {
+        match create_new_private(&path) {
             Ok(file) => SpillWriter::onto(file, path, header),
             Err(source) => Err(Error::Create { path, source }),
         }

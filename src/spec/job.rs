@@ -62,6 +62,8 @@ pub struct JobSpec {
     pub memory_bytes: u64,
     /// Records that may fail and be set aside before the job fails.
     pub max_bad_records: u64,
+    /// The submitter's umask: permission bits that files and folders of the output do not get, wherever they are made.
+    pub umask: u32,
     /// Whether the output is on stable storage before it counts as published.
     pub sync: bool,
     /// The files that the job value names, each once.
@@ -157,6 +159,7 @@ mod tests {
             split_bytes: None,
             memory_bytes: 1 << 30,
             max_bad_records: 0,
+            umask: 0o022,
             sync: false,
             side_files: Vec::new(),
             job: Vec::new(),

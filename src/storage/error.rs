@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::Held;
 use super::space::free_bytes;
 use super::url;
 use crate::spec::failure::TEXT_CHARS_MAX;
@@ -70,16 +71,27 @@ pub enum Error {
     #[error("input lies inside the output; {} is inside {}; choose another output", shown(.input), shown(.output))]
     InputInsideOutput { input: PathBuf, output: PathBuf },
 
-    /// The output holds something, and was not to be replaced. `ours` when it is the output of an earlier run.
+    /// The output is that of an earlier run, and must not be replaced.
+    #[error("output exists already; {}; choose another, remove it, or replace it with --overwrite", shown(.path))]
+    OutputExists { path: PathBuf },
+    /// The output is a folder that holds something else than an output of ours.
+    #[error("output folder is not empty: it holds {holds}; {}; choose another, or empty it", shown(.path))]
+    OutputNotEmpty { path: PathBuf, holds: Held },
+    /// The output is not a folder.
+    #[error("output exists and is not a folder; {}; choose another, or remove it", shown(.path))]
+    OutputNotFolder { path: PathBuf },
+    /// The output must be replaced, but was not written by a run of ours.
     #[error(
-        "output exists and is not an empty folder; {}; {}",
-        shown(.path),
-        if *.ours { "choose another, remove it, or replace it with --overwrite" } else { "choose another, or remove it" }
+        "output folder was not written by gristmill, so --overwrite does not replace it: it holds {holds}; {}; choose another, or remove it yourself",
+        shown(.path)
     )]
-    OutputExists { path: PathBuf, ours: bool },
-    /// The output was to be replaced, but holds no manifest of ours.
-    #[error("output exists and was not written by gristmill; {}; choose another, or remove it yourself", shown(.path))]
-    OutputForeign { path: PathBuf },
+    OutputForeign { path: PathBuf, holds: Held },
+    /// The output must be replaced, but holds files that are not of the earlier output.
+    #[error(
+        "output folder holds files that are not part of the earlier output: {others}; {}; move them elsewhere, then repeat with --overwrite",
+        shown(.path)
+    )]
+    OutputHoldsOthers { path: PathBuf, others: Held },
     /// The output can never be replaced by a folder; `reason` says why.
     #[error("output {reason}; {}; name a folder inside it", shown(.path))]
     OutputRefused { path: PathBuf, reason: &'static str },
@@ -221,7 +233,10 @@ impl Error {
             | Self::OutputInsideInput { .. }
             | Self::InputInsideOutput { .. }
             | Self::OutputExists { .. }
+            | Self::OutputNotEmpty { .. }
+            | Self::OutputNotFolder { .. }
             | Self::OutputForeign { .. }
+            | Self::OutputHoldsOthers { .. }
             | Self::OutputRefused { .. }
             | Self::OutputNameTooLong { .. }
             | Self::OutputIsUrl { .. }

@@ -52,9 +52,9 @@ pub(super) fn open_at_once(path: &Path) -> io::Result<File> {
     File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)
 }
 
-/// Whether `folder` holds a manifest that a run of ours wrote.
-pub(super) fn is_ours(folder: &Path) -> bool {
-    matches!(read(folder, MANIFEST_NAME), Ok(Some(bytes)) if parse(&bytes).is_ok())
+/// The manifest in `folder`, if a run of ours wrote one.
+pub(super) fn manifest(folder: &Path) -> Option<Manifest> {
+    parse(&read(folder, MANIFEST_NAME).ok().flatten()?).ok()
 }
 
 /// Whether `folder` is the whole output with exactly this manifest.

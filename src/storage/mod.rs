@@ -27,7 +27,9 @@
 //! [`Cleanup`] is run from another thread, or, after `kill -9`, when a later run comes by. [`verify`] reads an output
 //! back and says what is wrong with it.
 
+mod access;
 mod attempt;
+mod contents;
 mod error;
 mod glob;
 mod list;
@@ -36,6 +38,7 @@ mod output;
 mod overlap;
 mod owned;
 mod part;
+mod private;
 mod publish;
 mod read;
 mod scratch;
@@ -50,12 +53,14 @@ mod walk;
 mod tests;
 
 pub use attempt::{AttemptFolder, Attempts};
+pub use contents::Held;
 pub use error::{Error, Room};
 pub use list::{FileEntry, Listing, OPENED_AHEAD_MAX, Skipped, list};
 pub use marks::{MANIFEST_NAME, SUCCESS_NAME};
 pub use overlap::refuse_overlap;
 pub use owned::Cleanup;
 pub use part::{PartWriter, SealedPart};
+pub use private::{create_new_private, create_private, make_private_folder, make_private_folders};
 pub use read::{LocalFile, ReadAt, open};
 pub use scratch::{Scratch, ScratchPlaces};
 pub use shared::SharedStaging;

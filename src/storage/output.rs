@@ -5,11 +5,12 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags};
+use rustix::fs::{Access, AtFlags, CWD, StatxAttributes, StatxFlags, access};
 
 use super::list::link_target;
 use super::owned::NAME_BYTES_ADDED;
-use super::{Error, marks, url};
+use super::{Error, Held, contents, marks, url};
+use crate::spec::Manifest;
 
 /// The longest file name on the file systems that Linux has.
 const NAME_BYTES_MAX: usize = 255;
@@ -76,17 +77,16 @@ impl Target {
             return Err(Error::OutputNameTooLong { path: out.to_path_buf(), bytes, bytes_max });
         }
         let real = self.path();
-        match state(&real).map_err(|e| Error::io("look at output", out, e))? {
-            State::Absent => return Ok(()),
-            State::Empty => {}
-            State::Ours if overwrite => {}
-            State::Ours => return Err(Error::OutputExists { path: out.to_path_buf(), ours: true }),
-            State::Foreign if overwrite => {
-                return Err(Error::OutputForeign { path: out.to_path_buf() });
-            }
-            State::Foreign => {
-                return Err(Error::OutputExists { path: out.to_path_buf(), ours: false });
-            }
+        let found = state(&real).map_err(|e| Error::io("look at output", out, e))?;
+        if found == State::Absent {
+            return Ok(());
+        }
+        let is_old = found != State::Empty;
+        found.refuse(out, overwrite)?;
+        if is_old {
+            // To move a folder elsewhere, and to empty it, takes the right to write to it.
+            access(&real, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK)
+                .map_err(|errno| Error::io("prepare to replace output", out, errno.into()))?;
         }
         let refused = |reason| Err(Error::OutputRefused { path: out.to_path_buf(), reason });
         if is_mount_point(&real) {
@@ -99,28 +99,61 @@ impl Target {
     }
 }
 
-/// What is there where an output is to go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What is at the place of an output.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum State {
     /// Nothing.
     Absent,
     /// An empty folder.
     Empty,
-    /// The output of an earlier run.
-    Ours,
-    /// Anything else.
-    Foreign,
+    /// The output of an earlier run, as its manifest lists it, and what else is in the folder.
+    Ours { manifest: Box<Manifest>, others: Held },
+    /// A folder that holds something else.
+    Foreign { holds: Held },
+    /// Something else than a folder.
+    NotFolder,
+}
+
+impl State {
+    /// Refuses what must not be replaced; `out` is how the user calls it. Gives the manifest of an old output.
+    pub(super) fn refuse(
+        self,
+        out: &Path,
+        overwrite: bool,
+    ) -> Result<Option<Box<Manifest>>, Error> {
+        let path = out.to_path_buf();
+        Err(match self {
+            Self::Absent | Self::Empty => return Ok(None),
+            Self::Ours { manifest, others } if overwrite && others.is_empty() => {
+                return Ok(Some(manifest));
+            }
+            Self::Ours { others, .. } if overwrite => Error::OutputHoldsOthers { path, others },
+            Self::Ours { .. } => Error::OutputExists { path },
+            Self::Foreign { holds } if overwrite => Error::OutputForeign { path, holds },
+            Self::Foreign { holds } => Error::OutputNotEmpty { path, holds },
+            Self::NotFolder => Error::OutputNotFolder { path },
+        })
+    }
 }
 
 pub(super) fn state(out: &Path) -> std::io::Result<State> {
     match fs::symlink_metadata(out) {
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(State::Absent),
-        Err(e) => Err(e),
-        Ok(facts) if !facts.is_dir() => Ok(State::Foreign),
-        Ok(_) if fs::read_dir(out)?.next().is_none() => Ok(State::Empty),
-        Ok(_) if marks::is_ours(out) => Ok(State::Ours),
-        Ok(_) => Ok(State::Foreign),
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(State::Absent),
+        Err(e) => return Err(e),
+        Ok(facts) if !facts.is_dir() => return Ok(State::NotFolder),
+        Ok(_) => {}
     }
+    let holds = contents::all(out)?;
+    if holds.is_empty() {
+        return Ok(State::Empty);
+    }
+    Ok(match marks::manifest(out) {
+        Some(manifest) => {
+            let others = contents::others(out, &manifest)?;
+            State::Ours { manifest: Box::new(manifest), others }
+        }
+        None => State::Foreign { holds },
+    })
 }
 
 /// A kernel that cannot say so leaves it to the rename.

@@ -7,11 +7,13 @@ use std::path::Path;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
+use super::access::Access;
 use super::marks::{self, MANIFEST_NAME, SUCCESS_NAME, success_line};
-use super::output::{State, state};
+use super::output::state;
 use super::owned::{remove_folder, replaced_path};
-use super::{Error, Room};
+use super::{Error, Room, StagingOptions, contents};
 use crate::crash::crash_point;
+use crate::spec::Manifest;
 
 /// Writes `_MANIFEST.json` and then `_SUCCESS`; with `sync` all that `output` holds is on disk when this returns,
 /// and `_SUCCESS` never before the rest.
@@ -52,16 +54,36 @@ pub(super) fn sync_folder(path: &Path) -> Result<(), Error> {
 
 /// Makes the folder `output` be `out`.
 ///
-/// A plain rename of a folder is all that is needed where nothing is to be replaced: rename(2) puts a folder only
-/// where there is nothing or an empty folder, on every file system, so that `RENAME_NOREPLACE` (which some lack, and
-/// which minds an empty folder) would add nothing. An earlier output is exchanged for the new one, after which
-/// `output` is the old one.
+/// A plain rename of a folder is all that is needed where nothing is replaced: rename(2) puts a folder only where there
+/// is nothing or an empty folder, on every file system, so `RENAME_NOREPLACE` (which some lack, and which refuses an
+/// empty folder) would add nothing. An earlier output is exchanged for the new one, after which `output` is the old one.
+/// A folder that is replaced, empty or not, hands on its mode, group and owner.
 pub(super) fn replace(
     output: &Path,
     out: &Path,
-    overwrite: bool,
+    options: StagingOptions,
     manifest: &[u8],
 ) -> Result<(), Error> {
+    let kept = Access::of(out).and_then(|mut access| {
+        if let Some(access) = &mut access
+            && output.is_dir()
+        {
+            access.give(output)?;
+        }
+        Ok(access)
+    });
+    let kept = kept.map_err(|e| Error::io("keep the mode of output", out, e))?;
+    if options.sync && kept.is_some() && output.is_dir() {
+        sync_folder(output)?;
+    }
+    put(output, out, options.overwrite, manifest)?;
+    match kept {
+        Some(kept) => kept.complete(out).map_err(|e| Error::io("keep the mode of output", out, e)),
+        None => Ok(()),
+    }
+}
+
+fn put(output: &Path, out: &Path, overwrite: bool, manifest: &[u8]) -> Result<(), Error> {
     let refused = match fs::rename(output, out) {
         Ok(()) => return Ok(()),
         Err(e) => e,
@@ -72,59 +94,129 @@ pub(super) fn replace(
         ErrorKind::NotFound if marks::is_published(out, manifest) => return Ok(()),
         _ => return Err(Error::write("publish output", out, refused, Room::Output)),
     }
-    match state(out).map_err(|e| Error::io("look at output", out, e))? {
-        State::Ours if overwrite => {
-            exchange(output, out).map_err(|e| Error::write("replace output", out, e, Room::Output))
-        }
-        found if overwrite && found == State::Foreign => {
-            Err(Error::OutputForeign { path: out.to_path_buf() })
-        }
-        found => Err(Error::OutputExists { path: out.to_path_buf(), ours: found == State::Ours }),
+    let found = state(out).map_err(|e| Error::io("look at output", out, e))?;
+    match found.refuse(out, overwrite)? {
+        Some(old) => exchange(output, out, &old),
+        // It was removed since the rename.
+        None => fs::rename(output, out)
+            .map_err(|e| Error::write("publish output", out, e, Room::Output)),
     }
 }
 
-fn exchange(output: &Path, out: &Path) -> io::Result<()> {
+fn exchange(output: &Path, out: &Path, old: &Manifest) -> Result<(), Error> {
+    let failed = |e: io::Error| Error::write("replace output", out, e, Room::Output);
     match renameat_with(CWD, output, CWD, out, RenameFlags::EXCHANGE) {
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => exchange_in_two_steps(output, out),
-        done => Ok(done?),
+        Ok(()) => {}
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            return exchange_in_two_steps(output, out, old);
+        }
+        Err(Errno::XDEV) => return replace_in_place(output, out, old),
+        Err(errno) => return Err(failed(errno.into())),
     }
+    // Something may have been added after the last look. Now that the old folder is out of reach, this look is final.
+    let others = contents::others(output, old).map_err(failed)?;
+    if others.is_empty() {
+        return Ok(());
+    }
+    renameat_with(CWD, output, CWD, out, RenameFlags::EXCHANGE).map_err(|e| failed(e.into()))?;
+    Err(Error::OutputHoldsOthers { path: out.to_path_buf(), others })
 }
 
 /// For file systems that cannot exchange (NFS, some of FUSE). Between the two renames there is no output at `out`; a
 /// run that is killed just then leaves the old one beside it as `.<name>.gristmill-<nonce>.replaced`, which is swept
 /// only once there is an output again.
-fn exchange_in_two_steps(output: &Path, out: &Path) -> io::Result<()> {
+fn exchange_in_two_steps(output: &Path, out: &Path, old: &Manifest) -> Result<(), Error> {
+    let failed = |e: io::Error| Error::write("replace output", out, e, Room::Output);
     let replaced = replaced_path(output.parent().unwrap_or(output));
-    fs::rename(out, &replaced)?;
-    fs::rename(output, out).inspect_err(|_| {
+    match fs::rename(out, &replaced) {
+        Err(e) if e.kind() == ErrorKind::CrossesDevices => {
+            return replace_in_place(output, out, old);
+        }
+        moved => moved.map_err(failed)?,
+    }
+    let restore = || {
         // The first failure is the one to report. What cannot be put back stays where it is.
         let _restored_or_left = fs::rename(&replaced, out);
-    })?;
+    };
+    let others = contents::others(&replaced, old).map_err(failed).inspect_err(|_| restore())?;
+    if !others.is_empty() {
+        restore();
+        return Err(Error::OutputHoldsOthers { path: out.to_path_buf(), others });
+    }
+    fs::rename(output, out).inspect_err(|_| restore()).map_err(failed)?;
     // The new output is in place; what stays of the old one is swept by the next run.
     let _removed_or_left = remove_folder(&replaced);
     Ok(())
 }
 
+/// For folders that cannot be moved, though a new one can take their place: in an overlay, as containers have it, those
+/// of a lower layer; elsewhere those of another project quota. The files of the old output are removed, and then the
+/// new one is renamed over the empty folder.
+///
+/// Between the two there is no whole output at `out`. A commit that is repeated then finds what is left of the old one
+/// still marked as ours, or an empty folder, and goes on.
+fn replace_in_place(output: &Path, out: &Path, old: &Manifest) -> Result<(), Error> {
+    contents::remove_listed(out, old)
+        .map_err(|e| Error::write("remove earlier output", out, e, Room::Output))?;
+    match fs::rename(output, out) {
+        Err(e) if e.kind() == ErrorKind::DirectoryNotEmpty => {
+            let others = contents::all(out).map_err(|e| Error::io("look at output", out, e))?;
+            Err(Error::OutputHoldsOthers { path: out.to_path_buf(), others })
+        }
+        done => done.map_err(|e| Error::write("replace output", out, e, Room::Output)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::{Counters, Part};
 
-    #[test]
-    fn where_folders_cannot_be_exchanged_two_renames_do_it() {
-        let root = tempfile::tempdir().unwrap();
-        let (staging, out) = (root.path().join("staging"), root.path().join("out"));
-        let output = staging.join("output");
-        fs::create_dir(&staging).unwrap();
+    /// A new output and an old one, each of one file.
+    fn two(root: &Path) -> (std::path::PathBuf, std::path::PathBuf, Manifest) {
+        let (output, out) = (root.join("staging/output"), root.join("out"));
         for folder in [&output, &out] {
-            fs::create_dir(folder).unwrap();
+            fs::create_dir_all(folder).unwrap();
             fs::write(folder.join("was"), folder.file_name().unwrap().as_encoded_bytes()).unwrap();
         }
-        exchange_in_two_steps(&output, &out).unwrap();
-        assert_eq!(fs::read(out.join("was")).unwrap(), b"output");
-        assert!(!replaced_path(&staging).exists());
+        let part = Part { name: "was".into(), bytes: 3, records: 1, crc32c: 0 };
+        (output, out, Manifest::new("j".into(), "now".into(), vec![part], Counters::new()))
+    }
 
-        // The new output is gone: the old one is put back.
-        exchange_in_two_steps(&output, &out).unwrap_err();
-        assert_eq!(fs::read(out.join("was")).unwrap(), b"output");
+    type Replace = fn(&Path, &Path, &Manifest) -> Result<(), Error>;
+    const WAYS: [Replace; 3] = [exchange, exchange_in_two_steps, replace_in_place];
+
+    #[test]
+    fn an_old_output_is_replaced_in_every_way() {
+        for way in WAYS {
+            let root = tempfile::tempdir().unwrap();
+            let (output, out, old) = two(root.path());
+            way(&output, &out, &old).unwrap();
+            assert_eq!(fs::read(out.join("was")).unwrap(), b"output");
+            assert!(!replaced_path(output.parent().unwrap()).exists());
+        }
+    }
+
+    #[test]
+    fn files_added_at_the_last_moment_are_kept_in_every_way() {
+        for way in WAYS {
+            let root = tempfile::tempdir().unwrap();
+            let (output, out, old) = two(root.path());
+            fs::create_dir(out.join("mine")).unwrap();
+            fs::write(out.join("mine/notes"), "mine").unwrap();
+            let error = way(&output, &out, &old).unwrap_err().to_string();
+            assert!(error.contains(": mine/; "), "{error}");
+            assert_eq!(fs::read(out.join("mine/notes")).unwrap(), b"mine");
+            assert_eq!(fs::read(output.join("was")).unwrap(), b"output");
+        }
+    }
+
+    #[test]
+    fn an_old_output_is_put_back_if_the_new_one_is_gone() {
+        let root = tempfile::tempdir().unwrap();
+        let (output, out, old) = two(root.path());
+        fs::remove_dir_all(&output).unwrap();
+        exchange_in_two_steps(&output, &out, &old).unwrap_err();
+        assert_eq!(fs::read(out.join("was")).unwrap(), b"out");
     }
 }

@@ -178,7 +178,7 @@ impl SharedStaging {
             }
             let output = self.folder.join(OUTPUT_NAME);
             write_marks(&output, manifest, self.options.sync)?;
-            replace(&output, &self.out, self.options.overwrite, manifest)?;
+            replace(&output, &self.out, self.options, manifest)?;
             crash_point!("l13");
         }
         if self.options.sync {

@@ -142,7 +142,7 @@ impl Staging {
             return Err(Error::Abandoned { path: self.folder.path().to_path_buf() });
         }
         write_marks(&output, manifest, self.options.sync).map_err(|e| self.latch(e))?;
-        publish::replace(&output, &self.out, self.options.overwrite, manifest)?;
+        publish::replace(&output, &self.out, self.options, manifest)?;
         if self.options.sync {
             let parent = self.out.parent().unwrap_or(Path::new("/"));
             let synced = File::open(parent).and_then(|folder| folder.sync_all());

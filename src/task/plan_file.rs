@@ -25,6 +25,7 @@ use super::fold::Cut;
 use super::plan::Plan;
 use crate::record::value;
 use crate::spec::Split;
+use crate::storage::create_private;
 
 /// How a plan begins; the first byte is in no text.
 const MAGIC: [u8; 8] = *b"\x93GRPLAN\n";
@@ -91,7 +92,7 @@ impl Plan {
         }
         let cuts: Vec<&[u8]> = self.cuts.iter().map(Cut::key).collect();
         add(splits, encode(&|bytes| value::encode_into(&cuts, bytes))?);
-        let written = File::create(path).and_then(|file| {
+        let written = create_private(path).and_then(|file| {
             let mut file = BufWriter::new(file);
             file.write_all(&header(splits, self.reducers))?;
             file.write_all(&table)?;

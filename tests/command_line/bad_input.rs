@@ -67,7 +67,19 @@ const ROWS: &[Row] = &[
     ("", "wordcount /dev/zero", 2, &["a device", "/dev/zero"]),
     ("ln -s nowhere link", "wordcount link", 2, &["leads to nothing", "nowhere"]),
     ("mkdir -p d/e && ln -s .. d/e/up", "wordcount d", 2, &["loop"]),
-    ("mkdir out && touch out/mine", "wordcount in.txt -o out", 2, &["output exists"]),
+    ("mkdir out && touch out/mine", "wordcount in.txt -o out", 2, &["not empty: it holds mine"]),
+    (
+        "mkdir out && touch out/.DS_Store",
+        "wordcount in.txt -o out",
+        2,
+        &["not empty: it holds .DS_Store"],
+    ),
+    (
+        "$JOBS/wordcount in.txt -o out -q && mkdir out/mine && touch out/notes.txt",
+        "wordcount in.txt -o out --overwrite",
+        2,
+        &["not part of the earlier output: mine/, notes.txt"],
+    ),
     (
         "mkdir out && touch out/mine",
         "wordcount in.txt -o out --overwrite",
@@ -79,9 +91,9 @@ const ROWS: &[Row] = &[
     ("", "wordcount in.txt -o missing/out", 2, &["parent folder does not exist", "missing"]),
     ("", "wordcount in.txt -o /", 2, &["/"]),
     ("", "wordcount in.txt -o out --scratch in.txt", 2, &["in.txt"]),
-    ("", "join in.txt", 2, &["users=PATH or orders=PATH"]),
-    ("", "join users=in.txt", 2, &["no input is given for `orders`"]),
-    ("", "join users=in.txt order=in.txt", 2, &["names no input of the job"]),
+    ("", "join-orders in.txt", 2, &["users=PATH or orders=PATH"]),
+    ("", "join-orders users=in.txt", 2, &["no input is given for `orders`"]),
+    ("", "join-orders users=in.txt order=in.txt", 2, &["names no input of the job"]),
     ("gzip -c in.txt | head -c 15 >cut.gz", "wordcount cut.gz", 1, &["truncated", "cut.gz"]),
     (
         "gzip -c in.txt >pad.gz && head -c 512 /dev/zero >>pad.gz && gzip -c in.txt >>pad.gz",
@@ -91,13 +103,13 @@ const ROWS: &[Row] = &[
     ),
     (
         "printf 'no tab\\n' >u && printf '{}\\n' >o",
-        "join users=u orders=o",
+        "join-orders users=u orders=o",
         1,
         &["jobs/join-orders/src/main.rs:", "u at byte 0", "record: `no tab`"],
     ),
     (
         "printf 'u\\tn\\n' >u && printf '{\"user\":}\\n' >o",
-        "join users=u orders=o",
+        "join-orders users=u orders=o",
         1,
         &["bad JSON", "o at byte 0"],
     ),
@@ -145,7 +157,30 @@ const ROWS_OF_THE_COMMAND: &[Row] = &[
         "$JOBS/wordcount in.txt -o out",
         "gristmill cat out >/dev/full",
         1,
-        &["cannot write the result", "standard output; see where it goes"],
+        &[
+            "cannot write the result to standard output: ",
+            "; redirect it to a file with free space",
+        ],
+    ),
+    ("", "gristmill --version >&-", 1, &["standard output: it is closed"]),
+    ("", "gristmill completions bash >&-", 1, &["standard output: it is closed"]),
+    (
+        "$JOBS/wordcount in.txt -o out",
+        "gristmill cat out >&-",
+        1,
+        &["standard output: it is closed"],
+    ),
+    (
+        "$JOBS/wordcount in.txt -o out",
+        "gristmill verify out 1<in.txt",
+        1,
+        &["standard output: it is open for reading only"],
+    ),
+    (
+        "",
+        "gristmill submit --detach \"$JOBS\"/wordcount in.txt -o out >&-",
+        2,
+        &["the job's id", "it is closed"],
     ),
 ];
 

@@ -67,7 +67,9 @@ const JOIN: &str = r#"printf 'u1\tAnn\nbad\n' >u; printf '{"user":"u1","item":"i
 fn the_summary_counts_what_is_in_the_parts_and_names_the_rest() -> Result {
     let place = Place::new()?;
     let run = |flags: &str| {
-        place.shell(&format!("{JOIN} exec $JOBS/join users=u orders=o --max-bad-records 1 {flags}"))
+        place.shell(&format!(
+            "{JOIN} exec $JOBS/join-orders users=u orders=o --max-bad-records 1 {flags}"
+        ))
     };
     let ended = run("-o out")?;
     let parts = fs::read(place.path("out/part-00000.tsv"))?;
@@ -159,6 +161,58 @@ fn a_reader_that_leaves_ends_a_run_quietly() -> Result {
     let ended = place.shell("$JOBS/wordcount in.txt -q >/dev/full")?;
     assert_eq!(ended.code, Some(1));
     assert!(ended.stderr.starts_with("error: cannot write the result"), "{}", ended.stderr);
+    Ok(())
+}
+
+#[test]
+fn unusable_standard_streams_are_refused_before_any_work() -> Result {
+    let place = Place::new()?;
+    for (line, said) in [
+        ("wordcount in.txt >&-", "standard output: it is closed"),
+        ("wordcount in.txt -o - >&-", "standard output: it is closed"),
+        ("wordcount in.txt >&- 2>err; code=$?; cat err >&2; exit $code", "it is closed"),
+        ("wordcount in.txt 1</dev/null", "it is open for reading only"),
+        ("wordcount in.txt 1<in.txt", "it is open for reading only"),
+        ("wordcount - <&-", "standard input, the input -: it is closed"),
+        ("wordcount - -o out <&-", "standard input, the input -: it is closed"),
+        ("wordcount - 0>empty; code=$?; rm empty; exit $code", "it is open for writing only"),
+    ] {
+        let ended = place.shell(&format!("$JOBS/{line}"))?;
+        assert_eq!(ended.code, Some(2), "{line}: {}", ended.stderr);
+        assert!(ended.stderr.contains(said), "{line}: {}", ended.stderr);
+        place.shell("rm -f err")?;
+        assert_eq!(place.names()?, ["in.txt"], "{line}");
+    }
+    Ok(())
+}
+
+#[test]
+fn help_that_cannot_be_printed_is_an_error() -> Result {
+    let place = Place::new()?;
+    for line in ["--help >&-", "--version >&-", "--version >/dev/full", "--help 1</dev/null"] {
+        let ended = place.shell(&format!("$JOBS/wordcount {line}"))?;
+        assert_eq!(ended.code, Some(1), "{line}: {}", ended.stderr);
+    }
+    Ok(())
+}
+
+#[test]
+fn streams_that_a_run_does_not_need_may_be_closed() -> Result {
+    let place = Place::new()?;
+    for line in [
+        "wordcount in.txt -o 1 >&- 2>&- <&-",
+        "wordcount in.txt >/dev/null",
+        "wordcount in.txt 1<>/dev/null",
+        "wordcount in.txt <&- | cat >2",
+        "wordcount - </dev/null",
+        "wordcount - 0<>/dev/null -o 3",
+        "wordcount in.txt 2>&- >4",
+    ] {
+        let ended = place.shell(&format!("set -o pipefail; $JOBS/{line}"))?;
+        assert_eq!(ended.code, Some(0), "{line}: {}", ended.stderr);
+    }
+    assert_eq!(fs::read(place.path("2"))?, b"a\t2\nb\t1\n");
+    assert_eq!(fs::read(place.path("4"))?, b"a\t2\nb\t1\n");
     Ok(())
 }
 

@@ -153,6 +153,7 @@ impl Trial {
             split_bytes: setting.split_bytes,
             memory_bytes: setting.memory_bytes,
             max_bad_records: setting.max_bad_records,
+            umask: 0o022,
             sync: false,
             side_files: Vec::new(),
             job,

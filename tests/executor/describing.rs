@@ -49,7 +49,7 @@ fn what_can_be_refused_is_refused_before_any_work() -> Result {
         (&["in.txt", "-o", "-"], "a cluster writes to a folder, and none is named; "),
         (&["-", "-o", "out"], "standard input (-) cannot be read by a cluster; "),
         (&["none.txt", "-o", "out"], "input does not exist; "),
-        (&["in.txt", "-o", "full"], "output exists and is not an empty folder; "),
+        (&["in.txt", "-o", "full"], "output folder is not empty: it holds "),
         (&["in.txt", "-o", "no/out"], "output's parent folder does not exist; "),
         (&["full", "-o", "full/out"], "output lies inside an input; "),
         (&["in.txt", "-o", "out", "--memory", "1"], "size"),

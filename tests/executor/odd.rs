@@ -89,6 +89,7 @@ pub(crate) fn job(folder: &Path, input: &str) -> TestResult<Job> {
         split_bytes: None,
         memory_bytes: 16 << 20,
         max_bad_records: 0,
+        umask: 0o022,
         sync: false,
         side_files: Vec::new(),
         job: bytes,

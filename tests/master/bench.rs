@@ -53,6 +53,7 @@ pub(crate) fn spec(output: &str) -> JobSpec {
         split_bytes: None,
         memory_bytes: 1 << 30,
         max_bad_records: 0,
+        umask: 0o022,
         sync: true,
         side_files: Vec::new(),
         job: vec![1, 2, 3],

@@ -48,6 +48,7 @@ pub(crate) fn spec(name: &str, input: &Path, output: &Path) -> JobSpec {
         split_bytes: Some(SPLIT_BYTES),
         memory_bytes: 16 << 20,
         max_bad_records: 0,
+        umask: 0o022,
         sync: false,
         side_files: vec![SideFileSpec { name: input.clone(), location: input, digest: None }],
         job,

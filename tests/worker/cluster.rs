@@ -186,6 +186,7 @@ impl Cluster {
             split_bytes: None,
             memory_bytes: 64 << 20,
             max_bad_records: 0,
+            umask: 0o022,
             sync: false,
             side_files: Vec::new(),
             job: behaviour.into(),

@@ -16,7 +16,7 @@ use super::children::Children;
 use super::until;
 use crate::cli::refused::Refused;
 use crate::consensus::{IDENTITY_FILE, REMOVED_FILE};
-use crate::launch::print;
+use crate::launch::announce;
 use crate::rpc::address::{PORT, parse};
 use crate::rpc::client::{Master, Options};
 use crate::rpc::jobs::Jobs;
@@ -115,7 +115,7 @@ impl Masters<'_> {
             return Ok(None);
         }
         for Seat { id, address, .. } in &seats {
-            print(&format!("master {id} {address} pid {}\n", pids.get(id).unwrap_or(&0)));
+            announce(&format!("master {id} {address} pid {}\n", pids.get(id).unwrap_or(&0)));
         }
         let (addresses, webs) = seats.into_iter().map(|seat| (seat.address, seat.web)).unzip();
         Ok(Some(Started { addresses, webs }))

@@ -29,7 +29,7 @@ use super::daemon::Folder;
 use super::refused::Refused;
 use super::{exit, worker};
 use crate::clock::Clock;
-use crate::launch::{print, say};
+use crate::launch::{announce, say};
 use crate::rpc::address::PORT;
 use crate::rpc::client::{Master, Options};
 use crate::rpc::jobs::Jobs;
@@ -68,7 +68,7 @@ impl Dev {
         let mut children = Children::default();
         let ended = self.start(folder.path(), &mut children, &interrupts).and_then(|address| {
             let Some(address) = address else { return Ok(exit::INTERRUPTED) };
-            print(&ready(&address));
+            announce(&ready(&address));
             watch(&mut children, (folder.path(), &address), &interrupts)
         });
         children.end();
@@ -105,10 +105,10 @@ impl Dev {
             return Ok(None);
         }
         for (id, pid) in (1..).zip(&pids) {
-            print(&format!("worker {id} pid {pid}\n"));
+            announce(&format!("worker {id} pid {pid}\n"));
         }
         for web in webs {
-            print(&format!("web http://{web}\n"));
+            announce(&format!("web http://{web}\n"));
         }
         Ok(Some(cluster))
     }

@@ -9,7 +9,7 @@ use super::{Which, gone, has_own, no_task};
 use crate::cli::exit;
 use crate::cli::refused::Refused;
 use crate::cli::tasks::PAGE;
-use crate::launch::stdout_failed;
+use crate::launch::{STDOUT_HINT, stdout_failed};
 use crate::rpc::client::{Master, Options, Peer};
 use crate::rpc::jobs::{AttemptLine, JobStatus, Jobs, TaskLine, TasksRequest};
 use crate::rpc::shuffle::Shuffle;
@@ -87,7 +87,7 @@ impl<'m> Following<'m> {
                 Ok(true) => return Ok(exit::OK),
                 Ok(false) => {}
                 Err(Stop::Refused(refused)) => return Err(refused),
-                Err(Stop::Unheard(error)) => return Ok(stdout_failed(&error, "see where it goes")),
+                Err(Stop::Unheard(error)) => return Ok(stdout_failed(&error, STDOUT_HINT)),
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }

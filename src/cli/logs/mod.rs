@@ -11,7 +11,7 @@ use super::cluster::{Cluster, none};
 use super::exit;
 use super::refused::Refused;
 use super::tasks::all;
-use crate::launch::stdout_failed;
+use crate::launch::{STDOUT_HINT, stdout_failed};
 use crate::rpc::client::{Master, Options, Peer};
 use crate::rpc::jobs::{AttemptLine, Jobs, TaskLine, WorkerLine};
 use crate::rpc::shuffle::Shuffle;
@@ -75,7 +75,10 @@ impl Which {
 /// `gristmill logs`: what user code has printed, as it printed it.
 pub(super) fn logs(cluster: &Cluster, which: Which, follow: bool) -> Result<u8, Refused> {
     cluster.ask(async |master| {
-        let mut out = Out::stdout();
+        let mut out = match Out::stdout() {
+            Ok(out) => out,
+            Err(error) => return Ok(stdout_failed(&error, STDOUT_HINT)),
+        };
         if follow {
             let mut following = Following::new(&master, which, out);
             return tokio::select! {
@@ -108,7 +111,7 @@ pub(super) fn logs(cluster: &Cluster, which: Which, follow: bool) -> Result<u8, 
                 }
             };
             if let Err(error) = printed.and_then(|()| out.end()) {
-                return Ok(stdout_failed(&error, "see where it goes"));
+                return Ok(stdout_failed(&error, STDOUT_HINT));
             }
         }
         Ok(exit::OK)

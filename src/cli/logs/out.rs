@@ -15,8 +15,8 @@ pub(super) struct Out<W> {
 }
 
 impl Out<StdoutLock<'static>> {
-    pub(super) fn stdout() -> Self {
-        Out::new(Foreign::stdout())
+    pub(super) fn stdout() -> io::Result<Self> {
+        Ok(Out::new(Foreign::stdout()?))
     }
 }
 

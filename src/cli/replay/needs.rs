@@ -15,7 +15,7 @@ use crate::rpc::client::{Master, Options, Peer};
 use crate::rpc::recipe::Recipe;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{AttemptId, JobSpec, Location, TaskKind, escape};
-use crate::storage::{SharedStaging, StagingOptions};
+use crate::storage::{SharedStaging, StagingOptions, make_private_folder};
 use crate::task::PlanFile;
 use crate::worker::{fetch_once, lend_file};
 
@@ -155,7 +155,7 @@ impl Needs {
             attempt.task.kind.letter(),
             attempt.task.index
         ));
-        fs::create_dir(&scratch).map_err(|error| failed(&scratch, &error))?;
+        make_private_folder(&scratch).map_err(|error| failed(&scratch, &error))?;
         let (nonce, spec) = (self.recipe.nonce, self.spec.clone());
         Ok(child.run(Run { attempt, nonce, spec, scratch, work }))
     }

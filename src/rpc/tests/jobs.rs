@@ -13,6 +13,7 @@ pub(super) fn submit() -> Submit {
         split_bytes: None,
         memory_bytes: 1 << 30,
         max_bad_records: 2,
+        umask: 0o022,
         sync: true,
         side_files: Vec::new(),
         job: vec![0, 255],

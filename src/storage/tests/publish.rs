@@ -98,19 +98,20 @@ fn an_empty_folder_is_taken_and_anything_else_refused_before_any_work() {
 
     let exists = refusal(&out, PLAIN);
     assert!(
-        exists.starts_with("output exists and is not an empty folder; ")
-            && exists.ends_with("--overwrite"),
+        exists.starts_with("output exists already; ") && exists.ends_with("--overwrite"),
         "{exists}"
     );
     touch(root.path(), &["file", "mine/x", "half/_MANIFEST.json"]);
-    for name in ["file", "mine", "half"] {
+    let file = refusal(&root.path().join("file"), OVERWRITE);
+    assert!(file.starts_with("output exists and is not a folder; "), "{file}");
+    assert_eq!(refusal(&root.path().join("file"), PLAIN), file);
+    for (name, holds) in [("mine", "x"), ("half", "_MANIFEST.json")] {
         let exists = refusal(&root.path().join(name), PLAIN);
-        assert!(exists.ends_with("choose another, or remove it"), "{exists}");
+        let expected = format!("output folder is not empty: it holds {holds}; ");
+        assert!(exists.starts_with(&expected), "{exists}");
         let foreign = refusal(&root.path().join(name), OVERWRITE);
-        assert!(
-            foreign.starts_with("output exists and was not written by gristmill; "),
-            "{foreign}"
-        );
+        let expected = "output folder was not written by gristmill, so --overwrite ";
+        assert!(foreign.starts_with(expected) && foreign.contains(holds), "{foreign}");
     }
     assert_eq!(names(root.path()), ["file", "half", "mine", "out"]);
 }
@@ -122,7 +123,7 @@ fn places_that_can_hold_no_output_are_refused() {
     symlink("gone", root.path().join("link")).unwrap();
     for (out, expected) in [
         ("/", "output is the root of the file system; /; name a folder inside it"),
-        ("/proc", "output exists and is not an empty folder; /proc; choose another, or remove it"),
+        ("/proc", "output folder is not empty: it holds "),
         (
             "/proc/out",
             "output's parent folder cannot be written to: No such file or directory (os error 2); /proc; ",
@@ -184,7 +185,7 @@ fn what_came_to_be_at_the_output_meanwhile_is_not_touched() {
         let manifest = write_parts(&staging, "r0#1", &[("part-00000", "x")]);
         touch(root.path(), &["out/mine"]);
         let error = staging.publish(&manifest).unwrap_err().to_string();
-        assert!(error.starts_with("output exists and "), "{error}");
+        assert!(error.starts_with("output folder "), "{error}");
         fs::remove_dir_all(&out).unwrap();
         fs::write(&out, "mine").unwrap();
         staging.publish(&manifest).unwrap_err();
@@ -194,4 +195,43 @@ fn what_came_to_be_at_the_output_meanwhile_is_not_touched() {
         staging.publish(&manifest).unwrap();
         assert!(verify(&out).unwrap().findings.is_empty());
     }
+}
+
+#[test]
+fn files_beside_an_old_output_are_never_removed() {
+    let root = tempfile::tempdir().unwrap();
+    let out = published(root.path());
+    touch(root.path(), &["out/notes.txt"]);
+    let error = refusal(&out, OVERWRITE);
+    let expected = "output folder holds files that are not part of the earlier output: notes.txt; ";
+    assert!(error.starts_with(expected), "{error}");
+    fs::remove_file(out.join("notes.txt")).unwrap();
+
+    // Added in mid-run: the run fails, and both stay.
+    let staging = Staging::create(&out, Nonce(2), OVERWRITE).unwrap();
+    let manifest = write_parts(&staging, "r1#1", &[("part-00001", "new")]);
+    touch(root.path(), &["out/.DS_Store", "out/side/mine"]);
+    let error = staging.publish(&manifest).unwrap_err();
+    assert!(matches!(error, Error::OutputHoldsOthers { .. }), "{error}");
+    assert!(out.join("side/mine").exists() && out.join("part-00000.tsv").exists());
+    fs::remove_dir_all(out.join("side")).unwrap();
+    fs::remove_file(out.join(".DS_Store")).unwrap();
+    staging.publish(&manifest).unwrap();
+    assert_eq!(names(&out), ["_MANIFEST.json", "_SUCCESS", "part-00001"]);
+}
+
+#[test]
+fn a_replaced_folder_hands_on_its_mode() {
+    let root = tempfile::tempdir().unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    let out = root.path().join("out");
+    fs::create_dir(&out).unwrap();
+    fs::set_permissions(&out, fs::Permissions::from_mode(0o2710)).unwrap();
+    for (nonce, options) in [(1, PLAIN), (2, OVERWRITE)] {
+        let staging = Staging::create(&out, Nonce(nonce), options).unwrap();
+        let manifest = write_parts(&staging, "r0#1", &[("part-00000", "x")]);
+        staging.publish(&manifest).unwrap();
+        assert_eq!(mode(&out), 0o2710);
+    }
+    assert!(verify(&out).unwrap().findings.is_empty());
 }

@@ -89,7 +89,7 @@ fn a_commit_goes_on_where_another_was_killed() {
             let part = folder.join("attempts/r00001-1/part-00001.tsv");
             fs::rename(part, output.join("part-00001.tsv")).unwrap();
             crate::storage::publish::write_marks(&output, &first, false).unwrap();
-            crate::storage::publish::replace(&output, &out, true, &first).unwrap();
+            crate::storage::publish::replace(&output, &out, OVERWRITE, &first).unwrap();
             assert_eq!(fs::read(output.join(MANIFEST_NAME)).unwrap(), old, "exchanged");
         }
         if steps > 3 {

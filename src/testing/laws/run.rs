@@ -118,6 +118,7 @@ fn run<J: Job>(subject: &Subject<'_, J>, threads: usize, reducers: u32) -> Resul
         split_bytes: Some(SPLIT_BYTES),
         memory_bytes: MEMORY_BYTES,
         max_bad_records: 0,
+        umask: 0o022,
         sync: false,
         side_files: Vec::new(),
         job: subject.bench.job.clone(),

@@ -1,0 +1,86 @@
+//! Standard input and output as they were when the process started: closed ones are refused rather than ignored.
+//!
+//! Before `main` the standard library opens `/dev/null` in place of each standard descriptor that is closed, and later
+//! it takes the error that a descriptor of the wrong direction gives for success. Either way a result would be lost, or
+//! an input read as empty, without an error. A redirection to `/dev/null` that a user asked for must go on working, and
+//! cannot be told from the library's own by looking at it (Python and Node.js open it for reading and writing too).
+//! So a function in `.init_array`, which runs before the library starts, notes which descriptors are closed.
+
+use std::fmt;
+use std::io::{self, StdoutLock};
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::{OFlags, fcntl_getfl};
+use rustix::io::fcntl_getfd;
+
+static INPUT_WAS_CLOSED: AtomicBool = AtomicBool::new(false);
+static OUTPUT_WAS_CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Notes which of the two is closed. It only makes system calls and stores flags, so it may run before the standard
+/// library is ready.
+extern "C" fn note() {
+    let is_closed = |fd: BorrowedFd<'_>| fcntl_getfd(fd).is_err();
+    INPUT_WAS_CLOSED.store(is_closed(rustix::stdio::stdin()), Ordering::Relaxed);
+    OUTPUT_WAS_CLOSED.store(is_closed(rustix::stdio::stdout()), Ordering::Relaxed);
+}
+
+// SAFETY: each entry of `.init_array` must be a pointer to a function of the C ABI, which the C library calls once, with
+// arguments that such a function may ignore. `note` does nothing that needs the standard library to be initialised.
+#[expect(unsafe_code, reason = "nothing later can tell a closed descriptor from /dev/null")]
+#[used]
+#[unsafe(link_section = ".init_array")]
+static NOTE: extern "C" fn() = note;
+
+/// Why standard input or output cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unusable {
+    /// It was closed when the process started.
+    Closed,
+    /// It is open, but only in the other direction.
+    WrongDirection(&'static str),
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("it is closed"),
+            Self::WrongDirection(only) => write!(f, "it is open for {only} only"),
+        }
+    }
+}
+
+impl std::error::Error for Unusable {}
+
+/// Standard output, locked; an error if nothing that is written to it would arrive.
+pub(crate) fn output() -> io::Result<StdoutLock<'static>> {
+    check_output().map_err(io::Error::other)?;
+    Ok(io::stdout().lock())
+}
+
+/// Refuses a standard output that is closed or open for reading only.
+pub(crate) fn check_output() -> Result<(), Unusable> {
+    check(&OUTPUT_WAS_CLOSED, rustix::stdio::stdout(), OFlags::RDONLY, "reading")
+}
+
+/// Refuses a standard input that is closed or open for writing only.
+pub(super) fn check_input() -> Result<(), Unusable> {
+    check(&INPUT_WAS_CLOSED, rustix::stdio::stdin(), OFlags::WRONLY, "writing")
+}
+
+fn check(
+    was_closed: &AtomicBool,
+    fd: BorrowedFd<'_>,
+    wrong: OFlags,
+    only: &'static str,
+) -> Result<(), Unusable> {
+    if was_closed.load(Ordering::Relaxed) {
+        return Err(Unusable::Closed);
+    }
+    match fcntl_getfl(fd) {
+        Ok(flags) if flags.contains(OFlags::PATH) => Err(Unusable::WrongDirection("its path")),
+        Ok(flags) if flags & OFlags::RWMODE == wrong => Err(Unusable::WrongDirection(only)),
+        Ok(_) => Ok(()),
+        Err(_) => Err(Unusable::Closed),
+    }
+}

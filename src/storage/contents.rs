@@ -1,0 +1,190 @@
+//! Finds what an output folder holds beside the files of the output, so that nothing of it is ever removed unseen.
+
+use std::collections::BTreeSet;
+use std::fmt::{self, Display};
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::error::shown;
+use super::marks::{MANIFEST_NAME, SUCCESS_NAME};
+use crate::spec::Manifest;
+
+/// Names that a message shows; the rest is counted.
+const SHOWN_MAX: usize = 5;
+
+/// Files and folders that an output folder holds, for a message: the first few by name, and how many more there are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Held {
+    names: Vec<String>,
+    more: u64,
+}
+
+impl Held {
+    fn of(mut names: Vec<String>) -> Self {
+        names.sort();
+        let more = names.len().saturating_sub(SHOWN_MAX) as u64;
+        names.truncate(SHOWN_MAX);
+        Self { names, more }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+}
+
+impl Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.names.join(", "))?;
+        match self.more {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
+/// Everything in `folder`; folders in it are not entered.
+pub(super) fn all(folder: &Path) -> io::Result<Held> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        names.push(display_name(Path::new(&entry.file_name()), entry.file_type()?.is_dir()));
+    }
+    Ok(Held::of(names))
+}
+
+/// What is in `folder` and does not belong to the output that `manifest` lists: other names, and under a listed name
+/// anything but a regular file.
+pub(super) fn others(folder: &Path, manifest: &Manifest) -> io::Result<Held> {
+    let listed: BTreeSet<&[u8]> = manifest
+        .parts
+        .iter()
+        .map(|part| part.name.as_bytes())
+        .chain([MANIFEST_NAME.as_bytes(), SUCCESS_NAME.as_bytes()])
+        .collect();
+    let mut found = Vec::new();
+    look(folder, Path::new(""), &listed, &subfolders(manifest), &mut found)?;
+    Ok(Held::of(found))
+}
+
+fn look(
+    folder: &Path,
+    below: &Path,
+    listed: &BTreeSet<&[u8]>,
+    subfolders: &BTreeSet<&str>,
+    found: &mut Vec<String>,
+) -> io::Result<()> {
+    for entry in fs::read_dir(folder.join(below))? {
+        let entry = entry?;
+        let (path, kind) = (below.join(entry.file_name()), entry.file_type()?);
+        let name = path.as_os_str().as_bytes();
+        if kind.is_dir() && path.to_str().is_some_and(|name| subfolders.contains(name)) {
+            look(folder, &path, listed, subfolders, found)?;
+        } else if !kind.is_file() || !listed.contains(name) {
+            found.push(display_name(&path, kind.is_dir()));
+        }
+    }
+    Ok(())
+}
+
+/// Removes the files of the output that `manifest` lists, and nothing else. `_SUCCESS` goes first, so that what is left
+/// is never taken for a whole output, and the manifest last, so that what is left is still known as ours.
+pub(super) fn remove_listed(folder: &Path, manifest: &Manifest) -> io::Result<()> {
+    let remove = |name: &str| found(fs::remove_file(folder.join(name)));
+    remove(SUCCESS_NAME)?;
+    manifest.parts.iter().try_for_each(|part| remove(&part.name))?;
+    subfolders(manifest).iter().try_for_each(|name| found(fs::remove_dir(folder.join(name))))?;
+    remove(MANIFEST_NAME)
+}
+
+/// Something that is not there needs no removal.
+fn found(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+/// The folders in the output folder that hold parts.
+fn subfolders(manifest: &Manifest) -> BTreeSet<&str> {
+    let split = |part: &'_ crate::spec::Part| part.name.find('/');
+    manifest.parts.iter().filter_map(|part| split(part).map(|at| &part.name[..at])).collect()
+}
+
+fn display_name(path: &Path, is_folder: bool) -> String {
+    shown(path) + if is_folder { "/" } else { "" }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::spec::{Counters, Part};
+
+    fn manifest() -> Manifest {
+        let part = |name: &str| Part { name: name.into(), bytes: 1, records: 1, crc32c: 0 };
+        let parts = vec![part("part-00000.tsv"), part("_bad/part-m-00000.jsonl")];
+        Manifest::new("job".into(), "now".into(), parts, Counters::new())
+    }
+
+    fn write(folder: &Path, names: &[&str]) {
+        for name in names {
+            let path = folder.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "x").unwrap();
+        }
+    }
+
+    const OUTPUT: [&str; 4] =
+        ["part-00000.tsv", "_bad/part-m-00000.jsonl", MANIFEST_NAME, SUCCESS_NAME];
+
+    #[test]
+    fn files_of_the_output_are_told_from_all_others() {
+        let table = BTreeMap::from([
+            ("notes.txt", "notes.txt"),
+            (".DS_Store", ".DS_Store"),
+            ("_bad/mine", "_bad/mine"),
+            ("deep/er/x", "deep/"),
+            ("part-00001.tsv", "part-00001.tsv"),
+        ]);
+        for (added, expected) in table {
+            let root = tempfile::tempdir().unwrap();
+            write(root.path(), &OUTPUT);
+            assert_eq!(others(root.path(), &manifest()).unwrap(), Held::default());
+            write(root.path(), &[added]);
+            assert_eq!(others(root.path(), &manifest()).unwrap().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_listed_name_must_be_a_file_and_a_listed_folder_a_folder() {
+        let root = tempfile::tempdir().unwrap();
+        write(root.path(), &["part-00000.tsv/mine", MANIFEST_NAME]);
+        symlink("/etc", root.path().join("_bad")).unwrap();
+        fs::create_dir(root.path().join("empty")).unwrap();
+        let found = others(root.path(), &manifest()).unwrap().to_string();
+        assert_eq!(found, "_bad, empty/, part-00000.tsv/");
+    }
+
+    #[test]
+    fn only_listed_files_are_removed() {
+        let root = tempfile::tempdir().unwrap();
+        write(root.path(), &OUTPUT);
+        remove_listed(root.path(), &manifest()).unwrap();
+        assert_eq!(all(root.path()).unwrap(), Held::default());
+        write(root.path(), &OUTPUT);
+        write(root.path(), &["notes.txt"]);
+        remove_listed(root.path(), &manifest()).unwrap();
+        assert_eq!(all(root.path()).unwrap().to_string(), "notes.txt");
+    }
+
+    #[test]
+    fn many_names_are_counted() {
+        let root = tempfile::tempdir().unwrap();
+        write(root.path(), &["a", "b", "c", "d", "e", "f", "g"]);
+        assert_eq!(all(root.path()).unwrap().to_string(), "a, b, c, d, e and 2 more");
+    }
+}
