@@ -102,6 +102,7 @@ impl Worker {
                 masterless_max: MASTERLESS_MAX,
                 own_poll_thread: true,
                 clock,
+                log: |text| say(&format!("{text}\n")),
             };
             let masters = Master::connect(&addresses, Options::default())?;
             let wire = Wire::new(addresses, listener)?;

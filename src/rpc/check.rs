@@ -18,7 +18,7 @@ use crate::record::value;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::job::REDUCERS;
 use crate::spec::options::{MAX_ATTEMPTS, PRIORITY, TASK_TIMEOUT_MS};
-use crate::spec::{Failure, JobSpec, escape};
+use crate::spec::{JobSpec, escape};
 
 /// Bytes of the id of a submission.
 const SUBMISSION_ID_BYTES_MAX: usize = 128;
@@ -33,9 +33,6 @@ const HELD_MAX: u64 = 100_000;
 /// Jobs of which a worker may have files, and map outputs that it may still have, or have missed.
 const JOBS_MAX: u64 = 100_000;
 const OUTPUTS_MAX: u64 = 1_000_000;
-/// Bytes of one text of a failure, and lines of its details; no more is shown of it by far.
-const FAILURE_BYTES_MAX: usize = 4 << 10;
-const FAILURE_LINES_MAX: usize = 100;
 /// Largest number of a master.
 const MASTER_MAX: u64 = 1_000;
 /// Bytes of a worker's description of how it limits memory.
@@ -152,37 +149,12 @@ pub fn poll(request: &mut Poll) -> Result<(), Refusal> {
     at_most("lost outputs", lost.sum(), OUTPUTS_MAX)?;
     for held in &mut request.held {
         match &mut held.state {
-            HeldState::Failed { failure, .. } => cut_failure(failure),
+            HeldState::Failed { failure, .. } => failure.cut(),
             HeldState::Reduced { volume, .. } => volume.cut(),
             _ => {}
         }
     }
     Ok(())
-}
-
-/// A failure is told whole as far as anybody reads; what is cut says so.
-fn cut_failure(failure: &mut Failure) {
-    cut(&mut failure.message);
-    failure.at.iter_mut().for_each(cut);
-    for texts in [&mut failure.details, &mut failure.log] {
-        let lines = texts.len();
-        if lines > FAILURE_LINES_MAX {
-            texts.truncate(FAILURE_LINES_MAX);
-            texts.push(format!("(cut: there were {lines} lines)"));
-        }
-        texts.iter_mut().for_each(cut);
-    }
-    if let Some(record) = &mut failure.record {
-        record.excerpt.truncate(FAILURE_BYTES_MAX);
-    }
-}
-
-fn cut(text: &mut String) {
-    let bytes = text.len();
-    if bytes > FAILURE_BYTES_MAX {
-        text.truncate(text.floor_char_boundary(FAILURE_BYTES_MAX));
-        text.push_str(&format!(" (cut: there were {bytes} bytes)"));
-    }
 }
 
 /// Holds a fetch to its limits.

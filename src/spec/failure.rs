@@ -9,6 +9,11 @@ use super::Location;
 /// Characters of user text that are ever shown; the rest is cut and an ellipsis says so.
 pub const TEXT_CHARS_MAX: usize = 200;
 
+/// Bytes of each text of a failure that are kept, a note about the rest included: far more than is ever shown.
+const FAILURE_TEXT_BYTES_MAX: usize = 4 << 10;
+/// Lines of a failure's details, and of its log, that are kept, a note about the rest included.
+const FAILURE_LINES_MAX: usize = 100;
+
 /// Why an attempt ended without winning; `none` while it has not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -136,6 +141,34 @@ impl Failure {
     pub fn about(self, about: About) -> Self {
         Self { about, ..self }
     }
+
+    /// Cuts each text to a length that is safe to send and to store, and says how much was cut. User code can fill any
+    /// of them. Cutting twice changes nothing.
+    pub fn cut(&mut self) {
+        cut(&mut self.message);
+        self.at.iter_mut().for_each(cut);
+        for texts in [&mut self.details, &mut self.log] {
+            let lines = texts.len();
+            if lines > FAILURE_LINES_MAX {
+                texts.truncate(FAILURE_LINES_MAX - 1);
+                texts.push(format!("(cut: there were {lines} lines)"));
+            }
+            texts.iter_mut().for_each(cut);
+        }
+        if let Some(record) = &mut self.record {
+            record.excerpt.truncate(FAILURE_TEXT_BYTES_MAX);
+        }
+    }
+}
+
+fn cut(text: &mut String) {
+    let bytes = text.len();
+    if bytes > FAILURE_TEXT_BYTES_MAX {
+        let note = format!(" (cut: there were {bytes} bytes)");
+        text.truncate(text.floor_char_boundary(FAILURE_TEXT_BYTES_MAX - note.len()));
+        text.push_str(&note);
+        text.shrink_to_fit();
+    }
 }
 
 /// A record of the input, by where it begins, with its first bytes.
@@ -256,6 +289,29 @@ mod tests {
         let many = b"a\tb\r\n\x1b[2J\xff\xe2\x81\xa7\xc2\x9b\x7f\n";
         let shown = "a\tb\\r\n\\x1b[2J\\xff\\xe2\\x81\\xa7\\xc2\\x9b\\x7f\n";
         assert_eq!(escape_text(many), shown);
+    }
+
+    #[test]
+    fn long_texts_of_a_failure_are_cut_once() {
+        let mut failure = Failure {
+            at: Some("ü".repeat(5_000)),
+            details: vec!["x".repeat(4_096), "y".repeat(4_097)],
+            log: vec!["line".into(); 101],
+            ..Failure::new(Cause::Panic, "m".repeat(70 << 20))
+        };
+        failure.cut();
+        assert!(failure.message.ends_with("m (cut: there were 73400320 bytes)"));
+        let at = failure.at.as_deref().unwrap();
+        assert!(at.starts_with("üü") && at.ends_with("ü (cut: there were 10000 bytes)"), "{at}");
+        assert_eq!(failure.details[0].len(), 4_096);
+        assert!(failure.details[1].ends_with("y (cut: there were 4097 bytes)"));
+        let texts = failure.details.iter().chain([&failure.message]);
+        assert!(texts.map(String::len).all(|bytes| bytes <= FAILURE_TEXT_BYTES_MAX));
+        assert_eq!(failure.log.len(), FAILURE_LINES_MAX);
+        assert_eq!(failure.log[FAILURE_LINES_MAX - 1], "(cut: there were 101 lines)");
+        let once = failure.clone();
+        failure.cut();
+        assert_eq!(failure, once);
     }
 
     proptest! {

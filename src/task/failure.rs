@@ -11,6 +11,9 @@ use crate::job::{Ended, Error, KeepsState, UserError};
 use crate::spec::{About, Cause, Failure};
 use crate::{format, shuffle};
 
+/// Causes below an error that are told.
+const CAUSES_MAX: usize = 50;
+
 /// How an attempt ended when not well.
 #[derive(Debug)]
 pub(crate) enum Trouble {
@@ -121,7 +124,7 @@ impl Trouble {
         if self.is_stop() {
             return Failure::new(Cause::Killed, "stopped");
         }
-        match self {
+        let mut failure = match self {
             Trouble::Panic { message, at } => Failure { at, ..Failure::new(Cause::Panic, message) },
             Trouble::Error(error) => of_error(error),
             Trouble::Framework(error) => Failure {
@@ -130,7 +133,10 @@ impl Trouble {
                 ..Failure::new(Cause::UserError, error.to_string())
             },
             Trouble::Stopped => Failure::new(Cause::Killed, "stopped"),
-        }
+        };
+        // An author's message may hold whole records.
+        failure.cut();
+        failure
     }
 }
 
@@ -215,6 +221,7 @@ fn place(error: &Error) -> String {
 /// What lies under an error, one line each.
 fn causes(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
     std::iter::successors(error.source(), |error| error.source())
+        .take(CAUSES_MAX)
         .map(|error| format!("because: {error}"))
         .collect()
 }

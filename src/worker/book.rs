@@ -5,8 +5,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, watch};
 
+use crate::rpc::refusal::Refusal;
 use crate::rpc::workers::{Held, HeldState, Order, OrderWork};
-use crate::spec::{AttemptId, JobId};
+use crate::spec::{AttemptId, Cause, Failure, JobId};
+
+/// Bytes of ended attempts' reports in one poll, far below what a master accepts. The rest is reported by later polls.
+const POLL_BYTES_MAX: u64 = 8 << 20;
+/// Lost outputs that one failure names; the next attempt finds the others.
+const LOST_MAX: usize = 10_000;
+/// Times that a report is refused for good, alone in its poll, before its attempt ends with the refusal instead.
+const REFUSALS_MAX: u32 = 5;
 
 /// The attempts that are held. An attempt comes in by an order, ends in a state that is reported until an answer no
 /// longer names it, and is forgotten then; one that is no longer named while it runs is told to stop.
@@ -22,18 +30,49 @@ pub(super) struct Book {
 #[derive(Default)]
 struct Pages {
     held: BTreeMap<AttemptId, Page>,
-    /// Attempts whose task has not ended; those that are not held any more are being killed.
+    /// Attempts whose task has not ended; those that are no longer held are being killed.
     busy: BTreeSet<AttemptId>,
+    /// The ends that the latest poll reports.
+    reported: Vec<AttemptId>,
+    /// A poll was refused for good, so each end is reported alone until one is accepted.
+    is_alone: bool,
+    /// The end that was last refused alone, and how often.
+    refused: Option<(AttemptId, u32)>,
 }
 
 struct Page {
     pid: u32,
-    state: HeldState,
+    /// How it stands, or last stood while it ran.
+    running: HeldState,
+    end: Option<End>,
     stop: watch::Sender<bool>,
     /// Answers what a map attempt has asked for.
     more: mpsc::UnboundedSender<Vec<u32>>,
     /// What it asks for is in the poll that is to be answered next.
     is_said: bool,
+}
+
+/// How an attempt ended, and the bytes that reporting it takes.
+struct End {
+    state: HeldState,
+    bytes: u64,
+}
+
+impl End {
+    /// Cuts what user code or other workers have filled, so that any end fits into a poll.
+    fn new(mut state: HeldState) -> Self {
+        match &mut state {
+            HeldState::Failed { failure, lost } => {
+                failure.cut();
+                lost.truncate(LOST_MAX);
+            }
+            HeldState::Reduced { volume, .. } => volume.cut(),
+            _ => {}
+        }
+        // The wire's own encoding differs a little; what cannot be measured goes alone.
+        let bytes = bincode::serialized_size(&state).unwrap_or(POLL_BYTES_MAX);
+        End { state, bytes }
+    }
 }
 
 /// An attempt to be started.
@@ -55,13 +94,46 @@ impl Book {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Everything that is held, for the poll that is sent next.
+    /// Everything that is held, for the poll that is sent next. Ends that do not fit are reported as still running; the
+    /// next polls report them.
     pub(super) fn say(&self) -> Vec<Held> {
+        let mut pages = self.pages();
+        let reported = pages.next_ends();
+        let is_reported: BTreeSet<AttemptId> = reported.iter().copied().collect();
         let say = |(&attempt, page): (&AttemptId, &mut Page)| {
             page.is_said = true;
-            Held { attempt, pid: page.pid, state: page.state.clone() }
+            let end = page.end.as_ref().filter(|_| is_reported.contains(&attempt));
+            let state = end.map_or(&page.running, |end| &end.state).clone();
+            Held { attempt, pid: page.pid, state }
         };
-        self.pages().held.iter_mut().map(say).collect()
+        let held = pages.held.iter_mut().map(say).collect();
+        pages.reported = reported;
+        held
+    }
+
+    /// A poll was answered.
+    pub(super) fn heard(&self) {
+        let mut pages = self.pages();
+        (pages.is_alone, pages.refused) = (false, None);
+    }
+
+    /// The latest poll was refused for good. From now on each end is reported alone. One that is refused again and again
+    /// gives way to the refusal: its attempt, which this returns, has failed with it.
+    pub(super) fn refused(&self, refusal: &Refusal) -> Option<AttemptId> {
+        let mut pages = self.pages();
+        pages.is_alone = true;
+        let &[attempt] = &pages.reported[..] else { return None };
+        let before =
+            pages.refused.filter(|(same, _)| *same == attempt).map_or(0, |(_, times)| times);
+        pages.refused = (before + 1 < REFUSALS_MAX).then_some((attempt, before + 1));
+        if pages.refused.is_some() {
+            return None;
+        }
+        let message = format!("the master refuses this attempt's report: {refusal}");
+        let failure = Failure::new(Cause::Exit, message);
+        let state = HeldState::Failed { failure, lost: Vec::new() };
+        pages.held.get_mut(&attempt)?.end = Some(End::new(state));
+        Some(attempt)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -108,9 +180,10 @@ impl Book {
             let (stopper, stop) = watch::channel(false);
             let (giver, more) = mpsc::unbounded_channel();
             let joined = joined(&order.work);
-            let state =
+            let running =
                 HeldState::Running { progress: 0.0, bytes: 0, fetched: 0, joined, wants: 0 };
-            let page = Page { pid: 0, state, stop: stopper, more: giver, is_said: false };
+            let page =
+                Page { pid: 0, running, end: None, stop: stopper, more: giver, is_said: false };
             pages.held.insert(attempt, page);
             starts.push(Start { order, stop, more });
         }
@@ -127,7 +200,7 @@ impl Book {
 
     /// How far an attempt is, from 0 to 1, and of how many bytes.
     pub(super) fn progressed(&self, attempt: AttemptId, now: f64, of: u64) {
-        if let Some(Page { state: HeldState::Running { progress, bytes, .. }, .. }) =
+        if let Some(Page { running: HeldState::Running { progress, bytes, .. }, .. }) =
             self.pages().held.get_mut(&attempt)
         {
             (*progress, *bytes) = (now, of);
@@ -137,7 +210,7 @@ impl Book {
     /// A map attempt asks for up to so many more maps.
     pub(super) fn wanted(&self, attempt: AttemptId, maps: u32) {
         if let Some(page) = self.pages().held.get_mut(&attempt)
-            && let HeldState::Running { wants, .. } = &mut page.state
+            && let HeldState::Running { wants, .. } = &mut page.running
         {
             *wants = maps;
             page.is_said = false;
@@ -147,16 +220,17 @@ impl Book {
 
     /// How many map outputs a reduce has.
     pub(super) fn fetched(&self, attempt: AttemptId, now: u32) {
-        if let Some(Page { state: HeldState::Running { fetched, .. }, .. }) =
+        if let Some(Page { running: HeldState::Running { fetched, .. }, .. }) =
             self.pages().held.get_mut(&attempt)
         {
             *fetched = now;
         }
     }
 
-    /// An attempt's end, unless nobody wants to know it any more; false then.
+    /// Notes an attempt's end; false if the attempt is no longer held.
     pub(super) fn end(&self, attempt: AttemptId, state: HeldState) -> bool {
-        let is_held = self.pages().held.get_mut(&attempt).map(|page| page.state = state).is_some();
+        let end = End::new(state);
+        let is_held = self.pages().held.get_mut(&attempt).map(|page| page.end(end)).is_some();
         self.news.send_modify(|count| *count += u64::from(is_held));
         is_held
     }
@@ -181,15 +255,43 @@ impl Book {
     }
 }
 
+impl Pages {
+    /// The ends that the next poll reports: all of them, or as many as fit, beginning behind the last that was reported.
+    /// After a refusal it is one, and the one that was refused alone comes again.
+    fn next_ends(&self) -> Vec<AttemptId> {
+        let ended = || self.held.iter().filter_map(|(&id, page)| Some((id, page.end.as_ref()?)));
+        let last = self.reported.last().copied();
+        let is_behind = |attempt| match self.refused {
+            Some((again, _)) => attempt >= again,
+            None => last.is_some_and(|last| attempt > last),
+        };
+        let behind = ended().filter(|&(attempt, _)| is_behind(attempt));
+        let before = ended().filter(|&(attempt, _)| !is_behind(attempt));
+        let mut bytes = 0_u64;
+        let fits = |(number, (_, end)): &(usize, (AttemptId, &End))| {
+            bytes = bytes.saturating_add(end.bytes);
+            *number == 0 || bytes <= POLL_BYTES_MAX && !self.is_alone
+        };
+        behind.chain(before).enumerate().take_while(fits).map(|(_, (attempt, _))| attempt).collect()
+    }
+}
+
 impl Page {
+    fn end(&mut self, end: End) {
+        if let HeldState::Running { wants, .. } = &mut self.running {
+            *wants = 0;
+        }
+        self.end = Some(end);
+    }
+
     /// Gives the attempt the maps that have joined it since, or says that none has, if it asked and was heard.
     fn answer(&mut self, work: &OrderWork) {
-        let HeldState::Running { joined: known, wants, .. } = &mut self.state else { return };
+        let HeldState::Running { joined: known, wants, .. } = &mut self.running else { return };
         let OrderWork::Map { joined, .. } = work else { return };
         let new = joined.get(*known as usize..).unwrap_or_default();
         if *wants > 0 && (self.is_said || !new.is_empty()) {
             (*known, *wants) = (*known + new.len() as u32, 0);
-            // Whoever has ended meanwhile does not want it any more.
+            // An attempt that has ended no longer wants it.
             let _heard_or_gone = self.more.send(new.to_vec());
         }
     }
@@ -239,5 +341,68 @@ mod tests {
         assert!(book.end(order(1).attempt, HeldState::Swept));
         assert!(news.has_changed().unwrap());
         assert_eq!(book.say()[1].state, HeldState::Swept);
+    }
+
+    /// A book in which so many attempts have failed, each with as long a report as there can be.
+    fn failed(attempts: u32) -> Book {
+        let book = Book::new();
+        book.reconcile((0..attempts).map(order).collect(), false);
+        for index in 0..attempts {
+            let failure = Failure {
+                details: vec!["d".repeat(5 << 10); 200],
+                ..Failure::new(Cause::UserError, "m".repeat(1 << 20))
+            };
+            book.end(order(index).attempt, HeldState::Failed { failure, lost: Vec::new() });
+        }
+        book
+    }
+
+    /// The indexes of the attempts whose end the next poll reports; checks that the poll holds all attempts, and is small.
+    fn ends(book: &Book, attempts: usize) -> Vec<u32> {
+        let held = book.say();
+        assert_eq!(held.len(), attempts);
+        let bytes: u64 =
+            held.iter().map(|held| bincode::serialized_size(&held.state).unwrap()).sum();
+        assert!(bytes < 2 * POLL_BYTES_MAX, "{bytes}");
+        let ended = held.iter().filter(|held| !matches!(held.state, HeldState::Running { .. }));
+        ended.map(|held| held.attempt.task.index).collect()
+    }
+
+    #[test]
+    fn reports_that_do_not_fit_into_one_poll_are_split_over_several() {
+        let book = failed(60);
+        let first = ends(&book, 60);
+        assert!((1..60).contains(&(first.len() as u32)), "{first:?}");
+        // Also if the master acknowledges none of them, each end is reported in its turn.
+        let mut seen: BTreeSet<u32> = first.into_iter().collect();
+        for _ in 0..10 {
+            seen.extend(ends(&book, 60));
+        }
+        assert_eq!(seen.len(), 60);
+    }
+
+    #[test]
+    fn report_that_is_refused_for_good_ends_its_attempt_alone() {
+        let book = failed(3);
+        let bad = order(1).attempt;
+        let refusal = Refusal::Invalid { message: "too odd".into() };
+        let (mut replaced, mut polls) = (None, 0);
+        while replaced.is_none() && polls < 50 {
+            polls += 1;
+            // The master refuses each poll that reports the second attempt's end.
+            if ends(&book, 3).contains(&1) {
+                replaced = book.refused(&refusal);
+            } else {
+                book.heard();
+            }
+        }
+        assert_eq!(replaced, Some(bad), "after {polls} polls");
+        book.heard();
+        let held = book.say();
+        let HeldState::Failed { failure, .. } = &held[1].state else { panic!("{held:?}") };
+        let expected = "the master refuses this attempt's report: too odd";
+        assert_eq!((failure.cause, failure.message.as_str()), (Cause::Exit, expected));
+        let HeldState::Failed { failure, .. } = &held[0].state else { panic!("{held:?}") };
+        assert_eq!(failure.cause, Cause::UserError, "the others are reported as they are");
     }
 }

@@ -288,6 +288,7 @@ mod tests {
             masterless_max: super::super::MASTERLESS_MAX,
             own_poll_thread: true,
             clock: Clock::system(),
+            log: |_| {},
         };
         let job = JobId(1);
         let output = |bytes| Output { job, path: PathBuf::new(), digest: 0, bytes };

@@ -92,6 +92,8 @@ pub struct Options {
     pub own_poll_thread: bool,
     /// What time it is.
     pub clock: Clock,
+    /// Tells the operator something: one line.
+    pub log: fn(&str),
 }
 
 /// What a worker is told while it runs.

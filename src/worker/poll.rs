@@ -226,13 +226,17 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
             Ok(orders) => orders,
             Err(Refusal::NotFound { .. }) => return Ok(Next::Register),
             Err(refusal) => {
+                if matches!(refusal, Refusal::Invalid { .. } | Refusal::Limit { .. }) {
+                    self.refused(&refusal);
+                }
                 self.unheard(refusal).await?;
                 let is_over = *self.stop.borrow() == Stop::Now;
                 return Ok(if is_over { Next::Leave } else { Next::Poll });
             }
         };
         self.heard();
-        // Who does not know yet that another one leads is not obeyed any more.
+        self.worker.book.heard();
+        // A master that does not know yet that another one leads is no longer obeyed.
         let counts = orders.sequence == self.sequence && orders.epoch >= self.epoch;
         self.epoch = self.epoch.max(orders.epoch);
         let may_leave = orders.may_leave && counts;
@@ -310,6 +314,20 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
             drop(self.superseded.remove(1));
         }
         self.superseded.push_back(asked);
+    }
+
+    /// The master refused a poll for good: an attempt whose report is the reason ends, and the worker goes on.
+    fn refused(&mut self, refusal: &Refusal) {
+        let ended = self.worker.book.refused(refusal);
+        let what = match ended {
+            Some(attempt) => {
+                format!("attempt {attempt} fails, as its report is refused again and again")
+            }
+            // One line tells it for all polls of the same silence.
+            None if self.silent_since.is_none() => "this worker reports each attempt alone".into(),
+            None => return,
+        };
+        (self.worker.options.log)(&format!("the master refuses a poll: {refusal}; {what}"));
     }
 
     fn heard(&mut self) {

@@ -161,6 +161,14 @@ fn executors_that_die_fail_their_job_with_the_cause_or_cost_one_attempt() -> Res
             detail: "record: `trouble`",
             ..exit("panic", &panic_place())
         },
+        // Nor does a text of any length harm a worker.
+        Case {
+            cause: "user_error",
+            attempts: 2,
+            detail: "record: `trouble`",
+            ..exit("refuse-at-length", ": no no no no ")
+        },
+        Case { cause: "panic", attempts: 2, ..exit("panic-at-length", ": panicked: oh oh oh oh ") },
         exit("exit0", "the executor exited with code 0 before the attempt had ended"),
         exit("exit3", "the executor exited with code 3 before the attempt had ended"),
         signal("segfault", "the executor died of SIGSEGV (signal 11)"),

@@ -20,6 +20,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How much `print` prints, and how much `eat` asks for at most, so that a limit that fails harms nobody.
 const PRINTED_BYTES: usize = 256 << 20;
 const EATEN_BYTES_MAX: usize = 1 << 30;
+/// More than any message between a worker and its master may have.
+const TEXT_BYTES: usize = 65 << 20;
 /// Keys of a line `tag`.
 const TAGS: u32 = 48;
 
@@ -53,8 +55,12 @@ pub enum Trouble {
     Say,
     /// Refuses the record.
     Refuse,
+    /// Refuses the record, with a text that fits into no message.
+    RefuseAtLength,
     /// Panics.
     Panic,
+    /// Panics, with such a text.
+    PanicAtLength,
     /// Exits as if all were well.
     Exit0,
     /// Exits with code 3.
@@ -153,7 +159,9 @@ impl Odd {
         match trouble {
             Trouble::Say => println!("the last words"),
             Trouble::Refuse => return Err("not to my taste".into()),
+            Trouble::RefuseAtLength => return Err("no ".repeat(TEXT_BYTES / 3).into()),
             Trouble::Panic => panic!("no luck"),
+            Trouble::PanicAtLength => panic!("{}", "oh ".repeat(TEXT_BYTES / 3)),
             Trouble::Exit0 => std::process::exit(0),
             Trouble::Exit3 => std::process::exit(3),
             Trouble::Abort => std::process::abort(),

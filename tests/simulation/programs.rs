@@ -162,6 +162,7 @@ pub(crate) async fn worker(
         masterless_max: MASTERLESS_MAX,
         own_poll_thread: false,
         clock,
+        log: |_| {},
     };
     let (_never, stop) = watch::channel(Stop::No);
     let ran = worker::run(options, Wire { link, address, at }, functions, stop).await;

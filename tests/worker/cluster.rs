@@ -156,6 +156,7 @@ impl Cluster {
             masterless_max: Duration::from_secs(30),
             own_poll_thread: true,
             clock: Clock::system(),
+            log: |_| {},
         };
         change(&mut options, &mut limiter);
         let launcher = ProcessLauncher::start(limiter).unwrap();

@@ -161,11 +161,12 @@ async fn what_user_code_has_said_is_cut_before_it_comes_into_the_log() {
     let HeldState::Failed { failure, .. } = &polled.held[0].state else {
         panic!("{polled:?}");
     };
-    assert_eq!(failure.message, "ü".repeat(2_048) + " (cut: there were 20000 bytes)");
+    assert!(failure.message.starts_with("üü") && failure.message.len() <= 4_096);
+    assert!(failure.message.ends_with("ü (cut: there were 20000 bytes)"), "{}", failure.message);
     assert_eq!(failure.at.as_deref(), Some("short"));
-    assert_eq!(failure.details.len(), 101);
-    assert_eq!(failure.details[0], "x".repeat(4_096) + " (cut: there were 5000 bytes)");
-    assert_eq!(failure.details[100], "(cut: there were 200 lines)");
+    assert_eq!(failure.details.len(), 100);
+    assert!(failure.details[0].ends_with("x (cut: there were 5000 bytes)"), "{failure:?}");
+    assert_eq!(failure.details[99], "(cut: there were 200 lines)");
     assert_eq!(failure.record.as_ref().map(|record| record.excerpt.len()), Some(4_096));
 }
 
