@@ -1,6 +1,5 @@
 //! Reads one partition of one spill file.
 
-use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -9,6 +8,7 @@ use std::sync::Arc;
 use super::spill_file::NamedFile;
 use super::{Counter, Cursor, Error, SegmentInfo, progress};
 use crate::record::block::{self, BLOCK_RAW_BYTES, BlockReader, FRAME_HEADER_BYTES};
+use crate::storage::open_regular;
 
 /// The fixed part of a segment's memory: the cursor itself with its digest's state.
 const STATE_BYTES: usize = 1024;
@@ -63,7 +63,7 @@ impl Segment {
         counter: Counter,
     ) -> Result<Self, Error> {
         let path = path.into();
-        let opened = File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
+        let opened = open_regular(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
         let (found, file) = opened.map_err(|source| Error::Open { path: path.clone(), source })?;
         match info.offset.checked_add(info.stored_bytes) {
             Some(end) if end <= found => {}

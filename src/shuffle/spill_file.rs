@@ -27,6 +27,7 @@ use std::sync::Arc;
 use super::spill_index::ENTRY_BYTES;
 use super::{Counter, Error, Segment, SegmentInfo, SpillIndex};
 use crate::record::block::Codec;
+use crate::storage::open_regular;
 
 /// How a spill file begins; the first byte is in no text.
 const MAGIC: [u8; 8] = *b"\x93GRSPIL\n";
@@ -87,7 +88,7 @@ impl SpillFile {
     /// If the file can't be read, is not whole, or is not of this version.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let path = path.into();
-        let opened = File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
+        let opened = open_regular(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
         let (file_bytes, file) =
             opened.map_err(|source| Error::Open { path: path.clone(), source })?;
         let file_bytes_least = (HEADER_BYTES + FOOTER_BYTES) as u64;

@@ -25,7 +25,7 @@ use super::fold::Cut;
 use super::plan::Plan;
 use crate::record::value;
 use crate::spec::Split;
-use crate::storage::create_private;
+use crate::storage::{create_private, open_regular};
 
 /// How a plan begins; the first byte is in no text.
 const MAGIC: [u8; 8] = *b"\x93GRPLAN\n";
@@ -121,7 +121,7 @@ impl PlanFile {
     pub fn open(path: &Path) -> Result<Self, PlanError> {
         let failed = |source| PlanError::Io { doing: "read", path: path.into(), source };
         let damaged = |what: &str| PlanError::Damaged { path: path.into(), what: what.into() };
-        let file = File::open(path).map_err(failed)?;
+        let file = open_regular(path).map_err(failed)?;
         let mut bytes = [0; HEADER_BYTES];
         file.read_exact_at(&mut bytes, 0).map_err(failed)?;
         if bytes[..8] != MAGIC {

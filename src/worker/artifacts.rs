@@ -1,7 +1,7 @@
 //! Artifacts that attempts need: fetched from the masters once, checked, and kept while a job here uses them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File, Permissions};
+use std::fs::{self, Permissions};
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,7 @@ use crate::offload::offload;
 use crate::rpc::artifacts::{Artifacts, Digest};
 use crate::rpc::refusal::Refusal;
 use crate::spec::{Cause, Failure, Nonce};
+use crate::storage::open_regular;
 
 /// Times that masters are asked while none answers; with the pause below, as long as a worker goes on without them.
 const TRIES_MAX: u32 = 1200;
@@ -154,7 +155,7 @@ fn keep(partial: &Path, path: &Path, digest: Digest) -> Result<(), Failure> {
 }
 
 fn digest_of(path: &Path) -> io::Result<Digest> {
-    let mut file = File::open(path)?;
+    let mut file = open_regular(path)?;
     let (mut state, mut buffer) = (Xxh3::new(), vec![0; 256 << 10]);
     loop {
         match file.read(&mut buffer)? {

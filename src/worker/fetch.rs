@@ -27,6 +27,8 @@ const LOCATE_INTERVAL: Duration = Duration::from_millis(250);
 const LOCATE_MAX: Duration = Duration::from_secs(5);
 /// Times that an output is asked for which its worker says it does not have whole.
 const MISSING_TRIES_MAX: u32 = 2;
+/// Times that an output is asked for whose sender is too slow, or says that it lies where it does not.
+const SLOW_TRIES_MAX: u32 = 2;
 /// Times that an output is asked for while nobody answers: time for the masters to find out that its worker is gone.
 const UNANSWERED_TRIES_MAX: u32 = 20;
 
@@ -293,6 +295,9 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
     ) -> Result<(), Unfetched> {
         // What was given up, and was there nevertheless, is asked for where it is now.
         let Some(Flight { batch, .. }) = self.flights.remove(&number) else { return Ok(()) };
+        // Its maps were asked for by name of this machine, all at once.
+        let is_first_look =
+            batch.values().next().is_some_and(|at| !self.hidden.contains(&at.address));
         for map in batch.keys() {
             self.flying.remove(map);
         }
@@ -308,10 +313,16 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
                     self.have.insert(map, segment);
                     continue;
                 }
-                Got::Hidden => {
+                // The next request asks for the bytes.
+                Got::Hidden if is_first_look => {
                     self.hidden.insert(at.address.clone());
                     continue;
                 }
+                Got::Hidden => {
+                    let message = "its worker sends no bytes, only a place where it does not lie";
+                    (false, message.into(), SLOW_TRIES_MAX)
+                }
+                Got::Slow { message } => (false, message, SLOW_TRIES_MAX),
                 Got::Missing { is_corrupt, message } => (is_corrupt, message, MISSING_TRIES_MAX),
                 Got::Unanswered { message } => (false, message, UNANSWERED_TRIES_MAX),
             };

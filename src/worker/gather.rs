@@ -15,10 +15,14 @@ use super::map_outputs::lend_at;
 use crate::frame::SegmentRef;
 use crate::offload::offload;
 use crate::rpc::shuffle::{FetchPiece, FetchRequest, SegmentHeader, Shuffle};
-use crate::spec::{Failure, Nonce};
+use crate::spec::{Failure, Nonce, size};
 
-/// How long the next piece may take.
-const PIECE_MAX: Duration = Duration::from_secs(30);
+/// A sender that brings less than [`PACE_BYTES_LEAST`] in this time is too slow.
+const PACE_WINDOW: Duration = Duration::from_secs(30);
+/// Bytes that a sender must bring in [`PACE_WINDOW`]: far below what any network does.
+const PACE_BYTES_LEAST: u64 = 64 << 10;
+/// What a settled map counts for beside its bytes, since it may be small and must be looked for.
+const PACE_BYTES_OF_MAP: u64 = 512;
 /// A segment that says to be larger is not believed: nobody is to have all room in the file for what never comes.
 const SEGMENT_BYTES_MAX: u64 = 64 << 30;
 /// Pieces that wait to be written, of each request.
@@ -44,6 +48,8 @@ pub(super) enum Got {
     Hidden,
     /// It did not arrive, or not as it was sent.
     Unanswered { message: String },
+    /// Its sender brought nothing, or next to nothing, for longer than [`PACE_WINDOW`].
+    Slow { message: String },
 }
 
 impl Gather {
@@ -79,9 +85,10 @@ impl Gather {
         };
         let wanted: BTreeMap<u32, u32> = request.maps.iter().copied().collect();
         let (nonce, partition, got) = (request.nonce, request.partition, BTreeMap::new());
-        let mut arrivals = Arrivals { gather: self, nonce, partition, wanted, got, open: None };
+        let (open, bytes) = (None, 0);
+        let mut arrivals = Arrivals { gather: self, nonce, partition, wanted, got, open, bytes };
         let mut why = "the sender stopped before it".to_string();
-        {
+        let pace = {
             let mut fetching = std::pin::pin!(peer.fetch(request, send));
             let mut receiving = std::pin::pin!(arrivals.receive(pieces));
             tokio::select! {
@@ -91,12 +98,12 @@ impl Gather {
                         why = refusal.to_string();
                     }
                     // What was sent before the end is still to be taken.
-                    receiving.await?;
+                    receiving.await?
                 }
                 received = &mut receiving => received?,
             }
-        }
-        Ok(arrivals.finish(&why))
+        };
+        Ok(arrivals.finish(pace, &why))
     }
 }
 
@@ -109,6 +116,15 @@ struct Arrivals {
     wanted: BTreeMap<u32, u32>,
     got: BTreeMap<u32, Got>,
     open: Option<Open>,
+    /// Bytes of segments that were wanted.
+    bytes: u64,
+}
+
+/// Whether a sender keeps the pace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    Kept,
+    Lost,
 }
 
 /// A segment that is arriving.
@@ -120,14 +136,22 @@ struct Open {
 }
 
 impl Arrivals {
-    /// Takes pieces until the last, or until none comes any more.
-    async fn receive(&mut self, mut pieces: mpsc::Receiver<FetchPiece>) -> Result<(), Failure> {
-        while let Ok(Some(piece)) = tokio::time::timeout(PIECE_MAX, pieces.recv()).await {
+    /// Takes pieces until the last, or until the sender is too slow.
+    async fn receive(&mut self, mut pieces: mpsc::Receiver<FetchPiece>) -> Result<Pace, Failure> {
+        let mut window = std::pin::pin!(tokio::time::sleep(PACE_WINDOW));
+        let mut before = self.progress();
+        loop {
+            let piece = tokio::select! {
+                biased;
+                piece = pieces.recv() => piece,
+                () = &mut window => return Ok(Pace::Lost),
+            };
             match piece {
-                FetchPiece::Segment(header) => self.begin(header),
-                FetchPiece::Bytes(bytes) => self.go_on(bytes).await?,
-                FetchPiece::Place { map, path } => self.look(map, path).await?,
-                FetchPiece::Missing { map, is_corrupt, message } => {
+                None => return Ok(Pace::Kept),
+                Some(FetchPiece::Segment(header)) => self.begin(header),
+                Some(FetchPiece::Bytes(bytes)) => self.go_on(bytes).await?,
+                Some(FetchPiece::Place { map, path }) => self.look(map, path).await?,
+                Some(FetchPiece::Missing { map, is_corrupt, message }) => {
                     self.drop_open();
                     if self.wanted.remove(&map).is_some() {
                         self.got.insert(map, Got::Missing { is_corrupt, message });
@@ -135,8 +159,16 @@ impl Arrivals {
                 }
             }
             self.close_if_whole();
+            if self.progress() - before >= PACE_BYTES_LEAST {
+                before = self.progress();
+                window.set(tokio::time::sleep(PACE_WINDOW));
+            }
         }
-        Ok(())
+    }
+
+    /// What the sender has brought of what was asked for, in bytes. What was not asked for is no progress.
+    fn progress(&self) -> u64 {
+        self.bytes + PACE_BYTES_OF_MAP * self.got.len() as u64
     }
 
     fn begin(&mut self, header: SegmentHeader) {
@@ -169,6 +201,7 @@ impl Arrivals {
             self.drop_open();
             return Ok(());
         }
+        self.bytes += bytes.len() as u64;
         open.crc32c = crc32c::crc32c_append(open.crc32c, &bytes);
         let gather = Arc::clone(&self.gather);
         let written = offload(move || gather.file.write_all_at(&bytes, at)).await;
@@ -209,10 +242,18 @@ impl Arrivals {
         }
     }
 
-    fn finish(mut self, why: &str) -> BTreeMap<u32, Got> {
-        self.drop_open();
-        let left = self.wanted.keys().map(|&map| (map, Got::Unanswered { message: why.into() }));
-        self.got.extend(left);
+    fn finish(mut self, pace: Pace, why: &str) -> BTreeMap<u32, Got> {
+        if pace == Pace::Kept {
+            self.drop_open();
+        }
+        let got = || match pace {
+            Pace::Kept => Got::Unanswered { message: why.into() },
+            Pace::Lost => {
+                let (seconds, least) = (PACE_WINDOW.as_secs(), size::format(PACE_BYTES_LEAST));
+                Got::Slow { message: format!("its worker sent less than {least} in {seconds} s") }
+            }
+        };
+        self.got.extend(self.wanted.keys().map(|&map| (map, got())));
         self.got
     }
 }
@@ -255,16 +296,14 @@ mod tests {
         })
     }
 
-    async fn fetch(path: PathBuf, pieces: Vec<FetchPiece>) -> Result<BTreeMap<u32, Got>, Failure> {
+    fn request() -> FetchRequest {
+        let (job, nonce, machine) = (JobId(1), Nonce(1), String::new());
         let maps = (0..6).map(|map| (map, 1)).collect();
-        let request = FetchRequest {
-            job: JobId(1),
-            nonce: Nonce(1),
-            partition: 0,
-            maps,
-            machine: String::new(),
-        };
-        Arc::new(Gather::create(path).unwrap()).fetch(Sender(pieces), request).await
+        FetchRequest { job, nonce, partition: 0, maps, machine }
+    }
+
+    async fn fetch(path: PathBuf, pieces: Vec<FetchPiece>) -> Result<BTreeMap<u32, Got>, Failure> {
+        Arc::new(Gather::create(path).unwrap()).fetch(Sender(pieces), request()).await
     }
 
     #[tokio::test]
@@ -325,6 +364,53 @@ mod tests {
         }
         let Got::Whole(segment) = &got[&2] else { panic!("{got:?}") };
         assert_eq!(segment.offset, 0);
+    }
+
+    /// Sends pieces for ever, one in each period.
+    struct Trickle(FetchPiece, Duration);
+
+    impl Shuffle for Trickle {
+        async fn fetch<S, F>(&self, _: FetchRequest, mut send: S) -> Result<(), Refusal>
+        where
+            S: FnMut(FetchPiece) -> F + Send,
+            F: Future<Output = bool> + Send,
+        {
+            send(header(0, 1, &[7; 1 << 20])).await;
+            while send(self.0.clone()).await {
+                tokio::time::sleep(self.1).await;
+            }
+            Ok(())
+        }
+
+        async fn log(&self, _: AttemptId) -> Result<Vec<u8>, Refusal> {
+            Ok(Vec::new())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_sender_is_given_up_whatever_it_sends() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let unwanted = header(9, 1, b"");
+        let byte = FetchPiece::Bytes(vec![7]);
+        for piece in [byte, unwanted] {
+            let gather = Gather::create(folder.path().join("fetched")).unwrap();
+            let sender = Trickle(piece, Duration::from_secs(5));
+            let fetched = Arc::new(gather).fetch(sender, request());
+            let got =
+                tokio::time::timeout(Duration::from_secs(60), fetched).await.unwrap().unwrap();
+            let Got::Slow { message } = &got[&1] else { panic!("{got:?}") };
+            assert_eq!(message, "its worker sent less than 64KiB in 30 s");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sender_that_keeps_the_pace_may_take_its_time() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let gather = Gather::create(folder.path().join("fetched")).unwrap();
+        // 3 KiB in a second: all of it takes more than five minutes.
+        let sender = Trickle(FetchPiece::Bytes(vec![7; 3 << 10]), Duration::from_secs(1));
+        let got = Arc::new(gather).fetch(sender, request()).await.unwrap();
+        assert!(matches!(got[&0], Got::Unanswered { .. } | Got::Whole(_)), "{:?}", got[&0]);
     }
 
     #[tokio::test]

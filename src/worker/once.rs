@@ -77,7 +77,7 @@ pub async fn fetch_once<M: Workers, P: Shuffle>(
 fn whole(map: u32, got: Got, address: &str) -> Result<SegmentRef, Unheard> {
     match got {
         Got::Whole(segment) => Ok(segment),
-        Got::Missing { message, .. } | Got::Unanswered { message } => {
+        Got::Missing { message, .. } | Got::Unanswered { message } | Got::Slow { message } => {
             Err(Unheard::NotSent(format!("map {map} from {address}: {message}")))
         }
         Got::Hidden => Err(Unheard::NotSent(format!("map {map} from {address}: it was not sent"))),

@@ -152,6 +152,37 @@ async fn outputs_of_workers_on_one_machine_are_read_where_they_lie() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn output_that_is_only_ever_said_to_lie_elsewhere_is_given_up() {
+    let mut cluster = Cluster::new();
+    let machine = |options: &mut Options, _: &mut Limiter| options.machine = "this one".into();
+    let first = cluster.worker(machine).await;
+    let second = cluster.worker(machine).await;
+    let made = mapped(&cluster, 1, 0).await;
+    let network = cluster.network.clone();
+    network.insists.store(true, Ordering::SeqCst);
+    // Nothing is there, a FIFO is, and a folder is.
+    for number in 0..3 {
+        let lies = cluster.folder.path().join(format!("lies-{number}"));
+        match number {
+            0 => {}
+            1 => {
+                let fifo = std::process::Command::new("mkfifo").arg(&lies).status().unwrap();
+                assert!(fifo.success());
+            }
+            _ => std::fs::create_dir(&lies).unwrap(),
+        }
+        *network.lies.lock().unwrap() = lies;
+        let before = network.fetches.load(Ordering::SeqCst);
+        let reduce = cluster.give(2, cluster.reduce(0, 1));
+        assert_eq!(lost(&cluster, reduce).await, [(made, false)], "{number}");
+        let asked = network.fetches.load(Ordering::SeqCst) - before;
+        assert_eq!(asked, 3, "once by name of the machine, and twice for the bytes");
+    }
+    first.end().await;
+    second.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_or_missing_output_is_asked_for_twice_and_then_named() {
     let mut cluster = Cluster::new();
     let first = cluster.worker(|_, _| {}).await;
