@@ -5,13 +5,14 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::desk::Said;
+use super::reports::decide;
 use super::{Master, Shared, orders};
 use crate::crash::crash_point;
 use crate::rpc::refusal::Refusal;
 use crate::rpc::workers::{
-    CHANGES_MAX, Locate, Located, LocatedMap, Orders, Poll, Register, Registered, Workers,
+    CHANGES_MAX, Leave, Locate, Located, LocatedMap, Orders, Poll, Register, Registered, Workers,
 };
-use crate::scheduler::Cursor;
+use crate::scheduler::{self, Cursor};
 use crate::spec::{TaskKind, WorkerId};
 
 /// How long the same answer to the same poll is held back, in milliseconds: the worker has probably
@@ -30,6 +31,10 @@ impl Workers for Master {
     async fn locate(&self, request: Locate) -> Result<Located, Refusal> {
         self.shared.led(async { self.shared.locate(request) }).await
     }
+
+    async fn leave(&self, request: Leave) -> Result<(), Refusal> {
+        self.shared.led(self.shared.leave(request)).await
+    }
 }
 
 /// What is to be done with a poll now.
@@ -44,7 +49,7 @@ impl Shared {
         let is_registered =
             self.proposer.read(|state| state.registered(poll.worker, poll.incarnation).is_some());
         if !is_registered {
-            return Err(unregistered(&poll));
+            return Err(unregistered(poll.worker));
         }
         let begun = self.desk().begin_poll(&poll, now_ms, self.lease_ms);
         let Some((ticket, wake)) = begun else {
@@ -88,10 +93,10 @@ impl Shared {
         self.proposer.read(|state| {
             let mut desk = self.desk();
             let told = orders::told(state, &mut desk, poll, now_ms);
-            let told = told.ok_or_else(|| unregistered(poll))?;
+            let told = told.ok_or_else(|| unregistered(poll.worker))?;
             let differs = orders::differs(&desk, said, &told);
             let Some(session) = desk.session_mut(poll.worker) else {
-                return Err(unregistered(poll));
+                return Err(unregistered(poll.worker));
             };
             if session.ticket() != ticket {
                 return Ok(Step::Answer(orders::full(state, epoch, poll, &told)));
@@ -122,8 +127,23 @@ impl Shared {
         self.proposer.read(|state| {
             let told = orders::told(state, &mut self.desk(), poll, self.now_ms());
             told.map(|told| orders::full(state, epoch, poll, &told))
-                .ok_or_else(|| unregistered(poll))
+                .ok_or_else(|| unregistered(poll.worker))
         })
+    }
+
+    /// Lets a worker go that says goodbye.
+    async fn leave(self: &Arc<Self>, request: Leave) -> Result<(), Refusal> {
+        let Leave { worker, incarnation } = request;
+        let leave = self.proposer.read(|state| {
+            state.registered(worker, incarnation)?;
+            let view = state.scheduler.worker(worker)?;
+            Some(decide(scheduler::Leave { worker, incarnation: view.incarnation }))
+        });
+        let Some(leave) = leave else { return Err(unregistered(worker)) };
+        self.propose(vec![leave]).await?;
+        self.proposer.read(|state| self.desk().close_if_lost(state, worker));
+        (self.log)(&format!("worker {worker} has left"));
+        Ok(())
     }
 
     fn locate(&self, request: Locate) -> Result<Located, Refusal> {
@@ -159,8 +179,8 @@ fn has_new(orders: &Orders, said: &Said, is_so: impl Fn(TaskKind) -> bool) -> bo
     new.any(|attempt| is_so(attempt.task.kind) && !said.held.contains_key(&attempt))
 }
 
-fn unregistered(poll: &Poll) -> Refusal {
-    let message = format!("worker {} is not registered with this incarnation", poll.worker);
+fn unregistered(worker: WorkerId) -> Refusal {
+    let message = format!("worker {worker} is not registered with this incarnation");
     Refusal::NotFound { message }
 }
 

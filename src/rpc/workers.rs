@@ -253,6 +253,15 @@ pub enum OrderWork {
     Sweep,
 }
 
+/// A worker's goodbye: its process was asked to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leave {
+    /// The worker.
+    pub worker: WorkerId,
+    /// As registered.
+    pub incarnation: u128,
+}
+
 /// Changes in one [`Located`]: whoever is told so many is behind by more, and asks again at once.
 pub const CHANGES_MAX: usize = 20_000;
 
@@ -296,4 +305,7 @@ pub trait Workers: Send + Sync + 'static {
     fn poll(&self, request: Poll) -> impl Future<Output = Result<Orders, Refusal>> + Send;
     /// Where map outputs are; answered at once.
     fn locate(&self, request: Locate) -> impl Future<Output = Result<Located, Refusal>> + Send;
+    /// Lets a worker go at once: its tasks move to others, and the map outputs that it holds are made again if they are
+    /// needed. Answered when that is agreed on.
+    fn leave(&self, request: Leave) -> impl Future<Output = Result<(), Refusal>> + Send;
 }

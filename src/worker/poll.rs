@@ -19,11 +19,13 @@ use crate::offload::offload;
 use crate::rpc::refusal::Refusal;
 #[cfg(feature = "crash-points")]
 use crate::rpc::workers::HeldState;
-use crate::rpc::workers::{Orders, Poll, Register, Registered, UNLIMITED, Workers};
+use crate::rpc::workers::{Leave, Orders, Poll, Register, Registered, UNLIMITED, Workers};
 use crate::spec::{JobId, Nonce, WorkerId};
 
 /// How long a registration may take.
 const REGISTER_MAX: Duration = Duration::from_secs(10);
+/// How long a worker that ends waits until a master has heard its goodbye.
+const GOODBYE_MAX: Duration = Duration::from_secs(1);
 /// Shortest time that a poll is waited for, whatever the lease.
 const POLL_LEAST: Duration = Duration::from_secs(1);
 /// Pause after the first poll that nobody answered; doubled each time.
@@ -115,7 +117,10 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
                 match self.poll(worker, deadline).await? {
                     Next::Poll => {}
                     Next::Register => break,
-                    Next::Leave => return Ok(()),
+                    Next::Leave => {
+                        self.say_goodbye(worker).await;
+                        return Ok(());
+                    }
                 }
             }
         }
@@ -173,6 +178,18 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
                 folders.keep_cluster(cluster);
                 Ok(())
             }
+        }
+    }
+
+    /// Tells the masters that this process ends, so that its tasks move at once and not when its lease is over.
+    async fn say_goodbye(&mut self, worker: WorkerId) {
+        let leave = Leave { worker, incarnation: self.worker.options.incarnation };
+        match answered(GOODBYE_MAX, self.masters.leave(leave)).await {
+            // Not found: they have let it go already.
+            Ok(()) | Err(Refusal::NotFound { .. }) => {}
+            Err(refusal) => (self.worker.options.log)(&format!(
+                "worker {worker} ends, and no master has heard its goodbye: {refusal}"
+            )),
         }
     }
 

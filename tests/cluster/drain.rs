@@ -1,9 +1,13 @@
-//! A worker that is sent home costs nothing.
+//! Workers that leave: drained ones cost nothing, those that are asked to end hand their tasks to others at once.
+
+use std::fs;
 
 use crate::attempts::Attempts;
 use crate::commands::Result;
+use crate::dev::send;
 use crate::fleet::Fleet;
 use crate::leftovers::check_nothing_is_left;
+use crate::odd::Odd;
 use crate::trial::{Trial, counted, maps_done, reduces};
 use crate::until::until;
 
@@ -34,6 +38,29 @@ fn a_drained_worker_finishes_and_serves_and_leaves_without_a_rerun() -> Result {
     assert!(after.iter().all(|attempt| attempt.state == "succeeded"), "{after:?}");
     assert_eq!(counted(&fleet, &job, "attempts_rerun")?, 0);
     check_nothing_is_left(fleet, &["alone-out", "out"])
+}
+
+#[test]
+fn worker_that_is_asked_to_end_leaves_and_its_tasks_move_at_once() -> Result {
+    let mut fleet = Fleet::start(1, 1)?;
+    fs::write(fleet.path("in.txt"), "wait one\nand more\n")?;
+    let odd = Odd::new("in.txt -r 1");
+    let job = odd.submit(&fleet)?;
+    odd.waits(&fleet, "one", 1)?;
+    let first = fleet.id(1)?;
+    fleet.add_worker()?;
+    send("TERM", fleet.worker(1).pid())?;
+    assert_eq!(fleet.left(1)?, Some(0), "it ends well");
+    assert_eq!(fleet.state_of(&first)?.as_deref(), Some("left"));
+    odd.waits(&fleet, "one", 2)?;
+    odd.open(&fleet, "one")?;
+    let report = odd.watch(&fleet, &job)?;
+    let moved =
+        report.attempts.all(|attempt| attempt.worker == first && attempt.state != "succeeded");
+    let how = moved.iter().map(|it| (it.kind.as_str(), it.state.as_str(), it.cause.as_str()));
+    assert_eq!(how.collect::<Vec<_>>(), [("map", "killed", "killed")], "it is not called lost");
+    odd.check_succeeded(&fleet, &report)?;
+    check_nothing_is_left(fleet, &[])
 }
 
 /// Attempts that a worker got.

@@ -19,7 +19,9 @@ use gristmill::rpc::recipe::{Recipe, RecipeRequest};
 use gristmill::rpc::refusal::Refusal;
 use gristmill::rpc::shuffle::{FetchPiece, FetchRequest, Shuffle};
 use gristmill::rpc::why::Why;
-use gristmill::rpc::workers::{Locate, Located, Orders, Poll, Register, Registered, Workers};
+use gristmill::rpc::workers::{
+    Leave, Locate, Located, Orders, Poll, Register, Registered, Workers,
+};
 use gristmill::spec::{AttemptId, JobId, WorkerId};
 use gristmill::worker::{Server, Transport};
 use tokio::runtime::Handle;
@@ -197,6 +199,10 @@ impl Workers for Link {
 
     async fn locate(&self, request: Locate) -> Result<Located, Refusal> {
         asked!(self, ANSWER_MAX, locate(request))
+    }
+
+    async fn leave(&self, request: Leave) -> Result<(), Refusal> {
+        asked!(self, ANSWER_MAX, leave(request))
     }
 }
 

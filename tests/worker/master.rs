@@ -9,7 +9,7 @@ use std::time::Duration;
 use gristmill::rpc::artifacts::{Artifacts, Digest};
 use gristmill::rpc::refusal::Refusal;
 use gristmill::rpc::workers::{
-    Held, HeldState, Locate, Located, LocatedMap, Order, Orders, Poll, Register, Registered,
+    Held, HeldState, Leave, Locate, Located, LocatedMap, Order, Orders, Poll, Register, Registered,
     Workers,
 };
 use gristmill::spec::{AttemptId, JobId, WorkerId};
@@ -50,6 +50,8 @@ pub(crate) struct Known {
     /// How attempts ended.
     pub(crate) ended: BTreeMap<AttemptId, HeldState>,
     pub(crate) located: Vec<LocatedMap>,
+    /// Workers that have said goodbye.
+    pub(crate) left: Vec<Leave>,
     pub(crate) artifacts: BTreeMap<Digest, Vec<u8>>,
 }
 
@@ -205,6 +207,16 @@ impl Workers for Master {
         let known = self.known.lock().unwrap();
         let changes = known.located.iter().skip(request.since as usize).cloned().collect();
         Ok(Located { version: known.located.len() as u64, changes })
+    }
+
+    async fn leave(&self, request: Leave) -> Result<(), Refusal> {
+        self.with(|known| {
+            if known.is_away {
+                return Err(Refusal::Unavailable { message: "away".into() });
+            }
+            known.left.push(request);
+            Ok(())
+        })
     }
 }
 

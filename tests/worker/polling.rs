@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use gristmill::rpc::workers::{HeldState, OrderWork};
-use gristmill::spec::{Nonce, TaskKind};
+use gristmill::rpc::workers::{HeldState, Leave, OrderWork};
+use gristmill::spec::{Nonce, TaskKind, WorkerId};
 use gristmill::worker::{Error, Stop};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::cluster::{Cluster, JOB};
+use crate::cluster::{Cluster, JOB, is_alive};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_to_older_polls_change_nothing() {
@@ -158,6 +158,32 @@ async fn a_draining_worker_finishes_takes_nothing_new_and_leaves_when_it_may() {
     });
     let ended = tokio::time::timeout(Duration::from_secs(20), worker.ended).await;
     ended.expect("it leaves in time").unwrap().unwrap();
+    assert_eq!(master.with(|known| known.left.len()), 1, "it says goodbye");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn worker_that_ends_says_goodbye_and_leaves_no_process() {
+    let mut cluster = Cluster::new();
+    let worker = cluster.worker(|_, _| {}).await;
+    let attempt = cluster.give(1, cluster.order("hang", TaskKind::Reduce, 0, OrderWork::Sweep));
+    let master = &cluster.network.master;
+    let runs = |known: &mut crate::master::Known| {
+        let held = known.polls.last()?.held.iter().find(|held| held.attempt == attempt)?;
+        (held.pid > 0).then_some(held.pid)
+    };
+    let pid = master.until("it runs", runs).await;
+    let incarnation = master.with(|known| known.registered[0].incarnation);
+    worker.end().await;
+    assert_eq!(
+        master.with(|known| known.left.clone()),
+        [Leave { worker: WorkerId(1), incarnation }]
+    );
+    assert!(!is_alive(pid));
+
+    // Nor does a master that is away keep it from ending.
+    let deaf = cluster.worker(|_, _| {}).await;
+    cluster.network.master.with(|known| known.is_away = true);
+    deaf.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ use crate::rpc::convert::answer;
 use crate::rpc::pb;
 use crate::rpc::pb::workers_client::WorkersClient;
 use crate::rpc::refusal::Refusal;
-use crate::rpc::workers::{Locate, Located, Orders, Poll, Register, Registered, Workers};
+use crate::rpc::workers::{Leave, Locate, Located, Orders, Poll, Register, Registered, Workers};
 
 fn client(channel: Channel) -> WorkersClient<Channel> {
     WorkersClient::new(channel)
@@ -36,5 +36,10 @@ impl Workers for Master {
     async fn locate(&self, request: Locate) -> Result<Located, Refusal> {
         let answered = ask!(self, locate, pb::LocateRequest::from(request));
         answer(answered.try_into(), &self.address())
+    }
+
+    async fn leave(&self, request: Leave) -> Result<(), Refusal> {
+        let pb::Ack {} = ask!(self, leave, pb::LeaveRequest::from(request));
+        Ok(())
     }
 }

@@ -5,8 +5,8 @@ use super::{all, decode, digest, each, encode, id, ids, required, wide};
 use crate::rpc::pb;
 use crate::rpc::refusal::Refusal;
 use crate::rpc::workers::{
-    Held, HeldOutput, HeldState, Locate, Located, LocatedMap, LostOutput, Order, OrderWork, Orders,
-    Poll, Register, Registered, Room,
+    Held, HeldOutput, HeldState, Leave, Locate, Located, LocatedMap, LostOutput, Order, OrderWork,
+    Orders, Poll, Register, Registered, Room,
 };
 use crate::spec::Nonce;
 
@@ -316,6 +316,20 @@ impl TryFrom<pb::order::Work> for OrderWork {
             },
             Work::Sweep(pb::Ack {}) => Self::Sweep,
         })
+    }
+}
+
+impl From<Leave> for pb::LeaveRequest {
+    fn from(Leave { worker, incarnation }: Leave) -> Self {
+        Self { worker: worker.to_string(), incarnation: bytes(incarnation) }
+    }
+}
+
+impl TryFrom<pb::LeaveRequest> for Leave {
+    type Error = Refusal;
+
+    fn try_from(wire: pb::LeaveRequest) -> Result<Self, Refusal> {
+        Ok(Self { worker: id(&wire.worker)?, incarnation: wide("incarnation", &wire.incarnation)? })
     }
 }
 

@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 use crate::rpc::check;
 use crate::rpc::pb;
 use crate::rpc::status::status;
-use crate::rpc::workers::{Locate, Poll, Register, Workers};
+use crate::rpc::workers::{Leave, Locate, Poll, Register, Workers};
 
 /// What is asked for, by whom it is implemented.
 pub(super) struct Service<W>(pub(super) Arc<W>);
@@ -41,5 +41,11 @@ impl<W: Workers> pb::workers_server::Workers for Service<W> {
         let request = Locate::try_from(request.into_inner()).map_err(status)?;
         let located = self.0.locate(request).await.map_err(status)?;
         Ok(Response::new(located.into()))
+    }
+
+    async fn leave(&self, request: Request<pb::LeaveRequest>) -> Result<Response<pb::Ack>, Status> {
+        let request = Leave::try_from(request.into_inner()).map_err(status)?;
+        self.0.leave(request).await.map_err(status)?;
+        Ok(Response::new(pb::Ack {}))
     }
 }

@@ -37,6 +37,7 @@ enum Asked {
     Register(pb::RegisterRequest),
     Poll(pb::PollRequest),
     Locate(pb::LocateRequest),
+    Leave(pb::LeaveRequest),
     Has(pb::ArtifactRef),
     Put(Vec<Piece>),
     Get(pb::ArtifactRef),
@@ -101,6 +102,7 @@ impl Servers {
             Asked::Register(request) => ("Register", said(workers.register(request).await)),
             Asked::Poll(request) => ("Poll", said(workers.poll(request).await)),
             Asked::Locate(request) => ("Locate", said(workers.locate(request).await)),
+            Asked::Leave(request) => ("Leave", said(workers.leave(request).await)),
             Asked::Has(request) => ("Has", said(artifacts.has(request).await)),
             Asked::Put(pieces) => {
                 let pieces = pieces.into_iter().map(|piece| pb::PutPiece { piece: Some(piece) });
@@ -295,6 +297,10 @@ fn of_workers() -> Table {
         })
     };
     let jobs = |count| poll(&|poll| poll.jobs = vec!["j7".into(); count]);
+    let leave = |worker: &str, bytes| {
+        let incarnation = vec![0; bytes];
+        Asked::Leave(pb::LeaveRequest { worker: worker.into(), incarnation })
+    };
     let locate = |job: &str| Asked::Locate(pb::LocateRequest { job: job.into(), since: u64::MAX });
     vec![
         (register(&|register| register.slots = 1_024), ""),
@@ -328,6 +334,9 @@ fn of_workers() -> Table {
         (poll(&|poll| poll.held[0].attempt = "j7/m1".into()), "expected a form like `j7/m"),
         (locate("j7"), ""),
         (locate("7"), "expected a form like `j7`"),
+        (leave("w4", 16), ""),
+        (leave("4", 16), "expected a form like `w4`"),
+        (leave("w4", 15), "incarnation must have 16 bytes, got 15"),
     ]
 }
 

@@ -29,7 +29,7 @@ use super::recipe::{Recipe, RecipeRequest};
 use super::refusal::Refusal;
 use super::server::serve_master;
 use super::why::{BadRecord, Kind, Tried, Why};
-use super::workers::{Locate, Located, Orders, Poll, Register, Registered, Room, Workers};
+use super::workers::{Leave, Locate, Located, Orders, Poll, Register, Registered, Room, Workers};
 use crate::spec::{AttemptId, Cause, Failure, JobId, MasterId, Nonce, TaskKind, WorkerId};
 
 /// A master that says what it was told to say, and remembers what it was asked.
@@ -242,6 +242,9 @@ impl Workers for Fake {
         self.note(format!("locate {} {}", request.job, request.since))?;
         let located = self.located.lock().unwrap().clone();
         located.ok_or(Refusal::NotFound { message: "nothing".into() })
+    }
+    async fn leave(&self, request: Leave) -> Result<(), Refusal> {
+        self.note(format!("leave {} {}", request.worker, request.incarnation))
     }
 }
 

@@ -120,7 +120,8 @@ async fn every_call_of_a_worker_arrives_and_is_answered() {
     let located = Located { version: 17, changes };
     *served.fake.located.lock().unwrap() = Some(located.clone());
     assert_eq!(client.locate(Locate { job: JobId(7), since: 3 }).await, Ok(located));
-    assert_eq!(served.asked(), ["register", "poll", "locate j7 3"]);
+    assert_eq!(client.leave(Leave { worker: WorkerId(4), incarnation: 9 }).await, Ok(()));
+    assert_eq!(served.asked(), ["register", "poll", "locate j7 3", "leave w4 9"]);
 }
 
 #[tokio::test]
