@@ -85,7 +85,9 @@ pub(super) const TASKS: &str = "\
 A line for each attempt; a task that was not started has one too. Tasks: p0 is
 the plan, m0, m1, … are maps, r0, … reduces, c0 is the commit. CAUSE is why an
 attempt did not succeed: user_error, panic, exit, signal, memory, timeout,
-worker_lost, fetch_failed, backup_won, killed, or none. Times are in UTC.
+worker_lost, fetch_failed, backup_won, killed, disk (of its worker),
+worker_error (it could not start it), master_error (the masters did not hand
+out what it needs), or none. Times are in UTC.
 
 Example: gristmill tasks j7";
 
@@ -103,9 +105,11 @@ it is refused then (exit 5).
 Example: gristmill kill j7";
 
 pub(super) const WORKERS: &str = "\
-States: alive, draining (takes nothing new), excluded (failed too often, for a
-while), lost. SEEN is the time since it was heard last; a worker that has been
-silent for a lease (3 s, unless masters were told otherwise) is lost.";
+States: alive, draining (takes nothing new), drained (may go), excluded (gets
+nothing for a while; EXCLUDED says why and until when), left (it was asked to
+end), lost. SEEN is the time since its last poll; a worker that is silent for a
+lease (3 s, unless masters were told otherwise) is lost. Workers that left or
+were lost are listed for 10 minutes, with --all for longer.";
 
 pub(super) const DRAIN: &str = "\
 Returns at once; `gristmill workers` shows when it has left. Nothing runs

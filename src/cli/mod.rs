@@ -106,6 +106,9 @@ enum Verb {
     Workers {
         #[command(flatten)]
         listed: Listed,
+        /// Also list workers that were lost or left more than 10 minutes ago
+        #[arg(long)]
+        all: bool,
         #[command(subcommand)]
         verb: Option<WorkersVerb>,
     },
@@ -256,8 +259,8 @@ impl Verb {
             Self::Workers { verb: Some(WorkersVerb::Drain { cluster, worker }), .. } => {
                 workers::drain(&cluster, worker)
             }
-            Self::Workers { listed: Listed { cluster, format }, verb: None } => {
-                workers::workers(&cluster, format)
+            Self::Workers { listed: Listed { cluster, format }, all, verb: None } => {
+                workers::workers(&cluster, format, all)
             }
             Self::Masters { verb: Some(MastersVerb::Add(Listed { cluster, format })), .. } => {
                 masters::add(&cluster, format)

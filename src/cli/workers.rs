@@ -9,7 +9,10 @@ use crate::launch::say;
 use crate::rpc::jobs::{Jobs, WorkerLine};
 use crate::spec::WorkerId;
 
-const HEAD: [Column; 8] = [
+/// For how long a worker that is lost or has left stays in the list, in milliseconds.
+const GONE_MS_MAX: u64 = 600_000;
+
+const HEAD: [Column; 9] = [
     Whole("WORKER"),
     State("STATE"),
     Whole("ADDRESS"),
@@ -18,11 +21,13 @@ const HEAD: [Column; 8] = [
     Whole("RUNNING"),
     Whole("SEEN"),
     Text("MEMORY LIMIT"),
+    Text("EXCLUDED"),
 ];
 
-/// `gristmill workers`.
-pub(super) fn workers(cluster: &Cluster, format: Format) -> Result<u8, Refused> {
-    let workers = cluster.ask(async |master| Ok(master.workers().await?))?;
+/// `gristmill workers`; `all` of them, or without those that have been gone for long.
+pub(super) fn workers(cluster: &Cluster, format: Format, all: bool) -> Result<u8, Refused> {
+    let mut workers = cluster.ask(async |master| Ok(master.workers().await?))?;
+    workers.retain(|worker| all || is_current(worker));
     list(format, &workers, &HEAD, |workers| {
         let row = |worker: &WorkerLine| {
             vec![
@@ -34,10 +39,22 @@ pub(super) fn workers(cluster: &Cluster, format: Format) -> Result<u8, Refused> 
                 worker.running.to_string(),
                 format!("{} ms ago", worker.last_seen_ms),
                 worker.limiter.clone(),
+                excluded(worker),
             ]
         };
         workers.iter().map(row).collect()
     })
+}
+
+fn is_current(worker: &WorkerLine) -> bool {
+    let is_gone = matches!(worker.state.as_str(), "lost" | "left");
+    !is_gone || worker.last_seen_ms <= GONE_MS_MAX
+}
+
+/// Why and until when a worker gets no attempts; empty if it gets some.
+fn excluded(worker: &WorkerLine) -> String {
+    let exclusion = worker.exclusion.as_ref();
+    exclusion.map(|it| format!("until {}: {}", it.until, it.reason)).unwrap_or_default()
 }
 
 /// `gristmill workers drain W`.
@@ -45,4 +62,49 @@ pub(super) fn drain(cluster: &Cluster, worker: WorkerId) -> Result<u8, Refused> 
     cluster.ask(async |master| Ok(master.drain(worker).await?))?;
     say(&format!("{worker} takes no new attempts, and leaves when nobody needs its map outputs\n"));
     Ok(exit::OK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rpc::jobs::ExclusionLine;
+
+    fn worker(state: &str, last_seen_ms: u64) -> WorkerLine {
+        WorkerLine {
+            id: WorkerId(1),
+            pid: 1,
+            address: String::new(),
+            state: state.into(),
+            exclusion: None,
+            slots: 1,
+            running: 0,
+            last_seen_ms,
+            limiter: String::new(),
+            room: Default::default(),
+        }
+    }
+
+    #[test]
+    fn workers_long_gone_are_left_out() {
+        for (state, last_seen_ms, is_listed) in [
+            ("alive", 0, true),
+            ("alive", u64::MAX, true),
+            ("lost", GONE_MS_MAX, true),
+            ("lost", GONE_MS_MAX + 1, false),
+            ("left", GONE_MS_MAX, true),
+            ("left", GONE_MS_MAX + 1, false),
+        ] {
+            assert_eq!(is_current(&worker(state, last_seen_ms)), is_listed, "{state}");
+        }
+    }
+
+    #[test]
+    fn exclusion_is_shown_with_reason_and_end() {
+        let (trouble, reason) = ("scratch".into(), "its disk was full".into());
+        let until = "2026-11-30T10:00:00Z".into();
+        let exclusion = Some(ExclusionLine { trouble, reason, until });
+        let shown = excluded(&WorkerLine { exclusion, ..worker("excluded", 0) });
+        assert_eq!(shown, "until 2026-11-30T10:00:00Z: its disk was full");
+        assert_eq!(excluded(&worker("alive", 0)), "");
+    }
 }

@@ -4,9 +4,10 @@ use super::desk::{Desk, UnderWay};
 use super::state::{State, WorkerRecord};
 use crate::clock::{rfc3339, rfc3339_ms};
 use crate::rpc::jobs::{
-    AttemptLine, JobLine, JobStatus, State as Shown, Tally, TaskLine, TasksRequest, WorkerLine,
+    AttemptLine, ExclusionLine, JobLine, JobStatus, State as Shown, Tally, TaskLine, TasksRequest,
+    WorkerLine,
 };
-use crate::scheduler::{Blame, Job, JobState, Progress, Task, TaskState};
+use crate::scheduler::{Blame, Exclusion, Job, JobState, Progress, Task, TaskState};
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{JobId, TaskId, TaskKind, WorkerId, escape};
 
@@ -77,6 +78,14 @@ pub(super) fn workers(state: &State, desk: &Desk, now_ms: u64, wall_ms: u64) -> 
     // A master that has begun since then knows only when it was agreed on.
     let gone_ms =
         |record: &WorkerRecord| record.gone.map(|gone| wall_ms.saturating_sub(gone.at_ms));
+    let excluded = |id, exclusion: Exclusion| {
+        let left_ms = desk.observed.excluded_for_ms(id, exclusion, now_ms);
+        ExclusionLine {
+            trouble: exclusion.trouble.to_string(),
+            reason: exclusion.trouble.reason().to_string(),
+            until: rfc3339(wall_ms.saturating_add(left_ms)),
+        }
+    };
     let lines = state.workers().map(|(id, record)| {
         let view = state.scheduler.worker(id);
         WorkerLine {
@@ -84,6 +93,7 @@ pub(super) fn workers(state: &State, desk: &Desk, now_ms: u64, wall_ms: u64) -> 
             pid: record.pid,
             address: record.address.clone(),
             state: worker_state(state, id),
+            exclusion: view.and_then(|view| view.exclusion).map(|it| excluded(id, it)),
             slots: record.slots,
             running: view.map_or(0, |view| view.running),
             last_seen_ms: seen_ms(id).or(gone_ms(record)).unwrap_or(0),

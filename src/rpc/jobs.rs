@@ -258,6 +258,8 @@ pub struct WorkerLine {
     pub address: String,
     /// `alive`, `draining`, `drained`, `excluded`, `left` or `lost`.
     pub state: String,
+    /// Why it is excluded, and how long the exclusion lasts.
+    pub exclusion: Option<ExclusionLine>,
     /// Attempts at once.
     pub slots: u32,
     /// Attempts that it runs.
@@ -269,6 +271,17 @@ pub struct WorkerLine {
     /// What its machine has left, when it said so last.
     #[serde(flatten)]
     pub room: Room,
+}
+
+/// Why and for how long a worker gets no attempts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExclusionLine {
+    /// What was wrong, in a word that stays the same, such as `scratch`.
+    pub trouble: String,
+    /// The same for a person.
+    pub reason: String,
+    /// When it gets attempts again at the latest, as RFC 3339 in UTC. The time begins anew when another master leads.
+    pub until: String,
 }
 
 /// A page of tasks that is wanted.

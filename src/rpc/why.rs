@@ -44,6 +44,10 @@ pub enum Kind {
     WorkerLost,
     /// Map output could not be fetched.
     FetchFailed,
+    /// Workers could not start the task's attempts.
+    WorkerError,
+    /// The masters did not hand out what the task's attempts need.
+    MasterError,
     /// The job's executable and the cluster are of different versions.
     VersionSkew,
     /// A map gave other output when it ran again.
@@ -70,6 +74,8 @@ impl fmt::Display for Kind {
             Self::Disk => "disk",
             Self::WorkerLost => "worker_lost",
             Self::FetchFailed => "fetch_failed",
+            Self::WorkerError => "worker_error",
+            Self::MasterError => "master_error",
             Self::VersionSkew => "version_skew",
             Self::NondeterministicMap => "nondeterministic_map",
         })
@@ -171,6 +177,8 @@ mod tests {
             Kind::Disk,
             Kind::WorkerLost,
             Kind::FetchFailed,
+            Kind::WorkerError,
+            Kind::MasterError,
             Kind::VersionSkew,
             Kind::NondeterministicMap,
         ];

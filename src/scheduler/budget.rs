@@ -12,6 +12,11 @@ pub const DISK_FAILURES_MAX: u32 = 8;
 pub const FETCH_FAILURES_MAX: u32 = 8;
 /// Workers lost under one task; by then the task is what kills them.
 pub const LOST_WORKERS_MAX: u32 = 32;
+/// Failures of machines under one task: the worker could not start it, or the masters did not hand out what it needs.
+/// With the pauses between attempts they span about two minutes.
+pub const MACHINE_FAILURES_MAX: u32 = 16;
+/// Failed fetches of one reduce while some map output is gone. Each is explained by that, but none may go on forever.
+pub const REFETCHES_MAX: u32 = 100;
 /// Outputs of one map found lost or corrupt on a living worker.
 pub const LOST_OUTPUTS_MAX: u32 = 8;
 
@@ -24,10 +29,12 @@ pub const LOST_OUTPUTS_MAX: u32 = 8;
 /// | `Memory` | `memory` | [`MEMORY_FAILURES_MAX`], or `max_attempts` if that is less |
 /// | `Disk` | `disk` | [`DISK_FAILURES_MAX`]; one attempt is one attempt |
 /// | `Fetch` | `fetch_failed`, with all outputs there | [`FETCH_FAILURES_MAX`] |
+/// | `Refetch` | `fetch_failed`, with some output gone | [`REFETCHES_MAX`] |
 /// | `Worker` | `worker_lost` | [`LOST_WORKERS_MAX`] |
+/// | `Machine` | `worker_error`, `master_error`, and what no worker may report: `none`, `killed`, `backup_won` | [`MACHINE_FAILURES_MAX`] |
 /// | `Output` | a map's output lost or corrupt | [`LOST_OUTPUTS_MAX`] |
 ///
-/// `none`, `backup_won` and `killed` are nobody's fault and are not counted.
+/// Attempts that the scheduler itself stops are not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Ledger {
     Own,
@@ -37,20 +44,24 @@ pub(super) enum Ledger {
     Fetch,
     Worker,
     Output,
+    Refetch,
+    Machine,
 }
 
 impl Ledger {
     /// Where a failure is counted. `output_lost` says that some map's output is gone, which
     /// explains a failed fetch.
-    pub(super) fn of(cause: Cause, output_lost: bool) -> Option<Self> {
+    pub(super) fn of(cause: Cause, output_lost: bool) -> Self {
         match cause {
-            Cause::None | Cause::BackupWon | Cause::Killed => None,
-            Cause::UserError | Cause::Panic | Cause::Exit | Cause::Signal => Some(Self::Own),
-            Cause::Timeout => Some(Self::Timeout),
-            Cause::Memory => Some(Self::Memory),
-            Cause::Disk => Some(Self::Disk),
-            Cause::FetchFailed => (!output_lost).then_some(Self::Fetch),
-            Cause::WorkerLost => Some(Self::Worker),
+            Cause::UserError | Cause::Panic | Cause::Exit | Cause::Signal => Self::Own,
+            Cause::Timeout => Self::Timeout,
+            Cause::Memory => Self::Memory,
+            Cause::Disk => Self::Disk,
+            Cause::FetchFailed if output_lost => Self::Refetch,
+            Cause::FetchFailed => Self::Fetch,
+            Cause::WorkerLost => Self::Worker,
+            Cause::WorkerError | Cause::MasterError => Self::Machine,
+            Cause::None | Cause::BackupWon | Cause::Killed => Self::Machine,
         }
     }
 
@@ -62,7 +73,9 @@ impl Ledger {
             Self::Disk if max_attempts == 1 => 1,
             Self::Disk => DISK_FAILURES_MAX,
             Self::Fetch => FETCH_FAILURES_MAX,
+            Self::Refetch => REFETCHES_MAX,
             Self::Worker => LOST_WORKERS_MAX,
+            Self::Machine => MACHINE_FAILURES_MAX,
             Self::Output => LOST_OUTPUTS_MAX,
         }
     }
@@ -76,7 +89,7 @@ impl Ledger {
 /// How often a task has failed of what.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Spent {
-    by_ledger: [u16; 7],
+    by_ledger: [u16; 9],
 }
 
 impl Spent {

@@ -1,11 +1,20 @@
-//! Workers that fail too often get no attempts for a while, but never the last one.
+//! Excludes a worker for a while when failures say that it is the worker's fault, but never the last usable one.
+//!
+//! A failure that follows a job is the job's. Crashes, deaths of the memory limit and hangs may be either's, so they
+//! count against a worker only if several jobs met them there, and of each job only as long as it has not met the same
+//! on another worker. Troubles of a disk, or of starting a process at all, speak of the machine whatever job met them.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::Cause;
+use crate::spec::{Cause, JobId};
+
+/// Jobs that must have met a trouble on a worker, if the trouble may be a job's own doing.
+const JOBS_MIN: usize = 2;
+/// Jobs that are remembered for each trouble of a worker; more than any threshold needs.
+const JOBS_KEPT: usize = 8;
 
 /// What can be wrong with a worker rather than with a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -21,42 +30,62 @@ pub enum Trouble {
     Scratch,
     /// Map outputs are lost or corrupt there.
     Disk,
+    /// Attempts cannot be started there: no memory, processes or descriptors, or no executable file.
+    Start,
 }
 
 impl Trouble {
-    /// What a failed attempt says of its worker. Errors and panics of user code say nothing.
+    /// What a failed attempt says about its worker. Errors and panics of user code say nothing.
     pub(super) fn of(cause: Cause) -> Option<Self> {
         match cause {
             Cause::Exit | Cause::Signal => Some(Self::Process),
             Cause::Memory => Some(Self::Memory),
             Cause::Timeout => Some(Self::Timeout),
             Cause::Disk => Some(Self::Scratch),
+            Cause::WorkerError => Some(Self::Start),
+            // A worker that reports what only a master decides is out of order.
+            Cause::Killed | Cause::BackupWon | Cause::WorkerLost => Some(Self::Start),
             Cause::None
             | Cause::UserError
             | Cause::Panic
-            | Cause::WorkerLost
             | Cause::FetchFailed
-            | Cause::BackupWon
-            | Cause::Killed => None,
+            | Cause::MasterError => None,
         }
     }
 
+    /// Whether a job can cause it on a healthy worker.
+    pub(super) const fn may_follow_job(self) -> bool {
+        matches!(self, Self::Process | Self::Memory | Self::Timeout)
+    }
+
     /// How often it must happen, without a success in between, for the worker to be excluded.
-    /// A success says nothing of what lies on a disk, so that is counted through.
+    /// A success says nothing about what lies on a disk, so that is counted through.
     pub const fn exclude_after(self) -> u32 {
         match self {
             Self::Process | Self::Memory | Self::Timeout => 3,
-            Self::Scratch | Self::Disk => 2,
+            Self::Scratch | Self::Disk | Self::Start => 2,
         }
     }
 
     /// How long a worker stays excluded, in milliseconds.
     pub const fn period_ms(self) -> u64 {
         match self {
-            // A disk that one job has filled has room again when that has ended.
-            Self::Process | Self::Memory | Self::Scratch => 60_000,
+            // What one job has used up is free again when that job has ended.
+            Self::Process | Self::Memory | Self::Scratch | Self::Start => 60_000,
             Self::Timeout => 300_000,
             Self::Disk => 600_000,
+        }
+    }
+
+    /// What happened on the worker, as a reason for people.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Process => "executors of several jobs crashed here and not elsewhere",
+            Self::Memory => "attempts of several jobs ran out of memory here and not elsewhere",
+            Self::Timeout => "attempts of several jobs hung here and not elsewhere",
+            Self::Scratch => "its disk was full or lost what attempts had written",
+            Self::Disk => "map outputs on its disk were lost or corrupt",
+            Self::Start => "it could not start attempts",
         }
     }
 }
@@ -69,6 +98,7 @@ impl fmt::Display for Trouble {
             Self::Timeout => "timeout",
             Self::Scratch => "scratch",
             Self::Disk => "disk",
+            Self::Start => "start",
         })
     }
 }
@@ -82,18 +112,36 @@ pub struct Exclusion {
     pub trouble: Trouble,
 }
 
-/// How often a worker was in which trouble lately.
+/// How often a worker was in which trouble lately, by the job that met it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Troubles {
-    counts: BTreeMap<Trouble, u32>,
+    counts: BTreeMap<Trouble, BTreeMap<JobId, u32>>,
 }
 
 impl Troubles {
-    /// Counts one more; says whether it is time to exclude the worker.
-    pub(super) fn note(&mut self, trouble: Trouble) -> bool {
-        let count = self.counts.entry(trouble).or_default();
+    /// Counts one more, met by this job.
+    pub(super) fn note(&mut self, trouble: Trouble, job: JobId) {
+        let by_job = self.counts.entry(trouble).or_default();
+        let count = by_job.entry(job).or_default();
         *count = count.saturating_add(1);
-        *count >= trouble.exclude_after()
+        if by_job.len() > JOBS_KEPT {
+            by_job.pop_first();
+        }
+    }
+
+    /// Whether they are enough to exclude the worker for this one.
+    pub(super) fn suffice(&self, trouble: Trouble) -> bool {
+        let Some(by_job) = self.counts.get(&trouble) else { return false };
+        let count = by_job.values().fold(0u32, |sum, &count| sum.saturating_add(count));
+        let is_several = !trouble.may_follow_job() || by_job.len() >= JOBS_MIN;
+        is_several && count >= trouble.exclude_after()
+    }
+
+    /// Takes back what one job met: it met the same on another worker.
+    pub(super) fn acquit(&mut self, trouble: Trouble, job: JobId) {
+        if let Some(by_job) = self.counts.get_mut(&trouble) {
+            by_job.remove(&job);
+        }
     }
 
     /// An attempt has succeeded there.

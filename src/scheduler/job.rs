@@ -1,14 +1,16 @@
 //! One job: its four kinds of task, what may start next, and what its failures cost.
 
+mod failing;
 mod joining;
 mod sizes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::attempt::{AttemptState, Straggler, Worth};
 use super::budget::Ledger;
+use super::exclusion::Trouble;
 use super::failures::{Failed, Failures};
 use super::job_state::{End, JobState};
 use super::locations::Changes;
@@ -58,6 +60,8 @@ pub struct Job {
     changes: Changes,
     /// Where in the input the last failure of each failing task happened.
     failed_records: BTreeMap<TaskId, (Location, u64)>,
+    /// Where attempts met what may be the job's own doing: up to two workers, which is enough to know that it is.
+    troubled_on: BTreeMap<Trouble, BTreeSet<WorkerId>>,
 }
 
 impl Job {
@@ -78,6 +82,7 @@ impl Job {
             held: 0,
             changes: Changes::default(),
             failed_records: BTreeMap::new(),
+            troubled_on: BTreeMap::new(),
         }
     }
 
@@ -393,60 +398,6 @@ impl Job {
             self.changes.note(task.index, total);
             self.maps.joined(task.index).iter().for_each(|&map| self.changes.note(map, total));
         }
-    }
-
-    /// Takes note of a failure; says whether the job fails of it.
-    ///
-    /// A commit is tried for as long as it takes, since everything was promised to be published,
-    /// unless its failure says that it never can be.
-    pub(super) fn charge(&mut self, mut blame: Blame, deterministic: bool) -> bool {
-        let task = blame.attempt.task;
-        let ledger = Ledger::of(blame.failure.cause, self.maps.lost() > 0);
-        let is_spent = ledger.is_some_and(|ledger| self.spend(task, ledger));
-        let is_same_record = ledger.is_some_and(Ledger::blames_record)
-            && self.fails_again_at_record(task, &blame.failure);
-        if is_same_record {
-            let detail = "the same record has failed twice, so it is not tried again";
-            blame.failure.details.push(detail.to_string());
-        }
-        let is_commit = task.kind == TaskKind::Commit;
-        let is_fatal = deterministic || (!is_commit && (is_spent || is_same_record));
-        if is_fatal || ledger.is_some_and(|ledger| ledger != Ledger::Worker) {
-            self.blame = Some(blame);
-        }
-        is_fatal
-    }
-
-    /// Keeps what a failed attempt has said.
-    pub(super) fn note_failure(&mut self, failed: Failed) {
-        let mut failures = std::mem::take(&mut self.failures);
-        failures.note(failed, |task| self.task(task).is_some_and(|task| task.winner().is_some()));
-        self.failures = failures;
-    }
-
-    /// Counts one failure of a task; says whether that was the last it may have.
-    pub(super) fn spend(&mut self, task: TaskId, ledger: Ledger) -> bool {
-        let limit = ledger.limit(self.submit.options.max_attempts);
-        self.tasks_mut(task.kind).charge(task.index, ledger) >= limit
-    }
-
-    /// Whether a task's last failure was at the same record; remembers this one.
-    fn fails_again_at_record(&mut self, task: TaskId, failure: &Failure) -> bool {
-        let Some(record) = &failure.record else { return false };
-        let place = (record.location.clone(), record.offset);
-        self.failed_records.insert(task, place.clone()).as_ref() == Some(&place)
-    }
-
-    /// Has the maps that had joined a task, and failed with it, remember its last failure: it may be of any of them.
-    pub(super) fn share_failure(&mut self, task: TaskId, joined: &[u32]) {
-        let Some(place) = self.failed_records.get(&task).cloned() else { return };
-        let maps = joined.iter().map(|&map| (self.id().task(TaskKind::Map, map), place.clone()));
-        self.failed_records.extend(maps.collect::<Vec<_>>());
-    }
-
-    /// Fails the job for a reason that no attempt reported.
-    pub(super) fn set_blame(&mut self, blame: Blame) {
-        self.blame = Some(blame);
     }
 
     pub(super) fn is_map_only(&self) -> bool {

@@ -63,7 +63,8 @@ use crate::spec::{AttemptId, Cause, Counters, Failure, JobId, TaskKind, Volume, 
 
 pub use attempt::{Attempt, AttemptState, Backup, Straggler, Worth};
 pub use budget::{
-    DISK_FAILURES_MAX, FETCH_FAILURES_MAX, LOST_OUTPUTS_MAX, LOST_WORKERS_MAX, MEMORY_FAILURES_MAX,
+    DISK_FAILURES_MAX, FETCH_FAILURES_MAX, LOST_OUTPUTS_MAX, LOST_WORKERS_MAX,
+    MACHINE_FAILURES_MAX, MEMORY_FAILURES_MAX, REFETCHES_MAX,
 };
 pub use command::{
     BackUp, Cancel, Command, Complete, Drain, Fail, Forget, HeldOutput, Join, Leave, LoseOutput,
@@ -263,13 +264,28 @@ impl Scheduler {
         self.close(attempt, AttemptState::Failed, failure.cause);
         // What fails everywhere is not the worker's fault.
         if let Some(trouble) = Trouble::of(failure.cause).filter(|_| !deterministic) {
-            self.slots.note_trouble(worker, trouble);
+            self.note_trouble(worker, trouble, id)?;
         }
         if self.job_mut(id)?.charge(Blame { attempt, failure }, deterministic) {
             return self.end(id, End::Failed, effects);
         }
         self.job_mut(id)?.share_failure(attempt.task, &joined);
         self.refresh(id);
+        Ok(())
+    }
+
+    /// Counts a trouble against the worker that a job met it on, unless it follows the job from worker to worker.
+    fn note_trouble(
+        &mut self,
+        worker: WorkerId,
+        trouble: Trouble,
+        id: JobId,
+    ) -> Result<(), Rejection> {
+        if trouble.may_follow_job() && self.job_mut(id)?.takes_along(trouble, worker) {
+            self.slots.acquit(trouble, id);
+        } else {
+            self.slots.note_trouble(worker, trouble, id);
+        }
         Ok(())
     }
 

@@ -201,17 +201,43 @@ impl Slots {
         }
     }
 
-    /// Counts trouble on a worker, and excludes it if that is too often, unless it is the last.
-    pub(super) fn note_trouble(&mut self, id: WorkerId, trouble: Trouble) {
+    /// Counts trouble that a job met on a worker, and excludes the worker if that is too often.
+    ///
+    /// The last usable worker changes places with the least bad of those that are excluded, if there is one.
+    pub(super) fn note_trouble(&mut self, id: WorkerId, trouble: Trouble, job: JobId) {
         let is_last = self.usable() <= 1;
         let Some(worker) = self.workers.get_mut(&id) else { return };
-        if !worker.troubles.note(trouble) || worker.is_barred() || is_last {
+        worker.troubles.note(trouble, job);
+        if !worker.troubles.suffice(trouble) || worker.is_barred() {
             return;
+        }
+        if is_last {
+            let Some(other) = self.least_bad() else { return };
+            self.readmit(other);
         }
         self.change(id, |worker| {
             worker.exclusions = worker.exclusions.saturating_add(1);
             worker.exclusion = Some(Exclusion { number: worker.exclusions, trouble });
         });
+    }
+
+    /// The excluded worker that was excluded least often, and of those the one with the lowest id.
+    fn least_bad(&self) -> Option<WorkerId> {
+        let excluded = self.barred().filter(|(_, worker)| worker.draining.is_none());
+        excluded.min_by_key(|&(id, worker)| (worker.exclusions, id)).map(|(id, _)| id)
+    }
+
+    /// Takes back what a job met on any worker, and readmits those that are excluded for no more than that.
+    pub(super) fn acquit(&mut self, trouble: Trouble, job: JobId) {
+        let mut cleared = Vec::new();
+        for (&id, worker) in &mut self.workers {
+            worker.troubles.acquit(trouble, job);
+            let is_for_it = worker.exclusion.is_some_and(|it| it.trouble == trouble);
+            if is_for_it && !worker.troubles.suffice(trouble) {
+                cleared.push(id);
+            }
+        }
+        cleared.into_iter().for_each(|id| self.readmit(id));
     }
 
     /// Lets a worker have attempts again, with its troubles forgotten.

@@ -42,11 +42,15 @@ pub enum Cause {
     Killed,
     /// Its worker's disk was full, or lost what had been written to it.
     Disk,
+    /// Its worker could not start it: no memory, processes or descriptors were left, or a fault of the worker's own.
+    WorkerError,
+    /// The masters did not hand out what it needs, or not as it was submitted.
+    MasterError,
 }
 
 impl Cause {
     /// All causes.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::None,
         Self::UserError,
         Self::Panic,
@@ -59,6 +63,8 @@ impl Cause {
         Self::BackupWon,
         Self::Killed,
         Self::Disk,
+        Self::WorkerError,
+        Self::MasterError,
     ];
 }
 
@@ -78,6 +84,8 @@ impl fmt::Display for Cause {
             Self::BackupWon => "backup_won",
             Self::Killed => "killed",
             Self::Disk => "disk",
+            Self::WorkerError => "worker_error",
+            Self::MasterError => "master_error",
         })
     }
 }

@@ -131,12 +131,12 @@ async fn with_patience<F: Future<Output = Result<(), Refusal>>>(
                 | Refusal::NotLeader { .. }),
             )) => refusal.to_string(),
             Ok(Err(refusal)) => {
-                return Err(Failure::new(Cause::UserError, format!("{what}: {refusal}")));
+                return Err(Failure::new(Cause::MasterError, format!("{what}: {refusal}")));
             }
             Err(_) => format!("no answer within {} s", TRY_MAX.as_secs()),
         };
         if tries == TRIES_MAX {
-            return Err(Failure::new(Cause::UserError, format!("{what}: {unanswered}")));
+            return Err(Failure::new(Cause::MasterError, format!("{what}: {unanswered}")));
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -147,8 +147,8 @@ fn keep(partial: &Path, path: &Path, digest: Digest) -> Result<(), Failure> {
     let failed = |error| disk_failure("keep an artifact", path, &error);
     let found = digest_of(partial).map_err(failed)?;
     if found != digest {
-        let message = format!("artifact {digest} arrived as {found}; submit the job again");
-        return Err(Failure::new(Cause::UserError, message));
+        let message = format!("artifact {digest} arrived damaged, as {found}");
+        return Err(Failure::new(Cause::MasterError, message));
     }
     fs::set_permissions(partial, Permissions::from_mode(MODE)).map_err(failed)?;
     fs::rename(partial, path).map_err(failed)

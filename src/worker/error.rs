@@ -5,6 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::io::Errno;
+
 use crate::rpc::refusal::Refusal;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{About, Cause, Failure, Nonce, escape, size};
@@ -98,10 +100,63 @@ pub(super) fn disk_failure(doing: &str, path: &Path, source: &io::Error) -> Fail
     Failure::new(Cause::Disk, message).about(about)
 }
 
+/// The failure of an attempt whose executor could not be started.
+///
+/// The job is to blame only if the file cannot run on any machine like this one. What the worker lacks, such as memory,
+/// processes or descriptors, is there on another worker, or later.
+pub(super) fn start_failure(executable: &Path, source: &io::Error) -> Failure {
+    let what = format!("cannot start the job's executable: {source}; {}", shown(executable));
+    // It was checked to be there just before, so what is missing is its loader or interpreter.
+    let lacks_loader = source.kind() == ErrorKind::NotFound && executable.is_file();
+    let is_foreign = matches!(Errno::from_io_error(source), Some(Errno::NOEXEC | Errno::LIBBAD));
+    if lacks_loader || is_foreign {
+        let hint = "build it for the system and processor of the workers";
+        return Failure::new(Cause::UserError, format!("{what}; {hint}"));
+    }
+    let hint = match Errno::from_io_error(source) {
+        Some(Errno::MFILE | Errno::NFILE) => "raise the worker's limit of open files (ulimit -n)",
+        Some(Errno::AGAIN) => {
+            "raise the worker's limit of processes (ulimit -u), or give it fewer --slots"
+        }
+        Some(Errno::NOMEM) => "give the worker's machine more memory, or the worker fewer --slots",
+        Some(Errno::ACCESS | Errno::PERM) => {
+            "give the worker a --data DIR on a file system that is mounted without noexec"
+        }
+        Some(Errno::NOSPC | Errno::DQUOT) => "free some space on the worker",
+        _ => "check the worker's machine",
+    };
+    Failure::new(Cause::WorkerError, format!("{what}; {hint}"))
+}
+
 /// The failure of an attempt because a blocking task of the worker died: a fault of ours.
 pub(super) fn task_failure(doing: &str, error: &tokio::task::JoinError) -> Failure {
     Failure::new(
-        Cause::UserError,
+        Cause::WorkerError,
         format!("failed to {doing}: the worker's own thread died: {error}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failed_start_blames_job_only_for_a_foreign_executable() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let here = folder.path().join("job");
+        std::fs::write(&here, "no program").unwrap();
+        let cause = |path: &Path, errno: Errno| start_failure(path, &errno.into()).cause;
+        for of_worker in
+            [Errno::MFILE, Errno::NFILE, Errno::AGAIN, Errno::NOMEM, Errno::ACCESS, Errno::IO]
+        {
+            assert_eq!(cause(&here, of_worker), Cause::WorkerError, "{of_worker}");
+        }
+        for of_job in [Errno::NOEXEC, Errno::LIBBAD, Errno::NOENT] {
+            assert_eq!(cause(&here, of_job), Cause::UserError, "{of_job}");
+        }
+        let gone = folder.path().join("gone");
+        assert_eq!(cause(&gone, Errno::NOENT), Cause::WorkerError, "it was removed");
+        let full = start_failure(&here, &Errno::MFILE.into());
+        assert!(full.message.contains("ulimit -n"), "{}", full.message);
+    }
 }

@@ -6,7 +6,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 
 use super::death::last_lines;
-use super::error::disk_failure;
+use super::error::start_failure;
 use super::socket::{receive, send};
 use super::{CappedLog, Death, Launch, Launched, Launcher, Process, Socket};
 use crate::frame::{Done, FromExecutor, ToExecutor, VERSION};
@@ -82,11 +82,7 @@ impl Executor {
             Ok(Launched { socket, process, death }) => {
                 Ok(Executor { nonce, socket, process, death })
             }
-            Err(error) => {
-                let failure = disk_failure("start the job's executable", &executable, &error);
-                // Most often the file cannot be run at all, wherever it lies.
-                Err(Failure { cause: Cause::UserError, ..failure })
-            }
+            Err(error) => Err(start_failure(&executable, &error)),
         }
     }
 

@@ -128,8 +128,9 @@ impl Folders {
         // Held while the job's folder is made, so that its removal comes before or after.
         let mut known = self.known();
         known.insert(nonce, attempt.task.job);
+        // It may have been removed since the last attempt, and is where executors begin.
+        fs::create_dir_all(self.outputs(nonce))?;
         if !job.join("job").exists() {
-            fs::create_dir_all(job.join("outputs"))?;
             fs::write(job.join("job"), format!("{}\n", attempt.task.job))?;
         }
         remove_all(&path)?;
@@ -200,6 +201,11 @@ mod tests {
         folders.expect_job(nonce, JobId(7));
         folders.make_attempt(nonce, attempt).unwrap();
         assert!(folders.outputs(nonce).exists());
+        for removed in ["outputs", "job", "attempts", ""] {
+            remove_all(&folders.job(nonce).join(removed)).unwrap();
+            folders.make_attempt(nonce, attempt).unwrap();
+            assert!(folders.outputs(nonce).exists() && folders.job(nonce).join("job").exists());
+        }
     }
 
     #[test]

@@ -98,8 +98,12 @@ impl MapOutputs {
             )));
         }
         let path = folders.outputs(nonce).join(attempt_name(attempt));
-        fs::rename(sealed, &path)
-            .map_err(|error| disk_failure("keep a map output", &path, &error))?;
+        let moved = fs::rename(sealed, &path).or_else(|_| {
+            // The folder may have been removed since the attempt began.
+            fs::create_dir_all(folders.outputs(nonce))?;
+            fs::rename(sealed, &path)
+        });
+        moved.map_err(|error| disk_failure("keep a map output", &path, &error))?;
         let bytes = file.index().file_bytes;
         let output = Output { job: attempt.task.job, path, digest, bytes };
         self.shelf().held.insert((nonce, attempt.task.index, attempt.number), output);

@@ -287,6 +287,7 @@ mod tests {
             running,
             last_seen_ms: 0,
             limiter: String::new(),
+            exclusion: None,
             room: Room::default(),
         };
         let workers = [worker("alive", 4, 3), worker("lost", 4, 0), worker("alive", 2, 2)];

@@ -21,6 +21,8 @@ pub(super) fn kind(failure: &Failure) -> Kind {
         (_, Cause::Disk) => Kind::Disk,
         (_, Cause::WorkerLost) => Kind::WorkerLost,
         (_, Cause::FetchFailed) => Kind::FetchFailed,
+        (_, Cause::WorkerError) => Kind::WorkerError,
+        (_, Cause::MasterError) => Kind::MasterError,
     }
 }
 
@@ -72,6 +74,12 @@ pub(super) fn advice(kind: Kind, failure: &Failure) -> String {
         }
         Kind::NondeterministicMap => {
             "let the map's output follow from its input alone: no random numbers, no clock, no order of a hash map".into()
+        }
+        Kind::WorkerError => {
+            "check the machines of the workers named here: they lack what the message says, whatever the job does".into()
+        }
+        Kind::MasterError => {
+            "check the masters' disks and logs (gristmill masters), then submit the job again".into()
         }
         // The message ends in what can be done, where anything can.
         Kind::Output | Kind::Panic | Kind::UserError => "do as the message says, and submit the job again".into(),

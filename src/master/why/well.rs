@@ -138,7 +138,7 @@ fn taken(state: &State, waits: JobId) -> String {
     let (slots, workers) = (plural(slots, "slot"), plural(workers, "worker"));
     let mut said = format!("Of {slots} on {workers} {}.", or(named.collect(), "none is free"));
     for (worker, trouble) in left_out.iter().take(NAMED_MAX) {
-        said += &format!(" {worker} gets nothing for a while, after trouble with its {trouble}.");
+        said += &format!(" {worker} is excluded for a while: {}.", trouble.reason());
     }
     said
 }

@@ -7,7 +7,8 @@ use super::{decode, digest, each, encode, id, required};
 use crate::rpc::artifacts::Digest;
 use crate::rpc::check::invalid;
 use crate::rpc::jobs::{
-    AttemptLine, JobLine, JobStatus, State, Submit, Tally, TaskLine, TasksRequest, WorkerLine,
+    AttemptLine, ExclusionLine, JobLine, JobStatus, State, Submit, Tally, TaskLine, TasksRequest,
+    WorkerLine,
 };
 use crate::rpc::pb;
 use crate::rpc::refusal::Refusal;
@@ -249,6 +250,11 @@ impl From<WorkerLine> for pb::WorkerLine {
             running: line.running,
             last_seen_ms: line.last_seen_ms,
             limiter: line.limiter,
+            exclusion: line.exclusion.map(|exclusion| pb::Exclusion {
+                trouble: exclusion.trouble,
+                reason: exclusion.reason,
+                until: exclusion.until,
+            }),
             room: Some(line.room.into()),
         }
     }
@@ -267,6 +273,11 @@ impl TryFrom<pb::WorkerLine> for WorkerLine {
             running: wire.running,
             last_seen_ms: wire.last_seen_ms,
             limiter: wire.limiter,
+            exclusion: wire.exclusion.map(|exclusion| ExclusionLine {
+                trouble: exclusion.trouble,
+                reason: exclusion.reason,
+                until: exclusion.until,
+            }),
             room: wire.room.map(Room::from).unwrap_or_default(),
         })
     }

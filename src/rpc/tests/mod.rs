@@ -21,7 +21,8 @@ use tokio::sync::oneshot;
 use super::artifacts::{Artifacts, Digest};
 use super::client::{Master, Options};
 use super::jobs::{
-    AttemptLine, JobLine, JobStatus, Jobs, State, Submit, Tally, TaskLine, TasksRequest, WorkerLine,
+    AttemptLine, ExclusionLine, JobLine, JobStatus, Jobs, State, Submit, Tally, TaskLine,
+    TasksRequest, WorkerLine,
 };
 use super::masters::{Join, MasterLine, MasterList, Masters, RemovedList, Role};
 use super::raft::{Call, Raft};
@@ -160,6 +161,11 @@ fn worker() -> WorkerLine {
         running: 1,
         last_seen_ms: 12,
         limiter: "sampled".into(),
+        exclusion: Some(ExclusionLine {
+            trouble: "scratch".into(),
+            reason: "its disk was full".into(),
+            until: "2026-11-30T10:00:00Z".into(),
+        }),
         room: Room {
             memory_bytes: 1 << 40,
             memory_free_bytes: 3,

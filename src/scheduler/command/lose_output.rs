@@ -49,7 +49,7 @@ impl LoseOutput {
         }
 
         scheduler.slots.drop_output(worker, attempt.task);
-        scheduler.slots.note_trouble(worker, Trouble::Disk);
+        scheduler.slots.note_trouble(worker, Trouble::Disk, id);
         let job = scheduler.job_mut(id)?;
         job.lose_output(attempt.task.index);
         if job.spend(attempt.task, Ledger::Output) {

@@ -90,6 +90,12 @@ impl Observed {
         self.attempts.get(&attempt)
     }
 
+    /// For how long a worker stays excluded from now on, in milliseconds, as far as this leader knows.
+    pub fn excluded_for_ms(&self, worker: WorkerId, exclusion: Exclusion, now_ms: u64) -> u64 {
+        let since_ms = self.excluded_since(worker, exclusion).unwrap_or(now_ms);
+        since_ms.saturating_add(exclusion.trouble.period_ms()).saturating_sub(now_ms)
+    }
+
     pub(super) fn excluded_since(&self, worker: WorkerId, exclusion: Exclusion) -> Option<u64> {
         self.excluded.get(&(worker, exclusion)).copied()
     }

@@ -327,6 +327,7 @@ mod tests {
             running: 0,
             last_seen_ms: 1,
             limiter: foreign.chars().take(20).collect(),
+            exclusion: None,
             room: Default::default(),
         };
         let shown = escape(foreign.as_bytes(), TEXT_CHARS_MAX);

@@ -1,0 +1,72 @@
+//! What failures cost a job: which task is charged, what is kept of them, and when the job fails.
+
+use super::{Blame, Job};
+use crate::scheduler::budget::Ledger;
+use crate::scheduler::exclusion::Trouble;
+use crate::scheduler::failures::Failed;
+use crate::spec::{Failure, TaskId, TaskKind, WorkerId};
+
+impl Job {
+    /// Takes note of a failure; says whether the job fails of it.
+    ///
+    /// A commit is tried for as long as it takes, since everything was promised to be published,
+    /// unless its failure says that it never can be.
+    pub(in crate::scheduler) fn charge(&mut self, mut blame: Blame, deterministic: bool) -> bool {
+        let task = blame.attempt.task;
+        let ledger = Ledger::of(blame.failure.cause, self.maps.lost() > 0);
+        let is_spent = self.spend(task, ledger);
+        let is_same_record =
+            ledger.blames_record() && self.fails_again_at_record(task, &blame.failure);
+        if is_same_record {
+            let detail = "the same record has failed twice, so it is not tried again";
+            blame.failure.details.push(detail.to_string());
+        }
+        let is_commit = task.kind == TaskKind::Commit;
+        let is_fatal = deterministic || (!is_commit && (is_spent || is_same_record));
+        if is_fatal || !matches!(ledger, Ledger::Worker | Ledger::Refetch) {
+            self.blame = Some(blame);
+        }
+        is_fatal
+    }
+
+    /// Keeps what a failed attempt has said.
+    pub(in crate::scheduler) fn note_failure(&mut self, failed: Failed) {
+        let mut failures = std::mem::take(&mut self.failures);
+        failures.note(failed, |task| self.task(task).is_some_and(|task| task.winner().is_some()));
+        self.failures = failures;
+    }
+
+    /// Takes note of a worker on which an attempt met a trouble; says whether the job met it on another one as well.
+    pub(in crate::scheduler) fn takes_along(&mut self, trouble: Trouble, worker: WorkerId) -> bool {
+        let on = self.troubled_on.entry(trouble).or_default();
+        if on.len() < 2 {
+            on.insert(worker);
+        }
+        on.len() > 1
+    }
+
+    /// Counts one failure of a task; says whether that was the last it may have.
+    pub(in crate::scheduler) fn spend(&mut self, task: TaskId, ledger: Ledger) -> bool {
+        let limit = ledger.limit(self.submit.options.max_attempts);
+        self.tasks_mut(task.kind).charge(task.index, ledger) >= limit
+    }
+
+    /// Whether a task's last failure was at the same record; remembers this one.
+    fn fails_again_at_record(&mut self, task: TaskId, failure: &Failure) -> bool {
+        let Some(record) = &failure.record else { return false };
+        let place = (record.location.clone(), record.offset);
+        self.failed_records.insert(task, place.clone()).as_ref() == Some(&place)
+    }
+
+    /// Has the maps that had joined a task, and failed with it, remember its last failure: it may be of any of them.
+    pub(in crate::scheduler) fn share_failure(&mut self, task: TaskId, joined: &[u32]) {
+        let Some(place) = self.failed_records.get(&task).cloned() else { return };
+        let maps = joined.iter().map(|&map| (self.id().task(TaskKind::Map, map), place.clone()));
+        self.failed_records.extend(maps.collect::<Vec<_>>());
+    }
+
+    /// Fails the job for a reason that no attempt reported.
+    pub(in crate::scheduler) fn set_blame(&mut self, blame: Blame) {
+        self.blame = Some(blame);
+    }
+}
