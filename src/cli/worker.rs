@@ -30,7 +30,7 @@ pub(super) struct Worker {
     /// Attempts at once, from 1 to 1024 [default: number of cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     slots: Option<u32>,
-    /// Memory of all attempts together, shared out evenly [default: not limited]
+    /// Memory of all attempts together, shared out evenly, at least 32MiB each [default: not limited]
     #[arg(long, value_name = "SIZE", value_parser = memory)]
     memory: Option<u64>,
     /// Its folder: executables, map outputs, logs [default: a fresh temporary one]
@@ -46,11 +46,29 @@ pub(super) struct Worker {
     tie: Tie,
 }
 
+/// Least memory of an attempt, in bytes: the smallest buffers of a job, and as much for its process.
+const ATTEMPT_BYTES_MIN: u64 = 32 << 20;
+
 /// Changes with each start of the kernel, and is the same for all that runs on it.
 const MACHINE_FILE: &str = "/proc/sys/kernel/random/boot_id";
 
 fn memory(text: &str) -> Result<u64, String> {
     size::parse(text).map_err(|error| error.to_string())
+}
+
+/// Memory of one attempt, in bytes; 0: not limited.
+fn attempt_memory(memory: Option<u64>, slots: u32) -> Result<u64, Refused> {
+    let Some(bytes) = memory else { return Ok(0) };
+    let each = bytes / u64::from(slots);
+    if each >= ATTEMPT_BYTES_MIN {
+        return Ok(each);
+    }
+    let (given, least) = (size::format(bytes), size::format(ATTEMPT_BYTES_MIN));
+    let enough = size::format(ATTEMPT_BYTES_MIN.saturating_mul(slots.into()));
+    let what = format!("{given} of memory for {slots} slots is too little to run any job");
+    Err(Refused::usage(format!(
+        "{what}; --memory; an attempt needs {least}: give --memory {enough}, or fewer --slots"
+    )))
 }
 
 /// Cores of this machine.
@@ -91,12 +109,13 @@ impl Worker {
             let address = listener.local_addr().map_err(listen)?;
             let clock = Clock::system();
             let slots = self.slots.unwrap_or_else(cores);
+            let attempt_memory_bytes = attempt_memory(self.memory, slots)?;
             let options = worker::Options {
                 data: folder.path().to_path_buf(),
                 address: address.to_string(),
                 machine: self.machine(),
                 slots,
-                attempt_memory_bytes: self.memory.map_or(0, |bytes| bytes / u64::from(slots)),
+                attempt_memory_bytes,
                 pid: std::process::id(),
                 incarnation: draw_nonce(clock.wall_ms()).0,
                 masterless_max: MASTERLESS_MAX,
@@ -160,5 +179,19 @@ impl Transport for Wire {
         let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take();
         let listener = listener.ok_or_else(|| io::Error::other("it is served already"))?;
         server::serve_worker(listener, Arc::new(service), std::future::pending()).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn worker_rejects_memory_in_which_nothing_runs() {
+        assert_eq!(attempt_memory(None, 8).unwrap_or(1), 0);
+        assert_eq!(attempt_memory(Some(64 << 20), 2).unwrap_or(0), 32 << 20);
+        for (bytes, slots) in [(1 << 20, 1), (64 << 20, 3), (0, 1)] {
+            assert!(attempt_memory(Some(bytes), slots).is_err(), "{bytes} for {slots}");
+        }
     }
 }

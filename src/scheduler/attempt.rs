@@ -132,6 +132,8 @@ impl Attempt {
         cause: Cause,
         now_ms: u64,
     ) -> Option<Worth> {
+        // Clocks of two masters may differ.
+        let now_ms = now_ms.max(self.started_ms);
         (self.state, self.cause, self.ended_ms) = (state, cause, Some(now_ms));
         let backup = self.backup.as_mut()?;
         let worth = match state {

@@ -20,6 +20,26 @@ pub const REFETCHES_MAX: u32 = 100;
 /// Outputs of one map found lost or corrupt on a living worker.
 pub const LOST_OUTPUTS_MAX: u32 = 8;
 
+/// Pause before a task's third attempt, in milliseconds, if the first two failed; doubled with each further failure.
+const PAUSE_MS: u64 = 200;
+/// Longest pause between attempts at a task, in milliseconds.
+const PAUSE_MS_MAX: u64 = 10_000;
+
+/// How long a task that has failed waits for a worker on which it has not, in milliseconds, while others
+/// have no room.
+pub(super) const CHOOSY_MS: u64 = 10_000;
+
+/// How long a task rests after so many failed attempts in a row, in milliseconds.
+///
+/// The first retry does not wait, since it goes to another worker where one has room. After that, a trouble that passes
+/// by itself, such as a disk that is full for some seconds, must not use up all attempts meanwhile.
+pub(super) fn pause_ms(failures: u32) -> u64 {
+    match failures {
+        0 | 1 => 0,
+        _ => PAUSE_MS.saturating_mul(1 << (failures - 2).min(20)).min(PAUSE_MS_MAX),
+    }
+}
+
 /// What failures are counted by.
 ///
 /// | ledger | causes | limit |

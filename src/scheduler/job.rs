@@ -9,12 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::attempt::{AttemptState, Straggler, Worth};
-use super::budget::Ledger;
 use super::exclusion::Trouble;
 use super::failures::{Failed, Failures};
 use super::job_state::{End, JobState};
 use super::locations::Changes;
 use super::queue::Claim;
+use super::slots::Slots;
 use super::tally::Tally;
 use super::tasks::{Tasks, Win};
 use super::{Progress, Rejection, Submit, Task, Winner};
@@ -293,17 +293,29 @@ impl Job {
             && self.maps.running_alone() < self.reduces.progress().running
     }
 
-    /// Workers on which the next task to start has failed before.
-    pub(super) fn avoided(&self) -> Vec<WorkerId> {
-        let Some(kind) = self.startable() else { return Vec::new() };
-        let tasks = self.tasks(kind);
-        tasks.next_idle().map(|index| tasks.failed_on(index)).unwrap_or_default()
+    /// The next task that can start, and where: on a worker on which it has not failed, if one has room.
+    ///
+    /// A task that has just failed leaves the room to others as long as it may hope for another worker.
+    pub(super) fn place(&self, slots: &Slots) -> Option<(u32, WorkerId)> {
+        let tasks = self.tasks(self.startable()?);
+        tasks.idle_ones().find_map(|index| {
+            let avoid = tasks.failed_on(index);
+            let hopes = || tasks.is_choosy(index) && slots.has_usable_but(&avoid);
+            let here = || slots.freest_but(&[]).filter(|_| !hopes());
+            Some((index, slots.freest_but(&avoid).or_else(here)?))
+        })
     }
 
-    /// Starts an attempt at the next task that can start.
-    pub(super) fn start_next(&mut self, worker: WorkerId, now_ms: u64) -> Option<AttemptId> {
+    /// Starts an attempt at a task that can start; at the next one, if none is named.
+    pub(super) fn start(
+        &mut self,
+        index: Option<u32>,
+        worker: WorkerId,
+        now_ms: u64,
+    ) -> Option<AttemptId> {
         let kind = self.startable()?;
-        let (index, number) = self.tasks_mut(kind).start_next(worker, now_ms)?;
+        let index = index.or(self.tasks(kind).next_idle())?;
+        let number = self.tasks_mut(kind).start_idle(index, worker, now_ms)?;
         self.held += 1;
         (0..=self.tasks(kind).joined(index).len()).for_each(|_| self.tally.start(number));
         Some(self.id().task(kind, index).attempt(number))
@@ -358,6 +370,10 @@ impl Job {
             self.tasks_mut(kind).close((index, attempt.number), state, cause, now_ms);
         self.tally.close(worth);
         self.held -= 1;
+        // The master has pauses of its own for a commit, which is tried without end.
+        if state == AttemptState::Failed && kind != TaskKind::Commit {
+            self.tasks_mut(kind).rest(index);
+        }
     }
 
     /// A running attempt has won; what it has counted and read counts unless an earlier winner's did.
@@ -429,7 +445,7 @@ impl Job {
     }
 
     pub(super) fn end(&mut self, end: End, now_ms: u64) {
-        self.end = Some((end, now_ms));
+        self.end = Some((end, now_ms.max(self.submitted_ms)));
         self.changes = Changes::default();
         self.failed_records.clear();
     }

@@ -68,7 +68,8 @@ pub use budget::{
 };
 pub use command::{
     BackUp, Cancel, Command, Complete, Drain, Fail, Forget, HeldOutput, Join, Leave, LoseOutput,
-    LoseWorker, PlanDone, Readmit, RegisterWorker, RestoreOutputs, SPLITS_MAX, Submit, TimeOut,
+    LoseWorker, PlanDone, Readmit, RegisterWorker, RestoreOutputs, Retry, SPLITS_MAX, Submit,
+    TimeOut,
 };
 pub use effect::Effect;
 pub use exclusion::{Exclusion, Trouble};
@@ -81,7 +82,7 @@ pub use reason::Reason;
 pub use rejection::{BackupRefusal, Field, Rejection};
 pub use tally::JOB_COUNTERS;
 pub use task::{ATTEMPTS_KEPT, Task, TaskState, Winner};
-pub use tasks::Progress;
+pub use tasks::{Progress, Wait};
 pub use watch::{HISTORY_JOBS_MAX, HISTORY_TASKS_MAX, Observed, Sign, watch};
 
 use job_state::End;
@@ -103,7 +104,7 @@ pub struct Scheduler {
     /// Jobs whose reduces hold slots that their maps wait for.
     crowded: BTreeSet<JobId>,
     slots: Slots,
-    /// The latest time that came with a command; it is written down and decides nothing.
+    /// The time that came with the last command; it is written down for people and decides nothing.
     now_ms: u64,
 }
 
@@ -116,7 +117,8 @@ impl Scheduler {
     /// Applies one command and starts whatever can run after it.
     ///
     /// `at_ms` is when the command was proposed, by the proposer's clock. It only ends up in what
-    /// people read, such as [`Attempt::started_ms`]; one that goes back counts as the last one.
+    /// people read, such as [`Attempt::started_ms`]. It may go back, for instance when another master leads: a clock that
+    /// was ahead for one command must not stamp all later ones. Nothing ends before it began.
     ///
     /// The effects come in this order: attempts to stop, jobs that have ended, attempts to start,
     /// workers that nobody needs any more. A stopped attempt's slot counts as free at once, so the
@@ -130,7 +132,7 @@ impl Scheduler {
         command: impl Into<Command>,
     ) -> Result<Vec<Effect>, Rejection> {
         let before_ms = self.now_ms;
-        self.now_ms = before_ms.max(at_ms);
+        self.now_ms = at_ms;
         let mut effects = Vec::new();
         if let Err(rejection) = command.into().apply(self, &mut effects) {
             self.now_ms = before_ms;
@@ -146,29 +148,42 @@ impl Scheduler {
 
     /// Starts attempts while there is a free slot and a task for it.
     ///
-    /// Jobs by their claims ([`queue`]), tasks in the order of their index, each on the worker with
-    /// the most free slots, and of those the one with the lowest id; where the task has failed
-    /// before, it does not go again while there is room elsewhere.
+    /// Jobs by their turns ([`queue`]), tasks in the order of their index, each on the worker with
+    /// the most free slots, and of those the one with the lowest id. A task does not go where it has failed
+    /// while there is room elsewhere ([`Job::place`]).
     fn assign(&mut self, effects: &mut Vec<Effect>) {
         while self.slots.has_room()
-            && let Some(job) = self.queue.first()
+            && let Some((job, index, worker)) = self.next_start()
         {
-            let avoid = self.jobs.get(&job).map(Job::avoided).unwrap_or_default();
-            let Some(worker) = self.slots.freest(&avoid) else { return };
-            self.start_next(job, worker, effects);
+            self.start(job, Some(index), worker, effects);
         }
         while let Some((job, reduce, worker)) = self.crowding() {
             self.stop(vec![reduce], Cause::Killed, effects);
-            self.start_next(job, worker, effects);
+            self.start(job, None, worker, effects);
         }
     }
 
-    fn start_next(&mut self, job: JobId, worker: WorkerId, effects: &mut Vec<Effect>) {
+    /// The first job in the order of turns that has a task for a free worker, with that task and worker.
+    fn next_start(&self) -> Option<(JobId, u32, WorkerId)> {
+        self.queue.jobs().find_map(|id| {
+            let (index, worker) = self.jobs.get(&id)?.place(&self.slots)?;
+            Some((id, index, worker))
+        })
+    }
+
+    fn start(
+        &mut self,
+        job: JobId,
+        index: Option<u32>,
+        worker: WorkerId,
+        effects: &mut Vec<Effect>,
+    ) {
         let now_ms = self.now_ms;
         if let Some(attempt) =
-            self.jobs.get_mut(&job).and_then(|job| job.start_next(worker, now_ms))
+            self.jobs.get_mut(&job).and_then(|job| job.start(index, worker, now_ms))
         {
             self.slots.start(attempt, worker);
+            self.queue.serve(job);
             effects.push(Effect::Start { attempt, worker });
         }
         self.refresh(job);

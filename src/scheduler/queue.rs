@@ -11,35 +11,61 @@ use crate::spec::JobId;
 /// job. So jobs of one priority that want slots come to hold equally many.
 pub(super) type Claim = (Reverse<u8>, u32, JobId);
 
+/// Of so many attempts that start, one is of the job that has waited longest, whatever its priority: so no job starves
+/// while jobs of a higher priority keep coming.
+const AGED_TURN: u64 = 16;
+
 /// Jobs that have a task to start.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Queue {
     order: BTreeSet<Claim>,
-    claims: BTreeMap<JobId, Claim>,
+    /// Each job's claim, and the number of the start since which it has waited.
+    claims: BTreeMap<JobId, (Claim, u64)>,
+    /// The same jobs, the one that has waited longest first.
+    waiting: BTreeSet<(u64, JobId)>,
+    /// Attempts that were started from here.
+    started: u64,
 }
 
 impl Queue {
+    /// The jobs in the order of their turns.
     pub(super) fn jobs(&self) -> impl Iterator<Item = JobId> {
-        self.order.iter().map(|&(_, _, job)| job)
+        let is_aged_turn = self.started % AGED_TURN == AGED_TURN - 1;
+        let longest = self.waiting.first().filter(|_| is_aged_turn).map(|&(_, job)| job);
+        longest.into_iter().chain(self.order.iter().map(|&(_, _, job)| job))
     }
 
     /// The job whose turn it is.
     pub(super) fn first(&self) -> Option<JobId> {
-        self.order.first().map(|&(_, _, job)| job)
+        self.jobs().next()
+    }
+
+    /// An attempt of a job starts: it waits anew from here.
+    pub(super) fn serve(&mut self, job: JobId) {
+        self.started += 1;
+        if let Some((_, since)) = self.claims.get_mut(&job) {
+            self.waiting.remove(&(*since, job));
+            *since = self.started;
+            self.waiting.insert((*since, job));
+        }
     }
 
     /// Puts a job where its claim belongs, or takes it out if it has none.
     pub(super) fn set(&mut self, job: JobId, claim: Option<Claim>) {
-        if self.claims.get(&job) == claim.as_ref() {
+        let before = self.claims.get(&job).copied();
+        if before.map(|(claim, _)| claim) == claim {
             return;
         }
-        let before = match claim {
-            Some(claim) => self.claims.insert(job, claim),
-            None => self.claims.remove(&job),
-        };
-        if let Some(before) = before {
-            self.order.remove(&before);
+        if let Some((claim, since)) = before {
+            self.order.remove(&claim);
+            self.waiting.remove(&(since, job));
+            self.claims.remove(&job);
         }
-        self.order.extend(claim);
+        if let Some(claim) = claim {
+            let since = before.map_or(self.started, |(_, since)| since);
+            self.order.insert(claim);
+            self.waiting.insert((since, job));
+            self.claims.insert(job, (claim, since));
+        }
     }
 }

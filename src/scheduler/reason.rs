@@ -20,6 +20,18 @@ pub enum Reason {
         /// How far that kind of task has come.
         progress: Progress,
     },
+    /// Its next task rests after failures, and is tried again soon.
+    Resting {
+        /// Of this kind.
+        kind: TaskKind,
+        /// How far that kind of task has come.
+        progress: Progress,
+    },
+    /// Its next task has failed on the workers that have room, and waits for another one.
+    OtherWorker {
+        /// Of this kind.
+        kind: TaskKind,
+    },
     /// Its tasks run.
     Running {
         /// Of this kind.
@@ -51,6 +63,10 @@ impl Reason {
             Self::NoWorkers
         } else if slots.usable() == 0 && progress.running == 0 {
             Self::NoUsableWorkers
+        } else if progress.running == 0 && job.startable().is_none() {
+            Self::Resting { kind, progress }
+        } else if progress.running == 0 && slots.has_room() && job.place(slots).is_none() {
+            Self::OtherWorker { kind }
         } else if progress.running == 0 {
             Self::NoSlots { kind, progress }
         } else if let Some(blame) = blame {
@@ -71,6 +87,12 @@ impl fmt::Display for Reason {
             }
             Self::NoSlots { kind, progress: Progress { total, done, .. } } => {
                 write!(f, "waiting for slots, {done} of {total} {kind}s done")
+            }
+            Self::Resting { kind, progress: Progress { total, done, .. } } => {
+                write!(f, "pausing before a failed {kind} is retried, {done} of {total} done")
+            }
+            Self::OtherWorker { kind } => {
+                write!(f, "waiting for a slot on a worker on which the {kind} has not failed")
             }
             Self::Running { kind: TaskKind::Plan, .. } => f.write_str("listing the input"),
             Self::Running { kind: TaskKind::Commit, .. } => f.write_str("publishing"),

@@ -90,6 +90,12 @@ pub enum Rejection {
         /// For how long; without a number, for ever.
         timeout_ms: Option<u64>,
     },
+    /// The task does not rest, or has failed more often since.
+    #[error("{task} does not rest after that failure")]
+    NotResting {
+        /// As named by the command.
+        task: TaskId,
+    },
     /// A task gets no backup.
     #[error("no backup for {task}: {why}")]
     NoBackup {

@@ -124,13 +124,13 @@ impl Slots {
         self.workers.contains_key(&worker) && !self.barred.contains(&worker)
     }
 
-    /// The worker with the most free slots, and of those the one with the lowest id; one that is
-    /// to be avoided only if no other has room.
-    pub(super) fn freest(&self, avoid: &[WorkerId]) -> Option<WorkerId> {
-        self.freest_but(avoid).or_else(|| self.free.first().map(|&(_, worker)| worker))
+    /// Whether a worker gets attempts that is none of these, each named once.
+    pub(super) fn has_usable_but(&self, avoid: &[WorkerId]) -> bool {
+        self.usable() > avoid.iter().filter(|&&worker| self.is_usable(worker)).count()
     }
 
-    /// The same, but never one that is to be avoided. Looks at most at one more than are avoided.
+    /// The worker with the most free slots, and of those the one with the lowest id, but none of these. Looks at most at
+    /// one more than are to be avoided.
     pub(super) fn freest_but(&self, avoid: &[WorkerId]) -> Option<WorkerId> {
         self.free.iter().map(|&(_, worker)| worker).find(|worker| !avoid.contains(worker))
     }

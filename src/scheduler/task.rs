@@ -67,6 +67,8 @@ pub struct Task {
     pub(super) state: TaskState,
     pub(super) started: u32,
     pub(super) spent: Spent,
+    /// Attempts that have failed since one last won.
+    pub(super) failed_in_row: u32,
     /// The last winner, kept when its output is lost, since reduces may have read it.
     pub(super) last_winner: Option<Winner>,
     pub(super) attempts: Vec<Attempt>,
@@ -75,7 +77,8 @@ pub struct Task {
 impl Task {
     pub(super) fn new() -> Self {
         let (spent, attempts) = (Spent::default(), Vec::with_capacity(1));
-        Self { state: TaskState::Idle, started: 0, spent, last_winner: None, attempts }
+        let state = TaskState::Idle;
+        Self { state, started: 0, spent, failed_in_row: 0, last_winner: None, attempts }
     }
 
     /// Where it stands.

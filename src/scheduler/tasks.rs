@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::attempt::{AttemptState, Straggler, Worth};
-use super::budget::Ledger;
+use super::budget::{CHOOSY_MS, Ledger, pause_ms};
 use super::task::{Task, TaskState, Winner};
 use crate::spec::{Cause, WorkerId};
 
@@ -27,6 +27,25 @@ pub(super) struct Win {
     pub(super) is_first: bool,
     /// Whether its output is known to differ from that of the winner it replaces.
     pub(super) differs: bool,
+}
+
+/// Tasks to be started again that are looked at for one that may go to a free worker.
+const LOOKED_AT_MAX: usize = 64;
+
+/// What a task that has just failed waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Wait {
+    /// How often it has failed in a row.
+    pub failures: u32,
+    /// Whether it rests; otherwise it may start at once, but not on a worker on which it has failed.
+    pub rests: bool,
+}
+
+impl Wait {
+    /// For how long, in milliseconds.
+    pub fn period_ms(self) -> u64 {
+        if self.rests { pause_ms(self.failures) } else { CHOOSY_MS }
+    }
 }
 
 /// A task that has joined another.
@@ -54,6 +73,10 @@ pub(super) struct Tasks {
     started: Vec<Task>,
     /// Those of the started ones that are idle and not led by another.
     again: BTreeSet<u32>,
+    /// Those of the started ones that rest after failures, and are not started before they are woken.
+    resting: BTreeSet<u32>,
+    /// Those of both that have just failed, and are not started where they failed while another worker may take them.
+    choosy: BTreeSet<u32>,
     /// The tasks that have joined a leader, in order.
     joined: BTreeMap<u32, Vec<u32>>,
     /// The leader of each of them.
@@ -109,11 +132,27 @@ impl Tasks {
         self.again.first().copied().or(fresh.filter(|&index| index < self.progress.total))
     }
 
-    /// Workers on which attempts at a task have failed.
+    /// Idle tasks in the order in which they start, as many as are worth a look: of the later ones, one that never ran
+    /// has no wishes.
+    pub(super) fn idle_ones(&self) -> impl Iterator<Item = u32> {
+        let fresh = u32::try_from(self.started.len()).ok();
+        let fresh = fresh.filter(|&index| index < self.progress.total);
+        self.again.iter().copied().take(LOOKED_AT_MAX).chain(fresh)
+    }
+
+    /// Whether a task waits for a worker on which it has not failed, if there is one.
+    pub(super) fn is_choosy(&self, index: u32) -> bool {
+        self.choosy.contains(&index)
+    }
+
+    /// Workers on which attempts at a task have failed, each once.
     pub(super) fn failed_on(&self, index: u32) -> Vec<WorkerId> {
         let attempts = self.get(index).map(Task::attempts).unwrap_or_default();
         let failed = attempts.iter().filter(|attempt| attempt.state == AttemptState::Failed);
-        failed.map(|attempt| attempt.worker).collect()
+        let mut workers: Vec<WorkerId> = failed.map(|attempt| attempt.worker).collect();
+        workers.sort_unstable();
+        workers.dedup();
+        workers
     }
 
     /// The task that leads this one, if it has joined one.
@@ -173,16 +212,16 @@ impl Tasks {
         self.next_idle().filter(may)
     }
 
-    /// Starts an attempt at the next idle task; gives its index and the attempt's number.
-    pub(super) fn start_next(&mut self, worker: WorkerId, now_ms: u64) -> Option<(u32, u32)> {
-        let leader = self.next_idle()?;
+    /// Starts an attempt at one of the [idle tasks](Self::idle_ones); gives the attempt's number.
+    pub(super) fn start_idle(&mut self, leader: u32, worker: WorkerId, now_ms: u64) -> Option<u32> {
+        self.choosy.remove(&leader);
         if !self.again.remove(&leader) {
             self.started.push(Task::new());
         }
         for index in self.together(leader) {
             self.start(index, worker, now_ms);
         }
-        Some((leader, self.get(leader)?.started))
+        Some(self.get(leader)?.started)
     }
 
     fn start(&mut self, index: u32, worker: WorkerId, now_ms: u64) {
@@ -217,6 +256,7 @@ impl Tasks {
             if !self.again.remove(&index) {
                 self.started.push(Task::new());
             }
+            self.choosy.remove(&index);
             let number = 1 + self.get(index).map_or(0, Task::started);
             let beyond = number.cast_signed().saturating_sub(of_leader.cast_signed());
             self.joined.entry(leader).or_default().push(index);
@@ -278,6 +318,7 @@ impl Tasks {
         let task = self.get_mut(index)?;
         let attempt = task.attempts.iter_mut().rev().find(|attempt| attempt.number == number);
         let worth = attempt.and_then(|attempt| attempt.close(state, cause, now_ms));
+        task.failed_in_row += u32::from(state == AttemptState::Failed);
         match &mut task.state {
             TaskState::InProgress { running } if *running > 1 => *running -= 1,
             TaskState::InProgress { .. } => {
@@ -301,6 +342,44 @@ impl Tasks {
             self.leaders.remove(&index);
             self.again.insert(index);
         }
+    }
+
+    /// An attempt at a task has failed, and none runs: if it has failed before, it rests for a while. After that it is
+    /// choosy for a while.
+    pub(super) fn rest(&mut self, index: u32) {
+        if !self.again.contains(&index) {
+            return;
+        }
+        self.choosy.insert(index);
+        let failures = self.get(index).map_or(0, |task| task.failed_in_row);
+        if pause_ms(failures) > 0 {
+            self.again.remove(&index);
+            self.resting.insert(index);
+        }
+    }
+
+    /// What each task waits for that has just failed.
+    pub(super) fn waits(&self) -> impl Iterator<Item = (u32, Wait)> {
+        self.choosy.iter().map(|&index| {
+            let failures = self.get(index).map_or(0, |task| task.failed_in_row);
+            (index, Wait { failures, rests: self.resting.contains(&index) })
+        })
+    }
+
+    /// Ends what a task waits for; says whether it did.
+    pub(super) fn wake(&mut self, index: u32, wait: Wait) -> bool {
+        let failures = self.get(index).map_or(0, |task| task.failed_in_row);
+        let found = Wait { failures, rests: self.resting.contains(&index) };
+        if found != wait || !self.choosy.contains(&index) {
+            return false;
+        }
+        if wait.rests {
+            self.resting.remove(&index);
+            self.again.insert(index);
+        } else {
+            self.choosy.remove(&index);
+        }
+        true
     }
 
     /// Counts one failure; gives how many of its kind there are now.
@@ -340,6 +419,7 @@ impl Tasks {
         };
         let before = task.last_winner.replace(winner);
         task.state = TaskState::Completed;
+        task.failed_in_row = 0;
         self.runs(index, false);
         self.progress.done += 1;
         self.ever_won += u32::from(before.is_none());
@@ -375,5 +455,7 @@ impl Tasks {
             }
         }
         self.again.remove(&leader);
+        self.resting.remove(&leader);
+        self.choosy.remove(&leader);
     }
 }

@@ -17,7 +17,11 @@ use crate::crash::crash_point;
 use crate::frame::{Done, Run, ToExecutor, Work};
 use crate::offload::offload;
 use crate::rpc::workers::{HeldState, Order, OrderWork};
+use crate::spec::job::MEMORY_BYTES;
 use crate::spec::{Cause, Failure, JobSpec, Location};
+
+/// Memory that an executor needs beside the job's buffers.
+const PROCESS_BYTES: u64 = 16 << 20;
 
 /// Carries an order out, and puts its end into the book; stops as soon as it is told to. Either way it leaves no process
 /// and no scratch behind.
@@ -109,6 +113,7 @@ async fn prepare<T: Transport, L: Launcher>(
         OrderWork::Sweep => Work::Sweep,
     };
     let mut spec = JobSpec::clone(&spec);
+    spec.memory_bytes = buffers(spec.memory_bytes, worker.options.attempt_memory_bytes);
     if !matches!(work, Work::Commit { .. } | Work::Sweep) {
         for file in &mut spec.side_files {
             if let Some(digest) = file.digest {
@@ -118,6 +123,16 @@ async fn prepare<T: Transport, L: Launcher>(
     }
     let run = Run { attempt: order.attempt, nonce: order.nonce, spec, scratch, work };
     Ok((Prepared { executable, run: Box::new(run) }, fetched))
+}
+
+/// Memory for a job's buffers on a worker that gives an attempt `limit_bytes` in all: what the job asks for, or what is
+/// left beside the process itself. The output does not depend on it.
+fn buffers(asked_bytes: u64, limit_bytes: u64) -> u64 {
+    if limit_bytes == 0 {
+        return asked_bytes;
+    }
+    let most = (limit_bytes / 4 * 3).min(limit_bytes.saturating_sub(PROCESS_BYTES));
+    asked_bytes.min(most.max(*MEMORY_BYTES.start()))
 }
 
 /// Makes the attempt's scratch folder and knows the job's spec, which lies in this file.
@@ -276,4 +291,26 @@ fn inside<'a>(scratch: &Path, path: &'a Path) -> Result<&'a Path, Failure> {
         super::error::shown(path)
     );
     Err(Failure::new(Cause::Exit, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_fit_into_what_the_worker_gives() {
+        let mib = |n: u64| n << 20;
+        for (asked, limit, given) in [
+            (1_024, 0, 1_024),
+            (1_024, 2_048, 1_024),
+            (1_024, 1_024, 768),
+            (64, 1_024, 64),
+            (1_024, 96, 72),
+            (1_024, 40, 24),
+            (1_024, 32, 16),
+            (1_024, 8, 16),
+        ] {
+            assert_eq!(buffers(mib(asked), mib(limit)), mib(given), "{asked} of {limit}");
+        }
+    }
 }

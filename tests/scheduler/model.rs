@@ -100,6 +100,7 @@ impl Model {
             | Command::BackUp(_)
             | Command::Join(_)
             | Command::Drain(_)
+            | Command::Retry(_)
             | Command::Readmit(_) => {}
         }
     }

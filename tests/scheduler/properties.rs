@@ -226,10 +226,16 @@ impl Model {
         }
         for _ in 0..STEPS_MAX {
             let mut running = self.running.keys();
-            let Some(&attempt) = running.find(|attempt| !self.waits_for_maps(**attempt)) else {
+            if let Some(&attempt) = running.find(|attempt| !self.waits_for_maps(**attempt)) {
+                self.complete(attempt, 3);
+                continue;
+            }
+            // Tasks may rest after failures.
+            let before = self.log.len();
+            (0..2).for_each(|_| self.watch(20_000));
+            if self.log.len() == before {
                 break;
-            };
-            self.complete(attempt, 3);
+            }
         }
         for job in self.scheduler.jobs() {
             assert!(job.state().is_terminal(), "{} is {} for ever", job.id(), job.state());

@@ -8,7 +8,7 @@
 //! join j1/m0#1 known=N wanted=N
 //! complete j1/m0#1 [digest=N] [joined=N] [count=N]
 //! fail j1/m0#1 panic [deterministic] [record=OFFSET]
-//! lost-output j1/m0#1 [partition=N]      time-out j1/m0#1 silent=MS   backup j1/m0
+//! lost-output j1/m0#1 [partition=N]      time-out j1/m0#1 silent=MS   backup j1/m0 · retry j1/m0 failures=N [anywhere]
 //!
 //! at 5000                                the time of all that follows, in milliseconds
 //! see j1/m0#1 [work=N] [permille=N]      what a worker tells the leader
@@ -25,7 +25,7 @@ use std::str::FromStr;
 use gristmill::scheduler::{
     BackUp, Cancel, Command, Complete, Cursor, Drain, Effect, Fail, Forget, HeldOutput, Join,
     Leave, LoseOutput, LoseWorker, Observed, PlanDone, Readmit, RegisterWorker, RestoreOutputs,
-    Scheduler, Sign, Straggler, Submit, TimeOut, watch,
+    Retry, Scheduler, Sign, Straggler, Submit, TimeOut, Wait, watch,
 };
 use gristmill::spec::{
     Cause, Counters, Failure, JobId, JobOptions, Location, Nonce, RecordRef, Volume, WorkerId,
@@ -118,6 +118,10 @@ impl Stage {
                 Command::Readmit(Readmit { worker, number }) => {
                     writeln!(told, "propose to readmit {worker} number={number}")?;
                 }
+                Command::Retry(Retry { task, wait: Wait { failures, rests } }) => {
+                    let what = if *rests { "its rest" } else { "its wait for another worker" };
+                    writeln!(told, "propose to end {what}: {task}, failed {failures} times")?;
+                }
                 Command::Forget(Forget { job }) => writeln!(told, "propose to forget {job}")?,
                 Command::BackUp(BackUp { task, straggler }) => {
                     writeln!(told, "propose to back up {task}: {straggler}")?;
@@ -172,6 +176,11 @@ fn command(words: &[&str]) -> Result<Command> {
             RestoreOutputs { worker: subject.parse()?, incarnation, outputs }.into()
         }
         "submit" => submit(subject, rest)?.into(),
+        "retry" => {
+            let failures = option(rest, "failures")?.ok_or("failures=N")?;
+            let wait = Wait { failures, rests: !rest.contains(&"anywhere") };
+            Retry { task: subject.parse()?, wait }.into()
+        }
         "cancel" => Cancel { job: subject.parse()? }.into(),
         "forget" => Forget { job: subject.parse()? }.into(),
         "backup" => {

@@ -14,6 +14,7 @@ mod plan_done;
 mod readmit;
 mod register_worker;
 mod restore_outputs;
+mod retry;
 mod submit;
 mod time_out;
 
@@ -35,6 +36,7 @@ pub use plan_done::{PlanDone, SPLITS_MAX};
 pub use readmit::Readmit;
 pub use register_worker::RegisterWorker;
 pub use restore_outputs::{HeldOutput, RestoreOutputs};
+pub use retry::Retry;
 pub use submit::Submit;
 pub use time_out::TimeOut;
 
@@ -95,6 +97,8 @@ commands! {
     Fail
     /// An attempt has shown no progress for too long.
     TimeOut
+    /// A task that rests after failures may be started again.
+    Retry
     /// A slow attempt gets a second one beside it.
     BackUp
     /// One map output is lost or corrupt, on a worker that lives.

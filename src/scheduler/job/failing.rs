@@ -1,6 +1,7 @@
 //! What failures cost a job: which task is charged, what is kept of them, and when the job fails.
 
 use super::{Blame, Job};
+use crate::scheduler::Wait;
 use crate::scheduler::budget::Ledger;
 use crate::scheduler::exclusion::Trouble;
 use crate::scheduler::failures::Failed;
@@ -27,6 +28,19 @@ impl Job {
             self.blame = Some(blame);
         }
         is_fatal
+    }
+
+    /// Its tasks that have just failed, each with what it waits for.
+    pub(in crate::scheduler) fn waits(&self) -> impl Iterator<Item = (TaskId, Wait)> {
+        let of_kind = move |kind| {
+            self.tasks(kind).waits().map(move |(index, wait)| (self.id().task(kind, index), wait))
+        };
+        TaskKind::ALL.into_iter().filter(|_| self.end.is_none()).flat_map(of_kind)
+    }
+
+    /// Ends what a task waits for; says whether it did.
+    pub(in crate::scheduler) fn wake(&mut self, task: TaskId, wait: Wait) -> bool {
+        self.end.is_none() && self.tasks_mut(task.kind).wake(task.index, wait)
     }
 
     /// Keeps what a failed attempt has said.

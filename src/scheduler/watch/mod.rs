@@ -1,4 +1,4 @@
-//! What needs time: timeouts, stragglers, ends of exclusions, and how long history is kept.
+//! What needs time: timeouts, retries, stragglers, ends of exclusions, and how long history is kept.
 //!
 //! The leader notes what it sees in an [`Observed`], by a clock that never goes back, and asks
 //! [`watch`] a few times a second what to propose. Nothing of it is replicated: a new leader starts
@@ -7,7 +7,7 @@
 mod observed;
 mod stragglers;
 
-use super::{Command, Forget, Job, Readmit, Scheduler, TimeOut};
+use super::{Command, Forget, Job, Readmit, Retry, Scheduler, TimeOut};
 use crate::spec::TaskKind;
 
 pub use observed::{Observed, Sign};
@@ -19,11 +19,12 @@ pub const HISTORY_TASKS_MAX: u64 = 500_000;
 
 /// What the leader should propose now, given what it has seen; all of it may be refused.
 ///
-/// Timeouts first, since they free slots, then workers that get attempts again, jobs to be
+/// Timeouts first, since they free slots, then tasks and workers whose rest is over, jobs to be
 /// forgotten, and backups for stragglers. `now_ms` is by the clock that `observed` was told.
 pub fn watch(state: &Scheduler, observed: &Observed, now_ms: u64) -> Vec<Command> {
     let mut commands: Vec<Command> = Vec::new();
     commands.extend(timeouts(state, observed, now_ms).map(Command::from));
+    commands.extend(retries(state, observed, now_ms).map(Command::from));
     commands.extend(readmissions(state, observed, now_ms).map(Command::from));
     commands.extend(forgettable(state).map(Command::from));
     commands.extend(stragglers::backups(state, observed, now_ms).into_iter().map(Command::from));
@@ -36,6 +37,15 @@ fn timeouts(state: &Scheduler, observed: &Observed, now_ms: u64) -> impl Iterato
         let timeout_ms = state.job(attempt.task.job)?.options().task_timeout_ms?;
         let silent_ms = now_ms.saturating_sub(observed.seen(attempt)?.advanced_ms);
         (silent_ms >= timeout_ms).then_some(TimeOut { attempt, silent_ms })
+    })
+}
+
+/// Tasks that have waited for long enough after failures.
+fn retries(state: &Scheduler, observed: &Observed, now_ms: u64) -> impl Iterator<Item = Retry> {
+    let waits = state.jobs().flat_map(Job::waits);
+    waits.filter_map(move |(task, wait)| {
+        let waited_ms = now_ms.saturating_sub(observed.waits_since(task, wait)?);
+        (waited_ms >= wait.period_ms()).then_some(Retry { task, wait })
     })
 }
 

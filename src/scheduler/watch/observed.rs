@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::scheduler::{Exclusion, Scheduler};
-use crate::spec::{AttemptId, JobId, TaskKind, WorkerId};
+use crate::scheduler::{Exclusion, Job, Scheduler, Wait};
+use crate::spec::{AttemptId, JobId, TaskId, TaskKind, WorkerId};
 
 /// What a worker says of an attempt that it runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub struct Observed {
     attempts: BTreeMap<AttemptId, Seen>,
     excluded: BTreeMap<(WorkerId, Exclusion), u64>,
     finished: BTreeMap<(JobId, TaskKind), Finished>,
+    /// Since when tasks wait that have failed.
+    waits: BTreeMap<(TaskId, Wait), u64>,
 }
 
 impl Observed {
@@ -78,12 +80,21 @@ impl Observed {
             self.attempts.entry(attempt).or_insert(new);
         }
 
+        let before = std::mem::take(&mut self.waits);
+        let waits = state.jobs().flat_map(Job::waits);
+        self.waits =
+            waits.map(|wait| (wait, before.get(&wait).copied().unwrap_or(now_ms))).collect();
+
         let barred = state.slots.barred();
         let excluded = barred.filter_map(|(worker, found)| Some((worker, found.exclusion?)));
         let before = std::mem::take(&mut self.excluded);
         self.excluded = excluded
             .map(|exclusion| (exclusion, before.get(&exclusion).copied().unwrap_or(now_ms)))
             .collect();
+    }
+
+    pub(super) fn waits_since(&self, task: TaskId, wait: Wait) -> Option<u64> {
+        self.waits.get(&(task, wait)).copied()
     }
 
     pub(super) fn seen(&self, attempt: AttemptId) -> Option<&Seen> {
