@@ -81,5 +81,9 @@ impl From<client::Error> for Refused {
 
 /// What came over the wire or from an executable is fit for a terminal; what is foreign in it was cut by who said it.
 pub(super) fn one_line(text: &str) -> String {
-    escape(text.as_bytes(), 10 * TEXT_CHARS_MAX)
+    let fit = |text: &str| escape(text.as_bytes(), 10 * TEXT_CHARS_MAX);
+    match text.split_once("\nhint: ") {
+        Some((line, hint)) => format!("{}\nhint: {}", fit(line), fit(hint)),
+        None => fit(text),
+    }
 }

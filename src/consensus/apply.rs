@@ -7,8 +7,9 @@ use openraft::{AnyError, EntryPayload, OptionalSend, RaftSnapshotBuilder, Storag
 
 use super::digest::{Digests, Seen};
 use super::entry::{
-    Body, Command, Entry, Kind, LogId, Membership, Reply, Snapshot, SnapshotMeta, StorageError,
+    Body, Entry, Kind, LogId, Membership, Reply, Snapshot, SnapshotMeta, StorageError,
 };
+use super::evidence::Evidence;
 use super::log_store::Growth;
 use super::roll::Roll;
 use super::snapshot::{Newest, Snapshots, read};
@@ -22,6 +23,7 @@ pub(super) struct Applier<M> {
     growth: Arc<Growth>,
     digests: Arc<Digests>,
     roll: Arc<Roll>,
+    evidence: Arc<Evidence>,
     on_fatal: OnFatal,
     applied: Option<LogId>,
     membership: Membership,
@@ -43,7 +45,7 @@ impl<M: Machine> Applier<M> {
         snapshots: Snapshots,
         growth: Arc<Growth>,
         (digests, on_fatal): (Arc<Digests>, OnFatal),
-        roll: Arc<Roll>,
+        (roll, evidence): (Arc<Roll>, Arc<Evidence>),
         newest: Option<Newest>,
     ) -> Self {
         let (applied, membership) = match &newest {
@@ -51,7 +53,18 @@ impl<M: Machine> Applier<M> {
             None => (None, Membership::default()),
         };
         let newest = Arc::new(tokio::sync::Mutex::new(newest));
-        Self { machine, snapshots, growth, digests, roll, on_fatal, applied, membership, newest }
+        Self {
+            machine,
+            snapshots,
+            growth,
+            digests,
+            roll,
+            evidence,
+            on_fatal,
+            applied,
+            membership,
+            newest,
+        }
     }
 
     fn apply_one(&mut self, entry: Entry) -> Result<Reply, StorageError> {
@@ -62,16 +75,18 @@ impl<M: Machine> Applier<M> {
         };
         let (mut command, mut reply) = (Vec::new(), Reply::default());
         match entry.payload {
-            EntryPayload::Blank => {}
-            EntryPayload::Normal(Command { body, seen }) => {
-                self.compare(seen).map_err(|fatal| failed(&fatal))?;
-                command = body;
+            EntryPayload::Blank => self.evidence.apply(log_id, None),
+            EntryPayload::Normal(entry) => {
+                self.compare(entry.seen).map_err(|fatal| failed(&fatal))?;
+                self.evidence.apply(log_id, Some(&entry));
+                command = entry.body;
             }
             EntryPayload::Membership(membership) => {
                 // Both the members as they were and those to be decide, until the leader has that ended, too.
                 crash_point!("s08", membership.get_joint_config().len() > 1);
                 self.membership = Membership::new(Some(log_id), membership);
                 self.roll.apply(&self.membership);
+                self.evidence.apply(log_id, None);
             }
         }
         if !command.is_empty() {
@@ -124,6 +139,7 @@ impl<M: Machine> RaftStateMachine<Kind> for Applier<M> {
             snapshot_id: format!("{:020}-{}", last.index, last.leader_id.term),
         };
         let state = self.machine.save().map(|state| self.roll.saved(state));
+        let state = state.and_then(|state| self.evidence.saved(state));
         let body = state.map(|state| self.digests.saved(state));
         // What is logged from here on is for the next one.
         self.growth.begin_anew(body.as_ref().map_or(0, Vec::len));
@@ -150,6 +166,7 @@ impl<M: Machine> RaftStateMachine<Kind> for Applier<M> {
         crash_point!("s07");
         let index = meta.last_log_id.unwrap_or_default().index;
         let rest = self.digests.load(index, &body);
+        let rest = rest.and_then(|rest| self.evidence.load(meta.last_log_id, rest));
         let state = rest.and_then(|rest| self.roll.load(&meta.last_membership, rest));
         let loaded = state.and_then(|state| self.machine.load(index, state));
         loaded.map_err(|error| failed(&error))?;

@@ -72,11 +72,16 @@ impl Digests {
 
     /// Begins anew with a snapshot's body, and gives the state in it.
     pub(super) fn load<'b>(&self, index: u64, body: &'b [u8]) -> Result<&'b [u8], Unreadable> {
-        let split = body.split_first_chunk::<DIGEST_BYTES>();
-        let (digest, state) = split.ok_or(Unreadable("the snapshot is too short".into()))?;
-        let digest = u64::from_le_bytes(*digest);
+        let (digest, state) = Self::split(body)?;
         *self.past() = VecDeque::from([Seen { index, digest }]);
         Ok(state)
+    }
+
+    /// The digest in a snapshot's body, and what is behind it.
+    pub(super) fn split(body: &[u8]) -> Result<(u64, &[u8]), Unreadable> {
+        let split = body.split_first_chunk::<DIGEST_BYTES>();
+        let (digest, state) = split.ok_or(Unreadable("the snapshot is too short".into()))?;
+        Ok((u64::from_le_bytes(*digest), state))
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::digest::Seen;
+use super::evidence::Notes;
 
 /// A command, or nothing: an entry that is agreed on only so that those before it are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +13,8 @@ pub(super) struct Command {
     pub(super) body: Vec<u8>,
     /// How far who proposes it was, and what it had made of the log.
     pub(super) seen: Seen,
+    /// What the leader knew of the members when it proposed this.
+    pub(super) notes: Notes,
 }
 
 /// What became of a command.

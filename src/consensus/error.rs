@@ -1,38 +1,53 @@
-//! Why a node cannot start, cannot agree, or must not go on.
+//! Errors of a node: why it cannot start, cannot agree, or must end.
 
 use std::io;
 use std::path::PathBuf;
 
-/// What is left to someone whose folder is of no more use.
-const ANEW: &str = "take an empty folder: join the others under another number with --id N --join ADDR, \
-                    or, where there are none, begin anew with --init";
+/// What to do if a folder cannot be used again.
+const ANEW: &str = "use an empty folder: join the other masters under another number with --id N --join ADDR, or, if \
+                    there are none, start a new cluster with --init";
 
-/// Why a node cannot start. Each says what was found where, and what can be done.
+/// Why a node cannot start. Each message says what was found and where, and a hint what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is nothing, and nobody asked to begin.
-    #[error("there is no master's folder; {}; give --init to begin a new cluster, or --join ADDR to be admitted to one", path.display())]
+    /// The folder is missing or empty, and neither `--init` nor `--join` was given.
+    #[error(
+        "this is not the folder of a master: {}\nhint: give --init to begin a new cluster, or --join ADDR to join one",
+        path.display()
+    )]
     Empty {
         /// The folder.
         path: PathBuf,
     },
-    /// The folder says whose it is, but what it agreed to is gone.
+    /// A new master's folder must be empty.
     #[error(
-        "the folder of master {node} has lost {missing}; {}; put it back from where it went, or {anew}: \
-         a master that forgot its votes must not come back under its old number",
+        "the folder is not empty: it holds {found}: {}\nhint: name a new or empty folder with --data DIR; a master \
+         keeps all that it knows in there",
+        path.display()
+    )]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+        /// The names of what it holds, or some of them.
+        found: String,
+    },
+    /// The folder names its master, but its log or a snapshot is gone.
+    #[error(
+        "the folder of master {node} has lost {missing}: {}\nhint: restore that file, or {anew}; a master that has \
+         lost its votes must not come back under its old number",
         path.display(), anew = ANEW
     )]
     Wiped {
         /// The folder.
         path: PathBuf,
-        /// Whose it is.
+        /// The master's number.
         node: u64,
         /// What is missing.
         missing: String,
     },
-    /// There is something, but it does not say whose it is.
+    /// The folder has a log, but does not name its master.
     #[error(
-        "the folder holds {found} but no identity file; {}; put that back, or {anew}",
+        "the folder holds {found} but no identity file: {}\nhint: restore that file, or {anew}",
         path.display(), anew = ANEW
     )]
     Nameless {
@@ -41,34 +56,33 @@ pub enum Error {
         /// What it holds.
         found: String,
     },
-    /// Another master's folder.
+    /// The folder belongs to another master.
     #[error(
-        "the folder is that of master {found}; {}; give --id {found}, or another --data DIR",
-        path.display()
+        "the folder is that of master {found}: {}\nhint: give --id {found}, or another --data DIR", path.display()
     )]
     OtherNode {
         /// The folder.
         path: PathBuf,
-        /// Whose it is.
+        /// The number of the master that it belongs to.
         found: u64,
     },
     /// The identity file and the log were not written together.
     #[error(
-        "the log is that of {found}, the identity file that of {expected}; {}; put the files together \
-         that belong together, or {anew}",
+        "the log is that of {found}, and the identity file that of {expected}: {}\nhint: restore the files that belong \
+         together, or {anew}",
         path.display(), anew = ANEW
     )]
     Foreign {
         /// The log.
         path: PathBuf,
-        /// What the log says.
+        /// The master that the log names.
         found: String,
-        /// What the identity file says.
+        /// The master that the identity file names.
         expected: String,
     },
-    /// Another version wrote it.
+    /// Another version wrote the folder.
     #[error(
-        "{what}; {}; start the version that wrote it, or {anew}", path.display(), anew = ANEW
+        "{what}: {}\nhint: start the version that wrote it, or {anew}", path.display(), anew = ANEW
     )]
     Format {
         /// The file.
@@ -76,16 +90,17 @@ pub enum Error {
         /// What was found.
         what: String,
     },
-    /// Some other process has it open.
-    #[error("another process uses the log; {}; end that one, or give another --data DIR", path.display())]
+    /// Another process has the log open.
+    #[error("another process uses the log: {}\nhint: stop that process, or give another --data DIR", path.display())]
     InUse {
         /// The log.
         path: PathBuf,
     },
-    /// What was written once reads differently now.
+    /// A file does not hold what was written to it.
     #[error(
-        "damaged at {place}: {what}; {}; put the file back from a copy of this very master, or {anew}; \
-         nothing was changed", path.display(), anew = ANEW
+        "damaged at {place}: {what}: {}\nhint: restore the file from the newest copy of this master's folder, or {anew}; \
+         nothing was changed",
+        path.display(), anew = ANEW
     )]
     Damaged {
         /// The file.
@@ -95,114 +110,115 @@ pub enum Error {
         /// What is wrong there.
         what: String,
     },
-    /// It was a member once.
+    /// The master was removed from its cluster.
     #[error(
-        "master {node} was removed from its cluster, and its number is not given again; {}; {anew}: \
-         `gristmill masters add` says how",
+        "master {node} was removed from its cluster, and its number is not given again: {}\nhint: {anew}; \
+         `gristmill masters add` prints the command",
         path.display(), anew = ANEW
     )]
     Removed {
         /// The folder.
         path: PathBuf,
-        /// Whose it is.
+        /// The master's number.
         node: u64,
     },
-    /// The others know it at another address.
+    /// The other masters know it at another address.
     #[error(
-        "master {node} is known to the others at {known}; {}; give --listen {known}", path.display()
+        "the other masters know master {node} at {known}: {}\nhint: give --listen {known}", path.display()
     )]
     Moved {
         /// The folder.
         path: PathBuf,
-        /// Whose it is.
+        /// The master's number.
         node: u64,
-        /// The address at which it was admitted.
+        /// The address at which it joined.
         known: String,
     },
-    /// The system refused.
-    #[error("cannot {what}: {source}; {}; mend that, or give another --data DIR", path.display())]
+    /// The operating system refused.
+    #[error("cannot {what}: {source}: {}\nhint: fix that, or give another --data DIR", path.display())]
     Disk {
         /// What was tried.
         what: &'static str,
-        /// On what.
+        /// On which file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// Nothing was agreed on in time.
-    #[error("the masters do not agree: {what}; start a majority of them")]
+    #[error("the masters do not agree: {what}\nhint: start a majority of them")]
     NoQuorum {
         /// What is missing.
         what: String,
     },
 }
 
-/// Why a node must not go on: it has stopped saying yes, and its process has to end.
+/// Why a node must end. It answers nothing with success from then on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Fatal {
-    /// What happened, where, and what to do.
+    /// What happened and where, and a hint what to do.
     pub message: String,
 }
 
-/// Why a proposal has no answer.
+/// Why a proposal was not answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProposeError {
-    /// Another one leads, or nobody; nothing has happened.
+    /// This node does not lead. Nothing has happened.
     #[error("this master does not lead")]
     NotLeader {
         /// Where the leader listens, if it is known.
         leader: Option<String>,
     },
-    /// No majority of the masters answers. Whether the proposal will be agreed on is not known.
-    #[error("no majority of the masters answers: {voters}; start those that are missing")]
+    /// No majority of the masters answers. The proposal may or may not take effect.
+    #[error("no majority of the masters answers: {voters}\nhint: start those that are missing")]
     NoQuorum {
         /// The masters of which a majority is needed.
         voters: String,
     },
-    /// Members come and go one after the other, and one does just now; nothing has happened.
-    #[error("the group is being changed: {what}; try again")]
+    /// Members change one at a time, and another change is under way. Nothing has happened.
+    #[error("the members are being changed: {what}\nhint: try again")]
     Busy {
-        /// What goes on.
+        /// The change.
         what: String,
     },
-    /// A new member did not catch up in time. It goes on to do so.
+    /// A new member did not catch up in time. It keeps catching up.
     #[error(
-        "master {node} at {address} has not caught up within {within_s} s; see whether it is reachable there, and try again"
+        "master {node} at {address} has not caught up within {within_s} s\nhint: see whether it can be reached there, \
+         and try again"
     )]
     Behind {
         /// Its number.
         node: u64,
         /// Where the others reach it.
         address: String,
-        /// How long was waited, in seconds.
+        /// The deadline, in seconds.
         within_s: u64,
     },
-    /// There is no such master; nothing has happened.
+    /// There is no such master. Nothing has happened.
     #[error("{what}")]
     Unknown {
-        /// What there is none of.
+        /// Which master is missing.
         what: String,
     },
-    /// The group cannot do without that master; nothing has happened.
+    /// The group needs that master. Nothing has happened.
     #[error("{what}")]
     Needed {
-        /// What would become of it, and what to do.
+        /// The consequence, and what to do.
         what: String,
     },
-    /// Leadership was to be handed over, and nobody has taken it.
-    #[error("nobody takes over: {why}; see `gristmill masters`, and try again")]
+    /// No other master has taken over.
+    #[error("no other master takes over: {why}\nhint: see `gristmill masters`, and try again")]
     NoSuccessor {
-        /// Who was asked last, and why not.
+        /// Which master was asked last, and its answer.
         why: String,
     },
-    /// Another master has that number or address; nothing has happened.
+    /// Another master has that number or address. Nothing has happened.
     #[error("{what}")]
     Taken {
-        /// Which has what, and what to do.
+        /// Which has it, and what to do.
         what: String,
     },
-    /// The node is ending. Whether the proposal will be agreed on is not known.
+    /// The node is ending. The proposal may or may not take effect.
     #[error("this master has stopped: {why}")]
     Stopped {
         /// Why.

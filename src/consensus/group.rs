@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use openraft::error::{
@@ -13,11 +13,13 @@ use openraft::{BasicNode, ChangeMembers, Raft};
 use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio::time::{sleep, timeout};
 
-use super::entry::{Kind, NodeId};
+use super::entry::{Command, Kind, NodeId};
+use super::evidence::Evidence;
 use super::identity::Identity;
 use super::leadership::{leader, leads};
 use super::receive::Incoming;
 use super::roll::Roll;
+use super::tables::Tables;
 use super::{Leadership, ProposeError};
 use crate::rpc::client;
 
@@ -64,6 +66,9 @@ struct Inner {
     folder: PathBuf,
     leadership: watch::Receiver<Leadership>,
     roll: Arc<Roll>,
+    evidence: Arc<Evidence>,
+    /// The log, while the node is open.
+    tables: Weak<Tables>,
     /// Counts those who want to know whether this node still leads.
     asked: AtomicU64,
     round: Mutex<Round>,
@@ -89,7 +94,7 @@ impl Group {
         raft: Raft<Kind>,
         (identity, folder): (Identity, PathBuf),
         leadership: watch::Receiver<Leadership>,
-        roll: Arc<Roll>,
+        (roll, evidence, tables): (Arc<Roll>, Arc<Evidence>, Weak<Tables>),
         incoming: Incoming,
         links: client::Options,
     ) -> Self {
@@ -100,6 +105,8 @@ impl Group {
             folder,
             leadership,
             roll,
+            evidence,
+            tables,
             asked: AtomicU64::new(0),
             round,
             incoming,
@@ -130,6 +137,40 @@ impl Group {
 
     pub(super) fn roll(&self) -> &Roll {
         &self.inner.roll
+    }
+
+    pub(super) fn evidence(&self) -> &Evidence {
+        &self.inner.evidence
+    }
+
+    pub(super) fn tables(&self) -> Option<Arc<Tables>> {
+        self.inner.tables.upgrade()
+    }
+
+    /// Records what members report of themselves, while this node leads and until it ends.
+    pub(super) async fn record_news(self) {
+        let mut leadership = self.leadership();
+        let ended = async { while leadership.changed().await.is_ok() {} };
+        let recording = async {
+            loop {
+                self.evidence().news().await;
+                if !self.standing().leads
+                    || self.yields().load(Ordering::SeqCst)
+                    || !self.evidence().has_news()
+                {
+                    continue;
+                }
+                let notes = self.evidence().notes(self.raft());
+                let written = self.raft().client_write(Command { notes, ..Command::default() });
+                // If it is not agreed on in time, the member's next message rings again.
+                let _recorded_or_later = timeout(DECIDE_WITHIN, written).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = ended => {}
+            () = recording => {}
+        }
     }
 
     pub(super) fn folder(&self) -> &Path {

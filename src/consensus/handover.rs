@@ -111,7 +111,8 @@ impl Group {
         self.raft().runtime_config().heartbeat(false);
         // Cloned at once: openraft waits for whoever holds it.
         let vote = self.raft().metrics().borrow().vote;
-        let body = bincode::serialize(&vote).map_err(|error| not(error.to_string()))?;
+        let body = self.evidence().seal(successor.node, &vote);
+        let body = body.map_err(|error| not(error.to_string()))?;
         let call = Call { cluster: self.identity().cluster, to: successor.node, body };
         let fellow = Fellow::connect(&successor.address, self.links());
         let answered = timeout(STAND_WITHIN, fellow.stand(call)).await;

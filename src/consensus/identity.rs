@@ -23,6 +23,8 @@ use crate::crash::crash_point;
 pub const IDENTITY_FILE: &str = "identity";
 /// What all files of a folder are written as.
 pub(super) const FORMAT: u32 = 8;
+/// Beginning of the names of files that are not whole yet.
+pub(super) const INCOMING: &str = ".incoming-";
 /// Its first line.
 const MAGIC: &str = "gristmill master";
 
@@ -95,7 +97,7 @@ impl Identity {
 
 /// Puts a file in its place, whole or not at all, and durably either way.
 pub(super) fn place(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let incoming = folder.join(format!(".incoming-{name}"));
+    let incoming = folder.join(format!("{INCOMING}{name}"));
     let mut file = File::create(&incoming)?;
     file.write_all(bytes)?;
     file.sync_all()?;

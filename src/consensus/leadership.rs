@@ -1,5 +1,6 @@
 //! Who leads: watched, and told when it is certain.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::{BasicNode, Raft, RaftMetrics};
@@ -7,6 +8,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::entry::{Command, Kind, NodeId};
+use super::evidence::Evidence;
 
 /// How long the first agreement under a new leader is waited for before it is looked at again who leads.
 const FIRST_WITHIN: Duration = Duration::from_secs(1);
@@ -32,6 +34,7 @@ pub enum Leadership {
 pub(super) async fn watch_leadership(
     raft: Raft<Kind>,
     node: NodeId,
+    evidence: Arc<Evidence>,
     tell: watch::Sender<Leadership>,
 ) {
     let mut metrics = raft.metrics();
@@ -45,7 +48,8 @@ pub(super) async fn watch_leadership(
             tell.send_if_modified(|told| replace(told, Leadership::Follows { leader }));
         } else if announced != Some(now.current_term) {
             // Whatever was agreed on before is applied once something is agreed on now.
-            match timeout(FIRST_WITHIN, raft.client_write(Command::default())).await {
+            let first = Command { notes: evidence.notes(&raft), ..Command::default() };
+            match timeout(FIRST_WITHIN, raft.client_write(first)).await {
                 Ok(Ok(written)) => {
                     announced = Some(written.log_id.leader_id.term);
                     let since = written.log_id.index;

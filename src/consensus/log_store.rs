@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio::sync::Notify;
 
 use super::entry::{Entry, Kind, LogId, StorageError, Vote};
+use super::evidence::Evidence;
 use super::tables::{COMMITTED, PURGED, Tables, VOTE};
 use super::writer::{Write, Writer};
 use crate::crash::crash_point;
@@ -36,6 +37,7 @@ pub(super) struct LogStore {
     tables: Arc<Tables>,
     writer: Writer,
     growth: Arc<Growth>,
+    evidence: Arc<Evidence>,
 }
 
 impl Growth {
@@ -53,8 +55,13 @@ impl Growth {
 }
 
 impl LogStore {
-    pub(super) fn new(tables: Arc<Tables>, writer: Writer, growth: Arc<Growth>) -> Self {
-        Self { tables, writer, growth }
+    pub(super) fn new(
+        tables: Arc<Tables>,
+        writer: Writer,
+        growth: Arc<Growth>,
+        evidence: Arc<Evidence>,
+    ) -> Self {
+        Self { tables, writer, growth, evidence }
     }
 
     async fn save(&self, name: &'static str, value: &impl Serialize) -> Result<(), StorageError> {
@@ -143,7 +150,9 @@ impl RaftLogStorage<Kind> for LogStore {
         let entries: Result<Vec<_>, bincode::Error> = entries.into_iter().map(encode).collect();
         let entries = entries.map_err(|error| write_failed(&error))?;
         let bytes: usize = entries.iter().map(|(_, body)| body.len()).sum();
+        let last = entries.last().map(|(index, _)| *index);
         self.write(Write::Append { entries }).await?;
+        last.into_iter().for_each(|last| self.evidence.set_last(last));
         // openraft sends them to the others only when this returns.
         crash_point!("l04");
         self.growth.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -153,7 +162,9 @@ impl RaftLogStorage<Kind> for LogStore {
     }
 
     async fn truncate(&mut self, log_id: LogId) -> Result<(), StorageError> {
-        self.write(Write::Truncate { from: log_id.index }).await
+        self.write(Write::Truncate { from: log_id.index }).await?;
+        self.evidence.set_last(log_id.index.saturating_sub(1));
+        Ok(())
     }
 
     async fn purge(&mut self, log_id: LogId) -> Result<(), StorageError> {

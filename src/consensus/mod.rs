@@ -22,7 +22,9 @@
 //! | `log_store`, `apply`, `snapshot` | openraft's two halves of storage, and the bodies of snapshots |
 //! | `digest` | what each has made of the log, compared |
 //! | `network`, `receive` | what masters say to each other, going out and coming in |
+//! | `plausible` | what others send, checked before openraft sees it |
 //! | `leadership` | who leads, watched |
+//! | `evidence` | notices a folder that was restored from an old copy, and a history that is another one |
 //! | `gone` | a leader whose process has ended, noticed before its silence tells |
 //! | `group` | who the members are, whether this one still leads, taking one in |
 //! | `handover` | one leader makes way for another before anybody misses it |
@@ -48,6 +50,7 @@ mod digest;
 mod disk;
 mod entry;
 mod error;
+mod evidence;
 mod gone;
 mod group;
 mod handover;
@@ -56,6 +59,7 @@ mod leadership;
 mod log_store;
 mod network;
 mod node;
+mod plausible;
 mod receive;
 mod removal;
 mod roll;

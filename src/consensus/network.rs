@@ -20,6 +20,8 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use super::entry::{Kind, NodeId, Snapshot, SnapshotMeta, Vote};
+use super::evidence::Evidence;
+use super::plausible::is_term_plausible;
 use crate::offload::offload;
 use crate::rpc::client::{Fellow, Options};
 use crate::rpc::raft::{Call, Raft};
@@ -52,6 +54,7 @@ pub(super) struct Network {
     /// By address; openraft asks for a client anew for each read.
     fellows: BTreeMap<String, Fellow>,
     core: Core,
+    evidence: Arc<Evidence>,
 }
 
 /// A connection to one master.
@@ -61,6 +64,7 @@ pub(super) struct Line {
     to: NodeId,
     fellow: Fellow,
     core: Core,
+    evidence: Arc<Evidence>,
 }
 
 /// The core of the node that makes the calls, from when it runs. It is a handle that the core itself holds: only
@@ -72,8 +76,13 @@ type Failed = RPCError<NodeId, BasicNode, RaftError<NodeId>>;
 type SnapshotFailed = StreamingError<Kind, Fatal<NodeId>>;
 
 impl Network {
-    pub(super) fn new(cluster: u128, options: Options, core: Core) -> Self {
-        Self { cluster, options, fellows: BTreeMap::new(), core }
+    pub(super) fn new(
+        cluster: u128,
+        options: Options,
+        core: Core,
+        evidence: Arc<Evidence>,
+    ) -> Self {
+        Self { cluster, options, fellows: BTreeMap::new(), core, evidence }
     }
 }
 
@@ -107,7 +116,8 @@ impl RaftNetworkFactory<Kind> for Network {
         let options = &self.options;
         let fellow = self.fellows.entry(node.addr.clone());
         let fellow = fellow.or_insert_with_key(|address| Fellow::connect(address, options)).clone();
-        Line { cluster: self.cluster, to: target, fellow, core: self.core.clone() }
+        let (core, evidence) = (self.core.clone(), Arc::clone(&self.evidence));
+        Line { cluster: self.cluster, to: target, fellow, core, evidence }
     }
 }
 
@@ -116,15 +126,60 @@ fn unreachable(error: &(impl std::error::Error + 'static)) -> Unreachable {
     Unreachable::new(error)
 }
 
-fn read<T: DeserializeOwned>(answer: Result<Vec<u8>, Refusal>) -> Result<T, Unreachable> {
-    let answer = answer.map_err(|refusal| unreachable(&refusal))?;
-    bincode::deserialize(&answer).map_err(|error| unreachable(&error))
+/// An answer with a term that no group reaches would end this node, too.
+fn check_term(ours: &Vote, theirs: &Vote) -> Result<(), Unreachable> {
+    let (ours, theirs) = (ours.leader_id.term, theirs.leader_id.term);
+    if is_term_plausible(ours, theirs) {
+        return Ok(());
+    }
+    let what = format!("term {theirs} is impossible: this master is in term {ours}");
+    Err(unreachable(&io::Error::other(what)))
 }
 
 impl Line {
     fn call(&self, message: &impl Serialize) -> Result<Call, Unreachable> {
-        let body = bincode::serialize(message).map_err(|error| unreachable(&error))?;
+        let body = self.evidence.seal(self.to, message).map_err(|error| unreachable(&error))?;
         Ok(Call { cluster: self.cluster, to: self.to, body })
+    }
+
+    fn read<T: DeserializeOwned>(
+        &self,
+        answer: Result<Vec<u8>, Refusal>,
+    ) -> Result<T, Unreachable> {
+        let answer = answer.map_err(|refusal| unreachable(&refusal))?;
+        let opened = self.evidence.open(&answer).map_err(|error| unreachable(&error))?;
+        Ok(opened.1)
+    }
+
+    /// Notes what an answer says of the member's log. Fails if that has lost what it had acknowledged, which openraft
+    /// takes for impossible.
+    fn note(
+        &self,
+        request: &AppendEntriesRequest<Kind>,
+        answer: &AppendEntriesResponse<NodeId>,
+    ) -> Result<(), Unreachable> {
+        let sent = request.entries.last().map(|entry| entry.log_id).or(request.prev_log_id);
+        let acknowledged = match answer {
+            AppendEntriesResponse::Success => sent,
+            AppendEntriesResponse::PartialSuccess(up_to) => *up_to,
+            AppendEntriesResponse::Conflict => {
+                let lacks = request.prev_log_id.map_or(0, |id| id.index);
+                return match self.evidence.is_reverted(self.to, request.vote, lacks) {
+                    true => Err(unreachable(&io::Error::other(format!(
+                        "master {} has lost entries that it had acknowledged",
+                        self.to
+                    )))),
+                    false => Ok(()),
+                };
+            }
+            AppendEntriesResponse::HigherVote(later) => {
+                return check_term(&request.vote, later);
+            }
+        };
+        if let Some(id) = acknowledged {
+            self.evidence.acknowledge(self.to, request.vote, id.index);
+        }
+        Ok(())
     }
 
     /// Sends the file of a snapshot in pieces, until the other end has a later leader or all of them.
@@ -138,7 +193,8 @@ impl Line {
             let piece = Piece { vote, meta: snapshot.meta.clone(), offset, bytes, is_last };
             let call = self.call(&piece)?;
             let answer = timeout(PIECE_WITHIN, self.fellow.install_snapshot(call)).await;
-            let their_vote: Vote = read(answer.map_err(|late| unreachable(&late))?)?;
+            let their_vote: Vote = self.read(answer.map_err(|late| unreachable(&late))?)?;
+            check_term(&vote, &their_vote)?;
             if is_last || their_vote > vote {
                 return Ok(their_vote);
             }
@@ -178,7 +234,8 @@ impl RaftNetwork<Kind> for Line {
         _option: RPCOption,
     ) -> Result<AppendEntriesResponse<NodeId>, Failed> {
         let call = self.call(&request)?;
-        let answer = read(self.fellow.append_entries(call).await)?;
+        let answer = self.read(self.fellow.append_entries(call).await)?;
+        self.note(&request, &answer)?;
         let is_later = matches!(answer, AppendEntriesResponse::HigherVote(_));
         if is_later && request.entries.is_empty() {
             // At a later vote openraft ends the task that calls. If its core has still to look at what that task told it
@@ -195,7 +252,9 @@ impl RaftNetwork<Kind> for Line {
         _option: RPCOption,
     ) -> Result<VoteResponse<NodeId>, Failed> {
         let call = self.call(&request)?;
-        Ok(read(self.fellow.vote(call).await)?)
+        let answer: VoteResponse<NodeId> = self.read(self.fellow.vote(call).await)?;
+        check_term(&request.vote, &answer.vote)?;
+        Ok(answer)
     }
 
     async fn full_snapshot(

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use openraft::{BasicNode, ChangeMembers, Config, Raft, SnapshotPolicy};
@@ -14,22 +15,26 @@ use tokio::time::timeout;
 
 use super::apply::Applier;
 use super::digest::Digests;
-use super::entry::{Command, Kind, NodeId};
+use super::entry::{Command, Kind, NodeId, Vote};
+use super::evidence::{Evidence, Start};
 use super::group::{is_alone, write_error};
-use super::identity::Identity;
+use super::identity::{INCOMING, Identity};
 use super::leadership::watch_leadership;
 use super::log_store::{Growth, LogStore};
 use super::network::{Core, Network};
+use super::plausible::TERM_MAX;
 use super::receive::Incoming;
 use super::removal::was_removed;
 use super::roll::Roll;
 use super::snapshot::{SNAPSHOTS, Snapshots, newest};
 use super::stall::stalled;
-use super::tables::{LOG_FILE, Tables};
+use super::tables::{LOG_FILE, Tables, VOTE};
 use super::writer::Writer;
 use super::{Disk, Error, Fatal, Group, Leadership, Machine, ProposeError, Unreadable};
 use crate::crash::crash_point;
 use crate::rpc::client;
+use crate::spec::escape;
+use crate::spec::failure::TEXT_CHARS_MAX;
 
 /// How often a leader is heard of, in milliseconds; and how long it waits for each answer.
 const HEARTBEAT_MS: u64 = 100;
@@ -43,6 +48,8 @@ const START_PATIENCE: Duration = Duration::from_secs(30);
 const SHARED_DISK_PATIENCE: Duration = Duration::from_secs(3);
 /// How long a proposal may take where a majority may be gone.
 const AGREE_WITHIN: Duration = Duration::from_secs(5);
+/// Names that are given of what a folder holds.
+const STRANGERS_NAMED: usize = 3;
 /// How long the files may take to be closed.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -111,6 +118,8 @@ pub struct Options {
     pub address: String,
     /// What is to begin here, if the folder is empty.
     pub begin: Begin,
+    /// Random, drawn when this process started.
+    pub incarnation: u128,
     /// How other masters are reached.
     pub links: client::Options,
     /// When it does what by itself.
@@ -126,6 +135,7 @@ pub struct Node {
     raft: Raft<Kind>,
     group: Group,
     digests: Arc<Digests>,
+    evidence: Arc<Evidence>,
     /// Its sender is gone when the files are closed.
     writes: watch::Receiver<u64>,
 }
@@ -140,15 +150,19 @@ impl Node {
         let identity = claim(&options)?;
         let digests = Arc::<Digests>::default();
         let roll = Arc::<Roll>::default();
-        let (raft, writes) = start(&options, identity, machine, (&digests, &roll)).await?;
+        let started = start(&options, identity, machine, (&digests, &roll)).await?;
+        let Started { raft, writes, evidence, tables } = started;
         let (tell, leadership) = watch::channel(Leadership::Follows { leader: None });
-        tokio::spawn(watch_leadership(raft.clone(), identity.node, tell));
+        let watched = watch_leadership(raft.clone(), identity.node, Arc::clone(&evidence), tell);
+        tokio::spawn(watched);
         let incoming = Incoming::at(Snapshots::incoming_path(&options.folder));
         let (whose, links) = ((identity, options.folder.clone()), options.links.clone());
-        let group = Group::new(raft.clone(), whose, leadership, roll, incoming, links);
+        let records = (roll, Arc::clone(&evidence), tables);
+        let group = Group::new(raft.clone(), whose, leadership, records, incoming, links);
         let believed = Duration::from_millis(options.limits.believed_ms);
         tokio::spawn(group.clone().watch_leader(believed));
-        let node = Self { raft, group, digests, writes };
+        tokio::spawn(group.clone().record_news());
+        let node = Self { raft, group, digests, evidence, writes };
         node.begin(identity, &options).await?;
         Ok(node)
     }
@@ -166,7 +180,8 @@ impl Node {
         if self.group.yields().load(Ordering::SeqCst) {
             return Err(self.group.follows());
         }
-        let command = Command { body: command, seen: self.digests.last() };
+        let notes = self.evidence.notes(&self.raft);
+        let command = Command { body: command, seen: self.digests.last(), notes };
         crash_point!("l02");
         let written = self.raft.client_write(command);
         let within = if self.group.is_alone() { Duration::MAX } else { AGREE_WITHIN };
@@ -255,6 +270,7 @@ fn claim(options: &Options) -> Result<Identity, Error> {
             Err(Error::Nameless { path, found: format!("{LOG_FILE} of some master") })
         }
         (None, Begin::Nothing) => Err(Error::Empty { path }),
+        (None, _) if let Some(found) = strangers(folder)? => Err(Error::NotEmpty { path, found }),
         (None, Begin::Cluster { cluster }) => {
             let identity = Identity { cluster, node: options.node, is_guest: false };
             make(options, identity).map(|()| identity)
@@ -266,6 +282,32 @@ fn claim(options: &Options) -> Result<Identity, Error> {
     }
 }
 
+/// The names of what lies in a folder and is not from a start that was cut short. A file system may come with one.
+fn strangers(folder: &Path) -> Result<Option<String>, Error> {
+    let failed = |source| Error::Disk { what: "read", path: folder.to_path_buf(), source };
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        entries => entries.map_err(failed)?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_empty =
+            || fs::read_dir(entry.path()).is_ok_and(|mut entries| entries.next().is_none());
+        let is_ours =
+            name.starts_with(INCOMING) || name == "lost+found" || name == SNAPSHOTS && is_empty();
+        if !is_ours {
+            names.push(format!("`{}`", escape(name.as_bytes(), TEXT_CHARS_MAX)));
+        }
+    }
+    names.sort();
+    let more = names.len().saturating_sub(STRANGERS_NAMED);
+    names.truncate(STRANGERS_NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Ok((!names.is_empty()).then(|| names.join(", ") + &more))
+}
+
 fn make(options: &Options, identity: Identity) -> Result<(), Error> {
     let folder = options.folder.as_path();
     let snapshots = folder.join(SNAPSHOTS);
@@ -275,24 +317,42 @@ fn make(options: &Options, identity: Identity) -> Result<(), Error> {
     identity.write(folder)
 }
 
+/// What runs once a node is started.
+struct Started {
+    raft: Raft<Kind>,
+    writes: watch::Receiver<u64>,
+    evidence: Arc<Evidence>,
+    tables: Weak<Tables>,
+}
+
 /// Loads what is there, and starts openraft and the two that watch over it.
 async fn start<M: Machine>(
     options: &Options,
     identity: Identity,
     machine: Arc<M>,
     (digests, roll): (&Arc<Digests>, &Arc<Roll>),
-) -> Result<(Raft<Kind>, watch::Receiver<u64>), Error> {
+) -> Result<Started, Error> {
     let folder = options.folder.as_path();
     let tables = Arc::new(open_tables(options, identity).await?);
     let newest = newest(folder, &tables, identity.node)?;
     let last = newest.as_ref().and_then(|(newest, _)| newest.meta.last_log_id);
     let found = tables.check(last.as_ref())?;
+    let vote: Option<Vote> = tables.fact(VOTE)?;
+    if let Some(vote) = vote.filter(|vote| vote.leader_id.term > TERM_MAX) {
+        let what = Unreadable(format!("term {} is impossible", vote.leader_id.term));
+        return Err(unreadable(folder, format!("fact `{VOTE}`"), what));
+    }
     let growth = Arc::new(Growth::default());
+    let own = Start { count: tables.count_start()?, incarnation: options.incarnation };
+    let last_entry = tables.last()?.max(last).unwrap_or_default().index;
+    let ending = (folder.to_path_buf(), Arc::clone(&options.on_fatal));
+    let evidence = Arc::new(Evidence::new(identity.node, own, last_entry, ending));
     if let Some((newest, body)) = &newest {
         growth.begin_anew(body.len());
         let place = format!("snapshot {}", newest.file);
         let index = last.unwrap_or_default().index;
         let rest = digests.load(index, body);
+        let rest = rest.and_then(|rest| evidence.load(last, rest));
         let state = rest.and_then(|rest| roll.load(&newest.meta.last_membership, rest));
         let loaded = state.and_then(|state| machine.load(index, state));
         loaded.map_err(|error| unreadable(folder, place, error))?;
@@ -300,15 +360,17 @@ async fn start<M: Machine>(
     growth.bytes.store(found.bytes, Ordering::Relaxed);
     let (under, on_fatal) = (options.disk.clone(), Arc::clone(&options.on_fatal));
     let (writer, writes) = Writer::start(Arc::clone(&tables), under, on_fatal)?;
-    let log = LogStore::new(tables, writer.clone(), Arc::clone(&growth));
+    let shared = (Arc::downgrade(&tables), Arc::clone(&evidence));
+    let log = LogStore::new(tables, writer.clone(), Arc::clone(&growth), Arc::clone(&evidence));
     let snapshots = Snapshots::new(folder, writer);
     let newest = newest.map(|(newest, _)| newest);
     let compared = (Arc::clone(digests), Arc::clone(&options.on_fatal));
-    let roll = Arc::clone(roll);
-    let applier = Applier::new(machine, snapshots, Arc::clone(&growth), compared, roll, newest);
+    let records = (Arc::clone(roll), Arc::clone(&evidence));
+    let applier = Applier::new(machine, snapshots, Arc::clone(&growth), compared, records, newest);
     let config = Arc::new(config(options.limits));
     let core = Core::default();
-    let network = Network::new(identity.cluster, options.links.clone(), core.clone());
+    let links = options.links.clone();
+    let network = Network::new(identity.cluster, links, core.clone(), evidence);
     let raft = Raft::new(identity.node, config, network, log, applier).await;
     let raft = raft.map_err(|error| {
         let what = Unreadable(error.to_string());
@@ -317,7 +379,8 @@ async fn start<M: Machine>(
     core.begin(raft.clone());
     let watched = (raft.clone(), identity.node);
     tokio::spawn(watch_over(watched, growth, writes.clone(), options.clone()));
-    Ok((raft, writes))
+    let (tables, evidence) = shared;
+    Ok(Started { raft, writes, evidence, tables })
 }
 
 /// Opens the log; a process that is just ending may have it for a moment longer.

@@ -5,13 +5,15 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use openraft::Raft as Openraft;
+use openraft::raft::{AppendEntriesRequest, VoteRequest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::Group;
-use super::entry::{Body, Kind, Snapshot, Vote};
+use super::digest::Digests;
+use super::entry::{Body, NodeId, Snapshot, SnapshotMeta, Vote};
+use super::evidence::{Records, Unopened, split};
 use super::identity::Identity;
 use super::network::Piece;
 use super::snapshot::read;
@@ -30,6 +32,13 @@ struct Receiving {
     begun: Option<(String, u64, File)>,
 }
 
+/// A snapshot that has come in whole.
+struct Whole {
+    meta: SnapshotMeta,
+    records: Records,
+    path: PathBuf,
+}
+
 impl Incoming {
     pub(super) fn at(path: PathBuf) -> Self {
         Self(Arc::new(Mutex::new(Receiving { path, begun: None })))
@@ -38,39 +47,45 @@ impl Incoming {
 
 impl Raft for Group {
     async fn append_entries(&self, call: Call) -> Result<Vec<u8>, Refusal> {
-        let said = said(self.identity(), &call)?;
+        let (from, request) = self.said::<AppendEntriesRequest<_>>(&call)?;
+        self.check_entries(&request)?;
         self.hear();
-        let answered = self.raft().append_entries(said).await;
-        answer(&answered.map_err(|error| stopped(&error))?)
+        let answered = self.raft().append_entries(request).await;
+        self.answer(from, &answered.map_err(|error| stopped(&error))?)
     }
 
     async fn vote(&self, call: Call) -> Result<Vec<u8>, Refusal> {
-        let answered = self.raft().vote(said(self.identity(), &call)?).await;
-        answer(&answered.map_err(|error| stopped(&error))?)
+        let (from, request) = self.said::<VoteRequest<_>>(&call)?;
+        self.check_vote(&request)?;
+        let answered = self.raft().vote(request).await;
+        self.answer(from, &answered.map_err(|error| stopped(&error))?)
     }
 
     async fn stand(&self, call: Call) -> Result<Vec<u8>, Refusal> {
-        self.take_over(said(self.identity(), &call)?).await?;
-        Ok(Vec::new())
+        let (from, vote) = self.said::<Vote>(&call)?;
+        self.take_over(vote).await?;
+        self.answer(from, &())
     }
 
     async fn install_snapshot(&self, call: Call) -> Result<Vec<u8>, Refusal> {
-        let piece: Piece = said(self.identity(), &call)?;
+        let (from, piece) = self.said::<Piece>(&call)?;
+        self.check_snapshot(&piece.vote, &piece.meta, None)?;
         self.hear();
         let receiving = Arc::clone(&self.incoming().0).lock_owned().await;
-        let raft = self.raft().clone();
-        // Whoever called may not wait for the end; what was handed to openraft must stay where it is until then.
-        let installed = tokio::spawn(async move { install(raft, receiving, piece).await }).await;
+        let group = self.clone();
+        // The caller may not wait for the end; what was handed to openraft must stay where it is until then.
+        let installed = tokio::spawn(async move { install(group, receiving, piece).await }).await;
         let vote = installed.unwrap_or_else(|error| Err(internal(error.to_string())))?;
-        answer(&vote)
+        self.answer(from, &vote)
     }
 }
 
 async fn install(
-    raft: Openraft<Kind>,
+    group: Group,
     mut receiving: OwnedMutexGuard<Receiving>,
     piece: Piece,
 ) -> Result<Vote, Refusal> {
+    let raft = group.raft();
     // Cloned at once: openraft waits for whoever holds it.
     let vote = raft.metrics().borrow().vote;
     if vote > piece.vote {
@@ -84,10 +99,11 @@ async fn install(
         (receiving, checked)
     });
     let (receiving, checked) = taken.await.map_err(|error| internal(error.to_string()))?;
-    let Some((found, path)) = checked? else { return Ok(vote) };
+    let Some(Whole { meta: found, records, path }) = checked? else { return Ok(vote) };
     if found != meta {
         return Err(Refusal::Invalid { message: "the snapshot is not the one announced".into() });
     }
+    group.check_snapshot(&their_vote, &meta, Some(&records))?;
     let snapshot = Snapshot { meta, snapshot: Box::new(Body { path: path.clone() }) };
     let installed = raft.install_full_snapshot(their_vote, snapshot).await;
     // What stays is overwritten by the next one.
@@ -113,27 +129,33 @@ impl Receiving {
     }
 
     /// All has come: checks it, since openraft ends with a snapshot that it cannot read.
-    fn whole(&mut self) -> Result<Option<(super::entry::SnapshotMeta, PathBuf)>, Refusal> {
+    fn whole(&mut self) -> Result<Option<Whole>, Refusal> {
         self.begun = None;
-        let (meta, _) = read(&self.path).map_err(|error| internal(error.to_string()))?;
-        Ok(Some((meta, self.path.clone())))
+        let (meta, body) = read(&self.path).map_err(|error| internal(error.to_string()))?;
+        let records = Digests::split(&body).and_then(|(_, rest)| split(rest));
+        let (records, _) = records.map_err(|error| internal(error.to_string()))?;
+        Ok(Some(Whole { meta, records, path: self.path.clone() }))
     }
 }
 
-/// What is said to this very node.
-fn said<T: DeserializeOwned>(identity: Identity, call: &Call) -> Result<T, Refusal> {
-    if (call.cluster, call.to) != (identity.cluster, identity.node) {
-        let meant = Identity { cluster: call.cluster, node: call.to, ..identity };
-        let message = format!("this is {identity}, not {meant}; give each its own address");
-        return Err(Refusal::Invalid { message });
+impl Group {
+    /// What is said to this very node, and by which.
+    fn said<T: DeserializeOwned>(&self, call: &Call) -> Result<(NodeId, T), Refusal> {
+        let identity = self.identity();
+        if (call.cluster, call.to) != (identity.cluster, identity.node) {
+            let meant = Identity { cluster: call.cluster, node: call.to, ..identity };
+            let message = format!("this is {identity}, not {meant}; give each its own address");
+            return Err(Refusal::Invalid { message });
+        }
+        self.evidence().open(&call.body).map_err(|error| match error {
+            Unopened::Unreadable(_) => Refusal::Invalid { message: error.to_string() },
+            Unopened::Fatal(_) => internal(error.to_string()),
+        })
     }
-    bincode::deserialize(&call.body).map_err(|error| Refusal::Invalid {
-        message: format!("{error}; are all masters of one version?"),
-    })
-}
 
-fn answer(answer: &impl Serialize) -> Result<Vec<u8>, Refusal> {
-    bincode::serialize(answer).map_err(|error| internal(error.to_string()))
+    fn answer(&self, to: NodeId, answer: &impl Serialize) -> Result<Vec<u8>, Refusal> {
+        self.evidence().seal(to, answer).map_err(|error| internal(error.to_string()))
+    }
 }
 
 fn stopped(error: &dyn std::error::Error) -> Refusal {

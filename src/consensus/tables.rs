@@ -8,6 +8,7 @@
 //!                   "vote"                the last vote, bincode
 //!                   "committed"           a log id that was agreed on; it may be an older one
 //!                   "purged"              the log id up to which entries were removed
+//!                   "starts"              how often a master was started in this folder, u64 LE
 //!                   "snapshot"            the newest snapshot: its file's name and openraft's words, bincode
 //! ```
 //!
@@ -44,6 +45,7 @@ pub(super) const VOTE: &str = "vote";
 pub(super) const COMMITTED: &str = "committed";
 pub(super) const PURGED: &str = "purged";
 pub(super) const SNAPSHOT: &str = "snapshot";
+const STARTS: &str = "starts";
 
 /// The open file.
 #[derive(Debug)]
@@ -188,6 +190,28 @@ impl Tables {
         let Some(body) = self.fact_bytes(name)? else { return Ok(None) };
         let read = bincode::deserialize(&body);
         read.map(Some).map_err(|error| self.damaged(format!("fact `{name}`"), error.to_string()))
+    }
+
+    /// The log id of an entry, if it is in the log.
+    pub(super) fn log_id(&self, index: u64) -> Result<Option<LogId>, Error> {
+        Ok(self.entries(index..=index)?.pop().map(|entry| entry.log_id))
+    }
+
+    /// Counts this start; the count is on stable storage when it returns.
+    pub(super) fn count_start(&self) -> Result<u64, Error> {
+        let count = self.fact::<u64>(STARTS)?.unwrap_or_default() + 1;
+        let written = || -> Result<(), redb::Error> {
+            let transaction = self.database.begin_write()?;
+            let row = seal(STARTS.as_bytes(), &count.to_le_bytes());
+            transaction.open_table(FACTS)?.insert(STARTS, row.as_slice())?;
+            Ok(transaction.commit()?)
+        };
+        let path = || self.path.clone();
+        written().map(|()| count).map_err(|error| Error::Disk {
+            what: "write",
+            path: path(),
+            source: std::io::Error::other(error),
+        })
     }
 
     /// What is known of the newest snapshot.

@@ -32,7 +32,11 @@ impl Message {
 impl Display for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fit = |line: &str| escape(line.as_bytes(), usize::MAX);
-        writeln!(f, "error: {}", fit(&self.line))?;
+        let (line, hint) = self.line.split_once("\nhint: ").unwrap_or((&self.line, ""));
+        writeln!(f, "error: {}", fit(line))?;
+        if !hint.is_empty() {
+            writeln!(f, "hint: {}", fit(hint))?;
+        }
         self.details.iter().try_for_each(|detail| writeln!(f, "  {}", fit(detail)))
     }
 }

@@ -16,13 +16,15 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::copies::Found;
 use super::submitting::ELF_HEAD_BYTES;
-use super::{Error, Master};
+use super::{Error, Master, Shared};
 use crate::offload::offload;
-use crate::rpc::artifacts::{ARTIFACT_BYTES_MAX, Artifacts, Digest};
+use crate::rpc::artifacts::{ARTIFACT_BYTES_MAX, Artifacts, Digest, full, is_full};
 use crate::rpc::refusal::Refusal;
 
 /// How long an artifact that no job names is kept, in milliseconds.
 const UNNAMED_MS_MAX: u64 = 3_600_000;
+/// An artifact that was asked for this lately may be about to be named, in milliseconds: it is kept though the disk is full.
+const ASKED_LATELY_MS: u64 = 10_000;
 /// Bytes that are copied at a time.
 const COPY_BYTES: usize = 1 << 20;
 /// Beginning of the names of artifacts that are not whole yet.
@@ -32,6 +34,7 @@ const INCOMING: &str = ".incoming-";
 #[derive(Debug, Clone)]
 pub(super) struct Store {
     folder: Arc<PathBuf>,
+    owner: Arc<str>,
     incoming: Arc<AtomicU64>,
     /// When each was last asked for, by the master's clock.
     asked_ms: Arc<Mutex<BTreeMap<Digest, u64>>>,
@@ -45,36 +48,103 @@ impl Artifacts for Master {
 
     async fn put(&self, digest: Digest, file: &Path) -> Result<(), Refusal> {
         self.shared.takes_part()?;
-        let (store, file) = (self.shared.store.clone(), file.to_path_buf());
-        let now_ms = self.shared.now_ms();
-        blocking(move || store.put(digest, &file, now_ms)).await
+        self.shared.store_file(digest, file, Store::put).await
+    }
+
+    async fn take(&self, digest: Digest, file: &Path) -> Result<(), Refusal> {
+        self.shared.takes_part()?;
+        self.shared.store_file(digest, file, Store::adopt).await
     }
 
     async fn get(&self, digest: Digest, file: &Path) -> Result<(), Refusal> {
-        self.shared.takes_part()?;
-        if self.shared.obtain(digest).await? == Found::Unheard {
+        self.shared.have(digest).await?;
+        let (store, file) = (self.shared.store.clone(), file.to_path_buf());
+        let now_ms = self.shared.now_ms();
+        blocking(move || store.get(digest, &file, now_ms)).await
+    }
+
+    async fn open(&self, digest: Digest) -> Result<Option<File>, Refusal> {
+        self.shared.have(digest).await?;
+        let (store, now_ms) = (self.shared.store.clone(), self.shared.now_ms());
+        blocking(move || store.lend(digest, now_ms).map(Some)).await
+    }
+
+    fn distrust(&self, digest: Digest) {
+        self.shared.store.forget(digest);
+        (self.shared.log)(&format!(
+            "artifact {digest} is damaged: {}; another master's copy will be used",
+            self.shared.store.path(digest).display()
+        ));
+    }
+
+    async fn make_room(&self, bytes: u64) -> bool {
+        self.shared.make_room(bytes)
+    }
+
+    fn owner(&self) -> String {
+        self.shared.store.owner.to_string()
+    }
+}
+
+impl Shared {
+    /// Stores a file; if the disk is full, in place of what is needed least.
+    pub(super) async fn store_file(
+        self: &Arc<Self>,
+        digest: Digest,
+        file: &Path,
+        store: fn(&Store, Digest, &Path, u64) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let (shared, file) = (Arc::clone(self), file.to_path_buf());
+        blocking(move || {
+            let bytes = fs::metadata(&file).map_or(0, |file| file.len());
+            loop {
+                let stored = store(&shared.store, digest, &file, shared.now_ms());
+                let is_full = matches!(stored, Err(Refusal::Limit { .. }));
+                if !is_full || bytes > ARTIFACT_BYTES_MAX || !shared.make_room(bytes) {
+                    return stored;
+                }
+            }
+        })
+        .await
+    }
+
+    /// Removes artifacts that no live job names.
+    pub(super) fn make_room(&self, bytes: u64) -> bool {
+        let live = self.proposer.read(|state| state.needed().into_keys().collect());
+        let removed = self.store.make_room(bytes, &live, self.now_ms());
+        if removed > 0 {
+            (self.log)(&format!(
+                "the disk is full: removed {removed} artifacts of jobs that have ended: {}",
+                self.store.folder.display()
+            ));
+        }
+        removed > 0
+    }
+
+    /// Has this master hold an artifact, to hand it out.
+    async fn have(self: &Arc<Self>, digest: Digest) -> Result<(), Refusal> {
+        self.takes_part()?;
+        if self.obtain(digest).await? == Found::Unheard {
             let message = format!(
                 "no master that answers has artifact {digest}; one that does not may have it"
             );
             return Err(Refusal::Unavailable { message });
         }
-        // One that is nowhere is refused below.
-        let (store, file) = (self.shared.store.clone(), file.to_path_buf());
-        let now_ms = self.shared.now_ms();
-        blocking(move || store.get(digest, &file, now_ms)).await
+        // If it is nowhere, it is refused when it is opened.
+        Ok(())
     }
 }
 
-async fn blocking(
-    work: impl FnOnce() -> Result<(), Refusal> + Send + 'static,
-) -> Result<(), Refusal> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
     let done = offload(work).await;
     done.unwrap_or_else(|error| Err(Refusal::Internal { message: error.to_string() }))
 }
 
 impl Store {
-    /// Takes over a folder: what is whole in it stays, what is not is removed.
-    pub(super) fn open(folder: &Path) -> Result<Self, Error> {
+    /// Takes over a folder: what is whole in it stays, what is not is removed. The owner is named where the disk is full.
+    pub(super) fn open(folder: &Path, owner: String) -> Result<Self, Error> {
         let failed = |source| Error::Data { path: folder.to_path_buf(), source };
         fs::create_dir_all(folder).map_err(failed)?;
         let mut asked_ms = BTreeMap::new();
@@ -90,6 +160,7 @@ impl Store {
         }
         Ok(Self {
             folder: Arc::new(folder.to_path_buf()),
+            owner: owner.into(),
             incoming: Arc::default(),
             asked_ms: Arc::new(Mutex::new(asked_ms)),
         })
@@ -116,7 +187,7 @@ impl Store {
             File::open(&path)?.take(ELF_HEAD_BYTES as u64).read_to_end(&mut head)?;
             Ok(head)
         };
-        read().map_err(|error| broken("read", &path, &error))
+        read().map_err(|error| self.broken("read", &path, &error))
     }
 
     pub(super) fn put(&self, digest: Digest, file: &Path, now_ms: u64) -> Result<(), Refusal> {
@@ -134,6 +205,59 @@ impl Store {
         Ok(())
     }
 
+    /// Moves a file that was received and checked to its place.
+    pub(super) fn adopt(&self, digest: Digest, file: &Path, now_ms: u64) -> Result<(), Refusal> {
+        if self.has(digest, now_ms) {
+            return Ok(());
+        }
+        let synced = File::open(file).and_then(|file| file.sync_all());
+        synced.map_err(|error| self.broken("write", file, &error))?;
+        self.name(digest, file)?;
+        self.asked_ms().insert(digest, now_ms);
+        Ok(())
+    }
+
+    /// Opens an artifact that is here.
+    fn lend(&self, digest: Digest, now_ms: u64) -> Result<File, Refusal> {
+        if !self.has(digest, now_ms) {
+            return Err(Refusal::NotFound { message: format!("no artifact {digest}") });
+        }
+        let path = self.path(digest);
+        // Another master may have descriptors left.
+        File::open(&path).map_err(|error| self.unavailable("open", &path, &error))
+    }
+
+    /// Counts an artifact as missing, so that it is fetched or sent again.
+    fn forget(&self, digest: Digest) {
+        self.asked_ms().remove(&digest);
+    }
+
+    /// Removes artifacts that no live job names, those that were asked for least recently first, until this many bytes are
+    /// free. Returns how many were removed.
+    fn make_room(&self, bytes: u64, live: &BTreeSet<Digest>, now_ms: u64) -> usize {
+        let mut asked_ms = self.asked_ms();
+        let is_idle = |(digest, asked_ms): &(&Digest, &u64)| {
+            !live.contains(digest) && now_ms.saturating_sub(**asked_ms) >= ASKED_LATELY_MS
+        };
+        let idle = asked_ms.iter().filter(is_idle);
+        let mut idle: Vec<(u64, Digest)> = idle.map(|(&digest, &at)| (at, digest)).collect();
+        idle.sort_unstable();
+        let (mut freed, mut removed) = (0, 0);
+        for (_, digest) in idle {
+            if freed >= bytes.max(1) {
+                break;
+            }
+            let path = self.path(digest);
+            let size = fs::metadata(&path).map_or(0, |file| file.len());
+            // What cannot be removed is found by the next cleaning.
+            if fs::remove_file(&path).is_ok() {
+                asked_ms.remove(&digest);
+                (freed, removed) = (freed + size, removed + 1);
+            }
+        }
+        removed
+    }
+
     /// A name beside the artifacts that no file has yet.
     pub(super) fn place(&self) -> PathBuf {
         let number = self.incoming.fetch_add(1, Ordering::Relaxed);
@@ -141,17 +265,22 @@ impl Store {
     }
 
     fn take_in(&self, digest: Digest, file: &Path, incoming: &Path) -> Result<(), Refusal> {
-        let written = copy(file, incoming, File::sync_all)?;
+        let written = self.copy(file, incoming, File::sync_all)?;
         if written != digest {
             let message = format!(
                 "artifact {digest} was sent with other bytes, whose digest is {written}; send it again"
             );
             return Err(Refusal::Invalid { message });
         }
+        self.name(digest, incoming)
+    }
+
+    /// Gives a file that is on stable storage its name, durably.
+    fn name(&self, digest: Digest, file: &Path) -> Result<(), Refusal> {
         let path = self.path(digest);
-        fs::rename(incoming, &path).map_err(|error| broken("name", &path, &error))?;
+        fs::rename(file, &path).map_err(|error| self.broken("name", &path, &error))?;
         let synced = File::open(self.folder.as_path()).and_then(|folder| folder.sync_all());
-        synced.map_err(|error| broken("sync", &self.folder, &error))
+        synced.map_err(|error| self.broken("sync", &self.folder, &error))
     }
 
     fn get(&self, digest: Digest, file: &Path, now_ms: u64) -> Result<(), Refusal> {
@@ -160,13 +289,12 @@ impl Store {
         }
         let path = self.path(digest);
         // Whoever asked for it keeps it elsewhere, and asks again if need be.
-        let copied = copy(&path, file, |_| Ok(()))?;
+        let copied = self.copy(&path, file, |_| Ok(()))?;
         if copied == digest {
             return Ok(());
         }
-        fs::remove_file(file).map_err(|error| broken("remove", file, &error))?;
-        // So that it can be sent again.
-        self.asked_ms().remove(&digest);
+        fs::remove_file(file).map_err(|error| self.broken("remove", file, &error))?;
+        self.forget(digest);
         let message = format!("artifact {digest} is damaged on this master's disk; send it again");
         Err(Refusal::Internal { message })
     }
@@ -193,39 +321,55 @@ impl Store {
     }
 
     fn asked_ms(&self) -> MutexGuard<'_, BTreeMap<Digest, u64>> {
-        self.asked_ms.lock().expect("whoever holds it only changes numbers")
+        self.asked_ms.lock().expect("no code that holds this lock can panic")
+    }
+
+    /// Copies a file to a new one, and gives the digest of what was written. A file that could not be
+    /// written and settled is removed again.
+    fn copy(
+        &self,
+        from: &Path,
+        to: &Path,
+        settle: impl FnOnce(&File) -> io::Result<()>,
+    ) -> Result<Digest, Refusal> {
+        let mut source = File::open(from).map_err(|error| self.broken("read", from, &error))?;
+        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to);
+        let mut copy = made.map_err(|error| self.broken("make", to, &error))?;
+        let digest = copy_bytes(&mut source, &mut copy);
+        let digest = digest.and_then(|digest| settle(&copy).map(|()| digest));
+        match digest {
+            Ok(Some(digest)) => Ok(digest),
+            Ok(None) => {
+                fs::remove_file(to).ok();
+                let message = format!("an artifact of more than {ARTIFACT_BYTES_MAX} bytes");
+                Err(Refusal::Limit { message })
+            }
+            Err(error) => {
+                fs::remove_file(to).ok();
+                Err(self.broken("copy to", to, &error))
+            }
+        }
+    }
+
+    fn broken(&self, what: &str, path: &Path, error: &io::Error) -> Refusal {
+        let (owner, path) = (&self.owner, path.display());
+        if is_full(error) {
+            return full(owner, &path.to_string(), error);
+        }
+        Refusal::Internal { message: format!("{owner} cannot {what} an artifact: {error}: {path}") }
+    }
+
+    /// What goes wrong for want of descriptors or memory here may succeed with another master.
+    fn unavailable(&self, what: &str, path: &Path, error: &io::Error) -> Refusal {
+        let message =
+            format!("{} cannot {what} an artifact: {error}: {}", self.owner, path.display());
+        Refusal::Unavailable { message }
     }
 }
 
 fn parse(name: &str) -> Option<Digest> {
     let digest = Digest(u128::from_str_radix(name, 16).ok()?);
     (digest.to_string() == name).then_some(digest)
-}
-
-/// Copies a file to a new one, and gives the digest of what was written. A file that could not be
-/// written and settled is removed again.
-fn copy(
-    from: &Path,
-    to: &Path,
-    settle: impl FnOnce(&File) -> io::Result<()>,
-) -> Result<Digest, Refusal> {
-    let mut source = File::open(from).map_err(|error| broken("read", from, &error))?;
-    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to);
-    let mut copy = made.map_err(|error| broken("make", to, &error))?;
-    let digest = copy_bytes(&mut source, &mut copy);
-    let digest = digest.and_then(|digest| settle(&copy).map(|()| digest));
-    match digest {
-        Ok(Some(digest)) => Ok(digest),
-        Ok(None) => {
-            fs::remove_file(to).ok();
-            let message = format!("an artifact of more than {ARTIFACT_BYTES_MAX} bytes");
-            Err(Refusal::Limit { message })
-        }
-        Err(error) => {
-            fs::remove_file(to).ok();
-            Err(broken("copy to", to, &error))
-        }
-    }
 }
 
 /// Gives the digest of all bytes, or none if there were too many.
@@ -249,6 +393,51 @@ fn copy_bytes(source: &mut File, copy: &mut File) -> io::Result<Option<Digest>> 
     }
 }
 
-fn broken(what: &str, path: &Path, error: &io::Error) -> Refusal {
-    Refusal::Internal { message: format!("cannot {what} {}: {error}", path.display()) }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn full_disk_loses_what_no_live_job_names_the_oldest_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("artifacts"), "master m2".into()).unwrap();
+        let put = |number: u8, now_ms| {
+            let file = folder.path().join("upload");
+            fs::write(&file, vec![number; 100]).unwrap();
+            let digest = Digest::of(&[number; 100]);
+            store.put(digest, &file, now_ms).unwrap();
+            digest
+        };
+        let all: Vec<Digest> = (1..=5).map(|number| put(number, u64::from(number))).collect();
+        let live = BTreeSet::from([all[0]]);
+        let left = |now_ms| {
+            let is_there = all.iter().map(|&digest| store.path(digest).exists());
+            (now_ms, is_there.collect::<Vec<_>>())
+        };
+        assert_eq!(store.make_room(1, &live, ASKED_LATELY_MS), 0, "all were asked for lately");
+        let later = ASKED_LATELY_MS + 4;
+        assert_eq!(store.make_room(150, &live, later), 2);
+        assert_eq!(left(later), (later, vec![true, false, false, true, true]));
+        assert_eq!(store.make_room(1 << 40, &live, later), 1, "the last was asked for lately");
+        assert_eq!(left(later), (later, vec![true, false, false, false, true]));
+        assert!(!store.has(all[1], later) && store.has(all[0], later));
+    }
+
+    #[test]
+    fn full_disk_is_a_limit_that_names_the_master() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), "master m2".into()).unwrap();
+        for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
+            let refused = store.broken("name", folder.path(), &kind.into());
+            let Refusal::Limit { message } = refused else { panic!("{refused:?}") };
+            let shown = folder.path().display().to_string();
+            assert!(message.starts_with("the disk of master m2 is full: "), "{message}");
+            assert!(
+                message.contains(&shown) && message.contains("\nhint: free space"),
+                "{message}"
+            );
+        }
+        let other = store.broken("name", folder.path(), &io::ErrorKind::PermissionDenied.into());
+        assert!(matches!(other, Refusal::Internal { .. }), "{other:?}");
+    }
 }

@@ -5,7 +5,6 @@
 //! asked for something that it does not have yet gets it from one that has. Whoever needs a copy that takes long is told
 //! to ask again ([`Refusal::NotYet`]), and meets the same copy then.
 
-use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,9 +13,9 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::Shared;
+use super::artifacts::Store;
 use super::copies::Found;
 use crate::consensus::Member;
-use crate::offload::offload;
 use crate::rpc::artifacts::{Artifacts, Digest};
 use crate::rpc::client::Fellow;
 use crate::rpc::refusal::Refusal;
@@ -26,6 +25,8 @@ use crate::rpc::workers::{HeldState, Poll};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long a copy is waited for before whoever needs it is told to ask again: shorter than anybody waits for an answer.
 const COPIED_WITHIN: Duration = Duration::from_secs(2);
+/// How often room is made for an artifact, whose size is not known.
+const ROOM_TRIES_MAX: usize = 8;
 /// How long another master may take to say whether it has an artifact.
 const ASKED_WITHIN: Duration = Duration::from_secs(1);
 
@@ -71,6 +72,8 @@ impl Shared {
                 biased;
                 ended = copied.join_next() => match ended {
                     Some(Ok(Ok(_))) => holders += 1,
+                    // A full disk is for people to see.
+                    Some(Ok(Err(_))) if matches!(last, Some(Refusal::Limit { .. })) => {}
                     Some(Ok(Err(refusal))) => last = Some(refusal),
                     Some(Err(error)) => last = Some(internal(&error)),
                     None => break,
@@ -80,6 +83,9 @@ impl Shared {
         }
         if holders > voters / 2 {
             return Ok(true);
+        }
+        if let Some(full @ Refusal::Limit { .. }) = last {
+            return Err(full);
         }
         let last = last.map(|last: Refusal| last.to_string()).unwrap_or_default();
         let message = format!("no majority of the masters holds artifact {digest}: {last}");
@@ -100,7 +106,7 @@ impl Shared {
     }
 
     /// Fetches an artifact from any master that has it. All are asked at once: one that stands still holds up nobody.
-    async fn look_for(&self, digest: Digest) -> Result<Found, Refusal> {
+    async fn look_for(self: &Arc<Self>, digest: Digest) -> Result<Found, Refusal> {
         let mut asked = JoinSet::new();
         for (_, fellow) in self.fellows(|_| true) {
             asked.spawn(async move {
@@ -118,6 +124,7 @@ impl Shared {
             match self.fetch(digest, &fellow).await {
                 Ok(()) => return Ok(Found::Here),
                 Err(Refusal::NotFound { .. }) => {}
+                Err(full @ Refusal::Limit { .. }) => return Err(full),
                 Err(refusal) => failed = Some(refusal.to_string()),
             }
         }
@@ -133,18 +140,20 @@ impl Shared {
         }
     }
 
-    async fn fetch(&self, digest: Digest, fellow: &Fellow) -> Result<(), Refusal> {
+    async fn fetch(self: &Arc<Self>, digest: Digest, fellow: &Fellow) -> Result<(), Refusal> {
         let place = self.store.place();
-        fellow.get(digest, &place).await?;
-        let (store, now_ms) = (self.store.clone(), self.now_ms());
-        offload(move || {
-            let stored = store.put(digest, &place, now_ms);
-            // It was copied; what stays is removed when the master starts again.
-            std::fs::remove_file(place).ok();
-            stored
-        })
-        .await
-        .unwrap_or_else(|error| Err(internal(&error)))
+        let mut tries = 0;
+        while let Err(refusal) = fellow.get(digest, &place).await {
+            tries += 1;
+            let is_full = matches!(refusal, Refusal::Limit { .. });
+            if !is_full || tries == ROOM_TRIES_MAX || !self.make_room(1) {
+                return Err(refusal);
+            }
+        }
+        let stored = self.store_file(digest, &place, Store::adopt).await;
+        // It was renamed; what stays is removed when the master starts again.
+        std::fs::remove_file(place).ok();
+        stored
     }
 
     /// Clients of the other masters that are meant, by their numbers.
@@ -188,8 +197,9 @@ impl Shared {
             if self.fellows(|_| true).is_empty() {
                 continue;
             }
-            let named: BTreeSet<Digest> = self.proposer.read(|state| state.artifacts().collect());
-            for digest in named {
+            // Those of jobs that have ended are fetched when they are asked for.
+            let needed = self.proposer.read(|state| state.needed());
+            for digest in needed.into_keys() {
                 // Who has it may be away; then it is looked for again.
                 let _obtained_or_later = self.obtain(digest).await;
             }

@@ -72,7 +72,7 @@ use crate::crash::crash_point;
 use crate::rpc::client;
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::{Command, Effect, Rejection};
-use crate::spec::{AttemptId, Nonce, WorkerId};
+use crate::spec::{AttemptId, MasterId, Nonce, WorkerId};
 
 use artifacts::Store;
 use copies::Copies;
@@ -246,6 +246,7 @@ impl Master {
             node: id,
             address,
             begin,
+            incarnation: nonces().0,
             links: links.clone(),
             limits,
             disk,
@@ -299,7 +300,11 @@ impl Master {
         nonces: Nonces,
     ) -> Result<Self, Error> {
         let Options { data, lease_ms, log, .. } = options;
-        let store = Store::open(&data.join("artifacts"))?;
+        let owner = match &others {
+            Some(others) => format!("master {}", MasterId(others.group.identity().node)),
+            None => "the master".to_string(),
+        };
+        let store = Store::open(&data.join("artifacts"), owner)?;
         let started = clock.now();
         let (group, links, pid, web) = match others {
             Some(Others { group, links, pid, web }) => (Some(group), links, pid, web),

@@ -3,7 +3,9 @@
 //! Called by clients (executables, specs, side files) and workers (plans), and read by workers. Every call may be repeated:
 //! an artifact that is there already is not stored twice.
 
+use std::fs::File;
 use std::future::Future;
+use std::io;
 use std::path::Path;
 
 use super::refusal::Refusal;
@@ -15,6 +17,21 @@ pub const ARTIFACT_BYTES_MAX: u64 = 4 << 30;
 /// The least that an artifact must get on by on its way, in bytes a second.
 pub const BYTES_PER_SECOND_MIN: u64 = 1 << 20;
 
+/// Whether an error says that there is no room on a disk.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// What is refused for want of room on the disk of this owner.
+pub fn full(owner: &str, path: &str, error: &io::Error) -> Refusal {
+    Refusal::Limit {
+        message: format!(
+            "the disk of {owner} is full: {error}: {path}\nhint: free space on that disk, or wait until jobs have ended: \
+             only artifacts of jobs that have not ended are kept when it is full"
+        ),
+    }
+}
+
 /// What stores artifacts and hands them out.
 pub trait Artifacts: Send + Sync + 'static {
     /// Whether an artifact is there.
@@ -23,4 +40,32 @@ pub trait Artifacts: Send + Sync + 'static {
     fn put(&self, digest: Digest, file: &Path) -> impl Future<Output = Result<(), Refusal>> + Send;
     /// Writes an artifact to a new file, whole and checked, or leaves none there.
     fn get(&self, digest: Digest, file: &Path) -> impl Future<Output = Result<(), Refusal>> + Send;
+
+    /// Stores a file that the server has received and checked, and may move it.
+    fn take(
+        &self,
+        digest: Digest,
+        file: &Path,
+    ) -> impl Future<Output = Result<(), Refusal>> + Send {
+        self.put(digest, file)
+    }
+
+    /// Opens an artifact where it lies, for the server to send it from there; `None` if only a copy can be had, by
+    /// [`Artifacts::get`].
+    fn open(&self, _digest: Digest) -> impl Future<Output = Result<Option<File>, Refusal>> + Send {
+        async { Ok(None) }
+    }
+
+    /// Notes that the bytes of an artifact that was opened are not those of its digest.
+    fn distrust(&self, _digest: Digest) {}
+
+    /// Removes what is needed least so that this many bytes can be stored. Returns whether anything was removed.
+    fn make_room(&self, _bytes: u64) -> impl Future<Output = bool> + Send {
+        async { false }
+    }
+
+    /// Whose disk the artifacts are on.
+    fn owner(&self) -> String {
+        "the master".into()
+    }
 }

@@ -13,9 +13,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
 use super::{Web, routes};
+use crate::rpc::server::descriptors;
 
 /// Connections at a time; those that come later wait to be let in.
 const CONNECTIONS_MAX: usize = 512;
+/// The share of the process's descriptors that they may have: the masters and the workers need the others.
+const DESCRIPTORS_SHARE: u64 = 8;
 /// How long a request may take to come, and a connection to be of no use.
 const REQUEST_WITHIN: Duration = Duration::from_secs(10);
 /// How long a connection lasts; whoever follows events takes up again where it was.
@@ -28,7 +31,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Serves until `stop` is ready.
 pub(super) async fn serve(listener: TcpListener, web: Web, stop: impl Future<Output = ()> + Send) {
     let router = routes::router(web);
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let share = usize::try_from(descriptors() / DESCRIPTORS_SHARE).unwrap_or(CONNECTIONS_MAX);
+    let room = Arc::new(Semaphore::new(share.clamp(1, CONNECTIONS_MAX)));
     let accepting = async {
         loop {
             // Nobody closes it.

@@ -1,11 +1,12 @@
 //! A machine that counts: each command is a number to be added, each reply the sum.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
 
+use crate::consensus::evidence::{Evidence, Start};
 use crate::consensus::{Begin, Error, Fatal, Limits, Machine, Node, Options, Unreadable};
 use crate::rpc::client;
 
@@ -52,6 +53,13 @@ pub(super) struct Bench {
     pub(super) folder: TempDir,
     pub(super) limits: Limits,
     pub(super) fatal: Arc<Mutex<Vec<Fatal>>>,
+    starts: AtomicU64,
+}
+
+/// What a node knows that has just been started, for the first time.
+pub(super) fn evidence(node: u64) -> Arc<Evidence> {
+    let start = Start { count: 1, incarnation: node.into() };
+    Arc::new(Evidence::new(node, start, 0, (PathBuf::new(), Arc::new(|_| ()))))
 }
 
 /// A node and its machine.
@@ -63,7 +71,8 @@ pub(super) struct Running {
 impl Bench {
     pub(super) fn new() -> Self {
         let (limits, fatal) = (Limits::default(), Arc::default());
-        Self { folder: tempfile::tempdir().unwrap(), limits, fatal }
+        let (folder, starts) = (tempfile::tempdir().unwrap(), AtomicU64::new(1));
+        Self { folder, limits, fatal, starts }
     }
 
     pub(super) fn data(&self) -> PathBuf {
@@ -77,6 +86,7 @@ impl Bench {
             node: 1,
             address: "127.0.0.1:7400".into(),
             begin,
+            incarnation: self.starts.fetch_add(1, Ordering::SeqCst).into(),
             links: client::Options::default(),
             limits: self.limits,
             disk: None,

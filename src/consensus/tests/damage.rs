@@ -29,7 +29,7 @@ async fn used() -> Bench {
 
 async fn refusal(bench: &Bench) -> String {
     let said = bench.open(&bench.data()).await.err().expect("it is refused").to_string();
-    assert!(said.contains("nothing was changed") && said.contains("put the file back"), "{said}");
+    assert!(said.contains("nothing was changed") && said.contains("restore the file"), "{said}");
     said
 }
 

@@ -1,9 +1,11 @@
 //! Nodes on real folders: openraft's own suite, restarts, refusals, torn tails, damage, groups of several, late votes.
 
+mod copies;
 mod counting;
 mod damage;
 mod group;
 mod handover;
+mod plausible;
 mod refusals;
 mod removal;
 mod restarts;

@@ -42,6 +42,34 @@ async fn an_empty_folder_is_not_begun_by_itself() {
 }
 
 #[tokio::test]
+async fn new_master_needs_an_empty_folder() {
+    let bench = Bench::new();
+    let data = bench.data();
+    for begin in [Begin::Member { cluster: 0xc1 }, Begin::Cluster { cluster: 0xc1 }] {
+        for (name, is_folder) in [("notes.txt", false), ("other", true), ("w1\n", true)] {
+            fs::create_dir_all(&data).unwrap();
+            match is_folder {
+                true => fs::create_dir(data.join(name)).unwrap(),
+                false => fs::write(data.join(name), "of a user").unwrap(),
+            }
+            let refused = bench.start(bench.options(&data, begin)).await.err().unwrap();
+            let said = refused.to_string();
+            let shown = name.replace('\n', "\\n");
+            assert!(said.contains(&format!("not empty: it holds `{shown}`")), "{said}");
+            assert!(said.contains(&data.display().to_string()), "{said}");
+            assert!(data.join(name).exists() && !data.join(LOG_FILE).exists(), "nothing changed");
+            fs::remove_dir_all(&data).unwrap();
+        }
+        // What a file system comes with, and what is left of a start that was cut short.
+        fs::create_dir_all(data.join("lost+found")).unwrap();
+        fs::create_dir_all(data.join(SNAPSHOTS)).unwrap();
+        let running = bench.start(bench.options(&data, begin)).await.unwrap();
+        running.node.close().await;
+        fs::remove_dir_all(&data).unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_wiped_folder_is_refused_with_what_is_missing() {
     let bench = used().await;
     let snapshots = bench.data().join(SNAPSHOTS);
@@ -49,7 +77,7 @@ async fn a_wiped_folder_is_refused_with_what_is_missing() {
     fs::rename(&snapshots, &moved).unwrap();
     let said = refusal(&bench, &bench.data()).await;
     assert!(said.contains("master 1 has lost snapshots/0"), "{said}");
-    assert!(said.contains("put it back"), "{said}");
+    assert!(said.contains("restore that file"), "{said}");
     fs::rename(&moved, &snapshots).unwrap();
 
     let log = bench.data().join(LOG_FILE);

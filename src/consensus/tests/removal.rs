@@ -142,5 +142,5 @@ async fn a_folder_that_says_so_is_not_started_with_again() {
         let refused = refused.map(|_: Node| ()).unwrap_err().to_string();
         assert_eq!(refused, said.to_string());
     }
-    assert!(said.to_string().contains("join the others under another number"), "{said}");
+    assert!(said.to_string().contains("join the other masters under another number"), "{said}");
 }

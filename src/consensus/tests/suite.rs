@@ -5,7 +5,7 @@ use std::sync::Arc;
 use openraft::testing::{StoreBuilder, Suite};
 use tempfile::TempDir;
 
-use super::counting::Counter;
+use super::counting::{Counter, evidence};
 use crate::consensus::OnFatal;
 use crate::consensus::apply::Applier;
 use crate::consensus::entry::{Kind, StorageError};
@@ -28,12 +28,19 @@ impl StoreBuilder<Kind, LogStore, Applier<Counter>, TempDir> for Ours {
         let compared = (Arc::default(), Arc::clone(&on_fatal));
         let (writer, _) = Writer::start(Arc::clone(&tables), None, on_fatal).unwrap();
         let growth = Arc::<Growth>::default();
-        let log = LogStore::new(tables, writer.clone(), Arc::clone(&growth));
+        let log = LogStore::new(tables, writer.clone(), Arc::clone(&growth), evidence(1));
         let snapshots = Snapshots::new(folder.path(), writer);
         Ok((
             folder,
             log,
-            Applier::new(Arc::default(), snapshots, growth, compared, Arc::default(), None),
+            Applier::new(
+                Arc::default(),
+                snapshots,
+                growth,
+                compared,
+                (Arc::default(), evidence(1)),
+                None,
+            ),
         ))
     }
 }

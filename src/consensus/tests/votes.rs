@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::task::block_in_place;
 use tokio::time::{sleep, timeout};
 
-use super::counting::Bench;
+use super::counting::{Bench, evidence};
 use crate::consensus::entry::{Kind, Vote};
 use crate::consensus::network::{Core, Line, Network};
 use crate::rpc::client::Options;
@@ -28,7 +28,8 @@ struct Later(Vote);
 
 impl Raft for Later {
     async fn append_entries(&self, _: Call) -> Result<Vec<u8>, Refusal> {
-        Ok(bincode::serialize(&AppendEntriesResponse::HigherVote(self.0)).unwrap())
+        let answer = AppendEntriesResponse::HigherVote(self.0);
+        Ok(evidence(2).seal(1, &answer).unwrap())
     }
 
     async fn vote(&self, _: Call) -> Result<Vec<u8>, Refusal> {
@@ -59,7 +60,7 @@ async fn a_later_vote_is_passed_on_once_all_that_came_before_it_was_looked_at() 
     let address = listener.local_addr().unwrap().to_string();
     let later = Vote::new(9, 2);
     tokio::spawn(serve_raft(listener, Arc::new(Later(later)), std::future::pending()));
-    let mut network = Network::new(0xc1, Options::default(), core);
+    let mut network = Network::new(0xc1, Options::default(), core, evidence(1));
     let line = network.new_client(2, &BasicNode::new(&address)).await;
     let ask = || tokio::spawn(sign_of_life(line.clone()));
     assert_eq!(

@@ -16,7 +16,7 @@ use tonic::{Response, Status, Streaming};
 use super::master::Line;
 use super::{Master, late};
 use crate::crash::crash_point;
-use crate::rpc::artifacts::{Artifacts, BYTES_PER_SECOND_MIN, Digest};
+use crate::rpc::artifacts::{Artifacts, BYTES_PER_SECOND_MIN, Digest, full, is_full};
 use crate::rpc::pb;
 use crate::rpc::pb::artifacts_client::ArtifactsClient;
 use crate::rpc::pb::put_piece::Piece;
@@ -182,5 +182,8 @@ fn unreadable(path: &Path, error: &io::Error) -> Refusal {
 
 fn unwritable(path: &Path, error: &io::Error) -> Refusal {
     let shown = crate::spec::Location::from(path);
+    if is_full(error) {
+        return full("this process", &shown.to_string(), error);
+    }
     Refusal::Internal { message: format!("cannot write the artifact: {error}; {shown}") }
 }

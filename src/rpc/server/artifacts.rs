@@ -4,7 +4,9 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::fs::File;
+use rustix::fs::{FallocateFlags, fallocate};
+use rustix::io::Errno;
+use tokio::fs::{File, OpenOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -14,7 +16,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::STILL_MAX;
 use super::inbox::{Inbox, Place};
 use crate::rpc::Digester;
-use crate::rpc::artifacts::{Artifacts, Digest};
+use crate::rpc::artifacts::{Artifacts, Digest, full, is_full};
 use crate::rpc::check::{self, invalid};
 use crate::rpc::convert::digest;
 use crate::rpc::pb;
@@ -58,8 +60,13 @@ impl<A: Artifacts> pb::artifacts_server::Artifacts for Service<A> {
             return Ok(Response::new(pb::Ack {}));
         }
         let place = self.inbox.place();
-        receive(&mut pieces, place.path(), digest, header.bytes).await?;
-        self.artifacts.put(digest, place.path()).await.map_err(status)?;
+        let file = self.reserve(place.path(), header.bytes).await.map_err(status)?;
+        let received = receive(&mut pieces, file, digest, header.bytes).await;
+        received.map_err(|error| match error {
+            Broken::Disk(error) => status(self.disk(place.path(), &error)),
+            Broken::Said(said) => said,
+        })?;
+        self.artifacts.take(digest, place.path()).await.map_err(status)?;
         Ok(Response::new(pb::Ack {}))
     }
 
@@ -71,12 +78,85 @@ impl<A: Artifacts> pb::artifacts_server::Artifacts for Service<A> {
     ) -> Result<Response<Self::GetStream>, Status> {
         let digest = digest("digest", &request.into_inner().digest).map_err(status)?;
         let place = self.inbox.place();
-        self.artifacts.get(digest, place.path()).await.map_err(status)?;
-        let file = File::open(place.path()).await.map_err(|error| disk(&error))?;
+        let file = match self.artifacts.open(digest).await.map_err(status)? {
+            Some(file) => File::from_std(file),
+            None => {
+                self.artifacts.get(digest, place.path()).await.map_err(status)?;
+                let opened = File::open(place.path()).await;
+                opened.map_err(|error| status(self.disk(place.path(), &error)))?
+            }
+        };
         let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
-        tokio::spawn(send(file, place, sender));
+        let artifacts = Arc::clone(&self.artifacts);
+        tokio::spawn(async move {
+            let what = send(file, place, digest, sender).await;
+            if what == Sent::Damaged {
+                artifacts.distrust(digest);
+            }
+        });
         Ok(Response::new(ReceiverStream::new(chunks)))
     }
+}
+
+impl<A: Artifacts> Service<A> {
+    /// Makes a file for an artifact, with room on the disk for all of it.
+    async fn reserve(&self, path: &Path, bytes: u64) -> Result<File, Refusal> {
+        let mut options = OpenOptions::new();
+        let made = options.write(true).create_new(true).mode(0o600).open(path).await;
+        let file = made.map_err(|error| self.disk(path, &error))?;
+        loop {
+            match fallocate(&file, FallocateFlags::KEEP_SIZE, 0, bytes.max(1)) {
+                Err(Errno::NOSPC | Errno::DQUOT) if self.artifacts.make_room(bytes).await => {}
+                Err(error @ (Errno::NOSPC | Errno::DQUOT)) => {
+                    return Err(self.disk(path, &error.into()));
+                }
+                // Where it cannot be reserved, its lack is found by writing.
+                _ => return Ok(file),
+            }
+        }
+    }
+
+    /// What is refused for an error of the server's disk.
+    fn disk(&self, path: &Path, error: &io::Error) -> Refusal {
+        let (owner, path) = (self.artifacts.owner(), path.display());
+        if is_full(error) {
+            return full(&owner, &path.to_string(), error);
+        }
+        // Another master may have what this one lacks, such as descriptors.
+        Refusal::Unavailable {
+            message: format!("{owner} cannot keep an artifact on its way: {error}: {path}"),
+        }
+    }
+}
+
+/// Why an artifact did not come in.
+enum Broken {
+    /// This server's disk.
+    Disk(io::Error),
+    /// What is said to the sender.
+    Said(Status),
+}
+
+impl From<io::Error> for Broken {
+    fn from(error: io::Error) -> Self {
+        Self::Disk(error)
+    }
+}
+
+impl From<Status> for Broken {
+    fn from(said: Status) -> Self {
+        Self::Said(said)
+    }
+}
+
+/// How an artifact was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    Whole,
+    /// The receiver has gone, or the disk failed.
+    InPart,
+    /// All of it, but its digest is another one.
+    Damaged,
 }
 
 async fn next(pieces: &mut Streaming<pb::PutPiece>) -> Result<Option<Piece>, Status> {
@@ -89,55 +169,66 @@ async fn next(pieces: &mut Streaming<pb::PutPiece>) -> Result<Option<Piece>, Sta
 
 async fn receive(
     pieces: &mut Streaming<pb::PutPiece>,
-    path: &Path,
+    mut file: File,
     wanted: Digest,
     bytes: u64,
-) -> Result<(), Status> {
-    let mut file = File::create_new(path).await.map_err(|error| disk(&error))?;
+) -> Result<(), Broken> {
     let mut digester = Digester::default();
     while let Some(piece) = next(pieces).await? {
         let Piece::Chunk(chunk) = piece else {
-            return Err(status(invalid("an artifact has two headers".into())));
+            return Err(status(invalid("an artifact has two headers".into())).into());
         };
         digester.update(&chunk);
         if digester.bytes() > bytes {
-            return Err(status(invalid(format!("more than the {bytes} bytes announced came"))));
+            let message = format!("more than the {bytes} bytes announced came");
+            return Err(status(invalid(message)).into());
         }
-        file.write_all(&chunk).await.map_err(|error| disk(&error))?;
+        file.write_all(&chunk).await?;
     }
-    file.flush().await.map_err(|error| disk(&error))?;
+    file.flush().await?;
     if digester.bytes() != bytes || digester.digest() != wanted {
         return Err(status(invalid(format!(
             "artifact {wanted} of {bytes} bytes came as {} of {} bytes; send it again",
             digester.digest(),
             digester.bytes()
-        ))));
+        )))
+        .into());
     }
     Ok(())
 }
 
-/// Sends a file as far as the receiver wants it; it is removed when this ends.
+/// Sends a file as far as the receiver wants it, and checks it on the way. A copy is removed when this ends.
 async fn send(
     mut file: File,
-    _place: Place,
+    _copy: Place,
+    digest: Digest,
     sender: mpsc::Sender<Result<pb::ArtifactChunk, Status>>,
-) {
+) -> Sent {
+    let unavailable = |message| Err(status(Refusal::Unavailable { message }));
+    let mut digester = Digester::default();
     loop {
         let mut chunk = Vec::with_capacity(CHUNK_BYTES);
         let read = (&mut file).take(CHUNK_BYTES as u64).read_to_end(&mut chunk).await;
-        let (piece, is_last) = match read {
-            Ok(bytes) => (Ok(pb::ArtifactChunk { chunk }), bytes < CHUNK_BYTES),
-            Err(error) => (Err(disk(&error)), true),
+        digester.update(&chunk);
+        let (piece, end) = match read {
+            Ok(CHUNK_BYTES) => (Ok(pb::ArtifactChunk { chunk }), None),
+            Ok(_) if digester.digest() == digest => {
+                (Ok(pb::ArtifactChunk { chunk }), Some(Sent::Whole))
+            }
+            Ok(_) => {
+                let message = format!("artifact {digest} is damaged on this master's disk");
+                (unavailable(message), Some(Sent::Damaged))
+            }
+            Err(error) => {
+                (unavailable(format!("cannot read artifact {digest}: {error}")), Some(Sent::InPart))
+            }
         };
         let sent = timeout(STILL_MAX, sender.send(piece)).await;
-        if is_last || !matches!(sent, Ok(Ok(()))) {
-            return;
+        if let Some(end) = end {
+            return end;
+        }
+        if !matches!(sent, Ok(Ok(()))) {
+            return Sent::InPart;
         }
     }
-}
-
-fn disk(error: &io::Error) -> Status {
-    status(Refusal::Internal {
-        message: format!("artifact on its way: {error}; the master's disk"),
-    })
 }

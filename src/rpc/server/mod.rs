@@ -1,11 +1,14 @@
 //! The serving end: reads requests, holds them to their limits, hands them to whoever implements the conversation.
 
+mod accept;
 mod artifacts;
 mod inbox;
 mod jobs;
 mod masters;
 mod raft;
+mod seats;
 mod shuffle;
+mod unfinished;
 mod workers;
 
 use std::future::Future;
@@ -14,11 +17,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_stream::Stream;
+use tonic::service::Routes;
 use tonic::transport::Server;
-use tonic::transport::server::{Connected, Router, TcpIncoming};
+#[cfg(test)]
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::server::{Connected, Router};
 
 use super::artifacts::{ARTIFACT_BYTES_MAX, Artifacts, BYTES_PER_SECOND_MIN};
 use super::jobs::Jobs;
@@ -36,10 +45,23 @@ use super::{
     CONNECTION_WINDOW_BYTES, CONTROL_BYTES_MAX, DATA_BYTES_MAX, HEADERS_BYTES_MAX, KEEPALIVE_EVERY,
     KEEPALIVE_WAIT, RAFT_BYTES_MAX, STREAM_WINDOW_BYTES,
 };
+use accept::accept;
 use inbox::Inbox;
+pub(crate) use seats::Limits;
+use seats::Seat;
+pub use seats::descriptors;
+use unfinished::{UNFINISHED_BYTES_MAX, Unfinished};
 
 /// Requests of one connection at a time; the next ones wait.
 const STREAMS_MAX: u32 = 1024;
+/// Sixteenths of the process's descriptors that connections may have: of a master, which has few files open, and of a
+/// worker, whose attempts need the most.
+const MASTER_SIXTEENTHS: u64 = 10;
+const WORKER_SIXTEENTHS: u64 = 6;
+/// Connections that only masters can keep.
+const RESERVED: usize = 32;
+/// What the requests of one master to another begin with.
+const RAFT_PATH: &str = "/gristmill.Raft/";
 /// How long a request may take until its answer begins: the largest artifact may come in at the slowest pace, and all else
 /// is held back for less than the rest.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60 + ARTIFACT_BYTES_MAX / BYTES_PER_SECOND_MIN);
@@ -66,8 +88,39 @@ pub async fn serve_master<M: Master>(
     inbox: &Path,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let router = master(served, inbox)?;
-    serve(router, TcpIncoming::from(listener).with_nodelay(Some(true)), stop).await
+    serve_master_within(listener, served, inbox, Bounds::of_master(), stop).await
+}
+
+/// How much a server takes at a time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) connections: Limits,
+    /// Bytes of all messages together that have not come in whole.
+    pub(crate) unfinished_bytes: usize,
+}
+
+impl Bounds {
+    fn of_master() -> Self {
+        let connections = Limits::of_descriptors(MASTER_SIXTEENTHS, RESERVED);
+        Self { connections, unfinished_bytes: UNFINISHED_BYTES_MAX }
+    }
+
+    fn of_worker() -> Self {
+        let connections = Limits::of_descriptors(WORKER_SIXTEENTHS, 0);
+        Self { connections, unfinished_bytes: UNFINISHED_BYTES_MAX }
+    }
+}
+
+/// As [`serve_master`], within bounds of the caller's.
+pub(crate) async fn serve_master_within<M: Master>(
+    listener: TcpListener,
+    served: Arc<M>,
+    inbox: &Path,
+    bounds: Bounds,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let router = master(served, inbox, bounds)?;
+    serve(router, accept(listener, bounds.connections), stop).await
 }
 
 /// As [`serve_master`], on connections that come from anywhere, such as a simulated network.
@@ -80,7 +133,7 @@ pub async fn serve_master_on<M: Master, C: Connection>(
     inbox: &Path,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    serve(master(served, inbox)?, incoming, stop).await
+    serve(master(served, inbox, Bounds::of_master())?, incoming, stop).await
 }
 
 /// Serves the other masters alone.
@@ -103,7 +156,8 @@ pub async fn serve_worker<S: Shuffle>(
     shuffle: Arc<S>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    serve(worker(shuffle), TcpIncoming::from(listener).with_nodelay(Some(true)), stop).await
+    let bounds = Bounds::of_worker();
+    serve(worker(shuffle), accept(listener, bounds.connections), stop).await
 }
 
 /// As [`serve_worker`], on connections that come from anywhere, such as a simulated network.
@@ -123,7 +177,7 @@ pub trait Connection: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'stati
 
 impl<C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static> Connection for C {}
 
-fn master<M: Master>(served: Arc<M>, inbox: &Path) -> io::Result<Router> {
+fn master<M: Master>(served: Arc<M>, inbox: &Path, bounds: Bounds) -> io::Result<Router> {
     let jobs = JobsServer::new(jobs::Service(Arc::clone(&served)))
         .max_decoding_message_size(CONTROL_BYTES_MAX)
         .max_encoding_message_size(CONTROL_BYTES_MAX);
@@ -140,15 +194,38 @@ fn master<M: Master>(served: Arc<M>, inbox: &Path) -> io::Result<Router> {
     let artifacts = ArtifactsServer::new(artifacts::Service { artifacts: served, inbox })
         .max_decoding_message_size(DATA_BYTES_MAX)
         .max_encoding_message_size(DATA_BYTES_MAX);
-    let clients = settings().add_service(jobs).add_service(workers).add_service(artifacts);
-    Ok(clients.add_service(masters).add_service(raft))
+    let clients = Routes::new(jobs).add_service(workers).add_service(artifacts);
+    Ok(watched(clients.add_service(masters).add_service(raft), bounds))
 }
 
 fn worker<S: Shuffle>(shuffle: Arc<S>) -> Router {
     let shuffle = ShuffleServer::new(shuffle::Service(shuffle))
         .max_decoding_message_size(DATA_BYTES_MAX)
         .max_encoding_message_size(2 * DATA_BYTES_MAX);
-    settings().add_service(shuffle)
+    watched(Routes::new(shuffle), Bounds::of_worker())
+}
+
+/// Has each request looked at by [`watch`].
+fn watched(routes: Routes, bounds: Bounds) -> Router {
+    let unfinished = Unfinished::new(bounds.unfinished_bytes);
+    let router = routes.into_axum_router().layer(from_fn_with_state(unfinished, watch));
+    settings().add_routes(Routes::from(router))
+}
+
+/// Notes that a connection is in use, and by a member if another master's call is accepted; watches what comes in.
+async fn watch(State(unfinished): State<Unfinished>, request: Request, next: Next) -> Response {
+    let seat = request.extensions().get::<Seat>().cloned();
+    let _in_use = seat.as_ref().map(Seat::begin);
+    let is_raft = request.uri().path().starts_with(RAFT_PATH);
+    let response = next.run(request.map(|body| unfinished.watch(body))).await;
+    // A refusal comes in the headers, an answer behind them.
+    if is_raft
+        && !response.headers().contains_key("grpc-status")
+        && let Some(seat) = seat
+    {
+        seat.is_members();
+    }
+    response
 }
 
 fn settings() -> Server {

@@ -57,6 +57,28 @@ async fn what_is_not_what_it_is_called_is_refused_and_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn artifact_is_sent_from_where_it_lies_and_damage_is_found_on_the_way() {
+    let (served, folder) = (Served::start().await, TempDir::new().unwrap());
+    let (client, lent) = (served.client(), folder.path().join("lent"));
+    *served.fake.lent.lock().unwrap() = Some(lent.clone());
+    for (number, count) in [0, 1, CHUNK_BYTES, 3 * CHUNK_BYTES + 7].into_iter().enumerate() {
+        fs::write(&lent, bytes(count)).unwrap();
+        let back = folder.path().join(format!("back-{number}"));
+        assert_eq!(client.get(Digest::of(&bytes(count)), &back).await, Ok(()), "{count}");
+        assert_eq!(fs::read(&back).unwrap(), bytes(count));
+        let back = folder.path().join(format!("damaged-{number}"));
+        let refused = client.get(Digest(9), &back).await.unwrap_err();
+        assert!(matches!(&refused, Refusal::Unavailable { .. }), "{refused}");
+        assert!(refused.to_string().contains("is damaged on this master's disk"), "{refused}");
+        assert!(!back.exists());
+    }
+    let asked = served.asked();
+    let distrusted = asked.iter().filter(|asked| asked.starts_with("distrust")).count();
+    assert!(distrusted > 0 && !asked.contains(&"get".to_string()), "{asked:?}");
+    assert_eq!(served.left(), 0, "nothing was copied");
+}
+
+#[tokio::test]
 async fn a_file_that_is_there_is_not_written_over() {
     let (served, folder) = (Served::start().await, TempDir::new().unwrap());
     let client = served.client();

@@ -1,6 +1,7 @@
 //! Each conversation over a real loopback socket, against a small implementation in memory.
 
 mod artifacts;
+mod crowds;
 mod jobs;
 mod leading;
 mod limits;
@@ -28,7 +29,7 @@ use super::masters::{Join, MasterLine, MasterList, Masters, RemovedList, Role};
 use super::raft::{Call, Raft};
 use super::recipe::{Recipe, RecipeRequest};
 use super::refusal::Refusal;
-use super::server::serve_master;
+use super::server::{Bounds, serve_master, serve_master_within};
 use super::why::{BadRecord, Kind, Tried, Why};
 use super::workers::{Leave, Locate, Located, Orders, Poll, Register, Registered, Room, Workers};
 use crate::spec::{AttemptId, Cause, Failure, JobId, MasterId, Nonce, TaskKind, WorkerId};
@@ -47,6 +48,8 @@ struct Fake {
     held: Mutex<Duration>,
     artifacts: Mutex<BTreeMap<Digest, Vec<u8>>>,
     asked: Mutex<Vec<String>>,
+    /// Where its artifacts lie, if it sends them from there.
+    lent: Mutex<Option<std::path::PathBuf>>,
     /// Addresses of masters that it says there are, besides those that nobody listens at.
     fellows: Mutex<Vec<String>>,
 }
@@ -271,6 +274,20 @@ impl Artifacts for Fake {
         fs::write(file, bytes.ok_or_else(none)?).unwrap();
         Ok(())
     }
+    async fn open(&self, _: Digest) -> Result<Option<fs::File>, Refusal> {
+        let lent = self.lent.lock().unwrap().clone();
+        Ok(lent.map(|path| fs::File::open(path).unwrap()))
+    }
+    fn distrust(&self, digest: Digest) {
+        self.note(format!("distrust {digest}")).unwrap();
+    }
+    async fn make_room(&self, bytes: u64) -> bool {
+        self.note(format!("make room for {bytes}")).unwrap();
+        false
+    }
+    fn owner(&self) -> String {
+        "master m2".into()
+    }
 }
 
 fn master(id: u64, role: Role) -> MasterLine {
@@ -346,6 +363,11 @@ struct Served {
 
 impl Served {
     async fn start() -> Self {
+        Self::within(None).await
+    }
+
+    /// One that takes no more at a time than it is given.
+    async fn within(bounds: Option<Bounds>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (fake, inbox) = (Arc::new(Fake::default()), TempDir::new().unwrap());
@@ -353,7 +375,10 @@ impl Served {
         let (served, folder) = (Arc::clone(&fake), inbox.path().join("inbox"));
         tokio::spawn(async move {
             let stop = async move { drop(stopped.await) };
-            serve_master(listener, served, &folder, stop).await
+            match bounds {
+                Some(bounds) => serve_master_within(listener, served, &folder, bounds, stop).await,
+                None => serve_master(listener, served, &folder, stop).await,
+            }
         });
         Self { fake, address, inbox, _stop: stop }
     }

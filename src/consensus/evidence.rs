@@ -1,0 +1,334 @@
+//! What masters know of each other's folders, so that a folder that was restored from an old copy is noticed.
+//!
+//! A master that forgot votes or entries must not take part: together with one that lags behind it would be a majority
+//! that agrees on something else. Each folder counts its starts. The members record two facts of each member, in the log
+//! and so in every folder: the number of its last start, and the last entry that it has acknowledged.
+//!
+//! ```text
+//!   each message ──► from, its start, what the sender knows of the receiver
+//!                        │                      │
+//!                        │                      └─► lower than what the receiver is: its folder is an old copy, it ends
+//!                        └─► higher than what is recorded: the leader records it with the next entry
+//! ```
+//!
+//! The same facts tell when another history was agreed on without this master: a leader's log that differs from what
+//! this master has applied is refused before openraft sees it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+use super::entry::{Command, Kind, LogId, NodeId, Vote};
+use super::{Fatal, OnFatal, Unreadable};
+
+/// Length of a number in a snapshot.
+const NUMBER_BYTES: usize = 8;
+
+/// A start of a master.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Start {
+    /// How often a master was started in this folder. 0: never.
+    pub(super) count: u64,
+    /// Random; tells apart two starts with the same count, of a folder and of a copy.
+    pub(super) incarnation: u128,
+}
+
+/// What was agreed on about one member.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Known {
+    /// Its last start.
+    pub(super) start: Start,
+    /// The index of the last entry that it has on its disk for sure; 0 if none is known.
+    pub(super) acknowledged: u64,
+}
+
+/// What one member knows of all, by their numbers.
+pub(super) type Records = BTreeMap<NodeId, Known>;
+
+/// What goes around every message between masters, there and back.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Envelope {
+    /// The sender.
+    pub(super) from: NodeId,
+    /// The sender's start.
+    pub(super) start: Start,
+    /// What the sender knows of the receiver.
+    pub(super) known: Known,
+    /// The message, in bincode.
+    pub(super) body: Vec<u8>,
+}
+
+/// What the leader adds to each entry about the members.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Notes {
+    /// Starts that are not recorded yet.
+    pub(super) starts: Vec<(NodeId, Start)>,
+    /// The last entries that members have acknowledged, by index.
+    pub(super) acknowledged: Vec<(NodeId, u64)>,
+}
+
+/// Why an envelope was not opened.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unopened {
+    /// The bytes are not an envelope, or hold another message.
+    #[error("{0}; are all masters of one version?")]
+    Unreadable(#[from] bincode::Error),
+    /// This master must not take part.
+    #[error(transparent)]
+    Fatal(#[from] Fatal),
+}
+
+/// What this node knows of itself and of the others.
+pub(super) struct Evidence {
+    node: NodeId,
+    own: Start,
+    folder: PathBuf,
+    on_fatal: OnFatal,
+    facts: Mutex<Facts>,
+    /// Rung when there is something to record that no entry says yet.
+    news: Notify,
+}
+
+impl fmt::Debug for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Evidence").field("own", &self.own).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Facts {
+    /// Follows from what was applied alone.
+    records: Records,
+    /// Starts that members have reported, recorded or not.
+    heard: BTreeMap<NodeId, Start>,
+    /// The last entry that this node has applied.
+    applied: Option<LogId>,
+    /// The index of the last entry that this node has on its disk.
+    last: u64,
+    /// How far each member has acknowledged this node's entries, while it leads by this vote.
+    acknowledged: BTreeMap<NodeId, (Vote, u64)>,
+    /// Whether a member has lost entries that it had acknowledged.
+    is_reverted: bool,
+}
+
+impl Evidence {
+    /// Begins with the last entry on the disk, and a snapshot's records if there is one.
+    pub(super) fn new(
+        node: NodeId,
+        own: Start,
+        last: u64,
+        (folder, on_fatal): (PathBuf, OnFatal),
+    ) -> Self {
+        let facts = Facts { last, heard: BTreeMap::from([(node, own)]), ..Facts::default() };
+        Self { node, own, folder, on_fatal, facts: Mutex::new(facts), news: Notify::new() }
+    }
+
+    fn facts(&self) -> MutexGuard<'_, Facts> {
+        self.facts.lock().expect("no code that holds this lock can panic")
+    }
+
+    /// Puts a message to another node into its envelope.
+    pub(super) fn seal(
+        &self,
+        to: NodeId,
+        message: &impl Serialize,
+    ) -> Result<Vec<u8>, bincode::Error> {
+        let body = bincode::serialize(message)?;
+        let known = self.facts().records.get(&to).copied().unwrap_or_default();
+        bincode::serialize(&Envelope { from: self.node, start: self.own, known, body })
+    }
+
+    /// Takes a message out of its envelope, and says from which node it is.
+    ///
+    /// # Errors
+    /// When it shows that this node's folder is an old copy: the node must end.
+    pub(super) fn open<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<(NodeId, T), Unopened> {
+        let envelope: Envelope = bincode::deserialize(bytes)?;
+        if let Err(what) = self.receive(&envelope) {
+            let anew = "restore the newest copy of this folder, or remove this master with `gristmill masters \
+                        remove` and join again with an empty folder and another --id";
+            return Err(self.fail(format!("this folder is an older copy: {what}"), anew).into());
+        }
+        Ok((envelope.from, bincode::deserialize(&envelope.body)?))
+    }
+
+    /// Ends the node.
+    pub(super) fn fail(&self, what: String, hint: &str) -> Fatal {
+        let message = format!("{what}: {}\nhint: {hint}", self.folder.display());
+        let fatal = Fatal { message };
+        (self.on_fatal)(fatal.clone());
+        fatal
+    }
+
+    /// Looks at an envelope that has arrived. Returns what is wrong with this node's own folder, if anything.
+    fn receive(&self, envelope: &Envelope) -> Result<(), String> {
+        let mut facts = self.facts();
+        let recorded = |facts: &Facts, node| facts.records.get(&node).copied().unwrap_or_default();
+        let heard = facts.heard.entry(envelope.from).or_default();
+        if envelope.start.count > heard.count {
+            *heard = envelope.start;
+        }
+        if envelope.start.count > recorded(&facts, envelope.from).start.count {
+            self.news.notify_one();
+        }
+        // A majority has let this start take part: one master that knows otherwise is in the minority.
+        if recorded(&facts, self.node).start == self.own {
+            return Ok(());
+        }
+        let (Known { start, acknowledged }, from) = (envelope.known, envelope.from);
+        let Start { count, incarnation } = start;
+        if count > self.own.count
+            || (count == self.own.count && incarnation != self.own.incarnation)
+        {
+            return Err(format!(
+                "master {from} knows of {count} starts of this folder, and a copy of it was started since: this is \
+                 start {}",
+                self.own.count
+            ));
+        }
+        if acknowledged > facts.last {
+            return Err(format!(
+                "master {from} knows that entry {acknowledged} was written to this folder, and its last entry is {}",
+                facts.last
+            ));
+        }
+        Ok(())
+    }
+
+    /// What the leader adds to its next entry.
+    pub(super) fn notes(&self, raft: &openraft::Raft<Kind>) -> Notes {
+        // Cloned at once: openraft waits while it is borrowed.
+        let replication = raft.metrics().borrow().replication.clone().unwrap_or_default();
+        let far = |(node, id): (NodeId, Option<LogId>)| id.map(|id| (node, id.index));
+        let acknowledged = replication.into_iter().filter_map(far).collect();
+        Notes { starts: self.unrecorded(), acknowledged }
+    }
+
+    /// A member has acknowledged entries up to this one to the leader of this vote.
+    pub(super) fn acknowledge(&self, node: NodeId, vote: Vote, index: u64) {
+        let mut facts = self.facts();
+        let known = facts.acknowledged.entry(node).or_insert((vote, index));
+        *known = if known.0 == vote { (vote, known.1.max(index)) } else { (vote, index) };
+    }
+
+    /// A member lacks the entry of this index. Whether it had acknowledged it to the leader of this vote: then that is
+    /// recorded, so that the member learns of it.
+    pub(super) fn is_reverted(&self, node: NodeId, vote: Vote, index: u64) -> bool {
+        let mut facts = self.facts();
+        let known = facts.acknowledged.get(&node);
+        let is_reverted = known.is_some_and(|known| known.0 == vote && known.1 >= index);
+        if is_reverted {
+            facts.is_reverted = true;
+            self.news.notify_one();
+        }
+        is_reverted
+    }
+
+    /// The starts that were heard of and are not recorded.
+    fn unrecorded(&self) -> Vec<(NodeId, Start)> {
+        let facts = self.facts();
+        let is_new = |node: &NodeId, start: &Start| {
+            start.count > facts.records.get(node).map_or(0, |known| known.start.count)
+        };
+        let heard = facts.heard.iter().filter(|(node, start)| is_new(node, start));
+        heard.map(|(&node, &start)| (node, start)).collect()
+    }
+
+    /// Waits until there may be something to record that no entry says yet.
+    pub(super) async fn news(&self) {
+        self.news.notified().await;
+    }
+
+    /// Whether there is something to record; asked once for each loss of entries.
+    pub(super) fn has_news(&self) -> bool {
+        let is_reverted = std::mem::take(&mut self.facts().is_reverted);
+        is_reverted || !self.unrecorded().is_empty()
+    }
+
+    /// An entry was applied. Its leader had it on its disk before anyone else.
+    pub(super) fn apply(&self, log_id: LogId, command: Option<&Command>) {
+        let mut facts = self.facts();
+        facts.applied = Some(log_id);
+        facts.last = facts.last.max(log_id.index);
+        let by = facts.records.entry(log_id.leader_id.node_id).or_default();
+        by.acknowledged = by.acknowledged.max(log_id.index);
+        let Some(Command { notes, .. }) = command else { return };
+        for &(node, index) in &notes.acknowledged {
+            let known = facts.records.entry(node).or_default();
+            known.acknowledged = known.acknowledged.max(index);
+        }
+        for &(node, start) in &notes.starts {
+            let known = facts.records.entry(node).or_default();
+            if start.count > known.start.count {
+                known.start = start;
+            }
+        }
+    }
+
+    /// The last entry on the disk is this one now.
+    pub(super) fn set_last(&self, index: u64) {
+        self.facts().last = index;
+    }
+
+    /// The last entry that was applied.
+    pub(super) fn applied(&self) -> Option<LogId> {
+        self.facts().applied
+    }
+
+    /// Puts the records in front of the rest of a snapshot.
+    pub(super) fn saved(&self, rest: Vec<u8>) -> Result<Vec<u8>, Unreadable> {
+        let records = bincode::serialize(&self.facts().records);
+        let records = records.map_err(|error| Unreadable(error.to_string()))?;
+        let mut body = Vec::with_capacity(NUMBER_BYTES + records.len() + rest.len());
+        body.extend((records.len() as u64).to_le_bytes());
+        body.extend(records);
+        body.extend(rest);
+        Ok(body)
+    }
+
+    /// Takes over the records of a snapshot, and returns the rest of it.
+    pub(super) fn load<'b>(
+        &self,
+        last: Option<LogId>,
+        body: &'b [u8],
+    ) -> Result<&'b [u8], Unreadable> {
+        let (records, rest) = split(body)?;
+        let mut facts = self.facts();
+        facts.records = records;
+        facts.applied = last;
+        facts.last = facts.last.max(last.unwrap_or_default().index);
+        Ok(rest)
+    }
+
+    /// Whether a snapshot's records lack what this node has applied: then the snapshot is of another history.
+    pub(super) fn lacks(&self, theirs: &Records) -> Option<String> {
+        let facts = self.facts();
+        facts.records.iter().find_map(|(node, ours)| {
+            let theirs = theirs.get(node).copied().unwrap_or_default();
+            let lacks = theirs.start.count < ours.start.count
+                || theirs.acknowledged < ours.acknowledged;
+            lacks.then(|| {
+                format!(
+                    "its snapshot knows of {} starts of master {node} and of its entries up to {}, this master of {} \
+                     and up to {}",
+                    theirs.start.count, theirs.acknowledged, ours.start.count, ours.acknowledged
+                )
+            })
+        })
+    }
+}
+
+/// The records in a snapshot, and what is behind them.
+pub(super) fn split(body: &[u8]) -> Result<(Records, &[u8]), Unreadable> {
+    let short = || Unreadable("the snapshot ends within the records of masters".into());
+    let (bytes, rest) = body.split_first_chunk::<NUMBER_BYTES>().ok_or_else(short)?;
+    let bytes = usize::try_from(u64::from_le_bytes(*bytes)).map_err(|_| short())?;
+    let (records, rest) = rest.split_at_checked(bytes).ok_or_else(short)?;
+    let records = bincode::deserialize(records).map_err(|error| Unreadable(error.to_string()))?;
+    Ok((records, rest))
+}

@@ -1,0 +1,139 @@
+//! Checks what other masters send before openraft sees it, since openraft relies on it.
+//!
+//! Three kinds of messages are refused: terms that no group reaches, entries that do not follow each other, and a log that
+//! differs from what this master has applied. openraft would count a term past its end, panic, or drop entries that
+//! were agreed on.
+
+use openraft::raft::{AppendEntriesRequest, VoteRequest};
+
+use super::entry::{Kind, LogId, NodeId, SnapshotMeta, Vote};
+use super::evidence::Records;
+use super::{Fatal, Group};
+use crate::rpc::refusal::Refusal;
+
+/// How far another master's term may be ahead. A master that starts an election every third of a second gets there after
+/// forty years.
+const TERMS_AHEAD_MAX: u64 = 1 << 32;
+/// Largest index of an entry: a thousand entries per microsecond reach it after thirty years.
+const INDEX_MAX: u64 = 1 << 60;
+/// Largest term that a folder may hold.
+pub(super) const TERM_MAX: u64 = 1 << 62;
+
+/// Whether a term can follow this one.
+pub(super) fn is_term_plausible(ours: u64, theirs: u64) -> bool {
+    theirs <= ours.saturating_add(TERMS_AHEAD_MAX)
+}
+
+fn term_of(vote: &Vote) -> u64 {
+    vote.leader_id.term
+}
+
+impl Group {
+    /// # Errors
+    /// When no candidate of this group can ask for a vote in this way.
+    pub(super) fn check_vote(&self, request: &VoteRequest<NodeId>) -> Result<(), Refusal> {
+        self.check_term(&request.vote)?;
+        request.last_log_id.iter().try_for_each(|id| check_id(id, &request.vote))
+    }
+
+    /// # Errors
+    /// When no leader of this group can send these entries; if they contradict what this master has applied, it must end.
+    pub(super) fn check_entries(
+        &self,
+        request: &AppendEntriesRequest<Kind>,
+    ) -> Result<(), Refusal> {
+        let vote = &request.vote;
+        self.check_term(vote)?;
+        let ids = || request.entries.iter().map(|entry| &entry.log_id);
+        let all = request.prev_log_id.iter().chain(ids());
+        all.clone().chain(&request.leader_commit).try_for_each(|id| check_id(id, vote))?;
+        let mut before = request.prev_log_id;
+        for id in ids() {
+            let expected = before.map_or(0, |before| before.index + 1);
+            if id.index != expected || before.is_some_and(|before| before.leader_id > id.leader_id)
+            {
+                return Err(invalid(format!("entry {id} does not follow {before:?}")));
+            }
+            before = Some(*id);
+        }
+        let contradicted = all.copied().find_map(|id| self.contradiction(vote, id));
+        contradicted.map_or(Ok(()), |what| Err(self.refuse_history(what)))
+    }
+
+    /// # Errors
+    /// When no leader of this group can send this snapshot; if it contradicts what this master has applied, it must end.
+    pub(super) fn check_snapshot(
+        &self,
+        vote: &Vote,
+        meta: &SnapshotMeta,
+        records: Option<&Records>,
+    ) -> Result<(), Refusal> {
+        self.check_term(vote)?;
+        let Some(last) = meta.last_log_id else {
+            return Err(invalid("the snapshot is of no entry".into()));
+        };
+        check_id(&last, vote)?;
+        let applied = self.evidence().applied();
+        let is_ahead = applied.is_none_or(|applied| applied.index <= last.index);
+        let lacks = records.filter(|_| is_ahead && self.is_current(vote));
+        let lacks = lacks.and_then(|records| self.evidence().lacks(records));
+        let contradicted = self.contradiction(vote, last).or(lacks);
+        contradicted.map_or(Ok(()), |what| Err(self.refuse_history(what)))
+    }
+
+    fn check_term(&self, vote: &Vote) -> Result<(), Refusal> {
+        let (ours, theirs) = (self.standing().term, term_of(vote));
+        if is_term_plausible(ours, theirs) {
+            return Ok(());
+        }
+        Err(invalid(format!("term {theirs} is impossible: this master is in term {ours}")))
+    }
+
+    /// Whether the leader of this vote must have all that this master has applied: a former one need not.
+    fn is_current(&self, vote: &Vote) -> bool {
+        let applied = self.evidence().applied();
+        applied.is_none_or(|applied| term_of(vote) >= applied.leader_id.term)
+    }
+
+    /// How an entry of a leader differs from the one that this master has applied, if it does.
+    fn contradiction(&self, vote: &Vote, theirs: LogId) -> Option<String> {
+        let applied = self.evidence().applied()?;
+        if theirs.index > applied.index || !self.is_current(vote) {
+            return None;
+        }
+        let ours = match theirs.index == applied.index {
+            true => Some(applied),
+            // An error of the disk is found by the writer.
+            false => self.tables()?.log_id(theirs.index).ok()?,
+        };
+        let differs = match ours {
+            Some(ours) => ours != theirs,
+            // It is in a snapshot; terms only rise.
+            None => theirs.leader_id > applied.leader_id,
+        };
+        let (index, term) = (theirs.index, theirs.leader_id.term);
+        let ours = ours.unwrap_or(applied).leader_id.term;
+        differs.then(|| format!("entry {index} is of term {term} there, and of term {ours} here"))
+    }
+
+    fn refuse_history(&self, what: String) -> Refusal {
+        let Fatal { message } = self.evidence().fail(
+            format!("the leader's log contradicts what this master knows was agreed on: {what}"),
+            "another master was probably started from an old copy of its folder, and what was agreed on since then is \
+             only here: keep this folder. To get that back, stop all masters and restore the newest copy of each \
+             folder. To go on without it, join with an empty folder and another --id",
+        );
+        Refusal::Internal { message }
+    }
+}
+
+fn check_id(id: &LogId, vote: &Vote) -> Result<(), Refusal> {
+    if id.index <= INDEX_MAX && id.leader_id.term <= term_of(vote) {
+        return Ok(());
+    }
+    Err(invalid(format!("entry {id} is impossible in term {}", term_of(vote))))
+}
+
+fn invalid(message: String) -> Refusal {
+    Refusal::Invalid { message }
+}
