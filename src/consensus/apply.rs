@@ -97,15 +97,15 @@ impl<M: Machine> Applier<M> {
         Ok(reply)
     }
 
-    /// Who has made something else of the same entries than the leader had ends here, before it misleads anybody.
+    /// Ends a node whose state differs from the leader's after the same entries.
     fn compare(&self, theirs: Seen) -> Result<(), Fatal> {
         let Some(ours) = self.digests.differs(theirs) else { return Ok(()) };
         let Seen { index, digest } = theirs;
         let fatal = Fatal {
             message: format!(
-                "the state of this master is another one than the leader's: after entry {index} its digest is \
-                 {ours:016x}, the leader's {digest:016x}; {}; keep this folder, report it, and join the others \
-                 with an empty one under another number",
+                "the state of this master differs from the leader's: after entry {index} its digest is {ours:016x}, \
+                 and the leader's is {digest:016x}: {}\nhint: keep this folder and report it; join the other masters \
+                 with an empty folder and another --id",
                 self.snapshots.folder().display()
             ),
         };

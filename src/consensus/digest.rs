@@ -32,7 +32,7 @@ pub(super) struct Digests {
 
 impl Digests {
     fn past(&self) -> MutexGuard<'_, VecDeque<Seen>> {
-        self.past.lock().expect("nobody fails while it is held")
+        self.past.lock().expect("no code that holds this lock can panic")
     }
 
     pub(super) fn last(&self) -> Seen {

@@ -1,18 +1,18 @@
-//! Notices that the leader's process is gone, and stands for election as soon as nobody believes in it any more.
+//! Notices that the leader's process has ended, and starts an election as soon as the other followers will vote.
 //!
-//! By silence alone a follower must wait long: who is silent may be busy. But where nothing listens at the leader's
-//! address any more, its process has ended, and all that is to be waited for is that the other followers have not heard
-//! of it for long enough to give their votes:
+//! A silent leader may be busy, so the election timeout is long. But if nothing listens at the leader's address, its
+//! process has ended. Then a follower waits only until the others have not heard from the leader for long enough to
+//! vote:
 //!
 //! ```text
-//!   last word of the leader
+//!   last heartbeat of the leader
 //!     │ SUSPECTED_AFTER   its address refuses a connection
-//!     │ the rest of the time for which a leader is believed, and a turn for each master that comes first
+//!     │ the rest of the leader's lease, and a turn for each master with a lower number
 //!     ▼
-//!   stands for election
+//!   starts an election
 //! ```
 //!
-//! Whoever does not answer at all is waited for as ever: it may have been cut off, or stopped for a while.
+//! A leader whose address does not answer at all gets the full timeout: it may be cut off, or stopped for a while.
 
 use std::time::Duration;
 
@@ -22,17 +22,17 @@ use super::Group;
 use super::entry::NodeId;
 use crate::rpc::client::Fellow;
 
-/// Silence after which the leader's address is looked at: some of its signs of life, which may be late.
+/// Silence after which the leader's address is tried: a few heartbeats, which may be late.
 const SUSPECTED_AFTER: Duration = Duration::from_millis(250);
 /// How long a connection may take to be refused.
 const REFUSED_WITHIN: Duration = Duration::from_millis(100);
-/// How much later than this one others may have heard of the leader.
+/// How much later than this node others may have heard from the leader.
 const MARGIN: Duration = Duration::from_millis(20);
-/// Between two who stand for election, so that they do not take each other's votes.
+/// Time between the elections of two candidates, so that they do not split the votes.
 const TURN: Duration = Duration::from_millis(60);
 
 impl Group {
-    /// Watches the leader until the node ends. A leader that says nothing is believed for `believed`.
+    /// Watches the leader until the node ends. A silent leader keeps its lease for `believed`.
     pub(super) async fn watch_leader(self, believed: Duration) {
         let mut leadership = self.leadership();
         let ended = async { while leadership.changed().await.is_ok() {} };
@@ -52,7 +52,7 @@ impl Group {
                 Err(_) => {}
             }
             let Some((leader, address)) = self.other_leader() else {
-                // Nobody to be missed: this node leads, or an election goes on.
+                // This node leads, or an election is under way.
                 if heard.changed().await.is_err() {
                     return;
                 }
@@ -73,7 +73,7 @@ impl Group {
         }
     }
 
-    /// Whom this node follows, and where that one listens.
+    /// The leader that this node follows, and its address.
     fn other_leader(&self) -> Option<(NodeId, String)> {
         let metrics = self.raft().metrics().borrow().clone();
         let leader = metrics.current_leader.filter(|&leader| leader != metrics.id)?;
@@ -85,7 +85,7 @@ impl Group {
         self.other_leader().is_some_and(|(now, _)| now == leader)
     }
 
-    /// How long this node lets others stand first: those with a say and a lower number, but for who is gone.
+    /// How long this node waits for other candidates: the voters with a lower number, except the one that is gone.
     fn turn(&self, gone: NodeId) -> Duration {
         let here = self.identity().node;
         let before = |member: &super::Member| member.votes && member.node < here;

@@ -1,4 +1,4 @@
-//! What a node knows of its group, and what it asks of it apart from proposals.
+//! A node's view of its group: the members, whether it still leads, and adding a member.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -23,9 +23,9 @@ use super::tables::Tables;
 use super::{Leadership, ProposeError};
 use crate::rpc::client;
 
-/// How long a majority may take to say that a leader still leads.
+/// How long a majority may take to confirm that a leader still leads.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(2);
-/// Pause between two times that it is asked.
+/// Pause between two requests for that.
 const CONFIRM_PAUSE: Duration = Duration::from_millis(20);
 /// How long a new member may take to catch up.
 const ADMIT_WITHIN: Duration = Duration::from_secs(30);
@@ -39,14 +39,14 @@ pub struct Member {
     pub node: u64,
     /// Where others reach it.
     pub address: String,
-    /// Whether it has a say; one that is being admitted has none yet.
+    /// Whether it votes. One that is being admitted does not yet.
     pub votes: bool,
 }
 
-/// How far a node is.
+/// A node's role and progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
-    /// Whether it believes to lead.
+    /// Whether it believes that it leads.
     pub leads: bool,
     /// Its term.
     pub term: u64,
@@ -69,22 +69,22 @@ struct Inner {
     evidence: Arc<Evidence>,
     /// The log, while the node is open.
     tables: Weak<Tables>,
-    /// Counts those who want to know whether this node still leads.
+    /// Counts the callers of [`Group::confirm`].
     asked: AtomicU64,
     round: Mutex<Round>,
     incoming: Incoming,
     changing: Mutex<()>,
-    /// Changes whenever a leader is heard of.
+    /// Changes with each message from a leader.
     heard: watch::Sender<()>,
-    /// While this node hands leadership over.
+    /// True while this node hands leadership over.
     yields: AtomicBool,
-    /// How the others are reached.
+    /// How to connect to other masters.
     links: client::Options,
 }
 
-/// The last time that a majority was asked who leads.
+/// The last round in which a majority was asked whether this node leads.
 struct Round {
-    /// For all who had come before it began, by their count.
+    /// The count of the callers that had come before the round began: it answers them.
     answers: u64,
     answer: Result<(), ProposeError>,
 }
@@ -122,7 +122,7 @@ impl Group {
         &self.inner.raft
     }
 
-    /// A leader has said something.
+    /// Notes a message from a leader.
     pub(super) fn hear(&self) {
         self.inner.heard.send_replace(());
     }
@@ -177,10 +177,10 @@ impl Group {
         &self.inner.folder
     }
 
-    /// Members come and go one after the other: whoever holds this changes them.
+    /// Locks the list of members: changes are made one at a time.
     pub(super) fn one_at_a_time(&self) -> Result<MutexGuard<'_, ()>, ProposeError> {
         self.inner.changing.try_lock().map_err(|_| {
-            let what = "another master is being taken in or out".to_string();
+            let what = "another master is being added or removed".to_string();
             ProposeError::Busy { what }
         })
     }
@@ -189,27 +189,27 @@ impl Group {
         &self.inner.links
     }
 
-    /// Whether this node says yes to nothing, since another one is to lead.
+    /// Whether this node accepts no proposals, because it hands leadership over.
     pub(super) fn yields(&self) -> &AtomicBool {
         &self.inner.yields
     }
 
-    /// What is said by one that does not lead, or not much longer.
+    /// The answer of a node that does not lead, or is about to stop leading.
     pub(super) fn follows(&self) -> ProposeError {
         ProposeError::NotLeader { leader: leader(&self.raft().metrics().borrow()) }
     }
 
-    /// Whose node it is.
+    /// Which node this is.
     pub fn identity(&self) -> Identity {
         self.inner.identity
     }
 
-    /// What the node is in its group, to be watched.
+    /// The node's role, to be watched.
     pub fn leadership(&self) -> watch::Receiver<Leadership> {
         self.inner.leadership.clone()
     }
 
-    /// All members, in the order of their numbers.
+    /// Lists all members, in the order of their numbers.
     pub fn members(&self) -> Vec<Member> {
         let membership = Arc::clone(&self.raft().metrics().borrow().membership_config);
         let voters: BTreeSet<NodeId> = membership.voter_ids().collect();
@@ -221,12 +221,12 @@ impl Group {
         membership.nodes().map(member).collect()
     }
 
-    /// Whether this node is all of its group.
+    /// Whether this node is the only voter of its group.
     pub fn is_alone(&self) -> bool {
         is_alone(self.raft(), self.identity().node)
     }
 
-    /// How far this node is.
+    /// Returns this node's role and progress.
     pub fn standing(&self) -> Standing {
         let metrics = self.raft().metrics().borrow().clone();
         Standing {
@@ -236,13 +236,13 @@ impl Group {
         }
     }
 
-    /// Makes sure that nobody else has led since this was asked: what the machine says now, and what it said meanwhile,
-    /// is all that was agreed on.
+    /// Confirms with a majority that this node has led since the call. Then reads of the machine since the call are
+    /// linearizable.
     ///
-    /// All who ask while a majority is being asked share the next time.
+    /// All callers that come during a round share the next one.
     ///
     /// # Errors
-    /// When this node does not lead, or no majority says so in time.
+    /// If this node does not lead, or no majority confirms it in time.
     pub async fn confirm(&self) -> Result<(), ProposeError> {
         if self.yields().load(Ordering::SeqCst) {
             return Err(self.follows());
@@ -284,35 +284,38 @@ impl Group {
         ProposeError::NoQuorum { voters: voters.join(", ") }
     }
 
-    /// Takes a master in: it is brought all that was agreed on, and then has a say. May be repeated.
+    /// Adds a master: it receives the log, and then votes. May be repeated.
     ///
     /// # Errors
-    /// When this node does not lead, the number is taken, or the new member does not catch up in time.
+    /// If this node does not lead, the number is taken, or the new member does not catch up in time.
     pub async fn admit(&self, node: u64, address: &str) -> Result<(), ProposeError> {
         let members = self.members();
         let removed = self.removed();
         if removed.contains(&node) {
             let known = members.iter().map(|member| member.node).chain(removed);
             let what = format!(
-                "master {node} was removed, and its number is not given again; give --id {}",
+                "master {node} was removed, and its number is not given again\nhint: give --id {}",
                 known.max().unwrap_or_default() + 1
             );
             return Err(ProposeError::Taken { what });
         }
         match members.iter().find(|member| member.node == node) {
             Some(member) if member.address != address => {
-                let what =
-                    format!("master {node} is at {} already; give another --id", member.address);
+                let what = format!(
+                    "master {node} is at {} already\nhint: give another --id",
+                    member.address
+                );
                 return Err(ProposeError::Taken { what });
             }
             Some(member) if member.votes && !self.is_changing() => return Ok(()),
             _ => {}
         }
         if let Some(other) = members.iter().find(|it| it.address == address && it.node != node) {
-            let what = format!("{address} is master {} already; give another --listen", other.node);
+            let what =
+                format!("{address} is master {} already\nhint: give another --listen", other.node);
             return Err(ProposeError::Taken { what });
         }
-        // It goes on if whoever asks for it is gone: half of a change would be worse than none.
+        // The task goes on if the caller is gone: half of a change would be worse than none.
         let new = Some((node, address.to_string()));
         let changed = tokio::spawn(self.clone().change(new, ADMIT_WITHIN));
         match timeout(ADMIT_WITHIN + DECIDE_WITHIN, changed).await {
@@ -322,22 +325,22 @@ impl Group {
         }
     }
 
-    /// Brings a change of the members to its end that an earlier leader has begun. Until that is done, a majority of the
-    /// members as they were is needed, too.
+    /// Completes a change of the members that an earlier leader has begun. Until then, commits need majorities of both
+    /// the old and the new members.
     ///
     /// # Errors
-    /// When this node does not lead, or is ending.
+    /// If this node does not lead, or is ending.
     pub async fn end_change(&self) -> Result<(), ProposeError> {
         if self.is_changing() { self.clone().change(None, ADMIT_WITHIN).await } else { Ok(()) }
     }
 
-    /// Whether the members are being changed: both they and those to be decide.
+    /// Whether the members are being changed: then majorities of the old and of the new ones decide.
     pub(super) fn is_changing(&self) -> bool {
         let membership = Arc::clone(&self.raft().metrics().borrow().membership_config);
         membership.membership().get_joint_config().len() > 1
     }
 
-    /// Takes a member in, if any, that catches up in time, and ends what changes there are: one change at a time.
+    /// Adds a member, if one is named and catches up in time, and completes any change that was begun.
     pub(super) async fn change(
         self,
         new: Option<(NodeId, String)>,
@@ -346,7 +349,7 @@ impl Group {
         let _one_at_a_time = self.one_at_a_time()?;
         let mut voters = BTreeSet::new();
         if let Some((node, address)) = new {
-            // One that is never reached must not keep others out.
+            // A master that cannot be reached must not keep others out.
             let Ok(caught_up) = timeout(within, self.bring(node, &address)).await else {
                 self.confirm().await?;
                 let within_s = within.as_secs();
@@ -359,9 +362,9 @@ impl Group {
         changed.await.map(drop).map_err(write_error)
     }
 
-    /// Brings a new member all that was agreed on, however long that takes.
+    /// Replicates the log to a new member, however long that takes.
     async fn bring(&self, node: NodeId, address: &str) -> Result<(), ProposeError> {
-        // openraft's own wait for this has no end, and a deadline around it was seen not to end it.
+        // openraft's own wait for this has no deadline, and a timeout around it did not end it.
         let learner = self.raft().add_learner(node, BasicNode::new(address), false);
         let added = Some(learner.await.map_err(write_error)?.log_id);
         let mut metrics = self.raft().metrics();
@@ -382,7 +385,7 @@ fn not_leader(other: ForwardToLeader<NodeId, BasicNode>) -> ProposeError {
     ProposeError::NotLeader { leader: other.leader_node.map(|node| node.addr) }
 }
 
-/// Why nothing was written.
+/// Maps an openraft error of a write to ours.
 pub(super) fn write_error(
     error: RaftError<NodeId, ClientWriteError<NodeId, BasicNode>>,
 ) -> ProposeError {

@@ -1,20 +1,20 @@
-//! Hands leadership over: a leader that is to end, or is asked to make way, does so before anybody misses it.
+//! Transfers leadership from a leader that ends, or is asked to step down, without an election timeout.
 //!
-//! openraft 0.9 has no call for it, but all that it takes:
+//! openraft 0.9 has no call for a transfer, but has the parts:
 //!
 //! ```text
 //!   leader                                    successor
-//!     says yes to nothing new
+//!     accepts no new proposals
 //!     waits until the successor has all entries
-//!     gives no more signs of life
-//!         ─────────── Stand ───────────────►    stands for election, again and again
+//!     stops its heartbeats
+//!         ─────────── Stand ───────────────►    starts elections until one succeeds
 //!         ◄────────── Vote ─────────────────
-//!     votes for it, and leads no more ──────►   has a majority with that, or once others
-//!                                               do not believe the old leader any more
+//!     votes for it, and steps down ─────────►   has a majority with that vote, or once the
+//!                                               lease of the old leader has expired
 //!         ◄────────── it leads ─────────────
 //! ```
 //!
-//! Whatever is lost on the way, an election by silence follows, as it does when a leader dies.
+//! If a message is lost, an election by timeout follows, as when a leader dies.
 
 use std::cmp::Reverse;
 use std::sync::atomic::Ordering;
@@ -31,12 +31,12 @@ use crate::rpc::refusal::Refusal;
 
 /// How long a successor may take to get the entries that it lacks.
 const CATCH_UP_WITHIN: Duration = Duration::from_secs(1);
-/// How long it may take until it leads: longer than any follower believes in a leader that says nothing.
+/// How long it may take until it leads: longer than the lease of a silent leader.
 const STAND_WITHIN: Duration = Duration::from_secs(2);
-/// How long votes are waited for, before they are asked for once more.
+/// How long a candidate waits for votes before it starts the next election.
 const VOTE_PAUSE: Duration = Duration::from_millis(150);
 
-/// While it is there, this node says yes to nothing.
+/// While this exists, the node accepts no proposals.
 struct Yielding<'g>(&'g Group);
 
 impl<'g> Yielding<'g> {
@@ -57,10 +57,11 @@ impl Drop for Yielding<'_> {
 }
 
 impl Group {
-    /// Has another master lead: the one that is named, or whoever is furthest. Gives its number.
+    /// Transfers leadership to another master: the one that is named, or the one with the most entries. Returns its
+    /// number.
     ///
     /// # Errors
-    /// When this node does not lead, there is no such master with a say, or nobody takes over in time.
+    /// If this node does not lead, there is no such voter, or none takes over in time.
     pub async fn hand_over(&self, to: Option<u64>) -> Result<u64, ProposeError> {
         if !self.standing().leads {
             return Err(self.follows());
@@ -70,7 +71,7 @@ impl Group {
         }
         let successors = self.successors(to)?;
         let _yielding = Yielding::begin(self)?;
-        let mut last = ProposeError::NoSuccessor { why: "no other master has a say".into() };
+        let mut last = ProposeError::NoSuccessor { why: "no other master votes".into() };
         for successor in successors {
             match self.hand_over_to(&successor).await {
                 Ok(()) => return Ok(successor.node),
@@ -83,7 +84,7 @@ impl Group {
         Err(last)
     }
 
-    /// Who may follow this leader, the furthest one first.
+    /// The candidates for the next leader, the one with the most entries first.
     fn successors(&self, to: Option<NodeId>) -> Result<Vec<Member>, ProposeError> {
         let known = self.raft().metrics().borrow().replication.clone().unwrap_or_default();
         let voters = self.members().into_iter().filter(|member| member.votes);
@@ -95,7 +96,7 @@ impl Group {
         successors.sort_by_key(|member| Reverse(known.get(&member.node).copied().flatten()));
         match to {
             Some(to) if successors.is_empty() => {
-                let what = format!("there is no master m{to} that has a say");
+                let what = format!("there is no master m{to} that votes");
                 Err(ProposeError::Unknown { what })
             }
             _ => Ok(successors),
@@ -106,7 +107,7 @@ impl Group {
         let name = format!("m{} at {}", successor.node, successor.address);
         let not = |why: String| ProposeError::NoSuccessor { why: format!("{name}: {why}") };
         if timeout(CATCH_UP_WITHIN, self.is_level(successor.node)).await.is_err() {
-            return Err(not("it lacks entries, and does not get on".into()));
+            return Err(not("it lacks entries, and is not catching up".into()));
         }
         self.raft().runtime_config().heartbeat(false);
         // Cloned at once: openraft waits for whoever holds it.
@@ -116,7 +117,7 @@ impl Group {
         let call = Call { cluster: self.identity().cluster, to: successor.node, body };
         let fellow = Fellow::connect(&successor.address, self.links());
         let answered = timeout(STAND_WITHIN, fellow.stand(call)).await;
-        // An answer that is lost is no defeat.
+        // The answer may be lost although it leads.
         if self.raft().metrics().borrow().current_leader == Some(successor.node) {
             return Ok(());
         }
@@ -140,13 +141,13 @@ impl Group {
         }
     }
 
-    /// Stands for election at once, since the leader of this vote has asked for it. Returns when this node leads.
+    /// Starts an election at once, as the leader of this vote asked. Returns when this node leads.
     pub(super) async fn take_over(&self, from: Vote) -> Result<(), Refusal> {
         let unavailable = |message: String| Refusal::Unavailable { message };
         let leads = || matches!(*self.leadership().borrow(), Leadership::Leads { .. });
         let follows = self.raft().metrics().borrow().vote;
         if follows != from {
-            // It is asked once more, after it was heard.
+            // The call may be a repetition.
             let other = format!("this master follows another leader: {follows}, not {from}");
             return if leads() { Ok(()) } else { Err(Refusal::Invalid { message: other }) };
         }

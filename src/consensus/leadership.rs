@@ -1,4 +1,4 @@
-//! Who leads: watched, and told when it is certain.
+//! Reports whether this node leads, once that is certain.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,27 +10,27 @@ use tokio::time::timeout;
 use super::entry::{Command, Kind, NodeId};
 use super::evidence::Evidence;
 
-/// How long the first agreement under a new leader is waited for before it is looked at again who leads.
+/// How long a new leader waits for its first entry to be committed before it checks again whether it leads.
 const FIRST_WITHIN: Duration = Duration::from_secs(1);
-/// Pause before it is asked for again.
+/// Pause before the next try.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-/// What a node is in its group.
+/// A node's role in its group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Leadership {
-    /// It leads, and has applied all that was agreed on before.
+    /// It leads, and has applied all entries that were committed before.
     Leads {
-        /// The index of the entry with which that began: no other leadership has the same, and a later one a higher.
+        /// The index of the first entry of this leadership. It is unique, and rises with each leadership.
         since: u64,
     },
-    /// Another one leads, or nobody.
+    /// Another node leads, or none does.
     Follows {
-        /// Where the leader listens, if there is one.
+        /// Where the leader listens, if it is known.
         leader: Option<String>,
     },
 }
 
-/// Tells what the node is, until it ends.
+/// Reports the node's role until it ends.
 pub(super) async fn watch_leadership(
     raft: Raft<Kind>,
     node: NodeId,
@@ -40,14 +40,14 @@ pub(super) async fn watch_leadership(
     let mut metrics = raft.metrics();
     let mut announced = None;
     loop {
-        // Cloned at once: openraft waits for whoever holds it.
+        // Cloned at once: openraft waits while it is borrowed.
         let now = metrics.borrow_and_update().clone();
         if !leads(&now, node) {
             announced = None;
             let leader = leader(&now);
             tell.send_if_modified(|told| replace(told, Leadership::Follows { leader }));
         } else if announced != Some(now.current_term) {
-            // Whatever was agreed on before is applied once something is agreed on now.
+            // All earlier entries are applied once this one is.
             let first = Command { notes: evidence.notes(&raft), ..Command::default() };
             match timeout(FIRST_WITHIN, raft.client_write(first)).await {
                 Ok(Ok(written)) => {

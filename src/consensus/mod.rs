@@ -1,49 +1,49 @@
-//! Makes all masters apply the same commands in the same order, and keeps what they agreed on over any crash.
+//! Makes all masters apply the same commands in the same order, and keeps the log over any crash.
 //!
-//! Nothing here knows what a command means: commands are bytes, and a [`Machine`] that is given from
-//! outside applies them. Nothing above knows that openraft does the agreeing.
+//! Nothing here knows what a command means: commands are bytes, and a [`Machine`] that the caller
+//! provides applies them. Nothing above knows that openraft implements the consensus.
 //!
 //! ```text
 //!   propose(bytes) ──► openraft ──► log_store ──► writer ──► log.redb     one commit, one fsync
 //!                         │                                     ▲
-//!                         │ agreed                              │ what the newest snapshot is
+//!                         │ committed                           │ name of the newest snapshot
 //!                         ▼                                     │
 //!   reply  ◄───────── apply ──► Machine ──► snapshot ──► snapshots/<index>-<term>.snapshot
 //! ```
 //!
-//! | file | what for |
+//! | file | purpose |
 //! |---|---|
-//! | `node` | starting, proposing, ending: all that others see |
-//! | `entry` | what openraft is told about our commands |
-//! | `identity` | whose folder it is |
-//! | `tables` | what lies in `log.redb`, drawn |
-//! | `writer` | the one thread that writes it |
-//! | `disk` | what a simulation puts under it |
+//! | `node` | starts, proposes and closes: the interface to other modules |
+//! | `entry` | openraft's types for our commands |
+//! | `identity` | which master a folder belongs to |
+//! | `tables` | the tables in `log.redb`, with a drawing |
+//! | `writer` | the one thread that writes them |
+//! | `disk` | lets a simulation replace the disk |
 //! | `log_store`, `apply`, `snapshot` | openraft's two halves of storage, and the bodies of snapshots |
-//! | `digest` | what each has made of the log, compared |
-//! | `network`, `receive` | what masters say to each other, going out and coming in |
-//! | `plausible` | what others send, checked before openraft sees it |
-//! | `leadership` | who leads, watched |
-//! | `evidence` | notices a folder that was restored from an old copy, and a history that is another one |
-//! | `gone` | a leader whose process has ended, noticed before its silence tells |
-//! | `group` | who the members are, whether this one still leads, taking one in |
-//! | `handover` | one leader makes way for another before anybody misses it |
-//! | `removal`, `roll` | taking one out, and the numbers that nobody gets again |
-//! | `stall` | a disk that does not answer |
+//! | `digest` | compares the results of applying the log |
+//! | `network`, `receive` | messages between masters, outgoing and incoming |
+//! | `plausible` | checks incoming messages before openraft sees them |
+//! | `leadership` | reports which member leads |
+//! | `evidence` | notices a folder that was restored from an old copy |
+//! | `gone` | notices that the leader's process has ended, without waiting for the election timeout |
+//! | `group` | the members, whether this node still leads, adding a member |
+//! | `handover` | transfers leadership without an election timeout |
+//! | `removal`, `roll` | removes a member; the numbers that are not given again |
+//! | `stall` | detects a stalled disk |
 //!
-//! What holds, whatever happens:
+//! Invariants:
 //!
-//! * **No yes before fsync.** A vote or an entry is answered once it is on stable storage; an error
-//!   of the disk ends the process ([`Fatal`]), since what a disk holds after one is anybody's guess.
+//! * **No acknowledgement before fsync.** A vote or an entry is acknowledged once it is on stable storage. A disk
+//!   error ends the process ([`Fatal`]), since the contents of the disk are unknown after one.
 //! * **A torn tail is cut.** redb writes copy-on-write and names the new root last, with checksums:
-//!   after a crash it opens with the last whole commit. What it drops was never answered.
-//! * **Damage elsewhere stops the node**, with file and key and what can be done, as does a folder
-//!   that is wiped, foreign or another's. Nothing is ever repaired by forgetting.
-//! * **A restart loses nothing and never goes back.** What was agreed is applied again from the
-//!   newest snapshot and the log behind it, and before anything is served a new entry is agreed on,
-//!   so that all earlier ones are applied, whatever the persisted commit index says.
-//! * **A leader is one until somebody else is.** Who was stopped or cut off, and does not know that
-//!   another one leads by now, is told so by the majority that it asks before it answers.
+//!   after a crash it opens with the last whole commit. What it drops was never acknowledged.
+//! * **Damage elsewhere stops the node**, with a message that names file and key and says what to do. So does a folder
+//!   that is wiped, old or belongs to another master. Nothing is ever repaired by dropping data.
+//! * **A restart loses nothing and never goes back.** The node applies the newest snapshot and the log after it.
+//!   Before it serves anything, a new entry is committed, so that all earlier ones are applied, whatever the persisted
+//!   commit index says.
+//! * **A deposed leader answers nothing.** A leader that was stopped or cut off may not know that another one leads. It
+//!   asks a majority before each answer.
 
 mod apply;
 mod digest;
@@ -78,27 +78,27 @@ pub use leadership::Leadership;
 pub use node::{Begin, Limits, Node, OnFatal, Options};
 pub use removal::REMOVED_FILE;
 
-/// What is agreed on; it is shared with whoever reads it.
+/// The replicated state machine. Readers share it.
 ///
 /// `apply` is a function of the state and the command alone: no time, no chance, no I/O.
 pub trait Machine: Send + Sync + 'static {
-    /// Applies the command of one entry and gives the answer for whoever proposed it. The index is no part of the command:
-    /// it names the entry, for whoever looks on.
+    /// Applies the command of one entry and returns the answer for the proposer. The index names the entry for
+    /// observers; it must not change the result.
     ///
     /// # Errors
-    /// When the bytes are no command: then another version has written them, and the node stops.
+    /// If the bytes are not a command: another version wrote them, and the node stops.
     fn apply(&self, index: u64, command: &[u8]) -> Result<Vec<u8>, Unreadable>;
 
-    /// The whole state.
+    /// Serializes the whole state.
     ///
     /// # Errors
-    /// When it cannot be written down.
+    /// If it cannot be serialized.
     fn save(&self) -> Result<Vec<u8>, Unreadable>;
 
-    /// Replaces the whole state by what it was after the entry of this index.
+    /// Replaces the whole state by the state after the entry of this index.
     ///
     /// # Errors
-    /// When the bytes are no state.
+    /// If the bytes are not a state.
     fn load(&self, index: u64, saved: &[u8]) -> Result<(), Unreadable>;
 }
 

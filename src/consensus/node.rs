@@ -1,4 +1,4 @@
-//! A node: starts from what lies in its folder, proposes, and ends.
+//! A node of the group: starts from its folder, proposes commands, and closes.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -36,44 +36,43 @@ use crate::rpc::client;
 use crate::spec::escape;
 use crate::spec::failure::TEXT_CHARS_MAX;
 
-/// How often a leader is heard of, in milliseconds; and how long it waits for each answer.
+/// Milliseconds between heartbeats of a leader; also how long it waits for each answer.
 const HEARTBEAT_MS: u64 = 100;
-/// Looks at a log that another process has open, until that has ended.
+/// Tries to open a log that another process, which may be ending, has open.
 const IN_USE_LOOKS: u32 = 20;
-/// Between two of them.
+/// Pause between two of these tries.
 const IN_USE_EVERY: Duration = Duration::from_millis(100);
 /// How long the first agreement after a start may take.
 const START_PATIENCE: Duration = Duration::from_secs(30);
-/// How long one write to the disk may take where others can take over.
+/// How long one write to the disk may take if other masters can take over.
 const SHARED_DISK_PATIENCE: Duration = Duration::from_secs(3);
-/// How long a proposal may take where a majority may be gone.
+/// How long a proposal may take if a majority may be gone.
 const AGREE_WITHIN: Duration = Duration::from_secs(5);
 /// Names that are given of what a folder holds.
 const STRANGERS_NAMED: usize = 3;
 /// How long the files may take to be closed.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Told, once, that the node has stopped saying yes. The process has to end.
+/// Called once when the node has stopped acknowledging. The process must end.
 pub type OnFatal = Arc<dyn Fn(Fatal) + Send + Sync>;
 
-/// When a node does what by itself.
+/// When a node takes snapshots and starts elections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of log after which a snapshot is taken, or the last snapshot's size if that is more: so
     /// snapshots cost no more than the log does.
     pub log_bytes: u64,
-    /// Entries of log after which a snapshot is taken in any case.
+    /// Entries of log after which a snapshot is always taken.
     pub log_entries: u64,
     /// Entries behind the newest snapshot that are kept for masters that are a little behind.
     pub kept_entries: u64,
-    /// How long a leader is believed that says nothing, in milliseconds. Then a follower waits for half of that up to
-    /// as much again, as it has drawn when it started, before it stands for election; or it stands at once, if the
-    /// leader's process is known to have ended.
+    /// Lease of a silent leader, in milliseconds. After it, a follower waits for another half to whole of it, drawn at
+    /// its start, before it starts an election. It starts one at once if the leader's process is known to have ended.
     pub believed_ms: u64,
-    /// The least that it draws, if not half of that. A simulation, which draws itself, leaves one number to be drawn.
+    /// The smallest number that is drawn, if not half of the lease. A simulation sets it so that only one can be drawn.
     pub drawn_ms_least: Option<u64>,
-    /// How long one write to the disk may take. A group of one has nobody who could take over: it is
-    /// given longer than an election takes.
+    /// How long one write to the disk may take. In a group of one, no other master can take over, so this is longer
+    /// than an election takes.
     pub disk_patience: Duration,
 }
 
@@ -90,62 +89,62 @@ impl Default for Limits {
     }
 }
 
-/// What begins in an empty folder.
+/// What a node starts in an empty folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Begin {
-    /// Nothing: it is refused.
+    /// Nothing: the folder is refused.
     Nothing,
-    /// A new cluster, whose only member this node is.
+    /// A new cluster with this node as its only member.
     Cluster {
         /// Its random number.
         cluster: u128,
     },
-    /// A node that waits until a member of that cluster admits it.
+    /// A node that waits to be admitted by a member of that cluster.
     Member {
         /// The cluster's random number.
         cluster: u128,
     },
 }
 
-/// What a node is started with.
+/// Options of a node.
 #[derive(Clone)]
 pub struct Options {
     /// Its folder.
     pub folder: PathBuf,
     /// Its number.
     pub node: u64,
-    /// Where others reach it.
+    /// Where other nodes reach it.
     pub address: String,
-    /// What is to begin here, if the folder is empty.
+    /// What to start if the folder is empty.
     pub begin: Begin,
     /// Random, drawn when this process started.
     pub incarnation: u128,
     /// How other masters are reached.
     pub links: client::Options,
-    /// When it does what by itself.
+    /// When it takes snapshots and starts elections.
     pub limits: Limits,
-    /// What is under its log, if not the file itself.
+    /// Replaces the file under its log, in a simulation.
     pub disk: Option<Arc<dyn Disk>>,
-    /// Told that the process has to end.
+    /// Called when the process must end.
     pub on_fatal: OnFatal,
 }
 
-/// A running node, to be asked for agreement. It stops when it is closed.
+/// A running node. It stops when it is closed.
 pub struct Node {
     raft: Raft<Kind>,
     group: Group,
     digests: Arc<Digests>,
     evidence: Arc<Evidence>,
-    /// Its sender is gone when the files are closed.
+    /// Its sender is dropped when the files are closed.
     writes: watch::Receiver<u64>,
 }
 
 impl Node {
-    /// Starts a node. One that is all of its group leads when this returns, and the machine has applied all that was
-    /// ever agreed on; else that is to be waited for, by [`Group::leadership`].
+    /// Starts a node. If it is the only member of its group, it leads when this returns, and the machine has applied
+    /// everything that was committed. Otherwise wait for that with [`Group::leadership`].
     ///
     /// # Errors
-    /// When the folder is not whole or not this node's, and when the disk of a single node does not answer.
+    /// If the folder is damaged or not this node's, or if the disk of a single node does not answer.
     pub async fn open<M: Machine>(options: Options, machine: Arc<M>) -> Result<Self, Error> {
         let identity = claim(&options)?;
         let digests = Arc::<Digests>::default();
@@ -167,15 +166,16 @@ impl Node {
         Ok(node)
     }
 
-    /// What this node knows of its group.
+    /// Returns this node's view of its group.
     pub fn group(&self) -> Group {
         self.group.clone()
     }
 
-    /// Has a command agreed on and applied, and gives what the machine answered.
+    /// Proposes a command, and returns the machine's answer once it is committed and applied.
     ///
     /// # Errors
-    /// When this node does not lead, has stopped, or no majority agrees in time: then it may still come to be.
+    /// If this node does not lead or has stopped, or if no majority agrees in time: then the command may still be
+    /// applied later.
     pub async fn propose(&self, command: Vec<u8>) -> Result<Vec<u8>, ProposeError> {
         if self.group.yields().load(Ordering::SeqCst) {
             return Err(self.group.follows());
@@ -191,7 +191,7 @@ impl Node {
         }
     }
 
-    /// How many entries there are in the log.
+    /// Counts the entries in the log.
     #[cfg(test)]
     pub(super) async fn log_entries(&self) -> u64 {
         let metrics = self.raft.metrics().borrow().clone();
@@ -202,15 +202,15 @@ impl Node {
     /// Stops, and closes the files.
     pub async fn close(self) {
         let Self { raft, group, mut writes, .. } = self;
-        // It has stopped in any case.
+        // Afterwards it has stopped, whatever the result.
         let _joined_or_panicked = raft.shutdown().await;
         drop((raft, group));
         let closed = async { while writes.changed().await.is_ok() {} };
-        // Whoever still reads keeps them open a little longer.
+        // A reader may keep them open a little longer.
         let _closed_or_late = timeout(CLOSE_PATIENCE, closed).await;
     }
 
-    /// Founds a group of one if there is none; whoever is alone waits until it leads.
+    /// Creates a group of one if there is none. A node that is alone waits until it leads.
     async fn begin(&self, identity: Identity, options: &Options) -> Result<(), Error> {
         let stopped = |what: &dyn std::fmt::Display| Error::NoQuorum { what: what.to_string() };
         let is_begun = self.raft.is_initialized().await.map_err(|error| stopped(&error))?;
@@ -252,7 +252,7 @@ async fn members(
     .await
 }
 
-/// Finds out whose folder it is, and makes it ours if it is new.
+/// Finds out which master the folder belongs to, and initializes a new one.
 fn claim(options: &Options) -> Result<Identity, Error> {
     let folder = options.folder.as_path();
     let path = folder.to_path_buf();
@@ -317,7 +317,7 @@ fn make(options: &Options, identity: Identity) -> Result<(), Error> {
     identity.write(folder)
 }
 
-/// What runs once a node is started.
+/// The parts of a started node.
 struct Started {
     raft: Raft<Kind>,
     writes: watch::Receiver<u64>,
@@ -325,7 +325,7 @@ struct Started {
     tables: Weak<Tables>,
 }
 
-/// Loads what is there, and starts openraft and the two that watch over it.
+/// Loads the folder, and starts openraft and the tasks that watch it.
 async fn start<M: Machine>(
     options: &Options,
     identity: Identity,
@@ -374,7 +374,7 @@ async fn start<M: Machine>(
     let raft = Raft::new(identity.node, config, network, log, applier).await;
     let raft = raft.map_err(|error| {
         let what = Unreadable(error.to_string());
-        unreadable(folder, "what was agreed on".into(), what)
+        unreadable(folder, "the committed entries".into(), what)
     })?;
     core.begin(raft.clone());
     let watched = (raft.clone(), identity.node);
@@ -383,7 +383,7 @@ async fn start<M: Machine>(
     Ok(Started { raft, writes, evidence, tables })
 }
 
-/// Opens the log; a process that is just ending may have it for a moment longer.
+/// Opens the log. A process that is just ending may have it open for a moment longer.
 async fn open_tables(options: &Options, identity: Identity) -> Result<Tables, Error> {
     let open = || Tables::open(&options.folder, identity, options.disk.as_deref());
     for _ in 0..IN_USE_LOOKS {
@@ -395,7 +395,7 @@ async fn open_tables(options: &Options, identity: Identity) -> Result<Tables, Er
     open()
 }
 
-/// Takes snapshots when they are due, and notices what a node must not go on with.
+/// Takes snapshots when they are due, and ends the node when its disk stalls or openraft stops.
 async fn watch_over(
     (raft, node): (Raft<Kind>, NodeId),
     growth: Arc<Growth>,
@@ -416,8 +416,8 @@ async fn watch_over(
                     return;
                 }
                 break format!(
-                    "the disk has not answered for {:?}; {}; this master makes way for \
-                     others: mend the disk, and start it again",
+                    "the disk has not answered for {:?}: {}\nhint: fix the disk, and start this master again; \
+                     another one takes over",
                     patience(),
                     options.folder.display()
                 );
@@ -428,12 +428,12 @@ async fn watch_over(
                 }
             }
             changed = metrics.changed() => {
-                // Cloned at once: openraft waits for whoever holds it.
+                // Cloned at once: openraft waits while it is borrowed.
                 let running = metrics.borrow_and_update().running_state.clone();
                 match running {
                     Err(openraft::error::Fatal::Stopped) => return,
                     Err(fatal) => break format!(
-                        "agreement has stopped: {fatal}; {}; start this master again",
+                        "consensus has stopped: {fatal}: {}\nhint: start this master again",
                         options.folder.display()
                     ),
                     Ok(()) if changed.is_err() => return,

@@ -1,4 +1,4 @@
-//! Takes a master out of its group, and keeps what such a one must know: that it was removed.
+//! Removes a master from its group, and marks the folder of a removed master.
 
 use std::fs;
 use std::path::Path;
@@ -15,11 +15,11 @@ use super::{Error, Group, ProposeError};
 pub const REMOVED_FILE: &str = "removed";
 
 impl Group {
-    /// Takes a master out; says whether it was a member. May be repeated. One that leads makes way first, and says who
-    /// is to be asked instead.
+    /// Removes a master. Returns whether it was a member. May be repeated. A leader that is to be removed first hands
+    /// leadership over, and names its successor.
     ///
     /// # Errors
-    /// When this node does not lead, or makes way; when there never was such a master, or nobody would be left.
+    /// If this node does not lead or hands over, if there never was such a master, or if it is the last one.
     pub async fn remove(&self, node: u64) -> Result<bool, ProposeError> {
         if !self.standing().leads {
             return Err(self.follows());
@@ -34,8 +34,8 @@ impl Group {
         }
         if members.iter().filter(|member| member.votes).all(|member| member.node == node) {
             let what = format!(
-                "m{node} is the only master: without it there is no cluster, and its jobs are gone; \
-                 have another one join first: `gristmill masters add` says how"
+                "m{node} is the only master: without it the cluster and its jobs are gone\nhint: let another master \
+                 join first: `gristmill masters add` prints the command"
             );
             return Err(ProposeError::Needed { what });
         }
@@ -44,7 +44,7 @@ impl Group {
             let next = members.into_iter().find(|member| member.node == next);
             return Err(ProposeError::NotLeader { leader: next.map(|member| member.address) });
         }
-        // It goes on if whoever asks for it is gone: half of a change would be worse than none.
+        // The task goes on if the caller is gone: half of a change would be worse than none.
         let changed = tokio::spawn(self.clone().take_out(node));
         match timeout(DECIDE_WITHIN, changed).await {
             Ok(changed) => {
@@ -68,13 +68,13 @@ impl Group {
         }
         match self.members().iter().find(|member| member.node == node) {
             Some(member) if member.votes => write(ChangeMembers::RemoveVoters([node].into())).await,
-            // It was being taken in.
+            // It was being added.
             Some(_) => write(ChangeMembers::RemoveNodes([node].into())).await,
             None => Ok(()),
         }
     }
 
-    /// The numbers of all masters that were removed, as far as this one knows: no one of them is given again.
+    /// The numbers of all masters that were removed, as far as this node knows. They are not given again.
     pub fn removed(&self) -> std::collections::BTreeSet<u64> {
         self.roll().removed()
     }
@@ -85,11 +85,11 @@ impl Group {
         self.members().iter().any(|member| member.node == node)
     }
 
-    /// This node was removed: its folder says so from now on, and is not started with again. Gives what is to be said.
+    /// Marks the folder of this node, which was removed, so that it is not started again. Returns the error to report.
     pub fn note_removed(&self) -> Error {
         let (node, folder) = (self.identity().node, self.folder());
         let text = format!("master {node} was removed from its cluster\n");
-        // Without it, the others will be asked again.
+        // If the file cannot be written, the node asks the others at its next start.
         let _written_or_not = place(folder, REMOVED_FILE, text.as_bytes());
         Error::Removed { path: folder.to_path_buf(), node }
     }

@@ -1,11 +1,10 @@
-//! Which masters were removed: each leaves its number behind, and nobody is given it again.
+//! Records which masters were removed: their numbers are not given again.
 //!
-//! Nothing is written down for it but what openraft logs: who is in one list of members and not in the next one was
-//! removed. Every node sees the same lists in the same order; who begins with a snapshot finds the numbers in that,
-//! ahead of the machine's state:
+//! The numbers follow from the lists of members in the log: a master in one list and not in the next was removed. Every
+//! node sees the same lists in the same order. A snapshot holds the numbers in front of the machine's state:
 //!
 //! ```text
-//!   count: u64 LE │ number: u64 LE, so often, rising │ the machine's state
+//!   count: u64 LE │ that many numbers: u64 LE, ascending │ the machine's state
 //! ```
 
 use std::collections::BTreeSet;
@@ -17,7 +16,7 @@ use super::entry::{Membership, NodeId};
 /// Length of a number in a snapshot.
 const NUMBER_BYTES: usize = 8;
 
-/// Who is there, and who was. What was applied counts, not what may yet be agreed on.
+/// The members and the removed masters, by the entries that were applied.
 #[derive(Debug, Default)]
 pub(super) struct Roll(Mutex<Numbers>);
 
@@ -29,7 +28,7 @@ struct Numbers {
 
 impl Roll {
     fn numbers(&self) -> MutexGuard<'_, Numbers> {
-        self.0.lock().expect("nobody fails while it is held")
+        self.0.lock().expect("no code that holds this lock can panic")
     }
 
     /// The numbers of all that were removed.
@@ -37,7 +36,7 @@ impl Roll {
         self.numbers().removed.clone()
     }
 
-    /// A list of members was agreed on.
+    /// Applies a list of members.
     pub(super) fn apply(&self, membership: &Membership) {
         let now: BTreeSet<NodeId> = membership.nodes().map(|(&node, _)| node).collect();
         let mut numbers = self.numbers();
@@ -46,7 +45,7 @@ impl Roll {
         numbers.members = now;
     }
 
-    /// The part of a snapshot that is behind the digest.
+    /// Puts the numbers in front of the machine's state.
     pub(super) fn saved(&self, state: Vec<u8>) -> Vec<u8> {
         let removed = self.removed();
         let mut body = Vec::with_capacity((1 + removed.len()) * NUMBER_BYTES + state.len());
@@ -56,7 +55,7 @@ impl Roll {
         body
     }
 
-    /// Begins anew with such a part and the members of its snapshot, and gives the state in it.
+    /// Takes over the numbers and the members of a snapshot, and returns the rest of it.
     pub(super) fn load<'b>(
         &self,
         membership: &Membership,
@@ -95,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn who_was_there_and_is_not_was_removed_and_stays_so_through_a_snapshot() {
+    fn removed_masters_are_remembered_through_a_snapshot() {
         let roll = Roll::default();
         for list in [&[1][..], &[1, 2], &[1, 2, 3], &[1, 3], &[1, 3, 4], &[3, 4]] {
             roll.apply(&members(list));

@@ -100,8 +100,8 @@ impl Snapshots {
         let path = self.folder.display();
         Fatal {
             message: format!(
-                "cannot write a snapshot: {error}; {path}; without one the log would grow for ever: \
-                 make room or mend the disk, and start this master again"
+                "cannot write a snapshot: {error}: {path}\nhint: make room or fix the disk, and start this master \
+                 again; without snapshots the log would grow without bound"
             ),
         }
     }

@@ -1,7 +1,7 @@
-//! The one thread that writes `log.redb`: whatever waits goes into one transaction, with one fsync.
+//! The one thread that writes `log.redb`: all waiting writes go into one transaction, with one fsync.
 //!
-//! Writes are applied in the order they came, votes and entries alike, and answered when they are on
-//! stable storage. After the first error nothing is answered with yes any more.
+//! Writes are applied in the order in which they came, votes and entries alike, and acknowledged when they are on
+//! stable storage. After the first error, every write fails.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -20,16 +20,16 @@ use crate::crash::crash_point;
 /// Writes in one transaction.
 const BATCH_MAX: usize = 1_024;
 
-/// Something to be written.
+/// A write.
 #[derive(Debug)]
 pub(super) enum Write {
-    /// Entries, which follow the last one.
+    /// Appends entries after the last one.
     Append { entries: Vec<(u64, Vec<u8>)> },
-    /// A fact, in place of what it was.
+    /// Replaces a fact.
     Fact { name: &'static str, body: Vec<u8> },
-    /// All entries from this one on go.
+    /// Removes all entries from this one on.
     Truncate { from: u64 },
-    /// All entries up to this one go, and that is noted.
+    /// Removes all entries up to this one, and records that.
     Purge { through: LogId },
 }
 
@@ -38,17 +38,17 @@ struct Task {
     done: oneshot::Sender<Result<(), Fatal>>,
 }
 
-/// The way to the thread, which ends when all of them are gone.
+/// A handle of the thread, which ends when all handles are dropped.
 #[derive(Debug, Clone)]
 pub(super) struct Writer {
     tasks: UnboundedSender<Task>,
-    /// Written along with whatever is written next: losing it costs nothing but time.
+    /// Written together with the next write: losing it costs only time.
     committed: Arc<Mutex<Option<LogId>>>,
 }
 
 impl Writer {
-    /// Starts the thread, or what does its work where a simulation brings the disk. The second is its count of beginnings
-    /// and ends: odd while it writes.
+    /// Starts the thread, or a task if a simulation provides the disk. The second value counts the begins and ends of
+    /// writes: it is odd during a write.
     pub(super) fn start(
         tables: Arc<Tables>,
         under: Option<Arc<dyn Disk>>,
@@ -71,7 +71,7 @@ impl Writer {
         Ok((Self { tasks, committed }, writes))
     }
 
-    /// Writes, and answers when that is on stable storage.
+    /// Writes, and returns when the write is on stable storage.
     pub(super) async fn write(&self, write: Write) -> Result<(), Fatal> {
         let gone = || Fatal { message: "the log is closed".into() };
         let (done, written) = oneshot::channel();
@@ -79,18 +79,18 @@ impl Writer {
         written.await.map_err(|_| gone())?
     }
 
-    /// Takes note of what was agreed on, to be written by and by.
+    /// Notes the commit index, to be written with the next write.
     pub(super) fn note_committed(&self, committed: Option<LogId>) {
-        *self.committed.lock().expect("nobody fails while it is held") = committed;
+        *self.committed.lock().expect("no code that holds this lock can panic") = committed;
     }
 
-    /// What was noted and is not written yet.
+    /// The commit index that was noted and is not written yet.
     pub(super) fn noted_committed(&self) -> Option<LogId> {
-        *self.committed.lock().expect("nobody fails while it is held")
+        *self.committed.lock().expect("no code that holds this lock can panic")
     }
 }
 
-/// What whoever writes needs for it.
+/// The state of the writing thread.
 struct Writing {
     tables: Arc<Tables>,
     count: watch::Sender<u64>,
@@ -126,20 +126,20 @@ impl Writing {
                 }
             }
             for task in batch {
-                // Who does not wait any more need not know.
+                // The caller may have given up.
                 let _heard_or_gone = task.done.send(failed.clone().map_or(Ok(()), Err));
             }
         }
         if failed.is_none()
             && let Some(committed) = self.take_committed()
         {
-            // The log says it too, once something is agreed on again.
+            // If this fails, the next committed entry says it too.
             let _written_or_not = commit(&self.tables, &[], Some(committed));
         }
     }
 
     fn take_committed(&self) -> Option<LogId> {
-        self.committed.lock().expect("nobody fails while it is held").take()
+        self.committed.lock().expect("no code that holds this lock can panic").take()
     }
 }
 
@@ -195,8 +195,8 @@ fn fatal(tables: &Tables, error: &redb::Error) -> Fatal {
     let path = tables.path.display();
     Fatal {
         message: format!(
-            "cannot write the log: {error}; {path}; this master answers nothing any more, since \
-             what the disk holds now is not known: mend the disk, and start it again"
+            "cannot write the log: {error}: {path}\nhint: fix the disk, and start this master again; it has stopped, \
+             since the contents of the disk are unknown after an error"
         ),
     }
 }

@@ -204,7 +204,7 @@ async fn whose_state_differs_stops_and_the_others_go_on() {
     let fatal = group.bench.fatal.lock().unwrap().clone();
     let folder = group.folder(strays).display().to_string();
     let said = &fatal.first().unwrap().message;
-    assert!(said.contains(&folder) && said.contains("another one than the leader's"), "{fatal:?}");
+    assert!(said.contains(&folder) && said.contains("differs from the leader's"), "{fatal:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

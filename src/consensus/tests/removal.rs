@@ -50,7 +50,7 @@ async fn who_is_removed_is_no_member_and_its_number_is_gone_for_good() {
     assert_eq!(known.removed(), [node].into());
     let inner = group.at(leader).node.group();
     let refused = inner.admit(node, &group.addresses[gone]).await.unwrap_err().to_string();
-    assert!(refused.contains("its number is not given again; give --id 4"), "{refused}");
+    assert!(refused.contains("its number is not given again\nhint: give --id 4"), "{refused}");
     assert!(group.bench.fatal.lock().unwrap().is_empty());
 }
 
