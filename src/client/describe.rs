@@ -42,7 +42,7 @@ pub enum Described {
 /// Runs an executable so that it describes the job which `arguments` ask for.
 ///
 /// # Errors
-/// If it cannot be run, is no job, takes longer than `within`, or refuses its arguments.
+/// If it cannot be run, is not a job, takes longer than `within`, or refuses its arguments.
 pub async fn describe(
     executable: &Path,
     arguments: &[OsString],
@@ -107,7 +107,7 @@ async fn answer(stdout: Option<impl AsyncRead + Unpin>) -> Result<Description, S
         io::ErrorKind::UnexpectedEof => "it ended without describing a job".to_owned(),
         _ => format!("its description cannot be read: {cause}"),
     };
-    let other = |cause: frame::Error| format!("what it said is no description of a job: {cause}");
+    let other = |cause: frame::Error| format!("its output does not describe a job: {cause}");
     let mut length = [0; LENGTH_BYTES];
     stdout.read_exact(&mut length).await.map_err(ended)?;
     let bytes = frame::message_bytes(length).map_err(other)?;

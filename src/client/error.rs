@@ -18,8 +18,10 @@ pub enum Error {
         /// What the operating system says.
         cause: io::Error,
     },
-    /// A side file that the job names cannot be read any more, or is too large.
-    #[error("cannot send a side file of the job: {cause}; {file}; put it back, or name another")]
+    /// A side file that the job names cannot be read, or is too large.
+    #[error(
+        "cannot send a side file of the job: {cause}: {file}\nhint: restore it, or name another file"
+    )]
     SideFile {
         /// Which.
         file: Location,
@@ -27,7 +29,7 @@ pub enum Error {
         cause: io::Error,
     },
     /// The executable did not say what job it is.
-    #[error("{problem}; {executable}; submit an executable whose main is gristmill::launch")]
+    #[error("{problem}: {executable}\nhint: submit an executable whose main is gristmill::launch")]
     NotAJob {
         /// Which.
         executable: Location,
@@ -69,7 +71,9 @@ pub enum Error {
         cause: Refusal,
     },
     /// The submission was sent, and no answer came: the job may run or not.
-    #[error("it is not known whether the job was submitted: {cause}; submit again with --id {id}")]
+    #[error(
+        "it is not known whether the job was submitted: {cause}\nhint: submit again with --id {id}"
+    )]
     Unknown {
         /// The id, under which a repetition is the same job.
         id: String,

@@ -10,7 +10,7 @@ use crate::spec::JobId;
 /// unless fewer tasks are done than before, whose outputs were lost then.
 ///
 /// # Errors
-/// If there is no such job, or no master answered for as long as the client has patience; the job goes on.
+/// If the job does not exist, or no master answered within the client's patience. The job goes on.
 pub async fn follow<J: Jobs>(
     jobs: &J,
     job: JobId,

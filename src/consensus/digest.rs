@@ -1,8 +1,8 @@
-//! What a node has made of the log so far, in one number: a node of which it differs from the leader's must not go on.
+//! A digest of all that a node has applied: a node whose digest differs from the leader's must not go on.
 //!
-//! After each entry the number covers its index, its command and what the machine answered, and all entries before.
-//! Whoever proposes says along with it how far it was and with which number; who applies that entry holds its own
-//! against it. So a difference is found one entry after it came to be, by whoever it would have misled next.
+//! After each entry the digest covers its index, its command, the machine's answer, and all entries before. Each proposal
+//! carries the proposer's last index and digest, and every node compares them with its own when it applies the entry. So
+//! a difference is found one entry later.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard};
@@ -12,12 +12,12 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::Unreadable;
 
-/// Entries whose numbers are remembered: a proposal is agreed on long before so many follow what it speaks of.
+/// Entries whose digests are remembered: a proposal is committed long before this many follow its index.
 const REMEMBERED: usize = 1_024;
 /// Length of a number in a snapshot, ahead of the machine's state.
 const DIGEST_BYTES: usize = 8;
 
-/// The number after an entry; nothing is said of the entry 0.
+/// The digest after an entry; entry 0 has none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Seen {
     pub(super) index: u64,

@@ -110,7 +110,7 @@ impl Group {
             return Err(not("it lacks entries, and is not catching up".into()));
         }
         self.raft().runtime_config().heartbeat(false);
-        // Cloned at once: openraft waits for whoever holds it.
+        // Cloned at once: openraft waits while it is borrowed.
         let vote = self.raft().metrics().borrow().vote;
         let body = self.evidence().seal(successor.node, &vote);
         let body = body.map_err(|error| not(error.to_string()))?;

@@ -1,4 +1,4 @@
-//! The way to the other masters: one connection to each, used for agreement alone.
+//! Connections to the other masters: one to each, used for consensus alone.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -37,7 +37,7 @@ const PIECE_WITHIN: Duration = Duration::from_secs(30);
 /// A piece of a snapshot's file.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Piece {
-    /// By which the leader leads who sends it.
+    /// The vote of the leader that sends it.
     pub(super) vote: Vote,
     pub(super) meta: SnapshotMeta,
     /// Where in the file it belongs.
@@ -121,7 +121,7 @@ impl RaftNetworkFactory<Kind> for Network {
     }
 }
 
-/// Whatever goes wrong, it is tried again after a pause: what it was may be mended by then.
+/// Every error is retried after a pause: its cause may be gone by then.
 fn unreachable(error: &(impl std::error::Error + 'static)) -> Unreachable {
     Unreachable::new(error)
 }

@@ -1,4 +1,4 @@
-//! What the other masters say: handed to openraft, if it is meant for this node.
+//! Receives messages of other masters, and hands those for this node to openraft.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -86,7 +86,7 @@ async fn install(
     piece: Piece,
 ) -> Result<Vote, Refusal> {
     let raft = group.raft();
-    // Cloned at once: openraft waits for whoever holds it.
+    // Cloned at once: openraft waits while it is borrowed.
     let vote = raft.metrics().borrow().vote;
     if vote > piece.vote {
         return Ok(vote);
@@ -144,7 +144,8 @@ impl Group {
         let identity = self.identity();
         if (call.cluster, call.to) != (identity.cluster, identity.node) {
             let meant = Identity { cluster: call.cluster, node: call.to, ..identity };
-            let message = format!("this is {identity}, not {meant}; give each its own address");
+            let message =
+                format!("this is {identity}, not {meant}\nhint: give each its own address");
             return Err(Refusal::Invalid { message });
         }
         self.evidence().open(&call.body).map_err(|error| match error {

@@ -1,11 +1,11 @@
-//! A disk that does not answer: who waits for it longer than others wait for him has to go.
+//! Detects a stalled disk: a master that waits for its disk longer than the others wait for it must exit.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// Ends with true when a write takes longer than `patience` then is, with false when there is no writer any
-/// more. The number is odd while a write is under way.
+/// Returns true when a write takes longer than `patience`, and false when the writer is gone. The number is odd during a
+/// write.
 pub(super) async fn stalled(
     mut writes: watch::Receiver<u64>,
     patience: impl Fn() -> Duration,

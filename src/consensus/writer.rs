@@ -99,7 +99,7 @@ struct Writing {
 }
 
 impl Writing {
-    /// Writes until nobody can ask for it any more.
+    /// Writes until all handles are dropped.
     async fn write_all(self, mut waiting: UnboundedReceiver<Task>, latency: impl Fn() -> Duration) {
         let mut failed: Option<Fatal> = None;
         while let Some(first) = waiting.recv().await {

@@ -1,8 +1,8 @@
 //! Artifacts on disk: `artifacts/<digest>`, each whole, checked and on stable storage.
 //!
-//! An artifact is written under a temporary name, and only what has the right digest is renamed, so
-//! whatever has a digest for a name was whole once. One that no job names is removed an hour after
-//! somebody last asked for it: it may be about to be named.
+//! An artifact is written under a temporary name, and renamed only if it has the right digest, so a file that is named
+//! by a digest was whole once. An artifact that no job names is removed an hour after the last request for it, since it
+//! may be about to be named. When the disk is full, artifacts that no live job names go at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
@@ -36,13 +36,13 @@ pub(super) struct Store {
     folder: Arc<PathBuf>,
     owner: Arc<str>,
     incoming: Arc<AtomicU64>,
-    /// When each was last asked for, by the master's clock.
+    /// When each was last requested, by the master's clock.
     asked_ms: Arc<Mutex<BTreeMap<Digest, u64>>>,
 }
 
 impl Artifacts for Master {
     async fn has(&self, digest: Digest) -> Result<bool, Refusal> {
-        // Whoever asks another one, or all of them, is told of this one alone.
+        // This answers for this master alone.
         Ok(self.shared.store.has(digest, self.shared.now_ms()))
     }
 
@@ -143,7 +143,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 impl Store {
-    /// Takes over a folder: what is whole in it stays, what is not is removed. The owner is named where the disk is full.
+    /// Opens a folder: whole artifacts stay, partial ones are removed. The owner is named in errors.
     pub(super) fn open(folder: &Path, owner: String) -> Result<Self, Error> {
         let failed = |source| Error::Data { path: folder.to_path_buf(), source };
         fs::create_dir_all(folder).map_err(failed)?;
@@ -166,10 +166,10 @@ impl Store {
         })
     }
 
-    /// Whether it is here; whoever asks may count on it for a while.
+    /// Whether it is here; if so, it stays for a while.
     pub(super) fn has(&self, digest: Digest, now_ms: u64) -> bool {
         let mut asked_ms = self.asked_ms();
-        // What somebody has taken away can be sent again.
+        // A file that was removed from outside can be sent again.
         let is_there = asked_ms.contains_key(&digest) && self.path(digest).is_file();
         if is_there {
             asked_ms.insert(digest, now_ms);
@@ -288,7 +288,7 @@ impl Store {
             return Err(Refusal::NotFound { message: format!("no artifact {digest}") });
         }
         let path = self.path(digest);
-        // Whoever asked for it keeps it elsewhere, and asks again if need be.
+        // Not synced: the caller asks again if it is lost.
         let copied = self.copy(&path, file, |_| Ok(()))?;
         if copied == digest {
             return Ok(());

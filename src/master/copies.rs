@@ -1,7 +1,7 @@
-//! Copies of artifacts on their way between masters: each is made once, however many wait for it.
+//! Copies of artifacts between masters: each is made once, however many requests wait for it.
 //!
-//! A large one takes longer than anybody may wait for an answer. So it goes on when who has asked for it has given up,
-//! and who asks again waits for the same one.
+//! A large copy takes longer than a request may wait. So it goes on when the caller gives up, and the next request waits
+//! for the same copy.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -16,7 +16,7 @@ use crate::rpc::refusal::Refusal;
 /// What is copied, and the number of the master to which it goes.
 type Way = (Digest, u64);
 
-/// What has become of one. Whoever waited first hears it first, so that a simulation does the same each time.
+/// The result of a copy. Waiters are woken in their order, so that simulations are deterministic.
 #[derive(Debug, Default)]
 struct End {
     told: OnceLock<Result<Found, Refusal>>,
@@ -44,10 +44,10 @@ pub(super) struct Copy(Arc<End>);
 
 impl Copies {
     fn under_way(&self) -> MutexGuard<'_, BTreeMap<Way, Arc<End>>> {
-        self.0.lock().expect("whoever holds it only looks, adds and removes")
+        self.0.lock().expect("no code that holds this lock can panic")
     }
 
-    /// Has a copy made, unless it is on its way already.
+    /// Starts a copy, unless it is under way already.
     pub(super) fn begin(
         &self,
         way: Way,
@@ -64,7 +64,7 @@ impl Copies {
         tokio::spawn(async move {
             let broken = |_| Err(Refusal::Internal { message: "a copy was broken off".into() });
             let made = making.await.unwrap_or_else(broken);
-            // Whoever asks from here on sees what has become of it.
+            // Requests from here on see the result.
             copies.under_way().remove(&way);
             tell.told.set(made).expect("it ends once");
             tell.rung.notify_waiters();
@@ -74,7 +74,7 @@ impl Copies {
 }
 
 impl Copy {
-    /// Waits for its end; whoever gives that up changes nothing.
+    /// Waits for its end. Dropping this does not cancel the copy.
     pub(super) async fn ended(self) -> Result<Found, Refusal> {
         let mut rung = pin!(self.0.rung.notified());
         loop {
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_copy_goes_on_when_nobody_waits_and_is_made_once_for_all_who_come() {
+    async fn copy_goes_on_without_waiters_and_is_made_once() {
         let (copies, begun, go) =
             (Copies::default(), Arc::<AtomicU32>::default(), Arc::<Notify>::default());
         let make = || {

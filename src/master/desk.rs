@@ -28,7 +28,7 @@ pub(super) struct Desk {
     running: BTreeMap<AttemptId, Running>,
     /// Of all attempts of the jobs that are not forgotten, to be shown.
     pids: BTreeMap<AttemptId, u32>,
-    /// Map outputs of which some reduce has said that it could not get them.
+    /// Map outputs that some reduce has reported as missing.
     pub(super) missed: BTreeSet<AttemptId>,
     /// When attempts that wait before they begin may do so. Lost with this master, they wait anew.
     begin_ms: BTreeMap<AttemptId, u64>,
@@ -39,9 +39,9 @@ pub(super) struct Desk {
     /// What was last told of each job, and which version that was.
     told: BTreeMap<JobId, JobStatus>,
     tickets: u64,
-    /// Whether no majority of the masters answered when one was last asked.
+    /// Whether the last request to a majority of the masters failed.
     pub(super) is_cut_off: bool,
-    /// No lease ends earlier: who found nobody for a while may knock only now and then.
+    /// No lease ends earlier: workers that found no leader for a while retry only now and then.
     grace_ends_ms: u64,
     pub(super) last_tick_ms: u64,
     pub(super) last_watch_ms: u64,
@@ -57,11 +57,11 @@ pub(super) struct Session {
     ticket: u64,
     /// Wakes that poll if it waits.
     wake: Arc<Notify>,
-    /// When the waiting poll is to be answered in any case.
+    /// Deadline for the answer of the waiting poll.
     pub(super) answer_at_ms: Option<u64>,
     pub(super) last_seen_ms: u64,
     pub(super) lease_ends_ms: u64,
-    /// Whether it has polled since this master began; before, nobody knows what it holds.
+    /// Whether it has polled since this master began to lead; until then it is not known what it holds.
     pub(super) is_heard: bool,
     /// All attempts that it may hold: those of its newest poll and of the answer to that.
     pub(super) holds: BTreeSet<AttemptId>,
@@ -84,7 +84,7 @@ pub(super) enum How {
     Running {
         /// Maps that have joined it, as far as the worker knows.
         joined: u32,
-        /// How many more it asks for.
+        /// How many more maps it can take.
         wants: u32,
     },
     Ended,
@@ -118,9 +118,9 @@ struct Running {
 pub(super) struct UnderWay {
     /// In tasks.
     pub(super) tasks: f64,
-    /// In bytes, of those of which it is known how many they have.
+    /// In bytes, of the tasks whose size is known.
     pub(super) bytes: f64,
-    /// Bytes of those, done or not, and how many tasks they are.
+    /// Total bytes of those tasks, done or not, and the number of them.
     pub(super) known_bytes: u64,
     pub(super) known: u32,
 }
@@ -147,8 +147,8 @@ impl Session {
 }
 
 impl Desk {
-    /// This master begins to lead: all workers get a fresh lease, in which they poll, and what runs goes on. What was
-    /// on the desk is of an earlier time, and whoever waits for it is told so.
+    /// Begins to lead: all workers get a new lease, in which they poll, and what runs goes on. The old contents of the
+    /// desk are dropped, and waiting requests are woken.
     pub(super) fn take_over(&mut self, state: &State, now_ms: u64, lease_ms: u64) {
         self.wake_all();
         // No poll of that time is taken for a new one.
@@ -318,7 +318,7 @@ impl Desk {
                     self.sweeps.add(job);
                 }
                 self.missed.retain(|attempt| attempt.task.job != job);
-                // Whoever has files of it can remove them.
+                // Workers that have files of it can remove them.
                 self.wake_all();
             }
         }

@@ -1,7 +1,7 @@
-//! What has happened of late, as whoever watches is told it: noted while changes are applied, on every master alike.
+//! Recent events, for streams: recorded while changes are applied, the same on every master.
 //!
-//! An event is named by the entry of the log that it follows from and its place in that. All masters apply the same
-//! entries, so whoever has heard one from one master goes on behind it with another.
+//! An event is named by its entry in the log and its place in that entry. All masters apply the same entries, so a client
+//! can continue a stream at another master.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -11,7 +11,7 @@ use super::state::{Applied, Change, State};
 use crate::scheduler::{AttemptState, Command, Effect, JobState, WorkerState};
 use crate::spec::{AttemptId, Cause, JobId, TaskKind, WorkerId};
 
-/// Events that are remembered; whoever is behind by more looks at the whole again.
+/// Events that are remembered. A client that is behind by more reloads everything.
 const REMEMBERED_MAX: usize = 16_384;
 /// How often attempts have ended in each way.
 const STATES: usize = 5;
@@ -25,7 +25,7 @@ pub struct EventId {
     pub place: u32,
 }
 
-/// What somebody who watches may want to know.
+/// What has happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
     /// A job was submitted.
@@ -126,7 +126,7 @@ pub(super) struct Events {
 }
 
 impl What {
-    /// Whether it is more than that an attempt was started or has won, of which there are too many to be read.
+    /// Whether it is worth showing to people: not the start or success of an attempt, since there are too many.
     pub fn is_notable(&self) -> bool {
         !matches!(self, Self::Started { .. } | Self::Ended { state: AttemptState::Succeeded, .. })
     }
@@ -213,8 +213,8 @@ impl Events {
         self.all.back().map_or(self.since, |event| event.id)
     }
 
-    /// Whether this event is known, or was the last one before those that are. Whoever names one that is still to come
-    /// has heard of it from another cluster.
+    /// Whether this event is remembered, or was the last one before those that are. An event that is still to come is
+    /// from another cluster.
     pub(super) fn has_known(&self, event: EventId) -> bool {
         (self.since..=self.last()).contains(&event)
     }

@@ -1,9 +1,9 @@
-//! Artifacts on several masters: what a job needs must outlive any one of them.
+//! Copies artifacts between masters: what a job needs must survive the loss of any one master.
 //!
-//! Any master takes artifacts in and hands them out, whether it leads or not. Before a job or its plan counts, a
-//! majority of the masters holds what it names; the others fetch that as soon as they have agreed on it, and who is
-//! asked for something that it does not have yet gets it from one that has. Whoever needs a copy that takes long is told
-//! to ask again ([`Refusal::NotYet`]), and meets the same copy then.
+//! Any master accepts and serves artifacts, whether it leads or not. Before a job or its plan is accepted, a majority of
+//! the masters holds what it names. The others fetch that once the job is committed. A master that is asked for an
+//! artifact that it lacks fetches it from another master. If a copy takes long, the caller gets [`Refusal::NotYet`]; when
+//! it asks again, it joins the same copy.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,9 +21,9 @@ use crate::rpc::client::Fellow;
 use crate::rpc::refusal::Refusal;
 use crate::rpc::workers::{HeldState, Poll};
 
-/// How often a master looks for what it lacks.
+/// How often a master looks for artifacts that it lacks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long a copy is waited for before whoever needs it is told to ask again: shorter than anybody waits for an answer.
+/// How long a request waits for a copy before it is answered with [`Refusal::NotYet`]: less than any caller's deadline.
 const COPIED_WITHIN: Duration = Duration::from_secs(2);
 /// How often room is made for an artifact, whose size is not known.
 const ROOM_TRIES_MAX: usize = 8;
@@ -31,23 +31,24 @@ const ROOM_TRIES_MAX: usize = 8;
 const ASKED_WITHIN: Duration = Duration::from_secs(1);
 
 impl Shared {
-    /// Has a majority hold an artifact, this master among them; false if no master that answers has it.
+    /// Makes sure that a majority, this master included, holds an artifact. Returns false if no master that answers has
+    /// it.
     pub(super) async fn hold(self: &Arc<Self>, digest: Digest) -> Result<bool, Refusal> {
         self.hold_among(digest, |_| true).await
     }
 
-    /// Has a majority of some masters hold an artifact; false if no master that answers has it.
+    /// Makes sure that a majority of some masters holds an artifact. Returns false if no master that answers has it.
     pub(super) async fn hold_among(
         self: &Arc<Self>,
         digest: Digest,
         counts: impl Fn(&Member) -> bool,
     ) -> Result<bool, Refusal> {
-        // Whoever asks can bring it again, and need not wait for those that are away.
+        // The caller can send it again, and need not wait for masters that are away.
         if self.obtain(digest).await? != Found::Here {
             return Ok(false);
         }
         let Some(group) = &self.group else { return Ok(true) };
-        // One that is being admitted does not count, since it has no say yet.
+        // One that is being admitted does not count, since it does not vote yet.
         let counts = |member: &Member| member.votes && counts(member);
         let members: Vec<Member> = group.members().into_iter().filter(&counts).collect();
         let voters = members.len();
@@ -92,7 +93,7 @@ impl Shared {
         Err(Refusal::Unavailable { message })
     }
 
-    /// Has this master hold an artifact, from another one if need be.
+    /// Makes sure that this master holds an artifact, and fetches it from another one if needed.
     pub(super) async fn obtain(self: &Arc<Self>, digest: Digest) -> Result<Found, Refusal> {
         if self.store.has(digest, self.now_ms()) {
             return Ok(Found::Here);
@@ -105,7 +106,7 @@ impl Shared {
         timeout(COPIED_WITHIN, copy.ended()).await.unwrap_or_else(|_| Err(under_way(digest)))
     }
 
-    /// Fetches an artifact from any master that has it. All are asked at once: one that stands still holds up nobody.
+    /// Fetches an artifact from any master that has it. All are asked at once, so that a stalled one delays nothing.
     async fn look_for(self: &Arc<Self>, digest: Digest) -> Result<Found, Refusal> {
         let mut asked = JoinSet::new();
         for (_, fellow) in self.fellows(|_| true) {
@@ -128,7 +129,7 @@ impl Shared {
                 Err(refusal) => failed = Some(refusal.to_string()),
             }
         }
-        // What a majority was to hold may lie with those that were not heard.
+        // A master that was not heard may have it.
         let is_unknown = heard <= all / 2;
         let unheard = format!(
             "{heard} of {all} masters answered, and none of them has artifact {digest}; is the cluster running?"
@@ -156,7 +157,7 @@ impl Shared {
         stored
     }
 
-    /// Clients of the other masters that are meant, by their numbers.
+    /// Clients of the other masters that match, by their numbers.
     fn fellows(&self, is_meant: impl Fn(&Member) -> bool) -> Vec<(u64, Fellow)> {
         let Some(group) = &self.group else { return Vec::new() };
         let node = group.identity().node;
@@ -165,8 +166,8 @@ impl Shared {
         others.map(|member| (member.node, self.fellow(&member.address))).collect()
     }
 
-    /// Refused by one that is being taken in, or was removed: what it takes nobody finds, and what it lacks others may
-    /// have.
+    /// Refuses if this master is joining or was removed: others would not find what it accepts, and may have what it
+    /// lacks.
     pub(super) fn takes_part(&self) -> Result<(), Refusal> {
         let Some(group) = &self.group else { return Ok(()) };
         let node = group.identity().node;
@@ -177,8 +178,8 @@ impl Shared {
         Err(Refusal::Unavailable { message })
     }
 
-    /// Has a majority hold the plans that a poll reports. What no master that answers has is not held, and
-    /// fails its attempt: waiting for one that is away would hold up all else of that worker.
+    /// Makes sure that a majority holds the plans that a poll reports. A plan that no master that answers has fails its
+    /// attempt: waiting for a master that is away would delay everything else of that worker.
     pub(super) async fn hold_plans(self: &Arc<Self>, poll: &Poll) -> Result<(), Refusal> {
         for held in &poll.held {
             if let HeldState::Planned { plan, .. } = held.state {
@@ -188,7 +189,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Fetches what jobs name, now and then, for as long as it is polled.
+    /// Fetches what live jobs name, periodically, until it is dropped.
     pub(super) async fn keep_up(self: &Arc<Self>) {
         let mut looks = tokio::time::interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -200,14 +201,14 @@ impl Shared {
             // Those of jobs that have ended are fetched when they are asked for.
             let needed = self.proposer.read(|state| state.needed());
             for digest in needed.into_keys() {
-                // Who has it may be away; then it is looked for again.
+                // If every holder is away, the next round tries again.
                 let _obtained_or_later = self.obtain(digest).await;
             }
         }
     }
 }
 
-/// What is said while a copy is on its way.
+/// The answer while a copy is under way.
 fn under_way(digest: Digest) -> Refusal {
     let message = format!("artifact {digest} is being copied from one master to another");
     Refusal::NotYet { message }

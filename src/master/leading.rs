@@ -1,4 +1,4 @@
-//! Only a master that leads serves: it is known when it does, and made sure of before an answer is given.
+//! Serves requests only while this master leads, which is confirmed before each answer.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use super::Shared;
 use crate::consensus::{Leadership, ProposeError};
 use crate::rpc::refusal::Refusal;
 
-/// A leadership of a master that agrees with nobody: it never ends.
+/// The leadership of a master without a log: it never ends.
 const ALONE: u64 = 1;
 
 impl Shared {
-    /// Does what is asked, if this master leads, and answers if it has led until that was done: then what the answer
-    /// follows from is all that masters had agreed on. A master that was stopped, or cut off from the others, does not
-    /// know that another one leads by now; a majority of them does.
+    /// Serves a request if this master leads, and answers only if it has led until the request was done. Then the answer
+    /// follows from all committed entries. A master that was stopped or cut off may not know that another one leads; a
+    /// majority does.
     pub(super) async fn led<T>(
         &self,
         request: impl Future<Output = Result<T, Refusal>>,
@@ -35,10 +35,10 @@ impl Shared {
         if self.leads()? == since { answer } else { Err(self.not_leader()) }
     }
 
-    /// Since which entry this master leads; or who is to be asked instead.
+    /// Returns since which entry this master leads, or a refusal that names the leader.
     pub(super) fn leads(&self) -> Result<u64, Refusal> {
         if self.is_stopping() {
-            let message = "this master is stopping; ask it again when it is back".to_string();
+            let message = "this master is stopping\nhint: try again when it is back".to_string();
             return Err(Refusal::Unavailable { message });
         }
         match self.leads_since.load(Ordering::SeqCst) {
@@ -48,7 +48,7 @@ impl Shared {
         }
     }
 
-    /// Whether a majority says that this master leads.
+    /// Whether a majority confirms that this master leads.
     pub(super) async fn still_leads(&self) -> bool {
         match &self.group {
             Some(group) => group.confirm().await.is_ok(),
@@ -64,9 +64,9 @@ impl Shared {
         }
     }
 
-    /// Begins to lead, or ceases to.
+    /// Begins to lead, or stops leading.
     ///
-    /// Who begins starts afresh from what was agreed on: all workers get a new lease, in which their polls say what
+    /// A new leader starts from the committed state: all workers get a new lease, in which their polls report what
     /// runs, and that goes on.
     pub(super) fn take(&self, leadership: &Leadership) {
         match *leadership {
@@ -87,7 +87,7 @@ impl Shared {
     }
 }
 
-/// Follows who leads, until the node ends.
+/// Follows changes of leadership until the node ends.
 pub(super) async fn follow(shared: Arc<Shared>, mut leadership: watch::Receiver<Leadership>) {
     while leadership.changed().await.is_ok() {
         let now = leadership.borrow_and_update().clone();
@@ -99,15 +99,15 @@ pub(super) async fn follow(shared: Arc<Shared>, mut leadership: watch::Receiver<
     shared.take(&Leadership::Follows { leader: None });
 }
 
-/// Ends the taking in of a master at which the leader before this one died.
+/// Completes a change of the members during which the last leader died.
 async fn end_change(shared: Arc<Shared>) {
     let Some(group) = &shared.group else { return };
     if let Err(error) = group.end_change().await {
-        (shared.log)(&format!("a change of the masters is not ended: {error}"));
+        (shared.log)(&format!("a change of the members is not completed: {error}"));
     }
 }
 
-/// What is answered when nothing was agreed on.
+/// The answer for a proposal that failed.
 pub(super) fn refusal(error: ProposeError) -> Refusal {
     match error {
         ProposeError::NotLeader { leader } => {

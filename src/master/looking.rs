@@ -1,4 +1,4 @@
-//! What pages for people are made of: tasks a few at a time, a job's settings, what a worker holds, files that a job names.
+//! Data for the web pages: tasks a few at a time, a job's settings, what a worker holds, artifacts that a job names.
 
 use std::path::PathBuf;
 
@@ -64,12 +64,12 @@ impl JobFacts {
 }
 
 impl Master {
-    /// Looks at up to so many tasks of a job while nothing changes, those that were started; gives how many there were,
-    /// started or not.
+    /// Visits up to this many tasks of a job that were started, under one lock. Returns the number of all tasks, started
+    /// or not.
     ///
     /// # Errors
     ///
-    /// When there is no such job, or this master does not lead.
+    /// If the job does not exist, or this master does not lead.
     pub fn look_at_tasks(
         &self,
         job: JobId,
@@ -91,11 +91,11 @@ impl Master {
         })
     }
 
-    /// Looks at one task, if it was ever started, and at the map that leads it, if it has joined one.
+    /// Visits one task, if it was ever started, and the map that leads it, if it has joined one.
     ///
     /// # Errors
     ///
-    /// When there is no such job, or this master does not lead.
+    /// If the job does not exist, or this master does not lead.
     pub fn look_at_task(
         &self,
         id: TaskId,
@@ -111,11 +111,11 @@ impl Master {
         })
     }
 
-    /// What a job was given.
+    /// Returns a job's settings.
     ///
     /// # Errors
     ///
-    /// When there is no such job, or this master does not lead.
+    /// If the job does not exist, or this master does not lead.
     pub fn facts(&self, id: JobId) -> Result<JobFacts, Refusal> {
         self.shared.leads()?;
         let now_ms = self.shared.clock.wall_ms();
@@ -137,12 +137,12 @@ impl Master {
         })
     }
 
-    /// What the failed attempts of a job have said, or of one of its tasks, as far as it is kept, in the order in which it
+    /// Returns the failures of a job, or of one of its tasks, as far as they are kept and in the order in which they
     /// came; and how many more there were of the whole job.
     ///
     /// # Errors
     ///
-    /// When there is no such job, or this master does not lead.
+    /// If the job does not exist, or this master does not lead.
     pub fn failures(&self, id: JobId, task: Option<TaskId>) -> Result<(Vec<Failed>, u64), Refusal> {
         self.shared.leads()?;
         self.shared.proposer.read(|state| {
@@ -200,9 +200,9 @@ impl Master {
         }))
     }
 
-    /// Where an artifact lies that some job names, if this master has it or can get it from another.
+    /// Returns the path of an artifact, if this master has it or can get it from another one.
     pub async fn artifact(&self, digest: Digest) -> Option<PathBuf> {
-        // Whoever looks asks again if it is still on its way.
+        // If a copy is under way, the next request finds it.
         let is_here = matches!(self.shared.obtain(digest).await, Ok(Found::Here));
         is_here.then(|| self.shared.store.path(digest))
     }

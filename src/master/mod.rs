@@ -1,10 +1,9 @@
 //! Turns requests of clients and workers into proposals, and the state into answers.
 //!
-//! Two kinds of memory are kept strictly apart. The `state` is what masters agree on: it changes
-//! only by `Change`s that the `proposer` applies in order, and it reads no clock.
-//! The `desk` is what this master sees for itself: who polled when, which poll waits for an
-//! answer, what attempts say of their progress. It may be lost at any time; then workers register
-//! or poll again, and periods begin anew.
+//! Two kinds of memory are kept strictly apart. The `state` is replicated: it changes only by `Change`s that the
+//! `proposer` applies in order, and it reads no clock. The `desk` is this master's own: when workers polled, which polls
+//! wait for an answer, what attempts report of their progress. It may be lost at any time; then workers register or
+//! poll again, and periods start again.
 //!
 //! ```text
 //!   client ── jobs ─────┐                          ┌── state: scheduler, job and worker records
@@ -16,22 +15,22 @@
 //!   ten times a second: watching (leases, timeouts, backups, sweeps, history)
 //! ```
 //!
-//! | file | what for |
+//! | file | purpose |
 //! |---|---|
-//! | `state`, `proposer` | what is agreed on, and the one way to change it |
+//! | `state`, `proposer` | the replicated state, and the one way to change it |
 //! | `desk` | what only this master knows |
 //! | `registering`, `polling`, `reports`, `orders` | workers |
-//! | `sweeps` | what failed jobs have left in staging |
-//! | `watching` | all that needs time |
+//! | `sweeps` | removes what failed jobs have left in staging |
+//! | `watching` | everything that depends on time |
 //! | `jobs`, `submitting`, `views` | clients |
-//! | `reading`, `looking`, `events` | whoever only looks: pages of what there is, and what has happened |
+//! | `reading`, `looking`, `events` | read-only requests: pages of lists, data for the web, recent events |
 //! | `artifacts`, `holding`, `copies` | executables, specs and plans, on disk; on a majority of the masters |
-//! | `leading`, `masters`, `removing` | that only one of several masters serves; what they say to each other |
+//! | `leading`, `masters`, `removing` | that only the leader serves; requests about masters |
 //!
-//! Whoever holds both locks took that of the state first.
+//! Lock order: the state first, then the desk.
 //!
-//! A master that starts again, or takes over from another, has the state as it was: what was answered once is there. It
-//! gives each worker a fresh lease; their polls say what runs, and that goes on. Nothing is run again for it.
+//! A master that restarts, or takes over from another, has the state as it was: everything that was acknowledged is
+//! there. It gives each worker a new lease. Polls report what runs, and that goes on: nothing runs again.
 
 mod artifacts;
 mod copies;
@@ -87,21 +86,21 @@ pub use looking::{Held, JobFacts, Seen};
 pub use reading::{Figures, Heard, JobsPage, Leader};
 pub use watching::TICK_MS;
 
-/// How long a silent worker is believed, in milliseconds, where nothing else is asked for.
+/// Default lease of a worker, in milliseconds: how long it may be silent before it counts as lost.
 pub const LEASE_MS: u64 = 3_000;
-/// Shortest lease, in milliseconds: below, a busy machine loses workers that are well.
+/// Shortest lease, in milliseconds: below it, a busy machine loses healthy workers.
 pub const LEASE_MS_MIN: u64 = 300;
-/// How long a master that ends looks for one that leads instead.
+/// How long an ending master tries to hand leadership over.
 const HAND_OVER_WITHIN: Duration = Duration::from_secs(4);
 /// Jobs that have not ended; a client that meets this limit waits for some to end.
 pub const LIVE_JOBS_MAX: usize = 10_000;
 
 /// Takes lines that an operator should read.
 pub type Log = Arc<dyn Fn(&str) + Send + Sync>;
-/// Is told what each entry of the log did here, by its index, in order. A master that starts again applies again what its
-/// newest snapshot does not have. A simulation holds every step against what must hold by this.
+/// Receives what each entry of the log did here, by its index and in order. A restarted master applies the entries after
+/// its newest snapshot again. A simulation checks its invariants with this.
 pub type Journal = Arc<dyn Fn(u64, &[Done]) + Send + Sync>;
-/// Draws 128 random bits, other ones each time.
+/// Draws 128 random bits.
 pub type Nonces = Arc<dyn Fn() -> Nonce + Send + Sync>;
 
 /// A command that was applied.
@@ -111,20 +110,20 @@ pub struct Done {
     pub at_ms: u64,
     /// What it was.
     pub command: Command,
-    /// What became of it.
+    /// Its result.
     pub did: Result<Vec<Effect>, Rejection>,
 }
 
-/// What a master is started with.
+/// Options of a master.
 #[derive(Clone)]
 pub struct Options {
     /// Its folder: what was agreed on lies in it, and artifacts.
     pub data: PathBuf,
-    /// How long a silent worker is believed, in milliseconds; at least [`LEASE_MS_MIN`].
+    /// Lease of a worker, in milliseconds; at least [`LEASE_MS_MIN`].
     pub lease_ms: u64,
-    /// Where to say what an operator should read.
+    /// Receives messages for the operator.
     pub log: Log,
-    /// Who is told what the state's commands were, if anybody is.
+    /// Receives the commands that were applied, if set.
     pub journal: Option<Journal>,
 }
 
@@ -148,7 +147,7 @@ struct Shared {
     nonces: Nonces,
     lease_ms: u64,
     log: Log,
-    /// Rung whenever a job may look different, or time has passed; whoever waited first hears it first.
+    /// Notified when a job may have changed, or time has passed; waiters are woken in their order.
     changed: Notify,
     /// Held while a request looks at the state and proposes what follows from it.
     admission: tokio::sync::Mutex<()>,
@@ -265,7 +264,7 @@ impl Master {
         Ok(master)
     }
 
-    /// Has another master lead, if this one does: it is about to end, and from now on answers nobody but masters.
+    /// Hands leadership over before this master ends. From now on it answers only other masters.
     pub async fn hand_over(&self) {
         let shared = &self.shared;
         shared.is_stopping.store(true, Ordering::SeqCst);
@@ -278,7 +277,7 @@ impl Master {
             // As it is when all masters are ended.
             Ok(Err(ProposeError::NoSuccessor { why })) => {
                 (shared.log)(&format!(
-                    "nobody leads yet instead of this master, which ends: {why}"
+                    "no other master has taken over from this one, which ends: {why}"
                 ));
             }
             Ok(Err(refused)) => (shared.log)(&format!("leadership is not handed over: {refused}")),
@@ -286,7 +285,7 @@ impl Master {
         }
     }
 
-    /// Stops proposing, and closes the log. Whatever is asked afterwards is refused.
+    /// Stops proposing, and closes the log. Later requests are refused.
     pub async fn close(&self) {
         self.shared.is_stopping.store(true, Ordering::SeqCst);
         self.shared.proposer.close().await;
@@ -382,11 +381,11 @@ impl Shared {
     }
 
     fn desk(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().expect("whoever holds the desk only changes values in memory")
+        self.desk.lock().expect("no code that holds this lock can panic")
     }
 
-    /// Has changes applied, in this order and with nothing in between, and wakes whom they concern:
-    /// whatever becomes of the request that proposes them, whose connection may be closed meanwhile.
+    /// Applies changes in this order, with nothing in between, and wakes the polls that they concern, even if the
+    /// connection of the request is closed in the meantime.
     async fn propose(self: &Arc<Self>, changes: Vec<Change>) -> Result<Vec<Applied>, Refusal> {
         if changes.is_empty() {
             return Ok(Vec::new());

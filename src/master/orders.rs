@@ -1,4 +1,4 @@
-//! What a worker should hold, as the state has it.
+//! Computes what a worker should hold from the state.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ const COMMIT_PAUSE_MS: u64 = 200;
 /// Longest pause between a commit's attempts, in milliseconds.
 const COMMIT_PAUSE_MS_MAX: u64 = 10_000;
 
-/// What the answer to a poll says, but for the particulars; none if the worker has to register.
+/// The contents of the answer to a poll, without details; `None` if the worker must register.
 pub(super) fn told(state: &State, desk: &mut Desk, poll: &Poll, now_ms: u64) -> Option<Told> {
     let record = state.registered(poll.worker, poll.incarnation)?;
     let should = state.scheduler.should_hold(poll.worker, record.number)?;
@@ -41,7 +41,7 @@ pub(super) fn told(state: &State, desk: &mut Desk, poll: &Poll, now_ms: u64) -> 
 
 /// Whether what a worker says it holds differs from what it is told.
 ///
-/// What an attempt asks for is no difference while that is agreed on.
+/// Maps that an attempt asks for do not count while a proposal about them is under way.
 pub(super) fn differs(desk: &Desk, said: &Said, told: &Told) -> bool {
     let is_behind = |(attempt, how): (&AttemptId, &How)| match *how {
         How::Ended => false,

@@ -1,4 +1,4 @@
-//! Workers poll: what they report is applied, and the answer held back until there is news.
+//! Answers polls of workers: applies what they report, and holds the answer back until there is news.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ impl Workers for Master {
     }
 }
 
-/// What is to be done with a poll now.
+/// The next step for a poll.
 enum Step {
     Answer(Orders),
     Wait,
@@ -87,7 +87,7 @@ impl Shared {
         }
     }
 
-    /// Looks whether a poll is to be answered now, and with what.
+    /// Decides whether to answer a poll now, and with what.
     fn step(&self, poll: &Poll, said: &Said, (ticket, epoch): (u64, u64)) -> Result<Step, Refusal> {
         let now_ms = self.now_ms();
         self.proposer.read(|state| {
@@ -154,7 +154,7 @@ impl Shared {
                 return Err(Refusal::NotFound { message });
             }
             let moved = state.scheduler.locations(job, Cursor::from(since), CHANGES_MAX);
-            // Nobody needs them any more: whoever asks is about to be stopped.
+            // They are not needed now: the reader is about to be stopped.
             let Some(moved) = moved else {
                 return Ok(Located { version: since, changes: Vec::new() });
             };
@@ -172,7 +172,7 @@ impl Shared {
     }
 }
 
-/// Whether orders name an attempt of such a kind of which the worker did not know.
+/// Whether orders name an attempt of such a kind that the worker did not know.
 #[cfg(feature = "crash-points")]
 fn has_new(orders: &Orders, said: &Said, is_so: impl Fn(TaskKind) -> bool) -> bool {
     let mut new = orders.attempts.iter().map(|order| order.attempt);
@@ -184,8 +184,8 @@ fn unregistered(worker: WorkerId) -> Refusal {
     Refusal::NotFound { message }
 }
 
-/// Notices when a poll is dropped while it is held back: its connection was closed. Who gives up while something is
-/// being agreed on has lost patience, and that says nothing of the worker.
+/// Notices when a poll is dropped while it is held back: its connection was closed. A client that gives up during a
+/// proposal may only be out of patience, which says nothing about the worker.
 struct Hold<'s> {
     shared: &'s Shared,
     worker: WorkerId,

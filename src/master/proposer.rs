@@ -1,6 +1,6 @@
-//! The one way to change the state: changes are proposed, agreed on, and applied in the order of the log.
+//! The one way to change the state: changes are proposed, committed, and applied in the order of the log.
 //!
-//! What waits while an entry is on its way to the disk becomes the next entry, as one: however many
+//! All proposals that wait while an entry is being written become the next entry: however many
 //! propose at once, they share an fsync.
 //!
 //! ```text
@@ -25,13 +25,13 @@ use crate::scheduler::Command;
 
 /// Bytes after which no further proposal is added to an entry.
 const ENTRY_BYTES_MAX: usize = 1 << 20;
-/// Proposals that wait; whoever comes later waits to be let in.
+/// Proposals in the queue; later ones wait for a place in it.
 const QUEUE_MAX: usize = 1_024;
 
-/// Holds the state, and has what is proposed agreed on.
+/// Holds the state, and proposes changes to it.
 pub(super) struct Proposer {
     replica: Arc<Replica>,
-    /// None where nobody is to agree: what is proposed is applied at once, and kept in memory only.
+    /// `None` without a log: proposals are applied at once, and kept in memory only.
     queue: Option<mpsc::Sender<Asked>>,
 }
 
@@ -39,9 +39,9 @@ pub(super) struct Proposer {
 #[derive(Default)]
 pub(super) struct Replica {
     state: Mutex<State>,
-    /// The entry from which the state follows. Changed only by who holds that.
+    /// The last entry that the state includes. Changed only under the state's lock.
     index: AtomicU64,
-    /// What has happened of late. Whoever holds both locks took that of the state first.
+    /// Recent events. Lock order: the state first.
     events: Mutex<Events>,
     journal: Option<Journal>,
 }
@@ -64,11 +64,11 @@ impl Proposer {
         Self { replica, queue: Some(queue) }
     }
 
-    /// Has these changes applied, with nothing in between, and gives what became of each.
+    /// Applies these changes with nothing in between, and returns the result of each.
     ///
     /// # Errors
     ///
-    /// When this master does not lead, or is stopping.
+    /// If this master does not lead, or is stopping.
     pub(super) async fn propose(
         &self,
         at_ms: u64,
@@ -87,34 +87,34 @@ impl Proposer {
         answered.await.map_err(|_| stopping())?
     }
 
-    /// Looks at the state as it is now.
+    /// Reads the current state.
     pub(super) fn read<R>(&self, look: impl FnOnce(&State) -> R) -> R {
         look(&self.replica.state())
     }
 
-    /// Looks at the state as it is now, and says from which entry it follows.
+    /// Reads the current state, and returns the index of the last entry that it includes.
     pub(super) fn read_at<R>(&self, look: impl FnOnce(&State) -> R) -> (u64, R) {
         let state = self.replica.state();
         (self.replica.index.load(Ordering::SeqCst), look(&state))
     }
 
-    /// Looks at what has happened of late.
+    /// Reads the recent events.
     pub(super) fn hear<R>(&self, look: impl FnOnce(&Events) -> R) -> R {
         look(&self.replica.events())
     }
 
-    /// Stops, and closes the log; what is proposed from now on is refused.
+    /// Stops, and closes the log. Later proposals are refused.
     pub(super) async fn close(&self) {
         let Some(queue) = &self.queue else { return };
         let (closed, is_closed) = oneshot::channel();
         if queue.send(Asked::Close { closed }).await.is_ok() {
-            // Gone is closed too.
+            // If the task has ended, the log is closed too.
             let _closed_or_gone = is_closed.await;
         }
     }
 }
 
-/// Has what waits agreed on, one entry after the other.
+/// Proposes what waits, one entry after the other.
 async fn agree(node: Node, mut asked: mpsc::Receiver<Asked>) {
     let mut closing = None;
     while closing.is_none()
@@ -141,7 +141,7 @@ async fn agree(node: Node, mut asked: mpsc::Receiver<Asked>) {
         }
     }
     node.close().await;
-    // Whoever does not wait any more need not know.
+    // The caller may have given up.
     let _heard_or_gone = closing.map(|closed| closed.send(()));
 }
 
@@ -154,7 +154,7 @@ async fn ask(node: &Node, proposals: &[Vec<u8>]) -> Result<Vec<Vec<Applied>>, Re
     bincode::deserialize(&reply).map_err(internal)
 }
 
-/// Gives each who proposed its own part of the answer.
+/// Gives each proposer its part of the answer.
 fn settle(
     agreed: Result<Vec<Vec<Applied>>, Refusal>,
     answers: Vec<oneshot::Sender<Result<Vec<Applied>, Refusal>>>,
@@ -165,14 +165,14 @@ fn settle(
     };
     for answer in answers {
         if let Some(part) = parts.next() {
-            // Whoever does not wait any more sees it in the state.
+            // The caller may have given up; it will see the result in the state.
             let _heard_or_gone = answer.send(part);
         }
     }
 }
 
 fn stopping() -> Refusal {
-    let message = "this master is stopping; ask it again when it is back".to_string();
+    let message = "this master is stopping\nhint: try again when it is back".to_string();
     Refusal::Unavailable { message }
 }
 
@@ -181,7 +181,7 @@ impl Replica {
         Self { journal, ..Self::default() }
     }
 
-    /// Applies the proposals of an entry; its index is 0 where there is no log.
+    /// Applies the proposals of an entry. The index is 0 without a log.
     fn apply_all(&self, index: u64, proposals: Vec<(u64, Vec<Change>)>) -> Vec<Vec<Applied>> {
         let told = self.journal.as_ref().map(|journal| (journal, commands(&proposals)));
         let mut state = self.state();

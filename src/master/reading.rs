@@ -1,6 +1,6 @@
-//! What whoever only looks is told: pages of what there is, figures, what has happened, and who is to be asked.
+//! Answers readers: pages of lists, figures, recent events, and which master leads.
 //!
-//! Nothing here copies more than a page while it holds the state.
+//! Nothing here copies more than a page while it locks the state.
 
 use std::collections::BTreeMap;
 
@@ -93,7 +93,7 @@ impl Master {
     ///
     /// # Errors
     ///
-    /// When there is no such task.
+    /// If the task does not exist.
     pub async fn task(&self, task: TaskId) -> Result<TaskLine, Refusal> {
         let shared = &self.shared;
         let read = || {
@@ -141,7 +141,7 @@ impl Master {
         Ok(self.shared.fellow(address).standing().await?.web)
     }
 
-    /// Numbers for whoever measures.
+    /// Numbers for metrics.
     pub fn figures(&self) -> Figures {
         let shared = &self.shared;
         let standing = shared.group.as_ref().map(|group| group.standing());

@@ -1,8 +1,8 @@
-//! A master is taken out for good: only if those that stay can do without it, and it ends once it knows.
+//! Removes a master for good, if the others can do without it; the removed master ends once it knows.
 //!
-//! It cannot be told by the leader, which says nothing to who is no member, and it may be away. So a master that hears
-//! of no leader, or is on no list of members, asks the others whether it was removed: whoever says so is right, since
-//! who was removed stays so.
+//! The leader cannot tell it: the leader sends nothing to non-members, and the master may be away. So a master that hears
+//! from no leader, or is not on the list of members, asks the others whether it was removed. One such answer is enough,
+//! since a removal is final.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,13 +17,13 @@ use crate::rpc::masters::Role;
 use crate::rpc::refusal::Refusal;
 use crate::spec::MasterId;
 
-/// How often a master that hears of no leader asks.
+/// How often a master that hears from no leader asks.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 /// How long each of the others may take to answer.
 const ASKED_WITHIN: Duration = Duration::from_secs(1);
 
 impl Master {
-    /// Is ready when this master was removed: its folder says so by then, and its process is to end.
+    /// Resolves when this master was removed. Its folder is marked then, and its process must end.
     pub async fn removed_for_good(&self) {
         let mut removed = self.shared.removed.subscribe();
         // Its sender lives as long as this master.
@@ -51,7 +51,7 @@ impl Shared {
         group.remove(id.0).await.map_err(refusal)
     }
 
-    /// Most of those that stay must answer, or nothing would be agreed on any more.
+    /// Checks that most of the remaining masters answer: otherwise nothing could be committed after the removal.
     async fn check_majority_without(
         self: &Arc<Self>,
         id: MasterId,
@@ -67,15 +67,15 @@ impl Shared {
         let mut silent: Vec<_> =
             lines.iter().filter(|line| line.role == Role::Unreachable).collect();
         silent.sort_by_key(|line| line.id);
-        // That nobody stays is refused by who counts the members.
+        // The removal of the last master is refused by the group.
         let Some(first) = silent.first().filter(|_| silent.len() * 2 >= lines.len()) else {
             return Ok(());
         };
         let names: Vec<String> =
             silent.iter().map(|line| format!("{} at {}", line.id, line.address)).collect();
         let message = format!(
-            "without {id}, {} of the {} masters that stay do not answer ({}), and nothing could be agreed on any \
-             more; start those again first, or remove one of them instead: `gristmill masters remove {}`",
+            "without {id}, {} of the {} other masters do not answer ({}), and the cluster would stop\nhint: start \
+             those first, or remove one of them instead: `gristmill masters remove {}`",
             silent.len(),
             lines.len(),
             names.join(", "),
@@ -84,19 +84,18 @@ impl Shared {
         Err(Refusal::Limit { message })
     }
 
-    /// What jobs need that have not ended must be held by a majority of those that stay.
+    /// Checks that a majority of the remaining masters holds what live jobs need.
     async fn check_held_without(self: &Arc<Self>, id: MasterId) -> Result<(), Refusal> {
         let needed = self.proposer.read(|state| state.needed());
         for (digest, job) in needed {
             let message = match self.hold_among(digest, |member| member.node != id.0).await {
                 Ok(true) => continue,
                 Ok(false) => format!(
-                    "no master that answers has the artifact {digest}, which {job} needs; if {id} is away, start it \
-                     again, or give the job up with `gristmill kill {job}`"
+                    "no master that answers has the artifact {digest}, which {job} needs\nhint: if {id} is away, start \
+                     it again, or end the job with `gristmill kill {job}`"
                 ),
                 Err(Refusal::Unavailable { message }) => format!(
-                    "{job} needs what most of the masters that stay without {id} cannot keep: {message}; mend that \
-                     first"
+                    "without {id}, most masters cannot keep what {job} needs: {message}\nhint: fix that first"
                 ),
                 Err(refusal) => return Err(refusal),
             };
@@ -105,7 +104,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Whether one of the others says that this master was removed.
+    /// Whether another master reports that this one was removed.
     async fn is_removed(&self, group: &Group) -> bool {
         let own = group.identity();
         let others = group.members().into_iter().filter(|member| member.node != own.node);
@@ -125,7 +124,7 @@ impl Shared {
         false
     }
 
-    /// Is ready when this master was removed, and says so.
+    /// Resolves when this master was removed, after logging that.
     pub(super) async fn until_removed(&self) {
         let Some(group) = &self.group else { return std::future::pending().await };
         let mut looks = tokio::time::interval(ASK_EVERY);

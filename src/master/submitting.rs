@@ -1,4 +1,4 @@
-//! A client submits a job, whose request is right in itself: it is accepted if what it names is here and there is room.
+//! Accepts a submission that `rpc::check` has validated, if the artifacts that it names are here and there is room.
 
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ impl Shared {
         let applied = self.propose(vec![accept]).await?;
         match applied.into_iter().next() {
             Some(Err(Rejection::AlreadySubmitted { job })) => Ok(job),
-            // A try that was given up, since no majority answered, was agreed on all the same.
+            // An earlier try that timed out was committed after all.
             Some(Err(Rejection::JobIdNotNew { .. })) => {
                 let message = "another job came in between; ask again".to_string();
                 Err(Refusal::Unavailable { message })
@@ -58,13 +58,13 @@ impl Shared {
         }
     }
 
-    /// What the job names must be held by a majority, and the executable be one for this kind of machine.
+    /// Checks that a majority holds what the job names, and that the executable is for this kind of machine.
     async fn check_artifacts(self: &Arc<Self>, request: &Submit) -> Result<(), Refusal> {
         let side_files = side_files(&request.spec).map(|digest| ("side file", digest));
         let named = [("spec", request.spec_digest), ("executable", request.executable)];
         for (what, digest) in named.into_iter().chain(side_files) {
             if !self.hold(digest).await? {
-                let message = format!("the {what} {digest} is not here; send it first");
+                let message = format!("the {what} {digest} is not here\nhint: send it first");
                 return Err(Refusal::NotFound { message });
             }
         }
@@ -73,16 +73,16 @@ impl Shared {
     }
 }
 
-/// Whoever asks again for what was accepted gets that; another job under the same id would be passed over in silence.
+/// A repeated submission gets the same job. Another job under the same id must not be ignored silently, so it is refused.
 fn check_same(state: &State, job: JobId, request: &Submit) -> Result<(), Refusal> {
-    // What is forgotten is compared with nothing any more.
+    // A forgotten job cannot be compared.
     let Some(record) = state.job(job) else { return Ok(()) };
     if record.spec == request.spec_digest && record.output == request.spec.output {
         return Ok(());
     }
     let shown = record.output.as_ref().map(|output| format!(", with output `{output}`"));
     invalid(format!(
-        "--id {} was given to another job: {job}{}; the masters; give another --id",
+        "--id {} was given to another job: {job}{}\nhint: give another --id",
         escape(request.id.as_bytes(), TEXT_CHARS_MAX),
         shown.unwrap_or_default()
     ))
@@ -114,11 +114,12 @@ fn options(request: &Submit) -> JobOptions {
     }
 }
 
-/// There must be room for the job, and nobody else may be writing to its folder.
+/// Checks that there is room for the job, and that no other job writes to its folder.
 fn check_room(state: &State, spec: &JobSpec) -> Result<(), Refusal> {
     let live = || state.scheduler.jobs().filter(|job| !job.state().is_terminal());
     if live().count() >= LIVE_JOBS_MAX {
-        let message = format!("{LIVE_JOBS_MAX} jobs have not ended yet; wait for some to end");
+        let message =
+            format!("{LIVE_JOBS_MAX} jobs have not ended yet\nhint: wait for some to end");
         return Err(Refusal::Limit { message });
     }
     let output = |job| state.job(job).and_then(|record| record.output.as_ref());
@@ -127,7 +128,7 @@ fn check_room(state: &State, spec: &JobSpec) -> Result<(), Refusal> {
     let Some(same) = same else { return Ok(()) };
     let shown = spec.output.as_ref().map(|output: &Location| output.to_string());
     invalid(format!(
-        "output `{}` is being written by job {} ({}); choose another folder, or wait for it",
+        "output `{}` is being written by job {} ({})\nhint: choose another folder, or wait for that job",
         shown.unwrap_or_default(),
         same.id(),
         escape(same.name().as_bytes(), TEXT_CHARS_MAX)
@@ -140,7 +141,7 @@ pub(super) const ELF_HEAD_BYTES: usize = 20;
 const MACHINE: (u16, &str) =
     if cfg!(target_arch = "aarch64") { (183, "aarch64") } else { (62, "x86_64") };
 
-/// What keeps a file with this beginning from being run here.
+/// Says why a file with this beginning cannot run here, if it cannot.
 ///
 /// The ELF header: magic, class at 4 (2: 64 bits), byte order at 5 (1: little-endian), type at 16
 /// (2: executable, 3: position-independent one), machine at 18.

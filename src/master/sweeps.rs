@@ -1,9 +1,8 @@
-//! What jobs that failed or were cancelled have left in staging is removed, by some worker.
+//! Removes what failed and cancelled jobs have left in staging: some worker sweeps each.
 //!
-//! A sweep is an order like any other, but not the scheduler's: it follows from a job's end, does no
-//! harm when repeated, and nothing waits for it. Its attempts are called `j7/c1#1`, `#2` and so on,
-//! for the scheduler's commit is task `c0`. That one is done is agreed on, so that a master that begins
-//! knows what is left.
+//! A sweep is an assignment like any other, but not the scheduler's: it follows from a job's end, may be repeated, and
+//! nothing waits for it. Its attempts are called `j7/c1#1`, `#2` and so on, since the scheduler's commit is task `c0`.
+//! The end of a sweep is committed to the log, so that the next leader knows which are left.
 
 use std::collections::BTreeMap;
 
@@ -89,10 +88,10 @@ impl Sweeps {
 }
 
 impl Desk {
-    /// Gives sweeps that have no worker to those with the least to do.
+    /// Gives sweeps without a worker to the workers with the least to do.
     ///
-    /// A sweep begins when no worker that is heard of can hold an attempt of its job any more: a
-    /// plan that was still being stopped would make the staging folder after it was swept.
+    /// A sweep begins once no live worker can hold an attempt of its job: a plan that was still being stopped would make
+    /// the staging folder again after the sweep.
     pub(super) fn assign_sweeps(&mut self, state: &State, now_ms: u64) {
         let due: Vec<JobId> = self.due_sweeps(state, now_ms);
         for job in due {

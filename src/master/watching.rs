@@ -1,4 +1,4 @@
-//! All that needs time: leases, held polls, timeouts, backups, sweeps, history.
+//! Everything that depends on time: leases, held polls, timeouts, backups, sweeps, history.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ impl Master {
         if shared.is_cleaning_due(now_ms) {
             shared.clean(now_ms);
         }
-        // Whoever waits for time to pass looks at the clock.
+        // Requests that wait for time to pass look at the clock.
         shared.note_change();
     }
 }

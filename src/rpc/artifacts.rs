@@ -14,10 +14,10 @@ pub use crate::spec::Digest;
 /// Largest artifact, in bytes.
 pub const ARTIFACT_BYTES_MAX: u64 = 4 << 30;
 
-/// The least that an artifact must get on by on its way, in bytes a second.
+/// Slowest allowed transfer of an artifact, in bytes per second.
 pub const BYTES_PER_SECOND_MIN: u64 = 1 << 20;
 
-/// Whether an error says that there is no room on a disk.
+/// Whether an error means that a disk is full.
 pub fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
@@ -32,13 +32,14 @@ pub fn full(owner: &str, path: &str, error: &io::Error) -> Refusal {
     }
 }
 
-/// What stores artifacts and hands them out.
+/// The service that stores and serves artifacts.
 pub trait Artifacts: Send + Sync + 'static {
-    /// Whether an artifact is there.
+    /// Whether an artifact is stored.
     fn has(&self, digest: Digest) -> impl Future<Output = Result<bool, Refusal>> + Send;
-    /// Stores the file's bytes under their digest, which the receiver checks. A lost answer: ask [`Artifacts::has`], or repeat.
+    /// Stores a file under its digest, which the receiver checks. If the answer is lost, call [`Artifacts::has`], or
+    /// repeat.
     fn put(&self, digest: Digest, file: &Path) -> impl Future<Output = Result<(), Refusal>> + Send;
-    /// Writes an artifact to a new file, whole and checked, or leaves none there.
+    /// Writes an artifact to a new file, whole and checked, or leaves no file.
     fn get(&self, digest: Digest, file: &Path) -> impl Future<Output = Result<(), Refusal>> + Send;
 
     /// Stores a file that the server has received and checked, and may move it.

@@ -1,10 +1,10 @@
-//! The one place where requests are held to their limits, after they were read and before anybody acts on them.
+//! The one place where requests are checked against their limits, after they are read and before they take effect.
 //!
-//! Servers ask here for every request that comes over the wire, clients before they send what may be large, and a
-//! transport within one process does as both. So whoever implements a conversation relies on it, and looks only at
-//! what depends on what it knows: whether there is such a job, whether an artifact is there.
+//! Servers check every request that comes over the wire, clients check large requests before they send them, and the
+//! transport within one process checks both. So the services rely on it, and check only what depends on their state:
+//! whether a job or an artifact exists.
 //!
-//! What is refused here is refused for good: the same request will never be accepted.
+//! A refusal from here is permanent: the same request will never be accepted.
 
 use super::CONTROL_BYTES_MAX;
 use super::address;
@@ -30,7 +30,7 @@ const TASKS_MAX: u32 = 10_000;
 const SLOTS_MAX: u64 = 1_024;
 /// Attempts that a worker may report at once: running ones, and ended ones that wait for an acknowledgement.
 const HELD_MAX: u64 = 100_000;
-/// Jobs of which a worker may have files, and map outputs that it may still have, or have missed.
+/// Jobs whose files a worker may have, and map outputs that it may have or report as missing.
 const JOBS_MAX: u64 = 100_000;
 const OUTPUTS_MAX: u64 = 1_000_000;
 /// Largest number of a master.

@@ -193,7 +193,7 @@ pub struct JobStatus {
 
 #[cfg(test)]
 impl JobStatus {
-    /// Of a job in this state, of which nothing else is to be said.
+    /// The explanation of a job in this state, without further details.
     pub(crate) fn in_state(state: State) -> Self {
         Self {
             id: JobId(7),

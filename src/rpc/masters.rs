@@ -1,7 +1,6 @@
-//! What masters say of themselves, and how one is taken into a cluster.
+//! Requests about masters: lists, joining, removing, transferring leadership.
 //!
-//! Every call may be repeated: the first three change nothing, who has been admitted is admitted, and who was removed
-//! is removed.
+//! Every call may be repeated: the first three change nothing, and joining or removing twice has the effect of once.
 
 use std::fmt;
 use std::future::Future;
@@ -11,13 +10,13 @@ use serde::{Deserialize, Serialize};
 use super::refusal::Refusal;
 use crate::spec::MasterId;
 
-/// What a master is to the others.
+/// A master's role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// It decides.
+    /// It leads.
     Leader,
-    /// It keeps what is decided, and can take over.
+    /// It replicates the log, and can take over.
     Follower,
     /// It does not answer.
     Unreachable,
@@ -45,15 +44,15 @@ pub struct MasterLine {
     pub address: String,
     /// What it is.
     pub role: Role,
-    /// The number of its leadership, or of the one that it follows.
+    /// Its Raft term.
     pub term: u64,
-    /// How much of the log it has applied.
+    /// The index of the last entry that it has applied.
     pub applied: u64,
-    /// How much the one that has applied most has applied more.
+    /// How many entries it is behind the master that has applied most.
     pub behind: u64,
-    /// Whether it has a say; one that is being taken in has none yet.
+    /// Whether it votes. One that is joining does not yet.
     pub votes: bool,
-    /// Where people and programs reach it over HTTP, if they do: `127.0.0.1:7480`.
+    /// Its address for HTTP, if it has one: `127.0.0.1:7480`.
     pub web: Option<String>,
 }
 
@@ -71,11 +70,11 @@ pub struct MasterList {
 pub struct RemovedList {
     /// The cluster's random number.
     pub cluster: u128,
-    /// Their numbers, rising; no one of them is given again.
+    /// Their numbers, ascending. They are not given again.
     pub masters: Vec<MasterId>,
 }
 
-/// A master that wants in: it listens, and its folder is the cluster's.
+/// Asks to add a master, which already listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Join {
     /// Which cluster.
@@ -86,18 +85,18 @@ pub struct Join {
     pub address: String,
 }
 
-/// What a master does for whoever looks after the masters.
+/// The service about the masters of a cluster.
 pub trait Masters: Send + Sync + 'static {
-    /// All masters, by one that need not lead.
+    /// Lists all masters. Any master answers.
     fn masters(&self) -> impl Future<Output = Result<MasterList, Refusal>> + Send;
-    /// How far this one is.
+    /// Returns the status of this master.
     fn standing(&self) -> impl Future<Output = Result<MasterLine, Refusal>> + Send;
-    /// Whom the cluster has removed, by one that need not lead.
+    /// Lists the removed masters. Any master answers.
     fn removed(&self) -> impl Future<Output = Result<RemovedList, Refusal>> + Send;
-    /// Has a master lead.
+    /// Transfers leadership to a master.
     fn transfer(&self, master: MasterId) -> impl Future<Output = Result<(), Refusal>> + Send;
-    /// Has a master taken out; says whether it was a member.
+    /// Removes a master. Returns whether it was a member.
     fn remove(&self, master: MasterId) -> impl Future<Output = Result<bool, Refusal>> + Send;
-    /// Has a master take part.
+    /// Adds a master.
     fn join(&self, request: Join) -> impl Future<Output = Result<(), Refusal>> + Send;
 }

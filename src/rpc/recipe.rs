@@ -1,4 +1,4 @@
-//! What an attempt was made of, for whoever wants to do it once more.
+//! What an attempt was started with, so that it can be replayed.
 
 use serde::{Deserialize, Serialize};
 

@@ -11,19 +11,19 @@ pub enum Refusal {
         /// What was wrong, with the value; where; what to do.
         message: String,
     },
-    /// There is no such job, task, worker or artifact: exit code 3.
+    /// The job, task, worker or artifact does not exist: exit code 3.
     #[error("{message}")]
     NotFound {
-        /// What there is none of.
+        /// What does not exist.
         message: String,
     },
-    /// Nobody answered within the deadline, or nobody leads: exit code 4. The request may have had its effect.
+    /// No answer came within the deadline, or no master leads: exit code 4. The request may have taken effect.
     #[error("{message}")]
     Unavailable {
-        /// Who was asked, and what happened.
+        /// Which master was asked, and what happened.
         message: String,
     },
-    /// It is under way, and takes longer than an answer may: ask again, and it goes on where it is. Exit code 4.
+    /// The work is under way, and takes longer than an answer may. Ask again to wait for the same work. Exit code 4.
     #[error("{message}")]
     NotYet {
         /// What is under way.
@@ -41,10 +41,10 @@ pub enum Refusal {
         /// What happened.
         message: String,
     },
-    /// The master that was asked does not lead; ask this one.
+    /// The master that was asked does not lead.
     #[error("the master asked does not lead; {leader} does")]
     NotLeader {
-        /// The leader's address, empty if there is none now.
+        /// The leader's address; empty if there is none at the moment.
         leader: String,
     },
 }

@@ -1,7 +1,7 @@
 //! Fetching map output: a worker calls the worker that has it, for one partition of many maps at a time.
 //!
 //! May be repeated; a lost answer costs a repetition. The stream has a header for each segment, followed by its stored
-//! bytes in chunks, or says where the output lies if whoever asks is on the same machine.
+//! bytes in chunks, or gives the path of the output if the reader is on the same machine.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ pub struct FetchRequest {
     pub partition: u32,
     /// Map task's index and the attempt's number of each output wanted.
     pub maps: Vec<(u32, u32)>,
-    /// The machine of whoever asks, if it may read the files of others there: a worker of the same machine only says
+    /// The reader's machine, if it may read the files of others there: a worker of the same machine only says
     /// where they lie. Empty: bytes are wanted.
     pub machine: String,
 }
@@ -41,14 +41,14 @@ pub enum FetchPiece {
     Segment(SegmentHeader),
     /// The next bytes of the segment that has begun.
     Bytes(Vec<u8>),
-    /// The output lies on the machine of whoever asked: a hint, to be held against the file.
+    /// The output is on the reader's machine. This is a hint, to be checked against the file.
     Place {
         /// The map task's index.
         map: u32,
         /// The whole output's file.
         path: PathBuf,
     },
-    /// This output is not here, or cannot be read any more; the others still come.
+    /// This output is not here or cannot be read; the others still come.
     Missing {
         /// The map task's index.
         map: u32,

@@ -1,9 +1,9 @@
-//! What a worker says to the master, and is answered.
+//! Messages between a worker and the master.
 //!
-//! **Register** introduces an incarnation of a worker (a process); repeated by the same incarnation it answers the
-//! same id and changes nothing. **Poll** is level-triggered: it carries the complete set of attempts that the worker
-//! holds, the answer the complete set that it should hold. It may be lost, repeated and late in any way: answers to
-//! any but the newest sequence number are dropped by the worker, and a newer poll ends an older one at once.
+//! **Register** introduces an incarnation of a worker (a process). If the same incarnation repeats it, the answer is the
+//! same id and nothing changes. **Poll** is level-triggered: it carries the complete set of attempts that the worker
+//! holds, and the answer carries the complete set that it should hold. Polls may be lost, repeated or late: the worker
+//! drops answers to all but its newest sequence number, and a newer poll ends an older one at once.
 
 use std::future::Future;
 
@@ -13,23 +13,23 @@ use super::artifacts::Digest;
 use super::refusal::Refusal;
 use crate::spec::{AttemptId, Counters, Failure, JobId, Nonce, Volume, WorkerId};
 
-/// What stands in [`Register::limiter`] where memory is not limited.
+/// The value of [`Register::limiter`] if memory is not limited.
 pub const UNLIMITED: &str = "none";
 
-/// A worker that wants to lend its slots.
+/// Registers a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Register {
     /// Random, drawn when the process started.
     pub incarnation: u128,
-    /// Who it was before, if its data folder says so.
+    /// Its id before, if its data folder names one.
     pub worker: Option<WorkerId>,
-    /// Its process id, to be shown.
+    /// Its process id, for display.
     pub pid: u32,
     /// Where it serves map output: `127.0.0.1:PORT`.
     pub address: String,
-    /// Attempts at once.
+    /// How many attempts it runs at once.
     pub slots: u32,
-    /// Memory that one attempt may have, in bytes; 0 where it is not limited.
+    /// Memory of one attempt, in bytes; 0 if it is not limited.
     pub attempt_memory_bytes: u64,
     /// How memory is limited: `cgroup v1`, `cgroup v2`, `sampled` or [`UNLIMITED`].
     pub limiter: String,
@@ -53,18 +53,18 @@ pub struct HeldOutput {
 /// The answer to [`Register`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Registered {
-    /// Who the worker is from now on.
+    /// The worker's id from now on.
     pub worker: WorkerId,
-    /// How long the master believes in it without a poll, in milliseconds.
+    /// Its lease, in milliseconds: how long it may go without a poll.
     pub lease_ms: u64,
     /// The cluster's random number.
     pub cluster: u128,
 }
 
-/// What a worker holds.
+/// Reports what a worker holds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Poll {
-    /// Who asks.
+    /// The worker.
     pub worker: WorkerId,
     /// As registered; another one is refused as [`Refusal::NotFound`], and the worker registers again.
     pub incarnation: u128,
@@ -72,20 +72,20 @@ pub struct Poll {
     pub sequence: u64,
     /// Every attempt that it holds: running, or ended and not yet acknowledged by its absence from an answer.
     pub held: Vec<Held>,
-    /// Jobs of which it has files.
+    /// Jobs whose files it has.
     pub jobs: Vec<JobId>,
-    /// Whether it wants to leave.
+    /// Whether it is draining.
     pub draining: bool,
-    /// What its machine has left.
+    /// Free memory and disk of its machine.
     pub room: Room,
 }
 
-/// How much memory and disk a worker's machine has, and has left, for people to see; 0 where that is not known.
+/// Memory and disk of a worker's machine, for display; 0 if unknown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Room {
     /// Bytes of memory.
     pub memory_bytes: u64,
-    /// Bytes of it that programs could still have.
+    /// Bytes of memory that are available.
     pub memory_free_bytes: u64,
     /// Bytes of the file system that the worker's folder is in.
     pub disk_bytes: u64,
@@ -100,24 +100,24 @@ pub struct Held {
     pub attempt: AttemptId,
     /// The executor's process id; 0 before it has started.
     pub pid: u32,
-    /// How it stands.
+    /// Its state.
     pub state: HeldState,
 }
 
-/// How an attempt stands.
+/// The state of an attempt on its worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum HeldState {
     /// It runs, or waits for map output.
     Running {
         /// 0 to 1.
         progress: f64,
-        /// Of how many bytes; 0 where that is not known.
+        /// Of this many bytes; 0 if unknown.
         bytes: u64,
         /// Map outputs that a reduce has fetched so far.
         fetched: u32,
         /// How many maps have joined a map attempt, as far as it knows.
         joined: u32,
-        /// How many more it asks for.
+        /// How many more maps it can take.
         wants: u32,
     },
     /// A plan is made; the artifact is stored.
@@ -130,7 +130,7 @@ pub enum HeldState {
         reducers: u32,
         /// Bytes of all input.
         input_bytes: u64,
-        /// What it counted.
+        /// Its counters.
         counters: Counters,
     },
     /// A map's output is sealed and served, or its part is in staging.
@@ -152,7 +152,7 @@ pub enum HeldState {
     Reduced {
         /// What it counted.
         counters: Counters,
-        /// How much it has read, and of which keys most.
+        /// How much it has read, and the keys with most records.
         volume: Volume,
     },
     /// The output is published.
@@ -178,9 +178,9 @@ pub enum HeldState {
 pub struct LostOutput {
     /// The attempt that made it.
     pub attempt: AttemptId,
-    /// Who was asked.
+    /// The worker that was asked.
     pub worker: WorkerId,
-    /// Whether it was there, but damaged on that worker's disk; else it was missing, or nobody answered.
+    /// Whether it was there, but damaged on that worker's disk. Otherwise it was missing, or the worker did not answer.
     pub is_corrupt: bool,
 }
 
@@ -189,14 +189,14 @@ pub struct LostOutput {
 pub struct Orders {
     /// The poll that is answered.
     pub sequence: u64,
-    /// Which leadership gives them, higher with each later one: a worker obeys none that is over.
+    /// The leadership that gives them. It rises with each leader; a worker ignores orders of an older one.
     pub epoch: u64,
     /// Every attempt that the worker should hold: it starts those that it does not, kills and forgets those that it
     /// holds and that are not here.
     pub attempts: Vec<Order>,
     /// Jobs of the poll whose files it must keep; those of all others are removed.
     pub keep: Vec<JobId>,
-    /// Whether a draining worker may go: nobody needs its map outputs any more.
+    /// Whether a draining worker may leave: its map outputs are not needed.
     pub may_leave: bool,
 }
 
@@ -211,16 +211,16 @@ pub struct Order {
     pub executable: Digest,
     /// The job's spec: an artifact that holds a [`crate::spec::JobSpec`] in bincode.
     pub spec: Digest,
-    /// What it is to do.
+    /// Its work.
     pub work: OrderWork,
     /// The attempt is killed as a timeout when it has made no progress for so long, in milliseconds; 0: never.
     pub timeout_ms: u64,
 }
 
-/// What an ordered attempt is to do.
+/// The work of an attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub enum OrderWork {
-    /// Make the plan.
+    /// Makes the plan.
     Plan,
     /// Map the split of the task's index, and of the maps that have joined it.
     Map {
@@ -262,22 +262,22 @@ pub struct Leave {
     pub incarnation: u128,
 }
 
-/// Changes in one [`Located`]: whoever is told so many is behind by more, and asks again at once.
+/// Most changes in one [`Located`]. A worker that gets this many asks again at once.
 pub const CHANGES_MAX: usize = 20_000;
 
-/// Asks where the outputs of a job's maps are.
+/// Asks for the locations of a job's map outputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Locate {
     /// The job.
     pub job: JobId,
-    /// The version that is known already; 0: nothing is.
+    /// The version that the worker knows; 0 for none.
     pub since: u64,
 }
 
-/// Where map outputs are: what has changed since the version asked for.
+/// Locations of map outputs: the changes since the requested version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Located {
-    /// To be asked with next time.
+    /// The version for the next request.
     pub version: u64,
     /// Changes in order; a later one of the same map replaces an earlier.
     pub changes: Vec<LocatedMap>,
@@ -294,16 +294,17 @@ pub struct LocatedMap {
     pub at: Option<(u32, WorkerId, String)>,
 }
 
-/// What a master does for workers.
+/// The service of a master for workers.
 pub trait Workers: Send + Sync + 'static {
     /// Introduces a worker.
     fn register(
         &self,
         request: Register,
     ) -> impl Future<Output = Result<Registered, Refusal>> + Send;
-    /// Says what the worker holds, and is told what it should; held back until that differs or a third of the lease is over.
+    /// Reports what the worker holds; the answer says what it should hold. The answer is held back until the two differ,
+    /// or for a third of the lease.
     fn poll(&self, request: Poll) -> impl Future<Output = Result<Orders, Refusal>> + Send;
-    /// Where map outputs are; answered at once.
+    /// Returns the locations of map outputs, at once.
     fn locate(&self, request: Locate) -> impl Future<Output = Result<Located, Refusal>> + Send;
     /// Lets a worker go at once: its tasks move to others, and the map outputs that it holds are made again if they are
     /// needed. Answered when that is agreed on.

@@ -105,7 +105,7 @@ fn what_would_end_the_cluster_is_refused_and_a_dead_master_is_removed() -> Resul
         assert_eq!(ended.code, Some(5), "{}", ended.stderr);
         let address = &fleet.master_of(dead).address;
         let said = format!(
-            "without m{lives}, 1 of the 2 masters that stay do not answer (m{dead} at {address})"
+            "without m{lives}, 1 of the 2 other masters do not answer (m{dead} at {address})"
         );
         assert!(ended.stderr.contains(&said), "{}", ended.stderr);
         assert!(

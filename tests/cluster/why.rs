@@ -260,7 +260,7 @@ fn of_code() -> Vec<Row> {
     let over = ["it had ", "an attempt may have 96MiB"];
     vec![
         row("panic", panic, "panic", &[&panicked, &record(), attempts], "--max-bad-records"),
-        row("bad record", bad_record, "bad_record", &[&refused, &record()], "mend the record, or"),
+        row("bad record", bad_record, "bad_record", &[&refused, &record()], "fix the record, or"),
         row("exit 3", exit, "exit", &["exited with code 3", attempts], "what ends the process"),
         row("SIGSEGV", segfault, "signal", &["died of SIGSEGV (signal 11)"], "core dump"),
         row("memory", memory, "memory", &over, "larger --memory"),

@@ -1,4 +1,4 @@
-//! Masters of which the one that took in what a job names is gone when the job is submitted.
+//! The master that received a job's artifacts is gone when the job is submitted.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -241,7 +241,7 @@ async fn publishing_that_fails_is_tried_again_after_a_pause() {
     worker.held.insert(commit, HeldState::Failed { failure, lost: Vec::new() });
     let orders = worker.poll_at_once(&bench).await;
     assert!(orders.attempts.is_empty(), "it waits: {orders:?}");
-    // Whoever sets the machine's time does not make it wait for longer.
+    // Setting the machine's time does not make it wait for longer.
     bench.manual.set_back(Duration::from_secs(3_600));
     let status = bench.status(job).await;
     assert_eq!(status.state, State::Committing);

@@ -25,7 +25,7 @@ impl Counter {
 }
 
 pub(super) fn number(bytes: &[u8]) -> Result<u64, Unreadable> {
-    let bytes = bytes.first_chunk().ok_or(Unreadable(format!("{bytes:?} is no number")))?;
+    let bytes = bytes.first_chunk().ok_or(Unreadable(format!("{bytes:?} is not a number")))?;
     Ok(u64::from_le_bytes(*bytes))
 }
 

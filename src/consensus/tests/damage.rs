@@ -1,4 +1,4 @@
-//! Damage that is no torn tail: it is found, named, and never stepped over.
+//! Damage other than a torn tail: it is found, named, and never ignored.
 
 use std::fs;
 use std::sync::Arc;

@@ -82,7 +82,7 @@ impl Group {
         let seat = self.seats[place].take().unwrap();
         seat.running.node.close().await;
         drop(seat.stop);
-        // Its address is free when nobody listens there any more.
+        // Its address is free once the listener is closed.
         seat.served.await.unwrap().unwrap();
     }
 
@@ -246,7 +246,7 @@ async fn a_change_of_members_that_was_interrupted_is_ended() {
             metrics.changed().await.unwrap();
         }
     };
-    // Whoever asked is gone after the first of two steps.
+    // The caller is gone after the first of two steps.
     tokio::select! {
         biased;
         () = begun => {}
@@ -275,7 +275,7 @@ async fn a_master_that_nobody_reaches_keeps_no_other_out() {
     let bench = Bench::new();
     let mut group = Group::of(bench, 1).await;
     let inner = group.at(0).node.group();
-    // Nobody listens there any more.
+    // Nothing listens there.
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();
     let new = Some((9, gone.clone()));
     let refused = inner.clone().change(new, Duration::from_millis(300)).await;

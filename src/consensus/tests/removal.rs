@@ -95,7 +95,7 @@ async fn a_removal_at_which_the_leader_dies_is_ended_by_the_next_one() {
         }
     };
     let out = ChangeMembers::RemoveVoters([node].into());
-    // Whoever asked is gone after the first of two steps.
+    // The caller is gone after the first of two steps.
     tokio::select! {
         biased;
         () = begun => {}

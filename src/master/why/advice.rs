@@ -1,4 +1,4 @@
-//! What the trouble is in a word, and the one thing to do about it.
+//! Names the kind of a failure, and the next step.
 
 use crate::rpc::why::Kind;
 use crate::spec::{About, Cause, Failure};
@@ -28,23 +28,23 @@ pub(super) fn kind(failure: &Failure) -> Kind {
 
 /// What to do about it.
 pub(super) fn advice(kind: Kind, failure: &Failure) -> String {
-    let mend = |what: &str| match &failure.at {
-        Some(at) => format!("mend {what} at {}", super::text(at)),
-        None => format!("mend {what}"),
+    let fix = |what: &str| match &failure.at {
+        Some(at) => format!("fix {what} at {}", super::text(at)),
+        None => format!("fix {what}"),
     };
     let with_record = failure.record.is_some();
     match kind {
         Kind::Panic | Kind::UserError if with_record => {
-            mend("the code") + ", or set such records aside with --max-bad-records N"
+            fix("the code") + ", or set such records aside with --max-bad-records N"
         }
-        Kind::Panic | Kind::UserError if failure.at.is_some() => mend("the code"),
-        Kind::BadRecord => "mend the record, or set such records aside with --max-bad-records N".into(),
+        Kind::Panic | Kind::UserError if failure.at.is_some() => fix("the code"),
+        Kind::BadRecord => "fix the record, or set such records aside with --max-bad-records N".into(),
         Kind::Exit => {
             "find what ends the process in the job's code or in a library of its: a job returns an error instead".into()
         }
         Kind::Signal => of_signal(&failure.message).into(),
         Kind::Memory => {
-            "have the job hold less at once (its own data, and --memory), or start the workers with a larger --memory"
+            "make the job hold less at once (its own data, and --memory), or start the workers with a larger --memory"
                 .into()
         }
         Kind::Timeout => {
@@ -61,7 +61,7 @@ pub(super) fn advice(kind: Kind, failure: &Failure) -> String {
         }
         Kind::Disk => "see whether that worker's disk is well, and drain the worker if not".into(),
         Kind::WorkerLost => {
-            "see why those workers died (their standard error, the system's log): the task seems to end whoever runs it"
+            "see why those workers died (their standard error, the system's log): the task seems to end each worker that runs it"
                 .into()
         }
         Kind::FetchFailed => {

@@ -1,6 +1,6 @@
-//! Says why a job stands as it does: the first failure that was not made good, what it waits for, or that all is well.
+//! Explains a job's state: the first failure that was not recovered, what it waits for, or that all is well.
 //!
-//! All of it follows from the state, so every master that leads says the same, also of a job that ended long ago.
+//! The answer follows from the state alone, so every leader gives the same one, even for a job that ended long ago.
 
 mod advice;
 mod failed;
@@ -15,7 +15,7 @@ use crate::scheduler::{Blame, Job, JobState};
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{JobId, TaskKind, escape};
 
-/// Why a job stands as it does; nothing if there is no such job.
+/// Explains a job's state; `None` if the job does not exist.
 pub(super) fn why(state: &State, id: JobId) -> Option<Why> {
     let job = state.scheduler.job(id)?;
     Some(match (job.state(), job.blame()) {

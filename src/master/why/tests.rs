@@ -172,7 +172,7 @@ fn a_task_that_ends_its_workers_is_named() {
     ];
     check(&why, Kind::WorkerLost, &parts);
     assert_eq!((why.state, why.attempts.len()), (Stage::Failed, 16));
-    assert!(why.suggestion.contains("the task seems to end whoever runs it"));
+    assert!(why.suggestion.contains("the task seems to end each worker that runs it"));
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn a_failed_job_names_line_record_attempts_and_a_way_out_and_nothing_foreign_mov
     assert_eq!(why.at.as_deref(), Some("src/main.rs:7"));
     assert_eq!(why.details, ["the same record has failed twice, so it is not tried again"]);
     assert_eq!(why.log, ["last\\x1bline"]);
-    assert!(why.suggestion.starts_with("mend the code at src/main.rs:7"), "{}", why.suggestion);
+    assert!(why.suggestion.starts_with("fix the code at src/main.rs:7"), "{}", why.suggestion);
     assert_eq!(why.replay.as_deref(), Some("gristmill replay j1/m0#2"));
     assert_eq!(why.attempts[0].message.as_deref(), Some("no\\x1b[2J luck"));
 }

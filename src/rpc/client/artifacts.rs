@@ -121,7 +121,7 @@ impl Master {
         }
         file.flush().await.map_err(|error| unwritable(path, &error))?;
         if digester.digest() != digest {
-            let message = format!("artifact {digest} came as {}; {peer}", digester.digest());
+            let message = format!("artifact {digest} came as {}: {peer}", digester.digest());
             return Err(Refusal::Unavailable { message });
         }
         Ok(())
@@ -159,7 +159,7 @@ async fn put(
         while sender.send(pb::PutPiece { piece: Some(piece) }).await.is_ok() {
             let mut chunk = Vec::with_capacity(CHUNK_BYTES);
             let read = (&mut source).take(CHUNK_BYTES as u64).read_to_end(&mut chunk).await;
-            // What cannot be read any more ends the stream early, which the receiver notices by the digest.
+            // A read error ends the stream early, which the receiver notices by the digest.
             if read.is_err() || chunk.is_empty() {
                 break;
             }

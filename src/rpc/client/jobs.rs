@@ -60,7 +60,7 @@ impl Jobs for Master {
     async fn status(&self, job: JobId, after: u64) -> Result<JobStatus, Refusal> {
         let request = pb::StatusRequest { job: job.to_string(), after };
         let answered = ask!(self, status, request, self.options().answer + STATUS_HELD);
-        // Who follows a job is to find whoever leads by its end.
+        // A client that follows a job must find the leader until the job ends.
         self.learn_fellows();
         answer(JobStatus::try_from(answered), &self.address())
     }

@@ -1,8 +1,8 @@
-//! Finds the master that leads, and asks it.
+//! Finds the leading master, and calls it.
 //!
-//! Every call may be repeated, so a call that was not answered is made again: with the master that another one named
-//! as the leader, or else with the next of those that are known, until the caller's patience is over. While a master
-//! says that it is at work on what was asked for, patience does not end.
+//! Every call may be repeated, so a call without an answer is retried: at the leader that another master named, or else
+//! at the next known master, until the caller's patience is over. While a master reports that the work is under way,
+//! patience does not end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -74,7 +74,7 @@ impl Master {
     /// tokio runs.
     ///
     /// # Errors
-    /// [`Refusal::Invalid`] if there is no address, or one is not of this machine.
+    /// [`Refusal::Invalid`] without an address, or if one is not of this machine.
     pub fn connect(addresses: &[String], options: Options) -> Result<Self, Refusal> {
         if addresses.is_empty() {
             return Err(Refusal::Invalid { message: "no master is named".into() });
@@ -109,8 +109,8 @@ impl Master {
         self.shared.lease_ms.store(lease_ms, Ordering::Relaxed);
     }
 
-    /// Asks in the background who the other masters are, once for each master that answers: whoever was told of one
-    /// alone finds the others when it dies. What cannot be learnt changes nothing.
+    /// Asks in the background for the list of masters, once for each master that answers, so that a client that knew only
+    /// one finds the others when it dies. Errors are ignored.
     pub(super) fn learn_fellows(&self) {
         if self.shared.knows_fellows.swap(true, Ordering::Relaxed) {
             return;
@@ -166,7 +166,7 @@ impl Master {
             match &refused {
                 Refusal::NotLeader { leader } => {
                     self.follow(&address, leader);
-                    // Whoever was named and not tried yet need not be waited for.
+                    // A leader that was not tried yet is tried at once.
                     if !leader.is_empty() && !silent.contains(leader) {
                         pause = PAUSE_FIRST;
                     }

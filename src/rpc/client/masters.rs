@@ -1,4 +1,4 @@
-//! The calls of whoever looks after the masters.
+//! Client calls about the masters.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How masters reach each other where there is no network but a simulated one.
+//! Lets masters reach each other over a simulated network.
 
 use std::fmt;
 use std::path::Path;

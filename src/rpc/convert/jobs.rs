@@ -76,7 +76,7 @@ fn state(wire: i32) -> Result<State, Refusal> {
         Ok(pb::JobState::Failed) => State::Failed,
         Ok(pb::JobState::Cancelled) => State::Cancelled,
         Ok(pb::JobState::Unspecified) | Err(_) => {
-            return Err(invalid(format!("{wire} is no state of a job")));
+            return Err(invalid(format!("{wire} is not a state of a job")));
         }
     })
 }

@@ -1,11 +1,11 @@
-//! The folder where artifacts lie while they come and go.
+//! The folder for artifacts that are being transferred.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Names files in a folder that is nobody else's.
+/// Names files in a folder that no other process uses.
 #[derive(Debug)]
 pub(super) struct Inbox {
     folder: PathBuf,
@@ -29,7 +29,7 @@ impl Inbox {
     }
 }
 
-/// A file that is removed when it is not needed any more, if it is still there.
+/// A file that is removed when this is dropped, if it still exists.
 #[derive(Debug)]
 pub(super) struct Place {
     path: PathBuf,
@@ -43,7 +43,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // It may have been renamed into place, or never made; what cannot be removed goes at the next start.
+        // It may have been renamed or never created; what cannot be removed goes at the next start.
         let _gone_or_not = fs::remove_file(&self.path);
     }
 }

@@ -1,4 +1,4 @@
-//! Serves whoever looks after the masters.
+//! Serves requests about the masters.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The serving end: reads requests, holds them to their limits, hands them to whoever implements the conversation.
+//! The server side: reads requests, checks their limits, and passes them to the implementation of the service.
 
 mod accept;
 mod artifacts;
@@ -52,7 +52,7 @@ use seats::Seat;
 pub use seats::descriptors;
 use unfinished::{UNFINISHED_BYTES_MAX, Unfinished};
 
-/// Requests of one connection at a time; the next ones wait.
+/// Concurrent requests of one connection; further ones wait.
 const STREAMS_MAX: u32 = 1024;
 /// Sixteenths of the process's descriptors that connections may have: of a master, which has few files open, and of a
 /// worker, whose attempts need the most.
@@ -62,26 +62,26 @@ const WORKER_SIXTEENTHS: u64 = 6;
 const RESERVED: usize = 32;
 /// What the requests of one master to another begin with.
 const RAFT_PATH: &str = "/gristmill.Raft/";
-/// How long a request may take until its answer begins: the largest artifact may come in at the slowest pace, and all else
-/// is held back for less than the rest.
+/// How long a request may take until its answer begins: enough for the largest artifact at the slowest allowed pace, and
+/// for a poll that is held back.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60 + ARTIFACT_BYTES_MAX / BYTES_PER_SECOND_MIN);
-/// How long the sender of an artifact, or its receiver, may keep still.
+/// How long the sender or receiver of an artifact may make no progress.
 const STILL_MAX: Duration = Duration::from_secs(30);
-/// How long requests that are under way may go on once the server is told to stop.
+/// How long active requests may go on after the server is told to stop.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// All that a master does.
+/// All services of a master.
 pub trait Master: Jobs + Workers + Artifacts + Masters + Raft {}
 
 impl<M: Jobs + Workers + Artifacts + Masters + Raft> Master for M {}
 
-/// Serves what a master does until `stop` is there.
+/// Serves a master until `stop` resolves.
 ///
-/// Artifacts that are coming or going lie in the folder `inbox`, which is emptied first; on the file system where they
-/// are kept, they can be renamed into place.
+/// Artifacts lie in the folder `inbox` while they come in. It is emptied first, and should be on the file system where
+/// they are kept, so that they can be renamed into place.
 ///
 /// # Errors
-/// If the inbox cannot be made, or connections cannot be accepted any more.
+/// If the inbox cannot be created.
 pub async fn serve_master<M: Master>(
     listener: TcpListener,
     served: Arc<M>,
@@ -136,7 +136,7 @@ pub async fn serve_master_on<M: Master, C: Connection>(
     serve(master(served, inbox, Bounds::of_master())?, incoming, stop).await
 }
 
-/// Serves the other masters alone.
+/// Serves the Raft service alone.
 #[cfg(test)]
 pub(crate) async fn serve_raft<R: Raft>(
     listener: TcpListener,
@@ -147,10 +147,10 @@ pub(crate) async fn serve_raft<R: Raft>(
     serve(router, TcpIncoming::from(listener), stop).await
 }
 
-/// Serves a worker's map outputs until `stop` is there.
+/// Serves a worker's map outputs until `stop` resolves.
 ///
 /// # Errors
-/// If connections cannot be accepted any more.
+/// If the server fails.
 pub async fn serve_worker<S: Shuffle>(
     listener: TcpListener,
     shuffle: Arc<S>,
@@ -250,7 +250,7 @@ async fn serve<C: Connection>(
         drop(tell);
     };
     let out_of_grace = async {
-        // Ends when the sender is dropped, which is when the server was told to stop.
+        // The sender is dropped when the server is told to stop.
         let _dropped = told.await;
         tokio::time::sleep(GRACE).await;
     };

@@ -44,7 +44,7 @@ async fn a_client_that_was_told_of_one_master_finds_the_others_when_it_dies() {
     tokio::time::timeout(quick().answer, asked).await.unwrap();
     // What was answered is on its way.
     tokio::time::sleep(quick().patience).await;
-    assert_eq!(client.address(), named.address, "it stays with whoever answers");
+    assert_eq!(client.address(), named.address, "it stays with the master that answers");
     let message = "its machine is gone".to_owned();
     *named.fake.refusal.lock().unwrap() = Some(Refusal::Unavailable { message });
     assert_eq!(client.kill(JobId(1)).await, Ok(()));

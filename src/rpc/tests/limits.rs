@@ -1,4 +1,4 @@
-//! Every kind of request, as whoever speaks the protocol may send it: what is refused in it, and with which words.
+//! Every kind of request, as any client may send it: which values are refused, and with which message.
 
 use std::collections::BTreeSet;
 
@@ -111,7 +111,7 @@ impl Servers {
             }
             Asked::Get(request) => ("Get", said(artifacts.get(request).await)),
             Asked::Fetch(request) => match peer.fetch(request).await {
-                // Whoever was asked has acted when nothing more comes.
+                // The server has acted when the stream ends.
                 Ok(pieces) => ("Fetch", pieces.into_inner().message().await.map(drop)),
                 Err(status) => ("Fetch", Err(status)),
             },

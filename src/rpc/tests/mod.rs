@@ -136,7 +136,7 @@ fn why(job: JobId) -> Why {
         attempts: vec![tried],
         details: vec!["because".into()],
         log: vec!["größer".into()],
-        suggestion: "mend it".into(),
+        suggestion: "fix it".into(),
         replay: Some(format!("gristmill replay {id}")),
     }
 }

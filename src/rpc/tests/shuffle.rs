@@ -10,7 +10,7 @@ use crate::rpc::server::serve_worker;
 use crate::rpc::shuffle::{CHUNK_BYTES, FetchPiece, FetchRequest, SegmentHeader, Shuffle};
 use crate::spec::{AttemptId, Nonce};
 
-/// Sends these pieces to whoever asks.
+/// Sends these pieces to any reader.
 #[derive(Default)]
 pub(super) struct Store {
     pieces: Vec<FetchPiece>,
