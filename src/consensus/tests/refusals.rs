@@ -117,7 +117,7 @@ async fn the_folder_of_another_is_refused() {
     edit(&identity, "000c2", "000c1");
     edit(&identity, "format 8", "format 9");
     let said = refusal(&bench, &bench.data()).await;
-    assert!(said.contains("has format 9, this version writes 7"), "{said}");
+    assert!(said.contains("has format 9, this version writes 8"), "{said}");
     fs::write(&identity, "some file of somebody").unwrap();
     let said = refusal(&bench, &bench.data()).await;
     assert!(said.contains("does not begin with `gristmill master`"), "{said}");
