@@ -12,7 +12,7 @@ use crate::rpc::workers::{Held, HeldState, LostOutput, Poll};
 use crate::scheduler::{
     Command, Complete, Drain, Fail, Join, LoseOutput, PlanDone, Rejection, WorkerState,
 };
-use crate::spec::{AttemptId, Cause, Failure, TaskKind, Volume};
+use crate::spec::{AttemptId, Cause, Failure, TaskKind, Volume, WorkerId};
 
 impl Shared {
     /// Has all that a poll reports applied. Repeated, or late, it proposes nothing: what no longer
@@ -57,7 +57,7 @@ impl Shared {
                 }
             } else if should.contains(&held.attempt) && !desk.settling.contains(&held.attempt) {
                 desk.note_running(held, waits_for_maps(state, held.attempt), now_ms);
-                let news = self.news_of(held, state, desk, now_ms);
+                let news = self.news_of((poll.worker, held), state, desk, now_ms);
                 if !news.is_empty() {
                     // A poll that comes while this is agreed on says it again.
                     desk.settling.insert(held.attempt);
@@ -74,7 +74,13 @@ impl Shared {
     }
 
     /// What follows from how one attempt stands.
-    fn news_of(&self, held: &Held, state: &State, desk: &mut Desk, now_ms: u64) -> Vec<Change> {
+    fn news_of(
+        &self,
+        (worker, held): (WorkerId, &Held),
+        state: &State,
+        desk: &mut Desk,
+        now_ms: u64,
+    ) -> Vec<Change> {
         let attempt = held.attempt;
         let complete = |digest, is_staged, joined, counters, volume| {
             vec![decide(Complete { attempt, digest, is_staged, joined, counters, volume })]
@@ -109,7 +115,8 @@ impl Shared {
             }
             (_, HeldState::Failed { failure, lost }) => {
                 let lost = lost.iter().filter(|lost| is_gone(lost, attempt, state, desk));
-                let mut changes: Vec<Change> = lost.map(|lost| lose(lost, attempt)).collect();
+                let lost = lost.map(|lost| lose(lost, attempt, worker));
+                let mut changes: Vec<Change> = lost.collect();
                 changes.push(fail(attempt, failure, false));
                 changes
             }
@@ -137,9 +144,9 @@ fn is_gone(lost: &LostOutput, reduce: AttemptId, state: &State, desk: &mut Desk)
     is_there && (lost.is_corrupt || !desk.missed.insert(lost.attempt))
 }
 
-fn lose(lost: &LostOutput, reduce: AttemptId) -> Change {
+fn lose(lost: &LostOutput, reduce: AttemptId, reader: WorkerId) -> Change {
     let partition = lost.is_corrupt.then_some(reduce.task.index);
-    decide(LoseOutput { attempt: lost.attempt, partition })
+    decide(LoseOutput { attempt: lost.attempt, partition, reader: Some(reader) })
 }
 
 /// A reduce that has fetched all there is makes no progress until the next map ends.

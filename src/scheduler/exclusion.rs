@@ -4,15 +4,17 @@
 //! count against a worker only if several jobs met them there, and of each job only as long as it has not met the same
 //! on another worker. Troubles of a disk, or of starting a process at all, speak of the machine whatever job met them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{Cause, JobId};
+use crate::spec::{Cause, JobId, WorkerId};
 
 /// Jobs that must have met a trouble on a worker, if the trouble may be a job's own doing.
 const JOBS_MIN: usize = 2;
+/// Workers that must have found map outputs of another one lost or corrupt: one alone may be the one that is broken.
+const READERS_MIN: usize = 2;
 /// Jobs that are remembered for each trouble of a worker; more than any threshold needs.
 const JOBS_KEPT: usize = 8;
 
@@ -116,6 +118,8 @@ pub struct Exclusion {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Troubles {
     counts: BTreeMap<Trouble, BTreeMap<JobId, u32>>,
+    /// Workers that have reported map outputs of this worker as lost or corrupt; `None` is the worker itself.
+    readers: BTreeSet<Option<WorkerId>>,
 }
 
 impl Troubles {
@@ -134,7 +138,17 @@ impl Troubles {
         let Some(by_job) = self.counts.get(&trouble) else { return false };
         let count = by_job.values().fold(0u32, |sum, &count| sum.saturating_add(count));
         let is_several = !trouble.may_follow_job() || by_job.len() >= JOBS_MIN;
-        is_several && count >= trouble.exclude_after()
+        let is_proven = trouble != Trouble::Disk
+            || self.readers.contains(&None)
+            || self.readers.len() >= READERS_MIN;
+        is_several && is_proven && count >= trouble.exclude_after()
+    }
+
+    /// A worker reports a map output of this one as lost or corrupt; `None` is this worker itself.
+    pub(super) fn doubt(&mut self, reader: Option<WorkerId>) {
+        if self.readers.len() < READERS_MIN || reader.is_none() {
+            self.readers.insert(reader);
+        }
     }
 
     /// Takes back what one job met: it met the same on another worker.
@@ -153,5 +167,6 @@ impl Troubles {
 
     pub(super) fn clear(&mut self) {
         self.counts.clear();
+        self.readers.clear();
     }
 }

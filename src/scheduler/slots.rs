@@ -201,6 +201,13 @@ impl Slots {
         }
     }
 
+    /// A worker reports a map output of another one as lost or corrupt; without a reader, it is its own.
+    pub(super) fn doubt(&mut self, worker: WorkerId, reader: Option<WorkerId>) {
+        if let Some(worker) = self.workers.get_mut(&worker) {
+            worker.troubles.doubt(reader);
+        }
+    }
+
     /// Counts trouble that a job met on a worker, and excludes the worker if that is too often.
     ///
     /// The last usable worker changes places with the least bad of those that are excluded, if there is one.

@@ -119,7 +119,8 @@ impl Model {
         let won: Vec<_> = self.won.values().map(|&(attempt, _)| attempt).collect();
         if let Some(&attempt) = won.get(pick % won.len().max(1)) {
             let partition = pick.is_multiple_of(2).then_some(pick as u32 % 3);
-            self.apply(LoseOutput { attempt, partition });
+            let reader = pick.is_multiple_of(5).then_some(WorkerId(1 + pick as u64 % 3));
+            self.apply(LoseOutput { attempt, partition, reader });
         }
     }
 

@@ -8,7 +8,7 @@
 //! join j1/m0#1 known=N wanted=N
 //! complete j1/m0#1 [digest=N] [joined=N] [count=N]
 //! fail j1/m0#1 panic [deterministic] [record=OFFSET]
-//! lost-output j1/m0#1 [partition=N]      time-out j1/m0#1 silent=MS   backup j1/m0 · retry j1/m0 failures=N [anywhere]
+//! lost-output j1/m0#1 [partition=N] [by=W]   time-out j1/m0#1 silent=MS   backup j1/m0 · retry j1/m0 failures=N [anywhere]
 //!
 //! at 5000                                the time of all that follows, in milliseconds
 //! see j1/m0#1 [work=N] [permille=N]      what a worker tells the leader
@@ -238,7 +238,10 @@ fn of_attempt(name: &str, subject: &str, rest: &[&str]) -> Result<Command> {
             let wanted = option(rest, "wanted")?.ok_or("wanted=N")?;
             Join { attempt, known, wanted }.into()
         }
-        "lost-output" => LoseOutput { attempt, partition: option(rest, "partition")? }.into(),
+        "lost-output" => {
+            let (partition, reader) = (option(rest, "partition")?, option(rest, "by")?);
+            LoseOutput { attempt, partition, reader }.into()
+        }
         "time-out" => {
             let silent_ms = option(rest, "silent")?.ok_or("silent=MS")?;
             TimeOut { attempt, silent_ms }.into()

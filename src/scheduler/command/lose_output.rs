@@ -4,23 +4,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::scheduler::budget::Ledger;
 use crate::scheduler::{Blame, Effect, End, Rejection, Scheduler, Trouble};
-use crate::spec::{AttemptId, Cause, Failure, TaskId, TaskKind};
+use crate::spec::{AttemptId, Cause, Failure, TaskId, TaskKind, WorkerId};
 
-/// Sent by the worker that holds a map output when it has checked what a reduce complained of and
-/// found its own disk to blame, or when it finds the file gone. (Trouble on the wire is mended by
-/// fetching again and never comes here.)
+/// Proposed by the master when a reduce's worker has reported that it could not read a map output, or the worker that
+/// holds it has found it gone. (Errors on the wire are retried and never come here.)
 ///
-/// The map runs again, even if only one partition is bad, unless the reduce of that partition has
-/// won. It counts against the worker's disk, which is excluded when that happens again, and
-/// against the map, whose job fails after
-/// [`LOST_OUTPUTS_MAX`](crate::scheduler::LOST_OUTPUTS_MAX) of them. Repeated, or about an attempt
-/// whose output counts no longer, it is refused. Lost, the next fetch fails and it is sent again.
+/// The map runs again, even if only one partition is bad, unless the reduce of that partition has won. It counts against
+/// the disk of the worker that holds the output, and against the map, whose job fails after
+/// [`LOST_OUTPUTS_MAX`](crate::scheduler::LOST_OUTPUTS_MAX) of them. The worker is excluded when it happens again, but
+/// only if two other workers have reported it, or the worker itself: one reader alone may be the one that is broken.
+/// Repeated, or about an attempt whose output no longer counts, it is refused. If it is lost, the next fetch fails and
+/// it is proposed again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoseOutput {
     /// The map attempt that wrote it.
     pub attempt: AttemptId,
     /// Which partition of it is bad; all of it if none is named.
     pub partition: Option<u32>,
+    /// The worker that could not read it; none if the worker that holds it reports that itself.
+    pub reader: Option<WorkerId>,
 }
 
 impl LoseOutput {
@@ -29,7 +31,7 @@ impl LoseOutput {
         scheduler: &mut Scheduler,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Rejection> {
-        let Self { attempt, partition } = self;
+        let Self { attempt, partition, reader } = self;
         let TaskId { job: id, kind, .. } = attempt.task;
         let refused = Rejection::OutputNotNeeded { attempt };
         let job = scheduler.jobs.get(&id).ok_or(Rejection::UnknownJob { job: id })?;
@@ -49,6 +51,7 @@ impl LoseOutput {
         }
 
         scheduler.slots.drop_output(worker, attempt.task);
+        scheduler.slots.doubt(worker, reader.filter(|&reader| reader != worker));
         scheduler.slots.note_trouble(worker, Trouble::Disk, id);
         let job = scheduler.job_mut(id)?;
         job.lose_output(attempt.task.index);
