@@ -81,6 +81,8 @@ impl Bench {
     /// A master that keeps its state.
     pub(crate) async fn durable() -> Self {
         let mut bench = Self::new();
+        // The first master was one in memory; a new one begins in an empty folder.
+        std::fs::remove_dir_all(&bench.options.data).unwrap();
         bench.start().await;
         bench
     }
