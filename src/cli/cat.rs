@@ -111,9 +111,16 @@ fn open(path: &Path) -> Result<Source, Message> {
     let location = Location::from(path);
     let listed = crate::storage::list(&[path.to_path_buf()])
         .map_err(|error| Message::new(error.to_string()))?;
-    let (bytes, modified_ns) =
-        listed.files.first().map_or((0, 0), |file| (file.bytes, file.modified_ns));
-    let range = FileRange { location, source: 0, start: 0, end: bytes, size: bytes, modified_ns };
+    let Some(file) = listed.files.first() else { return Err(missing(path)) };
+    let range = FileRange {
+        location,
+        source: 0,
+        start: 0,
+        end: file.bytes,
+        size: file.bytes,
+        modified_ns: file.modified_ns,
+        identity: file.identity,
+    };
     Source::open(&range, &Options::default()).map_err(|error| Message::new(error.to_string()))
 }
 

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
+use serde::Serialize;
+use serde_json::Value;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::cluster::{Cluster, runtime, with_way_out};
@@ -14,12 +16,14 @@ use super::table::json;
 use super::{duration, exit};
 use crate::client::{DESCRIBE_WITHIN, Described, Submission, describe, submit};
 use crate::clock::Clock;
-use crate::launch::{Message, Showing, check_output, print, render_failure, say};
+use crate::launch::{
+    Message, Showing, check_output, notes_json, print, render_failure, say,
+};
 use crate::rpc::client::{Master, Options};
 use crate::rpc::jobs::{JobStatus, Jobs, State};
 use crate::rpc::refusal::Refusal;
 use crate::spec::job::check_name;
-use crate::spec::{JobId, JobSpec, escape_text};
+use crate::spec::{InputNotes, JobId, JobSpec, escape_text};
 
 /// How long after the first Ctrl-C a second one kills the job.
 const SECOND_WITHIN: Duration = Duration::from_secs(2);
@@ -77,9 +81,9 @@ impl Submit {
                 return Err(Refused::usage("no executable is named; command line; name a job's"));
             };
             let described = describe(Path::new(executable), arguments, DESCRIBE_WITHIN).await?;
-            let (executable, spec, map_only, report) = match described {
-                Described::Job { executable, spec, map_only, report } => {
-                    (executable, *spec, map_only, report)
+            let (executable, spec, map_only, report, notes) = match described {
+                Described::Job { executable, spec, map_only, report, notes } => {
+                    (executable, *spec, map_only, report, notes)
                 }
                 // Whose help it is, nobody has looked at.
                 Described::Text(text) => return Ok(print(&escape_text(text.as_bytes()))),
@@ -96,8 +100,9 @@ impl Submit {
             let progress = Progress::of_report(&report);
             if !progress.is_quiet() {
                 say(&format!("{job} is submitted; Ctrl-C leaves it running\n"));
+                notes.sentences().iter().for_each(|note| say(&format!("note: {note}\n")));
             }
-            Watched { master, job, bad_records, progress, report }.run().await
+            Watched { master, job, bad_records, progress, report, notes }.run().await
         })
     }
 
@@ -140,7 +145,8 @@ impl Watch {
         let Self { ref cluster, progress, job } = *self;
         cluster.ask(async |master| {
             let (progress, report) = (Progress::new(progress, false, false), Vec::new());
-            Watched { master, job, bad_records: 0, progress, report }.run().await
+            let notes = InputNotes::default();
+            Watched { master, job, bad_records: 0, progress, report, notes }.run().await
         })
     }
 }
@@ -153,6 +159,8 @@ struct Watched {
     bad_records: u64,
     progress: Progress,
     report: Vec<(String, String)>,
+    /// What of the input is left out or reached more than once.
+    notes: InputNotes,
 }
 
 impl Watched {
@@ -202,13 +210,26 @@ impl Watched {
                 let wants_json =
                     |(flag, value): &(String, String)| flag == "summary" && value == "json";
                 if self.report.iter().any(wants_json) {
-                    say(&json(status)?);
+                    say(&self.json(status)?);
                 } else if !self.progress.is_quiet() {
                     say(&format!("{} succeeded: {}\n", self.job, one_line(&status.output)));
                 }
                 Ok(exit::OK)
             }
         }
+    }
+
+    /// The status, and what the summary of an embedded run says of the input's notes.
+    fn json(&self, status: &JobStatus) -> Result<String, Refused> {
+        #[derive(Serialize)]
+        struct Summary<'s> {
+            #[serde(flatten)]
+            status: &'s JobStatus,
+            skipped: Value,
+            reached_again: Value,
+        }
+        let (skipped, reached_again) = notes_json(&self.notes);
+        json(&Summary { status, skipped, reached_again })
     }
 
     /// The job goes on without anybody watching.

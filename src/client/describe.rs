@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::Error;
 use crate::frame::{self, DESCRIBE_ARG, Description, LENGTH_BYTES, VERSION};
 use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{JobSpec, Location, escape};
+use crate::spec::{InputNotes, JobSpec, Location, escape};
 
 /// How long an executable may take to describe its job: it only reads its flags.
 pub const DESCRIBE_WITHIN: Duration = Duration::from_secs(10);
@@ -34,6 +34,8 @@ pub enum Described {
         map_only: bool,
         /// How the submitter is to report, as flags and values.
         report: Vec<(String, String)>,
+        /// What of the input is left out or reached more than once.
+        notes: InputNotes,
     },
     /// A text to print, such as its help; there is nothing to run.
     Text(String),
@@ -75,8 +77,8 @@ pub async fn describe(
     };
     let description = answer.map_err(|problem| not_a_job(problem, &said))?;
     match description {
-        Description::Job { version, spec, map_only, report } if version == VERSION => {
-            Ok(Described::Job { executable, spec, map_only, report })
+        Description::Job { version, spec, map_only, report, notes } if version == VERSION => {
+            Ok(Described::Job { executable, spec, map_only, report, notes })
         }
         Description::Job { version, .. } => {
             Err(Error::Version { executable: location, theirs: version, ours: VERSION })

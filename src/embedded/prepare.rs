@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::job::Job;
-use crate::spec::{FileRange, JobSpec, Nonce};
-use crate::storage::{self, Scratch, ScratchPlaces, Skipped, Staging, StagingOptions};
+use crate::spec::{FileRange, InputNotes, JobSpec, Nonce};
+use crate::storage::{self, Scratch, ScratchPlaces, Staging, StagingOptions};
 use crate::task;
 
 /// How to run a job in this process, beside what its spec says.
@@ -47,8 +47,8 @@ pub enum Error {
 pub struct Prepared {
     /// Input files, in order.
     pub files: Vec<FileRange>,
-    /// What was left out of folders.
-    pub skipped: Skipped,
+    /// What was left out of the input, and what it reaches more than once.
+    pub notes: InputNotes,
     /// Where the output is made.
     pub staging: Staging,
     /// Where spills go.
@@ -62,9 +62,9 @@ pub struct Prepared {
 /// The first thing that is wrong, in the order: spec, input, overlap, output, scratch.
 pub fn prepare<J: Job>(spec: &JobSpec, options: &Options) -> Result<Prepared, Error> {
     spec.validate()?;
-    let task::Listing { files, skipped } = task::list(spec)?;
+    let task::Listing { files, notes } = task::list::<J>(spec)?;
     let (staging, scratch) = folders(spec, options)?;
-    Ok(Prepared { files, skipped, staging, scratch })
+    Ok(Prepared { files, notes, staging, scratch })
 }
 
 fn folders(spec: &JobSpec, options: &Options) -> Result<(Staging, Scratch), Error> {

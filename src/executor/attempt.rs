@@ -71,7 +71,7 @@ impl Attempt<'_> {
 
     fn plan<J: Job>(&self) -> Result<Done, Failure> {
         self.run.spec.validate().map_err(failed)?;
-        let listing = task::list(&self.run.spec).map_err(failed)?;
+        let listing = task::list::<J>(&self.run.spec).map_err(failed)?;
         let (out, nonce) = (self.out()?, self.run.nonce);
         let staging = SharedStaging::create(out, nonce, self.options()).map_err(failed)?;
         let bad_records = self.bad_records();

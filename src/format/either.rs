@@ -2,7 +2,8 @@
 
 use super::{Error, Input, Last, Source};
 
-/// One of two: as an input format, that of the file at hand; as a record, one of that format.
+/// Either of two. As an input format it reads each file as the one that its named input has; as a record it is one of
+/// that format.
 ///
 /// A job with `type Input = Either<A, B>` takes two named inputs (or more, since `A` and `B` may be `Either` too): the
 /// first `A::SOURCES` are read as `A`, the others as `B`.
@@ -18,11 +19,19 @@ impl<A: Input, B: Input> Input for Either<A, B> {
     type Record<'a> = Either<A::Record<'a>, B::Record<'a>>;
     const SOURCES: usize = A::SOURCES + B::SOURCES;
     const SPLITTABLE: bool = A::SPLITTABLE && B::SPLITTABLE;
+    const TEXT: bool = A::TEXT && B::TEXT;
 
     fn is_splittable(index: usize) -> bool {
         match index.checked_sub(A::SOURCES) {
             None => A::is_splittable(index),
             Some(index) => B::is_splittable(index),
+        }
+    }
+
+    fn is_text(index: usize) -> bool {
+        match index.checked_sub(A::SOURCES) {
+            None => A::is_text(index),
+            Some(index) => B::is_text(index),
         }
     }
 
@@ -81,5 +90,6 @@ mod tests {
         ));
         assert_eq!(Three::SOURCES, 3);
         assert_eq!([0, 1, 2].map(Three::is_splittable), [true, false, true]);
+        assert_eq!([0, 1, 2].map(Three::is_text), [true, true, false]);
     }
 }

@@ -1,4 +1,4 @@
-//! What can go wrong between files and records, in either direction.
+//! Errors of reading files as records, and of writing records.
 
 use std::io;
 
@@ -40,6 +40,38 @@ pub enum Error {
         /// What the decoder says.
         cause: io::Error,
     },
+    /// A file that must be text is something else.
+    #[error("input is not text but {what}; {location}; {hint}")]
+    NotText {
+        /// The file.
+        location: Location,
+        /// What it is, such as `a zip archive`.
+        what: &'static str,
+        /// What to do about it.
+        hint: &'static str,
+    },
+    /// A file that must be text holds compressed data when decompressed.
+    #[error("input is compressed twice: its {codec} data is compressed itself; {location}; decompress it once first")]
+    CompressedTwice {
+        /// The file.
+        location: Location,
+        /// How its content is compressed.
+        codec: Codec,
+    },
+    /// The name of a file says that it is compressed, and its bytes do not.
+    #[error(
+        "input is named as {named} data, but its first bytes are not {named}'s{}; {location}; \
+         copy it again if it is damaged, or give it the right name",
+        but(*.codec)
+    )]
+    Misnamed {
+        /// The file.
+        location: Location,
+        /// The compression that its name says.
+        named: Codec,
+        /// The compression that its bytes say.
+        codec: Option<Codec>,
+    },
     /// A record does not end within the limit.
     #[error(
         "record is longer than the limit of {limit} bytes; {location} at byte {offset}; \
@@ -65,8 +97,8 @@ pub enum Error {
     },
     /// The file does not consist of records of the given length.
     #[error(
-        "size of {size} bytes is no multiple of the record length of {record_bytes} bytes; {location}; \
-         see whether the file is whole, and of this format"
+        "size of {size} bytes is not a multiple of the record length of {record_bytes} bytes; {location}; \
+         check that the file is complete and has this format"
     )]
     PartialRecord {
         /// The file.
@@ -76,7 +108,7 @@ pub enum Error {
         /// The length of a record.
         record_bytes: usize,
     },
-    /// A line is not the JSON that was asked for.
+    /// A line is not the JSON that the job reads.
     #[error("bad JSON: {problem} in column {column} of `{excerpt}`; {location} at byte {offset}")]
     Json {
         /// The file.
@@ -90,7 +122,7 @@ pub enum Error {
         /// What the parser says.
         problem: String,
     },
-    /// The bytes are not what the format asks for; formats made by users say so through [`Source::error`].
+    /// The bytes are not what the format requires. Formats of users make it with [`Source::error`].
     ///
     /// [`Source::error`]: super::Source::error
     #[error("{problem}; {location} at byte {offset}")]
@@ -122,7 +154,7 @@ pub enum Error {
         /// The line's beginning.
         excerpt: String,
     },
-    /// A record to be written has no form in this format.
+    /// The format cannot represent a record.
     #[error("cannot write record as {format}: {problem}")]
     Encode {
         /// The format's name.
@@ -132,8 +164,27 @@ pub enum Error {
     },
 }
 
+fn but(codec: Option<Codec>) -> String {
+    codec.map_or_else(String::new, |codec| format!(" but {codec}'s"))
+}
+
 impl Error {
-    /// Whether only one record is lost: [`Input::next`](super::Input::next) may be called again and goes on behind it.
+    /// Whether the content of the input is the cause, so that every further attempt fails in the same way.
+    pub fn blames_input(&self) -> bool {
+        match self {
+            Self::Storage(error) => matches!(error, storage::Error::InputChanged { .. }),
+            Self::NotText { .. }
+            | Self::CompressedTwice { .. }
+            | Self::Misnamed { .. }
+            | Self::Compressed { .. }
+            | Self::RecordTooLong { .. }
+            | Self::PartialRecord { .. } => true,
+            Self::Malformed { one_record, .. } => !one_record,
+            _ => false,
+        }
+    }
+
+    /// Whether only one record is lost: [`Input::next`](super::Input::next) may be called again and continues after it.
     pub fn spoils_one_record(&self) -> bool {
         matches!(
             self,

@@ -1,4 +1,4 @@
-//! What can stand in a field of tab-separated text.
+//! Values that can be fields of tab-separated text.
 
 use std::io::Write;
 
@@ -11,7 +11,7 @@ use crate::spec::escape;
 /// Characters of a refused field or line that its error shows.
 pub(super) const EXCERPT_CHARS_MAX: usize = 80;
 
-/// A row of tab-separated text while it is written.
+/// A row of tab-separated text that is being written.
 pub struct Row<'a> {
     into: &'a mut Vec<u8>,
     fields: usize,
@@ -61,20 +61,20 @@ impl<'a> Row<'a> {
     }
 }
 
-/// What [`Tsv`](super::Tsv) can write: one field, or several that follow each other.
+/// A value that [`Tsv`](super::Tsv) can write: one field, or several in a row.
 ///
-/// Text and bytes stand as they are, numbers in decimal (floats in the shortest form that reads back as the same number,
+/// Text and bytes are written as they are, numbers in decimal (floats in the shortest form that reads back as the same number,
 /// never with an exponent; `NaN`, `inf`, `-inf`), bools as `true` and `false`, `None` as empty fields. A tuple is its
 /// fields in order, so tuples may be nested; `()` has none. Structs can implement it with [`Row::append`].
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no field of tab-separated text",
+    message = "`{Self}` cannot be a field of tab-separated text",
     label = "`Tsv` writes numbers, text and tuples of them, such as `(word, count)`",
     note = "fields are numbers, bool, char, text, bytes, Option of a field and tuples of up to 8 fields; a struct or a \
             `Vec` is written with `type Output = Json`, or implements `gristmill::format::Field`; a `Result` needs a \
             `?` first"
 )]
 pub trait Field {
-    /// How many fields it is.
+    /// The number of fields.
     const FIELDS: usize = 1;
 
     /// Appends them.

@@ -4,7 +4,7 @@ use super::{Error, Input, Last, Source};
 
 /// Records of `N` bytes each, with nothing between them, as the sort benchmark has them (`Fixed<100>`).
 ///
-/// A file whose size is no multiple of `N` is refused: before anything is read where its size is known, else at its end.
+/// A file whose size is not a multiple of `N` is refused: before anything is read if its size is known, else at its end.
 pub struct Fixed<const N: usize> {
     source: Source,
     end: u64,
@@ -12,6 +12,7 @@ pub struct Fixed<const N: usize> {
 
 impl<const N: usize> Input for Fixed<N> {
     type Record<'a> = &'a [u8; N];
+    const TEXT: bool = false;
 
     fn open(mut source: Source) -> Result<Self, Error> {
         const { assert!(N > 0, "a record has at least one byte") };
@@ -66,18 +67,18 @@ mod tests {
     use crate::format::{Output, Raw, Writes};
 
     #[test]
-    fn a_file_that_is_no_multiple_of_the_record_is_refused_by_every_range() {
+    fn a_file_with_a_partial_record_is_refused_by_every_range() {
         for cuts in [&[][..], &[2], &[6]] {
             let error = try_check::<Fixed<3>, _>(b"abcdefg", cuts, 64, |_| ()).unwrap_err();
             assert_eq!(
                 error.to_string(),
-                "size of 7 bytes is no multiple of the record length of 3 bytes; <memory>; see whether the file is whole, and of this format"
+                "size of 7 bytes is not a multiple of the record length of 3 bytes; <memory>; check that the file is complete and has this format"
             );
         }
     }
 
     #[test]
-    fn a_compressed_file_that_ends_in_mid_record_is_refused_at_its_end() {
+    fn a_compressed_file_with_a_partial_record_is_refused_at_its_end() {
         let (mut gzip, mut bytes) = (Gzip::<Raw>::default(), Vec::new());
         gzip.append(b"abcdefg", &mut bytes).unwrap();
         gzip.end(&mut bytes).unwrap();
@@ -85,7 +86,7 @@ mod tests {
         let mut seen = 0;
         let source = Source::of_bytes(bytes, range, &Options::default());
         let error = read::<Fixed<3>, _>(source, |_| seen += 1).unwrap_err();
-        assert!(error.to_string().starts_with("size of 7 bytes is no multiple"), "{error}");
+        assert!(error.to_string().starts_with("size of 7 bytes is not a multiple"), "{error}");
         assert_eq!(seen, 2);
     }
 

@@ -7,10 +7,10 @@ use flate2::{Compression, GzBuilder};
 
 use super::{Error, Output, Writes};
 
-/// Bytes that are gathered before they are compressed.
+/// Bytes that are collected before they are compressed.
 const GATHERED_BYTES: usize = 64 << 10;
 
-/// What `gzip` takes unasked; faster levels make larger files, slower ones hardly smaller.
+/// The default of `gzip`. Faster levels make larger files, and slower ones hardly smaller.
 const LEVEL: u32 = 6;
 
 /// The parts that `O` writes, as one gzip member each. Equal records give equal bytes: the header holds no name and
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_compressed_is_read_again_and_always_has_the_same_bytes() {
+    fn compressed_records_read_back_and_have_the_same_bytes_each_time() {
         for count in [0, 1, 100_000] {
             let bytes = zipped(0..count);
             assert_eq!(bytes, zipped(0..count));

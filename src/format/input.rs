@@ -1,14 +1,14 @@
-//! How files become records: the trait behind every input format.
+//! The trait that every input format implements: it turns files into records.
 
 use super::{Error, Source};
 
-/// How files become records. The format *is* the reader of one range of one file.
+/// Turns files into records. A value of the format reads one range of one file.
 ///
-/// **The law:** a record belongs to the range in which its first byte lies. So whatever the cuts, the records of all
-/// ranges of a file, in order, are the records of the whole file. A format that cannot find the first record behind any
-/// byte says `SPLITTABLE = false` and gets whole files.
+/// **The law:** a record belongs to the range that holds its first byte. So wherever a file is cut, the records of all its
+/// ranges, in order, are the records of the whole file. A format that cannot find the first record after an arbitrary
+/// byte sets `SPLITTABLE = false` and gets whole files.
 ///
-/// A format of one's own, paragraphs separated by blank lines:
+/// An example, paragraphs separated by blank lines:
 ///
 /// ```
 /// use gristmill::format::{Error, Input, Last, Source};
@@ -78,13 +78,13 @@ use super::{Error, Source};
             and what implements `gristmill::format::Input`"
 )]
 pub trait Input: Sized + 'static {
-    /// What the map function gets; it may borrow from the reader until the next record is asked for.
+    /// What the map function gets. It may borrow from the reader until the next call of [`next`](Self::next).
     type Record<'a>;
 
-    /// How many named inputs it reads; [`Either`](super::Either) adds them up.
+    /// The number of named inputs that it reads; [`Either`](super::Either) adds them up.
     const SOURCES: usize = 1;
 
-    /// Whether a file may be cut at any byte, since the borders are repaired.
+    /// Whether a file may be cut at any byte: the format finds the first record of each range.
     const SPLITTABLE: bool = true;
 
     /// [`Self::SPLITTABLE`] for the files of one named input, numbered from 0.
@@ -92,20 +92,31 @@ pub trait Input: Sized + 'static {
         Self::SPLITTABLE
     }
 
-    /// Starts reading the range that `source` stands at; it need not read anything yet.
+    /// Whether its files are text. A file of text whose first bytes show that it is something else, such as a zip
+    /// archive or UTF-16, is refused. A format of binary records sets `TEXT = false` and gets such files as they are.
+    const TEXT: bool = true;
+
+    /// [`Self::TEXT`] for the files of one named input, numbered from 0.
+    fn is_text(_index: usize) -> bool {
+        Self::TEXT
+    }
+
+    /// Starts reading the range of `source`. It need not read anything yet.
     ///
     /// # Errors
-    /// If the range cannot be read, or its file is seen not to be of this format.
+    /// If the range cannot be read, or its file is clearly not of this format.
     fn open(source: Source) -> Result<Self, Error>;
 
-    /// The next record whose first byte lies in the range; `None` when there is none, however often it is asked.
+    /// Returns the next record whose first byte lies in the range. After the last one it returns `None`, each time it is
+    /// called.
     ///
     /// # Errors
-    /// If the file cannot be read or is not of this format. Where [`Error::spoils_one_record`] says so, the next call
-    /// goes on behind the bad record.
+    /// If the file cannot be read or is not of this format. If [`Error::spoils_one_record`] is true for the
+    /// error, the next call continues after the bad record.
     fn next(&mut self) -> Result<Option<Self::Record<'_>>, Error>;
 
-    /// The record that [`next`](Self::next) lent last or failed on, for error reports; usually [`Source::last`].
+    /// Returns the last record that [`next`](Self::next) returned or failed on, for error reports. Usually
+    /// [`Source::last`].
     fn last(&self) -> Last<'_>;
 }
 
@@ -114,6 +125,6 @@ pub trait Input: Sized + 'static {
 pub struct Last<'a> {
     /// Where it begins, in bytes of the decoded file.
     pub offset: u64,
-    /// Its bytes as they are in the file, as far as they are still at hand.
+    /// Its bytes as they are in the file, or those of them that are still in memory.
     pub bytes: &'a [u8],
 }

@@ -13,7 +13,7 @@ const EXCERPT_CHARS_MAX: usize = 80;
 
 /// Reads one `T` per line of JSON; blank lines are skipped.
 ///
-/// The error for a line that is no `T` names file, offset, column and the line's beginning, and the next line can be
+/// The error for a line that is not a `T` names file, offset, column and the line's beginning, and the next line can be
 /// read. Values nested more than 128 deep are refused.
 pub struct JsonLines<T> {
     lines: Lines,
@@ -51,7 +51,7 @@ impl<T> JsonLines<T> {
         let Last { offset, bytes } = self.lines.source().last();
         let column = error.column();
         let message = error.to_string();
-        // The line is always 1 here, and the column is said on its own.
+        // The line is always 1 here, and the message has the column in a place of its own.
         let place = format!(" at line {} column {column}", error.line());
         Error::Json {
             location: self.lines.source().location().clone(),
@@ -65,7 +65,7 @@ impl<T> JsonLines<T> {
 
 /// Writes one JSON value per line: for a pair, an array of two.
 ///
-/// Map keys must be strings or numbers; a float that is not finite becomes `null`, as JSON has no other word for it.
+/// Map keys must be strings or numbers; a float that is not finite becomes `null`, since JSON has no such number.
 #[derive(Debug, Default)]
 pub struct Json;
 

@@ -5,13 +5,13 @@ use memchr::memchr;
 use super::{Error, Input, Last, Source};
 use crate::record::Text;
 
-/// What a file may begin with to say that it is UTF-8; no part of its text.
+/// The UTF-8 byte order mark, which a file may begin with. It is not part of the text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Lines of text, without their ends: `\n` or `\r\n`. The last line may lack one.
 ///
-/// A line may be empty and hold any other bytes, NUL and invalid UTF-8 among them; a `\r` elsewhere is a byte like any
-/// other. A UTF-8 byte order mark at the start of the file is dropped.
+/// A line may be empty, and may hold any other bytes, including NUL and invalid UTF-8. A `\r` elsewhere is a byte like
+/// any other. A UTF-8 byte order mark at the start of the file is dropped.
 pub struct Lines {
     source: Source,
     /// Lines that begin here or later belong to another range.
@@ -65,12 +65,26 @@ impl Input for Lines {
 }
 
 impl Lines {
-    /// Length without and with its end of a line that does not end in the window; `None` at the end of the file.
+    /// Returns the length of a line that does not end in the window, without and with its line end; `None` at the end of
+    /// the file.
     #[cold]
     #[inline(never)]
     fn find_end(&mut self) -> Result<Option<(usize, usize)>, Error> {
-        if let Some(newline) = self.source.find(b"\n")? {
-            return Ok(Some((newline, newline + 1)));
+        match self.source.find(b"\n") {
+            Ok(Some(newline)) => return Ok(Some((newline, newline + 1))),
+            Ok(None) => {}
+            // The limit is for the line without its end, which may have two bytes.
+            Err(error @ Error::RecordTooLong { .. }) => {
+                let limit = self.source.record_bytes_max();
+                let may_end = self.source.window().len() == limit + 1
+                    && self.source.window().ends_with(b"\r");
+                let goes_on = may_end && self.source.fill_up_to(limit + 1)?;
+                return match self.source.window().get(limit + 1) {
+                    Some(b'\n') if goes_on => Ok(Some((limit + 1, limit + 2))),
+                    _ => Err(error),
+                };
+            }
+            Err(error) => return Err(error),
         }
         let rest = self.source.window().len();
         Ok((rest > 0).then_some((rest, rest)))
@@ -135,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_line_is_known_with_its_place() {
+    fn the_last_line_has_its_offset() {
         let mut input =
             Lines::open(Source::of_bytes(*b"ab\r\ncd", 0..6, &Options::default())).unwrap();
         let mut seen = Vec::new();
@@ -143,6 +157,28 @@ mod tests {
             seen.push((input.last().offset, input.last().bytes.to_vec()));
         }
         assert_eq!(seen, [(0, b"ab".to_vec()), (4, b"cd".to_vec())]);
+    }
+
+    #[test]
+    fn the_end_of_a_line_does_not_count_towards_the_limit() {
+        let options = Options { read_bytes: 64, record_bytes_max: 10, ..Options::default() };
+        let table = [
+            ("0123456789\r\n", Some(vec![10])),
+            ("0123456789\r\nab\r\n0123456789\r\n", Some(vec![10, 2, 10])),
+            ("012345678\r\r\n", Some(vec![10])),
+            ("0123456789a\r\n", None),
+            ("0123456789\r\r\n", None),
+            ("0123456789\r", None),
+            ("0123456789\rx\n", None),
+        ];
+        for (text, expected) in table {
+            for read_bytes in [1, 5, 64] {
+                let options = Options { read_bytes, ..options.clone() };
+                let source = Source::of_bytes(text.as_bytes(), 0..text.len() as u64, &options);
+                let found = read::<Lines, _>(source, |line| line.len());
+                assert_eq!(found.ok(), expected, "{text:?} read by {read_bytes}");
+            }
+        }
     }
 
     #[test]

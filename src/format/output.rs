@@ -1,29 +1,29 @@
-//! How records become the bytes of a part: the traits behind every output format.
+//! The traits that every output format implements: they turn records into the bytes of a part.
 
 use super::Error;
 
-/// How the parts of an output are written. One value writes one part, from [`begin`](Self::begin) to
+/// Writes the parts of an output. One value writes one part, from [`begin`](Self::begin) to
 /// [`end`](Self::end), and may hold state in between.
 ///
-/// Bytes are appended to a buffer that the caller empties into the file whenever it likes. Equal records give equal
-/// bytes, on any machine.
+/// It appends bytes to a buffer, which the caller writes to the file from time to time. Equal records give equal bytes,
+/// on any machine.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an output format",
     label = "write `Tsv`, `Json`, `TextLines`, `Raw`, `Seq`, or `Gzip` around one of them",
     note = "a format of your own implements `gristmill::format::Output` and `gristmill::format::Writes`"
 )]
 pub trait Output: Default + 'static {
-    /// What the names of parts end in, without the dot: `tsv`, `jsonl.gz`.
+    /// The extension of the parts' names, without the dot: `tsv`, `jsonl.gz`.
     const EXTENSION: &'static str;
 
-    /// Whether nothing of a record is held back, so that one which turns out bad can be taken back by cutting off
-    /// what it appended. Without it the output cannot be written by a map that may skip bad records.
+    /// Whether each record is appended at once, so that a bad one can be removed by truncating the buffer. If false, a
+    /// map that may skip bad records cannot write this output.
     const TAKES_BACK: bool = true;
 
-    /// Appends what stands before the first record.
+    /// Appends what comes before the first record.
     fn begin(&mut self, _into: &mut Vec<u8>) {}
 
-    /// Appends what is held back and what stands after the last record.
+    /// Appends what was held back, and what comes after the last record.
     ///
     /// # Errors
     /// If what is held back cannot be written.
@@ -32,7 +32,7 @@ pub trait Output: Default + 'static {
     }
 }
 
-/// That an output format can write records of type `T`.
+/// Implemented by output formats that can write records of type `T`.
 #[diagnostic::on_unimplemented(
     message = "the output format `{Self}` cannot write `{T}`",
     note = "Tsv writes fields and tuples of them, TextLines and Raw write bytes, Json and Seq write what implements \
@@ -42,7 +42,7 @@ pub trait Writes<T: ?Sized>: Output {
     /// Appends one record, or holds it back for later.
     ///
     /// # Errors
-    /// If the record has no form in this format; `into` is then as it was, and the next record may follow.
+    /// If this format cannot represent the record. `into` is then unchanged, and the next record may follow.
     fn append(&mut self, record: &T, into: &mut Vec<u8>) -> Result<(), Error>;
 }
 
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_and_values_may_be_lent_and_parts_end_in_their_format() {
+    fn borrowed_records_are_written_and_parts_have_the_extension() {
         let extensions =
             [writes_lent_pairs::<Tsv>(), writes_lent_pairs::<Json>(), writes_lent_pairs::<Seq>()];
         assert_eq!(extensions, ["tsv", "jsonl", "seq"]);

@@ -4,33 +4,39 @@ use super::source::is_compressed;
 use super::{Error, Input};
 use crate::spec::{FileRange, Split};
 
-/// Splits that a job of middling size is cut into, whatever runs it: enough to balance many workers.
+/// Number of splits that an input of medium size is cut into: enough to balance many workers.
 const SPLITS_AIMED_AT: u64 = 64;
 
-/// Smallest split in bytes unless the user says otherwise: below, starting a task outweighs its work.
+/// Default minimum size of a split in bytes: a smaller task would cost more to start than to run.
 const SPLIT_BYTES_MIN: u64 = 1 << 20;
 
-/// Largest split in bytes unless the user says otherwise: above, losing a task costs too much.
+/// Default maximum size of a split in bytes: losing a larger task would cost too much.
 const SPLIT_BYTES_MAX: u64 = 128 << 20;
 
-/// Files packed into one split: opening them is the work then, and that is to be shared too.
+/// Most files in one split. With many small files, opening them is the work, which must be shared too.
 pub const SPLIT_FILES_MAX: usize = 1_000;
 
-/// Bytes of input per reduce task, unless the user says otherwise.
+/// Default bytes of input per reduce task.
 const REDUCE_BYTES: u64 = 64 << 20;
 
-/// Most reduce tasks, unless the user says otherwise.
+/// Default maximum number of reduce tasks.
 const REDUCERS_MAX: u64 = 1_000;
 
-/// The splits of `files`, each given as one range of all its bytes, for input format `F`.
+/// Cuts `files`, each given as one range of all its bytes, into splits for input format `F`.
 ///
 /// # Errors
 /// If the first bytes of a file that is larger than a split cannot be read to see whether it is compressed.
 pub fn plan<F: Input>(files: &[FileRange], split_bytes: Option<u64>) -> Result<Vec<Split>, Error> {
-    plan_splits(files, split_bytes, |file| {
-        let index = usize::try_from(file.source).unwrap_or(usize::MAX);
-        Ok(F::is_splittable(index) && !is_compressed(file)?)
-    })
+    plan_splits(files, split_bytes, is_splittable::<F>)
+}
+
+/// Whether a file may be cut: not if its format cannot be, or if it is compressed.
+///
+/// # Errors
+/// If its first bytes cannot be read.
+pub fn is_splittable<F: Input>(file: &FileRange) -> Result<bool, Error> {
+    let index = usize::try_from(file.source).unwrap_or(usize::MAX);
+    Ok(F::is_splittable(index) && !is_compressed(file)?)
 }
 
 /// The splits of `files`, each given as one range of all its bytes.
@@ -111,14 +117,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::spec::Location;
+    use crate::spec::{FileIdentity, Location};
 
     const MIB: u64 = 1 << 20;
 
     /// A file that is named after its size; `u64::MAX` is a stream.
     fn file(size: u64) -> FileRange {
         let location = Location::from(&size.to_string());
-        FileRange { location, source: 0, start: 0, end: size, size, modified_ns: 0 }
+        let identity = FileIdentity::default();
+        FileRange { location, source: 0, start: 0, end: size, size, modified_ns: 0, identity }
     }
 
     fn planned(sizes: &[u64], split_bytes: Option<u64>, splittable: bool) -> Vec<Split> {

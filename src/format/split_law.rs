@@ -6,15 +6,27 @@ use std::path::Path;
 
 use super::source::Options;
 use super::{Error, Input, Source};
-use crate::spec::{FileRange, Location};
+use crate::spec::{FileIdentity, FileRange, Location};
 
 /// A file as the listing of named input `source` gives it.
 pub(super) fn listed(path: &Path, source: u32) -> FileRange {
     let facts = fs::metadata(path).expect("the test made the file");
-    let nanoseconds = facts.mtime() * 1_000_000_000 + facts.mtime_nsec();
-    let modified_ns = u64::try_from(nanoseconds).expect("the file is of this century");
-    let (start, end, size) = (0, facts.len(), facts.len());
-    FileRange { location: Location::from(path), source, start, end, size, modified_ns }
+    let ns = |seconds: i64, rest: i64| {
+        u64::try_from(seconds * 1_000_000_000 + rest).expect("the file is of this century")
+    };
+    FileRange {
+        location: Location::from(path),
+        source,
+        start: 0,
+        end: facts.len(),
+        size: facts.len(),
+        modified_ns: ns(facts.mtime(), facts.mtime_nsec()),
+        identity: FileIdentity {
+            device: facts.dev(),
+            inode: facts.ino(),
+            changed_ns: ns(facts.ctime(), facts.ctime_nsec()),
+        },
+    }
 }
 
 /// All records of one range.

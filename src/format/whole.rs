@@ -9,6 +9,11 @@ impl<F: Input> Input for Whole<F> {
     type Record<'a> = F::Record<'a>;
     const SOURCES: usize = F::SOURCES;
     const SPLITTABLE: bool = false;
+    const TEXT: bool = F::TEXT;
+
+    fn is_text(index: usize) -> bool {
+        F::is_text(index)
+    }
 
     fn open(source: Source) -> Result<Self, Error> {
         Ok(Self(F::open(source.into_whole())?))

@@ -31,7 +31,7 @@ pub use connection::Connection;
 pub use error::Error;
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{AttemptId, Counters, Failure, JobSpec, Nonce, Volume};
+use crate::spec::{AttemptId, Counters, Failure, InputNotes, JobSpec, Nonce, Volume, path_bytes};
 
 /// The first argument of a job executable that is to serve as an executor.
 pub const EXECUTOR_ARG: &str = "--gristmill=executor";
@@ -99,6 +99,7 @@ pub struct Run {
     pub spec: JobSpec,
     /// The attempt's own folder on this worker: spill files, merges, the plan. It is there, and nobody else writes to
     /// it; when the attempt has ended, the worker removes it.
+    #[serde(with = "path_bytes")]
     pub scratch: PathBuf,
     /// What to do.
     pub work: Work,
@@ -112,6 +113,7 @@ pub enum Work {
     /// Map splits to one sealed spill file: that of the task's index, and those of the maps that have joined it.
     Map {
         /// The plan's file.
+        #[serde(with = "path_bytes")]
         plan: PathBuf,
         /// The maps that have joined it so far, in order.
         joined: Vec<u32>,
@@ -121,6 +123,7 @@ pub enum Work {
     /// Merge these segments and reduce them to a part.
     Reduce {
         /// The plan's file.
+        #[serde(with = "path_bytes")]
         plan: PathBuf,
         /// One for each map that has not joined another, in the order of the maps.
         segments: Vec<SegmentRef>,
@@ -147,6 +150,7 @@ pub struct SegmentRef {
     /// The map task's index.
     pub map: u32,
     /// The file that holds it: a map's own spill file, or one in which the worker has gathered what it fetched.
+    #[serde(with = "path_bytes")]
     pub path: PathBuf,
     /// Where its first block begins.
     pub offset: u64,
@@ -166,6 +170,7 @@ pub enum Done {
     /// Of a plan.
     Plan {
         /// The plan's file, whose bytes are a function of the job and its input.
+        #[serde(with = "path_bytes")]
         plan: PathBuf,
         /// Number of maps.
         splits: u32,
@@ -179,6 +184,7 @@ pub enum Done {
     /// Of a map.
     Map {
         /// The sealed spill file; none for a map-only job, whose part is in staging.
+        #[serde(with = "path_bytes::option")]
         output: Option<PathBuf>,
         /// How many of the maps that have joined it are in it.
         joined: u32,
@@ -225,6 +231,8 @@ pub enum Description {
         /// Flags of the arguments that say how the submitter is to report, as [`JobSpec`] has no place for them:
         /// name and value, such as `("progress", "never")`.
         report: Vec<(String, String)>,
+        /// What of the input is left out or reached more than once.
+        notes: InputNotes,
     },
     /// What to print to standard output, such as the text of `--help`; there is nothing to run.
     Text(String),

@@ -13,7 +13,7 @@ use super::message::Message;
 use super::{STDOUT_HINT, clash_message, exit, own, spec, stdout_failed, write_out};
 use crate::frame::{self, Description};
 use crate::job::Job;
-use crate::spec::{JobSpec, Location};
+use crate::spec::{InputNotes, JobSpec, Location};
 use crate::storage::SharedStaging;
 use crate::task;
 
@@ -33,14 +33,15 @@ fn described<J: Job>(name: &str, args: Vec<OsString>) -> Result<Description, Mes
         Asked::Text(text) => return Ok(Description::Text(text)),
     };
     flags.check(J::MAP_ONLY)?;
-    let spec = for_cluster(spec::<J>(name, &flags, &job)?)?;
+    let (spec, notes) = for_cluster::<J>(spec::<J>(name, &flags, &job)?)?;
     let spec = Box::new(spec);
     let (version, map_only) = (frame::VERSION, J::MAP_ONLY);
-    Ok(Description::Job { version, spec, map_only, report: report(&flags) })
+    Ok(Description::Job { version, spec, map_only, report: report(&flags), notes })
 }
 
-/// The spec with paths that mean the same wherever they are read; refused when it cannot be run by a cluster.
-fn for_cluster(mut spec: JobSpec) -> Result<JobSpec, Message> {
+/// The spec with paths that mean the same wherever they are read, and notes on its input; refused if a cluster cannot
+/// run it.
+fn for_cluster<J: Job>(mut spec: JobSpec) -> Result<(JobSpec, InputNotes), Message> {
     if spec.inputs.iter().any(|input| input.location.is_standard_stream()) {
         return Err(Message::new(
             "standard input (-) cannot be read by a cluster; command line; write it to a file, and name that",
@@ -59,9 +60,9 @@ fn for_cluster(mut spec: JobSpec) -> Result<JobSpec, Message> {
     spec.output = Some(output.clone());
     // Parts outlive the machines that make them.
     spec.sync = true;
-    task::list(&spec).map_err(|error| own(&error))?;
+    let task::Listing { notes, .. } = task::list::<J>(&spec).map_err(|error| own(&error))?;
     SharedStaging::check(output.path(), spec.overwrite).map_err(|error| own(&error))?;
-    Ok(spec)
+    Ok((spec, notes))
 }
 
 /// The path from the root on. A pattern stays one, and the current folder's name does not become part of it.

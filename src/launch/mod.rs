@@ -44,6 +44,8 @@ pub(crate) use nonce::draw as draw_nonce;
 pub(crate) use refusal::refusal;
 pub(crate) use standard::check_output;
 #[cfg(feature = "cluster")]
+pub(crate) use summary::notes_json;
+#[cfg(feature = "cluster")]
 pub(crate) use terminal::{is_dumb, size};
 
 use self::command::Asked;
@@ -56,7 +58,7 @@ use crate::embedded::{self, Options, Outcome, Prepared, Progress};
 use crate::executor;
 use crate::format::Input;
 use crate::frame::{DESCRIBE_ARG, EXECUTOR_ARG};
-use crate::job::{Job, named_by};
+use crate::job::{By, Job, Partition, named_by};
 use crate::scheduler::JobState;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{JobSpec, escape};
@@ -281,9 +283,15 @@ fn run<J: Job>(run: &Run) -> Result<u8, Message> {
     if !flags.quiet {
         let times =
             Times { listing: *listing, whole: clock.now().saturating_duration_since(*started) };
-        say(&summary::render(flags.summary, spec, prepared, &outcome, &progress, times));
+        let by = J::from_bytes(&spec.job).map_or(By::Hash, |job| by(&job.partitioner()));
+        say(&summary::render(flags.summary, spec, prepared, &outcome, &progress, (by, times)));
     }
     Ok(exit::OK)
+}
+
+/// How a partitioner works, which only its value can name.
+fn by<J: Job, P: Partition<J>>(_: &P) -> By {
+    P::BY
 }
 
 fn failed(run: &Run, outcome: &Outcome) -> u8 {

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::flags::Form;
 use super::message::count;
 use crate::embedded::{Outcome, Phase, Prepared, Progress};
-use crate::spec::{Counters, JobSpec, manifest, size};
+use crate::job::By;
+use crate::spec::{Counters, InputNotes, JobSpec, Repeat, manifest, size};
 use crate::task::{GROUP, PartDone};
 
 /// What a run did. Times are seconds; more keys may be added, none renamed.
@@ -22,7 +24,13 @@ struct Summary<'s> {
     spills: Spills,
     output: Written<'s>,
     side_outputs: Beside,
-    skipped: Skipped,
+    skipped: Value,
+    reached_again: Value,
+    #[serde(skip)]
+    notes: Vec<String>,
+    /// Whether the parts are ranges of keys, and the largest one's name and bytes.
+    #[serde(skip)]
+    largest: Option<(&'s str, u64)>,
     bad_records: u64,
     counters: Counters,
 }
@@ -71,11 +79,8 @@ struct Beside {
     bytes: u64,
 }
 
-#[derive(Debug, Serialize)]
-struct Skipped {
-    hidden: u64,
-    special: u64,
-}
+/// A part by range is noted if it is so many times larger than the average.
+const SKEW: u64 = 2;
 
 /// How long a run took.
 pub(super) struct Times {
@@ -92,13 +97,14 @@ pub(super) fn render(
     prepared: &Prepared,
     outcome: &Outcome,
     progress: &Progress,
-    times: Times,
+    (by, times): (By, Times),
 ) -> String {
     let folder = spec.output.as_ref().map(ToString::to_string);
     let is_own = |part: &&PartDone| part.sealed.name.starts_with("part-");
     let is_bad = |part: &&PartDone| manifest::is_bad(&part.sealed.name);
     let own = Sum::of(outcome.parts.iter().filter(is_own));
     let beside = Sum::of(outcome.parts.iter().filter(|part| !is_own(part) && !is_bad(part)));
+    let (skipped, reached_again) = notes_json(&prepared.notes);
     let summary = Summary {
         job: &spec.name,
         state: "succeeded",
@@ -132,7 +138,15 @@ pub(super) fn render(
             bytes: own.bytes,
         },
         side_outputs: Beside { files: beside.files, records: beside.records, bytes: beside.bytes },
-        skipped: Skipped { hidden: prepared.skipped.hidden, special: prepared.skipped.special },
+        skipped,
+        reached_again,
+        notes: prepared.notes.sentences(),
+        largest: outcome
+            .parts
+            .iter()
+            .filter(|part| by == By::Range && is_own(part))
+            .map(|part| (part.sealed.name.as_str(), part.sealed.bytes))
+            .max_by_key(|(_, bytes)| *bytes),
         bad_records: outcome.bad_records,
         counters: counters(outcome),
     };
@@ -140,6 +154,18 @@ pub(super) fn render(
         Form::Text => summary.text(),
         Form::Json => summary.json(),
     }
+}
+
+/// What a summary says in JSON of the input's notes: the values of `skipped` and of `reached_again`.
+pub(crate) fn notes_json(notes: &InputNotes) -> (Value, Value) {
+    let example = |repeat: &Repeat| {
+        json!({ "path": repeat.path.to_string(), "first": repeat.first.to_string() })
+    };
+    let examples: Vec<Value> = notes.repeats.iter().map(example).collect();
+    (
+        json!({ "hidden": notes.hidden, "special": notes.special }),
+        json!({ "paths": notes.repeated, "examples": examples }),
+    )
 }
 
 /// Files, records and bytes of some parts.
@@ -252,20 +278,30 @@ impl Summary<'_> {
         })
     }
 
+    /// Whether one of the parts that are ranges of keys is far larger than the others.
+    fn skew(&self) -> Option<String> {
+        let (name, bytes) = self.largest?;
+        let Written { parts, records, bytes: all, .. } = &self.output;
+        let (parts, all) = (*parts as u64, (*all).max(1));
+        // Of a few records nothing else is to be expected.
+        let is_skewed = bytes >= SKEW * (all / parts.max(1)) && *records >= 100 * parts;
+        (parts > 1 && is_skewed).then(|| {
+            format!(
+                "{name} holds {} % of the output: a few keys have most records, or the sample that parts by range are \
+                 cut by did not see the whole input (standard input is not sampled: name a file)",
+                bytes * 100 / all
+            )
+        })
+    }
+
     /// What a user may not have expected.
     fn remarks(&self) -> Vec<String> {
         let mut remarks = Vec::new();
         if self.input.bytes == 0 {
             remarks.push("the input is empty".into());
         }
-        let Skipped { hidden, special } = &self.skipped;
-        if *hidden > 0 {
-            remarks.push(format!("skipped {} beginning with . or _", count(*hidden, "name")));
-        }
-        if *special > 0 {
-            let kinds = "(pipe, socket or device)";
-            remarks.push(format!("skipped {} {kinds}", count(*special, "special file")));
-        }
+        remarks.extend(self.notes.iter().cloned());
+        remarks.extend(self.skew());
         let not_kept = "not kept; name a folder with --output DIR";
         if self.bad_records > 0 {
             let place =

@@ -12,7 +12,7 @@ use crate::rpc::workers::{Held, HeldState, LostOutput, Poll};
 use crate::scheduler::{
     Command, Complete, Drain, Fail, Join, LoseOutput, PlanDone, Rejection, WorkerState,
 };
-use crate::spec::{AttemptId, Cause, Failure, TaskKind, Volume, WorkerId};
+use crate::spec::{About, AttemptId, Cause, Failure, TaskKind, Volume, WorkerId};
 
 impl Shared {
     /// Has all that a poll reports applied. Repeated, or late, it proposes nothing: what no longer
@@ -117,7 +117,8 @@ impl Shared {
                 let lost = lost.iter().filter(|lost| is_gone(lost, attempt, state, desk));
                 let lost = lost.map(|lost| lose(lost, attempt, worker));
                 let mut changes: Vec<Change> = lost.collect();
-                changes.push(fail(attempt, failure, false));
+                let deterministic = failure.about == About::BadInput;
+                changes.push(fail(attempt, failure, deterministic));
                 changes
             }
             (kind, other) => {

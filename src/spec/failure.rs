@@ -109,6 +109,8 @@ pub enum About {
     Version,
     /// A map that gave other output when it ran again.
     OtherOutput,
+    /// An input whose content is not what the job needs, or has changed: every attempt fails of it, wherever it runs.
+    BadInput,
 }
 
 /// One failure, as structured on its last hop as on its first.

@@ -52,10 +52,23 @@ impl fmt::Display for Location {
     }
 }
 
+/// Tells a file apart from any other file that takes its place at the same path.
+///
+/// All zeros for a stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct FileIdentity {
+    /// The device that holds the file.
+    pub device: u64,
+    /// The inode's number on that device.
+    pub inode: u64,
+    /// When the inode last changed (its content, owner, mode or links), in nanoseconds since 1970.
+    pub changed_ns: u64,
+}
+
 /// The bytes `start..end` of one input file, with what identifies the file's content.
 ///
-/// `size` and `modified_ns` are those seen when the input was listed; an attempt that finds others
-/// must fail rather than read a file that has changed under the job.
+/// `size`, `modified_ns` and `identity` are those seen when the input was listed. An attempt that
+/// finds others must fail rather than read a file that has changed during the job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileRange {
     /// The file.
@@ -68,8 +81,10 @@ pub struct FileRange {
     pub end: u64,
     /// Length of the whole file in bytes when it was listed.
     pub size: u64,
-    /// Time of the last change when it was listed, in nanoseconds since 1970.
+    /// Time of the last modification when it was listed, in nanoseconds since 1970.
     pub modified_ns: u64,
+    /// Which file it was when it was listed.
+    pub identity: FileIdentity,
 }
 
 impl FileRange {
@@ -115,6 +130,7 @@ mod tests {
             end,
             size: 100,
             modified_ns: 0,
+            identity: FileIdentity::default(),
         };
         let split = Split { ranges: vec![range(0, 10), range(90, 100), range(0, u64::MAX)] };
         assert_eq!(split.bytes(), 20);

@@ -22,10 +22,10 @@ pub enum Error {
     #[error("input does not exist; {}; check the spelling", shown(.path))]
     InputMissing { path: PathBuf },
     /// An input that was named is a URL.
-    #[error("input is a URL, and only files are read; {}; {}", shown(.path), url::way_out(.path))]
+    #[error("input is a URL, and only files are read; {}; {}", shown(.path), url::hint(.path))]
     InputIsUrl { path: PathBuf },
     /// A symbolic link among the inputs leads to nothing.
-    #[error("link leads to nothing; {} -> {}; mend or remove the link", shown(.path), shown(.target))]
+    #[error("link leads to nothing; {} -> {}; fix or remove the link", shown(.path), shown(.target))]
     LinkBroken { path: PathBuf, target: PathBuf },
     /// A symbolic link (or a mount) leads back into a folder that holds it.
     #[error("links form a loop; {} -> {}; remove the link, or name the folders beside it", shown(.path), shown(.target))]
@@ -39,7 +39,7 @@ pub enum Error {
     /// The braces of a pattern stand for too many patterns.
     #[error("braces stand for more than {alternatives_max} patterns; {}; name a folder instead", shown(.pattern))]
     PatternTooWide { pattern: PathBuf, alternatives_max: usize },
-    /// An input was named that is no file: `kind` says what it is.
+    /// An input that is not a file was named: `kind` says what it is.
     #[error("input is {kind}, not a file; {}; copy it to a file first, or pipe it in and name the input -", shown(.path))]
     SpecialFile { path: PathBuf, kind: &'static str },
     /// A file says that it is empty but has data to read, as those of /proc do: it cannot be split by size.
@@ -48,18 +48,9 @@ pub enum Error {
     /// More files than one job takes.
     #[error("inputs name more than {files_max} files; first too many: {}; name fewer, or pack them", shown(.path))]
     TooManyFiles { path: PathBuf, files_max: usize },
-    /// A file is not what it was when it was listed. Times are nanoseconds since 1970.
-    #[error(
-        "input changed: {bytes_listed} bytes modified at {modified_ns_listed} ns when listed, {bytes} bytes at {modified_ns} ns now; {}; run again when nothing writes to it",
-        shown(.path)
-    )]
-    InputChanged {
-        path: PathBuf,
-        bytes_listed: u64,
-        bytes: u64,
-        modified_ns_listed: u64,
-        modified_ns: u64,
-    },
+    /// A file is not what it was when it was listed; `change` says what is different.
+    #[error("input changed: {change}; {}; run again when nothing writes to it", shown(.path))]
+    InputChanged { path: PathBuf, change: String },
 
     /// The output is one of the inputs.
     #[error("input and output are the same; {} and {}; choose another output", shown(.input), shown(.output))]
@@ -99,7 +90,7 @@ pub enum Error {
     #[error("output's name has {bytes} bytes, at most {bytes_max} are possible; {}; choose a shorter one", shown(.path))]
     OutputNameTooLong { path: PathBuf, bytes: usize, bytes_max: usize },
     /// An output that was named is a URL.
-    #[error("output is a URL, and only folders are written to; {}; {}", shown(.path), url::way_out(.path))]
+    #[error("output is a URL, and only folders are written to; {}; {}", shown(.path), url::hint(.path))]
     OutputIsUrl { path: PathBuf },
     /// The folder that the output goes into is not there.
     #[error("output's parent folder does not exist; {}; create it first", shown(.path))]
@@ -157,7 +148,7 @@ impl Room {
 
     fn elsewhere(self) -> &'static str {
         match self {
-            Room::Output => "choose an --output elsewhere, or mend its permissions",
+            Room::Output => "choose an --output elsewhere, or fix its permissions",
             Room::Scratch => "name another folder with --scratch DIR",
         }
     }
@@ -214,7 +205,7 @@ impl Error {
         }
     }
 
-    /// What it is about, for whoever tells people what to do.
+    /// Returns what the error is about, which decides the advice that is given.
     pub(crate) fn about(&self) -> About {
         match self {
             Self::InputMissing { .. }
@@ -225,8 +216,8 @@ impl Error {
             | Self::PatternTooWide { .. }
             | Self::SpecialFile { .. }
             | Self::SizeUnknown { .. }
-            | Self::TooManyFiles { .. }
-            | Self::InputChanged { .. } => About::Input,
+            | Self::TooManyFiles { .. } => About::Input,
+            Self::InputChanged { .. } => About::BadInput,
             Self::Io { doing, .. } if doing.ends_with(" input") => About::Input,
             Self::NoSpace { .. } => About::FullDisk,
             Self::InputIsOutput { .. }
@@ -265,8 +256,8 @@ impl Error {
 /// What a user can do about a refusal by the system.
 fn advice(source: &io::Error) -> &'static str {
     match source.kind() {
-        ErrorKind::PermissionDenied => "ask for permission, or run as a user who has it",
-        ErrorKind::NotFound => "see who removed it, and run again",
+        ErrorKind::PermissionDenied => "ask for permission, or run as a user that has it",
+        ErrorKind::NotFound => "find out what removed it, and run again",
         ErrorKind::NotADirectory | ErrorKind::IsADirectory => "check the path",
         ErrorKind::ReadOnlyFilesystem => "choose a place that can be written to",
         ErrorKind::FileTooLarge => {

@@ -1,20 +1,20 @@
-//! Patterns of file names, matched byte for byte where a name is no text.
+//! Matches file names with patterns, byte by byte where a name is not UTF-8.
 //!
 //! `*` any characters, `?` one, `[a-z]` and `[!a-z]` one of a set, `**` any folders, `{a,b}` either, `\` the next
 //! character as it is. A name that begins with `.` or `_` is matched only by a pattern that begins so.
 
-/// Patterns that the braces of one pattern may stand for; `{0,1}{0,1}…` doubles with every pair.
+/// Most patterns that the braces of one pattern may expand to; `{0,1}{0,1}…` doubles with every pair.
 pub(super) const ALTERNATIVES_MAX: usize = 1_000;
 
-/// A character, or beyond all characters one byte that belongs to none.
+/// A character, or a number above all characters for a byte that is not part of one.
 type Unit = u32;
 
 const FIRST_BYTE_UNIT: Unit = 0x11_0000;
 
 /// One name between the slashes of a pattern.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Component {
-    /// A name as it is.
+    /// This very name.
     Literal(Vec<u8>),
     /// `**`: this folder and all below it.
     Folders,
@@ -22,11 +22,11 @@ pub(super) enum Component {
     Names(NamePattern),
 }
 
-/// What a name must look like.
-#[derive(Debug, PartialEq, Eq)]
+/// The pattern of one name.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct NamePattern(Vec<Piece>);
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Piece {
     Unit(Unit),
     One,
@@ -34,12 +34,12 @@ enum Piece {
     Set { negated: bool, ranges: Vec<(Unit, Unit)> },
 }
 
-/// Whether `path` has a character that makes it a pattern when no file has that very name.
+/// Whether `path` has a character that makes it a pattern. A file of that very name takes precedence.
 pub(super) fn is_pattern(path: &[u8]) -> bool {
     path.iter().any(|byte| b"*?[{".contains(byte))
 }
 
-/// The patterns without braces that `pattern` stands for, or none when they are more than [`ALTERNATIVES_MAX`].
+/// Expands the braces of `pattern`; `None` if that gives more than [`ALTERNATIVES_MAX`] patterns.
 pub(super) fn without_braces(pattern: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut done = Vec::new();
     let mut waiting = vec![pattern.to_vec()];

@@ -1,21 +1,26 @@
-//! Expands what the user named (files, folders, patterns) into the files of a job, in an order that is always the same.
+//! Expands inputs (files, folders, patterns) into the files of a job, each once and always in the same order.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, FileType, Metadata};
-use std::io::{ErrorKind, Read};
+use std::io::Read;
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::Error;
 use super::glob;
+use super::seen::{First, Seen, id_of};
 use super::url;
-use super::walk::Walk;
+use super::walk::{Found, Walk, is_absent, is_too_long};
+use crate::spec::input_notes::REPEATS_MAX;
+use crate::spec::{FileIdentity, InputNotes, Location, Repeat};
 
-/// Files that are opened while listing, so that an unreadable one is found before any work.
-/// Of more files than these, the others are found when they are read: opening all would cost more than it saves.
+/// Files that are opened while listing, so that an unreadable one is found before any work. Further files are checked
+/// when they are read: opening all of them would cost more than it saves.
 pub const OPENED_AHEAD_MAX: usize = 1_000;
 
-/// Files that one job takes: about 1 GB of entries, and a bound for folders that links multiply.
+/// Most files of one job: their entries take about 1 GB of memory.
 pub(super) const FILES_MAX: usize = 10_000_000;
 
 /// A file as it was when it was listed.
@@ -27,33 +32,29 @@ pub struct FileEntry {
     pub bytes: u64,
     /// When it was last modified, in nanoseconds since 1970.
     pub modified_ns: u64,
+    /// Which file it is.
+    pub identity: FileIdentity,
 }
 
 impl FileEntry {
     pub(super) fn new(path: PathBuf, facts: &Metadata) -> Self {
-        Self { path, bytes: facts.len(), modified_ns: modified_ns(facts) }
+        let (bytes, modified_ns) = (facts.len(), modified_ns(facts));
+        Self { path, bytes, modified_ns, identity: identity(facts) }
     }
-}
-
-/// What was left out of folders and patterns.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Skipped {
-    /// Names that begin with `.` or `_`; a folder counts as one, whatever it holds.
-    pub hidden: u64,
-    /// Pipes, sockets and devices.
-    pub special: u64,
 }
 
 /// The files of a job.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listing {
     /// In the order of the inputs; those of one folder or pattern sorted by the bytes of their paths.
-    /// A file that is named twice is here twice, and so read twice, as `cat` would.
+    /// A file that several inputs of one group reach is here once.
     pub files: Vec<FileEntry>,
+    /// How many of the files each input has brought.
+    pub counts: Vec<usize>,
     /// Folders that were entered because they were named, matched, or linked to.
     pub folders: Vec<PathBuf>,
-    /// What was left out.
-    pub skipped: Skipped,
+    /// What was left out, and what was reached more than once.
+    pub notes: InputNotes,
 }
 
 impl Listing {
@@ -61,47 +62,99 @@ impl Listing {
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.bytes).sum()
     }
+
+    /// Takes in what one more input has come to.
+    fn add(&mut self, input: Found) {
+        self.counts.push(input.files.len());
+        self.files.extend(input.files);
+        self.folders.extend(input.folders);
+        self.notes.special += input.special;
+    }
+
+    /// Names the first of the paths that were reached again.
+    fn note_repeats(&mut self, seen: &Seen, files: &[Range<usize>]) {
+        self.notes.repeated += seen.repeated;
+        let files = || files.iter().flat_map(|range| &self.files[range.clone()]);
+        for (path, first) in &seen.repeats {
+            if self.notes.repeats.len() == REPEATS_MAX {
+                return;
+            }
+            let first = match first {
+                First::Folder(path) => Some(path),
+                First::File(id) => files().find(|file| id_of(file) == *id).map(|file| &file.path),
+            };
+            let first = Location::from(first.unwrap_or(path));
+            self.notes.repeats.push(Repeat { path: path.into(), first });
+        }
+    }
 }
 
-/// Lists the files that `inputs` name.
+/// Lists the files that `inputs` name, each of them once.
+///
+/// # Errors
+/// As [`list_groups`].
+pub fn list(inputs: &[PathBuf]) -> Result<Listing, Error> {
+    list_groups(inputs.iter().map(|path| (0, path.as_path())))
+}
+
+/// Lists the files that the inputs name; each input belongs to a group.
 ///
 /// A folder is read recursively, and links are followed; names that begin with `.` or `_` and special files are
 /// skipped and counted, unless they are named themselves. A path with `*`, `?`, `[` or `{` is a pattern only if no
-/// file has that very name. An empty folder is no error: a job may have no input.
+/// file has that very name. An empty folder is not an error: a job may have no input.
+///
+/// A file that is reached more than once within a group (through links, hard links too, or by overlapping inputs) is
+/// listed once, under the path that comes first. Groups do not affect each other.
 ///
 /// # Errors
 /// An input that is missing, special or unreadable (of the first [`OPENED_AHEAD_MAX`]), a pattern that matches
-/// nothing, a link that is broken or leads round in a circle, more than ten million files.
-pub fn list(inputs: &[PathBuf]) -> Result<Listing, Error> {
+/// nothing, a link that is broken or forms a loop, more than ten million files.
+pub fn list_groups<'i>(
+    inputs: impl IntoIterator<Item = (u32, &'i Path)>,
+) -> Result<Listing, Error> {
     let mut listing = Listing::default();
-    for input in inputs {
-        let mut walk = Walk::default();
-        match fs::symlink_metadata(input) {
-            Ok(_) => walk.add_named(input)?,
-            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                if !glob::is_pattern(input.as_os_str().as_bytes()) {
-                    let path = input.clone();
-                    return Err(if url::is_url(input) {
-                        Error::InputIsUrl { path }
-                    } else {
-                        Error::InputMissing { path }
-                    });
-                }
-                walk.add_pattern(input)?;
-            }
-            Err(e) => return Err(Error::io("look for input", input, e)),
+    let mut groups: BTreeMap<u32, (Seen, Vec<Range<usize>>)> = BTreeMap::new();
+    for (group, input) in inputs {
+        let (seen, ranges) = groups.entry(group).or_default();
+        let begin = listing.files.len();
+        let found = find(input, seen)?;
+        if begin + found.files.len() > FILES_MAX {
+            return Err(Error::TooManyFiles { path: input.to_path_buf(), files_max: FILES_MAX });
         }
-        walk.files.sort_by(|a, b| a.path.as_os_str().as_bytes().cmp(b.path.as_os_str().as_bytes()));
-        if listing.files.len() + walk.files.len() > FILES_MAX {
-            return Err(Error::TooManyFiles { path: input.clone(), files_max: FILES_MAX });
-        }
-        listing.files.append(&mut walk.files);
-        listing.folders.append(&mut walk.folders);
-        listing.skipped.hidden += walk.skipped.hidden;
-        listing.skipped.special += walk.skipped.special;
+        listing.add(found);
+        ranges.push(begin..listing.files.len());
+    }
+    for (seen, ranges) in groups.values() {
+        listing.notes.hidden += seen.hidden_files();
+        listing.note_repeats(seen, ranges);
     }
     listing.files.iter().take(OPENED_AHEAD_MAX).try_for_each(check_readable)?;
     Ok(listing)
+}
+
+/// Finds the files that one input names.
+fn find(input: &Path, seen: &mut Seen) -> Result<Found, Error> {
+    let bytes = input.as_os_str().as_bytes();
+    let mut walk = Walk::new(seen);
+    match fs::symlink_metadata(input) {
+        Ok(_) => walk.add_named(input)?,
+        // A pattern may be longer than any name, since what it matches is shorter.
+        Err(e) if is_absent(&e) || (is_too_long(&e) && glob::is_pattern(bytes)) => {
+            if !glob::is_pattern(bytes) {
+                let path = input.to_path_buf();
+                let is_url = url::is_url(input);
+                return Err(match is_url {
+                    true => Error::InputIsUrl { path },
+                    false => Error::InputMissing { path },
+                });
+            }
+            walk.add_pattern(input)?;
+        }
+        Err(e) => return Err(Error::io("look for input", input, e)),
+    }
+    let mut found = walk.found;
+    found.files.sort_by(|a, b| a.path.as_os_str().as_bytes().cmp(b.path.as_os_str().as_bytes()));
+    Ok(found)
 }
 
 fn check_readable(file: &FileEntry) -> Result<(), Error> {
@@ -117,13 +170,24 @@ fn check_readable(file: &FileEntry) -> Result<(), Error> {
 
 /// When a file was last modified, in nanoseconds since 1970; times before that, or after 2554, stop there.
 pub(super) fn modified_ns(facts: &Metadata) -> u64 {
-    let nonnegative = |number: i64| u64::try_from(number).unwrap_or(0);
-    nonnegative(facts.mtime())
-        .saturating_mul(1_000_000_000)
-        .saturating_add(nonnegative(facts.mtime_nsec()))
+    nanoseconds(facts.mtime(), facts.mtime_nsec())
 }
 
-/// What a file that is neither file nor folder is.
+/// Which file it is.
+pub(super) fn identity(facts: &Metadata) -> FileIdentity {
+    FileIdentity {
+        device: facts.dev(),
+        inode: facts.ino(),
+        changed_ns: nanoseconds(facts.ctime(), facts.ctime_nsec()),
+    }
+}
+
+fn nanoseconds(seconds: i64, rest: i64) -> u64 {
+    let nonnegative = |number: i64| u64::try_from(number).unwrap_or(0);
+    nonnegative(seconds).saturating_mul(1_000_000_000).saturating_add(nonnegative(rest))
+}
+
+/// Names what is neither a file nor a folder.
 pub(super) fn special_kind(kind: FileType) -> &'static str {
     if kind.is_fifo() {
         "a pipe"
@@ -132,16 +196,16 @@ pub(super) fn special_kind(kind: FileType) -> &'static str {
     } else if kind.is_char_device() || kind.is_block_device() {
         "a device"
     } else {
-        "something special"
+        "a special file"
     }
 }
 
-/// Whether folders and patterns leave this name out.
+/// Whether folders and patterns skip this name.
 pub(super) fn is_hidden(name: &[u8]) -> bool {
     matches!(name.first(), Some(b'.' | b'_'))
 }
 
-/// Where the link at `path` points to, for a message.
+/// Returns where the link at `path` points to, for a message.
 pub(super) fn link_target(path: &Path) -> PathBuf {
     fs::read_link(path).unwrap_or_default()
 }

@@ -4,9 +4,9 @@
 //! readers see only [`ReadAt`], and the output side asks only for what every store can do, which is to complete or
 //! move names that hold the job's nonce, and to make all of it visible in one step.
 //!
-//! **Reading.** [`list`] expands what the user named into files, in an order that is always the same. [`open`] opens
-//! one of them and refuses it when it is no longer what was listed. [`refuse_overlap`] sees to it that no job reads
-//! what it writes.
+//! **Reading.** [`list`] expands what the user named into files, each once and in an order that is always the
+//! same. [`open`] opens one of them, and refuses it if it is no longer what was listed. [`refuse_overlap`] refuses jobs
+//! that would read what they write.
 //!
 //! **Writing** is all or nothing. A hidden folder beside the output belongs to one run:
 //!
@@ -43,6 +43,7 @@ mod publish;
 mod read;
 mod regular;
 mod scratch;
+mod seen;
 mod shared;
 mod space;
 mod staging;
@@ -56,7 +57,7 @@ mod tests;
 pub use attempt::{AttemptFolder, Attempts};
 pub use contents::Held;
 pub use error::{Error, Room};
-pub use list::{FileEntry, Listing, OPENED_AHEAD_MAX, Skipped, list};
+pub use list::{FileEntry, Listing, OPENED_AHEAD_MAX, list, list_groups};
 pub use marks::{MANIFEST_NAME, SUCCESS_NAME};
 pub use overlap::refuse_overlap;
 pub use owned::Cleanup;

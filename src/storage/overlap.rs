@@ -1,4 +1,4 @@
-//! Refuses jobs that would read what they write, or replace what they read.
+//! Refuses jobs that would read their own output, or replace their input.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;

@@ -1,4 +1,4 @@
-//! Reads objects at any offset, and notices when one is no longer what was listed.
+//! Reads objects at any offset, and detects when one is no longer what was listed.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::Error;
 use super::error::shown;
-use super::list::{FileEntry, modified_ns};
+use super::list::FileEntry;
 
 /// An object that many threads may read at once, each at its own offset.
 #[expect(
@@ -24,13 +24,13 @@ pub trait ReadAt: Send + Sync {
     /// The size in bytes, as listed.
     fn len(&self) -> u64;
 
-    /// When it was last modified, in nanoseconds since 1970, as listed.
+    /// The time of its last modification, in nanoseconds since 1970, as listed.
     fn modified_ns(&self) -> u64;
 
-    /// Says whether the object still is what was listed: to be asked once the last byte of a split has been read.
+    /// Fails if the object is no longer what was listed. Readers call it once they have the last byte of a split.
     ///
     /// # Errors
-    /// [`Error::InputChanged`] when size or time of modification differ, or what the store says.
+    /// [`Error::InputChanged`] if the size, a time or the identity differs, or what the store says.
     fn check_unchanged(&self) -> Result<(), Error>;
 
     /// Fills `buf` from `offset` on.
@@ -108,16 +108,29 @@ impl ReadAt for LocalFile {
         let listed = &self.listed;
         let facts =
             self.file.metadata().map_err(|e| Error::io("look at input", &listed.path, e))?;
-        let (bytes, modified_ns) = (facts.len(), modified_ns(&facts));
-        if (bytes, modified_ns) == (listed.bytes, listed.modified_ns) {
+        let now = FileEntry::new(listed.path.clone(), &facts);
+        if now == *listed {
             return Ok(());
         }
-        Err(Error::InputChanged {
-            path: listed.path.clone(),
-            bytes_listed: listed.bytes,
-            bytes,
-            modified_ns_listed: listed.modified_ns,
-            modified_ns,
-        })
+        Err(Error::InputChanged { path: now.path.clone(), change: change(listed, &now) })
+    }
+}
+
+/// What has changed about a file, the most telling difference first.
+fn change(listed: &FileEntry, now: &FileEntry) -> String {
+    let (before, after) = (listed.identity, now.identity);
+    if listed.bytes != now.bytes {
+        format!("it had {} bytes and has {}", listed.bytes, now.bytes)
+    } else if (before.device, before.inode) != (after.device, after.inode) {
+        format!(
+            "another file took its place (inode {} was {} when listed)",
+            after.inode, before.inode
+        )
+    } else if listed.modified_ns != now.modified_ns {
+        let (before, after) = (listed.modified_ns, now.modified_ns);
+        format!("it was modified (at {after} ns since 1970, and at {before} when listed)")
+    } else {
+        let (before, after) = (before.changed_ns, after.changed_ns);
+        format!("its inode changed (at {after} ns since 1970, and at {before} when listed)")
     }
 }

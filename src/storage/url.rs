@@ -1,4 +1,4 @@
-//! Tells a URL from a path, so that who names one learns that it is not read rather than that it is not there.
+//! Tells a URL from a path, so that the error says that URLs are not read, not that the file is missing.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 /// The scheme of URLs that are paths of this machine.
 const FILE: &[u8] = b"file://";
 
-/// Whether it begins as a URL does: `s3://`, `https://`.
+/// Whether `path` begins like a URL: `s3://`, `https://`.
 pub(super) fn is_url(path: &Path) -> bool {
     let bytes = path.as_os_str().as_bytes();
     let scheme =
@@ -15,11 +15,11 @@ pub(super) fn is_url(path: &Path) -> bool {
     bytes.first().is_some_and(u8::is_ascii_alphabetic) && bytes[scheme..].starts_with(b"://")
 }
 
-/// What to do instead of naming it.
-pub(super) fn way_out(url: &Path) -> &'static str {
+/// Returns what to do instead of naming a URL.
+pub(super) fn hint(url: &Path) -> &'static str {
     match url.as_os_str().as_bytes().starts_with(FILE) {
         true => "name the path alone, without file://",
-        false => "name a path of this machine; what lies elsewhere is copied or mounted first",
+        false => "name a path of this machine; copy or mount files of another place first",
     }
 }
 

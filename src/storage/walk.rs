@@ -1,32 +1,48 @@
-//! Walks folders and follows patterns for one input, and knows when links lead round in a circle.
+//! Walks folders and follows patterns for one input, each folder once, and detects links that form a loop.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::fs::{self, DirEntry, Metadata};
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::Error;
 use super::glob::{self, ALTERNATIVES_MAX, Component};
-use super::list::{FILES_MAX, FileEntry, Skipped, is_hidden, link_target, special_kind};
+use super::list::{FILES_MAX, FileEntry, is_hidden, link_target, special_kind};
+use super::seen::{Id, Seen, id};
 
 /// What one input has come to so far.
 #[derive(Default)]
-pub(super) struct Walk {
-    /// Files, in the order they were found.
+pub(super) struct Found {
+    /// Files, in the order in which they were found.
     pub(super) files: Vec<FileEntry>,
     /// Folders entered by name, by match or by link.
     pub(super) folders: Vec<PathBuf>,
-    /// What was left out.
-    pub(super) skipped: Skipped,
+    /// Pipes, sockets and devices that were skipped.
+    pub(super) special: u64,
+}
+
+/// A walk over the files and folders of one input.
+pub(super) struct Walk<'s> {
+    pub(super) found: Found,
+    /// What this input and the ones before it have reached.
+    seen: &'s mut Seen,
+    /// Whether hidden names are read like others, to count what skipping them leaves out.
+    with_hidden: bool,
     /// Folders above the one that is being read: its name and identity.
-    above: Vec<(PathBuf, (u64, u64))>,
+    above: Vec<(PathBuf, Id)>,
+    /// Paths of files that were reached, new or not.
+    reached: u64,
     names_seen: u64,
 }
 
-impl Walk {
+impl<'s> Walk<'s> {
+    pub(super) fn new(seen: &'s mut Seen) -> Self {
+        let (found, above) = (Found::default(), Vec::new());
+        Self { found, seen, with_hidden: false, above, reached: 0, names_seen: 0 }
+    }
+
     /// Adds what was named itself: it must be there, and be a file or a folder.
     pub(super) fn add_named(&mut self, path: &Path) -> Result<(), Error> {
         let facts = followed(path)?;
@@ -57,15 +73,28 @@ impl Walk {
                 names_seen: self.names_seen,
             });
         }
+        self.add_matched(matched)
+    }
+
+    /// Adds each matched path, in the order of their bytes. What lies in a folder that matched too came with it.
+    fn add_matched(&mut self, matched: BTreeSet<PathBuf>) -> Result<(), Error> {
+        let mut in_order = BTreeMap::new();
         for path in matched {
             // `**` alone matches the folder that it begins in.
             let path = if path.as_os_str().is_empty() { PathBuf::from(".") } else { path };
             let facts = followed(&path)?;
+            in_order.insert(sort_key(path.as_os_str(), facts.is_dir()), (path, facts));
+        }
+        let mut folders = HashSet::new();
+        for (path, facts) in in_order.into_values() {
+            if is_below(&path, &folders) {
+                continue;
+            }
+            if facts.is_dir() {
+                folders.insert(path.clone());
+            }
             self.add_found(path, &facts, true)?;
         }
-        // Of a folder and a file in it that both match, the file is read once.
-        self.files.sort_by(|a, b| a.path.cmp(&b.path));
-        self.files.dedup_by(|a, b| a.path == b.path);
         Ok(())
     }
 
@@ -85,11 +114,12 @@ impl Walk {
                 self.names_seen += 1;
                 match fs::symlink_metadata(&path) {
                     Ok(_) => self.follow(&path, rest, matched),
-                    Err(e) if is_absent(&e) => Ok(()),
+                    // No file can have a name that is too long, but another alternative may match.
+                    Err(e) if is_absent(&e) || is_too_long(&e) => Ok(()),
                     Err(e) => Err(Error::io("look for input", &path, e)),
                 }
             }
-            // Folders are read recursively in any case, so that a last `**` adds nothing to them.
+            // Matched folders are read recursively anyway, so a last `**` adds nothing.
             Component::Folders if rest.is_empty() => self.follow(base, rest, matched),
             Component::Folders => {
                 self.follow(base, rest, matched)?;
@@ -101,11 +131,11 @@ impl Walk {
                     if !pattern.matches(&name) {
                         continue;
                     }
-                    if is_hidden(&name) && !pattern.asks_for_hidden(&name) {
-                        self.skipped.hidden += 1;
+                    let path = base.join(OsStr::from_bytes(&name));
+                    if self.skips(&name) && !pattern.asks_for_hidden(&name) {
+                        self.skip(&path, rest);
                         continue;
                     }
-                    let path = base.join(OsStr::from_bytes(&name));
                     if rest.is_empty() || path.is_dir() {
                         self.follow(&path, rest, matched)?;
                     }
@@ -123,70 +153,144 @@ impl Walk {
         matched: &mut BTreeSet<PathBuf>,
     ) -> Result<(), Error> {
         for name in names(base)? {
-            if is_hidden(&name) {
+            let path = base.join(OsStr::from_bytes(&name));
+            // A link to nothing is not a folder. If a later part of the pattern matches it by name, that reports it.
+            let Ok(facts) = fs::metadata(&path) else { continue };
+            if !facts.is_dir() {
                 continue;
             }
-            let path = base.join(OsStr::from_bytes(&name));
-            // Links to nothing are no folders; whoever matches them by name says so.
-            let Ok(facts) = fs::metadata(&path) else { continue };
-            if facts.is_dir() {
-                self.enter(&path, &facts)?;
-                self.follow(&path, rest, matched)?;
-                self.follow_folders(&path, rest, matched)?;
-                self.above.pop();
+            if self.skips(&name) {
+                let below: Vec<Component> =
+                    [Component::Folders].into_iter().chain(rest.iter().cloned()).collect();
+                self.skip(&path, &below);
+                continue;
             }
+            self.enter(&path, &facts)?;
+            self.follow(&path, rest, matched)?;
+            self.follow_folders(&path, rest, matched)?;
+            self.above.pop();
         }
         Ok(())
     }
 
+    /// Adds a file, or all files of a folder. `is_root` if it was named, matched, or linked to.
     fn add_found(&mut self, path: PathBuf, facts: &Metadata, is_root: bool) -> Result<(), Error> {
         if facts.is_dir() {
             self.enter(&path, facts)?;
-            self.add_folder(&path)?;
-            self.above.pop();
-            if is_root {
-                self.folders.push(path);
+            if !self.repeats_folder(&path, facts) {
+                let before = self.reached;
+                self.add_folder(&path)?;
+                self.seen.add_folder(&path, facts, self.reached - before);
+                if is_root {
+                    self.found.folders.push(path);
+                }
             }
+            self.above.pop();
         } else if !facts.is_file() {
-            self.skipped.special += 1;
-        } else if self.files.len() >= FILES_MAX {
+            self.found.special += 1;
+        } else if self.found.files.len() >= FILES_MAX {
             return Err(Error::TooManyFiles { path, files_max: FILES_MAX });
         } else {
-            self.files.push(FileEntry::new(path, facts));
+            self.reached += 1;
+            if self.seen.add_file(&path, facts) {
+                self.found.files.push(FileEntry::new(path, facts));
+            }
         }
         Ok(())
     }
 
+    /// Whether a folder was read before, in which case all its files are reached once more.
+    fn repeats_folder(&mut self, path: &Path, facts: &Metadata) -> bool {
+        let files = self.seen.repeats_folder(path, facts);
+        self.reached += files.unwrap_or(0);
+        files.is_some()
+    }
+
+    /// Adds what is in a folder, in the order of the paths' bytes, so that the first path to a file is always the same.
     fn add_folder(&mut self, folder: &Path) -> Result<(), Error> {
         let failed = |e| Error::io("read folder", folder, e);
         let entries: Vec<DirEntry> =
             fs::read_dir(folder).and_then(Iterator::collect).map_err(failed)?;
+        let mut in_order = Vec::with_capacity(entries.len());
         for entry in entries {
-            if is_hidden(entry.file_name().as_bytes()) {
-                self.skipped.hidden += 1;
+            let name = entry.file_name();
+            if self.skips(name.as_bytes()) {
+                self.skip(&entry.path(), &[]);
                 continue;
             }
-            let path = entry.path();
-            let is_link = entry.file_type().map_err(failed)?.is_symlink();
+            let kind = entry.file_type().map_err(failed)?;
+            let is_folder =
+                if kind.is_symlink() { followed(&entry.path())?.is_dir() } else { kind.is_dir() };
+            in_order.push((sort_key(&name, is_folder), kind.is_symlink()));
+        }
+        in_order.sort_unstable();
+        for (key, is_link) in in_order {
+            let path = folder.join(OsStr::from_bytes(key.strip_suffix(b"/").unwrap_or(&key)));
             let facts = if is_link {
                 followed(&path)?
             } else {
-                entry.metadata().map_err(|e| Error::io("look at input", &path, e))?
+                fs::symlink_metadata(&path).map_err(|e| Error::io("look at input", &path, e))?
             };
             self.add_found(path, &facts, is_link)?;
         }
         Ok(())
     }
 
+    /// Whether folders and patterns skip this name.
+    fn skips(&self, name: &[u8]) -> bool {
+        is_hidden(name) && !self.with_hidden
+    }
+
+    /// Skips a hidden name, and counts the files that this leaves out: those that `rest` of a pattern matches from there.
+    fn skip(&mut self, path: &Path, rest: &[Component]) {
+        // A link to nothing leaves out nothing.
+        let Ok(facts) = fs::metadata(path) else { return };
+        if !self.seen.is_new_hidden(&facts) {
+            return;
+        }
+        let mut own = Seen::default();
+        let mut walk = Walk { with_hidden: true, ..Walk::new(&mut own) };
+        let mut matched = BTreeSet::new();
+        let counted = walk
+            .follow(path, rest, &mut matched)
+            .and_then(|()| walk.add_matched(matched))
+            .map(|()| walk.found.files.len() as u64);
+        // What cannot be read counts as one, so that it is not passed over without a word.
+        self.seen.add_hidden(&facts, counted.unwrap_or(1));
+    }
+
     /// Notes that the walk is now inside `folder`, unless it is there already.
     fn enter(&mut self, folder: &Path, facts: &Metadata) -> Result<(), Error> {
-        let identity = (facts.dev(), facts.ino());
-        if let Some((target, _)) = self.above.iter().find(|(_, above)| *above == identity) {
+        if let Some((target, _)) = self.above.iter().find(|(_, above)| *above == id(facts)) {
             return Err(Error::LinkLoop { path: folder.to_path_buf(), target: target.clone() });
         }
-        self.above.push((folder.to_path_buf(), identity));
+        self.above.push((folder.to_path_buf(), id(facts)));
         Ok(())
     }
+}
+
+/// What sorts a path, or a name in a folder, where the walk has to come to it: a folder as the paths below it.
+fn sort_key(name: &OsStr, is_folder: bool) -> Vec<u8> {
+    let mut key = name.as_bytes().to_vec();
+    if is_folder && !key.ends_with(b"/") {
+        key.push(b'/');
+    }
+    key
+}
+
+/// Whether `path` is read along with one of these folders.
+fn is_below(path: &Path, folders: &HashSet<PathBuf>) -> bool {
+    let mut below = path;
+    while let (Some(parent), Some(name)) = (below.parent(), below.file_name()) {
+        if is_hidden(name.as_bytes()) {
+            return false;
+        }
+        if folders.contains(parent) {
+            return true;
+        }
+        below = parent;
+    }
+    false
 }
 
 /// The facts of what `path` leads to.
@@ -205,7 +309,7 @@ fn followed(path: &Path) -> Result<Metadata, Error> {
     })
 }
 
-/// The names in `folder`, none when it is no folder.
+/// The names in `folder`, none if it is not a folder.
 fn names(folder: &Path) -> Result<Vec<Vec<u8>>, Error> {
     let readable = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let names: io::Result<Vec<Vec<u8>>> = fs::read_dir(readable).and_then(|entries| {
@@ -218,6 +322,12 @@ fn names(folder: &Path) -> Result<Vec<Vec<u8>>, Error> {
     }
 }
 
-fn is_absent(error: &io::Error) -> bool {
+/// Whether nothing is there.
+pub(super) fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+/// Whether the name is one that no file can have.
+pub(super) fn is_too_long(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::InvalidFilename
 }

@@ -199,12 +199,15 @@ fn about(error: &(dyn std::error::Error + 'static)) -> About {
         if let Some(error) = error.downcast_ref::<crate::storage::Error>().or(of_storage) {
             return error.about();
         }
-        if let Some(ListError::Storage(error)) = error.downcast_ref() {
-            return error.about();
-        }
-        match error.downcast_ref::<format::Error>() {
+        let of_list = match error.downcast_ref() {
+            Some(ListError::Storage(error)) => return error.about(),
+            Some(ListError::Content(error)) => Some(error),
+            _ => None,
+        };
+        match error.downcast_ref::<format::Error>().or(of_list) {
             Some(format::Error::Storage(error)) => error.about(),
-            Some(format::Error::Read { .. } | format::Error::Compressed { .. }) => About::Input,
+            Some(error) if error.blames_input() => About::BadInput,
+            Some(format::Error::Read { .. }) => About::Input,
             _ if matches!(error.downcast_ref(), Some(PlanError::Version { .. })) => About::Version,
             _ => About::Nothing,
         }

@@ -61,7 +61,12 @@ fn map_range<J: Job>(
     quarantine: &mut Quarantine<'_>,
     mapper: &mut impl Mapper<J>,
 ) -> Result<u64, (Trouble, Option<RecordRef>)> {
-    let opened = format::Source::open(range, &reading.options).and_then(J::Input::open);
+    let opened = format::Source::open(range, &reading.options).and_then(|mut source| {
+        if J::Input::is_text(source.index()) {
+            source.check_text()?;
+        }
+        J::Input::open(source)
+    });
     let mut input = opened.map_err(|error| (error.into(), None))?;
     let mut records = 0;
     loop {

@@ -21,6 +21,7 @@ mod plan_file;
 mod quarantine;
 mod reduce;
 mod run;
+mod sample;
 mod shared_commit;
 mod sink;
 mod spill_map;

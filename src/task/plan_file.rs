@@ -30,7 +30,7 @@ use crate::storage::{create_private, open_regular};
 /// How a plan begins; the first byte is in no text.
 const MAGIC: [u8; 8] = *b"\x93GRPLAN\n";
 /// The version of the format that this program writes and reads.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEADER_BYTES: usize = 24;
 const ENTRY_BYTES: usize = 16;
 
@@ -218,7 +218,7 @@ fn checksum(place: u32, blob: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{FileRange, Location};
+    use crate::spec::{FileIdentity, FileRange, Location};
 
     fn plan(splits: u64) -> Plan {
         let split = |start: u64| Split {
@@ -229,6 +229,7 @@ mod tests {
                 end: start + 1,
                 size: splits,
                 modified_ns: 7,
+                identity: FileIdentity { device: 1, inode: 2, changed_ns: 3 },
             }],
         };
         let cuts = vec![Cut::from(&b"g"[..]), Cut::from(&b"a longer cut than that"[..])];

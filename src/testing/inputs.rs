@@ -39,6 +39,7 @@ pub(super) fn write(pieces: &[Piece], folder: &Path) -> Result<Vec<FileRange>, B
             end: file.bytes,
             size: file.bytes,
             modified_ns: file.modified_ns,
+            identity: file.identity,
         };
         listing.files.first().map(range).ok_or_else(|| Breach::not_run("an input file is gone"))
     };

@@ -117,6 +117,23 @@ fn what_is_skipped_is_counted_by_kind() -> Result {
 }
 
 #[test]
+fn a_file_that_is_reached_again_is_read_once_and_noted() -> Result {
+    let place = Place::new()?;
+    let line = "mkdir d && cp in.txt d/a && ln -s a d/b && $JOBS/wordcount d d/a in.txt";
+    let ended = place.shell(line)?;
+    assert_eq!(ended.stdout, b"a\t4\nb\t2\n");
+    let said = "note    each file is read once; skipped 2 repeated paths to files: d/b is d/a; d/a is an input more than once\n";
+    assert!(ended.stderr.ends_with(said), "{}", ended.stderr);
+    let ended = place.shell("touch d/_c && $JOBS/wordcount d in.txt in.txt --summary json")?;
+    let summary: serde_json::Value = serde_json::from_str(&ended.stderr)?;
+    assert_eq!(summary["skipped"], serde_json::json!({ "hidden": 1, "special": 0 }));
+    assert_eq!(summary["reached_again"]["paths"], 2);
+    assert_eq!(summary["reached_again"]["examples"][0]["path"], "d/b");
+    assert_eq!(place.shell("$JOBS/wordcount -q d in.txt in.txt")?.stderr, "");
+    Ok(())
+}
+
+#[test]
 fn a_program_that_wants_json_reads_nothing_else() -> Result {
     let place = Place::new()?;
     let ended = place
@@ -148,7 +165,7 @@ fn names_of_any_bytes_globs_and_standard_input_are_read() -> Result {
         (ended.code, ended.stdout.as_slice()),
         (Some(0), &b"a\t4\nb\t2\na\t2\nb\t1\na\t2\nb\t1\n"[..])
     );
-    assert!(ended.stderr.contains("skipped 1 name beginning with . or _"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("skipped 1 file in names beginning with . or _"), "{}", ended.stderr);
     Ok(())
 }
 

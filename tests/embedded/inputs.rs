@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use gristmill::scheduler::JobState;
 
+use crate::jobs::terasort::TeraSort;
 use crate::jobs::wordcount::WordCount;
 use crate::trial::{Result, Setting, Trial};
 
@@ -29,7 +30,7 @@ fn through(program: &str, bytes: &[u8]) -> Result<Vec<u8>> {
 fn compressed_files_count_as_what_is_in_them() -> Result {
     let plain = counts(vec![(0, "in.txt".into(), TEXT.to_vec())])?;
     assert_eq!(plain, b"a\t3\nan\t1\nb\t2\nc\t1\nend\t1\nlast\t1\nline\t1\nwithout\t1\n");
-    for program in ["gzip", "bzip2", "zstd"] {
+    for program in ["gzip", "bzip2", "zstd", "xz", "lz4"] {
         // Two members, one behind the other, are one file.
         let (first, second) = TEXT.split_at(9);
         let members = [through(program, first)?, through(program, second)?].concat();
@@ -76,6 +77,32 @@ fn no_input_and_empty_input_give_empty_parts() -> Result {
         let parts: Vec<_> =
             ran.parts.iter().map(|(name, bytes)| (name.as_str(), bytes.len())).collect();
         assert_eq!(parts, [("part-00000.tsv", 0), ("part-00001.tsv", 0), ("part-00002.tsv", 0)]);
+    }
+    Ok(())
+}
+
+/// Records of terasort with rising keys.
+fn rising(keys: std::ops::Range<u32>) -> Vec<u8> {
+    keys.flat_map(|key| format!("{key:010}{}", "x".repeat(90)).into_bytes()).collect()
+}
+
+#[test]
+fn parts_by_range_are_even_over_sorted_input_that_is_compressed() -> Result {
+    let compress = |keys| through("gzip", &rising(keys));
+    let inputs = [
+        vec![(0, "all.gz".to_string(), compress(0..40_000)?)],
+        // The second file alone has the upper keys.
+        vec![(0, "a.gz".into(), compress(0..10_000)?), (0, "b.gz".into(), compress(10_000..40_000)?)],
+        vec![(0, "a".into(), rising(0..20_000)), (0, "b.gz".into(), compress(20_000..40_000)?)],
+    ];
+    for (number, files) in inputs.into_iter().enumerate() {
+        let setting = Setting { reducers: Some(8), ..Setting::PLAIN };
+        let ran = Trial::new(files)?.run::<TeraSort>(&[], setting)?;
+        let sizes: Vec<usize> = ran.parts.values().map(Vec::len).collect();
+        assert_eq!((sizes.len(), sizes.iter().sum::<usize>()), (8, 4_000_000), "{number}");
+        // A file that is compressed counts as much as its compressed bytes.
+        let bound = if number == 2 { 2_000_000 } else { 1_000_000 };
+        assert!(sizes.iter().all(|size| *size <= bound), "{number}: {sizes:?}");
     }
     Ok(())
 }

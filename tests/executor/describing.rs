@@ -17,7 +17,7 @@ fn a_description_holds_the_job_with_absolute_paths() -> Result {
     }
     let args =
         ["a.txt", "*.txt", "-o", "out", "-r", "3", "--progress", "hadoop", "--memory", "32MiB"];
-    let Description::Job { version, spec, map_only, report } =
+    let Description::Job { version, spec, map_only, report, .. } =
         describe("wordcount", &args, &place)?
     else {
         return Err("no job".into());

@@ -241,7 +241,7 @@ async fn segments(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{FileRange, JobId, Split};
+    use crate::spec::{FileIdentity, FileRange, JobId, Split};
     use crate::task::Plan;
 
     #[test]
@@ -262,6 +262,7 @@ mod tests {
             end: start + 10,
             size: 100,
             modified_ns: 0,
+            identity: FileIdentity::default(),
         };
         let split = Split { ranges: (0..7).map(|n| range(10 * n)).collect() };
         Plan { splits: vec![split], reducers: 1, cuts: Vec::new() }.write(&plan).unwrap();

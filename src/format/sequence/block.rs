@@ -1,12 +1,12 @@
 //! The headers of sequence files and of their blocks, as bytes.
 
-/// What a sequence file begins with: magic and version.
+/// First bytes of a sequence file: magic and version.
 const MAGIC: &[u8; 12] = b"GristSeq\x01\0\0\0";
 
 /// Length of the file's header.
 pub(super) const FILE_HEADER_BYTES: usize = 16;
 
-/// What a block begins with. The first byte occurs in no UTF-8 text, and the line end breaks if a transfer changes it.
+/// First bytes of a block. The first one occurs in no UTF-8 text, and the line end breaks if a transfer changes it.
 pub(super) const MARK: &[u8; 8] = b"\xf5GSeqB\r\n";
 
 /// Length of a block's header.
@@ -16,7 +16,7 @@ pub(super) const HEADER_BYTES: usize = 48;
 /// one long record is longer.
 pub(super) const BLOCK_BYTES: usize = 128 << 10;
 
-/// Length of the length that stands before each record in a block.
+/// Bytes of the length before each record in a block.
 pub(super) const LENGTH_BYTES: usize = 4;
 
 /// How the records of a block are stored.
@@ -24,16 +24,16 @@ pub(super) const LENGTH_BYTES: usize = 4;
 pub(super) enum Coding {
     Stored,
     Lz4,
-    /// No block but the end of the file.
+    /// Not a block, but the end of the file.
     End,
 }
 
 /// The header of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
-    /// Where in the file it stands.
+    /// Its offset in the file.
     pub(super) offset: u64,
-    /// Where the block before stands; 0 if there is none.
+    /// The offset of the block before; 0 for the first.
     pub(super) before: u64,
     pub(super) records: u32,
     pub(super) decoded_bytes: u32,
@@ -72,7 +72,7 @@ impl Header {
         bytes
     }
 
-    /// The header that these bytes are, if they stand at `offset` and nothing in them is damaged.
+    /// Parses a header, which must be undamaged and be found at `offset`.
     pub(super) fn from_bytes(bytes: &[u8; HEADER_BYTES], offset: u64) -> Option<Self> {
         let word = |at: usize| {
             u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])

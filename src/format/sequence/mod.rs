@@ -1,4 +1,4 @@
-//! Typed sequence files: pairs of serde values in checksummed blocks, which can be read from any byte on.
+//! Typed sequence files: pairs of serde values in checksummed blocks, which can be read from any byte.
 //!
 //! ```text
 //! header  16 B   magic "GristSeq" · version u32 · crc32c of the 12 bytes before
@@ -11,10 +11,10 @@
 //! block   48 B   coding 2, no records: tells a whole file from a truncated one
 //! ```
 //!
-//! Integers are little-endian. A block belongs to the range that holds its first byte. Whoever begins in mid-file looks
-//! for the mark, and believes it only if the checksum is right and the block says that it stands where it stands, so
-//! that a sequence file inside a value is not mistaken for blocks. Since each block names the one before, a damaged
-//! block header cannot be stepped over in silence either.
+//! Integers are little-endian. A block belongs to the range that holds its first byte. A reader that starts inside a file
+//! looks for the mark. It accepts a mark only if the checksum is right and the header has the block's own offset, so a
+//! sequence file inside a value is not mistaken for blocks. Since each block has the offset of the one before, a damaged
+//! block header is never skipped silently.
 
 mod block;
 mod read;

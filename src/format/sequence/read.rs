@@ -1,4 +1,4 @@
-//! Reads sequence files, from any byte on.
+//! Reads sequence files, starting at any byte.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -13,8 +13,8 @@ use crate::record::value;
 
 /// Reads typed sequence files, as [`Seq`](super::Seq) writes them: pairs of `K` and `V`.
 ///
-/// The types must be those that were written, up to what is the same in bincode (`String` and `TextBuf`, say): files do
-/// not name their types. Damage, also in files that were cut short, is an error with the place of the block.
+/// The types must be those that were written, or have the same form in bincode (such as `String` and `TextBuf`): files do
+/// not name their types. Damage and truncation are errors that give the place of the block.
 pub struct Sequence<K, V> {
     source: Source,
     end: u64,
@@ -24,7 +24,7 @@ pub struct Sequence<K, V> {
     records: u32,
     /// Where the current block begins, or the one before the range; 0 if there was none.
     offset: u64,
-    /// What was lent last, as a part of the block.
+    /// The record that was returned last, as a range of the block.
     last: Range<usize>,
     ended: bool,
     record: PhantomData<fn() -> (K, V)>,
@@ -32,10 +32,11 @@ pub struct Sequence<K, V> {
 
 impl<K: DeserializeOwned + 'static, V: DeserializeOwned + 'static> Input for Sequence<K, V> {
     type Record<'a> = (K, V);
+    const TEXT: bool = false;
 
     fn open(source: Source) -> Result<Self, Error> {
         let range = source.range();
-        // Whoever has the last byte reads on to the mark of the end, or finds that it is missing.
+        // The range with the last byte reads on to the end mark, and fails if that is missing.
         let last = source.size().is_some_and(|size| range.end >= size);
         let mut input = Self {
             end: if last { u64::MAX } else { range.end },
@@ -75,7 +76,7 @@ impl<K: DeserializeOwned + 'static, V: DeserializeOwned + 'static> Input for Seq
         match value::decode(record) {
             Ok(pair) => Ok(Some(pair)),
             Err(error) => {
-                let problem = format!("record is not of the type asked for: {error}");
+                let problem = format!("record is not of the expected type: {error}");
                 Err(self.source.error(self.offset, true, problem))
             }
         }
@@ -101,9 +102,9 @@ impl<K, V> Sequence<K, V> {
         Ok(())
     }
 
-    /// Consumes what stands before the first block that begins at `start` or later.
+    /// Skips everything before the first block that begins at `start` or later.
     fn find_block(&mut self, start: u64) -> Result<(), Error> {
-        // A range in which the mark of the end has no room looks whether there is one: nobody else might.
+        // A range too short for the end mark must check that there is one: no other range might.
         let size = self.source.size().unwrap_or(u64::MAX);
         self.source.rewind(start.saturating_sub(size.saturating_sub(HEADER_BYTES as u64)));
         while self.source.skip_to(MARK)? {

@@ -19,7 +19,7 @@ fn written<T: serde::Serialize>(records: &[T]) -> Vec<u8> {
     bytes
 }
 
-/// Records that fill a few blocks, some of which do not compress.
+/// Records that fill a few blocks, some of them incompressible.
 fn records(count: u64) -> Vec<(u64, Vec<u8>)> {
     let mut noise = 1_u64;
     let record = |number| {
@@ -54,7 +54,7 @@ const GOLDEN: [&str; 8] = [
 ];
 
 #[test]
-fn a_file_has_these_bytes_for_ever() {
+fn the_bytes_of_a_file_never_change() {
     let bytes = written(&[(Text::new(b"a\xff"), 258_u16)]);
     let row = |row: &[u8]| row.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let found: Vec<String> = bytes.chunks(16).map(row).collect();
@@ -124,7 +124,7 @@ fn damage_and_truncation_are_never_silent() {
 }
 
 #[test]
-fn a_lost_block_between_two_ranges_is_noticed() {
+fn a_lost_block_between_two_ranges_is_an_error() {
     let all = records(300);
     let mut bytes = written(&all);
     let marks: Vec<usize> = memchr::memmem::find_iter(&bytes, super::block::MARK).collect();
@@ -145,9 +145,9 @@ fn a_record_of_another_type_is_an_error_and_the_next_one_can_be_read() {
     let mut input = Sequence::<u8, bool>::open(source).unwrap();
     let error = input.next().unwrap_err();
     assert!(error.spoils_one_record());
-    assert!(error.to_string().starts_with("record is not of the type asked for"), "{error}");
+    assert!(error.to_string().starts_with("record is not of the expected type"), "{error}");
     assert_eq!(input.next().unwrap(), Some((2, true)));
-    let text = b"plain text is no sequence file";
+    let text = b"plain text is not a sequence file";
     let source = Source::of_bytes(*text, 0..text.len() as u64, &Options::default());
     let error = read::<Sequence<u8, u8>, _>(source, |_| ()).unwrap_err();
     assert_eq!(error.to_string(), "not a sequence file of version 1; <memory> at byte 0");

@@ -9,15 +9,15 @@ use crate::format::source::RECORD_BYTES_MAX;
 use crate::format::{Error, Output, Writes};
 use crate::record::value;
 
-/// Writes typed sequence files, which [`Sequence<K, V>`](super::Sequence) reads: the quick way from one job to the next.
+/// Writes typed sequence files, which [`Sequence<K, V>`](super::Sequence) reads: the fastest way to pass records from one job to the next.
 ///
 /// Records are bincode, in blocks that are compressed with lz4 where that helps, and checksummed. A record may have up
 /// to 64 MiB.
 #[derive(Default)]
 pub struct Seq {
-    /// The record at hand, encoded.
+    /// The current record, encoded.
     record: Vec<u8>,
-    /// The block that is being filled, and how many records it has.
+    /// The block that is being filled, and its number of records.
     block: Vec<u8>,
     records: u32,
     compressed: Vec<u8>,

@@ -5,12 +5,19 @@ use std::io::{self, BufReader, Read};
 
 use bzip2::bufread::MultiBzDecoder;
 
-use super::gzip::Members;
 use super::stored::Stored;
-use super::zstd::Frames;
+use super::{gzip, lz4, xz, zstd};
 
 /// Bytes of compressed data that are read at a time.
 const COMPRESSED_READ_BYTES: usize = 128 << 10;
+
+/// How every LZ4 frame begins.
+pub(super) const LZ4_MAGIC: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
+
+/// Whether this is the magic of a skippable frame: Zstandard and LZ4 share sixteen of them.
+pub(super) fn is_skippable(magic: [u8; 4]) -> bool {
+    matches!(magic, [0x50..=0x5f, 0x2a, 0x4d, 0x18])
+}
 
 /// How an input file is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,19 +28,26 @@ pub enum Codec {
     Zstd,
     /// bzip2; all streams are read.
     Bzip2,
+    /// xz; all streams are read, checksums other than SHA-256 are verified, padding is skipped.
+    Xz,
+    /// LZ4 frames; all are read, checksums are verified, skippable frames are skipped.
+    Lz4,
 }
 
 impl Codec {
-    /// What a file that begins with these bytes (16, or all if it has fewer) is compressed with, if it is.
+    /// Detects how a file that begins with these bytes (16, or all if it has fewer) is compressed.
     ///
-    /// Names play no part: gzip in `a.txt` is decoded, text in `a.gz` is read as it is.
+    /// A file that begins with a skippable frame is Zstandard or LZ4; what follows the frame decides.
     pub fn detect(head: &[u8]) -> Option<Self> {
-        const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
-        // pzstd begins every file with a skippable frame of four bytes.
-        const PZSTD: &[u8] = &[0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0];
-        let zstd_at = if head.starts_with(PZSTD) { 12 } else { 0 };
-        if head.get(zstd_at..).is_some_and(|rest| rest.starts_with(ZSTD)) {
+        if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
             return Some(Self::Zstd);
+        }
+        // The upper bits are the version, without which four bytes of binary data might be mistaken.
+        if head.starts_with(&LZ4_MAGIC) && head.get(4).is_none_or(|flags| flags >> 6 == 1) {
+            return Some(Self::Lz4);
+        }
+        if head.starts_with(b"\xfd7zXZ\0") {
+            return Some(Self::Xz);
         }
         // The three upper flag bits are reserved as zero; to ask for it keeps binary data from being mistaken.
         let flags_fit = head.get(3).is_none_or(|flags| flags & 0xe0 == 0);
@@ -51,6 +65,30 @@ impl Codec {
             _ => None,
         }
     }
+
+    /// What the ending of a file's name says that it is compressed with.
+    pub(super) fn of_name(name: &[u8]) -> Option<Self> {
+        const ENDINGS: [(&str, Codec); 13] = [
+            (".gz", Codec::Gzip),
+            (".gzip", Codec::Gzip),
+            (".tgz", Codec::Gzip),
+            (".bz2", Codec::Bzip2),
+            (".tbz", Codec::Bzip2),
+            (".tbz2", Codec::Bzip2),
+            (".zst", Codec::Zstd),
+            (".zstd", Codec::Zstd),
+            (".tzst", Codec::Zstd),
+            (".xz", Codec::Xz),
+            (".txz", Codec::Xz),
+            (".lz4", Codec::Lz4),
+            (".tlz4", Codec::Lz4),
+        ];
+        let ends = |ending: &str| {
+            let tail = name.len().checked_sub(ending.len()).map(|at| &name[at..]);
+            tail.is_some_and(|tail| tail.eq_ignore_ascii_case(ending.as_bytes()))
+        };
+        ENDINGS.iter().find(|(ending, _)| ends(ending)).map(|(_, codec)| *codec)
+    }
 }
 
 impl fmt::Display for Codec {
@@ -59,6 +97,8 @@ impl fmt::Display for Codec {
             Self::Gzip => "gzip",
             Self::Zstd => "zstd",
             Self::Bzip2 => "bzip2",
+            Self::Xz => "xz",
+            Self::Lz4 => "lz4",
         })
     }
 }
@@ -66,9 +106,11 @@ impl fmt::Display for Codec {
 /// An input without its compression.
 pub(super) enum Decoded {
     Plain(Stored),
-    Gzip(Box<Members<BufReader<Stored>>>),
-    Zstd(Box<Frames<BufReader<Stored>>>),
+    Gzip(Box<gzip::Members<BufReader<Stored>>>),
+    Zstd(Box<zstd::Frames<BufReader<Stored>>>),
     Bzip2(Box<MultiBzDecoder<BufReader<Stored>>>),
+    Xz(Box<xz::Streams<BufReader<Stored>>>),
+    Lz4(Box<lz4::Frames<BufReader<Stored>>>),
 }
 
 impl Decoded {
@@ -76,9 +118,11 @@ impl Decoded {
         let buffered = |stored| BufReader::with_capacity(COMPRESSED_READ_BYTES, stored);
         match codec {
             None => Self::Plain(stored),
-            Some(Codec::Gzip) => Self::Gzip(Box::new(Members::new(buffered(stored)))),
-            Some(Codec::Zstd) => Self::Zstd(Box::new(Frames::new(buffered(stored)))),
+            Some(Codec::Gzip) => Self::Gzip(Box::new(gzip::Members::new(buffered(stored)))),
+            Some(Codec::Zstd) => Self::Zstd(Box::new(zstd::Frames::new(buffered(stored)))),
             Some(Codec::Bzip2) => Self::Bzip2(Box::new(MultiBzDecoder::new(buffered(stored)))),
+            Some(Codec::Xz) => Self::Xz(Box::new(xz::Streams::new(buffered(stored)))),
+            Some(Codec::Lz4) => Self::Lz4(Box::new(lz4::Frames::new(buffered(stored)))),
         }
     }
 
@@ -97,6 +141,8 @@ impl Decoded {
             Self::Gzip(decoder) => consumed(decoder.get_ref()),
             Self::Zstd(decoder) => consumed(decoder.get_ref()),
             Self::Bzip2(decoder) => consumed(decoder.get_ref()),
+            Self::Xz(decoder) => consumed(decoder.get_ref()),
+            Self::Lz4(decoder) => consumed(decoder.get_ref()),
         }
     }
 
@@ -107,6 +153,8 @@ impl Decoded {
             Self::Gzip(decoder) => decoder.get_ref().get_ref(),
             Self::Zstd(decoder) => decoder.get_ref().get_ref(),
             Self::Bzip2(decoder) => decoder.get_ref().get_ref(),
+            Self::Xz(decoder) => decoder.get_ref().get_ref(),
+            Self::Lz4(decoder) => decoder.get_ref().get_ref(),
         }
     }
 }
@@ -118,6 +166,8 @@ impl Read for Decoded {
             Self::Gzip(decoder) => decoder.read(into),
             Self::Zstd(decoder) => decoder.read(into),
             Self::Bzip2(decoder) => decoder.read(into),
+            Self::Xz(decoder) => decoder.read(into),
+            Self::Lz4(decoder) => decoder.read(into),
         }
     }
 }
@@ -132,7 +182,7 @@ mod tests {
 
     #[test]
     fn compression_is_recognised_by_the_first_bytes() {
-        let table: [(&[u8], Option<Codec>); 12] = [
+        let table: [(&[u8], Option<Codec>); 15] = [
             (b"", None),
             (b"plain text, and more", None),
             (b"\x1f\x8b\x08\x00\0\0\0\0", Some(Codec::Gzip)),
@@ -140,14 +190,34 @@ mod tests {
             (b"\x1f\x8b\x08\xe0\0\0\0\0", None),
             (b"\x1f\x8b\x07\x00\0\0\0\0", None),
             (b"\x28\xb5\x2f\xfd\x04", Some(Codec::Zstd)),
-            (b"\x50\x2a\x4d\x18\x04\0\0\0\x01\x02\x03\x04\x28\xb5\x2f\xfd", Some(Codec::Zstd)),
-            (b"\x50\x2a\x4d\x18\x04\0\0\0", None),
+            (b"\xfd7zXZ\0\0\x04", Some(Codec::Xz)),
+            (b"\xfd7zXY\0\0\x04", None),
+            (b"\x04\x22\x4d\x18\x64\x40", Some(Codec::Lz4)),
+            (b"\x04\x22\x4d\x18", Some(Codec::Lz4)),
+            (b"\x04\x22\x4d\x18\x24\x40", None),
             (b"BZh91AY&SY\x01", Some(Codec::Bzip2)),
             (b"BZh9\x17\x72\x45\x38\x50\x90\0\0\0\0", Some(Codec::Bzip2)),
             (b"BZh9 is how bzip2 begins", None),
         ];
         for (head, expected) in table {
             assert_eq!(Codec::detect(head), expected, "{head:?}");
+        }
+    }
+    #[test]
+    fn names_say_how_a_file_is_compressed() {
+        for (name, expected) in [
+            ("/logs/a.log.gz", Some(Codec::Gzip)),
+            ("A.GZ", Some(Codec::Gzip)),
+            ("a.tgz", Some(Codec::Gzip)),
+            ("a.tar.bz2", Some(Codec::Bzip2)),
+            ("a.zst", Some(Codec::Zstd)),
+            ("a.xz", Some(Codec::Xz)),
+            ("a.lz4", Some(Codec::Lz4)),
+            ("a.gz.txt", None),
+            ("gz", None),
+            ("", None),
+        ] {
+            assert_eq!(Codec::of_name(name.as_bytes()), expected, "{name}");
         }
     }
 }

@@ -1,10 +1,14 @@
-//! A window over the decoded bytes of one range of one file: what input formats read from.
+//! Gives input formats a window over the decoded bytes of one range of one file.
 
+mod check;
 mod codec;
+mod foreign;
 mod gzip;
+mod lz4;
 mod stored;
 #[cfg(test)]
 mod tests;
+mod xz;
 mod zstd;
 
 use std::fmt;
@@ -16,23 +20,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 use memchr::memmem;
 
 use self::codec::Decoded;
-use self::stored::{HEAD_BYTES, Memory, Stored};
+use self::foreign::HEAD_BYTES;
+use self::stored::{Memory, Stored};
 use super::{Error, Last};
 use crate::spec::{FileRange, Location};
 
+pub(crate) use self::check::check;
 pub use self::codec::Codec;
 
 /// Bytes read at a time. Large enough that calls to the system cost nothing, small enough that what was read is still
 /// in the second-level cache when it is parsed.
 pub const READ_BYTES: usize = 256 << 10;
 
-/// Longest record in bytes unless [`Options`] say otherwise; a record has to lie in memory as a whole.
+/// Default maximum length of a record in bytes; a record must fit in memory as a whole.
 pub const RECORD_BYTES_MAX: usize = 64 << 20;
 
-/// Bytes read at a time to finish a record that goes on behind the range: another task reads them too.
+/// Bytes read at a time to finish a record that continues after the range: another task reads them too.
 const TAIL_READ_BYTES: usize = 4 << 10;
 
-/// How the sources of one task read; a clone shares the progress and the spare buffer.
+/// Options of a task's sources. A clone shares the progress and the spare buffer.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Bytes read at a time.
@@ -56,8 +62,7 @@ impl Default for Options {
     }
 }
 
-/// Holds the buffer of a source that is gone until the next one is opened, so that a task that reads thousands of small
-/// files allocates once.
+/// Keeps the buffer of a dropped source for the next one, so a task that reads thousands of small files allocates once.
 #[derive(Clone, Default)]
 pub struct SpareBuffer(Arc<Mutex<Vec<u8>>>);
 
@@ -76,26 +81,27 @@ impl fmt::Debug for SpareBuffer {
 /// Whether the file of `range` is read as one compressed stream, and so cannot be cut.
 pub(super) fn is_compressed(range: &FileRange) -> Result<bool, Error> {
     let mut stored = Stored::open(range, None)?;
-    let head = stored.head();
+    let codec = stored.head().and_then(|head| stored.codec(&head));
     let location = range.location.clone();
-    let head = head.map_err(|cause| Error::Read { location, offset: 0, cause })?;
-    Ok(Codec::detect(&head).is_some())
+    Ok(codec.map_err(|cause| Error::Read { location, offset: 0, cause })?.is_some())
 }
 
 /// A window over the decoded bytes of one range of one file.
 ///
-/// A format looks at [`window`](Self::window), asks for more with [`fill`](Self::fill), and takes what it has parsed
-/// with [`lend`](Self::lend) or [`consume`](Self::consume). It may read past the range's end to finish a record.
-/// gzip, zstd and bzip2 are recognised by their first bytes and decoded; such a file, like standard input, is one
-/// stream: the range that begins at 0 has all of it and any other range nothing.
+/// A format looks at [`window`](Self::window), reads more with [`fill`](Self::fill), and takes what it has parsed with
+/// [`lend`](Self::lend) or [`consume`](Self::consume). It may read past the range's end to finish a record.
+/// gzip, zstd, bzip2, xz and lz4 are recognised by their first bytes and decoded; such a file, like standard input, is
+/// one stream: the range that begins at 0 has all of it and any other range nothing.
 pub struct Source {
     decoded: Decoded,
     /// How the file is compressed.
     codec: Option<Codec>,
+    /// The first bytes of the file as it is stored.
+    head: Vec<u8>,
     location: Location,
     index: usize,
     range: Range<u64>,
-    /// The window is `buffer[begin..end]`; what is behind `end` is scrap.
+    /// The window is `buffer[begin..end]`; the bytes after `end` mean nothing.
     buffer: Vec<u8>,
     begin: usize,
     end: usize,
@@ -112,15 +118,16 @@ impl Source {
     /// Opens the file of `range`; nothing but its first bytes is read yet.
     ///
     /// # Errors
-    /// If the file cannot be opened, or is not the one that was listed: its size or time of change differs.
+    /// If the file cannot be opened, is not the one that was listed, or is not compressed as its name says.
     pub fn open(range: &FileRange, options: &Options) -> Result<Self, Error> {
         let mut stored = Stored::open(range, options.progress.clone())?;
         let location = range.location.clone();
-        let head = stored.head();
+        let head = stored.head().and_then(|head| stored.codec(&head).map(|codec| (head, codec)));
         let head =
             head.map_err(|cause| Error::Read { location: location.clone(), offset: 0, cause })?;
         let index = usize::try_from(range.source).unwrap_or(usize::MAX);
-        Ok(Self::over(stored, &head, location, index, range.start..range.end, options))
+        check::name(&head.0, head.1, &location)?;
+        Ok(Self::over(stored, head, location, index, range.start..range.end, options))
     }
 
     /// A range of bytes in memory as if they were a file, for tests of formats.
@@ -129,27 +136,28 @@ impl Source {
         let head = bytes[..bytes.len().min(HEAD_BYTES)].to_vec();
         let object = Box::new(Memory(bytes));
         let stored = Stored::of_object(object, range.clone(), options.progress.clone());
-        Self::over(stored, &head, Location::from("<memory>"), 0, range, options)
+        let codec = stored.codec(&head).unwrap_or_default();
+        Self::over(stored, (head, codec), Location::from("<memory>"), 0, range, options)
     }
 
     fn over(
         mut stored: Stored,
-        head: &[u8],
+        (head, codec): (Vec<u8>, Option<Codec>),
         location: Location,
         index: usize,
         mut range: Range<u64>,
         options: &Options,
     ) -> Self {
-        let codec = Codec::detect(head);
         if codec.is_some() || stored.size().is_none() {
             range = whole(&range);
         }
-        // Where there is nothing to be read, no decoder begins to.
+        // A decoder would fail on an empty range.
         let empty = range.is_empty();
         stored.seek(if empty { u64::MAX } else { range.start });
         Self {
             decoded: Decoded::new(stored, codec.filter(|_| !empty)),
             codec,
+            head,
             location,
             index,
             base: range.start,
@@ -163,7 +171,7 @@ impl Source {
         }
     }
 
-    /// The bytes at hand that were not consumed yet.
+    /// Returns the bytes that were read but not consumed yet.
     #[inline(always)]
     pub fn window(&self) -> &[u8] {
         &self.buffer[self.begin..self.end]
@@ -239,11 +247,16 @@ impl Source {
     #[cold]
     #[inline(never)]
     pub fn fill(&mut self) -> Result<bool, Error> {
-        let limit = self.options.record_bytes_max;
+        self.fill_up_to(self.options.record_bytes_max)
+    }
+
+    /// As [`fill`](Self::fill), with another limit for the length of a record.
+    pub(super) fn fill_up_to(&mut self, limit: usize) -> Result<bool, Error> {
         self.last = self.begin..self.end;
         if self.end - self.begin > limit {
             let location = self.location.clone();
-            return Err(Error::RecordTooLong { location, offset: self.offset(), limit });
+            let (offset, limit) = (self.offset(), self.options.record_bytes_max);
+            return Err(Error::RecordTooLong { location, offset, limit });
         }
         self.make_room();
         // Never more than the limit allows, so that a record is refused or not wherever it lies in the buffer.
@@ -270,7 +283,7 @@ impl Source {
         // Of a small range or file not more than there is to read of it.
         let first = self.wanted(usual);
         if self.end == 0 && self.buffer.len() < first {
-            // Asked for as zeros, large memory costs nothing until it is used.
+            // A large allocation of zeros costs nothing until it is used.
             self.buffer = vec![0; first];
         } else if self.end > self.buffer.len() / 2 {
             let longer = self.buffer.len().saturating_mul(2).max(usual);
@@ -312,7 +325,7 @@ impl Source {
     fn read_error(&self, cause: io::Error) -> Error {
         let (location, offset) = (self.location.clone(), self.decoded.reached());
         match self.codec {
-            // What the system itself reports is no fault of the data.
+            // An error of the system is not the fault of the data.
             Some(codec) if cause.raw_os_error().is_none() => {
                 Error::Compressed { location, codec, offset, cause }
             }

@@ -1,16 +1,21 @@
-//! The bytes of one input as they are stored: an object, read at any offset, or a stream, read in order.
+//! Reads the bytes of one input as they are stored: an object at any offset, or a stream in order.
 
 use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use super::codec::{Codec, is_skippable};
+use super::foreign::HEAD_BYTES;
 use crate::format::Error;
 use crate::spec::FileRange;
 use crate::storage::{self, FileEntry, ReadAt};
 
-/// Bytes that are looked at to recognise compression.
-pub(super) const HEAD_BYTES: usize = 16;
+/// Skippable frames at the beginning of a file that are passed over to see what follows them.
+const FRAMES_SKIPPED_MAX: u32 = 1_000;
+
+/// The first bytes of standard input, kept from the look at it before any work until it is read.
+static STANDARD_INPUT: Mutex<Option<Vec<u8>>> = Mutex::new(None);
 
 /// One input, at the place from which it is read next.
 pub(super) struct Stored {
@@ -23,17 +28,24 @@ pub(super) struct Stored {
 
 enum Store {
     Object(Box<dyn ReadAt>),
-    Stream { head: Vec<u8>, reader: Box<dyn Read + Send> },
+    Stream { head: Vec<u8>, reader: Box<dyn Read + Send>, ended: bool },
 }
 
 impl Stored {
     /// Opens the file of `range` at its first byte, unless it is not the one that was listed.
     pub(super) fn open(range: &FileRange, progress: Option<Arc<AtomicU64>>) -> Result<Self, Error> {
         if range.location.is_standard_stream() {
-            return Ok(Self::of_stream(Box::new(io::stdin()), progress));
+            let mut stored = Self::of_stream(Box::new(io::stdin()), progress);
+            let kept = STANDARD_INPUT.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let (Some(kept), Store::Stream { head, ended, .. }) = (kept, &mut stored.store) {
+                *ended = kept.len() < HEAD_BYTES;
+                *head = kept;
+            }
+            return Ok(stored);
         }
         let path = range.location.path().to_path_buf();
-        let entry = FileEntry { path, bytes: range.size, modified_ns: range.modified_ns };
+        let (bytes, modified_ns, identity) = (range.size, range.modified_ns, range.identity);
+        let entry = FileEntry { path, bytes, modified_ns, identity };
         let object = Box::new(storage::open(&entry)?);
         Ok(Self::of_object(object, range.start..range.end, progress))
     }
@@ -53,7 +65,7 @@ impl Stored {
         reader: Box<dyn Read + Send>,
         progress: Option<Arc<AtomicU64>>,
     ) -> Self {
-        let store = Store::Stream { head: Vec::new(), reader };
+        let store = Store::Stream { head: Vec::new(), reader, ended: false };
         Self { store, position: 0, counted: 0..u64::MAX, progress }
     }
 
@@ -69,8 +81,13 @@ impl Stored {
     pub(super) fn head(&mut self) -> io::Result<Vec<u8>> {
         let mut head = Vec::with_capacity(HEAD_BYTES);
         match &mut self.store {
-            Store::Stream { head: kept, reader } => {
-                retry(|| reader.by_ref().take((HEAD_BYTES - kept.len()) as u64).read_to_end(kept))?;
+            Store::Stream { head: kept, reader, ended } => {
+                if !*ended {
+                    let wanted = (HEAD_BYTES - kept.len()) as u64;
+                    retry(|| reader.by_ref().take(wanted).read_to_end(kept))?;
+                    // A terminal would ask for its end once more.
+                    *ended = kept.len() < HEAD_BYTES;
+                }
                 head.clone_from(kept);
             }
             Store::Object(object) => {
@@ -79,6 +96,42 @@ impl Stored {
             }
         }
         Ok(head)
+    }
+
+    /// Returns how the file is compressed, if it is; `head` is its first bytes.
+    pub(super) fn codec(&self, head: &[u8]) -> io::Result<Option<Codec>> {
+        let (mut at, mut magic) = (0_u64, head.first_chunk::<8>().copied());
+        for _ in 0..FRAMES_SKIPPED_MAX {
+            let Some([_, _, _, _, length @ ..]) = magic.filter(|it| is_skippable_frame(it)) else {
+                break;
+            };
+            at = at.saturating_add(8 + u64::from(u32::from_le_bytes(length)));
+            let Store::Object(object) = &self.store else {
+                // Of a stream only the head can be looked at.
+                let rest = usize::try_from(at).ok().and_then(|at| head.get(at..));
+                let Some(rest) = rest else { return Ok(Some(Codec::Zstd)) };
+                magic = rest.first_chunk().copied();
+                if magic.is_none() {
+                    return Ok(Codec::detect(rest).or(Some(Codec::Zstd)));
+                }
+                continue;
+            };
+            if at >= object.len() {
+                // Nothing but such frames holds nothing; one that is cut short is not a frame.
+                return Ok((at == object.len()).then_some(Codec::Zstd));
+            }
+            let mut next = vec![0; 8.min(usize::try_from(object.len() - at).unwrap_or(8))];
+            object.read_exact_at(&mut next, at)?;
+            magic = next.first_chunk().copied();
+            if magic.is_none() {
+                return Ok(framed(&next));
+            }
+        }
+        Ok(match magic {
+            _ if at == 0 => Codec::detect(head),
+            Some(magic) => framed(&magic),
+            None => None,
+        })
     }
 
     /// How far it has been read.
@@ -120,7 +173,8 @@ impl Read for Stored {
                 let wanted = into.len().min(left);
                 retry(|| object.read_at(&mut into[..wanted], self.position))?
             }
-            Store::Stream { head, reader } if head.is_empty() => retry(|| reader.read(into))?,
+            Store::Stream { head, ended: true, .. } if head.is_empty() => 0,
+            Store::Stream { head, reader, .. } if head.is_empty() => retry(|| reader.read(into))?,
             Store::Stream { head, .. } => {
                 let read = into.len().min(head.len());
                 into[..read].copy_from_slice(&head[..read]);
@@ -131,6 +185,26 @@ impl Read for Stored {
         self.count(read);
         Ok(read)
     }
+}
+
+/// The first bytes of standard input, which are still there for the one that reads it.
+pub(super) fn head_of_standard_input() -> io::Result<Vec<u8>> {
+    let mut kept = STANDARD_INPUT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(head) = &*kept {
+        return Ok(head.clone());
+    }
+    let head = Stored::of_stream(Box::new(io::stdin()), None).head()?;
+    *kept = Some(head.clone());
+    Ok(head)
+}
+
+/// What follows skippable frames.
+fn framed(head: &[u8]) -> Option<Codec> {
+    Codec::detect(head).filter(|codec| matches!(codec, Codec::Zstd | Codec::Lz4))
+}
+
+fn is_skippable_frame(head: &[u8; 8]) -> bool {
+    head.first_chunk().is_some_and(|magic| is_skippable(*magic))
 }
 
 /// Bytes in memory as if they were a file.

@@ -1,11 +1,12 @@
 //! Sources: compressed and plain files, streams, changes under the reader, limits.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Seek, Write};
+use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::stored::HEAD_BYTES;
+use super::foreign::HEAD_BYTES;
 use super::*;
 use crate::format::split_law::listed;
 
@@ -49,7 +50,28 @@ fn decoded(bytes: &[u8]) -> Result<Vec<u8>, Error> {
 
 type Compress = fn(&[u8]) -> Vec<u8>;
 
-const CODECS: [(&str, Compress); 3] = [("gzip", gzip), ("zstd", zstd), ("bzip2", bzip2)];
+const CODECS: [(&str, Compress); 5] =
+    [("gzip", gzip), ("zstd", zstd), ("bzip2", bzip2), ("xz", xz), ("lz4", lz4)];
+
+fn xz(bytes: &[u8]) -> Vec<u8> {
+    through("xz", &["-1"], bytes)
+}
+
+/// With linked blocks, which a decoder has to keep a window for.
+fn lz4(bytes: &[u8]) -> Vec<u8> {
+    through("lz4", &["-BD", "-B4"], bytes)
+}
+
+/// What a program of the system makes of these bytes.
+fn through(program: &str, flags: &[&str], bytes: &[u8]) -> Vec<u8> {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(bytes).unwrap();
+    file.rewind().unwrap();
+    let mut command = Command::new(program);
+    let output = command.args(flags).arg("-c").stdin(file).output().unwrap();
+    assert!(output.status.success(), "{program}: {output:?}");
+    output.stdout
+}
 
 #[test]
 fn compressed_files_are_decoded_with_all_their_members() {
@@ -138,6 +160,66 @@ fn frames_of_the_zstd_command_are_read_and_their_checksum_is_verified() {
     assert!(message.contains("checksum of a frame is wrong"), "{message}");
 }
 
+/// Skippable frames of every kind, one behind the other.
+fn skippable(length: u32) -> Vec<u8> {
+    let frame = |kind: u8| {
+        let mut frame = vec![0x50 + kind, 0x2a, 0x4d, 0x18];
+        frame.extend(length.to_le_bytes());
+        frame.extend(vec![b'x'; length as usize]);
+        frame
+    };
+    (0..16).flat_map(frame).collect()
+}
+
+#[test]
+fn files_that_begin_with_skippable_frames_are_decoded() {
+    for length in [0, 1, 4, 1_000, 100_000] {
+        let frames = skippable(length);
+        for compress in [zstd as Compress, lz4] {
+            let file = [&frames[..], &compress(b"a b\n"), &frames, &compress(b"c\n")].concat();
+            assert_eq!(decoded(&file).unwrap(), b"a b\nc\n", "frames of {length} bytes");
+        }
+        assert_eq!(decoded(&frames).unwrap(), b"", "nothing but frames of {length} bytes");
+    }
+}
+
+#[test]
+fn lz4_of_all_settings_is_read_and_its_checksums_are_verified() {
+    let text = text();
+    for flags in [
+        &["-B4", "-BX"][..],
+        &["-B7", "-BD", "-BX"],
+        &["-B5", "--no-frame-crc"],
+        &["-9", "-BD", "--content-size"],
+    ] {
+        let file = through("lz4", flags, &text);
+        assert!(decoded(&file).unwrap() == text, "{flags:?}");
+        // A file that ends between two blocks is not whole.
+        assert!(decoded(&file[..file.len() - 4]).is_err(), "{flags:?}");
+    }
+    let mut wrong = through("lz4", &[], b"hello hello hello hello\n");
+    *wrong.last_mut().unwrap() ^= 1;
+    let message = decoded(&wrong).unwrap_err().to_string();
+    assert!(message.contains("checksum of a frame is wrong"), "{message}");
+}
+
+#[test]
+fn xz_is_read_with_its_padding_and_filters_within_the_limit_of_memory() {
+    let text = text();
+    for flags in [&["-0"][..], &["-1", "-T2", "--block-size=100000"], &["--x86", "--lzma2=preset=1"], &["--check=none"]] {
+        let file = through("xz", flags, &text);
+        assert!(decoded(&file).unwrap() == text, "{flags:?}");
+        let padded = [&file[..], &[0; 8], &file, &[0; 4]].concat();
+        assert!(decoded(&padded).unwrap() == [&text[..], &text].concat(), "{flags:?}, padded");
+        assert!(decoded(&[&file[..], &[0; 3]].concat()).is_err(), "{flags:?}, three zeros");
+    }
+    let large = through("xz", &["--lzma2=dict=512MiB"], b"a\n");
+    let message = decoded(&large).unwrap_err().to_string();
+    assert!(message.contains("dictionary of 536870912 bytes is over the limit"), "{message}");
+    let message = decoded(&through("xz", &["--check=sha256"], b"a\n")).unwrap_err().to_string();
+    assert!(message.contains("SHA-256"), "{message}");
+}
+
 #[test]
 fn a_zstd_window_over_the_limit_is_refused_before_it_costs_memory() {
     // Window descriptor: exponent 31 - 10 + 0 = 2 GiB.
@@ -156,7 +238,8 @@ fn a_compressed_file_or_a_stream_is_one_range() {
     assert_eq!((range(0..1), range(1..9)), (0..u64::MAX, 0..0));
     let stored = Stored::of_stream(Box::new(io::Cursor::new(b"a\nb\n".repeat(20))), None);
     let location = Location::standard_stream();
-    let source = Source::over(stored, b"", location, 0, 0..u64::MAX, &Options::default());
+    let nothing = (Vec::new(), None);
+    let source = Source::over(stored, nothing, location, 0, 0..u64::MAX, &Options::default());
     assert_eq!(source.range(), 0..u64::MAX);
     assert_eq!(drain(source).unwrap(), b"a\nb\n".repeat(20));
 }
@@ -167,7 +250,8 @@ fn a_compressed_stream_is_recognised_without_losing_its_first_bytes() {
     let mut stored = Stored::of_stream(Box::new(io::Cursor::new(gzip(&text))), None);
     let head = stored.head().unwrap();
     let location = Location::standard_stream();
-    let source = Source::over(stored, &head, location, 0, 0..u64::MAX, &Options::default());
+    let head = (head.clone(), stored.codec(&head).unwrap());
+    let source = Source::over(stored, head, location, 0, 0..u64::MAX, &Options::default());
     assert!(drain(source).unwrap() == text);
 }
 
@@ -185,9 +269,9 @@ fn a_file_that_changed_since_it_was_listed_is_refused() {
     assert_eq!(open(&listed).unwrap().index(), 3);
     assert_eq!(message(open(&listed)), "");
     let longer = FileRange { size: 11, ..listed.clone() };
-    assert!(message(open(&longer)).starts_with("input changed: 11 bytes"));
+    assert!(message(open(&longer)).starts_with("input changed: it had 11 bytes and has 10; "));
     let older = FileRange { modified_ns: 1, ..listed.clone() };
-    assert!(message(open(&older)).starts_with("input changed: 10 bytes modified at 1 ns"));
+    assert!(message(open(&older)).starts_with("input changed: it was modified (at "));
     let missing = FileRange { location: Location::from("/no/such"), ..listed.clone() };
     assert!(message(open(&missing)).contains("No such file or directory"));
 
@@ -254,4 +338,52 @@ fn the_buffer_goes_from_source_to_source_and_grows_only_for_long_records() {
     let mut next = Source::of_bytes(bytes.as_slice(), 0..10_000, &options);
     next.fill().unwrap();
     assert_eq!(next.buffer.as_ptr(), place);
+}
+
+/// What a source of text says of these bytes in a file of this name.
+fn refusal(name: &str, bytes: &[u8]) -> Option<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    fs::write(&path, bytes).unwrap();
+    check(&listed(&path, 0), true, true).err().map(|error| error.to_string())
+}
+
+#[test]
+fn files_that_are_not_what_they_must_be_are_refused() {
+    let mut tar = vec![0; 1024];
+    tar[..5].copy_from_slice(b"a.txt");
+    tar[148..156].fill(b' ');
+    let sum: u32 = tar.iter().map(|byte| u32::from(*byte)).sum();
+    tar[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    let table: [(&str, &[u8], &str); 9] = [
+        ("in.zip", b"PK\x03\x04", "input is not text but a zip archive; "),
+        ("in", &tar, "input is not text but a tar archive; "),
+        ("in.tgz", &gzip(&tar), "input is not text but a tar archive; "),
+        ("in", &zstd(&tar), "input is not text but a tar archive; "),
+        ("in.gz", &gzip(&gzip(b"a\n")), "input is compressed twice: its gzip data is compressed itself; "),
+        ("in.bz2", &bzip2(b"\xff\xfea\0"), "input is not text but UTF-16 text; "),
+        ("in.gz", b"a\n", "input is named as gzip data, but its first bytes are not gzip's; "),
+        ("in.xz", &lz4(b"a\n"), "input is named as xz data, but its first bytes are not xz's but lz4's; "),
+        ("in.ZST", b"\x28\xb5\x2f\xfe", "input is named as zstd data, but its first bytes are not zstd's; "),
+    ];
+    for (name, bytes, expected) in table {
+        let message = refusal(name, bytes).unwrap_or_default();
+        assert!(message.starts_with(expected), "{name}: {message}");
+    }
+    for (name, bytes) in [("in.gz", &b""[..]), ("in.gz", &gzip(b"")), ("in", &gzip(b"a\n")), ("a.zip", b"a\n")] {
+        assert_eq!(refusal(name, bytes), None, "{name}");
+    }
+}
+
+#[test]
+fn binary_formats_get_files_that_begin_like_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("in.bin");
+    for head in [&b"PK\x03\x04"[..], b"\xff\xfea\0", b"PAR1\0\0\0\0", b"\x5e\x2a\x4d\x18\0\0\0\0"] {
+        let bytes = [head, &[7; 100]].concat();
+        fs::write(&path, &bytes).unwrap();
+        let range = listed(&path, 0);
+        assert!(!check(&range, false, true).unwrap());
+        assert_eq!(drain(Source::open(&range, &Options::default()).unwrap()).unwrap(), bytes);
+    }
 }

@@ -48,6 +48,12 @@ impl<R: BufRead> Frames<R> {
                         format!("its window of {requested} bytes is over the limit of {max}");
                     return Err(io::Error::new(ErrorKind::InvalidData, what));
                 }
+                Err(FrameDecoderError::ReadFrameHeaderError(
+                    ReadFrameHeaderError::BadMagicNumber(_),
+                )) => {
+                    let what = "neither a frame nor the end of the file follows";
+                    return Err(io::Error::new(ErrorKind::InvalidData, what));
+                }
                 Err(other) => return Err(invalid(other)),
             }
         }

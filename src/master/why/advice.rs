@@ -9,7 +9,7 @@ pub(super) fn kind(failure: &Failure) -> Kind {
         (About::FullDisk, _) => Kind::DiskFull,
         (About::Version, _) => Kind::VersionSkew,
         (About::OtherOutput, _) => Kind::NondeterministicMap,
-        (About::Input, Cause::UserError) => Kind::Input,
+        (About::Input | About::BadInput, Cause::UserError) => Kind::Input,
         (About::Output, Cause::UserError) => Kind::Output,
         (_, Cause::UserError) if failure.record.is_some() => Kind::BadRecord,
         (_, Cause::UserError | Cause::None | Cause::BackupWon | Cause::Killed) => Kind::UserError,
@@ -50,6 +50,9 @@ pub(super) fn advice(kind: Kind, failure: &Failure) -> String {
         Kind::Timeout => {
             "see where it stands still by doing it once more; if it only takes long, submit with a longer --task-timeout"
                 .into()
+        }
+        Kind::Input if failure.about == About::BadInput => {
+            "do as the message says, and submit the job again".into()
         }
         Kind::Input => {
             "put the input there, whole and readable, under the same path for every worker, and submit the job again"

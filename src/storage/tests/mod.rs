@@ -35,7 +35,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// The files of a listing, relative to `root`, with bytes that are no text as `\xff`.
+/// The files of a listing, relative to `root`, with bytes that are not UTF-8 as `\xff`.
 fn listed(root: &Path, listing: &Listing) -> Vec<String> {
     let relative = |file: &FileEntry| {
         let path: &Path = file.path.strip_prefix(root).unwrap();

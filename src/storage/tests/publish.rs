@@ -134,7 +134,7 @@ fn places_that_can_hold_no_output_are_refused() {
         ),
         ("no/out", "output's parent folder does not exist; ROOT/no; create it first"),
         ("no/..", "output's parent folder does not exist; ROOT/no; create it first"),
-        ("link", "link leads to nothing; ROOT/link -> gone; mend or remove the link"),
+        ("link", "link leads to nothing; ROOT/link -> gone; fix or remove the link"),
     ] {
         let message =
             refusal(&root.path().join(out), PLAIN).replace(root.path().to_str().unwrap(), "ROOT");

@@ -1,0 +1,82 @@
+//! Refuses files whose bytes are not what their format, or their name, says.
+
+use super::foreign::{self, Foreign, HEAD_BYTES};
+use super::stored::head_of_standard_input;
+use super::{Codec, Options, Source};
+use crate::format::Error;
+use crate::spec::{FileRange, Location};
+
+/// Refuses a file, before any work, that is not compressed as its name says, or that must be text and is not.
+/// What a compressed file holds is looked at only if `decodes`; that costs a block of it. Returns whether it is
+/// compressed.
+///
+/// # Errors
+/// As [`Source::open`] and [`Source::check_text`].
+pub(crate) fn check(range: &FileRange, is_text: bool, decodes: bool) -> Result<bool, Error> {
+    if range.location.is_standard_stream() {
+        let location = range.location.clone();
+        let head = head_of_standard_input();
+        let head =
+            head.map_err(|cause| Error::Read { location: location.clone(), offset: 0, cause })?;
+        let is_compressed = Codec::detect(&head).is_some();
+        if is_text && !is_compressed {
+            text(&head, b"", &location)?;
+        }
+        return Ok(is_compressed);
+    }
+    // It need not hold more than what is looked at.
+    let options = Options { read_bytes: HEAD_BYTES, ..Options::default() };
+    let mut source = Source::open(range, &options)?;
+    let is_compressed = source.codec.is_some();
+    if is_text && (decodes || !is_compressed) {
+        match source.check_text() {
+            // Damage is found where the file is read, wherever in it that is.
+            Err(Error::Compressed { .. }) => {}
+            checked => checked?,
+        }
+    }
+    Ok(is_compressed)
+}
+
+/// Refuses a file whose name says a compression that its bytes do not have.
+pub(super) fn name(head: &[u8], codec: Option<Codec>, location: &Location) -> Result<(), Error> {
+    match foreign::misnamed(head, codec, location.as_bytes()) {
+        None => Ok(()),
+        Some(named) => Err(Error::Misnamed { location: location.clone(), named, codec }),
+    }
+}
+
+/// Refuses bytes that a file of text cannot begin with.
+fn text(head: &[u8], name: &[u8], location: &Location) -> Result<(), Error> {
+    match foreign::recognise(head, name) {
+        None => Ok(()),
+        Some(Foreign { what, hint }) => {
+            Err(Error::NotText { location: location.clone(), what, hint })
+        }
+    }
+}
+
+impl Source {
+    /// Refuses a file that its first bytes, decoded, show not to be text. To be called before anything is consumed.
+    ///
+    /// # Errors
+    /// [`Error::NotText`], or if the file cannot be read or decoded.
+    pub fn check_text(&mut self) -> Result<(), Error> {
+        if self.range.start != 0 || self.range.is_empty() {
+            // The range that begins the file says it.
+            return Ok(());
+        }
+        if self.codec.is_none() {
+            return text(&self.head, self.location.as_bytes(), &self.location);
+        }
+        while self.window().len() < HEAD_BYTES && self.fill()? {}
+        let window = self.window();
+        let head = &window[..window.len().min(HEAD_BYTES)];
+        if let Some(codec) = Codec::detect(head) {
+            let location = self.location.clone();
+            return Err(Error::CompressedTwice { location, codec });
+        }
+        // The name is that of the compressed file.
+        text(head, b"", &self.location)
+    }
+}

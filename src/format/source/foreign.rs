@@ -1,0 +1,299 @@
+//! Recognises files that are not text by their first bytes, so that they are refused rather than counted as text.
+
+use super::codec::{Codec, LZ4_MAGIC, is_skippable};
+
+/// Bytes of a file that are looked at: a tar archive says what it is in its first block.
+pub(super) const HEAD_BYTES: usize = 512;
+
+/// What a file is that is not text, and what to do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Foreign {
+    /// Such as `a zip archive`.
+    pub(super) what: &'static str,
+    /// Such as `unpack it first`.
+    pub(super) hint: &'static str,
+}
+
+const UNPACK: &str = "unpack it first, and name the files in it";
+const CONVERT: &str = "convert it to lines of text first, such as CSV or JSON lines";
+const DECOMPRESS: &str = "decompress it first, or compress it with gzip, zstd, bzip2, xz or lz4";
+const NOT_TEXT: &str = "leave it out, or extract its text first";
+const TO_UTF8: &str = "convert it first, as with `iconv -f UTF-16 -t UTF-8`";
+const TO_UTF8_FROM_32: &str = "convert it first, as with `iconv -f UTF-32 -t UTF-8`";
+const DAMAGED: &str = "copy the file again, or leave it out";
+
+/// How a file begins, what it is then, and what to do about it.
+type Row = (&'static [u8], &'static str, &'static str);
+
+/// Beginnings that no text has.
+const BINARY: &[Row] = &[
+    (b"PK\x03\x04", "a zip archive", UNPACK),
+    (b"PK\x05\x06", "an empty zip archive", UNPACK),
+    (b"PK\x07\x08", "a part of a zip archive", UNPACK),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", UNPACK),
+    (b"Rar!\x1a\x07", "a rar archive", UNPACK),
+    (b"MSCF\0\0\0\0", "a cabinet archive", UNPACK),
+    (b"\xed\xab\xee\xdb", "an RPM package", UNPACK),
+    (b"Obj\x01", "an Avro file", CONVERT),
+    (b"ARROW1\0\0", "an Arrow file", CONVERT),
+    (b"\xff\xff\xff\xff\x10\0\0\0", "an Arrow stream", CONVERT),
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file", CONVERT),
+    (b"SQLite format 3\0", "an SQLite database", CONVERT),
+    (b"GristSeq\x01", "a sequence file of gristmill", "read it with the input format Sequence"),
+    (b"\x93NUMPY", "a NumPy file", CONVERT),
+    (b"\x1f\x9d", "compress data (.Z)", "decompress it first, as with `gzip -d`"),
+    (b"\x1f\x1e", "pack data (.z)", "decompress it first, as with `gzip -d`"),
+    (b"\x1f\xa0", "LZH data", DECOMPRESS),
+    (b"\x1f\x8b", "damaged gzip data", DAMAGED),
+    (b"\x22\xb5\x2f\xfd", "zstd data of an old version", DECOMPRESS),
+    (b"\xfd7zX", "damaged xz data", DAMAGED),
+    (b"\x02\x21\x4c\x18", "lz4 data in the legacy format", "decompress it first, with `lz4 -d`"),
+    (b"LZIP\x01", "lzip data", DECOMPRESS),
+    (b"\x89LZO\0\r\n\x1a\n", "LZO data", DECOMPRESS),
+    (b"LRZI\0", "lrzip data", DECOMPRESS),
+    (b"\xff\x06\0\0sNaPpY", "snappy data", DECOMPRESS),
+    (b"\x82SNAPPY\0", "snappy data", DECOMPRESS),
+    (b"\x7fELF", "an executable", NOT_TEXT),
+    (b"\0asm", "a WebAssembly module", NOT_TEXT),
+    (b"\xca\xfe\xba\xbe", "a Java class", NOT_TEXT),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document", NOT_TEXT),
+    (b"\x89PNG\r\n\x1a\n", "a picture", NOT_TEXT),
+    (b"\xff\xd8\xff", "a picture", NOT_TEXT),
+    (b"%PDF-1.", "a PDF document", NOT_TEXT),
+    (b"%PDF-2.", "a PDF document", NOT_TEXT),
+    (b"\xff\xfe\0\0", "UTF-32 text", TO_UTF8_FROM_32),
+    (b"\0\0\xfe\xff", "UTF-32 text", TO_UTF8_FROM_32),
+    (b"\xff\xfe", "UTF-16 text", TO_UTF8),
+    (b"\xfe\xff", "UTF-16 text", TO_UTF8),
+];
+
+/// Beginnings that a text may have too: they count if bytes follow that no text has.
+const PLAIN: &[Row] = &[
+    (b"PAR1", "a Parquet file", CONVERT),
+    (b"PARE", "an encrypted Parquet file", CONVERT),
+    (b"ORC", "an ORC file", CONVERT),
+    (b"FEA1", "a Feather file", CONVERT),
+    (b"SEQ", "a Hadoop sequence file", CONVERT),
+    (b"RCF", "an RCFile", CONVERT),
+    (b"BZh", "damaged bzip2 data", DAMAGED),
+    (b"BZ0", "bzip data of an old version", DECOMPRESS),
+    (b"!<arch>\n", "an ar archive", UNPACK),
+    (b"070701", "a cpio archive", UNPACK),
+    (b"070702", "a cpio archive", UNPACK),
+    (b"070707", "a cpio archive", UNPACK),
+    (b"\xc7\x71", "a cpio archive", UNPACK),
+    (b"\x71\xc7", "a cpio archive", UNPACK),
+    (b"\x28\xb5\x2f", "damaged zstd data", DAMAGED),
+    (b"GIF87a", "a picture", NOT_TEXT),
+    (b"GIF89a", "a picture", NOT_TEXT),
+    (b"PACK", "a pack of git", NOT_TEXT),
+    (b"MZ", "an executable", NOT_TEXT),
+    (b"xar!", "a xar archive", UNPACK),
+];
+
+/// Endings of names of compressed files that have no first bytes of their own.
+const NAMED: &[(&str, &str, &str)] = &[
+    (".br", "brotli data", DECOMPRESS),
+    (".lzma", "LZMA data", DECOMPRESS),
+    (".lzo", "LZO data", DECOMPRESS),
+    (".snappy", "snappy data", DECOMPRESS),
+    (".sz", "snappy data", DECOMPRESS),
+    (".deflate", "deflate data", DECOMPRESS),
+    (".zz", "zlib data", DECOMPRESS),
+    (".z", "compress data (.Z)", "decompress it first, as with `gzip -d`"),
+    (".lz", "lzip data", DECOMPRESS),
+    (".zip", "a zip archive", UNPACK),
+    (".7z", "a 7z archive", UNPACK),
+    (".rar", "a rar archive", UNPACK),
+    (".tar", "a tar archive", UNPACK),
+    (".parquet", "a Parquet file", CONVERT),
+    (".avro", "an Avro file", CONVERT),
+    (".orc", "an ORC file", CONVERT),
+];
+
+/// What a file is that begins with `head` ([`HEAD_BYTES`], or all if it has fewer) and is called `name`; none if it may
+/// be text. Text may hold any bytes, so only what is known counts.
+pub(super) fn recognise(head: &[u8], name: &[u8]) -> Option<Foreign> {
+    let found = |what, hint| Some(Foreign { what, hint });
+    let begins = |rows: &[Row]| rows.iter().find(|row| head.starts_with(row.0)).copied();
+    // An archive may begin with the name of a file in it, whatever that is.
+    if is_tar(head) {
+        return found("a tar archive", UNPACK);
+    }
+    if let Some((_, what, hint)) = begins(BINARY) {
+        return found(what, hint);
+    }
+    let is_frame = head.first_chunk().is_some_and(|magic| is_skippable(*magic));
+    if is_frame || head.starts_with(&LZ4_MAGIC[..3]) {
+        return found("damaged zstd or lz4 data", DAMAGED);
+    }
+    if let Some(what) = without_mark(head) {
+        return found(what, TO_UTF8);
+    }
+    if is_lzma(head) {
+        return found("LZMA data", DECOMPRESS);
+    }
+    if !head.iter().any(|byte| is_in_no_text(*byte)) {
+        return None;
+    }
+    if let Some((_, what, hint)) = begins(PLAIN) {
+        return found(what, hint);
+    }
+    // What begins a bzip2 stream, behind four damaged bytes.
+    if head.get(4..10) == Some(b"1AY&SY") {
+        return found("damaged bzip2 data", DAMAGED);
+    }
+    let named = |ending: &str| {
+        let tail = name.len().checked_sub(ending.len()).map(|at| &name[at..]);
+        tail.is_some_and(|tail| tail.eq_ignore_ascii_case(ending.as_bytes()))
+    };
+    let row = NAMED.iter().find(|(ending, ..)| named(ending));
+    row.and_then(|(_, what, hint)| found(what, hint))
+}
+
+/// The compression that the name says, if the bytes are something else: a file without bytes may have any name.
+pub(super) fn misnamed(head: &[u8], codec: Option<Codec>, name: &[u8]) -> Option<Codec> {
+    let said = Codec::of_name(name)?;
+    (!head.is_empty() && codec != Some(said)).then_some(said)
+}
+
+/// Control characters other than those that text is laid out with.
+fn is_in_no_text(byte: u8) -> bool {
+    matches!(byte, 0..=0x08 | 0x0e..=0x1a | 0x1c..=0x1f | 0x7f)
+}
+
+/// Whether the first block is the header of a file in an archive: its checksum holds.
+fn is_tar(head: &[u8]) -> bool {
+    const CHECKSUM: std::ops::Range<usize> = 148..156;
+    let Some(block) = head.first_chunk::<512>() else { return false };
+    let digits = block[CHECKSUM].trim_ascii_start();
+    let digits: Vec<u8> = digits.iter().copied().take_while(u8::is_ascii_digit).collect();
+    let text = std::str::from_utf8(&digits).unwrap_or_default();
+    let Ok(said) = u32::from_str_radix(text, 8) else { return false };
+    let sum: u32 = block.iter().enumerate().map(|(at, byte)| {
+        if CHECKSUM.contains(&at) { u32::from(b' ') } else { u32::from(*byte) }
+    }).sum();
+    said == sum
+}
+
+/// What UTF-16 without a byte order mark is called: every other byte of its ASCII is zero.
+///
+/// NUL between single characters is text as well (`find -print0`), so there must be a newline or a space among them.
+fn without_mark(head: &[u8]) -> Option<&'static str> {
+    const UNITS_MIN: usize = 4;
+    let (pairs, _) = head.as_chunks::<2>();
+    if pairs.len() < UNITS_MIN {
+        return None;
+    }
+    let is_plain = |byte: u8| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e);
+    let has_space = |high: usize, low: usize| {
+        pairs.iter().all(|pair| pair[high] == 0 && is_plain(pair[low]))
+            && pairs.iter().any(|pair| matches!(pair[low], b'\n' | b' '))
+    };
+    if has_space(1, 0) || has_space(0, 1) {
+        return Some("UTF-16 text without a byte order mark");
+    }
+    None
+}
+
+/// Whether it begins as the format before xz does, which has no first bytes of its own: as `lzma` writes it.
+fn is_lzma(head: &[u8]) -> bool {
+    let Some((&[0x5d, 0, 0, third, fourth], rest)) = head.split_first_chunk() else { return false };
+    let Some(size) = rest.first_chunk::<8>() else { return false };
+    let dictionary = u32::from_le_bytes([0, 0, third, fourth]);
+    let size = u64::from_le_bytes(*size);
+    dictionary.count_ones() <= 2 && dictionary > 0 && (size == u64::MAX || size < 1 << 40)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A block as an archive begins with it, for a file of this name.
+    fn tar(name: &[u8]) -> Vec<u8> {
+        let mut block = vec![0; HEAD_BYTES];
+        block[..name.len()].copy_from_slice(name);
+        block[148..156].fill(b' ');
+        let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
+        block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        block
+    }
+
+    fn utf16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+        text.encode_utf16().flat_map(bytes).collect()
+    }
+
+    #[test]
+    fn files_that_are_not_text_are_recognised() {
+        let (little, big) = (utf16("a b\n", u16::to_le_bytes), utf16("line\n", u16::to_be_bytes));
+        let (old, zip) = (tar(b"a.txt"), tar(b"PK\x03\x04"));
+        let table: [(&[u8], &str, &str); 22] = [
+            (b"PK\x03\x04\x14\0", "a.docx", "a zip archive"),
+            (&old, "a", "a tar archive"),
+            (&zip, "a", "a tar archive"),
+            (b"PAR1\x15\x04\x15\x10", "a", "a Parquet file"),
+            (b"ORC\x11\0\0", "a", "an ORC file"),
+            (b"Obj\x01\x04", "a", "an Avro file"),
+            (b"SEQ\x06!org.apache", "a", "a Hadoop sequence file"),
+            (b"\x1f\x9d\x90a", "a.Z", "compress data (.Z)"),
+            (b"\x1f\x8b\x07\0", "a", "damaged gzip data"),
+            (b"\x28\xb5\x2f\xfc\x04", "a", "damaged zstd data"),
+            (b"\x5e\x2a\x4d\x18\0\0\0\0abcd", "a", "damaged zstd or lz4 data"),
+            (b"BZh91AY&SX\x01\x02", "a", "damaged bzip2 data"),
+            (b"AZh91AY&SY\x01\x02", "a", "damaged bzip2 data"),
+            (b"\xfd7zXY\0", "a", "damaged xz data"),
+            (b"\xff\xfea\0", "a", "UTF-16 text"),
+            (b"\xff\xfe\0\0a\0\0\0", "a", "UTF-32 text"),
+            (&little, "a", "UTF-16 text without a byte order mark"),
+            (&big, "a", "UTF-16 text without a byte order mark"),
+            (b"\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff\0", "a", "LZMA data"),
+            (b"\x8b\x02\x80hello\n\x03", "a.BR", "brotli data"),
+            (b"GristSeq\x01\0\0\0", "a", "a sequence file of gristmill"),
+            (b"\x7fELF\x02", "a", "an executable"),
+        ];
+        for (head, name, what) in table {
+            let found = recognise(head, name.as_bytes());
+            assert_eq!(found.map(|found| found.what), Some(what), "{head:?}");
+        }
+    }
+
+    #[test]
+    fn text_is_never_taken_for_another_format() {
+        let table: [(&[u8], &str); 16] = [
+            (b"", "a.zip"),
+            (b"PK is how zip begins\n", "a"),
+            (b"PAR1 is how Parquet begins\n", "a"),
+            (b"ORC, an enemy\n", "a"),
+            (b"SEQUENCE 1\n", "a"),
+            (b"BZh9 is how bzip2 begins", "a"),
+            (b"070701 is a number\n", "a"),
+            (b"a\0b\0c\0d\0e\0", "a"),
+            (b"\0\0\0\0\0\0\0\0", "a"),
+            (b"\xef\xbb\xbfa\n", "a"),
+            (b"text\n", "a.zip"),
+            (b"text\n", "a.br"),
+            ("grün\n".as_bytes(), "a.Z"),
+            (b"\x1b[31mred\x1b[0m\n", "a.tar"),
+            (b"ustar\n", "a.tar"),
+            (b"]\0\0\n", "a"),
+        ];
+        for (head, name) in table {
+            assert_eq!(recognise(head, name.as_bytes()), None, "{head:?}");
+        }
+        assert_eq!(recognise(&[b'7'; HEAD_BYTES], b"a"), None);
+        assert_eq!(recognise(&[b' '; HEAD_BYTES], b"a"), None);
+    }
+
+    #[test]
+    fn a_name_that_says_another_compression_is_found() {
+        for (head, codec, name, expected) in [
+            (&b"x"[..], None, "a.gz", Some(Codec::Gzip)),
+            (b"x", Some(Codec::Zstd), "a.gz", Some(Codec::Gzip)),
+            (b"x", Some(Codec::Gzip), "a.gz", None),
+            (b"x", Some(Codec::Gzip), "a.txt", None),
+            (b"", None, "a.gz", None),
+        ] {
+            assert_eq!(misnamed(head, codec, name.as_bytes()), expected, "{name}");
+        }
+    }
+}

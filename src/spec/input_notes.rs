@@ -1,0 +1,99 @@
+//! What a listing of the input noticed that its user may not expect.
+
+use serde::{Deserialize, Serialize};
+
+use super::Location;
+
+/// What was left out of the input, and which files it reaches more than once.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputNotes {
+    /// Files left out because their name, or that of a folder above them, begins with `.` or `_`.
+    pub hidden: u64,
+    /// Pipes, sockets and devices left out.
+    pub special: u64,
+    /// Further paths to files that are read once all the same.
+    pub repeated: u64,
+    /// The first [`REPEATS_MAX`] of these paths; a folder stands for all files in it.
+    pub repeats: Vec<Repeat>,
+}
+
+/// A path to a file or folder that was listed before under another path, or by another input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repeat {
+    /// The path that is not read.
+    pub path: Location,
+    /// The path under which the file or folder is read.
+    pub first: Location,
+}
+
+/// Repeats that notes name.
+pub const REPEATS_MAX: usize = 5;
+
+impl InputNotes {
+    /// The notes as sentences without a full stop, one for each kind; none if there is nothing to say.
+    pub fn sentences(&self) -> Vec<String> {
+        let mut sentences = Vec::new();
+        if self.hidden > 0 {
+            sentences.push(format!(
+                "skipped {} in names beginning with . or _ (to read such a file or folder, name it)",
+                files(self.hidden)
+            ));
+        }
+        if self.special > 0 {
+            let end = if self.special == 1 { "" } else { "s" };
+            let number = self.special;
+            sentences.push(format!("skipped {number} special file{end} (pipe, socket or device)"));
+        }
+        if self.repeated > 0 {
+            let shown: Vec<String> = self.repeats.iter().map(Repeat::sentence).collect();
+            let more = if self.repeats.len() < REPEATS_MAX { "" } else { "; …" };
+            let paths = match self.repeated {
+                1 => "1 repeated path to a file".into(),
+                number => format!("{number} repeated paths to files"),
+            };
+            let shown = shown.join("; ");
+            sentences.push(format!("each file is read once; skipped {paths}: {shown}{more}"));
+        }
+        sentences
+    }
+}
+
+impl Repeat {
+    fn sentence(&self) -> String {
+        if self.path == self.first {
+            format!("{} is an input more than once", self.path)
+        } else {
+            format!("{} is {}", self.path, self.first)
+        }
+    }
+}
+
+fn files(number: u64) -> String {
+    format!("{number} file{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_is_a_sentence_with_its_number() {
+        assert_eq!(InputNotes::default().sentences(), Vec::<String>::new());
+        let repeat = |path: &str, first: &str| Repeat { path: path.into(), first: first.into() };
+        let notes = InputNotes {
+            hidden: 1,
+            special: 2,
+            repeated: 7,
+            repeats: vec![repeat("latest", "2026"), repeat("a", "a")],
+        };
+        assert_eq!(
+            notes.sentences(),
+            [
+                "skipped 1 file in names beginning with . or _ (to read such a file or folder, name it)",
+                "skipped 2 special files (pipe, socket or device)",
+                "each file is read once; skipped 7 repeated paths to files: latest is 2026; \
+                 a is an input more than once",
+            ]
+        );
+    }
+}

@@ -1,0 +1,98 @@
+//! Remembers which files and folders a group of inputs has reached, so that each of them counts once.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::FileEntry;
+use crate::spec::input_notes::REPEATS_MAX;
+
+/// A device and an inode on it: one file or folder, whatever its paths are.
+pub(super) type Id = (u64, u64);
+
+/// Where a file or folder was reached first.
+#[derive(Debug)]
+pub(super) enum First {
+    /// A file, to be found in the listing.
+    File(Id),
+    /// A folder, and its path.
+    Folder(PathBuf),
+}
+
+/// What the inputs of a group have reached so far.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    files: HashSet<Id>,
+    /// For each folder its first path, and how many files it has brought.
+    folders: HashMap<Id, (PathBuf, u64)>,
+    /// For each hidden file or folder that was skipped, how many files that left out.
+    hidden: HashMap<Id, u64>,
+    /// Further paths to files that were seen before.
+    pub(super) repeated: u64,
+    /// The first of these paths, and what they lead to; a folder stands for all files in it.
+    pub(super) repeats: Vec<(PathBuf, First)>,
+}
+
+impl Seen {
+    /// Notes a file; false if it was seen before.
+    pub(super) fn add_file(&mut self, path: &Path, facts: &Metadata) -> bool {
+        let id = id(facts);
+        self.hidden.remove(&id);
+        let is_new = self.files.insert(id);
+        if !is_new {
+            self.repeat(path, First::File(id), 1);
+        }
+        is_new
+    }
+
+    /// The number of files in a folder that was seen before, which count as repeated.
+    pub(super) fn repeats_folder(&mut self, path: &Path, facts: &Metadata) -> Option<u64> {
+        self.hidden.remove(&id(facts));
+        let (first, files) = self.folders.get(&id(facts)).cloned()?;
+        if files > 0 {
+            self.repeat(path, First::Folder(first), files);
+        }
+        Some(files)
+    }
+
+    /// Notes a folder that has been read, and how many files it has brought.
+    pub(super) fn add_folder(&mut self, path: &Path, facts: &Metadata, files: u64) {
+        self.folders.insert(id(facts), (path.to_path_buf(), files));
+    }
+
+    /// Whether a hidden file or folder has to be counted: not if it was counted, or named and read.
+    pub(super) fn is_new_hidden(&self, facts: &Metadata) -> bool {
+        let id = id(facts);
+        !(self.hidden.contains_key(&id)
+            || self.files.contains(&id)
+            || self.folders.contains_key(&id))
+    }
+
+    /// Notes a hidden file or folder that is skipped, and how many files that leaves out.
+    pub(super) fn add_hidden(&mut self, facts: &Metadata, files: u64) {
+        self.hidden.insert(id(facts), files);
+    }
+
+    /// Files that were left out for their names.
+    pub(super) fn hidden_files(&self) -> u64 {
+        self.hidden.values().sum()
+    }
+
+    fn repeat(&mut self, path: &Path, first: First, files: u64) {
+        self.repeated += files;
+        if self.repeats.len() < REPEATS_MAX {
+            self.repeats.push((path.to_path_buf(), first));
+        }
+    }
+}
+
+/// The file or folder that these facts are of.
+pub(super) fn id(facts: &Metadata) -> Id {
+    (facts.dev(), facts.ino())
+}
+
+/// The file that was listed.
+pub(super) fn id_of(file: &FileEntry) -> Id {
+    (file.identity.device, file.identity.inode)
+}
