@@ -51,7 +51,9 @@ pub enum Error {
         hint: &'static str,
     },
     /// A file that must be text holds compressed data when decompressed.
-    #[error("input is compressed twice: its {codec} data is compressed itself; {location}; decompress it once first")]
+    #[error(
+        "input is compressed twice: its {codec} data is compressed itself; {location}; decompress it once first"
+    )]
     CompressedTwice {
         /// The file.
         location: Location,

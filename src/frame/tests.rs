@@ -1,7 +1,9 @@
-//! Every message survives the socket; every way in which it cannot is told apart.
+//! Every message survives the socket, and each kind of failure has its own error.
 
+use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::net::Shutdown;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -37,7 +39,14 @@ fn run(work: Work) -> ToExecutor {
         job: vec![1, 2, 3],
     };
     let attempt = JobId(7).task(TaskKind::Map, 12).attempt(2);
-    ToExecutor::Run(Box::new(Run { attempt, nonce: Nonce(9), spec, scratch: "/s".into(), work }))
+    ToExecutor::Run(Box::new(Run { attempt, nonce: Nonce(9), spec, scratch: not_utf8("/s"), work }))
+}
+
+/// A path, such as one below a folder that the user named, with a byte that occurs in no UTF-8.
+fn not_utf8(path: &str) -> PathBuf {
+    let mut bytes = path.as_bytes().to_vec();
+    bytes.push(0xff);
+    OsString::from_vec(bytes).into()
 }
 
 fn counters() -> Counters {
@@ -50,7 +59,7 @@ fn counters() -> Counters {
 fn every_message_survives() {
     let segment = SegmentRef {
         map: 1,
-        path: "/a".into(),
+        path: not_utf8("/a"),
         offset: 44,
         stored_bytes: 5,
         raw_bytes: 6,
@@ -60,9 +69,9 @@ fn every_message_survives() {
     let to = [
         ToExecutor::Hello { version: VERSION },
         run(Work::Plan),
-        run(Work::Map { plan: "/p".into(), joined: vec![3, 4], compress: true }),
+        run(Work::Map { plan: not_utf8("/p"), joined: vec![3, 4], compress: true }),
         ToExecutor::More { maps: vec![5, 6] },
-        run(Work::Reduce { plan: "/p".into(), segments: vec![segment; 3] }),
+        run(Work::Reduce { plan: not_utf8("/p"), segments: vec![segment; 3] }),
         run(Work::Commit {
             maps: vec![1, 2],
             reduces: vec![3],
@@ -81,14 +90,14 @@ fn every_message_survives() {
         FromExecutor::Progress { bytes: 1, total: 2 },
         FromExecutor::Wants { maps: 7 },
         FromExecutor::Done(Done::Plan {
-            plan: "/p".into(),
+            plan: not_utf8("/p"),
             splits: 1,
             reducers: 2,
             input_bytes: 1 << 40,
             counters: counters(),
         }),
         FromExecutor::Done(Done::Map {
-            output: None,
+            output: Some(not_utf8("/o")),
             joined: 3,
             digest: 1,
             bytes: 2,

@@ -158,9 +158,7 @@ pub(super) fn render(
 
 /// What a summary says in JSON of the input's notes: the values of `skipped` and of `reached_again`.
 pub(crate) fn notes_json(notes: &InputNotes) -> (Value, Value) {
-    let example = |repeat: &Repeat| {
-        json!({ "path": repeat.path.to_string(), "first": repeat.first.to_string() })
-    };
+    let example = |repeat: &Repeat| json!({ "path": repeat.path.to_string(), "first": repeat.first.to_string() });
     let examples: Vec<Value> = notes.repeats.iter().map(example).collect();
     (
         json!({ "hidden": notes.hidden, "special": notes.special }),

@@ -1,4 +1,4 @@
-//! What collects a map's pairs, and what it leaves for the reduces.
+//! Collects a map's pairs, and keeps its output for the reduces.
 
 use super::fold::{JobFold, JobPartitioner};
 use crate::job::{Combine, Job, Partition};
@@ -7,7 +7,7 @@ use crate::shuffle::{
     SortedRun, Source, SpillPlace, Spilled, Table, TableCollector,
 };
 
-/// Collects for a job of any kind: in a table if it has a combiner, else in a sort buffer.
+/// The collector of any job: a table if the job has a combiner, else a sort buffer.
 pub enum JobCollector<'j, J: Job, C: Combine<J>, P: Partition<J>> {
     /// With a combiner.
     Table(TableCollector<'j, JobFold<'j, J, C>, JobPartitioner<'j, J, P>>),
@@ -16,7 +16,7 @@ pub enum JobCollector<'j, J: Job, C: Combine<J>, P: Partition<J>> {
 }
 
 impl<'j, J: Job, C: Combine<J>, P: Partition<J>> JobCollector<'j, J, C, P> {
-    /// A collector that holds at most `memory_bytes` and spills to `place`.
+    /// Creates a collector that holds at most `memory_bytes` and spills to `place`.
     pub fn new(
         fold: &'j JobFold<'j, J, C>,
         partitioner: JobPartitioner<'j, J, P>,
@@ -32,7 +32,7 @@ impl<'j, J: Job, C: Combine<J>, P: Partition<J>> JobCollector<'j, J, C, P> {
         }
     }
 
-    /// Whether it does not matter which pairs are folded first, and as many again would probably stay in memory.
+    /// Whether the order of folding does not matter, and twice as many pairs would probably still fit in memory.
     pub fn may_double(&self) -> bool {
         match self {
             JobCollector::Table(table) => C::EXACT && table.may_double(),
@@ -40,11 +40,11 @@ impl<'j, J: Job, C: Combine<J>, P: Partition<J>> JobCollector<'j, J, C, P> {
         }
     }
 
-    /// Sorts what is in memory. It stays there if `may_keep` says that there are so many bytes left for it.
+    /// Sorts what is in memory. It stays there if `may_keep` says that its bytes may stay.
     ///
     /// # Errors
     ///
-    /// When the author's partitioner fails, or a spill cannot be written.
+    /// The author's partitioner fails, or a spill cannot be written.
     pub fn finish(
         self,
         fold: &JobFold<'j, J, C>,
@@ -94,7 +94,7 @@ pub enum InMemory<A> {
     Sorted(SortedRun),
 }
 
-/// What a collector leaves: spill files, then what stayed in memory.
+/// A collector's output: spill files, then what stayed in memory.
 pub struct MapOutput<A> {
     files: Vec<Spilled>,
     run: InMemory<A>,
@@ -103,22 +103,22 @@ pub struct MapOutput<A> {
 }
 
 impl<A: Send + Sync + 'static> MapOutput<A> {
-    /// What went through the collector.
+    /// Statistics of the collector.
     pub fn stats(&self) -> CollectStats {
         self.stats
     }
 
-    /// The spill files, in the order of what they hold.
+    /// The spill files, in the order of their records.
     pub fn files(&self) -> &[Spilled] {
         &self.files
     }
 
-    /// Replaces the spill files by others that hold the same.
+    /// Replaces the spill files with others that have the same content.
     pub fn set_files(&mut self, files: Vec<Spilled>) {
         self.files = files;
     }
 
-    /// Bytes that what is in memory counts as when it is read.
+    /// The bytes that reading the output in memory counts as.
     pub fn bytes_in_memory(&self) -> u64 {
         match &self.run {
             InMemory::Nothing => 0,
@@ -127,11 +127,11 @@ impl<A: Send + Sync + 'static> MapOutput<A> {
         }
     }
 
-    /// Writes what is in memory to a spill file too.
+    /// Writes what is in memory to a spill file.
     ///
     /// # Errors
     ///
-    /// When it cannot be written.
+    /// The file cannot be written.
     pub fn spill<J: Job, C: Combine<J, Acc = A>>(
         &mut self,
         fold: &JobFold<'_, J, C>,
@@ -145,11 +145,11 @@ impl<A: Send + Sync + 'static> MapOutput<A> {
         Ok(())
     }
 
-    /// What is in memory of one partition; bytes that are read are added to `counter`.
+    /// Returns one partition's output in memory; bytes that are read are added to `counter`.
     ///
     /// # Errors
     ///
-    /// When it was asked for before, and has been given away as it was read.
+    /// It was returned before, and was consumed while it was read.
     pub fn in_memory<'r, J: Job, C: Combine<J, Acc = A>>(
         &'r self,
         partition: u32,

@@ -1,4 +1,4 @@
-//! Turns what an author's code does wrong into failures with facts: what, at which line, on which record.
+//! Turns errors and panics of an author's code into failures with facts: what failed, at which line, on which record.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -11,13 +11,13 @@ use crate::job::{Ended, Error, KeepsState, UserError};
 use crate::spec::{About, Cause, Failure};
 use crate::{format, shuffle};
 
-/// Causes below an error that are told.
+/// Most causes below an error that are reported.
 const CAUSES_MAX: usize = 50;
 
-/// How an attempt ended when not well.
+/// Why an attempt failed or stopped.
 #[derive(Debug)]
 pub(crate) enum Trouble {
-    /// The author's code returned an error, or passed one of ours on.
+    /// The author's code returned an error of its own or of the framework.
     Error(Error),
     /// The author's code panicked.
     Panic { message: String, at: Option<String> },
@@ -55,12 +55,12 @@ impl From<crate::storage::Error> for Trouble {
 }
 
 thread_local! {
-    /// Whether a panic of this thread is an author's, to be reported by us.
+    /// Whether a panic of this thread is the author's, and is reported as a failure.
     static IS_CAUGHT: Cell<bool> = const { Cell::new(false) };
     static PANICKED_AT: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Keeps the place of a panic in an author's code, instead of printing it among everything else.
+/// Records the place of a panic in an author's code instead of printing the panic.
 fn hook_panics() {
     static HOOKED: Once = Once::new();
     HOOKED.call_once(|| {
@@ -76,7 +76,7 @@ fn hook_panics() {
     });
 }
 
-/// Runs an author's code; a panic in it is trouble like any other.
+/// Runs an author's code, and returns a panic in it as trouble.
 pub(crate) fn guard<T>(code: impl FnOnce() -> Result<T, Trouble>) -> Result<T, Trouble> {
     hook_panics();
     let outside = IS_CAUGHT.replace(true);
@@ -96,7 +96,7 @@ fn message_of(panic: &(dyn Any + Send)) -> String {
 }
 
 impl Trouble {
-    /// Whether the author's code is to blame, and with it perhaps the record that it was called with.
+    /// Whether the cause is the author's code, and perhaps the record that it was called with.
     pub(super) fn is_users(&self) -> bool {
         match self {
             Trouble::Panic { .. } => true,
@@ -108,7 +108,7 @@ impl Trouble {
         }
     }
 
-    /// Whether the run was told to stop, whoever passes that on.
+    /// Whether the run was told to stop, also if the author's code passed that error on.
     pub(super) fn is_stop(&self) -> bool {
         match self {
             Trouble::Stopped => true,
@@ -119,7 +119,7 @@ impl Trouble {
         }
     }
 
-    /// The failure to report.
+    /// Returns the failure to report.
     pub(crate) fn into_failure(self) -> Failure {
         if self.is_stop() {
             return Failure::new(Cause::Killed, "stopped");
@@ -142,7 +142,7 @@ impl Trouble {
 
 /// Whether an error that an author passed on began in the framework: in a spill, or in a part.
 fn is_ours(cause: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
-    // Pairs are combined many at a time, so the record at hand is not the one to blame for a combiner's error either.
+    // Many pairs are combined at a time, so the current record is not the cause of a combiner's error either.
     if cause.is::<shuffle::Error>() || cause.is::<KeepsState>() || cause.is::<Ended>() {
         return true;
     }
@@ -173,7 +173,7 @@ fn of_error(error: Error) -> Failure {
     Failure { at, details, about, ..Failure::new(Cause::UserError, error.to_string()) }
 }
 
-/// What was spilled could not be written, or is not what it was.
+/// A spill could not be written, or was damaged.
 fn of_disk(error: &shuffle::Error) -> Failure {
     let first = std::error::Error::source(error);
     let causes = std::iter::successors(first, |error| error.source());
@@ -182,16 +182,16 @@ fn of_disk(error: &shuffle::Error) -> Failure {
         matches!(kind, Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
     });
     let why: String = causes.map(|cause| format!(": {cause}")).collect();
-    let way_out = if is_full {
-        "free some room there, or have a roomier folder for spills (a worker's --data, a run's --scratch)"
+    let hint = if is_full {
+        "free some space there, or choose a larger disk for spills (a worker's --data, a run's --scratch)"
     } else {
-        "see whether that disk is well"
+        "check that disk"
     };
     let about = if is_full { About::FullDisk } else { About::Nothing };
-    Failure::new(Cause::Disk, format!("cannot go on: {error}{why}; {way_out}")).about(about)
+    Failure::new(Cause::Disk, format!("cannot go on: {error}{why}; {hint}")).about(about)
 }
 
-/// What an error is about, by the first in its chain that says so.
+/// Returns what an error is about: the first answer in its chain of causes.
 fn about(error: &(dyn std::error::Error + 'static)) -> About {
     let says = |error: &(dyn std::error::Error + 'static)| {
         let within = error.downcast_ref::<io::Error>().and_then(|error| error.get_ref());
@@ -221,7 +221,7 @@ fn place(error: &Error) -> String {
     format!("{}:{}", location.file(), location.line())
 }
 
-/// What lies under an error, one line each.
+/// Returns the causes of an error, one line each.
 fn causes(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
     std::iter::successors(error.source(), |error| error.source())
         .take(CAUSES_MAX)
@@ -243,18 +243,18 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_no_fault_of_the_authors_and_has_a_way_out() {
+    fn a_full_disk_is_not_blamed_on_the_author() {
         let source = io::Error::from(ErrorKind::StorageFull);
         let error = shuffle::Error::Write { path: "/full/spill".into(), written: 7, source };
         let failure = Trouble::from(error).into_failure();
         assert_eq!(failure.cause, Cause::Disk);
         let message = failure.message;
-        let said = "cannot go on: write spill file /full/spill after 7 bytes: no storage space; free some room there";
+        let said = "cannot go on: write spill file /full/spill after 7 bytes: no storage space; free some space there";
         assert!(message.starts_with(said), "{message}");
     }
 
     #[test]
-    fn what_an_error_is_about_is_found_however_deep_it_lies() {
+    fn the_subject_of_an_error_is_found_in_its_causes() {
         let missing = || crate::storage::Error::InputMissing { path: "/in".into() };
         let passed_on = io::Error::other(missing());
         let version = PlanError::Version { path: "/plan".into(), found: 7 };

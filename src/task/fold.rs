@@ -1,4 +1,4 @@
-//! Shows the shuffle a job's combiner and partitioner, which know keys and values, as functions of bytes.
+//! Adapts a job's combiner and partitioner, which take keys and values, to the shuffle, which has bytes.
 
 use std::cmp::Ordering;
 use std::marker::PhantomData;
@@ -7,14 +7,14 @@ use crate::job::{By, Combine, Job, Partition, UserError};
 use crate::record::{Key, hash, key, value};
 use crate::shuffle::{Fold, FoldError, Partitioner};
 
-/// A job's combiner, over bytes.
+/// A job's combiner, applied to bytes.
 pub struct JobFold<'j, J, C> {
     combiner: &'j C,
     job: PhantomData<fn() -> J>,
 }
 
 impl<'j, J: Job, C: Combine<J>> JobFold<'j, J, C> {
-    /// Over this one.
+    /// Wraps a combiner.
     pub fn new(combiner: &'j C) -> Self {
         JobFold { combiner, job: PhantomData }
     }
@@ -47,17 +47,18 @@ impl<J: Job, C: Combine<J>> Fold for JobFold<'_, J, C> {
     }
 }
 
-/// A job's partitioner, over bytes.
+/// A job's partitioner, applied to bytes.
 pub struct JobPartitioner<'j, J, P> {
     partitioner: &'j P,
     parts: u32,
-    /// The first key of each partition but the first, for partitions by range.
+    /// For partitions by range: the first key of each partition except the first.
     cuts: &'j [Cut],
     job: PhantomData<fn() -> J>,
 }
 
 impl<'j, J: Job, P: Partition<J>> JobPartitioner<'j, J, P> {
-    /// Over this one, for so many partitions; `cuts` are the first keys of all but the first, where it is by range.
+    /// Wraps a partitioner for this number of partitions. For partitions by range, `cuts` are the first keys of all
+    /// partitions except the first.
     pub fn new(partitioner: &'j P, parts: u32, cuts: &'j [Cut]) -> Self {
         JobPartitioner { partitioner, parts, cuts, job: PhantomData }
     }
@@ -99,7 +100,7 @@ impl<J: Job, P: Partition<J>> JobPartitioner<'_, J, P> {
     }
 }
 
-/// How many of a key's bytes are its group's.
+/// Returns the number of a key's bytes that belong to its group.
 pub(super) fn group_len<J: Job>(bytes: &[u8]) -> usize {
     <J::Key<'static> as Key<'static>>::group_len(bytes).unwrap_or(bytes.len())
 }
@@ -107,7 +108,7 @@ pub(super) fn group_len<J: Job>(bytes: &[u8]) -> usize {
 /// The first key of a partition by range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cut {
-    /// Its first eight bytes, which decide nearly every comparison.
+    /// The key's first eight bytes, which decide nearly every comparison.
     prefix: u64,
     key: Vec<u8>,
 }
@@ -125,9 +126,9 @@ impl From<&[u8]> for Cut {
     }
 }
 
-/// Cut points shortened to what tells neighbours apart.
+/// Chooses cut points, shortened as far as they still tell neighbours apart.
 ///
-/// `sample` are encoded group keys; at most `parts - 1` different cuts come out, ascending.
+/// `sample` are encoded group keys. The result has at most `parts - 1` different cuts, in ascending order.
 pub(super) fn cut_points(mut sample: Vec<Vec<u8>>, parts: u32) -> Vec<Cut> {
     sample.sort_unstable();
     let mut cuts: Vec<Cut> = Vec::new();
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_of_one_key_has_one_cut_to_offer() {
+    fn a_sample_of_one_key_gives_one_cut() {
         assert_eq!(cut_points(vec![b"same".to_vec(); 50], 8).len(), 1);
         assert!(cut_points(Vec::new(), 8).is_empty());
     }

@@ -1,4 +1,4 @@
-//! A reduce attempt whose sources lie in files: its partition of every map's output, wherever that was made.
+//! Runs a reduce attempt whose sources are files: its partition of every map's output, wherever that was made.
 
 use super::fold::JobFold;
 use super::run::{Env, ReduceDone, run_reduce, shuffle_failure};
@@ -7,18 +7,18 @@ use crate::job::{Combine, Job};
 use crate::shuffle::{Cursor, Gatherer, MergeLimits, ReadProgress, Segment, SegmentPlace, Source};
 use crate::spec::{AttemptId, Cause, Failure, TaskKind};
 
-/// The part of the memory that merging may take; the rest is for what the author's reduce keeps.
+/// The share of the memory that merging may use; the rest is for what the author's reduce keeps.
 const MERGE_PORTION: u64 = 4;
 
-/// Outputs that cannot be read which a failure names; more say no more.
+/// Most unreadable outputs that a failure names.
 const DAMAGED_SHOWN_MAX: usize = 10;
 
-/// Reduces these segments to a part of the output: one for each map, in the order of the maps.
+/// Reduces these segments (one for each map, in the order of the maps) to a part of the output.
 ///
 /// # Errors
 ///
-/// What went wrong. When it is that a segment cannot be read, or is not what it should be, the cause is
-/// [`Cause::FetchFailed`], and details name the maps whose outputs are to be fetched again.
+/// If a segment cannot be read, or is not what it should be, the cause is [`Cause::FetchFailed`], and the details name
+/// the maps whose outputs must be fetched again.
 pub fn run_reduce_of_segments<J: Job, C: Combine<J>>(
     env: &Env<'_>,
     job: &J,
@@ -47,7 +47,7 @@ pub fn run_reduce_of_segments<J: Job, C: Combine<J>>(
     reduced.map_err(|failure| blame_segments(failure, attempt, segments, limits))
 }
 
-/// A failure that is not the author's may come from a damaged segment: all are read again, to see which.
+/// A failure outside the author's code may come from a damaged segment: reads all of them again to find it.
 fn blame_segments(
     failure: Failure,
     attempt: AttemptId,

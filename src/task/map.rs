@@ -1,4 +1,4 @@
-//! One attempt of a map task: from a split of the input to whatever collects its pairs, or to a part of the output.
+//! Runs one attempt of a map task: from a split of the input to a collector, or to a part of the output.
 
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,7 @@ use crate::spec::{FileRange, RecordRef, Split};
 
 /// Bytes of a record that a report shows.
 const EXCERPT_BYTES: usize = 200;
-/// Records between two looks at whether the run is to stop: well under a millisecond.
+/// Records between two checks whether the run must stop: well under a millisecond.
 const STOP_CHECK_RECORDS: u64 = 1024;
 
 /// Takes the records of a split.
@@ -24,15 +24,15 @@ pub(super) trait Mapper<J: Job> {
     fn map(&mut self, record: RecordOf<'_, J>, path: &Text) -> Result<(), Trouble>;
     /// Called before each record where bad ones may be skipped.
     fn begin(&mut self) -> Result<(), Trouble>;
-    /// Takes back what the record that failed has sent since `begin`.
+    /// Removes what the failed record has emitted since `begin`.
     fn take_back(&mut self);
     /// Called after the last record.
     fn finish(&mut self, path: &Text) -> Result<(), Trouble>;
-    /// The first failure of what takes the author's pairs and records, whatever the author's code did with the error.
+    /// Takes the first failure of the collector or part, even if the author's code ignored the error.
     fn fault(&mut self) -> Option<Trouble>;
 }
 
-/// Maps every record of a split. What goes wrong comes with the record that it went wrong on.
+/// Maps every record of a split. A failure comes with the record that it happened on.
 pub(super) fn map_split<J: Job>(
     split: &Split,
     reading: &Reading,
@@ -41,7 +41,7 @@ pub(super) fn map_split<J: Job>(
 ) -> Result<u64, (Trouble, Option<RecordRef>)> {
     let mut records = 0;
     for range in &split.ranges {
-        // A split of many small files may have fewer records in each than lie between two looks.
+        // Each of many small files may have fewer records than there are between two checks.
         if reading.stop.load(Ordering::Relaxed) {
             return Err((Trouble::Stopped, None));
         }
@@ -105,7 +105,7 @@ fn map_records<J: Job>(
     let path = Text::new(range.location.as_bytes());
     loop {
         if hold {
-            // Before the record is read, since it may already be bad there: what the one before it sent is settled.
+            // Before the record is read, since reading may already find it bad: the pairs of the one before are final.
             mapper.begin()?;
         }
         let Some(record) = input.next()? else { return Ok(()) };

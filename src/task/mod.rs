@@ -3,11 +3,11 @@
 //! | task | reads | leaves |
 //! |---|---|---|
 //! | plan | the listing, a sample | splits, cut points |
-//! | map | a split | sorted spills and runs ([`MapOutput`]), or a part where there is no reduce |
+//! | map | a split | sorted spills and runs ([`MapOutput`]), or a part if the job has no reduce |
 //! | reduce | its partition of every map output | a part |
 //! | commit | the winners' parts | the published output |
 //!
-//! An attempt writes only into its own folder; what it wrote counts once its task's winner is known.
+//! An attempt writes only into its own folder. Its output counts once the attempt is its task's winner.
 
 mod collector;
 mod commit;

@@ -8,22 +8,22 @@ use crate::format;
 use crate::job::{By, Job, Partition};
 use crate::spec::{AttemptId, Failure, FileRange, Split};
 
-/// What the maps and reduces of a job are.
+/// The maps and reduces of a job.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     /// The input of each map task.
     pub splits: Vec<Split>,
-    /// How many partitions, and so parts, there are; none for a job without a reduce.
+    /// The number of partitions, which is that of parts; 0 for a job without a reduce.
     pub reducers: u32,
-    /// The first keys of all partitions but the first, where partitions are ranges of keys.
+    /// For partitions by range: the first keys of all partitions except the first.
     pub cuts: Vec<Cut>,
 }
 
-/// Plans a job over these files: a function of them and of the spec, never of threads, memory or time.
+/// Plans a job over these files. The plan depends on the files and the spec, never on threads, memory or time.
 ///
 /// # Errors
 ///
-/// A file that cannot be opened to see whether it can be cut.
+/// A file cannot be opened to check whether it can be cut.
 pub fn plan<J: Job, P: Partition<J>>(
     env: &Env<'_>,
     job: &J,

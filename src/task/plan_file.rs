@@ -1,4 +1,4 @@
-//! A plan as a file, of which a map attempt reads its own split and no other.
+//! Writes a plan as a file, from which a map attempt reads only its own split.
 //!
 //! ```text
 //! ┌────────┬─────────────────────────────────────┬──────────────────────────────┬──────┐
@@ -27,7 +27,7 @@ use crate::record::value;
 use crate::spec::Split;
 use crate::storage::{create_private, open_regular};
 
-/// How a plan begins; the first byte is in no text.
+/// First bytes of a plan. The first one occurs in no UTF-8 text.
 const MAGIC: [u8; 8] = *b"\x93GRPLAN\n";
 /// The version of the format that this program writes and reads.
 const VERSION: u32 = 2;
@@ -47,7 +47,7 @@ pub enum PlanError {
         /// What the system said.
         source: io::Error,
     },
-    /// The file is no plan, or not the one that was written.
+    /// The file is not a plan, or was damaged.
     #[error("plan is damaged: {what}; {}; fetch or make it again", .path.display())]
     Damaged {
         /// The file.
@@ -56,7 +56,7 @@ pub enum PlanError {
         what: String,
     },
     /// Another version has written it.
-    #[error("plan has version {found}, not {VERSION}; {}; build all from the same gristmill", .path.display())]
+    #[error("plan has version {found}, not {VERSION}; {}; build everything with the same gristmill", .path.display())]
     Version {
         /// The file.
         path: PathBuf,
@@ -103,7 +103,7 @@ impl Plan {
     }
 }
 
-/// A plan that is open: holds a file descriptor, and nothing of what is in it.
+/// An open plan: holds a file descriptor, but none of the plan's content.
 #[derive(Debug)]
 pub struct PlanFile {
     file: File,
@@ -117,7 +117,7 @@ impl PlanFile {
     ///
     /// # Errors
     ///
-    /// A file that cannot be read, or is no whole plan of this version.
+    /// The file cannot be read, or is not a complete plan of this version.
     pub fn open(path: &Path) -> Result<Self, PlanError> {
         let failed = |source| PlanError::Io { doing: "read", path: path.into(), source };
         let damaged = |what: &str| PlanError::Damaged { path: path.into(), what: what.into() };
@@ -151,7 +151,7 @@ impl PlanFile {
     ///
     /// # Errors
     ///
-    /// A map that the plan has not; a plan that cannot be read.
+    /// The plan has no such map, or cannot be read.
     pub fn split(&self, map: u32) -> Result<Split, PlanError> {
         if map >= self.splits {
             return Err(
@@ -161,7 +161,7 @@ impl PlanFile {
         self.read(map)
     }
 
-    /// The first keys of all partitions but the first, where partitions are ranges of keys.
+    /// For partitions by range: the first keys of all partitions except the first.
     ///
     /// # Errors
     ///
@@ -178,7 +178,7 @@ impl PlanFile {
         self.file.read_exact_at(&mut entry, at).map_err(failed)?;
         let [low, high, bytes, crc] = [0, 4, 8, 12].map(|at| number(&entry[at..]));
         let offset = u64::from(low) | u64::from(high) << 32;
-        // Not believed yet: a damaged entry must not have gigabytes set aside.
+        // Check the length first: a damaged entry must not allocate gigabytes.
         let file_bytes = self.file.metadata().map_err(failed)?.len();
         if offset.saturating_add(bytes.into()) > file_bytes {
             return Err(self.damaged(format!("entry {place} leads beyond its end")));
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_split_is_read_without_the_others_and_the_bytes_are_always_the_same() {
+    fn a_split_is_read_alone_and_the_bytes_are_reproducible() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("plan");
         for splits in [0, 1, 500] {
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn any_flipped_bit_is_found_where_it_is_read() {
+    fn any_flipped_bit_is_detected() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("plan");
         plan(3).write(&path).unwrap();

@@ -1,4 +1,4 @@
-//! Sets bad records aside instead of failing, as many as the user allows.
+//! Sets bad records aside instead of failing, up to the number that the user allows.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{Failure, RecordRef, escape};
 use crate::storage::AttemptFolder;
 
-/// How many bad records a run may still set aside; shared by its attempts.
+/// The number of bad records that a run may still set aside, shared by its attempts.
 #[derive(Debug)]
 pub struct BadRecords {
     max: u64,
@@ -20,12 +20,12 @@ pub struct BadRecords {
 }
 
 impl BadRecords {
-    /// Allows for so many; with 0 the first one fails the job.
+    /// Allows this number of bad records; with 0 the first one fails the job.
     pub fn new(max: u64) -> Self {
         BadRecords { max, found: AtomicU64::new(0) }
     }
 
-    /// How many were set aside.
+    /// The number of records that were set aside.
     pub fn found(&self) -> u64 {
         self.found.load(Ordering::Relaxed).min(self.max)
     }
@@ -66,7 +66,7 @@ impl<'q> Quarantine<'q> {
         self.allowed.max > 0
     }
 
-    /// Sets a record aside, or gives the trouble back once there have been too many.
+    /// Sets a record aside, or returns the trouble if there were too many.
     pub(super) fn put(
         &mut self,
         trouble: Trouble,

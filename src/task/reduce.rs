@@ -1,4 +1,4 @@
-//! One attempt of a reduce task: from the sorted sources of a partition to a part of the output.
+//! Runs one attempt of a reduce task: from the sorted sources of a partition to a part of the output.
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
@@ -11,15 +11,15 @@ use crate::record::{Key, Text};
 use crate::shuffle::{Cursor, Error, Fold, Groups, LoserTree, Source};
 use crate::spec::{HotKey, Hottest};
 
-/// Records between two looks at whether the run is to stop: a group may have any number of them.
+/// Records between two checks whether the run must stop: a group may have any number of records.
 const STOP_CHECK_RECORDS: u32 = 4096;
 
-/// What a reduce read.
+/// What a reduce has read.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reduced {
     pub(super) groups: u64,
     pub(super) records: u64,
-    /// Keys with most records.
+    /// The keys with the most records.
     pub(super) hottest: Vec<HotKey>,
 }
 
@@ -33,7 +33,7 @@ pub(super) fn reduce<J: Job, F: Fold>(
 ) -> Result<Reduced, Trouble> {
     let fault = RefCell::new(None);
     let reduced = guard(|| reduce_groups(job, sources, part, context, stop, &fault));
-    // Whatever the author's code did with the error: what could not be read or written is not there.
+    // Even if the author's code ignored the error, records are missing.
     let fault = fault.into_inner().map(Trouble::from);
     let fault = fault.or_else(|| part.fault().or_else(|| context.fault()).map(Trouble::Error));
     fault.map_or(reduced, Err)
@@ -70,12 +70,12 @@ fn reduce_groups<J: Job, F: Fold>(
     Ok(Reduced { groups: count, records: groups.records(), hottest: hottest.into_keys() })
 }
 
-/// A source that ends with an error once the run is to stop, and keeps its first error.
+/// A source that ends with an error once the run must stop, and keeps its first error.
 struct Watched<'s, C> {
     source: C,
     stop: &'s AtomicBool,
     fault: &'s RefCell<Option<Error>>,
-    /// Records until the next look.
+    /// Records until the next check.
     left: u32,
 }
 

@@ -30,29 +30,29 @@ pub struct Env<'e> {
     pub stop: &'e AtomicBool,
     /// Counts the bytes of input that were read.
     pub bytes_read: Arc<AtomicU64>,
-    /// How many bad records may still be set aside.
+    /// The number of bad records that may still be set aside.
     pub bad_records: &'e BadRecords,
 }
 
 /// What a map attempt did.
 #[derive(Debug)]
 pub struct MapDone {
-    /// What the author counted, and how many records were read and set aside.
+    /// The author's counters, and the numbers of records that were read and set aside.
     pub counters: Counters,
-    /// Parts that it sealed: side outputs, bad records, and where there is no reduce the part itself.
+    /// The parts that it sealed: side outputs, bad records, and the part itself if the job has no reduce.
     pub parts: Vec<PartDone>,
 }
 
 /// What a reduce attempt did.
 #[derive(Debug)]
 pub struct ReduceDone {
-    /// What the author counted, and how many groups and records were read.
+    /// The author's counters, and the numbers of groups and records that were read.
     pub counters: Counters,
-    /// Parts that it sealed, its own first.
+    /// The parts that it sealed, its own first.
     pub parts: Vec<PartDone>,
     /// Records that were read.
     pub records: u64,
-    /// The keys with most of them.
+    /// The keys with the most records.
     pub hottest: Vec<HotKey>,
 }
 
@@ -71,15 +71,15 @@ impl From<Written> for PartDone {
     }
 }
 
-/// The group under which the framework counts, named as Hadoop's users know it.
+/// The group of the framework's counters; Hadoop has the same name for it.
 pub const GROUP: &str = "Map-Reduce Framework";
 
 impl Env<'_> {
-    /// A job value for a task, set up.
+    /// Creates the job value of a task and calls its `setup`.
     ///
     /// # Errors
     ///
-    /// What the author's `setup` says, or a job value that does not survive serialization.
+    /// The author's `setup` fails, or the job value does not survive serialization.
     pub fn job<J: Job>(&self, attempt: AttemptId, reducers: u32) -> Result<J, Failure> {
         let job = placed_by(&self.spec.side_files, || J::from_bytes(&self.spec.job));
         let mut job = job.map_err(|error| {
@@ -102,7 +102,7 @@ impl Env<'_> {
     }
 }
 
-/// What an attempt's folder is called: `m00012-2`.
+/// Returns the name of an attempt's folder, such as `m00012-2`.
 pub fn folder_name(attempt: AttemptId) -> String {
     format!("{}{:05}-{}", attempt.task.kind.letter(), attempt.task.index, attempt.number)
 }
@@ -197,7 +197,7 @@ fn finish_map(
     Ok(MapDone { counters, parts })
 }
 
-/// What part `index` of the output is called.
+/// Returns the name of part `index` of the output.
 pub(super) fn part_name<J: Job>(index: u32) -> String {
     format!("part-{index:05}.{}", J::Output::EXTENSION)
 }
@@ -243,7 +243,7 @@ pub fn accept(staging: &Staging, attempt: AttemptId, parts: &[PartDone]) -> Resu
         .map_err(|error| Trouble::from(error).into_failure())
 }
 
-/// The failure that an error of the shuffle is, outside of an author's code.
+/// Turns an error of the shuffle, outside the author's code, into a failure.
 pub fn shuffle_failure(error: shuffle::Error) -> Failure {
     Trouble::Error(crate::job::Error::new(error)).into_failure()
 }

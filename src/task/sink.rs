@@ -1,14 +1,14 @@
-//! Stands between an author's code and a collector, and keeps the collector's first failure whatever that code does
-//! with the error.
+//! Passes pairs from an author's code to a collector, and keeps the collector's first failure even if that code ignores
+//! the error.
 
 use super::failure::{Trouble, guard};
 use crate::job::{self, Fault};
 use crate::shuffle::{Batch, Collect, Error};
 
-/// A collector that, once it has failed, takes no more.
+/// A collector that takes nothing after its first failure.
 ///
-/// A failure may come in the middle of a batch, by an error or by a panic of the author's combiner. What was taken of
-/// the batch cannot be told from what was not, so nothing of it may be offered again, and the attempt must fail.
+/// An error or a panic of the author's combiner may come in the middle of a batch. It is not known then which of its
+/// pairs were taken, so the batch must not be offered again, and the attempt must fail.
 pub(super) struct Sink<'t> {
     collector: &'t mut (dyn Collect + 't),
     fault: Fault<Trouble>,
@@ -19,7 +19,7 @@ impl<'t> Sink<'t> {
         Sink { collector, fault: Fault::default() }
     }
 
-    /// The first failure, once.
+    /// Takes the first failure.
     pub(super) fn fault(&mut self) -> Option<Trouble> {
         self.fault.take()
     }

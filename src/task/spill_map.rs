@@ -1,7 +1,7 @@
-//! A map attempt whose output outlives its process: one sealed spill file, whatever was spilled on the way.
+//! Runs a map attempt whose output outlives its process: one sealed spill file, however often it spilled.
 //!
-//! What is in it is a function of the spec and the splits alone: the collector is the attempt's own, its memory is the
-//! spec's, and so it spills at the same records every time.
+//! The file's content depends on the spec and the splits alone: the attempt has a collector of its own, with the memory
+//! that the spec gives, so it spills at the same records every time.
 
 use std::path::Path;
 
@@ -21,14 +21,14 @@ use crate::spec::{AttemptId, Failure, Nonce, TaskId};
 /// Memory for what is not sorted: read, batch, spill and part buffers.
 const BESIDE_BYTES: usize = 2 << 20;
 
-/// Where an attempt in a process of its own spills.
+/// Where an attempt spills that has a process of its own.
 #[derive(Debug, Clone, Copy)]
 pub struct SpillTo<'s> {
-    /// The job's own.
+    /// The job's nonce.
     pub nonce: Nonce,
-    /// The attempt's folder, which is there, and in which nothing is called `spill…` or `merged…`.
+    /// The attempt's folder. It exists, and has no file named `spill…` or `merged…`.
     pub folder: &'s Path,
-    /// How.
+    /// How spills are compressed.
     pub codec: Codec,
 }
 
@@ -38,21 +38,21 @@ impl SpillTo<'_> {
     }
 }
 
-/// Has more maps for an output.
+/// Supplies further maps for an output.
 pub trait More {
-    /// Asks for more, while the last that is known of is about to be mapped after so many others.
+    /// Requests more maps. Called before the last known map runs; `done` maps ran before it.
     fn ask(&mut self, done: u32);
 
-    /// What was asked for, waiting for it; nothing if there is no more.
+    /// Waits for the requested maps and returns them; empty if there are no more.
     fn take(&mut self) -> Vec<u32>;
 }
 
-/// Maps splits of the plan to a sealed spill file at `output`, which is not there yet: that of the attempt's task, those
-/// of the maps that have joined it, and those that more of them come to. Gives what each did, in order. `first` is the
-/// job value of the attempt's own task.
+/// Maps splits of the plan to a new sealed spill file at `output`: the split of the attempt's task, those of the maps that
+/// have joined it, and those of maps that join later. Returns what each did, in order. `first` is the job value of the
+/// attempt's own task.
 ///
-/// More are asked for only where a combiner folds exactly, so that it does not matter what is folded first, and while
-/// as much again would not spill.
+/// It requests more maps only if the combiner is exact, so that the order of folding does not matter, and while twice as
+/// much output would not spill.
 ///
 /// # Errors
 ///
@@ -96,7 +96,7 @@ pub fn run_map_to_file<J: Job, C: Combine<J>, P: Partition<J>>(
         }
     }
     let collected = collector.finish(&fold, &mut spare, |_| false).map_err(shuffle_failure)?;
-    // Its memory is what the merge may have now.
+    // The merge uses the memory that the collector had.
     drop(spare);
     let stats = collected.stats();
     if let Some((_, first)) = done.first_mut() {
@@ -105,7 +105,7 @@ pub fn run_map_to_file<J: Job, C: Combine<J>, P: Partition<J>>(
     }
 
     let limits = MergeLimits::within(memory_bytes, plan.reducers());
-    // The map's own progress is that of its split.
+    // Reading spills back is not progress: a map's progress is that of its split.
     let progress = &ReadProgress::default();
     let merger = Merger { header, limits, fold: &fold, stop: env.stop, progress };
     let spills = collected.files().to_vec();
@@ -114,7 +114,7 @@ pub fn run_map_to_file<J: Job, C: Combine<J>, P: Partition<J>>(
     Ok((done, index))
 }
 
-/// Makes one file of these spills, of which the last ones hold the last records.
+/// Merges these spills, given in the order of their records, into one file.
 fn one_file<J: Job, C: Combine<J>>(
     merger: &Merger<'_, JobFold<'_, J, C>>,
     spills: Vec<Spilled>,

@@ -165,7 +165,11 @@ fn names_of_any_bytes_globs_and_standard_input_are_read() -> Result {
         (ended.code, ended.stdout.as_slice()),
         (Some(0), &b"a\t4\nb\t2\na\t2\nb\t1\na\t2\nb\t1\n"[..])
     );
-    assert!(ended.stderr.contains("skipped 1 file in names beginning with . or _"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("skipped 1 file in names beginning with . or _"),
+        "{}",
+        ended.stderr
+    );
     Ok(())
 }
 

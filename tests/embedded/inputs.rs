@@ -92,7 +92,10 @@ fn parts_by_range_are_even_over_sorted_input_that_is_compressed() -> Result {
     let inputs = [
         vec![(0, "all.gz".to_string(), compress(0..40_000)?)],
         // The second file alone has the upper keys.
-        vec![(0, "a.gz".into(), compress(0..10_000)?), (0, "b.gz".into(), compress(10_000..40_000)?)],
+        vec![
+            (0, "a.gz".into(), compress(0..10_000)?),
+            (0, "b.gz".into(), compress(10_000..40_000)?),
+        ],
         vec![(0, "a".into(), rising(0..20_000)), (0, "b.gz".into(), compress(20_000..40_000)?)],
     ];
     for (number, files) in inputs.into_iter().enumerate() {

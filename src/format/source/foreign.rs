@@ -170,9 +170,11 @@ fn is_tar(head: &[u8]) -> bool {
     let digits: Vec<u8> = digits.iter().copied().take_while(u8::is_ascii_digit).collect();
     let text = std::str::from_utf8(&digits).unwrap_or_default();
     let Ok(said) = u32::from_str_radix(text, 8) else { return false };
-    let sum: u32 = block.iter().enumerate().map(|(at, byte)| {
-        if CHECKSUM.contains(&at) { u32::from(b' ') } else { u32::from(*byte) }
-    }).sum();
+    let sum: u32 = block
+        .iter()
+        .enumerate()
+        .map(|(at, byte)| if CHECKSUM.contains(&at) { u32::from(b' ') } else { u32::from(*byte) })
+        .sum();
     said == sum
 }
 

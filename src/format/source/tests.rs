@@ -206,7 +206,12 @@ fn lz4_of_all_settings_is_read_and_its_checksums_are_verified() {
 #[test]
 fn xz_is_read_with_its_padding_and_filters_within_the_limit_of_memory() {
     let text = text();
-    for flags in [&["-0"][..], &["-1", "-T2", "--block-size=100000"], &["--x86", "--lzma2=preset=1"], &["--check=none"]] {
+    for flags in [
+        &["-0"][..],
+        &["-1", "-T2", "--block-size=100000"],
+        &["--x86", "--lzma2=preset=1"],
+        &["--check=none"],
+    ] {
         let file = through("xz", flags, &text);
         assert!(decoded(&file).unwrap() == text, "{flags:?}");
         let padded = [&file[..], &[0; 8], &file, &[0; 4]].concat();
@@ -360,17 +365,31 @@ fn files_that_are_not_what_they_must_be_are_refused() {
         ("in", &tar, "input is not text but a tar archive; "),
         ("in.tgz", &gzip(&tar), "input is not text but a tar archive; "),
         ("in", &zstd(&tar), "input is not text but a tar archive; "),
-        ("in.gz", &gzip(&gzip(b"a\n")), "input is compressed twice: its gzip data is compressed itself; "),
+        (
+            "in.gz",
+            &gzip(&gzip(b"a\n")),
+            "input is compressed twice: its gzip data is compressed itself; ",
+        ),
         ("in.bz2", &bzip2(b"\xff\xfea\0"), "input is not text but UTF-16 text; "),
         ("in.gz", b"a\n", "input is named as gzip data, but its first bytes are not gzip's; "),
-        ("in.xz", &lz4(b"a\n"), "input is named as xz data, but its first bytes are not xz's but lz4's; "),
-        ("in.ZST", b"\x28\xb5\x2f\xfe", "input is named as zstd data, but its first bytes are not zstd's; "),
+        (
+            "in.xz",
+            &lz4(b"a\n"),
+            "input is named as xz data, but its first bytes are not xz's but lz4's; ",
+        ),
+        (
+            "in.ZST",
+            b"\x28\xb5\x2f\xfe",
+            "input is named as zstd data, but its first bytes are not zstd's; ",
+        ),
     ];
     for (name, bytes, expected) in table {
         let message = refusal(name, bytes).unwrap_or_default();
         assert!(message.starts_with(expected), "{name}: {message}");
     }
-    for (name, bytes) in [("in.gz", &b""[..]), ("in.gz", &gzip(b"")), ("in", &gzip(b"a\n")), ("a.zip", b"a\n")] {
+    for (name, bytes) in
+        [("in.gz", &b""[..]), ("in.gz", &gzip(b"")), ("in", &gzip(b"a\n")), ("a.zip", b"a\n")]
+    {
         assert_eq!(refusal(name, bytes), None, "{name}");
     }
 }

@@ -85,9 +85,9 @@ fn said(error: &XzError) -> io::Error {
         XzError::DictionaryTooLarge(bytes) => invalid(format!(
             "its dictionary of {bytes} bytes is over the limit of {DICTIONARY_BYTES_MAX}"
         )),
-        XzError::Sha256NotSupported => {
-            invalid("its checksums are SHA-256, which is not supported; compress it without --check=sha256")
-        }
+        XzError::Sha256NotSupported => invalid(
+            "its checksums are SHA-256, which is not supported; compress it without --check=sha256",
+        ),
         XzError::StreamHeaderMagicNumberMismatch => {
             invalid("neither a stream nor padding of zeros follows")
         }

@@ -188,8 +188,18 @@ fn files_reached_by_several_paths_are_listed_once() {
     let table: [Row<'_>; 6] = [
         (&["logs"], &all, 4, &linked),
         (&["logs/c.log", "logs/c.log"], &all[2..], 1, &["logs/c.log is logs/c.log"]),
-        (&["logs/30", "logs/30/*.log"], &all[..2], 2, &["logs/30/a.log is logs/30/a.log", "logs/30/b.log is logs/30/b.log"]),
-        (&["logs/30/b.log", "logs/30"], &["logs/30/b.log", "logs/30/a.log"], 1, &["logs/30/b.log is logs/30/b.log"]),
+        (
+            &["logs/30", "logs/30/*.log"],
+            &all[..2],
+            2,
+            &["logs/30/a.log is logs/30/a.log", "logs/30/b.log is logs/30/b.log"],
+        ),
+        (
+            &["logs/30/b.log", "logs/30"],
+            &["logs/30/b.log", "logs/30/a.log"],
+            1,
+            &["logs/30/b.log is logs/30/b.log"],
+        ),
         (&["logs/{latest,30}"], &all[..2], 2, &["logs/latest is logs/30"]),
         // What a pattern matches, and a folder that it matches too, is not a repetition.
         (&["logs/**/[ab]*", "logs/30/**"], &all[..2], 4, &["logs/latest/a.log is logs/30/a.log"]),
