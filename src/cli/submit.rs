@@ -16,9 +16,7 @@ use super::table::json;
 use super::{duration, exit};
 use crate::client::{DESCRIBE_WITHIN, Described, Submission, describe, submit};
 use crate::clock::Clock;
-use crate::launch::{
-    Message, Showing, check_output, notes_json, print, render_failure, say,
-};
+use crate::launch::{Message, Showing, check_output, notes_json, print, render_failure, say};
 use crate::rpc::client::{Master, Options};
 use crate::rpc::jobs::{JobStatus, Jobs, State};
 use crate::rpc::refusal::Refusal;
