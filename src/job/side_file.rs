@@ -15,7 +15,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Error, Result};
-use crate::spec::{Location, SideFileSpec};
+use crate::spec::{Location, SideFileSpec, path_bytes};
 
 thread_local! {
     /// The files in the job value that is written.
@@ -62,13 +62,13 @@ impl SideFile {
 impl Serialize for SideFile {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         NAMED.with_borrow_mut(|named| named.insert(self.name.clone()));
-        self.name.serialize(serializer)
+        path_bytes::serialize(&self.name, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for SideFile {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = PathBuf::deserialize(deserializer)?;
+        let name = path_bytes::deserialize(deserializer)?;
         let place = PLACES.with_borrow(|places| places.get(&name).cloned());
         Ok(SideFile { path: place.unwrap_or_else(|| name.clone()), name })
     }

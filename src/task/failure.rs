@@ -257,6 +257,16 @@ mod tests {
     fn the_subject_of_an_error_is_found_in_its_causes() {
         let missing = || crate::storage::Error::InputMissing { path: "/in".into() };
         let passed_on = io::Error::other(missing());
+        let changed = crate::storage::Error::InputChanged { path: "/in".into(), change: "".into() };
+        let too_long = || {
+            let (location, offset, limit) = (crate::spec::Location::from("/in"), 0, 1);
+            format::Error::RecordTooLong { location, offset, limit }
+        };
+        let unreadable = format::Error::Read {
+            location: crate::spec::Location::from("/in"),
+            offset: 0,
+            cause: io::Error::from_raw_os_error(libc::EIO),
+        };
         let version = PlanError::Version { path: "/plan".into(), found: 7 };
         let table = [
             (Trouble::from(missing()), About::Input),
@@ -264,6 +274,10 @@ mod tests {
             (Trouble::Framework(Box::new(ListError::Storage(missing()))), About::Input),
             (Trouble::Error(Error::new(passed_on)), About::Input),
             (Trouble::Framework(Box::new(version)), About::Version),
+            (Trouble::from(format::Error::Storage(changed)), About::BadInput),
+            (Trouble::from(too_long()), About::BadInput),
+            (Trouble::Framework(Box::new(ListError::Content(too_long()))), About::BadInput),
+            (Trouble::from(unreadable), About::Input),
             (Trouble::Error(Error::new("mine")), About::Nothing),
         ];
         for (trouble, about) in table {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gristmill::rpc::jobs::{Jobs, State, TasksRequest};
 use gristmill::rpc::workers::{HeldState, OrderWork, Workers};
-use gristmill::spec::{Cause, Failure};
+use gristmill::spec::{About, Cause, Failure};
 
 use crate::bench::{Bench, LEASE_MS, class};
 use crate::fake::{Fake, MAPS, REDUCES, run, run_until};
@@ -207,6 +207,23 @@ async fn a_failing_task_is_tried_again_and_then_fails_the_job() {
     assert_eq!(status.state, State::Failed);
     assert_eq!(status.reason, r"j1/m0#4: user_error at src/main.rs:7: no\tluck");
     assert_eq!(status.failure.unwrap().0.number, 4);
+}
+
+#[tokio::test]
+async fn an_error_of_the_input_fails_the_job_at_once() {
+    for task in ["j1/p0", "j1/m0"] {
+        let bench = Bench::new();
+        let job = bench.submit("a").await;
+        let mut worker = Fake::new(&bench, 1, 1).await;
+        let attempt = run_until(&bench, &mut worker, task).await;
+        let message = "record is longer than the limit of 67108864 bytes; in.txt at byte 0";
+        let failure = Failure::new(Cause::UserError, message).about(About::BadInput);
+        worker.held.insert(attempt, HeldState::Failed { failure, lost: Vec::new() });
+        worker.poll_at_once(&bench).await;
+        let status = bench.status(job).await;
+        assert_eq!(status.state, State::Failed, "{task}");
+        assert_eq!(status.reason, format!("{task}#1: user_error: {message}"));
+    }
 }
 
 #[tokio::test]

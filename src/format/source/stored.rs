@@ -102,7 +102,7 @@ impl Stored {
     pub(super) fn codec(&self, head: &[u8]) -> io::Result<Option<Codec>> {
         let (mut at, mut magic) = (0_u64, head.first_chunk::<8>().copied());
         for _ in 0..FRAMES_SKIPPED_MAX {
-            let Some([_, _, _, _, length @ ..]) = magic.filter(|it| is_skippable_frame(it)) else {
+            let Some([_, _, _, _, length @ ..]) = magic.filter(is_skippable_frame) else {
                 break;
             };
             at = at.saturating_add(8 + u64::from(u32::from_le_bytes(length)));
