@@ -134,6 +134,19 @@ fn a_file_that_is_reached_again_is_read_once_and_noted() -> Result {
 }
 
 #[test]
+fn a_part_by_range_that_has_nearly_everything_is_noted() -> Result {
+    let place = Place::new()?;
+    let records = "seq -f %010.0f 0 3999 | awk '{ printf \"%s%090d\", $1, 0 }'";
+    let ended = place.shell(&format!("{records} | $JOBS/terasort - -r 4 -o out"))?;
+    let said = "note    part-00000.bin holds 100 % of the output: ";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    let line = format!("{records} >in.bin && $JOBS/terasort in.bin -r 4 -o sampled");
+    let ended = place.shell(&line)?;
+    assert!(ended.code == Some(0) && !ended.stderr.contains("note "), "{}", ended.stderr);
+    Ok(())
+}
+
+#[test]
 fn a_program_that_wants_json_reads_nothing_else() -> Result {
     let place = Place::new()?;
     let ended = place

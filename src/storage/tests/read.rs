@@ -71,10 +71,16 @@ fn a_file_rewritten_in_place_with_size_and_time_kept_has_changed() {
     let listed = entry(&path);
     let opened = open(&listed).unwrap();
     let modified = fs::metadata(&path).unwrap().modified().unwrap();
-    // File systems may stamp changes no finer than a clock tick.
-    std::thread::sleep(std::time::Duration::from_millis(20));
-    fs::write(&path, b"9876543210").unwrap();
-    OpenOptions::new().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    // A file system may stamp changes no finer than a clock tick, so it takes several of them.
+    let changed_ns =
+        |path: &Path| FileEntry::new(path.into(), &fs::metadata(path).unwrap()).identity.changed_ns;
+    for _ in 0..1_000_000 {
+        fs::write(&path, b"9876543210").unwrap();
+        OpenOptions::new().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+        if changed_ns(&path) != listed.identity.changed_ns {
+            break;
+        }
+    }
     let message = opened.check_unchanged().unwrap_err().to_string();
     assert!(message.starts_with("input changed: its inode changed (at "), "{message}");
 }
