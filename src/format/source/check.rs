@@ -16,10 +16,10 @@ pub(crate) fn check(range: &FileRange, is_text: bool, decodes: bool) -> Result<b
     if range.location.is_standard_stream() {
         let location = range.location.clone();
         let head = head_of_standard_input();
-        let head =
+        let (head, tells) =
             head.map_err(|cause| Error::Read { location: location.clone(), offset: 0, cause })?;
         let is_compressed = Codec::detect(&head).is_some();
-        if is_text && !is_compressed {
+        if is_text && tells && !is_compressed {
             text(&head, b"", &location)?;
         }
         return Ok(is_compressed);

@@ -5,6 +5,9 @@ use super::codec::{Codec, LZ4_MAGIC, is_skippable};
 /// Bytes of a file that are looked at: a tar archive says what it is in its first block.
 pub(super) const HEAD_BYTES: usize = 512;
 
+/// Bytes that suffice for all but tar archives.
+pub(super) const MAGIC_BYTES_MAX: usize = 16;
+
 /// What a file is that is not text, and what to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Foreign {

@@ -5,8 +5,10 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 use super::codec::{Codec, is_skippable};
-use super::foreign::HEAD_BYTES;
+use super::foreign::{HEAD_BYTES, MAGIC_BYTES_MAX};
 use crate::format::Error;
 use crate::spec::FileRange;
 use crate::storage::{self, FileEntry, ReadAt};
@@ -14,8 +16,12 @@ use crate::storage::{self, FileEntry, ReadAt};
 /// Skippable frames at the beginning of a file that are passed over to see what follows them.
 const FRAMES_SKIPPED_MAX: u32 = 1_000;
 
-/// The first bytes of standard input, kept from the look at it before any work until it is read.
-static STANDARD_INPUT: Mutex<Option<Vec<u8>>> = Mutex::new(None);
+/// How long the look at standard input waits for further bytes, in nanoseconds.
+const QUIET_NS: i64 = 200_000_000;
+
+/// The first bytes of standard input, kept from the look at it before any work until it is read, and whether they are
+/// all that it has.
+static STANDARD_INPUT: Mutex<Option<(Vec<u8>, bool)>> = Mutex::new(None);
 
 /// One input, at the place from which it is read next.
 pub(super) struct Stored {
@@ -38,8 +44,7 @@ impl Stored {
             let mut stored = Self::of_stream(Box::new(io::stdin()), progress);
             let kept = STANDARD_INPUT.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let (Some(kept), Store::Stream { head, ended, .. }) = (kept, &mut stored.store) {
-                *ended = kept.len() < HEAD_BYTES;
-                *head = kept;
+                (*head, *ended) = kept;
             }
             return Ok(stored);
         }
@@ -187,15 +192,34 @@ impl Read for Stored {
     }
 }
 
-/// The first bytes of standard input, which are still there for the one that reads it.
-pub(super) fn head_of_standard_input() -> io::Result<Vec<u8>> {
+/// Returns the first bytes of standard input, which the reader of it still gets, and whether they tell what it is: a
+/// writer that pauses is not waited for.
+pub(super) fn head_of_standard_input() -> io::Result<(Vec<u8>, bool)> {
     let mut kept = STANDARD_INPUT.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(head) = &*kept {
-        return Ok(head.clone());
+    if kept.is_none() {
+        *kept = Some(begin_standard_input()?);
     }
-    let head = Stored::of_stream(Box::new(io::stdin()), None).head()?;
-    *kept = Some(head.clone());
-    Ok(head)
+    let (head, ended) = kept.clone().unwrap_or_default();
+    let tells = ended || head.len() >= MAGIC_BYTES_MAX;
+    Ok((head, tells))
+}
+
+fn begin_standard_input() -> io::Result<(Vec<u8>, bool)> {
+    let mut stdin = io::stdin().lock();
+    let (mut head, mut length) = (vec![0; HEAD_BYTES], 0);
+    let mut ended = false;
+    while length < HEAD_BYTES && !ended {
+        let fd = rustix::stdio::stdin();
+        let timeout = Timespec { tv_sec: 0, tv_nsec: QUIET_NS };
+        if poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&timeout)).unwrap_or(0) == 0 {
+            break;
+        }
+        let read = retry(|| stdin.read(&mut head[length..]))?;
+        length += read;
+        ended = read == 0;
+    }
+    head.truncate(length);
+    Ok((head, ended))
 }
 
 /// What follows skippable frames.
