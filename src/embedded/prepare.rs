@@ -1,7 +1,9 @@
 //! What can be known before any work: that the input is there, that the output may be, that there is scratch space.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::format::source::Codec;
 use crate::job::Job;
 use crate::spec::{FileRange, InputNotes, JobSpec, Nonce};
 use crate::storage::{self, Scratch, ScratchPlaces, Staging, StagingOptions};
@@ -49,6 +51,8 @@ pub struct Prepared {
     pub files: Vec<FileRange>,
     /// What was left out of the input, and what it reaches more than once.
     pub notes: InputNotes,
+    /// How files of the input are compressed.
+    pub codecs: BTreeSet<Codec>,
     /// Where the output is made.
     pub staging: Staging,
     /// Where spills go.
@@ -62,9 +66,9 @@ pub struct Prepared {
 /// The first thing that is wrong, in the order: spec, input, overlap, output, scratch.
 pub fn prepare<J: Job>(spec: &JobSpec, options: &Options) -> Result<Prepared, Error> {
     spec.validate()?;
-    let task::Listing { files, notes } = task::list::<J>(spec)?;
+    let task::Listing { files, notes, codecs } = task::list::<J>(spec)?;
     let (staging, scratch) = folders(spec, options)?;
-    Ok(Prepared { files, notes, staging, scratch })
+    Ok(Prepared { files, notes, codecs, staging, scratch })
 }
 
 fn folders(spec: &JobSpec, options: &Options) -> Result<(Staging, Scratch), Error> {

@@ -47,6 +47,8 @@ struct InputRead {
     bytes: u64,
     records: u64,
     splits: u32,
+    /// How files are compressed.
+    compression: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -123,6 +125,7 @@ pub(super) fn render(
             bytes: progress.bytes().0,
             records: outcome.counters.get(GROUP, "Map input records"),
             splits: progress.maps().1,
+            compression: prepared.codecs.iter().map(ToString::to_string).collect(),
         },
         map_output: Moved { records: outcome.collected.records, bytes: outcome.collected.bytes },
         spills: Spills {
@@ -218,9 +221,13 @@ impl Summary<'_> {
             self.seconds,
             size::format(rate)
         ));
-        let InputRead { files, bytes, records, splits } = &self.input;
+        let InputRead { files, bytes, records, splits, compression } = &self.input;
+        let compression = match &compression[..] {
+            [] => String::new(),
+            codecs => format!(" ({})", codecs.join(", ")),
+        };
         lines.push(format!(
-            "  read    {} of {}, {}, in {}",
+            "  read    {} of {}, {}{compression}, in {}",
             count(*records, "record"),
             size::format(*bytes),
             count(*files as u64, "file"),

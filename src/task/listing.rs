@@ -1,5 +1,8 @@
 //! Lists the input files of a job, and refuses an output that lies among them.
 
+use std::collections::BTreeSet;
+
+use crate::format::source::Codec;
 use crate::format::{self, Input};
 use crate::job::Job;
 use crate::spec::{FileIdentity, FileRange, InputNotes, JobSpec, Location};
@@ -12,6 +15,8 @@ pub struct Listing {
     pub files: Vec<FileRange>,
     /// What was left out, and what was reached more than once.
     pub notes: InputNotes,
+    /// How files of the input are compressed.
+    pub codecs: BTreeSet<Codec>,
 }
 
 /// Why the input cannot be listed.
@@ -49,8 +54,8 @@ pub fn list<J: Job>(spec: &JobSpec) -> Result<Listing, ListError> {
         && input.location.is_standard_stream()
     {
         let files = vec![stream(input.source)];
-        check_content::<J>(&files)?;
-        return Ok(Listing { files, notes: InputNotes::default() });
+        let codecs = check_content::<J>(&files)?;
+        return Ok(Listing { files, notes: InputNotes::default(), codecs });
     }
     if spec.inputs.iter().any(|input| input.location.is_standard_stream()) {
         return Err(ListError::StandardInput { inputs: spec.inputs.len() });
@@ -64,18 +69,21 @@ pub fn list<J: Job>(spec: &JobSpec) -> Result<Listing, ListError> {
     let sources = sources.flat_map(|(input, &count)| std::iter::repeat_n(input.source, count));
     let files = listing.files.iter().zip(sources).map(|(file, source)| whole(file, source));
     let files: Vec<FileRange> = files.collect();
-    check_content::<J>(&files)?;
-    Ok(Listing { files, notes: listing.notes })
+    let codecs = check_content::<J>(&files)?;
+    Ok(Listing { files, notes: listing.notes, codecs })
 }
 
-fn check_content<J: Job>(files: &[FileRange]) -> Result<(), format::Error> {
+/// Refuses files that are not what they must be. Returns how they are compressed.
+fn check_content<J: Job>(files: &[FileRange]) -> Result<BTreeSet<Codec>, format::Error> {
     let mut decoded = 0;
+    let mut codecs = BTreeSet::new();
     for file in files.iter().take(OPENED_AHEAD_MAX) {
         let is_text = J::Input::is_text(usize::try_from(file.source).unwrap_or(usize::MAX));
-        let is_compressed = format::source::check(file, is_text, decoded < DECODED_AHEAD_MAX)?;
-        decoded += usize::from(is_compressed);
+        let codec = format::source::check(file, is_text, decoded < DECODED_AHEAD_MAX)?;
+        decoded += usize::from(codec.is_some());
+        codecs.extend(codec);
     }
-    Ok(())
+    Ok(codecs)
 }
 
 /// All of a file, as one range.

@@ -147,6 +147,17 @@ fn a_part_by_range_that_has_nearly_everything_is_noted() -> Result {
 }
 
 #[test]
+fn the_summary_says_how_input_was_compressed() -> Result {
+    let place = Place::new()?;
+    for program in ["gzip", "zstd", "bzip2", "xz", "lz4"] {
+        let ended = place.shell(&format!("{program} -c in.txt >in && $JOBS/wordcount in"))?;
+        assert_eq!(ended.stdout, b"a\t2\nb\t1\n", "{program}");
+        assert!(ended.stderr.contains(&format!("1 file ({program})")), "{}", ended.stderr);
+    }
+    Ok(())
+}
+
+#[test]
 fn a_program_that_wants_json_reads_nothing_else() -> Result {
     let place = Place::new()?;
     let ended = place

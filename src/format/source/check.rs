@@ -7,35 +7,39 @@ use crate::format::Error;
 use crate::spec::{FileRange, Location};
 
 /// Refuses a file, before any work, that is not compressed as its name says, or that must be text and is not.
-/// What a compressed file holds is looked at only if `decodes`; that costs a block of it. Returns whether it is
+/// What a compressed file holds is looked at only if `decodes`; that costs a block of it. Returns how it is
 /// compressed.
 ///
 /// # Errors
 /// As [`Source::open`] and [`Source::check_text`].
-pub(crate) fn check(range: &FileRange, is_text: bool, decodes: bool) -> Result<bool, Error> {
+pub(crate) fn check(
+    range: &FileRange,
+    is_text: bool,
+    decodes: bool,
+) -> Result<Option<Codec>, Error> {
     if range.location.is_standard_stream() {
         let location = range.location.clone();
         let head = head_of_standard_input();
         let (head, tells) =
             head.map_err(|cause| Error::Read { location: location.clone(), offset: 0, cause })?;
-        let is_compressed = Codec::detect(&head).is_some();
-        if is_text && tells && !is_compressed {
+        let codec = Codec::detect(&head);
+        if is_text && tells && codec.is_none() {
             text(&head, b"", &location)?;
         }
-        return Ok(is_compressed);
+        return Ok(codec);
     }
     // It need not hold more than what is looked at.
     let options = Options { read_bytes: HEAD_BYTES, ..Options::default() };
     let mut source = Source::open(range, &options)?;
-    let is_compressed = source.codec.is_some();
-    if is_text && (decodes || !is_compressed) {
+    let codec = source.codec;
+    if is_text && (decodes || codec.is_none()) {
         match source.check_text() {
             // Damage is found where the file is read, wherever in it that is.
             Err(Error::Compressed { .. }) => {}
             checked => checked?,
         }
     }
-    Ok(is_compressed)
+    Ok(codec)
 }
 
 /// Refuses a file whose name says a compression that its bytes do not have.

@@ -20,7 +20,7 @@ pub(super) fn is_skippable(magic: [u8; 4]) -> bool {
 }
 
 /// How an input file is compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Codec {
     /// gzip (RFC 1952); all members are read, one after the other, and zeros behind the last are padding.
     Gzip,
