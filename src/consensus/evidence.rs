@@ -143,18 +143,36 @@ impl Evidence {
         bincode::serialize(&Envelope { from: self.node, start: self.own, known, body })
     }
 
-    /// Takes a message out of its envelope, and says from which node it is.
+    /// Takes a call out of its envelope, and returns which node claims to have sent it.
     ///
     /// # Errors
-    /// When it shows that this node's folder is an old copy: the node must end.
+    /// If it shows that this node's folder is an old copy: the node must end.
     pub(super) fn open<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<(NodeId, T), Unopened> {
         let envelope: Envelope = bincode::deserialize(bytes)?;
-        if let Err(what) = self.receive(&envelope) {
+        if let Err(what) = self.compare(&envelope) {
             let anew = "restore the newest copy of this folder, or remove this master with `gristmill masters \
                         remove` and join again with an empty folder and another --id";
             return Err(self.fail(format!("this folder is an older copy: {what}"), anew).into());
         }
         Ok((envelope.from, bincode::deserialize(&envelope.body)?))
+    }
+
+    /// Takes an answer out of its envelope. It came from a member's own address, so its start is noted: any process can
+    /// send a call.
+    ///
+    /// # Errors
+    /// As [`Evidence::open`].
+    pub(super) fn open_answer<T: DeserializeOwned>(
+        &self,
+        from: NodeId,
+        bytes: &[u8],
+    ) -> Result<T, Unopened> {
+        let (_, answer) = self.open(bytes)?;
+        let envelope: Envelope = bincode::deserialize(bytes)?;
+        if envelope.from == from {
+            self.hear(from, envelope.start);
+        }
+        Ok(answer)
     }
 
     /// Ends the node.
@@ -165,30 +183,36 @@ impl Evidence {
         fatal
     }
 
-    /// Looks at an envelope that has arrived. Returns what is wrong with this node's own folder, if anything.
-    fn receive(&self, envelope: &Envelope) -> Result<(), String> {
+    /// A member reports its start.
+    fn hear(&self, node: NodeId, start: Start) {
         let mut facts = self.facts();
-        let recorded = |facts: &Facts, node| facts.records.get(&node).copied().unwrap_or_default();
-        let heard = facts.heard.entry(envelope.from).or_default();
-        if envelope.start.count > heard.count {
-            *heard = envelope.start;
+        let heard = facts.heard.entry(node).or_default();
+        if start.count > heard.count {
+            *heard = start;
         }
-        if envelope.start.count > recorded(&facts, envelope.from).start.count {
+        if start.count > facts.records.get(&node).map_or(0, |known| known.start.count) {
             self.news.notify_one();
         }
+    }
+
+    /// Compares an envelope with what this node is. Returns what is wrong with its own folder, if anything.
+    fn compare(&self, envelope: &Envelope) -> Result<(), String> {
+        let facts = self.facts();
         // A majority has let this start take part: one master that knows otherwise is in the minority.
-        if recorded(&facts, self.node).start == self.own {
+        if facts.records.get(&self.node).is_some_and(|known| known.start == self.own) {
             return Ok(());
         }
         let (Known { start, acknowledged }, from) = (envelope.known, envelope.from);
         let Start { count, incarnation } = start;
-        if count > self.own.count
-            || (count == self.own.count && incarnation != self.own.incarnation)
-        {
+        if count > self.own.count {
             return Err(format!(
-                "master {from} knows of {count} starts of this folder, and a copy of it was started since: this is \
-                 start {}",
+                "master {from} has seen start {count} of this folder, and this is only start {}",
                 self.own.count
+            ));
+        }
+        if count == self.own.count && incarnation != self.own.incarnation {
+            return Err(format!(
+                "master {from} has seen start {count} of this folder, and this is another start {count}"
             ));
         }
         if acknowledged > facts.last {

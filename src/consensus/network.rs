@@ -147,8 +147,7 @@ impl Line {
         answer: Result<Vec<u8>, Refusal>,
     ) -> Result<T, Unreachable> {
         let answer = answer.map_err(|refusal| unreachable(&refusal))?;
-        let opened = self.evidence.open(&answer).map_err(|error| unreachable(&error))?;
-        Ok(opened.1)
+        self.evidence.open_answer(self.to, &answer).map_err(|error| unreachable(&error))
     }
 
     /// Notes what an answer says of the member's log. Fails if that has lost what it had acknowledged, which openraft
