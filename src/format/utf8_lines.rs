@@ -40,7 +40,7 @@ mod tests {
     use crate::format::source::Options;
 
     #[test]
-    fn a_line_that_is_not_utf8_is_an_error_with_its_place_and_the_next_one_follows() {
+    fn a_line_that_is_not_utf8_is_an_error_and_reading_continues() {
         let text = "größe\nab\u{e9}\n".as_bytes();
         let bytes = [text, b"ab\xff\nlast"].concat();
         let range = 0..bytes.len() as u64;

@@ -105,7 +105,7 @@ pub enum Error {
     )]
     NoSpace { path: PathBuf, folder: PathBuf, free_bytes: Option<u64>, room: Room },
 
-    /// The name of an attempt or part is no plain file name.
+    /// The name of an attempt or part is not a plain file name.
     #[error("name cannot be used for a file; {}; use letters, digits, -, . and #", shown_name(.name))]
     BadName { name: String },
     /// A part of this name is already in the output.
@@ -121,7 +121,7 @@ pub enum Error {
         shown(.path)
     )]
     NotShared { path: PathBuf, host: String },
-    /// An earlier fsync failed, after which the kernel may forget what was lost: nothing is called durable any more.
+    /// An earlier fsync failed, after which the kernel may forget what was lost: nothing more is called durable.
     #[error("an earlier fsync failed, so nothing here can be called durable; {}; run again on a sound disk", shown(.path))]
     SyncFailedBefore { path: PathBuf },
     /// Anything else that the system refuses.

@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_that_the_author_passed_on_from_a_spill_is_not_the_authors() {
+    fn a_spill_error_that_the_author_passed_on_is_the_frameworks() {
         let ours = Trouble::Error(Error::new(shuffle::Error::Stopped));
         assert!(ours.is_stop() && !ours.is_users());
         assert!(Trouble::Error(Error::new("mine")).is_users());

@@ -27,7 +27,7 @@ fn through(program: &str, bytes: &[u8]) -> Result<Vec<u8>> {
 }
 
 #[test]
-fn compressed_files_count_as_what_is_in_them() -> Result {
+fn compressed_files_are_read_as_their_content() -> Result {
     let plain = counts(vec![(0, "in.txt".into(), TEXT.to_vec())])?;
     assert_eq!(plain, b"a\t3\nan\t1\nb\t2\nc\t1\nend\t1\nlast\t1\nline\t1\nwithout\t1\n");
     for program in ["gzip", "bzip2", "zstd", "xz", "lz4"] {

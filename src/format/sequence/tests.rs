@@ -77,7 +77,7 @@ fn every_cut_of_a_small_file_gives_the_records_of_the_whole() {
 }
 
 #[test]
-fn blocks_are_stored_or_compressed_and_long_records_have_one_of_their_own() {
+fn blocks_are_compressed_where_it_helps_and_long_records_stand_alone() {
     let mut all = records(400);
     all.insert(7, (0, vec![b'x'; 3 * BLOCK_BYTES]));
     let bytes = written(&all);
@@ -138,7 +138,7 @@ fn a_lost_block_between_two_ranges_is_an_error() {
 }
 
 #[test]
-fn a_record_of_another_type_is_an_error_and_the_next_one_can_be_read() {
+fn a_record_of_another_type_is_an_error_and_reading_continues() {
     let bytes = written(&[(1_u8, 7_u8), (2, 1)]);
     let range = 0..bytes.len() as u64;
     let source = Source::of_bytes(bytes, range, &Options::default());

@@ -86,7 +86,7 @@ fn compressed_files_are_decoded_with_all_their_members() {
 }
 
 #[test]
-fn compressed_data_that_is_cut_short_or_damaged_is_an_error_with_its_place() {
+fn truncated_or_damaged_compressed_data_is_an_error_with_its_offset() {
     let text = text();
     for (name, compress) in CODECS {
         let whole = compress(&text);
@@ -110,7 +110,7 @@ fn compressed_data_that_is_cut_short_or_damaged_is_an_error_with_its_place() {
 }
 
 #[test]
-fn behind_a_gzip_member_there_are_members_or_zeros_to_the_end() {
+fn only_members_or_padding_may_follow_a_gzip_member() {
     let (member, more) = (gzip(b"a\n"), gzip(b"b\n"));
     let (end, both) = (member.len(), member.len() + more.len());
     let (few, many) = ([0; 1].as_slice(), [0; 300_000].as_slice());
@@ -294,7 +294,7 @@ fn a_file_that_changed_since_it_was_listed_is_refused() {
 }
 
 #[test]
-fn a_folder_is_no_input() {
+fn a_folder_cannot_be_read_as_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let listed = listed(folder.path(), 0);
     let error = Source::open(&listed, &Options::default()).err().unwrap().to_string();
@@ -321,7 +321,7 @@ fn progress_counts_each_byte_of_the_ranges_once() {
 }
 
 #[test]
-fn little_is_read_behind_the_range() {
+fn little_is_read_after_the_range() {
     let bytes = vec![b'x'; 1 << 20];
     let mut source = Source::of_bytes(bytes, 1_000..2_000, &Options::default());
     assert!(source.fill().unwrap());
@@ -329,7 +329,7 @@ fn little_is_read_behind_the_range() {
 }
 
 #[test]
-fn the_buffer_goes_from_source_to_source_and_grows_only_for_long_records() {
+fn sources_share_a_buffer_that_grows_only_for_long_records() {
     let options = Options { read_bytes: 100, record_bytes_max: 5_000, ..Options::default() };
     let bytes = b"x".repeat(10_000);
     let mut source = Source::of_bytes(bytes.as_slice(), 0..10_000, &options);
@@ -356,7 +356,7 @@ fn refusal(name: &str, bytes: &[u8]) -> Option<String> {
 }
 
 #[test]
-fn files_that_are_not_what_they_must_be_are_refused() {
+fn files_whose_content_contradicts_name_or_format_are_refused() {
     let mut tar = vec![0; 1024];
     tar[..5].copy_from_slice(b"a.txt");
     tar[148..156].fill(b' ');

@@ -13,7 +13,7 @@ fn check(root: &Path, inputs: &[&str], out: &str) -> String {
 }
 
 #[test]
-fn overlaps_are_refused_by_both_names_even_through_links() {
+fn an_overlap_is_refused_naming_both_paths_even_through_links() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
     touch(root, &["in/a/1", "in/b/2", "out/part-00000", "elsewhere/3"]);
