@@ -17,6 +17,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use serde::de::DeserializeOwned;
@@ -89,6 +90,7 @@ pub(super) struct Evidence {
     own: Start,
     folder: PathBuf,
     on_fatal: OnFatal,
+    has_failed: AtomicBool,
     facts: Mutex<Facts>,
     /// Rung when there is something to record that no entry says yet.
     news: Notify,
@@ -125,7 +127,8 @@ impl Evidence {
         (folder, on_fatal): (PathBuf, OnFatal),
     ) -> Self {
         let facts = Facts { last, heard: BTreeMap::from([(node, own)]), ..Facts::default() };
-        Self { node, own, folder, on_fatal, facts: Mutex::new(facts), news: Notify::new() }
+        let (has_failed, news) = (AtomicBool::new(false), Notify::new());
+        Self { node, own, folder, on_fatal, has_failed, facts: Mutex::new(facts), news }
     }
 
     fn facts(&self) -> MutexGuard<'_, Facts> {
@@ -179,7 +182,10 @@ impl Evidence {
     pub(super) fn fail(&self, what: String, hint: &str) -> Fatal {
         let message = format!("{what}: {}\nhint: {hint}", self.folder.display());
         let fatal = Fatal { message };
-        (self.on_fatal)(fatal.clone());
+        // Several messages may show it at once; it is reported once.
+        if !self.has_failed.swap(true, Ordering::SeqCst) {
+            (self.on_fatal)(fatal.clone());
+        }
         fatal
     }
 
