@@ -7,10 +7,14 @@ mod cases;
 mod dropped_errors;
 #[path = "embedded/failures.rs"]
 mod failures;
+#[path = "embedded/grouping.rs"]
+mod grouping;
 #[path = "embedded/inputs.rs"]
 mod inputs;
 #[path = "embedded/jobs.rs"]
 pub mod jobs;
+#[path = "embedded/overflow.rs"]
+mod overflow;
 #[path = "embedded/random.rs"]
 mod random;
 #[path = "embedded/setting_aside.rs"]

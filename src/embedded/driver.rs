@@ -13,7 +13,7 @@ use crate::job::{Combine, Job, Partition};
 use crate::scheduler::{
     Cancel, Command, Complete, Effect, Fail, JobState, PlanDone, RegisterWorker, Scheduler, Submit,
 };
-use crate::shuffle::CollectStats;
+use crate::shuffle::{CollectStats, block_bytes};
 use crate::spec::{
     AttemptId, Cause, Counters, Failure, FileRange, JobId, JobOptions, JobSpec, Manifest, TaskKind,
     Volume, WorkerId,
@@ -84,7 +84,7 @@ pub fn run<J: Job>(
     let combiner = job.combiner();
     let partitioner = job.partitioner();
     let threads = threads_within(spec.memory_bytes, options.threads);
-    let shares = Shares::of(spec.memory_bytes, threads, combines_exactly(&combiner));
+    let shares = Shares::of(spec.memory_bytes, threads, combining(&combiner));
     let shared = Shared {
         env,
         staging,
@@ -142,8 +142,19 @@ fn threads_within(memory_bytes: u64, threads: usize) -> usize {
     threads.min(fit).max(1)
 }
 
-fn combines_exactly<J: Job, C: Combine<J>>(_: &C) -> bool {
-    C::COMBINES && C::EXACT
+/// How a job's map output is collected.
+struct Combining {
+    /// Each thread has one table, in which all of its map tasks fold.
+    in_one_table: bool,
+    /// What a block takes, where each map task folds within blocks.
+    block_bytes: usize,
+}
+
+fn combining<J: Job, C: Combine<J>>(_: &C) -> Combining {
+    Combining {
+        in_one_table: C::COMBINES && C::EXACT,
+        block_bytes: if C::COMBINES && !C::EXACT { block_bytes::<C::Acc>() } else { 0 },
+    }
 }
 
 fn failed_at_once(failure: Failure) -> Outcome {
@@ -180,17 +191,19 @@ struct Shares {
 }
 
 impl Shares {
-    fn of(memory_bytes: u64, threads: usize, one_table_each: bool) -> Self {
+    fn of(memory_bytes: u64, threads: usize, combining: Combining) -> Self {
         /// What a thread needs beside: read, batch and part buffers.
         const BESIDE_BYTES: usize = 1 << 20;
         let memory = usize::try_from(memory_bytes).unwrap_or(usize::MAX);
         let reduce = memory / 16 / threads + BESIDE_BYTES;
         let rest = memory.saturating_sub((reduce + BESIDE_BYTES) * threads);
-        if one_table_each {
+        if combining.in_one_table {
             // The tables are read where they are.
             return Shares { collector: rest / threads, kept: 0, reduce };
         }
-        let collector = rest / 2 / threads;
+        let blocks = combining.block_bytes * threads;
+        let rest = rest.saturating_sub(blocks);
+        let collector = rest / 2 / threads + combining.block_bytes;
         // Collectors are gone when reduces begin.
         Shares { collector, kept: rest / 2, reduce: reduce + collector }
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::format::source::Codec;
 use crate::job::Job;
-use crate::spec::{FileRange, InputNotes, JobSpec, Nonce};
+use crate::spec::{FileRange, InputNotes, JobSpec, Location, Nonce};
 use crate::storage::{self, Scratch, ScratchPlaces, Staging, StagingOptions};
 use crate::task;
 
@@ -34,6 +34,14 @@ pub enum Error {
     /// Output or scratch space.
     #[error(transparent)]
     Storage(#[from] storage::Error),
+    /// A relative path was given, and the folder that it is relative to cannot be determined.
+    #[error(
+        "cannot determine the working folder: {cause}; name absolute paths, or change to a folder that exists"
+    )]
+    WorkingFolder {
+        /// What the system said.
+        cause: std::io::Error,
+    },
     /// The threads could not be started.
     #[error("cannot start {threads} threads: {cause}")]
     Threads {
@@ -66,27 +74,35 @@ pub struct Prepared {
 /// The first thing that is wrong, in the order: spec, input, overlap, output, scratch.
 pub fn prepare<J: Job>(spec: &JobSpec, options: &Options) -> Result<Prepared, Error> {
     spec.validate()?;
-    let task::Listing { files, notes, codecs } = task::list::<J>(spec)?;
+    let task::Listing { mut files, notes, codecs } = task::list::<J>(spec)?;
+    for file in files.iter_mut().filter(|file| !file.location.is_standard_stream()) {
+        file.location = Location::from(&absolute(file.location.path())?);
+    }
     let (staging, scratch) = folders(spec, options)?;
     Ok(Prepared { files, notes, codecs, staging, scratch })
 }
 
+/// The path from the root on, so that it stays the same if the author's code changes the working folder, and is the one
+/// that a cluster would use. Links in it, and `..`, are kept.
+fn absolute(path: &Path) -> Result<PathBuf, Error> {
+    std::path::absolute(path).map_err(|cause| Error::WorkingFolder { cause })
+}
+
 fn folders(spec: &JobSpec, options: &Options) -> Result<(Staging, Scratch), Error> {
     let nonce = options.nonce;
+    let dir = options.scratch.as_deref().map(absolute).transpose()?;
+    let temporary = absolute(&options.temporary)?;
     let staging_options = StagingOptions { overwrite: spec.overwrite, sync: spec.sync };
     if let Some(output) = &spec.output {
         let staging = Staging::create(output.path(), nonce, staging_options)?;
-        let dir = options.scratch.as_deref();
-        let places = ScratchPlaces { dir, staging: Some(&staging), temporary: &options.temporary };
+        let dir = dir.as_deref();
+        let places = ScratchPlaces { dir, staging: Some(&staging), temporary: &temporary };
         let scratch = Scratch::create(places, nonce)?;
         return Ok((staging, scratch));
     }
     // Without an output folder the parts are made in scratch space, and copied to standard output when all are whole.
-    let dir: Option<&Path> = options.scratch.as_deref();
-    let scratch = Scratch::create(
-        ScratchPlaces { dir, staging: None, temporary: &options.temporary },
-        nonce,
-    )?;
+    let places = ScratchPlaces { dir: dir.as_deref(), staging: None, temporary: &temporary };
+    let scratch = Scratch::create(places, nonce)?;
     let staging = Staging::create(&scratch.join("stdout"), nonce, staging_options)?;
     Ok((staging, scratch))
 }

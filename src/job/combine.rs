@@ -1,6 +1,7 @@
 //! What folds equal keys' values together in the map's memory, before anything is sorted or sent.
 
 use super::{Error, Job, Result};
+pub use crate::shuffle::KeepApart;
 
 /// A combiner: folds the values of equal keys into one accumulator, in place.
 ///
@@ -125,14 +126,26 @@ pub trait Combine<J: Job>: Sync {
     /// Whether there is a combiner at all; only [`NoCombiner`] says no.
     const COMBINES: bool = true;
 
-    /// Whether the order of folding never shows in the result. A sum of floats is not exact: with false it is
-    /// folded in the order of the input, and so the same for any number of threads.
+    /// Whether the result never depends on how values are ordered and grouped. Sums of integers are exact, sums of
+    /// floats are not.
+    ///
+    /// If false, values are folded in groups that depend on the input, the spec and the flags alone, so the output has
+    /// the same bytes with any memory, any number of threads, and on any cluster: the pairs of a map task are cut into
+    /// blocks, a block ends after a fixed number of keys (about ten thousand) or bytes, and the values of a key are
+    /// folded in the order in which they were emitted within a block. The reduce gets one value for each block, in the
+    /// order of the input. Such a combiner saves less than an exact one: keys that repeat within a block are combined,
+    /// but not across blocks, spills and map tasks.
     const EXACT: bool = true;
 
     /// The accumulator of a first value.
     fn start(&self, value: J::Value<'_>) -> Result<Self::Acc>;
 
     /// Folds one more value in.
+    ///
+    /// # Errors
+    ///
+    /// Any; it ends the job. Return [`KeepApart`] if the two values do not fit into one, and leave `acc` as it is: then
+    /// both are kept and the reduce gets both. Use it where a partial result overflows but the whole one may not.
     fn fold(&self, acc: &mut Self::Acc, value: J::Value<'_>) -> Result;
 
     /// The accumulator as a value again.
@@ -170,7 +183,7 @@ impl<J: Job> Combine<J> for NoCombiner {
 #[error("a job without a combiner was asked to combine")]
 struct NotThere;
 
-/// A number of at most eight bytes: what [`Sum`], [`Min`] and [`Max`] fold.
+/// A number: what [`Sum`], [`Min`] and [`Max`] fold, all integers and floats of the language.
 /// What is not one number is folded by hand:
 ///
 /// ```
@@ -225,39 +238,57 @@ pub trait Number: Copy + std::fmt::Display {
     const EXACT: bool;
     /// Nothing.
     const ZERO: Self;
+    /// What holds the number's bits while it is folded.
+    type Bits: Copy + Send + Sync + 'static;
     /// The number's bits, in the lower end.
-    fn to_bits(self) -> u64;
+    fn to_bits(self) -> Self::Bits;
     /// The number with these bits.
-    fn from_bits(bits: u64) -> Self;
+    fn from_bits(bits: Self::Bits) -> Self;
     /// The sum, if it can be represented.
     fn checked_plus(self, other: Self) -> Option<Self>;
+    /// The sum, wrapped around where it cannot be represented, and how often: 1 beyond the largest number, -1 beyond
+    /// the smallest. A total fits if and only if its carries add up to zero.
+    fn carrying_plus(self, other: Self) -> (Self, i64);
     /// Whether this number comes before the other; total, also for floats.
     fn is_less(self, other: Self) -> bool;
 }
 
 macro_rules! integers {
-    ($($int:ty)*) => {$(
+    ($($int:ty, $bits:ty;)*) => {$(
         impl Number for $int {
             const EXACT: bool = true;
             const ZERO: Self = 0;
+            type Bits = $bits;
             #[inline(always)]
-            fn to_bits(self) -> u64 { self as u64 }
+            fn to_bits(self) -> $bits { self as $bits }
             #[inline(always)]
-            fn from_bits(bits: u64) -> Self { bits as $int }
+            fn from_bits(bits: $bits) -> Self { bits as $int }
             #[inline(always)]
             fn checked_plus(self, other: Self) -> Option<Self> { self.checked_add(other) }
+            #[inline(always)]
+            fn carrying_plus(self, other: Self) -> (Self, i64) {
+                match self.overflowing_add(other) {
+                    (sum, false) => (sum, 0),
+                    (sum, true) => (sum, if other.is_less(0) { -1 } else { 1 }),
+                }
+            }
             #[inline(always)]
             fn is_less(self, other: Self) -> bool { self < other }
         }
     )*};
 }
-integers!(u8 u16 u32 u64 usize i8 i16 i32 i64 isize);
+integers! {
+    u8, u64; u16, u64; u32, u64; u64, u64; usize, u64;
+    i8, u64; i16, u64; i32, u64; i64, u64; isize, u64;
+    u128, u128; i128, u128;
+}
 
 macro_rules! floats {
     ($($float:ty)*) => {$(
         impl Number for $float {
             const EXACT: bool = false;
             const ZERO: Self = 0.0;
+            type Bits = u64;
             #[inline(always)]
             fn to_bits(self) -> u64 { <$float>::to_bits(self) as u64 }
             #[inline(always)]
@@ -265,59 +296,56 @@ macro_rules! floats {
             #[inline(always)]
             fn checked_plus(self, other: Self) -> Option<Self> { Some(self + other) }
             #[inline(always)]
+            fn carrying_plus(self, other: Self) -> (Self, i64) { (self + other, 0) }
+            #[inline(always)]
             fn is_less(self, other: Self) -> bool { self.total_cmp(&other).is_lt() }
         }
     )*};
 }
 floats!(f32 f64);
 
-#[derive(Debug, thiserror::Error)]
-#[error("the sum of {left} and {right} does not fit its type; use a wider one")]
-struct Overflow {
-    left: String,
-    right: String,
-}
-
-/// Adds numbers up; an overflow is an error.
+/// Adds numbers up.
+///
+/// A partial sum that does not fit its type is not an error: the two values are kept apart ([`KeepApart`]), since only the
+/// total counts, and that is known in the reduce. [`Values::sum`](super::Values::sum) fails if the total does not fit.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sum;
 
-impl<J: Job> Combine<J> for Sum
+impl<J: Job, B> Combine<J> for Sum
 where
-    for<'v> J::Value<'v>: Number,
+    for<'v> J::Value<'v>: Number<Bits = B>,
+    B: Copy + Send + Sync + 'static,
 {
-    type Acc = u64;
+    type Acc = B;
 
     const EXACT: bool = <J::Value<'static> as Number>::EXACT;
 
     #[inline(always)]
-    fn start(&self, value: J::Value<'_>) -> Result<u64> {
+    fn start(&self, value: J::Value<'_>) -> Result<B> {
         Ok(value.to_bits())
     }
 
     #[inline(always)]
-    fn fold<'v>(&self, acc: &mut u64, value: J::Value<'v>) -> Result {
+    fn fold<'v>(&self, acc: &mut B, value: J::Value<'v>) -> Result {
         let so_far = J::Value::<'v>::from_bits(*acc);
         match so_far.checked_plus(value) {
             Some(sum) => {
                 *acc = sum.to_bits();
                 Ok(())
             }
-            None => Err(overflow(so_far, value)),
+            None => Err(apart()),
         }
     }
 
     #[inline(always)]
-    fn value<'a>(&self, acc: &'a u64) -> Result<J::Value<'a>> {
+    fn value<'a>(&self, acc: &'a B) -> Result<J::Value<'a>> {
         Ok(J::Value::<'a>::from_bits(*acc))
     }
 }
 
-/// The error of a sum that does not fit.
 #[cold]
-#[track_caller]
-pub(super) fn overflow<N: Number>(left: N, right: N) -> Error {
-    Error::new(Overflow { left: left.to_string(), right: right.to_string() })
+fn apart() -> Error {
+    Error::new(KeepApart)
 }
 
 macro_rules! extremes {
@@ -326,17 +354,18 @@ macro_rules! extremes {
         #[derive(Clone, Copy, Debug, Default)]
         pub struct $name;
 
-        impl<J: Job> Combine<J> for $name
+        impl<J: Job, B> Combine<J> for $name
         where
-            for<'v> J::Value<'v>: Number,
+            for<'v> J::Value<'v>: Number<Bits = B>,
+            B: Copy + Send + Sync + 'static,
         {
-            type Acc = u64;
+            type Acc = B;
 
-            fn start(&self, value: J::Value<'_>) -> Result<u64> {
+            fn start(&self, value: J::Value<'_>) -> Result<B> {
                 Ok(value.to_bits())
             }
 
-            fn fold<'v>(&self, acc: &mut u64, $left: J::Value<'v>) -> Result {
+            fn fold<'v>(&self, acc: &mut B, $left: J::Value<'v>) -> Result {
                 let $right = J::Value::<'v>::from_bits(*acc);
                 if $better {
                     *acc = $left.to_bits();
@@ -344,7 +373,7 @@ macro_rules! extremes {
                 Ok(())
             }
 
-            fn value<'a>(&self, acc: &'a u64) -> Result<J::Value<'a>> {
+            fn value<'a>(&self, acc: &'a B) -> Result<J::Value<'a>> {
                 Ok(J::Value::<'a>::from_bits(*acc))
             }
         }

@@ -63,6 +63,17 @@ impl Context {
         self.sides.begin()
     }
 
+    /// Called before each key where those may be set aside on which the reduce fails.
+    pub(crate) fn begin_key(&mut self) -> Result {
+        self.counts_before = Some(self.counts.clone());
+        self.sides.begin_key()
+    }
+
+    /// Whether all that was written to side outputs since `begin_key` can be taken back.
+    pub(crate) fn is_held(&self) -> bool {
+        self.sides.are_held()
+    }
+
     /// Takes back what was counted and written to side outputs since `begin`.
     pub(crate) fn take_back(&mut self) {
         if let Some(before) = self.counts_before.take() {

@@ -153,7 +153,9 @@ impl<'t, J: Job> Emitter<'t, J> {
         Ok(())
     }
 
-    /// The path of the file that is being read, as it was found; `-` for standard input.
+    /// The absolute path of the file that is being read; `-` for standard input.
+    ///
+    /// It is the same embedded and on a cluster. Symbolic links and `..` in the path that was given are kept.
     #[inline]
     pub fn path(&self) -> &'t Text {
         self.path

@@ -4,6 +4,7 @@ use clap::{ArgMatches, Args, Command};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::record::probe::{self, Misfit};
 use crate::record::value;
 
 /// What a job's type is given by `#[derive(Args, Serialize, Deserialize)]`: its fields are flags, and its value goes
@@ -33,6 +34,21 @@ pub trait JobValue: Sized {
     /// The value that these bytes are.
     #[doc(hidden)]
     fn from_bytes(bytes: &[u8]) -> Result<Self, value::Error>;
+
+    /// What keeps values from being read back, if anything is known to.
+    #[doc(hidden)]
+    fn probe() -> Result<(), Misfit>;
+}
+
+/// Whether two encodings of a job value say the same. A `HashSet` or `HashMap` is written in another order each time it
+/// is made, so equal values may have the same bytes in another order.
+pub fn says_the_same(left: &[u8], right: &[u8]) -> bool {
+    let sorted = |bytes: &[u8]| {
+        let mut bytes = bytes.to_vec();
+        bytes.sort_unstable();
+        bytes
+    };
+    left == right || left.len() == right.len() && sorted(left) == sorted(right)
 }
 
 #[diagnostic::do_not_recommend]
@@ -52,5 +68,9 @@ impl<T: Args + Serialize + DeserializeOwned> JobValue for T {
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, value::Error> {
         value::decode(bytes)
+    }
+
+    fn probe() -> Result<(), Misfit> {
+        probe::probe::<T>()
     }
 }

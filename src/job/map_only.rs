@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Emitter, Error, Job, JobValue, RecordOf, Result, Task, Values, Writer};
 use crate::format::{Input, Output};
-use crate::record::value;
+use crate::record::{Misfit, value};
 
 /// A job whose map writes the output itself: part for part in the order of the input.
 ///
@@ -86,6 +86,10 @@ impl<M: JobValue> JobValue for MapOnly<M> {
 
     fn from_bytes(bytes: &[u8]) -> std::result::Result<Self, value::Error> {
         M::from_bytes(bytes).map(MapOnly::new)
+    }
+
+    fn probe() -> std::result::Result<(), Misfit> {
+        M::probe()
     }
 }
 

@@ -17,13 +17,13 @@ mod side_file;
 mod values;
 mod writer;
 
-pub use combine::{Combine, Max, Min, NoCombiner, Number, Sum};
+pub use combine::{Combine, KeepApart, Max, Min, NoCombiner, Number, Sum};
 pub(crate) use context::Context;
 pub use counter::Counter;
 pub use emitter::Emitter;
 pub use error::{Error, Result, UserError};
 pub(crate) use fault::{Ended, Fault};
-pub use job_value::JobValue;
+pub use job_value::{JobValue, says_the_same};
 pub use map_only::{MapJob, MapOnly, NoKey};
 pub(crate) use part::{KeepsState, PartBuffer, Written};
 pub use partition::{By, ByHash, Partition, TotalOrder};
@@ -49,6 +49,10 @@ pub type OrderOf<'a, J> = <<J as Job>::Key<'a> as Key<'a>>::Order;
 ///
 /// The fields of the type that implements it are the job's own flags. Every task gets a job value of its own, made
 /// from those flags, so the value must survive serialization.
+/// A field that is not a flag has `#[arg(skip)]`, and `#[serde(skip)]` unless tasks need its value; its type then
+/// implements `Default`. A field whose type clap cannot parse (the compiler then speaks of `_infer_ValueParser_for`)
+/// needs that, or an `#[arg(value_parser = …)]`, or `FromStr` for its type.
+///
 /// The type derives what makes its flags and takes them to the tasks:
 ///
 /// ```

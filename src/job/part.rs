@@ -34,8 +34,13 @@ pub(crate) struct PartBuffer<O> {
     /// Where bad records may be skipped: length and records before the current one, which stays in the buffer until
     /// its map has succeeded.
     mark: Option<(usize, u64)>,
+    /// Bytes that may be kept in the buffer to be taken back.
+    held_max: usize,
     fault: Fault<Error>,
 }
+
+/// Bytes of one key's records that are kept in memory so that they can be taken back, before they are written.
+const HELD_BYTES_MAX: usize = 64 << 20;
 
 impl<O: Output + Default> PartBuffer<O> {
     pub(crate) fn create(
@@ -46,7 +51,8 @@ impl<O: Output + Default> PartBuffer<O> {
         let mut output = O::default();
         let mut buffer = Vec::with_capacity(BUFFER_BYTES + (BUFFER_BYTES >> 3));
         output.begin(&mut buffer);
-        Ok(PartBuffer { output, buffer, file, records: 0, mark: None, fault: Fault::default() })
+        let (mark, held_max, fault) = (None, usize::MAX, Fault::default());
+        Ok(PartBuffer { output, buffer, file, records: 0, mark, held_max, fault })
     }
 }
 
@@ -63,7 +69,18 @@ impl<O: Output> PartBuffer<O> {
             return Err(Error::new(error));
         }
         self.records += 1;
-        if self.buffer.len() >= BUFFER_BYTES && self.mark.is_none() { self.flush() } else { Ok(()) }
+        if self.buffer.len() >= BUFFER_BYTES { self.when_full() } else { Ok(()) }
+    }
+
+    #[inline(never)]
+    fn when_full(&mut self) -> Result {
+        if self.mark.is_some() {
+            if self.buffer.len() < self.held_max {
+                return Ok(());
+            }
+            self.mark = None;
+        }
+        self.flush()
     }
 
     #[inline(never)]
@@ -102,6 +119,21 @@ impl<O: Output> PartBuffer<O> {
         }
         self.hold();
         Ok(())
+    }
+
+    /// As [`begin`](Self::begin), before a key that may write any number of records: all of them can be taken back
+    /// until they are too many. False if this format never takes records back.
+    pub(crate) fn begin_key(&mut self) -> Result<bool> {
+        if !O::TAKES_BACK {
+            return Ok(false);
+        }
+        self.held_max = HELD_BYTES_MAX;
+        self.begin().map(|()| true)
+    }
+
+    /// Whether what was written since `begin` can still be taken back.
+    pub(crate) fn is_held(&self) -> bool {
+        self.mark.is_some()
     }
 
     /// Takes back what was written since `begin`.

@@ -75,12 +75,15 @@ impl<O: Output> SideWriter<'_, O> {
 }
 
 /// The side outputs that one attempt has begun, few enough to be looked through.
+#[derive(Default)]
 pub(super) struct Sides {
     /// What parts are called after the side's name: `m-00003`.
     suffix: String,
     open: Vec<(&'static str, Box<dyn AnyPart>)>,
     /// Whether bad records may be skipped, so that a part which one of them opens must be able to take it back too.
     holds: bool,
+    /// The same for keys of a reduce, as far as a format can take them back.
+    holds_keys: bool,
     /// Why a part could not be created.
     fault: Fault<Error>,
     /// Whether all that is written stays in memory until it is taken.
@@ -89,7 +92,7 @@ pub(super) struct Sides {
 
 impl Sides {
     pub(super) fn new(suffix: String) -> Self {
-        Sides { suffix, open: Vec::new(), holds: false, keeps: false, fault: Fault::default() }
+        Sides { suffix, ..Sides::default() }
     }
 
     pub(super) fn writer<O: Output + Default + Send>(
@@ -106,6 +109,9 @@ impl Sides {
                 let mut part = part.map_err(|error| self.fail(Error::new(error)))?;
                 if self.holds {
                     part.begin()?;
+                }
+                if self.holds_keys {
+                    part.begin_key()?;
                 }
                 if self.keeps {
                     part.hold();
@@ -147,6 +153,17 @@ impl Sides {
         Ok(taken)
     }
 
+    /// Whether all that was written since `begin` can be taken back.
+    pub(super) fn are_held(&self) -> bool {
+        self.open.iter().all(|(_, part)| part.is_held())
+    }
+
+    /// As `begin`, but formats that never take records back are left alone.
+    pub(super) fn begin_key(&mut self) -> Result {
+        self.holds_keys = true;
+        self.open.iter_mut().try_for_each(|(_, part)| part.begin_key())
+    }
+
     pub(super) fn begin(&mut self) -> Result {
         self.holds = true;
         self.open.iter_mut().try_for_each(|(_, part)| part.begin())
@@ -171,6 +188,8 @@ struct TwoFormats {
 trait AnyPart: Send {
     fn as_any(&mut self) -> &mut dyn Any;
     fn begin(&mut self) -> Result;
+    fn begin_key(&mut self) -> Result;
+    fn is_held(&self) -> bool;
     fn take_back(&mut self);
     fn fault(&mut self) -> Option<Error>;
     fn take(&mut self) -> Result<(Vec<u8>, u64)>;
@@ -184,6 +203,14 @@ impl<O: Output + Default + Send> AnyPart for PartBuffer<O> {
 
     fn begin(&mut self) -> Result {
         PartBuffer::begin(self)
+    }
+
+    fn begin_key(&mut self) -> Result {
+        PartBuffer::begin_key(self).map(drop)
+    }
+
+    fn is_held(&self) -> bool {
+        PartBuffer::is_held(self)
     }
 
     fn take_back(&mut self) {

@@ -123,7 +123,7 @@ pub struct Unreadable {
 
 /// Which copy of a file is meant, if it is one.
 fn copy(name: &Path, path: &Path) -> String {
-    if name == path { String::new() } else { format!(", of which {} is a copy", path.display()) }
+    if name == path { String::new() } else { format!(", copied to {}", path.display()) }
 }
 
 #[cfg(test)]
@@ -158,10 +158,7 @@ mod tests {
         assert_eq!(named_by(|| value::encode_into(&b, &mut Vec::new())).1[0].name, named[1].name);
         fs::remove_file(folder.join("copy")).unwrap();
         let said = again[0].read().unwrap_err().to_string();
-        assert!(
-            said.contains("/b, of which ") && said.contains("/copy is a copy: No such"),
-            "{said}"
-        );
+        assert!(said.contains("/b, copied to ") && said.contains("/copy: No such"), "{said}");
         // Elsewhere on this thread nothing is placed.
         assert_eq!(read().unwrap(), job);
     }

@@ -2,10 +2,37 @@
 
 use std::marker::PhantomData;
 
-use super::combine::{Number, overflow};
+use super::combine::Number;
 use super::{Error, Job, OrderOf, Result};
-use crate::record::{Key, value};
+use crate::record::{Key, SERDE_HINT, value};
 use crate::shuffle::Group;
+use crate::spec::escape;
+
+/// Characters of a key that an error shows.
+const KEY_CHARS_MAX: usize = 80;
+
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the sum of key `{key}` does not fit into {number}; use a wider type of value, or a combiner and a reduce of your own"
+)]
+struct Overflow {
+    key: String,
+    number: &'static str,
+}
+
+/// The error of a value that was written but cannot be read back.
+#[cold]
+#[track_caller]
+fn unread<J: Job>(error: value::Error) -> Error {
+    Error::new(Unread { of: std::any::type_name::<J::Value<'static>>(), error })
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("a value of type `{of}` cannot be read back as it was emitted: {error}; {SERDE_HINT}")]
+struct Unread {
+    of: &'static str,
+    error: value::Error,
+}
 
 /// The values of one key, in the order of the key, and for equal keys of the input.
 ///
@@ -13,6 +40,8 @@ use crate::shuffle::Group;
 /// What is not asked for is skipped.
 pub struct Values<'g, J: Job> {
     pub(crate) group: &'g mut (dyn Group + 'g),
+    /// The group's bytes, to name it in errors.
+    pub(crate) key: &'g [u8],
     pub(crate) scratch: &'g mut Vec<u8>,
     pub(crate) job: PhantomData<fn() -> J>,
 }
@@ -72,11 +101,15 @@ impl<J: Job> Values<'_, J> {
     /// When map output cannot be read or decoded. Pass it on with `?`.
     #[expect(clippy::should_implement_trait, reason = "an Iterator cannot lend")]
     #[inline]
+    #[track_caller]
     pub fn next(&mut self) -> Result<Option<J::Value<'_>>> {
         if !self.group.advance().map_err(Error::new)? {
             return Ok(None);
         }
-        value::decode(self.group.value()).map(Some).map_err(Error::new)
+        match value::decode(self.group.value()) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) => Err(unread::<J>(error)),
+        }
     }
 
     /// The next value with its place in the order of a [`crate::record::Grouped`] key.
@@ -85,13 +118,19 @@ impl<J: Job> Values<'_, J> {
     ///
     /// As [`Values::next`].
     #[inline]
+    #[track_caller]
     pub fn next_ordered(&mut self) -> Result<Option<(OrderOf<'_, J>, J::Value<'_>)>> {
         if !self.group.advance().map_err(Error::new)? {
             return Ok(None);
         }
-        let order = J::Key::decode_order(self.group.order(), self.scratch).map_err(Error::new)?;
-        let value = value::decode(self.group.value()).map_err(Error::new)?;
-        Ok(Some((order, value)))
+        let order = match J::Key::decode_order(self.group.order(), self.scratch) {
+            Ok(order) => order,
+            Err(error) => return Err(Error::new(error)),
+        };
+        match value::decode(self.group.value()) {
+            Ok(value) => Ok(Some((order, value))),
+            Err(error) => Err(unread::<J>(error)),
+        }
     }
 
     /// Calls `each` with every value that is left.
@@ -100,6 +139,7 @@ impl<J: Job> Values<'_, J> {
     ///
     /// The first that `each` returns; else as [`Values::next`].
     #[inline]
+    #[track_caller]
     pub fn each(mut self, mut each: impl FnMut(J::Value<'_>) -> Result) -> Result {
         while let Some(value) = self.next()? {
             each(value)?;
@@ -124,17 +164,29 @@ impl<J: Job> Values<'_, J> {
     ///
     /// # Errors
     ///
-    /// When it does not fit the values' type; else as [`Values::next`].
+    /// When the total does not fit the values' type, whatever the order in which they come; else as [`Values::next`].
     #[inline]
+    #[track_caller]
     pub fn sum<N: Number>(mut self) -> Result<N>
     where
         J: for<'v> Job<Value<'v> = N>,
     {
-        let mut sum = N::ZERO;
+        let (mut sum, mut carries) = (N::ZERO, 0);
         while let Some(value) = self.next()? {
-            sum = sum.checked_plus(value).ok_or_else(|| overflow(sum, value))?;
+            let carry;
+            (sum, carry) = sum.carrying_plus(value);
+            carries += carry;
         }
-        Ok(sum)
+        if carries == 0 { Ok(sum) } else { Err(self.overflow(std::any::type_name::<N>())) }
+    }
+
+    /// The error of a sum that does not fit.
+    #[cold]
+    #[track_caller]
+    fn overflow(&self, number: &'static str) -> Error {
+        let mut scratch = Vec::new();
+        let key = J::Key::show_group(self.key, &mut scratch).unwrap_or_else(|_| "?".into());
+        Error::new(Overflow { key: escape(key.as_bytes(), KEY_CHARS_MAX), number })
     }
 
     /// All values that are left, in memory: only for keys that are known to have few.
@@ -142,6 +194,7 @@ impl<J: Job> Values<'_, J> {
     /// # Errors
     ///
     /// As [`Values::next`].
+    #[track_caller]
     pub fn to_vec<V>(mut self) -> Result<Vec<V>>
     where
         J: for<'v> Job<Value<'v> = V>,

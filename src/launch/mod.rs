@@ -58,7 +58,8 @@ use crate::embedded::{self, Options, Outcome, Prepared, Progress};
 use crate::executor;
 use crate::format::Input;
 use crate::frame::{DESCRIBE_ARG, EXECUTOR_ARG};
-use crate::job::{By, Job, Partition, named_by};
+use crate::job::{By, Job, Partition, named_by, says_the_same};
+use crate::record::{Key, Misfit, SERDE_HINT, probe};
 use crate::scheduler::JobState;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{JobSpec, escape};
@@ -199,19 +200,39 @@ fn own(error: &dyn std::error::Error) -> Message {
     Message::new(escape(error.to_string().as_bytes(), 10 * TEXT_CHARS_MAX))
 }
 
+/// Refuses a job whose types cannot be read back from bytes, before any work.
+fn check_types<J: Job>() -> Result<(), Message> {
+    fn look(what: &str, probe: fn() -> Result<(), Misfit>) -> Result<(), Message> {
+        // A type that panics at made-up data has not said that it cannot be read back.
+        match task::guard(|| Ok(probe())) {
+            Ok(Err(misfit)) => Err(Message::new(format!("the job's {what} type {misfit}"))),
+            Ok(Ok(())) | Err(_) => Ok(()),
+        }
+    }
+    look("own", J::probe)?;
+    if J::MAP_ONLY {
+        return Ok(());
+    }
+    look("`Key`", <J::Key<'static> as Key<'static>>::probe)?;
+    look("`Value`", probe::probe::<J::Value<'static>>)
+}
+
 fn spec<J: Job>(name: &str, flags: &Flags, job: &J) -> Result<JobSpec, Message> {
+    check_types::<J>()?;
     let (bytes, side_files) = named_by(|| job.to_bytes());
     let bytes = bytes.map_err(|error| own(&error))?;
     // Every task gets a value made from these bytes, so they must say all that the flags said.
     let again = J::from_bytes(&bytes).and_then(|job| job.to_bytes()).map_err(|error| {
         Message::new(format!(
-            "the job value does not survive serialization: {error}; its struct; mend its serde attributes"
+            "the values of the job's flags cannot be read back as they were written: {error}: {}; {SERDE_HINT}",
+            std::any::type_name::<J>()
         ))
     })?;
-    if again != bytes {
-        let line =
-            "the job value is another after serialization; its struct; mend its serde attributes";
-        return Err(Message::new(line));
+    if !says_the_same(&again, &bytes) {
+        return Err(Message::new(format!(
+            "the values of the job's flags are not the same after they were written and read back: {}; {SERDE_HINT}",
+            std::any::type_name::<J>()
+        )));
     }
     Ok(JobSpec {
         name: name.into(),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::key::{self, Error};
+use super::probe::{self, Misfit};
 
 /// A key for secondary sort: records with equal `group` go to the same call of reduce, sorted by `order`.
 ///
@@ -48,7 +49,10 @@ pub struct Grouped<G, S> {
 /// # }
 /// ```
 ///
-/// and without them it is none (for a value, the same holds):
+/// A borrowed key names the lifetime that it is given, `type Key<'a> = &'a Text`: with `type Key = &Text` the compiler
+/// reports a missing lifetime specifier (E0637).
+///
+/// Without the derives it is not a key (the same holds for a value):
 ///
 /// ```compile_fail,E0277
 /// # use gristmill::prelude::*;
@@ -102,6 +106,12 @@ pub trait Key<'a>: Sized {
     /// As [`key::decode`].
     fn decode_group(bytes: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Self::Group, Error>;
 
+    /// The group whose bytes these are, as people read it: text as it is, numbers in decimal, parts between commas.
+    ///
+    /// # Errors
+    /// As [`key::decode`].
+    fn show_group(bytes: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<String, Error>;
+
     /// The order within the group, from all of the key's bytes that follow those of the group.
     ///
     /// # Errors
@@ -113,6 +123,12 @@ pub trait Key<'a>: Sized {
     /// # Errors
     /// As [`key::decode`].
     fn decode_key(bytes: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Self, Error>;
+
+    /// Looks for what keeps keys of this type from being read back.
+    ///
+    /// # Errors
+    /// If they surely cannot be.
+    fn probe() -> Result<(), Misfit>;
 
     /// How many bytes of a key's are the group's; all of them for plain keys, which are not looked at.
     ///
@@ -141,6 +157,10 @@ impl<'a, T: Serialize + Deserialize<'a>> Key<'a> for T {
         key::decode(bytes, scratch)
     }
 
+    fn show_group(bytes: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<String, Error> {
+        key::show(&key::decode::<T>(bytes, scratch)?)
+    }
+
     #[inline(always)]
     fn decode_order(_: &'a [u8], _: &'a mut Vec<u8>) -> Result<(), Error> {
         Ok(())
@@ -149,6 +169,10 @@ impl<'a, T: Serialize + Deserialize<'a>> Key<'a> for T {
     #[inline(always)]
     fn decode_key(bytes: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<T, Error> {
         key::decode(bytes, scratch)
+    }
+
+    fn probe() -> Result<(), Misfit> {
+        probe::probe::<T>()
     }
 
     #[inline(always)]
@@ -186,6 +210,10 @@ where
         key::decode_part(bytes, scratch)
     }
 
+    fn show_group(bytes: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<String, Error> {
+        key::show(&key::decode_part::<G>(bytes, scratch)?)
+    }
+
     #[inline]
     fn decode_order(bytes: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<S, Error> {
         let (order, _) = read_group_len(bytes)?;
@@ -197,6 +225,11 @@ where
         let (parts, group_len) = read_group_len(bytes)?;
         let (group, order) = key::decode_pair(parts, group_len, scratch)?;
         Ok(Self { group, order })
+    }
+
+    fn probe() -> Result<(), Misfit> {
+        probe::probe::<G>()?;
+        probe::probe::<S>()
     }
 
     #[inline]

@@ -4,6 +4,7 @@ pub mod block;
 pub mod grouped;
 pub mod hash;
 pub mod key;
+pub mod probe;
 pub mod reverse;
 pub mod short;
 pub mod text;
@@ -11,6 +12,7 @@ pub mod value;
 mod words;
 
 pub use grouped::{Grouped, Key};
+pub use probe::{Misfit, SERDE_HINT};
 pub use reverse::Reverse;
 pub use text::{Text, TextBuf};
 pub use words::{Words, is_space};

@@ -8,7 +8,7 @@ use super::run::{Records, Run};
 use super::sort::{self, Keys};
 use super::sorted::SortedRun;
 use super::table::{Probe, Table, hash_of};
-use super::{Error, Fold, FoldError, NoFold, SpillHeader, SpillWriter, Spilled};
+use super::{Error, Fold, FoldError, KeepApart, NoFold, SpillHeader, SpillWriter, Spilled};
 use crate::crash::crash_point;
 use crate::record::{hash, key};
 
@@ -108,6 +108,8 @@ pub struct TableCollector<'f, F: Fold, P> {
     memory_bytes: usize,
     /// What accumulators own outside the table.
     heap_bytes: usize,
+    /// Pairs whose values could not be folded in; see [`KeepApart`].
+    apart: Option<Filling>,
     files: Vec<Spilled>,
     stats: CollectStats,
 }
@@ -116,6 +118,8 @@ pub struct TableCollector<'f, F: Fold, P> {
 const FIRST_BITS: u32 = 12;
 /// Pairs that are hashed ahead of the one that is looked up, so that its slot has arrived by then.
 const AHEAD_PAIRS: usize = 32;
+/// Memory for pairs that are kept apart, once there is one. They are rare.
+const APART_BYTES: usize = 4 << 20;
 /// What sorting takes for each key.
 const ENTRY_BYTES: usize = size_of::<u128>();
 
@@ -129,6 +133,7 @@ impl<'f, F: Fold, P: Partitioner> TableCollector<'f, F, P> {
             place,
             memory_bytes,
             heap_bytes: 0,
+            apart: None,
             files: Vec::new(),
             stats: CollectStats::default(),
         }
@@ -155,7 +160,7 @@ impl<'f, F: Fold, P: Partitioner> TableCollector<'f, F, P> {
             let partition = self
                 .partitioner
                 .partition(key, u64::from(upper) << 32)
-                .map_err(|e| blame(key, e))?;
+                .map_err(|e| unplaced(key, e))?;
             entries.push(sort::entry(partition, key::prefix(key), place));
         }
         sort::sort(&mut entries, &self.table);
@@ -205,7 +210,9 @@ impl<'f, F: Fold, P: Partitioner> TableCollector<'f, F, P> {
                 grown += if owns { fold.heap_bytes(acc) as isize - before } else { 0 };
                 Ok(())
             });
-            folded.map_err(|error| blame(key, error))?;
+            if let Err(error) = folded {
+                self.keep_apart(key, value, hash, error)?;
+            }
             grown += heap;
         }
         self.heap_bytes = self.heap_bytes.saturating_add_signed(grown);
@@ -214,12 +221,49 @@ impl<'f, F: Fold, P: Partitioner> TableCollector<'f, F, P> {
         Ok(())
     }
 
+    /// Keeps a pair that the combiner could not fold in, if that is what its error says.
+    #[cold]
+    fn keep_apart(
+        &mut self,
+        key: &[u8],
+        value: &[u8],
+        hash: u64,
+        error: FoldError,
+    ) -> Result<(), Error> {
+        if !error.is::<KeepApart>() {
+            return Err(blame(key, error));
+        }
+        let partition = self.partitioner.partition(key, hash).map_err(|e| unplaced(key, e))?;
+        let apart = self.apart.get_or_insert_with(|| Filling::new(APART_BYTES));
+        if !apart.has_room(key.len(), value.len()) {
+            self.spill_apart()?;
+        }
+        if let Some(apart) = &mut self.apart {
+            apart.push(partition, key, value);
+        }
+        Ok(())
+    }
+
+    /// Spills the pairs that are kept apart. The order of equal keys does not show, so they may come at any place.
+    fn spill_apart(&mut self) -> Result<(), Error> {
+        let Some(apart) = self.apart.as_mut().filter(|apart| !apart.is_empty()) else {
+            return Ok(());
+        };
+        apart.sort();
+        let (buffer, entries) = (apart.buffer(), apart.entries());
+        let spilled = write_spill(buffer, entries, &NoFold, &mut self.place, &mut self.stats)?;
+        apart.clear();
+        self.files.push(spilled);
+        Ok(())
+    }
+
     /// Sorts what is in memory.
     ///
     /// # Errors
     ///
-    /// When partitioning fails.
-    pub fn finish(self) -> Result<Collected<Run<Table<F::Acc>>>, Error> {
+    /// When partitioning fails, or pairs that are kept apart cannot be spilled.
+    pub fn finish(mut self) -> Result<Collected<Run<Table<F::Acc>>>, Error> {
+        self.spill_apart()?;
         let entries = self.sorted_entries()?;
         let run = Run::new(self.table, entries, self.place.header.partitions);
         Ok(Collected { files: self.files, run, stats: self.stats, place: self.place })
@@ -251,6 +295,24 @@ impl<P: Partitioner> SortCollector<P> {
     pub fn new(filling: Filling, partitioner: P, place: SpillPlace) -> Self {
         let (files, stats) = (Vec::new(), CollectStats::default());
         SortCollector { filling, partitioner, place, files, stats }
+    }
+
+    /// Takes one pair, which is counted apart.
+    #[inline]
+    pub(super) fn take(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
+        if !self.filling.has_room(key.len(), value.len()) {
+            self.spill()?;
+        }
+        let partition =
+            self.partitioner.partition(key, hash::hash(key)).map_err(|e| unplaced(key, e))?;
+        self.filling.push(partition, key, value);
+        Ok(())
+    }
+
+    /// Counts emitted pairs, and the bytes of their keys and values.
+    pub(super) fn count(&mut self, records: u64, bytes: u64) {
+        self.stats.records += records;
+        self.stats.bytes += bytes;
     }
 
     #[cold]
@@ -295,17 +357,13 @@ impl<P: Partitioner> SortCollector<P> {
 
 impl<P: Partitioner> Collect for SortCollector<P> {
     fn accept(&mut self, batch: &mut Batch) -> Result<(), Error> {
+        let mut bytes = 0;
         for pair in batch.pairs() {
             let (key, value) = (batch.key(pair), batch.value(pair));
-            if !self.filling.has_room(key.len(), value.len()) {
-                self.spill()?;
-            }
-            let partition =
-                self.partitioner.partition(key, hash::hash(key)).map_err(|e| blame(key, e))?;
-            self.filling.push(partition, key, value);
-            self.stats.bytes += (key.len() + value.len()) as u64;
+            self.take(key, value)?;
+            bytes += (key.len() + value.len()) as u64;
         }
-        self.stats.records += batch.pairs().len() as u64;
+        self.count(batch.pairs().len() as u64, bytes);
         batch.clear();
         Ok(())
     }
@@ -336,9 +394,18 @@ pub(super) fn write_spill<F: Fold, R: Records<F>>(
     Ok(Spilled { path, raw_bytes: index.raw_bytes() })
 }
 
-/// The error of a combiner or partitioner for this key.
+/// The error of a combiner for this key.
 #[cold]
 pub(super) fn blame(key: &[u8], source: FoldError) -> Error {
-    let shown = key.len().min(super::fold::KEY_SHOWN_BYTES_MAX);
-    Error::Fold { key: key[..shown].to_vec(), source }
+    Error::Fold { key: shown(key), source }
+}
+
+/// The error of a partitioner for this key.
+#[cold]
+fn unplaced(key: &[u8], source: FoldError) -> Error {
+    Error::Partition { key: shown(key), source }
+}
+
+fn shown(key: &[u8]) -> Vec<u8> {
+    key[..key.len().min(super::fold::KEY_SHOWN_BYTES_MAX)].to_vec()
 }

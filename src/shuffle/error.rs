@@ -62,7 +62,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The file does not begin as a spill file does, or does not end as a whole one does.
-    #[error("{} is no whole spill file: {found:02x?} at offset {offset}, not {expected:02x?}", .path.display())]
+    #[error("{} is not a whole spill file: {found:02x?} at offset {offset}, not {expected:02x?}", .path.display())]
     Magic {
         /// The file.
         path: PathBuf,
@@ -169,6 +169,14 @@ pub enum Error {
         /// The combiner's error as it was.
         source: FoldError,
     },
+    /// The job's partitioner failed, or chose a partition that does not exist.
+    #[error("choose the partition of key {}", .key.escape_ascii())]
+    Partition {
+        /// The key, or as much of it as [`super::fold::KEY_SHOWN_BYTES_MAX`] allows.
+        key: Vec<u8>,
+        /// The partitioner's error as it was.
+        source: FoldError,
+    },
     /// A partition that was given away as it was read is wanted once more.
     #[error("partition {partition} of a run in memory was read before, and is gone")]
     ReadTwice {
@@ -203,6 +211,7 @@ impl Error {
             | Error::Foreign { .. } => true,
             Error::Record { .. }
             | Error::Fold { .. }
+            | Error::Partition { .. }
             | Error::ReadTwice { .. }
             | Error::Ended
             | Error::Stopped => false,

@@ -6,6 +6,14 @@ use super::{Cursor, Error};
 /// The error of a job's combiner, kept as it is.
 pub type FoldError = Box<dyn std::error::Error + Send + Sync>;
 
+/// What a combiner returns for a value that cannot be folded in: both are kept, and the reduce gets them.
+///
+/// The accumulator must be as it was. [`crate::job::Sum`] returns this when a partial sum does not fit its type, since
+/// values that follow may bring the total back into range, and only the total decides.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, thiserror::Error)]
+#[error("these two values cannot be combined; both must be kept")]
+pub struct KeepApart;
+
 /// How much of a key an error shows: enough to find its record, little enough to keep.
 pub const KEY_SHOWN_BYTES_MAX: usize = 64;
 
@@ -17,7 +25,8 @@ pub trait Fold: Sync {
     /// Values folded into one, in memory.
     type Acc;
 
-    /// False if there is no combiner: values are passed through, and no other item of this trait is used.
+    /// Whether values are folded wherever they meet. False if there is no combiner, or if its grouping shows: then
+    /// only [`super::BlockCollector`] folds, and everything else passes values through.
     const FOLDS: bool;
 
     /// Begins an accumulator with its first value.
@@ -31,7 +40,8 @@ pub trait Fold: Sync {
     ///
     /// # Errors
     ///
-    /// The combiner's own, or that of decoding the value.
+    /// [`KeepApart`] if the value cannot be folded in and must be kept beside the accumulator, which is as it was;
+    /// else the combiner's own error, or that of decoding the value.
     fn fold(&self, acc: &mut Self::Acc, value: &[u8]) -> Result<(), FoldError>;
 
     /// Appends the accumulator, encoded as a value, to `into`.
@@ -70,7 +80,8 @@ impl Fold for NoFold {
     }
 }
 
-/// A sorted source with each distinct key once, its values folded into one; without a combiner, the source.
+/// A sorted source with each distinct key once, its values folded into one, or into as few as the combiner can; without
+/// a combiner, the source.
 pub struct Folded<'f, C, F> {
     source: C,
     fold: &'f F,
@@ -106,14 +117,16 @@ impl<'f, C: Cursor, F: Fold> Folded<'f, C, F> {
             && self.source.key() == self.key
     }
 
-    /// Folds all further values of the current key into the first.
+    /// Folds further values of the current key into the first: all of them, or as many as fit.
     fn fold_equal_keys(&mut self) -> Result<(), Error> {
         let mut acc = self.fold.init(&self.value).map_err(|source| blame(&self.key, source))?;
         while self.same_key_ahead() {
-            self.fold
-                .fold(&mut acc, self.source.value())
-                .map_err(|source| blame(&self.key, source))?;
-            self.look_ahead()?;
+            match self.fold.fold(&mut acc, self.source.value()) {
+                Ok(()) => self.look_ahead()?,
+                // That value becomes a record of its own, with the same key.
+                Err(error) if error.is::<KeepApart>() => break,
+                Err(source) => return Err(blame(&self.key, source)),
+            }
         }
         self.value.clear();
         let encoded = self.fold.encode(&acc, &mut self.value);

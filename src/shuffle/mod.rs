@@ -20,6 +20,7 @@
 //! number of files down to as many as may be open at once.
 
 pub mod batch;
+pub mod blocks;
 pub mod buffer;
 mod chunk;
 pub mod collect;
@@ -47,13 +48,14 @@ pub mod table;
 mod tests;
 
 pub use batch::{BATCH_BYTES_MAX, Batch, KEY_BYTES_MAX, Mark};
+pub use blocks::{BlockCollector, block_bytes};
 pub use buffer::{Buffer, Filling};
 pub use collect::{
     Collect, CollectStats, Collected, Partitioner, SortCollector, SpillPlace, TableCollector,
 };
 pub use cursor::{Cursor, prefix_of};
 pub use error::Error;
-pub use fold::{Fold, FoldError, Folded, NoFold};
+pub use fold::{Fold, FoldError, Folded, KeepApart, NoFold};
 pub use gather::{Gatherer, SegmentPlace};
 pub use group::{Group, GroupLen, Groups};
 pub use loser_tree::LoserTree;

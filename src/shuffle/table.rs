@@ -52,7 +52,7 @@ impl<A> Table<A> {
     }
 
     /// How many keys `1 << bits` slots may hold.
-    const fn capacity(bits: u32) -> usize {
+    pub(super) const fn capacity(bits: u32) -> usize {
         (1 << bits) / LOAD.1 * LOAD.0
     }
 

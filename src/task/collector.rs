@@ -3,15 +3,17 @@
 use super::fold::{JobFold, JobPartitioner};
 use crate::job::{Combine, Job, Partition};
 use crate::shuffle::{
-    Batch, Collect, CollectStats, Collected, Counter, Error, Filling, Run, SortCollector,
-    SortedRun, Source, SpillPlace, Spilled, Table, TableCollector,
+    Batch, BlockCollector, Collect, CollectStats, Collected, Counter, Error, Filling, Run,
+    SortCollector, SortedRun, Source, SpillPlace, Spilled, Table, TableCollector, block_bytes,
 };
 
 /// The collector of any job: a table if the job has a combiner, else a sort buffer.
 pub enum JobCollector<'j, J: Job, C: Combine<J>, P: Partition<J>> {
-    /// With a combiner.
+    /// With an exact combiner.
     Table(TableCollector<'j, JobFold<'j, J, C>, JobPartitioner<'j, J, P>>),
-    /// Without.
+    /// With a combiner whose grouping shows.
+    Blocks(BlockCollector<'j, JobFold<'j, J, C>, JobPartitioner<'j, J, P>>),
+    /// Without a combiner.
     Sort(SortCollector<JobPartitioner<'j, J, P>>),
 }
 
@@ -24,19 +26,34 @@ impl<'j, J: Job, C: Combine<J>, P: Partition<J>> JobCollector<'j, J, C, P> {
         memory_bytes: usize,
         spare: &mut Option<Filling>,
     ) -> Self {
-        if C::COMBINES {
-            JobCollector::Table(TableCollector::new(fold, partitioner, place, memory_bytes))
-        } else {
-            let filling = spare.take().unwrap_or_else(|| Filling::new(memory_bytes));
-            JobCollector::Sort(SortCollector::new(filling, partitioner, place))
+        if C::COMBINES && C::EXACT {
+            return JobCollector::Table(TableCollector::new(
+                fold,
+                partitioner,
+                place,
+                memory_bytes,
+            ));
         }
+        let for_sorting = memory_bytes.saturating_sub(Self::block_bytes());
+        let filling = spare.take().unwrap_or_else(|| Filling::new(for_sorting));
+        let sort = SortCollector::new(filling, partitioner, place);
+        if C::COMBINES {
+            JobCollector::Blocks(BlockCollector::new(fold, sort))
+        } else {
+            JobCollector::Sort(sort)
+        }
+    }
+
+    /// What a block of pairs takes of a collector's memory, where there are blocks.
+    const fn block_bytes() -> usize {
+        if C::COMBINES && !C::EXACT { block_bytes::<C::Acc>() } else { 0 }
     }
 
     /// Whether the order of folding does not matter, and twice as many pairs would probably still fit in memory.
     pub fn may_double(&self) -> bool {
         match self {
-            JobCollector::Table(table) => C::EXACT && table.may_double(),
-            JobCollector::Sort(_) => false,
+            JobCollector::Table(table) => table.may_double(),
+            JobCollector::Blocks(_) | JobCollector::Sort(_) => false,
         }
     }
 
@@ -61,24 +78,26 @@ impl<'j, J: Job, C: Combine<J>, P: Partition<J>> JobCollector<'j, J, C, P> {
                 }
                 Ok(output)
             }
-            JobCollector::Sort(sort) => {
-                let (Collected { files, run, stats, place }, filling) = sort.finish(may_keep)?;
-                *spare = Some(filling);
-                Ok(MapOutput {
-                    files,
-                    run: run.map_or(InMemory::Nothing, InMemory::Sorted),
-                    stats,
-                    place,
-                })
-            }
+            JobCollector::Blocks(blocks) => Ok(sorted(blocks.finish(may_keep)?, spare)),
+            JobCollector::Sort(sort) => Ok(sorted(sort.finish(may_keep)?, spare)),
         }
     }
+}
+
+fn sorted<A>(
+    (collected, filling): (Collected<Option<SortedRun>>, Filling),
+    spare: &mut Option<Filling>,
+) -> MapOutput<A> {
+    *spare = Some(filling);
+    let Collected { files, run, stats, place } = collected;
+    MapOutput { files, run: run.map_or(InMemory::Nothing, InMemory::Sorted), stats, place }
 }
 
 impl<J: Job, C: Combine<J>, P: Partition<J>> Collect for JobCollector<'_, J, C, P> {
     fn accept(&mut self, batch: &mut Batch) -> Result<(), Error> {
         match self {
             JobCollector::Table(table) => table.accept(batch),
+            JobCollector::Blocks(blocks) => blocks.accept(batch),
             JobCollector::Sort(sort) => sort.accept(batch),
         }
     }

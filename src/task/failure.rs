@@ -8,6 +8,7 @@ use std::sync::Once;
 
 use super::{ListError, PlanError};
 use crate::job::{Ended, Error, KeepsState, UserError};
+use crate::record::{SERDE_HINT, value};
 use crate::spec::{About, Cause, Failure};
 use crate::{format, shuffle};
 
@@ -152,16 +153,14 @@ fn is_ours(cause: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
 }
 
 fn of_error(error: Error) -> Failure {
-    if let Some(shuffle::Error::Fold { key, source }) = error.cause().downcast_ref()
-        && let Some(UserError { error }) = source.downcast_ref()
-    {
-        let key = crate::spec::escape(key, crate::spec::failure::TEXT_CHARS_MAX);
-        let details = vec![format!("while combining values of key \"{key}\"")];
-        return Failure {
-            at: Some(place(error)),
-            details,
-            ..Failure::new(Cause::UserError, error.to_string())
-        };
+    match error.cause().downcast_ref() {
+        Some(shuffle::Error::Fold { key, source }) => {
+            return of_key(source.as_ref(), "combining values of", key);
+        }
+        Some(shuffle::Error::Partition { key, source }) => {
+            return of_key(source.as_ref(), "choosing the partition of", key);
+        }
+        _ => {}
     }
     if let Some(shuffle) = error.cause().downcast_ref::<shuffle::Error>()
         && shuffle.blames_disk()
@@ -171,6 +170,27 @@ fn of_error(error: Error) -> Failure {
     let at = (!is_ours(error.cause())).then(|| place(&error));
     let (details, about) = (causes(error.cause()), about(error.cause()));
     Failure { at, details, about, ..Failure::new(Cause::UserError, error.to_string()) }
+}
+
+/// What a job's combiner or partitioner, or the values that it was called with, did wrong.
+fn of_key(
+    source: &(dyn std::error::Error + Send + Sync + 'static),
+    doing: &str,
+    key: &[u8],
+) -> Failure {
+    let key = crate::spec::escape(key, crate::spec::failure::TEXT_CHARS_MAX);
+    let mut failure = match source.downcast_ref() {
+        Some(UserError { error }) => {
+            Failure { at: Some(place(error)), ..Failure::new(Cause::UserError, error.to_string()) }
+        }
+        None => {
+            let unread = source.is::<value::Error>();
+            let hint = if unread { format!("; {SERDE_HINT}") } else { String::new() };
+            Failure::new(Cause::UserError, format!("{source}{hint}"))
+        }
+    };
+    failure.details = vec![format!("while {doing} key \"{key}\"")];
+    failure
 }
 
 /// A spill could not be written, or was damaged.

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::marker::PhantomData;
 
-use crate::job::{By, Combine, Job, Partition, UserError};
+use crate::job::{By, Combine, Error, Job, KeepApart, Partition, UserError};
 use crate::record::{Key, hash, key, value};
 use crate::shuffle::{Fold, FoldError, Partitioner};
 
@@ -23,7 +23,8 @@ impl<'j, J: Job, C: Combine<J>> JobFold<'j, J, C> {
 impl<J: Job, C: Combine<J>> Fold for JobFold<'_, J, C> {
     type Acc = C::Acc;
 
-    const FOLDS: bool = C::COMBINES;
+    // Where values meet depends on memory and on what runs where, which must not show.
+    const FOLDS: bool = C::COMBINES && C::EXACT;
 
     #[inline(always)]
     fn init(&self, bytes: &[u8]) -> Result<C::Acc, FoldError> {
@@ -32,7 +33,7 @@ impl<J: Job, C: Combine<J>> Fold for JobFold<'_, J, C> {
 
     #[inline(always)]
     fn fold(&self, acc: &mut C::Acc, bytes: &[u8]) -> Result<(), FoldError> {
-        self.combiner.fold(acc, value::decode(bytes)?).map_err(UserError::boxed)
+        self.combiner.fold(acc, value::decode(bytes)?).map_err(of_fold)
     }
 
     #[inline(always)]
@@ -45,6 +46,12 @@ impl<J: Job, C: Combine<J>> Fold for JobFold<'_, J, C> {
     fn heap_bytes(&self, acc: &C::Acc) -> usize {
         self.combiner.heap_bytes(acc)
     }
+}
+
+/// The error of folding a value in, as the shuffle knows it.
+#[cold]
+fn of_fold(error: Error) -> FoldError {
+    if error.cause().is::<KeepApart>() { error.into_cause() } else { UserError::boxed(error) }
 }
 
 /// A job's partitioner, applied to bytes.
@@ -151,7 +158,8 @@ pub(super) fn cut_points(mut sample: Vec<Vec<u8>>, parts: u32) -> Vec<Cut> {
 
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the partitioner chose partition {partition}, but there are {parts}: return one below the number of parts"
+    "the partitioner chose partition {partition}, but the last of {parts} is {}; return a number below `parts`",
+    parts.saturating_sub(1)
 )]
 struct NoSuchPartition {
     partition: u32,

@@ -1,4 +1,4 @@
-//! Sets bad records aside instead of failing, up to the number that the user allows.
+//! Sets records aside on which the map fails, and keys on which the reduce fails, as many as the user allows.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,11 +43,20 @@ pub(super) struct Quarantine<'q> {
 /// One line of a file under `_bad/`.
 #[derive(Serialize)]
 struct BadRecord {
-    file: String,
-    offset: u64,
+    #[serde(flatten)]
+    of: Of,
     error: String,
     at: Option<String>,
-    record: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record: Option<String>,
+}
+
+/// What could not be handled: a record of the input by the map, or a key with all its values by the reduce.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Of {
+    Record { file: String, offset: u64 },
+    Key { key: String },
 }
 
 impl<'q> Quarantine<'q> {
@@ -76,21 +85,26 @@ impl<'q> Quarantine<'q> {
             return Err((trouble, Some(record)));
         }
         self.found += 1;
-        self.write(trouble.into_failure(), &record).map_err(|trouble| (trouble, None))
+        let of = Of::Record { file: record.location.to_string(), offset: record.offset };
+        let record = Some(escape(&record.excerpt, TEXT_CHARS_MAX));
+        self.write(of, record, trouble.into_failure()).map_err(|trouble| (trouble, None))
     }
 
-    fn write(&mut self, failure: Failure, record: &RecordRef) -> Result<(), Trouble> {
+    /// Sets a key aside on which the reduce failed, or gives the trouble back once there have been too many.
+    pub(super) fn put_key(&mut self, trouble: Trouble, key: &str) -> Result<(), Trouble> {
+        if self.allowed.found.fetch_add(1, Ordering::Relaxed) >= self.allowed.max {
+            return Err(trouble);
+        }
+        self.found += 1;
+        self.write(Of::Key { key: key.into() }, None, trouble.into_failure())
+    }
+
+    fn write(&mut self, of: Of, record: Option<String>, failure: Failure) -> Result<(), Trouble> {
         let part = match &mut self.part {
             Some(part) => part,
             none => none.insert(PartBuffer::create(&self.folder, &self.name)?),
         };
-        let line = BadRecord {
-            file: record.location.to_string(),
-            offset: record.offset,
-            error: failure.message,
-            at: failure.at,
-            record: escape(&record.excerpt, TEXT_CHARS_MAX),
-        };
+        let line = BadRecord { of, error: failure.message, at: failure.at, record };
         Ok(part.write(&line).map_err(|error| part.fault().unwrap_or(error))?)
     }
 

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::failure::{Trouble, guard};
 use super::fold::group_len;
-use crate::job::{Context, Job, PartBuffer, Values, Writer};
+use super::quarantine::Quarantine;
+use crate::job::{self, Context, Job, PartBuffer, Values, Writer};
 use crate::record::{Key, Text};
 use crate::shuffle::{Cursor, Error, Fold, Groups, LoserTree, Source};
 use crate::spec::{HotKey, Hottest};
@@ -24,31 +25,44 @@ pub(super) struct Reduced {
 }
 
 /// Calls the job's reduce with every group of the sources, which are in the order of the map tasks they come from.
+/// What goes wrong comes with the key that it went wrong on, as people read it.
 pub(super) fn reduce<J: Job, F: Fold>(
     job: &J,
     sources: Vec<Source<'_, F>>,
     part: &mut PartBuffer<J::Output>,
     context: &mut Context,
+    quarantine: &mut Quarantine<'_>,
     stop: &AtomicBool,
-) -> Result<Reduced, Trouble> {
-    let fault = RefCell::new(None);
-    let reduced = guard(|| reduce_groups(job, sources, part, context, stop, &fault));
+) -> Result<Reduced, (Trouble, Option<String>)> {
+    let (fault, failed_key) = (RefCell::new(None), RefCell::new(None));
+    let reduced = guard(|| {
+        let source = LoserTree::new(sources);
+        let source = Watched { source, stop, fault: &fault, left: STOP_CHECK_RECORDS };
+        reduce_groups(job, source, part, context, quarantine, &failed_key)
+    });
     // Even if the author's code ignored the error, records are missing.
     let fault = fault.into_inner().map(Trouble::from);
     let fault = fault.or_else(|| part.fault().or_else(|| context.fault()).map(Trouble::Error));
-    fault.map_or(reduced, Err)
+    match (fault, reduced) {
+        (Some(fault), _) => Err((fault, None)),
+        (None, Err(trouble)) => {
+            let key = failed_key.into_inner().filter(|_| trouble.is_users());
+            Err((trouble, key))
+        }
+        (None, Ok(reduced)) => Ok(reduced),
+    }
 }
 
-fn reduce_groups<J: Job, F: Fold>(
+fn reduce_groups<J: Job, C: Cursor>(
     job: &J,
-    sources: Vec<Source<'_, F>>,
+    sources: Watched<'_, C>,
     part: &mut PartBuffer<J::Output>,
     context: &mut Context,
-    stop: &AtomicBool,
-    fault: &RefCell<Option<Error>>,
+    quarantine: &mut Quarantine<'_>,
+    failed_key: &RefCell<Option<String>>,
 ) -> Result<Reduced, Trouble> {
-    let source = LoserTree::new(sources);
-    let sources = Watched { source, stop, fault, left: STOP_CHECK_RECORDS };
+    let fault = sources.fault;
+    let may_fail = quarantine.is_open();
     let mut groups = if <J::Key<'static> as Key<'static>>::GROUPED {
         Groups::by_beginning(sources, group_len::<J>)?
     } else {
@@ -59,11 +73,37 @@ fn reduce_groups<J: Job, F: Fold>(
     let (mut count, mut hottest) = (0u64, Hottest::default());
     while groups.next_group()? {
         let before = groups.records();
-        let (key, mut group) = groups.split();
-        let key = J::Key::decode_group(key, &mut key_scratch).map_err(crate::job::Error::new)?;
-        let values = Values { group: &mut group, scratch: &mut order_scratch, job: PhantomData };
-        job.reduce(key, values, &mut writer)?;
+        let held = may_fail && writer.part.begin_key()?;
+        if held {
+            writer.context.begin_key()?;
+        }
+        let (bytes, mut group) = groups.split();
+        let mut call = || {
+            let key = J::Key::decode_group(bytes, &mut key_scratch).map_err(job::Error::new)?;
+            let scratch = &mut order_scratch;
+            let values = Values { group: &mut group, key: bytes, scratch, job: PhantomData };
+            Ok::<_, Trouble>(job.reduce(key, values, &mut writer)?)
+        };
+        // Without a key to set aside, one guard around all of them is enough.
+        let done = if held { guard(call) } else { call() };
         count += 1;
+        if let Err(trouble) = done {
+            let shown = J::Key::show_group(bytes, &mut Vec::new()).unwrap_or_default();
+            let may_go_on = held
+                && trouble.is_users()
+                && fault.borrow().is_none()
+                && writer.part.is_held()
+                && writer.context.is_held();
+            if !may_go_on {
+                failed_key.replace(Some(shown));
+                return Err(trouble);
+            }
+            writer.part.take_back();
+            writer.context.take_back();
+            quarantine.put_key(trouble, &shown).inspect_err(|_| {
+                failed_key.replace(Some(shown));
+            })?;
+        }
         groups.skip_rest()?;
         hottest.note(groups.key(), groups.records() - before);
     }

@@ -15,8 +15,9 @@ use crate::format::Output;
 use crate::format::source::Options;
 use crate::job::{Combine, Context, Job, PartBuffer, Task, Written, placed_by};
 use crate::shuffle::{self, Batch, Collect, Source};
+use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{
-    AttemptId, Cause, Counters, Failure, HotKey, JobSpec, RecordRef, Split, TaskKind,
+    AttemptId, Cause, Counters, Failure, HotKey, JobSpec, RecordRef, Split, TaskKind, escape,
 };
 use crate::storage::{AttemptFolder, Attempts, Staging};
 
@@ -216,18 +217,34 @@ pub fn run_reduce<J: Job, C: Combine<J>>(
     debug_assert_eq!(attempt.task.kind, TaskKind::Reduce);
     let folder = env.folder(attempt)?;
     let mut context = Context::new(folder.clone(), suffix(attempt));
+    let mut quarantine = Quarantine::new(env.bad_records, folder.clone(), &suffix(attempt));
+    let mut key = None;
     let done = guard(|| {
         let mut part = PartBuffer::create(&folder, &part_name::<J>(attempt.task.index))?;
-        let reduced = reduce(job, sources, &mut part, &mut context, env.stop)?;
+        let reduced = reduce(job, sources, &mut part, &mut context, &mut quarantine, env.stop);
+        let reduced = reduced.map_err(|(trouble, of)| {
+            key = of;
+            trouble
+        })?;
         Ok((part.seal()?, reduced))
     });
-    let (part, reduced) = done.map_err(Trouble::into_failure)?;
+    let (part, reduced) = done.map_err(|trouble| {
+        let mut failure = trouble.into_failure();
+        let key = key.map(|key| format!("key: `{}`", escape(key.as_bytes(), TEXT_CHARS_MAX)));
+        failure.details.splice(0..0, key);
+        failure
+    })?;
+    let found = quarantine.found;
+    let bad = quarantine.seal().map_err(Trouble::into_failure)?;
     let (mut counters, sides) =
         context.seal().map_err(|error| Trouble::from(error).into_failure())?;
     counters.add(GROUP, "Reduce input groups", reduced.groups);
     counters.add(GROUP, "Reduce input records", reduced.records);
     counters.add(GROUP, "Reduce output records", part.records);
-    let parts = std::iter::once(part).chain(sides).map(PartDone::from).collect();
+    if found > 0 {
+        counters.add(GROUP, "Bad records", found);
+    }
+    let parts = std::iter::once(part).chain(sides).chain(bad).map(PartDone::from).collect();
     Ok(ReduceDone { counters, parts, records: reduced.records, hottest: reduced.hottest })
 }
 

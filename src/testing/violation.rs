@@ -34,7 +34,7 @@ pub enum Breach {
     NoKeyRepeats,
     /// The job's code returned an error.
     #[error(
-        "{step} failed{}: {message}; mend it, or check with input that the job accepts",
+        "{step} failed{}: {message}; fix it, or check with input that the job accepts",
         near(record, at)
     )]
     Failed {
@@ -133,7 +133,7 @@ pub enum Breach {
         bytes: &'static str,
     },
     /// See [`Law::KeysSort`]: the key cannot be written.
-    #[error("the key {key} cannot be turned into bytes: {cause}; mend its `Serialize`")]
+    #[error("the key {key} cannot be turned into bytes: {cause}; fix its `Serialize`")]
     KeyNotWritten {
         /// The key.
         key: String,

@@ -261,7 +261,9 @@ impl<J: Job> Workbench<J> {
             let key = J::Key::decode_group(&keyed.group, &mut key_scratch).map_err(Error::new)?;
             let mut group = InTurn::new(keyed);
             let scratch = &mut order_scratch;
-            job.reduce(key, Values { group: &mut group, scratch, job: PhantomData }, out)
+            let key_bytes = keyed.group.as_slice();
+            let values = Values { group: &mut group, key: key_bytes, scratch, job: PhantomData };
+            job.reduce(key, values, out)
         });
         (self.key_scratch, self.order_scratch) = (key_scratch, order_scratch);
         written.map_err(|error| failed("the reduce", &error, None))

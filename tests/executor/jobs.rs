@@ -115,7 +115,12 @@ fn a_job_without_a_reduce_keeps_its_parts_and_side_outputs() -> Result {
     let input = folder.path().join("in");
     fs::write(&input, "a whale\nno\nanother whale\n".repeat(500))?;
     let input = input.to_str().ok_or("a path of ours is text")?;
-    compare("find-lines", &[input, "-e", "whale", "--split-size", "2KiB"], folder.path()).map(drop)
+    compare(
+        "find-lines",
+        &[input, "-e", "whale", "--counts", "--split-size", "2KiB"],
+        folder.path(),
+    )
+    .map(drop)
 }
 
 #[test]

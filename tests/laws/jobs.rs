@@ -1,7 +1,7 @@
 //! The jobs of this repository obey the laws.
 
 use clap::Command;
-use gristmill::format::Tsv;
+use gristmill::format::Json;
 use gristmill::job::{Job, MapOnly, Side};
 use gristmill::testing::check;
 
@@ -38,10 +38,10 @@ fn word_count_obeys() {
 
 #[test]
 fn find_lines_obeys() {
-    check(job::<MapOnly<find_lines::FindLines>>(&["-e", "the"]))
+    check(job::<MapOnly<find_lines::FindLines>>(&["-e", "the", "--counts"]))
         .input(super::TEXT)
         // A line of counts for each task that a file is read by, as it says.
-        .varying_side(Side::<Tsv>::new("counts"))
+        .varying_side(Side::<Json>::new("counts"))
         .run();
 }
 

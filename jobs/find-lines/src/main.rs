@@ -1,28 +1,31 @@
-//! Finds the lines that hold a text, and counts them for each file: a job without a reduce.
+//! Finds the lines that contain a text, and counts them per file on request: a job without a reduce.
 //!
 //! ```text
-//! $ find-lines -e whale moby-dick.txt walden.txt -o out
+//! $ find-lines -e whale --counts moby-dick.txt walden.txt -o out
 //! $ cat out/part-*
 //! And God created great whales.
 //! …
 //! $ cat out/counts-*
-//! moby-dick.txt   1226
-//! walden.txt      3
+//! ["/books/moby-dick.txt",1226]
+//! ["/books/walden.txt",3]
 //! ```
 //!
-//! A large file is read by several tasks, and each of them writes a line of counts: add them up. Files without such a
-//! line are not counted.
+//! Several tasks read a large file, and each of them writes a count: add them up. Files without a matching line have
+//! no count.
 
 use std::cell::{Cell, RefCell};
 
 use gristmill::prelude::*;
 
-/// Finds the lines that hold a text, and counts them for each file.
+/// Finds the lines that contain a text, and counts them per file on request
 #[derive(Args, Serialize, Deserialize)]
 pub struct FindLines {
     /// Text to look for, exactly as it is.
     #[arg(short = 'e', long, value_name = "TEXT")]
     pattern: String,
+    /// Write the number of lines found in each file to counts-*
+    #[arg(long)]
+    counts: bool,
     /// The file that this task is in.
     #[arg(skip)]
     #[serde(skip)]
@@ -34,7 +37,9 @@ pub struct FindLines {
 }
 
 /// Lines found in each file.
-const COUNTS: Side<Tsv> = Side::new("counts");
+///
+/// As JSON, since a path may contain tabs and line ends, which are not allowed in a TSV field.
+const COUNTS: Side<Json> = Side::new("counts");
 
 impl MapJob for FindLines {
     type Input = Lines;
@@ -44,11 +49,13 @@ impl MapJob for FindLines {
         if !line.contains(&self.pattern) {
             return Ok(());
         }
-        if *self.file.borrow() != out.path() {
-            self.cleanup(out)?;
-            self.file.replace(out.path().to_owned());
+        if self.counts {
+            if *self.file.borrow() != out.path() {
+                self.cleanup(out)?;
+                self.file.replace(out.path().to_owned());
+            }
+            self.found.set(self.found.get() + 1);
         }
-        self.found.set(self.found.get() + 1);
         out.write(line)
     }
 

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! $ inverted-index moby-dick.txt walden.txt
-//! ["harpoon",["moby-dick.txt"]]
-//! ["pond",["moby-dick.txt","walden.txt"]]
+//! ["harpoon",["/books/moby-dick.txt"]]
+//! ["pond",["/books/moby-dick.txt","/books/walden.txt"]]
 //! …
 //! ```
 //!

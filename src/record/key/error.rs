@@ -23,7 +23,7 @@ pub enum Error {
         bytes: usize,
     },
     /// A byte or number that can't be where it is.
-    #[error("{found:#x} is no {wanted}")]
+    #[error("{found:#x} is not a valid {wanted}")]
     Unexpected {
         /// What should be there.
         wanted: &'static str,

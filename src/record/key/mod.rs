@@ -32,6 +32,7 @@
 mod decode;
 mod encode;
 mod error;
+mod show;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,7 @@ use serde::{Deserialize, Serialize};
 use decode::Decoder;
 use encode::Encoder;
 pub use error::Error;
+pub use show::show;
 use source::Source;
 
 /// How deep a key may be nested; a limit so that neither a list of lists nor damaged bytes can exhaust the stack.

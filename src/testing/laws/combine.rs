@@ -6,12 +6,14 @@ use super::super::subject::{Subject, Unchecked, groups_of, longest};
 use super::super::workbench::{Step, failed};
 use super::super::{Breach, Law, show};
 use super::reduce::shown;
-use crate::job::{Combine, Error, Job};
+use crate::job::{Combine, Error, Job, KeepApart};
 use crate::record::value;
 use crate::spec::{TaskKind, escape};
 
 /// Values with which every law about combiners can show.
 const VALUES_WANTED: usize = 3;
+/// Rounds of grouping: a combiner may keep values apart for good.
+const ROUNDS_MAX: u32 = 16;
 /// Characters of a grouping that are shown.
 const GROUPING_CHARS: usize = 120;
 
@@ -34,7 +36,7 @@ fn folded_with<J: Job, C: Combine<J>>(
     if !C::COMBINES {
         return Ok(groups);
     }
-    let fold = |values: &[Vec<u8>]| Ok(vec![fold(combiner, values.iter().map(Vec::as_slice))?]);
+    let fold = |values: &[Vec<u8>]| fold(combiner, values.iter().map(Vec::as_slice));
     groups.iter().map(|keyed| keyed.changed(fold)).collect()
 }
 
@@ -128,7 +130,7 @@ impl<J: Job, C: Combine<J>> Trial<'_, '_, J, C> {
         let again = self.keyed.changed(|values| {
             let each = values.iter().map(|value| self.fold([value.as_slice()]));
             let each: Vec<_> = each.collect::<Result<_, _>>()?;
-            Ok::<_, Breach>(vec![self.fold_all(&each)?])
+            self.fold_all(&each.concat())
         })?;
         let Some((plain, again)) = self.difference(&plain, &again)? else { return Ok(()) };
         let (key, values) = shown::<J>(self.keyed);
@@ -143,7 +145,7 @@ impl<J: Job, C: Combine<J>> Trial<'_, '_, J, C> {
                 let mut items: Vec<Item> =
                     values.iter().map(|value| Item::of::<J>(value)).collect();
                 let mut round = 0;
-                while items.len() > 1 {
+                while items.len() > 1 && round < ROUNDS_MAX {
                     // The plainest grouping first: the first value, then all the others together.
                     let lengths = match (case, round, items.len()) {
                         (0, 0, count @ VALUES_WANTED..) => vec![1, count - 1],
@@ -171,7 +173,7 @@ impl<J: Job, C: Combine<J>> Trial<'_, '_, J, C> {
             for Member { values, .. } in &mut order.members {
                 if case == 0 { values.reverse() } else { chance.shuffle(values) }
             }
-            let shuffled = order.changed(|values| Ok::<_, Breach>(vec![self.fold_all(values)?]))?;
+            let shuffled = order.changed(|values| self.fold_all(values))?;
             let Some((plain, shuffled)) = self.difference(&plain, &shuffled)? else { continue };
             let (key, values) = shown::<J>(self.keyed);
             let (_, order) = shown::<J>(&order);
@@ -205,7 +207,7 @@ impl<J: Job, C: Combine<J>> Trial<'_, '_, J, C> {
 
     /// The key with all its values folded into one, one by one.
     fn folded(&self, change: impl Fn(&[Vec<u8>]) -> Vec<Vec<u8>>) -> Result<Keyed, Breach> {
-        self.keyed.changed(|values| Ok(vec![self.fold_all(&change(values))?]))
+        self.keyed.changed(|values| self.fold_all(&change(values)))
     }
 
     /// What the reduce writes of each, if it is not the same.
@@ -231,44 +233,51 @@ impl<J: Job, C: Combine<J>> Trial<'_, '_, J, C> {
                 continue;
             }
             let shown: Vec<&str> = run.iter().map(|item| item.shown.as_str()).collect();
-            let value = self.fold(run.iter().map(|item| item.value.as_slice()))?;
-            folded.push(Item { shown: format!("({})", shown.join(" ")), value });
+            let shown = format!("({})", shown.join(" "));
+            let values = self.fold(run.iter().map(|item| item.value.as_slice()))?;
+            folded.extend(values.into_iter().map(|value| Item { shown: shown.clone(), value }));
         }
         Ok(folded)
     }
 
-    fn fold_all(&self, values: &[Vec<u8>]) -> Result<Vec<u8>, Breach> {
+    fn fold_all(&self, values: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, Breach> {
         self.fold(values.iter().map(Vec::as_slice))
     }
 
-    fn fold<'v>(&self, values: impl IntoIterator<Item = &'v [u8]>) -> Result<Vec<u8>, Breach> {
+    fn fold<'v>(&self, values: impl IntoIterator<Item = &'v [u8]>) -> Result<Vec<Vec<u8>>, Breach> {
         fold(self.combiner, values)
     }
 }
 
-/// Folds values into one accumulator, one by one, and gives it back as a value.
+/// Folds values into one accumulator, one by one, and gives it back as a value. Where the combiner wants two values kept
+/// apart, there are several.
 fn fold<'v, J: Job, C: Combine<J>>(
     combiner: &C,
     values: impl IntoIterator<Item = &'v [u8]>,
-) -> Result<Vec<u8>, Breach> {
+) -> Result<Vec<Vec<u8>>, Breach> {
     try_fold(combiner, values).map_err(|error| failed("the combiner", &error, None))
 }
 
 fn try_fold<'v, J: Job, C: Combine<J>>(
     combiner: &C,
     values: impl IntoIterator<Item = &'v [u8]>,
-) -> Result<Vec<u8>, Error> {
-    let mut acc = None;
+) -> Result<Vec<Vec<u8>>, Error> {
+    let (mut acc, mut folded) = (None, Vec::new());
     for bytes in values {
         let value = value::decode(bytes).map_err(Error::new)?;
-        match &mut acc {
-            None => acc = Some(combiner.start(value)?),
-            Some(acc) => combiner.fold(acc, value)?,
+        let Some(acc) = &mut acc else {
+            acc = Some(combiner.start(value)?);
+            continue;
+        };
+        match combiner.fold(acc, value) {
+            Err(error) if error.cause().is::<KeepApart>() => folded.push(bytes.to_vec()),
+            done => done?,
         }
     }
-    let mut folded = Vec::new();
     if let Some(acc) = acc {
-        value::encode_into(&combiner.value(&acc)?, &mut folded).map_err(Error::new)?;
+        let mut value = Vec::new();
+        value::encode_into(&combiner.value(&acc)?, &mut value).map_err(Error::new)?;
+        folded.insert(0, value);
     }
     Ok(folded)
 }

@@ -4,7 +4,7 @@ use super::super::subject::{Subject, Unchecked, groups_of};
 use super::super::workbench::{Step, set_up};
 use super::super::{Breach, show};
 use super::map::difference;
-use crate::job::Job;
+use crate::job::{Job, says_the_same};
 use crate::spec::TaskKind;
 
 /// That `original` and its copy map and reduce alike.
@@ -58,7 +58,7 @@ fn bytes_stay<J: Job>(bytes: &[u8]) -> Result<(), Breach> {
     let broken = |problem: String| Breach::JobNotReadable { problem };
     let copy = J::from_bytes(bytes).map_err(|error| broken(error.to_string()))?;
     let again = copy.to_bytes().map_err(|error| broken(error.to_string()))?;
-    if again == bytes {
+    if says_the_same(&again, bytes) {
         return Ok(());
     }
     Err(broken("written, read and written again it has other bytes".into()))

@@ -58,13 +58,13 @@ fn damage_is_named() {
         u8, b"\0\0\0" => "2 bytes left over after the key";
         (&Text,), b"ab" => "key ends too early";
         (&Text,), b"a\x01" => "key ends too early";
-        (&Text,), b"a\x01\x07\0" => "0x7 is no escaped byte";
-        (Vec<u8>,), b"\x01\0\0" => "0x0 is no escaped byte";
-        Vec<u16>, b"\x02\0\0" => "0x2 is no mark of an element";
-        BTreeMap<u8, u8>, b"\x02\0\0" => "0x2 is no mark of an entry";
-        bool, b"\x02" => "0x2 is no bool";
-        Option<u8>, b"\x02" => "0x2 is no option";
-        char, b"\0\0\xd8\0" => "0xd800 is no char";
+        (&Text,), b"a\x01\x07\0" => "0x7 is not a valid escaped byte";
+        (Vec<u8>,), b"\x01\0\0" => "0x0 is not a valid escaped byte";
+        Vec<u16>, b"\x02\0\0" => "0x2 is not a valid mark of an element";
+        BTreeMap<u8, u8>, b"\x02\0\0" => "0x2 is not a valid mark of an entry";
+        bool, b"\x02" => "0x2 is not a valid bool";
+        Option<u8>, b"\x02" => "0x2 is not a valid option";
+        char, b"\0\0\xd8\0" => "0xd800 is not a valid char";
         &str, b"ab\xff" => "text in key is not UTF-8 after 2 bytes; a key of type Text may hold any bytes";
         Result<u8, u8>, b"\0\0\0\x02\0" => "invalid value: integer `2`, expected `Ok` or `Err`";
     }

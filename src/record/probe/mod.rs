@@ -1,0 +1,203 @@
+//! Finds types that can be written but not read back, before a value of them is emitted.
+//!
+//! Keys and values travel as bytes without names, so serde attributes that need names in the data do not work:
+//! `untagged`, `tag`, `flatten`, `skip_serializing_if` and others. Serde does not say that a type has them, but it
+//! shows: the type is read once from made-up data (`guess.rs`) and what comes out is written again (`look.rs`).
+//! A type that refuses the made-up data is taken as sound; then the first real value decides.
+
+mod guess;
+mod look;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::fmt::{self, Display};
+
+use serde::{Deserialize, Serialize};
+
+/// What to do about a type that cannot be read back.
+pub const SERDE_HINT: &str = "remove serde attributes such as `untagged`, `tag`, `flatten` and `skip_serializing_if` from it, or emit another type";
+
+/// Data of so many kinds is made up: with and without optional parts, and with each of the first variants of enums.
+const PASSES: u32 = 8;
+/// Values that are made up within one: a limit for types that contain themselves several times.
+const STEPS_MAX: u32 = 4096;
+/// How deep made-up data is nested.
+const DEPTH_MAX: u32 = 24;
+
+/// Why a type cannot be read back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{of}` {why}; {SERDE_HINT}")]
+pub struct Misfit {
+    /// The type.
+    pub of: String,
+    /// What it does.
+    pub why: String,
+}
+
+/// What is known while one value is made up and written.
+struct State {
+    pass: u32,
+    steps: Cell<u32>,
+    misfit: RefCell<Option<Misfit>>,
+    /// How many fields were read of each struct, by its name.
+    fields: RefCell<BTreeMap<&'static str, usize>>,
+}
+
+impl State {
+    fn found(&self, of: &str, why: impl Into<String>) {
+        let misfit = Misfit { of: of.into(), why: why.into() };
+        self.misfit.borrow_mut().get_or_insert(misfit);
+    }
+}
+
+/// Looks for what keeps values of this type from being read back.
+///
+/// # Errors
+///
+/// If they surely cannot be.
+pub fn probe<'de, T: Serialize + Deserialize<'de>>() -> Result<(), Misfit> {
+    for pass in 0..PASSES {
+        let state = State {
+            pass,
+            steps: Cell::new(0),
+            misfit: RefCell::default(),
+            fields: RefCell::default(),
+        };
+        let guess = guess::Guess { state: &state, of: std::any::type_name::<T>(), depth: 0 };
+        if let Ok(value) = T::deserialize(guess) {
+            let _written_or_not = value.serialize(look::Look { state: &state });
+        }
+        if let Some(misfit) = state.misfit.take() {
+            return Err(misfit);
+        }
+    }
+    Ok(())
+}
+
+/// Made-up data was refused, or is too much: nothing is known.
+#[derive(Debug)]
+struct Stop;
+
+impl Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("made-up data was refused")
+    }
+}
+
+impl std::error::Error for Stop {}
+
+impl serde::ser::Error for Stop {
+    fn custom<T: Display>(_: T) -> Self {
+        Stop
+    }
+}
+
+impl serde::de::Error for Stop {
+    fn custom<T: Display>(_: T) -> Self {
+        Stop
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, HashSet};
+    use std::net::IpAddr;
+    use std::num::NonZero;
+
+    use super::*;
+    use crate::record::{Text, TextBuf};
+
+    #[derive(PartialEq, Serialize, Deserialize)]
+    struct Sound<'a> {
+        #[serde(borrow)]
+        text: &'a Text,
+        owned: Option<TextBuf>,
+        nested: Vec<(u8, Result<i64, String>)>,
+        map: BTreeMap<String, f64>,
+        set: HashSet<char>,
+        address: IpAddr,
+        positive: NonZero<u32>,
+        #[serde(skip)]
+        cache: Vec<u8>,
+        list: List,
+    }
+
+    #[derive(PartialEq, Serialize, Deserialize)]
+    enum List {
+        End,
+        More { item: u128, rest: Box<List>, other: Option<Box<List>> },
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Untagged {
+        Number(u64),
+        Text(String),
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(tag = "kind")]
+    enum Tagged {
+        A { x: u8 },
+        B,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    struct Inner {
+        x: u8,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    struct Flat {
+        #[serde(flatten)]
+        inner: Inner,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    struct Skips {
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<u8>,
+        flag: Option<u8>,
+    }
+
+    #[derive(PartialEq, Serialize, Deserialize)]
+    struct Drops {
+        #[serde(default, skip_serializing)]
+        note: u8,
+        flag: u8,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    enum Late {
+        Fine(u8),
+        Also { x: Option<(u8, Untagged)> },
+    }
+
+    fn said<T: Serialize + for<'de> Deserialize<'de>>() -> String {
+        probe::<T>().expect_err("cannot be read back").to_string()
+    }
+
+    #[test]
+    fn types_that_can_be_read_back_pass() {
+        assert_eq!(probe::<Sound<'static>>(), Ok(()));
+        assert_eq!(probe::<(u64, Option<List>, [f32; 3], ())>(), Ok(()));
+        assert_eq!(probe::<&Text>(), Ok(()));
+    }
+
+    #[test]
+    fn attributes_that_need_names_are_found_and_named() {
+        let table = [
+            (said::<Untagged>(), "Untagged`", "`#[serde(untagged)]`"),
+            (said::<Option<Vec<Untagged>>>(), "Untagged`", "`#[serde(untagged)]`"),
+            (said::<Tagged>(), "Tagged`", "`#[serde(tag = …)]`"),
+            (said::<Late>(), "Untagged", "`#[serde(untagged)]`"),
+            (said::<Flat>(), "Flat`", "`#[serde(flatten)]`"),
+            (said::<(u8, Skips)>(), "`Skips`", "`notes`"),
+            (said::<Drops>(), "`Drops`", "writes 1 of its 2 fields"),
+            (said::<serde_json::Value>(), "Value`", "without knowing its type"),
+        ];
+        for (said, of, why) in table {
+            assert!(said.contains(of) && said.contains(why), "{said}");
+        }
+    }
+}

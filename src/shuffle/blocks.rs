@@ -1,0 +1,133 @@
+//! Collects for a combiner whose grouping shows: folds within blocks that depend on the emitted pairs alone.
+//!
+//! A sum of floats depends on how its terms are grouped, and memory, threads and merges must not decide that. So the
+//! pairs of one map task are cut into blocks of a fixed number of keys; within a block the values of a key are folded
+//! in the order in which they were emitted, and what a block leaves is kept as if it had been emitted so. Nothing
+//! else folds: neither spills, nor merges, nor other map tasks.
+
+use super::batch::Batch;
+use super::buffer::Filling;
+use super::collect::{Collect, Collected, SortCollector, blame};
+use super::sort::Keys as _;
+use super::sorted::SortedRun;
+use super::table::{Probe, Table, hash_of};
+use super::{Error, Fold, FoldError, KeepApart, Partitioner};
+use crate::record::short::SHORT_BYTES;
+
+/// Slots of a block's table: two to this power, which stay in the nearer caches.
+const SLOT_BITS: u32 = 14;
+/// Bytes of slots that a block may have: with large accumulators it has fewer of them.
+const SLOT_BYTES_MAX: usize = 1 << 20;
+/// Bytes of long keys, and of memory that accumulators own, at which a block ends.
+const BESIDE_BYTES_MAX: usize = 256 << 10;
+
+/// Collects for a job with a combiner that is not exact.
+pub struct BlockCollector<'f, F: Fold, P> {
+    block: Table<F::Acc>,
+    fold: &'f F,
+    sort: SortCollector<P>,
+    /// Bytes of long keys in the block, and of what its accumulators own.
+    beside_bytes: usize,
+    /// An accumulator's value, encoded.
+    value: Vec<u8>,
+}
+
+/// Slots of a block's table: two to this power.
+const fn slot_bits<A>() -> u32 {
+    let mut bits = SLOT_BITS;
+    while bits > 3 && Table::<A>::bytes_of(bits) > SLOT_BYTES_MAX {
+        bits -= 1;
+    }
+    bits
+}
+
+/// Bytes that a block of such accumulators takes, beside what is sorted.
+pub const fn block_bytes<A>() -> usize {
+    Table::<A>::bytes_of(slot_bits::<A>()) + BESIDE_BYTES_MAX
+}
+
+impl<'f, F: Fold, P: Partitioner> BlockCollector<'f, F, P> {
+    /// Keys of a block.
+    const KEYS: usize = Table::<F::Acc>::capacity(slot_bits::<F::Acc>());
+
+    /// A collector that hands its blocks to `sort`.
+    pub fn new(fold: &'f F, sort: SortCollector<P>) -> Self {
+        let block = Table::new(slot_bits::<F::Acc>());
+        BlockCollector { block, fold, sort, beside_bytes: 0, value: Vec::new() }
+    }
+
+    /// Folds one pair into the block. True if the block is full with it.
+    #[inline]
+    fn fold(&mut self, short: &[u8; SHORT_BYTES], key: &[u8], value: &[u8]) -> Result<bool, Error> {
+        let (fold, owns) = (self.fold, std::mem::needs_drop::<F::Acc>());
+        let owned = |acc: &F::Acc| if owns { fold.heap_bytes(acc) as isize } else { 0 };
+        let (hash, padded) = hash_of(key, short);
+        let (mut added, mut grown) = (0, 0);
+        let start = || {
+            let acc = fold.init(value)?;
+            let long = if key.len() > SHORT_BYTES { key.len() } else { 0 };
+            added = long as isize + owned(&acc);
+            Ok(acc)
+        };
+        let folded: Result<(), FoldError> =
+            self.block.upsert(Probe::new(key, padded, hash), start, |acc| {
+                let before = owned(acc);
+                fold.fold(acc, value)?;
+                grown = owned(acc) - before;
+                Ok(())
+            });
+        match folded {
+            Ok(()) => {}
+            Err(error) if error.is::<KeepApart>() && !self.block.is_empty() => {
+                self.end_block()?;
+                return self.fold(short, key, value);
+            }
+            Err(error) => return Err(blame(key, error)),
+        }
+        self.beside_bytes = self.beside_bytes.saturating_add_signed(added + grown);
+        Ok(self.block.len() == Self::KEYS || self.beside_bytes >= BESIDE_BYTES_MAX)
+    }
+
+    /// Ends the block. Each key is in it once, so their order does not show.
+    fn end_block(&mut self) -> Result<(), Error> {
+        for (place, _) in self.block.places() {
+            let key = self.block.key(place);
+            let Some(acc) = self.block.acc(place) else { continue };
+            self.value.clear();
+            self.fold.encode(acc, &mut self.value).map_err(|error| blame(key, error))?;
+            self.sort.take(key, &self.value)?;
+        }
+        self.block.clear();
+        self.beside_bytes = 0;
+        Ok(())
+    }
+
+    /// Sorts what is in memory; see [`SortCollector::finish`].
+    ///
+    /// # Errors
+    ///
+    /// When combining or partitioning fails, or a spill cannot be written.
+    pub fn finish(
+        mut self,
+        may_keep: impl FnOnce(usize) -> bool,
+    ) -> Result<(Collected<Option<SortedRun>>, Filling), Error> {
+        self.end_block()?;
+        self.sort.finish(may_keep)
+    }
+}
+
+impl<F: Fold, P: Partitioner> Collect for BlockCollector<'_, F, P> {
+    fn accept(&mut self, batch: &mut Batch) -> Result<(), Error> {
+        let mut bytes = 0;
+        for pair in batch.pairs() {
+            let (key, value) = (batch.key(pair), batch.value(pair));
+            bytes += (key.len() + value.len()) as u64;
+            if self.fold(&pair.short, key, value)? {
+                self.end_block()?;
+            }
+        }
+        self.sort.count(batch.pairs().len() as u64, bytes);
+        batch.clear();
+        Ok(())
+    }
+}
