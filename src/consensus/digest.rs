@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_differs_once_differs_ever_after_and_through_a_snapshot() {
+    fn a_difference_stays_and_survives_a_snapshot() {
         let [ours, same, other] = [(); 3].map(|()| Digests::default());
         for index in 0..3_000 {
             ours.add(index, b"command", b"reply");
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_said_of_entries_that_are_not_known_here() {
+    fn unknown_entries_are_not_compared() {
         let digests = Digests::default();
         let far = |index| Seen { index, digest: 1 };
         assert_eq!(digests.differs(far(0)), None);

@@ -418,7 +418,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_commit_that_is_tried_again_waits_from_when_it_is_first_seen_and_is_never_taken_back() {
+    fn retried_commit_waits_once_and_is_never_withdrawn() {
         let commit = JobId(1).task(TaskKind::Commit, 0);
         let mut desk = Desk::default();
         assert!(desk.may_begin(commit.attempt(1), false, 1_000), "the first one waits for nothing");
@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_a_backup_nor_a_winner_counts_beside_its_task() {
+    fn task_counts_once_beside_its_backup_or_winner() {
         let mut desk = Desk::default();
         let job = JobId(1);
         let said = [

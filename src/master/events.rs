@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn events_of_an_entry_are_counted_and_what_is_asked_for_comes_in_order() {
+    fn events_are_numbered_within_their_entry_and_come_in_order() {
         let mut events = Events::default();
         for (index, job) in [(7, 1), (7, 2), (9, 1), (9, 2)] {
             events.note(index, 0, forgotten(job));
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_forgotten_is_missed_by_who_has_not_heard_it() {
+    fn forgotten_events_are_reported_as_a_gap() {
         let has_known = |events: &Events, id: &str| events.has_known(id.parse().unwrap());
         assert!(
             has_known(&Events::default(), "0.0"),

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_have_the_digest_of_the_whole_and_it_is_fixed_for_ever() {
+    fn digest_of_pieces_equals_that_of_the_whole_and_is_fixed() {
         let mut digester = Digester::default();
         digester.update(b"grist");
         digester.update(b"mill");
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_for_an_artifact_is_not_read() {
+    fn file_too_large_for_an_artifact_is_not_read() {
         let file = tempfile::NamedTempFile::new().unwrap();
         file.as_file().set_len(ARTIFACT_BYTES_MAX + 1).unwrap();
         let refused = digest_of_file(file.path()).unwrap_err();

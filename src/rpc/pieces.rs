@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_asked_for_comes_in_order_and_whole() {
+    fn only_requested_segments_come_in_order_and_whole() {
         let table: [(&[FetchPiece], &str); 15] = [
             (&[segment(4, 3), bytes(1), bytes(2), missing(7)], ""),
             (&[missing(4), segment(7, 0)], ""),

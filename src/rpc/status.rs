@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_survives_the_way() {
+    fn refusal_survives_the_wire() {
         let message = || "größer; \"j7\"\n  than 100 %".to_owned();
         let all = [
             Refusal::Invalid { message: message() },
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_transport_says_is_told_apart_from_what_a_master_says() {
+    fn transport_errors_differ_from_a_masters_refusals() {
         let table = [
             (Code::Unavailable, "no answer: x; 127.0.0.1:1"),
             (Code::Unknown, "no answer: x; 127.0.0.1:1"),

@@ -41,7 +41,7 @@ async fn other_bytes_than_the_digest_says_are_refused_and_leave_nothing() {
 }
 
 #[tokio::test]
-async fn damage_and_loss_on_disk_are_found_and_mended_by_sending_again() {
+async fn damaged_and_lost_artifacts_are_repaired_by_sending_again() {
     let bench = Bench::new();
     let digest = bench.put(b"sound bytes").await;
     let stored = bench.folder.path().join("data/artifacts").join(digest.to_string());
@@ -91,7 +91,7 @@ async fn a_master_takes_over_its_folder() {
 }
 
 #[tokio::test]
-async fn a_master_that_is_not_taken_in_yet_takes_nothing_and_says_of_nothing_that_there_is_none() {
+async fn joining_master_rejects_artifacts() {
     let bench = Bench::new();
     let seat = Seat {
         id: 2,
@@ -119,7 +119,7 @@ async fn a_master_that_is_not_taken_in_yet_takes_nothing_and_says_of_nothing_tha
 }
 
 #[tokio::test]
-async fn a_running_master_watches_the_time_and_ends_all_that_waits_when_it_stops() {
+async fn stopping_master_ends_waiting_requests() {
     let folder = tempfile::tempdir().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let stopped = async move { drop(stopped.await) };

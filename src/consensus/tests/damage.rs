@@ -160,7 +160,7 @@ fn vote(n: u8) -> Write {
 }
 
 #[tokio::test]
-async fn after_one_error_of_the_disk_nothing_is_answered_with_yes() {
+async fn after_a_disk_error_nothing_is_acknowledged() {
     let bench = Bench::new();
     let disk = Disk::default();
     let fails = Arc::clone(&disk.fails);

@@ -126,7 +126,7 @@ pub(super) fn add(n: u64) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_agreed_on_survives_the_leader_and_reaches_it_when_it_is_back() {
+async fn committed_entries_survive_the_leader_and_reach_it_later() {
     let mut group = Group::of(Bench::new(), 3).await;
     let first = group.leader().await;
     let since = group.at(first).node.group().leadership();
@@ -151,7 +151,7 @@ async fn what_was_agreed_on_survives_the_leader_and_reaches_it_when_it_is_back()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_leader_that_is_gone_is_followed_as_soon_as_nobody_believes_in_it() {
+async fn dead_leader_is_replaced_when_its_lease_ends() {
     let mut bench = Bench::new();
     bench.limits.believed_ms = 4_000;
     let mut group = Group::of(bench, 3).await;
@@ -164,7 +164,7 @@ async fn a_leader_that_is_gone_is_followed_as_soon_as_nobody_believes_in_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_was_away_for_long_gets_a_snapshot() {
+async fn node_that_was_away_long_gets_a_snapshot() {
     let mut bench = Bench::new();
     bench.limits.log_bytes = 4_000;
     let mut group = Group::of(bench, 3).await;
@@ -187,7 +187,7 @@ async fn who_was_away_for_long_gets_a_snapshot() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whose_state_differs_stops_and_the_others_go_on() {
+async fn node_with_a_different_state_stops_and_the_others_go_on() {
     let group = Group::of(Bench::new(), 3).await;
     let leader = group.leader().await;
     let strays = (leader + 1) % 3;
@@ -208,7 +208,7 @@ async fn whose_state_differs_stops_and_the_others_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_minority_says_yes_to_nothing_and_who_is_missing() {
+async fn minority_accepts_nothing_and_names_the_missing() {
     let mut group = Group::of(Bench::new(), 3).await;
     let leader = group.leader().await;
     group.at(leader).node.group().confirm().await.unwrap();
@@ -229,7 +229,7 @@ async fn a_minority_says_yes_to_nothing_and_who_is_missing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_of_members_that_was_interrupted_is_ended() {
+async fn interrupted_membership_change_is_completed() {
     let mut group = Group::of(Bench::new(), 3).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -271,7 +271,7 @@ async fn a_change_of_members_that_was_interrupted_is_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_master_that_nobody_reaches_keeps_no_other_out() {
+async fn unreachable_master_keeps_no_other_out() {
     let bench = Bench::new();
     let mut group = Group::of(bench, 1).await;
     let inner = group.at(0).node.group();
@@ -327,7 +327,7 @@ async fn numbers_and_addresses_are_taken_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_not_meant_takes_no_part() {
+async fn messages_for_another_node_are_refused() {
     let group = Group::of(Bench::new(), 2).await;
     let fellow = Fellow::connect(&group.addresses[1], &Options::default());
     for (cluster, to, said) in [

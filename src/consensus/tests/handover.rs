@@ -59,7 +59,7 @@ async fn a_leader_of_some_standing_makes_way_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_goes_to_one_that_is_there_and_stays_where_there_is_none() {
+async fn leadership_goes_to_a_live_master_or_stays() {
     let mut group = Group::of(Bench::new(), 3).await;
     let leader = group.leader().await;
     let (away, there) = ((leader + 1) % 3, (leader + 2) % 3);
@@ -82,7 +82,7 @@ async fn it_goes_to_one_that_is_there_and_stays_where_there_is_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_is_asked_of_the_leader_and_goes_to_masters_that_have_a_say() {
+async fn only_the_leader_hands_over_and_only_to_voters() {
     let group = Group::of(Bench::new(), 2).await;
     let leader = group.leader().await;
     let group = &group;

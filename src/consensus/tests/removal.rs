@@ -20,7 +20,7 @@ fn all_but(node: u64) -> Vec<u64> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_removed_is_no_member_and_its_number_is_gone_for_good() {
+async fn removed_master_is_not_a_member_and_its_number_is_retired() {
     let mut bench = Bench::new();
     bench.limits.log_bytes = 4_000;
     let mut group = Group::of(bench, 3).await;
@@ -55,7 +55,7 @@ async fn who_is_removed_is_no_member_and_its_number_is_gone_for_good() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_is_away_is_removed_and_one_that_leads_makes_way_first() {
+async fn absent_master_is_removed_and_a_leader_hands_over_first() {
     let mut group = Group::of(Bench::new(), 3).await;
     let leader = group.leader().await;
     let (away, next) = ((leader + 1) % 3, (leader + 2) % 3);
@@ -77,7 +77,7 @@ async fn one_that_is_away_is_removed_and_one_that_leads_makes_way_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_removal_at_which_the_leader_dies_is_ended_by_the_next_one() {
+async fn next_leader_completes_an_interrupted_removal() {
     // Of three, the two that are to stay are both needed.
     let mut group = Group::of(Bench::new(), 4).await;
     let leader = group.leader().await;
@@ -122,7 +122,7 @@ async fn a_removal_at_which_the_leader_dies_is_ended_by_the_next_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_that_says_so_is_not_started_with_again() {
+async fn removed_masters_folder_does_not_start() {
     let mut group = Group::of(Bench::new(), 2).await;
     let leader = group.leader().await;
     let gone = 1 - leader;

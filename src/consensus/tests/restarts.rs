@@ -21,7 +21,7 @@ async fn a_restart_loses_nothing_and_counts_on() {
 }
 
 #[tokio::test]
-async fn beginning_again_in_a_folder_that_is_whole_goes_on() {
+async fn init_in_a_used_folder_continues() {
     let bench = Bench::new();
     let running = bench.begin().await;
     running.add(5).await;
@@ -31,7 +31,7 @@ async fn beginning_again_in_a_folder_that_is_whole_goes_on() {
 }
 
 #[tokio::test]
-async fn the_log_is_cut_by_its_bytes_and_the_rest_is_in_one_snapshot() {
+async fn log_is_truncated_by_bytes_and_one_snapshot_is_kept() {
     let mut bench = Bench::new();
     bench.limits.log_bytes = 4_000;
     let running = bench.begin().await;
@@ -68,7 +68,7 @@ async fn the_log_is_cut_by_its_entries_too() {
 
 /// A kill between any two steps of keeping a snapshot leaves files that nobody has named yet.
 #[tokio::test]
-async fn what_is_left_of_a_snapshot_that_was_cut_short_is_passed_over_and_swept() {
+async fn remains_of_an_unfinished_snapshot_are_ignored_and_swept() {
     let mut bench = Bench::new();
     bench.limits.log_bytes = 2_000;
     let running = bench.begin().await;

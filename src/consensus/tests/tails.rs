@@ -45,7 +45,7 @@ fn torn(before: &[u8], after: &[u8], chance: &mut Chance) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_torn_tail_is_cut_and_nothing_that_was_answered_with_it() {
+async fn torn_tail_is_cut_and_acknowledged_entries_stay() {
     let bench = Bench::new();
     let running = bench.begin().await;
     let log = bench.data().join(LOG_FILE);

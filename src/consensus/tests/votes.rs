@@ -50,7 +50,7 @@ fn not_asked() -> Refusal {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_later_vote_is_passed_on_once_all_that_came_before_it_was_looked_at() {
+async fn later_vote_is_passed_on_after_all_earlier_messages() {
     let bench = Bench::new();
     let running = bench.begin().await;
     let group = running.node.group();

@@ -206,7 +206,7 @@ fn a_job_that_ended_well_says_so() {
 }
 
 #[test]
-fn a_failed_job_names_line_record_attempts_and_a_way_out_and_nothing_foreign_moves_the_cursor() {
+fn failed_job_names_line_record_attempts_and_next_step_with_escaped_text() {
     let mut story = Story::planned(1);
     let mut failure = Failure::new(Cause::Panic, "no\x1b[2J luck");
     failure.at = Some("src/main.rs:7".into());
@@ -235,7 +235,7 @@ fn a_failed_job_names_line_record_attempts_and_a_way_out_and_nothing_foreign_mov
 }
 
 #[test]
-fn attempts_that_ended_otherwise_are_named_beside() {
+fn attempts_with_other_ends_are_listed_separately() {
     let mut story = Story::planned(1);
     story.lose(1);
     story.join(2, 1);
@@ -248,7 +248,7 @@ fn attempts_that_ended_otherwise_are_named_beside() {
 }
 
 #[test]
-fn an_attempt_is_done_again_with_the_maps_that_shared_it() {
+fn replay_includes_the_maps_that_shared_the_attempt() {
     let mut story = Story::planned(1);
     story.decide(Join { attempt: map(0, 1), known: 0, wanted: 5 });
     story.fail(map(0, 1), Failure::new(Cause::Exit, "it exited"));

@@ -37,7 +37,7 @@ async fn what_is_there_already_is_not_sent_twice() {
 }
 
 #[tokio::test]
-async fn what_is_not_what_it_is_called_is_refused_and_leaves_nothing() {
+async fn artifact_with_a_wrong_digest_is_refused_and_leaves_nothing() {
     let (served, folder) = (Served::start().await, TempDir::new().unwrap());
     let client = served.client();
     let (sent, back) = (folder.path().join("sent"), folder.path().join("back"));

@@ -30,7 +30,7 @@ async fn a_client_goes_from_a_dead_master_to_the_next() {
 }
 
 #[tokio::test]
-async fn a_client_that_was_told_of_one_master_finds_the_others_when_it_dies() {
+async fn client_that_knows_one_master_finds_the_others() {
     let (named, fellow) = (Served::start().await, Served::start().await);
     named.fake.fellows.lock().unwrap().push(fellow.address.clone());
     let client = named.client();
@@ -82,7 +82,7 @@ async fn a_connection_that_broke_is_made_again() {
 }
 
 #[tokio::test]
-async fn without_a_leader_patience_ends_and_says_who_was_asked() {
+async fn without_a_leader_the_error_names_the_masters_asked() {
     let served = Served::start().await;
     *served.fake.refusal.lock().unwrap() = Some(Refusal::NotLeader { leader: String::new() });
     let refused = served.client().kill(JobId(1)).await.unwrap_err();
@@ -98,7 +98,7 @@ async fn without_a_leader_patience_ends_and_says_who_was_asked() {
 }
 
 #[tokio::test]
-async fn what_is_under_way_is_waited_for_and_what_comes_to_nothing_is_not_for_ever() {
+async fn client_waits_for_work_under_way_but_not_forever() {
     let served = Served::start().await;
     let message = "artifact 7 is being copied".to_owned();
     *served.fake.refusal.lock().unwrap() = Some(Refusal::NotYet { message });

@@ -430,7 +430,7 @@ fn of_masters() -> Table {
 }
 
 #[tokio::test]
-async fn every_request_is_held_to_its_limits_before_anybody_acts() {
+async fn every_request_is_checked_before_it_takes_effect() {
     let servers = Servers::start().await;
     let client = servers.master.client();
     let (mut calls, mut wrong) = (BTreeSet::new(), Vec::new());

@@ -4,7 +4,7 @@ use super::*;
 use crate::rpc::client::Fellow;
 
 #[tokio::test]
-async fn what_masters_say_of_themselves_survives_the_way() {
+async fn status_of_masters_survives_the_wire() {
     let served = Served::start().await;
     let client = served.client();
     assert_eq!(client.masters().await, served.fake.masters().await);
@@ -22,7 +22,7 @@ async fn what_masters_say_of_themselves_survives_the_way() {
 }
 
 #[tokio::test]
-async fn who_cannot_be_a_master_is_refused_before_it_is_asked_for() {
+async fn invalid_join_is_refused_before_the_call() {
     let served = Served::start().await;
     for (id, address, said) in [
         (0, "127.0.0.1:7402", "id must be 1 to 1000, got 0"),

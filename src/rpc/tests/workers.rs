@@ -125,7 +125,7 @@ async fn every_call_of_a_worker_arrives_and_is_answered() {
 }
 
 #[tokio::test]
-async fn a_progress_that_is_no_fraction_does_not_get_through() {
+async fn progress_outside_0_to_1_is_corrected() {
     let served = Served::start().await;
     let client = served.client();
     for (said, heard) in [(f64::NAN, 0.0), (f64::INFINITY, 0.0), (7.0, 1.0), (-0.5, 0.0)] {
@@ -143,7 +143,7 @@ async fn a_progress_that_is_no_fraction_does_not_get_through() {
 }
 
 #[tokio::test]
-async fn what_user_code_has_said_is_cut_before_it_comes_into_the_log() {
+async fn texts_of_user_code_are_cut_before_the_log() {
     let served = Served::start().await;
     let mut request = poll();
     let mut failure = Failure::new(Cause::UserError, "ü".repeat(10_000));
