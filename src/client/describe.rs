@@ -1,4 +1,4 @@
-//! Asks a job executable what job its arguments ask for.
+//! Asks a job executable to describe the job of its arguments.
 
 use std::ffi::OsString;
 use std::io;

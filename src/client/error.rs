@@ -1,4 +1,4 @@
-//! Why a job could not be submitted or followed.
+//! Errors of submitting and following a job.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! Submits jobs to a cluster and follows them, for the command and for any program that wants to.
+//! Submits jobs to a cluster and follows them, for the command and for other programs.
 //!
 //! ```text
 //!   executable ── describe ──► what to run, on what        (its own flags, checked by itself, here)

@@ -1,4 +1,4 @@
-//! Brings a job to the cluster: its executable, its side files and its spec as artifacts, and then the submission.
+//! Submits a job: uploads its executable, side files and spec as artifacts, and then sends the submission.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -76,7 +76,7 @@ pub async fn submit<M: Masters>(master: &M, submission: Submission) -> Result<Jo
         let request = send(master, &submission, spec.clone()).await?;
         let cause = match master.submit(request).await {
             Ok(job) => return Ok(job),
-            // Who took it in is gone, and another one leads by now.
+            // The master that received it is gone, and another one leads.
             Err(Refusal::NotFound { .. }) if sent < SENT_MAX => continue,
             Err(cause) => cause,
         };

@@ -1,4 +1,4 @@
-//! openraft's state machine: hands what was agreed on to the [`Machine`], and takes its snapshots.
+//! openraft's state machine: applies entries to the [`Machine`], and takes its snapshots.
 
 use std::sync::Arc;
 

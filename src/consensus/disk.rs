@@ -1,4 +1,4 @@
-//! The disk under the log: the file itself, unless a simulation puts something in between.
+//! The disk under the log: the file itself, unless a simulation replaces it.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What openraft is told about our commands: bytes in, bytes out, snapshots as files.
+//! openraft's types for our commands: bytes in, bytes out, snapshots as files.
 
 use std::path::PathBuf;
 
@@ -7,21 +7,21 @@ use serde::{Deserialize, Serialize};
 use super::digest::Seen;
 use super::evidence::Notes;
 
-/// A command, or nothing: an entry that is agreed on only so that those before it are.
+/// A command, or nothing: an entry that only serves to commit the ones before it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Command {
     pub(super) body: Vec<u8>,
-    /// How far who proposes it was, and what it had made of the log.
+    /// The proposer's last entry and digest.
     pub(super) seen: Seen,
     /// What the leader knew of the members when it proposed this.
     pub(super) notes: Notes,
 }
 
-/// What became of a command.
+/// The machine's answer to a command.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Reply(pub(super) Vec<u8>);
 
-/// A snapshot's body, where it lies.
+/// The path of a snapshot's file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Body {
     pub(super) path: PathBuf,

@@ -1,4 +1,4 @@
-//! What masters know of each other's folders, so that a folder that was restored from an old copy is noticed.
+//! Records the starts and the last entries of all masters, so that a folder from an old copy is noticed.
 //!
 //! A master that forgot votes or entries must not take part: together with one that lags behind it would be a majority
 //! that agrees on something else. Each folder counts its starts. The members record two facts of each member, in the log

@@ -1,4 +1,4 @@
-//! Whose folder it is: a small text file beside the log, and a copy of it inside the log.
+//! Which master a folder belongs to: a small text file beside the log, and a copy of it inside the log.
 //!
 //! ```text
 //!   gristmill master        what it is
@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A master that forgot what it voted for can elect a second leader, so a folder without its log, or
-//! with somebody else's, is refused. The file is written last: a folder that has it was whole once.
+//! with another master's, is refused. The file is written last: a folder that has it was whole once.
 
 use std::fmt;
 use std::fs::{self, File};

@@ -1,4 +1,4 @@
-//! openraft's log and vote, as it asks for them, in our tables.
+//! openraft's log and vote, stored in our tables.
 
 use std::fmt::Debug;
 use std::ops::RangeBounds;

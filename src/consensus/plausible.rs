@@ -1,4 +1,4 @@
-//! Checks what other masters send before openraft sees it, since openraft relies on it.
+//! Checks messages of other masters before openraft sees them, since openraft trusts them.
 //!
 //! Three kinds of messages are refused: terms that no group reaches, entries that do not follow each other, and a log that
 //! differs from what this master has applied. openraft would count a term past its end, panic, or drop entries that

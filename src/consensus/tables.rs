@@ -1,4 +1,4 @@
-//! What lies in `log.redb`, and how it is read.
+//! The tables in `log.redb`, and how they are read.
 //!
 //! ```text
 //!   table `log`     index: u64          → crc32c: u32 LE over index (LE) and entry │ entry: bincode

@@ -299,7 +299,7 @@ impl Store {
         Err(Refusal::Internal { message })
     }
 
-    /// Removes what no job names and nobody has asked for; gives what could not be removed.
+    /// Removes artifacts that no job names and that were not requested for an hour. Returns what could not be removed.
     pub(super) fn clean(&self, named: &BTreeSet<Digest>, now_ms: u64) -> Vec<String> {
         let mut problems = Vec::new();
         self.asked_ms().retain(|digest, asked_ms| {

@@ -1,4 +1,4 @@
-//! What only this master knows: who was heard of when, who waits for an answer, how attempts get on.
+//! What only this master knows: when workers polled, which requests wait, how far attempts are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -292,7 +292,7 @@ impl Desk {
         }
     }
 
-    /// Wakes who holds an attempt: what it said of it may have been passed over meanwhile.
+    /// Wakes the poll of the worker that holds an attempt: its report may have been ignored in the meantime.
     pub(super) fn wake_holder(&self, attempt: AttemptId) {
         let holds = |session: &&Session| session.holds.contains(&attempt);
         self.sessions.values().filter(holds).for_each(Session::wake);

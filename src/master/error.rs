@@ -1,4 +1,4 @@
-//! Why a master could not start.
+//! Error of a master that could not start.
 
 use std::io;
 use std::path::PathBuf;

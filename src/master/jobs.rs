@@ -1,4 +1,4 @@
-//! What a client asks, and is answered.
+//! Serves requests of clients about jobs.
 
 use std::collections::BTreeMap;
 use std::pin::pin;

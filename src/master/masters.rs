@@ -1,4 +1,4 @@
-//! What a master says of the masters, and what they say to each other.
+//! Serves requests about masters, and passes Raft messages on.
 
 use std::time::Duration;
 

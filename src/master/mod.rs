@@ -137,7 +137,7 @@ pub struct Master {
 /// What all clones share.
 struct Shared {
     proposer: Proposer,
-    /// The other masters; none where nobody is to agree.
+    /// The other masters; none without a log.
     group: Option<Group>,
     desk: Mutex<Desk>,
     store: Store,
@@ -164,7 +164,7 @@ struct Shared {
     web: Option<String>,
 }
 
-/// What a master has that agrees with others.
+/// The parts of a master with a log.
 struct Others {
     group: Group,
     links: client::Options,
@@ -172,7 +172,7 @@ struct Others {
     web: Option<String>,
 }
 
-/// Which of its group a master is, and what it says when it must not go on.
+/// A master's place in its group.
 #[derive(Clone)]
 pub struct Seat {
     /// Its number, which its folder keeps.
@@ -191,7 +191,7 @@ pub struct Seat {
     pub limits: Limits,
     /// What is under its log, if not the file itself.
     pub disk: Option<Arc<dyn Disk>>,
-    /// Told why the process has to end: from then on nothing is answered with yes.
+    /// Called with the reason when the process must end. Nothing is acknowledged from then on.
     pub on_fatal: OnFatal,
 }
 
@@ -332,8 +332,8 @@ impl Master {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Says that the connection of a worker was closed: its lease is shortened, and a worker that
-    /// polls or registers again before its end loses nothing.
+    /// Notes that the connection of a worker was closed: its lease is shortened. A worker that polls or registers again
+    /// before its end loses nothing.
     pub fn connection_closed(&self, worker: WorkerId) {
         let now_ms = self.shared.now_ms();
         self.shared.desk().connection_closed(worker, now_ms);

@@ -26,14 +26,14 @@ pub struct JobsPage {
     pub state: Option<JobStage>,
 }
 
-/// Who answers questions about jobs.
+/// Which master leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Leader {
     /// This master.
     Here,
     /// The one that listens here.
     At(String),
-    /// Nobody, now.
+    /// None at the moment.
     Nobody,
 }
 
@@ -60,7 +60,7 @@ pub struct Figures {
     pub happened: Happened,
 }
 
-/// What has happened since somebody listened last.
+/// The events since the client's last request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heard {
     /// In order.
@@ -119,7 +119,7 @@ impl Master {
         self.shared.led(async { Ok(()) }).await
     }
 
-    /// Who is to be asked.
+    /// Returns which master leads.
     pub fn leader(&self) -> Leader {
         if self.shared.leads().is_ok() {
             return Leader::Here;

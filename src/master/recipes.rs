@@ -1,4 +1,4 @@
-//! What an attempt was made of: artifacts by their digests, and the maps that shared it.
+//! What an attempt was started with: artifacts by their digests, and the maps that shared it.
 
 use super::jobs::no_job;
 use super::state::State;

@@ -1,4 +1,4 @@
-//! Workers introduce themselves, and bring back what they still have.
+//! Registers workers, and restores the map outputs that they still have.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::spec::{Nonce, WorkerId};
 /// Map outputs in one command, some 30 bytes each.
 const OUTPUTS_AT_ONCE: usize = 10_000;
 
-/// Who a worker is.
+/// Which id a worker gets.
 enum Identity {
     /// Registered with this very incarnation.
     Known(WorkerId),
@@ -57,7 +57,7 @@ impl Shared {
         Ok(Registered { worker, lease_ms: self.lease_ms, cluster })
     }
 
-    /// The cluster's random number; one that agrees with nobody has none.
+    /// The cluster's random number; a master without a log has none.
     fn cluster(&self) -> u128 {
         self.group.as_ref().map_or(0, |group| group.identity().cluster)
     }

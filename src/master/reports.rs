@@ -1,4 +1,4 @@
-//! What a worker's poll says of its attempts becomes commands, all of one poll in one proposal.
+//! Turns what a poll reports into commands: all of one poll in one proposal.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

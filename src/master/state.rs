@@ -1,4 +1,4 @@
-//! What masters agree on: the scheduler, and what it need not know of jobs and workers.
+//! The replicated state: the scheduler, and what the scheduler need not know about jobs and workers.
 
 use std::collections::BTreeMap;
 

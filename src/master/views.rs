@@ -1,4 +1,4 @@
-//! The state as people see it.
+//! Views of the state for people.
 
 use super::desk::{Desk, UnderWay};
 use super::state::{State, WorkerRecord};

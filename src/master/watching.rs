@@ -21,7 +21,7 @@ impl Master {
     pub async fn tick(&self) {
         let shared = &self.shared;
         if shared.leads().is_ok() {
-            // Who is cut off from the others answers no worker, and must not call any lost for that.
+            // A master that is cut off answers no worker, and must not count any as lost for that.
             if shared.still_leads().await {
                 shared.watch_over().await;
             } else {
@@ -38,7 +38,7 @@ impl Master {
 }
 
 impl Shared {
-    /// What only a leader does: nobody else knows who is silent, and decides for all.
+    /// Does what only a leader does: only it knows which workers are silent.
     async fn watch_over(self: &Arc<Self>) {
         let shared = self;
         let now_ms = shared.now_ms();
@@ -54,7 +54,7 @@ impl Shared {
         }
         shared.proposer.read(|state| {
             let mut desk = shared.desk();
-            // Who is not agreed to be lost is still watched, and is due at the next tick.
+            // A worker whose loss was not committed is still watched, and is due at the next tick.
             silent.iter().for_each(|&worker| desk.close_if_lost(state, worker));
             forgotten.iter().for_each(|&job| desk.forget(job));
             desk.assign_sweeps(state, now_ms);
@@ -64,7 +64,7 @@ impl Shared {
         }
     }
 
-    /// Wakes polls that are due, and gives the workers whose lease is over. Nobody who is registered goes unwatched.
+    /// Wakes polls that are due, and returns the workers whose lease is over. Every registered worker is watched.
     ///
     /// A tick that comes late means that this master was busy or stopped, and may not have heard
     /// what was said to it: all leases are extended by as much.
@@ -86,7 +86,7 @@ impl Shared {
         silent
     }
 
-    /// What is to be proposed of silent workers, and what is said when that is agreed on.
+    /// The proposals about silent workers, and the message to log when each is committed.
     fn losses(&self, silent: &[WorkerId]) -> Vec<(Change, String)> {
         self.proposer.read(|state| {
             let views = silent.iter().filter_map(|&worker| state.scheduler.worker(worker));
@@ -102,7 +102,7 @@ impl Shared {
         })
     }
 
-    /// What the scheduler proposes, given the time.
+    /// What the scheduler proposes at this time.
     fn watched(&self, now_ms: u64) -> Vec<Change> {
         self.proposer.read(|state| {
             let mut desk = self.desk();

@@ -1,4 +1,4 @@
-//! Where masters and workers listen: loopback only, until traffic is encrypted.
+//! Addresses of masters and workers: loopback only, until traffic is encrypted.
 
 use std::net::{Ipv4Addr, SocketAddr};
 

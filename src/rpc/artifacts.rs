@@ -1,4 +1,4 @@
-//! Artifacts: job executables, job specs, plans and side files, kept by masters and named by the digest of their bytes.
+//! Artifacts: executables, specs, plans and side files, stored by masters and named by the digest of their bytes.
 //!
 //! Called by clients (executables, specs, side files) and workers (plans), and read by workers. Every call may be repeated:
 //! an artifact that is there already is not stored twice.

@@ -1,4 +1,4 @@
-//! What a client says to a master, and is answered.
+//! Messages between a client and a master about jobs.
 //!
 //! Every call may be repeated: submissions carry an id chosen by the client, and a second one of the same id answers
 //! the job of the first. A lost answer is asked for again.
@@ -328,6 +328,6 @@ pub trait Jobs: Send + Sync + 'static {
     fn kill(&self, job: JobId) -> impl Future<Output = Result<(), Refusal>> + Send;
     /// All workers that are known.
     fn workers(&self) -> impl Future<Output = Result<Vec<WorkerLine>, Refusal>> + Send;
-    /// Has a worker take no new attempts, and leave when nobody needs its map outputs.
+    /// Drains a worker: it takes no new attempts, and leaves when its map outputs are not needed.
     fn drain(&self, worker: WorkerId) -> impl Future<Output = Result<(), Refusal>> + Send;
 }

@@ -1,6 +1,6 @@
-//! The only place that knows protobuf and gRPC: conversations between masters, workers and clients, as plain data.
+//! The only place that knows protobuf and gRPC: services of masters and workers, as traits over plain data.
 //!
-//! | conversation | who calls | module |
+//! | service | caller | module |
 //! |---|---|---|
 //! | jobs | a client calls a master | [`jobs`] |
 //! | workers | a worker calls a master | [`workers`] |
@@ -9,11 +9,10 @@
 //! | raft | a master calls a master | [`raft`] |
 //! | masters | a client calls a master, or a master another | [`masters`] |
 //!
-//! Each conversation is a trait here, implemented by who serves it and by the client that calls it over the wire.
-
+//! Each service is a trait here, implemented by its server and by the client that calls it over the wire.
 //!
-//! [`server`] and [`client`] are the two ends of the wire. What comes over it is turned into plain data by `convert`,
-//! and requests are held to their limits by [`check`], before anything else sees them.
+//! [`server`] and [`client`] are the two ends of the wire. `convert` turns messages into plain data, and [`check`] checks
+//! requests against their limits, before anything else sees them.
 
 pub mod address;
 pub mod artifacts;

@@ -1,4 +1,4 @@
-//! Holds the stream of a fetch to its order: every map that was asked for, once, and as many bytes as it promised.
+//! Checks the order of a fetch: each requested map once, with as many bytes as announced.
 
 use std::slice::Iter;
 

@@ -1,4 +1,4 @@
-//! Why a request was refused or not answered.
+//! Errors of requests: why one was refused or not answered.
 
 use serde::{Deserialize, Serialize};
 

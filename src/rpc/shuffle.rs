@@ -1,4 +1,4 @@
-//! Fetching map output: a worker calls the worker that has it, for one partition of many maps at a time.
+//! Fetching map output: a worker fetches one partition of many maps from the worker that has them.
 //!
 //! May be repeated; a lost answer costs a repetition. The stream has a header for each segment, followed by its stored
 //! bytes in chunks, or gives the path of the output if the reader is on the same machine.

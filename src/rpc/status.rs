@@ -1,7 +1,7 @@
-//! A refusal as a gRPC status and back, without loss.
+//! Converts a refusal to a gRPC status and back, without loss.
 //!
 //! The class of a refusal of ours stands in a header of its own; the code follows gRPC's customs, for other people's
-//! tools. A status without that header comes from the transport, and says that nobody answered, or not in time.
+//! tools. A status without that header comes from the transport, and means that no answer came, or not in time.
 
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};

@@ -1,4 +1,4 @@
-//! Why a job stands as it does, as a master answers it.
+//! A master's explanation of a job's state.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Artifacts: what is kept is what was sent, or nothing.
+//! Artifacts: a master stores exactly what was sent, or nothing.
 
 use std::fs;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A master on a manual clock, and what clients ask of it.
+//! A master on a manual clock, with requests of clients.
 
 use std::future::Future;
 use std::path::PathBuf;

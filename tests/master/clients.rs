@@ -1,4 +1,4 @@
-//! What clients ask: to submit once, to be refused with a reason, to see what has changed.
+//! Requests of clients: submitting once, refusals with reasons, watching changes.
 
 use gristmill::rpc::artifacts::{Artifacts, Digest};
 use gristmill::rpc::jobs::{Jobs, State, Submit};

@@ -1,4 +1,4 @@
-//! A worker that is nothing but its calls: it carries out what it is told by saying that it did.
+//! A worker that only makes calls: it reports each assignment as done.
 
 use std::collections::{BTreeMap, BTreeSet};
 

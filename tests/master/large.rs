@@ -1,4 +1,4 @@
-//! Pages of a job of 200,000 maps: soon there, and small enough for any browser.
+//! Pages of a job of 200,000 maps are fast, and small enough for any browser.
 
 use std::future::pending;
 use std::io::{Read, Write};

@@ -1,4 +1,4 @@
-//! Leases: who is silent is lost, who comes back is known, and a busy master blames nobody.
+//! Leases: a silent worker is lost, a returning worker is known, and a busy master loses none.
 
 use std::pin::pin;
 use std::task::Poll;

@@ -1,4 +1,4 @@
-//! Polls: what they bring about, and that losing, repeating or delaying them changes nothing.
+//! Polls: their effects, and that losing, repeating or delaying them changes nothing.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A master that starts again has what it answered for, and what runs goes on.
+//! A restarted master has everything that it acknowledged, and what runs goes on.
 
 use gristmill::rpc::jobs::{Jobs, State};
 use gristmill::rpc::workers::Workers;

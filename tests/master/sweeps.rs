@@ -1,4 +1,4 @@
-//! What a job that did not succeed has left in staging is swept, once nobody can add to it.
+//! The staging folder of a job that did not succeed is swept once no attempt can add to it.
 
 use gristmill::rpc::jobs::{Jobs, State};
 use gristmill::rpc::workers::{HeldState, OrderWork};

@@ -1,4 +1,4 @@
-//! Masters whose folders are restored from old copies: they are refused, and so is a history that contradicts the newest.
+//! Folders that were restored from old copies are refused, and so is a history that contradicts a newer one.
 
 use std::fs;
 use std::path::Path;

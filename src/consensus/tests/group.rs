@@ -1,4 +1,4 @@
-//! Groups of several nodes in one process, who talk over real sockets.
+//! Groups of several nodes in one process, connected over real sockets.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Leadership is handed over: to whom it is to go, and before anybody misses it.
+//! Handing leadership over: to the right master, and without an election timeout.
 
 use std::pin::pin;
 use std::time::Duration;

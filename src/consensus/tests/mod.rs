@@ -1,4 +1,4 @@
-//! Nodes on real folders: openraft's own suite, restarts, refusals, torn tails, damage, groups of several, late votes.
+//! Nodes on real folders: openraft's own suite, restarts, refusals, torn tails, damage, groups, late votes, old copies.
 
 mod copies;
 mod counting;

@@ -1,4 +1,4 @@
-//! Messages that no master of a group sends: refused, and the group goes on.
+//! Impossible messages are refused, and the group goes on.
 
 use openraft::raft::{AppendEntriesRequest, VoteRequest};
 use openraft::{EntryPayload, LeaderId};

@@ -1,4 +1,4 @@
-//! Folders that a node must not begin with, and what it says of them.
+//! Folders that a node refuses, and the messages.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Masters that are taken out: who stays goes on, and a number that was given once is not given again.
+//! Removing masters: the others go on, and the number is not given again.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What was agreed on is there after a restart, from the log, from a snapshot, or from both.
+//! Committed entries survive a restart, from the log, from a snapshot, or from both.
 
 use super::counting::Bench;
 use crate::consensus::snapshot::SNAPSHOTS;

@@ -1,4 +1,4 @@
-//! openraft's own tests of a storage, on ours.
+//! openraft's own tests of a storage, run on ours.
 
 use std::sync::Arc;
 

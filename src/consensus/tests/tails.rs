@@ -1,4 +1,4 @@
-//! Torn tails: any part of what the last write was about may be missing after a crash.
+//! Torn tails: after a crash, any part of the last write may be missing.
 //!
 //! A crash image is made of two copies of the log of a running node, before and after one more number
 //! was agreed on: each sector that differs is taken from the one or the other. That is what a disk

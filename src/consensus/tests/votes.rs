@@ -1,4 +1,4 @@
-//! What a master does when another one answers with a later vote than its own.
+//! A leader that is answered with a later vote than its own.
 
 use std::sync::{Arc, mpsc};
 use std::time::Duration;

@@ -90,7 +90,7 @@ pub(super) fn advice(kind: Kind, failure: &Failure) -> String {
     }
 }
 
-/// Some signals say who sent them.
+/// Some signals tell where they came from.
 fn of_signal(message: &str) -> &'static str {
     if message.contains("SIGKILL") {
         "see who killed it, such as the kernel for want of memory (dmesg): start the workers with --memory then"

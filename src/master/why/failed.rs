@@ -1,4 +1,4 @@
-//! The failure that a job has failed of, or that keeps it from being published, as one paragraph.
+//! Explains the failure that ended a job, or that keeps it from being published, in one paragraph.
 
 use super::advice::{advice, kind};
 use super::{State, begin, own, text};

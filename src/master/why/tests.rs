@@ -1,4 +1,4 @@
-//! What is said of a job that waits, goes on, was cancelled, succeeded, or failed in each way.
+//! Explanations of jobs that wait, run, were cancelled, succeeded, or failed in each way.
 
 use super::*;
 use crate::master::recipes::recipe;

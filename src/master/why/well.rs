@@ -1,4 +1,4 @@
-//! Of a job that has not failed: what it waits for, how it gets on, or how it ended.
+//! Explains a job that has not failed: what it waits for, how far it is, or how it ended.
 
 use std::collections::BTreeMap;
 
@@ -86,7 +86,7 @@ fn with_open(job: &Job, why: Why) -> Why {
     Why { summary: format!("{summary} {said}"), ..why }
 }
 
-/// Nobody is there to work; who was there before is named, as far as it matters to this job.
+/// There are no workers; those that were there are named, as far as they matter to this job.
 fn no_workers(state: &State, job: &Job, who: &str, why: Why) -> Why {
     let mut lost: BTreeMap<WorkerId, (AttemptId, u64)> = BTreeMap::new();
     for (id, task) in job.all_tasks() {
@@ -118,7 +118,7 @@ fn no_workers(state: &State, job: &Job, who: &str, why: Why) -> Why {
     Why { kind, summary: sentences.join(" "), suggestion: suggestion.into(), ..why }
 }
 
-/// Who has the slots that the job waits for.
+/// Which jobs hold the slots that the job waits for.
 fn taken(state: &State, waits: JobId) -> String {
     let mut by_job: BTreeMap<JobId, usize> = BTreeMap::new();
     for (attempt, _) in state.scheduler.running() {

@@ -1,4 +1,4 @@
-//! Sends artifacts and fetches them, over the connection for data.
+//! Sends and fetches artifacts, over the connection for data.
 
 use std::io;
 use std::path::{Path, PathBuf};

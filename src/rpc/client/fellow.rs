@@ -19,7 +19,7 @@ use crate::rpc::raft::{Call, Raft};
 use crate::rpc::refusal::Refusal;
 use crate::rpc::status::refusal;
 
-/// A client of one master, for another. It makes one try, and sets no deadline of its own where agreement has those.
+/// A client of one master, for another. It makes one try, and sets no deadline for Raft calls, which have their own.
 #[derive(Debug, Clone)]
 pub struct Fellow {
     address: String,
@@ -34,8 +34,8 @@ enum Way {
 }
 
 impl Fellow {
-    /// A client of the master at this address. The connection is made, or the address refused, when it is needed; to
-    /// be called where tokio runs.
+    /// Creates a client of the master at this address. The connection is made, or the address refused, at the first call.
+    /// Needs a tokio runtime.
     pub fn connect(address: &str, options: &Options) -> Self {
         let way = match &options.played {
             Some(played) => Way::Played(played.clone()),
@@ -44,7 +44,7 @@ impl Fellow {
         Self { address: address.to_owned(), way }
     }
 
-    /// Whether nobody listens at its address: a new connection is refused within so long.
+    /// Whether a new connection to its address is refused within this time: nothing listens there.
     pub async fn is_refused(&self, within: Duration) -> bool {
         if let Way::Played(played) = &self.way {
             return matches!(
@@ -81,10 +81,10 @@ impl Fellow {
         Ok(answered.into_inner().bincode)
     }
 
-    /// How far it is.
+    /// Returns its status.
     ///
     /// # Errors
-    /// When it does not answer.
+    /// If it does not answer.
     pub async fn standing(&self) -> Result<MasterLine, Refusal> {
         match &self.way {
             Way::Played(played) => played.0.standing(&self.address).await,
@@ -92,10 +92,10 @@ impl Fellow {
         }
     }
 
-    /// Which masters were removed from its cluster.
+    /// Lists the masters that were removed from its cluster.
     ///
     /// # Errors
-    /// When it does not answer.
+    /// If it does not answer.
     pub async fn removed(&self) -> Result<RemovedList, Refusal> {
         match &self.way {
             Way::Played(played) => played.0.removed(&self.address).await,

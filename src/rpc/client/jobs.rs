@@ -1,4 +1,4 @@
-//! A client's calls.
+//! Client calls about jobs.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -40,11 +40,11 @@ struct Shared {
     known: Mutex<Known>,
     /// A third of it is how long a poll is held back; 0 before it is known.
     lease_ms: AtomicU64,
-    /// Whether the master that answers was asked who the others are.
+    /// Whether the current master was asked for the list of masters.
     knows_fellows: AtomicBool,
 }
 
-/// The masters, and who is asked first.
+/// The known masters, and the current one.
 #[derive(Debug)]
 struct Known {
     /// In the order in which they are asked.
@@ -135,8 +135,8 @@ impl Master {
         }
     }
 
-    /// Makes a call, again and again while nobody answers who leads; each try has `within` for its answer. Each of the
-    /// masters that are known is tried, however little patience there is.
+    /// Makes a call, and retries it until a leader answers. Each try has `within` for its answer. Every known master is
+    /// tried, even if patience is over.
     pub(super) async fn ask<T, F, Call>(
         &self,
         line: Line,
@@ -207,7 +207,7 @@ impl Master {
         (address, channel.clone())
     }
 
-    /// The next one is asked, unless another call has turned away from this one already.
+    /// Turns to the next master, unless another call has already turned away from this one.
     fn turn(&self, from: &str) {
         let mut known = self.known();
         if known.addresses[known.current] == from {
@@ -229,7 +229,7 @@ impl Master {
         }
     }
 
-    /// What is said when patience is over.
+    /// The error when patience is over.
     fn nobody(&self, last: &Refusal) -> Refusal {
         let known = self.known().addresses.join(", ");
         let last = match last {

@@ -19,7 +19,7 @@ use crate::rpc::shuffle::{FetchPiece, FetchRequest, Shuffle};
 use crate::rpc::status::refusal;
 use crate::spec::AttemptId;
 
-/// A client of one worker. It makes one try: who else has the output is not for it to know.
+/// A client of one worker. It makes one try, and does not know which other workers have the output.
 #[derive(Debug, Clone)]
 pub struct Peer {
     address: String,

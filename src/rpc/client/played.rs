@@ -13,7 +13,7 @@ use crate::rpc::refusal::Refusal;
 /// An answer that is waited for.
 pub type Soon<T> = Pin<Box<dyn Future<Output = Result<T, Refusal>> + Send>>;
 
-/// What one master says to another so as to agree.
+/// A Raft message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Said {
     /// [`append_entries`](crate::rpc::raft::Raft::append_entries)
@@ -26,11 +26,11 @@ pub enum Said {
     InstallSnapshot,
 }
 
-/// Brings what one master asks of others to those, by their addresses, and the answers back.
+/// Delivers calls between masters by their addresses, and returns the answers.
 pub trait Fellows: Send + Sync {
-    /// Says something on the connection for agreement.
+    /// Sends a Raft message.
     fn say(&self, to: &str, what: Said, call: Call) -> Soon<Vec<u8>>;
-    /// Whether nobody listens there.
+    /// Whether nothing listens there.
     fn is_refused(&self, to: &str) -> Soon<bool>;
     /// Asks whether it has an artifact.
     fn has(&self, to: &str, digest: Digest) -> Soon<bool>;
@@ -38,13 +38,13 @@ pub trait Fellows: Send + Sync {
     fn put(&self, to: &str, digest: Digest, file: &Path) -> Soon<()>;
     /// Gets an artifact from it.
     fn get(&self, to: &str, digest: Digest, file: &Path) -> Soon<()>;
-    /// Asks how far it is.
+    /// Asks for its status.
     fn standing(&self, to: &str) -> Soon<MasterLine>;
     /// Asks which masters were removed.
     fn removed(&self, to: &str) -> Soon<RemovedList>;
 }
 
-/// The network of a simulation, as one master has it; clones are the same one.
+/// A simulated network, as one master sees it. Clones are the same one.
 #[derive(Clone)]
 pub struct Played(pub Arc<dyn Fellows>);
 

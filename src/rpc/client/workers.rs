@@ -1,4 +1,4 @@
-//! A worker's calls.
+//! Client calls of a worker.
 
 use tonic::transport::Channel;
 

@@ -1,4 +1,4 @@
-//! Single fields: ids in their written form, numbers of 128 bits, and values in bincode.
+//! Converts single fields: ids in their written form, numbers of 128 bits, values in bincode.
 
 use std::fmt::Display;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! What clients and masters say to each other.
+//! Converts messages between clients and masters about jobs.
 
 use std::collections::BTreeMap;
 

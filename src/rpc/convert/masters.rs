@@ -1,4 +1,4 @@
-//! What masters say of themselves.
+//! Converts messages about masters.
 
 use super::field::{bytes, texts};
 use super::{all, each, id, ids, wide};

@@ -1,4 +1,4 @@
-//! What came over the wire as plain data, and the other way round; nothing is believed that does not parse.
+//! Converts between the wire and plain data, and refuses what does not parse.
 
 mod field;
 mod jobs;

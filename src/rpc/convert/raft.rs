@@ -1,4 +1,4 @@
-//! What masters say to each other.
+//! Converts Raft messages.
 
 use super::field::bytes;
 use super::wide;

@@ -1,4 +1,4 @@
-//! What workers say to each other.
+//! Converts messages between workers.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;

@@ -1,4 +1,4 @@
-//! What workers and masters say to each other.
+//! Converts messages between workers and masters.
 
 use super::field::{bytes, texts};
 use super::{all, decode, digest, each, encode, id, ids, required, wide};

@@ -1,4 +1,4 @@
-//! Accepts connections, gives each a deadline for its first bytes, and hands those that speak HTTP/2 on to be served.
+//! Accepts connections, with a deadline for the first bytes of each.
 
 use std::io;
 use std::net::SocketAddr;

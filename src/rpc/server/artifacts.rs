@@ -1,4 +1,4 @@
-//! Takes artifacts in and hands them out, checked against their digests.
+//! Receives and sends artifacts, and checks their digests.
 
 use std::io;
 use std::path::Path;
@@ -28,7 +28,7 @@ use crate::rpc::status::status;
 /// Chunks that wait to be sent.
 const CHUNKS_AHEAD: usize = 4;
 
-/// What is asked for, by whom it is implemented, and where bytes lie meanwhile.
+/// Passes requests to their implementation, with a folder for files that are being transferred.
 pub(super) struct Service<A> {
     pub(super) artifacts: Arc<A>,
     pub(super) inbox: Arc<Inbox>,
@@ -55,7 +55,7 @@ impl<A: Artifacts> pb::artifacts_server::Artifacts for Service<A> {
         };
         let digest = digest("digest", &header.digest).map_err(status)?;
         check::artifact(digest, header.bytes).map_err(status)?;
-        // Said before the bytes come, so that nobody sends much to a master that does not lead.
+        // Asked before the bytes come, so that no client sends them in vain.
         if self.artifacts.has(digest).await.map_err(status)? {
             return Ok(Response::new(pb::Ack {}));
         }

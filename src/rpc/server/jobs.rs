@@ -1,4 +1,4 @@
-//! Serves clients.
+//! Serves the requests of clients.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::rpc::pb;
 use crate::rpc::recipe::RecipeRequest;
 use crate::rpc::status::status;
 
-/// What is asked for, by whom it is implemented.
+/// Passes requests to their implementation.
 pub(super) struct Service<J>(pub(super) Arc<J>);
 
 #[tonic::async_trait]

@@ -10,7 +10,7 @@ use crate::rpc::masters::{Join, Masters};
 use crate::rpc::pb;
 use crate::rpc::status::status;
 
-/// What is asked for, by whom it is implemented.
+/// Passes requests to their implementation.
 pub(super) struct Service<M>(pub(super) Arc<M>);
 
 #[tonic::async_trait]

@@ -1,4 +1,4 @@
-//! Serves the other masters of the cluster.
+//! Serves the Raft messages of other masters.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::rpc::raft::{Call, Raft};
 use crate::rpc::refusal::Refusal;
 use crate::rpc::status::status;
 
-/// What is asked for, by whom it is implemented.
+/// Passes requests to their implementation.
 pub(super) struct Service<R>(pub(super) Arc<R>);
 
 fn call(request: Request<pb::RaftCall>) -> Result<Call, Status> {

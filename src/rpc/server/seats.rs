@@ -1,4 +1,4 @@
-//! Limits how many connections a server has: in all and from one address, with some that only members can take.
+//! Limits the number of connections, in all and from one address, and reserves some for masters.
 //!
 //! A connection that comes when all seats are taken gets the seat of one that is not in use: first of those that never made
 //! a request, the oldest first, then of those that have made none for longest. If all are in use, it may have one of the

@@ -17,7 +17,7 @@ use crate::rpc::status::status;
 /// Pieces that wait to be sent, beside those that HTTP/2 has on the way.
 const PIECES_AHEAD: usize = 2;
 
-/// What is asked for, by whom it is implemented.
+/// Passes requests to their implementation.
 pub(super) struct Service<S>(pub(super) Arc<S>);
 
 type Sender = mpsc::Sender<Result<pb::FetchPiece, Status>>;
@@ -38,7 +38,7 @@ impl<S: Shuffle> pb::shuffle_server::Shuffle for Service<S> {
             let pieces = sender.clone();
             let fetched = shuffle.fetch(request, move |piece| send(pieces.clone(), piece)).await;
             if let Err(refusal) = fetched {
-                // When the receiver is gone there is nobody to tell.
+                // The receiver may be gone.
                 let _told_or_not = timeout(STILL_MAX, sender.send(Err(status(refusal)))).await;
             }
         });

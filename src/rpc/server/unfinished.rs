@@ -1,4 +1,4 @@
-//! Bounds the bytes of messages that have not come in whole, in all connections together.
+//! Bounds the memory of messages that have not come in whole, over all connections.
 //!
 //! gRPC puts a length in front of each message, and the server keeps what has come until all of it is there. A message that
 //! takes long holds memory for nothing, so each has a deadline, and when all together hold too much, the one that has been

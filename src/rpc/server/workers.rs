@@ -1,4 +1,4 @@
-//! Serves workers.
+//! Serves the requests of workers.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::rpc::pb;
 use crate::rpc::status::status;
 use crate::rpc::workers::{Leave, Locate, Poll, Register, Workers};
 
-/// What is asked for, by whom it is implemented.
+/// Passes requests to their implementation.
 pub(super) struct Service<W>(pub(super) Arc<W>);
 
 #[tonic::async_trait]

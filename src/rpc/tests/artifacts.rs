@@ -1,4 +1,4 @@
-//! Artifacts on their way to a master and from it.
+//! Transfers of artifacts to and from a master.
 
 use super::*;
 use crate::rpc::shuffle::CHUNK_BYTES;

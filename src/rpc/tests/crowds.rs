@@ -1,4 +1,4 @@
-//! Many connections and large messages at once: a server keeps serving, and holds no more than its bounds.
+//! Many connections and large messages at once: the server keeps serving, within its bounds.
 
 use axum::body::{Body, Bytes};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

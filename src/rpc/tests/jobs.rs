@@ -1,4 +1,4 @@
-//! Clients and a master.
+//! Requests of clients to a master.
 
 use super::*;
 use crate::spec::{InputSpec, JobSpec, Location};

@@ -1,4 +1,4 @@
-//! A client finds the master that leads, and loses patience when none does.
+//! A client finds the leading master, and gives up when there is none.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What masters say of themselves, and to each other.
+//! Requests about masters, and between masters.
 
 use super::*;
 use crate::rpc::client::Fellow;

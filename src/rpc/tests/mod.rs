@@ -1,4 +1,4 @@
-//! Each conversation over a real loopback socket, against a small implementation in memory.
+//! Each service over a real loopback socket, against a small implementation in memory.
 
 mod artifacts;
 mod crowds;

@@ -1,4 +1,4 @@
-//! Workers among themselves.
+//! Fetches between workers.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

@@ -1,4 +1,4 @@
-//! Workers and a master.
+//! Requests of workers to a master.
 
 use super::*;
 use crate::rpc::workers::{
