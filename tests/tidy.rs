@@ -53,6 +53,7 @@ const UNSAFE: &[(&str, &str)] = &[
         "src/shuffle/chunk.rs",
         "memory of sort buffers, on huge pages and not touched before it is filled",
     ),
+    ("src/launch/ending.rs", "hooks of the process's end"),
     ("src/launch/standard.rs", "looks at the standard descriptors before `main`"),
     ("tests/simulation/entropy.rs", "takes the place of what the system draws at random"),
 ];

@@ -114,7 +114,8 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Hand<'_, J, C, P> {
         for order in orders {
             // Nobody listens any more once the run has ended.
             let attempt = order.attempt();
-            let report = task::guard(|| Ok(self.carry_out(order))).unwrap_or_else(|trouble| {
+            let done = task::in_attempt(attempt, || task::guard(|| Ok(self.carry_out(order))));
+            let report = done.unwrap_or_else(|trouble| {
                 let failure = trouble.into_failure();
                 match attempt {
                     Some(attempt) => Report::Failed { attempt, failure },

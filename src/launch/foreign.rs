@@ -1,7 +1,11 @@
 //! Where foreign bytes go: to a pipe or a file as they are, to a terminal as text that cannot harm it.
 
-use std::io::{self, IsTerminal, StdoutLock, Write, stdout};
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+#[cfg(feature = "cluster")]
+use std::io::{StdoutLock, stdout};
 
+#[cfg(feature = "cluster")]
 use super::standard::output;
 use crate::spec::escape_text;
 
@@ -18,6 +22,7 @@ pub(crate) struct Foreign<W> {
     rest: Vec<u8>,
 }
 
+#[cfg(feature = "cluster")]
 impl Foreign<StdoutLock<'static>> {
     /// Standard output.
     ///
@@ -25,6 +30,14 @@ impl Foreign<StdoutLock<'static>> {
     /// Nothing that is written to it would arrive.
     pub(crate) fn stdout() -> io::Result<Self> {
         Ok(Foreign::new(output()?, stdout().is_terminal()))
+    }
+}
+
+impl Foreign<File> {
+    /// Standard output that was set aside.
+    pub(crate) fn aside(output: File) -> Self {
+        let is_terminal = output.is_terminal();
+        Foreign::new(output, is_terminal)
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use super::ending;
 use super::exit;
 use super::message::Message;
 use super::progress::Drawn;
@@ -121,6 +122,7 @@ impl Interrupts {
         };
         let _nothing_is_drawn_any_more = self.drawn.clear();
         Message { details: left, ..interrupted(when) }.say();
+        ending::forget();
         std::process::exit(i32::from(exit::INTERRUPTED));
     }
 }

@@ -6,6 +6,7 @@
 mod clash;
 mod command;
 mod describe;
+mod ending;
 pub mod exit;
 mod failure;
 mod flags;
@@ -267,6 +268,11 @@ fn run<J: Job>(run: &Run) -> Result<u8, Message> {
     let progress = Arc::new(Progress::default());
     let interrupts = Interrupts::listen(progress.clone(), spec.output.is_none());
     interrupts.remove([prepared.staging.cleanup(), prepared.scratch.cleanup()]);
+    let cleanups = [prepared.staging.cleanup(), prepared.scratch.cleanup()];
+    let watch = ending::watch(cleanups, spec.memory_bytes);
+    let results = standard::set_output_aside().map_err(|error| {
+        Message::new(format!("cannot set standard output aside for the result: {error}"))
+    })?;
     let (ended, end) = channel::<()>();
     let outcome = std::thread::scope(|scope| {
         if let Some(style) = progress::style(flags.progress, flags.quiet, flags.summary) {
@@ -293,14 +299,14 @@ fn run<J: Job>(run: &Run) -> Result<u8, Message> {
             interrupted(When::Running).say();
             return Ok(exit::INTERRUPTED);
         }
-        let written = Foreign::stdout().and_then(|mut out| {
-            task::write_to_stdout(&prepared.staging, &outcome.parts, &mut out)?;
-            out.end()
-        });
+        let mut out = Foreign::aside(results);
+        let written = task::write_to_stdout(&prepared.staging, &outcome.parts, &mut out)
+            .and_then(|()| out.end());
         if let Err(error) = written {
             return Ok(stdout_failed(&error, "name a folder with --output DIR"));
         }
     }
+    drop(watch);
     if !flags.quiet {
         let times =
             Times { listing: *listing, whole: clock.now().saturating_duration_since(*started) };

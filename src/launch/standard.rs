@@ -7,6 +7,7 @@
 //! So a function in `.init_array`, which runs before the library starts, notes which descriptors are closed.
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, StdoutLock};
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -56,6 +57,15 @@ impl std::error::Error for Unusable {}
 pub(crate) fn output() -> io::Result<StdoutLock<'static>> {
     check_output().map_err(io::Error::other)?;
     Ok(io::stdout().lock())
+}
+
+/// Standard output, for results alone: from here on, what this process prints to it goes to standard error.
+pub(super) fn set_output_aside() -> io::Result<File> {
+    /// The first descriptor that is not a standard one.
+    const FIRST: i32 = 3;
+    let output = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), FIRST)?;
+    rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
+    Ok(File::from(output))
 }
 
 /// Refuses a standard output that is closed or open for reading only.

@@ -1,0 +1,187 @@
+//! Fails a run whose process is ended by the job's own code, and removes what it leaves.
+//!
+//! Covered are `exit`, `abort`, memory that runs out, and faults such as a stack overflow, on any thread of the process.
+//! Not covered are `_exit` and SIGKILL, which a process cannot see coming: the exit code is then what they make it, and
+//! the next run with the same output or scratch folder removes the leftovers. A process of ours around each run would
+//! see these too, but costs a fork, and passing on every signal, for each run.
+
+#![expect(
+    unsafe_code,
+    reason = "the C library's `atexit` and signal handlers are the only notice of a process's end"
+)]
+
+use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+use std::sync::{Mutex, Once, PoisonError};
+use std::{io, ptr};
+
+use libc::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, c_int};
+
+use super::exit;
+use super::message::Message;
+use crate::spec::size;
+use crate::storage::Cleanup;
+use crate::task;
+
+/// Signals that end a process because of what its code did.
+const FAULTS: [c_int; 6] = [SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS];
+/// Seconds that removing the folders may take after a fault, which may have left locks held.
+const CLEANUP_SECONDS_MAX: u32 = 10;
+
+/// The run of this process, while the job's code may run.
+static RUN: Mutex<Option<Running>> = Mutex::new(None);
+/// The process that runs it: code of the job may fork, and the child's end is not the run's.
+static PROCESS: AtomicU32 = AtomicU32::new(0);
+/// Whether the process is ending already.
+static IS_ENDING: AtomicBool = AtomicBool::new(false);
+/// How each of [`FAULTS`] was handled before.
+static BEFORE: [AtomicPtr<libc::sigaction>; FAULTS.len()] =
+    [const { AtomicPtr::new(ptr::null_mut()) }; FAULTS.len()];
+
+struct Running {
+    cleanups: Vec<Cleanup>,
+    memory_bytes: u64,
+}
+
+/// A run that is watched until this is dropped.
+pub(super) struct Watch(());
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        forget();
+    }
+}
+
+/// From here on an end of the process is a failure of the run, whose folders these are.
+pub(super) fn watch(cleanups: [Cleanup; 2], memory_bytes: u64) -> Watch {
+    static HOOKED: Once = Once::new();
+    PROCESS.store(std::process::id(), Ordering::SeqCst);
+    *run() = Some(Running { cleanups: cleanups.into(), memory_bytes });
+    HOOKED.call_once(|| {
+        // SAFETY: the function lives as long as the process, and unwinds into nobody.
+        unsafe { libc::atexit(at_exit) };
+        for (signal, before) in FAULTS.into_iter().zip(&BEFORE) {
+            hook(signal, before);
+        }
+    });
+    Watch(())
+}
+
+/// No run is watched: the process ends by our own will.
+pub(super) fn forget() {
+    run().take();
+}
+
+fn run() -> std::sync::MutexGuard<'static, Option<Running>> {
+    RUN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn hook(signal: c_int, before: &AtomicPtr<libc::sigaction>) {
+    let mut old = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: all zeros are a valid `sigaction`, whose mask is empty; both pointers are to live ones.
+    unsafe {
+        let mut new: libc::sigaction = MaybeUninit::zeroed().assume_init();
+        new.sa_sigaction = at_fault as *const () as usize;
+        new.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+        if libc::sigaction(signal, &raw const new, old.as_mut_ptr()) == 0 {
+            before.store(Box::into_raw(Box::new(old.assume_init())), Ordering::SeqCst);
+        }
+    }
+}
+
+/// Called by the C library when something calls `exit`.
+extern "C" fn at_exit() {
+    if std::process::id() != PROCESS.load(Ordering::SeqCst) {
+        return;
+    }
+    if let Some(running) = run().take() {
+        IS_ENDING.store(true, Ordering::SeqCst);
+        end(running, "called `exit`");
+    }
+}
+
+/// Called on the thread that has caused a fault.
+extern "C" fn at_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // The standard library tells an overflow of the stack from other faults, and aborts then, which comes here again.
+    go_on_as_before(signal, info, context);
+    let is_ours = std::process::id() == PROCESS.load(Ordering::SeqCst);
+    if is_ours && !IS_ENDING.swap(true, Ordering::SeqCst) {
+        // SAFETY: both calls only change how and when this process is ended.
+        unsafe {
+            libc::signal(libc::SIGALRM, libc::SIG_DFL);
+            libc::alarm(CLEANUP_SECONDS_MAX);
+        }
+        let done = format!("was ended by {}", name(signal));
+        if let Some(running) = RUN.try_lock().ok().and_then(|mut run| run.take()) {
+            let here = task::attempt_here();
+            // A handler may have very little stack; a thread has its own.
+            let running = Mutex::new(Some(running));
+            let end_it = || {
+                let taken = running.lock().unwrap_or_else(PoisonError::into_inner).take();
+                taken.map(|running| task::in_attempt(here, || end(running, &done)))
+            };
+            std::thread::scope(|scope| {
+                let started = std::thread::Builder::new().spawn_scoped(scope, end_it);
+                if started.is_err() {
+                    end_it();
+                }
+            });
+        }
+    }
+    // SAFETY: the default action ends the process, as it would have without us.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::raise(signal);
+    }
+}
+
+fn go_on_as_before(signal: c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    let place = FAULTS.iter().position(|&fault| fault == signal);
+    let Some(before) = place.map(|place| BEFORE[place].load(Ordering::SeqCst)) else { return };
+    // SAFETY: it is null or was leaked by `hook`; a handler with SA_SIGINFO is a function of these three arguments.
+    unsafe {
+        let Some(before) = before.as_ref() else { return };
+        let is_none = [libc::SIG_DFL, libc::SIG_IGN].contains(&before.sa_sigaction);
+        if !is_none && before.sa_flags & libc::SA_SIGINFO != 0 {
+            let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut libc::c_void) =
+                std::mem::transmute(before.sa_sigaction);
+            handler(signal, info, context);
+        }
+    }
+}
+
+fn name(signal: c_int) -> &'static str {
+    match signal {
+        SIGABRT => "SIGABRT (it aborted)",
+        SIGBUS => "SIGBUS",
+        SIGFPE => "SIGFPE",
+        SIGILL => "SIGILL",
+        SIGSEGV => "SIGSEGV",
+        _ => "SIGSYS",
+    }
+}
+
+/// Reports what happened, removes the run's folders and ends the process with the exit code of a failed job.
+fn end(running: Running, done: &str) -> ! {
+    // Nothing is known of a thread that the job's code has started.
+    let place = task::attempt_here().map_or_else(String::new, |attempt| format!(" in {attempt}"));
+    let mut details: Vec<String> = running
+        .cleanups
+        .iter()
+        .filter_map(|folder| folder.run().err())
+        .map(|error| error.to_string())
+        .collect();
+    if done.contains("SIGABRT") {
+        let memory = size::format(running.memory_bytes);
+        details.push(format!(
+            "if memory ran out, as the line above then says: set --memory below {memory}, or let the process have more"
+        ));
+    }
+    let line = format!(
+        "the job's own code ended the process: it {done}{place}, and nothing was published; return an error instead"
+    );
+    Message { line, details }.say();
+    let _flushed_or_not = io::Write::flush(&mut io::stderr());
+    // SAFETY: ends the process without running the hooks of its end again.
+    unsafe { libc::_exit(c_int::from(exit::FAILED)) }
+}

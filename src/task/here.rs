@@ -1,0 +1,23 @@
+//! Which attempt this thread carries out, for whatever has to be said of the thread.
+
+use std::cell::Cell;
+
+use crate::spec::AttemptId;
+
+thread_local! {
+    /// Needs no destructor, so it can be read while the process ends.
+    static HERE: Cell<Option<AttemptId>> = const { Cell::new(None) };
+}
+
+/// The attempt that this thread carries out.
+pub(crate) fn attempt_here() -> Option<AttemptId> {
+    HERE.get()
+}
+
+/// Does something for an attempt.
+pub(crate) fn in_attempt<T>(attempt: Option<AttemptId>, code: impl FnOnce() -> T) -> T {
+    let before = HERE.replace(attempt);
+    let done = code();
+    HERE.set(before);
+    done
+}
