@@ -32,7 +32,7 @@ pub struct Submission {
     pub priority: i32,
     /// Attempts of a task before the job fails; 0: the default.
     pub max_attempts: u32,
-    /// An attempt that makes no progress for so long is killed; zero: the default.
+    /// An attempt that makes no progress for this long is killed; zero for the default.
     pub task_timeout: Duration,
     /// Whether stragglers get backups.
     pub backups: bool,
@@ -89,7 +89,7 @@ pub async fn submit<M: Masters>(master: &M, submission: Submission) -> Result<Jo
     }
 }
 
-/// Sends what the job names, unless the masters have it, and gives the request that names it.
+/// Uploads what the job names, unless the masters have it, and returns the request that names it.
 async fn send<M: Masters>(
     master: &M,
     submission: &Submission,

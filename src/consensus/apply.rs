@@ -16,7 +16,7 @@ use super::snapshot::{Newest, Snapshots, read};
 use super::{Fatal, Machine, OnFatal, Unreadable};
 use crate::crash::crash_point;
 
-/// Applies entries.
+/// Applies entries to the machine.
 pub(super) struct Applier<M> {
     machine: Arc<M>,
     snapshots: Snapshots,
@@ -30,7 +30,7 @@ pub(super) struct Applier<M> {
     newest: Arc<tokio::sync::Mutex<Option<Newest>>>,
 }
 
-/// The state as it was at one entry, ready to be written down.
+/// The serialized state after an entry, to be written to a snapshot.
 pub(super) struct Builder {
     snapshots: Snapshots,
     newest: Arc<tokio::sync::Mutex<Option<Newest>>>,
@@ -82,7 +82,7 @@ impl<M: Machine> Applier<M> {
                 command = entry.body;
             }
             EntryPayload::Membership(membership) => {
-                // Both the members as they were and those to be decide, until the leader has that ended, too.
+                // Majorities of the old and the new members decide until the leader completes the change.
                 crash_point!("s08", membership.get_joint_config().len() > 1);
                 self.membership = Membership::new(Some(log_id), membership);
                 self.roll.apply(&self.membership);
@@ -130,7 +130,7 @@ impl<M: Machine> RaftStateMachine<Kind> for Applier<M> {
         entries.into_iter().map(|entry| self.apply_one(entry)).collect()
     }
 
-    /// The state is written down here, between two entries; its file is made beside what goes on.
+    /// Serializes the state between two entries. The file is written in the background.
     async fn get_snapshot_builder(&mut self) -> Builder {
         let last = self.applied.unwrap_or_default();
         let meta = SnapshotMeta {
@@ -141,7 +141,7 @@ impl<M: Machine> RaftStateMachine<Kind> for Applier<M> {
         let state = self.machine.save().map(|state| self.roll.saved(state));
         let state = state.and_then(|state| self.evidence.saved(state));
         let body = state.map(|state| self.digests.saved(state));
-        // What is logged from here on is for the next one.
+        // The log from here on counts for the next one.
         self.growth.begin_anew(body.as_ref().map_or(0, Vec::len));
         Builder { snapshots: self.snapshots.clone(), newest: Arc::clone(&self.newest), meta, body }
     }
@@ -187,7 +187,7 @@ impl RaftSnapshotBuilder<Kind> for Builder {
         let body = std::mem::replace(&mut self.body, Err(Unreadable("it was taken".into())));
         let body = body.map_err(|error| failed(&error))?;
         let mut newest = self.newest.lock().await;
-        // One that was installed meanwhile is newer.
+        // A snapshot that was installed in the meantime is newer.
         if let Some(newer) =
             newest.as_ref().filter(|it| it.meta.last_log_id > self.meta.last_log_id)
         {

@@ -24,7 +24,7 @@ pub(super) struct Seen {
     pub(super) digest: u64,
 }
 
-/// The numbers after the last entries that this node has applied.
+/// The digests after the last entries that this node has applied.
 #[derive(Debug, Default)]
 pub(super) struct Digests {
     past: Mutex<VecDeque<Seen>>,
@@ -39,7 +39,7 @@ impl Digests {
         self.past().back().copied().unwrap_or_default()
     }
 
-    /// An entry was applied.
+    /// Adds an entry that was applied.
     pub(super) fn add(&self, index: u64, command: &[u8], reply: &[u8]) {
         let mut past = self.past();
         let before = past.back().map_or(0, |seen| seen.digest);
@@ -51,7 +51,7 @@ impl Digests {
         }
     }
 
-    /// This node's number where it differs from another's of the same entry.
+    /// Returns this node's digest of the same entry, if it differs.
     pub(super) fn differs(&self, theirs: Seen) -> Option<u64> {
         if theirs.index == 0 {
             return None;
@@ -63,14 +63,14 @@ impl Digests {
         (ours.digest != theirs.digest).then_some(ours.digest)
     }
 
-    /// The body of a snapshot of this state.
+    /// Puts the digest in front of the rest of a snapshot.
     pub(super) fn saved(&self, state: Vec<u8>) -> Vec<u8> {
         let mut body = self.last().digest.to_le_bytes().to_vec();
         body.extend(state);
         body
     }
 
-    /// Begins anew with a snapshot's body, and gives the state in it.
+    /// Takes over the digest of a snapshot's body, and returns the rest of it.
     pub(super) fn load<'b>(&self, index: u64, body: &'b [u8]) -> Result<&'b [u8], Unreadable> {
         let (digest, state) = Self::split(body)?;
         *self.past() = VecDeque::from([Seen { index, digest }]);

@@ -21,7 +21,7 @@ const READ_BYTES_MAX: u64 = 512 << 10;
 /// Entries that are read for one message to another master.
 const READ_ENTRIES_MAX: u64 = 256;
 
-/// How much was logged since the newest snapshot.
+/// The growth of the log since the newest snapshot.
 #[derive(Debug, Default)]
 pub(super) struct Growth {
     pub(super) bytes: AtomicU64,
@@ -123,7 +123,7 @@ impl RaftLogStorage<Kind> for LogStore {
         self.tables.fact(VOTE).map_err(|error| read_failed(&error))
     }
 
-    /// Costs no fsync of its own: what is proposed at each start makes up for an older one.
+    /// Costs no fsync of its own: the entry that is committed at each start makes up for an older index.
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), StorageError> {
         self.writer.note_committed(committed);
         Ok(())
@@ -136,7 +136,7 @@ impl RaftLogStorage<Kind> for LogStore {
         self.tables.fact(COMMITTED).map_err(|error| read_failed(&error))
     }
 
-    /// Answers when the entries are on stable storage, which is when openraft goes on in any case.
+    /// Returns when the entries are on stable storage; openraft does not go on earlier.
     async fn append<I>(
         &mut self,
         entries: I,

@@ -47,11 +47,11 @@ pub(super) struct Piece {
     pub(super) is_last: bool,
 }
 
-/// Makes the connections.
+/// Creates the connections.
 pub(super) struct Network {
     cluster: u128,
     options: Options,
-    /// By address; openraft asks for a client anew for each read.
+    /// By address; openraft creates a client for each read.
     fellows: BTreeMap<String, Fellow>,
     core: Core,
     evidence: Arc<Evidence>,
@@ -87,18 +87,18 @@ impl Network {
 }
 
 impl Core {
-    /// It runs from now on.
+    /// Sets the core once it runs.
     pub(super) fn begin(&self, raft: openraft::Raft<Kind>) {
         self.0.get_or_init(|| raft);
     }
 
-    /// Returns when the core has looked at all that it had been told by then: in each round it carries out requests, then
-    /// looks at what it was told, and begins the next one by sending its metrics, changed or not. For as long as the core
-    /// takes: openraft gives each call, and so this wait, no more than the time between two signs of life.
+    /// Returns when the core has processed all messages that it had received before this call. In each round, the core
+    /// carries out requests, then processes its messages, and starts the next round by publishing its metrics, changed
+    /// or not. openraft limits each call, and so this wait, to the time between two heartbeats.
     async fn catch_up(&self) {
         let Some(raft) = self.0.get() else { return };
         let mut metrics = raft.metrics();
-        // Carried out by the core itself, so that the next change of the metrics is that of its next round.
+        // The core itself runs this, so the next change of the metrics is that of its next round.
         let marked = raft.with_raft_state(move |_| {
             metrics.mark_unchanged();
             metrics
@@ -181,7 +181,7 @@ impl Line {
         Ok(())
     }
 
-    /// Sends the file of a snapshot in pieces, until the other end has a later leader or all of them.
+    /// Sends the file of a snapshot in pieces, until the receiver has all of them or follows a later leader.
     async fn send(&self, vote: Vote, snapshot: Snapshot) -> Result<Vote, Unreachable> {
         let mut file = open(&snapshot.snapshot.path).await?;
         let mut offset = 0;
@@ -202,7 +202,7 @@ impl Line {
     }
 }
 
-/// A newer snapshot may have taken its place meanwhile: that one is sent instead, the next time.
+/// Fails if a newer snapshot has replaced it: the next try sends that one.
 async fn open(path: &Path) -> Result<File, Unreachable> {
     let path = path.to_path_buf();
     read_file(move || File::open(path)).await

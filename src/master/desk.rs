@@ -15,7 +15,7 @@ use crate::spec::{AttemptId, JobId, TaskId, TaskKind, WorkerId};
 
 /// How long a worker is believed whose connection was closed, in milliseconds.
 pub(super) const CLOSED_LEASE_MS: u64 = 250;
-/// Shortest lease that a beginning master gives, in milliseconds: workers that found nobody for a while
+/// Shortest lease that a new leader gives, in milliseconds: workers that found no leader for a while
 /// knock once a second.
 const FIRST_LEASE_MS_MIN: u64 = 3_000;
 

@@ -166,12 +166,12 @@ impl FromStr for EventId {
 }
 
 impl Events {
-    /// Begins behind an entry whose state is given: how it came to that is not told by it.
+    /// Starts after an entry whose state was loaded: earlier events are not known.
     pub(super) fn behind(index: u64) -> Self {
         Self { since: EventId { index, place: u32::MAX }, ..Self::default() }
     }
 
-    /// Applies changes in order, and notes what follows from them.
+    /// Applies changes in order, and records their events.
     pub(super) fn apply_all(
         &mut self,
         state: &mut State,
@@ -219,7 +219,7 @@ impl Events {
         (self.since..=self.last()).contains(&event)
     }
 
-    /// What came behind an event, up to so many of what is wanted, and until where that was looked at.
+    /// Returns up to this many matching events after an event, and the last event that was examined.
     pub(super) fn after(
         &self,
         after: EventId,
@@ -240,7 +240,7 @@ impl Events {
         (found, until)
     }
 
-    /// The newest events that are wanted, up to so many, the newest first.
+    /// Returns up to this many of the newest matching events, the newest first.
     pub(super) fn newest(&self, is_wanted: impl Fn(&What) -> bool, max: usize) -> Vec<Event> {
         self.all.iter().rev().filter(|event| is_wanted(&event.what)).take(max).cloned().collect()
     }
@@ -250,7 +250,7 @@ impl Events {
     }
 }
 
-/// What must be known of a change, and of the state before it, to tell what it has brought about.
+/// What must be known about a change, and the state before it, to derive the events.
 struct Before {
     whats: Vec<What>,
     /// Jobs that may stand elsewhere afterwards, and where they stand.
@@ -303,7 +303,7 @@ impl Before {
         self.watch_job(state, attempt.task.job);
     }
 
-    /// A worker goes, with all that it runs; jobs may have to map again.
+    /// A worker is lost with all that it runs; jobs may have to map again.
     fn lose(&mut self, state: &State, worker: WorkerId, says_goodbye: bool) {
         let Some(view) = state.scheduler.worker(worker) else { return };
         let is_missed = !says_goodbye && view.state != WorkerState::Drained;
@@ -326,7 +326,7 @@ impl Before {
         self.jobs.extend(live.map(|job| (job.id(), job.state())));
     }
 
-    /// Tells what has come of it.
+    /// Derives the events from the effects.
     fn tell(self, state: &State, effects: &[Effect], mut note: impl FnMut(What)) {
         let Self { whats, jobs } = self;
         whats.into_iter().for_each(&mut note);

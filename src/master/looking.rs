@@ -11,7 +11,7 @@ use crate::rpc::refusal::Refusal;
 use crate::scheduler::{Failed, Job, Sizes, Task};
 use crate::spec::{AttemptId, Failure, JobId, JobOptions, TaskId, WorkerId};
 
-/// A task that was started at least once, as it is looked at.
+/// A task that was started at least once.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen<'s> {
     /// Which.
@@ -22,7 +22,7 @@ pub struct Seen<'s> {
     pub is_led: bool,
 }
 
-/// What a job was given, and when.
+/// A job's settings and times.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobFacts {
     /// Its name.
@@ -33,7 +33,7 @@ pub struct JobFacts {
     pub finished_ms: Option<u64>,
     /// When this was asked, by this master's clock.
     pub now_ms: u64,
-    /// How it is to be run.
+    /// Its options.
     pub options: JobOptions,
     /// Its executable.
     pub executable: Option<Digest>,
@@ -153,7 +153,7 @@ impl Master {
         })
     }
 
-    /// The newest jobs, or those before one, up to so many.
+    /// Returns up to this many of the newest jobs, or of those before a job.
     ///
     /// # Errors
     ///
@@ -170,7 +170,7 @@ impl Master {
         }))
     }
 
-    /// The oldest jobs that have not ended, up to so many, and how many there are.
+    /// Returns up to this many of the oldest live jobs, and the number of all live jobs.
     ///
     /// # Errors
     ///

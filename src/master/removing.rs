@@ -40,7 +40,7 @@ impl Master {
 }
 
 impl Shared {
-    /// Has a master taken out; says whether it was a member.
+    /// Removes a master. Returns whether it was a member.
     pub(super) async fn remove(self: &Arc<Self>, id: MasterId) -> Result<bool, Refusal> {
         let group = self.group()?;
         let members = group.members();

@@ -10,34 +10,34 @@ use crate::scheduler::{
 };
 use crate::spec::{JobId, Location, TaskKind, WorkerId};
 
-/// Lost workers that are still shown and known by their incarnation.
+/// Lost workers that are still listed and known by their incarnation.
 const LOST_WORKERS_MAX: usize = 1_000;
 
-/// Something to be applied to the state.
+/// A change of the state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Change {
-    /// A command that concerns the scheduler alone.
+    /// Applies a command of the scheduler.
     Decide(Command),
-    /// A job is accepted.
+    /// Accepts a job.
     Accept {
         /// For the scheduler.
         submit: Box<Submit>,
         /// Beside it.
         record: JobRecord,
     },
-    /// A plan is made.
+    /// Records a job's plan.
     Plan {
         /// For the scheduler.
         done: PlanDone,
         /// The plan's artifact.
         plan: Digest,
     },
-    /// What a job has left in staging is removed.
+    /// Records that a job's staging folder was swept.
     Swept {
         /// The job.
         job: JobId,
     },
-    /// A worker is introduced.
+    /// Registers a worker.
     Introduce {
         /// For the scheduler.
         register: RegisterWorker,
@@ -47,7 +47,7 @@ pub(super) enum Change {
 }
 
 impl Change {
-    /// The scheduler's part of it, if it has one.
+    /// The scheduler's command in it, if any.
     pub(super) fn command(&self) -> Option<Command> {
         match self {
             Change::Decide(command) => Some(command.clone()),
@@ -59,7 +59,7 @@ impl Change {
     }
 }
 
-/// What became of a change; a rejected one has changed nothing.
+/// The result of a change. A rejected change has no effect.
 pub(super) type Applied = Result<Vec<Effect>, Rejection>;
 
 /// What the scheduler need not know of a job.
@@ -183,7 +183,7 @@ impl State {
         self.jobs.get(&job)
     }
 
-    /// Jobs that did not succeed and may have left something in staging.
+    /// Jobs that did not succeed and may have left files in staging.
     pub(super) fn unswept(&self) -> impl Iterator<Item = JobId> {
         let failed = |state| matches!(state, JobState::Failed | JobState::Cancelled);
         let unswept = self.jobs.iter().filter(|(_, record)| !record.is_swept).map(|(&job, _)| job);
@@ -196,12 +196,12 @@ impl State {
         })
     }
 
-    /// Everything that some job names, of those that are not forgotten.
+    /// All artifacts that remembered jobs name.
     pub(super) fn artifacts(&self) -> impl Iterator<Item = Digest> {
         self.jobs.values().flat_map(JobRecord::artifacts)
     }
 
-    /// What jobs name that have not ended, each with one of them.
+    /// The artifacts that live jobs name, each with one of these jobs.
     pub(super) fn needed(&self) -> BTreeMap<Digest, JobId> {
         let lives = |job| self.scheduler.job(job).is_some_and(|job| !job.state().is_terminal());
         let live = self.jobs.iter().filter(|(job, _)| lives(**job));

@@ -33,7 +33,7 @@ pub struct Submit {
     pub priority: i32,
     /// Attempts of a task before the job fails; 0: the default.
     pub max_attempts: u32,
-    /// An attempt that makes no progress for so long is killed, in milliseconds; 0: the default.
+    /// An attempt that makes no progress for this long is killed, in milliseconds; 0 for the default.
     pub task_timeout_ms: u64,
     /// Whether stragglers get backups.
     pub backups: bool,

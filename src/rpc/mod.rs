@@ -53,12 +53,12 @@ pub const CONTROL_BYTES_MAX: usize = 64 << 20;
 const DATA_BYTES_MAX: usize = 1 << 20;
 /// Largest message between masters, in bytes: one entry, however large a single control message has made it, and its frame.
 const RAFT_BYTES_MAX: usize = 2 * CONTROL_BYTES_MAX;
-/// How often either end of a connection that is in use asks whether the other is still there.
+/// How often either end of a connection pings the other.
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(2);
-/// How long it waits for the answer before it gives the connection up.
+/// How long it waits for the answer before it closes the connection.
 const KEEPALIVE_WAIT: Duration = Duration::from_secs(3);
-/// Bytes that one stream may have on the way; and all those of one connection together.
+/// Flow control windows of one stream, and of one connection.
 const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
-/// Longest list of headers, which is where refusals travel, in bytes.
+/// Longest list of headers, in bytes. Refusals are sent in headers.
 const HEADERS_BYTES_MAX: u32 = 64 << 10;

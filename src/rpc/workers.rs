@@ -213,7 +213,7 @@ pub struct Order {
     pub spec: Digest,
     /// Its work.
     pub work: OrderWork,
-    /// The attempt is killed as a timeout when it has made no progress for so long, in milliseconds; 0: never.
+    /// The attempt is killed as a timeout when it makes no progress for this long, in milliseconds; 0 for never.
     pub timeout_ms: u64,
 }
 

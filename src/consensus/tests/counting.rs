@@ -56,7 +56,7 @@ pub(super) struct Bench {
     starts: AtomicU64,
 }
 
-/// What a node knows that has just been started, for the first time.
+/// The evidence of a node at its first start.
 pub(super) fn evidence(node: u64) -> Arc<Evidence> {
     let start = Start { count: 1, incarnation: node.into() };
     Arc::new(Evidence::new(node, start, 0, (PathBuf::new(), Arc::new(|_| ()))))
@@ -112,7 +112,7 @@ impl Bench {
 }
 
 impl Running {
-    /// Adds a number, and gives the sum.
+    /// Adds a number, and returns the sum.
     pub(super) async fn add(&self, n: u64) -> u64 {
         number(&self.node.propose(n.to_le_bytes().to_vec()).await.unwrap()).unwrap()
     }

@@ -12,7 +12,7 @@ use crate::consensus::{Leadership, ProposeError};
 /// Groups at a time, and how often leadership is handed on in each: a hundred times in all.
 const GROUPS: usize = 5;
 const TIMES: u64 = 20;
-/// A leader that says nothing is believed for so long, by itself too.
+/// The lease of a silent leader.
 const BELIEVED: Duration = Duration::from_millis(600);
 
 /// Hands leadership on, with a pause before each time; says how often that was done before anybody missed the leader.

@@ -243,7 +243,7 @@ impl Master {
 }
 
 impl Known {
-    /// Remembers this one; gives its place.
+    /// Adds an address, and returns its place.
     fn add(&mut self, address: &str, options: &Options) -> Result<usize, Refusal> {
         if let Some(place) = self.addresses.iter().position(|known| known == address) {
             return Ok(place);

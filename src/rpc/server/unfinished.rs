@@ -96,7 +96,7 @@ impl Unfinished {
 }
 
 impl Messages {
-    /// A message holds so many bytes now; the oldest ones make room for it.
+    /// Sets how many bytes a message holds; the oldest messages make room for it.
     fn hold(&mut self, id: u64, held: usize) {
         if let Some((before, _)) = self.all.get_mut(&id) {
             self.bytes = self.bytes - *before + held;
