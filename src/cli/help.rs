@@ -62,10 +62,10 @@ it goes on.
 Example: gristmill submit --name nightly ./wordcount logs/*.txt -o counts";
 
 pub(super) const JOBS: &str = "\
-States: waiting, planning, mapping, reducing, committing, succeeded, failed,
-cancelled; REASON says what is waited for, or why it failed. Times are in UTC.
-On a terminal, long names and reasons are cut; a pipe and --format json have
-all.";
+The newest first. States: waiting, planning, mapping, reducing, committing,
+succeeded, failed, cancelled; REASON says what a job waits for or why it failed.
+Times are in UTC. Long names and reasons are cut on a terminal, but not in a
+pipe or with --format json.";
 
 pub(super) const STATUS: &str = "\
 Exits with 0 however the job stands; `watch` is what waits for its end.

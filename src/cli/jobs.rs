@@ -19,9 +19,10 @@ const HEAD: [Column; 6] = [
     Text("REASON"),
 ];
 
-/// `gristmill jobs`.
+/// `gristmill jobs`, the newest first.
 pub(super) fn jobs(cluster: &Cluster, format: Format) -> Result<u8, Refused> {
-    let jobs = cluster.ask(async |master| Ok(master.list().await?))?;
+    let mut jobs = cluster.ask(async |master| Ok(master.list().await?))?;
+    jobs.reverse();
     list(format, &jobs, &HEAD, |jobs| {
         let row = |job: &crate::rpc::jobs::JobLine| {
             let finished = job.finished.clone().unwrap_or_default();

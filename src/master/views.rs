@@ -132,7 +132,10 @@ fn task_line(job: &Job, id: TaskId, task: Option<&Task>, desk: &Desk) -> TaskLin
     TaskLine {
         id,
         kind: id.kind.to_string(),
-        state: task.map_or(TaskState::Idle, Task::state).to_string(),
+        state: match job.failed_task() {
+            Some(failed) if failed == id => "failed".to_string(),
+            _ => task.map_or(TaskState::Idle, Task::state).to_string(),
+        },
         attempts: attempts.collect(),
     }
 }

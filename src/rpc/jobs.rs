@@ -220,7 +220,7 @@ pub struct TaskLine {
     pub id: TaskId,
     /// `plan`, `map`, `reduce` or `commit`.
     pub kind: String,
-    /// `idle`, `in_progress` or `completed`.
+    /// `idle`, `in_progress`, `completed` or, if its job failed of it, `failed`.
     pub state: String,
     /// All of them, in order.
     pub attempts: Vec<AttemptLine>,

@@ -195,6 +195,13 @@ impl Job {
         self.blame.as_ref()
     }
 
+    /// The task of which it failed, if it has failed and the task was not done.
+    pub fn failed_task(&self) -> Option<TaskId> {
+        let task = self.blame.as_ref()?.attempt.task;
+        let is_done = self.task(task).is_some_and(|task| task.winner().is_some());
+        (self.state() == JobState::Failed && !is_done).then_some(task)
+    }
+
     /// What its failed attempts have said, as far as it is kept, in the order in which it came.
     pub fn failures(&self) -> impl DoubleEndedIterator<Item = &Failed> {
         self.failures.kept()
