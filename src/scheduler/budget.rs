@@ -1,16 +1,16 @@
-//! How often a task may fail of what, before its job does.
+//! Limits how many failures of each kind a task may have before its job fails, and sets the pauses between attempts.
 
 use serde::{Deserialize, Serialize};
 
 use crate::spec::Cause;
 
-/// Deaths of the memory limit, each on another worker where there is one: the second is no chance.
+/// Attempts killed for their memory, each on another worker if there is one. Two of them are not chance.
 pub const MEMORY_FAILURES_MAX: u32 = 2;
 /// Failures of workers' disks under one task. A worker has no chance after its second, so these are several workers.
 pub const DISK_FAILURES_MAX: u32 = 8;
 /// Failed fetches of one reduce while every map output is there. They say little of the job.
 pub const FETCH_FAILURES_MAX: u32 = 8;
-/// Workers lost under one task; by then the task is what kills them.
+/// Workers lost under one task. After that many, the task must be what kills them.
 pub const LOST_WORKERS_MAX: u32 = 32;
 /// Failures of machines under one task: the worker could not start it, or the masters did not hand out what it needs.
 /// With the pauses between attempts they span about two minutes.
@@ -85,7 +85,7 @@ impl Ledger {
         }
     }
 
-    /// The failure of which the job fails.
+    /// The number of failures at which the job fails.
     pub(super) fn limit(self, max_attempts: u32) -> u32 {
         match self {
             Self::Own | Self::Timeout => max_attempts,

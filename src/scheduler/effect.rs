@@ -7,9 +7,9 @@ use crate::spec::{AttemptId, Cause, JobId, WorkerId};
 
 /// Something to be done after a command was applied.
 ///
-/// Whoever acts on effects may lose them or do them twice: the state says at any time what should
+/// The leader that acts on effects may lose them or act twice: the state says at any time what should
 /// be running ([`Scheduler::should_hold`](super::Scheduler::should_hold)), which jobs have ended
-/// and which workers nobody needs.
+/// and which workers are no longer needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Effect {
     /// End a running attempt; whatever it reports from now on is refused.
@@ -37,7 +37,7 @@ pub enum Effect {
         /// Where to run it.
         worker: WorkerId,
     },
-    /// A draining worker runs nothing and nobody will fetch from it: it may go.
+    /// A draining worker runs nothing and no reduce will fetch from it: it may leave.
     WorkerDrained {
         /// The worker.
         worker: WorkerId,
@@ -45,7 +45,7 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// The order in which effects are to be carried out: what frees a slot before what takes it.
+    /// The order in which effects must be carried out: what frees a slot comes before what takes it.
     pub(super) fn rank(&self) -> u8 {
         match self {
             Self::Stop { .. } => 0,

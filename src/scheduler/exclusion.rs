@@ -1,8 +1,8 @@
 //! Excludes a worker for a while when failures say that it is the worker's fault, but never the last usable one.
 //!
 //! A failure that follows a job is the job's. Crashes, deaths of the memory limit and hangs may be either's, so they
-//! count against a worker only if several jobs met them there, and of each job only as long as it has not met the same
-//! on another worker. Troubles of a disk, or of starting a process at all, speak of the machine whatever job met them.
+//! count against a worker only if several jobs met them there, and only while a job has not met the same on another
+//! worker. Troubles of a disk, or of starting a process at all, speak of the machine whatever job met them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

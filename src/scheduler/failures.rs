@@ -1,4 +1,4 @@
-//! What the failed attempts of a job have said, as far as it is kept: for whoever wants to know why.
+//! Keeps what the failed attempts of a job reported, up to a number and a size, to explain the job's state.
 
 use std::collections::VecDeque;
 
@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::spec::{AttemptId, Failure, TaskId, WorkerId};
 
-/// Failures that are kept of one job, and how many bytes they may have together. Those of tasks that were done all the
-/// same go first, and of these the oldest.
+/// Failures that are kept of one job, and the bytes that they may have together. Those of tasks that succeeded later go
+/// first, the oldest of them before the others.
 pub const FAILURES_KEPT: usize = 32;
 const BYTES_KEPT: usize = 64 << 10;
 /// What is kept of one failure: bytes of a text, lines of each kind, bytes of a record.
@@ -18,7 +18,7 @@ const EXCERPT_BYTES_MAX: usize = 200;
 /// Ranges of maps that had joined an attempt; they are mostly one.
 const RANGES_MAX: usize = 32;
 
-/// An attempt that has failed, and what it said.
+/// An attempt that failed, and what it reported.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failed {
     /// Which.
@@ -27,9 +27,9 @@ pub struct Failed {
     pub worker: WorkerId,
     /// When the command was applied that said so, in milliseconds.
     pub at_ms: u64,
-    /// What it said, cut to what is shown.
+    /// What it reported, cut to what is shown.
     pub failure: Failure,
-    /// The maps that had joined it, as ranges of which the second number is the last one's.
+    /// The maps that had joined it, as inclusive ranges.
     pub joined: Vec<(u32, u32)>,
 }
 
@@ -37,7 +37,7 @@ pub struct Failed {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Failures {
     kept: VecDeque<Failed>,
-    /// How many there were that are not kept.
+    /// Number of failures that are not kept.
     left_out: u64,
 }
 

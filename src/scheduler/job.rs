@@ -26,8 +26,8 @@ pub use sizes::{Partition, Sizes};
 
 /// Share of the maps, in percent, that must be done before reduces start to fetch.
 ///
-/// Idle maps go first in any case, so this only decides who gets the slots that the last maps
-/// leave free: below it, other jobs or nobody.
+/// Idle maps always go first, so this only decides about the slots that the last maps leave free: below it,
+/// other jobs get them.
 pub const SLOW_START_PERCENT: u32 = 50;
 
 /// A failure and the attempt that met it.
@@ -106,7 +106,7 @@ impl Job {
         self.submit.nonce
     }
 
-    /// How it is to be run.
+    /// How it should run.
     pub fn options(&self) -> &JobOptions {
         &self.submit.options
     }
@@ -195,7 +195,7 @@ impl Job {
         self.blame.as_ref()
     }
 
-    /// The task of which it failed, if it has failed and the task was not done.
+    /// The unfinished task whose failure ended the job, if it failed.
     pub fn failed_task(&self) -> Option<TaskId> {
         let task = self.blame.as_ref()?.attempt.task;
         let is_done = self.task(task).is_some_and(|task| task.winner().is_some());
@@ -207,7 +207,7 @@ impl Job {
         self.failures.kept()
     }
 
-    /// How many failures of attempts are not kept any more.
+    /// Number of failures that are no longer kept.
     pub fn failures_left_out(&self) -> u64 {
         self.failures.left_out()
     }
@@ -239,7 +239,7 @@ impl Job {
         self.submit.check_reducers(reducers)
     }
 
-    /// Refuses a win that cannot be: a reduce has read every map, so each must have won by then.
+    /// Refuses an impossible win: a reduce reads every map, so each must have won before it.
     pub(super) fn check_win(&self, attempt: AttemptId) -> Result<(), Rejection> {
         if attempt.task.kind == TaskKind::Reduce && !self.maps.have_all_won() {
             return Err(Rejection::MapsMissing { attempt });
@@ -294,7 +294,7 @@ impl Job {
     }
 
     /// Whether reduces that wait for maps hold more of its slots than maps do, while maps wait for
-    /// a slot: then a reduce must be given back, or they might wait for each other for ever.
+    /// a slot: then a reduce must give back its slot, or they might wait for each other forever.
     pub(super) fn is_crowded(&self) -> bool {
         self.startable() == Some(TaskKind::Map)
             && self.maps.running_alone() < self.reduces.progress().running
@@ -331,7 +331,7 @@ impl Job {
     /// How many maps may join an attempt at a map, which has been given `known` of them; none if none
     /// may.
     ///
-    /// As many as leave most of the rest to whoever else works for this job. Maps that are made again
+    /// As many as leave most of the rest to the job's other attempts. Maps that are made again
     /// come first, and on their own if an attempt at them has won, or failed by itself.
     pub(super) fn may_join(&self, attempt: AttemptId, known: u32) -> Option<u32> {
         let maps = &self.maps;
@@ -429,7 +429,7 @@ impl Job {
 
     /// Whether all output is sealed, so that the decision to commit can be taken.
     ///
-    /// A reduce that won has read every map, so a map whose output is lost by then matters no more.
+    /// A reduce that won has read every map, so a map whose output is lost later no longer matters.
     pub(super) fn is_sealed(&self) -> bool {
         let last = if self.is_map_only() { &self.maps } else { &self.reduces };
         self.end.is_none() && !self.is_decided() && self.plan.is_done() && last.is_done()

@@ -5,12 +5,12 @@
 //! reads no clock, draws no chance and does no I/O, and iterates only over ordered collections; so
 //! every replica that applies the same commands holds the same state and gives the same answers.
 //!
-//! Assignment is no command: whenever a command frees a slot or makes a task ready, the same
-//! `apply` starts what can now run. Effects are never stored. Whoever takes over asks the state
+//! Assignment is not a command: when a command frees a slot or makes a task ready, the same
+//! `apply` starts what can now run. Effects are never stored. A new leader asks the state
 //! what each worker should hold ([`Scheduler::should_hold`]) and compares that with what it holds.
 //!
-//! What needs time is proposed by a second pure function, [`watch()`], which the leader runs on the
-//! state and on what it has seen itself; `apply` checks its proposals as it does any command.
+//! A second pure function, [`watch()`], proposes what depends on time. The leader runs it on the
+//! state and on its own observations; `apply` checks its proposals like any other command.
 //!
 //! ```text
 //!  command/     one file per command: its fields, who sends it, what it does
@@ -21,16 +21,16 @@
 //!  task         one task: where it stands, the attempts at it
 //!  tasks        the tasks of one kind: which are idle, in progress, completed
 //!  attempt      one try at a task, and what a backup was worth
-//!  budget       how often a task may fail of what
+//!  budget       how many failures of each kind a task may have, and how long it pauses
 //!  tally        what is counted beside the winners' counters
 //!  queue        whose turn it is
-//!  slots        the workers: which have room, what runs on them, whose map output they hold
+//!  slots        the workers: which have room, what they run, which map outputs they hold
 //!  exclusion    when a worker gets no attempts for a while
-//!  failures     what failed attempts have said, as far as it is kept
+//!  failures     what failed attempts reported, as far as it is kept
 //!  locations    where map outputs lie, as changes
 //!  queries      what others ask of the state
 //!  reason       what a job waits for
-//!  watch/       timeouts, stragglers, ends of exclusions, history
+//!  watch/       timeouts, retries, stragglers, ends of exclusions, history
 //! ```
 //!
 //! A command costs O(log n) and what its effects cost; the state takes memory for each task that
@@ -121,7 +121,7 @@ impl Scheduler {
     /// was ahead for one command must not stamp all later ones. Nothing ends before it began.
     ///
     /// The effects come in this order: attempts to stop, jobs that have ended, attempts to start,
-    /// workers that nobody needs any more. A stopped attempt's slot counts as free at once, so the
+    /// workers that are no longer needed. A stopped attempt's slot counts as free at once, so the
     /// owner of a worker must let the one go before it begins the other.
     ///
     /// # Errors
@@ -192,7 +192,7 @@ impl Scheduler {
     /// A reduce whose slot one of its own job's maps needs: of those on workers that get attempts,
     /// the last one, which has fetched least. It costs the reduce nothing but its time.
     ///
-    /// There is no free slot when this is asked, or nobody would wait for one.
+    /// If a slot were free, a map would not be waiting for one, unless it has failed on that worker.
     fn crowding(&self) -> Option<(JobId, AttemptId, WorkerId)> {
         self.crowded.iter().find_map(|&job| {
             let (reduce, worker) = self.last_reduce(job, &[])?;
@@ -208,7 +208,7 @@ impl Scheduler {
     }
 
     /// Whether a task waits for a slot in which it could come to its end. A reduce that would begin
-    /// before its maps are done could not, so it keeps nobody from backing up one of them.
+    /// before its maps are done could not, so it does not keep one of them from getting a backup.
     fn tasks_wait(&self) -> bool {
         let mut jobs = self.queue.jobs().filter_map(|job| self.jobs.get(&job));
         jobs.any(|job| !job.is_early())
@@ -324,7 +324,7 @@ impl Scheduler {
         }
     }
 
-    /// Takes the decision to commit once the last output is sealed; from here there is no way back.
+    /// Decides to commit once the last output is sealed. The decision is final.
     fn advance(&mut self, id: JobId, effects: &mut Vec<Effect>) -> Result<(), Rejection> {
         let job = self.job_mut(id)?;
         if job.is_sealed() {

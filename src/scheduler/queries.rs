@@ -1,5 +1,5 @@
-//! What others ask of the state: workers of what they should do, reduces of what to fetch, people
-//! of how things stand.
+//! Answers questions about the state: what a worker should run, what a reduce can fetch, how jobs and
+//! workers stand.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,7 +13,7 @@ use crate::spec::{AttemptId, JobId, TaskKind, WorkerId};
 /// What a worker has to do so that it holds what it should.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Orders {
-    /// Attempts to end, or to drop if they have ended: nobody waits for them.
+    /// Attempts to end, or to drop if they have ended: their results are not needed.
     pub stop: Vec<AttemptId>,
     /// Attempts to begin, after those are gone.
     pub start: Vec<AttemptId>,
@@ -26,7 +26,7 @@ pub struct Orders {
 ///   Alive, Excluded ──Drain──▶ Draining ──▶ Drained
 /// ```
 ///
-/// Lost ones are not there any more.
+/// Workers that were lost or left are not listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WorkerState {
@@ -34,9 +34,9 @@ pub enum WorkerState {
     Alive,
     /// It has failed too often and gets no attempts for a while.
     Excluded,
-    /// It is to go, and still needed.
+    /// It will leave, and is still needed.
     Draining,
-    /// It is to go, and nobody needs it any more.
+    /// It is no longer needed and may leave.
     Drained,
 }
 
@@ -174,7 +174,7 @@ impl Scheduler {
     }
 
     /// Where the map outputs of a job lie: up to `max` changes since the cursor that the last
-    /// answer gave. Whoever follows them all knows every output that can be fetched.
+    /// answer gave. A caller that follows them all knows every output that can be fetched.
     ///
     /// Nothing once outputs are needed no longer. A follower may answer: it only tells later.
     pub fn locations(&self, job: JobId, since: Cursor, max: usize) -> Option<Moved> {

@@ -71,23 +71,23 @@ pub enum Rejection {
         winner: Option<AttemptId>,
     },
     /// A reduce cannot have read maps that never gave an output.
-    #[error("{attempt} cannot have finished: some map has never had an output")]
+    #[error("{attempt} cannot have finished: some map never had an output")]
     MapsMissing {
         /// As named by the command.
         attempt: AttemptId,
     },
-    /// The attempt's output counts no longer, or nobody needs it.
-    #[error("nobody waits for the output of {attempt}")]
+    /// The attempt's output no longer counts, or is not needed.
+    #[error("the output of {attempt} is not needed")]
     OutputNotNeeded {
         /// As named by the command.
         attempt: AttemptId,
     },
-    /// The attempt may be silent for longer, or for ever.
+    /// The attempt may be silent for longer, or without limit.
     #[error("{attempt} may be silent for {}", allowed(timeout_ms))]
     NotTimedOut {
         /// As named by the command.
         attempt: AttemptId,
-        /// For how long; without a number, for ever.
+        /// For how long; `None` if there is no limit.
         timeout_ms: Option<u64>,
     },
     /// The task does not rest, or has failed more often since.
@@ -111,13 +111,13 @@ pub enum Rejection {
         attempt: AttemptId,
     },
     /// The attempt's output is not of the maps that share it.
-    #[error("{attempt} has an output of other maps than have joined it")]
+    #[error("{attempt} reported output for a different set of maps than the ones that joined it")]
     OtherMaps {
         /// As named by the command.
         attempt: AttemptId,
     },
     /// That exclusion of the worker is over.
-    #[error("worker {worker} is not excluded for the {number}. time")]
+    #[error("worker {worker} has no exclusion number {number}")]
     NotExcluded {
         /// As named by the command.
         worker: WorkerId,
@@ -133,7 +133,9 @@ pub enum Rejection {
         state: JobState,
     },
     /// `PlanDone` is for plan attempts, `Complete` for all others.
-    #[error("{attempt} does not end so: plans end with PlanDone, all others with Complete")]
+    #[error(
+        "{attempt} cannot end with this command: plans end with PlanDone, all others with Complete"
+    )]
     WrongKind {
         /// As named by the command.
         attempt: AttemptId,
@@ -247,7 +249,7 @@ fn won_by(winner: &Option<AttemptId>) -> String {
 }
 
 fn allowed(timeout_ms: &Option<u64>) -> String {
-    timeout_ms.map_or("ever".to_string(), |ms| format!("{ms} ms"))
+    timeout_ms.map_or("an unlimited time".to_string(), |ms| format!("{ms} ms"))
 }
 
 fn range(min: u64, max: u64) -> String {

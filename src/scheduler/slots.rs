@@ -1,4 +1,4 @@
-//! The workers: which have room, what runs on them, and whose map output they hold.
+//! Tracks the workers: which have room, what they run, and which map outputs they hold.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,12 +35,12 @@ pub(super) struct Worker {
     troubles: Troubles,
 }
 
-/// How far a worker that is to go has come.
+/// How far a draining worker has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Draining {
     /// It runs something, or holds outputs that may still be fetched.
     Needed,
-    /// Nobody needs it any more, and that was told.
+    /// It is no longer needed, and the effect that says so was given.
     Told,
 }
 
@@ -72,7 +72,7 @@ impl Worker {
         self.draining.is_some() || self.exclusion.is_some()
     }
 
-    /// Whether nothing runs here and nobody may fetch from here.
+    /// Whether nothing runs here and no output here may still be fetched.
     pub(super) fn is_idle(&self) -> bool {
         self.running.is_empty() && self.outputs.is_empty()
     }
@@ -106,7 +106,7 @@ impl Slots {
         self.workers.insert(id, worker);
     }
 
-    /// Takes a worker out, on which nothing runs any more; gives what it held.
+    /// Removes a worker on which nothing runs; returns what it held.
     pub(super) fn remove(&mut self, id: WorkerId) -> Option<Worker> {
         let gone = self.workers.remove(&id)?;
         self.free.remove(&(Reverse(gone.free_count()), id));
@@ -262,7 +262,7 @@ impl Slots {
         self.spare_the_last();
     }
 
-    /// When no worker gets attempts any more, those do that were only excluded.
+    /// Readmits all excluded workers if no other worker gets attempts.
     fn spare_the_last(&mut self) {
         if self.usable() > 0 {
             return;
@@ -273,7 +273,7 @@ impl Slots {
         }
     }
 
-    /// Draining workers that nobody needs any more, each told once.
+    /// Draining workers that are no longer needed, each returned once.
     pub(super) fn newly_drained(&mut self) -> Vec<WorkerId> {
         let mut drained = Vec::new();
         for &id in &self.barred {

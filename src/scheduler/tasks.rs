@@ -14,9 +14,9 @@ use crate::spec::{Cause, WorkerId};
 pub struct Progress {
     /// Tasks of this kind.
     pub total: u32,
-    /// Tasks of which an attempt has won.
+    /// Tasks that have a winning attempt.
     pub done: u32,
-    /// Tasks of which an attempt runs.
+    /// Tasks that have a running attempt.
     pub running: u32,
 }
 
@@ -61,8 +61,8 @@ struct Led {
 ///
 /// Tasks may have *joined* another, which leads them: each attempt at the leader is one at all of
 /// them, and has one output for all, which is the leader's. They start, win and are lost together.
-/// Only tasks of which no attempt has won or failed join, and once the leader has won, whoever
-/// tries it again does the same tasks again; before, they part when no attempt runs. Who was started
+/// Only tasks without a winner or a failed attempt join. Once the leader has won, another attempt at
+/// it does the same tasks again; before that, they part when no attempt runs. A task that was started
 /// before it joined has other numbers for its attempts than its leader has for the same ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Tasks {
@@ -189,7 +189,7 @@ impl Tasks {
         self.progress.total - u32::try_from(self.started.len()).unwrap_or(self.progress.total)
     }
 
-    /// Tasks of which an attempt runs that has a slot: those that have joined another share its own.
+    /// Tasks with a running attempt that has a slot of its own: tasks that joined another share its slot.
     pub(super) fn running_alone(&self) -> u32 {
         self.progress.running - self.running_led
     }
@@ -232,7 +232,7 @@ impl Tasks {
         }
     }
 
-    /// A task runs now, or does not any more.
+    /// Counts a task that starts or stops running.
     fn runs(&mut self, index: u32, runs: bool) {
         let count = |count: &mut u32| if runs { *count += 1 } else { *count -= 1 };
         count(&mut self.progress.running);
@@ -267,7 +267,7 @@ impl Tasks {
         numbers
     }
 
-    /// Starts one more attempt at a task of which one runs; gives its number.
+    /// Starts a second attempt at a task that runs; returns its number.
     pub(super) fn back_up(
         &mut self,
         leader: u32,

@@ -28,7 +28,7 @@ pub(super) struct Model {
     counted: BTreeMap<TaskId, u64>,
     ended: BTreeMap<JobId, JobState>,
     map_only: BTreeSet<JobId>,
-    /// What somebody knows who has only ever asked for changes.
+    /// What a caller knows that has only ever asked for changes.
     located: BTreeMap<JobId, (Cursor, BTreeMap<u32, AttemptId>)>,
     pub(super) jobs: u64,
 }
@@ -51,7 +51,7 @@ impl Model {
         true
     }
 
-    /// What an accepted command means to the one who sent it.
+    /// What an accepted command means to its sender.
     fn note(&mut self, command: &Command, before: &Scheduler) {
         match command {
             Command::RegisterWorker(RegisterWorker {
@@ -138,7 +138,7 @@ impl Model {
         self.workers.remove(&worker);
         self.incarnations.remove(&worker);
         self.running.retain(|_, on| *on != worker);
-        // Map outputs there are gone while a reduce needs them; other wins are for ever.
+        // Map outputs there are gone while a reduce needs them; other wins are final.
         let gone: Vec<_> = self
             .won
             .iter()
@@ -277,7 +277,7 @@ impl Model {
         assert_eq!(winner(found, task), winner(leads, leader), "{task} and {leader}");
     }
 
-    /// Whoever follows the changes, three at a time, knows exactly the outputs that there are.
+    /// A caller that follows the changes, three at a time, knows exactly the existing outputs.
     fn check_locations(&mut self, id: JobId) {
         let (cursor, known) = self.located.entry(id).or_default();
         loop {

@@ -22,7 +22,7 @@ const STEPS_MAX: usize = 10_000;
 type Step = (u8, usize);
 
 impl Model {
-    /// One step of which nothing is known but that it is a command.
+    /// One random step.
     fn step(&mut self, (what, pick): Step) {
         let attempts: Vec<_> = self.running.keys().copied().collect();
         let attempt = (!attempts.is_empty()).then(|| attempts[pick % attempts.len()]);
@@ -259,7 +259,7 @@ proptest! {
 
         let mut replica = Scheduler::new();
         for (number, (at_ms, command, effects)) in model.log.into_iter().enumerate() {
-            // A replica that starts from a snapshot is no different.
+            // A replica that starts from a snapshot behaves like any other.
             if number % 64 == 63 {
                 let snapshot = bincode::serialize(&replica).unwrap();
                 replica = bincode::deserialize(&snapshot).unwrap();

@@ -24,7 +24,7 @@ struct Inner {
     write_ms: (u64, u64),
     /// The next sync is when the power fails.
     fails_next: bool,
-    /// Nothing is written or synced any more.
+    /// Writes and syncs no longer reach the disk.
     is_gone: bool,
     next_file: u64,
     files: BTreeMap<u64, Open>,
@@ -75,12 +75,12 @@ impl Disk {
         self.inner().fails_next = true;
     }
 
-    /// Whether its power has failed, or whoever wrote is gone.
+    /// Whether its power has failed, or the process that wrote is gone.
     pub(crate) fn is_gone(&self) -> bool {
         self.inner().is_gone
     }
 
-    /// Whoever wrote is gone. What the system had from it gets to the disk, unless the power is gone too.
+    /// The process that wrote is gone. What the system had received reaches the disk, unless the power is gone too.
     pub(crate) fn end(&self, has_power: bool) {
         let mut inner = self.inner();
         match (inner.is_gone, has_power) {
@@ -147,7 +147,7 @@ impl Open {
         std::mem::take(&mut self.pending).iter().try_for_each(|pending| self.put(pending))
     }
 
-    /// What is there, as whoever wrote it sees it.
+    /// What is there, as the process that wrote it sees it.
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let mut filled = 0;
         while filled < out.len() {

@@ -27,13 +27,13 @@ pub(crate) fn drawn_from<T: Send>(seed: u64, act: impl FnOnce() -> T + Send) -> 
 #[unsafe(no_mangle)]
 #[expect(unsafe_code, reason = "see tests/tidy.rs")]
 unsafe extern "C" fn getrandom(bytes: *mut c_void, count: usize, _flags: c_uint) -> isize {
-    // SAFETY: whoever calls this has so many bytes there to be written.
+    // SAFETY: the caller promises that this many bytes may be written there.
     let bytes = unsafe { std::slice::from_raw_parts_mut(bytes.cast::<u8>(), count) };
     let drawn = SOURCE.try_with(|source| {
         let mut source = source.borrow_mut();
         let chance = source.get_or_insert_with(|| Chance::of(0, "entropy"));
         bytes.fill_with(|| chance.next() as u8);
     });
-    // A thread that is ending has none any more.
+    // A thread that is ending no longer has one.
     drawn.map_or(-1, |()| count as isize)
 }

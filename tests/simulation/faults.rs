@@ -59,11 +59,11 @@ impl Who {
 pub(crate) enum How {
     /// They wait until they may.
     Held,
-    /// They are gone, and nobody is told.
+    /// They are dropped without an error.
     Lost,
 }
 
-/// Messages that do not pass; from or to anybody, where nobody is named.
+/// Messages that do not pass; from or to all, where no address is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Cut {
     from: Option<Who>,
@@ -83,10 +83,10 @@ impl Cut {
     }
 }
 
-/// Something that befalls somebody.
+/// A fault of one machine or connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fault {
-    /// It is killed; if it is dark, nobody notices by a closed connection.
+    /// It is killed; if it is dark, no closed connection tells.
     Crash { who: Who, is_dark: bool },
     /// A master's power fails while its disk writes: of what was not synced some is there, and some is not.
     CrashInWrite { master: u64 },
@@ -110,7 +110,7 @@ pub(crate) enum Fault {
 /// Faults, with the milliseconds at which each strikes.
 type Timed = Vec<(u64, Fault)>;
 
-/// What is to befall whom.
+/// The planned faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Course {
     /// Whatever there is.
@@ -136,7 +136,7 @@ pub(crate) struct Faults {
 pub(crate) struct Leaving {
     pub(crate) after_ms: u64,
     pub(crate) is_dark: bool,
-    /// This one, or whoever leads.
+    /// This one, or the leader.
     pub(crate) master: Option<u64>,
 }
 

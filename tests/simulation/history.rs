@@ -80,7 +80,7 @@ impl History {
         }
     }
 
-    /// Somebody was told that a job is in this state.
+    /// A client was told that a job is in this state.
     pub(crate) fn ended(&self, job: JobId, state: State) {
         self.past().told.end(job, state);
     }
@@ -156,7 +156,7 @@ impl Past {
 
     fn applied(&mut self, at_ms: u64, command: Command, answer: &Result<Vec<Effect>, Rejection>) {
         self.write(&format!("{command:?} => {answer:?}"));
-        // One that begins with a snapshot is no different.
+        // A master that begins with a snapshot is treated alike.
         if self.commands.len() % 64 == 63 {
             let snapshot = bincode::serialize(&self.scheduler).unwrap();
             self.scheduler = bincode::deserialize(&snapshot).unwrap();

@@ -38,12 +38,12 @@ pub(crate) struct Fate {
 #[derive(Clone)]
 pub(crate) struct Link {
     pub(crate) network: Network,
-    /// The machine's address, or name if nobody calls it.
+    /// The machine's address, or its name if it is not called.
     pub(crate) here: String,
     chance: Arc<Mutex<Chance>>,
     /// Times as long as others' that its messages take.
     slowness: u64,
-    /// Set before the machine loses power: nobody hears that its connections are closed.
+    /// Set before the machine loses power: its peers do not learn that its connections are closed.
     is_dark: Arc<AtomicBool>,
     /// Whether what happens on it may cost attempts.
     is_counted: bool,
@@ -124,7 +124,7 @@ impl Link {
         answered.await.unwrap_or_else(|_| Err(unavailable("no answer in time")))
     }
 
-    /// What is held arrives once it may pass, even if nobody waits for an answer any more.
+    /// What is held arrives once it may pass, even if no caller waits for an answer.
     async fn later<T, F>(
         &self,
         to: &str,

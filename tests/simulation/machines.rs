@@ -19,7 +19,7 @@ const AWAY_MS: (u64, u64) = (100, 3_000);
 const ALL_VOTE_MS: u64 = 2_000;
 /// How long it is if it went after it was asked for its vote: shorter than others wait before they ask.
 const AFTER_VOTE_MS: (u64, u64) = (1, 300);
-/// How soon then whoever asked stands still, which by then may lead and has told nobody, and for how long.
+/// How soon the candidate then stands still, which may lead by that time and has told no one, and for how long.
 const CANDIDATE_MS: (u64, u64) = (0, 20);
 const CANDIDATE_LASTS_MS: (u64, u64) = (100, 3_000);
 

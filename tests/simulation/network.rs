@@ -1,4 +1,4 @@
-//! The network: who can be reached where, and what happens to a call on its way there and back.
+//! Simulates the network: which process can be reached where, and what happens to a call on its way there and back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -23,21 +23,21 @@ struct Shared {
     /// By address, where each runs, and what it is.
     masters: Mutex<BTreeMap<String, (Handle, Master)>>,
     servers: Mutex<BTreeMap<String, (Handle, Server)>>,
-    /// Addresses whose machines have no power: nobody hears anything of them.
+    /// Addresses whose machines have no power: they send nothing, not even that a connection is closed.
     dark: Mutex<BTreeSet<String>>,
     /// What does not pass, by the number of the fault.
     cuts: Mutex<BTreeMap<u64, Cut>>,
-    /// Masters that are to end when they have been asked for their votes, and those that have been, by whom.
+    /// Masters that end when they are asked for their votes, and those that were asked, with the candidate.
     after_vote: Mutex<BTreeSet<String>>,
     voted: Mutex<BTreeMap<String, String>>,
     /// Where artifacts lie while they travel.
     inbox: PathBuf,
     next_parcel: AtomicU64,
-    /// Nothing is lost, repeated or late any more.
+    /// From here on nothing is lost, repeated or late.
     is_calm: AtomicBool,
     /// What happened to calls that were not simply answered.
     mishaps: AtomicU64,
-    /// Who has given orders, and as of which leadership; until it is looked at.
+    /// Masters that have given orders, and as of which leadership; cleared when it is read.
     orders: Mutex<BTreeSet<(u64, MasterId)>>,
     /// Services that have panicked.
     panics: Mutex<Vec<String>>,

@@ -1,4 +1,4 @@
-//! What runs on the machines: a master, a worker, a client; each is the real one. And one who looks on.
+//! Runs the real master, worker and client on the simulated machines, and an observer.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -102,7 +102,7 @@ pub(crate) async fn master(at: Handle, seated: Seated) -> Result<(), String> {
         disk: Some(Arc::new(disk)),
         on_fatal: Arc::new(move |fatal| {
             if let Some(tell) = tell.lock().unwrap().take() {
-                // Whoever is gone need not know.
+                // A worker that is gone need not know.
                 let _heard_or_gone = tell.send(fatal.message);
             }
         }),
@@ -231,7 +231,7 @@ async fn submitted(link: &Link, submission: &Submission) -> Result<JobId, String
     }
 }
 
-/// Whoever looks at all jobs now and then, and holds what is shown against what anybody was told before.
+/// An observer that lists all jobs now and then, and compares the answers with earlier ones.
 pub(crate) async fn auditor(link: Link, history: History) -> Result<(), String> {
     loop {
         let told = history.told();

@@ -1,6 +1,6 @@
 //! What goes over the network: the conversations with the master, and workers' fetches from each other.
 //!
-//! There is no server that holds requests to their limits, so it is done here.
+//! No server checks the limits of requests here, so this does.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -321,7 +321,7 @@ impl Shuffle for Peer {
             };
             async move { server.fetch(request, send).await }
         };
-        // Nobody repeats a request whose answer is a stream.
+        // A request whose answer is a stream is not repeated.
         let once = Fate { again: None, ..fate };
         let serving = self.link.begin(&self.address, &at, &once, &serve);
         drop(sender);

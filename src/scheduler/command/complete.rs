@@ -20,7 +20,7 @@ pub struct Complete {
     /// Whether it sealed something in staging; kept for the commit, which takes it from there.
     pub is_staged: bool,
     /// How many of the maps that have joined the attempt are in a map's output; those that joined too late for it, if
-    /// any, are to be started again.
+    /// any, start again.
     pub joined: u32,
     /// What the attempt counted.
     pub counters: Counters,

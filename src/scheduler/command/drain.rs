@@ -1,15 +1,15 @@
-//! A worker is to go.
+//! A worker will leave, and takes no new attempts.
 
 use serde::{Deserialize, Serialize};
 
 use crate::scheduler::{Effect, Rejection, Scheduler};
 use crate::spec::WorkerId;
 
-/// Sent by the leader when an operator, or the worker itself, says that it is to go.
+/// Sent by the leader when an operator, or the worker itself, asks that it leaves.
 ///
 /// It gets no new attempts, even if it is the last one; what runs on it may end, and its map
-/// outputs may be fetched. When nobody needs it any more,
-/// [`WorkerDrained`](Effect::WorkerDrained) says so once, and its state does for ever. Repeated,
+/// outputs may be fetched. When it is no longer needed,
+/// [`WorkerDrained`](Effect::WorkerDrained) says so once, and its state from then on. Repeated,
 /// it changes nothing. Lost, the operator's command says that its outcome is unknown. A new
 /// process of the worker (a higher incarnation) is not draining.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

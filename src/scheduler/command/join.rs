@@ -6,7 +6,7 @@ use crate::scheduler::{Effect, Rejection, Scheduler};
 use crate::spec::{AttemptId, JobId, TaskKind};
 
 /// Sent by the worker of a map attempt that folds equal keys, before it is through with what it has:
-/// maps of which no attempt has won or failed join it, up to `wanted` of them, and share its output.
+/// maps without a winner or a failed attempt join it, up to `wanted` of them, and share its output.
 ///
 /// So the output of many maps on one slot is sorted, written and fetched once, not once for each.
 /// Refused unless this is the only attempt at its map that runs, none has won or failed, it has been

@@ -81,7 +81,7 @@ commands! {
     Leave
     /// A worker that was lost is back and still has map outputs.
     RestoreOutputs
-    /// A worker is to go.
+    /// A worker will leave, and takes no new attempts.
     Drain
     /// A worker's exclusion is over.
     Readmit

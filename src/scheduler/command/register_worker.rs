@@ -15,8 +15,8 @@ const SLOTS_MAX: u32 = 4_096;
 /// new, was lost and is back, or its process was started again.
 ///
 /// A higher incarnation than the registered one ends that one in the same step: its attempts and
-/// map outputs are lost as by [`LoseWorker`](super::LoseWorker), and it is neither excluded nor
-/// draining any more. A lower one is a late message and is refused. While the same one is
+/// map outputs are lost as by [`LoseWorker`](super::LoseWorker), and it is no longer excluded or
+/// draining. A lower one is a late message and is refused. While the same one is
 /// registered it is refused too, so a repeated one changes nothing. Lost, the worker polls again.
 ///
 /// A worker that was lost and still has its map outputs names them here, so that none of those maps

@@ -32,7 +32,7 @@ pub struct Submit {
     pub reducers: Option<u32>,
     /// Whether the maps write the output.
     pub map_only: bool,
-    /// How it is to be run.
+    /// How it should run.
     pub options: JobOptions,
 }
 

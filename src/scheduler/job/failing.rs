@@ -10,8 +10,8 @@ use crate::spec::{Failure, TaskId, TaskKind, WorkerId};
 impl Job {
     /// Takes note of a failure; says whether the job fails of it.
     ///
-    /// A commit is tried for as long as it takes, since everything was promised to be published,
-    /// unless its failure says that it never can be.
+    /// A commit is retried until it succeeds, since the decision to publish was made, unless its failure
+    /// says that it never can succeed.
     pub(in crate::scheduler) fn charge(&mut self, mut blame: Blame, deterministic: bool) -> bool {
         let task = blame.attempt.task;
         let ledger = Ledger::of(blame.failure.cause, self.maps.lost() > 0);

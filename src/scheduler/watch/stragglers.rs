@@ -3,7 +3,7 @@
 //! The paper (3.6) starts backups for whatever is left when a job is nearly done. That is the frame
 //! here: all tasks of the kind have started, no task of any job waits for a slot, and slots are
 //! free. Reduces that wait for the job's maps count for nothing in that: neither do they wait for
-//! slots, nor do they hold theirs against a map's backup, without which they might wait for ever.
+//! slots, nor do they hold theirs against a map's backup, without which they might wait forever.
 //! Within it, as in LATE (Zaharia et al., OSDI 2008), the attempts with the longest time to go
 //! come first:
 //!
@@ -16,8 +16,8 @@
 //!
 //! So a backup, which takes the usual time, is expected to end well before the attempt does.
 //! Without any progress the time to go is unknown, and taken to be as long again as the attempt has
-//! run. Whoever stands still, at whatever point, is taken to do so as long again: a rate of the past
-//! says nothing of an attempt that hangs just before its end.
+//! run. An attempt that stands still, at whatever point, is taken to do so as long again: its past rate
+//! says nothing about an attempt that hangs just before its end.
 
 use std::cmp::Reverse;
 

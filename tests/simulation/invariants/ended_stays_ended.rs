@@ -1,4 +1,4 @@
-//! A job that has ended stays as it ended, and nothing of it runs any more.
+//! Checks that a job stays as it ended, and that nothing of it runs afterwards.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! What is submitted under one id is one job, however often it is sent, and whoever leads; who sent it is told that job.
+//! Checks that submissions under one id make one job, however often they are sent and whichever master leads, and that
+//! the client is told that job.
 
 use std::collections::BTreeMap;
 

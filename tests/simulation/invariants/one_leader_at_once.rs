@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gristmill::rpc::masters::{MasterLine, Role};
 use gristmill::spec::MasterId;
 
-/// Who has led.
+/// The masters that have led.
 #[derive(Default)]
 pub(crate) struct Leaders {
     by_leadership: BTreeMap<u64, MasterId>,
@@ -27,7 +27,7 @@ impl Leaders {
         ))
     }
 
-    /// Takes note of who believes to lead; whether that is new.
+    /// Notes that a master believes to lead; returns whether that is new.
     pub(crate) fn see(&mut self, line: &MasterLine) -> bool {
         line.role == Role::Leader && self.seen.insert((line.term, line.id))
     }

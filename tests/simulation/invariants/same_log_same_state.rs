@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gristmill::master::Done;
 use gristmill::spec::MasterId;
 
-/// What was done at each index of the log, by whoever came there first.
+/// What was done at each index of the log, by the first master that reached it.
 #[derive(Default)]
 pub(crate) struct Log {
     entries: BTreeMap<u64, Vec<Done>>,
