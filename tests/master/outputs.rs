@@ -112,6 +112,8 @@ async fn an_output_that_two_attempts_miss_is_made_again() {
     reducer.held.insert(reduce, fetch_failed(1, &maker, job, false));
     reducer.poll_at_once(&bench).await;
     assert_eq!(bench.state(job).await, State::Reducing, "once may be the wire");
+    // The second attempt waits for a worker on which none has failed.
+    maker.finish_all(&bench).await;
     let again = reduce.task.attempt(2);
     let complaint = fetch_failed(1, &maker, job, false);
     for worker in [&mut maker, &mut reducer] {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gristmill::rpc::jobs::{Jobs, State, TasksRequest};
 use gristmill::rpc::workers::{HeldState, OrderWork, Workers};
-use gristmill::spec::{About, Cause, Failure};
+use gristmill::spec::{About, AttemptId, Cause, Failure};
 
 use crate::bench::{Bench, LEASE_MS, class};
 use crate::fake::{Fake, MAPS, REDUCES, run, run_until};
@@ -189,6 +189,17 @@ async fn two_jobs_share_the_workers() {
     assert!(lines.iter().all(|line| line.state == State::Succeeded));
 }
 
+/// Lets time pass until a worker is given an attempt at a task that rests.
+async fn rest(bench: &Bench, worker: &mut Fake, attempt: AttemptId) {
+    for _ in 0..20 {
+        if worker.attempts().contains(&attempt) {
+            return;
+        }
+        worker.poll(bench).await.unwrap();
+    }
+    panic!("{attempt} never came");
+}
+
 #[tokio::test]
 async fn a_failing_task_is_tried_again_and_then_fails_the_job() {
     let bench = Bench::new();
@@ -202,6 +213,10 @@ async fn a_failing_task_is_tried_again_and_then_fails_the_job() {
         worker.held.insert(attempt, HeldState::Failed { failure, lost: Vec::new() });
         worker.poll_at_once(&bench).await;
         attempt = attempt.task.attempt(number + 1);
+        if number < 4 {
+            // From the second failure on the task pauses.
+            rest(&bench, &mut worker, attempt).await;
+        }
     }
     let status = bench.status(job).await;
     assert_eq!(status.state, State::Failed);

@@ -8,7 +8,7 @@ use crate::rpc::recipe::RecipeRequest;
 use crate::rpc::why::Kind;
 use crate::scheduler::{
     Cancel, Command, Complete, Drain, Fail, Join, LOST_WORKERS_MAX, LoseWorker, PlanDone,
-    RegisterWorker, Submit,
+    RegisterWorker, Retry, Submit, Wait,
 };
 use crate::spec::{
     AttemptId, Cause, Counters, Digest, Failure, JobOptions, Location, Nonce, RecordRef, TaskId,
@@ -241,6 +241,11 @@ fn attempts_with_other_ends_are_listed_separately() {
     story.join(2, 1);
     for number in 2..=5 {
         story.fail(map(0, number), Failure::new(Cause::Exit, "it exited"));
+        let failures = number - 1;
+        if (2..4).contains(&failures) {
+            let wait = Wait { failures, rests: true };
+            story.decide(Retry { task: map(0, 1).task, wait });
+        }
     }
     let said = "4 of 5 attempts at j1/m0 ended so: #2 on w2, #3 on w2, #4 on w2, #5 on w2; besides, #1 lost \
                 (worker_lost) (--max-attempts 4).";
