@@ -102,10 +102,21 @@ extern "C" fn at_exit() {
 
 /// Called on the thread that has caused a fault.
 extern "C" fn at_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // The standard library tells an overflow of the stack from other faults, and aborts then, which comes here again.
-    go_on_as_before(signal, info, context);
+    // SAFETY: the system passes a pointer to what it says of the signal. Codes above zero are faults, others are sent.
+    let is_sent = unsafe { info.as_ref() }.is_none_or(|info| info.si_code <= 0);
+    if !is_sent {
+        // The standard library tells an overflow of the stack from other faults, and aborts then, which comes here again.
+        go_on_as_before(signal, info, context);
+    }
     let is_ours = std::process::id() == PROCESS.load(Ordering::SeqCst);
-    if is_ours && !IS_ENDING.swap(true, Ordering::SeqCst) {
+    if is_ours && IS_ENDING.swap(true, Ordering::SeqCst) {
+        // Another thread ends the process, or the alarm does.
+        loop {
+            // SAFETY: waits for a signal.
+            unsafe { libc::pause() };
+        }
+    }
+    if is_ours {
         // SAFETY: both calls only change how and when this process is ended.
         unsafe {
             libc::signal(libc::SIGALRM, libc::SIG_DFL);

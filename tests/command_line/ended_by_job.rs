@@ -10,7 +10,10 @@ use crate::program::{Ended, Place, Result};
 fn odd(place: &Place, trouble: &str, output: &[&str]) -> Result<Ended> {
     fs::write(place.path("in.txt"), "trouble\n")?;
     let mut job = Command::new(example("odd"));
-    job.args(["in.txt", "-q", "--trouble", trouble]).args(output).stdin(Stdio::null());
+    // It leaves a mark that it was in trouble.
+    fs::create_dir_all(place.path("marks"))?;
+    job.args(["in.txt", "-q", "--marks", "marks", "--trouble", trouble]);
+    job.args(output).stdin(Stdio::null());
     job.current_dir(place.path("")).env("TMPDIR", place.path(""));
     Ok(job.output()?.into())
 }
@@ -29,7 +32,7 @@ fn code_that_ends_the_process_fails_the_run_and_leaves_nothing() -> Result {
             assert_eq!((ended.code, ended.stdout.as_slice()), (Some(1), &b""[..]), "{trouble}");
             let line = format!("error: the job's own code ended the process: it {done}");
             assert!(ended.stderr.contains(&line), "{trouble}: {}", ended.stderr);
-            assert_eq!(place.names()?, ["in.txt"], "{trouble}");
+            assert_eq!(place.names()?, ["in.txt", "marks"], "{trouble}");
         }
     }
     Ok(())

@@ -187,7 +187,7 @@ fn names_of_any_bytes_globs_and_standard_input_are_read() -> Result {
     let ended = place.shell(line)?;
     assert_eq!(
         (ended.code, ended.stdout.as_slice()),
-        (Some(0), &b"a\t4\nb\t2\na\t2\nb\t1\na\t2\nb\t1\n"[..])
+        (Some(0), &b"a\t2\nb\t1\na\t2\nb\t1\na\t2\nb\t1\n"[..])
     );
     assert!(
         ended.stderr.contains("skipped 1 file in names beginning with . or _"),
