@@ -1,4 +1,4 @@
-//! Two kinds of input for one job, told apart by the record's variant.
+//! Reads two kinds of input for one job; a record's variant tells them apart.
 
 use super::{Error, Input, Last, Source};
 

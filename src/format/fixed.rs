@@ -1,4 +1,4 @@
-//! Records of one fixed length, back to back.
+//! Reads records of one fixed length, without separators.
 
 use super::{Error, Input, Last, Source};
 

@@ -1,4 +1,4 @@
-//! JSON lines: one value per line, read into and written from serde types.
+//! Reads and writes JSON lines: one value of a serde type per line.
 
 use std::marker::PhantomData;
 

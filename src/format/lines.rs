@@ -1,4 +1,4 @@
-//! Lines of text that may hold any bytes.
+//! Reads lines of text that may hold any bytes.
 
 use memchr::memchr;
 

@@ -1,4 +1,4 @@
-//! Cuts the files of a job into splits: a function of the files and the flags alone.
+//! Cuts the files of a job into splits, which depend on the files and the flags alone.
 
 use super::source::is_compressed;
 use super::{Error, Input};
@@ -25,7 +25,7 @@ const REDUCERS_MAX: u64 = 1_000;
 /// Cuts `files`, each given as one range of all its bytes, into splits for input format `F`.
 ///
 /// # Errors
-/// If the first bytes of a file that is larger than a split cannot be read to see whether it is compressed.
+/// If the first bytes of a file larger than a split cannot be read to check whether it is compressed.
 pub fn plan<F: Input>(files: &[FileRange], split_bytes: Option<u64>) -> Result<Vec<Split>, Error> {
     plan_splits(files, split_bytes, is_splittable::<F>)
 }
@@ -39,12 +39,11 @@ pub fn is_splittable<F: Input>(file: &FileRange) -> Result<bool, Error> {
     Ok(F::is_splittable(index) && !is_compressed(file)?)
 }
 
-/// The splits of `files`, each given as one range of all its bytes.
+/// Cuts `files`, each given as one range of all its bytes, into splits.
 ///
-/// A file that is larger than a split and splittable is cut into even ranges, each a split of its own; other files are
-/// packed in their order, up to the split's size and [`SPLIT_FILES_MAX`]. Streams stand alone. The ranges of all
-/// splits, one after the other, are the files in their order, empty ones included. `splittable` is asked only about
-/// files that are larger than a split.
+/// A splittable file that is larger than a split is cut into even ranges, each a split of its own. Other files are packed
+/// in order, up to the split's size and [`SPLIT_FILES_MAX`]. A stream is a split of its own. The ranges of all splits, in
+/// order, are the files in order, including empty ones. `splittable` is called only for files larger than a split.
 ///
 /// # Errors
 /// Those of `splittable`.
@@ -83,13 +82,13 @@ pub fn plan_splits<E>(
     Ok(splits)
 }
 
-/// Bytes of a split for an input of `total` bytes, unless the user says otherwise.
+/// Returns the default bytes of a split for an input of `total` bytes.
 pub fn default_split_bytes(total: u64) -> u64 {
     let mebibytes = (total / SPLITS_AIMED_AT).div_ceil(1 << 20);
     mebibytes.saturating_mul(1 << 20).clamp(SPLIT_BYTES_MIN, SPLIT_BYTES_MAX)
 }
 
-/// Number of reduce tasks for an input of `total` bytes, unless the user says otherwise.
+/// Returns the default number of reduce tasks for an input of `total` bytes.
 pub fn default_reducers(total: u64) -> u32 {
     u32::try_from(total.div_ceil(REDUCE_BYTES).clamp(1, REDUCERS_MAX)).unwrap_or(1)
 }
@@ -98,7 +97,7 @@ fn is_stream(file: &FileRange) -> bool {
     file.end == u64::MAX
 }
 
-/// The file as `count` splits whose lengths differ by a byte at most.
+/// Cuts the file into `count` splits whose lengths differ by at most a byte.
 fn even_ranges(file: &FileRange, count: u64) -> impl Iterator<Item = Split> + use<'_> {
     let bytes = u128::from(file.bytes());
     let at = move |part: u64| {

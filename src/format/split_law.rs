@@ -1,4 +1,4 @@
-//! The law of every splittable format, for the property tests: whatever the cuts, the same records.
+//! Checks the law of every splittable format in property tests: any cuts give the same records.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -8,7 +8,7 @@ use super::source::Options;
 use super::{Error, Input, Source};
 use crate::spec::{FileIdentity, FileRange, Location};
 
-/// A file as the listing of named input `source` gives it.
+/// Returns a file as the listing of named input `source` gives it.
 pub(super) fn listed(path: &Path, source: u32) -> FileRange {
     let facts = fs::metadata(path).expect("the test made the file");
     let ns = |seconds: i64, rest: i64| {
@@ -29,7 +29,7 @@ pub(super) fn listed(path: &Path, source: u32) -> FileRange {
     }
 }
 
-/// All records of one range.
+/// Reads all records of one range.
 pub(super) fn read<F: Input, R>(
     source: Source,
     mut own: impl FnMut(F::Record<'_>) -> R,
@@ -43,7 +43,7 @@ pub(super) fn read<F: Input, R>(
     Ok(records)
 }
 
-/// The records of all ranges between `cuts` (taken modulo the length), which share their buffer, one after the other.
+/// Reads all ranges between `cuts` (taken modulo the length) in order; they share their buffer.
 pub(super) fn try_check<F: Input, R>(
     bytes: &[u8],
     cuts: &[u64],

@@ -1,4 +1,4 @@
-//! Writes bytes as they are, with a newline behind each record or with nothing.
+//! Writes bytes as they are, with a newline after each record or with nothing.
 
 use memchr::memchr;
 
@@ -7,18 +7,18 @@ use super::{Error, Output, Writes};
 use crate::record::{Text, TextBuf};
 use crate::spec::escape;
 
-/// What is written as it is: text, bytes, and tuples of them one behind the other; `()` is nothing.
+/// Values that are written as they are: text, bytes, and tuples of them in order; `()` is nothing.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not text or bytes",
     label = "`TextLines` and `Raw` write text, bytes and tuples of them",
     note = "numbers and other fields are written with `type Output = Tsv`, anything with `type Output = Json`"
 )]
 pub trait Bytes {
-    /// Appends them.
+    /// Appends the bytes.
     fn append_to(&self, into: &mut Vec<u8>);
 }
 
-/// Text, a record per line: what is written followed by `\n`. A record that holds a newline is an error.
+/// Text, one record per line: each is followed by `\n`. A record that holds a newline is an error.
 #[derive(Debug, Default)]
 pub struct TextLines;
 

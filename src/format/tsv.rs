@@ -1,9 +1,9 @@
-//! Writes fields between tabs, a record per line.
+//! Writes tab-separated fields, one record per line.
 
 use super::{Error, Field, Output, Row, Writes};
 
-/// Tab-separated text: the fields of a record between tabs, ended by `\n`. Nothing is escaped, so a field that holds a
-/// tab, a newline or a carriage return is an error; [`Json`](super::Json) can write anything.
+/// Tab-separated text: the fields of a record separated by tabs and ended by `\n`. Nothing is escaped, so a field that
+/// holds a tab, a newline or a carriage return is an error. [`Json`](super::Json) can write anything.
 #[derive(Debug, Default)]
 pub struct Tsv;
 

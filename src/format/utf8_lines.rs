@@ -1,10 +1,10 @@
-//! Lines of text that must be UTF-8.
+//! Reads lines of text that must be UTF-8.
 
 use super::{Error, Input, Last, Lines, Source};
 
-/// Lines as [`Lines`] gives them, but as `&str`.
+/// Reads lines as [`Lines`] does, but gives them as `&str`.
 ///
-/// A line that is not UTF-8 is an error that names the file and the byte; [`Lines`] takes such text as it is.
+/// A line that is not UTF-8 is an error that names the file and the byte; [`Lines`] accepts such text.
 pub struct Utf8Lines(Lines);
 
 impl Input for Utf8Lines {

@@ -1,17 +1,17 @@
-//! Decodes all members of a gzip file, and passes over the zeros with which tapes and block devices pad it.
+//! Decodes all members of a gzip file, and skips the zeros with which tapes and block devices pad it.
 
 use std::io::{self, BufRead, ErrorKind, Read};
 
 use flate2::bufread::GzDecoder;
 
-/// What every member begins with.
+/// First byte of every member.
 const MAGIC_FIRST: u8 = 0x1f;
 
 const ALWAYS: &str = "a member that is taken is replaced at once";
 
 /// The members of a file, decoded one after the other.
 pub(super) struct Members<R> {
-    /// The one that is read; taken only to make the next one of its reader.
+    /// The member that is being read; taken only to pass its reader to the next one.
     member: Option<GzDecoder<R>>,
 }
 
@@ -26,8 +26,8 @@ impl<R: BufRead> Members<R> {
 
     /// Goes on to the next member; false at the end of the file, or when only zeros are left of it.
     ///
-    /// GNU gzip passes over such zeros too. Whatever else is behind a member it drops with a warning, which is an error
-    /// here: it may have been records.
+    /// GNU gzip skips such zeros too. It drops anything else after a member with a warning, which is an error here: it may
+    /// have been records.
     fn begin_member(&mut self) -> io::Result<bool> {
         let reader = self.member_mut().get_mut();
         let padded = pass_zeros(reader)?;

@@ -177,30 +177,30 @@ impl Source {
         &self.buffer[self.begin..self.end]
     }
 
-    /// Where the window begins, in bytes of the decoded file.
+    /// Returns where the window begins, in bytes of the decoded file.
     #[inline(always)]
     pub fn offset(&self) -> u64 {
         self.base + self.begin as u64
     }
 
-    /// The range to be read, in bytes of the decoded file: a record belongs to it if its first byte lies in it. Its end
-    /// is `u64::MAX` where the length is not known, and it is `0..0` if there is nothing to be read.
+    /// Returns the range to read, in bytes of the decoded file: a record belongs to it if its first byte lies in it. Its
+    /// end is `u64::MAX` if the length is not known, and it is `0..0` if there is nothing to read.
     #[inline(always)]
     pub fn range(&self) -> Range<u64> {
         self.range.clone()
     }
 
-    /// Length of the file in bytes, where it is known: not of a stream, nor of a compressed file.
+    /// Returns the length of the file in bytes; `None` for a stream or a compressed file.
     pub fn size(&self) -> Option<u64> {
         if self.codec.is_some() { None } else { self.decoded.stored().size() }
     }
 
-    /// Which of the job's named inputs the file was listed for, from 0.
+    /// Returns the number of the named input that the file was listed for, from 0.
     pub fn index(&self) -> usize {
         self.index
     }
 
-    /// Longest record in bytes that the window can hold.
+    /// Returns the maximum length of a record in bytes.
     pub fn record_bytes_max(&self) -> usize {
         self.options.record_bytes_max
     }
@@ -210,7 +210,7 @@ impl Source {
         &self.location
     }
 
-    /// Goes on with the bytes behind the first `bytes` of the window.
+    /// Removes the first `bytes` bytes from the window.
     ///
     /// # Panics
     /// If the window is shorter.
@@ -220,7 +220,7 @@ impl Source {
         self.begin += bytes;
     }
 
-    /// Lends `record`, a part of the window, as the [`last`](Self::last) record, and consumes `bytes`.
+    /// Returns `record`, a part of the window, as the [`last`](Self::last) record, and consumes `bytes`.
     ///
     /// # Panics
     /// If the window is shorter than either.
@@ -232,14 +232,14 @@ impl Source {
         &self.buffer[self.last.clone()]
     }
 
-    /// The record that was lent last; before the first, and where reading on failed, what the window holds.
+    /// Returns the record that was lent last; before the first record, and after a failed read, the window.
     pub fn last(&self) -> Last<'_> {
         Last { offset: self.base + self.last.start as u64, bytes: &self.buffer[self.last.clone()] }
     }
 
-    /// Reads more of the file behind the window; false at its end. The window's bytes stay, at the same places in it.
+    /// Appends more of the file to the window; false at the end of the file. The window's bytes stay at the same places.
     ///
-    /// Take the window for the beginning of one record: fill only when it holds no whole one.
+    /// Call it only if the window does not hold a complete record.
     ///
     /// # Errors
     /// If the window is already longer than the longest record may be, or if the file cannot be read or decoded, or
@@ -250,7 +250,7 @@ impl Source {
         self.fill_up_to(self.options.record_bytes_max)
     }
 
-    /// As [`fill`](Self::fill), with another limit for the length of a record.
+    /// Like [`fill`](Self::fill), with another limit for the length of a record.
     pub(super) fn fill_up_to(&mut self, limit: usize) -> Result<bool, Error> {
         self.last = self.begin..self.end;
         if self.end - self.begin > limit {
@@ -259,7 +259,7 @@ impl Source {
             return Err(Error::RecordTooLong { location, offset, limit });
         }
         self.make_room();
-        // Never more than the limit allows, so that a record is refused or not wherever it lies in the buffer.
+        // Never more than the limit allows: whether a record is refused must not depend on its place in the buffer.
         let room = (self.buffer.len() - self.end).min((limit - self.end).saturating_add(1));
         let wanted = self.wanted(room);
         match self.decoded.read(&mut self.buffer[self.end..self.end + wanted]) {
@@ -273,14 +273,14 @@ impl Source {
         }
     }
 
-    /// Moves the window to the front and sees to it that the buffer is longer.
+    /// Moves the window to the front, and makes the buffer longer than it.
     fn make_room(&mut self) {
         self.buffer.copy_within(self.begin..self.end, 0);
         self.base += self.begin as u64;
         (self.begin, self.end) = (0, self.end - self.begin);
         self.last = 0..self.end;
         let usual = self.options.read_bytes.max(1);
-        // Of a small range or file not more than there is to read of it.
+        // Not more than there is to read of a small range or file.
         let first = self.wanted(usual);
         if self.end == 0 && self.buffer.len() < first {
             // A large allocation of zeros costs nothing until it is used.
@@ -292,13 +292,13 @@ impl Source {
                 0,
             );
         } else if self.buffer.len() > usual && self.end <= usual / 2 {
-            // A long record is behind us; its memory is wanted elsewhere.
+            // After a long record, give its memory back.
             self.buffer.truncate(usual);
             self.buffer.shrink_to_fit();
         }
     }
 
-    /// How much of `room` to read: of what lies behind the range, only what may be needed.
+    /// Returns how much of `room` to read: after the range, only what may be needed.
     fn wanted(&mut self, room: usize) -> usize {
         let (end, window) = (self.range.end, self.end);
         let Some(stored) = self.decoded.plain() else { return room };
@@ -306,7 +306,7 @@ impl Source {
         let tail = if position < end {
             usize::try_from(end - position).unwrap_or(usize::MAX).saturating_add(TAIL_READ_BYTES)
         } else {
-            // Doubles with each call, so that a long record takes few.
+            // Doubles with each call, so that a long record takes few calls.
             window.max(TAIL_READ_BYTES)
         };
         room.min(tail)
@@ -333,8 +333,8 @@ impl Source {
         }
     }
 
-    /// Begins `bytes` before the range, or at the start of the file if that is nearer, to see what ends there. To be
-    /// called before anything is read.
+    /// Starts `bytes` before the range, or at the start of the file if that is nearer, so that the format sees what ends
+    /// there. Call it before anything is read.
     pub fn rewind(&mut self, bytes: u64) {
         debug_assert!(self.window().is_empty(), "what was read already can't be read again");
         let position = self.offset().saturating_sub(bytes);
@@ -347,7 +347,7 @@ impl Source {
         }
     }
 
-    /// Where in the window `delimiter` first occurs, reading on until it does; `None` if the file ends before.
+    /// Returns where in the window `delimiter` first occurs, and reads until it does; `None` if the file ends before.
     ///
     /// # Errors
     /// As [`fill`](Self::fill): among others, if the limit for a record is reached before.
@@ -364,7 +364,8 @@ impl Source {
         }
     }
 
-    /// Consumes everything before the first `delimiter`, however far it is; false, and all, if the file ends before.
+    /// Consumes everything before the first `delimiter`, however far it is. If the file ends before, consumes all of it
+    /// and returns false.
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -383,7 +384,7 @@ impl Source {
         }
     }
 
-    /// Consumes everything up to and with the first `delimiter`, as [`skip_to`](Self::skip_to) does.
+    /// Consumes everything up to and including the first `delimiter`, as [`skip_to`](Self::skip_to) does.
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -393,19 +394,19 @@ impl Source {
         Ok(found)
     }
 
-    /// The same file as one range that is never split: all of it for the range that begins at 0, nothing for others.
+    /// Turns the source into one range that is never split: the range that begins at 0 has the whole file, others nothing.
     pub fn into_whole(mut self) -> Self {
         self.range = whole(&self.range);
         self
     }
 
-    /// The same file for a format whose named inputs are numbered behind `first` others.
+    /// Renumbers the named input for a format that comes after `first` others.
     pub(super) fn behind(mut self, first: usize) -> Self {
         self.index = self.index.saturating_sub(first);
         self
     }
 
-    /// The error of a format that finds `problem` at `offset`; `one_record` if it can go on behind the record.
+    /// Creates the error of a format that finds `problem` at `offset`; `one_record` if it can continue after the record.
     pub fn error(&self, offset: u64, one_record: bool, problem: impl Into<String>) -> Error {
         let (location, problem) = (self.location.clone(), problem.into());
         Error::Malformed { location, offset, problem, one_record }
