@@ -1,4 +1,4 @@
-//! One try at a task, what became of it, and what a backup was worth.
+//! One attempt at a task, how it ended, and what a backup was worth.
 
 use std::fmt;
 

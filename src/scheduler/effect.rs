@@ -1,4 +1,4 @@
-//! What follows from a command, for the owner of the slots to do.
+//! Effects of a command: what the leader must make workers do.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Where the map outputs of a job lie, told as what has changed since one last asked.
+//! Tracks where the map outputs of a job lie, as changes since the caller last asked.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Whose turn it is: jobs that have a task to start, the one with the best claim first.
+//! Orders the jobs that have a task to start: by priority, then by the slots they hold, then by age.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! Why a command was refused, as a value on which all replicas agree.
+//! Reasons for which a command is refused, as values on which all replicas agree.
 
 use std::fmt;
 use std::ops::RangeInclusive;

@@ -1,4 +1,4 @@
-//! What the scheduler itself counts of a job.
+//! Counts attempts and backups of a job, for the group `Job Counters`.
 
 use serde::{Deserialize, Serialize};
 

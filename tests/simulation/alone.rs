@@ -1,7 +1,6 @@
 //! Runs each seed in a process of its own: tokio counts the runtimes of a process, and draws from that count, too.
 //!
-//! Such a process is this executable again, told by its environment which test and seed it is to be, and where its report
-//! goes.
+//! Such a process is this executable again. Environment variables name the test, the seed and the file of its report.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;

@@ -90,8 +90,8 @@ pub(crate) enum Fault {
     Crash { who: Who, is_dark: bool },
     /// A master's power fails while its disk writes: of what was not synced some is there, and some is not.
     CrashInWrite { master: u64 },
-    /// The next time that a master has been asked for its vote it is killed, with its answer on the way, and whoever asked
-    /// stands still for a while.
+    /// The next time that a master is asked for its vote it is killed with its answer on the way, and the candidate stands
+    /// still for a while.
     CrashAfterVote { master: u64 },
     /// It starts again in the folder that it had.
     Return { who: Who },
@@ -220,8 +220,7 @@ fn of_a_master(chance: &mut Chance, number: u64) -> Timed {
         9 => cut(&[between(who, others[0]), between(who, others[1])].concat()),
         10 => all_at_once(chance, begin_ms),
         11 => {
-            // Two that do not hear of each other stand for election, and the third forgets whom it has voted for, if it
-            // can.
+            // Two masters that do not hear from each other start elections, and the third forgets its vote, if it can.
             let mut at_ms = all_at_once(chance, begin_ms);
             at_ms.extend(cut(&between(others[0], others[1])));
             at_ms.push((begin_ms, Fault::CrashAfterVote { master }));

@@ -16,7 +16,7 @@ use crate::chance::Chance;
 use crate::link::{ANSWER_MAX, Link};
 use crate::network::Network;
 
-/// Agreement has deadlines of its own; whoever is cut off for longer asks again.
+/// Agreement has deadlines of its own; a master that is cut off for longer asks again.
 const SAID_MAX: Duration = Duration::from_secs(30);
 
 /// What one master has of the others, from one of its starts on.

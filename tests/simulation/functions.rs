@@ -29,7 +29,7 @@ const SOCKET_BYTES: usize = 64 << 10;
 const STEPS: u64 = 5;
 /// Of these, those at which a map asks for more maps.
 const ASKING_STEPS: u64 = 2;
-/// How many first attempts in a thousand die, and how many fail; of a commit, of which a job has but one, more.
+/// How many first attempts in a thousand die, and how many fail. The rate of commits is higher, since a job has only one.
 const GRIEFS_PERMILLE: u64 = 25;
 const COMMIT_GRIEFS_PERMILLE: u64 = 200;
 /// How long each of those steps takes, in milliseconds; of a commit longer, so that leaders change meanwhile.

@@ -17,7 +17,7 @@ use crate::network::{Network, unavailable};
 pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// How long after a message was lost its sender notices, in milliseconds.
 const NOTICED_MS: (u64, u64) = (1, 800);
-/// How long after nothing comes any more a connection is given up: by its signs of life, as over gRPC.
+/// How long a connection may be silent before it is given up, as by the keep-alives of gRPC.
 const SILENT_MAX: Duration = Duration::from_secs(5);
 /// Between two looks whether what is held may pass.
 const HELD_PAUSE: Duration = Duration::from_millis(7);

@@ -181,7 +181,8 @@ impl Cluster {
         }
     }
 
-    /// Whatever befell machines, disks and connections is over; only workers that are gone and who is lost for good stay away.
+    /// Ends all faults of machines, disks and connections. Only workers that are gone and a master that was lost for good
+    /// stay away.
     pub(crate) fn end_faults(&mut self) {
         self.history.note("all is well");
         self.network.calm_down();

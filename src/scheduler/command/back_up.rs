@@ -1,4 +1,4 @@
-//! A slow attempt gets a second one beside it.
+//! Starts a second attempt beside a slow one.
 
 use serde::{Deserialize, Serialize};
 

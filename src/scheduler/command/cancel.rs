@@ -1,4 +1,4 @@
-//! A user no longer wants a job.
+//! A user cancels a job.
 
 use serde::{Deserialize, Serialize};
 

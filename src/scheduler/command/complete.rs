@@ -1,4 +1,4 @@
-//! A map, reduce or commit attempt has done its work, and the first to say so wins its task.
+//! A map, reduce or commit attempt has finished, and the first to report it wins its task.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Maps that share an attempt: which task leads them, and what is done in whose process.
+//! Maps that share an attempt: which task leads them, and in which attempt's process each is done.
 
 use super::Job;
 use crate::scheduler::{Attempt, Task};

@@ -1,4 +1,4 @@
-//! How much a job's tasks have read: what is done in bytes, which partitions are the largest, which keys the hottest.
+//! Sums up what a job's tasks have read: bytes done, the largest partitions, the hottest keys.
 
 use std::cmp::Reverse;
 

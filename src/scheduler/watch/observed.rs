@@ -1,4 +1,4 @@
-//! What one leader has seen of attempts and workers, by its own clock.
+//! What one leader has observed of attempts and workers, by its own clock.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Which attempts are so slow that a second one should run beside them.
+//! Finds attempts that are so slow that a backup should run beside them.
 //!
 //! The paper (3.6) starts backups for whatever is left when a job is nearly done. That is the frame
 //! here: all tasks of the kind have started, no task of any job waits for a slot, and slots are

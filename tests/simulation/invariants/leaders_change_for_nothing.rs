@@ -1,6 +1,7 @@
-//! Where workers and their connections are well, no attempt fails but by its author's code, no output is lost and no worker
-//! is, whatever befalls one master after the other: a change of the leader costs nothing. But a plan is made again that only the lost master held,
-//! which nobody was told to be there; and if two masters are out of reach at about the same time, a worker may wait for both.
+//! Checks that a change of leader costs nothing: while workers and their connections are healthy, attempts fail only by
+//! their author's code, and no output or worker is lost, whatever happens to one master after another. There are two
+//! exceptions: a plan that only the lost master held, and that was not acknowledged, is made again; and if two masters are
+//! unreachable at about the same time, a worker may wait for both.
 
 use gristmill::scheduler::{Command, Scheduler};
 use gristmill::spec::TaskKind;

@@ -1,5 +1,5 @@
-//! What anybody was told is true for whoever asks later, whichever master leads by then: a job that was accepted is there,
-//! and one that has ended stays as it ended.
+//! Checks that answers stay true for every later client and under every later leader: an accepted job is there, and a job
+//! that has ended stays as it ended.
 
 use std::collections::BTreeMap;
 
