@@ -21,14 +21,14 @@ pub const DESCRIBE_WITHIN: Duration = Duration::from_secs(10);
 const SAID_BYTES_MAX: u64 = 16 << 10;
 const SAID_LINES_MAX: usize = 10;
 
-/// What an executable says of its arguments.
+/// An executable's answer to its arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Described {
     /// The job that they ask for.
     Job {
         /// The executable, as an absolute path.
         executable: PathBuf,
-        /// What to run on what.
+        /// The job spec.
         spec: Box<JobSpec>,
         /// Whether it has no reduce.
         map_only: bool,
@@ -88,13 +88,13 @@ pub async fn describe(
     }
 }
 
-/// Its answer, or what it did instead; and what it said on standard error.
+/// Returns its answer, or what it did instead, and its standard error.
 async fn listen(child: &mut Child) -> (Result<Description, String>, Vec<u8>) {
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let (answer, said) = tokio::join!(answer(stdout), async {
         let mut said = Vec::new();
         if let Some(stderr) = stderr {
-            // What cannot be read cannot be shown.
+            // If it cannot be read, it is not shown.
             let _read_or_not = stderr.take(SAID_BYTES_MAX).read_to_end(&mut said).await;
         }
         said

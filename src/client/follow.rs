@@ -4,10 +4,10 @@ use crate::rpc::jobs::{JobStatus, Jobs, State, Tally};
 use crate::rpc::refusal::Refusal;
 use crate::spec::JobId;
 
-/// Tells `seen` each status of a job that is new, up to its last, which is also returned.
+/// Calls `seen` with each new status of a job, up to the last one, which is also returned.
 ///
-/// A master that has just begun to lead knows what is done, and not yet how far it is that runs. So shares only rise here,
-/// unless fewer tasks are done than before, whose outputs were lost then.
+/// A new leader knows which tasks are done, but not yet the progress of running ones. So shares only rise here, unless
+/// fewer tasks are done than before because outputs were lost.
 ///
 /// # Errors
 /// If the job does not exist, or no master answered within the client's patience. The job goes on.
@@ -33,13 +33,13 @@ pub async fn follow<J: Jobs>(
     }
 }
 
-/// Whether a status tells more than the last one. A master that has just begun to lead numbers anew, so that the number
-/// alone does not say it: the end may have that of an earlier status.
+/// Whether a status is newer than the last one. A new leader numbers versions anew, so the number alone does not tell:
+/// the last status may have the number of an earlier one.
 fn is_new(last: &JobStatus, status: &JobStatus) -> bool {
     (last.version, last.state) != (status.version, status.state)
 }
 
-/// Has no share of a status fall below that of the last one, unless fewer tasks are done.
+/// Keeps the shares of a status from falling below those of the last one, unless fewer tasks are done.
 fn keep_shares(last: &JobStatus, status: &mut JobStatus) {
     let fell = |last: &Tally, now: &Tally| now.done < last.done;
     if fell(&last.maps, &status.maps) || fell(&last.reduces, &status.reduces) {

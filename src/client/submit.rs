@@ -14,17 +14,17 @@ use crate::rpc::jobs::Submit;
 use crate::rpc::refusal::Refusal;
 use crate::spec::{JobId, JobOptions, JobSpec, Location};
 
-/// Times that what a job names is sent, as long as the masters lose it.
+/// How often artifacts are uploaded again if the masters lose them.
 const SENT_MAX: u32 = 5;
 
-/// A job to be run, and how.
+/// A job to submit, with its options.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Submission {
     /// The same id is the same job, however often it is submitted; see [`Submission::fresh_id`].
     pub id: String,
     /// The executable.
     pub executable: PathBuf,
-    /// What to run on what.
+    /// The job spec.
     pub spec: JobSpec,
     /// Whether it has no reduce.
     pub map_only: bool,
@@ -39,8 +39,7 @@ pub struct Submission {
 }
 
 impl Submission {
-    /// A job to be run as a cluster runs it where nothing else is asked for; its fields may be changed before it is
-    /// submitted.
+    /// Creates a submission with default options. Its fields may be changed before it is submitted.
     pub fn new(id: String, executable: PathBuf, spec: JobSpec, map_only: bool) -> Self {
         Self {
             id,
@@ -54,7 +53,7 @@ impl Submission {
         }
     }
 
-    /// An id that no other submission has: 128 bits, as hexadecimal digits.
+    /// Draws a unique id: 128 bits, as hexadecimal digits.
     ///
     /// The standard library keys its hashers from the system's random source; `seed` may be anything, such as the time.
     pub fn fresh_id(seed: u64) -> String {
@@ -122,7 +121,7 @@ async fn send<M: Masters>(
     })
 }
 
-/// The spec as a cluster runs it; refuses what only a process at a terminal can do.
+/// Returns the spec as a cluster runs it, and refuses options that need a terminal.
 fn for_cluster(mut spec: JobSpec) -> Result<JobSpec, Error> {
     let unfit = |message: &str| Err(Error::Unfit { message: message.into() });
     if spec.output.as_ref().is_none_or(Location::is_standard_stream) {

@@ -1,14 +1,14 @@
 //! Which master a folder belongs to: a small text file beside the log, and a copy of it inside the log.
 //!
 //! ```text
-//!   gristmill master        what it is
+//!   gristmill master        magic
 //!   format 8                of the whole folder: identity, tables, snapshots
 //!   cluster 00112233…       128 random bits, drawn when the cluster began
 //!   node 1
-//!   guest                   only of a master that did not begin its cluster, but was admitted to it
+//!   guest                   only if it did not start its cluster, but was admitted to it
 //! ```
 //!
-//! A master that forgot what it voted for can elect a second leader, so a folder without its log, or
+//! A master that has lost its votes can elect a second leader, so a folder without its log, or
 //! with another master's, is refused. The file is written last: a folder that has it was whole once.
 
 use std::fmt;
@@ -19,23 +19,23 @@ use std::path::Path;
 use super::Error;
 use crate::crash::crash_point;
 
-/// The file in a master's folder that says whose it is.
+/// The file in a master's folder that names the master.
 pub const IDENTITY_FILE: &str = "identity";
-/// What all files of a folder are written as.
+/// The format of all files of a folder.
 pub(super) const FORMAT: u32 = 8;
 /// Beginning of the names of files that are not whole yet.
 pub(super) const INCOMING: &str = ".incoming-";
 /// Its first line.
 const MAGIC: &str = "gristmill master";
 
-/// Whose folder it is.
+/// Which master a folder belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
     /// Random, drawn when the cluster began.
     pub cluster: u128,
     /// The master's number.
     pub node: u64,
-    /// Whether it waits to be admitted until it has been.
+    /// Whether it was not the first of its cluster: it waits to be admitted.
     pub is_guest: bool,
 }
 
@@ -95,7 +95,7 @@ impl Identity {
     }
 }
 
-/// Puts a file in its place, whole or not at all, and durably either way.
+/// Writes a file atomically and durably.
 pub(super) fn place(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let incoming = folder.join(format!("{INCOMING}{name}"));
     let mut file = File::create(&incoming)?;

@@ -6,15 +6,14 @@
 //!   table `facts`   name: &str          → crc32c: u32 LE over name and body        │ body
 //!                   "identity"            the text of the identity file
 //!                   "vote"                the last vote, bincode
-//!                   "committed"           a log id that was agreed on; it may be an older one
+//!                   "committed"           the log id of a committed entry; it may be an older one
 //!                   "purged"              the log id up to which entries were removed
 //!                   "starts"              how often a master was started in this folder, u64 LE
-//!                   "snapshot"            the newest snapshot: its file's name and openraft's words, bincode
+//!                   "snapshot"            the newest snapshot: its file's name and openraft's metadata, bincode
 //! ```
 //!
 //! Indexes in `log` follow each other without a hole, from the first after "purged".
-//! redb checks its own pages when the file is opened; the checksums here also catch what went wrong
-//! in memory on the way, and name the key.
+//! redb checks its own pages when the file is opened. The checksums here also catch errors in memory, and name the key.
 
 use std::ops::{Range, RangeBounds};
 use std::path::{Path, PathBuf};
@@ -62,7 +61,7 @@ pub(super) struct Found {
 }
 
 impl Tables {
-    /// Makes a new file, whole or not at all: its name is there once it says whose it is.
+    /// Creates the file atomically: it gets its name once it holds the identity.
     pub(super) fn make(
         folder: &Path,
         identity: Identity,
@@ -122,7 +121,7 @@ impl Tables {
         Ok(tables)
     }
 
-    /// Reads all entries, and holds them against the rest: nothing damaged, no hole.
+    /// Reads all entries, and checks that none is damaged or missing.
     pub(super) fn check(&self, snapshot: Option<&LogId>) -> Result<Found, Error> {
         let purged: Option<LogId> = self.fact(PURGED)?;
         let purged = purged.map(|id| id.index);
@@ -214,7 +213,7 @@ impl Tables {
         })
     }
 
-    /// What is known of the newest snapshot.
+    /// Returns what is known about the newest snapshot.
     pub(super) fn snapshot(&self) -> Result<Option<Newest>, Error> {
         self.fact(SNAPSHOT)
     }

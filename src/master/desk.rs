@@ -13,30 +13,30 @@ use crate::rpc::workers::{Held, HeldState, Poll, Room};
 use crate::scheduler::{Effect, JobState, Observed, Sign};
 use crate::spec::{AttemptId, JobId, TaskId, TaskKind, WorkerId};
 
-/// How long a worker is believed whose connection was closed, in milliseconds.
+/// Lease of a worker whose connection was closed, in milliseconds.
 pub(super) const CLOSED_LEASE_MS: u64 = 250;
 /// Shortest lease that a new leader gives, in milliseconds: workers that found no leader for a while
-/// knock once a second.
+/// retry once a second.
 const FIRST_LEASE_MS_MIN: u64 = 3_000;
 
 /// What only this master knows.
 #[derive(Debug, Default)]
 pub(super) struct Desk {
     sessions: BTreeMap<WorkerId, Session>,
-    /// When those were last heard of that are lost, to be shown.
+    /// When lost workers last polled, for display.
     left_ms: BTreeMap<WorkerId, u64>,
     running: BTreeMap<AttemptId, Running>,
-    /// Of all attempts of the jobs that are not forgotten, to be shown.
+    /// Process ids of all attempts of remembered jobs, for display.
     pids: BTreeMap<AttemptId, u32>,
     /// Map outputs that some reduce has reported as missing.
     pub(super) missed: BTreeSet<AttemptId>,
-    /// When attempts that wait before they begin may do so. Lost with this master, they wait anew.
+    /// When attempts that pause may begin. The pauses start again under the next leader.
     begin_ms: BTreeMap<AttemptId, u64>,
-    /// Attempts whose end was reported and is being agreed on.
+    /// Attempts whose end was reported and is being proposed.
     pub(super) settling: BTreeSet<AttemptId>,
     pub(super) sweeps: Sweeps,
     pub(super) observed: Observed,
-    /// What was last told of each job, and which version that was.
+    /// The last status that was returned for each job, with its version.
     told: BTreeMap<JobId, JobStatus>,
     tickets: u64,
     /// Whether the last request to a majority of the masters failed.
@@ -48,12 +48,12 @@ pub(super) struct Desk {
     pub(super) last_cleaning_ms: u64,
 }
 
-/// What is known of a worker by its polls.
+/// A worker's session: what its polls tell about it.
 #[derive(Debug)]
 pub(super) struct Session {
     incarnation: u128,
     sequence: u64,
-    /// Which poll is the newest, by a number of our own.
+    /// This master's number for the newest poll.
     ticket: u64,
     /// Wakes that poll if it waits.
     wake: Arc<Notify>,
@@ -65,20 +65,20 @@ pub(super) struct Session {
     pub(super) is_heard: bool,
     /// All attempts that it may hold: those of its newest poll and of the answer to that.
     pub(super) holds: BTreeSet<AttemptId>,
-    /// What its machine has left, by its newest poll.
+    /// Memory and disk of its machine, from its newest poll.
     pub(super) room: Room,
-    /// What its last answered poll said, and what was answered.
+    /// The last answered poll, and the answer.
     pub(super) last: Option<(Said, Told)>,
 }
 
-/// What a poll says, as far as it calls for an answer.
+/// The contents of a poll that affect the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Said {
     pub(super) held: BTreeMap<AttemptId, How>,
     pub(super) jobs: BTreeSet<JobId>,
 }
 
-/// How an attempt stands that a worker holds.
+/// The state of an attempt that a worker holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum How {
     Running {
@@ -90,7 +90,7 @@ pub(super) enum How {
     Ended,
 }
 
-/// What an answer says, but for the particulars of each order.
+/// The contents of an answer, without the details of each order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Told {
     pub(super) attempts: BTreeSet<AttemptId>,
@@ -100,11 +100,11 @@ pub(super) struct Told {
     pub(super) may_leave: bool,
 }
 
-/// What a worker says of an attempt that it runs.
+/// What a worker reports about a running attempt.
 #[derive(Debug, Clone, Copy, Default)]
 struct Running {
     progress: f64,
-    /// Of how many bytes.
+    /// Its size in bytes.
     bytes: u64,
     fetched: u32,
     /// Maps that have joined it.
@@ -113,7 +113,7 @@ struct Running {
     work: u64,
 }
 
-/// What the running attempts of a job have done together, of one kind of task.
+/// The total progress of a job's running attempts of one kind of task.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct UnderWay {
     /// In tasks.
@@ -151,7 +151,7 @@ impl Desk {
     /// desk are dropped, and waiting requests are woken.
     pub(super) fn take_over(&mut self, state: &State, now_ms: u64, lease_ms: u64) {
         self.wake_all();
-        // No poll of that time is taken for a new one.
+        // Tickets go on, so that an old poll is never taken for a new one.
         *self = Self { tickets: self.tickets, last_tick_ms: now_ms, ..Self::default() };
         let lease_ms = lease_ms.max(FIRST_LEASE_MS_MIN);
         self.grace_ends_ms = now_ms.saturating_add(lease_ms);
@@ -174,8 +174,8 @@ impl Desk {
         }
     }
 
-    /// A majority of the masters answers. If none did before, or nothing could be agreed on for so long that workers may
-    /// have turned to other masters, they get as long to find this one again as under a master that begins.
+    /// Notes that a majority of the masters answers. If it did not before, or nothing was committed for so long that
+    /// workers may have turned to other masters, all workers get a new lease, as under a new leader.
     pub(super) fn end_silence(&mut self, now_ms: u64, lease_ms: u64) {
         let is_late = now_ms.saturating_sub(self.last_tick_ms) >= lease_ms / 3;
         if std::mem::take(&mut self.is_cut_off) || is_late {
@@ -188,7 +188,7 @@ impl Desk {
         }
     }
 
-    /// A worker has registered; the same incarnation again only renews its lease.
+    /// Opens the session of a registered worker. The same incarnation again only renews its lease.
     pub(super) fn open_session(
         &mut self,
         worker: WorkerId,
@@ -210,7 +210,7 @@ impl Desk {
             answer_at_ms: None,
             last_seen_ms: now_ms,
             lease_ends_ms: now_ms.saturating_add(lease_ms),
-            // A process that has just come holds nothing.
+            // A new process holds nothing.
             is_heard: true,
             holds: BTreeSet::new(),
             room: Room::default(),
@@ -273,7 +273,7 @@ impl Desk {
         }
     }
 
-    /// When a worker was last heard of, if this master has heard of it.
+    /// When a worker last polled this master, if it has.
     pub(super) fn last_seen_ms(&self, worker: WorkerId) -> Option<u64> {
         let session = self.sessions.get(&worker).map(|session| session.last_seen_ms);
         session.or_else(|| self.left_ms.get(&worker).copied())
@@ -302,7 +302,7 @@ impl Desk {
         self.sessions.values().for_each(Session::wake);
     }
 
-    /// Wakes whose answer an effect changes.
+    /// Wakes the polls whose answer an effect changes.
     pub(super) fn act(&mut self, state: &State, effect: &Effect) {
         match *effect {
             Effect::Start { worker, .. }
@@ -311,7 +311,7 @@ impl Desk {
             Effect::JobEnded { job, state: end } => {
                 let plan = job.task(TaskKind::Plan, 0);
                 let job_state = state.scheduler.job(job);
-                // What never began has no staging.
+                // A job that never began has no staging folder.
                 if end != JobState::Succeeded
                     && job_state.is_some_and(|job| job.task(plan).is_some())
                 {

@@ -13,7 +13,7 @@ use crate::rpc::why::Why;
 use crate::scheduler::{Cancel, Drain, JobState, Rejection};
 use crate::spec::{JobId, WorkerId};
 
-/// How long a status is held back for something new, in milliseconds.
+/// How long a request for a status waits for a change, in milliseconds.
 const STATUS_WAIT_MS: u64 = 1_000;
 
 impl Jobs for Master {
@@ -97,7 +97,7 @@ impl Shared {
         let until_ms = self.now_ms().saturating_add(STATUS_WAIT_MS);
         loop {
             let mut changed = pin!(self.changed.notified());
-            // What changes from here on is noticed.
+            // Changes from here on are noticed.
             changed.as_mut().enable();
             self.leads()?;
             let status = self.proposer.read(|state| {
@@ -106,7 +106,7 @@ impl Shared {
                 Some(desk.versioned(status))
             });
             let status = status.ok_or_else(|| no_job(job))?;
-            // A master that has just begun numbers anew: whatever differs is news.
+            // A new leader numbers versions anew: any difference is news.
             let is_news = status.version != after;
             // Each tick is a change, so this waits no longer than it should.
             if is_news || self.now_ms() >= until_ms {
@@ -116,7 +116,7 @@ impl Shared {
         }
     }
 
-    /// A job that is cancelled already is as the client wants it.
+    /// Succeeds if the job is already cancelled.
     async fn kill(self: &Arc<Self>, job: JobId) -> Result<(), Refusal> {
         let applied = self.propose(vec![decide(Cancel { job })]).await?;
         let Some(Err(rejection)) = applied.into_iter().next() else { return Ok(()) };

@@ -11,7 +11,7 @@ use crate::rpc::raft::{Call, Raft};
 use crate::rpc::refusal::Refusal;
 use crate::spec::{MasterId, Nonce};
 
-/// How long another master may take to say how far it is.
+/// How long another master may take to return its status.
 const STANDING_WITHIN: Duration = Duration::from_secs(1);
 
 impl Masters for Master {
@@ -150,7 +150,7 @@ impl Shared {
     }
 }
 
-/// Of those that believe to lead the one of the highest term does; the others do not know it yet.
+/// If several believe that they lead, the one with the highest term does; the others do not know it yet.
 fn compared(mut masters: Vec<MasterLine>) -> Vec<MasterLine> {
     let applied = masters.iter().map(|line| line.applied).max().unwrap_or(0);
     let term = masters.iter().map(|line| line.term).max().unwrap_or(0);

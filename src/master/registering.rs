@@ -15,9 +15,9 @@ const OUTPUTS_AT_ONCE: usize = 10_000;
 
 /// Which id a worker gets.
 enum Identity {
-    /// Registered with this very incarnation.
+    /// It is registered with the same incarnation.
     Known(WorkerId),
-    /// To be registered under this id.
+    /// It gets this id.
     Fresh(WorkerId),
 }
 
@@ -77,7 +77,7 @@ fn registered(state: &State, request: &Register) -> Result<WorkerId, Refusal> {
 
 /// A process keeps its id for as long as it lives, and a worker's next process takes it over. Of two
 /// processes that both say to be one worker, such as from a copied folder, the one that was taken
-/// over from comes back as another worker, so that they do not take turns for ever.
+/// over from comes back as another worker, so that they do not take turns forever.
 fn identify(state: &State, request: &Register) -> Identity {
     let known = state.workers().find(|(_, record)| record.incarnation == request.incarnation);
     if let Some((worker, _)) = known {
@@ -95,7 +95,7 @@ fn identify(state: &State, request: &Register) -> Identity {
     }
 }
 
-/// What registers a worker, and what then brings back the outputs that have no room in that.
+/// The change that registers a worker, and those that restore the outputs that do not fit into it.
 fn introduce(state: &State, worker: WorkerId, request: &Register) -> (Change, Vec<Change>) {
     let before = state.worker(worker);
     let number = before.map_or(1, |before| before.number.saturating_add(1));
@@ -124,7 +124,7 @@ fn introduce(state: &State, worker: WorkerId, request: &Register) -> (Change, Ve
     (Change::Introduce { register, record }, portions.map(restore).collect())
 }
 
-/// An output of a job that has this nonce, not of another one that had the same id.
+/// Whether an output belongs to the job with this nonce, not to another one that had the same id.
 fn output(state: &State, held: &HeldOutput) -> Option<scheduler::HeldOutput> {
     let HeldOutput { attempt, nonce, digest } = *held;
     let job = state.scheduler.job(attempt.task.job)?;

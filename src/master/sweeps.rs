@@ -31,7 +31,7 @@ struct Sweep {
     not_before_ms: u64,
 }
 
-/// Whether an attempt is one of a sweep.
+/// Whether an attempt belongs to a sweep.
 pub(super) fn is_sweep(attempt: AttemptId) -> bool {
     attempt.task.kind == TaskKind::Commit && attempt.task.index == SWEEP_INDEX
 }
@@ -46,7 +46,7 @@ impl Sweeps {
         self.pending.entry(job).or_insert(sweep);
     }
 
-    /// The job is forgotten, and with it what its sweep would need.
+    /// Drops the sweep of a job that is forgotten.
     pub(super) fn remove(&mut self, job: JobId) {
         self.pending.remove(&job);
     }
@@ -57,7 +57,7 @@ impl Sweeps {
         here.map(|(&job, sweep)| task(job).attempt(sweep.number))
     }
 
-    /// A worker says that a sweep is done; true if it was this one.
+    /// Notes that a worker has reported a sweep as done. Returns whether it was the current one.
     pub(super) fn done(&mut self, attempt: AttemptId) -> bool {
         let is_it = self.is_current(attempt);
         if is_it {
@@ -66,7 +66,7 @@ impl Sweeps {
         is_it
     }
 
-    /// A worker says that a sweep has failed: it is tried again after a pause.
+    /// Notes that a sweep has failed: it is retried after a pause.
     pub(super) fn failed(&mut self, attempt: AttemptId, now_ms: u64) {
         if self.is_current(attempt)
             && let Some(sweep) = self.pending.get_mut(&attempt.task.job)
@@ -118,7 +118,7 @@ impl Desk {
         due.into_iter().filter(|&job| !self.is_held(state, job)).collect()
     }
 
-    /// Whether some worker that is believed alive may hold an attempt of a job.
+    /// Whether a live worker may hold an attempt of a job.
     fn is_held(&self, state: &State, job: JobId) -> bool {
         state.scheduler.workers().any(|worker| {
             self.session(worker.id).is_some_and(|session| {

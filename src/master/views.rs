@@ -33,14 +33,14 @@ pub(super) fn line(state: &State, job: &Job) -> JobLine {
     }
 }
 
-/// One task of a job, if it has it.
+/// One task of a job, if it exists.
 pub(super) fn task(state: &State, desk: &Desk, id: TaskId) -> Option<TaskLine> {
     let job = state.scheduler.job(id.job)?;
     let is_there = id.index < job.progress(id.kind).total;
     is_there.then(|| task_line(job, id, job.task(id), desk))
 }
 
-/// One job, but for its version.
+/// One job, without its version.
 pub(super) fn status(state: &State, desk: &Desk, id: JobId) -> Option<JobStatus> {
     let job = state.scheduler.job(id)?;
     let output = state.job(id).and_then(|record| record.output.as_ref());
@@ -75,7 +75,7 @@ pub(super) fn tasks(state: &State, desk: &Desk, request: TasksRequest) -> Option
 /// `now_ms` is by the desk's clock, `wall_ms` by the wall's.
 pub(super) fn workers(state: &State, desk: &Desk, now_ms: u64, wall_ms: u64) -> Vec<WorkerLine> {
     let seen_ms = |id| desk.last_seen_ms(id).map(|seen_ms| now_ms.saturating_sub(seen_ms));
-    // A master that has begun since then knows only when it was agreed on.
+    // A newer leader knows only when it was committed.
     let gone_ms =
         |record: &WorkerRecord| record.gone.map(|gone| wall_ms.saturating_sub(gone.at_ms));
     let excluded = |id, exclusion: Exclusion| {
@@ -153,7 +153,7 @@ pub(super) fn shown(state: JobState) -> Shown {
     }
 }
 
-/// What a job waits for, or why it ended so.
+/// What a job waits for, or why it ended.
 fn reason(state: &State, job: &Job) -> String {
     if let Some(reason) = state.scheduler.reason(job.id()) {
         return reason.to_string();
@@ -165,7 +165,7 @@ fn reason(state: &State, job: &Job) -> String {
     }
 }
 
-/// The failure that a job has failed of, or for which it cannot publish; others were recovered.
+/// The failure that ended a job, or that keeps it from publishing. Other failures were recovered.
 fn blame(job: &Job) -> Option<&Blame> {
     let is_open = |blame: &&Blame| match job.state() {
         JobState::Failed => true,
@@ -182,7 +182,7 @@ fn first_line(Blame { attempt, failure }: &Blame) -> String {
     format!("{attempt}: {}{at}: {message}", failure.cause)
 }
 
-/// All that is known of a failure, as lines for a person.
+/// All known details of a failure, as lines for people.
 fn told(blame: &Blame) -> String {
     let mut lines = vec![first_line(blame)];
     if let Some(record) = &blame.failure.record {
@@ -213,7 +213,7 @@ fn tally(job: &Job, kind: TaskKind, desk: &Desk) -> Tally {
 /// Bytes that the tasks of a kind have read, and how many there are; 0 of those where that is not known.
 fn bytes(job: &Job, kind: TaskKind, under_way: UnderWay) -> (u64, u64) {
     let sizes = job.sizes();
-    // What runs is at most what there is.
+    // Running tasks are at most all tasks.
     let running = under_way.bytes as u64;
     match kind {
         TaskKind::Map => {
@@ -233,7 +233,7 @@ fn bytes(job: &Job, kind: TaskKind, under_way: UnderWay) -> (u64, u64) {
     }
 }
 
-/// Half of the work is maps, half reduces.
+/// Maps count as half of the work, reduces as the other half.
 fn progress(state: JobState, maps: &Tally, reduces: &Tally) -> f64 {
     if state == JobState::Succeeded {
         return 1.0;

@@ -38,10 +38,10 @@ const MASTER_MAX: u64 = 1_000;
 /// Bytes of a worker's description of how it limits memory.
 const LIMITER_BYTES_MAX: usize = 64;
 
-/// Holds a submission to its limits, and its spec to its own.
+/// Checks the limits of a submission, and those of its spec.
 ///
 /// # Errors
-/// Names the first field that is wrong, its value and what is accepted, as all functions here do.
+/// The error names the first wrong field, its value and what is accepted, as in all functions here.
 pub fn submit(request: &Submit) -> Result<(), Refusal> {
     submission_id(&request.id)?;
     spec(&request.spec)?;
@@ -95,7 +95,7 @@ fn spec(spec: &JobSpec) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Workers will go by the artifact, the master by what came with the request: they must be the same.
+/// Workers use the artifact, and the master uses the spec in the request: they must be the same.
 fn spec_digest(spec: &JobSpec, given: Digest) -> Result<(), Refusal> {
     let mut bytes = Vec::new();
     value::encode_into(spec, &mut bytes).map_err(|error| invalid(format!("spec: {error}")))?;
@@ -115,7 +115,7 @@ fn spec_digest(spec: &JobSpec, given: Digest) -> Result<(), Refusal> {
     )))
 }
 
-/// Holds the page of tasks that is wanted to its limit.
+/// Checks the size of a requested page of tasks.
 ///
 /// # Errors
 /// As [`submit`].
@@ -123,7 +123,7 @@ pub fn tasks(request: &TasksRequest) -> Result<(), Refusal> {
     within("limit", u64::from(request.limit), 1, u64::from(TASKS_MAX))
 }
 
-/// Holds a worker's introduction to its limits.
+/// Checks the limits of a registration.
 ///
 /// # Errors
 /// As [`submit`].
@@ -135,7 +135,7 @@ pub fn register(request: &Register) -> Result<(), Refusal> {
     text("limiter", &request.limiter, LIMITER_BYTES_MAX)
 }
 
-/// Holds a poll to its limits, and cuts what user code has said to a length that does no harm in the log.
+/// Checks the limits of a poll, and cuts texts of user code to a length that is fit for the log.
 ///
 /// # Errors
 /// As [`submit`].
@@ -157,7 +157,7 @@ pub fn poll(request: &mut Poll) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Holds a fetch to its limits.
+/// Checks the limits of a fetch.
 ///
 /// # Errors
 /// As [`submit`].
@@ -167,13 +167,13 @@ pub fn fetch(request: &FetchRequest) -> Result<(), Refusal> {
     at_most("partition", u64::from(request.partition), *REDUCERS.end() - 1)
 }
 
-/// Holds what a master that wants in says of itself to its limits.
+/// Checks the limits of a request to join.
 pub(super) fn join(request: &Join) -> Result<(), Refusal> {
     within("id", request.id.0, 1, MASTER_MAX)?;
     address::parse(&request.address).map(drop).map_err(invalid)
 }
 
-/// Holds an artifact to its largest size.
+/// Checks the size of an artifact.
 ///
 /// # Errors
 /// As [`submit`].
@@ -207,7 +207,7 @@ fn text(field: &str, value: &str, most: usize) -> Result<(), Refusal> {
     Err(invalid(format!("{field} `{shown}` must be at most {most} bytes of plain text")))
 }
 
-/// A request that is wrong in itself.
+/// Refuses an invalid request.
 pub(super) fn invalid(message: String) -> Refusal {
     Refusal::Invalid { message }
 }

@@ -1,7 +1,7 @@
 //! Messages between a client and a master about jobs.
 //!
-//! Every call may be repeated: submissions carry an id chosen by the client, and a second one of the same id answers
-//! the job of the first. A lost answer is asked for again.
+//! Every call may be repeated: submissions carry an id chosen by the client, and a second one with the same id returns
+//! the job of the first. If an answer is lost, call again.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,12 +16,12 @@ use super::why::{BadRecord, Why};
 use super::workers::Room;
 use crate::spec::{AttemptId, Cause, Failure, JobId, JobSpec, TaskId, WorkerId};
 
-/// A job to be run.
+/// Submits a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Submit {
     /// Chosen by the client: the same id is the same job.
     pub id: String,
-    /// What to run on what; the executable and the spec (bincode of this) are artifacts that were put before.
+    /// The job spec. The executable and the spec, in bincode, are artifacts that were stored before.
     pub spec: JobSpec,
     /// The spec's artifact.
     pub spec_digest: Digest,
@@ -53,7 +53,7 @@ pub enum State {
     Reducing,
     /// Its output is being published.
     Committing,
-    /// Its output is there.
+    /// Its output is published.
     Succeeded,
     /// It failed.
     Failed,
@@ -81,7 +81,7 @@ impl State {
 }
 
 impl fmt::Display for State {
-    /// The name that JSON has too, such as `mapping`.
+    /// Writes the name that JSON uses too, such as `mapping`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Waiting => "waiting",
@@ -150,7 +150,7 @@ pub struct Tally {
     pub done: u32,
     /// How many have a running attempt.
     pub running: u32,
-    /// How much of them is done, from 0 to 1, by bytes where those are known; those that run count as far as they have come.
+    /// How much of them is done, from 0 to 1, by bytes if these are known. Running tasks count by their progress.
     pub progress: f64,
     /// Bytes that they have read.
     pub bytes_done: u64,
@@ -231,11 +231,11 @@ pub struct TaskLine {
 pub struct AttemptLine {
     /// `j7/m12#2`.
     pub id: AttemptId,
-    /// The attempt in whose process its task is done, and which has the log: itself, or that which it has joined.
+    /// The attempt whose process does the task and has the log: itself, or the attempt that it has joined.
     pub runs_as: AttemptId,
     /// Where it runs or ran.
     pub worker: WorkerId,
-    /// The executor's process id, 0 if it is not known.
+    /// The executor's process id; 0 if unknown.
     pub pid: u32,
     /// `running`, `succeeded`, `failed`, `killed` or `lost`.
     pub state: String,
@@ -268,7 +268,7 @@ pub struct WorkerLine {
     pub last_seen_ms: u64,
     /// How it limits memory.
     pub limiter: String,
-    /// What its machine has left, when it said so last.
+    /// Memory and disk of its machine, as last reported.
     #[serde(flatten)]
     pub room: Room,
 }
@@ -284,24 +284,24 @@ pub struct ExclusionLine {
     pub until: String,
 }
 
-/// A page of tasks that is wanted.
+/// Requests a page of tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TasksRequest {
     /// The job.
     pub job: JobId,
-    /// How many tasks to leave out first.
+    /// How many tasks to skip.
     pub offset: u64,
-    /// How many are wanted at most.
+    /// Most tasks to return.
     pub limit: u32,
 }
 
-/// What a master does for clients.
+/// The service of a master for clients.
 pub trait Jobs: Send + Sync + 'static {
     /// Accepts a job, once per id.
     fn submit(&self, request: Submit) -> impl Future<Output = Result<JobId, Refusal>> + Send;
-    /// All jobs that are still known, oldest first.
+    /// Lists all remembered jobs.
     fn list(&self) -> impl Future<Output = Result<Vec<JobLine>, Refusal>> + Send;
-    /// One job, as soon as its version is above `after` or a second has passed.
+    /// Returns the status of a job, once its version is above `after` or a second has passed.
     fn status(
         &self,
         job: JobId,
@@ -317,16 +317,16 @@ pub trait Jobs: Send + Sync + 'static {
         &self,
         job: JobId,
     ) -> impl Future<Output = Result<BTreeMap<String, BTreeMap<String, u64>>, Refusal>> + Send;
-    /// Why it stands as it does.
+    /// Explains its state.
     fn why(&self, job: JobId) -> impl Future<Output = Result<Why, Refusal>> + Send;
-    /// What an attempt was made of.
+    /// Returns what an attempt was started with.
     fn recipe(
         &self,
         request: RecipeRequest,
     ) -> impl Future<Output = Result<Recipe, Refusal>> + Send;
     /// Cancels it; too late once its output is being published.
     fn kill(&self, job: JobId) -> impl Future<Output = Result<(), Refusal>> + Send;
-    /// All workers that are known.
+    /// Lists all known workers.
     fn workers(&self) -> impl Future<Output = Result<Vec<WorkerLine>, Refusal>> + Send;
     /// Drains a worker: it takes no new attempts, and leaves when its map outputs are not needed.
     fn drain(&self, worker: WorkerId) -> impl Future<Output = Result<(), Refusal>> + Send;

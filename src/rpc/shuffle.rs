@@ -1,6 +1,6 @@
 //! Fetching map output: a worker fetches one partition of many maps from the worker that has them.
 //!
-//! May be repeated; a lost answer costs a repetition. The stream has a header for each segment, followed by its stored
+//! May be repeated; if the answer is lost, fetch again. The stream has a header for each segment, followed by its stored
 //! bytes in chunks, or gives the path of the output if the reader is on the same machine.
 
 use std::future::Future;
@@ -18,14 +18,14 @@ pub const MACHINE_BYTES_MAX: usize = 64;
 /// Bytes of one chunk of a segment.
 pub const CHUNK_BYTES: usize = 256 << 10;
 
-/// Which segments are wanted.
+/// Requests segments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FetchRequest {
     /// The job.
     pub job: JobId,
     /// Its nonce: a worker that knows another job by this id refuses.
     pub nonce: Nonce,
-    /// Which partition of each.
+    /// The partition.
     pub partition: u32,
     /// Map task's index and the attempt's number of each output wanted.
     pub maps: Vec<(u32, u32)>,
@@ -59,7 +59,7 @@ pub enum FetchPiece {
     },
 }
 
-/// What is known of a segment before its bytes.
+/// The header of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SegmentHeader {
     /// The map task's index.
@@ -78,9 +78,9 @@ pub struct SegmentHeader {
     pub digest: u64,
 }
 
-/// What serves map output; the worker's own end takes pieces as they come.
+/// The service of a worker that sends map output.
 pub trait Shuffle: Send + Sync + 'static {
-    /// Sends the pieces one by one; `send` waits while the receiver is behind, and false says that it is gone.
+    /// Sends the pieces one by one. `send` waits while the receiver is behind, and returns false if it is gone.
     fn fetch<S, F>(
         &self,
         request: FetchRequest,
@@ -90,6 +90,6 @@ pub trait Shuffle: Send + Sync + 'static {
         S: FnMut(FetchPiece) -> F + Send,
         F: Future<Output = bool> + Send;
 
-    /// The tail of what an attempt's user code has printed; asked for by a client.
+    /// Returns the end of what an attempt's user code has printed; called by clients.
     fn log(&self, attempt: AttemptId) -> impl Future<Output = Result<Vec<u8>, Refusal>> + Send;
 }

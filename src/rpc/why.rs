@@ -8,11 +8,11 @@ use super::jobs::State;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{AttemptId, Cause, JobId, RecordRef, TaskId, WorkerId, escape};
 
-/// What the trouble is, in a word that stays the same.
+/// The kind of trouble, as a stable word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// There is none: the job goes on, or has ended well.
+    /// None: the job goes on, or has succeeded.
     None,
     /// It waits for its turn.
     Waiting,
@@ -32,7 +32,7 @@ pub enum Kind {
     Memory,
     /// An attempt made no progress for too long.
     Timeout,
-    /// An input is not there, cannot be read, or has changed.
+    /// An input is missing, unreadable, or has changed.
     Input,
     /// The output cannot be written where it is wanted.
     Output,
@@ -55,7 +55,7 @@ pub enum Kind {
 }
 
 impl fmt::Display for Kind {
-    /// The name that JSON has too, such as `bad_record`.
+    /// Writes the name that JSON uses too, such as `bad_record`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::None => "none",
@@ -82,7 +82,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Why a job stands as it does. Its JSON is what `gristmill why --format json` prints. All texts are escaped.
+/// Explains a job's state. Its JSON is what `gristmill why --format json` prints. All texts are escaped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Why {
     /// `j7`.
@@ -91,9 +91,9 @@ pub struct Why {
     pub name: String,
     /// Where it stands.
     pub state: State,
-    /// What the trouble is.
+    /// The kind of trouble.
     pub kind: Kind,
-    /// All of it for a person, as one paragraph.
+    /// The explanation, as one paragraph for people.
     pub summary: String,
     /// `file:line` of the user code that failed, where known.
     pub at: Option<String>,
@@ -107,9 +107,9 @@ pub struct Why {
     pub details: Vec<String>,
     /// The last lines that the attempt printed.
     pub log: Vec<String>,
-    /// One thing to do; empty if there is nothing to be done.
+    /// The next step; empty if there is none.
     pub suggestion: String,
-    /// The command that does the task once more, in a terminal.
+    /// The command that replays the task in a terminal.
     pub replay: Option<String>,
 }
 
@@ -125,7 +125,7 @@ pub struct BadRecord {
 }
 
 impl BadRecord {
-    /// As it is told.
+    /// The record's start, as text for display.
     pub fn of(record: &RecordRef) -> Self {
         Self {
             file: record.location.to_string(),
@@ -150,7 +150,7 @@ pub struct Tried {
     pub started: String,
     /// When it ended, if it has.
     pub ended: Option<String>,
-    /// What it said, if that is remembered.
+    /// Its message, if that is remembered.
     pub message: Option<String>,
 }
 

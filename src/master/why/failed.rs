@@ -10,7 +10,7 @@ use crate::scheduler::{
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{AttemptId, Cause, Failure, TaskId, TaskKind, escape};
 
-/// Lines of details that are told, and characters of each.
+/// Lines of details that are shown, and characters of each.
 const LINES_MAX: usize = 20;
 const LINE_CHARS_MAX: usize = 4 * TEXT_CHARS_MAX;
 /// Attempts that the paragraph names.
@@ -22,7 +22,7 @@ pub(super) fn failed(state: &State, job: &Job, blame: &Blame) -> Why {
     Why { summary: paragraph(state, job, blame, &why), ..why }
 }
 
-/// What is said of a job that has met with a failure, but for the paragraph.
+/// The explanation of a failed job, without the paragraph.
 pub(super) fn met(job: &Job, attempt: AttemptId, failure: &Failure, why: Why) -> Why {
     let kind = kind(failure);
     let record = failure.record.as_ref().map(BadRecord::of);
@@ -44,7 +44,7 @@ fn detail(line: &str) -> String {
     escape(line.as_bytes(), LINE_CHARS_MAX)
 }
 
-/// The command that does an attempt once more; a commit is done once only.
+/// The command that replays an attempt; a commit is not replayed.
 fn replay(attempt: AttemptId) -> Option<String> {
     (attempt.task.kind != TaskKind::Commit).then(|| format!("gristmill replay {attempt}"))
 }
@@ -109,7 +109,7 @@ pub(super) fn what(kind: Kind, failure: &Failure) -> String {
     }
 }
 
-/// Which attempt it was, and what became of the others at its task.
+/// Which attempt it was, and how the others at its task ended.
 fn which(state: &State, job: &Job, blamed: AttemptId, failure: &Failure) -> String {
     let task = blamed.task;
     let attempts = job.task(task).map(Task::attempts).unwrap_or_default();
@@ -156,7 +156,7 @@ fn ended(attempt: &Attempt) -> String {
     }
 }
 
-/// Why there was no further attempt, where that is not said elsewhere.
+/// Why there was no further attempt, if that is not clear already.
 fn limit(job: &Job, failure: &Failure) -> String {
     match failure.cause {
         Cause::UserError | Cause::Panic | Cause::Exit | Cause::Signal | Cause::Timeout

@@ -31,7 +31,7 @@ fn blames_commit(blame: &Blame) -> bool {
     blame.attempt.task.kind == TaskKind::Commit
 }
 
-/// What is said of every job, with nothing the matter.
+/// The explanation of a job without trouble.
 fn begin(job: &Job) -> Why {
     Why {
         id: job.id(),
