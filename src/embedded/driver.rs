@@ -1,4 +1,4 @@
-//! Lets the scheduler decide and the threads do.
+//! Carries out the decisions of the scheduler on threads of this process.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -322,7 +322,7 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
         self.complete(attempt, false, Counters::new());
     }
 
-    /// Nobody looks at what an attempt has read while it lasts: progress counts bytes as they are read.
+    /// The volume stays empty: embedded progress counts bytes as they are read.
     fn complete(&mut self, attempt: AttemptId, is_staged: bool, counters: Counters) {
         let (digest, joined, volume) = (None, 0, Volume::default());
         self.apply(Complete { attempt, digest, is_staged, joined, counters, volume });

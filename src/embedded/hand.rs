@@ -112,7 +112,7 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Hand<'_, J, C, P> {
     /// Carries out orders until there are no more.
     pub(super) fn work(mut self, orders: &Receiver<Order>, reports: &Sender<Report>) {
         for order in orders {
-            // Nobody listens any more once the run has ended.
+            // The receiver is gone once the run has ended.
             let attempt = order.attempt();
             let done = task::in_attempt(attempt, || task::guard(|| Ok(self.carry_out(order))));
             let report = done.unwrap_or_else(|trouble| {

@@ -1,4 +1,4 @@
-//! What can be known before any work: that the input is there, that the output may be, that there is scratch space.
+//! Checks everything that can be checked before any work: input, output and scratch space.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! How far a run is, for whoever shows it.
+//! How far a run is, for the display of progress.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -16,7 +16,7 @@ pub enum Phase {
     Reducing,
     /// Making the output visible.
     Committing,
-    /// Nothing any more.
+    /// The run has ended.
     Done,
 }
 

@@ -1,4 +1,4 @@
-//! What folds equal keys' values together in the map's memory, before anything is sorted or sent.
+//! Combiners: fold the values of equal keys in the map's memory, before anything is sorted or sent.
 
 use super::{Error, Job, Result};
 pub use crate::shuffle::KeepApart;

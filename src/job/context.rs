@@ -1,4 +1,4 @@
-//! What an attempt gathers beside its result: counts and side outputs.
+//! What an attempt collects beside its result: counters and side outputs.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ impl Context {
         }
     }
 
-    /// The same, for who takes what was gathered with [`take`](Self::take): nothing is written to files.
+    /// The same, for a caller that collects everything with [`take`](Self::take): nothing is written to files.
     pub(crate) fn in_memory(folder: Arc<AttemptFolder>, suffix: String) -> Self {
         let mut context = Context::new(folder, suffix);
         context.sides.keep();

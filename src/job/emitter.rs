@@ -1,4 +1,4 @@
-//! Takes what a map emits.
+//! Takes the pairs that a map emits.
 
 use std::marker::PhantomData;
 

@@ -1,6 +1,6 @@
-//! Keeps the first failure under an author's code until it is reported, whatever that code does with the error.
+//! Keeps the framework's first failure until it is reported, even if the job's code drops the error.
 
-/// What an author's code is told who goes on after a failure that ends its attempt.
+/// The error that the job's code gets if it continues after a failure that ends its attempt.
 #[derive(Debug, thiserror::Error)]
 #[error("this attempt has already failed; its first failure is reported when it ends")]
 pub(crate) struct Ended;

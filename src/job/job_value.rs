@@ -1,4 +1,4 @@
-//! What every job is as a value: flags on a command line, and bytes on the way to its tasks.
+//! The job as a value: parsed from flags, and sent to its tasks as bytes.
 
 use clap::{ArgMatches, Args, Command};
 use serde::Serialize;
@@ -10,8 +10,8 @@ use crate::record::value;
 /// What a job's type is given by `#[derive(Args, Serialize, Deserialize)]`: its fields are flags, and its value goes
 /// to every task as bytes.
 ///
-/// Nobody implements it by hand. It has methods, and is no list of supertraits, so that the compiler names all three
-/// derives at once where one is missing.
+/// Do not implement it by hand. It has methods rather than supertraits, so that the compiler names all three derives at
+/// once if one is missing.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a job: its fields must be flags, and its value must be bytes on the way to the tasks",
     label = "needs all three of `#[derive(Args, Serialize, Deserialize)]`",

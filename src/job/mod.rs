@@ -76,7 +76,7 @@ pub type OrderOf<'a, J> = <<J as Job>::Key<'a> as Key<'a>>::Order;
 /// }
 /// ```
 ///
-/// It is no job without [`Args`](clap::Args):
+/// Without [`Args`](clap::Args) it is not a job:
 ///
 /// ```compile_fail,E0277
 /// # use gristmill::prelude::*;

@@ -1,4 +1,4 @@
-//! What decides which part of the output a key goes to.
+//! Partitioners: decide which part of the output a key goes to.
 
 use super::{Job, Result};
 

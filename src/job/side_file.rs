@@ -1,8 +1,8 @@
 //! Files that every task of a job reads whole: a field of the job, shipped with it.
 //!
 //! A job value names its side files by where they were when the job was asked for. Only the job's author knows where in
-//! the value those names are, and only serde comes by them: so whoever writes a value is told of the files in it, and
-//! whoever reads one says before where they are here.
+//! the value those names are, and only serde visits them. So writing a value collects the files in it, and before a
+//! value is read, the reader sets where those files are on this machine.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -154,7 +154,7 @@ mod tests {
         let (b, a, again) = placed_by(&named, read).unwrap();
         assert_eq!((b.read().unwrap(), a.unwrap().read().unwrap()), (b"copy".into(), b"a".into()));
         assert_eq!((b.name(), b.path()), (&*folder.join("b"), &*folder.join("copy")));
-        // The name stays, whoever writes it again.
+        // The name stays the same when it is written again.
         assert_eq!(named_by(|| value::encode_into(&b, &mut Vec::new())).1[0].name, named[1].name);
         fs::remove_file(folder.join("copy")).unwrap();
         let said = again[0].read().unwrap_err().to_string();

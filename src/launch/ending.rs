@@ -58,7 +58,7 @@ pub(super) fn watch(cleanups: [Cleanup; 2], memory_bytes: u64) -> Watch {
     PROCESS.store(std::process::id(), Ordering::SeqCst);
     *run() = Some(Running { cleanups: cleanups.into(), memory_bytes });
     HOOKED.call_once(|| {
-        // SAFETY: the function lives as long as the process, and unwinds into nobody.
+        // SAFETY: the function lives as long as the process, and does not unwind.
         unsafe { libc::atexit(at_exit) };
         for (signal, before) in FAULTS.into_iter().zip(&BEFORE) {
             hook(signal, before);
@@ -67,7 +67,7 @@ pub(super) fn watch(cleanups: [Cleanup; 2], memory_bytes: u64) -> Watch {
     Watch(())
 }
 
-/// No run is watched: the process ends by our own will.
+/// No run is watched from here on: this process may end.
 pub(super) fn forget() {
     run().take();
 }

@@ -1,4 +1,4 @@
-//! What a job may use as its key, and the key that sorts within its groups.
+//! The types that a job may use as its key, and `Grouped`, the key that sorts within its groups.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Collects for a combiner whose grouping shows: folds within blocks that depend on the emitted pairs alone.
+//! Collects for a combiner that is not exact: folds within blocks that depend on the emitted pairs alone.
 //!
 //! A sum of floats depends on how its terms are grouped, and memory, threads and merges must not decide that. So the
 //! pairs of one map task are cut into blocks of a fixed number of keys; within a block the values of a key are folded

@@ -14,7 +14,7 @@ pub(super) const CHUNK_BYTES: usize = 2 << 20;
 /// The smallest page there is.
 const PAGE_BYTES: usize = 4 << 10;
 
-/// Bytes of which the first `len` have been written.
+/// Memory whose first `len` bytes have been written.
 pub(super) struct Chunk {
     memory: NonNull<u8>,
     len: usize,
@@ -88,7 +88,7 @@ impl Chunk {
 impl Drop for Chunk {
     fn drop(&mut self) {
         // The allocator keeps memory of this size for later; the system can use it now, for the pages of the output.
-        // SAFETY: advice about whole pages that this chunk alone owns, and that nobody reads any more.
+        // SAFETY: advice about whole pages that this chunk alone owns and that are no longer read.
         unsafe {
             libc::madvise(
                 self.memory.as_ptr().cast(),

@@ -1,4 +1,4 @@
-//! What every sorted source of records looks like, be it in memory, in a file, or merged from others.
+//! The interface of every sorted source of records: in memory, in a file, or merged from others.
 
 use super::Error;
 

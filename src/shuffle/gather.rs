@@ -1,4 +1,4 @@
-//! Merges one partition of many map outputs: as many segments as there are maps, wherever each of them lies.
+//! Merges one partition of many map outputs: one segment per map, each at its own place.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,7 +42,7 @@ pub struct Gatherer<'g, F> {
 impl<F: Fold> Gatherer<'_, F> {
     /// Opens the segments that hold anything, in their order: equal keys come in the order of `places`. When there are
     /// more than may be open at once, neighbours are merged first into new files at the paths that `new_path` gives;
-    /// merged files are removed once they are merged again, and the others left to who gave the paths.
+    /// merged files are removed once they are merged again; the caller removes the others.
     ///
     /// # Errors
     ///

@@ -1,8 +1,8 @@
-//! Walks a sorted source group by group: all records of one key, or of one beginning of their keys.
+//! Walks a sorted source group by group: all records with one key, or with one key prefix.
 
 use super::{Cursor, Error};
 
-/// The records of one group, lent one at a time to whoever reduces it.
+/// The records of one group, lent one at a time to the reduce.
 pub trait Group {
     /// Moves to the group's next record; false at its end, and from then on.
     ///
@@ -35,7 +35,7 @@ pub struct Groups<C> {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// The source has a record that nobody has been given.
+    /// The source has a record that has not been given out yet.
     Ahead,
     /// The source's record is the group's current one.
     Given,

@@ -1,4 +1,4 @@
-//! Counts what the merges of map output read, of how much, so that anybody can see how far they are.
+//! Counts the bytes that merges of map output have read, and how many there are, to show progress.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

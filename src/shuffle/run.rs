@@ -1,4 +1,4 @@
-//! Sorted runs that stayed in memory, read where they lie.
+//! Sorted runs that stayed in memory and are read there.
 
 use super::buffer::Buffer;
 use super::collect::{blame, write_spill};

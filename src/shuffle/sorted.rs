@@ -20,7 +20,7 @@ const PREFETCH_RECORDS: usize = 12;
 /// Records in the order of partition and key, in the layout of [`Buffer`], without its places.
 ///
 /// Each partition is read once, and its memory goes back to the system as it is read: the pages of the output that is
-/// written meanwhile take its place, so a run that fits into memory needs its input's size once and not twice.
+/// written in the meantime take its place, so a run that fits into memory needs its input's size once and not twice.
 #[derive(Debug)]
 pub struct SortedRun {
     partitions: Vec<Mutex<Option<Partition>>>,

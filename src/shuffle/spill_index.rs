@@ -1,4 +1,4 @@
-//! Says where each partition of a spill file is and what it holds.
+//! The index of a spill file: where each partition is and what it holds.
 
 use xxhash_rust::xxh3::xxh3_64;
 

@@ -183,7 +183,7 @@ impl SpillWriter {
 impl Drop for SpillWriter {
     fn drop(&mut self) {
         if !self.finished {
-            // Best effort: whoever owns the scratch folder sweeps it anyway.
+            // Best effort: the owner of the scratch folder sweeps it anyway.
             let _ = std::fs::remove_file(&self.path);
         }
     }

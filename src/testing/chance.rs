@@ -1,4 +1,4 @@
-//! Chance that a seed repeats: cuts, groupings and orders are drawn from it.
+//! Random draws that follow from a seed: cuts, groupings and orders.
 
 /// The splitmix64 generator (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
 #[derive(Clone, Debug)]

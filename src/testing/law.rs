@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What the framework relies on; whoever breaks it gets results that depend on cluster, memory or luck.
+/// What the framework relies on. The results of a job that breaks a law depend on the cluster, on memory or on chance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Law {
     /// The job's flags have names of their own.

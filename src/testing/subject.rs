@@ -1,4 +1,4 @@
-//! A job at one input, with what every law looks at: its map output, its groups.
+//! A job and one input, with what every law examines: its map output and its groups.
 
 use super::chance::Chance;
 use super::inputs;

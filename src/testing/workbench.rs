@@ -1,4 +1,4 @@
-//! Runs map and reduce as tasks do, but keeps apart what each record and each key gave.
+//! Runs map and reduce as tasks do, but keeps the results of each record and each key apart.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -54,7 +54,7 @@ pub(super) struct Workbench<J: Job> {
     reading: source::Options,
     /// Whether what is written is left together in one part.
     together: bool,
-    /// What is counted and written to side outputs, while somebody asks for it.
+    /// What is counted and written to side outputs, while it is collected.
     beside: Option<Beside>,
     // Both remove their folders when they are dropped.
     _staging: Staging,

@@ -1,4 +1,4 @@
-//! Every job with inputs made from a seed and a sequential program that does the same, and the property that they agree.
+//! Every job agrees with a sequential program on random inputs.
 
 #[path = "cases/by_user.rs"]
 mod by_user;

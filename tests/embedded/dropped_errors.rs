@@ -1,4 +1,4 @@
-//! A failure of the framework ends the attempt, whatever the author's code does with the error.
+//! A failure of the framework ends the attempt, even if the job's code drops the error.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,4 +1,4 @@
-//! A combiner whose grouping shows gives the same bytes with any memory and any number of threads.
+//! A combiner that is not exact gives the same bytes with any memory and any number of threads.
 
 use clap::Args;
 use gristmill::prelude::{Combine, Emitter, Error, Job, Lines, Sum, Text, Tsv, Values, Writer};

@@ -1,4 +1,4 @@
-//! Records that are set aside leave nothing behind, wherever they wrote to.
+//! Records that are set aside leave nothing in any output.
 
 use clap::Args;
 use gristmill::prelude::{

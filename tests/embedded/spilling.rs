@@ -1,4 +1,4 @@
-//! Inputs that do not fit into the memory of a run: they spill and are merged in passes, and nobody sees it.
+//! Inputs that do not fit into memory are spilled and merged in passes, and the output is the same.
 
 use crate::cases::{
     Case, GrepCase, InvertedIndexCase, JoinCase, SessionsCase, TeraSortCase, WordCountCase, check,

@@ -1,4 +1,4 @@
-//! A run that is told to stop does, whatever it is busy with, and says that it was cancelled.
+//! A run that is asked to stop ends, whatever it is doing, and reports that it was cancelled.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 

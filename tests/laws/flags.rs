@@ -1,4 +1,4 @@
-//! Jobs whose flags are those of every job.
+//! Jobs whose flags clash with those that every job has.
 
 use clap::Args;
 use gristmill::prelude::*;

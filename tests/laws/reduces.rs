@@ -1,4 +1,4 @@
-//! Reduces with a planted mistake, and how a check tells of it.
+//! Reduces with a planted mistake, and how a check reports it.
 
 use std::cell::Cell;
 

@@ -1,4 +1,4 @@
-//! Jobs that are right on the thread of their test, and wrong on those of a run.
+//! Jobs that are right on the thread of their test, and wrong on the threads of a run.
 
 use std::cell::RefCell;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Breach, broken};
 
 thread_local! {
-    /// Set once, by whoever starts the job; no other thread sees that.
+    /// Set once, by the thread that starts the job; no other thread sees that.
     static PREFIX: RefCell<String> = const { RefCell::new(String::new()) };
 }
 

@@ -1,4 +1,4 @@
-//! Counters and side outputs that tell of the work instead of the input.
+//! Counters and side outputs that depend on how the work was done instead of on the input.
 
 use std::cell::Cell;
 

@@ -12,7 +12,7 @@
 //! $ cat out/part-*                      # id, name, item, cents
 //! u1      Ann     lamp    2900
 //! u1      Ann     desk    9900
-//! $ cat out/orphans-*                   # orders of nobody: id, item, cents
+//! $ cat out/orphans-*                   # orders without a user: id, item, cents
 //! u7      book    1200
 //! ```
 //!
@@ -41,7 +41,7 @@ pub enum Row<'a> {
     Order(#[serde(borrow)] &'a Text, u64),
 }
 
-/// Orders of nobody.
+/// Orders without a user.
 const ORPHANS: Side<Tsv> = Side::new("orphans");
 const ORPHANS_FOUND: Counter = Counter::new("join-orders", "orders without a user");
 

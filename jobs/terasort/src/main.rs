@@ -1,4 +1,4 @@
-//! Sorts records of 100 bytes by their first 10, as the sort benchmark has them (sortbenchmark.org).
+//! Sorts records of 100 bytes by their first 10, in the format of the sort benchmark (sortbenchmark.org).
 //!
 //! ```text
 //! $ terasort records.bin -o out --reducers 8

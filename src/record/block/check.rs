@@ -10,7 +10,7 @@ const READ_BYTES: usize = 64 * 1024;
 /// Reads a run of blocks whose first byte is at `offset` in its file, holds every block against its checksum, and
 /// gives the CRC-32C over all of the run.
 ///
-/// What a block holds is not looked at: who decodes it compares counts and digest.
+/// The content of a block is not examined: the decoder compares counts and digest.
 ///
 /// # Errors
 ///

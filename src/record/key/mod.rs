@@ -1,6 +1,6 @@
 //! Keys as bytes that sort as the keys do, through serde: `memcmp` of the bytes is `cmp` of the keys.
 //!
-//! This format is for ever: spill files hold it, and partitions are hashes of it.
+//! This format never changes: spill files hold it, and partitions are hashes of it.
 //!
 //! | shape | bytes |
 //! |---|---|

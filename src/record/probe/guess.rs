@@ -1,4 +1,4 @@
-//! Makes data up for any type that asks for it, and notes what a type asks for that the bytes of a value cannot tell.
+//! A deserializer that makes data up, and notes requests that the bytes of a value could not answer.
 
 use serde::de::value::U32Deserializer;
 use serde::de::{

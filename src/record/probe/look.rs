@@ -1,4 +1,4 @@
-//! Writes a value to nowhere, and notes what it leaves out that reading expects.
+//! A serializer without output that notes fields which a value leaves out although reading expects them.
 
 use serde::ser::{
     Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,

@@ -1,4 +1,4 @@
-//! Owned text, for what has to outlive the record it came from.
+//! Owned text, which can outlive the record that it came from.
 
 use std::borrow::Borrow;
 use std::fmt;

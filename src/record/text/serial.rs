@@ -1,4 +1,4 @@
-//! How text meets serde: as a byte string, and leniently from whatever else holds bytes.
+//! Serde for text: written as a byte string, read from a byte string, a string or a sequence of bytes.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ const RESERVED_BYTES_MAX: usize = 4096;
 impl Serialize for Text {
     #[inline(always)]
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // In JSON a byte string would be a list of numbers, which nobody wants to read.
+        // In JSON a byte string would be a list of numbers, which is hard to read.
         if serializer.is_human_readable()
             && let Ok(text) = self.to_str()
         {

@@ -1,4 +1,4 @@
-//! What a table collects is what a map of sums holds, however little memory it has and however large the batches are.
+//! A combining table gives the same sums as a `BTreeMap`, with any memory and any size of batch.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;

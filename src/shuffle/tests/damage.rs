@@ -1,4 +1,4 @@
-//! A spill file is read as it was written, or it is an error: never other records, never a panic.
+//! Reading a damaged spill file is an error: it never gives other records and never panics.
 
 use std::fs;
 use std::path::Path;
@@ -133,7 +133,7 @@ fn ten_thousand_small_partitions_are_one_small_file() {
     assert_eq!(read(&path, 1 << 20).unwrap(), partitions);
 }
 
-/// Spill files are read by other versions of this program, so these bytes are for ever: a change of the format
+/// Spill files are read by other versions of this program, so these bytes never change: a change of the format
 /// needs another version number, and a test like this one beside it.
 #[test]
 fn the_format_stays_as_it_is() {

@@ -1,4 +1,4 @@
-//! Segments that lie anywhere are merged in few at a time, and give what one merge of all would.
+//! Segments from any files, merged a few at a time, give the same records as one merge of all.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! However many files a merge takes and in however many passes: sorted, stable, complete, folded.
+//! Merges of any number of files in any number of passes are sorted, stable, complete and folded.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

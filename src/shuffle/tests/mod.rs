@@ -1,4 +1,4 @@
-//! What the tests of the shuffle share, and those of its parts together.
+//! Shared parts of the shuffle tests, and tests of its parts together.
 
 mod collecting;
 mod damage;

@@ -1,4 +1,4 @@
-//! The combiner may be applied to any of a key's values, in any grouping, as often as the framework likes.
+//! The combiner may be applied to any of a key's values, in any grouping and any number of times.
 
 use super::super::chance::Chance;
 use super::super::pairs::{Keyed, Member};

@@ -1,4 +1,4 @@
-//! The exact bytes of each shape, which are never to change.
+//! The exact bytes of each shape, which must never change.
 
 use std::collections::{BTreeMap, BTreeSet};
 
