@@ -18,7 +18,8 @@ use gristmill::rpc::artifacts::{Artifacts, Digest};
 use gristmill::rpc::jobs::{Jobs, State, Submit};
 use gristmill::rpc::workers::{Held, HeldState, OrderWork, Poll, Register, Workers};
 use gristmill::spec::{
-    AttemptId, Counters, HotKey, InputSpec, JobId, JobSpec, Location, Nonce, TaskKind, Volume,
+    AttemptId, Counters, HotKey, InputSpec, JobId, JobSpec, Location, Nonce, TaskKind, Usage,
+    Volume,
 };
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -158,12 +159,14 @@ impl Course {
                 bytes: 64_000_000,
                 is_staged: false,
                 counters,
-                input_bytes: 64_000_000,
+                volume: Volume::of_bytes(64_000_000),
             },
             OrderWork::Reduce { .. } if self.may_reduce.load(Ordering::SeqCst) => {
-                let hot = |n: u8| HotKey { key: vec![n; 12], records: 1_000 };
+                let hot = |n: u8| HotKey { shown: n.to_string(), records: 1_000 };
                 let hottest = (0..5).map(hot).collect();
-                let volume = Volume { bytes: 64_000_000, records: 1_000_000, hottest };
+                let (bytes_in, records_in) = (64_000_000, 1_000_000);
+                let usage = Usage { bytes_in, records_in, ..Usage::default() };
+                let volume = Volume { usage, hottest };
                 HeldState::Reduced { counters, volume }
             }
             OrderWork::Reduce { .. } => return None,
@@ -231,6 +234,7 @@ impl Place {
             sync: true,
             side_files: Vec::new(),
             job: Vec::new(),
+            invocation: Default::default(),
         };
         let spec_digest = self.put(master, &bincode::serialize(&spec)?).await?;
         let submit = Submit {

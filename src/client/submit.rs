@@ -178,6 +178,7 @@ mod tests {
             sync: false,
             side_files: Vec::new(),
             job: Vec::new(),
+            invocation: Default::default(),
         }
     }
 

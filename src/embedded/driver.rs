@@ -376,8 +376,8 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
         let mut counters =
             self.scheduler.job(JOB).map(|job| job.counters().clone()).unwrap_or_default();
         if let Some(Readied { stats, .. }) = &self.readied {
-            counters.add(task::GROUP, "Map output records", stats.records);
-            counters.add(task::GROUP, "Map output bytes", stats.bytes);
+            counters.add(task::GROUP, task::MAP_OUTPUT_RECORDS, stats.records);
+            counters.add(task::GROUP, task::MAP_OUTPUT_BYTES, stats.bytes);
         }
         Order::Commit { attempt, created: rfc3339(self.clock.wall_ms()), parts, counters }
     }

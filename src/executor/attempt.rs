@@ -9,7 +9,7 @@ use crate::job::{Job, Partition};
 use crate::record::block::Codec;
 use crate::record::hash;
 use crate::shuffle::{ReadProgress, SegmentInfo, SegmentPlace};
-use crate::spec::{AttemptId, Cause, Counters, Failure, FileRange, Split, TaskId, Volume};
+use crate::spec::{AttemptId, Cause, Counters, Failure, FileRange, Split, TaskId, Usage, Volume};
 use crate::storage::{SharedStaging, StagingOptions};
 use crate::task::{
     self, BadRecords, Env, MapDone, More, PartDone, Plan, PlanFile, SpillTo, Trouble, Winners,
@@ -104,26 +104,18 @@ impl Attempt<'_> {
             let split = plan.split(self.id().task.index).map_err(failed)?;
             let MapDone { counters, parts } = task::run_map_only(&env, &job, self.id(), &split)?;
             task::seal(&staging, self.id(), &parts)?;
-            let bytes = parts.iter().map(|part| part.sealed.bytes).sum();
-            let digest = digest(&parts);
-            let (joined, is_staged) = (0, true);
-            let input_bytes = self.progress.total.load(Ordering::Relaxed);
-            return Ok(Done::Map {
-                output: None,
-                joined,
-                digest,
-                bytes,
-                is_staged,
-                counters,
-                input_bytes,
-            });
+            let usage = self.map_usage(&counters, &parts);
+            let (digest, bytes, volume) = (digest(&parts), usage.bytes_out, usage.into());
+            let (output, joined, is_staged) = (None, 0, true);
+            return Ok(Done::Map { output, joined, digest, bytes, is_staged, counters, volume });
         }
         let output = self.run.scratch.join("sealed");
         let to = self.spill_to(codec);
         let by = (&job, &job.combiner(), &job.partitioner());
         let of = (self.id(), joined);
         let mapped = task::run_map_to_file(&env, by, of, &mut more, &plan, to, &output);
-        let (done, index) = mapped.inspect_err(|_| self.discard_maps(&staging, &more.maps))?;
+        let (done, index, spills) =
+            mapped.inspect_err(|_| self.discard_maps(&staging, &more.maps))?;
         // The commit looks for a list of each of them, or of none.
         let is_staged = done.iter().any(|(_, map)| !map.parts.is_empty());
         let mut counters = Counters::new();
@@ -135,8 +127,22 @@ impl Attempt<'_> {
         }
         let (digest, bytes) = (index.digest, index.file_bytes);
         let joined = u32::try_from(done.len().saturating_sub(1)).unwrap_or(u32::MAX);
-        let (output, input_bytes) = (Some(output), self.progress.total.load(Ordering::Relaxed));
-        Ok(Done::Map { output, joined, digest, bytes, is_staged, counters, input_bytes })
+        let records_out = counters.get(task::GROUP, task::MAP_OUTPUT_RECORDS);
+        let usage = self.map_usage(&counters, &[]);
+        let volume = Usage { bytes_out: bytes, records_out, spills, ..usage }.into();
+        let output = Some(output);
+        Ok(Done::Map { output, joined, digest, bytes, is_staged, counters, volume })
+    }
+
+    /// What a map has read, and written to these parts.
+    fn map_usage(&self, counters: &Counters, parts: &[PartDone]) -> Usage {
+        Usage {
+            bytes_in: self.progress.total.load(Ordering::Relaxed),
+            records_in: counters.get(task::GROUP, task::MAP_INPUT_RECORDS),
+            bytes_out: parts.iter().map(|part| part.sealed.bytes).sum(),
+            records_out: parts.iter().map(|part| part.records).sum(),
+            ..Usage::default()
+        }
     }
 
     fn reduce<J: Job>(&self, plan: &Path, segments: &[SegmentRef]) -> Result<Done, Failure> {
@@ -156,8 +162,15 @@ impl Attempt<'_> {
             self.progress,
         )?;
         task::seal(&staging, self.id(), &done.parts)?;
-        let bytes = segments.iter().map(|it| it.raw_bytes).fold(0, u64::saturating_add);
-        let volume = Volume { bytes, records: done.records, hottest: done.hottest };
+        let usage = Usage {
+            bytes_in: segments.iter().map(|it| it.raw_bytes).fold(0, u64::saturating_add),
+            records_in: done.records,
+            bytes_out: done.parts.iter().map(|part| part.sealed.bytes).sum(),
+            records_out: done.parts.iter().map(|part| part.records).sum(),
+            spills: done.spills,
+            ..Usage::default()
+        };
+        let volume = Volume { usage, hottest: done.hottest };
         Ok(Done::Reduce { counters: done.counters, volume })
     }
 

@@ -13,6 +13,7 @@
 
 mod asking;
 mod attempt;
+mod peak;
 mod start;
 mod voice;
 
@@ -110,7 +111,11 @@ fn work<J: Job>(
         let progress = Arc::new(ReadProgress::default());
         voice.begin(Arc::clone(&progress));
         let mut more = Asking::new(&run, voice, given, &clock);
-        let done: Result<Done, Failure> = carry_out::<J>(&run, &progress, &mut more);
+        peak::reset();
+        let mut done: Result<Done, Failure> = carry_out::<J>(&run, &progress, &mut more);
+        if let Ok(done) = &mut done {
+            done.note_memory(peak::bytes());
+        }
         voice.end(&match done {
             Ok(done) => FromExecutor::Done(done),
             Err(failure) => FromExecutor::Failed(failure),

@@ -196,8 +196,8 @@ pub enum Done {
         is_staged: bool,
         /// What the attempt counted.
         counters: Counters,
-        /// Bytes of the input that it has read, for all maps that are in it.
-        input_bytes: u64,
+        /// What it has read, written and used, for all maps that are in it.
+        volume: Volume,
     },
     /// Of a reduce, whose part is in staging.
     Reduce {
@@ -215,6 +215,15 @@ pub enum Done {
     },
     /// Of a sweep.
     Sweep,
+}
+
+impl Done {
+    /// Notes how much memory the process of a map or a reduce has had.
+    pub fn note_memory(&mut self, bytes: u64) {
+        if let Self::Map { volume, .. } | Self::Reduce { volume, .. } = self {
+            volume.usage.memory_bytes = bytes;
+        }
+    }
 }
 
 /// What a job executable answers, as one frame on its standard output, when it is to describe a job.

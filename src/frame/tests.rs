@@ -37,6 +37,7 @@ fn run(work: Work) -> ToExecutor {
             digest: Some(Digest(7)),
         }],
         job: vec![1, 2, 3],
+        invocation: Default::default(),
     };
     let attempt = JobId(7).task(TaskKind::Map, 12).attempt(2);
     ToExecutor::Run(Box::new(Run { attempt, nonce: Nonce(9), spec, scratch: not_utf8("/s"), work }))
@@ -103,7 +104,7 @@ fn every_message_survives() {
             bytes: 2,
             is_staged: true,
             counters: Counters::new(),
-            input_bytes: 7,
+            volume: Volume::of_bytes(7),
         }),
         FromExecutor::Done(Done::Reduce { counters: counters(), volume: Volume::of_bytes(3) }),
         FromExecutor::Done(Done::Commit { records: 1, bytes: 2 }),

@@ -1,17 +1,19 @@
 //! The command line of a job: our flags and the job's own, put together and read.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 
 use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, Args, Command, FromArgMatches};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 use super::flags::{Flags, SAID};
 use super::message::Message;
 use super::refusal::refusal;
 use crate::format::Input;
 use crate::job::Job;
-use crate::spec::escape;
 use crate::spec::failure::TEXT_CHARS_MAX;
+use crate::spec::{Invocation, escape};
 
 /// What stands below the flags, before examples.
 const AFTER_HELP: &str = "\
@@ -19,6 +21,9 @@ Results go to standard output, or to DIR, which must be new or empty and holds
 all of them or none; all else is said on standard error. Sizes carry units, as
 in 256MiB or 1GB. More bad records than --max-bad-records fail the job.
 Exit codes: 0 ok, 1 job failed, 2 usage or input, 130 interrupted.";
+
+/// The job's own flags that are shown.
+const FLAGS_SHOWN_MAX: usize = 100;
 
 /// What a command line asks for.
 pub(super) enum Asked<J> {
@@ -28,6 +33,8 @@ pub(super) enum Asked<J> {
         flags: Flags,
         /// The job's own, as the job value.
         job: J,
+        /// How the job was called, for people.
+        invocation: Invocation,
     },
     /// The help or the version, to be written to standard output.
     Text(String),
@@ -48,7 +55,37 @@ pub(super) fn read<J: Job>(
     };
     let flags = Flags::from_arg_matches(&matches).map_err(refused)?;
     let job = J::from_flags(&matches).map_err(refused)?;
-    Ok(Asked::Run { flags, job })
+    let invocation = Invocation {
+        executable: args.first().map(|path| file_name(path)).unwrap_or_default(),
+        flags: own_flags(&own::<J>(), &matches),
+    };
+    Ok(Asked::Run { flags, job, invocation })
+}
+
+fn file_name(executable: &OsStr) -> String {
+    let name = Path::new(executable).file_name().unwrap_or(executable);
+    escape(name.as_encoded_bytes(), TEXT_CHARS_MAX)
+}
+
+/// The job's own flags with their values, as people read them. Flags that are hidden from the help stay hidden.
+fn own_flags(own: &Command, matches: &ArgMatches) -> Vec<(String, String)> {
+    let shown = own.get_arguments().filter(|arg| !arg.is_hide_set()).filter_map(|arg| {
+        let id = arg.get_id().as_str();
+        let values = matches.try_get_raw(id).ok()??;
+        let values: Vec<_> = values.map(|value| value.to_string_lossy().into_owned()).collect();
+        let note = match matches.value_source(id) {
+            Some(ValueSource::DefaultValue) => " (default)",
+            _ => "",
+        };
+        let name = match (arg.get_long(), arg.get_short()) {
+            (Some(long), _) => format!("--{long}"),
+            (None, Some(short)) => format!("-{short}"),
+            (None, None) => id.to_string(),
+        };
+        let value = escape(values.join(", ").as_bytes(), TEXT_CHARS_MAX);
+        Some((escape(name.as_bytes(), TEXT_CHARS_MAX), format!("{value}{note}")))
+    });
+    shown.take(FLAGS_SHOWN_MAX).collect()
 }
 
 /// Names the arguments of other bytes than UTF-8. Paths may be such; which of them is none, the parser does not say.

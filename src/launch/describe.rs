@@ -28,12 +28,12 @@ pub(super) fn describe<J: Job>(name: &str, args: Vec<OsString>) -> u8 {
 
 fn described<J: Job>(name: &str, args: Vec<OsString>) -> Result<Description, Message> {
     clash_message::<J>()?;
-    let (flags, job) = match command::read::<J>(name, args)? {
-        Asked::Run { flags, job } => (flags, job),
+    let (flags, job, invocation) = match command::read::<J>(name, args)? {
+        Asked::Run { flags, job, invocation } => (flags, job, invocation),
         Asked::Text(text) => return Ok(Description::Text(text)),
     };
     flags.check(J::MAP_ONLY)?;
-    let (spec, notes) = for_cluster::<J>(spec::<J>(name, &flags, &job)?)?;
+    let (spec, notes) = for_cluster::<J>(spec::<J>(name, &flags, &job, invocation)?)?;
     let spec = Box::new(spec);
     let (version, map_only) = (frame::VERSION, J::MAP_ONLY);
     Ok(Description::Job { version, spec, map_only, report: report(&flags), notes })

@@ -63,7 +63,7 @@ use crate::job::{By, Job, Partition, named_by, says_the_same};
 use crate::record::{Key, Misfit, SERDE_HINT, probe};
 use crate::scheduler::JobState;
 use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{JobSpec, escape};
+use crate::spec::{Invocation, JobSpec, escape};
 use crate::task;
 
 /// Runs a job with the arguments of this process: what `main` of a job executable returns.
@@ -105,12 +105,12 @@ pub fn launch_from<J: Job>(args: impl IntoIterator<Item = impl Into<OsString>>) 
 /// Everything up to the run; an error is one of usage.
 fn begin<J: Job>(name: &str, args: Vec<OsString>) -> Result<u8, Message> {
     clash_message::<J>()?;
-    let (flags, job) = match command::read::<J>(name, args)? {
-        Asked::Run { flags, job } => (flags, job),
+    let (flags, job, invocation) = match command::read::<J>(name, args)? {
+        Asked::Run { flags, job, invocation } => (flags, job, invocation),
         Asked::Text(text) => return Ok(print(&text)),
     };
     flags.check(J::MAP_ONLY)?;
-    let spec = spec::<J>(name, &flags, &job)?;
+    let spec = spec::<J>(name, &flags, &job, invocation)?;
     check_standard_streams(&spec)?;
     let clock = Clock::system();
     let options = Options {
@@ -218,7 +218,12 @@ fn check_types<J: Job>() -> Result<(), Message> {
     look("`Value`", probe::probe::<J::Value<'static>>)
 }
 
-fn spec<J: Job>(name: &str, flags: &Flags, job: &J) -> Result<JobSpec, Message> {
+fn spec<J: Job>(
+    name: &str,
+    flags: &Flags,
+    job: &J,
+    invocation: Invocation,
+) -> Result<JobSpec, Message> {
     check_types::<J>()?;
     let (bytes, side_files) = named_by(|| job.to_bytes());
     let bytes = bytes.map_err(|error| own(&error))?;
@@ -248,6 +253,7 @@ fn spec<J: Job>(name: &str, flags: &Flags, job: &J) -> Result<JobSpec, Message> 
         sync: flags.sync,
         side_files,
         job: bytes,
+        invocation,
     })
 }
 

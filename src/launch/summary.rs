@@ -10,7 +10,7 @@ use super::message::count;
 use crate::embedded::{Outcome, Phase, Prepared, Progress};
 use crate::job::By;
 use crate::spec::{Counters, InputNotes, JobSpec, Repeat, manifest, size};
-use crate::task::{GROUP, PartDone};
+use crate::task::{GROUP, MAP_INPUT_RECORDS, MAP_OUTPUT_BYTES, MAP_OUTPUT_RECORDS, PartDone};
 
 /// What a run did. Times are seconds; more keys may be added, none renamed.
 #[derive(Debug, Serialize)]
@@ -123,7 +123,7 @@ pub(super) fn render(
         input: InputRead {
             files: prepared.files.len(),
             bytes: progress.bytes().0,
-            records: outcome.counters.get(GROUP, "Map input records"),
+            records: outcome.counters.get(GROUP, MAP_INPUT_RECORDS),
             splits: progress.maps().1,
             compression: prepared.codecs.iter().map(ToString::to_string).collect(),
         },
@@ -194,8 +194,8 @@ fn counters(outcome: &Outcome) -> Counters {
     }
     let mut counters = outcome.counters.clone();
     if outcome.collected.records > 0 {
-        counters.add(GROUP, "Map output records", outcome.collected.records);
-        counters.add(GROUP, "Map output bytes", outcome.collected.bytes);
+        counters.add(GROUP, MAP_OUTPUT_RECORDS, outcome.collected.records);
+        counters.add(GROUP, MAP_OUTPUT_BYTES, outcome.collected.bytes);
     }
     counters
 }

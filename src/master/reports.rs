@@ -105,8 +105,8 @@ impl Shared {
             }
             (
                 TaskKind::Map,
-                HeldState::Mapped { joined, digest, is_staged, counters, input_bytes, .. },
-            ) => complete(Some(digest), is_staged, joined, counters, Volume::of_bytes(input_bytes)),
+                HeldState::Mapped { joined, digest, is_staged, counters, volume, .. },
+            ) => complete(Some(digest), is_staged, joined, counters, volume),
             (TaskKind::Reduce, HeldState::Reduced { counters, volume }) => {
                 complete(None, true, 0, counters, volume)
             }

@@ -137,6 +137,7 @@ fn task_line(job: &Job, id: TaskId, task: Option<&Task>, desk: &Desk) -> TaskLin
             _ => task.map_or(TaskState::Idle, Task::state).to_string(),
         },
         attempts: attempts.collect(),
+        usage: task.and_then(Task::winner).filter(|_| job.leader(id).is_none()).map(|it| it.usage),
     }
 }
 

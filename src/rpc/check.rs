@@ -150,7 +150,7 @@ pub fn poll(request: &mut Poll) -> Result<(), Refusal> {
     for held in &mut request.held {
         match &mut held.state {
             HeldState::Failed { failure, .. } => failure.cut(),
-            HeldState::Reduced { volume, .. } => volume.cut(),
+            HeldState::Mapped { volume, .. } | HeldState::Reduced { volume, .. } => volume.cut(),
             _ => {}
         }
     }

@@ -14,7 +14,7 @@ use super::recipe::{Recipe, RecipeRequest};
 use super::refusal::Refusal;
 use super::why::{BadRecord, Why};
 use super::workers::Room;
-use crate::spec::{AttemptId, Cause, Failure, JobId, JobSpec, TaskId, WorkerId};
+use crate::spec::{AttemptId, Cause, Failure, JobId, JobSpec, TaskId, Usage, WorkerId};
 
 /// Submits a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -224,6 +224,8 @@ pub struct TaskLine {
     pub state: String,
     /// All of them, in order.
     pub attempts: Vec<AttemptLine>,
+    /// What the attempt whose output counts has read, written and used; none of a task that has none, or shares it.
+    pub usage: Option<Usage>,
 }
 
 /// An attempt.

@@ -145,8 +145,8 @@ pub enum HeldState {
         is_staged: bool,
         /// What it counted.
         counters: Counters,
-        /// Bytes of the input that it has read.
-        input_bytes: u64,
+        /// What it has read, written and used.
+        volume: Volume,
     },
     /// A reduce's part is sealed in staging.
     Reduced {

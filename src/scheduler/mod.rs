@@ -250,7 +250,8 @@ impl Scheduler {
         effects: &mut Vec<Effect>,
     ) -> Result<Win, Rejection> {
         let (worker, now_ms) = (self.worker_of(attempt)?, self.now_ms);
-        let winner = Winner { number: attempt.number, worker, digest, is_staged };
+        let (number, usage) = (attempt.number, counted.1.usage);
+        let winner = Winner { number, worker, digest, is_staged, usage };
         let job = self.job_mut(attempt.task.job)?;
         job.check_win(attempt)?;
         let win = job.complete(attempt.task, (winner, joined), counted, now_ms);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attempt::{Attempt, AttemptState, Straggler};
 use super::budget::Spent;
-use crate::spec::WorkerId;
+use crate::spec::{Usage, WorkerId};
 
 /// Attempts that are kept for each task; of more, the oldest that are over are forgotten.
 pub const ATTEMPTS_KEPT: usize = 16;
@@ -59,6 +59,8 @@ pub struct Winner {
     pub digest: Option<u64>,
     /// Whether it sealed something in staging.
     pub is_staged: bool,
+    /// What it has read, written and used, with the maps that have joined it.
+    pub usage: Usage,
 }
 
 /// One task that was started at least once.

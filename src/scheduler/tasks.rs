@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::attempt::{AttemptState, Straggler, Worth};
 use super::budget::{CHOOSY_MS, Ledger, pause_ms};
 use super::task::{Task, TaskState, Winner};
-use crate::spec::{Cause, WorkerId};
+use crate::spec::{Cause, Usage, WorkerId};
 
 /// How far the tasks of one kind have come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -408,7 +408,7 @@ impl Tasks {
         self.part(leader, joined as usize);
         for &index in &self.together(leader)[1..] {
             let number = self.own_number(index, winner.number);
-            self.complete_one(index, Winner { number, ..winner });
+            self.complete_one(index, Winner { number, usage: Usage::default(), ..winner });
         }
         self.complete_one(leader, winner)
     }

@@ -70,6 +70,17 @@ pub struct JobSpec {
     pub side_files: Vec<SideFileSpec>,
     /// The job value, as bincode.
     pub job: Vec<u8>,
+    /// How the job was called, for people.
+    pub invocation: Invocation,
+}
+
+/// How a job was called, as people read it; no decision depends on it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invocation {
+    /// The executable's file name, escaped and cut.
+    pub executable: String,
+    /// The job's own flags and their values, escaped and cut; flags that `--help` hides are left out.
+    pub flags: Vec<(String, String)>,
 }
 
 impl JobSpec {
@@ -163,6 +174,7 @@ mod tests {
             sync: false,
             side_files: Vec::new(),
             job: Vec::new(),
+            invocation: Invocation::default(),
         }
     }
 

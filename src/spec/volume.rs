@@ -1,83 +1,85 @@
-//! How much a task has read, and of which keys it read most.
+//! What a task has read, written and used, and which keys had most of its records.
 
 use serde::{Deserialize, Serialize};
 
 use super::escape;
 
-/// Keys that one reduce names.
+/// Keys that one reduce reports.
 const HOT_KEYS_MAX: usize = 5;
-/// Bytes of each that are kept.
-const HOT_KEY_BYTES_MAX: usize = 100;
+/// Bytes of an encoded key that are kept until it is shown. A longer key may not be decodable.
+const KEPT_BYTES_MAX: usize = 1 << 10;
+/// Characters of a shown key.
+const SHOWN_CHARS_MAX: usize = 100;
 
-/// How much a task has read.
+/// What a task has read, written and used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Bytes read: of the input by a map, of all maps' output by a reduce, decompressed.
+    pub bytes_in: u64,
+    /// Records read.
+    pub records_in: u64,
+    /// Bytes written, as stored: a map's output, or the parts of a reduce or of a map-only job.
+    pub bytes_out: u64,
+    /// Records written: pairs that a map has emitted, or records of the parts.
+    pub records_out: u64,
+    /// Files spilled for want of memory: sorted runs of a map, merged runs of a reduce.
+    pub spills: u64,
+    /// The most memory that the attempt's process has had resident, in bytes; 0 if unknown.
+    pub memory_bytes: u64,
+}
+
+/// The usage of a task, and the keys that make it uneven.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Volume {
-    /// Bytes of the input by a map, bytes of all maps' output by a reduce, decoded.
-    pub bytes: u64,
-    /// Records that a reduce has read; 0 of a map.
-    pub records: u64,
-    /// Of a reduce, the keys that had most records, at least two each, the first the hottest.
+    /// What it has read, written and used.
+    pub usage: Usage,
+    /// Of a reduce, the keys that had most records, at least two each, the hottest first.
     pub hottest: Vec<HotKey>,
 }
 
 /// A key, and how many records it has brought to its reduce.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HotKey {
-    /// Its bytes, or the first of them.
-    pub key: Vec<u8>,
+    /// The key as people read it, escaped and cut.
+    pub shown: String,
     /// Records, after combining.
     pub records: u64,
 }
 
-impl Volume {
-    /// Of a task that reads bytes of the input.
-    pub fn of_bytes(bytes: u64) -> Self {
-        Self { bytes, ..Self::default() }
-    }
-
-    /// Cuts what is longer than agreed.
-    pub fn cut(&mut self) {
-        self.hottest.truncate(HOT_KEYS_MAX);
-        self.hottest.iter_mut().for_each(|hot| hot.key.truncate(HOT_KEY_BYTES_MAX));
+impl From<Usage> for Volume {
+    fn from(usage: Usage) -> Self {
+        Self { usage, hottest: Vec::new() }
     }
 }
 
-impl HotKey {
-    /// The key for people: as text if it is text, or several that end in a zero byte each, as in a key of more than one;
-    /// else its bytes.
-    pub fn shown(&self) -> String {
-        // A cut may have gone through a character.
-        let whole = match std::str::from_utf8(&self.key) {
-            Ok(text) => Some(text),
-            Err(error) if error.error_len().is_none() && self.key.len() == HOT_KEY_BYTES_MAX => {
-                std::str::from_utf8(&self.key[..error.valid_up_to()]).ok()
-            }
-            Err(_) => None,
-        };
-        let texts = whole.map(|text| text.strip_suffix('\0').unwrap_or(text).split('\0'));
-        let is_text = |text: &str| !text.is_empty() && !text.chars().any(char::is_control);
-        match texts.filter(|texts| texts.clone().all(is_text)) {
-            Some(texts) => {
-                let texts: Vec<&str> = texts.collect();
-                escape(texts.join(", ").as_bytes(), HOT_KEY_BYTES_MAX)
-            }
-            None => self.key.iter().fold("0x".to_string(), |all, byte| format!("{all}{byte:02x}")),
+impl Volume {
+    /// The volume of a task that reads so many bytes of the input.
+    pub fn of_bytes(bytes_in: u64) -> Self {
+        Usage { bytes_in, ..Usage::default() }.into()
+    }
+
+    /// Holds what a worker has sent to the limits.
+    pub fn cut(&mut self) {
+        self.hottest.truncate(HOT_KEYS_MAX);
+        for hot in &mut self.hottest {
+            hot.shown = escape(hot.shown.as_bytes(), SHOWN_CHARS_MAX);
         }
     }
 }
 
-/// The keys with most records, while keys come one after the other.
+/// The keys with most records, collected while keys come one after the other.
 #[derive(Debug, Clone, Default)]
 pub struct Hottest {
-    keys: Vec<HotKey>,
+    /// The beginning of each encoded key, and its records.
+    keys: Vec<(Vec<u8>, u64)>,
 }
 
 impl Hottest {
-    /// A key has had so many records. Of two with as many the earlier stays.
+    /// Notes that a key has had so many records. Of two keys with as many the earlier one stays.
     #[inline]
     pub fn note(&mut self, key: &[u8], records: u64) {
         let least = match self.keys.last() {
-            Some(last) if self.keys.len() == HOT_KEYS_MAX => last.records,
+            Some((_, least)) if self.keys.len() == HOT_KEYS_MAX => *least,
             _ => 1,
         };
         if records > least {
@@ -87,15 +89,35 @@ impl Hottest {
 
     #[cold]
     fn keep(&mut self, key: &[u8], records: u64) {
-        let place = self.keys.partition_point(|hot| hot.records >= records);
-        let key = key[..key.len().min(HOT_KEY_BYTES_MAX)].to_vec();
-        self.keys.insert(place, HotKey { key, records });
+        let place = self.keys.partition_point(|(_, other)| *other >= records);
+        let key = key[..key.len().min(KEPT_BYTES_MAX)].to_vec();
+        self.keys.insert(place, (key, records));
         self.keys.truncate(HOT_KEYS_MAX);
     }
 
-    /// The hottest first.
-    pub fn into_keys(self) -> Vec<HotKey> {
-        self.keys
+    /// The hottest first, as `show` writes them; where it cannot, as text or bytes.
+    pub fn into_keys(self, show: impl Fn(&[u8]) -> Option<String>) -> Vec<HotKey> {
+        let keys = self.keys.into_iter().map(|(key, records)| {
+            let shown = show(&key).unwrap_or_else(|| text_or_bytes(&key));
+            HotKey { shown: escape(shown.as_bytes(), SHOWN_CHARS_MAX), records }
+        });
+        keys.collect()
+    }
+}
+
+/// Bytes that are UTF-8 as text, except for a last character that was cut; others in hexadecimal.
+fn text_or_bytes(key: &[u8]) -> String {
+    let is_text = |text: &&str| !text.chars().any(char::is_control);
+    let text = match std::str::from_utf8(key) {
+        Ok(text) => Some(text),
+        Err(error) if error.error_len().is_none() => {
+            std::str::from_utf8(&key[..error.valid_up_to()]).ok()
+        }
+        Err(_) => None,
+    };
+    match text.filter(is_text) {
+        Some(text) => text.to_string(),
+        None => key.iter().fold("0x".to_string(), |all, byte| format!("{all}{byte:02x}")),
     }
 }
 
@@ -103,32 +125,43 @@ impl Hottest {
 mod tests {
     use super::*;
 
+    fn none(_: &[u8]) -> Option<String> {
+        None
+    }
+
     #[test]
-    fn the_keys_with_most_records_stay_and_single_ones_do_not() {
+    fn keys_with_most_records_stay_and_single_ones_do_not() {
         let mut hottest = Hottest::default();
         for (key, records) in
             [("a", 1), ("b", 7), ("c", 2), ("d", 7), ("e", 3), ("f", 9), ("g", 2), ("h", 4)]
         {
             hottest.note(key.as_bytes(), records);
         }
-        let keys: Vec<_> =
-            hottest.into_keys().iter().map(|hot| (hot.shown(), hot.records)).collect();
-        let wanted = [("f", 9), ("b", 7), ("d", 7), ("h", 4), ("e", 3)];
-        assert_eq!(keys, wanted.map(|(key, records)| (key.to_string(), records)));
+        let keys = hottest.into_keys(none);
+        let keys: Vec<_> = keys.iter().map(|hot| (hot.shown.as_str(), hot.records)).collect();
+        assert_eq!(keys, [("f", 9), ("b", 7), ("d", 7), ("h", 4), ("e", 3)]);
     }
 
     #[test]
-    fn a_key_is_shown_as_text_or_by_its_bytes_and_cut() {
-        let shown = |key: &[u8]| HotKey { key: key.to_vec(), records: 2 }.shown();
+    fn key_that_cannot_be_decoded_is_shown_as_text_or_in_hexadecimal() {
+        let shown = |key: &[u8]| {
+            let mut hottest = Hottest::default();
+            hottest.note(key, 2);
+            hottest.into_keys(none)[0].shown.clone()
+        };
         assert_eq!(shown("wort für wort".as_bytes()), "wort für wort");
-        assert_eq!((shown(b"ann\0"), shown(b"ann\0pay\0")), ("ann".into(), "ann, pay".into()));
         assert_eq!((shown(&[0, 0, 0, 42]), shown(&[0])), ("0x0000002a".into(), "0x00".into()));
-        assert_eq!(shown(b""), "0x");
-        let mut hottest = Hottest::default();
-        hottest.note("ü".repeat(80).as_bytes(), 2);
-        hottest.note(format!("x{}", "ü".repeat(80)).as_bytes(), 2);
-        let keys = hottest.into_keys();
-        assert_eq!(keys[0].shown(), "ü".repeat(50));
-        assert_eq!(keys[1].shown(), format!("x{}", "ü".repeat(49)));
+        let long = "ü".repeat(KEPT_BYTES_MAX);
+        assert_eq!(shown(format!("x{long}").as_bytes()), format!("x{}…", "ü".repeat(98)));
+    }
+
+    #[test]
+    fn key_that_a_worker_sends_is_held_to_the_limits() {
+        let hot = HotKey { shown: format!("\u{1b}{}", "k".repeat(1_000)), records: 2 };
+        let mut volume = Volume { hottest: vec![hot; 9], ..Volume::default() };
+        volume.cut();
+        assert_eq!(volume.hottest.len(), HOT_KEYS_MAX);
+        assert!(volume.hottest.iter().all(|hot| hot.shown.starts_with(r"\x1bkk")));
+        assert!(volume.hottest.iter().all(|hot| hot.shown.chars().count() <= SHOWN_CHARS_MAX));
     }
 }

@@ -44,6 +44,7 @@ pub fn run_reduce_of_segments<J: Job, C: Combine<J>>(
         let sources = opened.into_iter().map(|segment| Source::Segment(Box::new(segment)));
         run_reduce::<J, C>(env, job, attempt, sources.collect())
     });
+    let reduced = reduced.map(|done| ReduceDone { spills: number, ..done });
     reduced.map_err(|failure| blame_segments(failure, attempt, segments, limits))
 }
 

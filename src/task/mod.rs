@@ -40,8 +40,8 @@ pub use plan::{Plan, plan};
 pub use plan_file::{PlanError, PlanFile};
 pub use quarantine::BadRecords;
 pub use run::{
-    Env, GROUP, MapDone, PartDone, ReduceDone, accept, folder_name, run_map, run_map_only,
-    run_reduce, shuffle_failure,
+    Env, GROUP, MAP_INPUT_RECORDS, MAP_OUTPUT_BYTES, MAP_OUTPUT_RECORDS, MapDone, PartDone,
+    ReduceDone, accept, folder_name, run_map, run_map_only, run_reduce, shuffle_failure,
 };
 pub use shared_commit::{Winners, commit_shared, seal};
 pub use spill_map::{More, SpillTo, run_map_to_file};

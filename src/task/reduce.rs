@@ -107,7 +107,8 @@ fn reduce_groups<J: Job, C: Cursor>(
         groups.skip_rest()?;
         hottest.note(groups.key(), groups.records() - before);
     }
-    Ok(Reduced { groups: count, records: groups.records(), hottest: hottest.into_keys() })
+    let hottest = hottest.into_keys(|key| J::Key::show_group(key, &mut Vec::new()).ok());
+    Ok(Reduced { groups: count, records: groups.records(), hottest })
 }
 
 /// A source that ends with an error once the run must stop, and keeps its first error.

@@ -55,6 +55,8 @@ pub struct ReduceDone {
     pub records: u64,
     /// The keys with the most records.
     pub hottest: Vec<HotKey>,
+    /// Files into which segments were merged first, because too many to read at once.
+    pub spills: u64,
 }
 
 /// A sealed part of the output.
@@ -74,6 +76,20 @@ impl From<Written> for PartDone {
 
 /// The group of the framework's counters; Hadoop has the same name for it.
 pub const GROUP: &str = "Map-Reduce Framework";
+/// Counters of that group: records that maps have read.
+pub const MAP_INPUT_RECORDS: &str = "map_input_records";
+/// Pairs that maps have emitted.
+pub const MAP_OUTPUT_RECORDS: &str = "map_output_records";
+/// Bytes of those pairs, encoded.
+pub const MAP_OUTPUT_BYTES: &str = "map_output_bytes";
+/// Records that were set aside because they failed.
+pub(super) const BAD_RECORDS: &str = "bad_records";
+/// Distinct keys that reduces were called with.
+pub(super) const REDUCE_INPUT_GROUPS: &str = "reduce_input_groups";
+/// Records that reduces have read, after combining.
+pub(super) const REDUCE_INPUT_RECORDS: &str = "reduce_input_records";
+/// Records that reduces have written.
+pub(super) const REDUCE_OUTPUT_RECORDS: &str = "reduce_output_records";
 
 impl Env<'_> {
     /// Creates the job value of a task and calls its `setup`.
@@ -190,9 +206,9 @@ fn finish_map(
     let found = quarantine.found;
     let bad = quarantine.seal()?;
     let (mut counters, sides) = context.seal()?;
-    counters.add(GROUP, "Map input records", read);
+    counters.add(GROUP, MAP_INPUT_RECORDS, read);
     if found > 0 {
-        counters.add(GROUP, "Bad records", found);
+        counters.add(GROUP, BAD_RECORDS, found);
     }
     parts.extend(sides.into_iter().chain(bad).map(PartDone::from));
     Ok(MapDone { counters, parts })
@@ -238,14 +254,15 @@ pub fn run_reduce<J: Job, C: Combine<J>>(
     let bad = quarantine.seal().map_err(Trouble::into_failure)?;
     let (mut counters, sides) =
         context.seal().map_err(|error| Trouble::from(error).into_failure())?;
-    counters.add(GROUP, "Reduce input groups", reduced.groups);
-    counters.add(GROUP, "Reduce input records", reduced.records);
-    counters.add(GROUP, "Reduce output records", part.records);
+    counters.add(GROUP, REDUCE_INPUT_GROUPS, reduced.groups);
+    counters.add(GROUP, REDUCE_INPUT_RECORDS, reduced.records);
+    counters.add(GROUP, REDUCE_OUTPUT_RECORDS, part.records);
     if found > 0 {
-        counters.add(GROUP, "Bad records", found);
+        counters.add(GROUP, BAD_RECORDS, found);
     }
     let parts = std::iter::once(part).chain(sides).chain(bad).map(PartDone::from).collect();
-    Ok(ReduceDone { counters, parts, records: reduced.records, hottest: reduced.hottest })
+    let (records, hottest) = (reduced.records, reduced.hottest);
+    Ok(ReduceDone { counters, parts, records, hottest, spills: 0 })
 }
 
 /// Moves an attempt's sealed parts into the output that is being made.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::commit::{in_order, manifest_of};
 use super::failure::Trouble;
-use super::run::{GROUP, PartDone, folder_name};
+use super::run::{BAD_RECORDS, GROUP, PartDone, folder_name};
 use crate::record::value;
 use crate::spec::{AttemptId, Cause, Counters, Failure, JobId, JobSpec, Manifest, Nonce, TaskKind};
 use crate::storage::{SealedPart, SharedStaging, StagingOptions};
@@ -61,7 +61,7 @@ pub fn commit_shared(
     created: String,
 ) -> Result<Manifest, Failure> {
     // Each attempt alone had as many as the whole job may have.
-    let bad_records = counters.get(GROUP, "Bad records");
+    let bad_records = counters.get(GROUP, BAD_RECORDS);
     if bad_records > spec.max_bad_records {
         return Err(Failure::new(
             Cause::UserError,

@@ -9,7 +9,9 @@ use super::collector::JobCollector;
 use super::failure::Trouble;
 use super::fold::{JobFold, JobPartitioner};
 use super::plan_file::PlanFile;
-use super::run::{Env, GROUP, MapDone, run_map, shuffle_failure};
+use super::run::{
+    Env, GROUP, MAP_OUTPUT_BYTES, MAP_OUTPUT_RECORDS, MapDone, run_map, shuffle_failure,
+};
 use crate::job::{Combine, Job, Partition};
 use crate::record::block::Codec;
 use crate::shuffle::{
@@ -48,8 +50,8 @@ pub trait More {
 }
 
 /// Maps splits of the plan to a new sealed spill file at `output`: the split of the attempt's task, those of the maps that
-/// have joined it, and those of maps that join later. Returns what each did, in order. `first` is the job value of the
-/// attempt's own task.
+/// have joined it, and those of maps that join later. Returns what each did, in order, and how many files
+/// were spilled on the way: 0 if everything fitted into memory. `first` is the job value of the attempt's own task.
 ///
 /// It requests more maps only if the combiner is exact, so that the order of folding does not matter, and while twice as
 /// much output would not spill.
@@ -65,7 +67,7 @@ pub fn run_map_to_file<J: Job, C: Combine<J>, P: Partition<J>>(
     plan: &PlanFile,
     to: SpillTo<'_>,
     output: &Path,
-) -> Result<(Vec<(AttemptId, MapDone)>, SpillIndex), Failure> {
+) -> Result<(Vec<(AttemptId, MapDone)>, SpillIndex, u64), Failure> {
     let failed = |error| Trouble::Framework(Box::new(error)).into_failure();
     let cuts = plan.cuts().map_err(failed)?;
     let memory_bytes = usize::try_from(env.spec.memory_bytes).unwrap_or(usize::MAX) - BESIDE_BYTES;
@@ -100,8 +102,8 @@ pub fn run_map_to_file<J: Job, C: Combine<J>, P: Partition<J>>(
     drop(spare);
     let stats = collected.stats();
     if let Some((_, first)) = done.first_mut() {
-        first.counters.add(GROUP, "Map output records", stats.records);
-        first.counters.add(GROUP, "Map output bytes", stats.bytes);
+        first.counters.add(GROUP, MAP_OUTPUT_RECORDS, stats.records);
+        first.counters.add(GROUP, MAP_OUTPUT_BYTES, stats.bytes);
     }
 
     let limits = MergeLimits::within(memory_bytes, plan.reducers());
@@ -109,9 +111,11 @@ pub fn run_map_to_file<J: Job, C: Combine<J>, P: Partition<J>>(
     let progress = &ReadProgress::default();
     let merger = Merger { header, limits, fold: &fold, stop: env.stop, progress };
     let spills = collected.files().to_vec();
+    // A single file becomes the output as it is.
+    let spilled = if spills.len() > 1 { spills.len() as u64 } else { 0 };
     drop(collected);
     let index = one_file(&merger, spills, to.folder, output).map_err(shuffle_failure)?;
-    Ok((done, index))
+    Ok((done, index, spilled))
 }
 
 /// Merges these spills, given in the order of their records, into one file.

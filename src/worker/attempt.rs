@@ -233,19 +233,11 @@ async fn accept<T: Transport, L: Launcher>(
             Ok(HeldState::Planned { plan, splits, reducers, input_bytes, counters })
         }
         (
-            Done::Map { output: None, joined, digest, bytes, is_staged, counters, input_bytes },
+            Done::Map { output: None, joined, digest, bytes, is_staged, counters, volume },
             OrderWork::Map { reducers: 0, .. },
-        ) => Ok(HeldState::Mapped { joined, digest, bytes, is_staged, counters, input_bytes }),
+        ) => Ok(HeldState::Mapped { joined, digest, bytes, is_staged, counters, volume }),
         (
-            Done::Map {
-                output: Some(sealed),
-                joined,
-                digest,
-                bytes,
-                is_staged,
-                counters,
-                input_bytes,
-            },
+            Done::Map { output: Some(sealed), joined, digest, bytes, is_staged, counters, volume },
             OrderWork::Map { reducers: 1.., .. },
         ) => {
             inside(scratch, &sealed)?;
@@ -258,7 +250,7 @@ async fn accept<T: Transport, L: Launcher>(
             let added = offload(add).await;
             added.map_err(|error| task_failure("keep a map output", &error))??;
             crash_point!("w05");
-            Ok(HeldState::Mapped { joined, digest, bytes, is_staged, counters, input_bytes })
+            Ok(HeldState::Mapped { joined, digest, bytes, is_staged, counters, volume })
         }
         (Done::Reduce { counters, volume }, OrderWork::Reduce { .. }) => {
             Ok(HeldState::Reduced { counters, volume })

@@ -128,7 +128,7 @@ fn a_reduce_reads_what_workers_have_as_long_as_they_have_it_and_then_what_is_mad
         "{}",
         fetched.stderr
     );
-    assert!(counted(&fetched).iter().any(|line| line.contains("Reduce input groups")));
+    assert!(counted(&fetched).iter().any(|line| line.contains("reduce_input_groups")));
 
     let early = replay(&fleet, &[&format!("{job}/c0")])?;
     assert_eq!(early.code, Some(2), "{}", early.stderr);

@@ -62,7 +62,7 @@ fn many_small_files_are_few_tasks() -> Result {
     let ran = trial.run_on_folder::<WordCount>(&[], Setting { threads: 2, ..Setting::PLAIN })?;
     assert_eq!(ran.lines("part-").len(), 10);
     assert!(ran.lines("part-").iter().all(|line| line.ends_with("\t200")));
-    let tasks = ran.outcome.counters.get("Map-Reduce Framework", "Map input records");
+    let tasks = ran.outcome.counters.get("Map-Reduce Framework", "map_input_records");
     assert_eq!(tasks, 2_000);
     Ok(())
 }

@@ -157,6 +157,7 @@ impl Trial {
             sync: false,
             side_files: Vec::new(),
             job,
+            invocation: Default::default(),
         };
         let options = Options {
             threads: setting.threads,

@@ -43,7 +43,7 @@ fn compare(job: &str, args: &[&str], folder: &Path) -> Result<Executor> {
 
 /// Counters but that which tells how much combiners have folded: one table for many maps folds more.
 fn counted(manifest: &Manifest) -> Vec<(&str, &str, u64)> {
-    manifest.counters.iter().filter(|(_, name, _)| *name != "Reduce input records").collect()
+    manifest.counters.iter().filter(|(_, name, _)| *name != "reduce_input_records").collect()
 }
 
 fn manifest(out: &Path) -> Result<Manifest> {

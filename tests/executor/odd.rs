@@ -93,5 +93,6 @@ pub(crate) fn job(folder: &Path, input: &str) -> TestResult<Job> {
         sync: false,
         side_files: Vec::new(),
         job: bytes,
+        invocation: Default::default(),
     })
 }

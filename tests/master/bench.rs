@@ -57,6 +57,7 @@ pub(crate) fn spec(output: &str) -> JobSpec {
         sync: true,
         side_files: Vec::new(),
         job: vec![1, 2, 3],
+        invocation: Default::default(),
     }
 }
 

@@ -135,8 +135,8 @@ impl Fake {
             }
             OrderWork::Map { .. } => {
                 let is_staged = attempt.task.index != UNSTAGED;
-                let (joined, digest, bytes, input_bytes) = (0, digest(attempt), 1, 1);
-                HeldState::Mapped { joined, digest, bytes, is_staged, counters, input_bytes }
+                let (joined, digest, bytes, volume) = (0, digest(attempt), 1, Volume::of_bytes(1));
+                HeldState::Mapped { joined, digest, bytes, is_staged, counters, volume }
             }
             OrderWork::Reduce { .. } => HeldState::Reduced { counters, volume: Volume::default() },
             OrderWork::Commit { .. } => HeldState::Committed { records: 1, bytes: 1 },

@@ -8,7 +8,7 @@ use std::time::Duration;
 use gristmill::clock::Clock;
 use gristmill::rpc::jobs::State;
 use gristmill::rpc::workers::{HeldState, OrderWork};
-use gristmill::spec::{Counters, HotKey, JobId, Volume};
+use gristmill::spec::{Counters, HotKey, JobId, Usage, Volume};
 
 use crate::bench::Bench;
 use crate::fake::Fake;
@@ -40,14 +40,16 @@ async fn finish(bench: &Bench, worker: &mut Fake) {
                         .for_each(|n| counters.add("Words of users", &format!("counter {n}"), 1));
                 }
                 let joined = joined.len() as u32;
-                let input_bytes = u64::from(1 + joined) << 26;
+                let volume = Volume::of_bytes(u64::from(1 + joined) << 26);
                 let (digest, bytes, is_staged) = (1, 1, false);
-                HeldState::Mapped { joined, digest, bytes, is_staged, counters, input_bytes }
+                HeldState::Mapped { joined, digest, bytes, is_staged, counters, volume }
             }
             OrderWork::Reduce { .. } => {
-                let key = format!("a rather long key number {}", attempt.task.index).into_bytes();
-                let hottest = vec![HotKey { key, records: u64::from(attempt.task.index) << 20 }];
-                let volume = Volume { bytes: 1 << 30, records: 1 << 20, hottest };
+                let shown = format!("a rather long key number {}", attempt.task.index);
+                let hottest = vec![HotKey { shown, records: u64::from(attempt.task.index) << 20 }];
+                let (bytes_in, records_in) = (1 << 30, 1 << 20);
+                let usage = Usage { bytes_in, records_in, ..Usage::default() };
+                let volume = Volume { usage, hottest };
                 HeldState::Reduced { counters, volume }
             }
             OrderWork::Commit { .. } => HeldState::Committed { records: 1, bytes: 1 },

@@ -52,6 +52,7 @@ pub(crate) fn spec(name: &str, input: &Path, output: &Path) -> JobSpec {
         sync: false,
         side_files: vec![SideFileSpec { name: input.clone(), location: input, digest: None }],
         job,
+        invocation: Default::default(),
     }
 }
 

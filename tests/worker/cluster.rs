@@ -201,6 +201,7 @@ impl Cluster {
             sync: false,
             side_files: Vec::new(),
             job: behaviour.into(),
+            invocation: Default::default(),
         };
         Order {
             attempt: JOB.task(kind, index).attempt(1),

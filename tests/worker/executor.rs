@@ -187,6 +187,6 @@ fn map(run: &Run) -> Done {
     let index = writer.finish().unwrap();
     let (digest, bytes) = (index.digest, index.file_bytes);
     let counters = Counters::new();
-    let (output, joined, is_staged, input_bytes) = (Some(output), 0, false, 0);
-    Done::Map { output, joined, digest, bytes, is_staged, counters, input_bytes }
+    let (output, joined, is_staged, volume) = (Some(output), 0, false, Volume::default());
+    Done::Map { output, joined, digest, bytes, is_staged, counters, volume }
 }

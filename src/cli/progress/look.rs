@@ -197,7 +197,7 @@ mod tests {
             ended: None,
         };
         let attempts = (1..).zip(attempts).map(attempt).collect();
-        TaskLine { id, kind: "map".into(), state: state.into(), attempts }
+        TaskLine { id, kind: "map".into(), state: state.into(), attempts, usage: None }
     }
 
     /// 2026-11-23T09:00:00Z.

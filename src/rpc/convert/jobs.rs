@@ -13,7 +13,7 @@ use crate::rpc::jobs::{
 use crate::rpc::pb;
 use crate::rpc::refusal::Refusal;
 use crate::rpc::workers::Room;
-use crate::spec::{Cause, JobSpec};
+use crate::spec::{Cause, JobSpec, Usage};
 
 impl From<Submit> for pb::SubmitRequest {
     fn from(request: Submit) -> Self {
@@ -188,8 +188,9 @@ impl TryFrom<pb::TasksRequest> for TasksRequest {
 }
 
 impl From<TaskLine> for pb::TaskLine {
-    fn from(TaskLine { id, kind, state, attempts }: TaskLine) -> Self {
-        Self { id: id.to_string(), kind, state, attempts: super::all(attempts) }
+    fn from(TaskLine { id, kind, state, attempts, usage }: TaskLine) -> Self {
+        let usage = usage.map(Into::into);
+        Self { id: id.to_string(), kind, state, attempts: super::all(attempts), usage }
     }
 }
 
@@ -202,7 +203,22 @@ impl TryFrom<pb::TaskLine> for TaskLine {
             kind: wire.kind,
             state: wire.state,
             attempts: each(wire.attempts)?,
+            usage: wire.usage.map(Into::into),
         })
+    }
+}
+
+impl From<Usage> for pb::Usage {
+    fn from(usage: Usage) -> Self {
+        let Usage { bytes_in, records_in, bytes_out, records_out, spills, memory_bytes } = usage;
+        Self { bytes_in, records_in, bytes_out, records_out, spills, memory_bytes }
+    }
+}
+
+impl From<pb::Usage> for Usage {
+    fn from(wire: pb::Usage) -> Self {
+        let pb::Usage { bytes_in, records_in, bytes_out, records_out, spills, memory_bytes } = wire;
+        Self { bytes_in, records_in, bytes_out, records_out, spills, memory_bytes }
     }
 }
 

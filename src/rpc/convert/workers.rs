@@ -143,15 +143,15 @@ impl From<HeldState> for pb::held::State {
                 let planned = pb::Planned { plan, splits, reducers, counters_bincode, input_bytes };
                 Self::Planned(planned)
             }
-            HeldState::Mapped { joined, digest, bytes, is_staged, counters, input_bytes } => {
-                let counters_bincode = encode(&counters);
+            HeldState::Mapped { joined, digest, bytes, is_staged, counters, volume } => {
+                let (counters_bincode, volume_bincode) = (encode(&counters), encode(&volume));
                 Self::Mapped(pb::Mapped {
                     digest,
                     bytes,
                     counters_bincode,
                     is_staged,
                     joined,
-                    input_bytes,
+                    volume_bincode,
                 })
             }
             HeldState::Reduced { counters, volume } => {
@@ -193,7 +193,7 @@ impl TryFrom<pb::held::State> for HeldState {
                 bytes: mapped.bytes,
                 is_staged: mapped.is_staged,
                 counters: decode("counters", &mapped.counters_bincode)?,
-                input_bytes: mapped.input_bytes,
+                volume: decode("volume", &mapped.volume_bincode)?,
             },
             State::Reduced(reduced) => Self::Reduced {
                 counters: decode("counters", &reduced.counters_bincode)?,

@@ -17,6 +17,7 @@ pub(super) fn submit() -> Submit {
         sync: true,
         side_files: Vec::new(),
         job: vec![0, 255],
+        invocation: Default::default(),
     };
     Submit {
         id: "nightly-2026-11-23".into(),

@@ -32,7 +32,7 @@ use super::refusal::Refusal;
 use super::server::{Bounds, serve_master, serve_master_within};
 use super::why::{BadRecord, Kind, Tried, Why};
 use super::workers::{Leave, Locate, Located, Orders, Poll, Register, Registered, Room, Workers};
-use crate::spec::{AttemptId, Cause, Failure, JobId, MasterId, Nonce, TaskKind, WorkerId};
+use crate::spec::{AttemptId, Cause, Failure, JobId, MasterId, Nonce, TaskKind, Usage, WorkerId};
 
 /// A master that says what it was told to say, and remembers what it was asked.
 #[derive(Default)]
@@ -110,7 +110,8 @@ fn task(job: JobId) -> TaskLine {
         ended: (number > 0).then(|| "2026-11-23T09:00:01Z".into()),
     };
     let attempts = Cause::ALL.into_iter().enumerate().map(attempt).collect();
-    TaskLine { id, kind: "reduce".into(), state: "in_progress".into(), attempts }
+    let usage = Some(Usage { bytes_in: 1 << 40, memory_bytes: 7, ..Usage::default() });
+    TaskLine { id, kind: "reduce".into(), state: "in_progress".into(), attempts, usage }
 }
 
 fn why(job: JobId) -> Why {

@@ -4,7 +4,7 @@ use super::*;
 use crate::rpc::workers::{
     Held, HeldOutput, HeldState, LocatedMap, LostOutput, Order, OrderWork, Room,
 };
-use crate::spec::{AttemptId, Counters, HotKey, Nonce, RecordRef, Volume};
+use crate::spec::{AttemptId, Counters, HotKey, Nonce, RecordRef, Usage, Volume};
 
 fn attempt(index: u32) -> AttemptId {
     JobId(7).task(TaskKind::Map, index).attempt(2)
@@ -39,8 +39,9 @@ pub(super) fn poll() -> Poll {
         offset: 1234,
         excerpt: vec![0xff, 0],
     });
-    let hottest = vec![HotKey { key: vec![0xff, b'k'], records: 3 }];
-    let volume = Volume { bytes: 1 << 42, records: 9, hottest };
+    let hottest = vec![HotKey { shown: "ann, 3".into(), records: 3 }];
+    let usage = Usage { bytes_in: 1 << 42, records_in: 9, spills: 3, ..Usage::default() };
+    let volume = Volume { usage, hottest };
     let states = [
         HeldState::Running { progress: 0.25, bytes: 1 << 40, fetched: 3, joined: 4, wants: 5 },
         HeldState::Planned {
@@ -56,7 +57,7 @@ pub(super) fn poll() -> Poll {
             bytes: 10,
             is_staged: true,
             counters: counters(),
-            input_bytes: 11,
+            volume: Volume::of_bytes(11),
         },
         HeldState::Reduced { counters: Counters::new(), volume },
         HeldState::Committed { records: 1, bytes: 2 },

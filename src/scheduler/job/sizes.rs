@@ -44,14 +44,16 @@ impl Sizes {
     /// A task has won for the first time.
     pub(super) fn note(&mut self, task: TaskId, volume: &Volume) {
         match task.kind {
-            TaskKind::Map => self.mapped_bytes = self.mapped_bytes.saturating_add(volume.bytes),
+            TaskKind::Map => {
+                self.mapped_bytes = self.mapped_bytes.saturating_add(volume.usage.bytes_in)
+            }
             TaskKind::Reduce => self.note_reduce(task.index, volume),
             TaskKind::Plan | TaskKind::Commit => {}
         }
     }
 
     fn note_reduce(&mut self, index: u32, volume: &Volume) {
-        let (bytes, records) = (volume.bytes, volume.records);
+        let (bytes, records) = (volume.usage.bytes_in, volume.usage.records_in);
         self.partitions += 1;
         self.reduced_bytes = self.reduced_bytes.saturating_add(bytes);
         self.reduced_records = self.reduced_records.saturating_add(records);
@@ -61,7 +63,7 @@ impl Sizes {
         self.largest.truncate(NAMED_MAX);
         self.hottest.extend(volume.hottest.iter().map(|hot| (index, hot.clone())));
         self.hottest.sort_by(|(index, a), (other, b)| {
-            (Reverse(a.records), &a.key, index).cmp(&(Reverse(b.records), &b.key, other))
+            (Reverse(a.records), &a.shown, index).cmp(&(Reverse(b.records), &b.shown, other))
         });
         self.hottest.truncate(NAMED_MAX);
     }
@@ -84,18 +86,16 @@ impl Job {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::JobId;
+    use crate::spec::{JobId, Usage};
 
     #[test]
     fn the_largest_partitions_and_the_hottest_keys_are_the_same_in_any_order() {
         let volume = |index: u32| {
             let hot =
-                |n: u32| HotKey { key: vec![n as u8], records: u64::from(index % 7 * 10 + n) };
-            Volume {
-                bytes: u64::from(index * 37 % 50),
-                records: 3,
-                hottest: (1..4).map(hot).collect(),
-            }
+                |n: u32| HotKey { shown: n.to_string(), records: u64::from(index % 7 * 10 + n) };
+            let bytes_in = u64::from(index * 37 % 50);
+            let usage = Usage { bytes_in, records_in: 3, ..Usage::default() };
+            Volume { usage, hottest: (1..4).map(hot).collect() }
         };
         let noted = |indices: Vec<u32>| {
             let mut sizes = Sizes::default();

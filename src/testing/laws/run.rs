@@ -122,6 +122,7 @@ fn run<J: Job>(subject: &Subject<'_, J>, threads: usize, reducers: u32) -> Resul
         sync: false,
         side_files: Vec::new(),
         job: subject.bench.job.clone(),
+        invocation: Default::default(),
     };
     let temporary = subject.bench.folder().to_path_buf();
     let options = Options { threads, scratch: None, temporary, nonce: nonce() };

@@ -294,7 +294,7 @@ mod tests {
     const MOST: usize = 300_000;
 
     fn sizes(foreign: &str) -> Sizes {
-        let hot = HotKey { key: foreign.as_bytes()[..7].to_vec(), records: 30 };
+        let hot = HotKey { shown: foreign[..7].into(), records: 30 };
         Sizes {
             partitions: 2,
             reduced_records: 40,

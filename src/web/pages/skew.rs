@@ -59,7 +59,7 @@ pub(super) fn skew(job: JobId, sizes: &Sizes, reduces: u32) -> askama::Result<St
     });
     let is_hot = |hot: &HotKey| hot.records >= (sizes.reduced_records / HOT_OF).max(2);
     let hottest = sizes.hottest.iter().filter(|(_, hot)| is_hot(hot)).map(|(partition, hot)| Hot {
-        shown: hot.shown(),
+        shown: hot.shown.clone(),
         records: count(hot.records),
         share: share(hot.records, sizes.reduced_records),
         partition: *partition,
@@ -104,7 +104,7 @@ mod tests {
             reduced_bytes: 4_096,
             reduced_records: 40,
             largest: vec![Partition { index: 1, bytes: 3_072, records: 30 }],
-            hottest: vec![(1, HotKey { key: b"<b>hot</b>".to_vec(), records: 3 })],
+            hottest: vec![(1, HotKey { shown: "<b>hot</b>".into(), records: 3 })],
             ..Sizes::default()
         };
         let page = skew(JobId(7), &sizes, 8).unwrap();
