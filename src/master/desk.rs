@@ -382,6 +382,13 @@ impl Desk {
         })
     }
 
+    /// Bytes that all running attempts have read.
+    pub(super) fn bytes_under_way(&self) -> u64 {
+        let bytes: f64 = self.running.values().map(|it| it.progress * it.bytes as f64).sum();
+        // A float becomes the nearest whole number.
+        bytes as u64
+    }
+
     pub(super) fn pid(&self, attempt: AttemptId) -> u32 {
         self.pids.get(&attempt).copied().unwrap_or(0)
     }

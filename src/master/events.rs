@@ -114,6 +114,8 @@ pub struct Happened {
     pub ended: [u64; STATES],
     /// Workers that were lost.
     pub lost: u64,
+    /// Bytes that maps and reduces have read which have succeeded.
+    pub bytes_read: u64,
 }
 
 /// The events that are remembered.
@@ -181,8 +183,13 @@ impl Events {
     ) -> Vec<Applied> {
         let apply = |change| {
             let before = Before::of(state, &change);
+            let bytes_in = match &change {
+                Change::Decide(Command::Complete(complete)) => complete.volume.usage.bytes_in,
+                _ => 0,
+            };
             let applied = state.apply(at_ms, change);
             if let Ok(effects) = &applied {
+                self.happened.bytes_read = self.happened.bytes_read.saturating_add(bytes_in);
                 before.tell(state, effects, |what| self.note(index, at_ms, what));
             }
             applied

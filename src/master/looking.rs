@@ -6,7 +6,7 @@ use super::copies::Found;
 use super::jobs::no_job;
 use super::{Master, views};
 use crate::rpc::artifacts::Digest;
-use crate::rpc::jobs::{JobLine, JobStatus};
+use crate::rpc::jobs::{JobLine, JobStatus, TaskLine};
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::{Failed, Job, Sizes, Task};
 use crate::spec::{AttemptId, Failure, JobId, JobOptions, TaskId, WorkerId};
@@ -167,6 +167,32 @@ impl Master {
         Ok(self.shared.proposer.read(|state| {
             let jobs = state.scheduler.jobs_before(before);
             jobs.take(limit).map(|job| views::line(state, job)).collect()
+        }))
+    }
+
+    /// The newest jobs that have ended, up to so many.
+    ///
+    /// # Errors
+    ///
+    /// When this master does not lead.
+    pub fn ended_jobs(&self, limit: usize) -> Result<Vec<JobLine>, Refusal> {
+        self.shared.leads()?;
+        Ok(self.shared.proposer.read(|state| {
+            let jobs = state.scheduler.jobs_before(None).filter(|job| job.state().is_terminal());
+            jobs.take(limit).map(|job| views::line(state, job)).collect()
+        }))
+    }
+
+    /// These tasks, without those that do not exist.
+    ///
+    /// # Errors
+    ///
+    /// When this master does not lead.
+    pub fn task_lines(&self, ids: &[TaskId]) -> Result<Vec<TaskLine>, Refusal> {
+        self.shared.leads()?;
+        Ok(self.shared.proposer.read(|state| {
+            let desk = self.shared.desk();
+            ids.iter().filter_map(|&id| views::task(state, &desk, id)).collect()
         }))
     }
 

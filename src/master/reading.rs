@@ -56,6 +56,8 @@ pub struct Figures {
     pub slots: u64,
     /// Attempts that hold one.
     pub running: u64,
+    /// Bytes that maps and reduces have read since this master began, those of running attempts included.
+    pub bytes_read: u64,
     /// What has happened.
     pub happened: Happened,
 }
@@ -155,6 +157,7 @@ impl Master {
             workers: BTreeMap::new(),
             slots: 0,
             running: 0,
+            bytes_read: happened.bytes_read.saturating_add(shared.desk().bytes_under_way()),
             happened,
         };
         shared.proposer.read(|state| {

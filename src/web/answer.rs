@@ -1,4 +1,4 @@
-//! How answers are written, and faults: as JSON that says what was wrong, why, and what to do.
+//! Writes answers and faults as JSON. A fault says what is wrong, why, and what to do.
 
 use axum::body::Body;
 use axum::http::header::{ALLOW, CONTENT_TYPE, LINK};
@@ -8,23 +8,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::rpc::refusal::Refusal;
 
-/// What a request is answered with.
+/// The answer to a request.
 pub(super) type Answer = Result<Response, Fault>;
 
-/// Why a request is not answered as it was meant.
+/// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Fault {
     #[serde(skip)]
     pub(super) status: StatusCode,
-    /// What was wrong, in a few words that stay the same.
+    /// What is wrong, in a few words that stay the same.
     pub(super) error: &'static str,
-    /// With the value, and where.
+    /// The details, with the value and where it is.
     pub(super) cause: String,
     /// What to do.
     pub(super) hint: &'static str,
 }
 
-/// A fault as whoever has asked reads it.
+/// A fault as a client reads it.
 #[derive(Debug, Deserialize)]
 pub(super) struct Told {
     pub(super) cause: String,
@@ -40,15 +40,15 @@ impl Fault {
         Self { status, error, cause: cause.into(), hint }
     }
 
-    /// Something in the request that can never be right.
+    /// A request that can never succeed as it is.
     pub(super) fn invalid(cause: impl Into<String>) -> Self {
         let hint = "see /api/v1/openapi.json for what is accepted";
-        Self::new(StatusCode::BAD_REQUEST, "the request is wrong", cause, hint)
+        Self::new(StatusCode::BAD_REQUEST, "invalid request", cause, hint)
     }
 
-    /// There is nothing at this address.
+    /// An address that does not exist.
     pub(super) fn nowhere(path: &str) -> Self {
-        let hint = "see /api/v1/openapi.json for what there is";
+        let hint = "see /api/v1/openapi.json for all addresses";
         Self::new(StatusCode::NOT_FOUND, "no such address", path, hint)
     }
 }
@@ -60,29 +60,29 @@ impl From<Refusal> for Fault {
             Refusal::Invalid { .. } => Self::invalid(cause),
             Refusal::NotFound { .. } => Self::new(
                 StatusCode::NOT_FOUND,
-                "there is no such thing",
+                "not found",
                 cause,
-                "lists say what there is: /api/v1/jobs, /api/v1/workers",
+                "list what exists: /api/v1/jobs, /api/v1/workers",
             ),
             Refusal::Unavailable { .. } | Refusal::NotLeader { .. } | Refusal::NotYet { .. } => {
                 Self::new(
                     StatusCode::SERVICE_UNAVAILABLE,
-                    "nobody can answer now",
+                    "the cluster cannot answer now",
                     cause,
-                    "ask again; /api/v1/masters says which masters there are",
+                    "try again; /api/v1/masters lists the masters",
                 )
             }
             Refusal::Limit { .. } => Self::new(
                 StatusCode::TOO_MANY_REQUESTS,
-                "a limit was met",
+                "limit reached",
                 cause,
-                "ask for less, or later",
+                "ask for less, or try later",
             ),
             Refusal::Internal { .. } => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "a fault of this master",
+                "internal error",
                 cause,
-                "see what the master says on its standard error",
+                "see the master's standard error",
             ),
         }
     }
@@ -96,7 +96,7 @@ impl IntoResponse for Fault {
             Err(_) => Response::new(Body::empty()),
         };
         *response.status_mut() = status;
-        // For who asked for a page, and is given one.
+        // A browser gets a page made of it.
         response.extensions_mut().insert(self);
         if status == StatusCode::METHOD_NOT_ALLOWED {
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -107,22 +107,23 @@ impl IntoResponse for Fault {
 
 /// A value as JSON.
 pub(super) fn json<T: Serialize>(value: &T) -> Answer {
-    let bytes = serde_json::to_vec(value)
-        .map_err(|error| Refusal::Internal { message: format!("cannot be written: {error}") })?;
+    let bytes = serde_json::to_vec(value).map_err(|error| Refusal::Internal {
+        message: format!("cannot write the answer: {error}"),
+    })?;
     Ok(text("application/json", bytes))
 }
 
-/// Cuts a list that was asked for with one value too many; whether that one was there.
+/// Cuts a list that was read with one value too many. Returns whether that value was there.
 pub(super) fn cut<T>(mut values: Vec<T>, limit: usize) -> (Vec<T>, bool) {
     let has_next = values.len() > limit;
     values.truncate(limit);
     (values, has_next)
 }
 
-/// A page of a list as JSON; where the next one is stands in the header `Link`.
+/// A page of a list as JSON. The header `Link` has the address of the next page.
 pub(super) fn page<T: Serialize>(values: &[T], next: Option<String>) -> Answer {
     let mut response = json(&values)?;
-    // Made of numbers and of words of ours.
+    // It consists of numbers and our own words.
     let next = next.and_then(|next| HeaderValue::try_from(format!("<{next}>; rel=\"next\"")).ok());
     if let Some(next) = next {
         response.headers_mut().insert(LINK, next);
@@ -130,7 +131,7 @@ pub(super) fn page<T: Serialize>(values: &[T], next: Option<String>) -> Answer {
     Ok(response)
 }
 
-/// Something of a kind.
+/// A body of this content type.
 pub(super) fn text(kind: &'static str, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));

@@ -1,4 +1,4 @@
-//! Jobs, tasks, counters, workers and masters as JSON: what the command prints with `--format json`.
+//! Jobs, tasks, counters, workers and masters as JSON, the same as the command prints with `--format json`.
 
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
@@ -15,7 +15,7 @@ use crate::rpc::masters::Masters;
 use crate::rpc::refusal::Refusal;
 use crate::spec::{JobId, TaskId, WorkerId};
 
-/// Where all of this lies.
+/// The path of all addresses here.
 const ROOT: &str = "/api/v1";
 
 /// `GET /api/v1/jobs?after=j7&limit=100&state=mapping`
@@ -41,7 +41,7 @@ fn stage(word: &str) -> Result<Stage, Fault> {
 
 /// `GET /api/v1/jobs/j7`
 pub(super) async fn job(State(web): State<Web>, Path(job): Path<String>) -> Answer {
-    // Held back only for who knows the newest version; nobody knows one of 0.
+    // A version of 0 is always older, so the answer comes at once.
     json(&web.master.status(id(&job)?, 0).await?)
 }
 
@@ -59,7 +59,7 @@ pub(super) async fn tasks(
     let job: JobId = id(&job)?;
     let query = Query::read(query.as_deref(), &["offset", "limit"])?;
     let (offset, lines) = (query.get("offset")?.unwrap_or(0u64), query.limit()?);
-    // It is a thousand at most.
+    // At most a thousand.
     let limit = lines as u32;
     let tasks = web.master.tasks(TasksRequest { job, offset, limit: limit + 1 }).await?;
     let (tasks, has_next) = cut(tasks, lines);

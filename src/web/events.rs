@@ -1,4 +1,4 @@
-//! What happens, as server-sent events: of one job or of all, from now on or from an event that was heard before.
+//! Events of one job or of all as a stream (server-sent events), from now on or after a known event.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -20,17 +20,17 @@ use crate::rpc::refusal::Refusal;
 use crate::scheduler::{AttemptState, JobState};
 use crate::spec::{AttemptId, Cause, JobId, WorkerId};
 
-/// Streams at a time.
+/// Most streams at a time.
 pub(super) const STREAMS_MAX: usize = 128;
-/// Between two looks at what has happened.
+/// Pause between two looks for new events.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// Looks after which a stream says that it is still there, and until where it has looked.
+/// Looks without events after which a stream sends a comment and its position.
 const QUIET_LOOKS_MAX: u32 = 25;
-/// Events that are sent in one piece.
+/// Most events that are sent at once.
 const PIECE_EVENTS_MAX: usize = 256;
-/// How long whoever listens may take nothing.
+/// How long a client may stop reading before its stream ends.
 const STILL_MAX: Duration = Duration::from_secs(30);
-/// How soon whoever has lost a stream asks again.
+/// Tells the client to reconnect after a second.
 const HEAD: &str = "retry: 1000\n\n";
 
 /// `GET /api/v1/events?after=4711.2`, or with the header `Last-Event-ID`
@@ -63,9 +63,9 @@ fn stream(web: Web, job: Option<JobId>, query: Option<&str>, headers: &HeaderMap
     let asked: Option<EventId> = query.get("after")?;
     let heard = headers.get("last-event-id").map(|id| {
         let id = id.to_str().ok().and_then(|id| id.parse().ok());
-        id.ok_or_else(|| Fault::invalid("Last-Event-ID is not an id of ours, such as 4711.2"))
+        id.ok_or_else(|| Fault::invalid("Last-Event-ID is not an id such as 4711.2"))
     });
-    // Who has lost a stream asks with the first query again, but has heard more since.
+    // A client that reconnects repeats its first query; the header is newer.
     let after = heard.transpose()?.or(asked).unwrap_or_else(|| web.master.last_event());
     let room = web.shared.streams.clone().try_acquire_owned().map_err(|_| {
         Fault::new(
@@ -80,7 +80,7 @@ fn stream(web: Web, job: Option<JobId>, query: Option<&str>, headers: &HeaderMap
     Ok(text("text/event-stream", Body::from_stream(ReceiverStream::new(pieces))))
 }
 
-/// Sends what happens until nobody listens, or this master does not lead any more.
+/// Sends events until the client is gone or this master no longer leads.
 pub(super) async fn tell(
     web: Web,
     job: Option<JobId>,
@@ -101,7 +101,7 @@ pub(super) async fn tell(
         quiet = if piece.is_empty() { quiet + 1 } else { 0 };
         if quiet == QUIET_LOOKS_MAX {
             quiet = 0;
-            // Without data nothing is told but the place.
+            // Without data a client only notes the id.
             piece = format!(": still here\nid: {after}\n\n");
         }
         if !piece.is_empty() {
@@ -119,7 +119,7 @@ pub(super) async fn tell(
     }
 }
 
-/// What has happened, in JSON.
+/// An event as JSON.
 #[derive(Debug, Default, Serialize)]
 struct Said {
     id: String,

@@ -1,4 +1,4 @@
-//! Asks a master's web for one thing, for the command.
+//! Fetches one path from a master's web, for the command.
 
 use std::time::Duration;
 
@@ -14,27 +14,27 @@ use super::answer::Told;
 
 /// How long an answer may take as a whole.
 const WITHIN: Duration = Duration::from_secs(60);
-/// The longest answer that is taken.
+/// The longest answer that is accepted.
 const BYTES_MAX: usize = 16 << 20;
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unanswered {
-    /// There is no such thing.
+    /// It does not exist.
     #[error("{0}")]
     NotFound(String),
     /// It cannot be answered now.
     #[error("{0}")]
     Unavailable(String),
-    /// The master has refused it, or said what cannot be read.
+    /// The master refused the request, or its answer cannot be read.
     #[error("{0}")]
     Refused(String),
 }
 
-/// What the web at an address answers for a path.
+/// The answer of the web at an address for a path.
 ///
 /// # Errors
-/// If nobody answers in time, or not with what was asked for.
+/// If there is no answer in time, or it is not a success.
 pub async fn fetch(at: &str, path: &str) -> Result<Vec<u8>, Unanswered> {
     match timeout(WITHIN, ask(at, path)).await {
         Ok(answered) => answered,

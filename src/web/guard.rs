@@ -1,7 +1,7 @@
-//! What every request is held to before anybody looks at it, and every answer before it goes out.
+//! Checks every request before it is handled, and adds security headers to every answer.
 //!
-//! Pages of other sites must not read this one through a browser of somebody who may: a name of theirs that leads here
-//! is refused by `Host`, a request of theirs by `Origin` and `Sec-Fetch-Site`.
+//! Other sites must not read these pages through a user's browser. A foreign name that resolves to this machine is
+//! rejected by `Host`, a request from another site by `Origin` and `Sec-Fetch-Site`.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
@@ -19,16 +19,16 @@ use super::{Web, pages};
 use crate::spec::escape;
 use crate::spec::failure::TEXT_CHARS_MAX;
 
-/// Bytes of a path with its query.
+/// Most bytes of a path with its query.
 const PATH_BYTES_MAX: usize = 2_048;
-/// How long an answer may take until it begins.
+/// How long an answer may take to begin.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
-/// Nothing but what this master itself serves, no script within a page, and no page around it.
+/// Only content from this master, no inline script, no framing.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// What every answer carries.
+/// Headers of every answer.
 const HEADERS: &[(&str, &str)] = &[
     ("content-security-policy", POLICY),
     ("x-content-type-options", "nosniff"),
@@ -37,7 +37,7 @@ const HEADERS: &[(&str, &str)] = &[
     ("cross-origin-resource-policy", "same-origin"),
 ];
 
-/// Holds a request and its answer to all of this.
+/// Checks a request, and adds the headers to its answer.
 pub(super) async fn guard(State(web): State<Web>, request: Request, next: Next) -> Response {
     let wants_page = wants_page(&request);
     let mut response = match check(&request) {
@@ -59,7 +59,7 @@ pub(super) async fn guard(State(web): State<Web>, request: Request, next: Next) 
     response
 }
 
-/// Whether a browser asks for a page, which is then told what is wrong by one.
+/// Whether a browser asks for a page. It then gets faults as pages too.
 fn wants_page(request: &Request) -> bool {
     let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
     accept.is_some_and(|kinds| kinds.contains("text/html"))
@@ -68,17 +68,17 @@ fn wants_page(request: &Request) -> bool {
 
 fn late() -> Fault {
     let cause = format!("no answer within {} s", ANSWER_WITHIN.as_secs());
-    let hint = "ask again; /readyz says whether a master leads";
-    Fault::new(StatusCode::GATEWAY_TIMEOUT, "too late", cause, hint)
+    let hint = "try again; /readyz tells whether a master leads";
+    Fault::new(StatusCode::GATEWAY_TIMEOUT, "no answer in time", cause, hint)
 }
 
-/// What is wrong with a request, if anything is.
+/// Checks a request.
 fn check(request: &Request) -> Result<(), Fault> {
     let (headers, uri) = (request.headers(), request.uri());
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let cause = escape(request.method().as_str().as_bytes(), TEXT_CHARS_MAX);
-        let hint = "nothing is changed here; use the command `gristmill`";
-        let error = "only GET and HEAD are answered";
+        let hint = "this address is read-only; use the command `gristmill`";
+        let error = "only GET and HEAD are allowed";
         return Err(Fault::new(StatusCode::METHOD_NOT_ALLOWED, error, cause, hint));
     }
     let host = host(headers)?;
@@ -86,14 +86,14 @@ fn check(request: &Request) -> Result<(), Fault> {
     if !is_here(host) || !is_here(asked) {
         let cause = format!("Host is `{}`", escape(host.as_bytes(), TEXT_CHARS_MAX));
         let hint = "name this machine as localhost, 127.0.0.1 or [::1]";
-        return Err(Fault::new(StatusCode::MISDIRECTED_REQUEST, "not this host", cause, hint));
+        return Err(Fault::new(StatusCode::MISDIRECTED_REQUEST, "wrong host", cause, hint));
     }
     check_origin(headers, host)?;
     if headers.contains_key(TRANSFER_ENCODING)
         || headers.get(CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0")
     {
         let hint = "send the request without a body";
-        let error = "a body is not read here";
+        let error = "requests must not have a body";
         return Err(Fault::new(StatusCode::PAYLOAD_TOO_LARGE, error, "the request has one", hint));
     }
     let path = uri.path_and_query().map_or("", |path| path.as_str());
@@ -102,7 +102,7 @@ fn check(request: &Request) -> Result<(), Fault> {
         let hint = "see /api/v1/openapi.json for what is accepted";
         return Err(Fault::new(StatusCode::URI_TOO_LONG, "the address is too long", cause, hint));
     }
-    // Ids and words of ours need no escapes, so that nothing has to be undone.
+    // Ids and our own words need no percent-encoding, so none is decoded.
     if uri.path().contains('%') {
         return Err(Fault::nowhere(&escape(uri.path().as_bytes(), TEXT_CHARS_MAX)));
     }
@@ -113,11 +113,11 @@ fn host(headers: &HeaderMap) -> Result<&str, Fault> {
     let mut hosts = headers.get_all(HOST).iter();
     match (hosts.next().and_then(|host| host.to_str().ok()), hosts.next()) {
         (Some(host), None) => Ok(host),
-        _ => Err(Fault::invalid("the header Host must be there once, as plain text")),
+        _ => Err(Fault::invalid("the header Host must be present once, as plain text")),
     }
 }
 
-/// Whether a host with its port is this machine. The port may be another one, such as of a tunnel.
+/// Whether a host with its port is this machine. The port may differ, for example through a tunnel.
 fn is_here(host: &str) -> bool {
     if let Ok(address) = host.parse::<SocketAddr>() {
         return address.ip().is_loopback();
@@ -128,12 +128,17 @@ fn is_here(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || bare.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
-/// What a page of another site has a browser ask carries its origin, or says that it comes from elsewhere. To follow a
-/// link is fine: who does that sees the page, and the other site does not.
+/// Rejects requests that another site's page makes: they carry its origin or `Sec-Fetch-Site`. Following a link from
+/// there is allowed, because the user sees the page and the other site does not.
 fn check_origin(headers: &HeaderMap, host: &str) -> Result<(), Fault> {
     let refuse = |cause: String| {
-        let hint = "open the page itself, or ask without a browser";
-        Err(Fault::new(StatusCode::FORBIDDEN, "not for other sites", cause, hint))
+        let hint = "open the page directly, or use a client that is not a browser";
+        Err(Fault::new(
+            StatusCode::FORBIDDEN,
+            "requests from other sites are rejected",
+            cause,
+            hint,
+        ))
     };
     for origin in headers.get_all(ORIGIN) {
         if origin.as_bytes() != format!("http://{host}").as_bytes() {
@@ -144,7 +149,7 @@ fn check_origin(headers: &HeaderMap, host: &str) -> Result<(), Fault> {
     let is = |name: &str, value: &[u8]| headers.get(name).is_some_and(|it| it.as_bytes() == value);
     let is_foreign = is("sec-fetch-site", b"cross-site") || is("sec-fetch-site", b"same-site");
     if is_foreign && !is("sec-fetch-mode", b"navigate") {
-        return refuse("Sec-Fetch-Site says that another site asks".into());
+        return refuse("Sec-Fetch-Site names another site".into());
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Whether this master lives, and whether it can answer.
+//! Tells whether this master is alive, and whether it can answer.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -12,12 +12,12 @@ struct Ready {
     ready: bool,
 }
 
-/// `GET /healthz`: the process serves. It says nothing of the others.
+/// `GET /healthz`: the process is alive. It does not depend on other masters.
 pub(super) async fn healthz() -> Response {
     text("text/plain; charset=utf-8", "ok\n")
 }
 
-/// `GET /readyz`: a master leads, this one reaches it, and a majority says that what it answers is all that was agreed on.
+/// `GET /readyz`: this master leads or reaches the leader, and a majority confirms the leader.
 pub(super) async fn readyz(State(web): State<Web>) -> Answer {
     web.master.confirm().await?;
     json(&Ready { ready: true })

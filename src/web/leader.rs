@@ -1,7 +1,7 @@
-//! A master that does not lead has the one that does answer, and passes the answer on.
+//! A master that does not lead forwards requests to the leader and returns its answers.
 //!
-//! It does not send whoever asks elsewhere: a page, and the stream of events that keeps it fresh, go on at the address
-//! that they were opened with, whoever leads meanwhile; browsers do not follow a stream to another origin.
+//! It does not redirect: an open page and its stream of events keep working at their address after a change of leader,
+//! and browsers do not follow a stream to another origin.
 
 use std::io;
 use std::pin::Pin;
@@ -24,14 +24,14 @@ use super::Web;
 use super::answer::{Answer, Fault};
 use crate::master::Leader;
 
-/// How long the leader may take until its answer begins.
+/// How long the leader may take to begin its answer.
 const WITHIN: Duration = Duration::from_secs(8);
-/// How long it may then say nothing, in which even a stream of events without news shows a sign of life or two.
+/// How long it may then be silent. Even a stream without events sends a comment more often.
 const SILENT_MAX: Duration = Duration::from_secs(12);
-/// Marks a request that comes from another master: it is not passed on once more.
+/// Marks a request that another master has forwarded, so that it is not forwarded again.
 const PASSED_ON: HeaderName = HeaderName::from_static("gristmill-passed-on");
 
-/// Addresses that every master answers for itself.
+/// Addresses that every master answers itself.
 const OWN: &[&str] = &[
     "/healthz",
     "/metrics",
@@ -42,7 +42,7 @@ const OWN: &[&str] = &[
     "/icon.svg",
 ];
 
-/// Has whoever leads answer.
+/// Answers here if this master leads, and forwards the request otherwise.
 pub(super) async fn lead(State(web): State<Web>, request: Request, next: Next) -> Answer {
     if OWN.contains(&request.uri().path()) {
         return Ok(next.run(request).await);
@@ -50,12 +50,13 @@ pub(super) async fn lead(State(web): State<Web>, request: Request, next: Next) -
     let leader = match web.master.leader() {
         Leader::Here => return Ok(next.run(request).await),
         Leader::At(_) if request.headers().contains_key(PASSED_ON) => {
-            return Err(nobody("leadership has just changed"));
+            return Err(unavailable("the leader has just changed"));
         }
         Leader::At(leader) => leader,
-        Leader::Nobody => return Err(nobody("no master leads now")),
+        Leader::Nobody => return Err(unavailable("no master leads at the moment")),
     };
-    let failed = |why: String| nobody(format!("the leader at {leader} does not answer: {why}"));
+    let failed =
+        |why: String| unavailable(format!("the leader at {leader} does not answer: {why}"));
     match timeout(WITHIN, pass_on(&web, &leader, request)).await {
         Ok(Ok(response)) => Ok(response),
         Ok(Err(why)) => Err(failed(why)),
@@ -69,18 +70,18 @@ async fn pass_on(web: &Web, leader: &str, request: Request) -> Result<Response, 
     let stream = TcpStream::connect(&at).await.map_err(|error| format!("{at}: {error}"))?;
     let connected = http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = connected.map_err(|error| error.to_string())?;
-    // Ends with the answer, or when nobody wants it any more.
+    // Ends with the answer, or when the client is gone.
     tokio::spawn(connection);
     let response = sender.send_request(asked_there(&at, request)?).await;
     let response = response.map_err(|error| format!("{at}: {error}"))?;
     let mut response = response.map(|body| Body::new(Lively::new(Body::new(body))));
-    // These are of one connection; the next one has its own.
+    // These headers belong to a single connection.
     response.headers_mut().remove(CONNECTION);
     response.headers_mut().remove(TRANSFER_ENCODING);
     Ok(response)
 }
 
-/// The same request, as it is sent to the leader.
+/// The request as it is sent to the leader.
 fn asked_there(at: &str, request: Request) -> Result<Request, String> {
     let (mut parts, _) = request.into_parts();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
@@ -88,14 +89,13 @@ fn asked_there(at: &str, request: Request) -> Result<Request, String> {
     let host = HeaderValue::try_from(at).map_err(|error| error.to_string())?;
     parts.headers.insert(HOST, host);
     parts.headers.remove(CONNECTION);
-    // It was looked at here, where it belongs.
+    // It was checked here.
     parts.headers.remove(ORIGIN);
     parts.headers.insert(PASSED_ON, HeaderValue::from_static("1"));
     Ok(Request::from_parts(parts, Body::empty()))
 }
 
-/// A body that breaks off when nothing of it comes for too long: whoever reads it asks again, and so finds who leads
-/// by then.
+/// A body that fails when it is silent for too long. The client then asks again and reaches the new leader.
 struct Lively {
     inner: Body,
     silence: Pin<Box<Sleep>>,
@@ -132,7 +132,7 @@ impl HttpBody for Lively {
     }
 }
 
-fn nobody(cause: impl Into<String>) -> Fault {
-    let hint = "ask again; /api/v1/masters says which masters there are";
-    Fault::new(StatusCode::SERVICE_UNAVAILABLE, "nobody can answer now", cause, hint)
+fn unavailable(cause: impl Into<String>) -> Fault {
+    let hint = "try again; /api/v1/masters lists the masters";
+    Fault::new(StatusCode::SERVICE_UNAVAILABLE, "the cluster cannot answer now", cause, hint)
 }

@@ -1,7 +1,7 @@
-//! Numbers for Prometheus, in its text format: what a master is, and, of the one that leads, what the cluster comes to.
+//! Metrics in Prometheus' text format: every master reports itself, the leader also reports the cluster.
 //!
-//! Only the leader speaks of jobs and workers, so that sums over all masters count nothing twice. Labels take values
-//! from lists that are fixed: nothing that a user names is one.
+//! Only the leader reports jobs and workers, so sums over all masters count nothing twice. The values of labels come from
+//! fixed lists, never from users.
 
 use std::fmt::{Display, Write};
 use std::sync::atomic::Ordering;
@@ -67,19 +67,19 @@ fn of_requests(page: &mut Page, web: &Web) {
 }
 
 fn of_cluster(page: &mut Page, figures: &Figures) {
-    page.one("gristmill_jobs", "gauge", "Jobs that are known, by state.", || {
+    page.one("gristmill_jobs", "gauge", "Known jobs by state.", || {
         let count = |stage| figures.jobs.get(&stage).copied().unwrap_or(0);
         Stage::ALL.into_iter().map(|stage| (label("state", stage), count(stage))).collect()
     });
     page.one("gristmill_tasks", "gauge", "Tasks of jobs that have not ended.", || {
         TaskKind::ALL.into_iter().flat_map(|kind| of_kind(figures, kind)).collect()
     });
-    page.one("gristmill_workers", "gauge", "Workers that are known, by state.", || {
+    page.one("gristmill_workers", "gauge", "Known workers by state.", || {
         let count = |word| figures.workers.get(word).copied().unwrap_or(0);
         WORKERS.iter().map(|&word| (label("state", word), count(word))).collect()
     });
     page.plain("gristmill_slots", "gauge", "Slots of workers that are not lost.", figures.slots);
-    page.plain("gristmill_slots_busy", "gauge", "Slots that an attempt holds.", figures.running);
+    page.plain("gristmill_slots_busy", "gauge", "Slots in use.", figures.running);
 }
 
 fn of_kind(figures: &Figures, kind: TaskKind) -> [(String, u64); 3] {
@@ -120,7 +120,7 @@ fn label(name: &str, value: impl Display) -> String {
     format!("{{{name}=\"{value}\"}}")
 }
 
-/// What is written.
+/// The text so far.
 #[derive(Default)]
 struct Page {
     text: String,

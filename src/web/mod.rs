@@ -1,4 +1,4 @@
-//! Shows a master's cluster over HTTP: to people as pages, to programs as JSON, metrics and events; and changes nothing.
+//! Shows a cluster over HTTP: pages for people; JSON, metrics and events for programs. It is read-only.
 //!
 //! ```text
 //!   connection ─► server ─► guard ─► leader ─► routes ─► pages, api, events, … ─► answer
@@ -6,21 +6,22 @@
 //!                            Origin   the one that leads, through here
 //! ```
 //!
-//! | file | what for |
+//! | file | purpose |
 //! |---|---|
 //! | `server` | connections: how many, how long, how large |
-//! | `guard` | what every request and every answer must hold to |
-//! | `leader` | a master that does not lead has the one that does answer |
-//! | `routes` | every address that is served, in one table; `openapi.json` describes the same |
+//! | `guard` | checks of every request, headers of every answer |
+//! | `leader` | forwards requests to the leader |
+//! | `routes` | every address, in one table; `openapi.json` describes the same |
 //! | `pages` | for people: overview, jobs, a job, its tasks, a worker; pictures as inline SVG |
-//! | `summary` | what a job's tasks come to, however many they are |
-//! | `api` | jobs, tasks, counters, workers and masters, as the command prints them with `--format json` |
-//! | `events` | what happens, as a stream that can be taken up again |
-//! | `health`, `metrics` | for whoever watches over masters |
-//! | `fetch` | asks a master's web for one thing, for the command |
-//! | `query`, `answer` | what is asked for behind the `?`, and how answers and faults are written |
+//! | `summary` | sums of a job's tasks, however many they are |
+//! | `history` | slots in use and bytes read over the last minutes |
+//! | `api` | the JSON that the command prints with `--format json` |
+//! | `events` | events as a stream that clients can resume |
+//! | `health`, `metrics` | monitoring |
+//! | `fetch` | fetches one path, for the command |
+//! | `query`, `answer` | query strings; answers and faults |
 //!
-//! It runs on a thread of its own, so that whoever looks keeps no worker waiting, and reads in pages.
+//! It runs on its own thread and reads the state in small portions, so viewers never delay workers.
 
 mod answer;
 mod api;
@@ -28,6 +29,7 @@ mod events;
 mod fetch;
 mod guard;
 mod health;
+mod history;
 mod leader;
 mod metrics;
 mod pages;
@@ -50,30 +52,33 @@ pub use fetch::{Unanswered, fetch};
 
 use crate::clock::Clock;
 use crate::master::Master;
+use history::History;
 use summary::Summaries;
 
-/// How far the web port lies above that for clients and workers, where nothing else is asked for.
+/// Default distance of the web port above the port for clients and workers.
 pub const PORT_ABOVE: u16 = 80;
 
-/// What requests are answered from. Clones are the same.
+/// The sources of all answers. Clones share them.
 #[derive(Clone)]
 struct Web {
     master: Master,
+    clock: Clock,
     summaries: Summaries,
+    history: History,
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    /// Room for streams of events.
+    /// Permits for streams of events.
     streams: Arc<Semaphore>,
-    /// Answers by the hundreds of their status, from 1xx on.
+    /// Answers by class of status, from 1xx on.
     answered: [AtomicU64; 5],
 }
 
-/// Serves a master on a thread of its own, until `stop` is ready.
+/// Serves a master on a new thread until `stop` is ready.
 ///
 /// # Errors
-/// When the listener cannot be used, or no thread can be started.
+/// If the listener cannot be used or the thread cannot be started.
 pub fn start(
     listener: TcpListener,
     master: Master,
@@ -85,9 +90,14 @@ pub fn start(
     let web = Web::new(master, clock);
     let serve = move || {
         runtime.block_on(async move {
-            // It was usable when it was bound.
+            // It was bound without an error.
             let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-            server::serve(listener, web, stop).await;
+            let sampling = web.history.follow(web.master.clone(), web.clock.clone());
+            // Sampling never ends by itself.
+            tokio::select! {
+                () = server::serve(listener, web, stop) => {}
+                () = sampling => {}
+            }
         });
     };
     std::thread::Builder::new().name("web".into()).spawn(serve)?;
@@ -98,6 +108,7 @@ impl Web {
     fn new(master: Master, clock: Clock) -> Self {
         let streams = Arc::new(Semaphore::new(events::STREAMS_MAX));
         let shared = Arc::new(Shared { streams, answered: Default::default() });
-        Self { master, summaries: Summaries::new(clock), shared }
+        let summaries = Summaries::new(clock.clone());
+        Self { master, clock, summaries, history: History::default(), shared }
     }
 }

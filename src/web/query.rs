@@ -1,4 +1,4 @@
-//! What is asked for behind the `?`: a few names, each once, with numbers, ids and words for values.
+//! Query strings: a few known names, each once, with numbers, ids and words as values.
 
 use std::str::FromStr;
 
@@ -6,7 +6,7 @@ use super::answer::Fault;
 use crate::spec::escape;
 use crate::spec::failure::TEXT_CHARS_MAX;
 
-/// Lines of a page, where nothing else is asked for.
+/// Lines of a page by default.
 pub(super) const LIMIT: usize = 100;
 /// Most lines of a page.
 pub(super) const LIMIT_MAX: usize = 1_000;
@@ -18,31 +18,31 @@ pub(super) struct Query<'q> {
 }
 
 impl<'q> Query<'q> {
-    /// Reads a query in which no other names may be.
+    /// Reads a query. Names that are not listed are errors.
     pub(super) fn read(text: Option<&'q str>, names: &[&str]) -> Result<Self, Fault> {
         let mut pairs: Vec<(&str, &str)> = Vec::new();
         for pair in text.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             if !names.contains(&name) {
-                return Err(wrong(name, "is no parameter here"));
+                return Err(wrong(name, "is not a parameter here"));
             }
             if pairs.iter().any(|(known, _)| *known == name) {
-                return Err(wrong(name, "is there twice"));
+                return Err(wrong(name, "is given twice"));
             }
             pairs.push((name, value));
         }
         Ok(Self { pairs })
     }
 
-    /// The value of a name, if it is there.
+    /// The value of a name, if given.
     pub(super) fn get<T: FromStr>(&self, name: &str) -> Result<Option<T>, Fault> {
         let Some((_, value)) = self.pairs.iter().find(|(known, _)| *known == name) else {
             return Ok(None);
         };
-        value.parse().map(Some).map_err(|_| wrong(value, &format!("is no value of `{name}`")))
+        value.parse().map(Some).map_err(|_| wrong(value, &format!("is not a value of `{name}`")))
     }
 
-    /// How many lines are wanted.
+    /// The number of lines to return.
     pub(super) fn limit(&self) -> Result<usize, Fault> {
         let limit = self.get("limit")?.unwrap_or(LIMIT);
         if (1..=LIMIT_MAX).contains(&limit) {
@@ -52,7 +52,7 @@ impl<'q> Query<'q> {
     }
 }
 
-/// Reads an id from a part of the path.
+/// Parses an id from a part of the path.
 pub(super) fn id<T: FromStr<Err = impl ToString>>(text: &str) -> Result<T, Fault> {
     text.parse().map_err(|error: T::Err| Fault::invalid(error.to_string()))
 }

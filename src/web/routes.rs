@@ -1,4 +1,4 @@
-//! Every address that is served, in one table. `openapi.json` describes the same ones, which a test holds together.
+//! Every address that is served, in one table. `openapi.json` describes the same ones; a test compares them.
 
 use axum::Router;
 use axum::extract::Request;
@@ -10,7 +10,7 @@ use super::{Web, api, events, guard, health, leader, metrics, pages};
 use crate::spec::escape;
 use crate::spec::failure::TEXT_CHARS_MAX;
 
-/// What is described to programs.
+/// The description for programs.
 pub(super) const OPENAPI: &str = include_str!("openapi.json");
 
 /// All addresses.
@@ -44,7 +44,7 @@ pub(super) fn table() -> Vec<(&'static str, MethodRouter<Web>)> {
     ]
 }
 
-/// What answers requests.
+/// The service that answers requests.
 pub(super) fn router(web: Web) -> Router {
     let table = table().into_iter();
     let routes = table.fold(Router::new(), |all, (path, serve)| all.route(path, serve));

@@ -1,4 +1,4 @@
-//! Takes connections: so many at a time, each for so long, with requests of so many bytes.
+//! Accepts connections, with limits on their number, their time and the size of requests.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,17 +15,17 @@ use tokio::time::{sleep, timeout};
 use super::{Web, routes};
 use crate::rpc::server::descriptors;
 
-/// Connections at a time; those that come later wait to be let in.
+/// Most connections at a time; later ones wait to be accepted.
 const CONNECTIONS_MAX: usize = 512;
 /// The share of the process's descriptors that they may have: the masters and the workers need the others.
 const DESCRIPTORS_SHARE: u64 = 8;
-/// How long a request may take to come, and a connection to be of no use.
+/// How long a request's head may take to arrive, and how long a connection may be idle.
 const REQUEST_WITHIN: Duration = Duration::from_secs(10);
-/// How long a connection lasts; whoever follows events takes up again where it was.
+/// The longest a connection lasts. A client that follows events reconnects and resumes.
 const LASTS: Duration = Duration::from_secs(600);
-/// Bytes of a request's head.
+/// Most bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 16 << 10;
-/// Pause after a connection could not be taken, such as for want of files.
+/// Pause after accepting failed, for example for want of descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `stop` is ready.
@@ -35,7 +35,7 @@ pub(super) async fn serve(listener: TcpListener, web: Web, stop: impl Future<Out
     let room = Arc::new(Semaphore::new(share.clamp(1, CONNECTIONS_MAX)));
     let accepting = async {
         loop {
-            // Nobody closes it.
+            // The semaphore is never closed.
             let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
             match listener.accept().await {
                 Ok((stream, _)) => drop(tokio::spawn(connection(stream, router.clone(), permit))),
@@ -50,7 +50,7 @@ pub(super) async fn serve(listener: TcpListener, web: Web, stop: impl Future<Out
 }
 
 async fn connection(stream: TcpStream, router: Router, _room: OwnedSemaphorePermit) {
-    // Without it, answers come a little later.
+    // It only makes answers faster.
     let _set_or_not = stream.set_nodelay(true);
     let service = TowerToHyperService::new(router);
     let served = http1::Builder::new()
@@ -58,6 +58,6 @@ async fn connection(stream: TcpStream, router: Router, _room: OwnedSemaphorePerm
         .header_read_timeout(REQUEST_WITHIN)
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);
-    // What goes wrong with a connection is for the other end to see.
+    // The client sees what goes wrong with its connection.
     let _served_or_broken = timeout(LASTS, served).await;
 }

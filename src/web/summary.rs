@@ -1,7 +1,7 @@
-//! What a job's tasks come to: how long they take, which take longest, and who ran what when.
+//! Sums up a job's tasks: durations, the slowest tasks, and the timeline.
 //!
-//! A job may have hundreds of thousands of tasks. They are looked at a few thousand at a time, so that nobody waits for
-//! long, and only what is shown is kept. A summary is made once for all who look, and again when it is old.
+//! A job may have hundreds of thousands of tasks. They are read a few thousand at a time, so that nothing waits long for
+//! the state, and only what is shown is kept. All viewers share a summary, which is made again when it is old.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,39 +15,39 @@ use crate::rpc::refusal::Refusal;
 use crate::scheduler::{Attempt, AttemptState};
 use crate::spec::{AttemptId, JobId, TaskId, TaskKind, WorkerId};
 
-/// Tasks that are looked at while the state is held.
+/// Tasks that are read while the state is locked.
 const TASKS_AT_ONCE: u32 = 4_096;
 /// Columns of the timeline.
 pub(super) const COLUMNS: usize = 160;
-/// Workers that have a row of their own; the others share one.
+/// Workers with a row of their own; the others share one.
 const ROWS_MAX: usize = 32;
-/// Attempts that are drawn one by one; of more, only how many ran.
+/// Most attempts that are drawn one by one; of more, only their number over time is drawn.
 const BARS_MAX: usize = 400;
-/// Steps of the histogram: each is the square root of two times the one before, from a millisecond on.
+/// Steps of the histogram, from a millisecond on; each is longer by a factor of the square root of two.
 pub(super) const STEPS: usize = 48;
-/// The longest tasks that are named.
+/// Slowest tasks that are named.
 const SLOWEST_MAX: usize = 10;
 /// Summaries that are kept.
 const KEPT_MAX: usize = 64;
-/// How long a summary of a job that goes on is good for; and how many times longer than it took to make.
+/// How long the summary of a running job is valid: a second, or so many times as long as it took to make.
 const GOOD_FOR: Duration = Duration::from_secs(1);
 const GOOD_FOR_TIMES: u32 = 20;
 
-/// What an attempt was for, as far as colours go.
+/// Classes of attempts, by which they are coloured.
 pub(super) const CLASSES: [&str; 4] = ["map", "reduce", "other", "lost"];
 
-/// What a job's tasks come to.
+/// Sums of a job's tasks.
 #[derive(Debug, Clone)]
 pub(super) struct Summary {
     pub(super) facts: JobFacts,
     pub(super) maps: Kind,
     pub(super) reduces: Kind,
-    /// By worker; the last one, without, is all others together.
+    /// By worker. The last row may have none: it is that of all others.
     pub(super) rows: Vec<(Option<WorkerId>, Row)>,
-    /// Every attempt, if they are few.
+    /// Every attempt, if there are few enough.
     pub(super) bars: Option<Vec<Bar>>,
     pub(super) attempts: u64,
-    /// What the timeline spans.
+    /// The span of the timeline.
     pub(super) begin_ms: u64,
     pub(super) end_ms: u64,
 }
@@ -66,7 +66,7 @@ pub(super) struct Bar {
     pub(super) end_ms: u64,
 }
 
-/// How long the tasks of one kind took, those that are done.
+/// Durations of the completed tasks of one kind.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Kind {
     pub(super) count: u64,
@@ -78,11 +78,11 @@ pub(super) struct Kind {
     pub(super) slowest: Vec<(TaskId, WorkerId, u64)>,
     /// When the first one was started.
     pub(super) first_ms: Option<u64>,
-    /// When the last one of those was done that are.
+    /// When the last completed one ended.
     pub(super) last_ms: Option<u64>,
 }
 
-/// Summaries that were made. Clones are the same ones.
+/// The summaries that are kept. Clones share them.
 #[derive(Clone)]
 pub(super) struct Summaries {
     clock: Clock,
@@ -99,13 +99,13 @@ impl Summaries {
         Self { clock, made: Arc::default() }
     }
 
-    /// What a job comes to, as of now or of a moment ago.
+    /// The summary of a job, up to a moment old.
     pub(super) async fn of(&self, master: &Master, job: JobId) -> Result<Arc<Summary>, Refusal> {
-        // Whoever asks meanwhile waits, and takes what was made.
+        // Others that ask for it wait here, and then share it.
         let mut made = self.made.lock().await;
         let begun = self.clock.now();
         let ended = master.facts(job)?.finished_ms;
-        // One from before the job's end is out of date at once, and nobody may look at this page again.
+        // A summary from before the job's end is out of date at once.
         let is_good = |it: &&Made| {
             it.summary.facts.finished_ms == ended && it.good_until.is_none_or(|end| begun < end)
         };
@@ -118,7 +118,7 @@ impl Summaries {
         let good_for = GOOD_FOR.max(took * GOOD_FOR_TIMES);
         let good_until = (!is_over).then(|| self.clock.now() + good_for);
         while made.len() >= KEPT_MAX {
-            // Those of old jobs are looked at least.
+            // Old jobs are viewed the least.
             made.pop_first();
         }
         made.insert(job, Made { summary: Arc::clone(&summary), good_until });
@@ -153,7 +153,7 @@ impl Summary {
     }
 }
 
-/// A summary that is being made.
+/// A summary while it is made.
 struct Folding {
     now_ms: u64,
     begin_ms: u64,
@@ -173,7 +173,7 @@ impl Folding {
         Self {
             now_ms,
             begin_ms,
-            // So that there is something to divide by.
+            // Never 0, since it is a divisor.
             end_ms: now_ms.max(begin_ms + 1),
             durations: Default::default(),
             kinds: Default::default(),
@@ -185,7 +185,7 @@ impl Folding {
     }
 
     fn add(&mut self, seen: &Seen<'_>) {
-        // One that has joined another ran in that one's process.
+        // A task that joined another one ran in its process.
         if seen.is_led {
             return;
         }
@@ -325,7 +325,7 @@ mod tests {
         }
     }
 
-    /// A job of the paper's size that has run to its end; gives when that was.
+    /// A finished job of the paper's size, and when it ended.
     fn large_job() -> (Scheduler, u64) {
         let (mut scheduler, mut started, mut now_ms) = (Scheduler::new(), VecDeque::new(), 0);
         let mut apply =
@@ -375,7 +375,7 @@ mod tests {
         (scheduler, now_ms)
     }
 
-    /// What it comes to.
+    /// Its summary.
     pub(in crate::web) fn large() -> Summary {
         let (scheduler, end_ms) = large_job();
         let facts = facts(end_ms);
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_of_200_000_tasks_comes_to_little() {
+    fn summary_of_200_000_tasks_is_small() {
         let (scheduler, end_ms) = large_job();
         let job = scheduler.job(JobId(1)).unwrap();
         let facts = facts(end_ms);
@@ -403,7 +403,7 @@ mod tests {
         let slowest: Vec<u64> = summary.maps.slowest.iter().map(|(_, _, ms)| *ms).collect();
         assert!(slowest.len() == SLOWEST_MAX && slowest.is_sorted_by(|a, b| a >= b));
         assert_eq!(slowest[0], summary.maps.most_ms);
-        // All that was held is on the timeline, however it is cut.
+        // The columns add up to the time that all attempts took.
         let drawn: f32 = summary.rows.iter().flat_map(|(_, row)| row).flatten().sum();
         let held: u64 = job
             .all_tasks()
@@ -412,12 +412,13 @@ mod tests {
             .sum();
         let columns = held as f64 * COLUMNS as f64 / end_ms as f64;
         assert!((f64::from(drawn) / columns - 1.0).abs() < 0.01, "{drawn} of {columns}");
-        let picture = crate::web::pages::timeline(&summary);
+        let links = crate::web::pages::Links::Yes;
+        let picture = crate::web::pages::timeline(&summary, links);
         assert!(picture.len() < 150_000, "{}", picture.len());
     }
 
     #[test]
-    fn a_histogram_has_each_duration_in_the_step_that_it_lies_in() {
+    fn each_duration_counts_in_its_step_of_the_histogram() {
         for (ms, begin) in [(0, 1), (1, 1), (3, 3), (100, 91), (1_000, 724), (60_000, 46_341)] {
             assert_eq!(step_ms(step(ms)), begin, "{ms}");
         }

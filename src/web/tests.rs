@@ -1,4 +1,4 @@
-//! What is described is what is served, and who has missed something is told so.
+//! All served addresses are described, and a client that missed events is told so.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use crate::master::{EventId, Master, Options};
 use crate::rpc::workers::{Register, Workers};
 use crate::spec::{Nonce, WorkerId};
 
-/// More registrations of one worker than events are remembered.
+/// More registrations than events are kept.
 const REGISTRATIONS: u128 = 10_000;
 
-/// A master that agrees with nobody.
+/// A master alone in its group.
 pub(super) fn alone() -> (Web, TempDir) {
     let folder = TempDir::new().unwrap();
     let data = folder.path().to_path_buf();
@@ -29,17 +29,17 @@ pub(super) fn alone() -> (Web, TempDir) {
 }
 
 #[test]
-fn every_address_is_described_and_every_described_one_is_served() {
+fn served_addresses_are_the_described_ones() {
     let described: Value = serde_json::from_str(OPENAPI).unwrap();
     let described: BTreeSet<&str> =
         described["paths"].as_object().unwrap().keys().map(String::as_str).collect();
     let served: Vec<&str> = table().into_iter().map(|(path, _)| path).collect();
     assert_eq!(served.iter().copied().collect::<BTreeSet<_>>(), described);
-    assert_eq!(served.len(), described.len(), "none is there twice");
+    assert_eq!(served.len(), described.len(), "no address is listed twice");
 }
 
 #[tokio::test]
-async fn who_was_away_for_too_long_is_told_once_that_something_is_missing() {
+async fn client_that_missed_events_gets_one_gap() {
     let (web, _folder) = alone();
     for incarnation in 1..=REGISTRATIONS {
         let register = Register {

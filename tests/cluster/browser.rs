@@ -1,6 +1,6 @@
-//! A real browser without a window, driven as a person drives one: pages, keys, a phone's width, dark and light, pictures.
+//! A real headless browser: opens pages, presses keys, changes width and colour scheme, takes screenshots.
 //!
-//! Its driver speaks WebDriver, which is JSON over HTTP on this machine.
+//! Its driver speaks WebDriver: JSON over HTTP on this machine.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -16,21 +16,21 @@ use crate::commands::Result;
 use crate::http::send;
 use crate::until::until;
 
-/// Wide, as on a desk, and narrow, as on a phone; in pixels of a sheet.
+/// Widths of a desktop window and of a phone, in CSS pixels.
 pub(crate) const WIDE: u64 = 1_200;
 pub(crate) const NARROW: u64 = 360;
-/// A window's height, and the highest picture that is taken.
+/// Height of the window, and of the tallest screenshot.
 const HEIGHT: u64 = 900;
 const HEIGHT_MAX: u64 = 8_000;
-/// How long a script may take.
+/// Deadline of a script.
 const SCRIPT_MS_MAX: u64 = 50_000;
-/// How often a key is pressed to get somewhere.
+/// Most presses of Tab to reach an element.
 const TABS_MAX: usize = 300;
 /// Keys, as WebDriver names them.
 pub(crate) const TAB: char = '\u{e004}';
 pub(crate) const ENTER: char = '\u{e007}';
 
-/// What it is started with. As root it has no sandbox; what it shows is ours.
+/// Its flags. Root needs `--no-sandbox`; only our own pages are opened.
 const FLAGS: [&str; 10] = [
     "--headless",
     "--no-sandbox",
@@ -44,12 +44,12 @@ const FLAGS: [&str; 10] = [
     "--window-size=1200,900",
 ];
 
-/// A browser and its driver; both end with it.
+/// A browser and its driver, which end when it is dropped.
 pub(crate) struct Browser {
     driver: Child,
-    /// What the driver goes on to say.
+    /// The driver's output.
     said: BufReader<ChildStdout>,
-    /// Where the driver is asked.
+    /// The driver's address.
     address: String,
     session: String,
     profile: TempDir,
@@ -59,7 +59,7 @@ impl Browser {
     pub(crate) fn start() -> Result<Self> {
         let started = Command::new("chromedriver")
             .arg("--port=0")
-            // The browser is in the same group, and ends with it whatever happens.
+            // The browser is in the same group, so it is killed with it.
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -86,7 +86,7 @@ impl Browser {
         Ok(browser)
     }
 
-    /// Where the driver listens, by its word.
+    /// The driver's address, from its output.
     fn listens(&mut self) -> Result<String> {
         loop {
             let mut line = String::new();
@@ -100,7 +100,7 @@ impl Browser {
         }
     }
 
-    /// Asks the driver.
+    /// Sends a request to the driver.
     fn ask(&self, method: &str, path: &str, body: &Value) -> Result<Value> {
         let (body, address) = (body.to_string(), &self.address);
         let head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
@@ -114,34 +114,34 @@ impl Browser {
         self.ask("POST", &format!("{}/{command}", self.session), body)
     }
 
-    /// What is beside WebDriver is asked of the browser itself.
+    /// Sends a command of the DevTools protocol, for what WebDriver cannot do.
     fn tell(&self, method: &str, params: &Value) -> Result<Value> {
         self.command("goog/cdp/execute", &json!({ "cmd": method, "params": params }))
     }
 
-    /// Goes to an address of a master.
+    /// Opens a page of a master.
     pub(crate) fn open(&self, web: &str, path: &str) -> Result {
         self.command("url", &json!({ "url": format!("http://{web}{path}") }))?;
         Ok(())
     }
 
-    /// Runs a function's body in the page, outside of what the page's policy forbids.
+    /// Runs a function's body in the page. The page's policy does not apply to it.
     pub(crate) fn run(&self, script: &str) -> Result<Value> {
         self.command("execute/sync", &json!({ "script": script, "args": [] }))
     }
 
-    /// The same for one that calls what it is given last with its answer.
+    /// The same for a function that passes its result to its last argument.
     pub(crate) fn run_async(&self, script: &str) -> Result<Value> {
         self.command("execute/async", &json!({ "script": script, "args": [] }))
     }
 
-    /// What a person reads.
+    /// The visible text.
     pub(crate) fn text(&self) -> Result<String> {
         let text = self.run("return document.body.innerText")?;
         Ok(text.as_str().ok_or("no text")?.to_owned())
     }
 
-    /// Waits until all of these can be read, without asking for the page again.
+    /// Waits until the page shows all of these, without reloading it.
     pub(crate) fn shows(&self, words: &[&str]) -> Result {
         let mut text = String::new();
         let found = until(&format!("the page shows {words:?}"), || {
@@ -151,7 +151,7 @@ impl Browser {
         found.map_err(|error| format!("{error}; it shows {text}").into())
     }
 
-    /// Presses a key and lets it go.
+    /// Presses and releases a key.
     pub(crate) fn press(&self, key: char) -> Result {
         let moves = ["keyDown", "keyUp"].map(|what| json!({ "type": what, "value": key }));
         let keys = json!({ "actions": [{ "type": "key", "id": "keys", "actions": moves }] });
@@ -159,7 +159,7 @@ impl Browser {
         Ok(())
     }
 
-    /// Presses Tab until what has the focus is one of these.
+    /// Presses Tab until the focus is on an element that matches.
     pub(crate) fn tab_to(&self, selector: &str) -> Result {
         let is_there = format!("return document.activeElement.matches({})", json!(selector));
         for _ in 0..TABS_MAX {

@@ -1,4 +1,4 @@
-//! Asks over HTTP, in as few words as it can be done: a connection for each request, read to its end.
+//! A minimal HTTP client: one connection per request, read to its end.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::commands::Result;
 
-/// How long an answer, or the next piece of a stream, may take, on a busy machine too.
+/// Deadline of an answer and of the next piece of a stream, also on a busy machine.
 const WITHIN: Duration = Duration::from_secs(60);
 
 /// An answer.
@@ -30,26 +30,26 @@ impl Reply {
     }
 }
 
-/// What is asked of a web address.
+/// The answer of a web address to GET.
 pub(crate) fn get(web: &str, path: &str) -> Result<Reply> {
     send(web, &format!("GET {path} HTTP/1.1\r\nHost: {web}\r\nConnection: close\r\n\r\n"))
 }
 
-/// The JSON that an address answers with, which must be there.
+/// The JSON of an address that must exist.
 pub(crate) fn json(web: &str, path: &str) -> Result<Value> {
     let reply = get(web, path)?;
     if reply.status == 200 { reply.json() } else { Err(format!("{path}: {reply:?}").into()) }
 }
 
-/// Sends a request as it is, and reads the whole answer.
+/// Sends a request unchanged, and reads the whole answer.
 pub(crate) fn send(web: &str, request: &str) -> Result<Reply> {
     let mut read = open(web, request)?;
     let (status, headers) = head(&mut read)?;
     let mut body = Vec::new();
     let length = headers.iter().find(|(name, _)| name == "content-length");
-    // Not every server closes the connection at once.
+    // Some servers keep the connection open.
     let length = length.map_or(Ok(u64::MAX), |(_, length)| length.parse())?;
-    // A server that does not read a request to its end may cut the connection behind its answer.
+    // A server that does not read a whole request may cut the connection after its answer.
     if let Err(error) = read.take(length).read_to_end(&mut body)
         && body.is_empty()
     {
@@ -95,7 +95,7 @@ fn unchunked(body: &str) -> Result<String> {
     Ok(whole)
 }
 
-/// The bytes of chunks, wherever those begin and end.
+/// The bytes of a chunked body.
 struct Chunks {
     read: BufReader<TcpStream>,
     left: usize,
@@ -105,7 +105,7 @@ impl Read for Chunks {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.left == 0 {
             let mut length = String::new();
-            // The end of the last chunk stands before the next length.
+            // A line end precedes the next length.
             while length.trim().is_empty() {
                 if self.read.read_line(&mut length)? == 0 {
                     return Ok(0);
@@ -121,13 +121,13 @@ impl Read for Chunks {
     }
 }
 
-/// A stream of events that is followed.
+/// A stream of events.
 pub(crate) struct Stream {
     read: BufReader<Chunks>,
 }
 
 impl Stream {
-    /// Opens it; behind an event that was heard before, if there is one.
+    /// Opens it, after a known event if one is given.
     pub(crate) fn open(web: &str, path: &str, last: Option<&str>) -> Result<Self> {
         let last = last.map(|last| format!("Last-Event-ID: {last}\r\n")).unwrap_or_default();
         let mut read = open(web, &format!("GET {path} HTTP/1.1\r\nHost: {web}\r\n{last}\r\n"))?;
@@ -138,11 +138,11 @@ impl Stream {
         Ok(Self { read: BufReader::new(Chunks { read, left: 0 }) })
     }
 
-    /// The data of the next event, or nothing when the stream has ended.
+    /// The data of the next event; `None` once the stream has ended.
     pub(crate) fn next(&mut self) -> Result<Option<Value>> {
         loop {
             let mut line = String::new();
-            // What is cut off in its midst was not told.
+            // An incomplete line does not count.
             if self.read.read_line(&mut line)? == 0 || !line.ends_with('\n') {
                 return Ok(None);
             }
@@ -152,7 +152,7 @@ impl Stream {
         }
     }
 
-    /// All events until one of which this is true, that one too.
+    /// All events up to and including the first for which `is_last` is true.
     pub(crate) fn until(&mut self, is_last: impl Fn(&Value) -> bool) -> Result<Vec<Value>> {
         let mut events = Vec::new();
         loop {

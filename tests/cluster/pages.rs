@@ -54,7 +54,7 @@ fn pages_say_what_there_is_and_what_a_job_has_done() -> Result {
     let web = &dev.webs[0];
     check_has(
         &check_page(web, "/")?,
-        &["Nothing runs and nothing waits", "No job yet", ">w1<", ">w2<", ">m1<", "leader"],
+        &["No jobs are running or waiting", "No finished jobs", ">w1<", ">w2<", ">m1<", "leader"],
     );
     dev.input(20_000)?;
     let wordcount = Dev::job("wordcount");
@@ -78,7 +78,9 @@ fn pages_say_what_there_is_and_what_a_job_has_done() -> Result {
             "of input",
             "Largest partitions",
             "3 partitions",
-            "What happened",
+            "<h2>Events</h2>",
+            "<dt>Executable</dt><dd>wordcount</dd>",
+            "map_input_records",
             "</time> submitted",
             "</time> mapping",
         ],
@@ -96,17 +98,11 @@ fn pages_say_what_there_is_and_what_a_job_has_done() -> Result {
     let page = check_page(web, "/jobs/j1/tasks/m0")?;
     check_has(
         &page,
-        &[
-            "j1/m0#1",
-            "in.txt",
-            " KiB of 1 file.",
-            "<svg class=\"timeline\"",
-            "Nothing was printed.",
-        ],
+        &["j1/m0#1", "in.txt", " KiB of 1 file.", "<svg class=\"timeline\"", "No output."],
     );
     check_has(
         &check_page(web, "/workers/w1")?,
-        &["w1", "slots in use", "map outputs kept", "memory free", "disk free"],
+        &["w1", "slots in use", "map outputs kept", "Memory in use", "Disk in use"],
     );
     Ok(())
 }
@@ -145,10 +141,13 @@ fn pages_say_what_failed_and_why_and_show_names_of_users_as_text() -> Result {
         assert!(!page.contains("<b>.txt"), "a file's name is text: {page}");
     }
     let job = check_page(web, "/jobs/j1")?;
-    check_has(&job, &["Why it failed", ">failed<", "j1/m0#1 failed: panic"]);
+    check_has(
+        &job,
+        &["Next steps", "gristmill replay j1/m0#2", ">failed<", "j1/m0#1 failed: panic"],
+    );
     check_has(&job, &["href=\"/jobs/j1/tasks/m0\""]);
     // Not the last attempt alone.
-    let both = ["Why j1/m0#1 failed on w", "Why j1/m0#2 failed on w", "&#60;b&#62;.txt</td>"];
+    let both = ["j1/m0#1 failed on w", "j1/m0#2 failed on w", "&#60;b&#62;.txt</td>"];
     check_has(&check_page(web, "/jobs/j1/tasks/m0")?, &both);
     assert_eq!(check_page(web, "/jobs")?.matches("class=\"state ").count(), 1);
     let failure = get(web, "/api/v1/jobs/j1")?.json()?["failure"].take();
@@ -190,13 +189,13 @@ fn a_browser_is_told_by_a_page_what_is_wrong_and_a_program_by_json() -> Result {
     let mut fleet = Fleet::start_masters(3, 0, 1)?;
     let addresses = webs(&fleet)?;
     for web in &addresses {
-        check_has(&check_page(web, "/")?, &["No worker yet", ">m3<"]);
+        check_has(&check_page(web, "/")?, &["No workers.", ">m3<"]);
         let missing = browse(web, "/jobs/j9")?;
         assert_eq!(
             (missing.status, missing.header("content-type")),
             (404, Some("text/html; charset=utf-8"))
         );
-        check_has(&missing.body, &["no job j9", "What to do"]);
+        check_has(&missing.body, &["no job j9", "Next step: "]);
         assert_eq!(get(web, "/jobs/j9")?.header("content-type"), Some("application/json"));
         assert_eq!(
             browse(web, "/api/v1/jobs/j9")?.header("content-type"),
@@ -209,10 +208,10 @@ fn a_browser_is_told_by_a_page_what_is_wrong_and_a_program_by_json() -> Result {
     fleet.kill_master_of(second)?;
     let last = (1..=3).find(|&n| n != first && n != second).ok_or("none")?;
     let web = &addresses[last - 1];
-    until("a page says that nobody can answer", || {
+    until("a page says that the cluster cannot answer", || {
         let page = browse(web, "/")?;
         Ok(page.status == 503
             && page.body.contains("data-busy")
-            && page.body.contains("nobody can answer now"))
+            && page.body.contains("the cluster cannot answer now"))
     })
 }

@@ -1,4 +1,4 @@
-//! What a person sees of a cluster, in a real browser: numbers that move by themselves, what failed and on which record.
+//! A cluster's pages in a real browser: numbers that update by themselves, failures with their records, no barriers.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use crate::dev::Dev;
 use crate::examples::example;
 use crate::until::until;
 
-/// A name of a file that would be more than text, if it were let.
+/// A file name that would run a script if a page did not escape it.
 const NAME: &str = "<b>in<img src=x onerror=document.title='taken'>.txt";
 
 /// `j1` counts words and succeeds.
@@ -25,7 +25,7 @@ fn succeed(dev: &Dev) -> Result {
     Ok(())
 }
 
-/// `j2` panics at a record, twice.
+/// `j2` panics on a record in both attempts.
 fn fail(dev: &Dev) -> Result {
     fs::create_dir_all(dev.path("marks"))?;
     fs::write(dev.path("<i>bad.txt"), "fine\ntrouble\n")?;
@@ -36,21 +36,21 @@ fn fail(dev: &Dev) -> Result {
     Ok(())
 }
 
-/// `j3` has both slots until it is let go on, map by map, and `j4` waits for one.
+/// `j3` holds both slots until the test releases its maps, one by one, and `j4` waits for a slot.
 fn wait(dev: &Dev) -> Result {
     let (odd, marks) = (example("odd"), dev.path("marks").display().to_string());
-    // A KiB, which is the least that a split may have.
+    // One KiB, the smallest split.
     let split = |name: &str| format!("wait {name}\n{}", "fine\n".repeat(203));
     for (job, lines) in [("j3", split("one") + &split("two")), ("j4", split("six"))] {
         let (input, out) = (format!("{job}.txt"), format!("out-{job}"));
         fs::write(dev.path(&input), lines)?;
-        // Where bad records may be skipped, maps do not join.
+        // With bad records allowed, maps do not join into one attempt.
         let flags = ["--split-size", "1KiB", "--max-bad-records", "1", "--marks", &marks];
         let ended =
             dev.run(&[&["submit", "--detach", &odd, &input, "-o", &out], &flags[..]].concat())?;
         assert_eq!(ended.stdout.trim_end(), job, "{}", ended.stderr);
         if job == "j3" {
-            until("both slots are taken", || Ok(running(dev, job)? == 2))?;
+            until("both slots are in use", || Ok(running(dev, job)? == 2))?;
         }
     }
     Ok(())
@@ -60,17 +60,17 @@ fn running(commands: &Commands, job: &str) -> Result<u64> {
     Ok(commands.json(&["status", job])?["maps"]["running"].as_u64().unwrap_or(0))
 }
 
-/// Lets a map go on.
+/// Lets a map continue.
 fn release(dev: &Dev, name: &str) -> Result {
     Ok(fs::write(dev.path("marks").join(name), "")?)
 }
 
 #[test]
-fn a_person_sees_numbers_move_what_failed_and_what_waits_without_loading_a_page_again() -> Result {
+fn pages_update_without_reloading() -> Result {
     let dev = Dev::start()?;
     let (web, browser) = (&dev.webs[0], Browser::start()?);
     browser.open(web, "/")?;
-    browser.shows(&["Nothing runs and nothing waits", "No job yet", "live"])?;
+    browser.shows(&["No jobs are running or waiting", "No finished jobs", "live"])?;
     browser.run("window.loadedOnce = true")?;
     succeed(&dev)?;
     fail(&dev)?;
@@ -78,9 +78,18 @@ fn a_person_sees_numbers_move_what_failed_and_what_waits_without_loading_a_page_
     browser.shows(&["wordcount", "succeeded", "failed", "mapping", "j4", "waiting"])?;
     browser.tab_to("a[href='/jobs/j2']")?;
     browser.press(ENTER)?;
-    browser.shows(&["Why it failed", "no luck", "tests/jobs/odd.rs:", "<i>bad.txt: trouble"])?;
-    assert_eq!(browser.run("return window.loadedOnce")?, Value::Null, "this is another page");
+    browser.shows(&["Failed", "no luck", "tests/jobs/odd.rs:", "<i>bad.txt: trouble"])?;
+    browser.shows(&["Next steps", "gristmill replay j2/m0#", "--trouble", "panic"])?;
+    assert_eq!(
+        browser.run("return window.loadedOnce")?,
+        Value::Null,
+        "the link led to another page"
+    );
 
+    browser.open(web, "/jobs/j4")?;
+    browser.shows(&["Waiting", "Next steps"])?;
+    let size = "return getComputedStyle(document.querySelector('.wait .large')).fontSize";
+    assert_eq!(browser.run(size)?, "36px", "a waiting job says so in large type");
     browser.open(web, "/jobs/j3")?;
     browser.shows(&["live", "0 of 2 done"])?;
     browser.run("window.loadedOnce = true; document.querySelector('.pages a').focus()")?;
@@ -90,14 +99,14 @@ fn a_person_sees_numbers_move_what_failed_and_what_waits_without_loading_a_page_
     browser.shows(&["2 of 2 done", "succeeded"])?;
     assert_eq!(browser.run("return window.loadedOnce")?, true);
     let focused = browser.run("return document.activeElement.getAttribute('href')")?;
-    assert_eq!(focused, "/jobs/j3/tasks", "who is somewhere stays there");
+    assert_eq!(focused, "/jobs/j3/tasks", "the focus stays where it was");
     release(&dev, "six")?;
     browser.open(web, "/jobs")?;
-    until("all is done", || Ok(browser.text()?.matches("succeeded").count() == 3))
+    until("all jobs have succeeded", || Ok(browser.text()?.matches("succeeded").count() == 3))
 }
 
 #[test]
-fn a_name_made_of_html_is_refused_or_shown_as_text() -> Result {
+fn name_made_of_html_is_rejected_or_shown_as_text() -> Result {
     let dev = Dev::start()?;
     let (web, browser) = (&dev.webs[0], Browser::start()?);
     let wordcount = Dev::job("wordcount");
@@ -114,7 +123,7 @@ fn a_name_made_of_html_is_refused_or_shown_as_text() -> Result {
     ] {
         browser.open(web, path)?;
         browser.shows(words)?;
-        // Tiles and phases have numbers in <b>; nothing has any of these around a name.
+        // Tiles and phases have numbers in <b>; no element of these kinds may come from a name.
         let made = "return [...document.querySelectorAll('main b, main i, main img, main script')]
                         .filter((it) => it.tagName !== 'B' || /in|bad/.test(it.innerText)).length";
         assert_eq!(browser.run(made)?, 0, "{path}");
@@ -125,7 +134,7 @@ fn a_name_made_of_html_is_refused_or_shown_as_text() -> Result {
 }
 
 #[test]
-fn a_person_gets_about_by_the_keyboard_and_reads_all_without_scripts() -> Result {
+fn pages_work_by_keyboard_and_without_scripts() -> Result {
     let dev = Dev::start()?;
     let (web, browser) = (&dev.webs[0], Browser::start()?);
     succeed(&dev)?;
@@ -133,11 +142,11 @@ fn a_person_gets_about_by_the_keyboard_and_reads_all_without_scripts() -> Result
     browser.open(web, "/jobs/j1")?;
     browser.press(TAB)?;
     let focused = "return document.activeElement.innerText";
-    assert_eq!(browser.run(focused)?, "Skip to the content");
+    assert_eq!(browser.run(focused)?, "Skip to content");
     let ring = "return getComputedStyle(document.activeElement).outlineStyle";
     browser.press(TAB)?;
-    assert_eq!(browser.run(ring)?, "solid", "where one is can be seen");
-    // What does not fit can be moved by keys, and each attempt is a link.
+    assert_eq!(browser.run(ring)?, "solid", "the focus is visible");
+    // The keyboard reaches what scrolls, and each attempt is a link.
     for selector in ["[aria-label=Timeline]", ".timeline a", "a[href='/jobs/j1/tasks']"] {
         browser.tab_to(selector)?;
     }
@@ -147,10 +156,15 @@ fn a_person_gets_about_by_the_keyboard_and_reads_all_without_scripts() -> Result
     browser.scripts(false)?;
     for (path, words) in [
         ("/", &["wordcount", "j2", "w1", "w2", "m1", "leader"][..]),
-        ("/jobs/j1", &[NAME, "succeeded", "100 %", "attempts_started", "Who ran what when"]),
-        ("/jobs/j2", &["Why it failed", "no luck", "<i>bad.txt: trouble"]),
+        (
+            "/jobs/j1",
+            &[NAME, "succeeded", "100 %", "attempts_started", "map_input_records", "Timeline"],
+        ),
+        ("/jobs/j2", &["Failed", "no luck", "<i>bad.txt: trouble", "gristmill replay"]),
+        ("/jobs/j1/tasks?sort=took", &["Took", "Peak memory", "j1/m0", "j1/r2"]),
+        ("/jobs/j1/tasks/r0", &["records in", "records out", "spill files", "peak memory"]),
         ("/jobs/j2/tasks/m0", &["j2/m0#2", "no luck", "Log of"]),
-        ("/workers/w1", &["slots in use"]),
+        ("/workers/w1", &["slots in use", "Memory", "Disk"]),
     ] {
         browser.open(web, path)?;
         let text = browser.text()?;
@@ -158,13 +172,13 @@ fn a_person_gets_about_by_the_keyboard_and_reads_all_without_scripts() -> Result
             assert!(text.contains(word), "{path} does not show {word} without scripts: {text}");
         }
         let live = browser.run("return document.getElementById('live').innerText")?;
-        assert_eq!(live, "", "no script has run");
+        assert_eq!(live, "", "no script ran");
     }
     Ok(())
 }
 
 #[test]
-fn no_page_keeps_anybody_out_dark_or_light_wide_or_narrow() -> Result {
+fn pages_are_accessible_dark_or_light_wide_or_narrow() -> Result {
     let dev = Dev::start()?;
     let (web, browser, axe) = (&dev.webs[0], Browser::start()?, Axe::fetch()?);
     browser.open(web, "/")?;
@@ -179,8 +193,8 @@ fn no_page_keeps_anybody_out_dark_or_light_wide_or_narrow() -> Result {
         ("job-failed", "/jobs/j2"),
         ("job-running", "/jobs/j3"),
         ("job-waiting", "/jobs/j4"),
-        ("tasks", "/jobs/j1/tasks"),
-        ("task-done", "/jobs/j1/tasks/m0"),
+        ("tasks", "/jobs/j1/tasks?sort=took"),
+        ("task-done", "/jobs/j1/tasks/r0"),
         ("task-failed", "/jobs/j2/tasks/m0"),
         ("worker", "/workers/w1"),
         ("missing", "/jobs/j9"),
@@ -193,7 +207,7 @@ fn no_page_keeps_anybody_out_dark_or_light_wide_or_narrow() -> Result {
                 let what = format!("{name}-{light}-{size}");
                 axe.check(&browser, &what)?;
                 let room = browser.run("return document.documentElement.scrollWidth")?;
-                assert_eq!(room, width, "{what}: nothing sticks out");
+                assert_eq!(room, width, "{what}: the page does not scroll sideways");
                 browser.picture(&what, width)?;
             }
         }

@@ -1,4 +1,4 @@
-//! `gristmill report`: one page that needs nothing else, with what failed and why, and foreign text as text.
+//! `gristmill report`: one self-contained page with the failure and its cause, and text of users as text.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use crate::dev::Dev;
 use crate::examples::example;
 
 #[test]
-fn a_report_is_one_page_that_says_why_and_shows_names_of_users_as_text() -> Result {
+fn report_is_one_page_with_the_cause_and_escaped_names() -> Result {
     let dev = Dev::start()?;
     fs::create_dir(dev.path("marks"))?;
     fs::write(dev.path("<b>.txt"), "fine\ntrouble\n")?;
@@ -31,7 +31,10 @@ fn a_report_is_one_page_that_says_why_and_shows_names_of_users_as_text() -> Resu
         "<svg class=\"timeline\"",
         "<h3>j1/m0#1 on w",
         "attempts_started",
-        "Memory of an attempt",
+        "Memory per attempt",
+        "<dt>Executable</dt><dd>odd</dd>",
+        "<dt>--trouble</dt><dd>say, panic",
+        "Next steps",
         "executor's protocol",
     ] {
         assert!(page.contains(word), "{word}: {page}");

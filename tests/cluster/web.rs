@@ -1,4 +1,4 @@
-//! What a cluster says over HTTP: the same as the command, to those who may ask, whichever master is asked.
+//! The HTTP API of a cluster: it answers as the command does, on every master, to permitted clients only.
 
 use serde_json::Value;
 
@@ -10,14 +10,14 @@ use crate::masters::leader;
 use crate::trial::Trial;
 use crate::until::until;
 
-/// Where the masters show themselves, in the order of their numbers.
+/// Web addresses of the masters, in the order of their numbers.
 pub(crate) fn webs(commands: &Commands) -> Result<Vec<String>> {
     let masters = commands.json(&["masters"])?;
     let masters = masters.as_array().ok_or("no list")?.iter();
     Ok(masters.map(|master| master["web"].as_str().unwrap_or_default().to_owned()).collect())
 }
 
-/// A cluster that has counted words as `j1`.
+/// A cluster that has run a word count as `j1`.
 fn counted() -> Result<Dev> {
     let dev = Dev::start()?;
     dev.input(20_000)?;
@@ -28,7 +28,7 @@ fn counted() -> Result<Dev> {
     Ok(dev)
 }
 
-/// A fault is told as JSON: what, why, and what to do.
+/// Checks that a fault is JSON with an error, a cause and a hint.
 fn check_fault(reply: &Reply, status: u16, cause: &str) -> Result {
     assert_eq!(reply.status, status, "{reply:?}");
     let fault = reply.json()?;
@@ -40,7 +40,7 @@ fn check_fault(reply: &Reply, status: u16, cause: &str) -> Result {
 }
 
 #[test]
-fn every_address_answers_as_it_is_described_and_as_the_command_does() -> Result {
+fn every_address_answers_as_described_and_as_the_command_does() -> Result {
     let dev = counted()?;
     assert_eq!(dev.webs.len(), 1);
     let web = &dev.webs[0];
@@ -72,7 +72,7 @@ fn every_address_answers_as_it_is_described_and_as_the_command_does() -> Result 
     Ok(())
 }
 
-/// Holds an answer against what is described: every key that must be there, and none that is unknown.
+/// Compares an answer with its schema: every required key, and no unknown key.
 fn check_schema(described: &Value, schema: &Value, value: &Value, at: &str) {
     if let Some(name) = schema["$ref"].as_str() {
         let name = name.rsplit('/').next().unwrap_or_default();
@@ -96,7 +96,7 @@ fn check_schema(described: &Value, schema: &Value, value: &Value, at: &str) {
         Value::Array(_) => "array",
         Value::Object(_) => "object",
     };
-    assert!(types.contains(&is), "{at}: {value} is no {types:?}");
+    assert!(types.contains(&is), "{at}: {value} is not one of {types:?}");
     for item in value.as_array().into_iter().flatten().filter(|_| schema["items"].is_object()) {
         check_schema(described, &schema["items"], item, at);
     }
@@ -145,7 +145,7 @@ fn check_metrics(text: &str) {
 }
 
 #[test]
-fn lists_come_in_pages_that_lead_to_the_next_one() -> Result {
+fn each_page_of_a_list_links_to_the_next() -> Result {
     let dev = counted()?;
     for name in ["a", "b"] {
         let job = Dev::job("wordcount");
@@ -175,7 +175,7 @@ fn lists_come_in_pages_that_lead_to_the_next_one() -> Result {
 }
 
 #[test]
-fn what_cannot_be_answered_says_why_and_what_to_do() -> Result {
+fn faults_have_a_cause_and_a_hint() -> Result {
     let dev = Dev::start()?;
     let web = &dev.webs[0];
     for (path, status, cause) in [
@@ -189,11 +189,11 @@ fn what_cannot_be_answered_says_why_and_what_to_do() -> Result {
         ("/api/v1/jobs/j1/tasks/x1", 400, "`j1/x1`"),
         ("/api/v1/jobs?limit=0", 400, "limit must be 1 to 1000, got 0"),
         ("/api/v1/jobs?limit=1001", 400, "got 1001"),
-        ("/api/v1/jobs?limit=1&limit=2", 400, "`limit` is there twice"),
-        ("/api/v1/jobs?user=me", 400, "`user` is no parameter here"),
+        ("/api/v1/jobs?limit=1&limit=2", 400, "`limit` is given twice"),
+        ("/api/v1/jobs?user=me", 400, "`user` is not a parameter here"),
         ("/api/v1/jobs?state=lost", 400, "lost"),
-        ("/api/v1/jobs?after=x", 400, "`x` is no value of `after`"),
-        ("/api/v1/events?after=1", 400, "`1` is no value of `after`"),
+        ("/api/v1/jobs?after=x", 400, "`x` is not a value of `after`"),
+        ("/api/v1/events?after=1", 400, "`1` is not a value of `after`"),
         ("/api/v1/nothing", 404, "/api/v1/nothing"),
         ("/api/v1/jobs/%6a1", 404, "%6a1"),
     ] {
@@ -202,12 +202,12 @@ fn what_cannot_be_answered_says_why_and_what_to_do() -> Result {
     let long = format!("/api/v1/jobs?{}", "x".repeat(2_048));
     check_fault(&get(web, &long)?, 414, "at most 2048")?;
     let huge = format!("/{}", "x".repeat(64 << 10));
-    assert!([414, 431].contains(&get(web, &huge)?.status), "more than is read at all");
+    assert!([414, 431].contains(&get(web, &huge)?.status), "more than the server reads");
     Ok(())
 }
 
 #[test]
-fn nobody_asks_through_the_browser_of_somebody_who_may() -> Result {
+fn other_sites_cannot_ask_through_a_users_browser() -> Result {
     let dev = Dev::start()?;
     let web = &dev.webs[0];
     let port = web.rsplit(':').next().unwrap_or_default();
@@ -266,7 +266,7 @@ fn nobody_asks_through_the_browser_of_somebody_who_may() -> Result {
 }
 
 #[test]
-fn any_master_answers_and_none_says_more_than_a_majority_has_agreed_on() -> Result {
+fn any_master_answers_while_a_majority_lives() -> Result {
     let mut fleet = Fleet::start_masters(3, 1, 2)?;
     let trial = Trial::new(1, 3, 1);
     let job = trial.submit(&fleet)?;
@@ -303,14 +303,14 @@ fn any_master_answers_and_none_says_more_than_a_majority_has_agreed_on() -> Resu
     until("one alone does not answer", || Ok(get(web, "/readyz")?.status == 503))?;
     let refused = get(web, "/api/v1/jobs")?;
     check_fault(&refused, 503, "")?;
-    assert_eq!(get(web, "/healthz")?.body, "ok\n", "it lives all the same");
+    assert_eq!(get(web, "/healthz")?.body, "ok\n", "the process is alive");
     let roles = json(web, "/api/v1/masters")?;
     assert_eq!(roles[first - 1]["role"], "unreachable", "{roles}");
     Ok(())
 }
 
 #[test]
-fn a_master_is_shown_on_this_machine_alone_and_where_it_was_told() -> Result {
+fn web_listens_on_this_machine_only() -> Result {
     let dev = Dev::start()?;
     let data = dev.path("other").display().to_string();
     let start =
@@ -325,7 +325,7 @@ fn a_master_is_shown_on_this_machine_alone_and_where_it_was_told() -> Result {
 }
 
 #[test]
-fn who_stops_in_the_midst_of_a_request_keeps_nobody_waiting() -> Result {
+fn idle_connections_do_not_delay_others() -> Result {
     let dev = Dev::start()?;
     let web = &dev.webs[0];
     let mut idle = Vec::new();
@@ -335,7 +335,7 @@ fn who_stops_in_the_midst_of_a_request_keeps_nobody_waiting() -> Result {
     assert_eq!(json(web, "/api/v1/jobs")?, Value::Array(Vec::new()));
     signal("STOP", dev.pids[0])?;
     signal("CONT", dev.pids[0])?;
-    until("they are let go", || {
+    until("idle connections are closed", || {
         let open = |stream: &std::net::TcpStream| {
             stream.set_nonblocking(true).is_ok() && !matches!(stream.peek(&mut [0]), Ok(0))
         };

@@ -1,4 +1,4 @@
-// Keeps a page fresh: hears what happens, and takes over what is new of the same page, at most once a second.
+// Keeps a page fresh: follows its events, and fetches the page again at most once a second.
 "use strict";
 (() => {
   const PAUSE_MS = 1000;
@@ -9,7 +9,7 @@
   if (!address || !say || !window.EventSource) return;
   let last = Date.now(), due = 0, asking = false;
 
-  // What a node is called, so that the same one is found again wherever it stands by then.
+  // Describes a node, so that its counterpart is found in the new page.
   const mark = (main, node) => {
     const name = ["href", "aria-label"].find((it) => node.hasAttribute(it));
     const value = name ? `[${name}="${CSS.escape(node.getAttribute(name))}"]` : "";
@@ -54,8 +54,7 @@
     stream.onopen = () => { say.textContent = "live"; soon(); };
     stream.onerror = () => {
       say.textContent = "not connected; trying again";
-      // A browser makes a connection again that was cut, but not one that was answered with an error, such as by a master
-      // that knows of no leader just then.
+      // A browser reconnects after a cut connection, but not after an error, for example while no master leads.
       if (stream.readyState === EventSource.CLOSED) setTimeout(listen, AGAIN_MS);
     };
     for (const name of ["job_submitted", "job_moved", "job_forgotten", "attempt_started", "attempt_ended", "worker_registered",

@@ -1,37 +1,62 @@
-//! Pictures of a job as inline SVG: who ran what when, and how long tasks took.
+//! The timeline of a job as inline SVG: which worker ran which attempts when.
 //!
-//! Nothing but numbers and ids is written into them, so nothing that a user has named is.
+//! Only numbers and ids are written into it, so nothing that a user has named is.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 
+use super::axis;
 use super::words::span;
 use crate::spec::{TaskId, WorkerId};
-use crate::web::summary::{Bar, CLASSES, COLUMNS, Kind, STEPS, Summary, step_ms};
+use crate::web::summary::{Bar, CLASSES, COLUMNS, Summary};
 
-/// Width of all pictures, in their own units; they are as wide as there is room.
+/// Width of the picture, in its own units; it is as wide as there is room.
 const WIDTH: f64 = 1_000.0;
-/// What is left of the bars for names.
+/// Room at the left for names.
 const LEFT: f64 = 60.0;
 /// Height of an attempt that is drawn by itself, and of a row of many.
 const BAR: f64 = 14.0;
 const ROW: f64 = 28.0;
-/// Between two rows, and below all for the times.
+/// Space between two rows, and below all for the times.
 const GAP: f64 = 6.0;
 const FOOT: f64 = 22.0;
-/// Times that are named.
-const TICKS: u64 = 5;
+/// Times that are named, at most.
+const TICKS_MAX: u64 = 8;
+/// A tick closer to the right edge than this has its text to its left.
+const EDGE: f64 = 40.0;
 
-/// Who ran what when.
-pub(in crate::web) fn timeline(summary: &Summary) -> String {
-    match &summary.bars {
-        Some(bars) => one_by_one(summary, bars),
-        None => by_column(summary),
+/// Whether what is shown leads to pages: a report stands alone, so its ids are plain text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::web) enum Links {
+    Yes,
+    No,
+}
+
+impl Links {
+    /// Something that leads to an address, where links are wanted.
+    fn around(self, address: impl Display, inner: impl Display) -> String {
+        match self {
+            Self::Yes => format!("<a href=\"{address}\">{inner}</a>"),
+            Self::No => inner.to_string(),
+        }
+    }
+
+    /// For templates.
+    pub(super) fn wanted(self) -> bool {
+        self == Self::Yes
     }
 }
 
-/// Each attempt by itself, those of a worker below each other where they overlap.
-pub(super) fn one_by_one(summary: &Summary, bars: &[Bar]) -> String {
+/// Which worker ran which attempts when.
+pub(in crate::web) fn timeline(summary: &Summary, links: Links) -> String {
+    match &summary.bars {
+        Some(bars) => one_by_one(summary, bars, links),
+        None => by_column(summary, links),
+    }
+}
+
+/// Each attempt by itself. Those of one worker that overlap lie below each other.
+pub(super) fn one_by_one(summary: &Summary, bars: &[Bar], links: Links) -> String {
     let mut by_worker: BTreeMap<WorkerId, Vec<Bar>> = BTreeMap::new();
     for bar in bars {
         by_worker.entry(bar.worker).or_default().push(*bar);
@@ -41,28 +66,27 @@ pub(super) fn one_by_one(summary: &Summary, bars: &[Bar]) -> String {
         bars.sort_by_key(|bar| (bar.begin_ms, bar.id));
         let lanes = lanes(&bars);
         let count = lanes.iter().max().map_or(1, |most| most + 1);
-        name(&mut drawn, &format!("<a href=\"/workers/{worker}\">{worker}</a>"), top + BAR);
+        name(&mut drawn, &links.around(format_args!("/workers/{worker}"), worker), top + BAR);
         for (bar, lane) in bars.iter().zip(lanes) {
             let (from, to) = (x(summary, bar.begin_ms), x(summary, bar.end_ms));
             let y = top + lane as f64 * (BAR + 1.0);
             let TaskId { job, kind, index } = bar.id.task;
             let took = span(bar.end_ms - bar.begin_ms);
             let (id, state, class) = (bar.id, bar.state, CLASSES[bar.class]);
-            // A string takes whatever is written to it.
-            let _written = write!(
-                drawn,
-                "<a href=\"/jobs/{job}/tasks/{}{index}\"><rect class=\"{class} {state}\" x=\"{from:.1}\" y=\"{y:.1}\" \
-                 width=\"{:.1}\" height=\"{BAR}\"><title>{id} {state}, {took}</title></rect></a>",
-                kind.letter(),
+            let rect = format!(
+                "<rect class=\"{class} {state}\" x=\"{from:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{BAR}\" \
+                 rx=\"2\"><title>{id} {state}, {took}</title></rect>",
                 (to - from).max(1.5)
             );
+            let letter = kind.letter();
+            drawn += &links.around(format_args!("/jobs/{job}/tasks/{letter}{index}"), rect);
         }
         top += count as f64 * (BAR + 1.0) + GAP;
     }
     framed(summary, &drawn, top)
 }
 
-/// The first lane of each attempt that is free by then.
+/// The first lane of each attempt that is free when it begins.
 fn lanes(bars: &[Bar]) -> Vec<usize> {
     let mut ends: Vec<u64> = Vec::new();
     let lane = |bar: &Bar| match ends.iter().position(|&end| end <= bar.begin_ms) {
@@ -79,7 +103,7 @@ fn lanes(bars: &[Bar]) -> Vec<usize> {
 }
 
 /// How many attempts ran on each worker, for each span of time.
-fn by_column(summary: &Summary) -> String {
+fn by_column(summary: &Summary, links: Links) -> String {
     let sums = |row: &[Vec<f32>; 4]| {
         (0..COLUMNS).map(|at| row.iter().map(|class| class[at]).sum()).fold(0.0, f32::max)
     };
@@ -88,7 +112,7 @@ fn by_column(summary: &Summary) -> String {
     let wide = (WIDTH - LEFT) / COLUMNS as f64;
     for (worker, row) in &summary.rows {
         let label = match worker {
-            Some(worker) => format!("<a href=\"/workers/{worker}\">{worker}</a>"),
+            Some(worker) => links.around(format_args!("/workers/{worker}"), worker),
             None => "others".to_string(),
         };
         name(&mut drawn, &label, top + ROW / 2.0);
@@ -101,6 +125,7 @@ fn by_column(summary: &Summary) -> String {
                 let height = |share: f32| f64::from(share / most) * ROW;
                 let (left, bottom) = (LEFT + at as f64 * wide, top + ROW - height(low));
                 let up = height(high) - height(low);
+                // A string takes whatever is written to it.
                 let _written = write!(path, "M{left:.0} {bottom:.1}v-{up:.1}h{wide:.1}v{up:.1}z");
             }
             if !path.is_empty() {
@@ -121,26 +146,23 @@ fn name(drawn: &mut String, label: &str, y: f64) {
     let _written = write!(drawn, "<text x=\"0\" y=\"{y:.0}\">{label}</text>");
 }
 
-/// The picture with its times below.
+/// The picture with its times below: round ones, counted from the submission.
 fn framed(summary: &Summary, drawn: &str, height: f64) -> String {
     let whole_ms = summary.end_ms - summary.begin_ms;
     let mut times = String::new();
-    for tick in 0..=TICKS {
-        let ms = whole_ms * tick / TICKS;
+    for ms in axis::ticks(whole_ms, axis::step_ms(whole_ms, TICKS_MAX)) {
         let at = x(summary, summary.begin_ms + ms);
-        let anchor = if tick == TICKS {
-            "end"
-        } else if tick == 0 {
-            "start"
-        } else {
-            "middle"
+        let anchor = match ms {
+            0 => "start",
+            _ if at > WIDTH - EDGE => "end",
+            _ => "middle",
         };
         let _written = write!(
             times,
-            "<path class=\"grid\" d=\"M{at:.0} 0v{height:.0}\"/><text x=\"{at:.0}\" y=\"{:.0}\" \
+            "<path class=\"grid\" d=\"M{at:.1} 0v{height:.0}\"/><text x=\"{at:.1}\" y=\"{:.0}\" \
              text-anchor=\"{anchor}\">{}</text>",
             height + 16.0,
-            span(ms)
+            axis::time(ms)
         );
     }
     let (attempts, workers) = (summary.attempts, summary.rows.len());
@@ -152,48 +174,12 @@ fn framed(summary: &Summary, drawn: &str, height: f64) -> String {
     )
 }
 
-/// How many tasks took how long.
-pub(super) fn histogram(kind: &Kind, class: &str) -> String {
-    const HEIGHT: f64 = 120.0;
-    let is_some = |&at: &usize| kind.histogram.get(at).is_some_and(|&count| count > 0);
-    let first = (0..STEPS).find(is_some).unwrap_or(0);
-    let last = (0..STEPS).rev().find(is_some).unwrap_or(0);
-    let most = f64::from(kind.histogram.iter().copied().max().unwrap_or(1).max(1));
-    let wide = (WIDTH / 2.0 / (last - first + 1) as f64).min(60.0);
-    let mut drawn = String::new();
-    for at in first..=last {
-        let count = kind.histogram.get(at).copied().unwrap_or(0);
-        let left = (at - first) as f64 * wide;
-        // One among many can still be seen.
-        let high = if count == 0 { 0.0 } else { (f64::from(count) / most * HEIGHT).max(2.0) };
-        let (from, to) = (span(step_ms(at)), span(step_ms(at + 1)));
-        let _written = write!(
-            drawn,
-            "<rect class=\"{class}\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{high:.1}\"><title>{count} \
-             of {from} to {to}</title></rect>",
-            left + 0.5,
-            HEIGHT - high,
-            wide - 1.0
-        );
-        if at == first || at == last || (at - first).is_multiple_of(4) && last - at > 2 {
-            let _written =
-                write!(drawn, "<text x=\"{left:.1}\" y=\"{:.0}\">{from}</text>", HEIGHT + 16.0);
-        }
-    }
-    let count = kind.count;
-    format!(
-        "<svg class=\"histogram\" viewBox=\"0 0 {:.0} {:.0}\" role=\"img\" aria-label=\"how long {count} {class} tasks \
-         took\">{drawn}</svg>",
-        WIDTH / 2.0 + 30.0,
-        HEIGHT + FOOT
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::scheduler::AttemptState;
     use crate::spec::{JobId, TaskKind};
+    use crate::web::summary::large;
 
     fn bar(number: u32, begin_ms: u64, end_ms: u64) -> Bar {
         let id = JobId(1).task(TaskKind::Map, 0).attempt(number);
@@ -202,14 +188,21 @@ mod tests {
     }
 
     #[test]
-    fn attempts_that_overlap_lie_in_lanes_of_their_own() {
+    fn overlapping_attempts_lie_in_lanes_of_their_own() {
         let bars = [bar(1, 0, 10), bar(2, 5, 20), bar(3, 10, 12), bar(4, 11, 30), bar(5, 20, 21)];
         assert_eq!(lanes(&bars), [0, 1, 0, 2, 0]);
     }
 
     #[test]
-    fn a_histogram_of_nothing_is_a_picture_too() {
-        let drawn = histogram(&Kind::default(), "map");
-        assert!(drawn.starts_with("<svg") && drawn.ends_with("</svg>"), "{drawn}");
+    fn timeline_has_links_only_where_they_are_wanted() {
+        let summary = large();
+        let bars = [bar(1, 0, 10)];
+        let drawn = one_by_one(&summary, &bars, Links::Yes);
+        for link in ["<a href=\"/workers/w1\">w1</a>", "<a href=\"/jobs/j1/tasks/m0\"><rect"] {
+            assert!(drawn.contains(link), "{drawn}");
+        }
+        for drawn in [one_by_one(&summary, &bars, Links::No), timeline(&summary, Links::No)] {
+            assert!(drawn.contains(">w1<") && !drawn.contains("<a "), "{drawn}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The page that says why there is none.
+//! The page that is shown instead of one that cannot be.
 
 use askama::Template;
 use axum::http::StatusCode;
@@ -11,15 +11,15 @@ use crate::web::answer::Fault;
 #[template(
     ext = "html",
     source = r#"<h1 class="fault">{{ fault.error }}</h1>
-<section class="bad"><p>{{ fault.cause }}</p><p class="soft">What to do: {{ fault.hint }}.</p></section>"#
+<section class="bad"><p>{{ fault.cause }}</p><p class="soft">Next step: {{ fault.hint }}.</p></section>"#
 )]
 struct Told<'f> {
     fault: &'f Fault,
 }
 
-/// A fault for who asked for a page.
+/// A fault, for a client that asked for a page.
 pub(in crate::web) fn fault(fault: &Fault) -> Option<Response> {
-    // When the cluster comes back, the page does.
+    // The page reloads by itself once the cluster answers again.
     let is_passing = fault.status == StatusCode::SERVICE_UNAVAILABLE;
     let events = if is_passing { "/api/v1/events" } else { "" };
     let mut response = page(fault.error, events, is_passing, &Told { fault }).ok()?;

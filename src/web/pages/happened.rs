@@ -1,10 +1,10 @@
-//! What has happened to a job, in words.
+//! Events of a job, in words.
 
 use super::words::clock;
 use crate::clock::rfc3339;
 use crate::master::{Event, What};
 
-/// Something that has happened, and when.
+/// An event, and when it was.
 pub(super) struct Line {
     pub(super) at: String,
     pub(super) what: String,
@@ -15,12 +15,15 @@ impl Line {
         let what = match &event.what {
             What::Submitted { .. } => "submitted".to_string(),
             What::Moved { state, .. } => state.to_string(),
-            What::Forgotten { .. } => "out of the history".to_string(),
+            What::Forgotten { .. } => "removed from the history".to_string(),
             What::Started { attempt, worker } => format!("{attempt} started on {worker}"),
+            What::Ended { attempt, state, cause } if state.to_string() == cause.to_string() => {
+                format!("{attempt} {state}")
+            }
             What::Ended { attempt, state, cause } => format!("{attempt} {state}: {cause}"),
             What::OutputLost { attempt } => format!("the output of {attempt} is lost"),
-            What::Registered { worker, slots } => format!("{worker} came with {slots} slots"),
-            What::Draining { worker } => format!("{worker} takes no more"),
+            What::Registered { worker, slots } => format!("{worker} registered with {slots} slots"),
+            What::Draining { worker } => format!("{worker} is draining"),
             What::Left { worker } => format!("{worker} left"),
             What::Lost { worker } => format!("{worker} is lost"),
         };

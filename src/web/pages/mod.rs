@@ -1,14 +1,18 @@
-//! Pages for people: rendered here, whole without a script, and kept fresh by a small one.
+//! Pages for people. They are rendered here and complete without a script; a small script keeps them fresh.
 //!
-//! Templates are HTML; what is put into them is escaped, so that text of users is only ever text. What is put in as it
-//! is (`safe`) is made of other templates and of pictures, into which nothing but numbers and ids is written.
+//! Templates are HTML, and escape what is put into them, so a user's text stays text. Only other templates and pictures
+//! are put in unescaped (`safe`); pictures hold numbers and ids alone.
 
+mod axis;
 mod chart;
 mod fault;
+mod gauge;
 mod happened;
+mod histogram;
 mod job;
 mod overview;
 mod phase;
+mod plot;
 mod report;
 mod skew;
 mod task;
@@ -25,7 +29,7 @@ use super::answer::{Answer, text};
 use crate::rpc::refusal::Refusal;
 
 #[cfg(test)]
-pub(super) use chart::timeline;
+pub(super) use chart::{Links, timeline};
 pub(super) use fault::fault;
 pub(super) use job::job;
 pub(super) use overview::{jobs, overview};
@@ -35,10 +39,10 @@ pub(super) use tasks::tasks;
 pub(super) use worker::worker;
 
 const HTML: &str = "text/html; charset=utf-8";
-/// How long a browser may keep what is the same for a version.
+/// How long a browser may keep style, script and icon.
 const KEPT: &str = "max-age=300";
 
-/// What is around every page.
+/// The frame of every page.
 #[derive(Template)]
 #[template(
     ext = "html",
@@ -53,27 +57,27 @@ const KEPT: &str = "max-age=300";
 <script src="/live.js" defer></script>
 </head>
 <body{% if !events.is_empty() %} data-events="{{ events }}"{% endif %}{% if is_busy %} data-busy{% endif %}>
-<a class="skip" href="#main">Skip to the content</a>
+<a class="skip" href="#main">Skip to content</a>
 <header><a class="brand" href="/">Gristmill</a><nav aria-label="Pages"><a href="/">Overview</a><a href="/jobs">Jobs</a></nav><p id="live" role="status"></p></header>
 <main id="main" tabindex="-1">
 {{ body|safe }}
 </main>
-<footer>gristmill {{ version }}. For programs: <a href="/api/v1/openapi.json">the same as JSON</a>, <a href="/metrics">metrics</a>. Times are UTC. Nothing is changed here; use the command <code>gristmill</code>.</footer>
+<footer>gristmill {{ version }}. Times are UTC. These pages are read-only; use the command <code>gristmill</code> to make changes. For programs: <a href="/api/v1/openapi.json">JSON API</a>, <a href="/metrics">metrics</a>.</footer>
 </body>
 </html>
 "##
 )]
 struct Frame<'p> {
     title: &'p str,
-    /// What the script listens to.
+    /// Address of the events that the script follows.
     events: &'p str,
-    /// Whether something is under way that no event tells of.
+    /// Whether something changes without events, such as progress.
     is_busy: bool,
     body: &'p str,
     version: &'static str,
 }
 
-/// A page of its own.
+/// A whole page.
 fn page(title: &str, events: &str, is_busy: bool, body: &impl Template) -> Answer {
     let written = |error: askama::Error| Refusal::Internal { message: format!("a page: {error}") };
     let body = body.render().map_err(written)?;

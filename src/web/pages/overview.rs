@@ -1,32 +1,38 @@
-//! The first page: who leads, who runs, what waits and why; and the list of all jobs.
+//! The first page: the cluster's load over the last minutes, its jobs, workers and masters; and the list of all jobs.
 
 use askama::Template;
 use axum::extract::{RawQuery, State};
 
-use super::page;
-use super::words::{clock, percent, span, used};
+use super::gauge::Gauge;
+use super::plot::Plot;
+use super::words::{bytes, clock, count, percent, sentence, span};
+use super::{axis, page};
+use crate::clock::parse_rfc3339;
 use crate::master::Figures;
-use crate::rpc::jobs::{JobLine, JobStatus, Jobs, WorkerLine};
+use crate::rpc::jobs::{JobLine, JobStatus, Jobs, State as Stage, WorkerLine};
 use crate::rpc::masters::{MasterLine, Masters};
 use crate::spec::JobId;
 use crate::web::Web;
 use crate::web::answer::Answer;
+use crate::web::history::Sample;
 use crate::web::query::Query;
 
-/// Jobs that have not ended, and workers, on the first page.
+/// Most jobs that have not ended, and workers, on the first page.
 const LIVE_MAX: usize = 50;
 const WORKERS_MAX: usize = 100;
-/// The newest jobs that are shown there.
-const NEWEST: usize = 10;
-/// Jobs of a list.
+/// Ended jobs that are shown there.
+const ENDED_MAX: usize = 10;
+/// Jobs of a page of the list.
 const JOBS: usize = 50;
+/// Jobs under way, by state.
+const RUNNING: [Stage; 4] = [Stage::Planning, Stage::Mapping, Stage::Reducing, Stage::Committing];
 
 /// A table of jobs.
 #[derive(Template)]
 #[template(
     ext = "html",
-    source = r#"<div class="scroll" tabindex="0" role="group" aria-label="{{ title }}"><table><thead><tr><th scope="col">Job</th><th scope="col">Name</th><th scope="col">State</th><th scope="col">Why</th><th scope="col">Submitted</th><th scope="col">Finished</th></tr></thead><tbody>
-{% for job in jobs %}<tr><td><a href="/jobs/{{ job.id }}">{{ job.id }}</a></td><td>{{ job.name }}</td><td><span class="state {{ job.state }}">{{ job.state }}</span></td><td class="wide">{{ job.reason }}</td><td>{{ self::clock(&job.submitted) }}</td><td>{% if let Some(at) = job.finished %}{{ self::clock(at) }}{% endif %}</td></tr>
+    source = r#"<div class="scroll" tabindex="0" role="group" aria-label="{{ title }}"><table><thead><tr><th scope="col">Job</th><th scope="col">Name</th><th scope="col">State</th><th scope="col" class="num">Took</th><th scope="col">Submitted</th><th scope="col">Finished</th><th scope="col">Reason</th></tr></thead><tbody>
+{% for job in jobs %}<tr><td><a href="/jobs/{{ job.id }}">{{ job.id }}</a></td><td>{{ job.name }}</td><td><span class="state {{ job.state }}">{{ job.state }}</span></td><td class="num">{{ self::took(job) }}</td><td>{{ self::clock(&job.submitted) }}</td><td>{% if let Some(at) = job.finished %}{{ self::clock(at) }}{% endif %}</td><td class="wide">{{ job.reason }}</td></tr>
 {% endfor %}</tbody></table></div>"#
 )]
 struct JobTable<'p> {
@@ -34,12 +40,22 @@ struct JobTable<'p> {
     jobs: &'p [JobLine],
 }
 
-/// Jobs that have not ended, and how far they are.
+/// From submission to end; empty while there is no end.
+fn took(job: &JobLine) -> String {
+    let times = parse_rfc3339(&job.submitted).zip(job.finished.as_deref().and_then(parse_rfc3339));
+    times.map_or_else(String::new, |(from, to)| match to.saturating_sub(from) {
+        // Both are in whole seconds.
+        0..1_000 => "< 1 s".to_string(),
+        ms => span(ms),
+    })
+}
+
+/// Jobs that have not ended, with their progress.
 #[derive(Template)]
 #[template(
     ext = "html",
-    source = r#"<div class="scroll" tabindex="0" role="group" aria-label="Queue"><table><thead><tr><th scope="col">Job</th><th scope="col">Name</th><th scope="col">State</th><th scope="col">Progress</th><th scope="col" class="num">Maps</th><th scope="col" class="num">Reduces</th><th scope="col">Why</th></tr></thead><tbody>
-{% for job in jobs %}<tr><td><a href="/jobs/{{ job.id }}">{{ job.id }}</a></td><td>{{ job.name }}</td><td><span class="state {{ job.state }}">{{ job.state }}</span></td><td class="bar"><progress max="100" value="{{ self::percent(*job.progress) }}" aria-label="Progress of {{ job.id }}">{{ self::percent(*job.progress) }} %</progress> {{ self::percent(*job.progress) }} %</td><td class="num">{{ job.maps.done }} / {{ job.maps.total }}</td><td class="num">{{ job.reduces.done }} / {{ job.reduces.total }}</td><td class="wide">{{ job.reason }}</td></tr>
+    source = r#"<div class="scroll" tabindex="0" role="group" aria-label="Running and waiting"><table><thead><tr><th scope="col">Job</th><th scope="col">Name</th><th scope="col">State</th><th scope="col">Progress</th><th scope="col" class="num">Maps</th><th scope="col" class="num">Reduces</th><th scope="col">Submitted</th><th scope="col">Reason</th></tr></thead><tbody>
+{% for job in jobs %}<tr><td><a href="/jobs/{{ job.id }}">{{ job.id }}</a></td><td>{{ job.name }}</td><td><span class="state {{ job.state }}">{{ job.state }}</span></td><td class="bar"><progress max="100" value="{{ self::percent(*job.progress) }}" aria-label="Progress of {{ job.id }}">{{ self::percent(*job.progress) }} %</progress> {{ self::percent(*job.progress) }} %</td><td class="num">{{ job.maps.done }} / {{ job.maps.total }}</td><td class="num">{{ job.reduces.done }} / {{ job.reduces.total }}</td><td>{{ self::clock(&job.submitted) }}</td><td class="wide">{{ job.reason }}</td></tr>
 {% endfor %}</tbody></table></div>"#
 )]
 struct Queue<'p> {
@@ -50,17 +66,21 @@ struct Queue<'p> {
 #[template(
     ext = "html",
     source = r#"<h1>Overview</h1>
-<div class="tiles"><div><b>{{ live }}</b>jobs under way</div><div><b>{{ figures.running }} / {{ figures.slots }}</b>slots in use</div><div><b>{{ known }}</b>workers</div><div><b>{{ figures.term }}</b>term</div></div>
-<section><h2>Queue</h2>
-{% if queue.jobs.is_empty() %}<p class="soft">Nothing runs and nothing waits.</p>{% else %}{{ queue.render()?|safe }}{% endif %}
-{% if live > queue.jobs.len() %}<p class="soft">The oldest {{ queue.jobs.len() }} of {{ live }}.</p>{% endif %}</section>
-<section><h2>Newest jobs</h2>
-{% if newest.jobs.is_empty() %}<p class="soft">No job yet: <code>gristmill submit ./wordcount in.txt -o out</code></p>{% else %}{{ newest.render()?|safe }}<p><a href="/jobs">All jobs</a></p>{% endif %}</section>
+<div class="tiles"><div><b>{{ running }}</b>running jobs</div><div><b>{{ waiting }}</b>waiting jobs</div><div><b>{{ figures.running }} / {{ figures.slots }}</b>slots in use</div><div><b>{{ rate }}</b>read per second</div><div><b>{{ known }}</b>workers</div></div>
+<div class="pair"><section><h2>Slots in use</h2>{{ slots|safe }}<ul class="key"><li class="map">in use</li><li class="limit">all slots</li></ul></section>
+<section><h2>Bytes read per second</h2>{{ bytes|safe }}<ul class="key"><li class="reduce">input of maps and reduces</li></ul></section></div>
+<section><h2>Running and waiting</h2>
+{% if queue.jobs.is_empty() %}<p class="soft">No jobs are running or waiting.</p>{% else %}{{ queue.render()?|safe }}{% endif %}
+{% if live > queue.jobs.len() %}<p class="soft">The oldest {{ queue.jobs.len() }} of {{ live }}; see <a href="/jobs">all jobs</a>.</p>{% endif %}</section>
+<section><h2>Finished</h2>
+{% if ended.jobs.is_empty() %}<p class="soft">No finished jobs. Submit one: <code>gristmill submit ./wordcount in.txt -o out</code></p>{% else %}{{ ended.render()?|safe }}<p class="pages"><a href="/jobs">All jobs</a></p>{% endif %}</section>
 <section><h2>Workers</h2>
-{% if workers.is_empty() %}<p class="soft">No worker yet: <code>gristmill worker --cluster ADDRESS</code></p>{% else %}
-<div class="scroll" tabindex="0" role="group" aria-label="Workers"><table><thead><tr><th scope="col">Worker</th><th scope="col">State</th><th scope="col">Slots in use</th><th scope="col">Last poll</th><th scope="col">Memory in use</th><th scope="col">Disk in use</th><th scope="col">Address</th><th scope="col" class="num">Process</th></tr></thead><tbody>
-{% for (worker, seen) in workers %}<tr><td><a href="/workers/{{ worker.id }}">{{ worker.id }}</a></td><td><span class="state {{ worker.state }}">{{ worker.state }}</span></td><td>{{ worker.running }} / {{ worker.slots }}</td><td>{{ seen }} ago</td><td>{{ self::used(*worker.room.memory_free_bytes, *worker.room.memory_bytes) }}</td><td>{{ self::used(*worker.room.disk_free_bytes, *worker.room.disk_bytes) }}</td><td>{{ worker.address }}</td><td class="num">{{ worker.pid }}</td></tr>
-{% endfor %}</tbody></table></div>{% if known > workers.len() %}<p class="soft">The first {{ workers.len() }} of {{ known }}; <a href="/api/v1/workers">all of them</a> as JSON.</p>{% endif %}{% endif %}</section>
+{% if workers.is_empty() %}<p class="soft">No workers. Start one: <code>gristmill worker --cluster {{ cluster }}</code></p>{% else %}
+<div class="cards">{% for (worker, seen, gauges) in workers %}<article><h3><a href="/workers/{{ worker.id }}">{{ worker.id }}</a> <span class="state {{ worker.state }}">{{ worker.state }}</span></h3>
+<dl>{% for gauge in gauges %}<dt>{{ gauge.name }}</dt><dd><progress class="{{ gauge.class }}" max="100" value="{{ gauge.percent }}" aria-label="{{ gauge.name }} of {{ worker.id }} in use">{{ gauge.percent }} %</progress><span>{{ gauge.text }}</span></dd>{% endfor %}</dl>
+{% if let Some(exclusion) = worker.exclusion %}<p class="warn">{{ self::sentence(&exclusion.reason) }}; excluded until {{ self::clock(&exclusion.until) }}</p>
+{% endif %}<p class="soft">{{ worker.address }}, process {{ worker.pid }}<br>last poll {{ seen }} ago</p></article>
+{% endfor %}</div>{% if known > workers.len() %}<p class="soft">The first {{ workers.len() }} of {{ known }}; <a href="/api/v1/workers">all of them</a> as JSON.</p>{% endif %}{% endif %}</section>
 <section><h2>Masters</h2>
 <div class="scroll" tabindex="0" role="group" aria-label="Masters"><table><thead><tr><th scope="col">Master</th><th scope="col">Role</th><th scope="col" class="num">Term</th><th scope="col" class="num">Applied</th><th scope="col" class="num">Behind</th><th scope="col">Address</th><th scope="col">Web</th></tr></thead><tbody>
 {% for master in masters %}<tr><td>{{ master.id }}</td><td><span class="state {{ master.role }}">{{ master.role }}</span></td><td class="num">{{ master.term }}</td><td class="num">{{ master.applied }}</td><td class="num">{{ master.behind }}</td><td>{{ master.address }}</td><td>{% if let Some(web) = master.web %}<a href="http://{{ web }}/">{{ web }}</a>{% endif %}</td></tr>
@@ -68,13 +88,21 @@ struct Queue<'p> {
 )]
 struct Overview<'p> {
     figures: &'p Figures,
+    running: String,
+    waiting: String,
+    /// Bytes per second.
+    rate: String,
+    slots: String,
+    bytes: String,
     live: usize,
     queue: Queue<'p>,
-    newest: JobTable<'p>,
-    /// With the time since their last poll.
-    workers: Vec<(&'p WorkerLine, String)>,
+    ended: JobTable<'p>,
+    /// With the time since their last poll, and their bars.
+    workers: Vec<(&'p WorkerLine, String, Vec<Gauge>)>,
     known: usize,
     masters: &'p [MasterLine],
+    /// The value of `--cluster`.
+    cluster: String,
 }
 
 /// `GET /`
@@ -82,28 +110,72 @@ pub(in crate::web) async fn overview(State(web): State<Web>) -> Answer {
     let master = &web.master;
     let (workers, masters) = (master.workers().await?, master.masters().await?.masters);
     let (live_jobs, live) = master.live_jobs(LIVE_MAX)?;
-    let newest = master.newest_jobs(None, NEWEST)?;
+    let ended = master.ended_jobs(ENDED_MAX)?;
+    let figures = master.figures();
+    let now_ms = web.clock.wall_ms();
+    let jobs = |stage: &Stage| figures.jobs.get(stage).copied().unwrap_or(0);
+    let rate = web.history.bytes_per_s(now_ms).unwrap_or(0.0);
+    let samples = web.history.samples();
+    let addresses: Vec<&str> = masters.iter().map(|master| master.address.as_str()).collect();
     let body = Overview {
-        figures: &master.figures(),
+        running: count(RUNNING.iter().map(jobs).sum()),
+        waiting: count(jobs(&Stage::Waiting)),
+        // Not negative, and far below what a u64 holds.
+        rate: bytes(rate as u64),
+        slots: slots_over_time(&samples, now_ms),
+        bytes: bytes_over_time(&samples, now_ms),
         live,
         queue: Queue { jobs: &live_jobs },
-        newest: JobTable { title: "Newest jobs", jobs: &newest },
+        ended: JobTable { title: "Finished", jobs: &ended },
         workers: workers
             .iter()
             .take(WORKERS_MAX)
-            .map(|worker| (worker, span(worker.last_seen_ms)))
+            .map(|worker| (worker, span(worker.last_seen_ms), Gauge::of_worker(worker)))
             .collect(),
         known: workers.len(),
+        cluster: addresses.join(","),
         masters: &masters,
+        figures: &figures,
     };
     page("Overview", "/api/v1/events", true, &body)
+}
+
+fn slots_over_time(samples: &[Sample], now_ms: u64) -> String {
+    let over_time = |value: fn(&Sample) -> u64| -> Vec<(u64, f64)> {
+        samples.iter().map(|it| (it.at_ms, value(it) as f64)).collect()
+    };
+    let (values, limits) = (over_time(|it| it.in_use), over_time(|it| it.slots));
+    Plot {
+        label: "Slots in use over the last minutes",
+        class: "map",
+        values: &values,
+        limits: &limits,
+        now_ms,
+        step: axis::step,
+        tick: count,
+    }
+    .drawn()
+}
+
+fn bytes_over_time(samples: &[Sample], now_ms: u64) -> String {
+    let values: Vec<(u64, f64)> = samples.iter().map(|it| (it.at_ms, it.bytes_per_s)).collect();
+    Plot {
+        label: "Bytes read per second over the last minutes",
+        class: "reduce",
+        values: &values,
+        limits: &[],
+        now_ms,
+        step: axis::step_bytes,
+        tick: axis::bytes,
+    }
+    .drawn()
 }
 
 #[derive(Template)]
 #[template(
     ext = "html",
     source = r#"<h1>Jobs</h1>
-<section>{% if table.jobs.is_empty() %}<p class="soft">There are no jobs here.</p>{% else %}{{ table.render()?|safe }}{% endif %}
+<section>{% if table.jobs.is_empty() %}<p class="soft">No jobs.</p>{% else %}{{ table.render()?|safe }}{% endif %}
 <p class="pages">{% if !is_first %}<a href="/jobs">Newest</a>{% endif %}{% if let Some(last) = older %}<a href="/jobs?before={{ last }}" rel="next">Older</a>{% endif %}</p></section>"#
 )]
 struct AllJobs<'p> {

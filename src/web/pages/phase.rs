@@ -1,52 +1,52 @@
-//! Maps or reduces of a job: how far they are, in bytes where those are known, how fast, and when they may be done.
+//! Progress of the maps or reduces of a job: bytes where they are known, rate, and estimated time left.
 
-use super::chart;
+use super::histogram::histogram;
 use super::words::{bytes, count, percent, span};
 use crate::rpc::jobs::{JobStatus, State as Stage, Tally};
 use crate::spec::{TaskId, WorkerId};
 use crate::web::summary::{Kind, Summary};
 
-/// What must be done, and how long it must have taken, before the rest is guessed.
+/// Progress and time below which no estimate of the time left is shown.
 const DONE_MIN: f64 = 0.05;
 const PASSED_MS_MIN: u64 = 2_000;
-/// From here on what is left is no more reading, so that its pace says nothing.
+/// From here on the remaining work is not reading, so the rate of reading says nothing about it.
 const READ_MIN: f64 = 0.995;
 
-/// Maps or reduces.
+/// The maps or the reduces of a job.
 pub(super) struct Phase {
     pub(super) name: &'static str,
     pub(super) class: &'static str,
     pub(super) percent: u64,
-    /// How many are done, and how many run.
+    /// How many are done, and how many are running.
     pub(super) tasks: String,
-    /// How much of what is read, and how fast.
+    /// How much is read, of how much, and how fast.
     pub(super) bytes: String,
-    /// When it may be done, and on what that rests.
+    /// The estimated time left.
     pub(super) left: String,
-    /// How long they took, in a sentence.
+    /// How long the tasks took, in a sentence.
     pub(super) told: String,
     pub(super) histogram: String,
     pub(super) slowest: Vec<Slow>,
 }
 
-/// A task that took long.
+/// One of the slowest tasks.
 pub(super) struct Slow {
     pub(super) task: TaskId,
     pub(super) worker: WorkerId,
     pub(super) took: String,
-    /// Of the median.
+    /// As a multiple of the median.
     pub(super) times: String,
 }
 
 impl Phase {
-    /// The maps. The summary may be of a moment ago; what is read is compared with how long it took until now.
+    /// The maps. Rates are of the time until `now_ms`, since the summary may be a second old.
     pub(super) fn maps(job: &JobStatus, summary: &Summary, now_ms: u64) -> Self {
         let begin_ms = summary.maps.first_ms;
         let is_now = job.state == Stage::Mapping;
         Self::of("Maps", "map", (&job.maps, &summary.maps), is_now, begin_ms, now_ms)
     }
 
-    /// The reduces. Those that were started early had to wait for the last map.
+    /// The reduces. Those that were started early had to wait for the last map, so time counts from there.
     pub(super) fn reduces(job: &JobStatus, summary: &Summary, now_ms: u64) -> Self {
         let begin_ms = summary.reduces.first_ms.max(summary.maps.last_ms);
         let is_now = job.state == Stage::Reducing;
@@ -85,8 +85,8 @@ impl Phase {
             tasks,
             bytes: read(tally, passed_ms),
             left: if is_now { left(tally, passed_ms) } else { String::new() },
-            told: format!("Half took up to {median}; the shortest {least}, the longest {most}."),
-            histogram: chart::histogram(kind, class),
+            told: format!("Median {median}, shortest {least}, longest {most}."),
+            histogram: histogram(kind, class),
             slowest: kind.slowest.iter().map(slow).collect(),
         }
     }
@@ -109,20 +109,20 @@ fn read(tally: &Tally, passed_ms: u64) -> String {
     told
 }
 
-/// When the phase will be over if it goes on as it went; nothing but that as long as it is a guess.
+/// The time left if the phase goes on at its rate so far; why there is no estimate otherwise.
 fn left(tally: &Tally, passed_ms: u64) -> String {
     if tally.running == 0 {
-        return "nothing runs at the moment".to_string();
+        return "no task is running".to_string();
     }
     if tally.progress >= READ_MIN {
-        return "all is read, and not yet done with".to_string();
+        return "all input is read; the last tasks are finishing".to_string();
     }
     if tally.progress < DONE_MIN || passed_ms < PASSED_MS_MIN {
-        return "too early to say how long".to_string();
+        return "estimating time left".to_string();
     }
     // Both are positive, and what is left is at most twenty times what has passed.
     let left_ms = passed_ms as f64 * (1.0 - tally.progress) / tally.progress;
-    format!("about {} left at this pace", span(left_ms as u64))
+    format!("about {} left", span(left_ms as u64))
 }
 
 #[cfg(test)]
@@ -134,16 +134,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_is_told_once_it_is_more_than_a_guess() {
-        assert_eq!(left(&tally(2, 1, 0.25), 3_000), "about 9.0 s left at this pace");
-        assert_eq!(left(&tally(2, 1, 0.25), 1_999), "too early to say how long");
-        assert_eq!(left(&tally(0, 1, 0.049), 60_000), "too early to say how long");
-        assert_eq!(left(&tally(2, 0, 0.25), 60_000), "nothing runs at the moment");
-        assert_eq!(left(&tally(0, 4, 1.0), 60_000), "all is read, and not yet done with");
+    fn time_left_is_shown_once_it_can_be_estimated() {
+        assert_eq!(left(&tally(2, 1, 0.25), 3_000), "about 9.0 s left");
+        assert_eq!(left(&tally(2, 1, 0.25), 1_999), "estimating time left");
+        assert_eq!(left(&tally(0, 1, 0.049), 60_000), "estimating time left");
+        assert_eq!(left(&tally(2, 0, 0.25), 60_000), "no task is running");
+        assert_eq!(
+            left(&tally(0, 4, 1.0), 60_000),
+            "all input is read; the last tasks are finishing"
+        );
     }
 
     #[test]
-    fn bytes_are_told_with_their_pace() {
+    fn bytes_are_shown_with_their_rate() {
         assert_eq!(read(&tally(2, 1, 0.25), 3_000), "3.0 MiB of 12.0 MiB, 1.0 MiB/s");
         assert_eq!(read(&tally(2, 1, 0.25), 0), "3.0 MiB of 12.0 MiB");
         assert_eq!(read(&Tally { bytes_total: 0, ..tally(2, 1, 0.25) }, 3_000), "");

@@ -8,9 +8,9 @@ use super::axis;
 const WIDTH: f64 = 520.0;
 const HEIGHT: f64 = 130.0;
 /// Room for the ticks at the left, below, above and at the right.
-const LEFT: f64 = 62.0;
-const FOOT: f64 = 24.0;
-const HEAD: f64 = 8.0;
+const LEFT: f64 = 84.0;
+const FOOT: f64 = 28.0;
+const HEAD: f64 = 14.0;
 const RIGHT: f64 = 16.0;
 /// Ticks of an axis, at most.
 const TICKS_MAX: u64 = 4;
@@ -72,7 +72,7 @@ impl Plot<'_> {
             let _written = write!(
                 drawn,
                 "<text x=\"{at:.1}\" y=\"{:.0}\" text-anchor=\"{anchor}\">{text}</text>",
-                HEAD + HEIGHT + 18.0
+                HEAD + HEIGHT + 21.0
             );
         }
         for run in runs(self.values) {

@@ -1,4 +1,4 @@
-//! A job's report: one file with all that is to be said of it, for a ticket. It names no other file and has no script.
+//! A job's report: one HTML file with everything about the job, to attach to a ticket. It needs no other file and no script.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,11 @@ use axum::extract::{Path, State};
 use axum::http::HeaderValue;
 use axum::http::header::CONTENT_DISPOSITION;
 
+use super::chart::Links;
 use super::job::{read_spec, settings};
 use super::phase::Phase;
 use super::skew::skew;
-use super::words::{count, span};
+use super::words::{count, sentence, span};
 use super::{HTML, chart};
 use crate::clock::{rfc3339, rfc3339_ms};
 use crate::frame;
@@ -25,23 +26,23 @@ use crate::web::answer::{Answer, text};
 use crate::web::query::id;
 use crate::web::summary::Summary;
 
-/// Workers that are shown.
+/// Most workers that are shown.
 const WORKERS_MAX: usize = 100;
-/// Bytes that all failures together may have, as HTML, and all counters.
+/// Most bytes of all failures together, as HTML, and of all counters.
 const FAILURES_BYTES_MAX: usize = 48 << 10;
 const COUNTERS_BYTES_MAX: usize = 32 << 10;
 /// Bytes of a character as HTML, at most: `&#60;`.
 const ESCAPED_BYTES_MAX: usize = 5;
 
-/// One attempt that failed.
+/// A failed attempt.
 struct Trouble {
     attempt: String,
     worker: WorkerId,
     at: String,
     cause: String,
-    /// What it said, line by line.
+    /// Its message, record and details, line by line.
     said: String,
-    /// The last that it printed.
+    /// Its last output.
     log: String,
 }
 
@@ -116,38 +117,38 @@ fn counters(all: &[(String, String, String)]) -> Vec<(String, String, String)> {
 <header><span class="brand">Gristmill</span><p id="live">as of {{ made }}</p></header>
 <main>
 <h1>{{ job.id }} {{ job.name }} <span class="state {{ job.state }}">{{ job.state }}</span></h1>
-<section{% if is_bad %} class="bad"{% endif %}><h2>Why it stands so</h2><p>{{ why.summary }}</p>
+<section{% if is_bad %} class="bad"{% endif %}><h2>Status</h2><p>{{ why.summary }}</p>
 {% if !details.is_empty() %}<pre>{{ details }}</pre>{% endif %}
-{% if !log.is_empty() %}<h3>Printed last</h3><pre class="log">{{ log }}</pre>{% endif %}
-{% if !why.suggestion.is_empty() %}<p>To do: {{ why.suggestion }}.</p>{% endif %}
-{% if let Some(replay) = why.replay %}<p>Once more, in a terminal: <code>{{ replay }}</code></p>{% endif %}</section>
-<section><h2>Phases</h2>
+{% if !log.is_empty() %}<h3>Last output</h3><pre class="log">{{ log }}</pre>{% endif %}
+{% if !why.suggestion.is_empty() %}<h3>Next steps</h3><p>{{ self::sentence(&why.suggestion) }}</p>{% endif %}
+{% if let Some(replay) = why.replay %}<p>Run the task again in a terminal: <code>{{ replay }}</code></p>{% endif %}</section>
+<section><h2>Progress</h2>
 <div class="scroll"><table><thead><tr><th scope="col">Phase</th><th scope="col" class="num">Done</th><th scope="col">Tasks</th><th scope="col">Read</th></tr></thead><tbody>
 {% for phase in phases %}<tr><th scope="row">{{ phase.name }}</th><td class="num">{{ phase.percent }} %</td><td>{{ phase.tasks }}</td><td>{{ phase.bytes }}</td></tr>
 {% endfor %}</tbody></table></div></section>
-<section><h2>Who ran what when</h2>
-{% if timeline.is_empty() %}<p class="soft">Nothing was started.</p>{% else %}<div class="scroll">{{ timeline|safe }}</div>
-<ul class="key"><li class="map">map</li><li class="reduce">reduce</li><li class="other">plan, commit</li><li class="lost">failed, stopped or lost</li></ul>{% endif %}</section>
-{% for phase in phases %}{% if !phase.slowest.is_empty() %}<section><h2>How long {{ phase.name|lower }} took</h2><div class="pair"><div>{{ phase.histogram|safe }}<p class="soft">{{ phase.told }}</p></div>
-<div class="scroll"><table><thead><tr><th scope="col">Longest</th><th scope="col" class="num">Took</th><th scope="col" class="num">Of the median</th><th scope="col">On</th></tr></thead><tbody>
+<section><h2>Timeline</h2>
+{% if timeline.is_empty() %}<p class="soft">No attempt has started.</p>{% else %}<div class="scroll">{{ timeline|safe }}</div>
+<ul class="key"><li class="map">map</li><li class="reduce">reduce</li><li class="other">plan, commit</li><li class="lost">failed, killed or lost</li></ul>{% endif %}</section>
+{% for phase in phases %}{% if !phase.slowest.is_empty() %}<section><h2>Durations of {{ phase.name|lower }}</h2><div class="pair"><div>{{ phase.histogram|safe }}<p class="soft">{{ phase.told }}</p></div>
+<div class="scroll"><table><thead><tr><th scope="col">Slowest</th><th scope="col" class="num">Took</th><th scope="col" class="num">vs median</th><th scope="col">Worker</th></tr></thead><tbody>
 {% for slow in phase.slowest %}<tr><td>{{ slow.task }}</td><td class="num">{{ slow.took }}</td><td class="num">{{ slow.times }}</td><td>{{ slow.worker }}</td></tr>
 {% endfor %}</tbody></table></div></div></section>{% endif %}{% endfor %}
 {{ skew|safe }}
-<section><h2>Attempts that failed</h2>
-{% if troubles.is_empty() %}<p class="soft">None is remembered.</p>{% endif %}
-{% for trouble in troubles %}<h3>{{ trouble.attempt }} on {{ trouble.worker }}: {{ trouble.cause }}, {{ trouble.at }}</h3><pre>{{ trouble.said }}</pre>{% if !trouble.log.is_empty() %}<p class="soft">Printed last:</p><pre class="log">{{ trouble.log }}</pre>{% endif %}
+<section><h2>Failed attempts</h2>
+{% if troubles.is_empty() %}<p class="soft">None.</p>{% endif %}
+{% for trouble in troubles %}<h3>{{ trouble.attempt }} on {{ trouble.worker }}: {{ trouble.cause }}, {{ trouble.at }}</h3><pre>{{ trouble.said }}</pre>{% if !trouble.log.is_empty() %}<p class="soft">Last output:</p><pre class="log">{{ trouble.log }}</pre>{% endif %}
 {% endfor %}{% if left_out > 0 %}<p class="soft">And {{ left_out }} more.</p>{% endif %}</section>
 <section><h2>Counters</h2>
-{% if counters.is_empty() %}<p class="soft">Nothing was counted.</p>{% else %}<div class="scroll"><table><thead><tr><th scope="col">Group</th><th scope="col">Name</th><th scope="col" class="num">Count</th></tr></thead><tbody>
+{% if counters.is_empty() %}<p class="soft">No counters.</p>{% else %}<div class="scroll"><table><thead><tr><th scope="col">Group</th><th scope="col">Name</th><th scope="col" class="num">Count</th></tr></thead><tbody>
 {% for (group, name, n) in counters %}<tr><td>{{ group }}</td><td>{{ name }}</td><td class="num">{{ n }}</td></tr>
 {% endfor %}</tbody></table></div>{% endif %}</section>
-<section><h2>What it was given</h2><dl>
+<section><h2>Settings</h2><dl>
 {% for (name, value) in settings %}<dt>{{ name }}</dt><dd>{{ value }}</dd>
 {% endfor %}</dl></section>
-<section><h2>The cluster</h2><dl>
+<section><h2>Cluster</h2><dl>
 <dt>Version</dt><dd>gristmill {{ version }}, executor's protocol {{ protocol }}</dd>
 <dt>Workers</dt><dd>{{ workers.len() }}{% if workers_left_out > 0 %} and {{ workers_left_out }} more{% endif %}</dd></dl>
-<div class="scroll"><table><thead><tr><th scope="col">Worker</th><th scope="col">State</th><th scope="col" class="num">Slots</th><th scope="col">Memory is limited by</th><th scope="col">Address</th></tr></thead><tbody>
+<div class="scroll"><table><thead><tr><th scope="col">Worker</th><th scope="col">State</th><th scope="col" class="num">Slots</th><th scope="col">Memory limit</th><th scope="col">Address</th></tr></thead><tbody>
 {% for worker in workers %}<tr><td>{{ worker.id }}</td><td>{{ worker.state }}</td><td class="num">{{ worker.slots }}</td><td>{{ worker.limiter }}</td><td>{{ worker.address }}</td></tr>
 {% endfor %}</tbody></table></div></section>
 </main>
@@ -169,20 +170,20 @@ struct Report<'p> {
     troubles: Vec<Trouble>,
     left_out: u64,
     counters: Vec<(String, String, String)>,
-    settings: Vec<(&'static str, String)>,
+    settings: Vec<(String, String)>,
     workers: &'p [WorkerLine],
     workers_left_out: usize,
     version: &'static str,
     protocol: u32,
 }
 
-/// What a report is made of.
+/// The facts of a report.
 struct Facts {
     status: JobStatus,
     why: Why,
     failures: (Vec<Failed>, u64),
     counters: Vec<(String, String, String)>,
-    settings: Vec<(&'static str, String)>,
+    settings: Vec<(String, String)>,
     workers: Vec<WorkerLine>,
     sizes: Sizes,
     made_ms: u64,
@@ -201,7 +202,7 @@ pub(in crate::web) async fn report(State(web): State<Web>, Path(job): Path<Strin
     };
     let mut settings = settings(&status, &summary, spec.as_ref());
     let version = env!("CARGO_PKG_VERSION");
-    settings.push(("Took", span(summary.end_ms - summary.begin_ms)));
+    settings.push(("Duration".to_string(), span(summary.end_ms - summary.begin_ms)));
     let now = web.master.facts(job)?;
     let facts = Facts {
         why: web.master.why(job).await?,
@@ -216,7 +217,7 @@ pub(in crate::web) async fn report(State(web): State<Web>, Path(job): Path<Strin
     };
     let html = render(&facts, &summary, version)?;
     let mut response = text(HTML, html);
-    // Its sheet is within it, which the policy of pages forbids: it is to be kept, not to be looked at here.
+    // Its style is inline, which the policy of our pages forbids, so a browser downloads it.
     let name = format!("attachment; filename=\"{job}.html\"");
     if let Ok(name) = HeaderValue::try_from(name) {
         response.headers_mut().insert(CONTENT_DISPOSITION, name);
@@ -230,8 +231,10 @@ fn render(facts: &Facts, summary: &Summary, version: &'static str) -> Result<Str
     if status.reduces.total > 0 {
         phases.push(Phase::reduces(status, summary, *until_ms));
     }
-    let timeline =
-        if summary.attempts == 0 { String::new() } else { unlinked(&chart::timeline(summary)) };
+    let timeline = match summary.attempts {
+        0 => String::new(),
+        _ => chart::timeline(summary, Links::No),
+    };
     let (mut troubles, mut bytes) = (Vec::new(), 0);
     for trouble in failures.iter().map(Trouble::of) {
         bytes += trouble.bytes();
@@ -245,7 +248,7 @@ fn render(facts: &Facts, summary: &Summary, version: &'static str) -> Result<Str
     let shown = WORKERS_MAX.min(workers.len());
     let written =
         |error: askama::Error| Refusal::Internal { message: format!("a report: {error}") };
-    let skew = skew(status.id, &facts.sizes, status.reduces.total).map_err(written)?;
+    let skew = skew(status.id, &facts.sizes, status.reduces.total, Links::No).map_err(written)?;
     let report = Report {
         style: include_str!("../assets/style.css"),
         job: status,
@@ -256,7 +259,7 @@ fn render(facts: &Facts, summary: &Summary, version: &'static str) -> Result<Str
         made: rfc3339(*made_ms),
         phases,
         timeline,
-        skew: unlinked(&skew),
+        skew,
         troubles,
         left_out,
         counters: counters(&facts.counters),
@@ -267,19 +270,6 @@ fn render(facts: &Facts, summary: &Summary, version: &'static str) -> Result<Str
         protocol: frame::VERSION,
     };
     report.render().map_err(written)
-}
-
-/// A picture without what leads to pages, which are not where the report is.
-fn unlinked(picture: &str) -> String {
-    let mut rest = picture.replace("</a>", "");
-    let mut bare = String::with_capacity(rest.len());
-    while let Some(begin) = rest.find("<a ") {
-        bare += &rest[..begin];
-        // Nothing but ids is in its address, so the first bracket is its end.
-        let end = rest[begin..].find('>').map_or(rest.len(), |end| begin + end + 1);
-        rest = rest.split_off(end);
-    }
-    bare + &rest
 }
 
 #[cfg(test)]
@@ -366,7 +356,7 @@ mod tests {
             why,
             failures: (vec![failed; 32], 7),
             counters: vec![(foreign.to_owned(), foreign.to_owned(), "1".into()); 500],
-            settings: vec![("Output", shown); 30],
+            settings: vec![("Output".to_string(), shown); 30],
             workers: vec![worker; 2_000],
             sizes: sizes(foreign),
             made_ms: 0,
@@ -375,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_is_one_file_of_a_bounded_size_and_foreign_text_is_text() {
+    fn report_is_one_bounded_file_and_text_of_users_stays_text() {
         let summary = large();
         let foreign = "<script src=http://x>&\"'".repeat(50);
         for foreign in ["no luck", &foreign] {
@@ -394,11 +384,5 @@ mod tests {
         let few = render(&facts("no luck"), &summary, "1.2.3").unwrap();
         assert!(few.contains("Hottest keys") && few.contains("<td class=\"hot\">no luck</td>"));
         assert_eq!(few.matches("<h3>j1/m0#1 on w1: panic, ").count(), 32);
-    }
-
-    #[test]
-    fn a_picture_loses_its_links_and_nothing_else() {
-        let linked = "<text><a href=\"/workers/w1\">w1</a></text><a href=\"/x\"><rect/></a>";
-        assert_eq!(unlinked(linked), "<text>w1</text><rect/>");
     }
 }

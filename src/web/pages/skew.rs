@@ -1,38 +1,40 @@
-//! Whether a job's work is shared out evenly: the largest partitions, and the keys that bring most records.
+//! Data skew of a job: its largest partitions, and the keys with most records.
 
 use askama::Template;
 
+use super::chart::Links;
 use super::words::{bytes, count};
 use crate::scheduler::Sizes;
 use crate::spec::{HotKey, JobId};
 
-/// A key is hot that has brought one in so many of all records, or more; fewer make no reduce late.
+/// A key is hot if at least one in so many of all records has it; fewer do not make a reduce late.
 const HOT_OF: u64 = 1_000;
 
 #[derive(Template)]
 #[template(
     ext = "html",
-    source = r#"<section><h2>Skew</h2><p class="soft">{{ told }}</p><div class="pair">
-<div class="scroll" tabindex="0" role="group" aria-label="The largest partitions"><table><thead><tr><th scope="col">Largest partitions</th><th scope="col" class="num">Bytes</th><th scope="col" class="num">Of the mean</th><th scope="col" class="num">Records</th></tr></thead><tbody>
-{% for partition in largest %}<tr><td><a href="/jobs/{{ job }}/tasks/r{{ partition.index }}">{{ job }}/r{{ partition.index }}</a></td><td class="num">{{ partition.bytes }}</td><td class="num">{{ partition.times }}</td><td class="num">{{ partition.records }}</td></tr>
+    source = r#"<section><h2>Data skew</h2><p class="soft">{{ told }}</p><div class="pair">
+<div class="scroll" tabindex="0" role="group" aria-label="Largest partitions"><table><thead><tr><th scope="col">Largest partitions</th><th scope="col" class="num">Bytes</th><th scope="col" class="num">vs mean</th><th scope="col" class="num">Records</th></tr></thead><tbody>
+{% for partition in largest %}<tr><td>{% if links %}<a href="/jobs/{{ job }}/tasks/r{{ partition.index }}">{{ job }}/r{{ partition.index }}</a>{% else %}{{ job }}/r{{ partition.index }}{% endif %}</td><td class="num">{{ partition.bytes }}</td><td class="num">{{ partition.times }}</td><td class="num">{{ partition.records }}</td></tr>
 {% endfor %}</tbody></table></div>
-{% if hottest.is_empty() %}<p class="soft">{{ cold }}</p>{% else %}<div class="scroll" tabindex="0" role="group" aria-label="The hottest keys"><table><thead><tr><th scope="col">Hottest keys</th><th scope="col" class="num">Records</th><th scope="col" class="num">Of all</th><th scope="col">In</th></tr></thead><tbody>
-{% for key in hottest %}<tr><td class="hot">{{ key.shown }}</td><td class="num">{{ key.records }}</td><td class="num">{{ key.share }}</td><td><a href="/jobs/{{ job }}/tasks/r{{ key.partition }}">{{ job }}/r{{ key.partition }}</a></td></tr>
+{% if hottest.is_empty() %}<p class="soft">{{ cold }}</p>{% else %}<div class="scroll" tabindex="0" role="group" aria-label="Hottest keys"><table><thead><tr><th scope="col">Hottest keys</th><th scope="col" class="num">Records</th><th scope="col" class="num">Share</th><th scope="col">Task</th></tr></thead><tbody>
+{% for key in hottest %}<tr><td class="hot">{{ key.shown }}</td><td class="num">{{ key.records }}</td><td class="num">{{ key.share }}</td><td>{% if links %}<a href="/jobs/{{ job }}/tasks/r{{ key.partition }}">{{ job }}/r{{ key.partition }}</a>{% else %}{{ job }}/r{{ key.partition }}{% endif %}</td></tr>
 {% endfor %}</tbody></table></div>{% endif %}</div></section>"#
 )]
 struct Skew {
     job: JobId,
+    links: bool,
     told: String,
     largest: Vec<Large>,
     hottest: Vec<Hot>,
-    /// What is said where no key is hot.
+    /// Shown if no key is hot.
     cold: String,
 }
 
 struct Large {
     index: u32,
     bytes: String,
-    /// Of the mean.
+    /// As a multiple of the mean.
     times: String,
     records: String,
 }
@@ -40,13 +42,18 @@ struct Large {
 struct Hot {
     shown: String,
     records: String,
-    /// Of all records.
+    /// Share of all records.
     share: String,
     partition: u32,
 }
 
-/// The section, once a reduce is done.
-pub(super) fn skew(job: JobId, sizes: &Sizes, reduces: u32) -> askama::Result<String> {
+/// The section; empty until a reduce is done.
+pub(super) fn skew(
+    job: JobId,
+    sizes: &Sizes,
+    reduces: u32,
+    links: Links,
+) -> askama::Result<String> {
     if sizes.partitions == 0 {
         return Ok(String::new());
     }
@@ -66,11 +73,10 @@ pub(super) fn skew(job: JobId, sizes: &Sizes, reduces: u32) -> askama::Result<St
     });
     let all = count(sizes.reduced_records);
     let cold = match sizes.hottest.first() {
-        Some((_, hot)) => format!(
-            "No key is hot: none has brought more than {} of {all} records.",
-            count(hot.records)
-        ),
-        None => "No key is hot: none has brought more than one record to its reduce.".to_string(),
+        Some((_, hot)) => {
+            format!("No hot keys: no key has more than {} of {all} records.", count(hot.records))
+        }
+        None => "No hot keys: no key has more than one record.".to_string(),
     };
     // At most all bytes.
     let (of_one, so_far) = (bytes(mean as u64), sizes.partitions);
@@ -79,11 +85,12 @@ pub(super) fn skew(job: JobId, sizes: &Sizes, reduces: u32) -> askama::Result<St
         _ => format!("{} of {} partitions so far", count(so_far.into()), count(reduces.into())),
     };
     let told = format!(
-        "{counted}, {} and {all} records in all, {of_one} each on average; records as they come to the reduces, after \
+        "{counted}: {} and {all} records, {of_one} each on average. Records are counted where reduces read them, after \
          combining.",
         bytes(sizes.reduced_bytes)
     );
-    Skew { job, told, largest: largest.collect(), hottest: hottest.collect(), cold }.render()
+    let links = links.wanted();
+    Skew { job, links, told, largest: largest.collect(), hottest: hottest.collect(), cold }.render()
 }
 
 /// A share in percent, with a digit where it is small.
@@ -98,7 +105,7 @@ mod tests {
     use crate::scheduler::Partition;
 
     #[test]
-    fn a_key_of_a_user_is_only_ever_text() {
+    fn key_of_a_user_is_shown_as_text() {
         let sizes = Sizes {
             partitions: 2,
             reduced_bytes: 4_096,
@@ -107,17 +114,16 @@ mod tests {
             hottest: vec![(1, HotKey { shown: "<b>hot</b>".into(), records: 3 })],
             ..Sizes::default()
         };
-        let page = skew(JobId(7), &sizes, 8).unwrap();
+        let page = skew(JobId(7), &sizes, 8, Links::Yes).unwrap();
         for word in ["&#60;b&#62;hot", "3.0 KiB", "1.5 ×", "7.5 %", "2 of 8 partitions so far"] {
             assert!(page.contains(word), "{word} is not in {page}");
         }
         let many = Sizes { reduced_records: 9_000_000, ..sizes.clone() };
-        let page = skew(JobId(7), &many, 8).unwrap();
-        let cold =
-            "No key is hot: none has brought more than 3 of 9\u{202f}000\u{202f}000 records.";
+        let page = skew(JobId(7), &many, 8, Links::Yes).unwrap();
+        let cold = "No hot keys: no key has more than 3 of 9\u{202f}000\u{202f}000 records.";
         assert!(page.contains(cold) && !page.contains("hot&#60;/b"), "{page}");
         let none = Sizes { hottest: Vec::new(), ..sizes };
-        assert!(skew(JobId(7), &none, 8).unwrap().contains("more than one record"));
-        assert_eq!(skew(JobId(7), &Sizes::default(), 8).unwrap(), "");
+        assert!(skew(JobId(7), &none, 8, Links::No).unwrap().contains("more than one record"));
+        assert_eq!(skew(JobId(7), &Sizes::default(), 8, Links::Yes).unwrap(), "");
     }
 }

@@ -1,12 +1,14 @@
-//! One task: its attempts, what it reads, why it failed, and the last that it printed.
+//! The page of a task: what it read, wrote and used, its attempts and failures, its input, and its log.
 
 use std::time::Duration;
 
 use askama::Template;
 use axum::extract::{Path, State};
 
-use super::words::{bytes, clock};
+use super::chart::Links;
+use super::words::{bytes, clock, count, rate, span};
 use super::{chart, page};
+use crate::clock::parse_rfc3339;
 use crate::offload::offload;
 use crate::rpc::client::{Options, Peer};
 use crate::rpc::jobs::{AttemptLine, Jobs, TaskLine};
@@ -22,7 +24,7 @@ use crate::web::summary::{Bar, Summary};
 
 /// How long a worker may take to send a log.
 const LOG_WITHIN: Duration = Duration::from_secs(2);
-/// Lines of a log that are shown, the last ones, and of a failure's details.
+/// Lines of a log that are shown, the last ones.
 const LINES_MAX: usize = 200;
 /// Files of a split that are named.
 const RANGES_MAX: usize = 50;
@@ -32,11 +34,12 @@ const RANGES_MAX: usize = 50;
     ext = "html",
     source = r#"<p class="crumbs"><a href="/jobs">Jobs</a> / <a href="/jobs/{{ id.job }}">{{ id.job }}</a> / <a href="/jobs/{{ id.job }}/tasks">tasks</a></p>
 <h1>{{ task.id }} <span class="state {{ task.state }}">{{ task.state }}</span></h1>
-{% if let Some(leader) = leader %}<p>It shares its attempts with <a href="/jobs/{{ id.job }}/tasks/m{{ leader }}">{{ id.job }}/m{{ leader }}</a>, which has their logs.</p>{% endif %}
-{% for failure in failures %}<section class="bad"><h2>Why {{ failure.attempt }} failed on {{ failure.worker }}</h2><pre>{{ failure.told }}</pre>{% if !failure.log.is_empty() %}<h3>The last that it printed</h3><pre class="log" tabindex="0" role="group" aria-label="Log of {{ failure.attempt }}">{{ failure.log }}</pre>{% endif %}</section>
+{% if let Some(leader) = leader %}<p class="lead">This task ran in the attempts of <a href="/jobs/{{ id.job }}/tasks/m{{ leader }}">{{ id.job }}/m{{ leader }}</a>, which has the log, and the numbers of both.</p>{% endif %}
+{% if !tiles.is_empty() %}<div class="tiles">{% for (value, name) in tiles %}<div><b>{{ value }}</b>{{ name }}</div>{% endfor %}</div>{% endif %}
+{% for failure in failures %}<section class="bad"><h2>{{ failure.attempt }} failed on {{ failure.worker }}</h2><pre>{{ failure.told }}</pre>{% if !failure.log.is_empty() %}<h3>Last output</h3><pre class="log" tabindex="0" role="group" aria-label="Log of {{ failure.attempt }}">{{ failure.log }}</pre>{% endif %}</section>
 {% endfor %}
 <section><h2>Attempts</h2>
-{% if task.attempts.is_empty() %}<p class="soft">None yet.</p>{% else %}
+{% if task.attempts.is_empty() %}<p class="soft">No attempts yet.</p>{% else %}
 {% if !timeline.is_empty() %}<div class="scroll" tabindex="0" role="group" aria-label="Timeline">{{ timeline|safe }}</div>{% endif %}
 <div class="scroll" tabindex="0" role="group" aria-label="Attempts"><table><thead><tr><th scope="col">Attempt</th><th scope="col">State</th><th scope="col">Cause</th><th scope="col">Worker</th><th scope="col" class="num">Process</th><th scope="col">Started</th><th scope="col">Ended</th></tr></thead><tbody>
 {% for attempt in task.attempts %}<tr><td>{{ attempt.id }}</td><td><span class="state {{ attempt.state }}">{{ attempt.state }}</span></td><td>{% if attempt.cause.to_string() != "none" %}{{ attempt.cause }}{% endif %}</td><td><a href="/workers/{{ attempt.worker }}">{{ attempt.worker }}</a></td><td class="num">{{ attempt.pid }}</td><td>{{ self::clock(&attempt.started) }}</td><td>{% if let Some(at) = attempt.ended %}{{ self::clock(at) }}{% endif %}</td></tr>
@@ -46,24 +49,26 @@ const RANGES_MAX: usize = 50;
 {% for (file, from, to) in ranges %}<tr><td class="wide">{{ file }}</td><td class="num">{{ from }}</td><td class="num">{{ to }}</td></tr>
 {% endfor %}</tbody></table></div></section>{% endif %}
 <section><h2>Log{% if let Some(last) = task.attempts.last() %} of {{ last.id }}{% endif %}</h2>
-{% match log %}{% when Ok(log) %}{% if log.is_empty() %}<p class="soft">Nothing was printed.</p>{% else %}<pre class="log" tabindex="0" role="group" aria-label="Log">{{ log }}</pre>{% endif %}{% when Err(why) %}<p class="soft">{{ why }}</p>{% endmatch %}</section>"#
+{% match log %}{% when Ok(log) %}{% if log.is_empty() %}<p class="soft">No output.</p>{% else %}<pre class="log" tabindex="0" role="group" aria-label="Log">{{ log }}</pre>{% endif %}{% when Err(why) %}<p class="soft">{{ why }}</p>{% endmatch %}</section>"#
 )]
 struct One<'p> {
     id: TaskId,
     task: &'p TaskLine,
-    /// The map that leads it.
+    /// The map in whose attempts it ran, if not in its own.
     leader: Option<u32>,
-    /// What its failed attempts said, the newest first.
+    /// What it has read, written and used: values and their names.
+    tiles: Vec<(String, &'static str)>,
+    /// Its failed attempts, the newest first.
     failures: Vec<Told>,
     timeline: String,
-    /// What it reads, in a few words and by file.
+    /// Its input, in a few words and by file.
     input: String,
     ranges: Vec<(String, u64, String)>,
     /// The last lines, or why there are none.
     log: Result<String, String>,
 }
 
-/// What a failed attempt said.
+/// A failed attempt.
 struct Told {
     attempt: AttemptId,
     worker: WorkerId,
@@ -109,6 +114,7 @@ pub(in crate::web) async fn task(
     let body = One {
         id,
         leader,
+        tiles: tiles(&task, web.clock.wall_ms()),
         failures: failures.iter().rev().map(Told::of).collect(),
         timeline,
         input: split.as_ref().map(input).unwrap_or_default(),
@@ -120,16 +126,47 @@ pub(in crate::web) async fn task(
     page(&id.to_string(), &format!("/api/v1/jobs/{}/events", id.job), is_running, &body)
 }
 
-/// What a map reads; a plan that cannot be read is the business of who runs it.
+/// What a map reads; `None` if the plan cannot be read here. The worker that runs the map reports why.
 async fn split(plan: std::path::PathBuf, map: u32) -> Option<Split> {
     let read = move || PlanFile::open(&plan).and_then(|plan| plan.split(map)).ok();
     offload(read).await.ok().flatten()
 }
 
+/// What the task has read, written and used, as far as it is known.
+fn tiles(task: &TaskLine, now_ms: u64) -> Vec<(String, &'static str)> {
+    let mut tiles = Vec::new();
+    let shown = task.attempts.iter().find(|attempt| attempt.state == "succeeded");
+    let took_ms = shown.or(task.attempts.last()).and_then(|attempt| {
+        let end_ms = attempt.ended.as_deref().map_or(Some(now_ms), parse_rfc3339)?;
+        Some(end_ms.saturating_sub(parse_rfc3339(&attempt.started)?))
+    });
+    let is_running = task.attempts.last().is_some_and(|attempt| attempt.ended.is_none());
+    let name = if is_running && shown.is_none() { "running so far" } else { "duration" };
+    tiles.extend(took_ms.map(|ms| (span(ms), name)));
+    let Some(usage) = task.usage else { return tiles };
+    let is_work = matches!(task.kind.as_str(), "map" | "reduce");
+    if !is_work {
+        return tiles;
+    }
+    tiles.push((bytes(usage.bytes_in), "read"));
+    tiles.push((count(usage.records_in), "records in"));
+    tiles.push((bytes(usage.bytes_out), "written"));
+    tiles.push((count(usage.records_out), "records out"));
+    let rate = rate(usage.bytes_in, took_ms.unwrap_or(0));
+    if !rate.is_empty() {
+        tiles.push((rate, "read rate"));
+    }
+    tiles.push((count(usage.spills), "spill files"));
+    if usage.memory_bytes > 0 {
+        tiles.push((bytes(usage.memory_bytes), "peak memory"));
+    }
+    tiles
+}
+
 fn input(split: &Split) -> String {
     let files = split.ranges.len();
     let shown = if files > RANGES_MAX {
-        format!(", of which {RANGES_MAX} are named")
+        format!(", the first {RANGES_MAX} of them below")
     } else {
         String::new()
     };
@@ -141,12 +178,12 @@ fn input(split: &Split) -> String {
 }
 
 fn ranges(split: &Split) -> Vec<(String, u64, String)> {
-    let end = |end: u64| if end == u64::MAX { "its end".to_string() } else { end.to_string() };
+    let end = |end: u64| if end == u64::MAX { "end".to_string() } else { end.to_string() };
     let shown = split.ranges.iter().take(RANGES_MAX);
     shown.map(|range| (range.location.to_string(), range.start, end(range.end))).collect()
 }
 
-/// The attempts against the whole time of their job, and the map that leads the task, if it has joined one.
+/// The attempts against the whole time of their job, and the map in whose attempts the task ran, if it joined one.
 async fn timeline(web: &Web, id: TaskId) -> (String, Option<u32>) {
     let Ok(summary) = web.summaries.of(&web.master, id.job).await else {
         return (String::new(), None);
@@ -164,16 +201,16 @@ async fn timeline(web: &Web, id: TaskId) -> (String, Option<u32>) {
         }
     });
     let is_some = looked.is_ok() && !bars.is_empty();
-    let drawn = is_some.then(|| chart::one_by_one(&summary, &bars));
+    let drawn = is_some.then(|| chart::one_by_one(&summary, &bars, Links::Yes));
     (drawn.unwrap_or_default(), leader)
 }
 
-/// The end of what an attempt has printed, as text.
+/// The last lines that an attempt has printed.
 async fn log(web: &Web, attempt: Option<&AttemptLine>) -> Result<String, String> {
     let Some(attempt) = attempt else { return Ok(String::new()) };
     let workers = web.master.workers().await.map_err(|refusal| refusal.to_string())?;
     let worker = workers.into_iter().find(|line| line.id == attempt.worker);
-    let gone = || format!("{} is gone, and its logs with it", attempt.worker);
+    let gone = || format!("the log is lost with its worker {}", attempt.worker);
     let address = worker.ok_or_else(gone)?.address;
     let options = Options { answer: LOG_WITHIN, ..Options::default() };
     let tail = Peer::connect(&address, &options).log(attempt.runs_as).await;

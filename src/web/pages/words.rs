@@ -1,4 +1,4 @@
-//! Numbers as people read them.
+//! Numbers, times and sizes as people read them.
 
 /// Milliseconds as a span of time, such as `1.2 s`.
 pub(super) fn span(ms: u64) -> String {
@@ -13,12 +13,12 @@ pub(super) fn span(ms: u64) -> String {
     }
 }
 
-/// A time of RFC 3339 in UTC without what is the same for all, such as `2026-11-28 18:09:23`.
+/// A time of RFC 3339 in UTC without the letters `T` and `Z`, such as `2026-11-28 18:09:23`.
 pub(super) fn clock(time: &str) -> String {
     time.trim_end_matches('Z').replacen('T', " ", 1)
 }
 
-/// How much of something is in use, such as `3.0 of 24.0 GiB`; nothing where it is not known.
+/// How much of something is in use, such as `3.0 of 24.0 GiB`; empty if unknown.
 pub(super) fn used(free: u64, all: u64) -> String {
     if all == 0 {
         return String::new();
@@ -45,7 +45,16 @@ pub(super) fn bytes(bytes: u64) -> String {
     format!("{size:.1} {}", UNITS[unit])
 }
 
-/// A count with blanks between thousands, such as `200 000`.
+/// So many per second, such as `53.1 MiB/s`; empty if there is none.
+pub(super) fn rate(bytes_done: u64, ms: u64) -> String {
+    if ms == 0 || bytes_done == 0 {
+        return String::new();
+    }
+    // Positive, and at most a thousand times the bytes.
+    format!("{}/s", bytes((bytes_done as f64 * 1_000.0 / ms as f64) as u64))
+}
+
+/// A count with narrow spaces between thousands, such as `200 000`.
 pub(super) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
@@ -58,7 +67,16 @@ pub(super) fn count(number: u64) -> String {
     grouped
 }
 
-/// 0 to 1 as whole percent, cut off: 100 is only what is done.
+/// A hint with a capital letter.
+pub(super) fn sentence(hint: &str) -> String {
+    let mut letters = hint.chars();
+    let first = letters.next().map(char::to_uppercase);
+    first.map_or_else(String::new, |first| {
+        format!("{}{}", first.collect::<String>(), letters.as_str())
+    })
+}
+
+/// A share of 0 to 1 in whole percent, rounded down, so that 100 means all.
 pub(super) fn percent(share: f64) -> u64 {
     // Between 0 and 100.
     (share.clamp(0.0, 1.0) * 100.0).floor() as u64
@@ -69,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_short_and_say_their_unit() {
+    fn numbers_are_short_and_have_units() {
         for (ms, text) in [
             (0, "0 ms"),
             (999, "999 ms"),
@@ -91,6 +109,11 @@ mod tests {
         for (number, text) in [(7, "7"), (1_000, "1\u{202f}000"), (200_000, "200\u{202f}000")] {
             assert_eq!(count(number), text);
         }
+        assert_eq!((rate(3 << 20, 1_500), rate(1, 0)), ("2.0 MiB/s".into(), String::new()));
+        assert_eq!(
+            (sentence("start it again"), sentence("")),
+            ("Start it again".into(), String::new())
+        );
         assert_eq!([percent(0.0), percent(0.999), percent(1.0), percent(7.0)], [0, 99, 100, 100]);
     }
 }

@@ -1,10 +1,11 @@
-//! One worker: what it lends, what it runs, what it keeps for others.
+//! The page of a worker: its slots, memory and disk, what it runs, and what it keeps for others.
 
 use askama::Template;
 use axum::extract::{Path, State};
 
+use super::gauge::Gauge;
 use super::page;
-use super::words::{bytes, span, used};
+use super::words::{clock, sentence, span};
 use crate::master::Held;
 use crate::rpc::jobs::{Jobs, WorkerLine};
 use crate::rpc::refusal::Refusal;
@@ -17,19 +18,21 @@ use crate::web::query::id;
 #[derive(Template)]
 #[template(
     ext = "html",
-    source = r#"<p class="crumbs"><a href="/">Overview</a> / workers</p>
+    source = r#"<p class="crumbs"><a href="/">Overview</a> / Workers</p>
 <h1>{{ worker.id }} <span class="state {{ worker.state }}">{{ worker.state }}</span></h1>
-{% if let Some(exclusion) = worker.exclusion %}<p class="bad">Excluded until {{ exclusion.until }}: {{ exclusion.reason }}.</p>
-{% endif %}<div class="tiles"><div><b>{{ worker.running }} / {{ worker.slots }}</b>slots in use</div><div><b>{{ seen }}</b>since its last poll</div><div><b>{{ held.outputs }}</b>map outputs kept for others</div>{% if worker.room.memory_bytes > 0 %}<div><b>{{ self::bytes(*worker.room.memory_free_bytes) }}</b>memory free</div>{% endif %}{% if worker.room.disk_bytes > 0 %}<div><b>{{ self::bytes(*worker.room.disk_free_bytes) }}</b>disk free</div>{% endif %}</div>
-<section><h2>What it is</h2><dl><dt>Address</dt><dd>{{ worker.address }}</dd><dt>Process</dt><dd>{{ worker.pid }}</dd><dt>Memory in use</dt><dd>{{ self::used(*worker.room.memory_free_bytes, *worker.room.memory_bytes) }} of its machine</dd><dt>Disk in use</dt><dd>{{ self::used(*worker.room.disk_free_bytes, *worker.room.disk_bytes) }} of the file system of its folder</dd><dt>Memory of attempts is limited</dt><dd>{% if worker.limiter == self::UNLIMITED %}by nothing: it was given no --memory{% else %}by {{ worker.limiter }}{% endif %}</dd></dl></section>
-<section><h2>Runs now</h2>
-{% if held.attempts.is_empty() %}<p class="soft">Nothing.</p>{% else %}<ul>{% for attempt in held.attempts %}<li><a href="/jobs/{{ attempt.task.job }}/tasks/{{ attempt.task.kind.letter() }}{{ attempt.task.index }}">{{ attempt }}</a></li>{% endfor %}</ul>{% endif %}</section>"#
+{% if let Some(exclusion) = worker.exclusion %}<section class="wait"><h2>Excluded</h2><p>{{ self::sentence(&exclusion.reason) }}. It gets no attempts until {{ self::clock(&exclusion.until) }} at the latest.</p></section>
+{% endif %}<div class="tiles"><div><b>{{ worker.running }} / {{ worker.slots }}</b>slots in use</div><div><b>{{ seen }}</b>since last poll</div><div><b>{{ held.outputs }}</b>map outputs kept for reduces</div></div>
+<section><h2>Resources</h2><dl class="gauges">{% for gauge in gauges %}<dt>{{ gauge.name }}</dt><dd><progress class="{{ gauge.class }}" max="100" value="{{ gauge.percent }}" aria-label="{{ gauge.name }} in use">{{ gauge.percent }} %</progress><span>{{ gauge.text }}</span></dd>{% endfor %}</dl><p class="soft">Memory is that of the worker's machine, disk that of the file system of its --data folder.</p></section>
+<section><h2>Process</h2><dl><dt>Address</dt><dd>{{ worker.address }}</dd><dt>Process ID</dt><dd>{{ worker.pid }}</dd><dt>Memory limit of attempts</dt><dd>{% if worker.limiter == self::UNLIMITED %}none: the worker was started without --memory{% else %}by {{ worker.limiter }}{% endif %}</dd></dl></section>
+<section><h2>Running attempts</h2>
+{% if held.attempts.is_empty() %}<p class="soft">No attempt is running.</p>{% else %}<ul>{% for attempt in held.attempts %}<li><a href="/jobs/{{ attempt.task.job }}/tasks/{{ attempt.task.kind.letter() }}{{ attempt.task.index }}">{{ attempt }}</a></li>{% endfor %}</ul>{% endif %}</section>"#
 )]
 struct One<'p> {
     worker: &'p WorkerLine,
     held: &'p Held,
-    /// Since its last poll.
+    /// Time since its last poll.
     seen: String,
+    gauges: Vec<Gauge>,
 }
 
 /// `GET /workers/w4`
@@ -40,6 +43,7 @@ pub(in crate::web) async fn worker(State(web): State<Web>, Path(worker): Path<St
     let none = || Refusal::NotFound { message: format!("no worker {worker}") };
     let found = found.ok_or_else(none)?;
     let held = web.master.held(worker)?;
-    let body = One { worker: found, held: &held, seen: span(found.last_seen_ms) };
+    let (seen, gauges) = (span(found.last_seen_ms), Gauge::of_worker(found));
+    let body = One { worker: found, held: &held, seen, gauges };
     page(&worker.to_string(), "/api/v1/events", true, &body)
 }

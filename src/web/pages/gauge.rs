@@ -1,0 +1,70 @@
+//! How much of something is in use, as a bar with words beside it.
+
+use super::words::{percent, used};
+use crate::rpc::jobs::WorkerLine;
+
+/// From here on, in percent, a bar warns.
+const FULL_PERCENT: u64 = 90;
+
+/// A bar.
+pub(super) struct Gauge {
+    pub(super) name: &'static str,
+    pub(super) percent: u64,
+    /// Such as `3.0 of 24.0 GiB`.
+    pub(super) text: String,
+    pub(super) class: &'static str,
+}
+
+impl Gauge {
+    /// Slots, memory and disk of a worker, as far as they are known.
+    pub(super) fn of_worker(worker: &WorkerLine) -> Vec<Self> {
+        let room = &worker.room;
+        let slots = format!("{} of {}", worker.running, worker.slots);
+        let (running, all) = (worker.running.into(), worker.slots.into());
+        // All slots in use is what is wanted, so this one never warns.
+        let slots = Self { class: "map", ..Self::of("Slots", running, all, slots) };
+        let of = |name, free: u64, all: u64| {
+            (all > 0).then(|| Self::of(name, all.saturating_sub(free), all, used(free, all)))
+        };
+        let memory = of("Memory", room.memory_free_bytes, room.memory_bytes);
+        let disk = of("Disk", room.disk_free_bytes, room.disk_bytes);
+        [Some(slots), memory, disk].into_iter().flatten().collect()
+    }
+
+    fn of(name: &'static str, used: u64, all: u64, text: String) -> Self {
+        let percent = if all == 0 { 0 } else { percent(used as f64 / all as f64) };
+        let class = if percent >= FULL_PERCENT { "full" } else { "part" };
+        Self { name, percent, text, class }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rpc::workers::Room;
+    use crate::spec::WorkerId;
+
+    #[test]
+    fn bars_of_a_worker_are_those_that_are_known() {
+        let room = Room { disk_bytes: 100 << 30, disk_free_bytes: 5 << 30, ..Room::default() };
+        let (id, pid, address, state) = (WorkerId(1), 1, String::new(), "alive".to_string());
+        let (slots, running, last_seen_ms, limiter) = (4, 4, 0, String::new());
+        let exclusion = None;
+        let worker = WorkerLine {
+            id,
+            pid,
+            address,
+            state,
+            exclusion,
+            slots,
+            running,
+            last_seen_ms,
+            limiter,
+            room,
+        };
+        let bars = Gauge::of_worker(&worker);
+        let shown: Vec<_> = bars.iter().map(|it| (it.name, it.percent, it.class)).collect();
+        assert_eq!(shown, [("Slots", 100, "map"), ("Disk", 95, "full")]);
+        assert_eq!((bars[0].text.as_str(), bars[1].text.as_str()), ("4 of 4", "95.0 of 100.0 GiB"));
+    }
+}
