@@ -144,12 +144,8 @@ impl Row {
             let end_ms = attempt.ended.as_deref().map_or(Some(now_ms), parse_rfc3339)?;
             Some(span(end_ms.saturating_sub(parse_rfc3339(&attempt.started)?)))
         });
-        let records =
-            |n: u64| if n == 0 { String::new() } else { format!(", {} records", count(n)) };
-        let amount = |size: u64, n: u64| match size {
-            0 => String::new(),
-            _ => format!("{}{}", bytes(size), records(n)),
-        };
+        let records = |n: u64| if n == 0 { String::new() } else { count(n) };
+        let amount = |size: u64| if size == 0 { String::new() } else { bytes(size) };
         let usage = task.usage.unwrap_or_default();
         Self {
             took: took.unwrap_or_default(),

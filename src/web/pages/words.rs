@@ -18,6 +18,11 @@ pub(super) fn clock(time: &str) -> String {
     time.trim_end_matches('Z').replacen('T', " ", 1)
 }
 
+/// The time of day of such a time, such as `18:09:23.120`, where the day is known.
+pub(super) fn time_of_day(time: &str) -> String {
+    time.trim_end_matches('Z').rsplit('T').next().unwrap_or_default().to_string()
+}
+
 /// How much of something is in use, such as `3.0 of 24.0 GiB`; empty if unknown.
 pub(super) fn used(free: u64, all: u64) -> String {
     if all == 0 {
@@ -106,6 +111,7 @@ mod tests {
         assert_eq!((used(1, 2 << 20), used(0, 0)), ("2.0 of 2.0 MiB".into(), String::new()));
         assert_eq!(used((2 << 30) - (7 << 20), 2 << 30), "7.0 MiB of 2.0 GiB");
         assert_eq!(clock("2026-11-28T18:09:23.120Z"), "2026-11-28 18:09:23.120");
+        assert_eq!(time_of_day("2026-11-28T18:09:23.120Z"), "18:09:23.120");
         for (number, text) in [(7, "7"), (1_000, "1\u{202f}000"), (200_000, "200\u{202f}000")] {
             assert_eq!(count(number), text);
         }
