@@ -12,8 +12,8 @@ use crate::shuffle::{ReadProgress, SegmentInfo, SegmentPlace};
 use crate::spec::{AttemptId, Cause, Counters, Failure, FileRange, Split, TaskId, Usage, Volume};
 use crate::storage::{SharedStaging, StagingOptions};
 use crate::task::{
-    self, BadRecords, Env, MapDone, More, PartDone, Plan, PlanFile, SpillTo, Trouble, Winners,
-    folder_name,
+    self, BadRecords, Env, MapDone, MapsDone, More, PartDone, Plan, PlanFile, SpillTo, Trouble,
+    Winners, folder_name,
 };
 
 /// Nothing here is told to stop: a worker that wants an attempt to end kills the process.
@@ -114,7 +114,7 @@ impl Attempt<'_> {
         let by = (&job, &job.combiner(), &job.partitioner());
         let of = (self.id(), joined);
         let mapped = task::run_map_to_file(&env, by, of, &mut more, &plan, to, &output);
-        let (done, index, spills) =
+        let MapsDone { done, index, spills } =
             mapped.inspect_err(|_| self.discard_maps(&staging, &more.maps))?;
         // The commit looks for a list of each of them, or of none.
         let is_staged = done.iter().any(|(_, map)| !map.parts.is_empty());

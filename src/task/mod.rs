@@ -44,7 +44,7 @@ pub use run::{
     ReduceDone, accept, folder_name, run_map, run_map_only, run_reduce, shuffle_failure,
 };
 pub use shared_commit::{Winners, commit_shared, seal};
-pub use spill_map::{More, SpillTo, run_map_to_file};
+pub use spill_map::{MapsDone, More, SpillTo, run_map_to_file};
 
 use crate::format;
 

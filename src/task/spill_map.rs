@@ -49,9 +49,19 @@ pub trait More {
     fn take(&mut self) -> Vec<u32>;
 }
 
+/// What an attempt has done that mapped one or several splits to one file.
+#[derive(Debug)]
+pub struct MapsDone {
+    /// What each of the maps did, in order.
+    pub done: Vec<(AttemptId, MapDone)>,
+    /// The index of the file.
+    pub index: SpillIndex,
+    /// Files that were spilled on the way: 0 if everything fitted into memory.
+    pub spills: u64,
+}
+
 /// Maps splits of the plan to a new sealed spill file at `output`: the split of the attempt's task, those of the maps that
-/// have joined it, and those of maps that join later. Returns what each did, in order, and how many files
-/// were spilled on the way: 0 if everything fitted into memory. `first` is the job value of the attempt's own task.
+/// have joined it, and those of maps that join later. `first` is the job value of the attempt's own task.
 ///
 /// It requests more maps only if the combiner is exact, so that the order of folding does not matter, and while twice as
 /// much output would not spill.
@@ -67,7 +77,7 @@ pub fn run_map_to_file<J: Job, C: Combine<J>, P: Partition<J>>(
     plan: &PlanFile,
     to: SpillTo<'_>,
     output: &Path,
-) -> Result<(Vec<(AttemptId, MapDone)>, SpillIndex, u64), Failure> {
+) -> Result<MapsDone, Failure> {
     let failed = |error| Trouble::Framework(Box::new(error)).into_failure();
     let cuts = plan.cuts().map_err(failed)?;
     let memory_bytes = usize::try_from(env.spec.memory_bytes).unwrap_or(usize::MAX) - BESIDE_BYTES;
@@ -115,7 +125,7 @@ pub fn run_map_to_file<J: Job, C: Combine<J>, P: Partition<J>>(
     let spilled = if spills.len() > 1 { spills.len() as u64 } else { 0 };
     drop(collected);
     let index = one_file(&merger, spills, to.folder, output).map_err(shuffle_failure)?;
-    Ok((done, index, spilled))
+    Ok(MapsDone { done, index, spills: spilled })
 }
 
 /// Merges these spills, given in the order of their records, into one file.
