@@ -68,8 +68,9 @@ fn fetch(folder: &Path) -> Result {
     let fetched = tempfile::tempdir_in(folder)?;
     let package = format!("{PACKAGE}=={PACKAGE_VERSION}");
     let pip = ["pip3", "download", "--quiet", "--disable-pip-version-check", "--no-deps"];
-    let download = ["-k", "5", FETCHED_WITHIN_SECONDS].iter().chain(&pip).chain([&&*package]);
-    said(Command::new("timeout").args(download).current_dir(&fetched))?;
+    let mut download = Command::new("timeout");
+    download.args(["-k", "5", FETCHED_WITHIN_SECONDS]).args(pip).arg(package);
+    said(download.current_dir(&fetched))?;
     // A wheel is a zip file.
     let name = PACKAGE.replace('-', "_");
     let wheel = format!("{name}-{PACKAGE_VERSION}-py3-none-any.whl");
