@@ -172,7 +172,7 @@ pub enum ProposeError {
     /// No majority of the masters answers. The proposal may or may not take effect.
     #[error("no majority of the masters answers: {voters}\nhint: start those that are missing")]
     NoQuorum {
-        /// The masters of which a majority is needed.
+        /// The voting masters: a majority of them is needed.
         voters: String,
     },
     /// Members change one at a time, and another change is under way. Nothing has happened.
@@ -194,7 +194,7 @@ pub enum ProposeError {
         /// The deadline, in seconds.
         within_s: u64,
     },
-    /// There is no such master. Nothing has happened.
+    /// The master does not exist. Nothing has happened.
     #[error("{what}")]
     Unknown {
         /// Which master is missing.

@@ -61,7 +61,7 @@ impl Group {
     /// number.
     ///
     /// # Errors
-    /// If this node does not lead, there is no such voter, or none takes over in time.
+    /// If this node does not lead, the voter does not exist, or none takes over in time.
     pub async fn hand_over(&self, to: Option<u64>) -> Result<u64, ProposeError> {
         if !self.standing().leads {
             return Err(self.follows());

@@ -84,7 +84,7 @@ pub(super) enum How {
     Running {
         /// Maps that have joined it, as far as the worker knows.
         joined: u32,
-        /// How many more maps it can take.
+        /// The number of further maps that it can take.
         wants: u32,
     },
     Ended,

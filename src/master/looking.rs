@@ -138,7 +138,7 @@ impl Master {
     }
 
     /// Returns the failures of a job, or of one of its tasks, as far as they are kept and in the order in which they
-    /// came; and how many more there were of the whole job.
+    /// came; and the number of further ones of the whole job.
     ///
     /// # Errors
     ///

@@ -117,7 +117,7 @@ pub enum HeldState {
         fetched: u32,
         /// How many maps have joined a map attempt, as far as it knows.
         joined: u32,
-        /// How many more maps it can take.
+        /// The number of further maps that it can take.
         wants: u32,
     },
     /// A plan is made; the artifact is stored.
