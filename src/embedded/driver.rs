@@ -134,7 +134,7 @@ pub fn run<J: Job>(
     Ok(Outcome { bad_records: bad_records.found(), ..outcome })
 }
 
-/// As many threads as asked for, if the memory is enough for them: buffers have a least size.
+/// The requested number of threads, or fewer if the memory does not suffice: buffers have a minimum size.
 fn threads_within(memory_bytes: u64, threads: usize) -> usize {
     /// A chunk to fill, one to sort into, and what is beside them.
     const THREAD_BYTES_LEAST: u64 = 8 << 20;
@@ -224,7 +224,7 @@ struct Driver<'d, J: Job, C: Combine<J>, P: Partition<J>> {
     ended: Option<JobState>,
 }
 
-/// How long the driver waits for a thread before it looks whether the run is to stop.
+/// How long the driver waits for a thread before it checks whether the run must stop.
 const STOP_CHECK: Duration = Duration::from_millis(50);
 
 impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {

@@ -141,7 +141,7 @@ pub trait Job: JobValue + Send + 'static {
     /// As many as [`Job::Input`] reads: two for `Either<A, B>`.
     const INPUTS: &'static [&'static str] = &[];
 
-    /// Called with every record of the input; emits what the reduce is to get.
+    /// Called with every record of the input; emits the pairs that the reduces receive.
     ///
     /// # Errors
     ///

@@ -53,7 +53,7 @@ impl SideFile {
         &self.path
     }
 
-    /// Where it was when the job was asked for.
+    /// Its path when the command line was read.
     pub fn name(&self) -> &Path {
         &self.name
     }

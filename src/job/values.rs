@@ -37,7 +37,7 @@ struct Unread {
 /// The values of one key, in the order of the key, and for equal keys of the input.
 ///
 /// They are lent one at a time, since a key may have more of them than memory holds.
-/// What is not asked for is skipped.
+/// Values that the reduce does not read are skipped.
 pub struct Values<'g, J: Job> {
     pub(crate) group: &'g mut (dyn Group + 'g),
     /// The group's bytes, to name it in errors.

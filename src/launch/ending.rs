@@ -1,9 +1,10 @@
 //! Fails a run whose process is ended by the job's own code, and removes what it leaves.
 //!
-//! Covered are `exit`, `abort`, memory that runs out, and faults such as a stack overflow, on any thread of the process.
-//! Not covered are `_exit` and SIGKILL, which a process cannot see coming: the exit code is then what they make it, and
-//! the next run with the same output or scratch folder removes the leftovers. A process of ours around each run would
-//! see these too, but costs a fork, and passing on every signal, for each run.
+//! Covered are `exit`, `abort` and faults such as a stack overflow, on any thread of the process. When memory runs out
+//! the folders are removed, but the message may be missing, since it needs memory too.
+//! Not covered are `_exit` and SIGKILL, which a process cannot see coming: they decide the exit code, and the next run
+//! with the same output or scratch folder removes the leftovers. A supervising process would see these too, but costs
+//! each run a fork, and must pass on every signal.
 
 #![expect(
     unsafe_code,

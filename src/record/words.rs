@@ -2,7 +2,7 @@
 
 use super::text::Text;
 
-/// White space is space, `\t`, `\n`, `\v`, `\f` and `\r`, as C's `isspace` has it.
+/// White space is space, `\t`, `\n`, `\v`, `\f` and `\r`, as in C's `isspace`.
 #[inline(always)]
 pub fn is_space(byte: u8) -> bool {
     byte == b' ' || byte.wrapping_sub(b'\t') < 5

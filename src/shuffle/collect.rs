@@ -70,7 +70,7 @@ pub struct CollectStats {
 }
 
 impl CollectStats {
-    /// Counts a spill of so many records, which take so many bytes as stored.
+    /// Counts a spill, with its records and its bytes as stored.
     pub(super) fn spilled(&mut self, records: u64, file_bytes: u64) {
         self.spills += 1;
         self.spilled_records += records;
@@ -116,7 +116,7 @@ pub struct TableCollector<'f, F: Fold, P> {
 
 /// Slots of a new table: two to this power. [`BATCH_PAIRS`] always fit.
 const FIRST_BITS: u32 = 12;
-/// Pairs that are hashed ahead of the one that is looked up, so that its slot has arrived by then.
+/// How many pairs are hashed and prefetched ahead of the one that is looked up.
 const AHEAD_PAIRS: usize = 32;
 /// Memory for pairs that are kept apart, once there is one. They are rare.
 const APART_BYTES: usize = 4 << 20;

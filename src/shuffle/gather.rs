@@ -11,7 +11,7 @@ use super::{
 };
 use crate::crash::crash_point;
 
-/// After how many records a merge looks whether it is to stop.
+/// Records between two checks of whether the merge must stop.
 const STOP_CHECK_RECORDS: u64 = 4096;
 
 /// Where one segment lies, and what it holds.

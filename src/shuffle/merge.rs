@@ -21,7 +21,7 @@ pub const BUFFER_BYTES_LEAST: usize = 128 * 1024;
 /// What each source of a merge reads at once at most: more gains nothing.
 pub const BUFFER_BYTES_MAX: usize = 1024 * 1024;
 
-/// After how many records a merge looks whether it is to stop: some tenths of a millisecond.
+/// Records between two checks of whether the merge must stop: some tenths of a millisecond.
 const STOP_CHECK_RECORDS: u64 = 4096;
 
 /// How wide merges are and how their sources are read.
@@ -34,7 +34,7 @@ pub struct MergeLimits {
 }
 
 impl MergeLimits {
-    /// The limits for merging files of so many partitions in `memory_bytes`, the written file included.
+    /// The limits for merging files with this number of partitions in `memory_bytes`, the written file included.
     ///
     /// Never less than two sources, which with their output take 1 MiB and 160 bytes for each partition.
     pub fn within(memory_bytes: usize, partitions: u32) -> Self {

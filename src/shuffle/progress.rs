@@ -18,7 +18,7 @@ pub struct ReadProgress {
 }
 
 impl ReadProgress {
-    /// So many bytes are to be read, once.
+    /// Adds bytes that will be read once.
     pub fn expect(&self, bytes: u64) {
         self.total.fetch_add(bytes, Ordering::Relaxed);
     }

@@ -6,7 +6,7 @@ use super::sort::{self, Keys};
 use super::table::Table;
 use super::{CollectStats, Counter, Cursor, Error, Fold, SpillPlace, Spilled, progress};
 
-/// Records ahead of the current one whose memory is asked for, so that it is there when they are read.
+/// How many records ahead of the current one are prefetched.
 pub(super) const PREFETCH_RECORDS: usize = 8;
 
 /// Records that are counted as read at once.
@@ -118,7 +118,7 @@ impl<R: Keys> Run<R> {
         }
     }
 
-    /// Memory of the entries, and of the records as `of` has it.
+    /// Memory of the entries, and of the records as `of` computes it.
     pub fn memory_bytes(&self, of: impl FnOnce(&R) -> usize) -> usize {
         self.entries.capacity() * size_of::<u128>() + of(&self.records)
     }

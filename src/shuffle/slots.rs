@@ -11,7 +11,7 @@ use std::ptr::NonNull;
 
 use crate::record::short::SHORT_BYTES;
 
-/// From this size on the kernel is asked for huge pages, and gets the alignment that they need.
+/// From this size on, memory is aligned for huge pages and the kernel is advised to use them.
 const HUGE_PAGE_BYTES: usize = 2 << 20;
 /// Below it, slots of 32 bytes still never straddle a cache line.
 const CACHE_LINE_BYTES: usize = 64;

@@ -14,7 +14,7 @@ use super::{CollectStats, Counter, Cursor, Error, SpillPlace, SpillWriter, Spill
 use crate::record::key;
 use crate::record::short::prefetch;
 
-/// Records ahead of the copied one whose memory is asked for.
+/// How many records ahead of the copied one are prefetched.
 const PREFETCH_RECORDS: usize = 12;
 
 /// Records in the order of partition and key, in the layout of [`Buffer`], without its places.

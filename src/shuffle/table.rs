@@ -84,7 +84,7 @@ impl<A> Table<A> {
         self.long.memory_bytes() + Self::bytes_of(self.bits) <= memory_bytes
     }
 
-    /// Whether it could hold so many keys in all, of the lengths that it has, within `memory_bytes` while it grows.
+    /// Whether it could hold `keys` keys in all, of the same average length, within `memory_bytes` while it grows.
     pub fn may_hold(&self, keys: usize, memory_bytes: usize) -> bool {
         let long_bytes = self.long.memory_bytes().saturating_mul(keys / self.used.max(1));
         let mut bits = self.bits;

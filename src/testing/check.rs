@@ -14,7 +14,7 @@ use crate::job::{Counter, Job, Side};
 /// Cases drawn for each law, unless the author says otherwise: finds what breaks at every tenth try all but surely.
 const CASES: usize = 64;
 
-/// Checks a job against its [laws](Law). Begin with the job value that tasks are to get.
+/// Checks a job against its [laws](Law). Start with the job value that tasks receive.
 pub fn check<J: Job>(job: J) -> Check<J> {
     Check {
         job,
@@ -86,7 +86,7 @@ impl<J: Job> Check<J> {
         self
     }
 
-    /// Draws so many cases for each law (and key) instead of 64; at least one.
+    /// Draws this number of cases for each law (and key) instead of 64; at least one.
     pub fn cases(mut self, cases: usize) -> Self {
         self.settings.cases = cases.max(1);
         self

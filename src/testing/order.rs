@@ -31,7 +31,7 @@ pub fn key_order<'k, K: Key<'k> + Ord + Debug>(
     KeyOrder { keys: keys.into_iter().collect(), lifetime: PhantomData }
 }
 
-/// Keys whose order is to be checked; nothing is done before [`run`](Self::run) or [`verdict`](Self::verdict).
+/// Keys whose order will be checked; nothing is done before [`run`](Self::run) or [`verdict`](Self::verdict).
 #[derive(Debug)]
 #[must_use = "nothing is checked before `run` or `verdict`"]
 pub struct KeyOrder<'k, K> {

@@ -27,7 +27,7 @@ pub(crate) trait Case {
     /// Whether the parts one behind the other are the answer; else each part has some of its records, in its order.
     const TOTAL: bool = false;
 
-    /// Files of about so many records: which named input each belongs to, its name and its bytes.
+    /// Files with about `records` records: the named input that each belongs to, its name and its bytes.
     fn input(random: &mut Random, records: usize) -> Vec<(u32, String, Vec<u8>)>;
 
     /// The records of the output, in the order of their keys, as a sequential program finds them.

@@ -17,7 +17,7 @@ enum Fails {
     Once,
     /// The combiner folds no more.
     Folding,
-    /// The combiner has no value for the sum, which is asked for when the reduce reads it.
+    /// The combiner cannot give the sum as a value, which shows when the reduce reads it.
     Reading,
 }
 

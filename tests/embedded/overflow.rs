@@ -73,7 +73,7 @@ fn ends<J: Job>(lines: &[String]) -> Result<Result<Vec<String>, String>> {
     ends.pop().ok_or_else(|| "no run".into())
 }
 
-/// Numbers of one key, shuffled, among those of so many other keys that tables spill.
+/// The numbers of one key, at random places among `others` other keys.
 fn among_others(numbers: &[&str], others: u64) -> Vec<String> {
     let mut random = Random(3);
     let mut lines: Vec<String> = (0..others).map(|key| format!("other-{key:07} 1\n")).collect();

@@ -70,7 +70,7 @@ impl Setting {
 pub(crate) struct Ran {
     /// What it says of itself.
     pub(crate) outcome: Outcome,
-    /// Every file of its output by name, those that tell of the run left out.
+    /// Every file of its output by name, except `_MANIFEST.json` and `_SUCCESS`.
     pub(crate) parts: BTreeMap<String, Vec<u8>>,
     /// Every other file and folder that was not there before.
     pub(crate) litter: Vec<PathBuf>,

@@ -69,7 +69,7 @@ impl<R: Read> Blocks<R> {
         Ok(true)
     }
 
-    /// Reads so many bytes into the buffer, fewer only where the run ends.
+    /// Reads this number of bytes into the buffer, fewer only at the end of the run.
     fn fill(&mut self, bytes: usize) -> Result<usize, Error> {
         let mut filled = 0;
         while filled < bytes {

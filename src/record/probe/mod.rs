@@ -17,9 +17,9 @@ use serde::{Deserialize, Serialize};
 /// What to do about a type that cannot be read back.
 pub const SERDE_HINT: &str = "remove serde attributes such as `untagged`, `tag`, `flatten` and `skip_serializing_if` from it, or emit another type";
 
-/// Data of so many kinds is made up: with and without optional parts, and with each of the first variants of enums.
+/// How many values are made up: one without optional parts, the others with them, each with another variant of enums.
 const PASSES: u32 = 8;
-/// Values that are made up within one: a limit for types that contain themselves several times.
+/// Values that one made-up value may contain: a limit for types that contain themselves several times.
 const STEPS_MAX: u32 = 4096;
 /// How deep made-up data is nested.
 const DEPTH_MAX: u32 = 24;

@@ -19,7 +19,7 @@ impl Partitioner for ByHash {
     }
 }
 
-/// Sums that are collected from batches of so many pairs, in so much memory.
+/// The sums of these keys, collected in batches of `batch_pairs` with `memory_bytes` of memory.
 fn sums(keys: &[Vec<u8>], batch_pairs: usize, memory_bytes: usize) -> BTreeMap<Vec<u8>, u64> {
     const PARTITIONS: u32 = 3;
     let folder = tempfile::TempDir::new().expect("there is room");

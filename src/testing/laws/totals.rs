@@ -47,7 +47,7 @@ fn differs<J: Job>(
     }
 }
 
-/// What these map tasks and so many reduce tasks count and write to side outputs together.
+/// What these map tasks and this number of reduce tasks count and write to side outputs together.
 pub(super) fn totals<J: Job>(
     subject: &mut Subject<'_, J>,
     layout: &Layout,
