@@ -186,7 +186,7 @@ fn versions_must_agree_and_either_side_names_both() {
     assert!(matches!(refused, Error::Version { theirs: 98, .. }), "{refused}");
 }
 
-/// Gives its bytes a few at a time.
+/// Returns its bytes a few at a time.
 struct Drops<'d>(&'d [u8], usize);
 
 impl Read for Drops<'_> {

@@ -1,4 +1,4 @@
-//! Why a worker cannot go on, and what of its own troubles fails an attempt.
+//! Errors that end a worker, and faults of a worker that fail an attempt.
 
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
@@ -12,17 +12,17 @@ use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{About, Cause, Failure, Nonce, escape, size};
 use crate::storage::free_bytes;
 
-/// Why a worker cannot start or go on.
+/// Error that ends a worker.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The data folder cannot be used.
     #[error("failed to {doing}: {source}; {}; name another folder with --data DIR, or mend its permissions", shown(.path))]
     Data {
-        /// What was tried, fit for "failed to …".
+        /// The action, fit for "failed to …".
         doing: &'static str,
         /// The folder, or the file in it.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// Another worker uses the data folder.
@@ -38,7 +38,7 @@ pub enum Error {
     Served {
         /// Where.
         address: String,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// The poll loop's thread could not be started.
@@ -47,10 +47,10 @@ pub enum Error {
     /// The master refuses this worker for good.
     #[error("the master refuses this worker: {refusal}; start it with other flags")]
     Refused {
-        /// What it says.
+        /// Its answer.
         refusal: Refusal,
     },
-    /// The masters are of another cluster than the data folder.
+    /// The data folder belongs to another cluster than the masters.
     #[error(
         "the data folder is of cluster {own}, and the masters are of cluster {other}; {}; name its own with \
          --cluster, or another folder with --data DIR", shown(.path)
@@ -58,27 +58,27 @@ pub enum Error {
     OtherCluster {
         /// The folder.
         path: PathBuf,
-        /// Whose it is.
+        /// The folder's cluster.
         own: Nonce,
-        /// Whose the masters are.
+        /// The masters' cluster.
         other: Nonce,
     },
     /// No master answered for too long.
     #[error("no master answered for {} s: {last}; see whether the masters run", .waited.as_secs())]
     Masterless {
-        /// For how long.
+        /// How long the worker waited.
         waited: Duration,
-        /// What the last try was answered.
+        /// The result of the last try.
         last: Refusal,
     },
 }
 
-/// A path as a message shows it.
+/// Formats a path for a message.
 pub(super) fn shown(path: &Path) -> String {
     escape(path.as_os_str().as_bytes(), TEXT_CHARS_MAX)
 }
 
-/// The failure of an attempt because of this worker's disk; a full one says how full.
+/// Returns the failure of an attempt because of this worker's disk. If the disk is full, the message names the free space.
 pub(super) fn disk_failure(doing: &str, path: &Path, source: &io::Error) -> Failure {
     let is_full = matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
     let message = if is_full {
@@ -128,7 +128,7 @@ pub(super) fn start_failure(executable: &Path, source: &io::Error) -> Failure {
     Failure::new(Cause::WorkerError, format!("{what}; {hint}"))
 }
 
-/// The failure of an attempt because a blocking task of the worker died: a fault of ours.
+/// Returns the failure of an attempt because a thread of the worker died, which is a fault of gristmill.
 pub(super) fn task_failure(doing: &str, error: &tokio::task::JoinError) -> Failure {
     Failure::new(
         Cause::WorkerError,

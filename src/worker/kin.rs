@@ -1,4 +1,4 @@
-//! Holds together an executor and all that it starts, so that no process of it is left behind wherever it has gone.
+//! Finds and kills an executor and everything that it has started, wherever those processes have gone.
 //!
 //! A process group is not enough: who calls setsid(2) leaves it. A control group is left by nobody, and where this
 //! process may make none, a variable in the environment is inherited by all but those who mean to hide.
@@ -16,20 +16,20 @@ use rustix::process::{
 
 use super::Limiter;
 
-/// The variable that every executor has, with a value of its own.
+/// Environment variable that marks every executor with a value of its own.
 pub(super) const VARIABLE: &str = "GRISTMILL_EXECUTOR";
-/// Rounds of killing; a fork that outruns them is found by none.
+/// Rounds of killing. Processes that fork faster than this escape.
 const KILL_ROUNDS_MAX: usize = 50;
-/// Before one looks a last time: a process that is just becoming another program shows no environment.
+/// Pause before the last look, since a process shows no environment during execve(2).
 const LAST_LOOK_AFTER: Duration = Duration::from_millis(5);
-/// Times that a group is removed in which killed processes have not died yet, and the pause between: a second.
+/// Tries to remove a group whose killed processes have not died yet, and the pause between them: one second in all.
 const REMOVE_TRIES_MAX: usize = 200;
 const REMOVE_PAUSE: Duration = Duration::from_millis(5);
 
 /// Makes the executors of this process distinct.
 static EXECUTORS: AtomicU64 = AtomicU64::new(0);
 
-/// One executor and all that it starts.
+/// One executor and all processes that it starts.
 #[derive(Debug)]
 pub(super) struct Kin {
     name: String,
@@ -37,7 +37,7 @@ pub(super) struct Kin {
 }
 
 impl Kin {
-    /// Of an executor that is not there yet. Fails only if its memory is to be limited by a group and that cannot be.
+    /// Prepares for an executor that has not started. Fails only if a group must limit its memory and cannot.
     pub(super) fn create(limiter: &Limiter, limit_bytes: u64) -> io::Result<Self> {
         let number = EXECUTORS.fetch_add(1, Ordering::Relaxed);
         let name = format!("{}-{number}", std::process::id());
@@ -48,16 +48,16 @@ impl Kin {
         Ok(Kin { name, group })
     }
 
-    /// What the executor's [`VARIABLE`] is.
+    /// Returns the value of the executor's [`VARIABLE`].
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Takes the executor in, and with it what it starts from now on.
+    /// Adds the executor, and with it everything that it starts from now on.
     pub(super) fn add(&mut self, pid: u32) -> io::Result<()> {
         let Some(group) = &self.group else { return Ok(()) };
         match group.write("cgroup.procs", &pid.to_string()) {
-            // It can do without, since its memory is not limited.
+            // No group is needed, since its memory is not limited.
             Err(_) if group.limit_bytes == 0 => {
                 self.group = None;
                 Ok(())
@@ -66,7 +66,7 @@ impl Kin {
         }
     }
 
-    /// Its limit, if the kernel has killed something for its memory.
+    /// Returns its limit, if the kernel has killed one of its processes for exceeding it.
     pub(super) fn over_limit_bytes(&self) -> Option<u64> {
         self.group.as_ref().filter(|group| group.is_over()).map(|group| group.limit_bytes)
     }
@@ -121,7 +121,7 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// A group with this limit; none if the limiter makes none.
+    /// Creates a group with this limit. Returns `None` if the limiter uses none.
     pub(super) fn create(limiter: &Limiter, limit_bytes: u64) -> io::Result<Option<Self>> {
         let Some((parent, is_second_version)) = parent(limiter) else { return Ok(None) };
         let number = EXECUTORS.fetch_add(1, Ordering::Relaxed);
@@ -142,14 +142,14 @@ impl Group {
         } else {
             self.write("memory.limit_in_bytes", &bytes)?;
         }
-        // Swap would hide that the limit is reached; a kernel without swap has no such file.
+        // Swap would hide that the limit is reached. A kernel without swap has no such file.
         let swap =
             if self.is_second_version { ("memory.swap.max", 0) } else { ("memory.swappiness", 0) };
         let _no_swap_to_limit = self.write(swap.0, &swap.1.to_string());
         Ok(())
     }
 
-    /// Ends what workers have left in their groups that were killed and could not do so themselves.
+    /// Kills what killed workers have left in their groups.
     pub(super) fn sweep(limiter: &Limiter) {
         let Some((parent, is_second_version)) = parent(limiter) else { return };
         for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
@@ -163,7 +163,7 @@ impl Group {
     }
 
     fn write(&self, name: &str, value: &str) -> io::Result<()> {
-        // Not `fs::write`, which would create what is not there.
+        // Not `fs::write`, which would create a missing file.
         let mut file = fs::File::options().write(true).open(self.folder.join(name))?;
         io::Write::write_all(&mut file, value.as_bytes())
     }
@@ -172,14 +172,14 @@ impl Group {
         fs::read_to_string(self.folder.join(name)).unwrap_or_default()
     }
 
-    /// Whether the kernel has killed something in here for its memory.
+    /// Whether the kernel has killed a process in the group for exceeding the limit.
     fn is_over(&self) -> bool {
         let name = if self.is_second_version { "memory.events" } else { "memory.oom_control" };
         let kills = |line: &str| line.strip_prefix("oom_kill ")?.trim().parse::<u64>().ok();
         self.read(name).lines().find_map(kills).is_some_and(|kills| kills > 0)
     }
 
-    /// Kills all that is in the group.
+    /// Kills all processes in the group.
     fn kill(&self) {
         if self.is_second_version && self.write("cgroup.kill", "1").is_ok() {
             return;
@@ -199,10 +199,10 @@ impl Group {
     }
 }
 
-/// How the names of groups begin; the worker's process id follows.
+/// Prefix of the names of groups; the worker's process id follows.
 const PREFIX: &str = "gristmill-";
 
-/// Where groups are made, and whether they are of version 2.
+/// Returns where groups are created, and whether they are of version 2.
 fn parent(limiter: &Limiter) -> Option<(&Path, bool)> {
     match limiter {
         Limiter::CgroupV1 { parent } => Some((parent, false)),
@@ -217,7 +217,7 @@ impl Drop for Group {
             if fs::remove_dir(&self.folder).is_ok() || !self.folder.exists() {
                 return;
             }
-            // What was killed in it has not died yet. If it does not, the next worker here finds the group.
+            // Its killed processes have not died yet. If they never do, the next worker here finds the group.
             thread::park_timeout(REMOVE_PAUSE);
         }
     }
@@ -230,7 +230,7 @@ mod tests {
 
     use super::*;
 
-    /// The signal that a child ends by; none if it lives on.
+    /// Returns the signal that killed a child, or `None` if it survives.
     fn signal_of(child: &mut Child) -> Option<i32> {
         let mut ended = None;
         for _ in 0..2_000 {

@@ -1,4 +1,4 @@
-//! The specs of the jobs that run here, each read once.
+//! Keeps the specs of the jobs that run here, and reads each only once.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,10 +10,10 @@ use super::error::disk_failure;
 use crate::rpc::artifacts::Digest;
 use crate::spec::{About, Cause, Failure, JobSpec, Nonce};
 
-/// Longest job spec, in bytes: its inputs are the most of it.
+/// Longest job spec, in bytes. Most of it is the list of inputs.
 const SPEC_BYTES_MAX: u64 = 512 << 20;
 
-/// Whose spec, and which artifact it is.
+/// A job's nonce, and the artifact that holds its spec.
 type Key = (Nonce, Digest);
 
 /// The specs of jobs that have attempts here.
@@ -27,7 +27,7 @@ impl Specs {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A job's spec, which lies in this file.
+    /// Returns a job's spec, read from this file unless it is known.
     pub(super) fn get(&self, key: Key, path: &Path) -> Result<Arc<JobSpec>, Failure> {
         if let Some(spec) = self.known().get(&key) {
             return Ok(Arc::clone(spec));
