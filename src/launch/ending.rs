@@ -1,7 +1,7 @@
 //! Fails a run whose process is ended by the job's own code, and removes what it leaves.
 //!
-//! Covered are `exit`, `abort` and faults such as a stack overflow, on any thread of the process. When memory runs out
-//! the folders are removed, but the message may be missing, since it needs memory too.
+//! Covered are `exit`, `abort` and faults such as a stack overflow, on any thread of the process, and an allocation that
+//! the system refuses.
 //! Not covered are `_exit` and SIGKILL, which a process cannot see coming: they decide the exit code, and the next run
 //! with the same output or scratch folder removes the leftovers. A supervising process would see these too, but costs
 //! each run a fork, and must pass on every signal.
@@ -29,6 +29,9 @@ const FAULTS: [c_int; 6] = [SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS];
 /// Seconds that removing the folders may take after a fault, which may have left locks held.
 const CLEANUP_SECONDS_MAX: u32 = 10;
 
+/// What a thread with its stack, the folders' removal and the message take. It is never touched, so it costs no memory.
+const RESERVE_BYTES: usize = 8 << 20;
+
 /// The run of this process, while the job's code may run.
 static RUN: Mutex<Option<Running>> = Mutex::new(None);
 /// The process that runs it: code of the job may fork, and the child's end is not the run's.
@@ -42,6 +45,8 @@ static BEFORE: [AtomicPtr<libc::sigaction>; FAULTS.len()] =
 struct Running {
     cleanups: Vec<Cleanup>,
     memory_bytes: u64,
+    /// Address space that is given back first, since the end of a run that is out of memory needs some itself.
+    reserve: Vec<u8>,
 }
 
 /// A run that is watched until this is dropped.
@@ -57,7 +62,8 @@ impl Drop for Watch {
 pub(super) fn watch(cleanups: [Cleanup; 2], memory_bytes: u64) -> Watch {
     static HOOKED: Once = Once::new();
     PROCESS.store(std::process::id(), Ordering::SeqCst);
-    *run() = Some(Running { cleanups: cleanups.into(), memory_bytes });
+    let reserve = Vec::with_capacity(RESERVE_BYTES);
+    *run() = Some(Running { cleanups: cleanups.into(), memory_bytes, reserve });
     HOOKED.call_once(|| {
         // SAFETY: the function lives as long as the process, and does not unwind.
         unsafe { libc::atexit(at_exit) };
@@ -123,8 +129,9 @@ extern "C" fn at_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
             libc::signal(libc::SIGALRM, libc::SIG_DFL);
             libc::alarm(CLEANUP_SECONDS_MAX);
         }
-        let done = format!("was ended by {}", name(signal));
-        if let Some(running) = RUN.try_lock().ok().and_then(|mut run| run.take()) {
+        if let Some(mut running) = RUN.try_lock().ok().and_then(|mut run| run.take()) {
+            drop(std::mem::take(&mut running.reserve));
+            let done = format!("was ended by {}", name(signal));
             let here = task::attempt_here();
             // A handler may have very little stack; a thread has its own.
             let running = Mutex::new(Some(running));

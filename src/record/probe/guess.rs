@@ -154,7 +154,7 @@ impl<'de> Deserializer<'de> for Guess<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Stop> {
-        self.state.fields.borrow_mut().insert(name, fields.len());
+        self.state.fields.borrow_mut().entry(name).or_default().insert(fields.len());
         visitor.visit_seq(self.several(fields.len())?)
     }
 

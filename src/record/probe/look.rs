@@ -130,10 +130,12 @@ impl<'s> Serializer for Look<'s> {
 
     fn serialize_struct(self, name: &'static str, len: usize) -> Result<Several<'s>, Stop> {
         let mut several = self.several(name);
-        let read = self.state.fields.borrow().get(name).copied();
-        several.why = read.filter(|&read| read != len).map(|read| {
+        let fields = self.state.fields.borrow();
+        let read = fields.get(name).filter(|read| !read.contains(&len));
+        several.why = read.and_then(|read| read.last()).map(|read| {
             format!("writes {len} of its {read} fields, as with `#[serde(skip_serializing)]`")
         });
+        drop(fields);
         Ok(several)
     }
 

@@ -9,7 +9,7 @@ mod guess;
 mod look;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
 
 use serde::{Deserialize, Serialize};
@@ -39,8 +39,8 @@ struct State {
     pass: u32,
     steps: Cell<u32>,
     misfit: RefCell<Option<Misfit>>,
-    /// How many fields were read of each struct, by its name.
-    fields: RefCell<BTreeMap<&'static str, usize>>,
+    /// How many fields were read of the structs of each name. Two structs may have one name.
+    fields: RefCell<BTreeMap<&'static str, BTreeSet<usize>>>,
 }
 
 impl State {
@@ -142,7 +142,7 @@ mod tests {
         B,
     }
 
-    #[derive(Serialize, Deserialize)]
+    #[derive(PartialEq, Serialize, Deserialize)]
     struct Inner {
         x: u8,
     }
@@ -167,6 +167,18 @@ mod tests {
         flag: u8,
     }
 
+    /// Has the name of another struct that it holds, and another number of fields.
+    mod namesake {
+        use super::{Deserialize, Serialize};
+
+        #[derive(PartialEq, Serialize, Deserialize)]
+        pub(super) struct Inner {
+            x: u8,
+            inner: super::Inner,
+            y: u8,
+        }
+    }
+
     #[derive(Serialize, Deserialize)]
     enum Late {
         Fine(u8),
@@ -182,6 +194,7 @@ mod tests {
         assert_eq!(probe::<Sound<'static>>(), Ok(()));
         assert_eq!(probe::<(u64, Option<List>, [f32; 3], ())>(), Ok(()));
         assert_eq!(probe::<&Text>(), Ok(()));
+        assert_eq!(probe::<namesake::Inner>(), Ok(()));
     }
 
     #[test]
