@@ -15,15 +15,16 @@ use crate::scheduler::{Blame, Job, JobState};
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{JobId, TaskKind, escape};
 
-/// Explains a job's state; `None` if the job does not exist.
-pub(super) fn why(state: &State, id: JobId) -> Option<Why> {
+/// Explains a job's state; `None` if the job does not exist. `cluster` is the value of `--cluster` that reaches these
+/// masters.
+pub(super) fn why(state: &State, id: JobId, cluster: &str) -> Option<Why> {
     let job = state.scheduler.job(id)?;
     Some(match (job.state(), job.blame()) {
         (JobState::Failed, Some(blame)) => failed::failed(state, job, blame),
         (JobState::Committing, Some(blame)) if blames_commit(blame) => {
             failed::failed(state, job, blame)
         }
-        _ => well::well(state, job),
+        _ => well::well(state, job, cluster),
     })
 }
 
