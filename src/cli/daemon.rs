@@ -50,8 +50,8 @@ pub(super) fn give_up(why: &dyn fmt::Display) -> ! {
     std::process::exit(exit::FAILED.into());
 }
 
-/// Has a panic anywhere end the process. Whoever panics may leave half done what all others look at, and a master that
-/// lives and is of no use is worse than one that is gone: it can be started again.
+/// Makes a panic in any thread end the process. A thread that panics may leave shared state half changed. A master that
+/// runs but does not work is worse than one that has ended, which can be restarted.
 pub(super) fn end_by_panic() {
     std::panic::set_hook(Box::new(|panic| {
         let said = panic.payload_as_str().unwrap_or("no message");

@@ -2,7 +2,7 @@
 
 pub use crate::launch::exit::{FAILED, INTERRUPTED, OK, USAGE};
 
-/// There is no such job, task or worker.
+/// The job, task or worker does not exist.
 pub const NOT_FOUND: u8 = 3;
 /// No cluster answered, or none of its masters leads.
 pub const UNAVAILABLE: u8 = 4;

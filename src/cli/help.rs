@@ -138,8 +138,8 @@ Example: gristmill masters transfer m2";
 
 pub(super) const VERIFY: &str = "\
 Reads every byte. Needs no cluster. Exit codes: 0 the output is as it was
-published, 6 it is not, with a line for each finding, 2 there is no such
-folder.
+published, 6 it is not, with a line for each finding, 2 the folder does not
+exist.
 
 Example: gristmill verify out";
 

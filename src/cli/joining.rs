@@ -51,10 +51,9 @@ impl Joining {
         Ok(Some(Self { masters, id, begin: Begin::Member { cluster: list.cluster } }))
     }
 
-    /// Has it taken in, unless it has been; to be called once it listens.
+    /// Asks the cluster to admit this master, unless it is a member already. Call it once the master listens.
     ///
-    /// One that has begun to join earlier may have a say already without knowing: it listens, whoever leads, until it
-    /// is told.
+    /// A master that began to join earlier may be a voter without knowing it. It listens, and asks until a leader answers.
     pub(super) async fn join(self, own: &impl Masters, address: SocketAddr) -> Result<(), Refused> {
         let Self { masters, id, begin } = self;
         let list = own.masters().await?;

@@ -191,7 +191,7 @@ impl Master {
         if !self.init && self.join.is_none() && !self.data.exists() {
             let shown = Location::from(&self.data);
             return Err(Refused::usage(format!(
-                "there is no master's folder; {shown}; give --init to begin a new cluster, or --join ADDR \
+                "the master's folder does not exist; {shown}; give --init to begin a new cluster, or --join ADDR \
                  to join one"
             )));
         }

@@ -77,7 +77,7 @@ pub(super) fn cores() -> u32 {
     u32::try_from(cores).unwrap_or(1).clamp(1, 1024)
 }
 
-/// A worker waits for its masters with patience; whoever has mistyped an address is told before that is over.
+/// Prints a note if no master answers. The worker keeps asking, but the user may have mistyped an address.
 async fn say_if_silent(masters: Master) {
     if let Err(refusal) = masters.masters().await {
         let minutes = MASTERLESS_MAX.as_secs() / 60;
@@ -134,7 +134,7 @@ impl Worker {
             tokio::spawn(async move {
                 asked.await;
                 stop.send_replace(Stop::Now);
-                // Whoever watches finds the last value also when the sender is gone.
+                // Receivers see the last value even after the sender is dropped.
             });
             worker::run(options, wire, launcher, stopped)
                 .await

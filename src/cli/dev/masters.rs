@@ -214,7 +214,7 @@ mod tests {
         let addresses = ["127.0.0.1:7400", "127.0.0.1:7401"].map(String::from);
         keep(folder.path(), &addresses).unwrap();
         assert_eq!(fs::read_to_string(&file).unwrap(), addresses.join("\n"));
-        // Whoever reads meanwhile sees what was there before, not a part of what comes.
+        // A reader that has the old file open sees it whole, not a part of the new one.
         assert_eq!(fs::read_to_string(&before).unwrap(), "127.0.0.1:7400\n127.0");
     }
 }

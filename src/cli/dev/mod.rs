@@ -141,7 +141,7 @@ fn until(
     for _ in 0..LOOKS_MAX {
         if let Some(dead) = children.dead() {
             return Err(Refused::failed(format!(
-                "{dead}; it said why above; mend that and start again"
+                "{dead}; its error is above; fix it and start again"
             )));
         }
         if is_so() {

@@ -1,4 +1,4 @@
-//! Prints what attempts print, until their job has ended.
+//! Prints the output of attempts as it comes, until their job has ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, StdoutLock};
@@ -26,7 +26,7 @@ pub(super) struct Following<'m> {
     out: Out<StdoutLock<'static>>,
     /// Bytes that were printed of attempts that go on.
     seen: BTreeMap<AttemptId, u64>,
-    /// Attempts of which all was printed that will be.
+    /// Attempts whose output is printed to its end.
     told: BTreeSet<AttemptId>,
     starts: Starts,
     addresses: BTreeMap<WorkerId, String>,
@@ -93,7 +93,7 @@ impl<'m> Following<'m> {
         }
     }
 
-    /// Prints what is new; true if nothing can come any more.
+    /// Prints new output; returns true once no more can come.
     async fn round(&mut self) -> Result<bool, Stop> {
         // Asked for first, so that what is printed until then is not overlooked.
         let status = self.master.status(self.which.job(), 0).await?;
@@ -153,13 +153,13 @@ impl<'m> Following<'m> {
         Ok(passed)
     }
 
-    /// Whether nothing can come of a task any more, unless its output is lost.
+    /// Whether no more output can come from a task, unless its map output is lost.
     fn is_told(&self, task: &TaskLine) -> bool {
         let are_told = task.attempts.iter().all(|attempt| self.told.contains(&attempt.id));
         task.state == "completed" && are_told
     }
 
-    /// One task, or one attempt; true if nothing can come of it any more.
+    /// Follows one task, or one attempt; returns true once no more output can come from it.
     async fn task(
         &mut self,
         task: TaskId,

@@ -25,7 +25,7 @@ impl<W: Write> Out<W> {
         Out { to, whose: None, is_line_begun: false }
     }
 
-    /// Prints bytes of which more may come.
+    /// Prints bytes that more may follow.
     pub(super) fn print(&mut self, bytes: &[u8]) -> io::Result<()> {
         if let Some(last) = bytes.last() {
             self.is_line_begun = *last != b'\n';

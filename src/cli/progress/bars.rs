@@ -62,7 +62,7 @@ impl Line {
     }
 }
 
-/// All lines, none of which takes the last column: terminals differ in when they wrap.
+/// Renders all lines. None takes the last column, because terminals differ in when they wrap.
 pub(super) fn lines(sight: &Sight<'_>, columns: usize) -> Vec<Line> {
     let room = columns.saturating_sub(1);
     let mut lines = vec![head(sight, room)];

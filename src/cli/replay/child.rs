@@ -36,7 +36,7 @@ pub(super) enum Outcome {
 }
 
 impl Child {
-    /// Starts it, in a process group of its own, which is noted for whoever has to kill it.
+    /// Starts the executable in its own process group, and notes the group so that the caller can kill it.
     pub(super) fn start(
         executable: &Path,
         folder: &Path,
@@ -103,7 +103,7 @@ impl Child {
         }
     }
 
-    /// Waits for the end of one that says nothing any more, and makes it end if it does not.
+    /// Waits for a silent executable to end, and kills it if it does not.
     fn end(&mut self) -> Ending {
         for _ in 0..DYING_LOOKS {
             if let Ok(Some(status)) = self.process.try_wait() {

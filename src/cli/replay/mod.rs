@@ -29,13 +29,13 @@ use crate::worker::Ending;
 
 pub(super) const AFTER_HELP: &str = "\
 What the job's code prints goes to this terminal. Memory and time are not
-limited here, and nothing is published: what the attempt writes goes into a
-folder that is removed in the end, unless --data names one. A failed attempt
+limited here, and nothing is published: the attempt writes into a folder that
+is removed at the end, unless --data names one. A failed attempt
 is done with all the maps that shared it. A reduce needs the map outputs,
 which workers have as long as the job goes on; --make-maps makes them here.
 
-Exit codes: 0 it ended well, 1 it failed, also for want of its input, 3 there
-is no such attempt or the map outputs are gone, 130 interrupted.
+Exit codes: 0 the attempt succeeded, 1 it failed or its input is gone, 3 the
+attempt does not exist or the map outputs are gone, 130 interrupted.
 
 Example: gristmill replay j7/m12";
 
