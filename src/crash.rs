@@ -1,6 +1,6 @@
 //! Named points at which a test has the process killed, to see that nothing is lost by it; release builds have none.
 //!
-//! Whoever has a folder in `GRISTMILL_CRASH` looks into it at each point that it passes. A file there that is called as
+//! A process with a folder in `GRISTMILL_CRASH` looks into it at each point that it passes. A file there that is called as
 //! the point is, `l03` say, arms it: the file holds the passage that is the last one, counted from now. The process that
 //! comes to it renames the file to `l03.struck`, writes its id into it, says so on standard error, and dies of SIGKILL.
 //! So one process dies at a point that was armed once, however many share the folder, and goes on when it is started again.
@@ -131,7 +131,7 @@ mod tests {
             assert_eq!(left, (9 - others).to_string());
             let struck = fs::read_to_string(folder.join(format!("{point}.struck"))).unwrap();
             assert!(struck.parse::<u32>().is_ok(), "{struck}");
-            assert!(in_a_process(Some(folder)).0.success(), "it is not armed any more");
+            assert!(in_a_process(Some(folder)).0.success(), "it is no longer armed");
         }
         fs::write(folder.join("t00"), "1").unwrap();
         fs::write(folder.join("t01"), "4").unwrap();

@@ -3,7 +3,7 @@
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::{JoinError, spawn_blocking};
 
-/// Does the work on a thread of its own, of which tokio has many.
+/// Does the work on one of tokio's many blocking threads.
 ///
 /// On a runtime of one thread it is done on the spot. That is how a simulation runs, whose time stands still meanwhile
 /// and whose order of events would else depend on which thread is faster.

@@ -15,7 +15,7 @@ use super::Error;
 ///
 /// # Errors
 ///
-/// Standard input is no socket; what the system says.
+/// Standard input is not a socket; what the system says.
 pub fn start() -> Result<UnixStream, Error> {
     let cannot = |doing| move |source| Error::System { doing, source };
     set_parent_process_death_signal(Some(Signal::KILL))

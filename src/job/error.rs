@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn an_error_knows_the_line_of_its_question_mark() {
-        let error = parse("x").expect_err("x is no number");
+        let error = parse("x").expect_err("x is not a number");
         assert_eq!(error.location().file(), file!());
         assert_eq!(error.location().line(), line!() - 7);
         assert_eq!(error.to_string(), "invalid digit found in string");

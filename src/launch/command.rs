@@ -40,7 +40,7 @@ pub(super) enum Asked<J> {
     Text(String),
 }
 
-/// Reads a command line, of which `args` begins with the executable.
+/// Reads a command line; `args` begins with the executable.
 pub(super) fn read<J: Job>(
     name: &str,
     args: impl IntoIterator<Item = OsString>,

@@ -1,4 +1,4 @@
-//! Says what job a command line asks for, to whoever submits it: flags are read, and what can be refused is, here.
+//! Describes the job of a command line to the process that submits it: flags are parsed and checked here.
 
 use std::ffi::OsString;
 use std::io;

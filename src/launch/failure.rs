@@ -7,7 +7,7 @@ use crate::spec::{AttemptId, Cause, Failure, RecordRef, escape};
 /// Characters of a message of our own: what is foreign in it is already cut, and the way out stands at its end.
 const OWN_CHARS_MAX: usize = 10 * TEXT_CHARS_MAX;
 
-/// The message of a failed job, of which `max_bad_records` might have failed.
+/// The message of a failed job that allowed `max_bad_records` bad records.
 ///
 /// ```text
 /// error: src/main.rs:14: invalid digit found in string; access.log at byte 1234; …

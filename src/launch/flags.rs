@@ -70,7 +70,7 @@ pub(crate) enum When {
     /// One redrawn line on a terminal, plain lines elsewhere; nothing for runs that end at once, nor where a program
     /// is to read the summary.
     Auto,
-    /// The redrawn line, from the first moment, also where there is no terminal.
+    /// The redrawn line, from the start, even without a terminal.
     Always,
     /// Not at all.
     Never,

@@ -46,7 +46,7 @@ impl<W: Write> Foreign<W> {
         Foreign { to, is_terminal, rest: Vec::new() }
     }
 
-    /// What has not ended will not any more.
+    /// What has not ended by now never will.
     pub(crate) fn end(&mut self) -> io::Result<()> {
         let rest = std::mem::take(&mut self.rest);
         self.to.write_all(escape_text(&rest).as_bytes())?;

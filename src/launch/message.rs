@@ -8,7 +8,7 @@ use crate::spec::escape;
 
 /// An error as a user sees it: `error: what; where; what to do`, then indented details.
 ///
-/// Whoever makes one has cut the foreign text in it; what in it could move a cursor is escaped wherever it comes from.
+/// The caller has cut foreign text in it; characters that could move a cursor are escaped here, wherever they come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// The line, without `error: `.
@@ -43,7 +43,7 @@ impl Display for Message {
 
 /// Writes text to standard error, in one call, so that lines of several processes do not mix.
 pub(crate) fn say(text: &str) {
-    // When nobody listens any more there is nobody to tell.
+    // A closed standard error leaves no place to report this.
     let _heard_or_not = io::stderr().lock().write_all(text.as_bytes());
 }
 

@@ -73,7 +73,7 @@ pub fn launch<J: Job>() -> ExitCode {
     launch_from::<J>(std::env::args_os())
 }
 
-/// Runs a job with these arguments, the first of which is the name of the executable.
+/// Runs a job with these arguments; the first is the name of the executable.
 pub fn launch_from<J: Job>(args: impl IntoIterator<Item = impl Into<OsString>>) -> ExitCode {
     const {
         let sources = if J::INPUTS.is_empty() { 1 } else { J::INPUTS.len() };

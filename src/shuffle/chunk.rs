@@ -64,7 +64,7 @@ impl Chunk {
     /// Appends bytes for which there is room.
     #[inline(always)]
     pub(super) fn push(&mut self, bytes: &[u8]) {
-        assert!(bytes.len() <= self.room(), "whoever pushes has looked for room");
+        assert!(bytes.len() <= self.room(), "the caller has checked for room");
         // SAFETY: the bytes fit behind what was written, and cannot overlap what `self` owns exclusively.
         unsafe {
             self.memory.as_ptr().add(self.len).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len())

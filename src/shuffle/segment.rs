@@ -48,7 +48,7 @@ impl Segment {
         Segment { blocks: BlockReader::new(range, offset, buffer_bytes), file, partition, info }
     }
 
-    /// Opens a segment of which it is known from elsewhere what it holds, in whatever file it lies: a spill file, or
+    /// Opens a segment whose contents the caller knows already, in any file: a spill file, or
     /// one in which segments of many were gathered. Read through a buffer of `buffer_bytes`; bytes that are read are
     /// added to `counter`, as they were before compression.
     ///

@@ -116,7 +116,7 @@ pub enum About {
 /// One failure, as structured on its last hop as on its first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// Of which kind.
+    /// Its kind.
     pub cause: Cause,
     /// What it is about, where that does not say it.
     pub about: About,
@@ -133,7 +133,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure of which only the cause and a message are known.
+    /// A failure with only a cause and a message.
     pub fn new(cause: Cause, message: impl Into<String>) -> Self {
         Self {
             cause,

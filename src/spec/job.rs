@@ -37,7 +37,7 @@ pub struct InputSpec {
 pub struct SideFileSpec {
     /// Where it was when the job was asked for; by this the job value knows it.
     pub name: Location,
-    /// Where its bytes are for whoever has this spec; an executor's has its worker's copy.
+    /// Where the holder of this spec finds its bytes; an executor's spec names its worker's copy.
     pub location: Location,
     /// The artifact that its bytes are; none before the job is submitted.
     pub digest: Option<Digest>,

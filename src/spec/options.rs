@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-/// Attempts that a task may be given; a failure that 100 attempts did not mend stays.
+/// Largest number of attempts for a task; what fails 100 times will fail again.
 pub const MAX_ATTEMPTS: RangeInclusive<u32> = 1..=100;
 /// Priorities; a job with a higher one gets all the slots it wants first.
 pub const PRIORITY: RangeInclusive<u8> = 0..=9;
@@ -14,7 +14,7 @@ pub const TASK_TIMEOUT_MS: RangeInclusive<u64> = 1..=7 * 24 * 3_600_000;
 /// How a job is to be run; the defaults are those of a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobOptions {
-    /// Failures of one task of which the job fails, within [`MAX_ATTEMPTS`].
+    /// Failures of one task that fail the job, within [`MAX_ATTEMPTS`].
     pub max_attempts: u32,
     /// Who goes first where slots are short, within [`PRIORITY`]; the higher one does.
     pub priority: u8,

@@ -23,7 +23,7 @@ impl Attempts {
     /// Names the folder of an attempt, which is made with its first part. No two attempts of a run may have one name.
     ///
     /// # Errors
-    /// A name that is no file name.
+    /// A name that is not a file name.
     pub fn create(&self, name: &str) -> Result<AttemptFolder, Error> {
         let path = self.folder(name)?;
         let is_made = Mutex::new(false);
@@ -83,7 +83,7 @@ impl AttemptFolder {
     /// Begins a part called `name`: a file name, or one below one folder, such as `_bad/part-00000.jsonl`.
     ///
     /// # Errors
-    /// A name that is no such name, or that the attempt has used; with the first part, an attempt's name that is
+    /// A name that is not a file name, or that the attempt has used; with the first part, an attempt's name that is
     /// taken; a run that was ended; what the system says.
     pub fn create_part(&self, name: &str) -> Result<PartWriter, Error> {
         check_part_name(name)?;

@@ -121,12 +121,12 @@ impl OwnedFolder {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Removes the folder and all in it, after whoever holds the state; does nothing the second time.
+    /// Removes the folder and all in it once the holder of the state is done. Does nothing the second time.
     pub(super) fn remove(&self) -> io::Result<()> {
         self.remove_locked(&mut self.state())
     }
 
-    /// As [`OwnedFolder::remove`], by whoever holds the state.
+    /// As [`OwnedFolder::remove`], for a caller that holds the state.
     pub(super) fn remove_locked(&self, state: &mut State) -> io::Result<()> {
         if *state == State::Live {
             *state = State::Removed;

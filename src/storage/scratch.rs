@@ -43,7 +43,7 @@ impl Scratch {
         Ok(Self { folder })
     }
 
-    /// The folder. Whoever writes here removes what is no longer needed, to keep the disk free.
+    /// The folder. Each writer removes what it no longer needs, to keep the disk free.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }

@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Nobody lives as long as the job does, so nobody's lock says that it lives: the name does. Sweeps of other runs pass
-//! it by, and it goes with [`SharedStaging::publish`] or [`SharedStaging::sweep`], renamed first, so that whoever still
-//! writes to it finds nothing there any more.
+//! it by, and it goes with [`SharedStaging::publish`] or [`SharedStaging::sweep`], renamed first, so that a process that still
+//! writes to it finds nothing there.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind, Write};

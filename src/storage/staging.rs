@@ -82,7 +82,7 @@ impl Staging {
     /// Names the folder of an attempt, as [`Attempts::create`].
     ///
     /// # Errors
-    /// A name that is no file name.
+    /// A name that is not a file name.
     pub fn attempt(&self, name: &str) -> Result<AttemptFolder, Error> {
         self.attempts.create(name)
     }

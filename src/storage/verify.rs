@@ -41,15 +41,15 @@ pub struct Verified {
     reason = "the sentence on each variant and the fields' names say what they hold"
 )]
 pub enum Finding {
-    /// `_SUCCESS` or `_MANIFEST.json` is not there: the output was never whole, or is no output of ours.
+    /// `_SUCCESS` or `_MANIFEST.json` is not there: the output was never whole, or is not an output of ours.
     MarkMissing { name: &'static str },
     /// `_SUCCESS` does not hold the checksum of `_MANIFEST.json`: one of them was changed.
     MarkWrong { expected: String, found: String },
-    /// The manifest is no manifest.
+    /// The file is not a manifest.
     ManifestUnreadable { reason: String },
     /// The manifest's own sum is not the sum of its parts.
     TotalWrong { what: &'static str, listed: u64, sum: u64 },
-    /// The manifest lists a name twice, or one that is no name of a part.
+    /// The manifest lists a name twice, or one that is not the name of a part.
     NameWrong { name: String },
     /// A part that is listed is not there.
     PartMissing { name: String },

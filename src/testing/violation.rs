@@ -50,7 +50,7 @@ pub enum Breach {
     /// See [`Law::FlagsDoNotClash`].
     #[error("the job's flags clash: {clashes}")]
     FlagsClash {
-        /// Which, of which fields, and what to do.
+        /// The type, its fields, and what to do.
         clashes: String,
     },
     /// See [`Law::JobSurvives`]: what it is turned into cannot be read, or turns into something else.

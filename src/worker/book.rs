@@ -155,7 +155,7 @@ impl Book {
     }
 
     /// Stops and forgets attempts that are not ordered, and answers those whose requests the last poll held. Returns the
-    /// attempts to start, of which there are none while the worker drains.
+    /// attempts to start; none while the worker drains.
     pub(super) fn reconcile(&self, orders: Vec<Order>, is_draining: bool) -> Vec<Start> {
         let mut pages = self.pages();
         let ordered: BTreeSet<AttemptId> = orders.iter().map(|order| order.attempt).collect();

@@ -91,7 +91,7 @@ fn kill_marked(mark: &str) {
             // Held before it is looked at, so that the number cannot become another's in between.
             let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
             let environment = format!("/proc/{}/environ", pid.as_raw_nonzero());
-            // A dead one has none any more.
+            // A dead process has none.
             let has_mark = fs::read(environment).is_ok_and(|variables| {
                 variables.split(|&byte| byte == 0).any(|variable| variable == mark.as_bytes())
             });

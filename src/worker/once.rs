@@ -84,7 +84,7 @@ fn whole(map: u32, got: Got, address: &str) -> Result<SegmentRef, Unheard> {
     }
 }
 
-/// Asks where each output is now, or of which other output it is part.
+/// Asks where each output is now, or which other output holds it.
 async fn locate<M: Workers>(masters: &M, job: JobId) -> Result<BTreeMap<u32, LocatedMap>, Refusal> {
     let (mut located, mut since) = (BTreeMap::new(), 0);
     loop {

@@ -1,4 +1,4 @@
-//! The redrawn line as it stands on the terminal, which whoever wants to say something else first clears away.
+//! The redrawn line as it stands on the terminal. Other messages clear it first.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -29,7 +29,7 @@ impl Drawn {
     }
 
     fn covered(&self) -> MutexGuard<'_, usize> {
-        // A number is right whoever panicked beside it.
+        // The number stays right even if another thread has panicked.
         self.covered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

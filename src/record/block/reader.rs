@@ -144,7 +144,7 @@ impl<R: Read> BlockReader<R> {
         }
     }
 
-    /// Where the next record's key begins, its length and the value's, of which one is 128 or more.
+    /// Where the next record's key begins, its length and the value's; at least one length is 128 or more.
     fn long_lengths(&self) -> Result<(usize, usize, usize), Error> {
         let mut at = self.next;
         let mut length = || {

@@ -1,4 +1,4 @@
-//! A staging folder that processes share: whoever publishes, however often, and whoever comes late.
+//! A staging folder that processes share: repeated, concurrent and late publishers.
 
 use std::io::Write;
 
@@ -53,7 +53,7 @@ fn attempts_in_any_process_write_what_one_of_them_publishes() {
     assert_eq!((published.parts.len(), published.created.as_str()), (2, "now"));
     assert!(SharedStaging::published(&out, Nonce(1)).is_none());
 
-    // Whoever comes late changes nothing, and brings nothing back.
+    // A late publisher changes nothing and brings nothing back.
     let error = late.publish(&winners, &manifest(&winners, "late")).unwrap_err();
     assert!(matches!(error, Error::Abandoned { .. }), "{error}");
     let error = late.attempts().create("r00001-1").unwrap().create_part("part-00001").unwrap_err();

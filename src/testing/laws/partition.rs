@@ -11,7 +11,7 @@ use crate::spec::TaskKind;
 
 /// That each key always goes to the same partition, that there is such a one, and that groups stay together.
 ///
-/// Asked are partitioners of three tasks (one of which has mapped the whole input), in several orders.
+/// Asks the partitioners of three tasks, one of them after it mapped the whole input, in several orders.
 pub(crate) fn is_of_key<J: Job>(subject: &mut Subject<'_, J>) -> Result<Unchecked, Breach> {
     let first = subject.bench.task(TaskKind::Plan, 0, 1)?;
     if !is_asked(&first.partitioner()) {

@@ -34,7 +34,7 @@ const UNITS: [(&str, u64); 6] = [
     ("PiB", 1 << 50),
 ];
 
-/// The smallest round step of which no more than so many fit into the value: 1, 2 or 5 times a power of ten.
+/// The smallest round step that fits into the value at most this many times: 1, 2 or 5 times a power of ten.
 pub(super) fn step(value: u64, most: u64) -> u64 {
     let least = value.div_ceil(most.max(1)).max(1);
     let mut power = 1u64;
@@ -57,7 +57,7 @@ pub(super) fn step_ms(span_ms: u64, most: u64) -> u64 {
     }
 }
 
-/// The same for bytes: 1, 2 or 5 times a power of ten of the largest unit that is no larger than the value.
+/// The same for bytes: 1, 2 or 5 times a power of ten of the largest unit that does not exceed the value.
 pub(super) fn step_bytes(bytes: u64, most: u64) -> u64 {
     let (_, unit) = unit(bytes.max(1));
     let whole = bytes / unit;
