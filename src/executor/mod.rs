@@ -55,7 +55,7 @@ const CONFUSED: i32 = 1;
 pub enum Error {
     /// Standard input is not a socket: the executor was not started by a worker.
     #[error(
-        "standard input is no socket; executor mode; only a gristmill worker starts it, run the job without {}",
+        "standard input is not a socket; executor mode; only a gristmill worker starts it, run the job without {}",
         frame::EXECUTOR_ARG
     )]
     NoSocket,

@@ -25,7 +25,7 @@ pub fn render_failure(attempt: AttemptId, failure: &Failure, max_bad_records: u6
         line += &way_out(max_bad_records);
         details.push(format!("record: `{}`", escape(excerpt, TEXT_CHARS_MAX)));
     } else if failure.at.is_some() {
-        line += &format!("; in {}; mend the job, or its input", attempt.task);
+        line += &format!("; in {}; fix the job, or its input", attempt.task);
     }
     details.push(format!("attempt: {attempt} ({})", failure.cause));
     details.extend(failure.details.iter().map(|detail| escape(detail.as_bytes(), OWN_CHARS_MAX)));
@@ -46,9 +46,9 @@ fn what(failure: &Failure) -> String {
 
 fn way_out(max_bad_records: u64) -> String {
     match max_bad_records {
-        0 => "; mend it, or set such records aside with --max-bad-records N".into(),
-        max => format!(
-            "; more bad records than --max-bad-records {max} allows: mend them, or raise it"
-        ),
+        0 => "; fix it, or set such records aside with --max-bad-records N".into(),
+        max => {
+            format!("; more bad records than --max-bad-records {max} allows: fix them, or raise it")
+        }
     }
 }

@@ -16,7 +16,7 @@ use crate::storage::free_bytes;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The data folder cannot be used.
-    #[error("failed to {doing}: {source}; {}; name another folder with --data DIR, or mend its permissions", shown(.path))]
+    #[error("failed to {doing}: {source}; {}; name another folder with --data DIR, or fix its permissions", shown(.path))]
     Data {
         /// The action, fit for "failed to …".
         doing: &'static str,

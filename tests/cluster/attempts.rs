@@ -74,7 +74,7 @@ impl Attempts {
         won.map(|attempt| attempt.task.clone()).collect()
     }
 
-    /// The tasks of a kind of which an attempt on a worker has won.
+    /// The tasks of a kind with an attempt on this worker that has won.
     pub(crate) fn won_on(&self, worker: &str, kind: &str) -> Vec<String> {
         let is_it = |attempt: &Attempt| attempt.worker == worker && attempt.kind == kind;
         let mut won = self.all(|attempt| is_it(attempt) && attempt.state == "succeeded");
@@ -82,7 +82,7 @@ impl Attempts {
         won.iter().map(|attempt| attempt.task.clone()).collect()
     }
 
-    /// The tasks of a kind of which more than one attempt has won, since what the first had made was lost.
+    /// The tasks of a kind with more than one attempt that has won, because the output of the first was lost.
     pub(crate) fn won_again(&self, kind: &str) -> Vec<String> {
         let mut tasks = self.repeated(kind);
         let wins = |task: &str| self.at(task).iter().filter(|one| one.state == "succeeded").count();

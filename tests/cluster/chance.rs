@@ -17,7 +17,7 @@ const KEYS: usize = 48;
 
 /// Starts a job whose first maps draw numbers, one in each of so many slots, and whose input ends in these lines.
 ///
-/// They wait for each other. Else whoever is ready first would draw all numbers, and the fault might strike a worker
+/// They wait for each other. Otherwise the first one to be ready would draw all numbers, and the fault might strike a worker
 /// that has drawn none.
 pub(crate) fn start(fleet: &Fleet, odd: &Odd, slots: usize, end: &str) -> Result<String> {
     let line = |number: usize| if number == 0 { "tag\n" } else { "wait start\n" }.into();
@@ -31,7 +31,7 @@ pub(crate) fn start(fleet: &Fleet, odd: &Odd, slots: usize, end: &str) -> Result
     Ok(job)
 }
 
-/// Kills the worker that does not run what waits; gives the maps that had won there, all of which have drawn a number.
+/// Kills the worker that does not run the waiting map; returns the maps that had won there. All of them have drawn a number.
 pub(crate) fn strike(fleet: &mut Fleet, job: &str, kind: &str) -> Result<Vec<String>> {
     let attempts = Attempts::of(fleet, job)?;
     let waits = attempts.all(|attempt| attempt.kind == kind && attempt.state == "running");

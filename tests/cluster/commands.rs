@@ -22,7 +22,7 @@ pub(crate) const GRISTMILL: &str = env!("CARGO_BIN_EXE_gristmill");
 /// How long a command may take that ends by itself, on a busy machine too.
 const ENDS_WITHIN: Duration = Duration::from_secs(300);
 
-/// Clusters of real processes do not run beside each other: whoever has one holds this.
+/// Clusters of real processes do not run beside each other: a test with a cluster holds this.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
     ONE.lock().unwrap_or_else(PoisonError::into_inner)

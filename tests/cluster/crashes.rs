@@ -24,7 +24,7 @@ const WORKERS: usize = 2;
 const SLOTS: u32 = 2;
 /// How long a point may take to be come to.
 const STRUCK_SECONDS_MAX: u32 = 60;
-/// The signal of which whoever is struck dies.
+/// The signal that kills the process at a crash point.
 const SIGKILL: Option<i32> = Some(9);
 /// Snapshots are taken again and again.
 const SNAPSHOTS: &[&str] = &["--snapshot-entries", "30"];

@@ -66,8 +66,8 @@ impl Disk {
 
     /// As a machine finds it that is started again.
     fn back(&self) -> Result {
-        // Whoever was killed may still be on its way out.
-        until("nobody uses the disk any more", || {
+        // A killed process may still be exiting.
+        until("the disk is no longer in use", || {
             Ok(run(Command::new("umount").arg(&self.at)).is_ok())
         })?;
         self.mount()

@@ -1,4 +1,4 @@
-//! A flipped byte in what a job keeps on disk is found, blamed on whoever has it, and made good.
+//! A flipped byte in what a job keeps on disk is found, blamed on the worker that holds it, and repaired.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -29,7 +29,7 @@ const MAPS: usize = 60;
 
 /// Starts a job whose first maps begin together, one in every slot, and whose last ones wait for a gate: so many.
 ///
-/// Without the first, whoever is ready first would make all outputs. They have something for each part.
+/// Without the first, the first worker to be ready would make all outputs. They have something for each part.
 fn start(fleet: &Fleet, odd: &Odd, slots: usize, waiting: usize) -> Result<String> {
     let line = |number: usize| format!("the {} and the other\n", number % 500);
     let first = |number: usize| if number == 0 { "wait start\n".into() } else { line(number) };
@@ -137,7 +137,11 @@ fn a_map_whose_output_is_damaged_on_its_disk_runs_again() -> Result {
         format!("{job}/r0"),
         "the first block is of the first part"
     );
-    assert_eq!(fleet.state_of(&worker)?.as_deref(), Some("alive"), "once is no bad disk");
+    assert_eq!(
+        fleet.state_of(&worker)?.as_deref(),
+        Some("alive"),
+        "one damaged output does not make a bad disk"
+    );
     odd.check_succeeded(&fleet, &report)?;
     check_nothing_is_left(fleet, &[])
 }
@@ -148,7 +152,7 @@ fn a_damaged_output_that_a_neighbour_reads_where_it_lies_is_made_again() -> Resu
     let fleet = Fleet::start_with(2, 1, &[])?;
     let odd = Odd::new(FLAGS);
     let job = start(&fleet, &odd, 2, 2)?;
-    // Whoever reduces the first part has one of these on its own disk, and the other on its neighbour's.
+    // The worker that reduces the first part has one of these on its own disk, and the other on its neighbour's.
     let mut damaged = Vec::new();
     for worker in [1, 2] {
         let file = files(&fleet, worker, "outputs")?.swap_remove(0);
@@ -165,7 +169,7 @@ fn a_damaged_output_that_a_neighbour_reads_where_it_lies_is_made_again() -> Resu
 }
 
 #[test]
-fn damage_of_every_kind_is_found_whoever_reads_it_and_a_bad_disk_excludes_its_worker() -> Result {
+fn each_kind_of_damage_is_found_and_a_bad_disk_excludes_its_worker() -> Result {
     let fleet = Fleet::start(2, 1)?;
     let odd = Odd::new(FLAGS);
     let job = start(&fleet, &odd, 2, 2)?;

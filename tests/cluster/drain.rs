@@ -34,7 +34,7 @@ fn a_drained_worker_finishes_and_serves_and_leaves_without_a_rerun() -> Result {
     let after = trial.check(&fleet, &job)?;
     assert_eq!(fleet.left(1)?, Some(0), "it leaves by itself");
     until("it has left", || Ok(fleet.state_of(&drained)?.as_deref() == Some("left")))?;
-    assert_eq!(on(&after, &drained), at_most, "it gets no attempt any more");
+    assert_eq!(on(&after, &drained), at_most, "it gets no further attempt");
     assert!(after.iter().all(|attempt| attempt.state == "succeeded"), "{after:?}");
     assert_eq!(counted(&fleet, &job, "attempts_rerun")?, 0);
     check_nothing_is_left(fleet, &["alone-out", "out"])

@@ -35,7 +35,7 @@ fn is_over(event: &Value) -> bool {
     event["type"] == "job_moved" && event["state"] == "succeeded"
 }
 
-/// Goes on behind what was heard until the job is over, as a browser does: whoever is cut off asks again.
+/// Continues after the last event until the job is over, as a browser does: a client that is cut off reconnects.
 fn until_over(web: &str, mut heard: Vec<Value>, from: &str) -> Result<Vec<Value>> {
     until_within(FOLLOWED_SECONDS_MAX, "the job is told to its end", || {
         let last = ids(&heard).last().map_or(from, |id| id).to_owned();

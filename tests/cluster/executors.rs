@@ -11,7 +11,7 @@ use crate::odd::{Odd, Report, check_workers_are_clean};
 use crate::trial::counted;
 use crate::until::until;
 
-/// Some ten maps, the third of which meets trouble.
+/// Some ten maps; the third one meets trouble.
 const FLAGS: &str = "in.txt --split-size 1KiB -r 2";
 
 /// The most that is kept of what an attempt prints: its first and its last 64 KiB, and a line that says so.
@@ -235,7 +235,11 @@ fn a_job_that_prints_without_end_fills_no_disk_and_leaves_no_child() -> Result {
     for said in ["the first line\n", "bytes left out here]\n", "the last line\n"] {
         assert!(logs.stdout.contains(said), "{said}");
     }
-    assert_eq!(logs.stdout.matches("==> ").count(), 1, "whoever printed nothing is left out");
+    assert_eq!(
+        logs.stdout.matches("==> ").count(),
+        1,
+        "attempts that printed nothing are left out"
+    );
     assert!((logs.stdout.len() as u64) < 2 * LOG_BYTES_MAX);
     odd.check_succeeded(&fleet, &report)?;
     check_no_trace(fleet)

@@ -92,7 +92,7 @@ impl Faults {
         }
     }
 
-    /// Leaves the jobs so far out of the table: what they have read is not there any more, to run them undisturbed.
+    /// Leaves the jobs so far out of the table: their inputs are gone, so they cannot run undisturbed.
     pub(crate) fn leave_out(&self) {
         self.jobs.borrow_mut().clear();
     }
@@ -121,7 +121,7 @@ fn path(attempts: &Attempts) -> String {
     if steps.is_empty() { "nothing ran again".into() } else { steps }
 }
 
-/// Adds the rows of a cluster of which nothing is left.
+/// Adds the rows of a cluster that has left nothing behind.
 pub(crate) fn add_rows(mut fleet: Fleet) -> Result {
     let Some(file) = fleet.faults().file.clone() else { return Ok(()) };
     let test = std::thread::current().name().unwrap_or_default().replace('_', " ");

@@ -424,7 +424,7 @@ impl Fleet {
         }
     }
 
-    /// Waits for the end of the member that is this process; answers the signal of which it died.
+    /// Waits for the end of the member that is this process; returns the signal that killed it.
     pub(crate) fn signal_of(&mut self, pid: u32) -> Result<Option<i32>> {
         let mut members = self.workers.iter_mut().chain(&mut self.masters);
         let member = members.find(|member| member.pid() == pid).ok_or("no member has this pid")?;

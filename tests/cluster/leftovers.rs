@@ -14,7 +14,7 @@ pub(crate) fn strays(folder: &Path) -> Result<Vec<String>> {
     let mut strays = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let process = entry?.path();
-        // What is no process has neither, and what ends meanwhile has them no more.
+        // Other entries have neither, and a process that ends in the meantime loses both.
         let is_in = |link| fs::read_link(process.join(link)).is_ok_and(|at| at.starts_with(folder));
         if is_in("exe") || is_in("cwd") {
             strays.push(process.display().to_string());

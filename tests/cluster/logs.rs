@@ -1,4 +1,4 @@
-//! `gristmill logs -f`: what a job prints is printed while it runs, whoever leads and whoever dies.
+//! `gristmill logs -f`: it prints what a job prints while it runs, across changes of leader and deaths of workers.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -43,7 +43,7 @@ fn ended(client: Child) -> Result<(Option<i32>, String)> {
 }
 
 #[test]
-fn logs_are_followed_whoever_leads_and_whoever_dies() -> Result {
+fn logs_are_followed_across_leaders_and_deaths() -> Result {
     let mut fleet = Fleet::start_masters(3, 2, 1)?;
     fs::write(fleet.path("in.txt"), "trouble\nwait one\ntrouble\nwait two\ntrouble\n")?;
     let odd = Odd::new("in.txt -r 1").with_trouble("--trouble say");
@@ -77,7 +77,7 @@ fn logs_are_followed_whoever_leads_and_whoever_dies() -> Result {
     // Another one begins with the first line.
     lines(&all, 4)?;
     let (code, said) = ended(attempt)?;
-    assert_eq!(code, Some(0), "nothing can come of it any more: {said}");
+    assert_eq!(code, Some(0), "nothing more can come of it: {said}");
     assert!(said.starts_with(&format!("error: {worker} is gone, and its logs with it")), "{said}");
     odd.open(&fleet, "two")?;
     let (code, _) = ended(followed)?;

@@ -121,7 +121,7 @@ fn a_leader_that_stood_still_is_not_obeyed_when_it_goes_on() -> Result {
     let (trial, client) = begin(&fleet)?;
     let stopped = leader(&fleet)?;
     send("STOP", fleet.master_of(stopped).pid())?;
-    // Whoever asks it waits, and then asks another one.
+    // A client that asks it waits, and then asks another one.
     let done = status(&fleet, "j1")?["maps"]["done"].as_u64();
     assert_ne!(leader(&fleet)?, stopped);
     until("the job goes on without it", || {

@@ -183,7 +183,7 @@ fn a_dev_cluster_goes_on_without_a_master_that_was_removed_and_starts_without_it
 }
 
 #[test]
-fn a_dev_cluster_goes_on_when_a_worker_leaves_whoever_of_its_masters_is_gone() -> Result {
+fn dev_cluster_survives_a_leaving_worker_and_a_lost_master() -> Result {
     let mut dev = Dev::start_masters("3")?;
     send("KILL", dev.pids[2])?;
     until("it is gone", || Ok(!lives(dev.pids[2])))?;

@@ -15,7 +15,7 @@ use crate::until::until;
 
 const FLAGS: &str = "in.txt --split-size 1KiB -r 2";
 
-/// Some ten maps, in one of which is this line.
+/// Some ten maps; one of them has this line.
 fn write_input(commands: &Commands, line: &str) -> Result {
     let lines: String = (0..250).map(|n| format!("the {} and the other\n", n % 100)).collect();
     Ok(fs::write(commands.path("in.txt"), format!("{lines}{line}\n{lines}"))?)

@@ -52,7 +52,7 @@ fn tasks_read_what_a_side_file_held_when_the_job_was_submitted() -> Result {
         let each_as_it_was = [b"keep\n".to_vec(), b"leave\n".to_vec()];
         until("each master has both", || Ok(held(&fleet, master)? == each_as_it_was))?;
     }
-    // Whoever took them in is not needed any more.
+    // The master that took them in is no longer needed.
     fleet.kill_master_of(1)?;
 
     fleet.add_worker()?;

@@ -11,7 +11,7 @@ use crate::until::until;
 
 const FLAGS: &str = "in.txt --split-size 1KiB -r 2";
 
-/// Some ten maps, one of which waits, and a reduce that does.
+/// Some ten maps; one of them waits, and so does the reduce.
 fn write_input(dev: &Dev) -> Result {
     let lines: String = (0..250).map(|n| format!("the {} and the other\n", n % 100)).collect();
     fs::create_dir_all(dev.path(MARKS))?;

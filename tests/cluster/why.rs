@@ -87,7 +87,7 @@ impl Row {
     }
 }
 
-/// Five hundred lines, of which one is trouble; gives where it begins.
+/// Five hundred lines with a bad one among them; returns where that one begins.
 fn write_trouble(fleet: &Fleet) -> Result {
     Ok(fs::write(fleet.path("in.txt"), lines() + "trouble\n" + &lines())?)
 }

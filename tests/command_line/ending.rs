@@ -100,7 +100,7 @@ fn the_summary_counts_what_is_in_the_parts_and_names_the_rest() -> Result {
     assert_eq!(summary["side_outputs"]["files"], 1);
     assert_eq!(summary["side_outputs"]["bytes"], 7);
     assert_eq!(summary["bad_records"], 1);
-    assert_eq!(manifest["records"], 2, "the bad record is no record of the output");
+    assert_eq!(manifest["records"], 2, "the bad record is not a record of the output");
     let verified = gristmill::storage::verify(&place.path("out"))?;
     assert_eq!((verified.records, verified.bad_records, verified.findings), (2, 1, vec![]));
     assert_eq!(summary["counters"], manifest["counters"]);

@@ -108,7 +108,7 @@ fn an_executor_is_gone_soon_after_its_socket_closed_whatever_it_does() -> Result
         let (gone, ended) = channel();
         let waited = std::thread::spawn(move || {
             let status = executor.child.wait();
-            // Nobody listens any more when it took too long, and that is said below.
+            // Nobody listens if it took too long; the assertion below says so.
             let _heard_or_not = gone.send(status.is_ok());
         });
         assert_eq!(ended.recv_timeout(GONE_WITHIN), Ok(true), "{input:?}");
@@ -143,7 +143,7 @@ fn executor_mode_is_for_workers() -> Result {
         .output()?;
     let said = String::from_utf8_lossy(&typed.stderr);
     assert_eq!(typed.status.code(), Some(2));
-    assert!(said.starts_with("error: standard input is no socket; executor mode; "), "{said}");
+    assert!(said.starts_with("error: standard input is not a socket; executor mode; "), "{said}");
     Ok(())
 }
 

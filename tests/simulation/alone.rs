@@ -49,7 +49,7 @@ impl Test {
     /// If this process is to run one seed of this test: runs it, and says so.
     pub(crate) fn is_run_alone(&self) -> bool {
         let Ok(report) = env::var(REPORT) else { return false };
-        let seed = asked(SEED).expect("whoever asks for a report names the seed");
+        let seed = asked(SEED).expect("a report needs the seed");
         let outcome = drawn_from(seed, || cluster::run(seed, self.course));
         fs::write(report, bincode::serialize(&outcome).unwrap()).unwrap();
         true

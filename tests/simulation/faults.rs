@@ -102,7 +102,7 @@ pub(crate) enum Fault {
     /// Messages do not pass.
     Cut { number: u64, cut: Cut },
     /// They pass again.
-    Mend { number: u64 },
+    Heal { number: u64 },
     /// A write of a master's disk takes so long from now on, in milliseconds.
     Write { master: u64, ms: (u64, u64) },
 }
@@ -201,7 +201,7 @@ fn of_a_master(chance: &mut Chance, number: u64) -> Timed {
     let cut = |pairs: &[(Option<Who>, Option<Who>)]| {
         let numbered = (CUTS_MAX * number..).zip(pairs);
         let cut = |(number, &(from, to))| {
-            lasts(Fault::Cut { number, cut: Cut { from, to, how } }, Fault::Mend { number })
+            lasts(Fault::Cut { number, cut: Cut { from, to, how } }, Fault::Heal { number })
         };
         numbered.flat_map(cut).collect::<Vec<_>>()
     };

@@ -148,7 +148,7 @@ impl Cluster {
             Fault::Freeze { who } => self.with(who, |machine| machine.is_frozen = true),
             Fault::Thaw { who } => self.with(who, |machine| machine.is_frozen = false),
             Fault::Cut { number, cut } => drop(self.network.cuts().insert(number, cut)),
-            Fault::Mend { number } => drop(self.network.cuts().remove(&number)),
+            Fault::Heal { number } => drop(self.network.cuts().remove(&number)),
             Fault::CrashInWrite { master } => {
                 self.with(Who::Master(master), |machine| {
                     machine.disk.iter().for_each(Disk::fail_next);

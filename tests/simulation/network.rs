@@ -37,7 +37,7 @@ struct Shared {
     is_calm: AtomicBool,
     /// What happened to calls that were not simply answered.
     mishaps: AtomicU64,
-    /// Masters that have given orders, and as of which leadership; cleared when it is read.
+    /// Masters that have given orders, with their term of leadership; cleared when it is read.
     orders: Mutex<BTreeSet<(u64, MasterId)>>,
     /// Services that have panicked.
     panics: Mutex<Vec<String>>,
