@@ -330,8 +330,8 @@ impl Tasks {
         worth
     }
 
-    /// All but the first so many tasks that have joined a leader are their own again. Those of
-    /// which attempts run are idle after it.
+    /// Frees all but the first `kept` tasks that have joined a leader. A freed task whose attempt
+    /// runs becomes idle.
     fn part(&mut self, leader: u32, kept: usize) {
         let Some(joined) = self.joined.get_mut(&leader) else { return };
         let parted = joined.split_off(kept.min(joined.len()));

@@ -140,7 +140,7 @@ const MISTAKES: &[Mistake] = &[
             (STRUCT, "struct Count {}\n#[derive(Serialize)]\nstruct Tally { n: u64 }"),
             (WRITE, "out.write((word, Tally { n: counts.sum()? }))"),
         ],
-        error: "error[E0277]: `Tally` is no field of tab-separated text\n",
+        error: "error[E0277]: `Tally` cannot be a field of tab-separated text\n",
         said: &[
             "`Tsv` writes numbers, text and tuples of them, such as `(word, count)`\n",
             "`type Output = Json`",
@@ -148,7 +148,7 @@ const MISTAKES: &[Mistake] = &[
     },
     Mistake {
         changes: &[(WRITE, "out.write((word, counts.sum()))")],
-        error: "error[E0277]: `std::result::Result<u64, gristmill::job::Error>` is no field of tab-separated text\n",
+        error: "error[E0277]: `std::result::Result<u64, gristmill::job::Error>` cannot be a field of tab-separated text\n",
         said: &["a `Result` needs a `?` first\n"],
     },
     Mistake {
