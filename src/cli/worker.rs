@@ -30,7 +30,7 @@ pub(super) struct Worker {
     /// Attempts at once, from 1 to 1024 [default: number of cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     slots: Option<u32>,
-    /// Memory of all attempts together, shared out evenly, at least 32MiB each [default: not limited]
+    /// Memory of all attempts together; at least 32MiB each [default: not limited]
     #[arg(long, value_name = "SIZE", value_parser = memory)]
     memory: Option<u64>,
     /// Its folder: executables, map outputs, logs [default: a fresh temporary one]

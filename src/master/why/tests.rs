@@ -242,7 +242,7 @@ fn failed_job_names_line_record_attempts_and_next_step_with_escaped_text() {
 fn attempts_with_other_ends_are_listed_separately() {
     let mut story = Story::planned(1);
     story.lose(1);
-    story.join(2, 1);
+    story.join(2, 4);
     for number in 2..=5 {
         story.fail(map(0, number), Failure::new(Cause::Exit, "it exited"));
         let failures = number - 1;
