@@ -204,7 +204,8 @@ async fn rest(bench: &Bench, worker: &mut Fake, attempt: AttemptId) {
 async fn a_failing_task_is_tried_again_and_then_fails_the_job() {
     let bench = Bench::new();
     let job = bench.submit("a").await;
-    let mut worker = Fake::new(&bench, 1, 1).await;
+    // While the task pauses, no other task may take its slot for good.
+    let mut worker = Fake::new(&bench, 1, 8).await;
     let mut attempt = run_until(&bench, &mut worker, "j1/m0").await;
     for number in 1..=4 {
         assert_eq!(attempt.number, number);
