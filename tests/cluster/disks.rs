@@ -13,7 +13,7 @@ use crate::until::until;
 
 /// Room on the small disks, where the outputs of two maps fit at most.
 pub(crate) const SMALL_DISK: &str =
-    "mkdir -p $DATA/jobs; mount -t tmpfs -o size=256k none $DATA/jobs";
+    "umask 077; mkdir -p $DATA/jobs; mount -t tmpfs -o size=256k,mode=700 none $DATA/jobs";
 /// Bytes of a map's input, and of its output nearly, since there is nothing in it that repeats.
 const SPLIT_BYTES: usize = 128 << 10;
 const FLAGS: &str = "in.txt --split-size 128KiB -r 2";
