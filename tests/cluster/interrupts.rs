@@ -34,7 +34,7 @@ fn ctrl_c_at_submit_detaches_once_and_kills_twice() -> Result {
                 break line;
             }
         };
-        assert!(detached.contains(&format!("{job} goes on")), "{detached}");
+        assert!(detached.contains(&format!("{job} continues")), "{detached}");
         assert!(detached.contains(&format!("gristmill kill {job}")), "{detached}");
         if presses == 2 {
             send("INT", submit.id())?;
