@@ -37,7 +37,7 @@ use self::cluster::Cluster;
 use self::logs::Which;
 use self::refused::Refused;
 use self::table::Format;
-use crate::launch::{print, refusal, say};
+use crate::launch::{print, refusal, say, survive_file_size_limit};
 use crate::spec::{JobId, MasterId, WorkerId};
 
 /// Runs MapReduce jobs on a cluster, and looks after them.
@@ -212,6 +212,7 @@ struct OneJob {
 
 /// Reads the command line and carries it out.
 pub fn main() -> ExitCode {
+    survive_file_size_limit();
     let done = match Command::try_parse() {
         Ok(Command { verb }) => verb.run(),
         // Without a verb there is nothing wrong to name: the help says what there is.

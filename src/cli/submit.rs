@@ -10,15 +10,16 @@ use serde_json::Value;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::cluster::{Cluster, runtime, with_way_out};
+use super::jobs::killed;
 use super::progress::Progress;
 use super::refused::{Refused, one_line};
 use super::table::json;
 use super::{duration, exit};
-use crate::client::{DESCRIBE_WITHIN, Described, Submission, describe, submit};
+use crate::client::{DESCRIBE_WITHIN, Described, Submission, describe, submit, submitted};
 use crate::clock::Clock;
 use crate::launch::{Message, Showing, check_output, notes_json, print, render_failure, say};
 use crate::rpc::client::{Master, Options};
-use crate::rpc::jobs::{JobStatus, Jobs, State};
+use crate::rpc::jobs::{JobStatus, State};
 use crate::rpc::refusal::Refusal;
 use crate::spec::job::check_name;
 use crate::spec::{InputNotes, JobId, JobSpec, escape_text};
@@ -78,7 +79,20 @@ impl Submit {
             let [executable, arguments @ ..] = &self.command[..] else {
                 return Err(Refused::usage("no executable is named; command line; name a job's"));
             };
-            let described = describe(Path::new(executable), arguments, DESCRIBE_WITHIN).await?;
+            let described = describe(Path::new(executable), arguments, DESCRIBE_WITHIN).await;
+            let described = match (described, &self.id) {
+                (Ok(described), _) => described,
+                // A repetition, as exit code 8 demands: the executable refuses it when the job has ended meanwhile, since
+                // its output exists. What became of the job is the answer then.
+                (Err(refused), Some(id)) => {
+                    let master = Master::connect(&addresses, Options::default())?;
+                    let Some(job) = submitted(&master, id).await.map_err(Refused::from)? else {
+                        return Err(refused.into());
+                    };
+                    return self.repeated(master, job).await;
+                }
+                (Err(refused), None) => return Err(refused.into()),
+            };
             let (executable, spec, map_only, report, notes) = match described {
                 Described::Job { executable, spec, map_only, report, notes } => {
                     (executable, *spec, map_only, report, notes)
@@ -102,6 +116,17 @@ impl Submit {
             }
             Watched { master, job, bad_records, progress, report, notes }.run().await
         })
+    }
+
+    /// Answers a submission whose id is that of a job that was submitted before.
+    async fn repeated(&self, master: Master, job: JobId) -> Result<u8, Refused> {
+        if self.detach {
+            return Ok(print(&format!("{job}\n")));
+        }
+        say(&format!("{job} was submitted with this --id before; Ctrl-C leaves it as it is\n"));
+        let (progress, report) = (Progress::new(Showing::Auto, false, false), Vec::new());
+        let notes = InputNotes::default();
+        Watched { master, job, bad_records: 0, progress, report, notes }.run().await
     }
 
     fn submission(self, executable: PathBuf, mut spec: JobSpec, map_only: bool) -> Submission {
@@ -251,8 +276,7 @@ impl Watched {
         if tokio::time::timeout(SECOND_WITHIN, interrupts.recv()).await.is_err() {
             return Ok(exit::INTERRUPTED);
         }
-        self.master.kill(job).await?;
-        say(&format!("\n{job} is cancelled\n"));
+        say(&format!("\n{}", killed(&self.master, job).await?));
         Ok(exit::CANCELLED)
     }
 }

@@ -35,7 +35,7 @@ mod submit;
 pub use describe::{DESCRIBE_WITHIN, Described, describe};
 pub use error::Error;
 pub use follow::follow;
-pub use submit::{Submission, submit};
+pub use submit::{Submission, submit, submitted};
 
 use crate::rpc::artifacts::{Artifacts, Digest};
 use crate::rpc::client::Master;

@@ -89,6 +89,15 @@ pub async fn submit<M: Masters>(master: &M, submission: Submission) -> Result<Jo
     }
 }
 
+/// The job that was submitted with this id, if the cluster still knows it.
+///
+/// # Errors
+/// The cluster does not answer.
+pub async fn submitted<M: Masters>(master: &M, id: &str) -> Result<Option<JobId>, Error> {
+    let jobs = master.list().await?;
+    Ok(jobs.into_iter().find(|job| job.request == id).map(|job| job.id))
+}
+
 /// Uploads what the job names, unless the masters have it, and returns the request that names it.
 async fn send<M: Masters>(
     master: &M,

@@ -53,15 +53,18 @@ fn for_cluster<J: Job>(mut spec: JobSpec) -> Result<(JobSpec, InputNotes), Messa
         ));
     };
     let output = Location::from(&absolute(output.path(), false)?);
+    spec.output = Some(output.clone());
     spec.validate().map_err(|error| own(&error))?;
     for input in &mut spec.inputs {
         input.location = Location::from(&absolute(input.location.path(), true)?);
     }
-    spec.output = Some(output.clone());
     // Parts outlive the machines that make them.
     spec.sync = true;
     let task::Listing { notes, .. } = task::list::<J>(&spec).map_err(|error| own(&error))?;
-    SharedStaging::check(output.path(), spec.overwrite).map_err(|error| own(&error))?;
+    let output =
+        SharedStaging::check(output.path(), spec.overwrite).map_err(|error| own(&error))?;
+    // Without links and `..`, so that the masters see that two jobs would write to one place.
+    spec.output = Some(Location::from(&output));
     Ok((spec, notes))
 }
 

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use super::ending;
@@ -18,6 +18,13 @@ use super::message::Message;
 use super::progress::Drawn;
 use crate::embedded::{Phase, Progress};
 use crate::storage::Cleanup;
+
+/// Makes a write beyond the limit of a file's size (`ulimit -f`) an error, which says so and leaves nothing, rather than
+/// a signal that kills this process. Programs that it starts are killed as usual.
+pub(crate) fn survive_file_size_limit() {
+    // The handler itself is all that is wanted; where it cannot be set, the signal kills as before.
+    let _set_or_not = signal_hook::flag::register(SIGXFSZ, Arc::default());
+}
 
 /// How long a run may take to end after the first signal.
 const GRACE: Duration = Duration::from_secs(1);

@@ -51,6 +51,7 @@ pub(crate) use terminal::{is_dumb, size};
 
 use self::command::Asked;
 use self::flags::Flags;
+pub(crate) use self::interrupt::survive_file_size_limit;
 use self::interrupt::{Interrupts, When, interrupted};
 use self::summary::Times;
 use self::umask::umask;
@@ -82,6 +83,7 @@ pub fn launch_from<J: Job>(args: impl IntoIterator<Item = impl Into<OsString>>) 
             "Job::INPUTS names each of the inputs that Job::Input reads"
         );
     }
+    survive_file_size_limit();
     let mut args: Vec<OsString> = args.into_iter().map(Into::into).collect();
     let name = name::job_name(args.first().map(OsString::as_os_str));
     let begun = match args.get(1) {

@@ -117,7 +117,9 @@ impl Shared {
                 let lost = lost.iter().filter(|lost| is_gone(lost, attempt, state, desk));
                 let lost = lost.map(|lost| lose(lost, attempt, worker));
                 let mut changes: Vec<Change> = lost.collect();
-                let deterministic = failure.about == About::BadInput;
+                let is_taken = failure.about == About::OutputTaken;
+                let never = attempt.task.kind == TaskKind::Commit && is_taken;
+                let deterministic = failure.about == About::BadInput || never;
                 changes.push(fail(attempt, failure, deterministic));
                 changes
             }

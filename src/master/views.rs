@@ -30,6 +30,7 @@ pub(super) fn line(state: &State, job: &Job) -> JobLine {
         reason: reason(state, job),
         submitted: rfc3339(job.submitted_ms()),
         finished: job.finished_ms().map(rfc3339),
+        request: job.request().to_string(),
     }
 }
 

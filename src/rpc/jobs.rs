@@ -111,6 +111,9 @@ pub struct JobLine {
     pub submitted: String,
     /// When it ended, if it has.
     pub finished: Option<String>,
+    /// The client's id of its submission. Not shown: it may be of any form, and is of use only to its client.
+    #[serde(skip)]
+    pub request: String,
 }
 
 /// A failure as JSON has it: what is bytes within is text there.
@@ -324,7 +327,7 @@ pub trait Jobs: Send + Sync + 'static {
         &self,
         request: RecipeRequest,
     ) -> impl Future<Output = Result<Recipe, Refusal>> + Send;
-    /// Cancels it; too late once its output is being published.
+    /// Cancels it; while its output is being published, only if that has not become visible.
     fn kill(&self, job: JobId) -> impl Future<Output = Result<(), Refusal>> + Send;
     /// All workers that are known.
     fn workers(&self) -> impl Future<Output = Result<Vec<WorkerLine>, Refusal>> + Send;

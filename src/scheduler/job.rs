@@ -13,6 +13,7 @@ use super::exclusion::Trouble;
 use super::failures::{Failed, Failures};
 use super::job_state::{End, JobState};
 use super::locations::Changes;
+use super::publication::Publication;
 use super::queue::Claim;
 use super::slots::Slots;
 use super::tally::Tally;
@@ -57,6 +58,7 @@ pub struct Job {
     tally: Tally,
     /// Slots that its attempts hold.
     held: u32,
+    pub(super) publication: Publication,
     changes: Changes,
     /// Where in the input the last failure of each failing task happened.
     failed_records: BTreeMap<TaskId, (Location, u64)>,
@@ -80,6 +82,7 @@ impl Job {
             sizes: Sizes::default(),
             tally: Tally::default(),
             held: 0,
+            publication: Publication::default(),
             changes: Changes::default(),
             failed_records: BTreeMap::new(),
             troubled_on: BTreeMap::new(),
@@ -380,6 +383,9 @@ impl Job {
         // The master has pauses of its own for a commit, which is tried without end.
         if state == AttemptState::Failed && kind != TaskKind::Commit {
             self.tasks_mut(kind).rest(index);
+        }
+        if kind == TaskKind::Commit {
+            self.publication.commit_ended(state, cause);
         }
     }
 

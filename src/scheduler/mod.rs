@@ -45,6 +45,7 @@ mod failures;
 mod job;
 mod job_state;
 mod locations;
+mod publication;
 mod queries;
 mod queue;
 mod reason;
@@ -285,6 +286,9 @@ impl Scheduler {
             return self.end(id, End::Failed, effects);
         }
         self.job_mut(id)?.share_failure(attempt.task, &joined);
+        if self.job_mut(id)?.publication.is_unwanted && self.is_unpublished(id) {
+            return self.end(id, End::Cancelled, effects);
+        }
         self.refresh(id);
         Ok(())
     }
@@ -302,6 +306,12 @@ impl Scheduler {
             self.slots.note_trouble(worker, trouble, id);
         }
         Ok(())
+    }
+
+    /// Whether no commit of the job runs, and none may have published anything.
+    fn is_unpublished(&self, id: JobId) -> bool {
+        self.slots.running_at(id.task(TaskKind::Commit, 0)).is_empty()
+            && self.jobs.get(&id).is_some_and(|job| !job.publication.may_be_visible)
     }
 
     /// A running attempt is over: frees its slot, and writes down how it ended.

@@ -47,15 +47,19 @@ pub struct SharedStaging {
 }
 
 impl SharedStaging {
-    /// Refuses an output that can be seen not to be possible, and changes nothing.
+    /// Refuses an output that cannot be written, and changes nothing. Gives its path with links and `..` resolved.
     ///
     /// # Errors
     /// As [`super::Staging::create`].
-    pub fn check(out: &Path, overwrite: bool) -> Result<(), Error> {
+    pub fn check(out: &Path, overwrite: bool) -> Result<PathBuf, Error> {
         let target = Target::resolve(out)?;
         target.check(out, overwrite)?;
-        access(&target.parent, Access::WRITE_OK | Access::EXEC_OK).map_err(|errno| {
-            Error::NotWritable { path: target.parent, room: Room::Output, source: errno.into() }
+        let path = target.path();
+        let allowed = access(&target.parent, Access::WRITE_OK | Access::EXEC_OK);
+        allowed.map(|()| path).map_err(|errno| Error::NotWritable {
+            path: target.parent,
+            room: Room::Output,
+            source: errno.into(),
         })
     }
 

@@ -90,6 +90,7 @@ impl From<JobLine> for pb::JobLine {
             reason: line.reason,
             submitted: line.submitted,
             finished: line.finished,
+            request: line.request,
         }
     }
 }
@@ -105,6 +106,7 @@ impl TryFrom<pb::JobLine> for JobLine {
             reason: wire.reason,
             submitted: wire.submitted,
             finished: wire.finished,
+            request: wire.request,
         })
     }
 }
