@@ -53,6 +53,7 @@ const UNSAFE: &[(&str, &str)] = &[
         "src/shuffle/chunk.rs",
         "memory of sort buffers, on huge pages and not touched before it is filled",
     ),
+    ("src/executor/supervisor.rs", "splits an executor's process in two before it has threads"),
     ("src/launch/standard.rs", "looks at the standard descriptors before `main`"),
     ("tests/simulation/entropy.rs", "takes the place of what the system draws at random"),
 ];

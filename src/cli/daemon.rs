@@ -1,14 +1,18 @@
 //! What masters and workers share as processes: their end comes by a signal, or with who started them.
 
 use std::fmt;
-use std::fs::Permissions;
+use std::fs::{File, Metadata, Permissions};
+use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use rustix::fs::Mode;
-use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal, umask};
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, Signal, getppid, set_parent_process_death_signal, test_kill_process, umask,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit;
@@ -20,6 +24,11 @@ use crate::storage::{make_private_folder, make_private_folders};
 
 /// Longest lease; a worker's polls may be held back for a third of it.
 pub(super) const LEASE_MAX: Duration = Duration::from_secs(600);
+
+/// How the names of fresh folders begin; what for and the process id follow.
+const PREFIX: &str = "gristmill-";
+/// A fresh folder that was last changed within this time is not swept.
+const YOUNG: Duration = Duration::from_secs(10);
 
 /// How a process is tied to the one that started it.
 #[derive(Clone, Copy, Debug, Args)]
@@ -91,7 +100,7 @@ impl Folder {
         let (path, is_ours) = match named {
             Some(path) => (path.to_path_buf(), false),
             None => {
-                let name = format!("gristmill-{what}-{}", std::process::id());
+                let name = format!("{PREFIX}{what}-{}", std::process::id());
                 (std::env::temp_dir().join(name), true)
             }
         };
@@ -103,6 +112,7 @@ impl Folder {
             ))
         };
         if is_ours {
+            sweep(&std::env::temp_dir());
             make_private_folder(&path).map_err(refuse)?;
         } else {
             make_private_folders(&path).map_err(refuse)?;
@@ -116,6 +126,37 @@ impl Folder {
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Removes the fresh folders of processes that were killed and could not do so themselves.
+fn sweep(temporary: &Path) {
+    for entry in std::fs::read_dir(temporary).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.rsplit_once('-'));
+        let owner = owner.and_then(|(_, pid)| Pid::from_raw(pid.parse().ok()?));
+        let is_gone = |pid| test_kill_process(pid) == Err(Errno::SRCH);
+        if owner.is_some_and(is_gone) && is_left(&entry.path()) {
+            let _removed_or_anothers = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Whether no process uses a fresh folder, not even one with process ids of its own, as in a container.
+fn is_left(folder: &Path) -> bool {
+    let facts = std::fs::symlink_metadata(folder);
+    let age = facts.ok().filter(Metadata::is_dir).and_then(|it| it.modified().ok()?.elapsed().ok());
+    // A folder that is a moment old may be about to be locked.
+    if age.is_none_or(|age| age < YOUNG) {
+        return false;
+    }
+    let below = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let folders = below.map(|entry| entry.path()).chain([folder.to_path_buf()]);
+    folders.map(|folder| folder.join("lock")).all(|lock| match File::open(&lock) {
+        Ok(lock) => lock.try_lock().is_ok(),
+        Err(error) => {
+            error.kind() == ErrorKind::NotFound || error.kind() == ErrorKind::NotADirectory
+        }
+    })
 }
 
 impl Drop for Folder {
@@ -174,6 +215,41 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+
+    #[test]
+    fn only_old_folders_of_dead_processes_that_nobody_holds_are_swept() {
+        let temporary = tempfile::TempDir::new().unwrap();
+        let mut gone = Command::new("true").spawn().unwrap();
+        gone.wait().unwrap();
+        let (gone, alive) = (gone.id(), std::process::id());
+        let names =
+            ["worker-1x", "worker", "dev", "replay"].map(|what| format!("{PREFIX}{what}-{gone}"));
+        let [held, left, with_held, empty] = &names;
+        let others = [format!("{PREFIX}worker-{alive}"), format!("other-worker-{gone}")];
+        let path = |name: &str| temporary.path().join(name);
+        for name in names.iter().chain(&others) {
+            std::fs::create_dir_all(path(name).join("w1")).unwrap();
+        }
+        std::fs::remove_dir(path(empty).join("w1")).unwrap();
+        File::create(path(left).join("lock")).unwrap();
+        let locks = [path(held).join("lock"), path(with_held).join("w1/lock")].map(|lock| {
+            let lock = File::create(lock).unwrap();
+            lock.lock().unwrap();
+            lock
+        });
+        sweep(temporary.path());
+        assert!(names.iter().chain(&others).all(|name| path(name).exists()), "they are young");
+        let old = std::time::SystemTime::UNIX_EPOCH;
+        for name in names.iter().chain(&others) {
+            File::open(path(name)).unwrap().set_modified(old).unwrap();
+        }
+        sweep(temporary.path());
+        for (name, stays) in [(held, true), (left, false), (with_held, true), (empty, false)] {
+            assert_eq!(path(name).exists(), stays, "{name}");
+        }
+        assert!(others.iter().all(|name| path(name).exists()));
+        drop(locks);
+    }
 
     /// Set for the process that is to panic.
     const PANICS: &str = "GRISTMILL_TEST_PANICS";

@@ -69,7 +69,10 @@ pub enum FromExecutor {
     },
     /// Sent before anything of the attempt is touched, as the first answer to each [`ToExecutor::Run`]. An executor that
     /// dies without having said so has left nothing behind, and the attempt may be given to another one.
-    Begun,
+    Begun {
+        /// The executor's process id. The worker knows the one of its supervisor.
+        pid: u32,
+    },
     /// The attempt is getting on; sent when something has changed, at most ten times a second.
     Progress {
         /// Bytes of input read by a map, bytes of map output by a reduce.

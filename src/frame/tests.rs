@@ -77,7 +77,7 @@ fn every_message_survives() {
     failure.record = Some(record);
     let from = [
         FromExecutor::Hello { version: VERSION },
-        FromExecutor::Begun,
+        FromExecutor::Begun { pid: 4711 },
         FromExecutor::Progress { bytes: 1, total: 2 },
         FromExecutor::Wants { maps: 7 },
         FromExecutor::Done(Done::Plan {

@@ -27,6 +27,8 @@ pub(super) struct Executor {
 
 /// What an executor tells of the attempt that it runs.
 pub(super) enum Told {
+    /// It begins, in the process of this id.
+    Begun(u32),
     /// How far it is.
     Progress {
         /// From 0 to 1.
@@ -176,7 +178,10 @@ impl Executor {
                 }
             };
             match received {
-                Ok(Some(FromExecutor::Begun)) => has_begun = true,
+                Ok(Some(FromExecutor::Begun { pid })) => {
+                    has_begun = true;
+                    tell(Told::Begun(pid));
+                }
                 Ok(Some(_)) if !has_begun => {
                     return Err(broke(Cause::Exit, "the executor did not say that it begins"));
                 }

@@ -46,8 +46,6 @@ pub struct Launched {
 
 /// An executor's process.
 pub trait Process: Send + Sync {
-    /// Its id.
-    fn pid(&self) -> u32;
     /// Kills it and all that it has started; nothing, if it is dead.
     fn kill(&self);
     /// What has been printed since the last [`Process::take_log`].

@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use tokio::sync::{oneshot, watch};
 
 use super::death::OverMemory;
-use super::kin::{Group, Kin, VARIABLE};
+use super::kin::{self, Group, Kin, VARIABLE};
 use super::memory::sample;
 use super::output::Output;
 use super::{CappedLog, Death, Ending, Launch, Launched, Launcher, Limiter, Process};
@@ -59,6 +59,7 @@ impl ProcessLauncher {
         let (wanted, orders) = mpsc::channel::<Wanted>();
         let here = limiter.clone();
         Group::sweep(&limiter);
+        kin::sweep();
         thread::Builder::new().name("launcher".into()).spawn(move || {
             // Ends when the launcher is dropped, and until then whenever there is nothing to start waits for it.
             while let Ok(Wanted { launch, reply }) = orders.recv() {
@@ -116,7 +117,7 @@ fn start(launch: &Launch, limiter: &Limiter) -> io::Result<Started> {
     // With it goes our copy of its ends of socket and pipe, so that their closing is heard.
     drop(command);
     let pid = Pid::from_child(&child);
-    let joined = kin.add(child.id());
+    let joined = kin.add(pid);
     let running = Arc::new(Running {
         pid,
         child: Mutex::new(Some(child)),
@@ -226,10 +227,6 @@ impl Running {
 }
 
 impl Process for Handle {
-    fn pid(&self) -> u32 {
-        self.0.pid.as_raw_nonzero().get().unsigned_abs()
-    }
-
     fn kill(&self) {
         self.0.kill();
     }

@@ -67,7 +67,7 @@ impl Executor {
         self.connection.send(&ToExecutor::Run(Box::new(run)))?;
         loop {
             match self.connection.receive()?.ok_or("the executor is gone")? {
-                FromExecutor::Begun => {}
+                FromExecutor::Begun { .. } => {}
                 FromExecutor::Progress { bytes, total } => self.progress.push((bytes, total)),
                 FromExecutor::Done(done) => return Ok(Ok(done)),
                 FromExecutor::Failed(failure) => return Ok(Err(failure)),

@@ -88,7 +88,7 @@ impl Child {
                 Ok(Some(FromExecutor::Done(done))) => return Outcome::Done(done),
                 Ok(Some(FromExecutor::Failed(failure))) => return Outcome::Failed(failure),
                 Ok(Some(
-                    FromExecutor::Begun
+                    FromExecutor::Begun { .. }
                     | FromExecutor::Progress { .. }
                     | FromExecutor::Hello { .. },
                 )) => {}
