@@ -37,6 +37,8 @@ use crate::spec::{AttemptId, Counters, Failure, JobSpec, Nonce, Volume};
 pub const EXECUTOR_ARG: &str = "--gristmill=executor";
 /// The first argument of a job executable that is to describe the job which the arguments after it ask for.
 pub const DESCRIBE_ARG: &str = "--gristmill=describe";
+/// What stands before the frame of a [`Description`], so that it is found behind what user code has printed.
+pub const DESCRIPTION_MARK: &[u8; 16] = b"\0gristmill/job:\0";
 /// Version of these messages; a job executable and a worker must agree on it.
 pub const VERSION: u32 = 9;
 /// Longest frame, in bytes: a reduce's list of segments is the longest message.

@@ -17,8 +17,8 @@ const FLAGS: &str = "in.txt --split-size 1KiB -r 2";
 /// The most that is kept of what an attempt prints: its first and its last 64 KiB, and a line that says so.
 const LOG_BYTES_MAX: u64 = (128 << 10) + 100;
 
-/// Trouble that has two children.
-const TWO_CHILDREN: &str = "fork,escape";
+/// Trouble that leaves a process each.
+const CHILDREN: [&str; 3] = ["fork", "escape", "daemon"];
 
 /// One way to misbehave.
 struct Case {
@@ -54,7 +54,7 @@ impl Case {
         self.check_blame(fleet, &report)?;
         self.check_struck(&report, self.attempts);
         assert_eq!(always.strikes(fleet)?, self.attempts);
-        let children = if self.trouble.contains(TWO_CHILDREN) { 2 } else { 0 };
+        let children = self.trouble.split(',').filter(|it| CHILDREN.contains(it)).count();
         assert_eq!(always.children(fleet)?.len(), children * self.attempts);
         check_dead(&always, fleet)?;
         always.check_failed(fleet, &report)?;
@@ -129,7 +129,7 @@ fn exit(trouble: &'static str, said: &str) -> Case {
 
 /// It exits, and leaves processes that are not in its process group either.
 fn exit_with_children() -> Case {
-    exit("fork,escape,exit3", "the executor exited with code 3 before the attempt had ended")
+    exit("fork,escape,daemon,exit3", "the executor exited with code 3 before the attempt had ended")
 }
 
 fn signal(trouble: &'static str, said: &str) -> Case {
@@ -175,7 +175,7 @@ fn executors_that_die_fail_their_job_with_the_cause_or_cost_one_attempt() -> Res
         signal("abort", "the executor died of SIGABRT (signal 6)"),
         exit_with_children(),
         hang("hang"),
-        hang("deafen,fork,escape,hang"),
+        hang("deafen,fork,escape,daemon,hang"),
     ];
     for case in &cases {
         case.check(&fleet)?;
@@ -241,26 +241,52 @@ fn a_job_that_prints_without_end_fills_no_disk_and_leaves_no_child() -> Result {
     check_no_trace(fleet)
 }
 
-#[test]
-fn what_a_killed_workers_executors_have_started_ends_when_it_is_started_again() -> Result {
-    let mut fleet = Fleet::start_with(1, 1, &["--memory", "96MiB"])?;
+/// The children of an executor die when its worker is killed, before any worker comes again.
+fn check_killed_worker(mut fleet: Fleet) -> Result {
     write_input(&fleet)?;
-    let odd = Odd::new(FLAGS).with_trouble("--trouble fork,escape,hang --times 1");
+    let odd = Odd::new(FLAGS).with_trouble("--trouble fork,escape,daemon,hang --times 1");
     let job = odd.submit(&fleet)?;
-    until("the executor has children", || Ok(odd.children(&fleet)?.len() == 2))?;
-    let has_groups = fleet.json(&["workers"])?[0]["limiter"] != "sampled";
+    until("the executor has children", || Ok(odd.children(&fleet)?.len() == 3))?;
     fleet.kill(1)?;
+    check_dead(&odd, &fleet)?;
     fleet.start_again(1)?;
-
     let report = odd.watch(&fleet, &job)?;
     assert!(report.failed().is_empty(), "{:?}", report.failed());
     let lost = report.attempts.lost();
     assert_eq!(lost.len(), 1, "{lost:?}");
     assert_eq!(lost[0].cause, "worker_lost");
-    // Nobody else can know whose they were.
-    if has_groups {
-        check_dead(&odd, &fleet)?;
-    }
+    odd.check_succeeded(&fleet, &report)?;
+    check_nothing_is_left(fleet, &[])
+}
+
+#[test]
+fn what_an_executor_has_started_ends_when_its_worker_is_killed() -> Result {
+    check_killed_worker(Fleet::start_with(1, 1, &["--memory", "96MiB"])?)
+}
+
+#[test]
+fn without_control_groups_it_ends_then_too() -> Result {
+    let mut fleet = Fleet::start(0, 1)?;
+    fleet.add_worker_with_mounts("mount -t tmpfs none /sys/fs/cgroup")?;
+    check_killed_worker(fleet)
+}
+
+#[test]
+fn daemon_of_an_attempt_ends_with_it_though_its_executor_goes_on() -> Result {
+    let mut fleet = Fleet::start(0, 1)?;
+    fleet.add_worker_with_mounts("mount -t tmpfs none /sys/fs/cgroup")?;
+    fs::write(fleet.path("in.txt"), "trouble\nhold gate\n")?;
+    let odd = Odd::new("in.txt -r 1").with_trouble("--trouble daemon,fork");
+    let job = odd.submit(&fleet)?;
+    odd.waits(&fleet, "gate", 1)?;
+    let alive = || -> Result<usize> {
+        Ok(odd.children(&fleet)?.into_iter().filter(|&child| lives(child)).count())
+    };
+    // What user code holds in its hand may serve the next attempt too.
+    until("the daemon is gone", || Ok(alive()? == 1))?;
+    odd.open(&fleet, "gate")?;
+    let report = odd.watch(&fleet, &job)?;
+    until("all are gone with the executor", || Ok(alive()? == 0))?;
     odd.check_succeeded(&fleet, &report)?;
     check_nothing_is_left(fleet, &[])
 }

@@ -55,7 +55,8 @@ fn a_map_that_failed_fails_here_as_it_did_there() -> Result {
         let report = odd.run(&fleet)?;
         let replayed = replay(&fleet, &[&told(&fleet, &report.job)?])?;
         assert_eq!(replayed.code, Some(1), "{trouble}: {}", replayed.stderr);
-        assert_eq!(replayed.stdout, "the last words\n", "straight to the terminal");
+        assert_eq!(replayed.stdout, "", "what user code prints is no result");
+        assert!(replayed.stderr.contains("the last words\n"), "{trouble}: {}", replayed.stderr);
         assert!(replayed.stderr.contains(said), "{trouble}: {}", replayed.stderr);
         assert!(replayed.stderr.contains(also), "{trouble}: {}", replayed.stderr);
         let begin = format!("{}/m", report.job);
@@ -80,6 +81,9 @@ fn a_map_that_failed_fails_here_as_it_did_there() -> Result {
     assert_eq!(ended.code, Some(130), "{}", ended.stderr);
     until("its process is gone", || Ok(!lives(executors[0])))?;
     assert_eq!(fs::read_dir(&temporary)?.count(), 0);
+    let limited = replay(&fleet, &[&told(&fleet, &report.job)?, "--task-timeout", "1s"])?;
+    assert_eq!(limited.code, Some(1), "{}", limited.stderr);
+    assert!(limited.stderr.contains("error: no progress for 1000 ms: j"), "{}", limited.stderr);
     odd.check_failed(&fleet, &report)?;
     check_nothing_is_left(fleet, &[])
 }

@@ -8,8 +8,8 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 use gristmill::frame::{
-    self, Connection, DESCRIBE_ARG, Description, Done, EXECUTOR_ARG, FromExecutor, LENGTH_BYTES,
-    Run, SegmentRef, ToExecutor, Work,
+    self, Connection, DESCRIBE_ARG, DESCRIPTION_MARK, Description, Done, EXECUTOR_ARG,
+    FromExecutor, LENGTH_BYTES, Run, SegmentRef, ToExecutor, Work,
 };
 use gristmill::shuffle::SpillFile;
 use gristmill::spec::{Counters, Failure, JobId, JobSpec, Nonce, TaskKind};
@@ -209,7 +209,8 @@ pub(crate) fn describe(job: &str, args: &[&str], folder: &Path) -> Result<Descri
     let mut command = Command::new(executables().join(job));
     let output = command.arg(DESCRIBE_ARG).args(args).current_dir(folder).output()?;
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
-    let (length, message) = output.stdout.split_first_chunk::<LENGTH_BYTES>().ok_or("no frame")?;
+    let frame = output.stdout.strip_prefix(DESCRIPTION_MARK).ok_or("no mark")?;
+    let (length, message) = frame.split_first_chunk::<LENGTH_BYTES>().ok_or("no frame")?;
     assert_eq!(frame::message_bytes(*length)?, message.len());
     Ok(frame::decode(message)?)
 }

@@ -81,6 +81,8 @@ pub enum Trouble {
     Fork,
     /// Starts a process that leaves the process group.
     Escape,
+    /// Starts a process that has a session of its own, no parent, and nothing of this one's environment.
+    Daemon,
 }
 
 impl Job for Odd {
@@ -181,9 +183,19 @@ impl Odd {
             Trouble::Print => print_much()?,
             Trouble::Eat => eat(),
             Trouble::Fork => self.start(Command::new("sleep").arg("600"))?,
+            Trouble::Daemon => self.start_daemon()?,
             Trouble::Escape => self.start(Command::new("setsid").args(["sleep", "600"]))?,
         }
         Ok(())
+    }
+
+    /// Starts a process that starts another and ends, and notes which that is.
+    fn start_daemon(&self) -> Result {
+        let script = "sleep 600 & : > \"$0/child-$!\"";
+        let mut command = Command::new("env");
+        command.args(["-i", "PATH=/usr/bin:/bin", "setsid", "sh", "-c", script]);
+        let status = command.arg(&self.marks).stdin(Stdio::null()).status()?;
+        if status.success() { Ok(()) } else { Err(format!("{status}").into()) }
     }
 
     /// Starts a process, and notes which.

@@ -20,9 +20,13 @@ impl Job {
         TaskId { index, ..task }.attempt(number)
     }
 
-    /// The same of an attempt that is remembered: one from before its task joined another ran as itself, as far as is known.
+    /// The same of an attempt that is remembered, also if its task has parted from the other since. One from before its
+    /// task joined another ran as itself.
     pub fn ran_as(&self, task: TaskId, attempt: &Attempt) -> AttemptId {
         let own = task.attempt(attempt.number);
+        if let Some((index, number)) = self.tasks(task.kind).parted(task.index, attempt.number) {
+            return TaskId { index, ..task }.attempt(number);
+        }
         let led_by = self.runs_as(own);
         let attempts = self.task(led_by.task).map(Task::attempts).unwrap_or_default();
         let is_it = |it: &Attempt| it.number == led_by.number && it.worker == attempt.worker;
