@@ -1,4 +1,4 @@
-//! Asks the worker for more maps that may share an attempt's output.
+//! Asks the worker for more maps to share an attempt's output.
 
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
@@ -8,11 +8,12 @@ use crate::clock::Clock;
 use crate::frame::{FromExecutor, Run};
 use crate::task::More;
 
-/// How long an attempt takes more maps. All of it is lost if it fails.
+/// How long after its start an attempt asks for more maps. If it fails, the work of all of them is lost.
 const GROWING_MAX: Duration = Duration::from_secs(10);
-/// How long what it asks for at a time should take: so soon its slot is free if somebody else waits for one.
+/// How long the maps of one request should take, so that the slot is free soon if another job waits for it.
 const ASKED_MAX: Duration = Duration::from_millis(500);
-/// How long it waits for an answer, while its worker reaches no master; then it ends with what it has.
+/// How long it waits for an answer, which takes long while the worker reaches no master. Then it ends with the maps that
+/// it has.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
 /// Asks for one attempt.
@@ -21,7 +22,7 @@ pub(super) struct Asking<'a> {
     given: &'a Receiver<Vec<u32>>,
     clock: &'a Clock,
     began: Instant,
-    /// Not where each map may skip so many bad records, nor when there was nothing the last time.
+    /// False where each map may skip some bad records, and once an answer named no map.
     may_ask: bool,
     is_asked: bool,
 }
@@ -33,7 +34,7 @@ impl<'a> Asking<'a> {
         given: &'a Receiver<Vec<u32>>,
         clock: &'a Clock,
     ) -> Self {
-        // An answer that came too late for the attempt before is not for this one.
+        // An answer that was too late for the previous attempt is not for this one.
         given.try_iter().for_each(drop);
         let may_ask = run.spec.max_bad_records == 0;
         Asking { voice, given, clock, began: clock.now(), may_ask, is_asked: false }
@@ -59,7 +60,7 @@ impl More for Asking<'_> {
     }
 }
 
-/// How many maps to ask for after so many that took so long: as many again, unless that takes too long.
+/// Returns how many maps to ask for: as many as are done, or as many as fit into [`ASKED_MAX`] at the same rate.
 fn as_many(done: u32, took: Duration) -> u32 {
     let each = took.as_micros() / u128::from(done.max(1));
     let fit = ASKED_MAX.as_micros() / each.max(1);
@@ -71,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_asked_for_doubles_until_it_takes_half_a_second() {
+    fn requests_double_until_they_take_half_a_second() {
         let ms = Duration::from_millis;
         let table = [
             (0, ms(0), 1),

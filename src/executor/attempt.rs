@@ -1,4 +1,4 @@
-//! Carries out one attempt, from the frame that asks for it to what is said of it.
+//! Runs one attempt, from the frame that requests it to its result.
 
 use std::error::Error as StdError;
 use std::path::Path;
@@ -16,13 +16,13 @@ use crate::task::{
     folder_name,
 };
 
-/// Nothing here is told to stop: a worker that wants an attempt to end kills the process.
+/// Never set: a worker stops an attempt by killing the process.
 static NEVER: AtomicBool = AtomicBool::new(false);
 
-/// Carries out an attempt; whatever the author's code does, an answer comes back. What a failed one has written to
-/// staging is removed as far as it can be; its scratch folder is the worker's to remove.
+/// Runs an attempt and returns its result, whatever the author's code does. Removes what a failed attempt has written to
+/// staging, as far as possible. The worker removes its scratch folder.
 ///
-/// [`serve`](super::serve) calls this in a process of its own; a simulation calls it as the plain function that it is.
+/// [`serve`](super::serve) calls this in a process of its own. A simulation calls it directly.
 ///
 /// # Errors
 /// The attempt's failure, which may be the author's.
@@ -124,7 +124,7 @@ impl Attempt<'_> {
         let of = (self.id(), joined);
         let mapped = task::run_map_to_file(&env, by, of, &mut more, &plan, to, &output);
         let (done, index) = mapped.inspect_err(|_| self.discard_maps(&staging, &more.maps))?;
-        // The commit looks for a list of each of them, or of none.
+        // The commit expects a list from each of them or from none.
         let is_staged = done.iter().any(|(_, map)| !map.parts.is_empty());
         let mut counters = Counters::new();
         for (id, map) in &done {
@@ -197,24 +197,24 @@ impl Attempt<'_> {
         SpillTo { nonce: self.run.nonce, folder: &self.run.scratch, codec }
     }
 
-    /// Removes what the attempt has left in staging.
+    /// Removes everything that the attempt has left in staging.
     fn discard(&self) {
         if let Ok(staging) = self.staging() {
             self.discard_maps(&staging, &[self.id().task.index]);
         }
     }
 
-    /// The same, for maps that share the attempt.
+    /// Does the same for maps that share the attempt.
     fn discard_maps(&self, staging: &SharedStaging, maps: &[u32]) {
         for &index in maps {
             let id = TaskId { index, ..self.id().task }.attempt(self.id().number);
-            // The job's end sweeps what stays.
+            // Whatever stays is swept when the job ends.
             let _removed_or_left = staging.attempts().discard(&folder_name(id));
         }
     }
 }
 
-/// Counts what comes to an attempt's work.
+/// Counts the maps that join an attempt, and adds their bytes to its progress.
 struct Counted<'a> {
     more: &'a mut dyn More,
     plan: &'a PlanFile,
@@ -225,7 +225,7 @@ struct Counted<'a> {
 impl Counted<'_> {
     fn count(&mut self, map: u32) {
         self.maps.push(map);
-        // A split that cannot be read fails when it is mapped.
+        // If the split cannot be read, the attempt fails when it maps it.
         let bytes = self.plan.split(map).map_or(0, |split| split.bytes());
         self.progress.total.fetch_add(bytes, Ordering::Relaxed);
     }
@@ -243,7 +243,7 @@ impl More for Counted<'_> {
     }
 }
 
-/// Planning needs the partitioner's type alone, which only its value can name.
+/// Plans with the type of this partitioner, which only its value can name.
 fn plan_by<J: Job, P: Partition<J>>(
     _: &P,
     env: &Env<'_>,
@@ -265,7 +265,7 @@ fn place(segment: &SegmentRef) -> SegmentPlace {
     SegmentPlace { path: segment.path.clone(), info }
 }
 
-/// The digest of a map-only task's output: of names, sizes and checksums of its parts.
+/// Returns the digest of a map-only task's output, from the names, sizes and checksums of its parts.
 fn digest(parts: &[PartDone]) -> u64 {
     let mut bytes = Vec::new();
     for part in parts {

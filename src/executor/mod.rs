@@ -1,4 +1,4 @@
-//! The child process of a worker that runs attempts of one job, one at a time, for one slot.
+//! The process that runs attempts of one job for a worker, one at a time, for one slot.
 //!
 //! ```text
 //!   worker ══ socket ══ reader thread ──Run──► main thread   one attempt after the other, the author's code included
@@ -39,7 +39,7 @@ use crate::job::Job;
 use crate::shuffle::ReadProgress;
 use crate::spec::Failure;
 
-/// How long the worker may take to say hello.
+/// How long the worker may take to send its hello.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
 
 /// The bits of a mode that a umask may take away.
@@ -47,36 +47,36 @@ const MODE_BITS: u32 = 0o777;
 
 /// The exit code of an executor whose worker has closed the socket.
 const CLOSED: i32 = 0;
-/// The exit code of an executor whose worker says what it does not understand.
+/// The exit code of an executor that does not understand its worker.
 const CONFUSED: i32 = 1;
 
-/// Why an executor could not begin, or go on.
+/// Error that ends an executor.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Standard input is no socket: somebody has typed what only workers do.
+    /// Standard input is not a socket: the executor was not started by a worker.
     #[error(
-        "standard input is no socket; executor mode; only a gristmill worker starts it, run the job without {}",
+        "standard input is not a socket; executor mode; only a gristmill worker uses it, run the job without {}",
         frame::EXECUTOR_ARG
     )]
     NoSocket,
-    /// What the system says.
-    #[error("cannot {doing}: {source}; executor mode; see whether the worker's limits allow it")]
+    /// An error of the system.
+    #[error("cannot {doing}: {source}; executor mode; check the limits of the worker's process")]
     System {
         /// What was tried.
         doing: &'static str,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The worker is of another version, or said something else.
+    /// The worker has another version, or sent an unexpected message.
     #[error(transparent)]
     Frame(#[from] frame::Error),
 }
 
-/// Runs the attempts that come over the socket. Ends with the process, when the other side closes it.
+/// Runs the attempts that arrive over the socket. The process exits when the worker closes it.
 ///
 /// # Errors
 ///
-/// A worker of another version, named with ours; a socket that fails.
+/// A worker of another version, which the error names along with ours, or a socket that fails.
 pub fn serve<J: Job>(started: Started) -> Result<(), Error> {
     let Started { socket, supervisor } = started;
     let cannot = |doing| move |source| Error::System { doing, source };
@@ -98,7 +98,7 @@ pub fn serve<J: Job>(started: Started) -> Result<(), Error> {
     work::<J>(&orders, &given, &voice, supervisor)
 }
 
-/// Carries out attempts until the reader, which ends the process, is gone.
+/// Runs attempts until the reader ends the process.
 fn work<J: Job>(
     orders: &Receiver<Box<Run>>,
     given: &Receiver<Vec<u32>>,
@@ -126,8 +126,8 @@ fn work<J: Job>(
     Ok(())
 }
 
-/// Hands on what comes. It always waits for the socket, so that it is the first to see it closed, and nothing is left
-/// to be tidied up here then: the worker and later attempts do.
+/// Passes on the worker's messages. It always waits for the socket, so it sees at once that the worker has closed it. Then
+/// the process exits without cleaning up, because the worker and later attempts do that.
 fn read(mut connection: Connection<UnixStream>, order: &Sender<Box<Run>>, give: &Sender<Vec<u32>>) {
     loop {
         let sent = match connection.receive() {

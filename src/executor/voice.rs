@@ -1,4 +1,4 @@
-//! What an executor says: how an attempt is getting on, and how it ended; never the one after the other.
+//! Sends an executor's messages: progress of an attempt, then its result, and no progress after that.
 
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::Ordering;
@@ -8,23 +8,23 @@ use std::time::Duration;
 use crate::frame::{Connection, Error, FromExecutor};
 use crate::shuffle::ReadProgress;
 
-/// Time between two messages about progress at least.
+/// Shortest time between two progress messages.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
 /// The sending side of the socket.
 pub(super) struct Voice {
     saying: Mutex<Saying>,
-    /// An attempt has begun.
+    /// Signals that an attempt has begun.
     begun: Condvar,
 }
 
 struct Saying {
     connection: Connection<UnixStream>,
-    /// That of the attempt which runs.
+    /// Progress of the running attempt.
     progress: Option<Arc<ReadProgress>>,
-    /// Bytes and total that the worker knows of.
+    /// Bytes and total that were last sent.
     said: (u64, u64),
-    /// The progress thread waits for an attempt to begin.
+    /// Whether the progress thread waits for an attempt to begin.
     is_idle: bool,
 }
 
@@ -35,34 +35,34 @@ impl Voice {
     }
 
     fn saying(&self) -> MutexGuard<'_, Saying> {
-        // A panic while it was held would have left half a frame; sending more fails on the other side.
+        // A panic while it was locked may have left half a frame. The worker refuses whatever follows that.
         self.saying.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on progress is told, whenever this has changed.
+    /// Starts to report this progress, whenever it has changed.
     pub(super) fn begin(&self, progress: Arc<ReadProgress>) {
         let mut saying = self.saying();
         saying.progress = Some(progress);
         saying.said = (0, 0);
-        // Between two short attempts it has not even noticed that there was none.
+        // Between two short attempts the progress thread may not have noticed the gap.
         if saying.is_idle {
             self.begun.notify_all();
         }
     }
 
-    /// Says something in the middle of an attempt.
+    /// Sends a message in the middle of an attempt.
     pub(super) fn say(&self, message: &FromExecutor) -> Result<(), Error> {
         self.saying().connection.send(message)
     }
 
-    /// Tells how the attempt ended; no progress after that.
+    /// Sends the result of the attempt, and stops reporting progress.
     pub(super) fn end(&self, message: &FromExecutor) -> Result<(), Error> {
         let mut saying = self.saying();
         saying.progress = None;
         saying.connection.send(message)
     }
 
-    /// What the progress thread does, until nobody listens any more.
+    /// Reports progress until the connection fails; runs on the progress thread.
     pub(super) fn tell_progress(&self) {
         let mut saying = self.saying();
         loop {

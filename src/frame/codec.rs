@@ -1,4 +1,4 @@
-//! Messages as frames: a length as `u32`, little-endian, and then the message in bincode.
+//! Encodes messages as frames: a length as little-endian `u32`, followed by the message in bincode.
 
 use bincode::Options;
 use serde::Serialize;
@@ -9,10 +9,10 @@ use super::{Error, FRAME_BYTES_MAX};
 /// Bytes of the length before each message.
 pub const LENGTH_BYTES: usize = 4;
 
-/// The frame of a message, its length included.
+/// Encodes a message as a frame, including its length.
 ///
 /// # Errors
-/// [`Error::TooLong`] before anything of it is sent.
+/// [`Error::TooLong`], or a message that bincode cannot write.
 pub fn encode<M: Serialize>(message: &M) -> Result<Vec<u8>, Error> {
     let mut frame = vec![0; LENGTH_BYTES];
     options().serialize_into(&mut frame, message).map_err(|cause| Error::Unwritable { cause })?;
@@ -23,10 +23,10 @@ pub fn encode<M: Serialize>(message: &M) -> Result<Vec<u8>, Error> {
     Ok(frame)
 }
 
-/// How many bytes of message follow this length.
+/// Returns how many bytes of message follow this length.
 ///
 /// # Errors
-/// [`Error::TooLong`] before memory is set aside for it.
+/// [`Error::TooLong`], before any memory is allocated for the message.
 pub fn message_bytes(length: [u8; LENGTH_BYTES]) -> Result<usize, Error> {
     let bytes = u32::from_le_bytes(length);
     if bytes > FRAME_BYTES_MAX {
@@ -35,10 +35,10 @@ pub fn message_bytes(length: [u8; LENGTH_BYTES]) -> Result<usize, Error> {
     Ok(bytes as usize)
 }
 
-/// The message in a frame, of which `message` is all that follows the length.
+/// Decodes the message of a frame; `message` is everything after the length.
 ///
 /// # Errors
-/// [`Error::Unknown`], also when bytes are left over.
+/// [`Error::Unknown`], also if bytes are left over.
 pub fn decode<M: DeserializeOwned>(message: &[u8]) -> Result<M, Error> {
     let unknown = |cause| Error::Unknown { bytes: message.len(), cause };
     options().deserialize(message).map_err(unknown)
@@ -74,7 +74,7 @@ mod tests {
         assert!(matches!(unknown, Error::Unknown { bytes: 4, .. }), "{unknown}");
         let left_over = decode::<ToExecutor>(&[0; 9]).unwrap_err();
         assert!(matches!(left_over, Error::Unknown { bytes: 9, .. }), "{left_over}");
-        // A list that claims to be longer than the frame is.
+        // A list that claims to be longer than the frame.
         let claims = decode::<Vec<u64>>(&[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]).unwrap_err();
         assert!(matches!(claims, Error::Unknown { .. }), "{claims}");
     }

@@ -1,4 +1,4 @@
-//! Sends and receives frames over anything that reads and writes.
+//! Sends and receives frames over any stream.
 
 use std::io::{ErrorKind, Read, Write};
 
@@ -8,28 +8,28 @@ use serde::de::DeserializeOwned;
 use super::codec::{LENGTH_BYTES, decode, encode, message_bytes};
 use super::{Error, FromExecutor, ToExecutor, VERSION};
 
-/// Bytes that are read at a time, so that memory grows with what comes and not with what a length claims.
+/// Bytes read at a time, so that memory grows with the bytes that arrive and not with the length that a frame claims.
 const READ_BYTES: usize = 64 << 10;
 
 /// Either end of the socket between a worker and its executor.
 ///
-/// Deadlines are the stream's own (`set_read_timeout`): when one has passed, [`Connection::receive`] fails with
-/// [`Error::TimedOut`] and may be called again, since what has come of a frame is kept. A send that fails has left
-/// half a frame behind, and the connection is of no more use.
+/// The stream has the deadlines (`set_read_timeout`). After one has passed, [`Connection::receive`] fails with
+/// [`Error::TimedOut`]. It may be called again and continues with the part of the frame that has arrived. A send that
+/// fails may leave half a frame behind, so the connection must not be used afterwards.
 #[derive(Debug)]
 pub struct Connection<S> {
     stream: S,
-    /// What has come of the next frame.
+    /// The part of the next frame that has arrived.
     received: Vec<u8>,
 }
 
 impl<S> Connection<S> {
-    /// Over this stream.
+    /// Returns a connection over this stream.
     pub fn new(stream: S) -> Self {
         Connection { stream, received: Vec::new() }
     }
 
-    /// The stream, for its deadlines.
+    /// Returns the stream, to set its deadlines.
     pub fn stream(&self) -> &S {
         &self.stream
     }
@@ -39,7 +39,7 @@ impl<S: Write> Connection<S> {
     /// Sends a message as one frame.
     ///
     /// # Errors
-    /// [`Error::TooLong`] without effect, or what the system says.
+    /// [`Error::TooLong`], with nothing sent, or what the system reports.
     pub fn send<M: Serialize>(&mut self, message: &M) -> Result<(), Error> {
         let frame = encode(message)?;
         self.stream.write_all(&frame)?;
@@ -48,10 +48,10 @@ impl<S: Write> Connection<S> {
 }
 
 impl<S: Read> Connection<S> {
-    /// The next message; none when the other side has closed the connection between two frames.
+    /// Receives the next message. Returns `None` if the other side has closed the connection between two frames.
     ///
     /// # Errors
-    /// A frame that is cut off, too long or unknown; a deadline that has passed; what the system says.
+    /// A frame that is truncated, too long or unknown, a deadline that has passed, or what the system reports.
     pub fn receive<M: DeserializeOwned>(&mut self) -> Result<Option<M>, Error> {
         if !self.fill(LENGTH_BYTES)? {
             return Ok(None);
@@ -63,7 +63,7 @@ impl<S: Read> Connection<S> {
         message.map(Some)
     }
 
-    /// Reads until so many bytes of the frame are there; false if the stream ends before its first.
+    /// Reads until `expected` bytes of the frame are there. Returns false if the stream ends before the first byte.
     fn fill(&mut self, expected: usize) -> Result<bool, Error> {
         while self.received.len() < expected {
             let before = self.received.len();
@@ -86,24 +86,25 @@ impl<S: Read> Connection<S> {
 }
 
 impl<S: Read + Write> Connection<S> {
-    /// A worker's side of the handshake: says its version, and refuses an executor of another.
+    /// Performs a worker's side of the handshake: sends its version, and refuses an executor of another version.
     ///
     /// # Errors
-    /// [`Error::Version`], which names both; an executor that says something else, or nothing.
+    /// [`Error::Version`], which names both versions, or an executor that sends another message or none.
     pub fn greet_executor(&mut self) -> Result<(), Error> {
         self.send(&ToExecutor::Hello { version: VERSION })?;
         match self.receive()? {
             Some(FromExecutor::Hello { version }) => agree("worker", "executor", version),
             Some(_) => Err(Error::OutOfTurn {
                 other: "executor",
-                said: "something else",
+                said: "another message",
                 expected: "hello",
             }),
             None => Err(Error::Closed { other: "executor", expected: "hello" }),
         }
     }
 
-    /// An executor's side of the handshake. It answers before it refuses, so that the worker can name both versions too.
+    /// Performs an executor's side of the handshake. It answers before it refuses, so that the worker can name both
+    /// versions too.
     ///
     /// # Errors
     /// As [`Connection::greet_executor`].

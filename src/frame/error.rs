@@ -1,76 +1,76 @@
-//! What can go wrong between a worker and its executor.
+//! Errors of the connection between a worker and its executor.
 
 use std::io;
 
-/// Why a frame could not be sent or received.
+/// Error of sending or receiving a frame.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The other side went away in the middle of a frame.
-    #[error("the connection ended after {received} of a frame's {expected} bytes")]
+    /// The other side closed the connection in the middle of a frame.
+    #[error("the connection ended after {received} of {expected} bytes of a frame")]
     Truncated {
-        /// Bytes of the frame that came, its length included.
+        /// Bytes of the frame that arrived, including its length.
         received: u64,
-        /// Bytes that it should have; 4 while its length has not come.
+        /// Bytes of the whole frame; 4 if its length has not arrived.
         expected: u64,
     },
-    /// A frame is longer than any may be.
+    /// A frame is longer than the limit.
     #[error("a frame of {bytes} bytes is over the limit of {max}")]
     TooLong {
         /// Bytes of its message.
         bytes: u64,
-        /// How many there may be.
+        /// The limit.
         max: u64,
     },
-    /// A frame holds no message that this side knows: most likely the two are of different versions.
+    /// A frame does not hold a message that this side knows. Most likely the two sides have different versions.
     #[error("a frame of {bytes} bytes holds no known message: {cause}")]
     Unknown {
         /// Bytes of its message.
         bytes: usize,
-        /// What bincode says.
+        /// What bincode reports.
         cause: bincode::Error,
     },
     /// A message cannot be written as a frame.
     #[error("cannot write a message as a frame: {cause}")]
     Unwritable {
-        /// What bincode says.
+        /// What bincode reports.
         cause: bincode::Error,
     },
-    /// The other side speaks another version.
+    /// The other side has another version.
     #[error(
         "the {other} speaks version {theirs} of the executor's protocol, this {this} version {ours}; build both from the same gristmill"
     )]
     Version {
-        /// Who refuses.
+        /// The side that refuses.
         this: &'static str,
         /// Its version.
         ours: u32,
-        /// Who is refused.
+        /// The side that is refused.
         other: &'static str,
         /// Its version.
         theirs: u32,
     },
-    /// The other side said something else than its turn was.
-    #[error("the {other} said {said} where {expected} was its turn")]
+    /// The other side sent another message than the expected one.
+    #[error("expected {expected} from the {other}, got {said}")]
     OutOfTurn {
-        /// Who.
+        /// The other side.
         other: &'static str,
-        /// What it said.
+        /// What it sent.
         said: &'static str,
-        /// What it should have said.
+        /// What it should have sent.
         expected: &'static str,
     },
-    /// The other side went away where a message was its turn.
-    #[error("the {other} closed the connection before it said {expected}")]
+    /// The other side closed the connection before it sent an expected message.
+    #[error("the {other} closed the connection before it sent {expected}")]
     Closed {
-        /// Who.
+        /// The other side.
         other: &'static str,
-        /// What it should have said.
+        /// What it should have sent.
         expected: &'static str,
     },
-    /// The stream's deadline has passed. A receiver may go on: what has come of a frame is kept.
-    #[error("nothing was heard before the deadline")]
+    /// The stream's deadline has passed. A receiver may continue: the part of a frame that has arrived is kept.
+    #[error("nothing arrived before the deadline")]
     TimedOut,
-    /// What the system says.
+    /// An error of the system.
     #[error("the connection failed: {0}")]
     Io(#[source] io::Error),
 }

@@ -1,22 +1,22 @@
 //! The messages between a worker and its executor, and the reply that describes a job.
 //!
-//! An executor is a child process of a worker: the job's own executable, started with [`EXECUTOR_ARG`] as its only
-//! argument and one end of a socket pair as its standard input. It runs attempts, one at a time, for one slot and one
-//! job, until the socket closes.
+//! An executor runs the job's own executable, which the worker starts with [`EXECUTOR_ARG`] as its only argument and one
+//! end of a socket pair as its standard input. It runs attempts of one job, one at a time, for one slot, until the socket
+//! closes.
 //!
 //! ```text
-//!   worker ──Hello──► executor      both sides say their version first; either refuses the other's, naming both
+//!   worker ──Hello──► executor      both sides send their version first; either refuses another one and names both
 //!          ◄─Hello──
-//!          ──Run────►               one attempt; the next only after its end was reported
-//!          ◄─Begun                  before anything is done for it
-//!          ◄─Progress               now and then
+//!          ──Run────►               one attempt; the next one only after its end was reported
+//!          ◄─Begun                  before any work is done for it
+//!          ◄─Progress               at intervals
 //!          ◄─Wants                  a map attempt has room for more maps
-//!          ──More───►               the answer to each Wants, which may be none
+//!          ──More───►               the answer to each Wants; may name no map
 //!          ◄─Done | Failed          exactly one of them
 //! ```
 //!
-//! A frame is its length as `u32`, little-endian, and then a message in bincode. A worker that wants an attempt to
-//! stop kills the executor's process group: there is nothing to ask it for.
+//! A frame is a length as little-endian `u32`, followed by a message in bincode. To stop an attempt, the worker kills the
+//! executor; no message asks for it.
 
 mod codec;
 mod connection;
@@ -33,18 +33,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::spec::{AttemptId, Counters, Failure, JobSpec, Nonce, Volume};
 
-/// The first argument of a job executable that is to serve as an executor.
+/// First argument of a job executable that must serve as an executor.
 pub const EXECUTOR_ARG: &str = "--gristmill=executor";
-/// The first argument of a job executable that is to describe the job which the arguments after it ask for.
+/// First argument of a job executable that must describe the job that the other arguments define.
 pub const DESCRIBE_ARG: &str = "--gristmill=describe";
-/// What stands before the frame of a [`Description`], so that it is found behind what user code has printed.
+/// Marks the frame of a [`Description`], so that it is found after whatever user code prints.
 pub const DESCRIPTION_MARK: &[u8; 16] = b"\0gristmill/job:\0";
-/// Version of these messages; a job executable and a worker must agree on it.
+/// Version of these messages. A job executable and a worker must have the same.
 pub const VERSION: u32 = 9;
-/// Longest frame, in bytes: a reduce's list of segments is the longest message.
+/// Longest frame, in bytes. A reduce's list of segments is the longest message.
 pub const FRAME_BYTES_MAX: u32 = 256 << 20;
 
-/// What a worker says to its executor.
+/// Messages from a worker to its executor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToExecutor {
     /// The first message.
@@ -52,16 +52,16 @@ pub enum ToExecutor {
         /// The worker's [`VERSION`].
         version: u32,
     },
-    /// Carry out an attempt.
+    /// Runs an attempt.
     Run(Box<Run>),
-    /// What the map attempt that runs has asked for.
+    /// Answers the [`FromExecutor::Wants`] of the running map attempt.
     More {
-        /// Maps that have joined it, in this order; none if it is to end with what it has.
+        /// Maps that have joined it, in this order. Empty if the attempt must end with the maps that it has.
         maps: Vec<u32>,
     },
 }
 
-/// What an executor says to its worker.
+/// Messages from an executor to its worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromExecutor {
     /// The first message.
@@ -69,140 +69,140 @@ pub enum FromExecutor {
         /// The executor's [`VERSION`].
         version: u32,
     },
-    /// Sent before anything of the attempt is touched, as the first answer to each [`ToExecutor::Run`]. An executor that
-    /// dies without having said so has left nothing behind, and the attempt may be given to another one.
+    /// The first answer to each [`ToExecutor::Run`], sent before the attempt touches anything. If an executor dies before
+    /// this message, the attempt has left nothing behind, and another executor may run it.
     Begun {
         /// The executor's process id. The worker knows the one of its supervisor.
         pid: u32,
     },
-    /// The attempt is getting on; sent when something has changed, at most ten times a second.
+    /// Progress of the attempt, sent when it has changed, at most ten times a second.
     Progress {
         /// Bytes of input read by a map, bytes of map output by a reduce.
         bytes: u64,
-        /// Of how many; 0 where that is not known.
+        /// Total of these bytes; 0 if unknown.
         total: u64,
     },
-    /// A map attempt is at the last map that it knows of, and could put more into its output.
+    /// A map attempt has reached its last known map, and its output has room for more.
     Wants {
-        /// How many at most, at least 1.
+        /// The most maps that it takes, at least 1.
         maps: u32,
     },
-    /// The attempt's output is sealed; a commit's is published.
+    /// The attempt's output is sealed, or published by a commit.
     Done(Done),
     /// The attempt has failed.
     Failed(Failure),
 }
 
-/// An attempt to carry out.
+/// An attempt to run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
-    /// Which.
+    /// Its id.
     pub attempt: AttemptId,
-    /// The job's own; part of every path that is written to.
+    /// The job's nonce, part of every path that the attempt writes to.
     pub nonce: Nonce,
-    /// What to run on what; paths in it are absolute.
+    /// The job's spec, with absolute paths.
     pub spec: JobSpec,
-    /// The attempt's own folder on this worker: spill files, merges, the plan. It is there, and nobody else writes to
-    /// it; when the attempt has ended, the worker removes it.
+    /// The attempt's own folder on this worker, for spill files, merges and the plan. The worker creates it before the
+    /// attempt and removes it afterwards. No other process writes to it.
     pub scratch: PathBuf,
-    /// What to do.
+    /// The kind of work.
     pub work: Work,
 }
 
-/// What an attempt is to do.
+/// The work of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Work {
-    /// List the input, cut splits, sample cut points, create the output's staging folder, and write the plan to a file.
+    /// Lists the input, cuts splits, samples cut points, creates the output's staging folder and writes the plan to a file.
     Plan,
-    /// Map splits to one sealed spill file: that of the task's index, and those of the maps that have joined it.
+    /// Maps the split of the task's index, and those of the maps that have joined it, to one sealed spill file.
     Map {
         /// The plan's file.
         plan: PathBuf,
         /// The maps that have joined it so far, in order.
         joined: Vec<u32>,
-        /// Whether the output is to be compressed. What is in it, and its digest, are the same either way.
+        /// Whether to compress the output. Its contents and its digest are the same either way.
         compress: bool,
     },
-    /// Merge these segments and reduce them to a part.
+    /// Merges these segments and reduces them to a part.
     Reduce {
         /// The plan's file.
         plan: PathBuf,
         /// One for each map that has not joined another, in the order of the maps.
         segments: Vec<SegmentRef>,
     },
-    /// Publish the winners' parts.
+    /// Publishes the winners' parts.
     Commit {
-        /// The winning attempt's number of each map, of the last winner if its output was lost since: its side outputs
-        /// belong to the output. 0 for a map that left nothing in staging.
+        /// For each map, the number of the winning attempt, whose side outputs belong to the output. If that attempt's map
+        /// output was lost later, it still counts. 0 for a map that left nothing in staging.
         maps: Vec<u32>,
-        /// The winning attempt's number of each reduce.
+        /// For each reduce, the number of the winning attempt.
         reduces: Vec<u32>,
         /// The winners' counters, for the manifest.
         counters: Counters,
-        /// When, as RFC 3339 in UTC, for the manifest.
+        /// Time for the manifest, as RFC 3339 in UTC.
         created: String,
     },
-    /// Remove all that the job has left in staging: it has failed or was cancelled.
+    /// Removes everything that a failed or cancelled job has left in staging.
     Sweep,
 }
 
-/// One partition of one map's output, somewhere in a file of this machine.
+/// One partition of one map's output, in a file on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SegmentRef {
     /// The map task's index.
     pub map: u32,
-    /// The file that holds it: a map's own spill file, or one in which the worker has gathered what it fetched.
+    /// The file that holds it: a map's own spill file, or the one to which the worker has fetched it.
     pub path: PathBuf,
-    /// Where its first block begins.
+    /// Offset of its first block.
     pub offset: u64,
-    /// Bytes of its blocks, as stored.
+    /// Stored bytes of its blocks.
     pub stored_bytes: u64,
-    /// Bytes of its records, decoded.
+    /// Decoded bytes of its records.
     pub raw_bytes: u64,
-    /// Its records.
+    /// Number of its records.
     pub records: u64,
-    /// Digest of its records, which is checked when they have been read.
+    /// Digest of its records, checked once they have all been read.
     pub digest: u64,
 }
 
-/// What a successful attempt leaves.
+/// Result of a successful attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Done {
     /// Of a plan.
     Plan {
-        /// The plan's file, whose bytes are a function of the job and its input.
+        /// The plan's file. Its bytes depend only on the job and its input.
         plan: PathBuf,
         /// Number of maps.
         splits: u32,
         /// Number of reduces; 0 for a map-only job.
         reducers: u32,
-        /// Bytes of all input; streams of unknown length are left out.
+        /// Bytes of all input, without streams of unknown length.
         input_bytes: u64,
-        /// What the plan counted.
+        /// The plan's counters.
         counters: Counters,
     },
     /// Of a map.
     Map {
-        /// The sealed spill file; none for a map-only job, whose part is in staging.
+        /// The sealed spill file. `None` for a map-only job, whose part is in staging.
         output: Option<PathBuf>,
-        /// How many of the maps that have joined it are in it.
+        /// How many of the maps that joined the attempt are in the output.
         joined: u32,
-        /// Digest over the digests of its partitions.
+        /// Digest of the digests of its partitions.
         digest: u64,
-        /// Its size.
+        /// Its size in bytes.
         bytes: u64,
-        /// Whether it sealed something in staging: its part, side outputs, bad records.
+        /// Whether it sealed something in staging: a part, side outputs or bad records.
         is_staged: bool,
-        /// What the attempt counted.
+        /// The attempt's counters.
         counters: Counters,
-        /// Bytes of the input that it has read, for all maps that are in it.
+        /// Bytes of input that it has read, over all maps in the output.
         input_bytes: u64,
     },
     /// Of a reduce, whose part is in staging.
     Reduce {
-        /// What the attempt counted.
+        /// The attempt's counters.
         counters: Counters,
-        /// How much it has read, and of which keys most.
+        /// How much it has read, and its keys with the most records.
         volume: Volume,
     },
     /// Of a commit.
@@ -216,10 +216,10 @@ pub enum Done {
     Sweep,
 }
 
-/// What a job executable answers, as one frame on its standard output, when it is to describe a job.
+/// Answer of a job executable that describes its job: one frame on its standard output, after [`DESCRIPTION_MARK`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Description {
-    /// The job that the arguments ask for.
+    /// The job that the arguments define.
     Job {
         /// The executable's [`VERSION`].
         version: u32,
@@ -227,11 +227,11 @@ pub enum Description {
         spec: Box<JobSpec>,
         /// Whether it has no reduce.
         map_only: bool,
-        /// Flags of the arguments that say how the submitter is to report, as [`JobSpec`] has no place for them:
-        /// name and value, such as `("progress", "never")`.
+        /// Flags that tell the submitter how to report, which [`JobSpec`] does not hold: name and value, such as
+        /// `("progress", "never")`.
         report: Vec<(String, String)>,
     },
-    /// What to print to standard output, such as the text of `--help`; there is nothing to run.
+    /// Text for standard output, such as that of `--help`. There is nothing to run.
     Text(String),
     /// The arguments are wrong.
     Refused {

@@ -26,7 +26,7 @@ fn a_description_holds_the_job_with_absolute_paths() -> Result {
     assert_eq!((spec.name.as_str(), spec.reducers, spec.sync), ("wordcount", Some(3), true));
     assert_eq!(spec.output, Some(Location::from(&place.join("out"))));
     assert_eq!(spec.inputs[0].location, Location::from(&place.join("a.txt")));
-    // The folder's own name is no pattern.
+    // The folder's own name must not count as a pattern.
     assert_eq!(gristmill::task::list(&spec)?.files.len(), 3);
     let report: Vec<(&str, &str)> = report.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
     assert_eq!(report, [("progress", "hadoop"), ("summary", "text")]);

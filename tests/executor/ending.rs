@@ -1,4 +1,4 @@
-//! How attempts and executors end when not well, and what they leave.
+//! Attempts and executors that fail, and what they leave behind.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -15,11 +15,11 @@ use crate::worker::{Executor, Result, names, segments};
 
 const STAGING: &str = ".out.gristmill-00000000000000000000000000000abc.job";
 
-/// How long a process may live on without its worker.
+/// How long a process may outlive its worker's socket.
 const GONE_WITHIN: Duration = Duration::from_secs(1);
 
 #[test]
-fn a_panic_comes_back_with_its_line_and_record_and_the_executor_lives_on() -> Result {
+fn panic_is_reported_with_line_and_record_and_the_executor_survives() -> Result {
     let folder = tempfile::tempdir()?;
     let mut executor = odd::executor()?;
     let job = odd::job(folder.path(), "good\npanic\n")?;
@@ -34,7 +34,7 @@ fn a_panic_comes_back_with_its_line_and_record_and_the_executor_lives_on() -> Re
     assert_eq!(failure.at, Some(format!("tests/executor/odd.rs:{PANIC_LINE}")));
     let record = failure.record.ok_or("no record")?;
     assert_eq!((record.offset, record.excerpt.as_slice()), (5, &b"panic"[..]));
-    // Nothing of it is left.
+    // It has left nothing behind.
     assert_eq!(names(&folder.path().join(STAGING).join("attempts"))?, [""; 0]);
 
     let folder = tempfile::tempdir()?;
@@ -51,7 +51,7 @@ fn a_panic_comes_back_with_its_line_and_record_and_the_executor_lives_on() -> Re
 }
 
 #[test]
-fn what_a_killed_attempt_leaves_is_swept_and_does_not_come_back() -> Result {
+fn leftovers_of_a_killed_attempt_are_swept_for_good() -> Result {
     let folder = tempfile::tempdir()?;
     let job = odd::job(folder.path(), "good\nhang\n")?;
     let mut executor = odd::executor()?;
@@ -88,7 +88,7 @@ fn what_a_killed_attempt_leaves_is_swept_and_does_not_come_back() -> Result {
 }
 
 #[test]
-fn an_executor_is_gone_soon_after_its_socket_closed_whatever_it_does() -> Result {
+fn executor_ends_soon_after_its_socket_closes_whatever_it_does() -> Result {
     for input in ["", "hang\n"] {
         let folder = tempfile::tempdir()?;
         let job = odd::job(folder.path(), input)?;
@@ -108,7 +108,7 @@ fn an_executor_is_gone_soon_after_its_socket_closed_whatever_it_does() -> Result
         let (gone, ended) = channel();
         let waited = std::thread::spawn(move || {
             let status = executor.child.wait();
-            // Nobody listens any more when it took too long, and that is said below.
+            // If this took too long, the receiver is gone, and the assertion below fails.
             let _heard_or_not = gone.send(status.is_ok());
         });
         assert_eq!(ended.recv_timeout(GONE_WITHIN), Ok(true), "{input:?}");
@@ -118,7 +118,7 @@ fn an_executor_is_gone_soon_after_its_socket_closed_whatever_it_does() -> Result
 }
 
 #[test]
-fn a_worker_of_another_version_is_refused_with_both_named() -> Result {
+fn worker_of_another_version_is_refused_and_both_are_named() -> Result {
     let mut command = Command::new(executables().join("wordcount"));
     let mut executor = Executor::start(command.arg(EXECUTOR_ARG).stderr(Stdio::piped()))?;
     executor.connection.send(&ToExecutor::Hello { version: 99 })?;
@@ -136,19 +136,19 @@ fn a_worker_of_another_version_is_refused_with_both_named() -> Result {
 }
 
 #[test]
-fn executor_mode_is_for_workers() -> Result {
+fn executor_mode_requires_a_worker() -> Result {
     let typed = Command::new(executables().join("wordcount"))
         .arg(EXECUTOR_ARG)
         .stdin(Stdio::null())
         .output()?;
     let said = String::from_utf8_lossy(&typed.stderr);
     assert_eq!(typed.status.code(), Some(2));
-    assert!(said.starts_with("error: standard input is no socket; executor mode; "), "{said}");
+    assert!(said.starts_with("error: standard input is not a socket; executor mode; "), "{said}");
     Ok(())
 }
 
 #[test]
-fn a_reduce_names_the_map_whose_output_is_damaged() -> Result {
+fn reduce_names_the_map_whose_output_is_damaged() -> Result {
     let folder = tempfile::tempdir()?;
     let mut job = odd::job(folder.path(), &"some words\n".repeat(500))?;
     job.spec.split_bytes = Some(1024);
