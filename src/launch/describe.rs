@@ -22,8 +22,8 @@ pub(super) fn describe<J: Job>(name: &str, args: Vec<OsString>) -> u8 {
     let description = described::<J>(name, args)
         .unwrap_or_else(|Message { line, details }| Description::Refused { line, details });
     let written = frame::encode(&description).map_err(io::Error::other);
-    let written = written
-        .and_then(|frame| write_out(&[frame::DESCRIPTION_MARK, &frame[..]].concat()));
+    let written =
+        written.and_then(|frame| write_out(&[frame::DESCRIPTION_MARK, &frame[..]].concat()));
     written.map_or_else(|error| stdout_failed(&error, STDOUT_HINT), |()| exit::OK)
 }
 

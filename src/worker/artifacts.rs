@@ -1,4 +1,4 @@
-//! Artifacts that attempts need: fetched from the masters once, checked, and kept while a job here uses them.
+//! Keeps the artifacts that attempts need: fetches each once from the masters, checks it, and keeps it while a job uses it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
@@ -17,16 +17,16 @@ use crate::rpc::refusal::Refusal;
 use crate::spec::{Cause, Failure, Nonce};
 use crate::storage::open_regular;
 
-/// Times that masters are asked while none answers; with the pause below, as long as a worker goes on without them.
+/// Tries while no master answers. With the pause below they take as long as a worker keeps running without a master.
 const TRIES_MAX: u32 = 1200;
-/// Between two tries.
+/// Pause between two tries.
 const PAUSE: Duration = Duration::from_millis(500);
-/// How long one try may take: the largest artifact over a slow network.
+/// Time limit of one try, enough for the largest artifact over a slow network.
 const TRY_MAX: Duration = Duration::from_secs(600);
-/// Read and run by the owner alone, written by nobody.
+/// Readable and executable by the owner, writable by nobody.
 const MODE: u32 = 0o500;
 
-/// The artifacts that are here.
+/// The artifacts on this worker.
 pub(super) struct Cache {
     folder: PathBuf,
     entries: Mutex<BTreeMap<Digest, Entry>>,
@@ -34,7 +34,7 @@ pub(super) struct Cache {
 
 #[derive(Default)]
 struct Entry {
-    /// Whether it is here; held while it is fetched, so that it is fetched once.
+    /// Whether it is here. Locked during a fetch, so that it is fetched once.
     is_here: Arc<tokio::sync::Mutex<bool>>,
     users: BTreeSet<Nonce>,
 }
@@ -48,7 +48,7 @@ impl Cache {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An artifact's file, for a job.
+    /// Returns an artifact's file for a job, and fetches it if needed.
     pub(super) async fn get<A: Artifacts>(
         &self,
         source: &A,
@@ -63,7 +63,7 @@ impl Cache {
             Arc::clone(&entry.is_here)
         };
         let mut is_here = is_here.lock().await;
-        // Whoever cleans up on this machine may have taken it away.
+        // It may have been removed by someone who cleaned up this machine.
         if !*is_here || !is_file(path.clone()).await? {
             *is_here = false;
             let partial = path.with_extension("partial");
@@ -76,7 +76,7 @@ impl Cache {
         Ok(path)
     }
 
-    /// A job needs its artifacts no more.
+    /// Releases the artifacts of a job that no longer needs them.
     pub(super) fn release(&self, nonce: Nonce) {
         self.entries().retain(|digest, entry| {
             entry.users.remove(&nonce);
@@ -93,18 +93,18 @@ async fn is_file(path: PathBuf) -> Result<bool, Failure> {
     looked.map_err(|error| task_failure("look for an artifact", &error))
 }
 
-/// Asks for an artifact until it is there, or is refused.
+/// Asks for an artifact until it arrives or is refused.
 async fn fetch<A: Artifacts>(source: &A, digest: Digest, file: &Path) -> Result<(), Failure> {
     let what = format!("failed to fetch artifact {digest}");
     let get = || async {
-        // Left by a try that was broken off, if it is there.
+        // An interrupted try may have left it.
         let _removed_or_none = fs::remove_file(file);
         source.get(digest, file).await
     };
     with_patience(&what, get).await
 }
 
-/// Stores a file as an artifact.
+/// Stores a file as an artifact on the masters.
 pub(super) async fn put<A: Artifacts>(to: &A, file: &Path) -> Result<Digest, Failure> {
     let path = file.to_path_buf();
     let digest = offload(move || digest_of(&path)).await;
@@ -115,7 +115,7 @@ pub(super) async fn put<A: Artifacts>(to: &A, file: &Path) -> Result<Digest, Fai
     Ok(digest)
 }
 
-/// Repeats a request while nobody answers.
+/// Repeats a request while no master answers.
 async fn with_patience<F: Future<Output = Result<(), Refusal>>>(
     what: &str,
     request: impl Fn() -> F,
@@ -142,7 +142,7 @@ async fn with_patience<F: Future<Output = Result<(), Refusal>>>(
     }
 }
 
-/// Checks a fetched file and gives it its name.
+/// Checks a fetched file and renames it to its final name.
 fn keep(partial: &Path, path: &Path, digest: Digest) -> Result<(), Failure> {
     let failed = |error| disk_failure("keep an artifact", path, &error);
     let found = digest_of(partial).map_err(failed)?;

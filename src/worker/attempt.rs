@@ -1,4 +1,4 @@
-//! One attempt, from its order to its end in the book.
+//! Runs one attempt, from its order to its end in the book.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,8 +23,8 @@ use crate::spec::{Cause, Failure, JobSpec, Location};
 /// Memory that an executor needs beside the job's buffers.
 const PROCESS_BYTES: u64 = 16 << 20;
 
-/// Carries an order out, and puts its end into the book; stops as soon as it is told to. Either way it leaves no process
-/// and no scratch behind.
+/// Carries out an order and records its end in the book. Stops at once when told to. Either way it leaves no process and
+/// no scratch folder behind.
 pub(super) async fn carry_out<T: Transport, L: Launcher>(worker: Arc<Worker<T, L>>, start: Start) {
     let Start { order, mut stop, mut more } = start;
     let mut slot = None;
@@ -42,7 +42,7 @@ pub(super) async fn carry_out<T: Transport, L: Launcher>(worker: Arc<Worker<T, L
     if let Some(slot) = slot {
         worker.slots.give_back(slot);
     }
-    // A map output was taken out of the scratch folder, and the folder removed, at once.
+    // The map output was moved out of the scratch folder, and the folder removed, in one step.
     let is_swept = matches!(state, Some(HeldState::Mapped { .. })) && leaves_output(&order);
     if let Some(state) = state {
         worker.book.end(order.attempt, state);
@@ -50,18 +50,18 @@ pub(super) async fn carry_out<T: Transport, L: Launcher>(worker: Arc<Worker<T, L
     if !is_swept {
         let (sweeper, nonce) = (Arc::clone(&worker), order.nonce);
         let sweep = move || sweeper.folders.remove_attempt(nonce, order.attempt);
-        // What was not swept goes with the job.
+        // Whatever is left here is removed with the job.
         let _swept_or_later = offload(sweep).await;
     }
     worker.book.gone(order.attempt);
 }
 
-/// Whether the worker keeps what a successful attempt leaves.
+/// Whether the worker keeps the output of a successful attempt.
 fn leaves_output(order: &Order) -> bool {
     matches!(order.work, OrderWork::Map { reducers: 1.., .. })
 }
 
-/// How it ended.
+/// Runs an order and returns its end.
 async fn try_order<T: Transport, L: Launcher>(
     worker: &Arc<Worker<T, L>>,
     order: &Order,
@@ -78,7 +78,7 @@ async fn try_order<T: Transport, L: Launcher>(
     ended.unwrap_or_else(|Unfetched { failure, lost }| HeldState::Failed { failure, lost })
 }
 
-/// What an attempt needs before it can run.
+/// Everything that an attempt needs before it can run.
 struct Prepared {
     executable: PathBuf,
     run: Box<Run>,
@@ -135,7 +135,7 @@ fn buffers(asked_bytes: u64, limit_bytes: u64) -> u64 {
     asked_bytes.min(most.max(*MEMORY_BYTES.start()))
 }
 
-/// Makes the attempt's scratch folder and knows the job's spec, which lies in this file.
+/// Creates the attempt's scratch folder, and reads the job's spec from this file unless it is known.
 async fn begin<T: Transport, L: Launcher>(
     worker: &Arc<Worker<T, L>>,
     order: &Order,
@@ -153,7 +153,8 @@ async fn begin<T: Transport, L: Launcher>(
     begun.await.map_err(|error| task_failure("begin an attempt", &error))?
 }
 
-/// Runs it in an executor: the slot's own, if it has one of this job, or a new one, also if that dies before it begins.
+/// Runs the attempt in the slot's executor if that belongs to this job, or else in a new one. If the old one dies before
+/// the attempt begins, a new one runs it.
 async fn run<T: Transport, L: Launcher>(
     worker: &Arc<Worker<T, L>>,
     order: &Order,
@@ -164,12 +165,12 @@ async fn run<T: Transport, L: Launcher>(
     let Prepared { executable, run } = prepared;
     let scratch = run.scratch.clone();
     let run = ToExecutor::Run(run);
-    // It stays in its place while anything is waited for, so that who stops the attempt finds the executor there.
+    // The slot stays in its place across every wait, so that the code that stops the attempt finds the executor there.
     let slot = place.insert(worker.slots.take(order.nonce).await);
     loop {
         let is_new = slot.executor.is_none();
         if is_new {
-            // Where it begins must outlive the attempt, since the next ones begin there too.
+            // Its working folder must outlive the attempt, since later attempts run in it too.
             let folder = worker.folders.outputs(order.nonce);
             let memory_bytes = worker.options.attempt_memory_bytes;
             let launch = Launch { executable: executable.clone(), folder, memory_bytes };
@@ -184,11 +185,11 @@ async fn run<T: Transport, L: Launcher>(
         if ended.is_err()
             && let Some(executor) = slot.executor.take()
         {
-            // After a failure nothing that user code has left in the process is to meet the next attempt.
+            // After a failure the next attempt must not meet anything that user code has left in the process.
             executor.close().await;
         }
         if !is_new && matches!(ended, Err(Unwell::DiedBefore(_))) {
-            // What ran in it before has killed it. A new one that dies so has failed, so there are two rounds at most.
+            // An earlier attempt has killed it. If a new executor dies so, the attempt fails, so there are two rounds at most.
             worker.logs.leave(order.attempt);
             continue;
         }
@@ -200,7 +201,7 @@ async fn run<T: Transport, L: Launcher>(
     }
 }
 
-/// Gives the attempt to an executor, greeted first if it is new, and puts what that tells into the book.
+/// Gives the attempt to an executor, after the handshake if it is new, and records its messages in the book.
 async fn converse<T: Transport, L: Launcher>(
     worker: &Worker<T, L>,
     order: &Order,
@@ -220,7 +221,7 @@ async fn converse<T: Transport, L: Launcher>(
     executor.run(run, silence_max, more, told).await
 }
 
-/// Takes over what a successful attempt has left.
+/// Takes over the output of a successful attempt.
 async fn accept<T: Transport, L: Launcher>(
     worker: &Arc<Worker<T, L>>,
     order: &Order,
@@ -278,7 +279,7 @@ async fn accept<T: Transport, L: Launcher>(
     }
 }
 
-/// A file that an executor names must be its attempt's own.
+/// Checks that a file which an executor names lies in its attempt's own folder.
 fn inside<'a>(scratch: &Path, path: &'a Path) -> Result<&'a Path, Failure> {
     let is_plain = path.strip_prefix(scratch).is_ok_and(|rest| {
         rest.components().all(|part| matches!(part, std::path::Component::Normal(_)))

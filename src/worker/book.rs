@@ -1,4 +1,4 @@
-//! What the worker holds: every attempt that it was ordered to carry out, and how each stands.
+//! Records every attempt that the master has ordered, and its state.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,14 +16,13 @@ const LOST_MAX: usize = 10_000;
 /// Times that a report is refused for good, alone in its poll, before its attempt ends with the refusal instead.
 const REFUSALS_MAX: u32 = 5;
 
-/// The attempts that are held. An attempt comes in by an order, ends in a state that is reported until an answer no
-/// longer names it, and is forgotten then; one that is no longer named while it runs is told to stop.
+/// The attempts that this worker holds. An order adds an attempt. Its end is reported until an answer no longer names
+/// the attempt, which is then forgotten. A running attempt that an answer no longer names is stopped.
 pub(super) struct Book {
     pages: Mutex<Pages>,
-    /// Counts the attempts that have ended or ask for something, so that the poll loop sees when there is something to
-    /// report.
+    /// Counts ends and requests of attempts, so that the poll loop notices when it has something to report.
     news: watch::Sender<u64>,
-    /// How many attempts' tasks still run.
+    /// Number of attempts whose task still runs.
     busy: watch::Sender<usize>,
 }
 
@@ -42,24 +41,24 @@ struct Pages {
 
 struct Page {
     pid: u32,
-    /// How it stands, or last stood while it ran.
+    /// Its state while it runs, or the last such state.
     running: HeldState,
     end: Option<End>,
     stop: watch::Sender<bool>,
-    /// Answers what a map attempt has asked for.
+    /// Passes the maps that a map attempt has asked for.
     more: mpsc::UnboundedSender<Vec<u32>>,
-    /// What it asks for is in the poll that is to be answered next.
+    /// Whether the poll that is answered next holds its request.
     is_said: bool,
 }
 
-/// How an attempt ended, and the bytes that reporting it takes.
+/// The end of an attempt, and the bytes of its report.
 struct End {
     state: HeldState,
     bytes: u64,
 }
 
 impl End {
-    /// Cuts what user code or other workers have filled, so that any end fits into a poll.
+    /// Cuts the texts that user code or other workers have filled, so that any end fits into a poll.
     fn new(mut state: HeldState) -> Self {
         match &mut state {
             HeldState::Failed { failure, lost } => {
@@ -69,18 +68,18 @@ impl End {
             HeldState::Reduced { volume, .. } => volume.cut(),
             _ => {}
         }
-        // The wire's own encoding differs a little; what cannot be measured goes alone.
+        // The encoding on the wire differs a little. An end that cannot be measured is reported alone.
         let bytes = bincode::serialized_size(&state).unwrap_or(POLL_BYTES_MAX);
         End { state, bytes }
     }
 }
 
-/// An attempt to be started.
+/// An attempt to start.
 pub(super) struct Start {
     pub(super) order: Order,
-    /// True when it is to stop.
+    /// True when it must stop.
     pub(super) stop: watch::Receiver<bool>,
-    /// What it has asked for, as it comes.
+    /// The maps that it has asked for, as they arrive.
     pub(super) more: mpsc::UnboundedReceiver<Vec<u32>>,
 }
 
@@ -90,12 +89,12 @@ impl Book {
     }
 
     fn pages(&self) -> MutexGuard<'_, Pages> {
-        // Pages are whole between any two statements that could panic.
+        // The pages are consistent between any two statements that could panic.
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Everything that is held, for the poll that is sent next. Ends that do not fit are reported as still running; the
-    /// next polls report them.
+    /// Returns all held attempts for the next poll. Ends that do not fit are shown as running, and later polls report
+    /// them.
     pub(super) fn say(&self) -> Vec<Held> {
         let mut pages = self.pages();
         let reported = pages.next_ends();
@@ -111,14 +110,14 @@ impl Book {
         held
     }
 
-    /// A poll was answered.
+    /// Notes that a poll was answered.
     pub(super) fn heard(&self) {
         let mut pages = self.pages();
         (pages.is_alone, pages.refused) = (false, None);
     }
 
-    /// The latest poll was refused for good. From now on each end is reported alone. One that is refused again and again
-    /// gives way to the refusal: its attempt, which this returns, has failed with it.
+    /// Notes that the latest poll was refused for good. From now on each end is reported alone. If one is refused again
+    /// and again, its attempt fails with the refusal, and this returns that attempt.
     pub(super) fn refused(&self, refusal: &Refusal) -> Option<AttemptId> {
         let mut pages = self.pages();
         pages.is_alone = true;
@@ -144,19 +143,19 @@ impl Book {
         self.pages().held.is_empty()
     }
 
-    /// Jobs of which something is held or still being killed.
+    /// Returns the jobs with attempts that are held or still being killed.
     pub(super) fn jobs(&self) -> BTreeSet<JobId> {
         let pages = self.pages();
         pages.held.keys().chain(&pages.busy).map(|attempt| attempt.task.job).collect()
     }
 
-    /// Told whenever there is something to report.
+    /// Returns a receiver that changes whenever there is something to report.
     pub(super) fn news(&self) -> watch::Receiver<u64> {
         self.news.subscribe()
     }
 
-    /// Forgets and stops what is not ordered, answers attempts that asked for more in what was last said, and says what is
-    /// to be started; nothing while the worker drains.
+    /// Stops and forgets attempts that are not ordered, and answers those whose requests the last poll held. Returns the
+    /// attempts to start, of which there are none while the worker drains.
     pub(super) fn reconcile(&self, orders: Vec<Order>, is_draining: bool) -> Vec<Start> {
         let mut pages = self.pages();
         let ordered: BTreeSet<AttemptId> = orders.iter().map(|order| order.attempt).collect();
@@ -173,7 +172,7 @@ impl Book {
             if let Some(page) = pages.held.get_mut(&attempt) {
                 page.answer(&order.work);
             }
-            // One that is still being killed is ordered again by the next answer, if it is meant.
+            // If an attempt that is still being killed is wanted, the next answer orders it again.
             if is_draining || pages.held.contains_key(&attempt) || !pages.busy.insert(attempt) {
                 continue;
             }
@@ -191,14 +190,14 @@ impl Book {
         starts
     }
 
-    /// An attempt's executor.
+    /// Notes the process id of an attempt's executor.
     pub(super) fn started(&self, attempt: AttemptId, pid: u32) {
         if let Some(page) = self.pages().held.get_mut(&attempt) {
             page.pid = pid;
         }
     }
 
-    /// How far an attempt is, from 0 to 1, and of how many bytes.
+    /// Notes an attempt's progress, from 0 to 1, and the total in bytes.
     pub(super) fn progressed(&self, attempt: AttemptId, now: f64, of: u64) {
         if let Some(Page { running: HeldState::Running { progress, bytes, .. }, .. }) =
             self.pages().held.get_mut(&attempt)
@@ -207,7 +206,7 @@ impl Book {
         }
     }
 
-    /// A map attempt asks for up to so many more maps.
+    /// Notes that a map attempt asks for up to this many maps.
     pub(super) fn wanted(&self, attempt: AttemptId, maps: u32) {
         if let Some(page) = self.pages().held.get_mut(&attempt)
             && let HeldState::Running { wants, .. } = &mut page.running
@@ -218,7 +217,7 @@ impl Book {
         self.news.send_modify(|count| *count += 1);
     }
 
-    /// How many map outputs a reduce has.
+    /// Notes how many map outputs a reduce has.
     pub(super) fn fetched(&self, attempt: AttemptId, now: u32) {
         if let Some(Page { running: HeldState::Running { fetched, .. }, .. }) =
             self.pages().held.get_mut(&attempt)
@@ -235,7 +234,7 @@ impl Book {
         is_held
     }
 
-    /// An attempt's task has ended and left nothing behind.
+    /// Notes that an attempt's task has ended and has left nothing behind.
     pub(super) fn gone(&self, attempt: AttemptId) {
         let mut pages = self.pages();
         pages.busy.remove(&attempt);
@@ -249,7 +248,7 @@ impl Book {
 
     /// Waits until no attempt's task runs.
     pub(super) async fn all_gone(&self) {
-        // The sender is this book's own, so that waiting cannot fail.
+        // The sender belongs to this book, so waiting cannot fail.
         let mut busy = self.busy.subscribe();
         let _gone = busy.wait_for(|&busy| busy == 0).await;
     }
@@ -284,7 +283,7 @@ impl Page {
         self.end = Some(end);
     }
 
-    /// Gives the attempt the maps that have joined it since, or says that none has, if it asked and was heard.
+    /// Passes on the maps that have joined the attempt since, or that there are none, if a poll has reported its request.
     fn answer(&mut self, work: &OrderWork) {
         let HeldState::Running { joined: known, wants, .. } = &mut self.running else { return };
         let OrderWork::Map { joined, .. } = work else { return };
@@ -297,7 +296,7 @@ impl Page {
     }
 }
 
-/// How many maps have joined an attempt as it is ordered.
+/// Returns how many maps have joined an attempt, by its order.
 fn joined(work: &OrderWork) -> u32 {
     match work {
         OrderWork::Map { joined, .. } => u32::try_from(joined.len()).unwrap_or(u32::MAX),
@@ -323,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn the_difference_between_orders_and_what_is_held_is_started_and_stopped() {
+    fn differences_between_orders_and_held_attempts_are_started_and_stopped() {
         let book = Book::new();
         let starts = book.reconcile(vec![order(0), order(1)], false);
         assert_eq!(starts.len(), 2);
@@ -331,7 +330,7 @@ mod tests {
 
         assert!(book.reconcile(vec![order(1)], false).is_empty());
         assert!(*starts[0].stop.borrow() && !*starts[1].stop.borrow());
-        assert!(!book.end(order(0).attempt, HeldState::Swept), "nobody wants to know");
+        assert!(!book.end(order(0).attempt, HeldState::Swept), "it is no longer held");
         assert!(book.reconcile(vec![order(0), order(1)], false).is_empty(), "it is being killed");
         book.gone(order(0).attempt);
         assert!(book.reconcile(vec![order(0), order(1)], true).is_empty(), "it drains");

@@ -1,4 +1,4 @@
-//! How an executor died, and which failure of its attempt that is.
+//! Turns the death of an executor into the failure of its attempt.
 
 use std::fmt;
 use std::os::unix::process::ExitStatusExt;
@@ -8,10 +8,10 @@ use super::CappedLog;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{Cause, Failure, escape, size};
 
-/// Last lines of an attempt's output that a failure tells.
+/// Last lines of an attempt's log that a failure holds.
 const LINES_MAX: usize = 20;
 
-/// Names of signals by number, from 1 on; the same on all of Linux' usual machines.
+/// Names of signals by number, from 1; the same on all common Linux architectures.
 const SIGNALS: [&str; 31] = [
     "SIGHUP",
     "SIGINT",
@@ -46,12 +46,12 @@ const SIGNALS: [&str; 31] = [
     "SIGSYS",
 ];
 
-/// How an executor died.
+/// The death of an executor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Death {
-    /// What the system says.
+    /// How the process ended.
     pub ending: Ending,
-    /// Set if it was killed for its memory.
+    /// Set if it was killed for exceeding its memory limit.
     pub memory: Option<OverMemory>,
 }
 
@@ -63,19 +63,19 @@ pub enum Ending {
         /// 0 to 255.
         code: i32,
     },
-    /// It died of this signal.
+    /// A signal killed it.
     Signaled {
         /// Its number.
         signal: i32,
     },
 }
 
-/// That an executor was killed for its memory.
+/// Facts about an executor that exceeded its memory limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OverMemory {
-    /// What it had; with a control group this is at most the limit.
+    /// Memory that it used; with a control group, at most the limit.
     pub used_bytes: u64,
-    /// What it might have.
+    /// Its limit.
     pub limit_bytes: u64,
 }
 
@@ -101,7 +101,7 @@ impl fmt::Display for Ending {
 }
 
 impl Death {
-    /// The failure of the attempt that the executor was at, with the last that it printed.
+    /// Returns the failure of the executor's attempt, with the last lines of its log.
     pub(super) fn failure(&self, log: &CappedLog) -> Failure {
         let (cause, message) = match (self.memory, self.ending) {
             (Some(over), _) => {
@@ -122,7 +122,7 @@ impl Death {
     }
 }
 
-/// The last lines of a log, fit for being shown.
+/// Returns the last lines of a log, escaped.
 pub(super) fn last_lines(log: &CappedLog) -> Vec<String> {
     let bytes = log.to_bytes();
     let mut lines: Vec<String> = bytes
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_death_has_its_cause_and_says_what_was_printed_last() {
+    fn each_death_has_its_cause_and_the_last_lines_of_the_log() {
         let mut log = CappedLog::new();
         log.append(b"first\n\nthread 'main' panicked\x1b[0m\n");
         let dead = |ending, memory| Death { ending, memory }.failure(&log);

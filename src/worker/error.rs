@@ -1,4 +1,4 @@
-//! Why a worker cannot go on, and what of its own troubles fails an attempt.
+//! Errors that end a worker, and faults of a worker that fail an attempt.
 
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
@@ -12,17 +12,17 @@ use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{About, Cause, Failure, Nonce, escape, size};
 use crate::storage::free_bytes;
 
-/// Why a worker cannot start or go on.
+/// Error that ends a worker.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The data folder cannot be used.
-    #[error("failed to {doing}: {source}; {}; name another folder with --data DIR, or mend its permissions", shown(.path))]
+    #[error("failed to {doing}: {source}; {}; name another folder with --data DIR, or fix its permissions", shown(.path))]
     Data {
-        /// What was tried, fit for "failed to …".
+        /// The action, fit for "failed to …".
         doing: &'static str,
         /// The folder, or the file in it.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// Another worker uses the data folder.
@@ -33,12 +33,12 @@ pub enum Error {
     },
     /// The shuffle service ended.
     #[error(
-        "failed to serve map output at {address}: {source}; see whether another program has the port"
+        "failed to serve map output at {address}: {source}; check whether another program uses the port"
     )]
     Served {
-        /// Where.
+        /// The address.
         address: String,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// The poll loop's thread could not be started.
@@ -47,38 +47,38 @@ pub enum Error {
     /// The master refuses this worker for good.
     #[error("the master refuses this worker: {refusal}; start it with other flags")]
     Refused {
-        /// What it says.
+        /// Its answer.
         refusal: Refusal,
     },
-    /// The masters are of another cluster than the data folder.
+    /// The data folder belongs to another cluster than the masters.
     #[error(
-        "the data folder is of cluster {own}, and the masters are of cluster {other}; {}; name its own with \
-         --cluster, or another folder with --data DIR", shown(.path)
+        "the data folder belongs to cluster {own}, and the masters to cluster {other}; {}; name its own masters \
+         with --cluster, or another folder with --data DIR", shown(.path)
     )]
     OtherCluster {
         /// The folder.
         path: PathBuf,
-        /// Whose it is.
+        /// The folder's cluster.
         own: Nonce,
-        /// Whose the masters are.
+        /// The masters' cluster.
         other: Nonce,
     },
     /// No master answered for too long.
-    #[error("no master answered for {} s: {last}; see whether the masters run", .waited.as_secs())]
+    #[error("no master answered for {} s: {last}; check whether the masters run", .waited.as_secs())]
     Masterless {
-        /// For how long.
+        /// How long the worker waited.
         waited: Duration,
-        /// What the last try was answered.
+        /// The result of the last try.
         last: Refusal,
     },
 }
 
-/// A path as a message shows it.
+/// Formats a path for a message.
 pub(super) fn shown(path: &Path) -> String {
     escape(path.as_os_str().as_bytes(), TEXT_CHARS_MAX)
 }
 
-/// The failure of an attempt because of this worker's disk; a full one says how full.
+/// Returns the failure of an attempt because of this worker's disk. If the disk is full, the message names the free space.
 pub(super) fn disk_failure(doing: &str, path: &Path, source: &io::Error) -> Failure {
     let is_full = matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
     let message = if is_full {
@@ -86,27 +86,24 @@ pub(super) fn disk_failure(doing: &str, path: &Path, source: &io::Error) -> Fail
         let free = free_bytes(folder)
             .map_or("free space unknown".into(), |bytes| format!("{} free", size::format(bytes)));
         format!(
-            "no space left for {} ({free}); {}; free some on the worker, or give it a roomier --data DIR",
+            "no space left for {} ({free}); {}; free some space on the worker, or give it a larger --data DIR",
             shown(path),
             shown(folder)
         )
     } else {
-        format!(
-            "failed to {doing}: {source}; {}; see whether the worker's disk is well",
-            shown(path)
-        )
+        format!("failed to {doing}: {source}; {}; check the worker's disk", shown(path))
     };
     let about = if is_full { About::FullDisk } else { About::Nothing };
     Failure::new(Cause::Disk, message).about(about)
 }
 
-/// The failure of an attempt whose executor could not be started.
+/// Returns the failure of an attempt whose executor could not be started.
 ///
 /// The job is to blame only if the file cannot run on any machine like this one. What the worker lacks, such as memory,
 /// processes or descriptors, is there on another worker, or later.
 pub(super) fn start_failure(executable: &Path, source: &io::Error) -> Failure {
     let what = format!("cannot start the job's executable: {source}; {}", shown(executable));
-    // It was checked to be there just before, so what is missing is its loader or interpreter.
+    // The file was checked just before, so its loader or interpreter must be missing.
     let lacks_loader = source.kind() == ErrorKind::NotFound && executable.is_file();
     let is_foreign = matches!(Errno::from_io_error(source), Some(Errno::NOEXEC | Errno::LIBBAD));
     if lacks_loader || is_foreign {
@@ -128,7 +125,7 @@ pub(super) fn start_failure(executable: &Path, source: &io::Error) -> Failure {
     Failure::new(Cause::WorkerError, format!("{what}; {hint}"))
 }
 
-/// The failure of an attempt because a blocking task of the worker died: a fault of ours.
+/// Returns the failure of an attempt because a thread of the worker died, which is a fault of gristmill.
 pub(super) fn task_failure(doing: &str, error: &tokio::task::JoinError) -> Failure {
     Failure::new(
         Cause::WorkerError,

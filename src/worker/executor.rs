@@ -1,4 +1,4 @@
-//! One executor, seen from the worker: handshake, one attempt after the other, and how it ended when it did not answer.
+//! Drives one executor: performs the handshake, runs one attempt after another, and finds out how it died.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use super::{CappedLog, Death, Launch, Launched, Launcher, Process, Socket};
 use crate::frame::{Done, FromExecutor, ToExecutor, VERSION};
 use crate::spec::{About, Cause, Failure, Nonce};
 
-/// How long an executor may take from its start to its greeting.
+/// How long an executor may take from its start to its hello.
 const HELLO_MAX: Duration = Duration::from_secs(30);
-/// How long an executor may take to die, once it has closed its socket or was killed.
+/// How long an executor may take to die after it closed its socket or was killed.
 pub(super) const DYING_MAX: Duration = Duration::from_secs(5);
 
 /// An executor of one job; killed when dropped.
@@ -25,35 +25,35 @@ pub(super) struct Executor {
     death: watch::Receiver<Option<Death>>,
 }
 
-/// What an executor tells of the attempt that it runs.
+/// News of a running attempt.
 pub(super) enum Told {
-    /// It begins, in the process of this id.
+    /// It has begun, in the process with this id.
     Begun(u32),
-    /// How far it is.
+    /// Its progress.
     Progress {
-        /// From 0 to 1.
+        /// Share of the work that is done, from 0 to 1.
         share: f64,
-        /// Of how many bytes; 0 where that is not known.
+        /// Total in bytes; 0 if unknown.
         bytes: u64,
     },
-    /// It asks for up to so many more maps.
+    /// It asks for up to this many more maps.
     Wants(u32),
 }
 
-/// How an attempt ended that did not end well, before its log is known.
+/// How an attempt failed, before its log is added.
 pub(super) enum Unwell {
-    /// The executor said so.
+    /// The executor reported the failure.
     Said(Failure),
-    /// The executor died before it had begun with the attempt.
+    /// The executor died before the attempt began.
     DiedBefore(Death),
     /// The executor died.
     Died(Death),
-    /// The executor was killed, or has to be, for this.
+    /// The executor was or must be killed for this reason.
     Broke(Failure),
 }
 
 impl Unwell {
-    /// A death counts as one before the executor had begun with the attempt.
+    /// Turns a death into one before the attempt began.
     fn before(self) -> Self {
         match self {
             Unwell::Died(death) => Unwell::DiedBefore(death),
@@ -61,7 +61,7 @@ impl Unwell {
         }
     }
 
-    /// The failure, with what was printed last.
+    /// Returns the failure, with the last lines of the log.
     pub(super) fn into_failure(self, log: &CappedLog) -> Failure {
         match self {
             Unwell::DiedBefore(death) | Unwell::Died(death) => death.failure(log),
@@ -73,7 +73,7 @@ impl Unwell {
 }
 
 impl Executor {
-    /// Starts one; it has not been greeted yet.
+    /// Starts an executor, without the handshake.
     pub(super) async fn start<L: Launcher>(
         launcher: &L,
         nonce: Nonce,
@@ -96,15 +96,15 @@ impl Executor {
         self.death.borrow().is_some()
     }
 
-    /// Kills it and waits until it is gone.
+    /// Kills the executor and waits for its end.
     pub(super) async fn close(mut self) {
         self.process.kill();
-        // One that does not die of SIGKILL hangs in the kernel; its launcher's threads wait for it.
+        // A process that survives SIGKILL hangs in the kernel. The launcher's threads wait for it.
         let _dead_or_hanging =
             tokio::time::timeout(DYING_MAX, self.death.wait_for(Option::is_some)).await;
     }
 
-    /// Exchanges versions.
+    /// Performs the handshake.
     pub(super) async fn greet(&mut self) -> Result<(), Unwell> {
         let hello = ToExecutor::Hello { version: VERSION };
         let exchange = async {
@@ -121,7 +121,7 @@ impl Executor {
                 Err(Unwell::Broke(failure.about(About::Version)))
             }
             Ok(Ok(Some(_))) => {
-                Err(broke(Cause::Exit, "the executor did not begin with its version"))
+                Err(broke(Cause::Exit, "the executor did not send its version first"))
             }
             Ok(Ok(None)) => Err(self.went(None).await),
             Ok(Err(error)) => Err(self.went(Some(error)).await),
@@ -135,7 +135,7 @@ impl Executor {
         }
     }
 
-    /// Carries out the attempt of this [`ToExecutor::Run`]. If it makes no progress for `silence_max`, that is its end.
+    /// Runs the attempt of this [`ToExecutor::Run`]. It fails if it makes no progress for `silence_max`.
     pub(super) async fn run(
         &mut self,
         run: &ToExecutor,
@@ -143,25 +143,20 @@ impl Executor {
         more: &mut UnboundedReceiver<Vec<u32>>,
         mut tell: impl FnMut(Told),
     ) -> Result<Done, Unwell> {
-        // No timeout: longer than any attempt.
+        // Without a timeout: longer than any attempt.
         let silence_max = silence_max.unwrap_or(Duration::from_secs(u64::from(u32::MAX)));
-        let mut silence = std::pin::pin!(tokio::time::sleep(silence_max));
-        let sent = tokio::select! {
-            biased;
-            sent = send(&mut *self.socket, run) => Some(sent),
-            () = &mut silence => None,
-        };
-        match sent {
-            Some(Ok(())) => {}
-            Some(Err(error)) => return Err(self.went(Some(error)).await.before()),
-            None => return Err(timed_out(silence_max)),
+        match tokio::time::timeout(silence_max, send(&mut *self.socket, run)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(self.went(Some(error)).await.before()),
+            Err(_) => return Err(timed_out(silence_max)),
         }
+        let mut silence = std::pin::pin!(tokio::time::sleep(silence_max));
         let (mut from, mut to) = tokio::io::split(&mut *self.socket);
         let (mut has_begun, mut last) = (false, (0, 0));
-        // While it waits for an answer it makes no progress, and that is not its fault.
+        // An executor that waits for an answer makes no progress, which is not its fault.
         let mut is_owed = false;
         let broken = loop {
-            // One frame is received whole, whatever is sent meanwhile.
+            // A frame is received as a whole, even if a message is sent in between.
             let mut receiving = std::pin::pin!(receive(&mut from));
             let received = loop {
                 tokio::select! {
@@ -183,7 +178,7 @@ impl Executor {
                     tell(Told::Begun(pid));
                 }
                 Ok(Some(_)) if !has_begun => {
-                    return Err(broke(Cause::Exit, "the executor did not say that it begins"));
+                    return Err(broke(Cause::Exit, "the executor sent a message before it began"));
                 }
                 Ok(Some(FromExecutor::Progress { bytes, total })) => {
                     if (bytes, total) != last {
@@ -200,7 +195,7 @@ impl Executor {
                 Ok(Some(FromExecutor::Done(done))) => return Ok(done),
                 Ok(Some(FromExecutor::Failed(failure))) => return Err(Unwell::Said(failure)),
                 Ok(Some(FromExecutor::Hello { .. })) => {
-                    return Err(broke(Cause::Exit, "the executor greeted twice"));
+                    return Err(broke(Cause::Exit, "the executor sent a second hello"));
                 }
                 Ok(None) => break None,
                 Err(error) => break Some(error),
@@ -210,7 +205,7 @@ impl Executor {
         Err(if has_begun { unwell } else { unwell.before() })
     }
 
-    /// The socket is closed or useless: most likely the executor is dying, and how is soon known.
+    /// Finds out how the executor ended after its socket was closed or failed. Most likely it is dying.
     async fn went(&mut self, error: Option<std::io::Error>) -> Unwell {
         let is_closed =
             error.as_ref().is_none_or(|error| error.kind() != std::io::ErrorKind::Other);
@@ -222,7 +217,7 @@ impl Executor {
             return Unwell::Died(death);
         }
         let what =
-            error.map_or("it closed its socket and went on".into(), |error| error.to_string());
+            error.map_or("it closed its socket and kept running".into(), |error| error.to_string());
         broke(Cause::Exit, format!("the executor broke its connection to the worker: {what}"))
     }
 }

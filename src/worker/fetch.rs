@@ -1,5 +1,5 @@
-//! Gets a reduce its partition of every map's output: finds out where they are, fetches what others have, points at
-//! what is on this machine. Begins before all maps are done, and ends when all outputs are here or one cannot be had.
+//! Gets a reduce its partition of every map's output: locates them, fetches those of other machines, and refers to those
+//! on this one. Starts before all maps are done, and ends when all outputs are here or one is unavailable.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -19,20 +19,21 @@ use crate::rpc::shuffle::{FetchRequest, SEGMENTS_MAX};
 use crate::rpc::workers::{CHANGES_MAX, Locate, Located, LostOutput, Order, Workers};
 use crate::spec::{Cause, Failure, TaskKind, WorkerId};
 
-/// Requests in flight at once; never two to the same worker.
+/// Requests in flight at once, never two to the same worker.
 const REQUESTS_MAX: usize = 8;
-/// Between two questions where outputs are, unless there is more to be told; what could not be had is asked for again only after the next.
+/// Pause between two requests for locations, unless the last answer was incomplete. An output that could not be fetched is
+/// requested again after the next answer.
 const LOCATE_INTERVAL: Duration = Duration::from_millis(250);
-/// How long the answer may take.
+/// Time limit of such a request.
 const LOCATE_MAX: Duration = Duration::from_secs(5);
-/// Times that an output is asked for which its worker says it does not have whole.
+/// Tries for an output that its worker says is missing or damaged.
 const MISSING_TRIES_MAX: u32 = 2;
-/// Times that an output is asked for whose sender is too slow, or says that it lies where it does not.
+/// Tries for an output whose worker is too slow, or names a place where the output is not.
 const SLOW_TRIES_MAX: u32 = 2;
-/// Times that an output is asked for while nobody answers: time for the masters to find out that its worker is gone.
+/// Tries for an output whose worker does not answer. They give the masters time to notice that the worker is gone.
 const UNANSWERED_TRIES_MAX: u32 = 20;
 
-/// Why a reduce did not get all outputs.
+/// Error of a reduce that did not get all outputs.
 pub(super) struct Unfetched {
     pub(super) failure: Failure,
     pub(super) lost: Vec<LostOutput>,
@@ -44,17 +45,17 @@ impl From<Failure> for Unfetched {
     }
 }
 
-/// The segments that a reduce is to read.
+/// The segments that a reduce must read.
 #[derive(Default)]
 pub(super) struct Fetched {
     pub(super) segments: Vec<SegmentRef>,
-    /// Whose those are that lie elsewhere than in the attempt's own scratch folder.
+    /// Owners and files of the segments that are not in the attempt's own scratch folder.
     lent: Vec<(LostOutput, PathBuf)>,
 }
 
 impl Fetched {
-    /// Says of the failure of whoever has read them which of the outputs that were lent cannot be had: only now is each
-    /// held against its checksums.
+    /// Adds to a failed read which of the lent outputs are unavailable. Only now is each of them checked against its
+    /// checksums.
     pub(super) async fn blame(self, partition: u32, failure: Failure) -> Unfetched {
         if failure.cause != Cause::FetchFailed {
             return failure.into();
@@ -70,7 +71,7 @@ impl Fetched {
     }
 }
 
-/// Where one map's output is.
+/// Location of one map's output.
 #[derive(Clone, PartialEq, Eq)]
 struct Location {
     attempt: u32,
@@ -78,18 +79,18 @@ struct Location {
     address: String,
 }
 
-/// What one request or look brought: which it is, and what became of each map.
+/// Result of one request: its number, and the result for each map.
 type Brought = Result<(u64, BTreeMap<u32, Got>), Failure>;
 
-/// A request that is on its way.
+/// A request in flight.
 struct Flight {
-    /// What it asks for, all of one worker.
+    /// The outputs that it asks one worker for.
     batch: BTreeMap<u32, Location>,
     /// Ends it.
     request: AbortHandle,
 }
 
-/// One reduce attempt's way to its segments.
+/// State of fetching for one reduce attempt.
 struct Fetching<'a, T: Transport, L> {
     worker: &'a Arc<Worker<T, L>>,
     order: &'a Order,
@@ -98,22 +99,23 @@ struct Fetching<'a, T: Transport, L> {
     located: BTreeMap<u32, Location>,
     have: BTreeMap<u32, SegmentRef>,
     lent: Vec<(LostOutput, PathBuf)>,
-    /// Addresses of workers whose files cannot be read from here, though they are on this machine.
+    /// Addresses of workers on this machine whose files cannot be read from here.
     hidden: BTreeSet<String>,
-    /// Maps that have joined another, in whose output theirs is.
+    /// Maps that have joined another one, whose output holds theirs.
     joined: BTreeSet<u32>,
-    /// Requests that are on their way, by a number that none has twice, and the maps that they ask for.
+    /// Requests in flight by their unique numbers, and the maps that they ask for.
     flights: BTreeMap<u64, Flight>,
     flying: BTreeSet<u32>,
     last_flight: u64,
-    /// Maps that wait for the next answer to where they are.
+    /// Maps that wait for the next answer about locations.
     held_back: BTreeSet<u32>,
     tries: BTreeMap<(u32, u32), u32>,
     lost: Vec<LostOutput>,
     why: String,
 }
 
-/// The segments of all maps that have not joined another, in the order of the maps; what others have is gathered in the scratch folder.
+/// Gets the segments of all maps that have not joined another one, in the order of the maps. Segments of other machines are
+/// gathered in a file in the scratch folder.
 pub(super) async fn fetch_all<T: Transport, L: Launcher>(
     worker: &Arc<Worker<T, L>>,
     order: &Order,
@@ -139,7 +141,7 @@ pub(super) async fn fetch_all<T: Transport, L: Launcher>(
         lost: Vec::new(),
         why: String::new(),
     };
-    // Dropping it ends what is on its way.
+    // Dropping it ends all requests in flight.
     let mut requests: JoinSet<Brought> = JoinSet::new();
     let mut answer = std::pin::pin!(locate(worker, fetching.question(), Duration::ZERO));
     while fetching.have.len() + fetching.joined.len() < maps as usize {
@@ -147,7 +149,7 @@ pub(super) async fn fetch_all<T: Transport, L: Launcher>(
             biased;
             Some(brought) = requests.join_next(), if !requests.is_empty() => match brought {
                 Ok(brought) => fetching.settle(brought?, &gather)?,
-                // It was given up, as what it asked for is elsewhere.
+                // It was aborted, because its outputs have moved.
                 Err(error) if error.is_cancelled() => {}
                 Err(error) => return Err(task_failure("fetch map outputs", &error).into()),
             },
@@ -161,7 +163,7 @@ pub(super) async fn fetch_all<T: Transport, L: Launcher>(
     Ok(Fetched { segments: fetching.have.into_values().collect(), lent: fetching.lent })
 }
 
-/// Asks where outputs are, after a pause; none if nobody answers.
+/// Asks for locations after a pause. Returns `None` if no master answers.
 async fn locate<T: Transport, L: Launcher>(
     worker: &Worker<T, L>,
     question: Locate,
@@ -176,15 +178,15 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
         Locate { job: self.order.attempt.task.job, since: self.version }
     }
 
-    /// Learns where outputs are by now; gives the pause before the next question. Without an answer, what was known goes
-    /// on to hold.
+    /// Updates the locations from an answer, and returns the pause before the next request. Without an answer the known
+    /// locations remain.
     fn learn(&mut self, located: Option<Located>) -> Duration {
         self.held_back.clear();
         let Some(located) = located else { return LOCATE_INTERVAL };
         self.version = located.version;
         let is_all = located.changes.len() < CHANGES_MAX;
         for change in located.changes {
-            // For good: whoever makes the other's output again makes it of the same maps.
+            // This is final: if the other output is made again, it is made of the same maps.
             if change.within.is_some() {
                 self.joined.insert(change.map);
                 continue;
@@ -202,7 +204,7 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
         if is_all { LOCATE_INTERVAL } else { Duration::ZERO }
     }
 
-    /// Gives up requests none of whose outputs is where it is asked for: who is asked may be silent for long.
+    /// Aborts requests whose outputs have all moved elsewhere, since their worker may not answer for a long time.
     fn give_up_moved(&mut self) {
         let (located, flying) = (&self.located, &mut self.flying);
         self.flights.retain(|_, Flight { batch, request }| {
@@ -217,7 +219,7 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
         });
     }
 
-    /// Sends as many requests as may be on their way, each to another worker.
+    /// Sends requests up to the limit, each to a different worker.
     fn ask(&mut self, gather: &Arc<Gather>, requests: &mut JoinSet<Brought>) {
         while requests.len() < REQUESTS_MAX {
             let Some(batch) = self.batch() else { return };
@@ -246,7 +248,7 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
         }
     }
 
-    /// Outputs to ask one worker for, if there are any and it is not being asked.
+    /// Returns outputs to request from one worker that has no request in flight, if there are any.
     fn batch(&self) -> Option<BTreeMap<u32, Location>> {
         let asked = self.flights.values().filter_map(|flight| flight.batch.values().next());
         let asked: BTreeSet<&str> = asked.map(|at| at.address.as_str()).collect();
@@ -264,7 +266,7 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
         Some(batch.map(|(&map, at)| (map, at.clone())).collect())
     }
 
-    /// Finds outputs that are this worker's own; they are read where they lie.
+    /// Looks up outputs of this worker itself, which are read from their files.
     fn look(
         &self,
         wanted: FetchRequest,
@@ -287,15 +289,15 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
         }
     }
 
-    /// Notes what a request brought; fails if an output is not to be had.
+    /// Records the result of a request. Fails if an output is unavailable.
     fn settle(
         &mut self,
         (number, brought): (u64, BTreeMap<u32, Got>),
         gather: &Gather,
     ) -> Result<(), Unfetched> {
-        // What was given up, and was there nevertheless, is asked for where it is now.
+        // An aborted request may have finished all the same. Its outputs are requested at their new locations.
         let Some(Flight { batch, .. }) = self.flights.remove(&number) else { return Ok(()) };
-        // Its maps were asked for by name of this machine, all at once.
+        // The request named this machine, so that a place was a proper answer.
         let is_first_look =
             batch.values().next().is_some_and(|at| !self.hidden.contains(&at.address));
         for map in batch.keys() {
@@ -313,13 +315,14 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
                     self.have.insert(map, segment);
                     continue;
                 }
-                // The next request asks for the bytes.
+                // The next request asks for the bytes instead.
                 Got::Hidden if is_first_look => {
                     self.hidden.insert(at.address.clone());
                     continue;
                 }
                 Got::Hidden => {
-                    let message = "its worker sends no bytes, only a place where it does not lie";
+                    let message =
+                        "its worker names a file that is not this output, and sends no bytes";
                     (false, message.into(), SLOW_TRIES_MAX)
                 }
                 Got::Slow { message } => (false, message, SLOW_TRIES_MAX),

@@ -1,14 +1,14 @@
-//! The worker's data folder: what lies where, and what is swept.
+//! Manages the worker's data folder: its layout, and what is swept when.
 //!
 //! ```text
 //! DATA/lock                           held by flock(2) while the worker lives
-//!      worker                         who the masters know it as: w4
-//!      cluster                        the random number of the cluster whose it is
+//!      worker                         the worker's id: w4
+//!      cluster                        the random number of the cluster that it belongs to
 //!      artifacts/<digest>             executables, specs, plans, side files; swept at start
 //!      jobs/<nonce>/job               the job's id: j7
 //!      jobs/<nonce>/outputs/m12-2     a sealed map output, which outlives the executor and the worker's process
-//!      jobs/<nonce>/attempts/r3-1/    scratch of one running attempt; swept when it ends, and at start
-//!      logs/j7-m12-2                  what an attempt has printed
+//!      jobs/<nonce>/attempts/r3-1/    scratch of one running attempt; swept at its end and at start
+//!      logs/j7-m12-2                  an attempt's log
 //! ```
 
 use std::collections::BTreeMap;
@@ -21,21 +21,21 @@ use super::Error;
 use crate::crash::crash_point;
 use crate::spec::{AttemptId, JobId, Nonce, WorkerId};
 
-/// The data folder, locked.
+/// The locked data folder.
 pub(super) struct Folders {
     data: PathBuf,
-    /// Jobs that have something here, or are about to.
+    /// Jobs that have files here, or soon will.
     jobs: Mutex<BTreeMap<Nonce, JobId>>,
     _lock: File,
 }
 
-/// A task's and attempt's name within its job, as a file name: `m12-2`.
+/// Returns an attempt's name within its job, as a file name: `m12-2`.
 pub(super) fn attempt_name(attempt: AttemptId) -> String {
     format!("{}{}-{}", attempt.task.kind.letter(), attempt.task.index, attempt.number)
 }
 
 impl Folders {
-    /// Opens the folder, makes what is missing and sweeps what an earlier process left that is of no more use.
+    /// Opens the folder, creates what is missing, and sweeps what an earlier process left and is no longer of use.
     pub(super) fn open(data: &Path) -> Result<Self, Error> {
         let failed = |doing, path: &Path| {
             let path = path.to_path_buf();
@@ -70,23 +70,23 @@ impl Folders {
         self.data.join("logs")
     }
 
-    /// Who the masters know this worker as, if they ever told.
+    /// Returns this worker's id, if a master has assigned one.
     pub(super) fn worker(&self) -> Option<WorkerId> {
         fs::read_to_string(self.data.join("worker")).ok()?.trim().parse().ok()
     }
 
-    /// Keeps who this worker is. If that fails, a restart gets a new id, which costs nothing but the name.
+    /// Stores this worker's id. If that fails, it gets a new id after a restart, which does no other harm.
     pub(super) fn keep_worker(&self, worker: WorkerId) {
         let _kept_or_new_next_time = fs::write(self.data.join("worker"), format!("{worker}\n"));
     }
 
-    /// The random number of the cluster that this folder belongs to, once it belongs to one.
+    /// Returns the random number of the cluster that this folder belongs to, if any.
     pub(super) fn cluster(&self) -> Option<u128> {
         let text = fs::read_to_string(self.data.join("cluster")).ok()?;
         text.trim().parse().ok().map(|Nonce(cluster)| cluster)
     }
 
-    /// Keeps whose this folder is. If that fails, a restart does not know it, as before the first time.
+    /// Stores the cluster that this folder belongs to. If that fails, the next start treats the folder as new.
     pub(super) fn keep_cluster(&self, cluster: u128) {
         if self.cluster() != Some(cluster) {
             let _kept_or_next_time =
@@ -94,12 +94,12 @@ impl Folders {
         }
     }
 
-    /// Takes note of a job before anything of it comes here, so that it is asked about and removed whatever happens.
+    /// Notes a job before any of its files arrive, so that polls ask about it and its files are removed in any case.
     pub(super) fn expect_job(&self, nonce: Nonce, job: JobId) {
         self.known().insert(nonce, job);
     }
 
-    /// All jobs that have something here, or are about to.
+    /// Returns all jobs that have files here, or soon will.
     pub(super) fn jobs(&self) -> Vec<(Nonce, JobId)> {
         self.known().iter().map(|(&nonce, &job)| (nonce, job)).collect()
     }
@@ -112,7 +112,7 @@ impl Folders {
         self.data.join("jobs").join(nonce.to_string())
     }
 
-    /// Where a map output of the job lies; see [`attempt_name`].
+    /// Returns the folder of the job's map outputs; see [`attempt_name`].
     pub(super) fn outputs(&self, nonce: Nonce) -> PathBuf {
         self.job(nonce).join("outputs")
     }
@@ -121,11 +121,11 @@ impl Folders {
         self.job(nonce).join("attempts").join(attempt_name(attempt))
     }
 
-    /// Makes an attempt's scratch folder, empty, and the job's if it is not there.
+    /// Creates an attempt's empty scratch folder, and the job's folder if it is missing.
     pub(super) fn make_attempt(&self, nonce: Nonce, attempt: AttemptId) -> io::Result<PathBuf> {
         let job = self.job(nonce);
         let path = self.attempt(nonce, attempt);
-        // Held while the job's folder is made, so that its removal comes before or after.
+        // Locked while the job's folder is created, so that a removal comes before or after.
         let mut known = self.known();
         known.insert(nonce, attempt.task.job);
         // It may have been removed since the last attempt, and is where executors begin.
@@ -138,12 +138,12 @@ impl Folders {
         Ok(path)
     }
 
-    /// Removes an attempt's scratch folder; what cannot be removed goes with the job.
+    /// Removes an attempt's scratch folder. Whatever cannot be removed is removed with the job.
     pub(super) fn remove_attempt(&self, nonce: Nonce, attempt: AttemptId) {
         let _removed_or_later = remove_all(&self.attempt(nonce, attempt));
     }
 
-    /// Removes all files of a job; what cannot be removed is swept at the next start.
+    /// Removes all files of a job. Whatever cannot be removed is swept at the next start.
     pub(super) fn remove_job(&self, nonce: Nonce) {
         let job = self.job(nonce);
         let swept = job.with_extension("swept");
@@ -156,7 +156,7 @@ impl Folders {
     }
 }
 
-/// Removes what an earlier process left but for map outputs, and says which jobs have some.
+/// Removes what an earlier process left, except map outputs, and returns the jobs that have some.
 fn sweep_jobs(jobs: &Path) -> io::Result<BTreeMap<Nonce, JobId>> {
     let mut known = BTreeMap::new();
     for entry in fs::read_dir(jobs)? {
@@ -175,7 +175,7 @@ fn sweep_jobs(jobs: &Path) -> io::Result<BTreeMap<Nonce, JobId>> {
     Ok(known)
 }
 
-/// Removes a folder and all in it, if it is there.
+/// Removes a folder and its contents. Succeeds if it does not exist.
 fn remove_all(path: &Path) -> io::Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -190,7 +190,7 @@ mod tests {
     use crate::spec::TaskKind;
 
     #[test]
-    fn a_job_is_asked_about_from_its_first_order_on_though_it_never_had_a_folder() {
+    fn job_is_known_from_its_first_order_even_without_a_folder() {
         let folder = tempfile::TempDir::new().unwrap();
         let (nonce, attempt) = (Nonce(5), JobId(7).task(TaskKind::Map, 12).attempt(2));
         let folders = Folders::open(folder.path()).unwrap();
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_keeps_outputs_and_sweeps_the_rest() {
+    fn restart_keeps_outputs_and_sweeps_the_rest() {
         let folder = tempfile::TempDir::new().unwrap();
         let (nonce, attempt) = (Nonce(5), JobId(7).task(TaskKind::Map, 12).attempt(2));
         let folders = Folders::open(folder.path()).unwrap();

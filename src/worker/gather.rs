@@ -1,4 +1,4 @@
-//! Takes what other workers send for a reduce, checks it, and appends it to one file.
+//! Receives the segments that other workers send for a reduce, checks them, and gathers them in one file.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -21,11 +21,11 @@ use crate::spec::{Failure, Nonce, size};
 const PACE_WINDOW: Duration = Duration::from_secs(30);
 /// Bytes that a sender must bring in [`PACE_WINDOW`]: far below what any network does.
 const PACE_BYTES_LEAST: u64 = 64 << 10;
-/// What a settled map counts for beside its bytes, since it may be small and must be looked for.
+/// Bytes that each finished map counts for beside its own, since it may be small but takes the sender time to find.
 const PACE_BYTES_OF_MAP: u64 = 512;
-/// A segment that says to be larger is not believed: nobody is to have all room in the file for what never comes.
+/// Larger segments are refused, so that no sender can reserve all of the file for bytes that never arrive.
 const SEGMENT_BYTES_MAX: u64 = 64 << 30;
-/// Pieces that wait to be written, of each request.
+/// Pieces of each request that may wait to be written.
 const PIECES_WAITING_MAX: usize = 2;
 
 /// The file of one reduce attempt in which fetched segments are gathered.
@@ -33,22 +33,22 @@ const PIECES_WAITING_MAX: usize = 2;
 pub(super) struct Gather {
     path: PathBuf,
     file: File,
-    /// Where the next segment begins; segments of several requests grow side by side, each in its own place.
+    /// Where the next segment begins. Segments of several requests grow side by side, each in its own place.
     end: AtomicU64,
 }
 
-/// What became of one segment that was asked for.
+/// Result for one requested segment.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Got {
-    /// It is here, and is what its sender has.
+    /// It is here, and its checksum matches the sender's.
     Whole(SegmentRef),
-    /// Its sender does not have it, or not whole.
+    /// Its sender does not have it, or only a damaged one.
     Missing { is_corrupt: bool, message: String },
-    /// It is said to lie on this machine, but cannot be read from here.
+    /// Its sender names a file on this machine, which cannot be read from here.
     Hidden,
-    /// It did not arrive, or not as it was sent.
+    /// It did not arrive, or arrived damaged.
     Unanswered { message: String },
-    /// Its sender brought nothing, or next to nothing, for longer than [`PACE_WINDOW`].
+    /// Its sender sent less than [`PACE_BYTES_LEAST`] in [`PACE_WINDOW`].
     Slow { message: String },
 }
 
@@ -60,19 +60,19 @@ impl Gather {
         }
     }
 
-    /// The file.
+    /// Returns the file's path.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Lets the next segment begin where one has ended early, unless another has begun behind it meanwhile.
+    /// Reuses the place of a segment that was cut off, unless another segment has begun after it.
     fn give_back(&self, open: &Open) {
         let (begin, end) = (open.offset, open.offset + open.header.stored_bytes);
         let _another_is_behind =
             self.end.compare_exchange(end, begin, Ordering::SeqCst, Ordering::SeqCst);
     }
 
-    /// Carries out a request, and says of each map in it what became of it.
+    /// Sends a request and returns the result for each of its maps.
     pub(super) async fn fetch<P: Shuffle>(
         self: Arc<Self>,
         peer: P,
@@ -97,7 +97,7 @@ impl Gather {
                     if let Err(refusal) = answer {
                         why = refusal.to_string();
                     }
-                    // What was sent before the end is still to be taken.
+                    // Pieces that were sent before the end must still be taken.
                     receiving.await?
                 }
                 received = &mut receiving => received?,
@@ -107,20 +107,20 @@ impl Gather {
     }
 }
 
-/// What has arrived of one request.
+/// The pieces that have arrived for one request.
 struct Arrivals {
     gather: Arc<Gather>,
     nonce: Nonce,
     partition: u32,
-    /// Maps that were asked for and have not come, with their attempt's number.
+    /// Requested maps that have not arrived, with the numbers of their attempts.
     wanted: BTreeMap<u32, u32>,
     got: BTreeMap<u32, Got>,
     open: Option<Open>,
-    /// Bytes of segments that were wanted.
+    /// Bytes that have arrived of requested segments.
     bytes: u64,
 }
 
-/// Whether a sender keeps the pace.
+/// Whether a sender is fast enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pace {
     Kept,
@@ -136,7 +136,7 @@ struct Open {
 }
 
 impl Arrivals {
-    /// Takes pieces until the last, or until the sender is too slow.
+    /// Takes pieces until the last one, or until the sender is too slow.
     async fn receive(&mut self, mut pieces: mpsc::Receiver<FetchPiece>) -> Result<Pace, Failure> {
         let mut window = std::pin::pin!(tokio::time::sleep(PACE_WINDOW));
         let mut before = self.progress();
@@ -166,14 +166,14 @@ impl Arrivals {
         }
     }
 
-    /// What the sender has brought of what was asked for, in bytes. What was not asked for is no progress.
+    /// Returns the sender's progress in bytes. Pieces that were not requested do not count.
     fn progress(&self) -> u64 {
         self.bytes + PACE_BYTES_OF_MAP * self.got.len() as u64
     }
 
     fn begin(&mut self, header: SegmentHeader) {
         self.drop_open();
-        // Anything else than what was asked for is not believed; the map is then one that did not come.
+        // A segment that was not requested is ignored.
         if self.wanted.get(&header.map) == Some(&header.attempt)
             && header.stored_bytes <= SEGMENT_BYTES_MAX
         {
@@ -182,7 +182,7 @@ impl Arrivals {
         }
     }
 
-    /// Looks whether the output lies where it is said to.
+    /// Checks whether the named file is the requested output.
     async fn look(&mut self, map: u32, path: PathBuf) -> Result<(), Failure> {
         self.drop_open();
         let Some(attempt) = self.wanted.remove(&map) else { return Ok(()) };
@@ -264,7 +264,7 @@ mod tests {
     use crate::rpc::refusal::Refusal;
     use crate::spec::{AttemptId, JobId};
 
-    /// Sends these pieces, and then fails.
+    /// Sends these pieces and then fails.
     struct Sender(Vec<FetchPiece>);
 
     impl Shuffle for Sender {
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_what_was_asked_for_and_arrives_whole_is_taken() {
+    async fn only_requested_and_undamaged_segments_are_taken() {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("fetched");
         let bytes = |bytes: &[u8]| FetchPiece::Bytes(bytes.to_vec());
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_sender_announces_takes_no_room_unless_it_comes() {
+    async fn announced_bytes_take_no_room_unless_they_arrive() {
         let folder = tempfile::TempDir::new().unwrap();
         let announced = |map, stored_bytes| {
             let FetchPiece::Segment(whole) = header(map, 1, b"") else { panic!("a header") };
@@ -366,7 +366,7 @@ mod tests {
         assert_eq!(segment.offset, 0);
     }
 
-    /// Sends pieces for ever, one in each period.
+    /// Sends the same piece again and again, once in each period.
     struct Trickle(FetchPiece, Duration);
 
     impl Shuffle for Trickle {
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn sender_that_keeps_the_pace_may_take_its_time() {
+    async fn steady_sender_may_take_long() {
         let folder = tempfile::TempDir::new().unwrap();
         let gather = Gather::create(folder.path().join("fetched")).unwrap();
         // 3 KiB in a second: all of it takes more than five minutes.
@@ -414,11 +414,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_disk_fails_the_attempt_and_is_named_with_its_room() {
+    async fn full_disk_fails_the_attempt_and_is_named_with_its_free_space() {
         let pieces = vec![header(0, 1, b"bytes"), FetchPiece::Bytes(b"bytes".to_vec())];
         let failure = fetch("/dev/full".into(), pieces).await.unwrap_err();
         let message = failure.message;
         assert!(message.starts_with("no space left for /dev/full ("), "{message}");
-        assert!(message.contains("; /dev; free some on the worker"), "{message}");
+        assert!(message.contains("; /dev; free some space on the worker"), "{message}");
     }
 }

@@ -1,4 +1,4 @@
-//! Holds together an executor and all that it starts, so that no process of it is left behind wherever it has gone.
+//! Finds and kills an executor and everything that it has started, wherever those processes have gone.
 //!
 //! A process group is not enough: a process that calls setsid(2) leaves it. No process leaves a control group. Where this
 //! process may not make one, everything below the executor's supervisor is found by its parent, and what has lost its
@@ -18,20 +18,20 @@ use rustix::process::{
 
 use super::Limiter;
 
-/// The variable that every executor has, with a value of its own.
+/// Environment variable that marks every executor with a value of its own.
 pub(super) const VARIABLE: &str = "GRISTMILL_EXECUTOR";
-/// Rounds of killing; a fork that outruns them is found by none.
+/// Rounds of killing. Processes that fork faster than this escape.
 const KILL_ROUNDS_MAX: usize = 50;
-/// Before one looks a last time: a process that is just becoming another program shows no environment.
+/// Pause before the last look, since a process shows no environment during execve(2).
 const LAST_LOOK_AFTER: Duration = Duration::from_millis(5);
-/// Times that a group is removed in which killed processes have not died yet, and the pause between: a second.
+/// Tries to remove a group whose killed processes have not died yet, and the pause between them: one second in all.
 const REMOVE_TRIES_MAX: usize = 200;
 const REMOVE_PAUSE: Duration = Duration::from_millis(5);
 
 /// Makes the executors of this process distinct.
 static EXECUTORS: AtomicU64 = AtomicU64::new(0);
 
-/// One executor and all that it starts.
+/// One executor and all processes that it starts.
 #[derive(Debug)]
 pub(super) struct Kin {
     name: String,
@@ -41,7 +41,7 @@ pub(super) struct Kin {
 }
 
 impl Kin {
-    /// Of an executor that is not there yet. Fails only if its memory is to be limited by a group and that cannot be.
+    /// Prepares for an executor that has not started. Fails only if a group must limit its memory and cannot.
     pub(super) fn create(limiter: &Limiter, limit_bytes: u64) -> io::Result<Self> {
         let number = EXECUTORS.fetch_add(1, Ordering::Relaxed);
         let own = getpid();
@@ -54,17 +54,17 @@ impl Kin {
         Ok(Kin { name, group, root: None })
     }
 
-    /// What the executor's [`VARIABLE`] is.
+    /// Returns the value of the executor's [`VARIABLE`].
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Takes the executor in, and with it what it starts from now on.
+    /// Adds the executor, and with it everything that it starts from now on.
     pub(super) fn add(&mut self, pid: Pid) -> io::Result<()> {
         self.root = Some(pid);
         let Some(group) = &self.group else { return Ok(()) };
         match group.write("cgroup.procs", &pid.as_raw_nonzero().to_string()) {
-            // It can do without, since its memory is not limited.
+            // No group is needed, since its memory is not limited.
             Err(_) if group.limit_bytes == 0 => {
                 self.group = None;
                 Ok(())
@@ -73,12 +73,12 @@ impl Kin {
         }
     }
 
-    /// Its limit, if the kernel has killed something for its memory.
+    /// Returns its limit, if the kernel has killed one of its processes for exceeding it.
     pub(super) fn over_limit_bytes(&self) -> Option<u64> {
         self.group.as_ref().filter(|group| group.is_over()).map(|group| group.limit_bytes)
     }
 
-    /// Kills all; of an executor without a control group its root only stops, so that nothing below it is lost meanwhile.
+    /// Kills all of them. Without a control group the root is only stopped, so that it cannot lose the processes below it.
     /// The root must not have been reaped.
     pub(super) fn kill(&self) {
         match &self.group {
@@ -93,24 +93,25 @@ impl Kin {
     }
 }
 
-/// Kills what executors of dead workers on this machine have left: processes whose mark names a process that is gone.
+/// Kills what executors of dead workers have left on this machine: processes whose mark names a worker that is gone.
 pub(super) fn sweep() {
     kill_found(None, |mark| {
         let mut parts = mark.split('-');
         let owner = parts.next().and_then(|pid| Pid::from_raw(pid.parse().ok()?));
         let since = parts.next().and_then(|since| since.parse::<u64>().ok());
-        // A mark of another form was not made by a worker of this version.
+        // A mark of another form does not belong to a worker of this version.
         let known = owner.zip(since).filter(|_| parts.next().is_some());
         known.is_some_and(|(owner, since)| began(owner) != Some(since))
     });
 }
 
-/// When a process began, in the kernel's ticks; `None` if it is gone. No two processes of one number have the same.
+/// Returns when a process started, in clock ticks since boot, or `None` if it is gone. Together with the process id this
+/// is unique.
 fn began(pid: Pid) -> Option<u64> {
     facts(pid)?.split(' ').nth(19)?.parse().ok()
 }
 
-/// The parent of a process that is not dead.
+/// Returns the parent of a process that is not dead.
 fn parent_of(pid: Pid) -> Option<i32> {
     let facts = facts(pid)?;
     let mut facts = facts.split(' ');
@@ -118,14 +119,14 @@ fn parent_of(pid: Pid) -> Option<i32> {
     facts.next().filter(|_| is_alive)?.parse().ok()
 }
 
-/// What the kernel says of a process, from its state on.
+/// Returns the fields of /proc/PID/stat from the state on.
 fn facts(pid: Pid) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
     // The program's name, in brackets, may hold anything.
     Some(stat.rsplit_once(") ")?.1.to_string())
 }
 
-/// What an executor's variable holds in the environment that a process began with.
+/// Returns an executor's mark in the environment that a process started with.
 fn mark_of(pid: Pid) -> Option<String> {
     // A dead process has no environment.
     let environment = fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).ok()?;
@@ -134,7 +135,7 @@ fn mark_of(pid: Pid) -> Option<String> {
     String::from_utf8(mark.to_vec()).ok()
 }
 
-/// All processes with their parents, dead ones left out.
+/// Returns all processes that are not dead, with their parents.
 fn processes() -> BTreeMap<i32, i32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse::<i32>().ok();
@@ -142,15 +143,15 @@ fn processes() -> BTreeMap<i32, i32> {
     entries.filter_map(number).filter_map(process).collect()
 }
 
-/// Whether a process is below another one.
+/// Whether a process descends from another one.
 fn is_below(root: Option<Pid>, pid: i32, parents: &BTreeMap<i32, i32>) -> bool {
     let Some(root) = root.map(Pid::as_raw_pid) else { return false };
     let above = std::iter::successors(parents.get(&pid), |parent| parents.get(parent));
-    // No chain is longer than there are processes, though they come and go while they are read.
+    // Processes come and go while they are read, so the chain could contain a cycle.
     above.take(parents.len()).any(|&parent| parent == root)
 }
 
-/// Kills everything below a root, and everything with a mark that is meant; not the root, nor this process.
+/// Kills all descendants of a root, and all processes whose mark matches, except the root and this process.
 fn kill_found(root: Option<Pid>, is_meant: impl Fn(&str) -> bool) {
     let mut is_last = false;
     for _ in 0..KILL_ROUNDS_MAX {
@@ -161,7 +162,7 @@ fn kill_found(root: Option<Pid>, is_meant: impl Fn(&str) -> bool) {
             if Some(pid) == root {
                 continue;
             }
-            // Held before it is looked at, so that the number cannot become another process's in between.
+            // Opened before the check, so that the process id cannot pass to another process in between.
             let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
             let is_child = is_below(root, number, &parents) && parent_of(pid) == Some(parent);
             if is_child || mark_of(pid).is_some_and(|mark| is_meant(&mark)) {
@@ -190,7 +191,7 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// A group with this limit; none if the limiter makes none.
+    /// Creates a group with this limit. Returns `None` if the limiter uses none.
     pub(super) fn create(limiter: &Limiter, limit_bytes: u64) -> io::Result<Option<Self>> {
         let Some((parent, is_second_version)) = parent(limiter) else { return Ok(None) };
         let number = EXECUTORS.fetch_add(1, Ordering::Relaxed);
@@ -211,14 +212,14 @@ impl Group {
         } else {
             self.write("memory.limit_in_bytes", &bytes)?;
         }
-        // Swap would hide that the limit is reached; a kernel without swap has no such file.
+        // Swap would hide that the limit is reached. A kernel without swap has no such file.
         let swap =
             if self.is_second_version { ("memory.swap.max", 0) } else { ("memory.swappiness", 0) };
         let _no_swap_to_limit = self.write(swap.0, &swap.1.to_string());
         Ok(())
     }
 
-    /// Ends what workers have left in their groups that were killed and could not do so themselves.
+    /// Kills what killed workers have left in their groups.
     pub(super) fn sweep(limiter: &Limiter) {
         let Some((parent, is_second_version)) = parent(limiter) else { return };
         for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
@@ -232,7 +233,7 @@ impl Group {
     }
 
     fn write(&self, name: &str, value: &str) -> io::Result<()> {
-        // Not `fs::write`, which would create what is not there.
+        // Not `fs::write`, which would create a missing file.
         let mut file = fs::File::options().write(true).open(self.folder.join(name))?;
         io::Write::write_all(&mut file, value.as_bytes())
     }
@@ -241,14 +242,14 @@ impl Group {
         fs::read_to_string(self.folder.join(name)).unwrap_or_default()
     }
 
-    /// Whether the kernel has killed something in here for its memory.
+    /// Whether the kernel has killed a process in the group for exceeding the limit.
     fn is_over(&self) -> bool {
         let name = if self.is_second_version { "memory.events" } else { "memory.oom_control" };
         let kills = |line: &str| line.strip_prefix("oom_kill ")?.trim().parse::<u64>().ok();
         self.read(name).lines().find_map(kills).is_some_and(|kills| kills > 0)
     }
 
-    /// Kills all that is in the group.
+    /// Kills all processes in the group.
     fn kill(&self) {
         if self.is_second_version && self.write("cgroup.kill", "1").is_ok() {
             return;
@@ -268,10 +269,10 @@ impl Group {
     }
 }
 
-/// How the names of groups begin; the worker's process id follows.
+/// Prefix of the names of groups; the worker's process id follows.
 const PREFIX: &str = "gristmill-";
 
-/// Where groups are made, and whether they are of version 2.
+/// Returns where groups are created, and whether they are of version 2.
 fn parent(limiter: &Limiter) -> Option<(&Path, bool)> {
     match limiter {
         Limiter::CgroupV1 { parent } => Some((parent, false)),
@@ -286,7 +287,7 @@ impl Drop for Group {
             if fs::remove_dir(&self.folder).is_ok() || !self.folder.exists() {
                 return;
             }
-            // What was killed in it has not died yet. If it does not, the next worker here finds the group.
+            // Its killed processes have not died yet. If they never do, the next worker here finds the group.
             thread::park_timeout(REMOVE_PAUSE);
         }
     }
@@ -299,7 +300,7 @@ mod tests {
 
     use super::*;
 
-    /// The signal that a child ends by; none if it lives on.
+    /// Returns the signal that killed a child, or `None` if it survives.
     fn signal_of(child: &mut Child) -> Option<i32> {
         let mut ended = None;
         for _ in 0..2_000 {
@@ -313,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_group_children_are_found_by_their_environment_wherever_they_have_gone() {
+    fn without_a_group_children_are_found_by_their_environment() {
         let kin = Kin::create(&Limiter::Not, 0).unwrap();
         let other = Kin::create(&Limiter::Not, 0).unwrap();
         let child = |of: &Kin| {
@@ -330,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_below_a_root_is_found_without_its_environment() {
+    fn descendants_of_a_root_are_found_without_their_environment() {
         let mut kin = Kin::create(&Limiter::Not, 0).unwrap();
         let script = "env -i setsid sleep 600 & env -i setsid sh -c 'sleep 600 & echo $! $$; wait'";
         let mut command = Command::new("sh");

@@ -1,4 +1,4 @@
-//! What starts an executor, and what a worker needs of one that runs: the seam for a simulation.
+//! The interface to executors, which a simulation can replace: starting one, and controlling its process.
 
 use std::future::Future;
 use std::io;
@@ -10,22 +10,22 @@ use tokio::sync::watch;
 
 use super::{CappedLog, Death};
 
-/// What starts executors.
+/// Starts executors.
 pub trait Launcher: Send + Sync + 'static {
-    /// How it limits memory, as [`crate::rpc::workers::Register::limiter`] says it.
+    /// How it limits memory, as in [`crate::rpc::workers::Register::limiter`].
     fn limiter(&self) -> &'static str;
-    /// Starts an executor. Dropping what it gives kills it.
+    /// Starts an executor. Dropping the result kills it.
     fn launch(&self, launch: Launch) -> impl Future<Output = io::Result<Launched>> + Send;
 }
 
-/// An executor that is wanted.
+/// An executor to start.
 #[derive(Debug, Clone)]
 pub struct Launch {
     /// The job's executable.
     pub executable: PathBuf,
-    /// Where it begins.
+    /// Its working folder.
     pub folder: PathBuf,
-    /// Memory that it and its children may have, in bytes; 0: not limited.
+    /// Memory limit of the executor and its children, in bytes; 0 for none.
     pub memory_bytes: u64,
 }
 
@@ -34,22 +34,22 @@ pub trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
 
-/// An executor that runs.
+/// A running executor.
 pub struct Launched {
     /// The worker's end of its socket.
     pub socket: Box<dyn Socket>,
     /// The process.
     pub process: Arc<dyn Process>,
-    /// How it died, once it has.
+    /// Its death, once it has died.
     pub death: watch::Receiver<Option<Death>>,
 }
 
 /// An executor's process.
 pub trait Process: Send + Sync {
-    /// Kills it and all that it has started; nothing, if it is dead.
+    /// Kills it and everything that it has started. Does nothing if it is dead.
     fn kill(&self);
-    /// What has been printed since the last [`Process::take_log`].
+    /// Returns what has been printed since the last [`Process::take_log`].
     fn log(&self) -> CappedLog;
-    /// The same, and begins anew.
+    /// Returns the same, and starts a new log.
     fn take_log(&self) -> CappedLog;
 }

@@ -1,4 +1,4 @@
-//! What attempts print: the first and the last of it, in memory while they run, in files afterwards.
+//! Keeps the beginning and the end of what attempts print: in memory while they run, in files afterwards.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
@@ -9,16 +9,16 @@ use super::Process;
 use super::folders::attempt_name;
 use crate::spec::AttemptId;
 
-/// Bytes of an attempt's log that are kept from its beginning, and as many from its end.
+/// Bytes kept from the beginning of a log, and as many from its end.
 pub(super) const HALF_BYTES: usize = 64 << 10;
-/// What stands around their number where bytes are left out.
+/// Text around the number of bytes that are left out.
 const LEFT_OUT: (&str, &str) = ("\n[", " bytes left out here]\n");
-/// Log files that are kept; the oldest goes first.
+/// Most log files that are kept; the oldest is removed first.
 const FILES_MAX: usize = 1000;
-/// Attempts that printed nothing which are remembered; the oldest job's go first.
+/// Most attempts without output that are remembered; those of the oldest job are forgotten first.
 const SILENT_MAX: usize = 100_000;
 
-/// The beginning and the end of what was printed; what was between them is counted.
+/// The beginning and the end of a log, and the number of bytes between them.
 #[derive(Debug, Clone, Default)]
 pub struct CappedLog {
     head: Vec<u8>,
@@ -27,12 +27,12 @@ pub struct CappedLog {
 }
 
 impl CappedLog {
-    /// Nothing yet.
+    /// Returns an empty log.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds what was printed.
+    /// Appends printed bytes.
     pub fn append(&mut self, bytes: &[u8]) {
         let to_head = bytes.len().min(HALF_BYTES - self.head.len());
         self.head.extend_from_slice(&bytes[..to_head]);
@@ -47,7 +47,7 @@ impl CappedLog {
         self.head.is_empty()
     }
 
-    /// All that was kept, with a line that says what was not.
+    /// Returns the kept bytes, with a line that counts the others.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = self.head.clone();
         if self.left_out_bytes > 0 {
@@ -58,23 +58,23 @@ impl CappedLog {
     }
 }
 
-/// The line that stands for bytes that were not kept.
+/// Returns the line that stands for bytes that were not kept.
 pub fn left_out(bytes: u64) -> String {
     format!("{}{bytes}{}", LEFT_OUT.0, LEFT_OUT.1)
 }
 
-/// What is new of a log to somebody who has seen some of it.
+/// The new part of a log for a reader that has seen some of it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct News<'b> {
-    /// Bytes that were printed meanwhile and not kept.
+    /// Bytes that were printed since and not kept.
     pub missed: u64,
-    /// What comes behind those, in two pieces.
+    /// The bytes after those, in two pieces.
     pub pieces: [&'b [u8]; 2],
-    /// All that was printed by now, whether it was kept or not.
+    /// Total of the printed bytes, whether they were kept or not.
     pub printed: u64,
 }
 
-/// What comes behind the first so many bytes that were printed, in a log as [`CappedLog::to_bytes`] gives it.
+/// Returns what follows the first `seen` printed bytes of a log in the form of [`CappedLog::to_bytes`].
 pub fn news(log: &[u8], seen: u64) -> News<'_> {
     let (head, left_out, tail) = parts(log);
     let begins = head.len() as u64 + left_out;
@@ -89,7 +89,7 @@ pub fn news(log: &[u8], seen: u64) -> News<'_> {
     }
 }
 
-/// Beginning and end of a log, and how many bytes there were between them.
+/// Splits a log into its beginning, the number of bytes left out, and its end.
 fn parts(log: &[u8]) -> (&[u8], u64, &[u8]) {
     let whole = (log, 0, &log[log.len()..]);
     let Some((head, rest)) = log.split_at_checked(HALF_BYTES) else { return whole };
@@ -111,11 +111,11 @@ pub(super) struct Logs {
 
 #[derive(Default)]
 struct Shelf {
-    /// Attempts that run, and the process that prints for them.
+    /// Running attempts and their processes.
     live: BTreeMap<AttemptId, Arc<dyn Process>>,
     /// Names of the files, oldest first.
     files: VecDeque<String>,
-    /// Attempts that ended without a word, for which no file is made.
+    /// Attempts that printed nothing, for which there is no file.
     silent: BTreeSet<AttemptId>,
 }
 
@@ -141,14 +141,14 @@ impl Logs {
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on, what the process prints is the attempt's.
+    /// Assigns what the process prints from now on to the attempt.
     pub(super) fn begin(&self, attempt: AttemptId, process: Arc<dyn Process>) {
         let _of_the_attempt_before = process.take_log();
         self.shelf().live.insert(attempt, process);
     }
 
-    /// The attempt has ended: its log, if anything was printed, becomes a file, and is given back. Writing it may fail,
-    /// on a full disk say; the attempt does not fail for that.
+    /// Ends the attempt's log: writes it to a file, if anything was printed, and returns it. If it cannot be written, for
+    /// example on a full disk, the attempt does not fail.
     pub(super) fn end(&self, attempt: AttemptId) -> CappedLog {
         let Some(process) = self.shelf().live.remove(&attempt) else { return CappedLog::new() };
         let log = process.take_log();
@@ -172,12 +172,12 @@ impl Logs {
         log
     }
 
-    /// The attempt has left the process without having begun there; what was printed meanwhile is nobody's.
+    /// Ends the log of an attempt that left the process before it began there, and discards what was printed.
     pub(super) fn leave(&self, attempt: AttemptId) {
         self.shelf().live.remove(&attempt);
     }
 
-    /// What an attempt has printed, if it ran here.
+    /// Returns what an attempt has printed, if it ran here.
     pub(super) fn read(&self, attempt: AttemptId) -> Option<Vec<u8>> {
         let shelf = self.shelf();
         let (live, is_silent) =
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_and_the_last_of_a_long_log_are_kept() {
+    fn long_log_keeps_its_beginning_and_its_end() {
         let mut log = CappedLog::new();
         for number in 0..100_000_u32 {
             log.append(format!("{number:07}\n").as_bytes());
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn who_reads_again_gets_what_is_new_and_hears_what_was_missed() {
+    fn reader_gets_new_bytes_and_the_number_of_missed_ones() {
         let (mut log, mut all) = (CappedLog::new(), Vec::new());
         let (mut seen, mut read, mut missed) = (0, Vec::new(), 0);
         let mut number = 0_u32;
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_a_note_is_printed_text() {
+    fn text_that_resembles_a_note_is_kept_as_text() {
         for note in [
             "\n[",
             "\n[x bytes left out here]\n",

@@ -1,4 +1,4 @@
-//! The map outputs that this worker has: they are its own, and outlive executors and the worker's process.
+//! Keeps this worker's map outputs, which outlive executors and the worker's process.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
@@ -14,17 +14,16 @@ use crate::rpc::workers::HeldOutput;
 use crate::shuffle::{self, SegmentInfo, SpillFile};
 use crate::spec::{AttemptId, Cause, Failure, JobId, Nonce, TaskKind};
 
-/// Spill files that are kept open, with their indexes; the one opened first gives way.
+/// Most spill files that are kept open with their indexes; the one opened first is closed first.
 const OPEN_MAX: usize = 128;
 
-/// How many bytes of outputs a worker keeps uncompressed for each of its slots: as many as an attempt's memory has unless
-/// the job says otherwise.
+/// Bytes of outputs that a worker keeps uncompressed for each of its slots: the default memory of an attempt.
 const PLAIN_BYTES_MAX: u64 = 1 << 30;
 
-/// Which output: the job's nonce, the map's index, the attempt's number.
+/// Identifies an output: the job's nonce, the map's index, the attempt's number.
 type Key = (Nonce, u32, u32);
 
-/// All map outputs.
+/// The map outputs of this worker.
 pub(super) struct MapOutputs {
     shelf: Mutex<Shelf>,
 }
@@ -42,20 +41,20 @@ struct Output {
     bytes: u64,
 }
 
-/// A partition of a map output, whose stored bytes were found to be whole.
+/// A partition of a map output whose stored bytes match their checksums.
 pub(super) struct Stored {
     pub(super) file: SpillFile,
     pub(super) header: SegmentHeader,
 }
 
-/// Why a partition of a map output cannot be had.
+/// Reason why a partition of a map output is unavailable.
 pub(super) struct Absent {
     pub(super) is_corrupt: bool,
     pub(super) message: String,
 }
 
 impl MapOutputs {
-    /// What an earlier process left that is whole, by header, index and digest; the rest is removed.
+    /// Restores the outputs of an earlier process that are whole by header, index and digest, and removes the rest.
     pub(super) fn restore(folders: &Folders) -> Self {
         let mut held = BTreeMap::new();
         for (nonce, job) in folders.jobs() {
@@ -78,7 +77,7 @@ impl MapOutputs {
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes over what an executor has sealed, after a look at whether it is what was said.
+    /// Takes over a file that an executor has sealed, after checking that it is the reported output.
     pub(super) fn add(
         &self,
         folders: &Folders,
@@ -110,7 +109,7 @@ impl MapOutputs {
         Ok(())
     }
 
-    /// All outputs, as a registration says them.
+    /// Returns all outputs, in the form of a registration.
     pub(super) fn held(&self) -> Vec<HeldOutput> {
         let of = |(&(nonce, map, number), output): (&Key, &Output)| HeldOutput {
             attempt: output.job.task(TaskKind::Map, map).attempt(number),
@@ -120,21 +119,21 @@ impl MapOutputs {
         self.shelf().held.iter().map(of).collect()
     }
 
-    /// Whether the next output is to be compressed: where all are sent, or where there are so many already that they
-    /// are no longer sure to stay in memory until they are read. Elsewhere that takes longer than to write what it saves.
+    /// Whether to compress the next output: if every output is sent, or if there are so many that they may not stay in the
+    /// page cache until they are read. Otherwise compressing takes longer than writing the bytes that it saves.
     pub(super) fn compress_next(&self, Options { machine, slots, .. }: &Options) -> bool {
         let held_bytes = || self.shelf().held.values().map(|output| output.bytes).sum::<u64>();
         machine.is_empty() || held_bytes() >= u64::from(*slots) * PLAIN_BYTES_MAX
     }
 
-    /// Forgets a job's outputs; their files are removed with the job's folder.
+    /// Forgets a job's outputs. Their files are removed with the job's folder.
     pub(super) fn forget(&self, nonce: Nonce) {
         let mut shelf = self.shelf();
         shelf.held.retain(|key, _| key.0 != nonce);
         shelf.open.retain(|(key, _)| key.0 != nonce);
     }
 
-    /// Where an output lies, for others on this machine.
+    /// Returns an output's path, for other workers on this machine.
     pub(super) fn path(
         &self,
         job: JobId,
@@ -150,7 +149,7 @@ impl MapOutputs {
         }
     }
 
-    /// A partition of an output, to be read where it lies; whoever reads it to its end knows whether it is whole.
+    /// Returns a partition of an output to be read from its file. A reader that reaches its end has checked it.
     pub(super) fn lend(
         &self,
         (job, nonce): (JobId, Nonce),
@@ -162,7 +161,7 @@ impl MapOutputs {
         Ok(lent(&file, map, info))
     }
 
-    /// A partition of an output, after all its stored bytes were read and held against their checksums.
+    /// Returns a partition of an output after reading all its stored bytes and checking them.
     pub(super) fn check(
         &self,
         (job, nonce): (JobId, Nonce),
@@ -200,7 +199,7 @@ impl MapOutputs {
     }
 }
 
-/// What the index of an output says of a partition.
+/// Returns the entry of a partition in the index of an output.
 fn segment(
     file: &SpillFile,
     partition: u32,
@@ -210,13 +209,13 @@ fn segment(
     segments.get(partition as usize).copied().ok_or_else(|| Absent {
         is_corrupt: false,
         message: format!(
-            "the output of {job}/m{map}#{attempt} has {} partitions, and none of number {partition}",
+            "the output of {job}/m{map}#{attempt} has {} partitions, but no number {partition}",
             segments.len()
         ),
     })
 }
 
-/// As an executor reads it where it lies.
+/// Describes a partition for an executor that reads it from the file.
 fn lent(file: &SpillFile, map: u32, info: SegmentInfo) -> SegmentRef {
     SegmentRef {
         map,
@@ -229,7 +228,7 @@ fn lent(file: &SpillFile, map: u32, info: SegmentInfo) -> SegmentRef {
     }
 }
 
-/// A partition of an output of another worker on this machine, if the file at this place is really that output.
+/// Returns a partition of another worker's output on this machine, if the file at this path is that output.
 pub(super) fn lend_at(
     path: &Path,
     (nonce, map, attempt): (Nonce, u32, u32),
@@ -242,7 +241,7 @@ pub(super) fn lend_at(
     Some(lent(&file, map, *info))
 }
 
-/// Why a partition of an output that was lent cannot be had after all, if it cannot.
+/// Checks a lent partition again. Returns the reason if it is unavailable.
 pub(super) fn fault(path: &Path, partition: u32) -> Option<Absent> {
     let checked = SpillFile::open(path).and_then(|file| file.stored_checksum(partition));
     checked.err().map(Absent::from)
@@ -250,19 +249,19 @@ pub(super) fn fault(path: &Path, partition: u32) -> Option<Absent> {
 
 impl From<shuffle::Error> for Absent {
     fn from(error: shuffle::Error) -> Self {
-        // A file that is gone says nothing of the disk.
+        // A missing file says nothing about the disk.
         let is_corrupt = !matches!(error, shuffle::Error::Open { .. });
         Absent { is_corrupt, message: told(&error) }
     }
 }
 
-/// An error and what lies under it.
+/// Formats an error with its causes.
 fn told(error: &shuffle::Error) -> String {
     let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
     causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"))
 }
 
-/// The map and attempt that a file of outputs is of, if its name and header agree and it is whole.
+/// Returns the map and attempt of an output file, if its name and header agree and it is whole.
 fn key_of(path: &Path, nonce: Nonce, job: JobId) -> Option<(u32, u32)> {
     let file = SpillFile::open(path).ok()?;
     let header = *file.header();
@@ -279,7 +278,7 @@ mod tests {
     use crate::shuffle::{SpillHeader, SpillWriter};
 
     #[test]
-    fn outputs_are_compressed_where_they_are_sent_or_are_many() {
+    fn outputs_are_compressed_if_they_are_sent_or_are_many() {
         let outputs = MapOutputs { shelf: Mutex::default() };
         let mut options = Options {
             data: PathBuf::new(),
@@ -307,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn an_output_that_is_gone_is_not_taken_for_a_damaged_one() {
+    fn missing_output_does_not_count_as_damaged() {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("m3-1");
         let header = SpillHeader { codec: Codec::Lz4, nonce: 7, map: 3, attempt: 1, partitions: 1 };

@@ -1,4 +1,4 @@
-//! Limits the memory of an executor: by a control group where this process may make one, else by looking now and then.
+//! Limits the memory of an executor: by a control group where this process may create one, otherwise by sampling.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use super::kin::Group;
 use crate::rpc::workers::UNLIMITED;
 
-/// A limit that is written to see whether one can be.
+/// Limit that is written to test whether limits can be set.
 const PROOF_BYTES: u64 = 1 << 30;
 
-/// How memory is limited.
+/// Method of limiting memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Limiter {
     /// By a control group of version 1 for each executor, below this one.
@@ -22,26 +22,26 @@ pub enum Limiter {
         /// This process's own group.
         parent: PathBuf,
     },
-    /// By adding up the process group's anonymous memory now and then.
+    /// By adding up the anonymous memory of the process group at intervals.
     Sampled,
     /// Not at all.
     Not,
 }
 
 impl Limiter {
-    /// The best that this process may use.
+    /// Returns the best method that this process may use.
     pub fn detect() -> Self {
         let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         let parents = own_groups(&groups, &mounts);
         let usable = |limiter: &Limiter| {
-            // Writing a limit is the proof that it can be done.
+            // Only writing a limit proves that it can be set.
             Group::create(limiter, PROOF_BYTES).is_ok_and(|group| group.is_some())
         };
         parents.into_iter().find(usable).unwrap_or(Limiter::Sampled)
     }
 
-    /// As users see it.
+    /// Returns its name for users.
     pub fn name(&self) -> &'static str {
         match self {
             Limiter::CgroupV1 { .. } => "cgroup v1",
@@ -52,7 +52,7 @@ impl Limiter {
     }
 }
 
-/// The groups that limit this process's memory, by what /proc/self/cgroup and /proc/self/mounts say.
+/// Returns the groups that limit this process's memory, from the contents of /proc/self/cgroup and /proc/self/mounts.
 fn own_groups(groups: &str, mounts: &str) -> Vec<Limiter> {
     let mount = |kind: &str, option: &str| {
         mounts.lines().find_map(|line| {
@@ -80,7 +80,7 @@ fn own_groups(groups: &str, mounts: &str) -> Vec<Limiter> {
     own
 }
 
-/// Anonymous memory of all processes of each of these process groups, in bytes.
+/// Returns the anonymous memory of each of these process groups, in bytes.
 pub(super) fn sample(groups: &[u32]) -> Vec<u64> {
     let mut used = vec![0; groups.len()];
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -99,7 +99,7 @@ pub(super) fn sample(groups: &[u32]) -> Vec<u64> {
 
 fn process_group(folder: &Path) -> Option<u32> {
     let stat = fs::read_to_string(folder.join("stat")).ok()?;
-    // The name of the program, in brackets, may hold anything; behind it stand state, parent and process group.
+    // The program's name, in brackets, may contain any text. State, parent and process group follow it.
     stat.rsplit_once(") ")?.1.split(' ').nth(2)?.parse().ok()
 }
 

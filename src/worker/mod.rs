@@ -1,4 +1,4 @@
-//! Lends slots: starts executors, fetches for them, serves their spill files, reports.
+//! Lends slots to a cluster: starts executors, fetches their input, serves their spill files and reports to the master.
 //!
 //! ```text
 //!              poll (what is held)                    ┌──────── executor (child process, own group)
@@ -11,12 +11,12 @@
 //!          ────────────► server ──► outputs (spill files of this worker's maps, which outlive executors and restarts)
 //! ```
 //!
-//! The **book** holds what the worker has been ordered to do and how each attempt stands. The poll loop carries it to
-//! the master and reconciles it with the answer; it runs on a thread of its own, so that nothing here delays it.
-//! Each attempt is a task of the runtime, which takes a slot and drives an executor; it ends in the book.
+//! The **book** records the attempts that the master has ordered, and the state of each. The poll loop sends it to the
+//! master and reconciles it with the answer. The loop runs on a thread of its own, so that nothing here delays it. Each
+//! attempt is a task of the runtime: it takes a slot, drives an executor, and records its end in the book.
 //!
-//! Master, peers, the launcher of executors, the clock and the data folder come from outside, so that a simulation
-//! can replace them. The data folder is drawn in `folders.rs`.
+//! The master, the peers, the launcher of executors, the clock and the data folder come from outside, so that a
+//! simulation can replace them. `folders.rs` draws the data folder.
 
 mod artifacts;
 mod attempt;
@@ -69,60 +69,62 @@ pub const MASTERLESS_MAX: Duration = Duration::from_secs(600);
 /// How long attempts have to end when the worker stops.
 const ENDING_MAX: Duration = Duration::from_secs(10);
 
-/// What a worker is told when it starts.
+/// Settings of a worker.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Its data folder, which no other worker may use; made if it is not there.
+    /// Its data folder, created if it does not exist. No other worker may use it.
     pub data: PathBuf,
-    /// Where others reach its shuffle service.
+    /// Address of its shuffle service.
     pub address: String,
-    /// Names this machine: workers that name the same read each other's map outputs where they lie. Empty: all is sent.
+    /// Name of this machine. Workers with the same name read each other's map outputs from their files. If it is empty,
+    /// every output is sent.
     pub machine: String,
-    /// Attempts at once.
+    /// Number of attempts at once.
     pub slots: u32,
-    /// Memory that one attempt may have, in bytes; 0: not limited.
+    /// Memory limit of one attempt, in bytes; 0 for none.
     pub attempt_memory_bytes: u64,
-    /// Its process id, to be shown.
+    /// Its process id, for people.
     pub pid: u32,
-    /// Random, drawn when the process started.
+    /// Random number of this process.
     pub incarnation: u128,
-    /// How long it keeps on without a master; [`MASTERLESS_MAX`] but in tests.
+    /// How long it keeps running without a master; [`MASTERLESS_MAX`] except in tests.
     pub masterless_max: Duration,
-    /// Whether the poll loop gets a thread and a runtime of its own; a simulation, whose time is its runtime's, says no.
+    /// Whether the poll loop gets a thread and a runtime of its own. False in a simulation, whose time belongs to its
+    /// runtime.
     pub own_poll_thread: bool,
-    /// What time it is.
+    /// The clock.
     pub clock: Clock,
-    /// Tells the operator something: one line.
+    /// Prints one line for the operator.
     pub log: fn(&str),
 }
 
-/// What a worker is told while it runs.
+/// Instruction to a running worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stop {
-    /// Go on.
+    /// Keep running.
     No,
-    /// Take no new attempts, finish those that run, serve until nobody needs the outputs, then leave.
+    /// Start no new attempts, finish the running ones, serve map outputs until no job needs them, then leave.
     Drain,
-    /// Kill what runs and leave.
+    /// Kill the running attempts and leave.
     Now,
 }
 
-/// How a worker reaches others, and is reached.
+/// Connections of a worker, in both directions.
 pub trait Transport: Send + Sync + 'static {
-    /// A connection to whichever master leads.
+    /// A connection to the leading master.
     type Masters: Workers + Artifacts;
     /// A connection to another worker.
     type Peer: Shuffle;
 
-    /// A connection to the masters, for use on the runtime that it is called on.
+    /// Returns a connection to the masters, for use on the current runtime.
     fn masters(&self) -> Self::Masters;
-    /// A connection to the worker at an address; made or refused when it is used.
+    /// Returns a connection to the worker at an address. It is opened when it is first used.
     fn peer(&self, address: &str) -> Self::Peer;
-    /// Serves others at [`Options::address`] until it is dropped; ends only if that fails.
+    /// Serves other workers at [`Options::address`] until it is dropped. Ends only on failure.
     fn serve(&self, server: Server) -> impl Future<Output = io::Result<()>> + Send;
 }
 
-/// What the parts of a running worker share.
+/// State that the parts of a running worker share.
 struct Worker<T: Transport, L> {
     options: Options,
     transport: T,
@@ -140,8 +142,8 @@ struct Worker<T: Transport, L> {
 /// Runs a worker until it is stopped or may leave.
 ///
 /// # Errors
-/// If its data folder cannot be used, its service fails, or no master was reached for too long. Executors are gone by
-/// then, whatever the outcome.
+/// If its data folder cannot be used, its service fails, or no master answers for too long. Its executors have ended by
+/// then in any case.
 pub async fn run<T: Transport, L: Launcher>(
     options: Options,
     transport: T,
@@ -178,6 +180,6 @@ pub async fn run<T: Transport, L: Launcher>(
     worker.book.stop_all();
     let all_ended = tokio::time::timeout(ENDING_MAX, worker.book.all_gone()).await;
     worker.slots.close_idle(|_| true);
-    // Those that did not end in time die with their launcher.
+    // Attempts that did not end in time die with the launcher.
     ended.and(all_ended.or(Ok(())))
 }

@@ -1,4 +1,4 @@
-//! Gets one partition of every map's output for whoever is no worker: once, without waiting for what is not there.
+//! Fetches one partition of every map's output for a client: once, without waiting for missing outputs.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,33 +12,33 @@ use crate::rpc::shuffle::{FetchRequest, SEGMENTS_MAX, Shuffle};
 use crate::rpc::workers::{CHANGES_MAX, Locate, LocatedMap, Workers};
 use crate::spec::{Failure, JobId, Nonce};
 
-/// Why outputs cannot be had.
+/// Error of fetching outputs.
 #[derive(Debug, thiserror::Error)]
 pub enum Unheard {
-    /// The masters do not say where they are.
+    /// The masters do not answer where they are.
     #[error("{0}")]
     Masters(#[from] Refusal),
-    /// Some were not made yet, or are being made again.
-    #[error("{missing} of {maps} map outputs are not there now")]
+    /// Some do not exist yet, or are being made again.
+    #[error("{missing} of {maps} map outputs do not exist now")]
     NotThere {
-        /// How many.
+        /// Number of missing outputs.
         missing: u32,
-        /// Of how many.
+        /// Number of all outputs.
         maps: u32,
     },
-    /// Whoever has one does not send it.
+    /// A worker does not send one of them.
     #[error("{0}")]
     NotSent(String),
-    /// They cannot be kept here.
+    /// They cannot be stored here.
     #[error("{}", .0.message)]
     Disk(Failure),
 }
 
-/// Fetches this partition of the outputs of so many maps into a new file; gives where each lies in it, in the order of the
-/// maps, but for those that are in another's.
+/// Fetches this partition of all map outputs into a new file. Returns the place of each in the file, in the order of the
+/// maps, except for maps whose output is part of another one.
 ///
 /// # Errors
-/// The first thing that is in the way.
+/// The first error that occurs.
 pub async fn fetch_once<M: Workers, P: Shuffle>(
     masters: &M,
     peer: impl Fn(&str) -> P,
@@ -62,7 +62,7 @@ pub async fn fetch_once<M: Workers, P: Shuffle>(
     for (address, outputs) in &by_address {
         for batch in outputs.chunks(SEGMENTS_MAX) {
             let maps = batch.to_vec();
-            // No machine is named, so that all is sent.
+            // Without the name of a machine every output is sent.
             let machine = String::new();
             let request = FetchRequest { job, nonce, partition, maps, machine };
             let got = Arc::clone(&gather).fetch(peer(address), request).await;
@@ -84,7 +84,7 @@ fn whole(map: u32, got: Got, address: &str) -> Result<SegmentRef, Unheard> {
     }
 }
 
-/// Where each output is now, or in which other it is.
+/// Asks where each output is now, or of which other output it is part.
 async fn locate<M: Workers>(masters: &M, job: JobId) -> Result<BTreeMap<u32, LocatedMap>, Refusal> {
     let (mut located, mut since) = (BTreeMap::new(), 0);
     loop {
@@ -104,10 +104,10 @@ async fn locate<M: Workers>(masters: &M, job: JobId) -> Result<BTreeMap<u32, Loc
     }
 }
 
-/// This partition of a map output that lies in a file here, which the attempt of this number has made.
+/// Returns this partition of a map output in a file here, which this attempt has made.
 ///
 /// # Errors
-/// What is wrong with the file.
+/// If the file is not a whole map output of this attempt.
 pub fn lend_file(
     path: &Path,
     of: (Nonce, u32, u32),
@@ -115,6 +115,6 @@ pub fn lend_file(
 ) -> Result<SegmentRef, std::io::Error> {
     lend_at(path, of, partition).ok_or_else(|| {
         let shown = crate::spec::Location::from(path);
-        std::io::Error::other(format!("no whole map output; {shown}"))
+        std::io::Error::other(format!("not a whole map output; {shown}"))
     })
 }

@@ -1,4 +1,4 @@
-//! Reads what an executor prints, always, so that it never waits for room in the pipe.
+//! Reads everything that an executor prints, so that it never waits for room in the pipe.
 
 use std::io::{self, ErrorKind, PipeReader, Read};
 use std::sync::{Mutex, PoisonError};
@@ -8,21 +8,21 @@ use rustix::fs::{OFlags, fcntl_setfl};
 
 use super::CappedLog;
 
-/// Most that is read at a time, so that one that never stops printing holds nobody up.
+/// Most bytes read at a time, so that an executor that never stops printing delays no reader of the log.
 const READ_BYTES_MAX: usize = 1 << 20;
-/// Bytes of one read: what a pipe holds.
+/// Bytes of one read: the capacity of a pipe.
 const BUFFER_BYTES: usize = 64 << 10;
-/// How long the reading thread waits before it looks whether the executor still lives.
+/// How long the reading thread waits before it checks whether the executor is alive.
 const WAIT: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
-/// The pipe that standard output and error of an executor go to, and what has come out of it.
+/// The pipe of an executor's standard output and error, and the log of what was read from it.
 #[derive(Debug)]
 pub(super) struct Output {
     pipe: PipeReader,
     printed: Mutex<Printed>,
 }
 
-/// What has come, and the room for what is read next.
+/// The log, and the buffer for the next read.
 #[derive(Debug)]
 struct Printed {
     log: CappedLog,
@@ -36,7 +36,7 @@ impl Output {
         Ok(Output { pipe, printed: Mutex::new(printed) })
     }
 
-    /// Reads until all writers are gone, or the executor is dead and what escaped from its group prints nothing.
+    /// Reads until all writers have closed the pipe, or the executor is dead and the pipe is silent.
     pub(super) fn read_until(&self, is_dead: impl Fn() -> bool) {
         loop {
             let mut polled = [PollFd::new(&self.pipe, PollFlags::IN)];
@@ -48,18 +48,18 @@ impl Output {
         }
     }
 
-    /// What was printed up to now.
+    /// Returns what was printed so far.
     pub(super) fn log(&self) -> CappedLog {
         self.with_log(|log| log.clone()).0
     }
 
-    /// The same; what is printed from now on goes to a new log.
+    /// Returns the same, and starts a new log.
     pub(super) fn take_log(&self) -> CappedLog {
         self.with_log(std::mem::take).0
     }
 
-    /// Empties the pipe into the log first, so that nothing printed by now goes elsewhere. Says whether all writers
-    /// are gone.
+    /// Empties the pipe into the log first, so that everything printed so far belongs to it. Also returns whether all
+    /// writers have closed the pipe.
     fn with_log<T>(&self, f: impl FnOnce(&mut CappedLog) -> T) -> (T, bool) {
         let mut printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
         let Printed { log, buffer } = &mut *printed;
@@ -75,7 +75,7 @@ impl Output {
                     bytes += read;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // Most often it is empty; any other trouble is found again by the next look.
+                // Usually the pipe is empty. Any other error shows up again at the next read.
                 Err(_) => break,
             }
         }

@@ -1,7 +1,7 @@
-//! Registration and polling: tells the master what is held, and brings about what should be.
+//! Registers the worker and polls: reports the attempts that it holds, and carries out the master's orders.
 //!
-//! Level-triggered, as [`crate::rpc::workers`] says: a poll is sent at once when an attempt has ended, which ends the
-//! one that is held; else the held one is renewed. What was answered to an older poll is dropped.
+//! Polls are level-triggered; see [`crate::rpc::workers`]. When an attempt ends, a new poll is sent at once and replaces
+//! the one that the master holds. Otherwise the held one is renewed. Answers to older polls are dropped.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -26,20 +26,20 @@ use crate::spec::{JobId, Nonce, WorkerId};
 const REGISTER_MAX: Duration = Duration::from_secs(10);
 /// How long a worker that ends waits until a master has heard its goodbye.
 const GOODBYE_MAX: Duration = Duration::from_secs(1);
-/// Shortest time that a poll is waited for, whatever the lease.
+/// Shortest time limit of a poll, whatever the lease.
 const POLL_LEAST: Duration = Duration::from_secs(1);
-/// Pause after the first poll that nobody answered; doubled each time.
+/// Pause after the first poll without an answer, doubled each time.
 const BACKOFF_FIRST: Duration = Duration::from_millis(50);
-/// Longest pause: short against a lease, so that a new leader soon knows of this worker.
+/// Longest pause, short compared with a lease, so that a new leader soon knows this worker.
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
-/// Pause after an answer that changed nothing, so that two who do not agree do not talk without end.
+/// Pause after an answer that changed nothing, so that a worker and a master that disagree do not exchange polls nonstop.
 const IDLE_PAUSE: Duration = Duration::from_millis(20);
-/// Polls that are kept open though newer ones have been sent: each is a request that the connection holds.
+/// Most polls that stay open after newer ones were sent. Each is a request that the connection holds.
 const SUPERSEDED_MAX: usize = 64;
-/// How long an attempt may take to end before the master is told that it has begun: a short task costs one poll.
+/// How long an attempt may run before the master learns that it has begun, so that a short task takes only one poll.
 const SHORT_TASK: Duration = Duration::from_millis(5);
 
-/// Polls until the worker leaves; on a thread of its own, if the options say so.
+/// Polls until the worker leaves, on a thread of its own if the options say so.
 pub(super) async fn run<T: Transport, L: Launcher>(
     worker: Arc<Worker<T, L>>,
     stop: watch::Receiver<Stop>,
@@ -66,28 +66,28 @@ pub(super) async fn run<T: Transport, L: Launcher>(
     ended.await.unwrap_or_else(|_| Err(Error::Thread(std::io::Error::other("it died"))))
 }
 
-/// A poll that is on its way.
+/// A poll in flight.
 type Asked = Pin<Box<dyn Future<Output = Result<Orders, Refusal>> + Send>>;
 
 /// The poll loop's own state.
 struct Polling<T: Transport, L> {
     worker: Arc<Worker<T, L>>,
     masters: Arc<T::Masters>,
-    /// Polls that were not answered when there was news, oldest first, until a newer one is: to the master one that is
-    /// dropped is a connection that was closed, if the newer one comes late. The oldest goes on meanwhile.
+    /// Polls that were not answered when there was news, oldest first, kept until a newer one is answered. If one were
+    /// dropped and the newer one came late, the master would see a closed connection. The oldest keeps trying.
     superseded: VecDeque<Asked>,
     /// Where attempts run.
     attempts: Handle,
     stop: watch::Receiver<Stop>,
     sequence: u64,
-    /// The latest leadership that has given orders.
+    /// The latest leadership whose orders arrived.
     epoch: u64,
     backoff: Duration,
-    /// When the first of the polls that nobody answered was given up.
+    /// When the first poll of the present silence failed.
     silent_since: Option<Instant>,
 }
 
-/// What one poll led to.
+/// The step after a poll.
 enum Next {
     Poll,
     Register,
@@ -127,7 +127,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
         Ok(())
     }
 
-    /// Introduces this worker; none if it is stopped first.
+    /// Registers this worker. Returns `None` if it is stopped first.
     async fn register(&mut self) -> Result<Option<Registered>, Error> {
         loop {
             let options = &self.worker.options;
@@ -153,7 +153,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
                     self.heard();
                     return Ok(Some(registered));
                 }
-                // The same registration will never be accepted.
+                // The same registration would be refused again.
                 Err(refusal @ (Refusal::Invalid { .. } | Refusal::Limit { .. })) => {
                     return Err(Error::Refused { refusal });
                 }
@@ -165,7 +165,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
         }
     }
 
-    /// Jobs of another cluster may have the same ids, so whoever is of another one is not obeyed.
+    /// Refuses masters of another cluster, whose jobs may have the same ids as jobs here.
     fn check_cluster(&self, cluster: u128) -> Result<(), Error> {
         let folders = &self.worker.folders;
         match folders.cluster() {
@@ -207,7 +207,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
             return Ok(Next::Leave);
         }
         let is_draining = stop == Stop::Drain;
-        // Before what is held is read, so that no news falls between the two.
+        // Before the held attempts are read, so that no news is missed in between.
         let mut news = self.worker.book.news();
         let poll = Poll {
             worker: id,
@@ -226,8 +226,8 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
             tokio::select! {
                 biased;
                 answer = &mut asked => break answer,
-                // Where a master has fallen silent, the oldest poll is the first to turn to another one: each newer one waits
-                // anew, and with much news none might wait to the end.
+                // If a master falls silent, the oldest poll is the first to turn to another one. Each newer one starts to
+                // wait anew, so with much news none of them might time out.
                 () = oldest(&mut self.superseded) => {}
                 // A newer poll ends this one.
                 _ = news.changed() => {
@@ -271,9 +271,9 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
         Ok(Next::Poll)
     }
 
-    /// Brings about what the orders say; whether that changes anything.
+    /// Carries out the orders. Returns whether they change anything.
     fn obey(&self, orders: Orders, jobs: &[JobId], is_draining: bool) -> bool {
-        // As if the answer had been lost; and what it says is that the attempt has won.
+        // As if the answer were lost that acknowledges the attempt's success.
         crash_point!(
             "w06",
             self.has_heard_of(&orders, |end| matches!(end, HeldState::Mapped { .. }))
@@ -289,7 +289,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
         let starts = worker.book.reconcile(orders.attempts, is_draining);
         let busy = worker.book.jobs();
         for (nonce, job) in worker.folders.jobs() {
-            // The same id under another nonce: a job of a cluster that is no more.
+            // The same id under another nonce: a job of a cluster that no longer exists.
             let is_replaced = ordered.iter().any(|&(other, same)| same == job && other != nonce);
             let is_forgotten =
                 jobs.contains(&job) && !orders.keep.contains(&job) && !busy.contains(&job);
@@ -305,7 +305,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
         has_changed
     }
 
-    /// Whether orders name an attempt no more that has ended so.
+    /// Whether orders no longer name an attempt with such an end.
     #[cfg(feature = "crash-points")]
     fn has_heard_of(&self, orders: &Orders, is_so: impl Fn(&HeldState) -> bool) -> bool {
         let is_named = |attempt| orders.attempts.iter().any(|order| order.attempt == attempt);
@@ -338,7 +338,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
         let ended = self.worker.book.refused(refusal);
         let what = match ended {
             Some(attempt) => {
-                format!("attempt {attempt} fails, as its report is refused again and again")
+                format!("attempt {attempt} fails, because its report is refused again and again")
             }
             // One line tells it for all polls of the same silence.
             None if self.silent_since.is_none() => "this worker reports each attempt alone".into(),
@@ -353,14 +353,14 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
         self.backoff = BACKOFF_FIRST;
     }
 
-    /// Waits before the next try; too long a silence is the worker's end.
+    /// Waits before the next try. Fails if the silence has lasted too long.
     async fn unheard(&mut self, refusal: Refusal) -> Result<(), Error> {
         let now = self.worker.options.clock.now();
         let waited = now - *self.silent_since.get_or_insert(now);
         if waited >= self.worker.options.masterless_max {
             return Err(Error::Masterless { waited, last: refusal });
         }
-        // Workers that lost a master at the same time must not all come back at the same time.
+        // Workers that lost a master at the same time must not all return at the same time.
         let spread =
             (self.worker.options.incarnation.wrapping_add(self.sequence.into()) % 8) as u32;
         let pause = self.backoff / 2 + self.backoff * spread / 16;
@@ -374,7 +374,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
     }
 }
 
-/// Goes on with the oldest of these polls, and ends with it; what it is answered is dropped.
+/// Continues the oldest of these polls and ends with it. Its answer is dropped.
 async fn oldest(superseded: &mut VecDeque<Asked>) {
     match superseded.front_mut() {
         Some(asked) => {
@@ -385,7 +385,7 @@ async fn oldest(superseded: &mut VecDeque<Asked>) {
     }
 }
 
-/// An answer, or that there was none within the deadline.
+/// Returns the answer, or a refusal if none came within the deadline.
 async fn answered<A>(
     deadline: Duration,
     answer: impl Future<Output = Result<A, Refusal>>,
@@ -396,7 +396,7 @@ async fn answered<A>(
     })
 }
 
-/// What the worker is told next; never ends once nobody can tell it anything.
+/// Returns the next instruction. Never ends if none can come.
 async fn told(stop: &mut watch::Receiver<Stop>) -> Stop {
     if stop.changed().await.is_err() {
         std::future::pending::<()>().await;
@@ -404,7 +404,7 @@ async fn told(stop: &mut watch::Receiver<Stop>) -> Stop {
     *stop.borrow()
 }
 
-/// Ends when the worker is to stop at once.
+/// Ends when the worker must stop at once.
 async fn stopped(stop: &mut watch::Receiver<Stop>) {
     if stop.wait_for(|&stop| stop == Stop::Now).await.is_err() {
         std::future::pending::<()>().await;

@@ -1,4 +1,4 @@
-//! Starts executors as child processes, and sees to it that none is left behind.
+//! Starts executors as child processes, and makes sure that none is left behind.
 
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
@@ -20,29 +20,29 @@ use super::output::Output;
 use super::{CappedLog, Death, Ending, Launch, Launched, Launcher, Limiter, Process};
 use crate::frame::EXECUTOR_ARG;
 
-/// Times that a new executable may be found open for writing: another thread's fork holds it until its exec.
+/// Tries while a new executable is still open for writing: a fork of another thread holds it open until its exec.
 const BUSY_TRIES_MAX: usize = 50;
-/// Between two of them.
+/// Pause between two tries.
 const BUSY_PAUSE: Duration = Duration::from_millis(10);
-/// Between two looks at the memory of executors, where no control group limits it.
+/// Interval of sampling an executor's memory where no control group limits it.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Starts executors on one thread, which lives as long as this: an executor asks the kernel to be killed when the
-/// thread that started it ends.
+/// Starts executors on one thread, which lives as long as this value: the kernel kills an executor without a supervisor
+/// when the thread that started it ends.
 #[derive(Debug)]
 pub struct ProcessLauncher {
     limiter: Limiter,
     wanted: mpsc::Sender<Wanted>,
 }
 
-/// What is handed to the thread that starts executors.
+/// A request to the thread that starts executors.
 #[derive(Debug)]
 struct Wanted {
     launch: Launch,
     reply: oneshot::Sender<io::Result<Started>>,
 }
 
-/// What it gives.
+/// Its answer.
 #[derive(Debug)]
 struct Started {
     socket: UnixStream,
@@ -51,7 +51,7 @@ struct Started {
 }
 
 impl ProcessLauncher {
-    /// Starts the thread.
+    /// Sweeps what dead workers have left on this machine, and starts the thread.
     ///
     /// # Errors
     /// If the system has no more threads.
@@ -61,9 +61,9 @@ impl ProcessLauncher {
         Group::sweep(&limiter);
         kin::sweep();
         thread::Builder::new().name("launcher".into()).spawn(move || {
-            // Ends when the launcher is dropped, and until then whenever there is nothing to start waits for it.
+            // Waits for requests, and ends when the launcher is dropped.
             while let Ok(Wanted { launch, reply }) = orders.recv() {
-                // If nobody waits any more, the executor is dropped here, and so killed.
+                // If the caller no longer waits, the executor is dropped here, which kills it.
                 let _taken_or_dropped = reply.send(start(&launch, &here));
             }
         })?;
@@ -87,24 +87,24 @@ impl Launcher for ProcessLauncher {
     }
 }
 
-/// A child process that was started and is not forgotten before it is reaped.
+/// A child process, from its start until it is reaped.
 #[derive(Debug)]
 struct Running {
     pid: Pid,
-    /// None once it is reaped; until then its number and its group's are its own, so that a kill meets nobody else.
+    /// `None` once it is reaped. Until then its process id and group id are its own, so a kill cannot hit another process.
     child: Mutex<Option<Child>>,
     kin: Mutex<Option<Kin>>,
-    /// Bytes that it had when it was killed for them; 0: it was not.
+    /// Memory that it used when it was killed for exceeding its limit; 0 if it was not.
     over_bytes: AtomicU64,
     limit_bytes: u64,
     output: Output,
 }
 
-/// Who holds an executor; when this is dropped, it is killed.
+/// Owner of an executor, which is killed when this is dropped.
 #[derive(Debug)]
 struct Handle(Arc<Running>);
 
-/// Starts one executor with its threads: one waits for its end, one reads what it prints.
+/// Starts one executor with its threads: one waits for its end, one reads what it prints, and one may sample its memory.
 fn start(launch: &Launch, limiter: &Limiter) -> io::Result<Started> {
     let (ours, theirs) = UnixStream::pair()?;
     let (printed, print) = io::pipe()?;
@@ -114,7 +114,7 @@ fn start(launch: &Launch, limiter: &Limiter) -> io::Result<Started> {
     command.env(VARIABLE, kin.name());
     command.stdin(OwnedFd::from(theirs)).stdout(print.try_clone()?).stderr(print);
     let child = spawn(&mut command)?;
-    // With it goes our copy of its ends of socket and pipe, so that their closing is heard.
+    // This closes our copies of its ends of socket and pipe, so that we notice when it closes them.
     drop(command);
     let pid = Pid::from_child(&child);
     let joined = kin.add(pid);
@@ -126,7 +126,7 @@ fn start(launch: &Launch, limiter: &Limiter) -> io::Result<Started> {
         limit_bytes: launch.memory_bytes,
         output: Output::new(printed)?,
     });
-    // From here on it is killed if anything fails.
+    // From here on, any failure kills it.
     let process = Handle(Arc::clone(&running));
     let (sender, death) = watch::channel(None);
     let reaped = Arc::clone(&running);
@@ -148,7 +148,7 @@ fn start(launch: &Launch, limiter: &Limiter) -> io::Result<Started> {
     Ok(Started { socket: ours, process, death })
 }
 
-/// Starts the command, also if another thread has just forked while the executable was being written.
+/// Starts the command. Retries while a fork of another thread holds the executable open for writing.
 fn spawn(command: &mut Command) -> io::Result<Child> {
     let mut tries = 0;
     loop {
@@ -169,10 +169,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Running {
-    /// Waits for its end, kills what it has left, and reaps it.
+    /// Waits for its end, kills what it has left behind, and reaps it.
     fn reap(&self) -> Death {
         let waited = loop {
-            // Not reaped yet by this, so that the numbers stay its own while its group is killed.
+            // This does not reap it, so that the process ids stay its own while its group is killed.
             let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
             match waitid(WaitId::Pid(self.pid), options) {
                 Err(rustix::io::Errno::INTR) => {}
@@ -193,7 +193,7 @@ impl Running {
         drop(kin);
         let ending = match (waited, status) {
             (Ok(_), Some(Ok(status))) => Ending::from(status),
-            // Somebody else has reaped it, which nobody here does.
+            // Something else has reaped it, which no code here does.
             _ => Ending::Exited { code: -1 },
         };
         let used_bytes = self.over_bytes.load(Ordering::SeqCst);
@@ -202,7 +202,7 @@ impl Running {
         Death { ending, memory: over_group.or(sampled) }
     }
 
-    /// Kills it when it is found over its limit; ends when it is dead.
+    /// Kills it when it exceeds its limit. Ends when it is dead.
     fn watch_memory(&self, death: &watch::Receiver<Option<Death>>) {
         let pid = self.pid.as_raw_nonzero().get().unsigned_abs();
         while death.borrow().is_none() && death.has_changed().is_ok() {

@@ -1,11 +1,11 @@
-//! How much memory and disk this machine has left, for people to see.
+//! Measures the free memory and disk of this machine, for people.
 
 use std::fs;
 use std::path::Path;
 
 use crate::rpc::workers::Room;
 
-/// Looks; what cannot be found out is 0.
+/// Measures both. Values that cannot be determined are 0.
 pub(super) fn look(data: &Path) -> Room {
     let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let (memory_bytes, memory_free_bytes) = memory_of(&memory);
@@ -17,7 +17,7 @@ pub(super) fn look(data: &Path) -> Room {
     Room { memory_bytes, memory_free_bytes, disk_bytes, disk_free_bytes }
 }
 
-/// All memory, and what programs could still have, by what /proc/meminfo says.
+/// Returns total and available memory from the contents of /proc/meminfo.
 fn memory_of(said: &str) -> (u64, u64) {
     let kib = |name: &str| {
         let line = said.lines().find_map(|line| line.strip_prefix(name))?;
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_is_read_from_what_the_kernel_says() {
+    fn memory_is_read_from_meminfo() {
         let said = "MemTotal:       24689660 kB\nMemFree:  1 kB\nMemAvailable:   21002332 kB\n";
         assert_eq!(memory_of(said), (24_689_660 << 10, 21_002_332 << 10));
         assert_eq!(memory_of("nonsense"), (0, 0));

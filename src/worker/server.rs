@@ -13,14 +13,14 @@ use crate::rpc::refusal::Refusal;
 use crate::rpc::shuffle::{CHUNK_BYTES, FetchPiece, FetchRequest, Shuffle};
 use crate::spec::AttemptId;
 
-/// Requests that are served at once; each reads one segment at a time.
+/// Requests served at once. Each reads one segment at a time.
 const SERVED_MAX: usize = 16;
 /// How long a request waits for its turn.
 const TURN_MAX: Duration = Duration::from_secs(20);
-/// How long a receiver may take for one piece before it is given up.
+/// How long a receiver may take for one piece before its request ends.
 const SEND_MAX: Duration = Duration::from_secs(60);
 
-/// The shuffle service of one worker; clones are the same service.
+/// The shuffle service of one worker. Clones share it.
 #[derive(Clone)]
 pub struct Server {
     machine: String,
@@ -34,7 +34,7 @@ impl Server {
         Server { machine, outputs, logs, turns: Arc::new(Semaphore::new(SERVED_MAX)) }
     }
 
-    /// Sends one map's partition; false if the receiver is gone.
+    /// Sends one map's partition. Returns false if the receiver is gone.
     async fn send_one<S, F>(
         &self,
         request: &FetchRequest,
@@ -68,7 +68,7 @@ impl Server {
             let bytes = (stored.header.stored_bytes - at).min(CHUNK_BYTES as u64);
             let source = Arc::clone(&stored);
             let read = blocking(move || read(&source, partition, at, bytes)).await?;
-            // Its header is out already: the receiver sees that bytes are missing, and asks again.
+            // The header has been sent already: the receiver notices that bytes are missing, and asks again.
             let read = read.map_err(|error| Refusal::Internal { message: error.to_string() })?;
             if !sent(send(FetchPiece::Bytes(read))).await {
                 return Ok(false);
@@ -114,7 +114,7 @@ fn missing(map: u32, Absent { is_corrupt, message }: Absent) -> FetchPiece {
     FetchPiece::Missing { map, is_corrupt, message }
 }
 
-/// Whether the receiver has taken a piece in time.
+/// Whether the receiver took a piece in time.
 async fn sent(sending: impl Future<Output = bool>) -> bool {
     tokio::time::timeout(SEND_MAX, sending).await.unwrap_or(false)
 }
@@ -129,7 +129,7 @@ fn read(
     stored.file.read_stored(partition, at, &mut chunk).map(|()| chunk)
 }
 
-/// Reads files where that may take its time.
+/// Reads files on a thread that may block.
 async fn blocking<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
     offload(f).await.map_err(|error| Refusal::Internal {
         message: format!("the worker's own thread died: {error}"),

@@ -1,4 +1,4 @@
-//! The worker's slots: room for one attempt each, and the executors that wait for their job's next.
+//! The worker's slots: room for one attempt each, and the idle executors that wait for their job's next attempt.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,13 +7,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::executor::Executor;
 use crate::spec::Nonce;
 
-/// All slots. There are never more executors than slots: those at work hold a permit, and idle ones give way.
+/// All slots. There are never more executors than slots: busy ones hold a permit, and idle ones are closed to make room.
 pub(super) struct Slots {
     free: Arc<Semaphore>,
     idle: Mutex<Vec<Executor>>,
 }
 
-/// A slot that is taken, with an executor of the job if one was idle.
+/// A taken slot, with an idle executor of the job if there was one.
 pub(super) struct Slot {
     pub(super) executor: Option<Executor>,
     _permit: OwnedSemaphorePermit,
@@ -28,7 +28,7 @@ impl Slots {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a slot, if need be as soon as one is free.
+    /// Takes a slot, and waits until one is free.
     pub(super) async fn take(&self, nonce: Nonce) -> Slot {
         let permit = Arc::clone(&self.free).acquire_owned().await;
         let permit = permit.expect("the semaphore is never closed");
@@ -37,7 +37,7 @@ impl Slots {
             idle.retain(|executor| !executor.is_dead());
             let at = idle.iter().rposition(|executor| executor.nonce() == nonce);
             let executor = at.map(|at| idle.remove(at));
-            // An executor of another job has to go if its slot is the one that was taken.
+            // An executor of another job must end if its slot is the one that was taken.
             let is_full = executor.is_none() && idle.len() > self.free.available_permits();
             (executor, is_full.then(|| idle.remove(0)))
         };
@@ -47,9 +47,9 @@ impl Slots {
         Slot { executor, _permit: permit }
     }
 
-    /// Gives a slot back, with its executor if that can be used again.
+    /// Returns a slot, with its executor if that can be used again.
     pub(super) fn give_back(&self, mut slot: Slot) {
-        // Before the permit is free, so that who takes it finds the executor.
+        // Before the permit is free, so that the next attempt finds the executor.
         self.idle().extend(slot.executor.take());
     }
 

@@ -1,4 +1,4 @@
-//! Frames over an executor's socket, seen from the worker.
+//! Sends and receives frames over an executor's socket, on the worker's side.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::frame::{FRAME_BYTES_MAX, FromExecutor, ToExecutor, encode};
 
-/// How much a buffer grows at once: a claimed length is believed only as its bytes arrive.
+/// Bytes by which a buffer grows, so that memory follows the bytes that arrive and not the claimed length.
 const READ_BYTES: u64 = 64 << 10;
 
 /// Sends a message.
@@ -14,13 +14,13 @@ pub(super) async fn send(
     socket: &mut (impl AsyncWrite + Unpin + ?Sized),
     message: &ToExecutor,
 ) -> io::Result<()> {
-    // In one piece, so that the other side wakes once.
+    // In one piece, so that the other side wakes up once.
     let frame = encode(message).map_err(io::Error::other)?;
     socket.write_all(&frame).await?;
     socket.flush().await
 }
 
-/// The next message; none when the executor has closed its end.
+/// Receives the next message. Returns `None` if the executor has closed its end.
 pub(super) async fn receive(
     socket: &mut (impl AsyncRead + Unpin + ?Sized),
 ) -> io::Result<Option<FromExecutor>> {

@@ -1,4 +1,4 @@
-//! The specs of the jobs that run here, each read once.
+//! Keeps the specs of the jobs that run here, and reads each only once.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,10 +10,10 @@ use super::error::disk_failure;
 use crate::rpc::artifacts::Digest;
 use crate::spec::{About, Cause, Failure, JobSpec, Nonce};
 
-/// Longest job spec, in bytes: its inputs are the most of it.
+/// Longest job spec, in bytes. Most of it is the list of inputs.
 const SPEC_BYTES_MAX: u64 = 512 << 20;
 
-/// Whose spec, and which artifact it is.
+/// A job's nonce, and the artifact that holds its spec.
 type Key = (Nonce, Digest);
 
 /// The specs of jobs that have attempts here.
@@ -27,7 +27,7 @@ impl Specs {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A job's spec, which lies in this file.
+    /// Returns a job's spec, read from this file unless it is known.
     pub(super) fn get(&self, key: Key, path: &Path) -> Result<Arc<JobSpec>, Failure> {
         if let Some(spec) = self.known().get(&key) {
             return Ok(Arc::clone(spec));
@@ -48,14 +48,14 @@ fn read(path: &Path) -> Result<JobSpec, Failure> {
         if facts.len() > SPEC_BYTES_MAX {
             let bytes = facts.len();
             return Err(io::Error::other(format!(
-                "it has {bytes} bytes, at most {SPEC_BYTES_MAX} are possible"
+                "it has {bytes} bytes, the limit is {SPEC_BYTES_MAX}"
             )));
         }
         fs::read(path)
     });
     let bytes = bytes.map_err(|error| disk_failure("read the job's spec", path, &error))?;
     bincode::deserialize(&bytes).map_err(|error| {
-        let message = format!("the job's spec is none that this worker knows: {error}; submit it with the cluster's version");
+        let message = format!("this worker cannot decode the job's spec: {error}; submit it with the cluster's version of gristmill");
         Failure::new(Cause::UserError, message).about(About::Version)
     })
 }
