@@ -1,27 +1,27 @@
-//! Where the cluster is, and how it is asked from a command that waits.
+//! The `--cluster` flag, and blocking requests to the cluster it names.
 
 use std::future::Future;
 
 use clap::Args;
 
 use super::exit;
-use super::refused::Refused;
+use super::refused::{Refused, one_line};
 use crate::rpc::address;
 use crate::rpc::client::{Master, Options};
 
-/// Which cluster.
+/// Flag that names the cluster.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Cluster {
-    /// Masters, any of them [default: GRISTMILL_CLUSTER, else 127.0.0.1:7400]
+    /// Addresses of masters, one or more [default: GRISTMILL_CLUSTER, else 127.0.0.1:7400]
     #[arg(long, value_name = "A,B,C")]
     cluster: Option<String>,
 }
 
-/// The variable of the environment that names a cluster.
+/// Environment variable that names the cluster.
 const VARIABLE: &str = "GRISTMILL_CLUSTER";
 
 impl Cluster {
-    /// The masters' addresses: those of the flag, of the environment, or the usual one.
+    /// Returns the masters' addresses: from the flag, the environment, or the default.
     pub(super) fn addresses(&self) -> Result<Vec<String>, Refused> {
         let (text, from) = match (&self.cluster, std::env::var(VARIABLE)) {
             (Some(text), _) => (text.clone(), "--cluster"),
@@ -31,7 +31,15 @@ impl Cluster {
         parse(&text, from)
     }
 
-    /// Asks the cluster, and waits for the answer.
+    /// Returns ` --cluster A,B,C` for a command to type next, if the user needed the flag to name this cluster.
+    pub(super) fn flag(&self) -> String {
+        self.cluster
+            .as_deref()
+            .map(|named| format!(" --cluster {}", one_line(named)))
+            .unwrap_or_default()
+    }
+
+    /// Sends a request to the cluster and waits for the answer.
     pub(super) fn ask<T, F>(&self, question: impl FnOnce(Master) -> F) -> Result<T, Refused>
     where
         F: Future<Output = Result<T, Refused>>,
@@ -39,12 +47,12 @@ impl Cluster {
         let addresses = self.addresses()?;
         runtime()?.block_on(async {
             let master = Master::connect(&addresses, Options::default())?;
-            question(master).await.map_err(with_way_out)
+            question(master).await.map_err(with_hint)
         })
     }
 }
 
-/// Reads addresses of masters, from a flag or wherever.
+/// Parses addresses of masters; `from` names their source in errors.
 pub(super) fn parse(text: &str, from: &str) -> Result<Vec<String>, Refused> {
     let parse = |text: &str| match address::parse(text.trim()) {
         Ok(address) => Ok(address.to_string()),
@@ -56,17 +64,17 @@ pub(super) fn parse(text: &str, from: &str) -> Result<Vec<String>, Refused> {
     text.split(',').map(parse).collect()
 }
 
-/// A cluster of which nobody answers may not have been started; one whose masters find no majority has been.
-pub(super) fn with_way_out(mut refused: Refused) -> Refused {
+/// Adds a hint for a cluster that does not answer, which may not have been started. Masters without a majority do answer.
+pub(super) fn with_hint(mut refused: Refused) -> Refused {
     let is_silent = refused.message.line.starts_with("no answer");
     if refused.code == exit::UNAVAILABLE && is_silent {
-        let way_out = "start one with `gristmill dev`, or name it with --cluster";
-        refused.message.details.push(way_out.into());
+        let hint = "start one with `gristmill dev`, or name it with --cluster";
+        refused.message.details.push(hint.into());
     }
     refused
 }
 
-/// What runs the conversations of this process.
+/// Starts the async runtime for the connections of this process.
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Refused> {
     let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     built.map_err(|error| {
@@ -74,7 +82,7 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Refused> {
     })
 }
 
-/// What there is none of.
+/// Error of something that does not exist.
 pub(super) fn none(line: &str) -> Refused {
     Refused { code: exit::NOT_FOUND, message: crate::launch::Message::new(line) }
 }

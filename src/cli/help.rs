@@ -1,149 +1,152 @@
-//! What stands below the flags in the helps of the commands: what is to be known before one is typed, and an example.
+//! Texts below the flags in `--help`: what to know before typing a command, its exit codes, and an example.
 
-/// Of the command as a whole.
+/// Of `gristmill --help`.
 pub(super) const GRISTMILL: &str = "\
-A job is an executable of its own, which also runs without a cluster:
-`./wordcount in.txt -o out`. To run it on one:
-  gristmill dev                                a cluster on this machine, until
-                                               Ctrl-C; and in another terminal:
-  gristmill submit ./wordcount in.txt -o out   run a job on it, and watch
-  gristmill why j1                             what j1 failed of, or waits for
+A job is its own executable, and also runs without a cluster:
+`./wordcount in.txt -o out`. To run it on a cluster:
+  gristmill dev                                start a cluster on this machine;
+                                               Ctrl-C ends it
+  gristmill submit ./wordcount in.txt -o out   run a job, in a second terminal
+  gristmill why j1                             see why it failed or waits
   gristmill cat out                            print the result
 
-The cluster is named by --cluster or GRISTMILL_CLUSTER, else it is the one at
-127.0.0.1:7400. Jobs are called j7, their tasks j7/m12 (a map) and j7/r3 (a
-reduce), attempts at one j7/m12#2, workers w4, masters m1. What was asked for
-goes to standard output, all else to standard error; --format json, where
-there is it, is for programs.
-Colours are for terminals; NO_COLOR=1 turns them off.
-Exit codes: 0 ok, 1 job failed, 2 usage, input or spec, 3 no such job, task or
-worker, 4 no cluster or no quorum, 5 refused by a limit, 6 verification
-failed, 7 cancelled, 8 outcome unknown (repeat with the same --id), 130
-interrupted.";
+--cluster or GRISTMILL_CLUSTER names the cluster; the default is
+127.0.0.1:7400. A job is called j7, its map task j7/m12, its reduce task
+j7/r3, an attempt j7/m12#2, a worker w4, a master m1. Results go to standard
+output, everything else to standard error. Use --format json, where
+available, in scripts. Set NO_COLOR=1 to turn colours off.
+
+Exit codes: 0 success, 1 job failed, 2 wrong usage, input or job, 3 no such
+job, task or worker, 4 no cluster or no majority of its masters, 5 refused by
+a limit or in this state, 6 verification failed, 7 cancelled, 8 outcome
+unknown (repeat with the same --id), 130 interrupted.";
 
 pub(super) const DEV: &str = "\
-Prints a line for each process, where it listens, and, once all are up, what
-to type next. Ctrl-C ends all of it, and so does the end of this process,
-however it comes.
+Prints a line for each process, the address of each, and, once all run, the
+commands to type next. All processes end with this one: on Ctrl-C, or when it
+is killed.
 
 Example: gristmill dev --masters 3 --workers 4";
 
 pub(super) const MASTER: &str = "\
-Masters decide who does what; jobs run on workers. One is enough to begin; of
-three, any one may die without a job being lost. Everything listens on this
-machine only (127.0.0.1 or ::1). A folder belongs to one master for ever.
-Started again with the same folder and neither --init nor --join, it goes on.
+Masters accept jobs and assign their tasks to workers. Begin with one; with
+three, any one may fail and no job is lost. Masters and workers listen on this
+machine only (127.0.0.1 or ::1). A data folder belongs to one master for good.
+To restart a master, use the same folder, without --init or --join.
 
 Example, the first of a new cluster: gristmill master --id 1 --listen 127.0.0.1:7400 --data m1 --init
-Example, one more:                   gristmill master --id 2 --listen 127.0.0.1:7401 --data m2 --join 127.0.0.1:7400";
+Example, another master:             gristmill master --id 2 --listen 127.0.0.1:7401 --data m2 --join 127.0.0.1:7400";
 
 pub(super) const WORKER: &str = "\
-A worker runs attempts at tasks, each in a process of its own. Sizes carry
-units, as in 512MiB or 4GB. Without --data, what it held is gone when it ends;
-the maps that it had done are then done again by others.
+A worker runs attempts, each in its own process. Sizes have units, such as
+512MiB or 4GB. Without --data, its map outputs are removed when it ends; maps
+whose output is still needed then run again on other workers.
 
 Example: gristmill worker --cluster 127.0.0.1:7400 --slots 4 --memory 8GB";
 
 pub(super) const SUBMIT: &str = "\
-All that stands behind EXECUTABLE is the job's: `gristmill submit ./wordcount
---help` prints what it takes. Its own --progress, --quiet and --summary say
-what is said here while it runs; a cluster always needs --output DIR. Paths
-mean the same file to every worker. Results are in DIR once the job has
-succeeded, all of them or none.
+Everything after EXECUTABLE belongs to the job: `gristmill submit ./wordcount
+--help` prints its flags. The job's --progress, --quiet and --summary control
+what this command prints. On a cluster, --output DIR is required, and every
+worker must see inputs and outputs under the same paths. DIR appears, complete,
+when the job has succeeded.
 
-On a terminal, a bar shows each phase (plan, map, reduce, commit): tasks that
-are done and all, those that run, bytes a second, the time that is left as
-soon as there is ground for one, and below, who is waited for.
-Exit codes: 0 it succeeded (with --detach: it was accepted), 1 it failed, 2
-usage or input, 4 no cluster, 5 refused by a limit, 7 it was cancelled, 8 it
-is not known whether it was accepted (repeat with the same --id), 130 Ctrl-C:
-it goes on.
+On a terminal, a bar shows each phase (plan, map, reduce, commit): the tasks
+done, running and in total, bytes per second, and an estimate of the time left.
+The line below names the attempt that the job waits for.
+
+Exit codes: 0 the job succeeded (with --detach: was accepted), 1 it failed, 2
+wrong usage or input, 4 no cluster, 5 refused by a limit, 7 it was cancelled, 8
+unknown whether it was accepted (repeat with the same --id), 130 Ctrl-C: the
+job continues.
 
 Example: gristmill submit --name nightly ./wordcount logs/*.txt -o counts";
 
 pub(super) const JOBS: &str = "\
 States: waiting, planning, mapping, reducing, committing, succeeded, failed,
-cancelled; REASON says what is waited for, or why it failed. Times are in UTC.
-On a terminal, long names and reasons are cut; a pipe and --format json have
-all.";
+cancelled. REASON is what the job waits for or why it failed. Times are UTC.
+A terminal cuts long names and reasons; a pipe and --format json show them in
+full.";
 
 pub(super) const STATUS: &str = "\
-Exits with 0 however the job stands; `watch` is what waits for its end.
+Exits with 0 whatever the job's state. Use `watch` to wait for its end.
 
-Example, for a script: gristmill status --format json j7";
+Example, in a script: gristmill status --format json j7";
 
 pub(super) const WATCH: &str = "\
-Shows what `submit` shows. --progress: auto (bars on a terminal, now and then
-a line elsewhere), always (bars, whatever it is), never, hadoop (` map 83%
+Shows what `submit` shows. --progress is auto (bars on a terminal, a line now
+and then elsewhere), always (bars everywhere), never, or hadoop (` map 83%
 reduce 0%`, a line for every change).
-Exit codes: 0 it succeeded, 1 it failed, 3 no such job, 4 no cluster, 7 it was
-cancelled, 130 Ctrl-C: it goes on.
+
+Exit codes: 0 the job succeeded, 1 it failed, 3 no such job, 4 no cluster, 7 it
+was cancelled, 130 Ctrl-C: the job continues.
 
 Example: gristmill watch j7";
 
 pub(super) const TASKS: &str = "\
-A line for each attempt; a task that was not started has one too. Tasks: p0 is
-the plan, m0, m1, … are maps, r0, … reduces, c0 is the commit. CAUSE is why an
-attempt did not succeed: user_error, panic, exit, signal, memory, timeout,
-worker_lost, fetch_failed, backup_won, killed, disk (of its worker),
-worker_error (it could not start it), master_error (the masters did not hand
-out what it needs), or none. Times are in UTC.
+Prints a line for each attempt, and one for each task that has not started.
+Tasks: p0 is the plan, m0, m1, … are maps, r0, r1, … are reduces, c0 is the
+commit. CAUSE is why an attempt did not succeed: user_error, panic, exit,
+signal, memory, timeout, worker_lost, fetch_failed, backup_won, killed, disk
+(of its worker), worker_error (its worker could not start it), master_error
+(the masters did not send what it needs), or none. Times are UTC.
 
 Example: gristmill tasks j7";
 
 pub(super) const COUNTERS: &str = "\
-Only attempts that count are counted, each record once, whatever ran twice;
-but for the group `Job Counters`, which has all attempts. While a job runs,
-tasks that run are not in it yet.
+Counters come from successful attempts only, so each record counts once
+however often a task ran. The group `Job Counters` counts all attempts. Tasks
+that are still running are not included.
 
 Example: gristmill counters j7";
 
 pub(super) const KILL: &str = "\
-What it has written is removed. Too late once its output is being published:
-it is refused then (exit 5).
+Removes what the job has written. Refused (exit 5) once the job is publishing
+its output.
 
 Example: gristmill kill j7";
 
 pub(super) const WORKERS: &str = "\
-States: alive, draining (takes nothing new), drained (may go), excluded (gets
-nothing for a while; EXCLUDED says why and until when), left (it was asked to
-end), lost. SEEN is the time since its last poll; a worker that is silent for a
-lease (3 s, unless masters were told otherwise) is lost. Workers that left or
-were lost are listed for 10 minutes, with --all for longer.";
+States: alive, draining (takes no new attempts), drained (may leave), excluded
+(gets no attempts for a while; EXCLUDED shows why and until when), left (was
+asked to end), lost. SEEN is the time since its last message. A worker that is
+silent for a lease (3 s by default, see `master --lease`) is lost. Workers that
+left or were lost are listed for 10 minutes, with --all for longer.
 
 pub(super) const DRAIN: &str = "\
-Returns at once; `gristmill workers` shows when it has left. Nothing runs
-again because of it.
+Returns at once; `gristmill workers` shows when the worker has left. Nothing
+runs again because of it.
 
 Example: gristmill workers drain w4";
 
 pub(super) const MASTERS: &str = "\
-ROLE: leader, follower or unreachable. TERM is the number of its leadership,
-APPLIED how much of the log it has carried out, BEHIND how much less than the
-one that is furthest, WEB where a browser finds it.";
+ROLE is leader, follower or unreachable. TERM counts elections. APPLIED is the
+number of log entries that the master has applied, BEHIND is how many it has
+still to apply, and WEB is the address of its pages.";
 
 pub(super) const ADD: &str = "\
-Changes nothing by itself. Of 3 masters any one may die, of 5 any two; an even
-number bears no more than one less.";
+Changes nothing itself. Three masters tolerate one failure, five tolerate two.
+An even number tolerates no more failures than one master fewer.";
 
 pub(super) const REMOVE: &str = "\
 Example: gristmill masters remove m2";
 
 pub(super) const TRANSFER: &str = "\
-For instance before the machine of the one that leads is taken away.
+Use it before you take away the machine of the leader.
 
 Example: gristmill masters transfer m2";
 
 pub(super) const VERIFY: &str = "\
-Reads every byte, and needs no cluster. Exit codes: 0 all is as it was
-published, 6 it is not: a line for each finding, 2 there is no such folder.
+Reads every byte. Needs no cluster. Exit codes: 0 the output is as it was
+published, 6 it is not, with a line for each finding, 2 there is no such
+folder.
 
 Example: gristmill verify out";
 
 pub(super) const CAT: &str = "\
-Needs no cluster. Bytes go to a pipe or a file as they are; on a terminal,
-control characters are shown as \\x1b and the like. Exit code 6: a part is
-missing or has another size.
+Needs no cluster. A pipe or a file receives the bytes unchanged; a terminal
+shows control characters as \\x1b and the like. Exit code 6: a part is missing
+or has another size.
 
 Example: gristmill cat out | sort -k2 -n | tail";
 
@@ -153,11 +156,11 @@ mod tests {
 
     use crate::cli;
 
-    /// Columns of a terminal that nobody has made wider; lines of flags and whole examples may need more.
+    /// Columns of a terminal of the usual size. Lines of flags, and examples, may need more.
     const COLUMNS: usize = 80;
     const FLAGS_COLUMNS: usize = 116;
 
-    /// The command and all below it, by what is typed.
+    /// The command and its subcommands, each with the words that the user types.
     fn all(command: &Command, typed: &str) -> Vec<(String, Command)> {
         let typed = format!("{typed}{}", command.get_name());
         let below = command.get_subcommands().filter(|it| it.get_name() != "help");
@@ -167,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn every_command_and_every_flag_says_what_it_is_for() {
+    fn every_command_and_every_flag_has_a_help_text() {
         let mut root = cli::Command::command();
         root.build();
         let commands = all(&root, "");

@@ -1,4 +1,4 @@
-//! Lists jobs, and says how one stands.
+//! `gristmill jobs`, `status` and `kill`: lists jobs, shows the state of one, cancels one.
 
 use super::cluster::Cluster;
 use super::exit;
@@ -19,9 +19,10 @@ const HEAD: [Column; 6] = [
     Text("REASON"),
 ];
 
-/// `gristmill jobs`.
+/// `gristmill jobs`: the newest first.
 pub(super) fn jobs(cluster: &Cluster, format: Format) -> Result<u8, Refused> {
-    let jobs = cluster.ask(async |master| Ok(master.list().await?))?;
+    let mut jobs = cluster.ask(async |master| Ok(master.list().await?))?;
+    jobs.sort_by_key(|job| std::cmp::Reverse(job.id));
     list(format, &jobs, &HEAD, |jobs| {
         let row = |job: &crate::rpc::jobs::JobLine| {
             let finished = job.finished.clone().unwrap_or_default();
@@ -58,7 +59,7 @@ pub(super) fn kill(cluster: &Cluster, job: JobId) -> Result<u8, Refused> {
     Ok(exit::OK)
 }
 
-/// A line for each fact; text of several lines becomes one line of escapes.
+/// Renders one line per fact. Line breaks inside a value are escaped.
 fn lines(status: &JobStatus, has_colours: bool) -> String {
     let tally = |tally: &crate::rpc::jobs::Tally| {
         format!("{} of {} done, {} running", tally.done, tally.total, tally.running)
@@ -87,7 +88,7 @@ fn lines(status: &JobStatus, has_colours: bool) -> String {
     rows.iter().map(row).collect()
 }
 
-/// What was wrong, and below it the details.
+/// Rows of an error: its message, then one row per detail.
 fn error_rows(error: &str) -> impl Iterator<Item = (&'static str, String)> {
     let names = std::iter::once("error").chain(std::iter::repeat(""));
     names.zip(error.lines().map(|line| line.trim_start().to_owned()))

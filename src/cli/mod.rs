@@ -1,4 +1,4 @@
-//! The `gristmill` command: starts clusters, submits jobs and looks at them, looks at outputs and checks them.
+//! The `gristmill` command: starts clusters, submits jobs, shows their state, and prints and verifies outputs.
 
 mod cat;
 mod cluster;
@@ -40,7 +40,7 @@ use self::table::Format;
 use crate::launch::{print, refusal, say};
 use crate::spec::{JobId, MasterId, WorkerId};
 
-/// Runs MapReduce jobs on a cluster, and looks after them.
+/// Run MapReduce jobs on a cluster
 #[derive(Debug, Parser)]
 #[command(name = "gristmill", version, after_help = help::GRISTMILL)]
 struct Command {
@@ -50,22 +50,22 @@ struct Command {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Start a whole cluster on this machine, in child processes that end with it
+    /// Start a whole cluster on this machine, in child processes that end with this command
     #[command(after_help = help::DEV)]
     Dev(dev::Dev),
-    /// Start a master, which decides who does what
+    /// Start a master, which accepts jobs and assigns tasks
     #[command(after_help = help::MASTER)]
     Master(master::Master),
-    /// Start a worker, on which jobs run
+    /// Start a worker, which runs tasks
     #[command(after_help = help::WORKER)]
     Worker(worker::Worker),
     /// Submit a job and follow it; Ctrl-C leaves it running, twice kills it
     #[command(after_help = help::SUBMIT)]
     Submit(submit::Submit),
-    /// List all jobs
+    /// List all jobs, the newest first
     #[command(after_help = help::JOBS)]
     Jobs(Listed),
-    /// Say how a job stands now
+    /// Show the state of a job
     #[command(after_help = help::STATUS)]
     Status(ListedJob),
     /// Follow a job until it ends
@@ -74,10 +74,10 @@ enum Verb {
     /// List a job's tasks and attempts
     #[command(after_help = help::TASKS)]
     Tasks(ListedJob),
-    /// List what a job has counted: records, groups, attempts, and what its code counts
+    /// List the counters of a job: records, groups, attempts, and those of its own code
     #[command(after_help = help::COUNTERS)]
     Counters(ListedJob),
-    /// Print what a job's user code has printed, of each task's last attempt
+    /// Print what a job's code has printed, from the last attempt of each task
     #[command(after_help = logs::AFTER_HELP)]
     Logs {
         #[command(flatten)]
@@ -85,23 +85,23 @@ enum Verb {
         /// A job, a task or an attempt: j7, j7/m12 or j7/m12#2
         #[arg(value_name = "JOB[/TASK[#N]]", value_parser = Which::parse)]
         which: Which,
-        /// Go on printing what comes, until the job has ended
+        /// Keep printing new output until the job ends
         #[arg(short, long)]
         follow: bool,
     },
-    /// Say why a job stands as it does: what it failed of and what to do, or what it waits for
+    /// Explain why a job failed and what to do, or what it waits for
     #[command(after_help = why::AFTER_HELP)]
     Why(ListedJob),
-    /// Do a task once more, here, with the same input, executable and arguments
+    /// Run a task again in this terminal, with the same input, executable and arguments
     #[command(after_help = replay::AFTER_HELP)]
     Replay(replay::Replay),
-    /// Write all that is to be said of a job as one page, for a ticket
+    /// Write a report of a job as one HTML page
     #[command(after_help = report::AFTER_HELP)]
     Report(OneJob),
-    /// Cancel a job that runs or waits
+    /// Cancel a running or waiting job
     #[command(after_help = help::KILL)]
     Kill(OneJob),
-    /// List workers, or send one home
+    /// List workers, or drain one
     #[command(args_conflicts_with_subcommands = true, after_help = help::WORKERS)]
     Workers {
         #[command(flatten)]
@@ -112,7 +112,7 @@ enum Verb {
         #[command(subcommand)]
         verb: Option<WorkersVerb>,
     },
-    /// List masters: which one leads, and how far each is; or have one come, go or lead
+    /// List masters, or add, remove or promote one
     #[command(args_conflicts_with_subcommands = true, after_help = help::MASTERS)]
     Masters {
         #[command(flatten)]
@@ -120,19 +120,19 @@ enum Verb {
         #[command(subcommand)]
         verb: Option<MastersVerb>,
     },
-    /// Check an output: every part's size and checksum, nothing missing, nothing strange
+    /// Verify an output: the size and checksum of every part, no missing and no extra files
     #[command(after_help = help::VERIFY)]
     Verify {
         /// Folder of the output
         dir: PathBuf,
     },
-    /// Print an output's parts, in order, uncompressed
+    /// Print the parts of an output in order, decompressed
     #[command(after_help = help::CAT)]
     Cat {
         /// Folder of the output
         dir: PathBuf,
     },
-    /// Print what has a shell complete commands and flags of gristmill
+    /// Print a shell completion script
     #[command(after_help = completions::AFTER_HELP)]
     Completions {
         /// The shell: bash, zsh, fish, elvish or powershell
@@ -143,7 +143,7 @@ enum Verb {
 
 #[derive(Debug, Subcommand)]
 enum WorkersVerb {
-    /// Have a worker take no new attempts, and leave when nobody needs its map outputs
+    /// Give a worker no new attempts, and let it leave when no job needs its map outputs
     #[command(after_help = help::DRAIN)]
     Drain {
         #[command(flatten)]
@@ -155,10 +155,10 @@ enum WorkersVerb {
 
 #[derive(Debug, Subcommand)]
 enum MastersVerb {
-    /// Print the command that starts one more master, to be typed there
+    /// Print the command that starts another master
     #[command(after_help = help::ADD)]
     Add(Listed),
-    /// Take a master out, whether it runs or not; its process ends, and its number is not given again
+    /// Remove a master, running or not; its process ends, and its number is not used again
     #[command(after_help = help::REMOVE)]
     Remove {
         #[command(flatten)]
@@ -166,7 +166,7 @@ enum MastersVerb {
         /// The master, such as m2
         master: MasterId,
     },
-    /// Have a master lead; nothing waits meanwhile for longer than a moment
+    /// Make a master the leader
     #[command(after_help = help::TRANSFER)]
     Transfer {
         #[command(flatten)]
@@ -176,12 +176,12 @@ enum MastersVerb {
     },
 }
 
-/// What a list is told.
+/// Arguments of commands that list something.
 #[derive(Debug, Args)]
 struct Listed {
     #[command(flatten)]
     cluster: Cluster,
-    /// Form of the list: table or json
+    /// Output format: table or json
     #[arg(
         long,
         value_name = "FORM",
@@ -192,7 +192,7 @@ struct Listed {
     format: Format,
 }
 
-/// What a list of something of a job is told.
+/// Arguments of commands that list something of one job.
 #[derive(Debug, Args)]
 struct ListedJob {
     #[command(flatten)]
@@ -201,7 +201,7 @@ struct ListedJob {
     job: JobId,
 }
 
-/// What a verb about a job is told.
+/// Arguments of commands about one job.
 #[derive(Debug, Args)]
 struct OneJob {
     #[command(flatten)]
@@ -210,11 +210,11 @@ struct OneJob {
     job: JobId,
 }
 
-/// Reads the command line and carries it out.
+/// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
     let done = match Command::try_parse() {
         Ok(Command { verb }) => verb.run(),
-        // Without a verb there is nothing wrong to name: the help says what there is.
+        // Without a command, the help is the best answer.
         Err(text) if text.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             say(&text.to_string());
             Ok(exit::USAGE)
@@ -225,7 +225,7 @@ pub fn main() -> ExitCode {
     ExitCode::from(done.unwrap_or_else(Refused::say))
 }
 
-/// The command whose help says what is right.
+/// The command whose help applies.
 fn asked_for(first: Option<String>) -> String {
     let known = first.filter(|first| Command::command().find_subcommand(first).is_some());
     known.map_or_else(|| "gristmill".into(), |verb| format!("gristmill {verb}"))

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, stdout};
 
-use super::cluster::{Cluster, none, with_way_out};
+use super::cluster::{Cluster, none, with_hint};
 use super::exit;
 use super::refused::Refused;
 use crate::launch::{Message, STDOUT_HINT, stdout_failed, write_out};
@@ -49,7 +49,7 @@ fn refused(why: Unanswered) -> Refused {
     match why {
         Unanswered::NotFound(_) => none(&line),
         Unanswered::Unavailable(_) => {
-            with_way_out(Refused { code: exit::UNAVAILABLE, message: Message::new(line) })
+            with_hint(Refused { code: exit::UNAVAILABLE, message: Message::new(line) })
         }
         Unanswered::Refused(_) => Refused::failed(line),
     }

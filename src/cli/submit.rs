@@ -1,4 +1,4 @@
-//! `gristmill submit`: brings a job to the cluster and follows it; `gristmill watch`: follows one.
+//! `gristmill submit`: submits a job and follows it. `gristmill watch`: follows a job.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueHint};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::cluster::{Cluster, runtime, with_way_out};
+use super::cluster::{Cluster, runtime, with_hint};
 use super::progress::Progress;
 use super::refused::{Refused, one_line};
 use super::table::json;
@@ -24,34 +24,34 @@ use crate::spec::{JobId, JobSpec, escape_text};
 /// How long after the first Ctrl-C a second one kills the job.
 const SECOND_WITHIN: Duration = Duration::from_secs(2);
 
-/// What `submit` is told; the job's own arguments come last, and are its own business.
+/// Arguments of `submit`; the job's own arguments come last.
 #[derive(Debug, Args)]
 pub(super) struct Submit {
     #[command(flatten)]
     cluster: Cluster,
-    /// Id of this submission: once more with the same is the same job, not another
+    /// Id of this submission: repeating it with the same id gives the same job, not another
     #[arg(long, value_name = "ID")]
     id: Option<String>,
-    /// Name of the job, for people [default: the executable's]
+    /// Name of the job in lists [default: the executable's]
     #[arg(long, value_name = "N", value_parser = name)]
     name: Option<String>,
-    /// Print the job's id on standard output and leave; the job goes on
+    /// Print the job's id on standard output and exit; the job continues
     #[arg(long)]
     detach: bool,
-    /// From 0 to 9; of jobs that wait for slots, the higher goes first
+    /// From 0 to 9; a higher priority gets free slots first
     #[arg(long, value_name = "P", default_value = "5", value_parser = clap::value_parser!(i32).range(0..=9))]
     priority: i32,
-    /// Failed attempts at a task after which the job fails, from 1 to 100 [default: 4]
+    /// Failed attempts of one task that fail the job, from 1 to 100 [default: 4]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     max_attempts: Option<u32>,
-    /// Kill an attempt that makes no progress for so long, such as 30s or 10m [default: 10m]
+    /// Kill an attempt that makes no progress for this long, such as 30s or 10m [default: 10m]
     #[arg(long, value_name = "D", value_parser = duration::parse)]
     task_timeout: Option<Duration>,
-    /// Start no second attempt at a task whose first is slow
+    /// Start no backup attempts of slow tasks
     #[arg(long)]
     no_backups: bool,
-    /// Executable of the job, and its arguments as if it were run here
-    // One list, so that all behind the executable is the job's, also what looks like a flag of ours.
+    /// Executable of the job, and its arguments as for a run without a cluster
+    // One list, so that everything after the executable belongs to the job, even what looks like a flag of `submit`.
     #[arg(value_names = ["EXECUTABLE", "ARGS"], required = true, num_args = 1.., trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
     command: Vec<OsString>,
 }
@@ -61,9 +61,9 @@ fn name(text: &str) -> Result<String, String> {
 }
 
 impl Submit {
-    /// Submits, and follows unless it is to detach.
+    /// Submits the job, and follows it unless `--detach` is given.
     pub(super) fn run(self) -> Result<u8, Refused> {
-        let addresses = self.cluster.addresses()?;
+        let (addresses, flag) = (self.cluster.addresses()?, self.cluster.flag());
         if self.detach {
             // Before anything is submitted: without its id the job could not be found again.
             check_output().map_err(|why| {
@@ -74,22 +74,23 @@ impl Submit {
         }
         runtime()?.block_on(async {
             let [executable, arguments @ ..] = &self.command[..] else {
-                return Err(Refused::usage("no executable is named; command line; name a job's"));
+                return Err(Refused::usage(
+                    "no executable is named; command line; name the executable of a job",
+                ));
             };
             let described = describe(Path::new(executable), arguments, DESCRIBE_WITHIN).await?;
             let (executable, spec, map_only, report) = match described {
                 Described::Job { executable, spec, map_only, report } => {
                     (executable, *spec, map_only, report)
                 }
-                // Whose help it is, nobody has looked at.
+                // Help or version text of the job, which is foreign.
                 Described::Text(text) => return Ok(print(&escape_text(text.as_bytes()))),
             };
             let master = Master::connect(&addresses, Options::default())?;
             let is_detached = self.detach;
             let submission = self.submission(executable, spec, map_only);
             let bad_records = submission.spec.max_bad_records;
-            let job =
-                submit(&master, submission).await.map_err(|error| with_way_out(error.into()))?;
+            let job = submit(&master, submission).await.map_err(|error| with_hint(error.into()))?;
             if is_detached {
                 return Ok(print(&format!("{job}\n")));
             }
@@ -97,7 +98,7 @@ impl Submit {
             if !progress.is_quiet() {
                 say(&format!("{job} is submitted; Ctrl-C leaves it running\n"));
             }
-            Watched { master, job, bad_records, progress, report }.run().await
+            Watched { master, job, flag, bad_records, progress, report }.run().await
         })
     }
 
@@ -116,12 +117,12 @@ impl Submit {
     }
 }
 
-/// What `watch` is told.
+/// Arguments of `watch`.
 #[derive(Debug, Args)]
 pub(super) struct Watch {
     #[command(flatten)]
     cluster: Cluster,
-    /// What is drawn meanwhile: auto, always, never or hadoop
+    /// Progress: auto, always, never or hadoop
     #[arg(
         long,
         value_name = "HOW",
@@ -135,12 +136,13 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Follows a job that was submitted before.
+    /// Follows a job that is already submitted.
     pub(super) fn run(&self) -> Result<u8, Refused> {
         let Self { ref cluster, progress, job } = *self;
         cluster.ask(async |master| {
             let (progress, report) = (Progress::new(progress, false, false), Vec::new());
-            Watched { master, job, bad_records: 0, progress, report }.run().await
+            let flag = cluster.flag();
+            Watched { master, job, flag, bad_records: 0, progress, report }.run().await
         })
     }
 }
@@ -149,7 +151,9 @@ impl Watch {
 struct Watched {
     master: Master,
     job: JobId,
-    /// How many records might be set aside, for the advice that goes with a failure.
+    /// ` --cluster A,B,C` for commands in hints, or empty.
+    flag: String,
+    /// The value of `--max-bad-records`, for the hint of a failure.
     bad_records: u64,
     progress: Progress,
     report: Vec<(String, String)>,
@@ -181,9 +185,10 @@ impl Watched {
                         render_failure(*attempt, failure, self.bad_records).say();
                     }
                     (None, error) => Message::new(format!(
-                        "{} failed: {}; see `gristmill why {}`",
+                        "{} failed: {}; see `gristmill why{} {}`",
                         self.job,
                         error.as_deref().unwrap_or(&status.reason),
+                        self.flag,
                         self.job
                     ))
                     .say(),
@@ -211,28 +216,28 @@ impl Watched {
         }
     }
 
-    /// The job goes on without anybody watching.
+    /// Error of a lost connection, which does not end the job.
     fn lost(&self, refusal: Refusal) -> Refused {
         let unavailable = matches!(refusal, Refusal::Unavailable { .. });
         let mut refused = Refused::from(refusal);
         if unavailable {
             refused.message.details.push(format!(
-                "{} goes on if its cluster does; follow it with `gristmill watch {}`",
-                self.job, self.job
+                "{} continues when its cluster does; follow it with `gristmill watch{} {}`",
+                self.job, self.flag, self.job
             ));
         }
         refused
     }
 
     async fn interrupted(&self, interrupts: &mut Signal) -> Result<u8, Refused> {
-        let job = self.job;
+        let Self { job, flag, .. } = self;
         say(&format!(
-            "\ndetached; {job} goes on; Ctrl-C again or `gristmill kill {job}` kills it, `gristmill watch {job}` follows it\n"
+            "\ndetached; {job} continues; Ctrl-C again or `gristmill kill{flag} {job}` kills it, `gristmill watch{flag} {job}` follows it\n"
         ));
         if tokio::time::timeout(SECOND_WITHIN, interrupts.recv()).await.is_err() {
             return Ok(exit::INTERRUPTED);
         }
-        self.master.kill(job).await?;
+        self.master.kill(*job).await?;
         say(&format!("\n{job} is cancelled\n"));
         Ok(exit::CANCELLED)
     }

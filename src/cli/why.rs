@@ -1,4 +1,4 @@
-//! `gristmill why JOB`: what a job failed of and what to do about it, or what it waits for.
+//! `gristmill why JOB`: why a job failed and what to do about it, or what it waits for.
 
 use super::cluster::Cluster;
 use super::refused::Refused;
@@ -9,10 +9,11 @@ use crate::rpc::why::Why;
 use crate::spec::{JobId, escape_text};
 
 pub(super) const AFTER_HELP: &str = "\
-Of a job that failed: its first failure that was not made good, with the line
-of code, the record, the attempts, the last that was printed, one thing to do,
-and the command that does the task once more. Failures after which a task was
-done all the same are no cause, and are left out.
+For a failed job: the first failure that the job did not recover from, with the
+line of code, the record, the attempts, the last lines that the code printed,
+one next step, and the command that runs the task again. Failures that were
+later recovered are left out. For a waiting job: what it waits for, and which
+job or worker holds it.
 
 Example: gristmill why j7";
 
@@ -21,13 +22,13 @@ pub(super) fn why(cluster: &Cluster, job: JobId, format: Format) -> Result<u8, R
     let why = cluster.ask(async |master| Ok(master.why(job).await?))?;
     Ok(match format {
         Format::Json => print(&json(&why)?),
-        Format::Table => print(&escape_text(told(&why).as_bytes())),
+        Format::Table => print(&escape_text(told(&why, &cluster.flag()).as_bytes())),
     })
 }
 
-/// The paragraph, and below it what does not fit into one. The master has escaped all that is foreign; so
-/// does this command, whoever it speaks to.
-fn told(why: &Why) -> String {
+/// Renders the paragraph and the details below it. The command escapes foreign text again, although the master has
+/// done so. `flag` is inserted into the command to type next.
+fn told(why: &Why, flag: &str) -> String {
     let mut text = format!("{}\n", why.summary);
     for detail in &why.details {
         text += &format!("  {detail}\n");
@@ -40,7 +41,8 @@ fn told(why: &Why) -> String {
         text += &format!("to do: {}\n", why.suggestion);
     }
     if let Some(replay) = &why.replay {
-        text += &format!("once more, here: {replay}\n");
+        let replay = replay.replacen("gristmill replay", &format!("gristmill replay{flag}"), 1);
+        text += &format!("to run it again here: {replay}\n");
     }
     text
 }
@@ -65,14 +67,15 @@ mod tests {
             attempts: Vec::new(),
             details: vec!["because: x".into()],
             log: vec!["a".into(), "b".into()],
-            suggestion: "mend it".into(),
+            suggestion: "fix it".into(),
             replay: Some("gristmill replay j7/m0#1".into()),
         };
-        let wanted = "j7 odd failed.\n  because: x\nprinted last:\n  a\n  b\nto do: mend it\n\
-                      once more, here: gristmill replay j7/m0#1\n";
-        assert_eq!(told(&why), wanted);
+        let wanted = "j7 odd failed.\n  because: x\nprinted last:\n  a\n  b\nto do: fix it\n\
+                      to run it again here: gristmill replay j7/m0#1\n";
+        assert_eq!(told(&why, ""), wanted);
+        assert!(told(&why, " --cluster a:1").ends_with("gristmill replay --cluster a:1 j7/m0#1\n"));
         (why.details, why.log, why.suggestion, why.replay) =
             (Vec::new(), Vec::new(), String::new(), None);
-        assert_eq!(told(&why), "j7 odd failed.\n");
+        assert_eq!(told(&why, ""), "j7 odd failed.\n");
     }
 }

@@ -1,4 +1,4 @@
-//! Lists workers, and sends them home.
+//! `gristmill workers`: lists workers, and drains one.
 
 use super::cluster::Cluster;
 use super::exit;
@@ -9,7 +9,7 @@ use crate::launch::say;
 use crate::rpc::jobs::{Jobs, WorkerLine};
 use crate::spec::WorkerId;
 
-/// For how long a worker that is lost or has left stays in the list, in milliseconds.
+/// How long a worker that is lost or has left stays in the default list, in milliseconds.
 const GONE_MS_MAX: u64 = 600_000;
 
 const HEAD: [Column; 9] = [
@@ -24,7 +24,7 @@ const HEAD: [Column; 9] = [
     Text("EXCLUDED"),
 ];
 
-/// `gristmill workers`; `all` of them, or without those that have been gone for long.
+/// `gristmill workers`. Without `all`, workers that are gone for long are left out.
 pub(super) fn workers(cluster: &Cluster, format: Format, all: bool) -> Result<u8, Refused> {
     let mut workers = cluster.ask(async |master| Ok(master.workers().await?))?;
     workers.retain(|worker| all || is_current(worker));
@@ -60,7 +60,7 @@ fn excluded(worker: &WorkerLine) -> String {
 /// `gristmill workers drain W`.
 pub(super) fn drain(cluster: &Cluster, worker: WorkerId) -> Result<u8, Refused> {
     cluster.ask(async |master| Ok(master.drain(worker).await?))?;
-    say(&format!("{worker} takes no new attempts, and leaves when nobody needs its map outputs\n"));
+    say(&format!("{worker} takes no new attempts, and leaves when no job needs its map outputs\n"));
     Ok(exit::OK)
 }
 

@@ -44,7 +44,8 @@ impl Jobs for Master {
     }
 
     async fn why(&self, job: JobId) -> Result<Why, Refusal> {
-        let why = || self.shared.proposer.read(|state| why::why(state, job));
+        let cluster = self.shared.addresses();
+        let why = || self.shared.proposer.read(|state| why::why(state, job, &cluster));
         self.shared.led(async { why().ok_or_else(|| no_job(job)) }).await
     }
 

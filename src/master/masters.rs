@@ -104,6 +104,13 @@ impl Shared {
         self.group.as_ref().ok_or_else(alone)
     }
 
+    /// Returns the addresses of all masters, as `--cluster` takes them.
+    pub(super) fn addresses(&self) -> String {
+        let members = self.group.iter().flat_map(Group::members);
+        let addresses: Vec<String> = members.map(|member| member.address).collect();
+        if addresses.is_empty() { "ADDR".into() } else { addresses.join(",") }
+    }
+
     fn own_line(&self, group: &Group) -> MasterLine {
         let node = group.identity().node;
         let members = group.members();

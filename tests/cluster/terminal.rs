@@ -216,7 +216,7 @@ fn ctrl_c_leaves_what_was_drawn() -> Result {
     assert_eq!(pty.ended()?, Some(130));
     let screen = pty.screen()?;
     assert_eq!(bars(&screen).len(), 4, "{screen:?}");
-    assert!(screen.iter().any(|row| row.starts_with("detached; j1 goes on")), "{screen:?}");
+    assert!(screen.iter().any(|row| row.starts_with("detached; j1 continues")), "{screen:?}");
     assert_eq!(dev.run(&["kill", &job])?.code, Some(0));
     Ok(())
 }

@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use self::child::Child;
 use self::needs::Needs;
-use super::cluster::{Cluster, runtime, with_way_out};
+use super::cluster::{Cluster, runtime, with_hint};
 use super::daemon::{Folder, asked_to_end};
 use super::exit;
 use super::refused::Refused;
@@ -87,7 +87,7 @@ impl Replay {
             let work = async {
                 let master = Master::connect(&addresses, Options::default())?;
                 let recipe = master.recipe(self.which).await.map_err(Refused::from);
-                let recipe = recipe.map_err(with_way_out)?;
+                let recipe = recipe.map_err(with_hint)?;
                 let needs = Needs::fetch(&master, recipe, folder.path(), self.make_maps).await?;
                 say(&needs.told());
                 on_its_own_thread(needs, Arc::clone(&group)).await

@@ -15,15 +15,15 @@ use crate::scheduler::{Blame, Job, JobState};
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{JobId, TaskKind, escape};
 
-/// Why a job stands as it does; nothing if there is no such job.
-pub(super) fn why(state: &State, id: JobId) -> Option<Why> {
+/// Explains the state of a job, or returns `None` if there is no such job. `cluster` is the value of `--cluster` that reaches this cluster.
+pub(super) fn why(state: &State, id: JobId, cluster: &str) -> Option<Why> {
     let job = state.scheduler.job(id)?;
     Some(match (job.state(), job.blame()) {
         (JobState::Failed, Some(blame)) => failed::failed(state, job, blame),
         (JobState::Committing, Some(blame)) if blames_commit(blame) => {
             failed::failed(state, job, blame)
         }
-        _ => well::well(state, job),
+        _ => well::well(state, job, cluster),
     })
 }
 

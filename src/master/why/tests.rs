@@ -15,6 +15,7 @@ use crate::spec::{
     Volume, WorkerId,
 };
 
+const CLUSTER: &str = "127.0.0.1:7400,127.0.0.1:7401";
 const JOB: JobId = JobId(1);
 
 /// A state to which things happen, a second after each other.
@@ -108,7 +109,7 @@ impl Story {
     }
 
     fn why(&self) -> Why {
-        why(&self.state, JOB).unwrap()
+        why(&self.state, JOB, CLUSTER).unwrap()
     }
 }
 
@@ -132,19 +133,22 @@ fn check(why: &Why, kind: Kind, parts: &[&str]) {
 fn a_job_that_waits_says_for_what() {
     let mut story = Story::submitted();
     check(&story.why(), Kind::Waiting, &["j1 odd waits: there are no workers."]);
-    assert!(story.why().suggestion.starts_with("start a worker: "));
+    assert_eq!(
+        story.why().suggestion,
+        "start a worker: gristmill worker --cluster 127.0.0.1:7400,127.0.0.1:7401"
+    );
 
     story.submit(JobId(2));
     story.join(1, 1);
     check(&story.why(), Kind::None, &["j1 odd goes on: listing the input."]);
-    let other = why(&story.state, JobId(2)).unwrap();
+    let other = why(&story.state, JobId(2), CLUSTER).unwrap();
     let said = "j2 odd waits for its turn: waiting for slots. Of 1 slot on 1 worker j1 has 1.";
     check(&other, Kind::Waiting, &[said]);
 
     story.decide(Drain { worker: WorkerId(1) });
-    let other = why(&story.state, JobId(2)).unwrap();
+    let other = why(&story.state, JobId(2), CLUSTER).unwrap();
     check(&other, Kind::Waiting, &["all workers are draining"]);
-    assert_eq!(why(&story.state, JobId(9)), None);
+    assert_eq!(why(&story.state, JobId(9), CLUSTER), None);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::spec::{AttemptId, JobId, WorkerId};
 /// Jobs and workers that are named.
 const NAMED_MAX: usize = 5;
 
-pub(super) fn well(state: &State, job: &Job) -> Why {
+pub(super) fn well(state: &State, job: &Job, cluster: &str) -> Why {
     let why = begin(job);
     let who = format!("{} {}", job.id(), why.name);
     match (job.state(), state.scheduler.reason(job.id())) {
@@ -29,11 +29,11 @@ pub(super) fn well(state: &State, job: &Job) -> Why {
             suggestion: "report this: it is a fault of gristmill".into(),
             ..why
         },
-        (_, Some(Reason::NoWorkers)) => no_workers(state, job, &who, why),
+        (_, Some(Reason::NoWorkers)) => no_workers(state, job, (&who, cluster), why),
         (_, Some(Reason::NoUsableWorkers)) => Why {
             kind: Kind::Waiting,
             summary: format!("{who} waits: all workers are draining, and take nothing new."),
-            suggestion: "start another worker: gristmill worker --cluster ADDR".into(),
+            suggestion: format!("start another worker: gristmill worker --cluster {cluster}"),
             ..why
         },
         (_, Some(reason @ Reason::NoSlots { .. })) => {
@@ -87,7 +87,7 @@ fn with_open(job: &Job, why: Why) -> Why {
 }
 
 /// Nobody is there to work; who was there before is named, as far as it matters to this job.
-fn no_workers(state: &State, job: &Job, who: &str, why: Why) -> Why {
+fn no_workers(state: &State, job: &Job, (who, cluster): (&str, &str), why: Why) -> Why {
     let mut lost: BTreeMap<WorkerId, (AttemptId, u64)> = BTreeMap::new();
     for (id, task) in job.all_tasks() {
         for attempt in task.into_iter().flat_map(|task| task.attempts()) {
@@ -110,12 +110,12 @@ fn no_workers(state: &State, job: &Job, who: &str, why: Why) -> Why {
         });
     }
     let suggestion = if lost.is_empty() {
-        "start a worker: gristmill worker --cluster ADDR"
+        format!("start a worker: gristmill worker --cluster {cluster}")
     } else {
-        "start it again with its --data, so that what it had finished counts again, or start another worker"
+        "restart it with its --data, so that its finished map outputs count again, or start another worker".into()
     };
     let kind = if lost.is_empty() { Kind::Waiting } else { Kind::WorkerLost };
-    Why { kind, summary: sentences.join(" "), suggestion: suggestion.into(), ..why }
+    Why { kind, summary: sentences.join(" "), suggestion, ..why }
 }
 
 /// Who has the slots that the job waits for.
