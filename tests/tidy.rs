@@ -13,6 +13,8 @@ mod lock;
 mod patches;
 #[path = "tidy/paths.rs"]
 mod paths;
+#[path = "tidy/prose.rs"]
+mod prose;
 #[path = "tidy/sizes.rs"]
 mod sizes;
 #[path = "tidy/source.rs"]
@@ -94,6 +96,11 @@ fn no_function_is_too_long() {
 #[test]
 fn no_word_stands_where_it_is_banned() {
     stands(&bans::banned_words(&sources()));
+}
+
+#[test]
+fn no_text_has_a_phrase_that_is_not_plain_english() {
+    stands(&prose::unplain(sources().iter().chain(&prose::texts())));
 }
 
 #[test]

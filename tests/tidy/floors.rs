@@ -38,7 +38,7 @@ fn climbs_of(floors: &[&[&str]], source: &Source) -> Vec<String> {
                     "`{own}` (floor {floor}) names the clock: below floor {CLOCK_FROM} time is an argument"
                 )
             }
-            None => format!("`{own}` names `crate::{other}`, which is no module on a floor"),
+            None => format!("`{own}` names `crate::{other}`, which is not a module on a floor"),
         };
         broken.push(source.at(path.line, what));
     }
@@ -79,7 +79,7 @@ fn planted_climbs_are_found() {
         (
             "src/record/mod.rs",
             "use crate::Emitter;",
-            "1: `record` names `crate::Emitter`, which is no module on a floor",
+            "1: `record` names `crate::Emitter`, which is not a module on a floor",
         ),
         ("src/attic.rs", "", "1: module `attic` is on no floor"),
         (

@@ -64,7 +64,7 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
     }
 }
 
-/// What stands in `folder`; nothing if there is no such folder.
+/// Returns the entries of `folder`, or nothing if it does not exist.
 pub(crate) fn entries(folder: &Path) -> Vec<PathBuf> {
     let Ok(listing) = fs::read_dir(folder) else { return Vec::new() };
     listing.map(|entry| entry.expect("an open folder can be read on").path()).collect()

@@ -87,7 +87,7 @@ pub(crate) fn map_disagrees(architecture: &str, sources: &[Source]) -> Vec<Strin
             open = Some((number, name));
             missing.remove(name);
             if !all.contains(name) {
-                broken.push(page.at(number, format!("`{name}` is no module of src/")));
+                broken.push(page.at(number, format!("`{name}` is not a module of src/")));
             }
         } else if line.starts_with("**Invariant:**") {
             open = None;
@@ -133,7 +133,7 @@ fn a_map_that_lacks_a_module_or_names_one_that_is_gone_is_found() {
         (
             "`clock`",
             "`attic`",
-            "6: `attic` is no module of src/\n1: `## Code map` has no ``### `clock` ``",
+            "6: `attic` is not a module of src/\n1: `## Code map` has no ``### `clock` ``",
         ),
         ("### `spec`", "", "1: `## Code map` has no ``### `spec` ``"),
         (

@@ -1,0 +1,189 @@
+//! Phrases that do not read as plain English, in what people read: comments, strings, names, pages and scripts.
+//!
+//! ```text
+//!   the phrase          write instead
+//!   a process "who…"    the worker, the client, the caller
+//!   "is" + "no file"    is not a file
+//! ```
+
+use std::fs;
+use std::path::Path;
+
+use crate::source::{Source, entries, root};
+
+/// Banned phrases, one or more words each. They are written in parts, because this file is checked too.
+const PHRASES: &[(&[&str], &str)] = &[
+    (&[concat!("who", "ever")], "name the component: the worker, the client, the caller"),
+    (&["is", "no"], "write `is not a …`, or `there are no …`"),
+    (&["has", "it", "otherwise"], "write `changes this`, or `sets …`"),
+    (&["any", "more"], "write `no longer`"),
+    (&["of", "which"], "split the sentence"),
+    (&[concat!("me", "nd")], "write `fix`, `repair` or `restore`"),
+    (&[concat!("me", "nds")], "write `fixes`, `repairs` or `restores`"),
+    (&[concat!("me", "nded")], "write `fixed`, `repaired` or `restored`"),
+    (&[concat!("me", "nding")], "write `fixing`, `repairing` or `restoring`"),
+];
+
+/// What may follow a phrase and makes it plain English.
+const ALLOWED: &[(&[&str], &str)] = &[(&["is", "no"], "longer")];
+
+/// Extensions of the checked files that are not Rust.
+const EXTENSIONS: &[&str] = &["html", "js", "css", "proto", "sh"];
+
+/// Prefixes of paths that are still to be rewritten. A prefix leaves this list with its last phrase.
+const NOT_YET: &[&str] = &[
+    "proto/masters.proto",
+    "proto/raft.proto",
+    "src/cli/",
+    "src/client",
+    "src/consensus",
+    "src/crash.rs",
+    "src/embedded",
+    "src/executor",
+    "src/format",
+    "src/frame",
+    "src/job",
+    "src/launch",
+    "src/master",
+    "src/offload.rs",
+    "src/record",
+    "src/rpc",
+    "src/scheduler",
+    "src/shuffle",
+    "src/spec",
+    "src/storage",
+    "src/task",
+    "src/testing",
+    "src/web",
+    "src/worker",
+    "tests/cluster",
+    "tests/command_line",
+    "tests/compiler",
+    "tests/executor",
+    "tests/laws",
+    "tests/master",
+    "tests/scheduler",
+    "tests/simulation",
+];
+
+/// Files other than Rust sources that people read.
+pub(crate) fn texts() -> Vec<Source> {
+    let mut texts = Vec::new();
+    for name in ["README.md", "CHANGELOG.md"] {
+        add(&root().join(name), &mut texts);
+    }
+    entries(&root().join(".ci")).iter().for_each(|path| add(path, &mut texts));
+    for folder in ["src", "jobs", "tests", "benches", "proto"] {
+        collect(&root().join(folder), &mut texts);
+    }
+    texts
+}
+
+fn collect(folder: &Path, texts: &mut Vec<Source>) {
+    for path in entries(folder) {
+        let extension = path.extension().unwrap_or_default().to_string_lossy();
+        if path.is_dir() && !path.ends_with("target") {
+            collect(&path, texts);
+        } else if EXTENSIONS.contains(&extension.as_ref()) {
+            add(&path, texts);
+        }
+    }
+}
+
+fn add(path: &Path, texts: &mut Vec<Source>) {
+    let text = fs::read_to_string(path).expect("a file of the tree is readable text");
+    let place = path.strip_prefix(root()).expect("the path is below the root");
+    texts.push(Source::new(&place.to_string_lossy(), text));
+}
+
+/// Finds banned phrases in the files that are not listed in [`NOT_YET`].
+pub(crate) fn unplain<'s>(sources: impl IntoIterator<Item = &'s Source>) -> Vec<String> {
+    let is_checked =
+        |source: &&Source| !NOT_YET.iter().any(|prefix| source.path.starts_with(prefix));
+    sources.into_iter().filter(is_checked).flat_map(unplain_in).collect()
+}
+
+fn unplain_in(source: &Source) -> Vec<String> {
+    let words = words(&source.text);
+    let mut found = Vec::new();
+    for at in 0..words.len() {
+        for (phrase, instead) in PHRASES {
+            let stands = phrase.len() == 1 && words[at].has_part(phrase[0])
+                || phrase.len() > 1 && stands_at(&words[at..], phrase);
+            if stands {
+                let told = format!("`{}`: {instead}", phrase.join(" "));
+                found.push(source.at(words[at].line, told));
+            }
+        }
+    }
+    found
+}
+
+/// A word between blanks, with its punctuation.
+struct Word<'t> {
+    text: &'t str,
+    line: usize,
+}
+
+impl Word<'_> {
+    /// Whether the word, or a part of a name such as `a_b`, is this one.
+    fn has_part(&self, wanted: &str) -> bool {
+        let parts = self.text.split(|letter: char| !letter.is_alphanumeric());
+        parts.into_iter().any(|part| part.eq_ignore_ascii_case(wanted))
+    }
+}
+
+/// The words of a text, without the marks of comments and the `\` of continued strings.
+fn words(text: &str) -> Vec<Word<'_>> {
+    let mut words = Vec::new();
+    for (line, text) in (1..).zip(text.lines()) {
+        let text = text.trim_start_matches(['/', '!', '#', '*', ' ']);
+        let of_line = text.split_whitespace().filter(|word| *word != "\\");
+        words.extend(of_line.map(|text| Word { text, line }));
+    }
+    words
+}
+
+/// Whether a phrase begins here. Punctuation inside it separates it.
+fn stands_at(words: &[Word<'_>], phrase: &[&str]) -> bool {
+    if words.len() < phrase.len() {
+        return false;
+    }
+    let last = phrase.len() - 1;
+    let is_mark = |letter: char| !letter.is_alphanumeric();
+    let same = (0..).zip(phrase).all(|(at, wanted): (usize, _)| {
+        let mut word = words[at].text;
+        if at == 0 {
+            word = word.trim_start_matches(is_mark);
+        }
+        if at == last {
+            word = word.trim_end_matches(is_mark);
+        }
+        word.eq_ignore_ascii_case(wanted)
+    });
+    let next = words.get(phrase.len()).map_or("", |word| word.text.trim_end_matches(is_mark));
+    let is_allowed = ALLOWED.iter().any(|(allowed, after)| allowed == &phrase && next == *after);
+    same && !is_allowed
+}
+
+#[test]
+fn planted_phrases_are_found_and_plain_ones_are_not() {
+    let table = [
+        (concat!("// Who", "ever asks is told."), 1),
+        (concat!("//! The worker, who", "ever it is."), 1),
+        (concat!("let x = \"a pipe is", " no file\";"), 1),
+        (concat!("/// A folder is", "\n    /// no file."), 1),
+        (concat!("say(\"it is", " \\\n    no file\");"), 1),
+        ("// There is: no file. It is no longer there.", 0),
+        ("// That is, no file is read.", 0),
+        (concat!("`--progress` has it", " otherwise."), 1),
+        (concat!("// not any", " more; and one \"of", " which\"."), 2),
+        (concat!("fn it_is_me", "nded() {}"), 1),
+        (concat!("// Me", "nd it: recommend, amend, commend."), 1),
+        ("// Commendable, recommended, a comment.", 0),
+    ];
+    for (text, wanted) in table {
+        let found = unplain(&[Source::new("src/clock.rs", text)]);
+        assert_eq!(found.len(), wanted, "{text}: {found:?}");
+    }
+}
