@@ -111,7 +111,7 @@ States: alive, draining (takes no new attempts), drained (may leave), excluded
 (gets no attempts for a while; EXCLUDED shows why and until when), left (was
 asked to end), lost. SEEN is the time since its last message. A worker that is
 silent for a lease (3 s by default, see `master --lease`) is lost. Workers that
-left or were lost are listed for 10 minutes, with --all for longer.
+left or were lost are listed for 10 minutes, with --all for longer.";
 
 pub(super) const DRAIN: &str = "\
 Returns at once; `gristmill workers` shows when the worker has left. Nothing
