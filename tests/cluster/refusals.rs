@@ -34,7 +34,7 @@ fn what_cannot_be_is_refused_with_the_code_of_its_kind() -> Result {
         (&["submit"], 2, "EXECUTABLE"),
         (&["submit", "--name", "../x", wordcount, "in.txt", "-o", "o"], 2, "job name `../x`"),
         (&["submit", "--task-timeout", "10", wordcount, "in.txt", "-o", "o"], 2, "unit of time"),
-        (&["submit", "/bin/true"], 2, "without describing a job; /bin/true"),
+        (&["submit", "/bin/true"], 2, "without describing a job: /bin/true"),
         (&["submit", "./none"], 2, "No such file"),
         (&["submit", wordcount, "in.txt"], 2, "--output"),
         (&["submit", wordcount, "-", "-o", "o"], 2, "standard input"),
