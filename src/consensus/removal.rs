@@ -15,7 +15,7 @@ use super::{Error, Group, ProposeError};
 pub const REMOVED_FILE: &str = "removed";
 
 impl Group {
-    /// Removes a master. Returns whether it was a member. May be repeated. A leader that is to be removed first hands
+    /// Removes a master. Returns whether it was a member. May be repeated. A leader that must be removed first hands
     /// leadership over, and names its successor.
     ///
     /// # Errors

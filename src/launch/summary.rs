@@ -288,7 +288,7 @@ impl Summary<'_> {
         let (name, bytes) = self.largest?;
         let Written { parts, records, bytes: all, .. } = &self.output;
         let (parts, all) = (*parts as u64, (*all).max(1));
-        // Of a few records nothing else is to be expected.
+        // A few records allow nothing better.
         let is_skewed = bytes >= SKEW * (all / parts.max(1)) && *records >= 100 * parts;
         (parts > 1 && is_skewed).then(|| {
             format!(

@@ -23,7 +23,7 @@ const TRIES_MAX: u32 = 1200;
 const PAUSE: Duration = Duration::from_millis(500);
 /// Time limit of one try, enough for the largest artifact over a slow network.
 const TRY_MAX: Duration = Duration::from_secs(600);
-/// Readable and executable by the owner, writable by nobody.
+/// Readable and executable by the owner, and not writable.
 const MODE: u32 = 0o500;
 
 /// The artifacts on this worker.

@@ -108,7 +108,7 @@ fn an_executor_is_gone_soon_after_its_socket_closed_whatever_it_does() -> Result
         let (gone, ended) = channel();
         let waited = std::thread::spawn(move || {
             let status = executor.child.wait();
-            // Nobody listens if it took too long; the assertion below says so.
+            // The receiver is gone if it took too long; the assertion below says so.
             let _heard_or_not = gone.send(status.is_ok());
         });
         assert_eq!(ended.recv_timeout(GONE_WITHIN), Ok(true), "{input:?}");
