@@ -7,7 +7,6 @@ use tonic::Response;
 use tonic::transport::{Channel, Endpoint};
 
 use super::*;
-use crate::rpc::RAFT_BYTES_MAX;
 use crate::rpc::artifacts::ARTIFACT_BYTES_MAX;
 use crate::rpc::convert::encode;
 use crate::rpc::pb::artifacts_client::ArtifactsClient;
@@ -20,6 +19,7 @@ use crate::rpc::pb::workers_client::WorkersClient;
 use crate::rpc::pb::{self, held};
 use crate::rpc::shuffle::SEGMENTS_MAX;
 use crate::rpc::status::refusal;
+use crate::rpc::{Digester, RAFT_BYTES_MAX};
 use crate::spec::{JobSpec, Location, SideFileSpec};
 
 /// A request on its way to a server.
@@ -62,11 +62,16 @@ struct Servers {
     store: Arc<shuffle::Store>,
 }
 
+/// The artifact that the master holds. Its digest is right: with another one the master would report damage while a later row runs.
+fn stored() -> Digest {
+    Digester::default().digest()
+}
+
 impl Servers {
     async fn start() -> Self {
         let master = Served::start().await;
         *master.fake.located.lock().unwrap() = Some(Located { version: 1, changes: Vec::new() });
-        master.fake.artifacts.lock().unwrap().insert(Digest(7), Vec::new());
+        master.fake.artifacts.lock().unwrap().insert(stored(), Vec::new());
         let store = Arc::<shuffle::Store>::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -343,13 +348,13 @@ fn of_workers() -> Table {
 fn of_artifacts() -> Table {
     let digest = |number: u128| pb::ArtifactRef { digest: number.to_be_bytes().to_vec() };
     let short = || pb::ArtifactRef { digest: vec![0; 15] };
-    let header = |bytes| Piece::Header(pb::PutHeader { digest: digest(7).digest, bytes });
+    let header = |bytes| Piece::Header(pb::PutHeader { digest: digest(stored().0).digest, bytes });
     let new = |bytes| Piece::Header(pb::PutHeader { digest: digest(9).digest, bytes });
     let chunk = |bytes| Piece::Chunk(vec![0; bytes]);
     vec![
-        (Asked::Has(digest(7)), ""),
+        (Asked::Has(digest(stored().0)), ""),
         (Asked::Has(short()), "digest must have 16 bytes, got 15"),
-        (Asked::Get(digest(7)), ""),
+        (Asked::Get(digest(stored().0)), ""),
         (Asked::Get(short()), "digest must have 16 bytes, got 15"),
         (Asked::Put(vec![header(ARTIFACT_BYTES_MAX)]), ""),
         (
