@@ -10,18 +10,18 @@ use crate::launch::{Foreign, Message, STDOUT_HINT, exit, stdout_failed};
 use crate::spec::{FileRange, Location, Manifest, Part};
 use crate::storage::MANIFEST_NAME;
 
-/// Prints what `_MANIFEST.json` lists as parts, compressed ones uncompressed.
+/// Prints the parts listed in `_MANIFEST.json`, decompressed.
 pub(super) fn cat(dir: &Path) -> Result<u8, Message> {
     if !dir.exists() {
         return Err(missing(dir));
     }
     let manifest = read_manifest(dir)?;
-    // What is in a file goes on as it is; only a terminal might take it for orders.
+    // Part contents pass through unchanged; on a terminal, control characters are escaped.
     let mut out = match Foreign::stdout() {
         Ok(out) => out,
         Err(error) => return Ok(stdout_failed(&error, STDOUT_HINT)),
     };
-    // A name with a folder in it, which may lead anywhere, is of no part of a job.
+    // Skip names that contain a folder: they are not parts of a job and could lead anywhere.
     let is_part = |part: &&Part| part.name.starts_with("part-") && !part.name.contains('/');
     for part in manifest.parts.iter().filter(is_part) {
         let path = dir.join(&part.name);
@@ -42,12 +42,12 @@ pub(super) fn cat(dir: &Path) -> Result<u8, Message> {
     Ok(out.end().map_or_else(|error| stdout_failed(&error, STDOUT_HINT), |()| exit::OK))
 }
 
-/// How the names of compressed parts end. What is in a part does not say it: a record may look like such a file.
+/// File name endings of compressed parts. The contents do not decide: a record may look like a compressed file.
 const COMPRESSED: [&str; 3] = [".gz", ".zst", ".bz2"];
-/// Bytes that are read at once.
+/// Bytes per read.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// Prints a part as it is; fails with what is wrong with it, or gives how printing went.
+/// Prints a part unchanged. Fails if it cannot be read, and returns whether printing went on to the end.
 fn plain(path: &Path, out: &mut impl Write) -> Result<std::io::Result<()>, Message> {
     let location = Location::from(path);
     let cannot =
@@ -66,7 +66,7 @@ fn plain(path: &Path, out: &mut impl Write) -> Result<std::io::Result<()>, Messa
     }
 }
 
-/// Prints what is in a compressed part, likewise.
+/// Prints the decompressed contents of a compressed part.
 fn uncompressed(path: &Path, out: &mut impl Write) -> Result<std::io::Result<()>, Message> {
     let mut source = open(path)?;
     loop {
@@ -81,11 +81,11 @@ fn uncompressed(path: &Path, out: &mut impl Write) -> Result<std::io::Result<()>
     }
 }
 
-/// What can be seen of a part without reading it that is not as it was published.
+/// Describes how a part differs from what was published, as far as its metadata shows.
 fn wrong(path: &Path, part: &Part) -> Option<String> {
     match std::fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Some("part is missing".into()),
-        // To open it will say more.
+        // Opening it reports more.
         Err(_) => None,
         Ok(facts) if !facts.is_file() => Some("part is not a regular file".into()),
         Ok(facts) if facts.len() != part.bytes => {

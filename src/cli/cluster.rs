@@ -52,7 +52,7 @@ impl Cluster {
     }
 }
 
-/// Parses addresses of masters; `from` names their source in errors.
+/// Parses masters' addresses; errors name `from` as their source.
 pub(super) fn parse(text: &str, from: &str) -> Result<Vec<String>, Refused> {
     let parse = |text: &str| match address::parse(text.trim()) {
         Ok(address) => Ok(address.to_string()),
@@ -64,7 +64,7 @@ pub(super) fn parse(text: &str, from: &str) -> Result<Vec<String>, Refused> {
     text.split(',').map(parse).collect()
 }
 
-/// Adds a hint for a cluster that does not answer, which may not have been started. Masters without a majority do answer.
+/// Adds a hint if no master answered: the cluster may not be running. Masters without a majority do answer.
 pub(super) fn with_hint(mut refused: Refused) -> Refused {
     let is_silent = refused.message.line.starts_with("no answer");
     if refused.code == exit::UNAVAILABLE && is_silent {
@@ -82,7 +82,7 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Refused> {
     })
 }
 
-/// Error of something that does not exist.
+/// Returns the error for something that does not exist.
 pub(super) fn none(line: &str) -> Refused {
     Refused { code: exit::NOT_FOUND, message: crate::launch::Message::new(line) }
 }

@@ -1,11 +1,11 @@
-//! `gristmill completions SHELL`: prints a script that has a shell complete what is typed.
+//! `gristmill completions SHELL`: prints a completion script for a shell.
 
 use clap::Command;
 use clap_complete::{Shell, generate};
 
 use crate::launch::print;
 
-/// What is completed.
+/// Commands and flags that the script completes.
 const NAME: &str = "gristmill";
 
 pub(super) const AFTER_HELP: &str = "\
@@ -23,6 +23,6 @@ Example: gristmill completions fish > ~/.config/fish/completions/gristmill.fish"
 pub(super) fn completions(shell: Shell, mut command: Command) -> u8 {
     let mut script = Vec::new();
     generate(shell, &mut command, NAME, &mut script);
-    // Its words are ours, and ASCII.
+    // The script contains ASCII text of ours only.
     print(&String::from_utf8_lossy(&script))
 }

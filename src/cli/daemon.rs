@@ -1,4 +1,4 @@
-//! What masters and workers share as processes: their end comes by a signal, or with who started them.
+//! What masters and workers share as processes: they end on a signal, or together with the process that started them.
 
 use std::fmt;
 use std::fs::Permissions;
@@ -18,10 +18,10 @@ use crate::launch::say;
 use crate::spec::Location;
 use crate::storage::{make_private_folder, make_private_folders};
 
-/// Longest lease; a worker's polls may be held back for a third of it.
+/// Longest lease. A worker's polls may be held back for a third of it.
 pub(super) const LEASE_MAX: Duration = Duration::from_secs(600);
 
-/// How a process is tied to the one that started it.
+/// Ties a process to the one that started it.
 #[derive(Clone, Copy, Debug, Args)]
 pub(super) struct Tie {
     /// Die with the process of this id, which started this one
@@ -30,7 +30,7 @@ pub(super) struct Tie {
 }
 
 impl Tie {
-    /// Has the kernel kill this process when its parent dies, which may have happened already.
+    /// Asks the kernel to kill this process when its parent dies. Fails if the parent has died already.
     pub(super) fn hold(self) -> Result<(), Refused> {
         let Some(parent) = self.parent else { return Ok(()) };
         let failed =
@@ -44,7 +44,7 @@ impl Tie {
     }
 }
 
-/// Says why this process cannot go on, and ends it.
+/// Prints why this process cannot continue, and ends it.
 pub(super) fn give_up(why: &dyn fmt::Display) -> ! {
     say(&format!("error: {}\n", one_line(&why.to_string())));
     std::process::exit(exit::FAILED.into());
@@ -62,7 +62,7 @@ pub(super) fn end_by_panic() {
     }));
 }
 
-/// Is ready when this process is asked to end. To be called where tokio runs.
+/// Completes when this process is asked to end. Must be called inside a tokio runtime.
 pub(super) fn asked_to_end() -> Result<impl Future<Output = ()> + Send + 'static, Refused> {
     let cannot = |error| {
         Refused::failed(format!("cannot listen for signals: {error}; this machine; try again"))
@@ -77,7 +77,7 @@ pub(super) fn asked_to_end() -> Result<impl Future<Output = ()> + Send + 'static
     })
 }
 
-/// A folder for data: the one that was named, or a fresh one that is removed in the end.
+/// A data folder: the named one, or a temporary one that is removed at the end.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
@@ -85,8 +85,9 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Makes the folder, and from then on keeps all that this process and its children write from other users: it holds
-    /// users' records, executables and logs. An executor sets the submitter's umask for what its job writes.
+    /// Creates the folder, and sets a umask that keeps everything this process and its children write private: the
+    /// folder holds users' records, executables and logs. An executor sets the submitter's umask for the files that
+    /// its job writes.
     pub(super) fn make(named: Option<&Path>, what: &str) -> Result<Self, Refused> {
         let (path, is_ours) = match named {
             Some(path) => (path.to_path_buf(), false),
@@ -108,7 +109,7 @@ impl Folder {
             make_private_folders(&path).map_err(refuse)?;
             close(&path)?;
         }
-        // Children and executors have other current folders.
+        // Children and executors have other working directories.
         let path = path.canonicalize().map_err(refuse)?;
         Ok(Self { path, is_ours })
     }
@@ -121,14 +122,14 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         if self.is_ours {
-            // What cannot be removed lies in the system's folder for such things.
+            // If removing fails, the folder stays in the system's temporary directory.
             let _removed_or_not = std::fs::remove_dir_all(&self.path);
         }
     }
 }
 
-/// Makes an existing data folder private if others may enter or read it. One that holds something else than a cluster's
-/// data is refused instead: its owner may want others to read that.
+/// Makes an existing data folder private if other users can enter or read it. Refuses a folder that holds other data
+/// than a cluster's: its owner may want others to read that.
 fn close(path: &Path) -> Result<(), Refused> {
     let refuse = |what: String, hint: &str| {
         Err(Refused::usage(format!("{what}; {}; {hint}", Location::from(path))))
@@ -158,10 +159,10 @@ fn close(path: &Path) -> Result<(), Refused> {
     }
 }
 
-/// The rights of all but the owner.
+/// Permission bits of everyone but the owner.
 const OTHERS_BITS: u32 = 0o077;
 
-/// Whether a folder holds the data of a master, of a worker or of `gristmill dev`.
+/// Whether a folder holds the data of a master, a worker or `gristmill dev`.
 fn is_known(path: &Path) -> bool {
     let holds = |name: &str| path.join(name).exists();
     let is_master = holds(IDENTITY_FILE) && holds("log.redb");
@@ -175,7 +176,7 @@ mod tests {
 
     use super::*;
 
-    /// Set for the process that is to panic.
+    /// Environment variable that makes the test's child process panic.
     const PANICS: &str = "GRISTMILL_TEST_PANICS";
 
     #[test]

@@ -1,16 +1,16 @@
-//! Spans of time as people write them: `30s`, `10m`, `2h`, `500ms`.
+//! Durations as people write them: `30s`, `10m`, `2h`, `500ms`.
 
 use std::time::Duration;
 
 use crate::spec::escape;
 use crate::spec::failure::TEXT_CHARS_MAX;
 
-/// Units and their milliseconds; `ms` before `s` and `m`, which it ends and begins with.
+/// Units and their milliseconds. `ms` comes before `s` and `m`, which are its suffix and its prefix.
 const UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
-/// The longest span: a week.
+/// The longest duration: a week.
 const MS_MAX: u64 = 7 * 24 * 3_600_000;
 
-/// Reads a whole number with its unit.
+/// Parses a whole number with its unit.
 pub(super) fn parse(text: &str) -> Result<Duration, String> {
     let refuse = |problem: &str| {
         let shown = escape(text.as_bytes(), TEXT_CHARS_MAX);

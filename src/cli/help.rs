@@ -1,6 +1,6 @@
 //! Texts below the flags in `--help`: what to know before typing a command, its exit codes, and an example.
 
-/// Of `gristmill --help`.
+/// For `gristmill --help`.
 pub(super) const GRISTMILL: &str = "\
 A job is its own executable, and also runs without a cluster:
 `./wordcount in.txt -o out`. To run it on a cluster:
@@ -156,7 +156,7 @@ mod tests {
 
     use crate::cli;
 
-    /// Columns of a terminal of the usual size. Lines of flags, and examples, may need more.
+    /// Columns of a standard terminal. Lines of flags and examples may be longer.
     const COLUMNS: usize = 80;
     const FLAGS_COLUMNS: usize = 116;
 

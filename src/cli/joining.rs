@@ -1,4 +1,4 @@
-//! A master that joins a cluster: asks which one it is, and to be taken in once it listens.
+//! A master that joins a cluster: learns the cluster's identity, then asks for admission once it listens.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -16,12 +16,12 @@ use crate::spec::{Location, MasterId};
 pub(super) struct Joining {
     masters: Master,
     id: MasterId,
-    /// What begins in its folder: nothing, if it has joined before, or has begun to.
+    /// How the master's folder begins: empty, unless the master has joined, or has begun to join, before.
     pub(super) begin: Begin,
 }
 
 impl Joining {
-    /// Which cluster it is, if one is to be joined. A master whose folder is there knows it without asking.
+    /// Finds out which cluster to join, if any. A master that has a folder finds it there and asks nobody.
     pub(super) async fn of(
         masters: Option<&str>,
         id: u64,
@@ -51,9 +51,10 @@ impl Joining {
         Ok(Some(Self { masters, id, begin: Begin::Member { cluster: list.cluster } }))
     }
 
-    /// Asks the cluster to admit this master, unless it is a member already. Call it once the master listens.
+    /// Asks the cluster to admit this master, unless it is already a member. Must be called once the master listens.
     ///
-    /// A master that began to join earlier may be a voter without knowing it. It listens, and asks until a leader answers.
+    /// A master that began to join earlier may already be a voter without knowing it. It therefore listens first, and
+    /// asks until a leader answers.
     pub(super) async fn join(self, own: &impl Masters, address: SocketAddr) -> Result<(), Refused> {
         let Self { masters, id, begin } = self;
         let list = own.masters().await?;

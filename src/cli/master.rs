@@ -21,31 +21,31 @@ use crate::rpc::{address, client};
 use crate::spec::Location;
 use crate::web::{self, PORT_ABOVE};
 
-/// What a master is told.
+/// Arguments of `master`.
 #[derive(Debug, Args)]
 pub(super) struct Master {
-    /// Number of this master, from 1 to 1000, which no other has or had
+    /// Number of this master, from 1 to 1000; no other master has or had it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     id: u32,
-    /// Where clients and workers reach it, such as 127.0.0.1:7400
+    /// Address for clients and workers, such as 127.0.0.1:7400
     #[arg(long, value_name = "ADDR", value_parser = address::parse)]
     listen: SocketAddr,
-    /// Its folder: the log of all decisions, and what jobs name
+    /// Data folder: the log of all decisions, and uploaded executables and files
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Where a browser sees the cluster [default: 80 ports above --listen]
+    /// Address of the web pages [default: port of --listen + 80]
     #[arg(long, value_name = "ADDR", value_parser = address::parse)]
     web: Option<SocketAddr>,
-    /// Begin a new cluster in an empty folder
+    /// Start a new cluster, in an empty folder
     #[arg(long)]
     init: bool,
-    /// Join the cluster of these masters, any of them, with an empty folder
+    /// Join the cluster of these masters (any of them), with an empty folder
     #[arg(long, value_name = "ADDR", conflicts_with = "init")]
     join: Option<String>,
-    /// How long a silent worker is believed, such as 500ms or 3s
+    /// A worker that is silent for this long is lost, such as 500ms or 3s
     #[arg(long, value_name = "D", default_value = "3s", value_parser = lease)]
     lease: Duration,
-    /// Entries of the log after which a snapshot is taken, if its length has not asked for one before
+    /// Log entries between two snapshots; a snapshot is taken earlier if the log grows long
     #[arg(long, value_name = "N", default_value_t = Limits::default().log_entries, hide = true)]
     snapshot_entries: u64,
     #[command(flatten)]
@@ -99,7 +99,7 @@ impl Master {
             tokio::spawn(async move {
                 tokio::select! {
                     () = asked => ending.hand_over().await,
-                    // Somebody has asked for that, too.
+                    // Interrupted before it started.
                     () = ending.removed_for_good() => {}
                 }
                 drop(stop);
@@ -166,9 +166,10 @@ impl Master {
         }
     }
 
-    /// Where the cluster is shown. A master whose usual place is taken goes on without: nobody has asked for it.
+    /// Opens the address of the web pages. If --web is absent and the default address is taken, the master runs
+    /// without pages.
     fn web(&self, address: SocketAddr) -> Result<Option<(TcpListener, SocketAddr)>, Refused> {
-        // Any port, if that of --listen leaves the choice to the system, or is one of the last.
+        // Any port if --listen leaves the choice to the system, or if the port number would be too high.
         let port =
             if self.listen.port() == 0 { None } else { address.port().checked_add(PORT_ABOVE) };
         let usual = SocketAddr::new(address.ip(), port.unwrap_or(0));
@@ -186,7 +187,7 @@ impl Master {
         }
     }
 
-    /// The folder; whose it is, is found out by who opens it.
+    /// Returns the data folder. Opening the log later checks whom it belongs to.
     fn folder(&self) -> Result<Folder, Refused> {
         if !self.init && self.join.is_none() && !self.data.exists() {
             let shown = Location::from(&self.data);
@@ -203,7 +204,7 @@ fn cannot_show(error: &std::io::Error, at: SocketAddr) -> Refused {
     Refused::usage(format!("cannot listen: {error}; {at}; name another with --web"))
 }
 
-/// Ends when the sender is gone.
+/// Completes when the sender is dropped.
 async fn until(mut stopped: watch::Receiver<()>) {
     while stopped.changed().await.is_ok() {}
 }

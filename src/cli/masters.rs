@@ -1,4 +1,4 @@
-//! Lists masters, says how one more is started, and has one go or lead.
+//! `gristmill masters`: lists, adds, removes and promotes masters.
 
 use std::net::{SocketAddr, TcpListener};
 
@@ -25,7 +25,7 @@ const HEAD: [Column; 8] = [
     Whole("WEB"),
 ];
 
-/// `gristmill masters`. Whichever master is asked answers, whether any leads or not.
+/// `gristmill masters`. Any master can answer, even without a leader.
 pub(super) fn masters(cluster: &Cluster, format: Format) -> Result<u8, Refused> {
     let masters = cluster.ask(async |master| Ok(master.masters().await?.masters))?;
     list(format, &masters, &HEAD, |masters| {
@@ -49,7 +49,7 @@ pub(super) fn masters(cluster: &Cluster, format: Format) -> Result<u8, Refused> 
     })
 }
 
-/// How one more master is started.
+/// How to start one more master.
 #[derive(Debug, Serialize)]
 struct Addition {
     id: MasterId,
@@ -66,7 +66,7 @@ pub(super) fn add(cluster: &Cluster, format: Format) -> Result<u8, Refused> {
     };
     let (masters, removed) = cluster.ask(asked)?;
     let added = addition(&masters, &removed)?;
-    // Of four no more may die than of three.
+    // Four masters tolerate no more failures than three.
     if masters.iter().filter(|master| master.votes).count() % 2 == 1 {
         say(&format!(
             "{} masters bear the loss of no more than {} do: add another one after it\n",
@@ -80,13 +80,13 @@ pub(super) fn add(cluster: &Cluster, format: Format) -> Result<u8, Refused> {
     })
 }
 
-/// The next number that no master ever had, and a place for it.
+/// Picks the next number that no master ever had, and an address for it.
 fn addition(masters: &[MasterLine], removed: &[MasterId]) -> Result<Addition, Refused> {
     let known = masters.iter().map(|master| master.id).chain(removed.iter().copied());
     let id = MasterId(known.max().map_or(1, |last| last.0 + 1));
     let taken: Vec<SocketAddr> =
         masters.iter().filter_map(|master| parse(&master.address).ok()).collect();
-    // All are on this machine as yet.
+    // All masters run on this machine so far.
     let is_free = |at: &SocketAddr| !taken.contains(at) && TcpListener::bind(at).is_ok();
     let last = taken.iter().max_by_key(|at| at.port());
     let mut behind = last

@@ -1,4 +1,4 @@
-//! How the command says what went wrong, and with which exit code it ends.
+//! Errors of the command: a message, and the exit code.
 
 use std::io::ErrorKind;
 
@@ -9,12 +9,12 @@ use crate::rpc::refusal::Refusal;
 use crate::spec::escape;
 use crate::spec::failure::TEXT_CHARS_MAX;
 
-/// Why a command did not do what it was asked for.
+/// Why a command failed.
 #[derive(Debug)]
 pub(super) struct Refused {
     /// The exit code.
     pub(super) code: u8,
-    /// What is said.
+    /// The message.
     pub(super) message: Message,
 }
 
@@ -29,7 +29,7 @@ impl Refused {
         Self { code: exit::FAILED, message: Message::new(line) }
     }
 
-    /// Says it, and leaves the exit code.
+    /// Prints the message and returns the exit code.
     pub(super) fn say(self) -> u8 {
         say(&self.message.to_string());
         self.code
@@ -79,7 +79,7 @@ impl From<client::Error> for Refused {
     }
 }
 
-/// What came over the wire or from an executable is fit for a terminal; what is foreign in it was cut by who said it.
+/// Makes text from the network or an executable safe for a terminal. Its sender has already cut user text in it.
 pub(super) fn one_line(text: &str) -> String {
     let fit = |text: &str| escape(text.as_bytes(), 10 * TEXT_CHARS_MAX);
     match text.split_once("\nhint: ") {

@@ -1,4 +1,4 @@
-//! `gristmill report JOB`: a job's report as one page, for a ticket.
+//! `gristmill report JOB`: writes a job's report as one HTML page, to attach to a ticket.
 
 use std::io::{IsTerminal, stdout};
 
@@ -31,7 +31,7 @@ pub(super) fn report(cluster: &Cluster, job: JobId) -> Result<u8, Refused> {
     Ok(written.map_or_else(|error| stdout_failed(&error, STDOUT_HINT), |()| exit::OK))
 }
 
-/// From the master that leads, or from any other, which has it answer.
+/// Fetches the page from the leader, or from another master, which forwards the request.
 async fn page(master: &Master, job: JobId) -> Result<Vec<u8>, Refused> {
     let mut masters = master.masters().await?.masters;
     masters.retain(|line| line.web.is_some() && line.role != Role::Unreachable);

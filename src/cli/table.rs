@@ -9,28 +9,28 @@ use crate::launch::print;
 use crate::spec::escape;
 use crate::spec::failure::{TEXT_CHARS_MAX, is_unsafe};
 
-/// A column of text is not made narrower than that.
+/// Narrowest width of a text column.
 const TEXT_COLUMNS_MIN: usize = 8;
 /// Blanks between two columns.
 const BETWEEN: usize = 2;
 
-/// The form of a list.
+/// Output format of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// Columns for people.
+    /// A table for people.
     Table,
-    /// JSON, whose keys do not change.
+    /// JSON with stable keys.
     Json,
 }
 
-/// A column, by its head.
+/// A column, with its heading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Column {
-    /// Ids, numbers, addresses, times: of no use unless whole.
+    /// Ids, numbers, addresses, times: never cut.
     Whole(&'static str),
-    /// How something stands: whole, and in colour.
+    /// States: never cut, and coloured.
     State(&'static str),
-    /// Text, which may be cut.
+    /// Text: may be cut.
     Text(&'static str),
 }
 
@@ -42,7 +42,7 @@ impl Column {
     }
 }
 
-/// Prints lines of columns, or the values as JSON; on standard output.
+/// Prints a table, or the values as JSON, to standard output.
 pub(super) fn list<T: Serialize>(
     format: Format,
     values: &T,
@@ -55,7 +55,8 @@ pub(super) fn list<T: Serialize>(
     })
 }
 
-/// A value as JSON, on lines of its own. What could move a cursor is written as `\u009b`, which says the same.
+/// Formats a value as indented JSON. Characters that could move a cursor are written as escapes such as `\u009b`,
+/// which mean the same.
 pub(super) fn json<T: Serialize>(value: &T) -> Result<String, Refused> {
     let json = serde_json::to_string_pretty(value)
         .map_err(|error| Refused::failed(format!("cannot be written as JSON: {error}")))?;
@@ -66,7 +67,7 @@ fn harmless(json: &str) -> String {
     let mut shown = String::with_capacity(json.len() + 1);
     for character in json.chars() {
         match character {
-            // Between values; within them JSON has it escaped already.
+            // JSON escapes control characters within strings; only those between values are left.
             '\n' => shown.push(character),
             _ if is_unsafe(character) => shown += &format!("\\u{:04x}", u32::from(character)),
             _ => shown.push(character),
@@ -75,8 +76,8 @@ fn harmless(json: &str) -> String {
     shown
 }
 
-/// Columns as wide as what is in them, two blanks between them. On a terminal they fit its width, as far as there is text to
-/// be cut; a program gets all.
+/// Formats columns as wide as their contents, separated by two spaces. On a terminal, text columns are cut until the
+/// table fits; other output is never cut.
 fn table(head: &[Column], rows: &[Vec<String>], terminal: Option<Terminal>) -> String {
     let heads: Vec<String> = head.iter().map(|column| column.head().into()).collect();
     let shown = |row: &Vec<String>| row.iter().map(|cell| shown(cell)).collect();
@@ -92,7 +93,7 @@ fn table(head: &[Column], rows: &[Vec<String>], terminal: Option<Terminal>) -> S
     let mut text = String::new();
     for row in &rows {
         let mut line = String::new();
-        // Blanks stand before what follows them, so that none are left at the end of a line.
+        // Each cell pads the previous one, so lines have no trailing spaces.
         let mut blanks = 0;
         for ((cell, &width), column) in row.iter().zip(&widths).zip(head) {
             let cell = cut(cell, width);
@@ -111,7 +112,7 @@ fn table(head: &[Column], rows: &[Vec<String>], terminal: Option<Terminal>) -> S
     text
 }
 
-/// Takes from the widest column of text, again and again, until all fit or no text is left to be cut.
+/// Shortens the widest text column step by step until all columns fit or no text is left to cut.
 fn narrow(widths: &mut [usize], head: &[Column], room: usize) {
     let whole =
         |widths: &[usize]| widths.iter().sum::<usize>() + BETWEEN * (widths.len().max(1) - 1);
@@ -125,7 +126,7 @@ fn narrow(widths: &mut [usize], head: &[Column], room: usize) {
     }
 }
 
-/// Names and reasons come from users: none of it may move the cursor.
+/// Escapes names and reasons, which users choose: none may move the cursor.
 fn shown(cell: &str) -> String {
     if cell.is_empty() { "-".into() } else { escape(cell.as_bytes(), TEXT_CHARS_MAX) }
 }

@@ -1,4 +1,4 @@
-//! Shows what a job consists of: its tasks, and what they counted.
+//! `gristmill tasks` and `counters`: lists a job's tasks and attempts, and its counters.
 
 use super::cluster::Cluster;
 use super::refused::Refused;
@@ -8,7 +8,7 @@ use crate::rpc::client::Master;
 use crate::rpc::jobs::{AttemptLine, Jobs, TaskLine, TasksRequest};
 use crate::spec::JobId;
 
-/// Tasks that are asked for at once.
+/// Tasks per request.
 pub(super) const PAGE: u32 = 1_000;
 
 const HEAD: [Column; 9] = [
@@ -29,7 +29,7 @@ pub(super) fn tasks(cluster: &Cluster, job: JobId, format: Format) -> Result<u8,
     list(format, &tasks, &HEAD, |tasks| tasks.iter().flat_map(rows).collect())
 }
 
-/// A line for each attempt; a task without any has one too.
+/// One row per attempt; a task without attempts has one row too.
 fn rows(task: &TaskLine) -> Vec<Vec<String>> {
     let begin = || vec![task.id.to_string(), task.state.clone()];
     let attempt = |attempt: &AttemptLine| {

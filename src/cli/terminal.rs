@@ -1,4 +1,4 @@
-//! What a terminal is told: how wide text is there, how it is cut, and the few words that have a colour.
+//! Terminal output: the width of text, how it is cut, and colours.
 
 use std::ffi::OsStr;
 use std::io::IsTerminal;
@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 
 use crate::launch::{is_dumb, size};
 
-/// The terminal that a stream leads to.
+/// The terminal behind a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Terminal {
     pub(super) columns: usize,
@@ -15,12 +15,12 @@ pub(super) struct Terminal {
 }
 
 impl Terminal {
-    /// Of this stream, if it leads to one.
+    /// The terminal of this stream, if it is one.
     pub(super) fn of(stream: &(impl AsFd + IsTerminal)) -> Option<Self> {
         stream.is_terminal().then(|| Self::sized(stream))
     }
 
-    /// The same, also where there is none: as it would be there, without colours.
+    /// The terminal of this stream; if there is none, a standard one without colours.
     pub(super) fn sized(stream: &(impl AsFd + IsTerminal)) -> Self {
         let (columns, rows) = size(stream);
         let no_color = std::env::var_os("NO_COLOR");
@@ -29,12 +29,12 @@ impl Terminal {
     }
 }
 
-/// As <https://no-color.org> has it: a variable that is there and not empty is a no.
+/// Follows <https://no-color.org>: any non-empty value turns colours off.
 fn wants_colours(no_color: Option<&OsStr>, is_dumb: bool) -> bool {
     !is_dumb && no_color.is_none_or(OsStr::is_empty)
 }
 
-/// A colour that every terminal has, whatever its background.
+/// A colour that every terminal has and that is readable on any background.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Colour {
     Red,
@@ -43,7 +43,7 @@ pub(super) enum Colour {
 }
 
 impl Colour {
-    /// Of the word for how something stands: bad, done, or waiting; all that is in order has none.
+    /// The colour of a state word: failed, finished or waiting. Other states have none.
     pub(super) fn of(state: &str) -> Option<Self> {
         match state {
             "failed" | "lost" | "unreachable" => Some(Self::Red),
@@ -64,7 +64,7 @@ impl Colour {
     }
 }
 
-/// Ranges of characters that take two columns: those of East Asian scripts, and pictures.
+/// Ranges of characters that take two columns: East Asian scripts and pictures.
 const WIDE: [(char, char); 10] = [
     ('\u{1100}', '\u{115f}'),
     ('\u{2e80}', '\u{303e}'),
@@ -78,21 +78,21 @@ const WIDE: [(char, char); 10] = [
     ('\u{20000}', '\u{3fffd}'),
 ];
 
-/// Columns that a text takes which has no control characters.
+/// Columns of a text without control characters.
 pub(super) fn columns(text: &str) -> usize {
     text.chars().map(columns_of).sum()
 }
 
 fn columns_of(character: char) -> usize {
     match character {
-        // Marks that stand on the character before.
+        // Combining marks share the column of the preceding character.
         '\u{300}'..='\u{36f}' | '\u{20d0}'..='\u{20ff}' | '\u{fe00}'..='\u{fe0f}' => 0,
         _ if WIDE.iter().any(|(first, last)| (first..=last).contains(&&character)) => 2,
         _ => 1,
     }
 }
 
-/// As much of a text as so many columns hold; where that is not all of it, `…` stands at its end.
+/// Cuts a text to this many columns; a cut text ends in `…`.
 pub(super) fn cut(text: &str, room: usize) -> String {
     if columns(text) <= room {
         return text.into();

@@ -1,4 +1,4 @@
-//! `gristmill verify DIR`: reads an output back and says whether it is what its manifest says.
+//! `gristmill verify DIR`: checks an output against its manifest.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use crate::launch::{Message, count, exit, print};
 use crate::spec::Location;
 use crate::storage;
 
-/// Checks the output in a folder. What is wrong with it is said in one line each.
+/// Checks the output in a folder, and prints one line per finding.
 pub(super) fn verify(dir: &Path) -> Result<u8, Message> {
     if !dir.exists() {
         return Err(missing(dir));
@@ -30,7 +30,7 @@ pub(super) fn verify(dir: &Path) -> Result<u8, Message> {
     Ok(exit::NOT_WHOLE)
 }
 
-/// The message about an output that is not there.
+/// Error of an output folder that does not exist.
 pub(super) fn missing(dir: &Path) -> Message {
     Message::new(format!("output does not exist; {}; check the spelling", Location::from(dir)))
 }

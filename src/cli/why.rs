@@ -1,4 +1,4 @@
-//! `gristmill why JOB`: why a job failed and what to do about it, or what it waits for.
+//! `gristmill why JOB`: explains why a job failed and what to do about it, or what it waits for.
 
 use super::cluster::Cluster;
 use super::refused::Refused;
@@ -26,8 +26,8 @@ pub(super) fn why(cluster: &Cluster, job: JobId, format: Format) -> Result<u8, R
     })
 }
 
-/// Renders the paragraph and the details below it. The command escapes foreign text again, although the master has
-/// done so. `flag` is inserted into the command to type next.
+/// Renders the explanation and the details below it. Foreign text is escaped again here, although the master has
+/// escaped it. `flag` is inserted into the suggested commands.
 fn told(why: &Why, flag: &str) -> String {
     let mut text = format!("{}\n", why.summary);
     for detail in &why.details {

@@ -22,41 +22,41 @@ use crate::rpc::{address, server};
 use crate::spec::size;
 use crate::worker::{self, Limiter, MASTERLESS_MAX, ProcessLauncher, Server, Stop, Transport};
 
-/// What a worker is told.
+/// Arguments of `worker`.
 #[derive(Debug, Args)]
 pub(super) struct Worker {
     #[command(flatten)]
     cluster: Cluster,
-    /// Attempts at once, from 1 to 1024 [default: number of cores]
+    /// Number of attempts that run at once, from 1 to 1024 [default: number of cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     slots: Option<u32>,
-    /// Memory of all attempts together; at least 32MiB each [default: not limited]
+    /// Memory for all attempts together, at least 32MiB each [default: no limit]
     #[arg(long, value_name = "SIZE", value_parser = memory)]
     memory: Option<u64>,
-    /// Its folder: executables, map outputs, logs [default: a fresh temporary one]
+    /// Data folder: executables, map outputs, logs [default: a fresh temporary one]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Where other workers reach it; port 0: any that is free
+    /// Address for other workers; port 0 takes any free port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", value_parser = address::parse)]
     listen: SocketAddr,
-    /// Fetch map outputs of other workers on this machine from them, rather than from their files
+    /// Fetch map outputs of other workers on this machine over the network instead of reading their files
     #[arg(long)]
     no_local_reads: bool,
     #[command(flatten)]
     tie: Tie,
 }
 
-/// Least memory of an attempt, in bytes: the smallest buffers of a job, and as much for its process.
+/// Least memory of an attempt, in bytes: a job's smallest buffers, and as much again for its process.
 const ATTEMPT_BYTES_MIN: u64 = 32 << 20;
 
-/// Changes with each start of the kernel, and is the same for all that runs on it.
+/// The kernel's boot id: the same for all processes on this machine until it restarts.
 const MACHINE_FILE: &str = "/proc/sys/kernel/random/boot_id";
 
 fn memory(text: &str) -> Result<u64, String> {
     size::parse(text).map_err(|error| error.to_string())
 }
 
-/// Memory of one attempt, in bytes; 0: not limited.
+/// Memory of one attempt, in bytes; 0 means no limit.
 fn attempt_memory(memory: Option<u64>, slots: u32) -> Result<u64, Refused> {
     let Some(bytes) = memory else { return Ok(0) };
     let each = bytes / u64::from(slots);
@@ -86,13 +86,13 @@ async fn say_if_silent(masters: Master) {
 }
 
 impl Worker {
-    /// What names this machine, if files of its other workers are to be read, and there is such a name.
+    /// Returns an identifier of this machine, if this worker may read files of other workers on it.
     fn machine(&self) -> String {
         let named = std::fs::read_to_string(MACHINE_FILE).unwrap_or_default();
         if self.no_local_reads { String::new() } else { named.trim().to_string() }
     }
 
-    /// Runs the worker until it is asked to end, or may leave.
+    /// Runs the worker until it is asked to end, or has been drained.
     pub(super) fn run(&self) -> Result<u8, Refused> {
         self.tie.hold()?;
         let addresses = self.cluster.addresses()?;
@@ -144,20 +144,21 @@ impl Worker {
     }
 }
 
-/// How this worker reaches others, and is reached: gRPC over TCP.
+/// Connections of this worker, in both directions: gRPC over TCP.
 struct Wire {
     addresses: Vec<String>,
     listener: Mutex<Option<TcpListener>>,
 }
 
-/// A poll is held back for a third of the lease, which this worker is told only later, and then waits for itself.
+/// Masters hold a poll back for a third of the lease. The worker learns the lease later, so it allows for the longest
+/// one here.
 fn options() -> Options {
     Options { poll_held: LEASE_MAX / 3, ..Options::default() }
 }
 
 impl Wire {
     fn new(addresses: Vec<String>, listener: TcpListener) -> Result<Self, Refused> {
-        // What could be wrong with the addresses is found here, once.
+        // Invalid addresses are reported here, once.
         Master::connect(&addresses, options())?;
         Ok(Self { addresses, listener: Mutex::new(Some(listener)) })
     }

@@ -1,4 +1,4 @@
-//! Carries out the decisions of the scheduler on threads of this process.
+//! Carries out the scheduler's decisions on threads of this process.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,33 +20,33 @@ use crate::spec::{
 };
 use crate::task::{self, BadRecords, Env, JobFold, PartDone};
 
-/// How a run ended, when it could begin.
+/// How a run ended.
 #[derive(Debug)]
 pub struct Outcome {
     /// Succeeded, failed or cancelled.
     pub state: JobState,
-    /// What the first failure was, and in which attempt.
+    /// The first failure, and its attempt.
     pub failure: Option<(AttemptId, Failure)>,
-    /// What was published; not for a run to standard output.
+    /// The published output; none for a run to standard output.
     pub manifest: Option<Manifest>,
     /// The parts, in order.
     pub parts: Vec<PartDone>,
-    /// What was counted.
+    /// The counters.
     pub counters: Counters,
-    /// How long each phase took.
+    /// Duration of each phase.
     pub phases: Vec<(Phase, Duration)>,
-    /// What went through the sort buffers and tables.
+    /// Statistics of the sort buffers and tables.
     pub collected: CollectStats,
     /// Merges of spill files before the reduces.
     pub merges: u64,
-    /// Bad records that were set aside.
+    /// Number of bad records set aside.
     pub bad_records: u64,
 }
 
 /// The only job of a run.
 const JOB: JobId = JobId(1);
 
-/// What failed here would fail again, threads do not straggle, and reduces begin when all threads
+/// Options of the scheduler: retries are pointless here, threads do not straggle, and reduces begin when all threads
 /// have handed over their map output.
 const OPTIONS: JobOptions = JobOptions {
     max_attempts: 1,
@@ -56,14 +56,14 @@ const OPTIONS: JobOptions = JobOptions {
     early_reduces: false,
 };
 
-/// Runs a job that was prepared.
+/// Runs a prepared job.
 ///
-/// Setting `stop` ends it soon, as cancelled. The parts of a run without an output folder are left accepted in
-/// `prepared.staging`.
+/// Setting `stop` ends it soon, as cancelled. The parts of a run without an output folder stay in `prepared.staging`,
+/// accepted.
 ///
 /// # Errors
 ///
-/// When the threads cannot be started. Whatever happens later is in the outcome.
+/// If the threads cannot be started. Later failures are part of the outcome.
 pub fn run<J: Job>(
     spec: &JobSpec,
     prepared: &Prepared,
@@ -76,7 +76,7 @@ pub fn run<J: Job>(
     let (staging, bytes_read) = (&prepared.staging, progress.bytes_read());
     let attempts = staging.attempts();
     let env = Env { spec, attempts, stop, bytes_read, bad_records: &bad_records };
-    // The job value whose combiner and partitioner all threads share.
+    // All threads share the combiner and partitioner of this job value.
     let job = match env.job::<J>(JOB.task(TaskKind::Plan, 0).attempt(1), 0) {
         Ok(job) => job,
         Err(failure) => return Ok(failed_at_once(failure)),
@@ -136,7 +136,7 @@ pub fn run<J: Job>(
 
 /// The requested number of threads, or fewer if the memory does not suffice: buffers have a minimum size.
 fn threads_within(memory_bytes: u64, threads: usize) -> usize {
-    /// A chunk to fill, one to sort into, and what is beside them.
+    /// Least memory of a collector: a chunk to fill, a chunk to sort into, and overhead.
     const THREAD_BYTES_LEAST: u64 = 8 << 20;
     let fit = usize::try_from(memory_bytes / THREAD_BYTES_LEAST).unwrap_or(usize::MAX);
     threads.min(fit).max(1)
@@ -144,9 +144,9 @@ fn threads_within(memory_bytes: u64, threads: usize) -> usize {
 
 /// How a job's map output is collected.
 struct Combining {
-    /// Each thread has one table, in which all of its map tasks fold.
+    /// Each thread has one table, into which all of its map tasks fold.
     in_one_table: bool,
-    /// What a block takes, where each map task folds within blocks.
+    /// Each map task folds within blocks; this is the memory of one.
     block_bytes: usize,
 }
 
@@ -180,11 +180,11 @@ impl Outcome {
     }
 }
 
-/// How the memory of a run is shared out.
+/// How the memory of a run is divided.
 struct Shares {
     /// For each collector, until all maps are done.
     collector: usize,
-    /// For map outputs that wait to be reduced.
+    /// For map outputs that wait for the reduces.
     kept: usize,
     /// For each reduce.
     reduce: usize,
@@ -192,19 +192,19 @@ struct Shares {
 
 impl Shares {
     fn of(memory_bytes: u64, threads: usize, combining: Combining) -> Self {
-        /// What a thread needs beside: read, batch and part buffers.
+        /// Other memory of a thread: read, batch and part buffers.
         const BESIDE_BYTES: usize = 1 << 20;
         let memory = usize::try_from(memory_bytes).unwrap_or(usize::MAX);
         let reduce = memory / 16 / threads + BESIDE_BYTES;
         let rest = memory.saturating_sub((reduce + BESIDE_BYTES) * threads);
         if combining.in_one_table {
-            // The tables are read where they are.
+            // The tables are read in place.
             return Shares { collector: rest / threads, kept: 0, reduce };
         }
         let blocks = combining.block_bytes * threads;
         let rest = rest.saturating_sub(blocks);
         let collector = rest / 2 / threads + combining.block_bytes;
-        // Collectors are gone when reduces begin.
+        // The collectors are freed before the reduces begin.
         Shares { collector, kept: rest / 2, reduce: reduce + collector }
     }
 }
@@ -258,7 +258,7 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
             if self.shared.env.stop.load(Ordering::Relaxed) {
                 self.cancel();
             }
-            // A time-out only makes it look again.
+            // After a timeout it only checks again.
             if let Ok(report) = self.reports.recv_timeout(STOP_CHECK) {
                 self.hear(report);
             }
@@ -286,7 +286,7 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
         }
     }
 
-    /// Too late once the commit has begun: then the run ends as it would have.
+    /// Stops the run, unless its commit has begun: then it ends as usual.
     fn cancel(&mut self) {
         self.apply(Cancel { job: JOB });
     }
@@ -310,7 +310,7 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
     }
 
     fn fail(&mut self, attempt: AttemptId, failure: Failure) {
-        // An author's code may have made an error of its own of being stopped.
+        // An author's code may have wrapped the error of being stopped.
         if failure.cause == Cause::Killed || self.shared.env.stop.load(Ordering::Relaxed) {
             return self.cancel();
         }
@@ -328,7 +328,7 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
         self.apply(Complete { attempt, digest, is_staged, joined, counters, volume });
     }
 
-    /// What the scheduler refuses is late news of attempts that it has stopped: there is nothing to do then.
+    /// The scheduler refuses only late reports of attempts that it has stopped, which need no action.
     fn apply(&mut self, command: impl Into<Command>) {
         let now_ms = self.clock.wall_ms();
         for effect in self.scheduler.apply(now_ms, command).unwrap_or_default() {
@@ -382,7 +382,7 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
         Order::Commit { attempt, created: rfc3339(self.clock.wall_ms()), parts, counters }
     }
 
-    /// Has all threads hand over their map output, and makes it fit to be read at once.
+    /// Makes all threads hand over their map output, and prepares it for the reduces.
     fn ready(&mut self) -> Result<Readied, Failure> {
         let lost =
             || Failure::new(Cause::WorkerLost, "a thread has ended before its map output was read");

@@ -13,13 +13,13 @@ use crate::spec::{
 use crate::storage::{Scratch, Staging};
 use crate::task::{self, Env, JobCollector, JobFold, JobPartitioner, PartDone, Plan};
 
-/// What a thread is told to do.
+/// An instruction to a thread.
 pub(super) enum Order {
     /// Carry out a plan, map or reduce attempt.
     Run(AttemptId),
     /// Carry out the commit attempt.
     Commit { attempt: AttemptId, created: String, parts: Vec<PartDone>, counters: Counters },
-    /// Hand over what all map tasks so far have left in this thread.
+    /// Hand over the output of all map tasks so far.
     Seal,
 }
 
@@ -32,7 +32,7 @@ impl Order {
     }
 }
 
-/// What a thread says.
+/// A thread's report.
 pub(super) enum Report {
     /// A plan attempt is done.
     Planned { attempt: AttemptId, splits: u32, reducers: u32 },
@@ -46,7 +46,7 @@ pub(super) enum Report {
     Sealed(Result<(), Failure>),
 }
 
-/// What all threads of a run share.
+/// State shared by all threads of a run.
 pub(super) struct Shared<'s, J: Job, C: Combine<J>, P> {
     pub(super) env: Env<'s>,
     pub(super) staging: &'s Staging,
@@ -58,9 +58,9 @@ pub(super) struct Shared<'s, J: Job, C: Combine<J>, P> {
     pub(super) partitioner: &'s P,
     pub(super) outputs: Outputs<C::Acc>,
     pub(super) shuffling: &'s ReadProgress,
-    /// What a collector may hold.
+    /// Memory limit of a collector.
     pub(super) collector_bytes: usize,
-    /// What a reduce may hold.
+    /// Memory limit of a reduce.
     pub(super) reduce_bytes: usize,
 }
 
@@ -102,14 +102,14 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Shared<'_, J, C, P> {
 pub(super) struct Hand<'s, J: Job, C: Combine<J>, P: Partition<J>> {
     pub(super) shared: &'s Shared<'s, J, C, P>,
     pub(super) worker: WorkerId,
-    /// Where map tasks of a job with an exact combiner all fold into.
+    /// The table that all map tasks fold into, if the job's combiner is exact.
     pub(super) collector: Option<JobCollector<'s, J, C, P>>,
-    /// An emptied sort buffer, whose memory the next map task fills again.
+    /// An emptied sort buffer, whose memory the next map task reuses.
     pub(super) spare: Option<Filling>,
 }
 
 impl<J: Job, C: Combine<J>, P: Partition<J>> Hand<'_, J, C, P> {
-    /// Carries out orders until there are no more.
+    /// Carries out orders until the channel closes.
     pub(super) fn work(mut self, orders: &Receiver<Order>, reports: &Sender<Report>) {
         for order in orders {
             // The receiver is gone once the run has ended.

@@ -1,6 +1,6 @@
 //! Runs a whole job in this process on all cores.
 //!
-//! The pure scheduler decides, as it does for a cluster; here every worker is a thread with one slot:
+//! The same pure scheduler decides as on a cluster; here each worker is a thread with one slot:
 //!
 //! ```text
 //!   scheduler ──Start──► driver ──Order──► thread 1..n   plan, map, reduce, commit: see `task`
@@ -8,8 +8,8 @@
 //!       └────Command───────┘
 //! ```
 //!
-//! Map output stays in memory while it fits and is spilled when it does not. A thread of a job with an exact combiner
-//! keeps one table for all its map tasks, since nothing is run again here.
+//! Map output stays in memory while it fits, and is spilled otherwise. If the combiner is exact, a thread keeps one
+//! table for all its map tasks, because no task is retried here.
 
 mod driver;
 mod hand;

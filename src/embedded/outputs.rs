@@ -16,7 +16,7 @@ use crate::task::{JobFold, MapOutput};
 pub(super) struct Outputs<A> {
     kept: Mutex<Kept<A>>,
     sealed: OnceLock<Vec<Sealed<A>>>,
-    /// Memory that outputs may keep until the reduces read them.
+    /// Memory for outputs until the reduces read them.
     memory_bytes: usize,
 }
 
@@ -30,7 +30,7 @@ struct Sealed<A> {
     output: MapOutput<A>,
 }
 
-/// What it took to have all outputs ready for the reduces.
+/// The work of preparing all outputs for the reduces.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Readied {
     pub(super) stats: CollectStats,
@@ -44,11 +44,11 @@ impl<A: Send + Sync + 'static> Outputs<A> {
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept<A>> {
-        // A thread that panicked has failed the run; what it left here is not read.
+        // If a thread has panicked, the run has failed and its output is never read.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets memory aside for an output, if there is so much left.
+    /// Reserves memory for an output, if enough is left.
     pub(super) fn reserve(&self, bytes: usize) -> bool {
         let mut kept = self.kept();
         let fits = kept.bytes + bytes <= self.memory_bytes;
@@ -56,13 +56,13 @@ impl<A: Send + Sync + 'static> Outputs<A> {
         fits
     }
 
-    /// Keeps the output of a map task, or of a thread, for all its map tasks.
+    /// Keeps the output of one map task, or of all map tasks of a thread.
     pub(super) fn keep(&self, index: u32, output: MapOutput<A>) {
         self.kept().outputs.insert(index, output);
     }
 
-    /// Brings the number of spill files down to what a reduce can read at once, and opens them. From here on `progress`
-    /// knows how much the merges and the reduces have to read.
+    /// Merges spill files until a reduce can read them all at once, and opens them. From here on `progress` knows how
+    /// much the merges and the reduces have to read.
     pub(super) fn ready<J: Job, C: Combine<J, Acc = A>>(
         &self,
         fold: &JobFold<'_, J, C>,
@@ -76,7 +76,7 @@ impl<A: Send + Sync + 'static> Outputs<A> {
             std::mem::take(&mut self.kept().outputs).into_values().collect();
         let mut readied = Readied::default();
         let files: usize = outputs.iter().map(|output| output.files().len()).sum();
-        // Only neighbours may be merged where the order of equal keys counts, so nothing may lie between them.
+        // Only adjacent outputs may be merged if the order of equal keys counts.
         if files > limits.fan_in && !(C::COMBINES && C::EXACT) {
             outputs.iter_mut().try_for_each(|output| output.spill(fold))?;
         }
@@ -109,8 +109,8 @@ impl<A: Send + Sync + 'static> Outputs<A> {
         Ok(readied)
     }
 
-    /// Everything that a reduce of this partition reads, in the order of the map tasks. What was in memory is given
-    /// back as it is read, so this can be asked for once: a failed reduce is not tried again here.
+    /// Returns everything that a reduce of this partition reads, in the order of the map tasks. Memory is freed as it
+    /// is read, so this can be called only once per partition: a failed reduce is not retried here.
     pub(super) fn sources<'r, J: Job, C: Combine<J, Acc = A>>(
         &'r self,
         partition: u32,

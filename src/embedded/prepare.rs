@@ -1,4 +1,4 @@
-//! Checks everything that can be checked before any work: input, output and scratch space.
+//! Checks input, output and scratch space before any work.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,37 +9,37 @@ use crate::spec::{FileRange, InputNotes, JobSpec, Location, Nonce};
 use crate::storage::{self, Scratch, ScratchPlaces, Staging, StagingOptions};
 use crate::task;
 
-/// How to run a job in this process, beside what its spec says.
+/// How to run a job in this process, in addition to its spec.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Attempts at once.
+    /// Number of attempts that run at once.
     pub threads: usize,
-    /// Where to spill, if the user named a place.
+    /// The folder for spills that the user named, if any.
     pub scratch: Option<PathBuf>,
     /// The system's folder for temporary files.
     pub temporary: PathBuf,
-    /// Random, and never used before.
+    /// A random number that no other run has.
     pub nonce: Nonce,
 }
 
 /// Why a run cannot begin.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The spec asks for something that cannot be.
+    /// The spec is invalid.
     #[error(transparent)]
     Spec(#[from] crate::spec::Error),
-    /// Input, or an output that lies in it.
+    /// The input cannot be used, or the output lies in it.
     #[error(transparent)]
     Input(#[from] task::ListError),
-    /// Output or scratch space.
+    /// The output or scratch folder cannot be used.
     #[error(transparent)]
     Storage(#[from] storage::Error),
-    /// A relative path was given, and the folder that it is relative to cannot be determined.
+    /// A relative path was given, and the working folder cannot be determined.
     #[error(
         "cannot determine the working folder: {cause}; name absolute paths, or change to a folder that exists"
     )]
     WorkingFolder {
-        /// What the system said.
+        /// The system's error.
         cause: std::io::Error,
     },
     /// The threads could not be started.
@@ -47,31 +47,31 @@ pub enum Error {
     Threads {
         /// How many.
         threads: usize,
-        /// What the system said.
+        /// The system's error.
         cause: String,
     },
 }
 
-/// A run that can begin.
+/// A run that is ready to start.
 #[derive(Debug)]
 pub struct Prepared {
     /// Input files, in order.
     pub files: Vec<FileRange>,
-    /// What was left out of the input, and what it reaches more than once.
+    /// Input that was skipped, and input that was reached more than once.
     pub notes: InputNotes,
-    /// How files of the input are compressed.
+    /// Compression of the input files.
     pub codecs: BTreeSet<Codec>,
-    /// Where the output is made.
+    /// Staging folder of the output.
     pub staging: Staging,
-    /// Where spills go.
+    /// Scratch folder for spills.
     pub scratch: Scratch,
 }
 
-/// Checks everything that can be checked before any work, and makes the run's own folders.
+/// Checks everything that can be checked before any work, and creates the run's folders.
 ///
 /// # Errors
 ///
-/// The first thing that is wrong, in the order: spec, input, overlap, output, scratch.
+/// The first problem, in this order: spec, input, overlap, output, scratch.
 pub fn prepare<J: Job>(spec: &JobSpec, options: &Options) -> Result<Prepared, Error> {
     spec.validate()?;
     let task::Listing { mut files, notes, codecs } = task::list::<J>(spec)?;
@@ -82,8 +82,8 @@ pub fn prepare<J: Job>(spec: &JobSpec, options: &Options) -> Result<Prepared, Er
     Ok(Prepared { files, notes, codecs, staging, scratch })
 }
 
-/// The path from the root on, so that it stays the same if the author's code changes the working folder, and is the one
-/// that a cluster would use. Links in it, and `..`, are kept.
+/// The absolute path: the same on a cluster, and unaffected if the author's code changes the working folder. Links
+/// and `..` in it are kept.
 fn absolute(path: &Path) -> Result<PathBuf, Error> {
     std::path::absolute(path).map_err(|cause| Error::WorkingFolder { cause })
 }
@@ -100,7 +100,8 @@ fn folders(spec: &JobSpec, options: &Options) -> Result<(Staging, Scratch), Erro
         let scratch = Scratch::create(places, nonce)?;
         return Ok((staging, scratch));
     }
-    // Without an output folder the parts are made in scratch space, and copied to standard output when all are whole.
+    // Without an output folder, the parts are made in scratch space and copied to standard output when all are
+    // complete.
     let places = ScratchPlaces { dir: dir.as_deref(), staging: None, temporary: &temporary };
     let scratch = Scratch::create(places, nonce)?;
     let staging = Staging::create(&scratch.join("stdout"), nonce, staging_options)?;

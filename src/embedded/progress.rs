@@ -1,11 +1,11 @@
-//! How far a run is, for the display of progress.
+//! A run's progress, for display.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use crate::shuffle::ReadProgress;
 
-/// What a run is busy with.
+/// Phases of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// Listing and cutting the input.
@@ -36,7 +36,7 @@ impl Phase {
     }
 }
 
-/// How far a run is; written by the run, read by anybody.
+/// A run's progress: written by the run, read by other threads.
 #[derive(Debug, Default)]
 pub struct Progress {
     phase: AtomicU8,
@@ -48,27 +48,27 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// What the run is busy with.
+    /// The current phase.
     pub fn phase(&self) -> Phase {
         Phase::ALL[usize::from(self.phase.load(Ordering::Relaxed)).min(Phase::ALL.len() - 1)]
     }
 
-    /// Bytes of input that have been read, of how many; the latter is 0 where it is not known.
+    /// Bytes of input read so far, and in total; the total is 0 if unknown.
     pub fn bytes(&self) -> (u64, u64) {
         (self.bytes_read.load(Ordering::Relaxed), self.bytes_total.load(Ordering::Relaxed))
     }
 
-    /// Bytes of map output that merges and reduces have read, of how many; the latter is 0 before the maps are done.
+    /// Bytes of map output that merges and reduces have read, and in total; the total is 0 before the maps are done.
     pub fn shuffled(&self) -> (u64, u64) {
         (self.shuffled.bytes.load(Ordering::Relaxed), self.shuffled.total.load(Ordering::Relaxed))
     }
 
-    /// Map tasks that are done, of how many.
+    /// Finished map tasks, and their total.
     pub fn maps(&self) -> (u32, u32) {
         (self.maps[0].load(Ordering::Relaxed), self.maps[1].load(Ordering::Relaxed))
     }
 
-    /// Reduce tasks that are done, of how many.
+    /// Finished reduce tasks, and their total.
     pub fn reduces(&self) -> (u32, u32) {
         (self.reduces[0].load(Ordering::Relaxed), self.reduces[1].load(Ordering::Relaxed))
     }

@@ -2,11 +2,11 @@
 
 use super::{Error, Input, Last, Source};
 
-/// Either of two. As an input format it reads each file as the one that its named input has; as a record it is one of
-/// that format.
+/// One of two input formats. As an input format it reads each file in the format of the file's named input; as a
+/// record it is a record of that format.
 ///
-/// A job with `type Input = Either<A, B>` takes two named inputs (or more, since `A` and `B` may be `Either` too): the
-/// first `A::SOURCES` are read as `A`, the others as `B`.
+/// A job with `type Input = Either<A, B>` takes two named inputs (or more, since `A` and `B` may be `Either` too):
+/// the first `A::SOURCES` are read as `A`, the others as `B`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Either<A, B> {
     /// The first.

@@ -6,23 +6,23 @@ use super::source::Codec;
 use crate::spec::Location;
 use crate::storage;
 
-/// Why a file could not be read as records, or a record not be written.
+/// Why a file could not be read as records, or a record could not be written.
 ///
-/// Offsets count the bytes of the decoded file, unless they are said to be of the compressed one. Excerpts are already
+/// Offsets count the bytes of the decoded file, unless they belong to the compressed one. Excerpts are already
 /// escaped and cut.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file could not be opened, or is not the one that was listed.
     #[error(transparent)]
     Storage(#[from] storage::Error),
-    /// The file could be opened but not be read.
+    /// The file was opened but could not be read.
     #[error("cannot read input at byte {offset}: {cause}; {location}")]
     Read {
         /// The file.
         location: Location,
-        /// How far reading came, in bytes of the file as it is stored.
+        /// How far reading came, in bytes of the file as stored.
         offset: u64,
-        /// What the system says.
+        /// The system's error.
         cause: io::Error,
     },
     /// Compressed data is truncated or damaged.
@@ -33,14 +33,14 @@ pub enum Error {
     Compressed {
         /// The file.
         location: Location,
-        /// How it is compressed.
+        /// Its compression.
         codec: Codec,
         /// How far decoding came, in bytes of the compressed file.
         offset: u64,
-        /// What the decoder says.
+        /// The decoder's error.
         cause: io::Error,
     },
-    /// A file that must be text is something else.
+    /// A file that must be text is not.
     #[error("input is not text but {what}; {location}; {hint}")]
     NotText {
         /// The file.
@@ -50,17 +50,17 @@ pub enum Error {
         /// What to do about it.
         hint: &'static str,
     },
-    /// A file that must be text holds compressed data when decompressed.
+    /// The decompressed content of a text file is compressed again.
     #[error(
         "input is compressed twice: its {codec} data is compressed itself; {location}; decompress it once first"
     )]
     CompressedTwice {
         /// The file.
         location: Location,
-        /// How its content is compressed.
+        /// The outer compression.
         codec: Codec,
     },
-    /// The name of a file says that it is compressed, and its bytes do not.
+    /// The name of a file names a compression that its bytes do not have.
     #[error(
         "input is named as {named} data, but its first bytes are not {named}'s{}; {location}; \
          copy it again if it is damaged, or give it the right name",
@@ -69,9 +69,9 @@ pub enum Error {
     Misnamed {
         /// The file.
         location: Location,
-        /// The compression that its name says.
+        /// The compression that its name implies.
         named: Codec,
-        /// The compression that its bytes say.
+        /// The compression of its bytes.
         codec: Option<Codec>,
     },
     /// A record does not end within the limit.
@@ -97,7 +97,7 @@ pub enum Error {
         /// The first byte that is not UTF-8.
         offset: u64,
     },
-    /// The file does not consist of records of the given length.
+    /// The file's size is not a multiple of the record length.
     #[error(
         "size of {size} bytes is not a multiple of the record length of {record_bytes} bytes; {location}; \
          check that the file is complete and has this format"
@@ -110,21 +110,21 @@ pub enum Error {
         /// The length of a record.
         record_bytes: usize,
     },
-    /// A line is not the JSON that the job reads.
+    /// A line is not the JSON that the job expects.
     #[error("bad JSON: {problem} in column {column} of `{excerpt}`; {location} at byte {offset}")]
     Json {
         /// The file.
         location: Location,
         /// Where the line begins.
         offset: u64,
-        /// Where in the line, in bytes from 1; 0 when that is not known.
+        /// Column in the line, in bytes from 1; 0 if unknown.
         column: usize,
-        /// The line's beginning.
+        /// The beginning of the line.
         excerpt: String,
-        /// What the parser says.
+        /// The parser's error.
         problem: String,
     },
-    /// The bytes are not what the format requires. Formats of users make it with [`Source::error`].
+    /// The bytes violate the format. Formats of users create this error with [`Source::error`].
     ///
     /// [`Source::error`]: super::Source::error
     #[error("{problem}; {location} at byte {offset}")]
@@ -138,7 +138,7 @@ pub enum Error {
         /// Whether only this record is lost, and the next one can still be read.
         one_record: bool,
     },
-    /// A field to be written holds a byte that would end it.
+    /// A field to write contains a separator.
     #[error(
         "field {number} holds a {byte}, which TSV cannot: `{excerpt}`; write JSON lines instead (Json)"
     )]
@@ -150,7 +150,7 @@ pub enum Error {
         /// The field's beginning.
         excerpt: String,
     },
-    /// A line to be written holds a newline.
+    /// A line to write contains a newline.
     #[error("line holds a newline: `{excerpt}`; write JSON lines instead (Json)")]
     Line {
         /// The line's beginning.
@@ -161,7 +161,7 @@ pub enum Error {
     Encode {
         /// The format's name.
         format: &'static str,
-        /// What the encoder says.
+        /// The encoder's error.
         problem: String,
     },
 }
@@ -171,7 +171,7 @@ fn but(codec: Option<Codec>) -> String {
 }
 
 impl Error {
-    /// Whether the content of the input is the cause, so that every further attempt fails in the same way.
+    /// Whether the content of the input is the cause, so that every retry would fail in the same way.
     pub fn blames_input(&self) -> bool {
         match self {
             Self::Storage(error) => matches!(error, storage::Error::InputChanged { .. }),

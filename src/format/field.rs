@@ -11,7 +11,7 @@ use crate::spec::escape;
 /// Characters of a refused field or line that its error shows.
 pub(super) const EXCERPT_CHARS_MAX: usize = 80;
 
-/// A row of tab-separated text that is being written.
+/// A row of tab-separated text while it is written.
 pub struct Row<'a> {
     into: &'a mut Vec<u8>,
     fields: usize,

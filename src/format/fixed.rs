@@ -2,9 +2,10 @@
 
 use super::{Error, Input, Last, Source};
 
-/// Records of `N` bytes each, with nothing between them, as the sort benchmark has them (`Fixed<100>`).
+/// Records of `N` bytes each without separators, like those of the sort benchmark (`Fixed<100>`).
 ///
-/// A file whose size is not a multiple of `N` is refused: before anything is read if its size is known, else at its end.
+/// A file whose size is not a multiple of `N` is refused: before anything is read if its size is known, else at its
+/// end.
 pub struct Fixed<const N: usize> {
     source: Source,
     end: u64,
@@ -22,7 +23,7 @@ impl<const N: usize> Input for Fixed<N> {
         {
             return Err(partial(&source, size, N));
         }
-        // Up to the first record that begins in the range.
+        // Skips to the first record that begins in the range.
         let mut skipped = range.start.next_multiple_of(N as u64) - range.start;
         while !range.is_empty() && skipped > 0 && (!source.window().is_empty() || source.fill()?) {
             let step = usize::try_from(skipped).unwrap_or(usize::MAX).min(source.window().len());

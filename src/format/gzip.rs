@@ -7,14 +7,14 @@ use flate2::{Compression, GzBuilder};
 
 use super::{Error, Output, Writes};
 
-/// Bytes that are collected before they are compressed.
+/// Bytes collected before they are compressed.
 const GATHERED_BYTES: usize = 64 << 10;
 
-/// The default of `gzip`. Faster levels make larger files, and slower ones hardly smaller.
+/// The default of `gzip`. Faster levels make larger files; slower levels save little more.
 const LEVEL: u32 = 6;
 
-/// The parts that `O` writes, as one gzip member each. Equal records give equal bytes: the header holds no name and
-/// no time.
+/// Writes the parts of `O` as one gzip member each. Equal records give equal bytes: the header holds neither a name
+/// nor a time.
 pub struct Gzip<O> {
     output: O,
     gathered: Vec<u8>,
@@ -68,7 +68,7 @@ fn refuse(error: std::io::Error) -> Error {
     Error::Encode { format: "gzip", problem: error.to_string() }
 }
 
-/// An extension put together by the compiler, which has no other way to join strings of a generic type.
+/// A file name extension built at compile time: generic strings cannot be joined in another way.
 struct Name {
     bytes: [u8; 32],
     length: usize,

@@ -51,7 +51,7 @@ impl<T> JsonLines<T> {
         let Last { offset, bytes } = self.lines.source().last();
         let column = error.column();
         let message = error.to_string();
-        // The line is always 1 here, and the message has the column in a place of its own.
+        // The line number is always 1 here, and our message names the column separately.
         let place = format!(" at line {} column {column}", error.line());
         Error::Json {
             location: self.lines.source().location().clone(),

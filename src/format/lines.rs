@@ -65,8 +65,8 @@ impl Input for Lines {
 }
 
 impl Lines {
-    /// Returns the length of a line that does not end in the window, without and with its line end; `None` at the end of
-    /// the file.
+    /// Returns the length of a line that does not end in the window, without and with its line end; `None` at the end
+    /// of the file.
     #[cold]
     #[inline(never)]
     fn find_end(&mut self) -> Result<Option<(usize, usize)>, Error> {

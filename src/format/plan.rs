@@ -1,4 +1,4 @@
-//! Cuts the files of a job into splits, which depend on the files and the flags alone.
+//! Cuts the files of a job into splits. The cuts depend on the files and the flags alone.
 
 use super::source::is_compressed;
 use super::{Error, Input};

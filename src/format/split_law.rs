@@ -1,4 +1,4 @@
-//! Checks the law of every splittable format in property tests: any cuts give the same records.
+//! Checks the law of every splittable format in property tests: records do not depend on the cuts.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

@@ -1,4 +1,4 @@
-//! Writes bytes as they are, with a newline after each record or with nothing.
+//! Writes bytes unchanged, with or without a newline after each record.
 
 use memchr::memchr;
 
@@ -7,7 +7,7 @@ use super::{Error, Output, Writes};
 use crate::record::{Text, TextBuf};
 use crate::spec::escape;
 
-/// Values that are written as they are: text, bytes, and tuples of them in order; `()` is nothing.
+/// Values that can be written as they are: text, bytes, and tuples of them in order; `()` is empty.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not text or bytes",
     label = "`TextLines` and `Raw` write text, bytes and tuples of them",

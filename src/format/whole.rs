@@ -2,7 +2,7 @@
 
 use super::{Error, Input, Last, Source};
 
-/// Reads as `F` does, but each file is read by one task from its first byte to its last.
+/// Reads like `F`, but each file is read by one task from its first byte to its last.
 pub struct Whole<F>(F);
 
 impl<F: Input> Input for Whole<F> {

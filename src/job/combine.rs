@@ -1,4 +1,4 @@
-//! Combiners: fold the values of equal keys in the map's memory, before anything is sorted or sent.
+//! Combiners: fold the values of equal keys in the map's memory, before sorting and sending.
 
 use super::{Error, Job, Result};
 pub use crate::shuffle::KeepApart;
@@ -123,7 +123,7 @@ pub trait Combine<J: Job>: Sync {
     /// is fast.
     type Acc: Send + Sync + 'static;
 
-    /// Whether there is a combiner at all; only [`NoCombiner`] says no.
+    /// Whether there is a combiner at all; false only for [`NoCombiner`].
     const COMBINES: bool = true;
 
     /// Whether the result never depends on how values are ordered and grouped. Sums of integers are exact, sums of
@@ -137,21 +137,21 @@ pub trait Combine<J: Job>: Sync {
     /// but not across blocks, spills and map tasks.
     const EXACT: bool = true;
 
-    /// The accumulator of a first value.
+    /// Makes an accumulator from a key's first value.
     fn start(&self, value: J::Value<'_>) -> Result<Self::Acc>;
 
     /// Folds one more value in.
     ///
     /// # Errors
     ///
-    /// Any; it ends the job. Return [`KeepApart`] if the two values do not fit into one, and leave `acc` as it is: then
-    /// both are kept and the reduce gets both. Use it where a partial result overflows but the whole one may not.
+    /// Any error ends the job. Return [`KeepApart`] if the two values do not fit into one, and leave `acc` unchanged:
+    /// then both are kept, and the reduce gets both. Use it if a partial result may overflow although the total fits.
     fn fold(&self, acc: &mut Self::Acc, value: J::Value<'_>) -> Result;
 
-    /// The accumulator as a value again.
+    /// Turns the accumulator back into a value.
     fn value<'a>(&self, acc: &'a Self::Acc) -> Result<J::Value<'a>>;
 
-    /// Bytes that an accumulator owns outside itself, in a `Vec` or a map, so that they are counted as memory used.
+    /// Bytes that an accumulator owns on the heap, such as in a `Vec` or a map, to be counted as used memory.
     fn heap_bytes(&self, _acc: &Self::Acc) -> usize {
         0
     }
@@ -234,22 +234,22 @@ struct NotThere;
             `gristmill::job::Combine` for a struct of your own"
 )]
 pub trait Number: Copy + std::fmt::Display {
-    /// Whether adding is exact, so that order never shows; not so for floats.
+    /// Whether addition is exact, so that the order does not matter; false for floats.
     const EXACT: bool;
-    /// Nothing.
+    /// Zero.
     const ZERO: Self;
-    /// What holds the number's bits while it is folded.
+    /// Holds the number's bits while it is folded.
     type Bits: Copy + Send + Sync + 'static;
-    /// The number's bits, in the lower end.
+    /// The number's bits, in the low end.
     fn to_bits(self) -> Self::Bits;
     /// The number with these bits.
     fn from_bits(bits: Self::Bits) -> Self;
     /// The sum, if it can be represented.
     fn checked_plus(self, other: Self) -> Option<Self>;
-    /// The sum, wrapped around where it cannot be represented, and how often: 1 beyond the largest number, -1 beyond
-    /// the smallest. A total fits if and only if its carries add up to zero.
+    /// The wrapped sum, and its carry: 1 above the largest number, -1 below the smallest. A total fits if and only if
+    /// its carries add up to zero.
     fn carrying_plus(self, other: Self) -> (Self, i64);
-    /// Whether this number comes before the other; total, also for floats.
+    /// Whether this number is less than the other; a total order, also for floats.
     fn is_less(self, other: Self) -> bool;
 }
 

@@ -1,4 +1,4 @@
-//! What an attempt collects beside its result: counters and side outputs.
+//! What an attempt collects in addition to its result: counters and side outputs.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::format::Output;
 use crate::spec::Counters;
 use crate::storage::AttemptFolder;
 
-/// What was written to each side output, by its name, as a whole part.
+/// What was written to each side output, by name, as a complete part.
 pub(crate) type Taken = Vec<(&'static str, Vec<u8>)>;
 
 /// One attempt's counts and side outputs.
@@ -18,12 +18,12 @@ pub(crate) struct Context {
     counts: Counts,
     sides: Sides,
     folder: Arc<AttemptFolder>,
-    /// Where bad records may be skipped: the counts before the current one.
+    /// The counts before the current record, if bad records may be skipped.
     counts_before: Option<Counts>,
 }
 
 impl Context {
-    /// The context of an attempt whose parts go to this folder; `suffix` ends its side parts' names.
+    /// Creates the context of an attempt that writes its parts to this folder; side parts' names end in `suffix`.
     pub(crate) fn new(folder: Arc<AttemptFolder>, suffix: String) -> Self {
         Context {
             counts: Counts::default(),
@@ -33,14 +33,14 @@ impl Context {
         }
     }
 
-    /// The same, for a caller that collects everything with [`take`](Self::take): nothing is written to files.
+    /// Creates a context that keeps everything in memory for [`take`](Self::take), without files.
     pub(crate) fn in_memory(folder: Arc<AttemptFolder>, suffix: String) -> Self {
         let mut context = Context::new(folder, suffix);
         context.sides.keep();
         context
     }
 
-    /// What was counted and written to side outputs since the last call. Only in memory.
+    /// Returns counts and side output since the last call. Only for contexts in memory.
     pub(crate) fn take(&mut self) -> Result<(Counters, Taken)> {
         let sides = self.sides.take()?;
         Ok((std::mem::take(&mut self.counts).into_counters(), sides))
@@ -57,24 +57,24 @@ impl Context {
         self.sides.writer(side, &self.folder)
     }
 
-    /// Called before each record where bad ones may be skipped.
+    /// Must be called before each record if bad records may be skipped.
     pub(crate) fn begin(&mut self) -> Result {
         self.counts_before = Some(self.counts.clone());
         self.sides.begin()
     }
 
-    /// Called before each key where those may be set aside on which the reduce fails.
+    /// Must be called before each key if keys on which the reduce fails may be set aside.
     pub(crate) fn begin_key(&mut self) -> Result {
         self.counts_before = Some(self.counts.clone());
         self.sides.begin_key()
     }
 
-    /// Whether all that was written to side outputs since `begin_key` can be taken back.
+    /// Whether all side output since `begin_key` can be rolled back.
     pub(crate) fn is_held(&self) -> bool {
         self.sides.are_held()
     }
 
-    /// Takes back what was counted and written to side outputs since `begin`.
+    /// Rolls back counts and side output since `begin`.
     pub(crate) fn take_back(&mut self) {
         if let Some(before) = self.counts_before.take() {
             self.counts = before;
@@ -82,12 +82,12 @@ impl Context {
         self.sides.take_back();
     }
 
-    /// The first failure to write a side output, once.
+    /// Returns the first failure to write a side output, once.
     pub(crate) fn fault(&mut self) -> Option<Error> {
         self.sides.fault()
     }
 
-    /// Ends the side outputs, and says what was counted and written.
+    /// Ends the side outputs, and returns counts and side output.
     pub(crate) fn seal(self) -> Result<(Counters, Vec<Written>)> {
         let written = self.sides.seal()?;
         Ok((self.counts.into_counters(), written))

@@ -1,4 +1,4 @@
-//! Counters that an author's code counts with, summed over the attempts that won.
+//! Counters for an author's code, summed over successful attempts.
 
 /// A counter's name; declare it as a constant and pass it to `count`.
 ///
@@ -13,12 +13,12 @@ pub struct Counter {
 }
 
 impl Counter {
-    /// A counter under a group, under which it is listed.
+    /// Creates a counter in a group; lists show counters by group.
     pub const fn new(group: &'static str, name: &'static str) -> Self {
         Counter { group, name }
     }
 
-    /// The group under which it is listed.
+    /// The group.
     pub const fn group(&self) -> &'static str {
         self.group
     }
@@ -29,7 +29,7 @@ impl Counter {
     }
 }
 
-/// What one attempt has counted. Few counters are expected, so looking one up is a short walk.
+/// The counts of one attempt. Few counters are expected, so a linear search is fast.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counts(Vec<(Counter, u64)>);
 

@@ -1,4 +1,4 @@
-//! Takes the pairs that a map emits.
+//! Receives the pairs that a map emits.
 
 use std::marker::PhantomData;
 
@@ -7,13 +7,13 @@ use crate::format::Output;
 use crate::record::{Key, Text, value};
 use crate::shuffle::{BATCH_BYTES_MAX, Batch, Collect, KEY_BYTES_MAX};
 
-/// Where a map sends its key-value pairs, and what it can ask about its input.
+/// Receives a map's key-value pairs, and answers questions about its input.
 pub struct Emitter<'t, J: Job> {
     pub(crate) batch: &'t mut Batch,
     pub(crate) scratch: &'t mut Vec<u8>,
     pub(crate) collector: &'t mut (dyn Collect + 't),
     pub(crate) context: &'t mut Context,
-    /// Keeps a record's pairs in the batch until its map has succeeded, so that those of a bad record can be dropped.
+    /// Keeps a record's pairs in the batch until its map succeeds, so that those of a bad record can be dropped.
     pub(crate) hold: bool,
     pub(crate) path: &'t Text,
     pub(crate) job: PhantomData<fn() -> J>,

@@ -1,14 +1,14 @@
-//! The error of an author's code: anything, with the place in the source where it was passed on.
+//! Errors of an author's code, with the source line that returned them.
 
 use std::fmt;
 use std::panic::Location;
 
-/// What an author's code returns; `Result` alone is `Result<(), Error>`.
+/// Result of an author's code; `Result` alone is `Result<(), Error>`.
 pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
-/// Any error, with the `file:line` at which `?` or [`Error::new`] made it one of ours.
+/// Any error, with the `file:line` where `?` or [`Error::new`] converted it.
 ///
-/// It does not implement [`std::error::Error`] itself, so that `?` can take every type that does.
+/// It does not implement [`std::error::Error`] itself, so that `?` can convert every type that does.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -17,13 +17,13 @@ struct Inner {
 }
 
 impl Error {
-    /// An error with this message, or from this error.
+    /// Creates an error from a message or another error.
     #[track_caller]
     pub fn new(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Error(Box::new(Inner { cause: cause.into(), at: Location::caller() }))
     }
 
-    /// Where in the source the error was passed on.
+    /// The source line that returned the error.
     pub fn location(&self) -> &'static Location<'static> {
         self.0.at
     }
@@ -43,7 +43,7 @@ impl Error {
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct UserError {
-    /// The error, with its place in the source.
+    /// The error, with its source line.
     pub error: Error,
 }
 

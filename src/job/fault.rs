@@ -1,11 +1,11 @@
 //! Keeps the framework's first failure until it is reported, even if the job's code drops the error.
 
-/// The error that the job's code gets if it continues after a failure that ends its attempt.
+/// The error for a job's code that continues after a failure that ends its attempt.
 #[derive(Debug, thiserror::Error)]
 #[error("this attempt has already failed; its first failure is reported when it ends")]
 pub(crate) struct Ended;
 
-/// The first failure of something that must not be used after it.
+/// The first failure of an object that must not be used after it.
 #[derive(Debug)]
 pub(crate) struct Fault<E> {
     has_failed: bool,
@@ -19,7 +19,7 @@ impl<E> Default for Fault<E> {
 }
 
 impl<E> Fault<E> {
-    /// Whether something was ever kept.
+    /// Whether a failure was ever kept.
     pub(crate) fn has_failed(&self) -> bool {
         self.has_failed
     }
@@ -33,7 +33,7 @@ impl<E> Fault<E> {
         }
     }
 
-    /// The first failure, once.
+    /// Returns the first failure, once.
     pub(crate) fn take(&mut self) -> Option<E> {
         self.first.take()
     }

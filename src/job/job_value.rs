@@ -19,29 +19,29 @@ use crate::record::value;
             `cargo add serde --features derive`"
 )]
 pub trait JobValue: Sized {
-    /// The command with the job's own flags.
+    /// Adds the job's own flags to a command.
     #[doc(hidden)]
     fn with_flags(command: Command) -> Command;
 
-    /// The value that a command line with these flags asks for.
+    /// Builds the value from a parsed command line.
     #[doc(hidden)]
     fn from_flags(matches: &ArgMatches) -> Result<Self, clap::Error>;
 
-    /// Its bytes.
+    /// Serializes the value.
     #[doc(hidden)]
     fn to_bytes(&self) -> Result<Vec<u8>, value::Error>;
 
-    /// The value that these bytes are.
+    /// Deserializes a value.
     #[doc(hidden)]
     fn from_bytes(bytes: &[u8]) -> Result<Self, value::Error>;
 
-    /// What keeps values from being read back, if anything is known to.
+    /// Why values cannot be read back, if a reason is known.
     #[doc(hidden)]
     fn probe() -> Result<(), Misfit>;
 }
 
-/// Whether two encodings of a job value say the same. A `HashSet` or `HashMap` is written in another order each time it
-/// is made, so equal values may have the same bytes in another order.
+/// Whether two encodings hold the same job value. A `HashSet` or `HashMap` is written in a different order each time,
+/// so equal values may have the same bytes in a different order.
 pub fn says_the_same(left: &[u8], right: &[u8]) -> bool {
     let sorted = |bytes: &[u8]| {
         let mut bytes = bytes.to_vec();

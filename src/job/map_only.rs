@@ -1,4 +1,4 @@
-//! Jobs without a reduce: what the map writes is the output.
+//! Jobs without a reduce: the map's records are the output.
 
 use clap::{ArgMatches, Command};
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use super::{Emitter, Error, Job, JobValue, RecordOf, Result, Task, Values, Write
 use crate::format::{Input, Output};
 use crate::record::{Misfit, value};
 
-/// A job whose map writes the output itself: part for part in the order of the input.
+/// A job whose map writes the output itself: one part per split, in the order of the input.
 ///
 /// Launch it as `gristmill::launch::<MapOnly<FindLines>>()`.
 #[diagnostic::on_unimplemented(
@@ -28,7 +28,7 @@ pub trait MapJob: JobValue + Send + 'static {
     ///
     /// # Errors
     ///
-    /// Any; it ends the job and names the record.
+    /// Any error ends the job and names the record.
     fn map(
         &self,
         record: <Self::Input as Input>::Record<'_>,
@@ -69,7 +69,7 @@ impl<M> MapOnly<M> {
     }
 }
 
-// Its flags are the job's, and so is what `--help` says first.
+// Its flags are the job's, and so is the first line of `--help`.
 #[diagnostic::do_not_recommend]
 impl<M: JobValue> JobValue for MapOnly<M> {
     fn with_flags(command: Command) -> Command {

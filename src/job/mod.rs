@@ -1,6 +1,6 @@
-//! What a job author implements.
+//! The traits that a job author implements.
 //!
-//! A job is a value: its fields are its command line, its [`Job`] impl is its map and its reduce.
+//! A job is a value. Its fields are its command-line flags; its [`Job`] impl contains its map and its reduce.
 
 mod combine;
 mod context;
@@ -38,11 +38,11 @@ use serde::{Deserialize, Serialize};
 use crate::format::{Input, Output};
 use crate::record::Key;
 
-/// What a job's map is called with.
+/// The argument of a job's map.
 pub type RecordOf<'a, J> = <<J as Job>::Input as Input>::Record<'a>;
-/// What a job's reduce is called with, once for each distinct one: the key, or the group of a grouped key.
+/// The argument of a job's reduce, once for each distinct one: the key, or the group of a grouped key.
 pub type GroupOf<'a, J> = <<J as Job>::Key<'a> as Key<'a>>::Group;
-/// What comes with each value: the order within the group of a grouped key, else nothing.
+/// What accompanies each value: the order within the group of a grouped key, else nothing.
 pub type OrderOf<'a, J> = <<J as Job>::Key<'a> as Key<'a>>::Order;
 
 /// A MapReduce job (Dean and Ghemawat, "MapReduce: Simplified Data Processing on Large Clusters", OSDI 2004).

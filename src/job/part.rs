@@ -1,4 +1,4 @@
-//! Formats records into a buffer and hands full buffers to a part of the output.
+//! Formats records into a buffer and writes full buffers to a part of the output.
 
 use std::io::Write;
 
@@ -6,7 +6,7 @@ use super::{Ended, Error, Fault, Result};
 use crate::format::{Output, Writes};
 use crate::storage::{self, AttemptFolder, PartWriter, SealedPart};
 
-/// Bytes gathered before a part is written to: large, since each write is a system call.
+/// Bytes buffered before a write: many, since each write is a system call.
 const BUFFER_BYTES: usize = 256 << 10;
 
 #[derive(Debug, thiserror::Error)]
@@ -18,28 +18,28 @@ pub(crate) struct KeepsState {
     extension: &'static str,
 }
 
-/// A part that is whole, and how many records went into it.
+/// A complete part, and its number of records.
 #[derive(Clone, Debug)]
 pub(crate) struct Written {
     pub(crate) part: SealedPart,
     pub(crate) records: u64,
 }
 
-/// One part of an output, as its records are written.
+/// One part of an output, while its records are written.
 pub(crate) struct PartBuffer<O> {
     output: O,
     buffer: Vec<u8>,
     file: PartWriter,
     records: u64,
-    /// Where bad records may be skipped: length and records before the current one, which stays in the buffer until
-    /// its map has succeeded.
+    /// Length and records before the current record, if bad records may be skipped: the buffer keeps the record until
+    /// its map succeeds.
     mark: Option<(usize, u64)>,
-    /// Bytes that may be kept in the buffer to be taken back.
+    /// Most bytes that the buffer keeps for a rollback.
     held_max: usize,
     fault: Fault<Error>,
 }
 
-/// Bytes of one key's records that are kept in memory so that they can be taken back, before they are written.
+/// Most bytes of one key's records that are kept in memory for a rollback before they are written.
 const HELD_BYTES_MAX: usize = 64 << 20;
 
 impl<O: Output + Default> PartBuffer<O> {
@@ -94,22 +94,22 @@ impl<O: Output> PartBuffer<O> {
                 Err(error) => self.fault.keep(Error::new(error)),
             }
         }
-        // Some of it may have been written: it must not be written again.
+        // Part of it may have been written, so it must not be written again.
         self.buffer.clear();
         Err(Error::new(Ended))
     }
 
-    /// The first failure to write, once, whatever became of the error that the author's code was given.
+    /// Returns the first write failure, once, even if the author's code dropped the error.
     pub(crate) fn fault(&mut self) -> Option<Error> {
         self.fault.take()
     }
 
-    /// Keeps all that is written in memory, until it is taken.
+    /// Keeps everything in memory until it is taken.
     pub(crate) fn hold(&mut self) {
         self.mark = Some((self.buffer.len(), self.records));
     }
 
-    /// Called before each record where bad ones may be skipped.
+    /// Must be called before each record if bad records may be skipped.
     pub(crate) fn begin(&mut self) -> Result {
         if !O::TAKES_BACK {
             return Err(Error::new(KeepsState { extension: O::EXTENSION }));
@@ -121,8 +121,8 @@ impl<O: Output> PartBuffer<O> {
         Ok(())
     }
 
-    /// As [`begin`](Self::begin), before a key that may write any number of records: all of them can be taken back
-    /// until they are too many. False if this format never takes records back.
+    /// Like [`begin`](Self::begin), before a key that may write any number of records: all can be rolled back until
+    /// they are too many. Returns false if this format can never roll records back.
     pub(crate) fn begin_key(&mut self) -> Result<bool> {
         if !O::TAKES_BACK {
             return Ok(false);
@@ -131,12 +131,12 @@ impl<O: Output> PartBuffer<O> {
         self.begin().map(|()| true)
     }
 
-    /// Whether what was written since `begin` can still be taken back.
+    /// Whether all records since `begin` can still be rolled back.
     pub(crate) fn is_held(&self) -> bool {
         self.mark.is_some()
     }
 
-    /// Takes back what was written since `begin`.
+    /// Rolls back the records since `begin`.
     pub(crate) fn take_back(&mut self) {
         if let Some((bytes, records)) = self.mark {
             self.buffer.truncate(bytes);
@@ -144,8 +144,8 @@ impl<O: Output> PartBuffer<O> {
         }
     }
 
-    /// What was written since the last call, as a whole part of its own, and how many records. Only after `hold`,
-    /// which keeps it in memory.
+    /// Returns the records since the last call as a complete part, and their number. Only after `hold`, which keeps
+    /// them in memory.
     pub(crate) fn take(&mut self) -> Result<(Vec<u8>, u64)> {
         let mut output = std::mem::take(&mut self.output);
         output.end(&mut self.buffer).map_err(Error::new)?;

@@ -12,7 +12,7 @@ use super::{Job, Result};
     note = "write `fn partitioner(&self) -> impl Partition<Self> {{ TotalOrder }}`, without a semicolon behind it"
 )]
 pub trait Partition<J: Job>: Send + Sync {
-    /// How partitions are found without asking [`Partition::partition`].
+    /// How to partition without calling [`Partition::partition`], if possible.
     const BY: By = By::Function;
 
     /// The partition of a key, below `parts`.
@@ -24,7 +24,7 @@ pub trait Partition<J: Job>: Send + Sync {
 pub enum By {
     /// By a fixed hash of the key's bytes.
     Hash,
-    /// By cut points sampled from the input, so that parts follow each other in key order.
+    /// By cut points sampled from the input, so that the parts are in key order.
     Range,
     /// By the author's function.
     Function,
@@ -42,7 +42,7 @@ impl<J: Job> Partition<J> for ByHash {
     }
 }
 
-/// Partitions by ranges of keys, so that all parts together are sorted: the cut points are sampled from the input.
+/// Partitions by ranges of keys, so that the parts in order are sorted: cut points are sampled from the input.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TotalOrder;
 

@@ -10,7 +10,7 @@ use crate::storage::AttemptFolder;
 
 /// A side output's name and format; declare it as a constant and pass it to `side`.
 ///
-/// Its parts are called after it: `rejected-m-00003.tsv` is what map task 3 wrote.
+/// Its parts bear its name: map task 3 writes `rejected-m-00003.tsv`.
 ///
 /// ```
 /// use gristmill::prelude::*;
@@ -31,7 +31,8 @@ impl<O> Clone for Side<O> {
 impl<O> Copy for Side<O> {}
 
 impl<O: Output> Side<O> {
-    /// A side output of this name: letters, digits and dashes, and not `part` or `part-…`. Checked when the job is compiled.
+    /// Creates a side output of this name: letters, digits and dashes, and not `part` or `part-…`. Checked at compile
+    /// time.
     pub const fn new(name: &'static str) -> Self {
         let bytes = name.as_bytes();
         assert!(!bytes.is_empty() && bytes.len() <= 64, "a side output's name has 1 to 64 bytes");
@@ -48,7 +49,7 @@ impl<O: Output> Side<O> {
         Side { name, format: PhantomData }
     }
 
-    /// What it is called.
+    /// Its name.
     pub const fn name(&self) -> &'static str {
         self.name
     }
@@ -74,19 +75,19 @@ impl<O: Output> SideWriter<'_, O> {
     }
 }
 
-/// The side outputs that one attempt has begun, few enough to be looked through.
+/// The side outputs that one attempt has used, few enough for a linear search.
 #[derive(Default)]
 pub(super) struct Sides {
-    /// What parts are called after the side's name: `m-00003`.
+    /// The rest of a part's name after the side output's name: `m-00003`.
     suffix: String,
     open: Vec<(&'static str, Box<dyn AnyPart>)>,
-    /// Whether bad records may be skipped, so that a part which one of them opens must be able to take it back too.
+    /// Whether bad records may be skipped. Then a part that a bad record opens must be able to roll back too.
     holds: bool,
-    /// The same for keys of a reduce, as far as a format can take them back.
+    /// The same for keys of a reduce, if the format can roll back.
     holds_keys: bool,
     /// Why a part could not be created.
     fault: Fault<Error>,
-    /// Whether all that is written stays in memory until it is taken.
+    /// Whether everything stays in memory until it is taken.
     keeps: bool,
 }
 
@@ -131,17 +132,17 @@ impl Sides {
         Error::new(Ended)
     }
 
-    /// The first failure to create or write a part, once.
+    /// Returns the first failure to create or write a part, once.
     pub(super) fn fault(&mut self) -> Option<Error> {
         self.fault.take().or_else(|| self.open.iter_mut().find_map(|(_, part)| part.fault()))
     }
 
-    /// Has all that is written stay in memory until it is taken.
+    /// Keeps everything that is written in memory until it is taken.
     pub(super) fn keep(&mut self) {
         self.keeps = true;
     }
 
-    /// What was written to each since the last call, each as a whole part. Only after `keep`.
+    /// Returns what was written to each since the last call, each as a complete part. Only after `keep`.
     pub(super) fn take(&mut self) -> Result<Vec<(&'static str, Vec<u8>)>> {
         let mut taken = Vec::new();
         for (name, part) in &mut self.open {
@@ -153,12 +154,12 @@ impl Sides {
         Ok(taken)
     }
 
-    /// Whether all that was written since `begin` can be taken back.
+    /// Whether everything since `begin` can be rolled back.
     pub(super) fn are_held(&self) -> bool {
         self.open.iter().all(|(_, part)| part.is_held())
     }
 
-    /// As `begin`, but formats that never take records back are left alone.
+    /// Like `begin`, except for formats that never roll records back.
     pub(super) fn begin_key(&mut self) -> Result {
         self.holds_keys = true;
         self.open.iter_mut().try_for_each(|(_, part)| part.begin_key())

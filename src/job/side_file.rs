@@ -1,8 +1,9 @@
-//! Files that every task of a job reads whole: a field of the job, shipped with it.
+//! Side files: files that every task of a job reads in full. A side file is a field of the job and is shipped with
+//! it.
 //!
-//! A job value names its side files by where they were when the job was asked for. Only the job's author knows where in
-//! the value those names are, and only serde visits them. So writing a value collects the files in it, and before a
-//! value is read, the reader sets where those files are on this machine.
+//! A job value names its side files by their paths at submission. Only the job's author knows where in the value the
+//! names are, and only serde visits them. So serializing a value collects its side files, and before a value is
+//! deserialized, the reader sets where those files are on this machine.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,17 +19,17 @@ use super::{Error, Result};
 use crate::spec::{Location, SideFileSpec, path_bytes};
 
 thread_local! {
-    /// The files in the job value that is written.
+    /// Side files found in the job value that is being serialized.
     static NAMED: RefCell<BTreeSet<PathBuf>> = const { RefCell::new(BTreeSet::new()) };
-    /// Where the files are that are in the job value which is read.
+    /// Where this machine keeps the side files of the job value that is being deserialized.
     static PLACES: RefCell<BTreeMap<PathBuf, PathBuf>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 /// A file that every task can read: a list of stop words, a small table to join with.
 ///
-/// Make it a field of the job with `#[arg(long)]`; whether it can be read is checked before any work.
-/// Read it in [`super::Job::setup`]. On a cluster its bytes are sent along when the job is submitted, so every task reads
-/// what they were then, on whichever machine, whatever becomes of the file.
+/// Make it a field of the job with `#[arg(long)]`; it is checked to be readable before any work.
+/// Read it in [`super::Job::setup`]. On a cluster its bytes are uploaded when the job is submitted, so every task
+/// reads the same bytes on every machine, whatever happens to the file later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SideFile {
     name: PathBuf,
@@ -36,11 +37,11 @@ pub struct SideFile {
 }
 
 impl SideFile {
-    /// The whole file.
+    /// Reads the whole file.
     ///
     /// # Errors
     ///
-    /// When it cannot be read.
+    /// If it cannot be read.
     pub fn read(&self) -> Result<Vec<u8>> {
         let Self { name, path } = self;
         fs::read(path).map_err(|cause| {
@@ -48,7 +49,7 @@ impl SideFile {
         })
     }
 
-    /// Where its bytes are: on a cluster a copy, to be read only, whose own name says nothing.
+    /// The path of its bytes: on a cluster a read-only copy under an arbitrary name.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -74,7 +75,7 @@ impl<'de> Deserialize<'de> for SideFile {
     }
 }
 
-/// What `write` gives, and the side files in the job value that it writes.
+/// Returns the result of `write`, and the side files of the job value that it serializes.
 pub(crate) fn named_by<T>(write: impl FnOnce() -> T) -> (T, Vec<SideFileSpec>) {
     NAMED.take();
     let written = write();
@@ -85,7 +86,7 @@ pub(crate) fn named_by<T>(write: impl FnOnce() -> T) -> (T, Vec<SideFileSpec>) {
     (written, named.collect())
 }
 
-/// What `read` gives, to which the side files in the job value that it reads are where these say.
+/// Returns the result of `read`, which deserializes a job value whose side files are at these paths.
 pub(crate) fn placed_by<T>(files: &[SideFileSpec], read: impl FnOnce() -> T) -> T {
     let place = |file: &SideFileSpec| (file.name.path().into(), file.location.path().into());
     PLACES.set(files.iter().map(place).collect());
@@ -112,7 +113,7 @@ impl FromStr for SideFile {
     }
 }
 
-/// A side file that cannot be read.
+/// Error of an unreadable side file.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the side file {}{}: {cause}", name.display(), copy(name, path))]
 pub struct Unreadable {
@@ -121,7 +122,7 @@ pub struct Unreadable {
     cause: io::Error,
 }
 
-/// Which copy of a file is meant, if it is one.
+/// Names the copy, if the file is one.
 fn copy(name: &Path, path: &Path) -> String {
     if name == path { String::new() } else { format!(", copied to {}", path.display()) }
 }
@@ -154,12 +155,12 @@ mod tests {
         let (b, a, again) = placed_by(&named, read).unwrap();
         assert_eq!((b.read().unwrap(), a.unwrap().read().unwrap()), (b"copy".into(), b"a".into()));
         assert_eq!((b.name(), b.path()), (&*folder.join("b"), &*folder.join("copy")));
-        // The name stays the same when it is written again.
+        // The name stays the same when it is serialized again.
         assert_eq!(named_by(|| value::encode_into(&b, &mut Vec::new())).1[0].name, named[1].name);
         fs::remove_file(folder.join("copy")).unwrap();
         let said = again[0].read().unwrap_err().to_string();
         assert!(said.contains("/b, copied to ") && said.contains("/copy: No such"), "{said}");
-        // Elsewhere on this thread nothing is placed.
+        // Other values on this thread are not affected.
         assert_eq!(read().unwrap(), job);
     }
 

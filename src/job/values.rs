@@ -20,7 +20,7 @@ struct Overflow {
     number: &'static str,
 }
 
-/// The error of a value that was written but cannot be read back.
+/// Error of a value that cannot be read back after it was written.
 #[cold]
 #[track_caller]
 fn unread<J: Job>(error: value::Error) -> Error {
@@ -34,13 +34,13 @@ struct Unread {
     error: value::Error,
 }
 
-/// The values of one key, in the order of the key, and for equal keys of the input.
+/// The values of one key, in the order of the key; values of equal keys come in the order of the input.
 ///
-/// They are lent one at a time, since a key may have more of them than memory holds.
+/// They are lent one at a time, since a key may have more values than fit into memory.
 /// Values that the reduce does not read are skipped.
 pub struct Values<'g, J: Job> {
     pub(crate) group: &'g mut (dyn Group + 'g),
-    /// The group's bytes, to name it in errors.
+    /// The group's bytes, for errors.
     pub(crate) key: &'g [u8],
     pub(crate) scratch: &'g mut Vec<u8>,
     pub(crate) job: PhantomData<fn() -> J>,
@@ -112,7 +112,7 @@ impl<J: Job> Values<'_, J> {
         }
     }
 
-    /// The next value with its place in the order of a [`crate::record::Grouped`] key.
+    /// The next value, with its position in the order of a [`crate::record::Grouped`] key.
     ///
     /// # Errors
     ///
@@ -133,11 +133,11 @@ impl<J: Job> Values<'_, J> {
         }
     }
 
-    /// Calls `each` with every value that is left.
+    /// Calls `each` with every remaining value.
     ///
     /// # Errors
     ///
-    /// The first that `each` returns; else as [`Values::next`].
+    /// The first error that `each` returns; else as [`Values::next`].
     #[inline]
     #[track_caller]
     pub fn each(mut self, mut each: impl FnMut(J::Value<'_>) -> Result) -> Result {
@@ -147,11 +147,11 @@ impl<J: Job> Values<'_, J> {
         Ok(())
     }
 
-    /// How many values are left.
+    /// Counts the remaining values.
     ///
     /// # Errors
     ///
-    /// When map output cannot be read.
+    /// If map output cannot be read.
     pub fn count(self) -> Result<u64> {
         let mut count = 0;
         while self.group.advance().map_err(Error::new)? {
@@ -160,11 +160,11 @@ impl<J: Job> Values<'_, J> {
         Ok(count)
     }
 
-    /// The sum of the values that are left.
+    /// Sums the remaining values.
     ///
     /// # Errors
     ///
-    /// When the total does not fit the values' type, whatever the order in which they come; else as [`Values::next`].
+    /// If the total does not fit the values' type, whatever their order; else as [`Values::next`].
     #[inline]
     #[track_caller]
     pub fn sum<N: Number>(mut self) -> Result<N>
@@ -180,7 +180,7 @@ impl<J: Job> Values<'_, J> {
         if carries == 0 { Ok(sum) } else { Err(self.overflow(std::any::type_name::<N>())) }
     }
 
-    /// The error of a sum that does not fit.
+    /// Error of a sum that does not fit.
     #[cold]
     #[track_caller]
     fn overflow(&self, number: &'static str) -> Error {
@@ -189,7 +189,7 @@ impl<J: Job> Values<'_, J> {
         Error::new(Overflow { key: escape(key.as_bytes(), KEY_CHARS_MAX), number })
     }
 
-    /// All values that are left, in memory: only for keys that are known to have few.
+    /// Collects all remaining values in memory: only for keys that are known to have few.
     ///
     /// # Errors
     ///

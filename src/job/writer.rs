@@ -1,4 +1,4 @@
-//! Takes the records that a reduce writes, or the map of a job without a reduce.
+//! Receives the records that a reduce writes, or the map of a job without a reduce.
 
 use super::part::PartBuffer;
 use super::{Context, Counter, Result, Side, SideWriter};

@@ -1,4 +1,4 @@
-//! Finds flags of a job that are flags of every job already.
+//! Finds flags of a job that every job already has.
 
 use clap::Arg;
 
@@ -42,7 +42,7 @@ pub fn clashes<J: Job>() -> Vec<String> {
     found
 }
 
-/// A flag that both go by, or the name of the field when they share but that.
+/// A flag that both have, or the name of the field if only that is the same.
 fn shared(arg: &Arg, other: &Arg) -> Option<String> {
     let (others, other_shorts) = (longs(other), shorts(other));
     let long = longs(arg).into_iter().find(|long| others.contains(long));

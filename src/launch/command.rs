@@ -1,4 +1,4 @@
-//! The command line of a job: our flags and the job's own, put together and read.
+//! The command line of a job: combines our flags with the job's own, and parses them.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -15,32 +15,32 @@ use crate::job::Job;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{Invocation, escape};
 
-/// What stands below the flags, before examples.
+/// Text below the flags, before the examples.
 const AFTER_HELP: &str = "\
 Results go to standard output, or to DIR, which must be new or empty and holds
 all of them or none; all else is said on standard error. Sizes carry units, as
 in 256MiB or 1GB. More bad records than --max-bad-records fail the job.
 Exit codes: 0 ok, 1 job failed, 2 usage or input, 130 interrupted.";
 
-/// The job's own flags that are shown.
+/// The most flags of the job that are shown.
 const FLAGS_SHOWN_MAX: usize = 100;
 
 /// What a command line asks for.
 pub(super) enum Asked<J> {
-    /// A run.
+    /// A run of the job.
     Run {
         /// Our flags.
         flags: Flags,
-        /// The job's own, as the job value.
+        /// The job's own flags, as the job value.
         job: J,
-        /// How the job was called, for people.
+        /// The command line as people read it.
         invocation: Invocation,
     },
-    /// The help or the version, to be written to standard output.
+    /// The help or version text, for standard output.
     Text(String),
 }
 
-/// Reads a command line; `args` begins with the executable.
+/// Parses a command line; `args` begins with the executable.
 pub(super) fn read<J: Job>(
     name: &str,
     args: impl IntoIterator<Item = OsString>,
@@ -88,7 +88,8 @@ fn own_flags(own: &Command, matches: &ArgMatches) -> Vec<(String, String)> {
     shown.take(FLAGS_SHOWN_MAX).collect()
 }
 
-/// Names the arguments of other bytes than UTF-8. Paths may be such; which of them is none, the parser does not say.
+/// Error of an argument that is not UTF-8. Paths need not be UTF-8. The parser does not say which argument it
+/// refused, so all candidates are named.
 fn no_text(args: &[OsString]) -> Message {
     let args = args.iter().skip(1).filter(|arg| arg.to_str().is_none());
     let shown: Vec<String> =
@@ -99,7 +100,7 @@ fn no_text(args: &[OsString]) -> Message {
     ))
 }
 
-/// The whole command; nothing may clash.
+/// The whole command. Requires that no flags clash.
 fn command<J: Job>(name: &str) -> Command {
     let about = own::<J>().get_about().cloned();
     let mut command = ours();

@@ -1,4 +1,4 @@
-//! Describes the job of a command line to the process that submits it: flags are parsed and checked here.
+//! Describes the job of a command line to the process that submits it: parses and checks the flags here.
 
 use std::ffi::OsString;
 use std::io;
@@ -39,8 +39,7 @@ fn described<J: Job>(name: &str, args: Vec<OsString>) -> Result<Description, Mes
     Ok(Description::Job { version, spec, map_only, report: report(&flags), notes })
 }
 
-/// The spec with paths that mean the same wherever they are read, and notes on its input; refused if a cluster cannot
-/// run it.
+/// Returns the spec with absolute paths, and notes on its input. Refuses a job that a cluster cannot run.
 fn for_cluster<J: Job>(mut spec: JobSpec) -> Result<(JobSpec, InputNotes), Message> {
     if spec.inputs.iter().any(|input| input.location.is_standard_stream()) {
         return Err(Message::new(
@@ -58,14 +57,14 @@ fn for_cluster<J: Job>(mut spec: JobSpec) -> Result<(JobSpec, InputNotes), Messa
         input.location = Location::from(&absolute(input.location.path(), true)?);
     }
     spec.output = Some(output.clone());
-    // Parts outlive the machines that make them.
+    // The output must survive the failure of the machines that wrote it.
     spec.sync = true;
     let task::Listing { notes, .. } = task::list::<J>(&spec).map_err(|error| own(&error))?;
     SharedStaging::check(output.path(), spec.overwrite).map_err(|error| own(&error))?;
     Ok((spec, notes))
 }
 
-/// The path from the root on. A pattern stays one, and the current folder's name does not become part of it.
+/// The absolute path. A pattern stays a pattern, but characters of the working folder's name are not taken for one.
 fn absolute(path: &Path, may_be_pattern: bool) -> Result<PathBuf, Message> {
     let cannot =
         |error: io::Error| Message::new(format!("cannot tell the current folder: {error}"));
@@ -87,7 +86,7 @@ fn is_pattern(path: &Path) -> bool {
     path.as_os_str().as_bytes().iter().any(|byte| b"*?[{".contains(byte))
 }
 
-/// The flags that say how the submitter is to report.
+/// The flags that control what the submitter prints.
 fn report(flags: &Flags) -> Vec<(String, String)> {
     fn name(value: &impl ValueEnum) -> String {
         value.to_possible_value().map_or_else(String::new, |value| value.get_name().into())

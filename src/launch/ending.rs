@@ -1,10 +1,10 @@
-//! Fails a run whose process is ended by the job's own code, and removes what it leaves.
+//! Fails a run whose process the job's own code ends, and removes its folders.
 //!
-//! Covered are `exit`, `abort` and faults such as a stack overflow, on any thread of the process, and an allocation that
-//! the system refuses.
-//! Not covered are `_exit` and SIGKILL, which a process cannot see coming: they decide the exit code, and the next run
-//! with the same output or scratch folder removes the leftovers. A supervising process would see these too, but costs
-//! each run a fork, and must pass on every signal.
+//! This covers `exit`, `abort` and faults such as a stack overflow, on any thread of the process, and allocations
+//! that the system refuses.
+//! It does not cover `_exit` and SIGKILL, which a process cannot intercept: they set the exit code, and the next run
+//! with the same output or scratch folder removes the leftovers. A supervising process would notice these too, but it
+//! costs every run a fork and must forward every signal.
 
 #![expect(
     unsafe_code,
@@ -24,32 +24,33 @@ use crate::spec::size;
 use crate::storage::Cleanup;
 use crate::task;
 
-/// Signals that end a process because of what its code did.
+/// Signals that end a process because of a fault in its code.
 const FAULTS: [c_int; 6] = [SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS];
-/// Seconds that removing the folders may take after a fault, which may have left locks held.
+/// Most seconds for removing the folders after a fault, which may have left locks held.
 const CLEANUP_SECONDS_MAX: u32 = 10;
 
-/// What a thread with its stack, the folders' removal and the message take. It is never touched, so it costs no memory.
+/// Memory for a thread with its stack, for removing the folders and for the message. It is only reserved, so it costs
+/// no physical memory.
 const RESERVE_BYTES: usize = 8 << 20;
 
 /// The run of this process, while the job's code may run.
 static RUN: Mutex<Option<Running>> = Mutex::new(None);
-/// The process that runs it: code of the job may fork, and the child's end is not the run's.
+/// The process of the run. The job's code may fork, and the end of that child is not the end of the run.
 static PROCESS: AtomicU32 = AtomicU32::new(0);
 /// Whether the process is ending already.
 static IS_ENDING: AtomicBool = AtomicBool::new(false);
-/// How each of [`FAULTS`] was handled before.
+/// The previous handler of each of [`FAULTS`].
 static BEFORE: [AtomicPtr<libc::sigaction>; FAULTS.len()] =
     [const { AtomicPtr::new(ptr::null_mut()) }; FAULTS.len()];
 
 struct Running {
     cleanups: Vec<Cleanup>,
     memory_bytes: u64,
-    /// Address space that is given back first, since the end of a run that is out of memory needs some itself.
+    /// Address space released first, because cleaning up after running out of memory needs some.
     reserve: Vec<u8>,
 }
 
-/// A run that is watched until this is dropped.
+/// Watches a run until it is dropped.
 pub(super) struct Watch(());
 
 impl Drop for Watch {
@@ -58,7 +59,7 @@ impl Drop for Watch {
     }
 }
 
-/// From here on an end of the process is a failure of the run, whose folders these are.
+/// From now on, the end of the process counts as a failure of the run with these folders.
 pub(super) fn watch(cleanups: [Cleanup; 2], memory_bytes: u64) -> Watch {
     static HOOKED: Once = Once::new();
     PROCESS.store(std::process::id(), Ordering::SeqCst);
@@ -74,7 +75,7 @@ pub(super) fn watch(cleanups: [Cleanup; 2], memory_bytes: u64) -> Watch {
     Watch(())
 }
 
-/// No run is watched from here on: this process may end.
+/// Stops watching: from now on this process may end.
 pub(super) fn forget() {
     run().take();
 }
@@ -96,7 +97,7 @@ fn hook(signal: c_int, before: &AtomicPtr<libc::sigaction>) {
     }
 }
 
-/// Called by the C library when something calls `exit`.
+/// Called by the C library when any code calls `exit`.
 extern "C" fn at_exit() {
     if std::process::id() != PROCESS.load(Ordering::SeqCst) {
         return;
@@ -107,12 +108,12 @@ extern "C" fn at_exit() {
     }
 }
 
-/// Called on the thread that has caused a fault.
+/// Called on the thread that caused a fault.
 extern "C" fn at_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: the system passes a pointer to what it says of the signal. Codes above zero are faults, others are sent.
+    // SAFETY: the system passes a pointer to the signal's information. Codes above zero are faults; others were sent.
     let is_sent = unsafe { info.as_ref() }.is_none_or(|info| info.si_code <= 0);
     if !is_sent {
-        // The standard library tells an overflow of the stack from other faults, and aborts then, which comes here again.
+        // The standard library recognises a stack overflow and then aborts, which calls this handler again.
         go_on_as_before(signal, info, context);
     }
     let is_ours = std::process::id() == PROCESS.load(Ordering::SeqCst);
@@ -133,7 +134,7 @@ extern "C" fn at_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
             drop(std::mem::take(&mut running.reserve));
             let done = format!("was ended by {}", name(signal));
             let here = task::attempt_here();
-            // A handler may have very little stack; a thread has its own.
+            // A handler may have very little stack left; a thread has its own.
             let running = Mutex::new(Some(running));
             let end_it = || {
                 let taken = running.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -180,9 +181,9 @@ fn name(signal: c_int) -> &'static str {
     }
 }
 
-/// Reports what happened, removes the run's folders and ends the process with the exit code of a failed job.
+/// Reports what happened, removes the run's folders, and ends the process with the exit code of a failed job.
 fn end(running: Running, done: &str) -> ! {
-    // Nothing is known of a thread that the job's code has started.
+    // A thread that the job's code started belongs to no known attempt.
     let place = task::attempt_here().map_or_else(String::new, |attempt| format!(" in {attempt}"));
     let mut details: Vec<String> = running
         .cleanups
@@ -201,6 +202,6 @@ fn end(running: Running, done: &str) -> ! {
     );
     Message { line, details }.say();
     let _flushed_or_not = io::Write::flush(&mut io::stderr());
-    // SAFETY: ends the process without running the hooks of its end again.
+    // SAFETY: ends the process without running its exit hooks again.
     unsafe { libc::_exit(c_int::from(exit::FAILED)) }
 }

@@ -1,12 +1,12 @@
-//! The exit codes that scripts can rely on, as far as a job executable and the command have them today.
+//! The exit codes of job executables and of the command, which scripts can rely on.
 
-/// All went well.
+/// Success.
 pub const OK: u8 = 0;
 /// The job failed.
 pub const FAILED: u8 = 1;
-/// The command line, the input or the job's spec cannot be; nothing was begun.
+/// The command line, the input or the job's spec is invalid; nothing was started.
 pub const USAGE: u8 = 2;
-/// An output is not what its manifest says.
+/// An output does not match its manifest.
 pub const NOT_WHOLE: u8 = 6;
 /// Ctrl-C, SIGTERM or SIGHUP.
 pub const INTERRUPTED: u8 = 130;

@@ -1,10 +1,10 @@
-//! Says why a job failed: the author's line first, then the record, then the rest.
+//! Formats why a job failed: first the line of the author's code, then the record, then the rest.
 
 use super::message::Message;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{AttemptId, Cause, Failure, RecordRef, escape};
 
-/// Characters of a message of our own: what is foreign in it is already cut, and the way out stands at its end.
+/// Longest message of ours, in characters. Foreign text in it is already cut, and its hint stands at the end.
 const OWN_CHARS_MAX: usize = 10 * TEXT_CHARS_MAX;
 
 /// The message of a failed job that allowed `max_bad_records` bad records.
@@ -18,7 +18,7 @@ pub fn render_failure(attempt: AttemptId, failure: &Failure, max_bad_records: u6
     let mut line = what(failure);
     let mut details = Vec::new();
     if let Some(RecordRef { location, offset, excerpt }) = &failure.record {
-        // The messages of input formats say where already.
+        // Messages of input formats already name the place.
         if failure.at.is_some() {
             line += &format!("; {location} at byte {offset}");
         }

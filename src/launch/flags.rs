@@ -10,10 +10,10 @@ use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::job::{MEMORY_BYTES, REDUCERS, SPLIT_BYTES};
 use crate::spec::{Error, escape, size};
 
-/// Threads of one run: more would only wait for each other.
+/// Most threads of one run: more would only wait for each other.
 const THREADS_MAX: u64 = 1024;
 
-/// What a user can say about a run, beside the job's own flags. Every field is one flag.
+/// Options of a run, beside the job's own flags. Each field is one flag.
 #[derive(Debug, Args)]
 #[group(skip)]
 pub(super) struct Flags {
@@ -21,64 +21,64 @@ pub(super) struct Flags {
     #[arg(value_name = "INPUT", required = true)]
     pub(super) input: Vec<PathBuf>,
 
-    /// Folder of the parts; - or none: standard output
+    /// Output folder; without it, or with -: standard output
     #[arg(short, long, value_name = "DIR", help_heading = "Output")]
     pub(super) output: Option<PathBuf>,
-    /// Replace an old output once the new one is whole
+    /// Replace an earlier output once the new one is complete
     #[arg(long, help_heading = "Output")]
     pub(super) overwrite: bool,
-    /// Number of parts [default: from the input's size]
+    /// Number of output parts [default: from the input's size]
     #[arg(short, long, value_name = "N", value_parser = reducers, allow_hyphen_values = true, help_heading = "Output")]
     pub(super) reducers: Option<u32>,
-    /// Publish only what is on stable storage (fsync)
+    /// Flush the output to disk (fsync) before publishing it
     #[arg(long, help_heading = "Output")]
     pub(super) sync: bool,
-    /// Bad records set aside in DIR/_bad
+    /// Number of bad records to set aside in DIR/_bad before the job fails
     #[arg(long, value_name = "N", default_value = "0", value_parser = max_bad_records, allow_hyphen_values = true, help_heading = "Output")]
     pub(super) max_bad_records: u64,
 
-    /// Memory of all buffers together
+    /// Memory for all buffers together
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = memory, allow_hyphen_values = true, help_heading = "Resources")]
     pub(super) memory: u64,
-    /// Tasks at once [default: number of cores]
+    /// Tasks that run at once [default: number of cores]
     #[arg(long, value_name = "N", value_parser = threads, allow_hyphen_values = true, help_heading = "Resources")]
     pub(super) threads: Option<u32>,
-    /// Input per map task [default: from the input's size]
+    /// Bytes of input per map task [default: from the input's size]
     #[arg(long, value_name = "SIZE", value_parser = split_size, allow_hyphen_values = true, help_heading = "Resources")]
     pub(super) split_size: Option<u64>,
-    /// Folder for spills [default: beside DIR or in TMPDIR]
+    /// Folder for spill files [default: next to DIR, or in TMPDIR]
     #[arg(long, value_name = "DIR", help_heading = "Resources")]
     pub(super) scratch: Option<PathBuf>,
 
-    /// How the run is followed, on standard error
+    /// Progress: auto, always, never or hadoop
     #[arg(long, value_name = "HOW", value_enum, default_value = "auto", hide_possible_values = true, help_heading = SAID, help = "Progress: auto, always, never or hadoop")]
     pub(super) progress: When,
-    /// Nothing but errors: no progress, no summary, no notes
+    /// Print errors only: no progress, summary or notes
     #[arg(short, long, conflicts_with_all = ["progress", "summary"], help_heading = SAID)]
     pub(super) quiet: bool,
-    /// Closing summary: text or json
+    /// Format of the closing summary: text or json
     #[arg(long, value_name = "FORM", value_enum, default_value = "text", hide_possible_values = true, help_heading = SAID)]
     pub(super) summary: Form,
 }
 
-/// The heading of the flags about standard error.
+/// Heading of the flags that control standard error.
 pub(super) const SAID: &str = "What is said, on standard error";
 
 /// When and how progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum When {
-    /// One redrawn line on a terminal, plain lines elsewhere; nothing for runs that end at once, nor where a program
-    /// is to read the summary.
+    /// One redrawn line on a terminal, plain lines elsewhere; nothing for very short runs or if a program reads the
+    /// summary.
     Auto,
     /// The redrawn line, from the start, even without a terminal.
     Always,
-    /// Not at all.
+    /// No progress.
     Never,
-    /// ` map 83% reduce 0%`, a line for every change, as programs that read Hadoop's expect.
+    /// Hadoop's format, ` map 83% reduce 0%`: one line per change, for programs that parse it.
     Hadoop,
 }
 
-/// The form of the closing summary.
+/// Format of the closing summary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Form {
     /// Lines for people.
@@ -88,7 +88,7 @@ pub(super) enum Form {
 }
 
 impl Flags {
-    /// Refuses flags that contradict each other or the kind of job.
+    /// Refuses flags that contradict each other or do not fit the kind of job.
     pub(super) fn check(&self, map_only: bool) -> Result<(), Message> {
         let needs_output = |flag| {
             Err(Message::new(format!(
@@ -109,19 +109,19 @@ impl Flags {
         Ok(())
     }
 
-    /// The folder that the output goes to, unless it goes to standard output.
+    /// The output folder, unless the output goes to standard output.
     pub(super) fn output_folder(&self) -> Option<&PathBuf> {
         self.output.as_ref().filter(|output| output.as_os_str() != "-")
     }
 
-    /// Attempts at once.
+    /// Number of attempts that run at once.
     pub(super) fn threads(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
         self.threads.map_or_else(cores, |threads| threads as usize)
     }
 }
 
-/// Refuses a flag where a value belongs; negative numbers are refused with their range, further on.
+/// Refuses a flag in the place of a value. Negative numbers pass here; the range check refuses them.
 fn value(text: &str, example: &str) -> Result<(), String> {
     let mut characters = text.chars();
     let is_flag = characters.next() == Some('-')
@@ -149,7 +149,7 @@ fn bytes(text: &str, range: std::ops::RangeInclusive<u64>) -> Result<u64, String
     let problem = match size::parse(text) {
         Ok(bytes) if range.contains(&bytes) => return Ok(bytes),
         Ok(_) => "is out of range",
-        // What its way out says in general, the range says for this flag.
+        // Replaces the general hint by this flag's range.
         Err(Error::Size { problem, .. }) => problem.split("; ").next().unwrap_or(problem),
         Err(error) => return Err(error.to_string()),
     };

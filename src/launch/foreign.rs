@@ -1,4 +1,4 @@
-//! Where foreign bytes go: to a pipe or a file as they are, to a terminal as text that cannot harm it.
+//! Writes user bytes: unchanged to a pipe or a file, escaped to a terminal.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
@@ -12,13 +12,13 @@ use crate::spec::escape_text;
 /// The longest character, in bytes.
 const CHARACTER_BYTES_MAX: usize = 4;
 
-/// Standard output, or something else in a test. What is written may go on later, even in the middle of a character; when
-/// nothing more comes, [`Foreign::end`] says so.
+/// Standard output, or a buffer in a test. A write may end in the middle of a character; [`Foreign::end`] marks the
+/// end.
 #[derive(Debug)]
 pub(crate) struct Foreign<W> {
     to: W,
     is_terminal: bool,
-    /// The beginning of a character whose end has not come yet.
+    /// The first bytes of a character that is not complete yet.
     rest: Vec<u8>,
 }
 
@@ -34,7 +34,7 @@ impl Foreign<StdoutLock<'static>> {
 }
 
 impl Foreign<File> {
-    /// Standard output that was set aside.
+    /// The standard output that was set aside for the result.
     pub(crate) fn aside(output: File) -> Self {
         let is_terminal = output.is_terminal();
         Foreign::new(output, is_terminal)
@@ -46,7 +46,7 @@ impl<W: Write> Foreign<W> {
         Foreign { to, is_terminal, rest: Vec::new() }
     }
 
-    /// What has not ended by now never will.
+    /// Flushes an incomplete character.
     pub(crate) fn end(&mut self) -> io::Result<()> {
         let rest = std::mem::take(&mut self.rest);
         self.to.write_all(escape_text(&rest).as_bytes())?;
@@ -71,7 +71,7 @@ impl<W: Write> Write for Foreign<W> {
     }
 }
 
-/// Bytes at the end that may be the beginning of a character.
+/// Counts the bytes at the end that may begin a character.
 fn unfinished(bytes: &[u8]) -> usize {
     let tail = &bytes[bytes.len().saturating_sub(CHARACTER_BYTES_MAX - 1)..];
     let begins = (0..tail.len()).find(|&at| {
@@ -85,7 +85,7 @@ fn unfinished(bytes: &[u8]) -> usize {
 mod tests {
     use super::*;
 
-    /// What is written of these pieces.
+    /// Returns what is written for these pieces.
     fn written(pieces: &[&[u8]], is_terminal: bool) -> Vec<u8> {
         let mut out = Foreign::new(Vec::new(), is_terminal);
         for piece in pieces {

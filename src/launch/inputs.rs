@@ -1,4 +1,4 @@
-//! The inputs of a command line: paths, or `NAME=PATH` where a job reads several kinds.
+//! The inputs of a command line: paths, or `NAME=PATH` if a job reads several kinds.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -8,7 +8,7 @@ use super::message::Message;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{InputSpec, Location, escape};
 
-/// What the job is to read. `names` are those of its kinds of input; a job with one kind has none.
+/// Parses the inputs. `names` are the job's kinds of input, if it has several.
 pub(super) fn inputs(names: &[&str], paths: &[PathBuf]) -> Result<Vec<InputSpec>, Message> {
     if names.len() < 2 {
         return Ok(paths

@@ -1,8 +1,9 @@
-//! Hears Ctrl-C, SIGTERM and SIGHUP, and sees to it that nothing is left behind.
+//! Handles Ctrl-C, SIGTERM and SIGHUP, so that an interrupted run leaves no files behind.
 //!
-//! The first signal stops the run, which then removes its folders itself. A run that does not end within
-//! [`GRACE`] (its thread waits for standard input, say) is ended from here, and so it is at once by a second signal.
-//! An output that is just being published is published: it is too late then, and the exit code says so.
+//! After the first signal the run stops and removes its folders itself. If it does not end within [`GRACE`] (because
+//! its thread waits for standard input, say), or after a second signal, this thread removes them and ends the
+//! process.
+//! An output that is already being published is published completely, and the exit code says so.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -22,28 +23,29 @@ use crate::storage::Cleanup;
 /// How long a run may take to end after the first signal.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What the run and the thread that hears signals share.
+/// State shared by the run and the thread that handles signals.
 #[derive(Debug, Default)]
 pub(super) struct Interrupts {
-    /// Told to the run.
+    /// Tells the run to stop.
     stop: AtomicBool,
-    /// Whether a signal came.
+    /// Whether a signal was received.
     came: AtomicBool,
-    /// Whether nothing runs that would look at `stop`.
+    /// Whether no code is running that checks `stop`.
     at_once: AtomicBool,
-    /// Tells whether the run publishes already.
+    /// Tells whether the run has begun to publish.
     progress: Arc<Progress>,
-    /// Whether the result goes to standard output, where what is written cannot be taken back.
+    /// Whether the result goes to standard output, where written bytes cannot be withdrawn.
     to_stdout: bool,
-    /// The line of progress, which a message must not be appended to.
+    /// The progress line, which must be cleared before a message.
     drawn: Drawn,
     cleanups: Mutex<Vec<Cleanup>>,
 }
 
 impl Interrupts {
-    /// Begins to listen. Signals that are ignored, as `nohup` and shells have it for commands in the background, stay so.
+    /// Starts to listen. Ignored signals, such as those of background commands under `nohup` or a shell, stay
+    /// ignored.
     ///
-    /// Where the system refuses, a signal ends the process as it would any other, and a later run sweeps.
+    /// If the system refuses, a signal ends the process as usual, and a later run removes the leftovers.
     pub(super) fn listen(progress: Arc<Progress>, to_stdout: bool) -> Arc<Self> {
         let interrupts = Arc::new(Interrupts { progress, to_stdout, ..Interrupts::default() });
         let ignored = ignored();
@@ -56,34 +58,34 @@ impl Interrupts {
         interrupts
     }
 
-    /// What a run is to look at.
+    /// The flag that tells the run to stop.
     pub(super) fn stop(&self) -> &AtomicBool {
         &self.stop
     }
 
-    /// Where the line of progress is drawn.
+    /// The place of the progress line.
     pub(super) fn drawn(&self) -> &Drawn {
         &self.drawn
     }
 
-    /// Folders to be removed should the run not get to it.
+    /// Sets the folders to remove if the run cannot.
     pub(super) fn remove(&self, folders: impl IntoIterator<Item = Cleanup>) {
         self.cleanups.lock().unwrap_or_else(PoisonError::into_inner).extend(folders);
     }
 
-    /// From now on the next signal ends the process at once. False if one came already.
+    /// From now on a signal ends the process at once. Returns false if one was received already.
     pub(super) fn at_once(&self) -> bool {
         self.at_once.store(true, Ordering::SeqCst);
         !self.came.load(Ordering::SeqCst)
     }
 
-    /// Whether the run publishes, or has published.
+    /// Whether the run has begun to publish.
     fn is_too_late(&self) -> bool {
         matches!(self.progress.phase(), Phase::Committing | Phase::Done)
     }
 
     fn hear(self: Arc<Self>, mut signals: Signals) {
-        // Never sent to: it only keeps the other end waiting, and is dropped by the second signal.
+        // Nothing is ever sent: the second signal drops the sender, which wakes the receiver.
         let mut waiting: Option<Sender<()>> = None;
         for _ in signals.forever() {
             if self.came.swap(true, Ordering::SeqCst) || self.at_once.load(Ordering::SeqCst) {
@@ -130,15 +132,15 @@ impl Interrupts {
 /// When a run was interrupted.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum When {
-    /// Before anything of its result could be seen.
+    /// Before any part of its result was visible.
     Running,
-    /// While its output was made visible.
+    /// While its output was being published.
     Publishing,
-    /// While its result was written to standard output.
+    /// While its result was being written to standard output.
     Writing,
 }
 
-/// What is said at the end of a run that was interrupted.
+/// The message of an interrupted run.
 pub(super) fn interrupted(when: When) -> Message {
     Message::new(match when {
         When::Running => {
@@ -153,7 +155,7 @@ pub(super) fn interrupted(when: When) -> Message {
     })
 }
 
-/// The signals that this process was started to ignore, a bit for each from 1 on; none where that cannot be known.
+/// The signals that this process was started to ignore, one bit for each; zero if that cannot be read.
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -1,4 +1,4 @@
-//! What is said on standard error: an error is one line, then indented details.
+//! Messages on standard error: an error, its hint, then indented details.
 
 use std::fmt::{self, Display};
 use std::io::{self, Write};
@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use crate::spec::escape;
 
-/// An error as a user sees it: `error: what; where; what to do`, then indented details.
+/// An error as a user sees it: `error: what is wrong: where`, `hint: what to do`, then indented details.
 ///
-/// The caller has cut foreign text in it; characters that could move a cursor are escaped here, wherever they come from.
+/// The caller has cut foreign text in it. Characters that could move a cursor are escaped here, whatever their
+/// source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// The line, without `error: `.
+    /// The error without `error: `, and its hint after a line break.
     pub line: String,
     /// Further lines.
     pub details: Vec<String>,
@@ -23,7 +24,7 @@ impl Message {
         Message { line: line.into(), details: Vec::new() }
     }
 
-    /// Writes it to standard error.
+    /// Prints it on standard error.
     pub fn say(&self) {
         say(&self.to_string());
     }
@@ -41,9 +42,9 @@ impl Display for Message {
     }
 }
 
-/// Writes text to standard error, in one call, so that lines of several processes do not mix.
+/// Writes text to standard error in one call, so that lines of several processes do not mix.
 pub(crate) fn say(text: &str) {
-    // A closed standard error leaves no place to report this.
+    // If standard error is closed, this cannot be reported anywhere.
     let _heard_or_not = io::stderr().lock().write_all(text.as_bytes());
 }
 
@@ -65,7 +66,7 @@ pub(crate) fn count(number: u64, what: &str) -> String {
     format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
-/// `0:07`, `12:34`, `1:02:03`; a second that has begun counts, as nobody believes that nothing is left.
+/// A duration such as `0:07`, `12:34`, `1:02:03`, rounded up to whole seconds: `0:00` would look finished.
 pub(crate) fn span(span: Duration) -> String {
     let seconds = span.as_secs() + u64::from(span.subsec_nanos() > 0);
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);

@@ -1,7 +1,7 @@
-//! `fn main` of every job executable: reads its command line, runs the job, and says how it ended.
+//! `fn main` of every job executable: parses its command line, runs the job, and reports how it ended.
 //!
-//! Results go to standard output, everything else to standard error. However a run ends, nothing of it is left
-//! behind: its folders are removed by the run itself, by the thread that hears signals, or by a later run.
+//! Results go to standard output, everything else to standard error. However a run ends, it leaves no files behind:
+//! the run, the signal handling thread or a later run removes its folders.
 
 mod clash;
 mod command;
@@ -68,7 +68,7 @@ use crate::task;
 
 /// Runs a job with the arguments of this process: what `main` of a job executable returns.
 ///
-/// When it returns, the output is published or nothing of it is there; the exit code says which, see [`exit`].
+/// When it returns, the output is published completely or not at all. The exit code says which; see [`exit`].
 pub fn launch<J: Job>() -> ExitCode {
     launch_from::<J>(std::env::args_os())
 }
@@ -102,7 +102,7 @@ pub fn launch_from<J: Job>(args: impl IntoIterator<Item = impl Into<OsString>>) 
     ExitCode::from(code)
 }
 
-/// Everything up to the run; an error is one of usage.
+/// Prepares the run. Errors here are usage errors.
 fn begin<J: Job>(name: &str, args: Vec<OsString>) -> Result<u8, Message> {
     clash_message::<J>()?;
     let (flags, job, invocation) = match command::read::<J>(name, args)? {
@@ -125,13 +125,13 @@ fn begin<J: Job>(name: &str, args: Vec<OsString>) -> Result<u8, Message> {
     run::<J>(&Run { flags, spec, options, prepared, clock, started, listing })
 }
 
-/// Serves a worker, until it closes the socket.
+/// Serves a worker until the worker closes the socket.
 fn execute<J: Job>() -> Result<u8, Message> {
     executor::start().and_then(executor::serve::<J>).map_err(|error| own(&error))?;
     Ok(exit::OK)
 }
 
-/// Refuses a job whose flags clash.
+/// Refuses a job with clashing flags.
 fn clash_message<J: Job>() -> Result<(), Message> {
     let clashes = clashes::<J>();
     if clashes.is_empty() {
@@ -142,7 +142,7 @@ fn clash_message<J: Job>() -> Result<(), Message> {
     Err(Message { line: line.into(), details: clashes })
 }
 
-/// Refuses a run whose result or input would be lost because the standard stream that it needs cannot be used.
+/// Refuses a run that needs an unusable standard stream: its result or input would be lost.
 fn check_standard_streams(spec: &JobSpec) -> Result<(), Message> {
     if spec.inputs.iter().any(|input| input.location.is_standard_stream()) {
         standard::check_input().map_err(|why| {
@@ -169,7 +169,7 @@ pub(crate) fn print(text: &str) -> u8 {
     }
 }
 
-/// Prints what a daemon reports about itself. It runs on if nothing that it writes there arrives.
+/// Prints a line about a daemon's state. Failures to write are ignored, so that the daemon keeps running.
 #[cfg(feature = "cluster")]
 pub(crate) fn announce(text: &str) {
     let _arrived_or_not = write_out(text.as_bytes());
@@ -179,15 +179,15 @@ pub(crate) fn announce(text: &str) {
 pub(crate) fn write_out(bytes: &[u8]) -> io::Result<()> {
     let mut out = standard::output()?;
     out.write_all(bytes)?;
-    // The library writes what is left after the last line end when the process ends, and drops errors then.
+    // The library would write the text after the last line break only at exit, and ignore errors then.
     out.flush()
 }
 
-/// What to do about a standard output that cannot be written to.
+/// Hint for a standard output that cannot be written to.
 pub(crate) const STDOUT_HINT: &str = "redirect it to a file with free space, or to a pipe";
 
-/// Reports that standard output could not be written to, and returns the exit code.
-/// A reader that has seen enough, as `head` has, closes the pipe: that is not a failure.
+/// Reports that standard output cannot be written to, and returns the exit code.
+/// A reader such as `head` closes the pipe when it has read enough: that is not a failure.
 pub(crate) fn stdout_failed(error: &io::Error, hint: &str) -> u8 {
     if error.kind() == ErrorKind::BrokenPipe {
         return exit::OK;
@@ -201,10 +201,10 @@ fn own(error: &dyn std::error::Error) -> Message {
     Message::new(escape(error.to_string().as_bytes(), 10 * TEXT_CHARS_MAX))
 }
 
-/// Refuses a job whose types cannot be read back from bytes, before any work.
+/// Refuses, before any work, a job whose types cannot be read back from bytes.
 fn check_types<J: Job>() -> Result<(), Message> {
     fn look(what: &str, probe: fn() -> Result<(), Misfit>) -> Result<(), Message> {
-        // A type that panics at made-up data has not said that it cannot be read back.
+        // A panic on made-up data does not prove that the type cannot be read back.
         match task::guard(|| Ok(probe())) {
             Ok(Err(misfit)) => Err(Message::new(format!("the job's {what} type {misfit}"))),
             Ok(Ok(())) | Err(_) => Ok(()),
@@ -227,7 +227,7 @@ fn spec<J: Job>(
     check_types::<J>()?;
     let (bytes, side_files) = named_by(|| job.to_bytes());
     let bytes = bytes.map_err(|error| own(&error))?;
-    // Every task gets a value made from these bytes, so they must say all that the flags said.
+    // Each task rebuilds the job value from these bytes, so they must hold everything.
     let again = J::from_bytes(&bytes).and_then(|job| job.to_bytes()).map_err(|error| {
         Message::new(format!(
             "the values of the job's flags cannot be read back as they were written: {error}: {}; {SERDE_HINT}",
@@ -257,7 +257,7 @@ fn spec<J: Job>(
     })
 }
 
-/// A run that can begin.
+/// A run that is ready to start.
 struct Run {
     flags: Flags,
     spec: JobSpec,
@@ -265,7 +265,7 @@ struct Run {
     prepared: Prepared,
     clock: Clock,
     started: Instant,
-    /// What it took to list the input and to make the folders.
+    /// Time spent on listing the input and creating the folders.
     listing: Duration,
 }
 
@@ -322,7 +322,7 @@ fn run<J: Job>(run: &Run) -> Result<u8, Message> {
     Ok(exit::OK)
 }
 
-/// How a partitioner works, which only its value can name.
+/// How a partitioner works, which only its value knows.
 fn by<J: Job, P: Partition<J>>(_: &P) -> By {
     P::BY
 }

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use crate::spec::job::NAME_BYTES;
 
-/// What a job is called whose executable has no name to go by.
+/// The name of a job whose executable has no usable name.
 const NAMELESS: &str = "job";
 
-/// The job's name: its executable's file name, made to fit the grammar of job names.
+/// The job's name: the executable's file name, changed where job names do not allow it.
 pub(super) fn job_name(executable: Option<&OsStr>) -> String {
     let file = executable.and_then(|path| Path::new(path).file_name()).unwrap_or_default();
     let fit = |byte: &u8| match byte.to_ascii_lowercase() {

@@ -4,10 +4,10 @@ use std::hash::{BuildHasher, RandomState};
 
 use crate::spec::Nonce;
 
-/// 128 bits that no run has drawn before.
+/// Draws 128 bits that no other run has drawn.
 ///
-/// The standard library keys its hashers from the system's random source (`getrandom`); a keyed hash of distinct
-/// inputs cannot be told from random bits, and needs no crate and no file.
+/// The standard library keys its hashers from the system's random source (`getrandom`). A keyed hash of distinct
+/// inputs looks random, and needs neither a crate nor a file.
 pub(crate) fn draw(wall_ms: u64) -> Nonce {
     let keys = RandomState::new();
     let half = |which: u8| u128::from(keys.hash_one((which, std::process::id(), wall_ms)));

@@ -1,4 +1,4 @@
-//! Says what the reader of flags refuses, in the form that all our errors have.
+//! Turns errors of the command line parser into messages in our error format.
 
 use std::error::Error;
 
@@ -8,7 +8,7 @@ use super::message::Message;
 use crate::spec::escape;
 use crate::spec::failure::TEXT_CHARS_MAX;
 
-/// The message of a command line that was refused: what, where, what to do.
+/// The message of a refused command line: what is wrong, and a hint.
 pub(crate) fn refusal(name: &str, error: &clap::Error) -> Message {
     let help = format!("see `{name} --help`");
     let at = |kind| text(error, kind);

@@ -1,10 +1,10 @@
 //! Standard input and output as they were when the process started: closed ones are refused rather than ignored.
 //!
-//! Before `main` the standard library opens `/dev/null` in place of each standard descriptor that is closed, and later
-//! it takes the error that a descriptor of the wrong direction gives for success. Either way a result would be lost, or
-//! an input read as empty, without an error. A redirection to `/dev/null` that a user asked for must go on working, and
-//! cannot be told from the library's own by looking at it (Python and Node.js open it for reading and writing too).
-//! So a function in `.init_array`, which runs before the library starts, notes which descriptors are closed.
+//! Before `main`, the standard library opens `/dev/null` in place of each closed standard descriptor. Later it takes
+//! the error of a descriptor opened in the wrong direction for success. In both cases a result would be lost, or an
+//! input read as empty, without an error. A user's own redirection to `/dev/null` must keep working, and it looks the
+//! same as the library's (Python and Node.js, too, open it for reading and writing). So a function in `.init_array`,
+//! which runs before the library starts, records which descriptors are closed.
 
 use std::fmt;
 use std::fs::File;
@@ -18,8 +18,8 @@ use rustix::io::fcntl_getfd;
 static INPUT_WAS_CLOSED: AtomicBool = AtomicBool::new(false);
 static OUTPUT_WAS_CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// Notes which of the two is closed. It only makes system calls and stores flags, so it may run before the standard
-/// library is ready.
+/// Records which of the two descriptors are closed. It only makes system calls and stores flags, so it may run before
+/// the standard library is ready.
 extern "C" fn note() {
     let is_closed = |fd: BorrowedFd<'_>| fcntl_getfd(fd).is_err();
     INPUT_WAS_CLOSED.store(is_closed(rustix::stdio::stdin()), Ordering::Relaxed);
@@ -38,7 +38,7 @@ static NOTE: extern "C" fn() = note;
 pub(crate) enum Unusable {
     /// It was closed when the process started.
     Closed,
-    /// It is open, but only in the other direction.
+    /// It is open in the other direction only.
     WrongDirection(&'static str),
 }
 
@@ -53,13 +53,13 @@ impl fmt::Display for Unusable {
 
 impl std::error::Error for Unusable {}
 
-/// Standard output, locked; an error if nothing that is written to it would arrive.
+/// Locks standard output. Fails if nothing that is written to it would arrive.
 pub(crate) fn output() -> io::Result<StdoutLock<'static>> {
     check_output().map_err(io::Error::other)?;
     Ok(io::stdout().lock())
 }
 
-/// Standard output, for results alone: from here on, what this process prints to it goes to standard error.
+/// Keeps standard output for results alone: whatever this process prints from here on goes to standard error.
 pub(super) fn set_output_aside() -> io::Result<File> {
     /// The first descriptor that is not a standard one.
     const FIRST: i32 = 3;

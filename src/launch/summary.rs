@@ -12,7 +12,7 @@ use crate::job::By;
 use crate::spec::{Counters, InputNotes, JobSpec, Repeat, manifest, size};
 use crate::task::{GROUP, MAP_INPUT_RECORDS, MAP_OUTPUT_BYTES, MAP_OUTPUT_RECORDS, PartDone};
 
-/// What a run did. Times are seconds; more keys may be added, none renamed.
+/// Facts about a run. Times are in seconds; keys may be added, but none renamed.
 #[derive(Debug, Serialize)]
 struct Summary<'s> {
     job: &'s str,
@@ -28,7 +28,7 @@ struct Summary<'s> {
     reached_again: Value,
     #[serde(skip)]
     notes: Vec<String>,
-    /// Whether the parts are ranges of keys, and the largest one's name and bytes.
+    /// Whether the parts are ranges of keys, with the name and bytes of the largest one.
     #[serde(skip)]
     largest: Option<(&'s str, u64)>,
     bad_records: u64,
@@ -73,7 +73,7 @@ struct Written<'s> {
     bytes: u64,
 }
 
-/// What the job wrote beside its parts.
+/// Side outputs.
 #[derive(Debug, Serialize)]
 struct Beside {
     files: usize,
@@ -81,18 +81,18 @@ struct Beside {
     bytes: u64,
 }
 
-/// A part by range is noted if it is so many times larger than the average.
+/// A range part is mentioned if it is this many times larger than the average.
 const SKEW: u64 = 2;
 
-/// How long a run took.
+/// Durations of a run.
 pub(super) struct Times {
-    /// To list the input, before the phases.
+    /// Time to list the input, before the phases.
     pub(super) listing: Duration,
     /// From the first look at the input to the last byte of the result.
     pub(super) whole: Duration,
 }
 
-/// The summary, in the form that was asked for, with its last newline.
+/// The summary in the requested form, with its final line break.
 pub(super) fn render(
     form: Form,
     spec: &JobSpec,
@@ -159,7 +159,7 @@ pub(super) fn render(
     }
 }
 
-/// What a summary says in JSON of the input's notes: the values of `skipped` and of `reached_again`.
+/// The JSON values of `skipped` and `reached_again`, from the input's notes.
 pub(crate) fn notes_json(notes: &InputNotes) -> (Value, Value) {
     let example = |repeat: &Repeat| json!({ "path": repeat.path.to_string(), "first": repeat.first.to_string() });
     let examples: Vec<Value> = notes.repeats.iter().map(example).collect();
@@ -187,7 +187,7 @@ impl Sum {
     }
 }
 
-/// The counters of the manifest, also where there is none.
+/// The counters of the manifest, even without a manifest.
 fn counters(outcome: &Outcome) -> Counters {
     if let Some(manifest) = &outcome.manifest {
         return manifest.counters.clone();
@@ -206,7 +206,7 @@ fn timed(phase: Phase, time: Duration) -> Timed {
 
 impl Summary<'_> {
     fn json(&self) -> String {
-        // Its keys are strings and its values plain, so there is nothing that JSON could not hold.
+        // Its keys are strings and its values plain, so JSON can represent all of it.
         let json = serde_json::to_string(self)
             .unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
         format!("{json}\n")
@@ -283,12 +283,12 @@ impl Summary<'_> {
         })
     }
 
-    /// Whether one of the parts that are ranges of keys is far larger than the others.
+    /// The largest range part, if it is far larger than the others.
     fn skew(&self) -> Option<String> {
         let (name, bytes) = self.largest?;
         let Written { parts, records, bytes: all, .. } = &self.output;
         let (parts, all) = (*parts as u64, (*all).max(1));
-        // A few records allow nothing better.
+        // With only a few records, parts cannot be even.
         let is_skewed = bytes >= SKEW * (all / parts.max(1)) && *records >= 100 * parts;
         (parts > 1 && is_skewed).then(|| {
             format!(
@@ -299,7 +299,7 @@ impl Summary<'_> {
         })
     }
 
-    /// What a user may not have expected.
+    /// Notes on what a user may not expect.
     fn remarks(&self) -> Vec<String> {
         let mut remarks = Vec::new();
         if self.input.bytes == 0 {

@@ -1,14 +1,14 @@
-//! What is known of the terminal that a stream leads to.
+//! Properties of the terminal behind a stream.
 
 use std::os::fd::AsFd;
 
 use rustix::termios::tcgetwinsize;
 
-/// Columns and rows of a terminal that does not say how many it has.
+/// Size of a terminal that does not report one: columns and rows.
 const COLUMNS: usize = 80;
 const ROWS: usize = 24;
 
-/// Columns and rows of the terminal now; the usual ones where there is none.
+/// The terminal's current columns and rows; the default size without a terminal.
 pub(crate) fn size(stream: impl AsFd) -> (usize, usize) {
     let size = tcgetwinsize(stream).ok();
     let known = |number: u16, usual| if number > 0 { usize::from(number) } else { usual };
@@ -18,7 +18,7 @@ pub(crate) fn size(stream: impl AsFd) -> (usize, usize) {
     )
 }
 
-/// Whether the terminal, if there is one, knows nothing but lines of text.
+/// Whether the terminal, if any, is too simple for anything but lines of text.
 pub(crate) fn is_dumb() -> bool {
     std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
 }

@@ -1,8 +1,8 @@
-//! Finds the permission bits that this process withholds from new files.
+//! Reads the umask of this process.
 
 use std::fs;
 
-/// What most systems withhold: the right to write, from all but the owner.
+/// The usual umask: only the owner may write.
 const USUAL: u32 = 0o022;
 
 /// The umask of this process, read without changing it.

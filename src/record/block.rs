@@ -1,4 +1,4 @@
-//! Frames records into checksummed, optionally compressed blocks, and takes them out again.
+//! Frames records into checksummed, optionally compressed blocks, and reads them back.
 //!
 //! A record is two byte strings, a key and a value. In a block it is
 //!
@@ -31,18 +31,18 @@ pub use check::checksum;
 pub use reader::BlockReader;
 pub use writer::BlockWriter;
 
-/// How many raw bytes a block holds at most, unless one record alone is larger: large enough for lz4
-/// to find matches (its window is as large), small enough for the second level cache.
+/// Most raw bytes of a block, unless it holds one larger record: large enough for lz4 to find matches (its window is
+/// as large), small enough for the second-level cache.
 pub const BLOCK_RAW_BYTES: usize = 64 * 1024;
 
-/// The largest record, key and value together, in bytes. A record larger than [`BLOCK_RAW_BYTES`] has
-/// a block of its own, which is in memory as a whole; this is where that ends.
+/// The largest record, key and value together, in bytes. A record larger than [`BLOCK_RAW_BYTES`] has a block of its
+/// own, which must fit in memory; this limit bounds it.
 pub const RECORD_BYTES_MAX: usize = 256 * 1024 * 1024;
 
-/// What a block's frame adds to its stored bytes.
+/// Size of a block's frame header.
 pub const FRAME_HEADER_BYTES: usize = 17;
 
-/// The part of the frame header that the checksum covers: all that stands before it.
+/// The part of the frame header that the checksum covers: everything before the checksum.
 const FRAME_CHECKED_BYTES: usize = 13;
 
 /// The largest LEB128 form of a length below 2³².
@@ -51,17 +51,17 @@ const LENGTH_BYTES_MAX: usize = 5;
 /// The raw length of the largest block: one record at its limit.
 const BLOCK_RAW_BYTES_MAX: usize = RECORD_BYTES_MAX + 2 * LENGTH_BYTES_MAX;
 
-/// How blocks are stored. A writer of [`Codec::Lz4`] still stores as they are those that would not shrink.
+/// How blocks are stored. A writer with [`Codec::Lz4`] stores blocks that would not shrink uncompressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Codec {
-    /// As they are.
+    /// Uncompressed.
     Stored,
     /// In the lz4 block format.
     Lz4,
 }
 
 impl Codec {
-    /// The byte that stands for it in files.
+    /// The byte that represents it in files.
     pub const fn code(self) -> u8 {
         match self {
             Codec::Stored => 0,
@@ -79,12 +79,12 @@ impl Codec {
     }
 }
 
-/// What a run of blocks holds.
+/// Contents of a run of blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Totals {
-    /// How many records.
+    /// Number of records.
     pub records: u64,
-    /// How many raw bytes: keys, values and their lengths, before compression.
+    /// Number of raw bytes: keys, values and their lengths, before compression.
     pub raw_bytes: u64,
     /// XXH3 (64 bits, no seed) over the raw bytes.
     pub digest: u64,
@@ -93,23 +93,23 @@ pub struct Totals {
 /// Why blocks could not be written or read. Offsets are in bytes from the start of the file.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The bytes below could not be written.
+    /// Writing failed.
     #[error("write block at offset {offset}")]
     Write {
         /// Where the block would have begun.
         offset: u64,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The bytes below could not be read.
+    /// Reading failed.
     #[error("read block at offset {offset}")]
     Read {
         /// Where the bytes that could not be read begin.
         offset: u64,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A record to be written is over [`RECORD_BYTES_MAX`].
+    /// A record to write is larger than [`RECORD_BYTES_MAX`].
     #[error("record of {bytes} bytes is over the limit of {limit}")]
     RecordTooLarge {
         /// Key and value together.
@@ -137,7 +137,7 @@ pub enum Error {
         /// The largest that is allowed.
         limit: u64,
     },
-    /// The block is not what was written.
+    /// The block was changed after it was written.
     #[error("checksum of block at offset {offset} is {found:08x}, not {expected:08x}")]
     Checksum {
         /// Where the block begins.
@@ -161,7 +161,7 @@ pub enum Error {
         /// The codec's byte.
         found: u8,
     },
-    /// The checksum holds but the stored bytes are no lz4.
+    /// The checksum is right, but the stored bytes are not lz4.
     #[error("block at offset {offset} does not decompress")]
     Compression {
         /// Where the block begins.
@@ -189,7 +189,7 @@ pub enum Error {
         /// The count that was found.
         found: u64,
     },
-    /// A record's lengths reach over the end of its block, or are no lengths.
+    /// A record's lengths are invalid or extend past the end of its block.
     #[error("record {record} of block at offset {offset} leaves its block")]
     RecordBounds {
         /// Where the block begins.

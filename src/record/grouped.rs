@@ -1,4 +1,4 @@
-//! The types that a job may use as its key, and `Grouped`, the key that sorts within its groups.
+//! Key types: the trait of all keys, and `Grouped`, a key that sorts within its groups.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,70 +21,20 @@ pub struct Grouped<G, S> {
     pub order: S,
 }
 
-/// What a job may use as its key: any serde type, or [`Grouped`].
+/// Types that a job may use as its key: any serde type, or [`Grouped`].
 ///
-/// `'a` is the lifetime of the bytes that a key is read from, and may borrow its text from.
-/// A key of one's own derives both of serde's traits:
-///
-/// ```
-/// # use gristmill::prelude::*;
-/// #[derive(Serialize, Deserialize)]
-/// struct Point(u64);
-/// # #[derive(Args, Serialize, Deserialize)]
-/// # struct Count {}
-/// # impl Job for Count {
-/// #     type Input = Lines;
-///     type Key<'a> = Point;
-/// #     type Value<'a> = u64;
-/// #     type Output = Tsv;
-/// #     fn map(&self, line: &Text, out: &mut Emitter<Self>) -> Result {
-/// #         out.emit(Point(line.len() as u64), 1)
-/// #     }
-/// #     fn combiner(&self) -> impl Combine<Self> {
-/// #         Sum
-/// #     }
-/// #     fn reduce(&self, word: Point, counts: Values<Self>, out: &mut Writer<Tsv>) -> Result {
-/// #         out.write((word.0, counts.sum()?))
-/// #     }
-/// # }
-/// ```
-///
-/// A borrowed key names the lifetime that it is given, `type Key<'a> = &'a Text`: with `type Key = &Text` the compiler
-/// reports a missing lifetime specifier (E0637).
-///
-/// Without the derives it is not a key (the same holds for a value):
-///
-/// ```compile_fail,E0277
-/// # use gristmill::prelude::*;
-/// struct Point(u64);
-/// # #[derive(Args, Serialize, Deserialize)]
-/// # struct Count {}
-/// # impl Job for Count {
-/// #     type Input = Lines;
-///     type Key<'a> = Point;
-/// #     type Value<'a> = u64;
-/// #     type Output = Tsv;
-/// #     fn map(&self, line: &Text, out: &mut Emitter<Self>) -> Result {
-/// #         out.emit(Point(line.len() as u64), 1)
-/// #     }
-/// #     fn combiner(&self) -> impl Combine<Self> {
-/// #         Sum
-/// #     }
-/// #     fn reduce(&self, word: Point, counts: Values<Self>, out: &mut Writer<Tsv>) -> Result {
-/// #         out.write((word.0, counts.sum()?))
-/// #     }
-/// # }
-/// ```
+/// `'a` is the lifetime of the bytes that a key is read from; its text may borrow from them.
+/// A key type of your own derives both of serde's traits:
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a key",
     label = "a key needs both: `#[derive(Serialize, Deserialize)]`",
     note = "keys are serde types, borrowed or owned, such as `&'a Text`, `u64` and tuples, and `Grouped` ones"
 )]
 pub trait Key<'a>: Sized {
-    /// What reduce is called with, once per distinct value.
+    /// The argument of reduce, once per distinct value.
     type Group;
 
-    /// What comes with each value: `()` for plain keys.
+    /// What accompanies each value: `()` for plain keys.
     type Order;
 
     /// Whether the group is only a part of the key.
@@ -106,7 +56,7 @@ pub trait Key<'a>: Sized {
     /// As [`key::decode`].
     fn decode_group(bytes: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Self::Group, Error>;
 
-    /// The group whose bytes these are, as people read it: text as it is, numbers in decimal, parts between commas.
+    /// Formats the group with these bytes for people: text as it is, numbers in decimal, parts separated by commas.
     ///
     /// # Errors
     /// As [`key::decode`].
@@ -124,16 +74,16 @@ pub trait Key<'a>: Sized {
     /// As [`key::decode`].
     fn decode_key(bytes: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Self, Error>;
 
-    /// Looks for what keeps keys of this type from being read back.
+    /// Checks whether keys of this type can be read back.
     ///
     /// # Errors
-    /// If they surely cannot be.
+    /// If they surely cannot.
     fn probe() -> Result<(), Misfit>;
 
-    /// How many bytes of a key's are the group's; all of them for plain keys, which are not looked at.
+    /// How many bytes of a key belong to the group; for plain keys all of them, without examining them.
     ///
     /// # Errors
-    /// If the bytes can't be those of a key.
+    /// If the bytes cannot be those of a key.
     fn group_len(bytes: &[u8]) -> Result<usize, Error>;
 }
 

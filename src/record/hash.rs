@@ -1,4 +1,4 @@
-//! The hash of a key's bytes: it never changes, in any process or version, since it decides the partition.
+//! The hash of a key's bytes. It never changes, in any process or version, because it decides the partition.
 //!
 //! Folded 64-by-64-bit multiplication, the construction of wyhash (Wang Yi, public domain), with constants of our own
 //! choice of words. Version 1. It is unseeded by design: a re-run must partition as the first run did.

@@ -4,13 +4,13 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-/// Sorts the other way round: `Reverse<u64>` brings the largest number first, also as a part of a
-/// tuple or struct key, also within another `Reverse`.
+/// Sorts in reverse: `Reverse<u64>` brings the largest number first, also as part of a tuple or struct key, also
+/// within another `Reverse`.
 ///
-/// Not [`std::cmp::Reverse`], since that one is invisible to serde, so that its bytes could not sort as it does.
-/// In JSON and in values, this one too is written as what it holds.
+/// Not [`std::cmp::Reverse`], which is invisible to serde, so that its bytes could not sort as it does. In JSON and
+/// in values, this type too is written as what it holds.
 ///
-/// Text in it is stored inverted, so reading it always copies, into the scratch memory that keys are decoded with.
+/// Text in it is stored inverted, so reading it always copies, into the scratch memory of the key decoder.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename = "$gristmill::Reverse")]
 pub struct Reverse<T>(

@@ -1,4 +1,4 @@
-//! Loads up to sixteen bytes into one integer, zero padded, without a branch on how many there are.
+//! Loads up to sixteen bytes into one zero-padded integer, without a branch on the length.
 
 /// The longest key that fits into such an integer.
 pub const SHORT_BYTES: usize = 16;
@@ -21,7 +21,7 @@ fn within_page(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.as_ptr() as usize % PAGE_BYTES <= PAGE_BYTES - SHORT_BYTES
 }
 
-/// The same as [`load`] in plain code: for other processors, page borders, and the test that holds both together.
+/// The same as [`load`] in plain code: for other processors, for page borders, and for the test that compares both.
 pub fn load_plain(bytes: &[u8]) -> u128 {
     let mut padded = [0u8; SHORT_BYTES];
     let len = bytes.len().min(SHORT_BYTES);
@@ -29,7 +29,7 @@ pub fn load_plain(bytes: &[u8]) -> u128 {
     u128::from_le_bytes(padded)
 }
 
-/// Asks the processor to have the memory at this reference ready soon. Changes nothing that can be seen.
+/// Prefetches the memory at this reference. Has no visible effect.
 #[inline(always)]
 pub fn prefetch<T: ?Sized>(target: &T) {
     #[cfg(target_arch = "x86_64")]

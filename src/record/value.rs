@@ -1,18 +1,19 @@
-//! Values as bytes: bincode with fixed-width little-endian integers, nothing before and nothing after.
+//! Encodes values: bincode with fixed-width little-endian integers, nothing before and nothing after.
 
 use bincode::Options;
 use bincode::de::{Deserializer, read::BincodeRead};
 use serde::de::Visitor;
 use serde::{Deserialize, Serialize};
 
-/// Longest encoded value. With the longest key it still fits into a block of a spill file, so that a record is refused
-/// where it is emitted and never only because memory was short; larger things are files, and a value names them.
+/// Longest encoded value. Together with the longest key it still fits into a block of a spill file, so a record is
+/// refused where it is emitted and never only because memory was short. Store larger data in files and emit their
+/// names.
 pub const VALUE_BYTES_MAX: usize = 192 << 20;
 
-/// Why a value could not be turned into bytes or back.
+/// Why a value could not be encoded or decoded.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The value's own `Serialize` refused, or bincode does not know the shape.
+    /// The value's own `Serialize` failed, or bincode does not support the type.
     #[error("encode value: {cause}")]
     Encode {
         /// What bincode says.
@@ -37,8 +38,8 @@ pub enum Error {
 /// Appends the bytes of `value` to `out`.
 ///
 /// # Errors
-/// If the type's `Serialize` refuses, if a sequence does not know its length, or if there are more
-/// than [`VALUE_BYTES_MAX`] bytes; `out` is then as it was.
+/// If the type's `Serialize` fails, if a sequence does not know its length, or if there are more than
+/// [`VALUE_BYTES_MAX`] bytes; `out` is then unchanged.
 #[inline]
 pub fn encode_into<V: Serialize + ?Sized>(value: &V, out: &mut Vec<u8>) -> Result<(), Error> {
     let start = out.len();
@@ -81,7 +82,7 @@ fn trailing(length: usize, rest: usize) -> Error {
     Error::Decode { length, cause: Box::new(cause) }
 }
 
-/// What of a value's bytes has not been read yet.
+/// The bytes of a value that have not been read yet.
 struct Rest<'a>(&'a [u8]);
 
 impl<'a> Rest<'a> {

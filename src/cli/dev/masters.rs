@@ -1,6 +1,7 @@
-//! The masters of a cluster on this machine: the first begins it, the others join.
+//! The masters of a cluster on this machine: the first starts the cluster, the others join it.
 //!
-//! Those of several know each other by their addresses, so these are kept, one a line, in the cluster's folder.
+//! Masters of one cluster know each other by address, so the addresses are kept in the cluster's folder, one per
+//! line.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -24,18 +25,18 @@ use crate::rpc::masters::{Masters as _, Role};
 use crate::spec::Location;
 use crate::web::PORT_ABOVE;
 
-/// Ports that are tried for masters, and for what they show.
+/// How many ports are tried, for masters and for their web pages.
 const PORTS: u16 = 100;
-/// The file of addresses in the cluster's folder.
+/// Name of the address file in the cluster's folder.
 const ADDRESSES: &str = "masters";
 
 /// One master.
 struct Seat {
     id: u32,
     address: String,
-    /// Where it shows the cluster.
+    /// Address of its web pages.
     web: String,
-    /// Its folder in the cluster's.
+    /// Its data folder, below the cluster's folder.
     data: String,
 }
 
@@ -44,12 +45,12 @@ fn name(id: u32) -> String {
     format!("master {id}")
 }
 
-/// The number of the master of this name, if it is one.
+/// Parses the number from a master's name.
 pub(super) fn number(name: &str) -> Option<u32> {
     name.strip_prefix("master ")?.parse().ok()
 }
 
-/// Whether a master was removed from the cluster of this folder, as it knows by now.
+/// Whether the master whose folder this is has been removed from the cluster, as far as the folder shows.
 pub(super) fn was_removed(folder: &Path, id: u32) -> bool {
     folder.join(format!("m{id}")).join(REMOVED_FILE).exists()
 }
@@ -61,11 +62,11 @@ fn addresses<'s>(seats: impl Iterator<Item = &'s Seat>) -> String {
 /// Masters that have started.
 pub(super) struct Started {
     pub(super) addresses: Vec<String>,
-    /// Where they show the cluster.
+    /// Addresses of their web pages.
     pub(super) webs: Vec<String>,
 }
 
-/// The masters that are to be started.
+/// The masters to start.
 pub(super) struct Masters<'a> {
     pub(super) folder: &'a Path,
     pub(super) count: u32,
@@ -73,14 +74,14 @@ pub(super) struct Masters<'a> {
 }
 
 impl Masters<'_> {
-    /// Starts all, and waits until all take part; none when that was interrupted.
+    /// Starts all masters, and waits until all of them are members. Returns `None` if that was interrupted.
     pub(super) fn start(
         &self,
         children: &mut Children,
         interrupts: &Receiver<()>,
     ) -> Result<Option<Started>, Refused> {
         let seats = self.seats()?;
-        // Written last: a folder without it was not begun, or not to the end.
+        // Written last: a folder without this file is not, or not fully, set up.
         let has_begun = |seat: &&Seat| self.folder.join(&seat.data).join(IDENTITY_FILE).exists();
         let (mut old, mut new): (Vec<&Seat>, Vec<&Seat>) = seats.iter().partition(has_begun);
         let mut pids = BTreeMap::new();
@@ -90,7 +91,7 @@ impl Masters<'_> {
             old.push(first);
         } else {
             for seat in &old {
-                // One whose admission was interrupted asks for it again; the others have a say already.
+                // A master whose admission was interrupted asks for it again; the others vote already.
                 let others = addresses(seats.iter().filter(|other| other.id != seat.id));
                 let more: &[&str] = if others.is_empty() { &[] } else { &["--join", &others] };
                 pids.insert(seat.id, self.launch(children, seat, more)?);
@@ -105,7 +106,7 @@ impl Masters<'_> {
         let known = known.join(",");
         for seat in new {
             pids.insert(seat.id, self.launch(children, seat, &["--join", &known])?);
-            // One after the other: members are taken in one at a time.
+            // One after the other: the cluster admits one member at a time.
             let takes_part = || self.take_part(&client, seat);
             if !until(takes_part, children, interrupts)? {
                 return Ok(None);
@@ -136,7 +137,7 @@ impl Masters<'_> {
         })
     }
 
-    /// All masters but those that were removed.
+    /// All masters except removed ones.
     fn seats(&self) -> Result<Vec<Seat>, Refused> {
         let webs = free_addresses(PORT + PORT_ABOVE, self.count)?;
         let seat = |(id, (address, web))| Seat { id, address, web, data: format!("m{id}") };
@@ -151,7 +152,7 @@ impl Masters<'_> {
         Ok(seats)
     }
 
-    /// Those that the masters had, if there are several; else any that are free.
+    /// Returns the addresses that the masters had, if there are several masters, else any free ones.
     fn addresses(&self) -> Result<Vec<String>, Refused> {
         let file = self.folder.join(ADDRESSES);
         let shown = Location::from(&file);
@@ -176,7 +177,7 @@ impl Masters<'_> {
     }
 }
 
-/// Keeps the addresses, all or none of them, whenever the power goes.
+/// Writes the addresses atomically, so that a power failure leaves all of them or none.
 fn keep(folder: &Path, addresses: &[String]) -> io::Result<()> {
     let incoming = folder.join(format!(".incoming-{ADDRESSES}"));
     let mut file = File::create(&incoming)?;
@@ -186,7 +187,7 @@ fn keep(folder: &Path, addresses: &[String]) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// The usual address and the ones after it, as far as they are free.
+/// Returns the default port and the following ones, skipping those in use.
 fn free_addresses(first: u16, count: u32) -> Result<Vec<String>, Refused> {
     let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let free = |address: &SocketAddr| TcpListener::bind(address).is_ok();
@@ -214,7 +215,7 @@ mod tests {
         let addresses = ["127.0.0.1:7400", "127.0.0.1:7401"].map(String::from);
         keep(folder.path(), &addresses).unwrap();
         assert_eq!(fs::read_to_string(&file).unwrap(), addresses.join("\n"));
-        // A reader that has the old file open sees it whole, not a part of the new one.
+        // A reader that has the old file open still sees all of it.
         assert_eq!(fs::read_to_string(&before).unwrap(), "127.0.0.1:7400\n127.0");
     }
 }

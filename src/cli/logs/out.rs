@@ -1,15 +1,15 @@
-//! What several attempts have printed, with lines between that say whose it is.
+//! Prints the output of several attempts, with header lines that name the attempt.
 
 use std::io::{self, StdoutLock, Write};
 
 use crate::launch::Foreign;
 use crate::spec::AttemptId;
 
-/// Standard output, or something else in a test.
+/// Standard output, or a buffer in a test.
 #[derive(Debug)]
 pub(super) struct Out<W> {
     to: Foreign<W>,
-    /// Whose it was last, if it was said whose.
+    /// The attempt that the last header named.
     whose: Option<AttemptId>,
     is_line_begun: bool,
 }
@@ -25,7 +25,7 @@ impl<W: Write> Out<W> {
         Out { to, whose: None, is_line_begun: false }
     }
 
-    /// Prints bytes that more may follow.
+    /// Prints bytes that may continue later.
     pub(super) fn print(&mut self, bytes: &[u8]) -> io::Result<()> {
         if let Some(last) = bytes.last() {
             self.is_line_begun = *last != b'\n';
@@ -34,7 +34,7 @@ impl<W: Write> Out<W> {
         self.to.flush()
     }
 
-    /// The same, below a line that says whose they are, unless those before are of the same.
+    /// Prints bytes below a header that names their attempt, unless the preceding bytes belong to the same attempt.
     pub(super) fn print_of(&mut self, attempt: AttemptId, bytes: &[u8]) -> io::Result<()> {
         if self.whose != Some(attempt) {
             self.to.end()?;
@@ -45,7 +45,7 @@ impl<W: Write> Out<W> {
         self.print(bytes)
     }
 
-    /// No more comes of what was printed last.
+    /// Ends the text printed last: nothing follows it.
     pub(super) fn end(&mut self) -> io::Result<()> {
         self.to.end()
     }

@@ -1,4 +1,4 @@
-//! The lines that a job's progress is drawn in: a head, a bar for each phase, and what is waited for.
+//! The lines that show a job's progress: a head, a bar for each phase, and what the job waits for.
 
 use std::time::Duration;
 
@@ -9,30 +9,31 @@ use crate::rpc::jobs::{JobStatus, State};
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{escape, size};
 
-/// Columns of a bar between its brackets, at most and at least; narrower terminals get none.
+/// Most and fewest columns between a bar's brackets; narrower terminals get no bar.
 const BAR_COLUMNS_MAX: usize = 40;
 const BAR_COLUMNS_MIN: usize = 8;
-/// Columns that are kept for what stands beside a bar: ` 4321/10000, 64 running, 117.7MiB/s, 12:34 left`.
+/// Columns reserved for the text beside a bar: ` 4321/10000, 64 running, 117.7MiB/s, 12:34 left`.
 const BESIDE_COLUMNS: usize = 46;
-/// Columns of a job's name that go before all else that is in the head but its state; fewer than the least say nothing.
+/// Columns of a job's name that take precedence over everything in the head but the state. A shorter name would not
+/// help.
 const HEAD_NAME_COLUMNS: usize = 12;
 const HEAD_NAME_COLUMNS_MIN: usize = 4;
 /// The longest name of a phase.
 const NAME_COLUMNS: usize = 6;
 
-/// How far a job is, as it is drawn.
+/// A job's progress, as it is drawn.
 #[derive(Clone, Debug)]
 pub(super) struct Sight<'s> {
     pub(super) status: &'s JobStatus,
-    /// Bytes that are read in a second, of the phase that it is in.
+    /// Bytes read per second in the current phase.
     pub(super) rate: Option<u64>,
-    /// Until that phase ends.
+    /// Estimated time until the current phase ends.
     pub(super) left: Option<Duration>,
-    /// Attempts that did again what was done or begun before.
+    /// Attempts that redid finished or started work.
     pub(super) reruns: u64,
-    /// Attempts at what a slow one is at.
+    /// Backup attempts.
     pub(super) backups: u64,
-    /// What is waited for, or what else there is to be said.
+    /// What the job waits for, or another remark.
     pub(super) below: Option<String>,
 }
 
@@ -40,7 +41,7 @@ pub(super) struct Sight<'s> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Line {
     pub(super) text: String,
-    /// Where that word is in the text, and its colour.
+    /// Position of that word in the text, and its colour.
     word: Option<(std::ops::Range<usize>, Colour)>,
 }
 
@@ -49,7 +50,7 @@ impl Line {
         Self { text, word: None }
     }
 
-    /// With its colour, if colours are wanted.
+    /// The line with its colour, if colours are wanted.
     pub(super) fn painted(&self, has_colours: bool) -> String {
         match &self.word {
             Some((word, colour)) if has_colours => {
@@ -62,7 +63,7 @@ impl Line {
     }
 }
 
-/// Renders all lines. None takes the last column, because terminals differ in when they wrap.
+/// Renders all lines. None uses the last column, because terminals differ in when they wrap.
 pub(super) fn lines(sight: &Sight<'_>, columns: usize) -> Vec<Line> {
     let room = columns.saturating_sub(1);
     let mut lines = vec![head(sight, room)];
@@ -72,7 +73,7 @@ pub(super) fn lines(sight: &Sight<'_>, columns: usize) -> Vec<Line> {
     lines
 }
 
-/// Whether a job has reduces, or may have some, as far as is known before its plan is made.
+/// Whether a job has reduces, or may have some while its plan is unknown.
 fn has_reduces(status: &JobStatus) -> bool {
     status.reduces.total > 0 || status.maps.total == 0 && Phase::of(status.state).is_some()
 }
@@ -92,7 +93,7 @@ fn head(sight: &Sight<'_>, room: usize) -> Line {
             rest += &piece;
         }
     }
-    // The name is what may be shorter.
+    // Only the name may be shortened.
     let name_room = room.saturating_sub(id.len() + 1 + 2 + state.len() + rest.len());
     let before = match cut(&name, name_room) {
         cut if name_room >= HEAD_NAME_COLUMNS_MIN => format!("{id} {cut}  "),
@@ -109,7 +110,7 @@ fn head(sight: &Sight<'_>, room: usize) -> Line {
 /// `map     43% [########------------] 43/100, 4 running, 117.7MiB/s, 1:12 left`.
 fn bar(sight: &Sight<'_>, phase: Phase, room: usize) -> Line {
     let (share, total, done, running) = counts(sight.status, phase);
-    // A hundred is for what is done, whatever is rounded.
+    // 100 % means done, whatever the rounding.
     let percent = if total > 0 && done == total { 100 } else { ((100.0 * share) as usize).min(99) };
     let mut text = format!("{:<NAME_COLUMNS$} {percent:>3}%", phase.name());
     let bar = room.saturating_sub(text.len() + 3 + BESIDE_COLUMNS).min(BAR_COLUMNS_MAX);
@@ -119,7 +120,7 @@ fn bar(sight: &Sight<'_>, phase: Phase, room: usize) -> Line {
     }
     let is_now = Phase::of(sight.status.state) == Some(phase);
     let now = |piece: Option<String>| piece.filter(|_| is_now);
-    // In this order where there is room for all; the higher number is the first to go where there is not.
+    // Listed in display order; the highest number is dropped first when space is short.
     let mut pieces = [
         (0, (total > 0).then(|| format!("{done}/{total}"))),
         (2, (running > 0).then(|| format!("{running} running"))),
@@ -143,13 +144,13 @@ fn bar(sight: &Sight<'_>, phase: Phase, room: usize) -> Line {
     }
 }
 
-/// How much of a phase is done, from 0 to 1; its tasks, those that are done and those that run.
+/// Progress of a phase: its share from 0 to 1, and its total, finished and running tasks.
 fn counts(status: &JobStatus, phase: Phase) -> (f64, u32, u32, u32) {
     if let Some(tally) = phase.tally(status) {
         return (tally.progress, tally.total, tally.done, tally.running);
     }
     let is_done = match phase {
-        // A job that ended early is told by what its plan has made.
+        // For a job that ended early, the plan's tasks are known.
         Phase::Plan => match Phase::of(status.state) {
             Some(now) => now > Phase::Plan,
             None => {

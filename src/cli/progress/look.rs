@@ -1,4 +1,4 @@
-//! What is asked beside a job's status, once a second: what was done again, and who is waited for.
+//! Asks once a second for what a job's status lacks: repeated attempts, and the attempt that the job waits for.
 
 use std::time::Duration;
 
@@ -10,37 +10,37 @@ use crate::rpc::refusal::Refusal;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{AttemptId, WorkerId, escape};
 
-/// Tasks that are looked at at once, and how often in one look.
+/// Tasks per request, and requests per look.
 const PAGE: u32 = 256;
 const PAGES_MAX: u32 = 4;
-/// The scheduler's own counters.
+/// The scheduler's own counter group.
 const JOB_COUNTERS: &str = "Job Counters";
 
-/// What was found out last.
+/// What the last look found.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Look {
     pub(super) reruns: u64,
     pub(super) backups: u64,
     /// The attempt of the phase that has run longest.
     longest: Option<Longest>,
-    /// Slots that are taken and that there are, where no task of the phase runs.
+    /// Used and available slots, if no task of the phase runs.
     slots: Option<(u32, u32)>,
 }
 
-/// An attempt that others wait for.
+/// An attempt that the job waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Longest {
     attempt: AttemptId,
     worker: WorkerId,
     started: String,
-    /// Where another attempt at the same runs.
+    /// Worker of its backup attempt.
     backup: Option<WorkerId>,
 }
 
-/// From where tasks are looked at: those before are done.
+/// The first task to look at: all before it are done.
 ///
-/// Tasks begin in their order, so who has run longest is found among the first that are not done, without a look at all of a
-/// job of many.
+/// Tasks start in order, so the longest-running attempt is among the first unfinished tasks. A look need not read all
+/// tasks of a large job.
 #[derive(Debug, Default)]
 pub(super) struct Frontier {
     phase: Option<Phase>,
@@ -49,7 +49,7 @@ pub(super) struct Frontier {
 }
 
 impl Frontier {
-    /// Asks for all that is shown beside the status.
+    /// Asks for everything that is shown beside the status.
     pub(super) async fn look<J: Jobs>(
         &mut self,
         jobs: &J,
@@ -91,7 +91,8 @@ impl Frontier {
         Ok(None)
     }
 
-    /// Another phase has other tasks; and where fewer are done than before, any may be open again.
+    /// Starts from the first task again after a change of phase, or when fewer tasks are done than before: then any
+    /// may be open again.
     fn begin(&mut self, status: &JobStatus, phase: Phase) {
         let done = phase.tally(status).map_or(0, |tally| tally.done);
         if self.phase != Some(phase) || done < self.done {
@@ -107,15 +108,15 @@ impl Frontier {
     }
 }
 
-/// The state of a task that is done.
+/// State of a finished task.
 const COMPLETED: &str = "completed";
 
-/// How many are done before the first that is not.
+/// Counts the finished tasks before the first unfinished one.
 fn done_first(page: &[TaskLine]) -> u64 {
     page.iter().take_while(|task| task.state == COMPLETED).count() as u64
 }
 
-/// Who has run longest of those that run; of equals the first.
+/// Finds the running attempt that started first; among equals, the first listed.
 fn longest(page: &[TaskLine], phase: Phase) -> Option<Longest> {
     let of_phase = page.iter().filter(|task| task.kind == phase.name());
     let first = of_phase.filter_map(|task| {
@@ -128,18 +129,18 @@ fn longest(page: &[TaskLine], phase: Phase) -> Option<Longest> {
             backup: backup.map(|backup| backup.worker),
         })
     });
-    // All are written alike, so the earliest is the least.
+    // All have the same format, so the earliest is the smallest.
     first.min_by(|a, b| a.started.cmp(&b.started))
 }
 
-/// Slots that are taken, and all that there are, of workers that take attempts.
+/// Counts used and available slots of the workers that accept attempts.
 fn slots(workers: &[WorkerLine]) -> (u32, u32) {
     let alive = workers.iter().filter(|worker| worker.state == "alive");
     alive.fold((0, 0), |(taken, all), worker| (taken + worker.running, all + worker.slots))
 }
 
 impl Look {
-    /// What is waited for, in a line; `wall_ms` is the time now.
+    /// Describes in one line what the job waits for; `wall_ms` is the time now.
     pub(super) fn waits(&self, status: &JobStatus, wall_ms: u64) -> Option<String> {
         let phase = Phase::of(status.state)?;
         let of_phase = |longest: &&Longest| longest.attempt.task.kind.to_string() == phase.name();

@@ -1,21 +1,21 @@
-//! Makes speed and remaining time of how far a job was at several moments.
+//! Computes speed and remaining time from a job's progress at several moments.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::rpc::jobs::{JobStatus, State, Tally};
 
-/// What is older says nothing of how fast a job is now.
+/// Older samples say nothing about a job's current speed.
 const WINDOW: Duration = Duration::from_secs(20);
-/// What has to be seen before anything is said of the time that is left: so much time, and so much of the phase.
+/// A remaining time is shown only after this much time and this share of the phase.
 const GROUND: Duration = Duration::from_secs(2);
 const GROUND_SHARE: f64 = 0.005;
-/// What has stood still for so long may do so for ever.
+/// After standing still for this long, a job shows no remaining time.
 const STILL: Duration = Duration::from_secs(8);
-/// Nobody plans for longer than that: a hundred hours.
+/// Longer remaining times than this, a hundred hours, are not shown.
 const LEFT_MAX_SECONDS: f64 = 360_000.0;
 
-/// What a job does at a time.
+/// The phases of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
     Plan,
@@ -36,7 +36,7 @@ impl Phase {
         }
     }
 
-    /// The one that a job is in, unless it has ended.
+    /// The phase that a job is in; none once it has ended.
     pub(super) fn of(state: State) -> Option<Self> {
         match state {
             State::Waiting | State::Planning => Some(Self::Plan),
@@ -47,7 +47,7 @@ impl Phase {
         }
     }
 
-    /// Its tasks, where a job may have several.
+    /// The phase's tasks, if it can have several.
     pub(super) fn tally(self, status: &JobStatus) -> Option<&Tally> {
         match self {
             Self::Map => Some(&status.maps),
@@ -57,32 +57,32 @@ impl Phase {
     }
 }
 
-/// How far the phase was that a job is in, at moments of the last while.
+/// Samples of the current phase's progress over the last while.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     phase: Option<Phase>,
     seen: VecDeque<Seen>,
-    /// When it was last further than before.
+    /// When progress last increased.
     moved: Option<Instant>,
 }
 
-/// How far it was at a moment.
+/// Progress at one moment.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     at: Instant,
-    /// From 0 to 1.
+    /// Share done, from 0 to 1.
     share: f64,
-    /// Bytes that were read.
+    /// Bytes read so far.
     bytes: u64,
 }
 
 impl Meter {
-    /// Takes note of how far it is now.
+    /// Records the progress at this moment.
     pub(super) fn note(&mut self, status: &JobStatus, now: Instant) {
         let phase = Phase::of(status.state);
         let tally = phase.and_then(|phase| phase.tally(status)).copied().unwrap_or_default();
         let seen = Seen { at: now, share: tally.progress, bytes: tally.bytes_done };
-        // What was lost has to be done again; how fast that goes, remains to be seen.
+        // Lost work must be redone, and its speed is not known yet.
         let is_back = |last: &Seen| seen.share < last.share || seen.bytes < last.bytes;
         if phase != self.phase || self.seen.back().is_some_and(is_back) {
             self.seen.clear();
@@ -98,7 +98,7 @@ impl Meter {
         self.seen.push_back(seen);
     }
 
-    /// The first and the last moment, if there is ground to tell how fast it goes, and it does go.
+    /// The first and the last sample, if there are enough of them and progress is not stalled.
     fn ground(&self) -> Option<(Seen, Seen, f64)> {
         let (&first, &last) = (self.seen.front()?, self.seen.back()?);
         let time = last.at.saturating_duration_since(first.at);
@@ -107,14 +107,14 @@ impl Meter {
         is_ground.then_some((first, last, time.as_secs_f64()))
     }
 
-    /// Bytes that are read in a second.
+    /// Bytes read per second.
     pub(super) fn bytes_per_second(&self) -> Option<u64> {
         let (first, last, seconds) = self.ground()?;
         let rate = ((last.bytes - first.bytes) as f64 / seconds) as u64;
         (rate > 0).then_some(rate)
     }
 
-    /// Until the phase ends, if it goes on as it does.
+    /// Time until the phase ends at the current speed.
     pub(super) fn left(&self) -> Option<Duration> {
         let (first, last, seconds) = self.ground()?;
         let left = (1.0 - last.share) * seconds / (last.share - first.share);
@@ -127,7 +127,8 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
 
-    /// What is said after these seconds and shares of maps of a hundred bytes: bytes a second, and whole seconds left.
+    /// Reads the meter after these samples (seconds, share of a map of a hundred bytes): bytes per second, and whole
+    /// seconds left.
     fn said(seen: &[(u64, f64)]) -> (Option<u64>, Option<u64>) {
         let (begun, mut meter) = (Clock::system().now(), Meter::default());
         for &(seconds, share) in seen {

@@ -1,4 +1,4 @@
-//! Shows on standard error how far a job on a cluster is: bars on a terminal, a line now and then elsewhere.
+//! Shows the progress of a cluster's job on standard error: bars on a terminal, a line now and then elsewhere.
 
 mod bars;
 mod look;
@@ -26,16 +26,16 @@ use crate::rpc::refusal::Refusal;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{JobId, escape};
 
-/// Plain lines of a job in one state at most.
+/// Most plain lines for a job that stays in one state.
 const PLAIN_STEPS: f64 = 20.0;
-/// Between two drawings: often enough to seem alive, seldom enough to be read.
+/// Time between two drawings: short enough to look alive, long enough to read.
 const DRAW_EVERY: Duration = Duration::from_millis(250);
-/// Between an answer and the next look at tasks and counters.
+/// Time between an answer and the next request for tasks and counters.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long masters may keep silent before that is said.
+/// How long masters may be silent before a line says so.
 const SILENT_AFTER: Duration = Duration::from_secs(2);
 
-/// In which form.
+/// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Style {
     Bars,
@@ -45,7 +45,7 @@ enum Style {
 }
 
 impl Style {
-    /// The form that was asked for; `is_capable` tells whether the terminal, if it is one, moves its cursor.
+    /// The requested form; `is_capable` says whether the terminal, if any, can move its cursor.
     fn of(when: Showing, is_quiet: bool, is_json: bool, is_capable: bool) -> Self {
         match when {
             _ if is_quiet => Self::Never,
@@ -53,7 +53,7 @@ impl Style {
             Showing::Hadoop => Self::Hadoop,
             Showing::Always => Self::Bars,
             Showing::Auto if is_capable => Self::Bars,
-            // A program that asks for JSON gets nothing else to read.
+            // A program that reads JSON gets nothing else.
             Showing::Auto if is_json => Self::Never,
             Showing::Auto => Self::Plain,
         }
@@ -64,7 +64,7 @@ impl Style {
 #[derive(Debug)]
 pub(super) struct Progress {
     style: Style,
-    /// Whether what the job does may be said at all.
+    /// Whether progress is shown at all.
     is_quiet: bool,
     last: String,
     /// State and step of the last plain line.
@@ -72,17 +72,17 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// As the flags of the job ask for.
+    /// As the job's flags ask.
     pub(super) fn of_report(report: &[(String, String)]) -> Self {
         let flag = |name: &str| {
             report.iter().find(|(flag, _)| flag == name).map_or("", |(_, value)| value.as_str())
         };
-        // An executable that says what this command does not know is shown as usual.
+        // If a newer executable names a form that this command does not know, the default form is used.
         let when = Showing::from_str(flag("progress"), false).unwrap_or(Showing::Auto);
         Self::new(when, flag("quiet") == "true", flag("summary") == "json")
     }
 
-    /// In this form.
+    /// With this form.
     pub(super) fn new(when: Showing, is_quiet: bool, is_json: bool) -> Self {
         let is_capable = stderr().is_terminal() && !is_dumb();
         let style = Style::of(when, is_quiet, is_json, is_capable);
@@ -90,12 +90,12 @@ impl Progress {
         Self { style, is_quiet, last: String::new(), last_step: None }
     }
 
-    /// Whether notes that are not errors are wanted.
+    /// Whether notes that are not errors are shown.
     pub(super) fn is_quiet(&self) -> bool {
         self.is_quiet
     }
 
-    /// Follows a job to its end, and shows how far it is. What was drawn last stays.
+    /// Follows a job to its end and shows its progress. The last drawing stays.
     pub(super) async fn follow<J: Jobs>(
         &mut self,
         jobs: &J,
@@ -123,14 +123,14 @@ impl Progress {
         followed
     }
 
-    /// Says how a job stands in a line, if that is other than the last one.
+    /// Prints the job's state in one line, if it differs from the last one.
     fn show(&mut self, status: &JobStatus) {
         let line = match self.style {
             Style::Never => return,
             Style::Hadoop => hadoop(status),
             Style::Bars | Style::Plain => line(status),
         };
-        // A log is not flooded by a job of many tasks.
+        // Jobs of many tasks must not flood a log.
         let step = Some((status.state, (PLAIN_STEPS * status.progress) as u64));
         if line == self.last || self.style == Style::Plain && step == self.last_step {
             return;
@@ -141,10 +141,10 @@ impl Progress {
     }
 }
 
-/// What was found out last, and since when an answer has been waited for.
+/// What the last look found, and since when an answer has been awaited.
 type Found = (Look, Option<Instant>);
 
-/// Looks at tasks and counters, again and again.
+/// Requests tasks and counters repeatedly.
 async fn look_again<J: Jobs>(
     jobs: &J,
     mut statuses: watch::Receiver<Option<JobStatus>>,
@@ -155,7 +155,7 @@ async fn look_again<J: Jobs>(
     loop {
         let status = statuses.borrow_and_update().clone();
         let Some(status) = status else {
-            // It is not dropped before this is.
+            // The sender outlives this loop.
             let _changed = statuses.changed().await;
             continue;
         };
@@ -163,7 +163,7 @@ async fn look_again<J: Jobs>(
         let look = frontier.look(jobs, &status).await;
         found.send_modify(|(last, since)| {
             *since = None;
-            // Who follows the job hears of a refusal too, and says it.
+            // The code that follows the job gets the same refusal, and reports it.
             if let Ok(look) = look {
                 *last = look;
             }
@@ -181,7 +181,7 @@ struct Bars {
 }
 
 impl Bars {
-    /// Draws what is known, again and again; not at once, so that a job that ends soon is drawn but once.
+    /// Draws repeatedly. The first drawing comes after a pause, so that a short job is drawn only once.
     async fn draw_again(
         &mut self,
         statuses: watch::Receiver<Option<JobStatus>>,
@@ -235,7 +235,7 @@ fn line(status: &JobStatus) -> String {
     )
 }
 
-/// As Hadoop says it, for programs that read that.
+/// Progress in Hadoop's format, for programs that read it.
 fn hadoop(status: &JobStatus) -> String {
     let percent = |tally: &Tally| (100.0 * tally.progress) as u64;
     format!(" map {}% reduce {}%", percent(&status.maps), percent(&status.reduces))

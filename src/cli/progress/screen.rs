@@ -1,9 +1,9 @@
-//! Lines that are drawn over those drawn before, in one stroke, so that nothing flickers.
+//! Replaces the lines drawn last with new ones in a single write, so that nothing flickers.
 
 use super::bars::Line;
 use crate::cli::terminal::{Terminal, columns};
 
-/// What stands on the terminal, above the cursor.
+/// The lines on the terminal, above the cursor.
 #[derive(Debug, Default)]
 pub(super) struct Screen {
     lines: Vec<Line>,
@@ -11,12 +11,12 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    /// What is to be written so that these lines stand there; nothing if they do already.
+    /// Returns what to write so that these lines replace the old ones; empty if they are the same.
     ///
-    /// Each line is written and what is left of the old one behind it erased, never the other way round. On a terminal
-    /// that became narrower, old lines take several rows.
+    /// Each line is written first, and then the rest of the old line behind it is erased, never the other way round.
+    /// On a terminal that became narrower, old lines take several rows.
     pub(super) fn draw(&mut self, mut lines: Vec<Line>, terminal: Terminal) -> Option<String> {
-        // The cursor takes a row too, and what has left the screen cannot be drawn over.
+        // The cursor needs a row too, and rows that have left the screen cannot be redrawn.
         lines.truncate(terminal.rows.saturating_sub(1).max(1));
         if lines == self.lines && terminal.columns == self.columns {
             return None;
@@ -61,11 +61,11 @@ mod tests {
         assert!(first.starts_with("\rj7 wordcount  waiting  0 %\x1b[K\nplan "), "{first:?}");
         assert!(first.ends_with("\nno workers\x1b[K\n"), "{first:?}");
         assert_eq!(screen.draw(drawn(&status, Some("no workers"), 80), terminal(80, 24)), None);
-        // One line less: what stood in the last one is erased.
+        // One line less: the last old line is erased.
         let second = screen.draw(drawn(&status, None, 80), terminal(80, 24)).unwrap();
         assert!(second.starts_with("\r\x1b[6Aj7 "), "{second:?}");
         assert!(second.ends_with("\x1b[K\n\x1b[J"), "{second:?}");
-        // As many again: nothing is below.
+        // As many as before: nothing to erase below.
         let third = screen.draw(drawn(&status, None, 90), terminal(90, 24)).unwrap();
         assert!(third.starts_with("\r\x1b[5Aj7 ") && third.ends_with("\x1b[K\n"), "{third:?}");
     }
@@ -74,7 +74,7 @@ mod tests {
     fn a_terminal_that_shrank_is_drawn_over_as_far_as_it_shows() {
         let (status, mut screen) = (JobStatus::in_state(State::Waiting), Screen::default());
         screen.draw(drawn(&status, None, 80), terminal(80, 24)).unwrap();
-        // 26 columns of a head, and four bars of 32 to 36, in rows of 20.
+        // A head of 26 columns and four bars of 32 to 36, in rows of 20.
         let narrow = screen.draw(drawn(&status, None, 20), terminal(20, 24)).unwrap();
         assert!(narrow.starts_with("\r\x1b[10A") && narrow.ends_with("\x1b[J"), "{narrow:?}");
         let low = screen.draw(drawn(&status, None, 20), terminal(20, 3)).unwrap();

@@ -11,10 +11,10 @@
 //! block   48 B   coding 2, no records: tells a whole file from a truncated one
 //! ```
 //!
-//! Integers are little-endian. A block belongs to the range that holds its first byte. A reader that starts inside a file
-//! looks for the mark. It accepts a mark only if the checksum is right and the header has the block's own offset, so a
-//! sequence file inside a value is not mistaken for blocks. Since each block has the offset of the one before, a damaged
-//! block header is never skipped silently.
+//! Integers are little-endian. A block belongs to the range that holds its first byte. A reader that starts inside a
+//! file looks for the mark. It accepts a mark only if the checksum is right and the header has the block's own
+//! offset, so a sequence file inside a value is not mistaken for blocks. Since each block holds the offset of the
+//! previous one, a damaged block header is never skipped silently.
 
 mod block;
 mod read;

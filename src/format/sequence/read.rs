@@ -92,7 +92,7 @@ impl<K, V> Sequence<K, V> {
     fn read_file_header(&mut self) -> Result<(), Error> {
         while self.source.window().len() < FILE_HEADER_BYTES && self.source.fill()? {}
         if self.source.window().is_empty() {
-            // An empty file is a sequence of nothing.
+            // An empty file is an empty sequence.
             self.ended = true;
         } else if self.source.window().starts_with(&file_header()) {
             self.source.consume(FILE_HEADER_BYTES);
@@ -104,7 +104,7 @@ impl<K, V> Sequence<K, V> {
 
     /// Skips everything before the first block that begins at `start` or later.
     fn find_block(&mut self, start: u64) -> Result<(), Error> {
-        // A range too short for the end mark must check that there is one: no other range might.
+        // A range too short for the end mark must still check that there is one: no other range might.
         let size = self.source.size().unwrap_or(u64::MAX);
         self.source.rewind(start.saturating_sub(size.saturating_sub(HEADER_BYTES as u64)));
         while self.source.skip_to(MARK)? {

@@ -1,4 +1,4 @@
-//! Refuses files whose bytes are not what their format, or their name, says.
+//! Refuses files whose bytes do not match their format or their name.
 
 use super::foreign::{self, Foreign, HEAD_BYTES};
 use super::stored::head_of_standard_input;
@@ -6,9 +6,9 @@ use super::{Codec, Options, Source};
 use crate::format::Error;
 use crate::spec::{FileRange, Location};
 
-/// Refuses a file, before any work, that is not compressed as its name says, or that must be text and is not.
-/// What a compressed file holds is looked at only if `decodes`; that costs a block of it. Returns how it is
-/// compressed.
+/// Refuses a file, before any work, that is not compressed as its name implies, or that must be text and is not.
+/// The content of a compressed file is checked only if `decodes`; that costs decoding a block. Returns the file's
+/// compression.
 ///
 /// # Errors
 /// As [`Source::open`] and [`Source::check_text`].
@@ -28,13 +28,13 @@ pub(crate) fn check(
         }
         return Ok(codec);
     }
-    // It need not hold more than what is looked at.
+    // The buffer need not hold more than is checked.
     let options = Options { read_bytes: HEAD_BYTES, ..Options::default() };
     let mut source = Source::open(range, &options)?;
     let codec = source.codec;
     if is_text && (decodes || codec.is_none()) {
         match source.check_text() {
-            // Damage is found where the file is read, wherever in it that is.
+            // Damage anywhere in the file is found when it is read.
             Err(Error::Compressed { .. }) => {}
             checked => checked?,
         }
@@ -42,7 +42,7 @@ pub(crate) fn check(
     Ok(codec)
 }
 
-/// Refuses a file whose name says a compression that its bytes do not have.
+/// Refuses a file whose name implies a compression that its bytes do not have.
 pub(super) fn name(head: &[u8], codec: Option<Codec>, location: &Location) -> Result<(), Error> {
     match foreign::misnamed(head, codec, location.as_bytes()) {
         None => Ok(()),
@@ -61,13 +61,13 @@ fn text(head: &[u8], name: &[u8], location: &Location) -> Result<(), Error> {
 }
 
 impl Source {
-    /// Refuses a file that its first bytes, decoded, show not to be text. To be called before anything is consumed.
+    /// Refuses a file whose first decoded bytes show that it is not text. Must be called before anything is consumed.
     ///
     /// # Errors
     /// [`Error::NotText`], or if the file cannot be read or decoded.
     pub fn check_text(&mut self) -> Result<(), Error> {
         if self.range.start != 0 || self.range.is_empty() {
-            // The range that begins the file says it.
+            // Only the range at the start of the file is checked.
             return Ok(());
         }
         if self.codec.is_none() {
@@ -80,7 +80,7 @@ impl Source {
             let location = self.location.clone();
             return Err(Error::CompressedTwice { location, codec });
         }
-        // The name is that of the compressed file.
+        // The name belongs to the compressed file.
         text(head, b"", &self.location)
     }
 }

@@ -8,18 +8,18 @@ use bzip2::bufread::MultiBzDecoder;
 use super::stored::Stored;
 use super::{gzip, lz4, xz, zstd};
 
-/// Bytes of compressed data that are read at a time.
+/// Bytes of compressed data per read.
 const COMPRESSED_READ_BYTES: usize = 128 << 10;
 
-/// How every LZ4 frame begins.
+/// First bytes of every LZ4 frame.
 pub(super) const LZ4_MAGIC: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
 
-/// Whether this is the magic of a skippable frame: Zstandard and LZ4 share sixteen of them.
+/// Whether this is the magic number of a skippable frame: Zstandard and LZ4 share sixteen of them.
 pub(super) fn is_skippable(magic: [u8; 4]) -> bool {
     matches!(magic, [0x50..=0x5f, 0x2a, 0x4d, 0x18])
 }
 
-/// How an input file is compressed.
+/// Compression of an input file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Codec {
     /// gzip (RFC 1952); all members are read, one after the other, and zeros behind the last are padding.
@@ -66,7 +66,7 @@ impl Codec {
         }
     }
 
-    /// What the ending of a file's name says that it is compressed with.
+    /// The compression that the ending of a file's name implies.
     pub(super) fn of_name(name: &[u8]) -> Option<Self> {
         const ENDINGS: [(&str, Codec); 13] = [
             (".gz", Codec::Gzip),
@@ -103,7 +103,7 @@ impl fmt::Display for Codec {
     }
 }
 
-/// An input without its compression.
+/// An input, with the decoder for its compression.
 pub(super) enum Decoded {
     Plain(Stored),
     Gzip(Box<gzip::Members<BufReader<Stored>>>),
@@ -134,7 +134,7 @@ impl Decoded {
         }
     }
 
-    /// How far decoding has come, in bytes of the file as it is stored.
+    /// How far decoding has come, in bytes of the file as stored.
     pub(super) fn reached(&self) -> u64 {
         match self {
             Self::Plain(stored) => stored.position(),

@@ -1,14 +1,14 @@
-//! Recognises files that are not text by their first bytes, so that they are refused rather than counted as text.
+//! Recognises files that are not text by their first bytes, so that they are refused instead of counted as text.
 
 use super::codec::{Codec, LZ4_MAGIC, is_skippable};
 
-/// Bytes of a file that are looked at: a tar archive says what it is in its first block.
+/// Bytes of a file that are checked: a tar archive is recognised by its first block.
 pub(super) const HEAD_BYTES: usize = 512;
 
-/// Bytes that suffice for all but tar archives.
+/// Bytes that suffice for everything but tar archives.
 pub(super) const MAGIC_BYTES_MAX: usize = 16;
 
-/// What a file is that is not text, and what to do about it.
+/// A kind of file that is not text, with a hint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Foreign {
     /// Such as `a zip archive`.
@@ -25,10 +25,10 @@ const TO_UTF8: &str = "convert it first, as with `iconv -f UTF-16 -t UTF-8`";
 const TO_UTF8_FROM_32: &str = "convert it first, as with `iconv -f UTF-32 -t UTF-8`";
 const DAMAGED: &str = "copy the file again, or leave it out";
 
-/// How a file begins, what it is then, and what to do about it.
+/// First bytes of a file, the kind of file they show, and a hint.
 type Row = (&'static [u8], &'static str, &'static str);
 
-/// Beginnings that no text has.
+/// First bytes that no text has.
 const BINARY: &[Row] = &[
     (b"PK\x03\x04", "a zip archive", UNPACK),
     (b"PK\x05\x06", "an empty zip archive", UNPACK),
@@ -70,7 +70,7 @@ const BINARY: &[Row] = &[
     (b"\xfe\xff", "UTF-16 text", TO_UTF8),
 ];
 
-/// Beginnings that a text may have too: they count if bytes follow that no text has.
+/// First bytes that a text may have too: they count only if bytes follow that no text has.
 const PLAIN: &[Row] = &[
     (b"PAR1", "a Parquet file", CONVERT),
     (b"PARE", "an encrypted Parquet file", CONVERT),
@@ -94,7 +94,7 @@ const PLAIN: &[Row] = &[
     (b"xar!", "a xar archive", UNPACK),
 ];
 
-/// Endings of names of compressed files that have no first bytes of their own.
+/// Name endings of compressed files without first bytes of their own.
 const NAMED: &[(&str, &str, &str)] = &[
     (".br", "brotli data", DECOMPRESS),
     (".lzma", "LZMA data", DECOMPRESS),
@@ -114,12 +114,12 @@ const NAMED: &[(&str, &str, &str)] = &[
     (".orc", "an ORC file", CONVERT),
 ];
 
-/// What a file is that begins with `head` ([`HEAD_BYTES`], or all if it has fewer) and is called `name`; none if it may
-/// be text. Text may hold any bytes, so only what is known counts.
+/// Recognises a file that begins with `head` ([`HEAD_BYTES`], or all if it has fewer) and is called `name`; `None` if
+/// it may be text. Text may hold any bytes, so only known kinds are recognised.
 pub(super) fn recognise(head: &[u8], name: &[u8]) -> Option<Foreign> {
     let found = |what, hint| Some(Foreign { what, hint });
     let begins = |rows: &[Row]| rows.iter().find(|row| head.starts_with(row.0)).copied();
-    // An archive may begin with the name of a file in it, whatever that is.
+    // An archive may begin with the name of a member, which can be anything.
     if is_tar(head) {
         return found("a tar archive", UNPACK);
     }
@@ -142,7 +142,7 @@ pub(super) fn recognise(head: &[u8], name: &[u8]) -> Option<Foreign> {
     if let Some((_, what, hint)) = begins(PLAIN) {
         return found(what, hint);
     }
-    // What begins a bzip2 stream, behind four damaged bytes.
+    // The start of a bzip2 stream after four damaged bytes.
     if head.get(4..10) == Some(b"1AY&SY") {
         return found("damaged bzip2 data", DAMAGED);
     }
@@ -154,13 +154,13 @@ pub(super) fn recognise(head: &[u8], name: &[u8]) -> Option<Foreign> {
     row.and_then(|(_, what, hint)| found(what, hint))
 }
 
-/// The compression that the name says, if the bytes are something else: a file without bytes may have any name.
+/// The compression that the name implies, if the bytes are something else. An empty file may have any name.
 pub(super) fn misnamed(head: &[u8], codec: Option<Codec>, name: &[u8]) -> Option<Codec> {
     let said = Codec::of_name(name)?;
     (!head.is_empty() && codec != Some(said)).then_some(said)
 }
 
-/// Control characters other than those that text is laid out with.
+/// Control characters that are not used to lay out text.
 fn is_in_no_text(byte: u8) -> bool {
     matches!(byte, 0..=0x08 | 0x0e..=0x1a | 0x1c..=0x1f | 0x7f)
 }
@@ -181,7 +181,7 @@ fn is_tar(head: &[u8]) -> bool {
     said == sum
 }
 
-/// What UTF-16 without a byte order mark is called: every other byte of its ASCII is zero.
+/// Recognises UTF-16 without a byte order mark: every other byte of its ASCII characters is zero.
 ///
 /// NUL between single characters is text as well (`find -print0`), so there must be a newline or a space among them.
 fn without_mark(head: &[u8]) -> Option<&'static str> {
@@ -201,7 +201,7 @@ fn without_mark(head: &[u8]) -> Option<&'static str> {
     None
 }
 
-/// Whether it begins as the format before xz does, which has no first bytes of its own: as `lzma` writes it.
+/// Whether it begins like the format before xz, as `lzma` writes it, which has no magic number.
 fn is_lzma(head: &[u8]) -> bool {
     let Some((&[0x5d, 0, 0, third, fourth], rest)) = head.split_first_chunk() else { return false };
     let Some(size) = rest.first_chunk::<8>() else { return false };
@@ -214,7 +214,7 @@ fn is_lzma(head: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    /// A block as an archive begins with it, for a file of this name.
+    /// The first block of an archive that holds a file of this name.
     fn tar(name: &[u8]) -> Vec<u8> {
         let mut block = vec![0; HEAD_BYTES];
         block[..name.len()].copy_from_slice(name);

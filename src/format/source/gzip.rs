@@ -1,4 +1,4 @@
-//! Decodes all members of a gzip file, and skips the zeros with which tapes and block devices pad it.
+//! Decodes all members of a gzip file, and skips the zero padding that tapes and block devices append.
 
 use std::io::{self, BufRead, ErrorKind, Read};
 
@@ -11,7 +11,7 @@ const ALWAYS: &str = "a member that is taken is replaced at once";
 
 /// The members of a file, decoded one after the other.
 pub(super) struct Members<R> {
-    /// The member that is being read; taken only to pass its reader to the next one.
+    /// The member that is being read; taken out only to pass its reader to the next one.
     member: Option<GzDecoder<R>>,
 }
 
@@ -24,10 +24,10 @@ impl<R: BufRead> Members<R> {
         self.member.as_ref().expect(ALWAYS).get_ref()
     }
 
-    /// Goes on to the next member; false at the end of the file, or when only zeros are left of it.
+    /// Moves to the next member; false at the end of the file, or if only zeros are left.
     ///
-    /// GNU gzip skips such zeros too. It drops anything else after a member with a warning, which is an error here: it may
-    /// have been records.
+    /// GNU gzip skips such zeros too. It drops anything else after a member with a warning; here that is an error,
+    /// since it may be records.
     fn begin_member(&mut self) -> io::Result<bool> {
         let reader = self.member_mut().get_mut();
         let padded = pass_zeros(reader)?;
@@ -60,7 +60,7 @@ impl<R: BufRead> Read for Members<R> {
     }
 }
 
-/// Consumes zeros; whether there were any.
+/// Consumes zeros, and returns whether there were any.
 fn pass_zeros(reader: &mut impl BufRead) -> io::Result<bool> {
     let mut any = false;
     loop {

@@ -1,6 +1,7 @@
 //! Decodes all frames of an LZ4 file.
 //!
-//! The frame decoder of the crate that we use for blocks takes a file that ends between two blocks for a whole one.
+//! The frame decoder of the crate that we use for blocks would accept a file that ends between two blocks as
+//! complete.
 
 use std::io::{self, BufRead, ErrorKind, Read};
 
@@ -8,23 +9,23 @@ use xxhash_rust::xxh32::{Xxh32, xxh32};
 
 use super::codec::{LZ4_MAGIC, is_skippable};
 
-/// How far back a block may refer to the blocks before it, in bytes.
+/// How far back a block may refer to preceding blocks, in bytes.
 const WINDOW_BYTES: usize = 64 << 10;
 
 /// The frames of a file, decoded one after the other.
 pub(super) struct Frames<R> {
     reader: R,
     frame: Option<Frame>,
-    /// The block at hand as it is stored.
+    /// The current block as stored.
     stored: Vec<u8>,
-    /// The block at hand, decoded, and how much of it was read.
+    /// The current block, decoded, and how much of it has been read.
     block: Vec<u8>,
     read: usize,
-    /// The last bytes of the blocks before, where blocks may refer to them.
+    /// The last bytes of the preceding blocks, if blocks may refer to them.
     window: Vec<u8>,
 }
 
-/// What a frame's header says, and what was decoded of the frame.
+/// Contents of a frame's header, and what was decoded of the frame.
 struct Frame {
     block_bytes_max: usize,
     is_linked: bool,
@@ -45,7 +46,7 @@ impl<R: BufRead> Frames<R> {
         &self.reader
     }
 
-    /// Reads the next frame's header, and skips skippable frames before it; none at the end of the file.
+    /// Reads the next frame's header after any skippable frames; none at the end of the file.
     fn begin_frame(&mut self) -> io::Result<Option<Frame>> {
         loop {
             if self.reader.fill_buf()?.is_empty() {

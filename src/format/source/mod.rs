@@ -1,4 +1,4 @@
-//! Gives input formats a window over the decoded bytes of one range of one file.
+//! `Source`: a window over the decoded bytes of one range of one file, for input formats.
 
 mod check;
 mod codec;

@@ -1,4 +1,4 @@
-//! Reads the bytes of one input as they are stored: an object at any offset, or a stream in order.
+//! Reads the bytes of one input as stored: a file at any offset, or a stream in order.
 
 use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
@@ -13,21 +13,21 @@ use crate::format::Error;
 use crate::spec::FileRange;
 use crate::storage::{self, FileEntry, ReadAt};
 
-/// Skippable frames at the beginning of a file that are passed over to see what follows them.
+/// How many skippable frames at the beginning of a file are skipped to see what follows.
 const FRAMES_SKIPPED_MAX: u32 = 1_000;
 
-/// How long the look at standard input waits for further bytes, in nanoseconds.
+/// How long the check of standard input waits for more bytes, in nanoseconds.
 const QUIET_NS: i64 = 200_000_000;
 
-/// The first bytes of standard input, kept from the look at it before any work until it is read, and whether they are
-/// all that it has.
+/// The first bytes of standard input, which the check before any work keeps for the reader, and whether they are the
+/// whole input.
 static STANDARD_INPUT: Mutex<Option<(Vec<u8>, bool)>> = Mutex::new(None);
 
-/// One input, at the place from which it is read next.
+/// One input, positioned at the next byte to read.
 pub(super) struct Stored {
     store: Store,
     position: u64,
-    /// The bytes that count as progress: those of the range, not what is read to find or finish a record.
+    /// The bytes that count as progress: those of the range, not those read to find or finish a record.
     counted: Range<u64>,
     progress: Option<Arc<AtomicU64>>,
 }
@@ -55,7 +55,7 @@ impl Stored {
         Ok(Self::of_object(object, range.start..range.end, progress))
     }
 
-    /// An object that can be read at any offset, and the part of it that counts as progress.
+    /// A file that can be read at any offset, and the part of it that counts as progress.
     pub(super) fn of_object(
         object: Box<dyn ReadAt>,
         counted: Range<u64>,
@@ -74,7 +74,7 @@ impl Stored {
         Self { store, position: 0, counted: 0..u64::MAX, progress }
     }
 
-    /// Fails if the file is seen to have changed since it was listed.
+    /// Fails if the file has visibly changed since it was listed.
     pub(super) fn check_unchanged(&self) -> Result<(), Error> {
         match &self.store {
             Store::Object(object) => Ok(object.check_unchanged()?),
@@ -82,7 +82,7 @@ impl Stored {
         }
     }
 
-    /// The first [`HEAD_BYTES`] bytes of the file, or all if there are fewer; reading still begins with them.
+    /// Returns the first [`HEAD_BYTES`] bytes of the file, or all if there are fewer; reading still begins with them.
     pub(super) fn head(&mut self) -> io::Result<Vec<u8>> {
         let mut head = Vec::with_capacity(HEAD_BYTES);
         match &mut self.store {
@@ -90,7 +90,7 @@ impl Stored {
                 if !*ended {
                     let wanted = (HEAD_BYTES - kept.len()) as u64;
                     retry(|| reader.by_ref().take(wanted).read_to_end(kept))?;
-                    // A terminal would ask for its end once more.
+                    // A terminal would require a second end-of-file from the user.
                     *ended = kept.len() < HEAD_BYTES;
                 }
                 head.clone_from(kept);
@@ -103,7 +103,7 @@ impl Stored {
         Ok(head)
     }
 
-    /// Returns how the file is compressed, if it is; `head` is its first bytes.
+    /// Returns the file's compression, if any; `head` is its first bytes.
     pub(super) fn codec(&self, head: &[u8]) -> io::Result<Option<Codec>> {
         let (mut at, mut magic) = (0_u64, head.first_chunk::<8>().copied());
         for _ in 0..FRAMES_SKIPPED_MAX {
@@ -112,7 +112,7 @@ impl Stored {
             };
             at = at.saturating_add(8 + u64::from(u32::from_le_bytes(length)));
             let Store::Object(object) = &self.store else {
-                // Of a stream only the head can be looked at.
+                // Of a stream only the head can be checked.
                 let rest = usize::try_from(at).ok().and_then(|at| head.get(at..));
                 let Some(rest) = rest else { return Ok(Some(Codec::Zstd)) };
                 magic = rest.first_chunk().copied();
@@ -122,7 +122,7 @@ impl Stored {
                 continue;
             };
             if at >= object.len() {
-                // Nothing but such frames holds nothing; one that is cut short is not a frame.
+                // A file of skippable frames alone is empty; a truncated frame is not a frame.
                 return Ok((at == object.len()).then_some(Codec::Zstd));
             }
             let mut next = vec![0; 8.min(usize::try_from(object.len() - at).unwrap_or(8))];
@@ -152,7 +152,7 @@ impl Stored {
         }
     }
 
-    /// Goes on reading from `position`; has no effect on a stream.
+    /// Continues reading from `position`; has no effect on a stream.
     pub(super) fn seek(&mut self, position: u64) {
         if let Some(size) = self.size() {
             self.position = position.min(size);
@@ -173,7 +173,7 @@ impl Read for Stored {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let read = match &mut self.store {
             Store::Object(object) => {
-                // A file that grew is still read as the one that was listed.
+                // A file that grew is still read as it was listed.
                 let left = usize::try_from(object.len() - self.position).unwrap_or(usize::MAX);
                 let wanted = into.len().min(left);
                 retry(|| object.read_at(&mut into[..wanted], self.position))?
@@ -192,8 +192,8 @@ impl Read for Stored {
     }
 }
 
-/// Returns the first bytes of standard input, which the reader of it still gets, and whether they tell what it is: a
-/// writer that pauses is not waited for.
+/// Returns the first bytes of standard input, which its reader still receives, and whether they suffice to recognise
+/// it. Does not wait for a writer that pauses.
 pub(super) fn head_of_standard_input() -> io::Result<(Vec<u8>, bool)> {
     let mut kept = STANDARD_INPUT.lock().unwrap_or_else(PoisonError::into_inner);
     if kept.is_none() {
@@ -222,7 +222,7 @@ fn begin_standard_input() -> io::Result<(Vec<u8>, bool)> {
     Ok((head, ended))
 }
 
-/// What follows skippable frames.
+/// Returns what follows skippable frames.
 fn framed(head: &[u8]) -> Option<Codec> {
     Codec::detect(head).filter(|codec| matches!(codec, Codec::Zstd | Codec::Lz4))
 }
@@ -256,7 +256,7 @@ impl ReadAt for Memory {
     }
 }
 
-/// Repeats what a signal interrupted.
+/// Retries what a signal interrupted.
 fn retry<T>(mut read: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match read() {

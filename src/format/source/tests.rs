@@ -1,4 +1,4 @@
-//! Sources: compressed and plain files, streams, changes under the reader, limits.
+//! Tests of sources: compressed and plain files, streams, files that change while they are read, limits.
 
 use std::fs;
 use std::io::{Seek, Write};

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, ErrorKind, Read};
 
 use xz4rust::{XzDecoder, XzError, XzNextBlockResult};
 
-/// Largest dictionary in bytes, which is memory that a file asks for. `xz -9` uses half of it.
+/// Largest dictionary in bytes, which is memory that a file demands. `xz -9` uses half of it.
 const DICTIONARY_BYTES_MAX: usize = 128 << 20;
 
 /// Padding between streams, and behind the last, is a multiple of this many zeros.
@@ -27,7 +27,7 @@ impl<R: BufRead> Streams<R> {
         &self.reader
     }
 
-    /// Goes on to the next stream; false at the end of the file, or when only padding is left of it.
+    /// Moves to the next stream; false at the end of the file, or if only padding is left.
     fn begin_stream(&mut self) -> io::Result<bool> {
         let mut zeros = 0;
         loop {

@@ -4,21 +4,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::launch::message::say;
 
-/// How much of a terminal's row is covered. Drawn over with blanks rather than escape codes: right on every terminal,
-/// and in every log.
+/// Columns of the terminal's row in use. They are overwritten with spaces instead of escape codes, which works on
+/// every terminal and in every log.
 #[derive(Debug, Default)]
 pub(crate) struct Drawn {
     covered: Mutex<usize>,
 }
 
 impl Drawn {
-    /// Draws a line, which is shorter than `columns`, over the one that stands there.
+    /// Draws a line, shorter than `columns`, over the previous one.
     pub(super) fn draw(&self, line: &str, columns: usize) {
         let mut covered = self.covered();
         say(&over(&mut covered, line, columns));
     }
 
-    /// Takes the line away; nothing is drawn while the guard is held.
+    /// Clears the line; nothing is drawn while the guard is held.
     pub(crate) fn clear(&self) -> MutexGuard<'_, usize> {
         let mut covered = self.covered();
         if *covered > 0 {
@@ -29,15 +29,16 @@ impl Drawn {
     }
 
     fn covered(&self) -> MutexGuard<'_, usize> {
-        // The number stays right even if another thread has panicked.
+        // The number is valid even if another thread has panicked.
         self.covered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What is written to have `line` stand where a line of `covered` columns stood.
+/// Returns what to write to replace a line of `covered` columns with `line`.
 fn over(covered: &mut usize, line: &str, columns: usize) -> String {
     let length = line.chars().count();
-    // A terminal that became narrower has broken the old line into rows: they are out of reach, and a new row is taken.
+    // A terminal that became narrower has wrapped the old line into rows that cannot be reached, so a new row is
+    // used.
     let start = if *covered >= columns { "\n" } else { "\r" };
     let blanks = if *covered >= columns { 0 } else { covered.saturating_sub(length) };
     *covered = length;

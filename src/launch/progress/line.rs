@@ -1,19 +1,19 @@
-//! The lines in which progress is shown; plain text, with no colours or escape codes at all.
+//! Formats the lines that show progress: plain text, without colours or escape codes.
 
 use super::meter::Sight;
 use crate::embedded::Phase;
 use crate::launch::message::span;
 use crate::spec::size;
 
-/// Columns of the bar between its brackets, at most; narrower terminals get less or none.
+/// Most columns between the bar's brackets; narrower terminals get a shorter bar or none.
 const BAR_COLUMNS_MAX: usize = 40;
-/// Columns of everything but the bar and its brackets at their widest, so that the bar does not change its length:
+/// The widest text beside the bar, so that the bar keeps its length:
 /// ` 1023.9MiB/s 59:59 left`.
 const BESIDE_COLUMNS: usize = 23;
-/// A bar of fewer columns shows nothing.
+/// Fewest columns of a useful bar.
 const BAR_COLUMNS_MIN: usize = 8;
 
-/// The line that is drawn again and again. It leaves the last column free, where terminals differ in when they wrap.
+/// The redrawn line. It leaves the last column free, because terminals differ in when they wrap.
 pub(super) fn redrawn(sight: &Sight, columns: usize) -> String {
     let room = columns.saturating_sub(1);
     let mut line = sight.phase.name().to_string();
@@ -44,7 +44,7 @@ pub(super) fn redrawn(sight: &Sight, columns: usize) -> String {
     line
 }
 
-/// A line of its own.
+/// A plain line.
 pub(super) fn plain(sight: &Sight) -> String {
     let mut line = sight.phase.name().to_string();
     match sight.percent {
@@ -61,7 +61,7 @@ pub(super) fn plain(sight: &Sight) -> String {
     line
 }
 
-/// A line as Hadoop writes it.
+/// A line in Hadoop's format.
 pub(super) fn hadoop(sight: &Sight) -> String {
     format!(" map {}% reduce {}%", sight.maps, sight.reduces)
 }

@@ -1,27 +1,27 @@
-//! Makes percent, rate and remaining time of what a run says about itself.
+//! Computes percentage, rate and remaining time from a run's progress.
 
 use std::time::{Duration, Instant};
 
 use crate::embedded::{Phase, Progress};
 
-/// How much of a phase says nothing yet of how fast it is.
+/// Share of a phase below which its speed is not yet known.
 const TOO_EARLY: Duration = Duration::from_millis(50);
 
-/// How far a run is, as it is shown.
+/// Progress of a run, as it is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sight {
     pub(super) phase: Phase,
-    /// Of the phase; none where the end is not known.
+    /// Share of the phase; none if its end is unknown.
     pub(super) percent: Option<u64>,
-    /// Bytes of input that were read.
+    /// Bytes of input read.
     pub(super) bytes: u64,
-    /// Bytes per second: of input while it is read, then of map output, merges before the reduces included.
+    /// Bytes per second: of input during the maps, then of map output, including merges before the reduces.
     pub(super) rate: Option<u64>,
-    /// Until the phase ends.
+    /// Remaining time of the phase.
     pub(super) left: Option<Duration>,
-    /// Percent of the maps, whatever the phase.
+    /// Percentage of the maps, whatever the phase.
     pub(super) maps: u64,
-    /// Percent of the reduces, whatever the phase.
+    /// Percentage of the reduces, whatever the phase.
     pub(super) reduces: u64,
 }
 
@@ -61,7 +61,7 @@ impl Meter {
             left: done.and_then(|done| left(done, elapsed)),
             maps: if past_maps { 100 } else { read.map_or(0, percent) },
             reduces: match reduced {
-                // Where no map has emitted anything, the reduces have nothing to read.
+                // If no map emitted anything, the reduces have nothing to read.
                 _ if past_reduces => 100 * u64::from(reduces.min(1)),
                 reduced => reduced.map_or(0, percent),
             },
@@ -69,7 +69,7 @@ impl Meter {
     }
 }
 
-/// The part that is done, 0 to 1; none of nothing.
+/// The finished share, 0 to 1; none if the total is zero.
 fn part(done: u64, total: u64) -> Option<f64> {
     (total > 0).then(|| (done as f64 / total as f64).min(1.0))
 }
@@ -78,7 +78,7 @@ fn percent(part: f64) -> u64 {
     (part * 100.0) as u64
 }
 
-/// None before there is anything to go by.
+/// None until there is enough to estimate from.
 fn per_second(bytes: u64, elapsed: Duration) -> Option<u64> {
     let seconds = elapsed.as_secs_f64();
     (bytes > 0 && elapsed > TOO_EARLY).then(|| (bytes as f64 / seconds) as u64)

@@ -1,4 +1,4 @@
-//! Shows on standard error how far a run is, from a thread of its own that ends at once when the run does.
+//! Shows a run's progress on standard error, from its own thread, which ends as soon as the run does.
 
 mod drawn;
 mod line;
@@ -17,29 +17,29 @@ use super::terminal::{is_dumb, size};
 use crate::clock::Clock;
 use crate::embedded::{Phase, Progress};
 
-/// Between two looks: often enough to seem alive, rare enough to cost nothing.
+/// Time between two looks: short enough to look alive, long enough to cost nothing.
 const TICK: Duration = Duration::from_millis(100);
-/// Runs that are shorter than this say nothing of their progress unless asked to.
+/// Shorter runs show no progress, unless asked to.
 const QUIET: Duration = Duration::from_millis(300);
-/// Between two plain lines at least, so that a log is not flooded.
+/// Least time between two plain lines, so that logs stay short.
 const PLAIN_LEAST: Duration = Duration::from_secs(1);
-/// Between two plain lines at most.
+/// Most time between two plain lines.
 const PLAIN_MOST: Duration = Duration::from_secs(10);
-/// Percent between two plain lines.
+/// Percentage points between two plain lines.
 const PLAIN_PERCENT: u64 = 5;
 
-/// In which form progress is shown.
+/// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
-    /// One line that is drawn again and again.
+    /// One redrawn line.
     Redrawn,
-    /// A line now and then.
+    /// A plain line now and then.
     Plain,
-    /// A line for every change, as Hadoop's.
+    /// A line for every change, in Hadoop's format.
     Hadoop,
 }
 
-/// The form that was asked for, and from when on.
+/// The requested form, and the time of the first line.
 pub(super) fn style(when: When, quiet: bool, summary: Form) -> Option<(Style, Duration)> {
     match when {
         _ if quiet => None,
@@ -49,7 +49,7 @@ pub(super) fn style(when: When, quiet: bool, summary: Form) -> Option<(Style, Du
         When::Auto if std::io::stderr().is_terminal() && !is_dumb() => {
             Some((Style::Redrawn, QUIET))
         }
-        // A program that asks for JSON gets nothing else to read.
+        // A program that reads JSON gets nothing else.
         When::Auto if summary == Form::Json => None,
         When::Auto => Some((Style::Plain, QUIET)),
     }
@@ -69,7 +69,7 @@ pub(super) fn show(
     let mut wait = TICK.min(quiet);
     while matches!(ended.recv_timeout(wait), Err(RecvTimeoutError::Timeout)) {
         let now = clock.now();
-        // It looks from the beginning, so that it knows when each phase began, and speaks later.
+        // It looks from the start, to know when each phase began, and prints later.
         let sight = shown.meter.look(progress, now);
         if now.saturating_duration_since(begun) >= quiet {
             shown.show(&sight, now);
@@ -79,7 +79,7 @@ pub(super) fn show(
     shown.end(progress, clock.now());
 }
 
-/// What stands on the terminal or in the log.
+/// What has been printed so far.
 struct Shown<'d> {
     style: Style,
     meter: Meter,
@@ -137,7 +137,7 @@ impl<'d> Shown<'d> {
     }
 }
 
-/// The width of the terminal now.
+/// The current width of the terminal.
 fn columns() -> usize {
     size(std::io::stderr()).0
 }

@@ -4,11 +4,11 @@ use std::io::{ErrorKind, Read};
 
 use super::{BLOCK_RAW_BYTES_MAX, Error, FRAME_CHECKED_BYTES, FRAME_HEADER_BYTES};
 
-/// Bytes that are read at a time.
+/// Bytes per read.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Reads a run of blocks whose first byte is at `offset` in its file, holds every block against its checksum, and
-/// gives the CRC-32C over all of the run.
+/// Reads a run of blocks whose first byte is at `offset` in its file, verifies every block's checksum, and returns
+/// the CRC-32C of the whole run.
 ///
 /// The content of a block is not examined: the decoder compares counts and digest.
 ///
@@ -24,7 +24,7 @@ pub fn checksum<R: Read>(source: R, offset: u64) -> Result<u32, Error> {
 struct Blocks<R> {
     source: R,
     offset: u64,
-    /// The checksum of all that was read.
+    /// The checksum of everything read so far.
     whole: u32,
     buffer: Vec<u8>,
 }
@@ -108,7 +108,7 @@ mod tests {
             damaged[at] ^= 1;
             let found = checksum(&damaged[..], 0);
             assert!(found.is_err(), "byte {at} of {}", bytes.len());
-            // A cut between two blocks is one that the run's length tells.
+            // A cut between two blocks is detected by the run's length.
             let cut = checksum(&bytes[..at], 0);
             assert!(cut.is_err() || cut.unwrap() != crc32c::crc32c(&bytes), "cut at {at}");
         }

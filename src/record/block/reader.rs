@@ -9,10 +9,11 @@ use super::{
     LENGTH_BYTES_MAX, Totals,
 };
 
-/// So many bytes lie behind every block in the buffer, so that eight bytes can be read wherever a key begins.
+/// Bytes of slack after every block in the buffer, so that eight bytes can be read wherever a key begins.
 const SLACK_BYTES: usize = 8;
 
-/// How far a buffer grows at once for a frame larger than it: the claim is believed only as its bytes arrive.
+/// Most that the buffer grows at once for a frame larger than it: a claimed length is trusted only as its bytes
+/// arrive.
 const GROWTH_BYTES_LEAST: usize = 64 * 1024;
 
 /// Reads a run of blocks, lending its records one at a time.
@@ -21,12 +22,12 @@ const GROWTH_BYTES_LEAST: usize = 64 * 1024;
 /// block larger than that is held whole, stored and raw, while it is the current one.
 pub struct BlockReader<R> {
     source: R,
-    /// The first `read_capacity` bytes are read into, the rest holds a block's decompressed bytes.
-    /// They are one vector so that a record is found the same way whether its block was compressed or not.
+    /// The first `read_capacity` bytes receive what is read; the rest holds a block's decompressed bytes.
+    /// Both share one vector, so that a record is found in the same way whether its block was compressed or not.
     buffer: Vec<u8>,
     read_capacity: usize,
     read_capacity_least: usize,
-    /// What has been read and belongs to no block yet.
+    /// Bytes that were read but belong to no block yet.
     unread_start: usize,
     unread_end: usize,
     /// Where in the file `unread_start` is.
@@ -41,7 +42,7 @@ pub struct BlockReader<R> {
     digest: Xxh3,
 }
 
-/// The block that is lent from.
+/// The block whose records are lent.
 #[derive(Clone, Copy, Default)]
 struct Block {
     offset: u64,
@@ -201,7 +202,7 @@ impl<R: Read> BlockReader<R> {
             return Err(Error::Checksum { offset: self.offset, expected, found });
         }
         if raw_bytes == 0 {
-            // No writer writes one, and skipping them would take a loop that they could prolong.
+            // Writers never write one, and a loop that skips them could be made to run forever.
             return Err(Error::Empty { offset: self.offset });
         }
         let block_at = self.unpack(header[0], stored_at, stored_end, raw_bytes as usize)?;
@@ -221,7 +222,7 @@ impl<R: Read> BlockReader<R> {
         Ok(true)
     }
 
-    /// Brings stored bytes into their raw form and says where in the buffer that begins.
+    /// Decompresses the stored bytes if necessary, and returns where in the buffer the raw bytes begin.
     fn unpack(
         &mut self,
         codec: u8,
@@ -255,7 +256,7 @@ impl<R: Read> BlockReader<R> {
         Ok(raw_at)
     }
 
-    /// Reads until at least `bytes` are unread; false if the source has ended and nothing is unread.
+    /// Reads until at least `bytes` bytes are unread; false if the source has ended and nothing is unread.
     fn fill(&mut self, bytes: usize) -> Result<bool, Error> {
         if self.unread_end - self.unread_start >= bytes {
             return Ok(true);
@@ -267,7 +268,7 @@ impl<R: Read> BlockReader<R> {
         }
         while self.unread_end - self.unread_start < bytes {
             if self.unread_end == self.read_capacity {
-                // Never beyond the frame, so that nothing is unread when a large block is done with.
+                // Never past the frame, so that nothing is unread after a large block.
                 self.read_capacity = bytes.min(2 * self.read_capacity.max(GROWTH_BYTES_LEAST));
                 let room = self.read_capacity + SLACK_BYTES;
                 self.buffer.reserve_exact(room.saturating_sub(self.buffer.len()));
@@ -294,7 +295,7 @@ impl<R: Read> BlockReader<R> {
         }
     }
 
-    /// Gives back the memory of a block that was larger than usual. Its last record is gone with it.
+    /// Frees the memory of an unusually large block, after its last record.
     fn forget_large_block(&mut self) {
         if self.unread_start == self.unread_end {
             self.unread_start = 0;

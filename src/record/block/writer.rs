@@ -10,12 +10,12 @@ use super::{
     RECORD_BYTES_MAX, Totals,
 };
 
-/// A block is stored compressed only if that saves at least this part of it: less is not worth the time
-/// that each later reading of it takes.
+/// A block is stored compressed only if that saves at least this share of it: less is not worth the time of
+/// decompressing it each time.
 const SAVING_PART_LEAST: usize = 8;
 
-/// After blocks that did not shrink, at most so many are stored without another trial, so that data that
-/// never shrinks costs next to nothing and data that changes is noticed after 1 MiB.
+/// After blocks that did not shrink, at most this many are stored without trying again: data that never shrinks costs
+/// next to nothing, and a change in the data is noticed after 1 MiB.
 const UNTRIED_BLOCKS_MAX: u32 = 15;
 
 /// Writes records as runs of blocks into a sink.
@@ -37,8 +37,8 @@ pub struct BlockWriter<W> {
     /// The frame of a compressed block.
     packed: Vec<u8>,
     codec: Codec,
-    // Always the large one: the small one would be exchanged at the first long record, and then the same
-    // block could be stored differently after it than before.
+    // Always the large one: the small one would be replaced at the first long record, and then the same block could
+    // be stored differently afterwards.
     table: CompressTable,
     untried_blocks: u32,
     untried_blocks_next: u32,
@@ -90,11 +90,11 @@ impl<W: Write> BlockWriter<W> {
         Ok(())
     }
 
-    /// Ends the run: closes its last block and says what the run holds. The next record begins a new run.
+    /// Ends the run: closes its last block and returns the run's contents. The next record begins a new run.
     ///
     /// # Errors
     ///
-    /// [`Error::Write`], after which the sink is of no use.
+    /// [`Error::Write`], after which the sink must not be used.
     pub fn end_run(&mut self) -> Result<Totals, Error> {
         self.close_block()?;
         let totals = Totals {
@@ -113,12 +113,12 @@ impl<W: Write> BlockWriter<W> {
         self.offset
     }
 
-    /// The sink. What is written into it between two runs is not counted in [`BlockWriter::offset`].
+    /// The sink. Bytes written to it between two runs are not counted in [`BlockWriter::offset`].
     pub fn sink_mut(&mut self) -> &mut W {
         &mut self.sink
     }
 
-    /// Gives the sink back; records after the last [`BlockWriter::end_run`] are dropped.
+    /// Returns the sink; records after the last [`BlockWriter::end_run`] are dropped.
     pub fn into_sink(self) -> W {
         self.sink
     }
@@ -164,7 +164,7 @@ impl<W: Write> BlockWriter<W> {
         Ok(())
     }
 
-    /// Compresses the open block into `packed`, behind the room for the header, if that is worth it.
+    /// Compresses the open block into `packed`, after the space for the header, if that is worthwhile.
     fn pack(&mut self) -> Option<usize> {
         if self.codec == Codec::Stored {
             return None;
@@ -178,7 +178,7 @@ impl<W: Write> BlockWriter<W> {
         if self.packed.len() < room {
             self.packed.resize(room, 0);
         }
-        // It cannot fail with so much room; were it to, the block would be stored as it is.
+        // Compression cannot fail with this much space; if it did, the block would be stored uncompressed.
         let packed_bytes =
             compress_into_with_table(raw, &mut self.packed[FRAME_HEADER_BYTES..], &mut self.table)
                 .ok()?;

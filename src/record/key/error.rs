@@ -1,16 +1,16 @@
-//! Why a key could not be turned into bytes or back.
+//! Why a key could not be encoded or decoded.
 
 use std::fmt::Display;
 
 use super::DEPTH_MAX;
 
-/// Why a key could not be turned into bytes or back.
+/// Why a key could not be encoded or decoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The type's own `Serialize` or `Deserialize` refused.
+    /// The type's own `Serialize` or `Deserialize` failed.
     #[error("{message}")]
     Refused {
-        /// In its words.
+        /// Its message.
         message: String,
     },
     /// The bytes end before the key does.
@@ -22,7 +22,7 @@ pub enum Error {
         /// How many are left.
         bytes: usize,
     },
-    /// A byte or number that can't be where it is.
+    /// A byte or number that is not valid at its place.
     #[error("{found:#x} is not a valid {wanted}")]
     Unexpected {
         /// What should be there.
@@ -44,12 +44,12 @@ pub enum Error {
     /// The key, or what damaged bytes say it is, nests too deep.
     #[error("key is nested deeper than {DEPTH_MAX} levels")]
     TooDeep,
-    /// The type wants to learn from the bytes what they are.
+    /// The type depends on information that key bytes do not hold.
     #[error(
         "keys hold no names or types, so a key type can't be untagged, flattened or otherwise found out from its bytes"
     )]
     SelfDescribing,
-    /// A field is written at times and at times not.
+    /// A field is written only sometimes.
     #[error("field `{field}` can't be skipped, because nothing in a key's bytes would say so")]
     SkippedField {
         /// The field.

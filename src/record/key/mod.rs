@@ -24,10 +24,11 @@
 //! **A key that *is* text or a sequence**, not one that contains it, needs no end: text and bytes are then raw, neither
 //! escaped nor terminated (so that `&Text` keys cost nothing), and sequences and maps lack the last `00`.
 //!
-//! Sequences of `u8` are byte strings because serde can't tell `&[u8]` from other slices when it writes, but does when it reads.
-//! Order is promised for types whose `Ord` is what `derive` makes of it, which includes those of the standard library, but for
-//! unordered maps and sets (equal ones may have different bytes), `std::cmp::Reverse` (serde doesn't show it), and
-//! enums with explicit discriminants that are not ascending.
+//! Sequences of `u8` are byte strings, because serde cannot tell `&[u8]` from other slices when it writes, but can
+//! when it reads.
+//! The order is guaranteed for types with a derived `Ord`, which includes those of the standard library. Exceptions
+//! are unordered maps and sets (equal ones may have different bytes), `std::cmp::Reverse` (serde does not show it),
+//! and enums whose explicit discriminants do not ascend.
 
 mod decode;
 mod encode;

@@ -1,4 +1,4 @@
-//! Writes keys as people read them: text as it is, numbers in decimal, parts between commas.
+//! Formats keys for people: text as it is, numbers in decimal, parts separated by commas.
 
 use std::fmt::{Display, Write};
 
@@ -10,10 +10,10 @@ use serde::ser::{
 
 use super::{Error, deeper};
 
-/// The key as people read it: `ann`, `-3`, `ann, 7` for a tuple or struct, `[a, b]` for a sequence.
+/// Formats a key for people: `ann`, `-3`, `ann, 7` for a tuple or struct, `[a, b]` for a sequence.
 ///
 /// # Errors
-/// If the key's `Serialize` refuses, or nests deeper than [`DEPTH_MAX`](super::DEPTH_MAX).
+/// If the key's `Serialize` fails, or nests deeper than [`DEPTH_MAX`](super::DEPTH_MAX).
 pub fn show<K: Serialize + ?Sized>(key: &K) -> Result<String, Error> {
     let mut out = String::new();
     key.serialize(Shower { out: &mut out, depth: 0 })?;

@@ -1,4 +1,4 @@
-//! A deserializer that makes data up, and notes requests that the bytes of a value could not answer.
+//! A deserializer that makes up data, and records requests that the bytes of a value could not answer.
 
 use serde::de::value::U32Deserializer;
 use serde::de::{

@@ -1,4 +1,4 @@
-//! A serializer without output that notes fields which a value leaves out although reading expects them.
+//! A serializer without output that finds fields which a value omits although reading expects them.
 
 use serde::ser::{
     Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,

@@ -1,9 +1,9 @@
-//! Finds types that can be written but not read back, before a value of them is emitted.
+//! Finds types that can be written but not read back, before a value of such a type is emitted.
 //!
-//! Keys and values travel as bytes without names, so serde attributes that need names in the data do not work:
-//! `untagged`, `tag`, `flatten`, `skip_serializing_if` and others. Serde does not say that a type has them, but it
-//! shows: the type is read once from made-up data (`guess.rs`) and what comes out is written again (`look.rs`).
-//! A type that refuses the made-up data is taken as sound; then the first real value decides.
+//! Keys and values are encoded without names, so serde attributes that need names in the data do not work:
+//! `untagged`, `tag`, `flatten`, `skip_serializing_if` and others. Serde does not report that a type has them, but
+//! its behaviour shows it: the type is read once from made-up data (`guess.rs`), and the result is written again
+//! (`look.rs`). A type that refuses the made-up data is assumed to be sound; the first real value then decides.
 
 mod guess;
 mod look;

@@ -37,7 +37,7 @@ pub use owned::TextBuf;
 pub struct Text([u8]);
 
 impl Text {
-    /// These bytes, seen as text; nothing is checked or copied.
+    /// Wraps these bytes as text, without checking or copying.
     #[inline(always)]
     #[expect(unsafe_code, reason = "safe Rust has no cast from a slice to a struct that wraps it")]
     pub const fn new(bytes: &[u8]) -> &Self {
@@ -62,7 +62,7 @@ impl Text {
         self.0.len()
     }
 
-    /// Whether there is not a single byte.
+    /// Whether it is empty.
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -78,12 +78,12 @@ impl Text {
         Words::new(&self.0)
     }
 
-    /// The pieces between the occurrences of `byte`: always one more than there are of them.
+    /// Splits at each `byte`: always one piece more than there are occurrences.
     pub fn split(&self, byte: u8) -> Split<'_> {
         Split { rest: Some(self), byte }
     }
 
-    /// What is before and what is after the first `byte`, or nothing if it does not occur.
+    /// Splits at the first `byte`; none if it does not occur.
     pub fn split_once(&self, byte: u8) -> Option<(&Self, &Self)> {
         let at = memchr(byte, &self.0)?;
         Some((Self::new(&self.0[..at]), Self::new(&self.0[at + 1..])))

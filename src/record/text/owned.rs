@@ -21,7 +21,7 @@ impl TextBuf {
         self.0.extend_from_slice(more.as_ref());
     }
 
-    /// Forgets the bytes and keeps the memory.
+    /// Clears the text and keeps the memory.
     pub fn clear(&mut self) {
         self.0.clear();
     }

@@ -1,6 +1,6 @@
 //! The serializer that writes keys.
 //!
-//! There is one [`Encoder`] for all positions a value can be in; what differs between them is its [`Place`].
+//! There is one [`Encoder`] for all positions of a value; the differences between positions are in its [`Place`].
 
 mod compound;
 mod place;

@@ -1,4 +1,4 @@
-//! Properties: bytes sort as keys do, and keys come back from them.
+//! Properties: encoded keys sort like the keys, and decode to the same keys.
 
 use std::fmt::Debug;
 
@@ -11,7 +11,7 @@ use super::encoded;
 use super::shapes::{Total, bytes, float, shape, similar, string};
 use crate::record::{Reverse, Text, TextBuf};
 
-/// All that is promised about two keys of one type.
+/// Everything that is guaranteed about two keys of one type.
 fn check<K: Serialize + for<'a> Deserialize<'a> + Ord + Debug>(a: &K, b: &K) -> TestCaseResult {
     let (left, right) = (encoded(a), encoded(b));
     prop_assert_eq!(left.cmp(&right), a.cmp(b));
