@@ -81,14 +81,8 @@ mod sharing;
 mod side_files;
 #[path = "cluster/slow_words.rs"]
 mod slow_words;
-#[path = "cluster/soak.rs"]
+#[path = "cluster/soak/mod.rs"]
 mod soak;
-#[path = "cluster/soak_chance.rs"]
-mod soak_chance;
-#[path = "cluster/soak_faults.rs"]
-mod soak_faults;
-#[path = "cluster/soak_jobs.rs"]
-mod soak_jobs;
 #[path = "cluster/stragglers.rs"]
 mod stragglers;
 #[path = "cluster/strikes.rs"]

@@ -1,0 +1,237 @@
+//! A soak: jobs of many kinds run side by side while random faults strike, two at a time.
+//!
+//! `GRISTMILL_SOAK=1800 cargo test --all-features --test cluster soak:: -- --nocapture` runs for half an hour and prints
+//! a table. Without it, the soak has a few rounds. `GRISTMILL_SOAK_SEED` decides which jobs run and which faults strike.
+//!
+//! ```text
+//!   round ── submit jobs ── two faults ── a pause ── heal ── every job ends as it must ── members live
+//!   end   ── no file, folder or process is left; memory and descriptors of the masters are flat
+//! ```
+//!
+//! Members have small disks of their own, so the test runs itself again in a mount namespace, which needs root. Processes
+//! are limited where control groups of version 1 are mounted.
+
+mod chance;
+mod faults;
+mod files;
+mod kinds;
+mod limits;
+mod old_copy;
+mod peers;
+mod running;
+mod table;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use chance::Chance;
+use faults::{FAULTS, Fault, Heal, Target, pass};
+use kinds::{KINDS, MADE};
+use running::Running;
+use table::Table;
+
+use crate::commands::{Result, alone};
+use crate::dev::lives;
+use crate::faults::now;
+use crate::fleet::Fleet;
+use crate::leftovers::check_nothing_is_left;
+
+/// Seconds of the soak. Without it, the soak has [`ROUNDS`] rounds.
+const SECONDS: &str = "GRISTMILL_SOAK";
+const ROUNDS: u64 = 4;
+/// Seed of the soak, if not 17.
+const SEED: &str = "GRISTMILL_SOAK_SEED";
+/// Set, to its temporary folder, for the process that has its own mounts.
+const INSIDE: &str = "GRISTMILL_TEST_SOAK_IN";
+const MASTERS: usize = 3;
+const WORKERS: usize = 3;
+const SLOTS: u32 = 2;
+/// Size of a member's disk.
+const DISK: &str = "size=256m,mode=700";
+/// Most jobs side by side.
+const JOBS_MAX: u64 = 5;
+/// How long a stuck soak is waited for, beyond its time.
+const REST_SECONDS: u64 = 1_200;
+
+fn number(name: &str) -> Result<Option<u64>> {
+    std::env::var(name).ok().map(|value| Ok(value.parse()?)).transpose()
+}
+
+struct Soak {
+    fleet: Fleet,
+    seed: u64,
+    rounds: u64,
+    jobs: u32,
+    table: Table,
+}
+
+impl Soak {
+    fn start(seed: u64) -> Result<Self> {
+        let fleet = Fleet::start_in(MASTERS, WORKERS, SLOTS, mount_disks)?;
+        kinds::strip(&fleet)?;
+        kinds::write_inputs(&fleet)?;
+        KINDS.iter().try_for_each(|kind| kind.run_alone(&fleet))?;
+        Ok(Self { fleet, seed, rounds: 0, jobs: 0, table: Table::default() })
+    }
+
+    /// Runs some jobs side by side, under two faults.
+    fn round(&mut self) -> Result {
+        self.rounds += 1;
+        let mut chance = Chance::of_round(self.seed, self.rounds);
+        let mut jobs = Vec::new();
+        for _ in 0..=chance.below(JOBS_MAX) {
+            let kind = &KINDS[chance.place(KINDS.len())];
+            self.jobs += 1;
+            jobs.push(Running::submit(&self.fleet, kind, self.jobs, chance.below(10))?);
+        }
+        pass(Duration::from_millis(chance.below(2_000)));
+        let faults = two_faults(&mut chance);
+        let heals = self.strike(faults, &mut jobs, &mut chance)?;
+        // Longer than a lease, now and then.
+        let longest = *chance.one_of(&[300, 1_000, 4_500]).ok_or("no pauses")?;
+        pass(Duration::from_millis(chance.below(longest)));
+        let mut later = Vec::new();
+        for heal in heals {
+            later.extend(heal.heal(&mut self.fleet)?);
+        }
+        self.start_ended(&faults)?;
+        let healed = now();
+        for running in jobs {
+            self.end(running, &faults);
+        }
+        self.table.waited(self.rounds, now() - healed);
+        later.into_iter().try_for_each(|heal| heal.finish(&mut self.fleet))?;
+        self.table.measure(&self.fleet);
+        Ok(())
+    }
+
+    /// Injects the faults, each into another worker if they concern one; returns what undoes them, in this order.
+    fn strike(
+        &mut self,
+        faults: [Fault; 2],
+        jobs: &mut [Running],
+        chance: &mut Chance,
+    ) -> Result<Vec<Heal>> {
+        let first = chance.place(WORKERS);
+        let mut heals = Vec::new();
+        for (at, fault) in faults.into_iter().enumerate() {
+            let worker = (first + at) % WORKERS + 1;
+            println!("round {}: {fault:?} (worker {worker}, {} jobs)", self.rounds, jobs.len());
+            self.table.fault(fault);
+            let target = Target { fleet: &mut self.fleet, worker, jobs, chance };
+            heals.push(fault.strike(target).map_err(|error| format!("{fault:?}: {error}"))?);
+            pass(Duration::from_millis(chance.below(300)));
+        }
+        heals.sort_by_key(|heal| !heal.is_first());
+        Ok(heals)
+    }
+
+    /// Starts members again that have ended by themselves, which only a master whose disk is full may do.
+    fn start_ended(&mut self, faults: &[Fault]) -> Result {
+        let may_end = faults.contains(&Fault::FillDiskOfMaster);
+        for number in 1..=MASTERS {
+            let pid = self.fleet.master_of(number).pid();
+            if !lives(pid) {
+                let signal = self.fleet.signal_of(pid)?;
+                let what = format!("master {number} ended under {faults:?}, signal {signal:?}");
+                self.table.ended(what, may_end);
+                self.fleet.start_master_of(number)?;
+            }
+        }
+        for number in self.fleet.numbers() {
+            let pid = self.fleet.worker(number).pid();
+            if !lives(pid) && !faults.contains(&Fault::DrainWorker) {
+                let signal = self.fleet.signal_of(pid)?;
+                let what = format!("worker {number} ended under {faults:?}, signal {signal:?}");
+                self.table.ended(what, false);
+                self.fleet.start_again(number)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, running: Running, faults: &[Fault]) {
+        let (name, submissions) = (running.kind.name, running.submissions);
+        let ended = running.end(&self.fleet);
+        self.table.job(
+            name,
+            submissions,
+            ended.map_err(|error| {
+                format!("round {}: {name} under {faults:?}: {error}", self.rounds)
+            }),
+        );
+    }
+}
+
+/// Draws two different faults, at most one of them of a master.
+fn two_faults(chance: &mut Chance) -> [Fault; 2] {
+    let first = FAULTS[chance.place(FAULTS.len())];
+    loop {
+        let second = FAULTS[chance.place(FAULTS.len())];
+        if second != first && !(first.is_of_master() && second.is_of_master()) {
+            return [first, second];
+        }
+    }
+}
+
+/// Gives each member a small disk of its own.
+fn mount_disks(folder: &Path) -> Result {
+    let masters = (1..=MASTERS).map(|number| format!("data/m{number}"));
+    let workers = (1..=WORKERS).map(|number| format!("data/w{number}"));
+    for disk in masters.chain(workers) {
+        let disk = folder.join(disk);
+        fs::create_dir_all(&disk)?;
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", DISK, "none"]).arg(&disk).status()?;
+        assert!(mounted.success(), "{mounted}; mounting needs root");
+    }
+    Ok(())
+}
+
+/// Runs this test again in a process with its own mounts, which end with it.
+fn with_own_mounts(test: &str) -> Result {
+    let _one = alone();
+    kinds::build();
+    let folder = tempfile::tempdir()?;
+    let seconds = number(SECONDS)?.unwrap_or(0) + REST_SECONDS;
+    let status = Command::new("timeout")
+        .args(["-k", "5", &seconds.to_string(), "unshare", "--mount", "--propagation", "private"])
+        .arg(std::env::current_exe()?)
+        .args(["--exact", test, "--nocapture"])
+        .env(INSIDE, folder.path())
+        .env("TMPDIR", folder.path())
+        .status()?;
+    assert!(status.success(), "{status}");
+    Ok(())
+}
+
+#[test]
+fn random_faults_lose_no_job_and_change_no_output() -> Result {
+    let Some(temporary) = std::env::var_os(INSIDE) else {
+        return with_own_mounts("soak::random_faults_lose_no_job_and_change_no_output");
+    };
+    let (seconds, seed) = (number(SECONDS)?, number(SEED)?.unwrap_or(17));
+    let mut soak = Soak::start(seed)?;
+    soak.table.measure(&soak.fleet);
+    let began = now();
+    let is_over = |rounds| match seconds {
+        Some(seconds) => now() - began >= Duration::from_secs(seconds),
+        None => rounds >= ROUNDS,
+    };
+    while !is_over(soak.rounds) {
+        if let Err(error) = soak.round() {
+            println!("{}", soak.table);
+            return Err(format!("round {} of seed {seed}: {error}", soak.rounds).into());
+        }
+    }
+    println!("\nsoak of seed {seed}: {} rounds, {} jobs", soak.rounds, soak.jobs);
+    println!("{}", soak.table);
+    soak.table.check()?;
+    check_nothing_is_left(soak.fleet, MADE)?;
+    let left: Vec<_> = fs::read_dir(temporary)?.collect();
+    assert!(left.is_empty(), "temporary folders are left: {left:?}");
+    println!("leaked: 0");
+    Ok(())
+}
