@@ -18,7 +18,7 @@ use crate::commands::Result;
 
 /// Connections of a silent client to each member.
 const SILENT: usize = 60;
-/// Connections of a slow client to each member, each of which sends a byte so often.
+/// Connections of a slow client to each member. Each sends a byte so often.
 const SLOW: usize = 8;
 const BYTE_EVERY: Duration = Duration::from_millis(100);
 /// What a client of HTTP/2 says first.
