@@ -1,4 +1,4 @@
-//! Makes data to measure with, the same bytes every time.
+//! Generates data for measurements, the same bytes every time.
 //!
 //! ```text
 //! cargo bench --bench generate -- words FILE BYTES       ten words a line, Zipf(1) over a million words

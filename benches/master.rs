@@ -1,9 +1,9 @@
-//! What a master keeps of the paper's large job, and how soon one that starts again has it.
+//! Measures a master with the paper's large job: its speed, its disk use, and how long a restart takes.
 //!
-//! `cargo bench --bench master [-- MAPS REDUCES WORKERS]` has 100 workers of 40 slots, that are nothing but their
-//! calls, carry out a job of 200,000 maps and 5,000 reduces for a master on a real disk, alone in its group. The
-//! master is ended and started again when all maps are done, and when the job is. It prints the completions per
-//! second, the most that log and snapshots ever had on the disk, and how long each start took, until all was applied.
+//! `cargo bench --bench master [-- MAPS REDUCES WORKERS]` simulates 100 workers of 40 slots, which only make calls.
+//! They complete a job of 200,000 maps and 5,000 reduces for a single master with a real disk. The master is
+//! restarted after the last map, and again after the job. The benchmark prints the completions per second, the peak
+//! disk use of log and snapshots, and how long each start took until everything was applied.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

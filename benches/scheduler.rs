@@ -1,10 +1,9 @@
-//! What a decision costs: the paper's large job on simulated workers, by the pure scheduler alone.
+//! Measures the cost of a decision: the paper's large job on simulated workers, with the pure scheduler alone.
 //!
-//! `cargo bench --bench scheduler [-- MAPS REDUCES WORKERS]` drives 200,000 maps and 5,000 reduces
-//! on 2,000 workers of two slots each, as a master would: each completion is one command, every
-//! twentieth task fails once, twenty workers are lost and come back, the leader watches for
-//! timeouts and stragglers, and workers ask what they should hold. It prints commands per second,
-//! the slowest command, and the most memory this process ever had.
+//! `cargo bench --bench scheduler [-- MAPS REDUCES WORKERS]` drives 200,000 maps and 5,000 reduces on 2,000 workers
+//! of two slots each, as a master would. Each completion is one command, every twentieth task fails once, twenty
+//! workers are lost and return, the leader watches for timeouts and stragglers, and workers ask what they should
+//! hold. It prints commands per second, the slowest command, and the peak memory of this process.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;

@@ -1,9 +1,9 @@
-//! How long a very small job takes on three masters, and how much of that their disks may take.
+//! Measures how long a very small job takes with three masters, and checks it against the speed of their disks.
 //!
 //! `cargo bench --bench small -- JOB [FOLDER]` starts `gristmill dev --masters 3 --workers 3` with its data in FOLDER
-//! (`target` unless said), has JOB count the words of 26 KB nine times, each a whole `gristmill submit`, and prints for
-//! each how long it took, how many entries it left in the masters' log, and what it may take: 80 ms, and for each entry
-//! the median time in which that disk syncs 4 KiB, measured right before. It fails where one takes longer.
+//! (default: `target`). It runs JOB on 26 KB of words nine times, each with a complete `gristmill submit`. For each
+//! run it prints the duration, the number of log entries, and the limit: 80 ms, plus for each entry the median time
+//! in which that disk syncs 4 KiB, measured just before. It fails if a run exceeds its limit.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};

@@ -1,13 +1,13 @@
-//! Times commands as whole processes, in turn, and prints medians and ratios: how every figure in our pages was made.
+//! Times commands as whole processes, in turn, and prints medians and ratios. All published figures come from it.
 //!
 //! ```text
 //! cargo bench --bench versus -- [-n RUNS] 'wordcount in.txt -o $OUT' 'wc_tuned in.txt $OUT' ...
 //! ```
 //!
-//! Each command is given to `sh -c "exec …"`, with `$OUT` a path on tmpfs that is removed before each run. One round of
-//! warm-up, then RUNS rounds (5 unless said) of A B C A B C …; the ratios are medians of the first command's figure over
-//! the other's in the same round. Memory is anonymous and shared memory of the process tree, sampled every 5 ms in
-//! rounds of its own, since sampling slows a run down. A command that fails ends it.
+//! Each command is given to `sh -c "exec …"`, with `$OUT` a path on tmpfs that is removed before each run. After one
+//! warm-up round come RUNS rounds (default: 5) of A B C A B C …; the ratios are medians of the first command's figure
+//! over the other's in the same round. Memory is anonymous and shared memory of the process tree, sampled every 5 ms
+//! in separate rounds, since sampling slows a run down. If a command fails, the benchmark ends.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};

@@ -1,4 +1,5 @@
-//! Runs two jobs on a cluster, the second on the output of the first: counts words, then finds those that hold a text.
+//! Runs two jobs on a cluster, the second on the output of the first: counts words, then finds those that contain a
+//! text.
 //!
 //! ```text
 //! $ gristmill dev &
@@ -7,8 +8,8 @@
 //! monday-finding: j2 succeeded, monday/found
 //! ```
 //!
-//! A run has a name of its own, which is also the folder of its outputs. It may be interrupted and started again at any
-//! time: a step whose output is there is done, and one that was submitted is the same job again, by its id.
+//! A run has its own name, which is also the folder of its outputs. It may be interrupted and restarted at any time:
+//! a step whose output exists is done, and a step that was submitted continues as the same job, because of its id.
 
 use std::error::Error;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The one file that may read the clock: everything else is handed a [`Clock`] or a time.
+//! The only file that may read the clock: all other code receives a [`Clock`] or a time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,11 +1,12 @@
-//! Named points at which a test has the process killed, to see that nothing is lost by it; release builds have none.
+//! Named crash points at which tests kill the process, to check that nothing is lost; release builds have none.
 //!
-//! A process with a folder in `GRISTMILL_CRASH` looks into it at each point that it passes. A file there that is called as
-//! the point is, `l03` say, arms it: the file holds the passage that is the last one, counted from now. The process that
-//! comes to it renames the file to `l03.struck`, writes its id into it, says so on standard error, and dies of SIGKILL.
-//! So one process dies at a point that was armed once, however many share the folder, and goes on when it is started again.
+//! A process with a folder in `GRISTMILL_CRASH` looks into it at each point that it passes. A file there with the
+//! point's name, such as `l03`, arms the point; it holds the number of passes, counted from now, until the crash. The
+//! process that reaches that pass renames the file to `l03.struck`, writes its id into it, reports the point on
+//! standard error, and dies of SIGKILL. So an armed point kills exactly one process, however many share the folder,
+//! and a restarted process passes it.
 //!
-//! Executors have the folder of their worker, since they have its environment.
+//! Executors inherit their worker's environment, and so its folder.
 
 #[cfg(feature = "crash-points")]
 pub(crate) use armed::pass;

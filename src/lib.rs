@@ -1,9 +1,9 @@
 //! MapReduce in one executable: a job is a Rust value, and it never loses or doubles a record.
 //!
-//! Begin at [`prelude`], which is all that an author imports, and at [`job::Job`], which is all that an author
-//! implements. Then: [`format`](mod@format) for what can be read and written, [`job::Combine`] for combiners,
-//! [`record::Grouped`] for values in an order, [`job::MapOnly`] for jobs without a reduce, and [`testing`] for a test
-//! of a job in three lines. The other modules are how it works.
+//! Start with [`prelude`], which is all that an author imports, and [`job::Job`], which is all that an author
+//! implements. Then see [`format`](mod@format) for what can be read and written, [`job::Combine`] for combiners,
+//! [`record::Grouped`] for sorted values, [`job::MapOnly`] for jobs without a reduce, and [`testing`] for testing a
+//! job in three lines. The other modules are the implementation.
 //!
 //! A job's crate depends on `gristmill`, on `clap` and on `serde`, both with the feature `derive`.
 

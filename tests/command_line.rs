@@ -1,4 +1,4 @@
-//! The command line of real job executables, as tables: what is typed, how it exits, what it says, what it leaves.
+//! The command line of real job executables, as tables: arguments, exit code, messages, and files left behind.
 
 #[path = "command_line/bad_input.rs"]
 mod bad_input;

@@ -1,4 +1,4 @@
-//! What the compiler says to an author who makes one of the usual mistakes: each error says what to do.
+//! Compiler errors for the usual mistakes of a job's author: each error says what to do.
 
 #[path = "compiler/mistakes.rs"]
 mod mistakes;

@@ -1,5 +1,5 @@
-//! Whole runs in this process: every job against a sequential program of ten lines, in little memory and in much, on
-//! inputs of all kinds, and how a run ends when something is wrong.
+//! Whole runs in this process: every job is compared with a sequential program of ten lines, with little and much
+//! memory, on inputs of all kinds; and how failed runs end.
 
 #[path = "embedded/cases.rs"]
 mod cases;

@@ -1,4 +1,4 @@
-//! One master, with workers and clients that are nothing but calls, by a clock that tests move.
+//! One master, with simulated workers and clients that only make calls, and a clock that tests control.
 #![cfg(feature = "cluster")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
 

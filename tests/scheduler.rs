@@ -1,9 +1,9 @@
 //! Golden scripts for the scheduler, one behaviour each, in `tests/scheduler/`.
 //!
-//! A script is blocks of commands and, after `---`, what follows from them; `#` begins a comment.
-//! `UPDATE_SCRIPTS=1` writes what follows now into the scripts, to be read before it is kept.
+//! A script consists of blocks of commands, each followed by `---` and the expected effects; `#` begins a comment.
+//! `UPDATE_SCRIPTS=1` rewrites the scripts with the current effects, to be reviewed before they are kept.
 //!
-//! `script.rs` says what a line may be.
+//! `script.rs` describes the commands.
 
 #[path = "scheduler/properties.rs"]
 mod properties;

@@ -1,7 +1,7 @@
-//! The walls of the house: what the compiler does not hold apart is held apart here.
+//! Rules that the compiler does not enforce: floors of modules, bans, sizes, licences.
 //!
-//! Each wall is one test, and each tells `file:line: what`. The checkers live in `tests/tidy/`, and
-//! are themselves tested there on planted mistakes, so that no wall can stop standing unnoticed.
+//! Each rule is one test, and each reports `file:line: what`. The checkers are in `tests/tidy/`, and are tested there
+//! on planted mistakes, so that no rule can fail unnoticed.
 
 #[path = "tidy/bans.rs"]
 mod bans;

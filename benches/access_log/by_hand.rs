@@ -1,4 +1,4 @@
-//! What a Rust programmer writes in an afternoon: a fast hash map per thread over the whole file in memory.
+//! A hand-written program for the same task: a fast hash map per thread over the whole file in memory.
 
 use std::collections::HashMap;
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! The same as a job: a tuple key, a struct value, a combiner of its own.
+//! The task as a job: a tuple key, a struct value, and its own combiner.
 
 use gristmill::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Asks a job executable to describe the job of its arguments.
+//! Asks a job executable which job its arguments describe.
 
 use std::ffi::OsString;
 use std::io;

@@ -25,7 +25,7 @@
 //! # }
 //! ```
 //!
-//! `jobs/two_steps.rs` runs one job on the output of another, and can be started again wherever it was interrupted.
+//! `jobs/two_steps.rs` runs one job on the output of another, and can resume wherever it was interrupted.
 
 mod describe;
 mod error;

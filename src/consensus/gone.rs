@@ -12,7 +12,7 @@
 //!   starts an election
 //! ```
 //!
-//! A leader whose address does not answer at all gets the full timeout: it may be cut off, or stopped for a while.
+//! A leader whose address does not answer at all gets the full timeout: it may be cut off, or paused.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Records which masters were removed: their numbers are not given again.
+//! Records the numbers of removed masters, which are not used again.
 //!
 //! The numbers follow from the lists of members in the log: a master in one list and not in the next was removed. Every
 //! node sees the same lists in the same order. A snapshot holds the numbers in front of the machine's state:

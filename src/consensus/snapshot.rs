@@ -1,13 +1,13 @@
-//! Bodies of snapshots, as files: `snapshots/<index>-<term>.snapshot`.
+//! Snapshot files: `snapshots/<index>-<term>.snapshot`.
 //!
 //! ```text
 //!   magic "GMSNAP01"  │ head bytes: u64 LE │ body bytes: u64 LE │ head: bincode │ body │ crc32c: u32 LE
 //!                                                                openraft's words  the machine's    over all before
 //! ```
 //!
-//! A file is written under another name, synced and then named; only then does `log.redb` say that it
-//! is the newest, and only then are older ones and the log behind it removed. A kill between any two
-//! of these leaves the old snapshot or the new one, whole.
+//! A file is written under another name, synced and then renamed. Only then does `log.redb` name it as the newest
+//! snapshot, and only then are older snapshots and the log that it covers removed. If the process is killed between
+//! any two of these steps, either the old snapshot or the new one is complete.
 
 use std::fs;
 use std::io;

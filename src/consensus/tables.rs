@@ -12,8 +12,8 @@
 //!                   "snapshot"            the newest snapshot: its file's name and openraft's metadata, bincode
 //! ```
 //!
-//! Indexes in `log` follow each other without a hole, from the first after "purged".
-//! redb checks its own pages when the file is opened. The checksums here also catch errors in memory, and name the key.
+//! Indexes in `log` are consecutive, starting after "purged". redb checks its own pages when the file is opened. The
+//! checksums here also catch memory errors, and name the damaged key.
 
 use std::ops::{Range, RangeBounds};
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! The one thread that writes `log.redb`: all waiting writes go into one transaction, with one fsync.
 //!
-//! Writes are applied in the order in which they came, votes and entries alike, and acknowledged when they are on
-//! stable storage. After the first error, every write fails.
+//! Writes are applied in order of arrival, votes and entries alike, and acknowledged once they are on stable storage.
+//! After the first error, every write fails.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

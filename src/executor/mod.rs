@@ -1,4 +1,4 @@
-//! The process that runs attempts of one job for a worker, one at a time, for one slot.
+//! The process that runs attempts of one job for a worker, one at a time, in one slot.
 //!
 //! ```text
 //!   worker ══ socket ══ reader thread ──Run──► main thread   one attempt after the other, the author's code included
@@ -8,8 +8,8 @@
 //!                └───────────────────────────────────┘
 //! ```
 //!
-//! It dies with its worker: by the death signal that it sets first of all, and when the socket closes, even in the
-//! middle of an author's endless loop.
+//! It dies with its worker, even in the middle of an author's endless loop: by the death signal that it sets at its
+//! start, and when the socket closes.
 
 mod asking;
 mod attempt;

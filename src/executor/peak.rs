@@ -1,4 +1,4 @@
-//! How much memory this process has had resident at most, since an attempt began.
+//! Measures this process's peak resident memory since an attempt began.
 
 use std::fs;
 

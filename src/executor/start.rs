@@ -1,4 +1,4 @@
-//! The first moments of an executor: it ties its life to the worker's, and takes the socket out of the author's reach.
+//! The first steps of an executor: it ties its life to the worker's, and moves the socket out of the author's reach.
 
 use std::fs::File;
 use std::io;

@@ -1,4 +1,4 @@
-//! Sends an executor's messages: progress of an attempt, then its result, and no progress after that.
+//! Sends an executor's messages: progress of an attempt, then its result. No progress follows a result.
 
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::Ordering;

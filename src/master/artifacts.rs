@@ -1,8 +1,9 @@
-//! Artifacts on disk: `artifacts/<digest>`, each whole, checked and on stable storage.
+//! Artifacts on disk: `artifacts/<digest>`, each complete, verified and on stable storage.
 //!
-//! An artifact is written under a temporary name, and renamed only if it has the right digest, so a file that is named
-//! by a digest was whole once. An artifact that no job names is removed an hour after the last request for it, since it
-//! may be about to be named. When the disk is full, artifacts that no live job names go at once.
+//! An artifact is written under a temporary name, and renamed only if it has the right digest, so a file that is
+//! named by a digest was complete once. An artifact that no job names is removed an hour after the last request for
+//! it, since a submission may be about to name it. When the disk is full, artifacts that no live job names are
+//! removed at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};

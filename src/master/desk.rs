@@ -1,4 +1,4 @@
-//! What only this master knows: when workers polled, which requests wait, how far attempts are.
+//! State of this master only: when workers polled, which requests wait, and the progress of attempts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

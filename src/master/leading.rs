@@ -1,4 +1,4 @@
-//! Serves requests only while this master leads, which is confirmed before each answer.
+//! Serves requests only while this master leads. Confirms that before each answer.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -1,9 +1,9 @@
 //! Turns requests of clients and workers into proposals, and the state into answers.
 //!
-//! Two kinds of memory are kept strictly apart. The `state` is replicated: it changes only by `Change`s that the
-//! `proposer` applies in order, and it reads no clock. The `desk` is this master's own: when workers polled, which polls
-//! wait for an answer, what attempts report of their progress. It may be lost at any time; then workers register or
-//! poll again, and periods start again.
+//! Two kinds of state are kept strictly apart. The `state` is replicated: it changes only by `Change`s that the
+//! `proposer` applies in order, and it reads no clock. The `desk` belongs to this master alone: when workers polled,
+//! which polls wait for an answer, and the progress that attempts report. It may be lost at any time; then workers
+//! register or poll again, and timeouts start again.
 //!
 //! ```text
 //!   client ── jobs ─────┐                          ┌── state: scheduler, job and worker records
@@ -29,8 +29,8 @@
 //!
 //! Lock order: the state first, then the desk.
 //!
-//! A master that restarts, or takes over from another, has the state as it was: everything that was acknowledged is
-//! there. It gives each worker a new lease. Polls report what runs, and that goes on: nothing runs again.
+//! A master that restarts, or takes over from another, has the same state: everything that was acknowledged is there.
+//! It gives each worker a new lease. Polls report what is running, and that continues: nothing runs again.
 
 mod artifacts;
 mod copies;

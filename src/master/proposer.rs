@@ -1,7 +1,7 @@
 //! The one way to change the state: changes are proposed, committed, and applied in the order of the log.
 //!
-//! All proposals that wait while an entry is being written become the next entry: however many
-//! propose at once, they share an fsync.
+//! All proposals that arrive while an entry is being written become the next entry: they share one fsync, however
+//! many there are.
 //!
 //! ```text
 //!   propose ─┐

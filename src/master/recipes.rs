@@ -1,4 +1,4 @@
-//! What an attempt was started with: artifacts by their digests, and the maps that shared it.
+//! Records how an attempt was started: the digests of its artifacts, and the maps that shared it.
 
 use super::jobs::no_job;
 use super::state::State;

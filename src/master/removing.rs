@@ -1,8 +1,9 @@
-//! Removes a master for good, if the others can do without it; the removed master ends once it knows.
+//! Removes a master permanently, if the others can do without it. The removed master's process ends once it learns of
+//! that.
 //!
-//! The leader cannot tell it: the leader sends nothing to non-members, and the master may be away. So a master that hears
-//! from no leader, or is not on the list of members, asks the others whether it was removed. One such answer is enough,
-//! since a removal is final.
+//! The leader cannot tell it: the leader sends nothing to non-members, and the removed master may be unreachable. So
+//! a master that receives nothing from a leader, or is not on the list of members, asks the others whether it was
+//! removed. One such answer is enough, since a removal is final.
 
 use std::sync::Arc;
 use std::time::Duration;

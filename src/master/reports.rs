@@ -1,4 +1,4 @@
-//! Turns what a poll reports into commands: all of one poll in one proposal.
+//! Turns the reports in a poll into commands, as a single proposal.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

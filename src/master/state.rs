@@ -1,4 +1,4 @@
-//! The replicated state: the scheduler, and what the scheduler need not know about jobs and workers.
+//! The replicated state: the scheduler, and facts about jobs and workers that the scheduler does not need.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,9 @@
-//! Removes what failed and cancelled jobs have left in staging: some worker sweeps each.
+//! Removes the staging folders of failed and cancelled jobs: a worker sweeps each one.
 //!
-//! A sweep is an assignment like any other, but not the scheduler's: it follows from a job's end, may be repeated, and
-//! nothing waits for it. Its attempts are called `j7/c1#1`, `#2` and so on, since the scheduler's commit is task `c0`.
-//! The end of a sweep is committed to the log, so that the next leader knows which are left.
+//! A sweep is an assignment like any other, but the scheduler does not make it: it follows from a job's end, may be
+//! repeated, and nothing waits for it. Its attempts are called `j7/c1#1`, `#2` and so on, since the scheduler's
+//! commit is task `c0`. The end of a sweep is committed to the log, so that the next leader knows which sweeps are
+//! left.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Views of the state for people.
+//! Renders the state for people.
 
 use super::desk::{Desk, UnderWay};
 use super::state::{State, WorkerRecord};

@@ -1,7 +1,7 @@
-//! The one place where requests are checked against their limits, after they are read and before they take effect.
+//! The only place where requests are checked against limits: after they are read and before they take effect.
 //!
-//! Servers check every request that comes over the wire, clients check large requests before they send them, and the
-//! transport within one process checks both. So the services rely on it, and check only what depends on their state:
+//! Servers check every request from the network, clients check large requests before they send them, and the
+//! transport within one process checks both. The services rely on that, and check only what depends on their state:
 //! whether a job or an artifact exists.
 //!
 //! A refusal from here is permanent: the same request will never be accepted.

@@ -1,4 +1,4 @@
-//! Computes the digests that artifacts are named by.
+//! Computes the digests that name artifacts.
 
 use std::fs::File;
 use std::io::{self, Read};

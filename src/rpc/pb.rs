@@ -1,4 +1,4 @@
-//! The code that `proto/build.rs` generates from `proto/*.proto`; it is named inside `rpc` only.
+//! The code that `proto/build.rs` generates from `proto/*.proto`; only `rpc` uses it.
 
 #![expect(clippy::allow_attributes, reason = "what tonic generates allows what it needs")]
 

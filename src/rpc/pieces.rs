@@ -1,4 +1,4 @@
-//! Checks the order of a fetch: each requested map once, with as many bytes as announced.
+//! Checks the order of a fetch: each requested map once, with exactly the announced number of bytes.
 
 use std::slice::Iter;
 

@@ -1,4 +1,4 @@
-//! What an attempt was started with, so that it can be replayed.
+//! How an attempt was started, so that it can be replayed.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! One attempt at a task, how it ended, and what a backup was worth.
+//! One attempt at a task, how it ended, and what a backup achieved.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Effects of a command: what the leader must make workers do.
+//! Effects of a command: what the leader must tell workers to do.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,8 +1,9 @@
-//! Excludes a worker for a while when failures say that it is the worker's fault, but never the last usable one.
+//! Excludes a worker for a while when failures point to the worker, but never the last usable one.
 //!
-//! A failure that follows a job is the job's. Crashes, deaths of the memory limit and hangs may be either's, so they
-//! count against a worker only if several jobs met them there, and only while a job has not met the same on another
-//! worker. Troubles of a disk, or of starting a process at all, speak of the machine whatever job met them.
+//! A failure that follows a job is the job's. Crashes, hangs and deaths by the memory limit can have either cause.
+//! They count against a worker only if several jobs had them there, and only while a job has not failed in the same
+//! way on another worker. Disk errors, and processes that cannot be started, always count against the worker,
+//! whatever the job.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Keeps what the failed attempts of a job reported, up to a number and a size, to explain the job's state.
+//! Keeps the reports of a job's failed attempts, up to a number and a size, to explain the job's state.
 
 use std::collections::VecDeque;
 

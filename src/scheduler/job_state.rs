@@ -1,4 +1,4 @@
-//! Where a job stands, and how it ends.
+//! The states of a job.
 
 use std::fmt;
 

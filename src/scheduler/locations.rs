@@ -1,4 +1,4 @@
-//! Tracks where the map outputs of a job lie, as changes since the caller last asked.
+//! Tracks where the map outputs of a job are, as changes since the caller last asked.
 
 use serde::{Deserialize, Serialize};
 

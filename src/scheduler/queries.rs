@@ -1,5 +1,5 @@
-//! Answers questions about the state: what a worker should run, what a reduce can fetch, how jobs and
-//! workers stand.
+//! Answers questions about the state: what a worker should run, what a reduce can fetch, and the states of jobs and
+//! workers.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What a job that has not ended waits for.
+//! What an unfinished job waits for.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Reasons for which a command is refused, as values on which all replicas agree.
+//! Reasons for refusing a command, as values on which all replicas agree.
 
 use std::fmt;
 use std::ops::RangeInclusive;

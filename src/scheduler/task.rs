@@ -1,4 +1,4 @@
-//! One task: where it stands, the attempts at it, and whose output counts.
+//! One task: its state, its attempts, and the winning output.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Collects emitted pairs until there are enough of them to be hashed, looked up and folded together.
+//! Buffers emitted pairs until there are enough to hash, look up and fold together.
 
 use crate::record::block::RECORD_BYTES_MAX;
 use crate::record::short::{self, SHORT_BYTES};

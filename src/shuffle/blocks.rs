@@ -1,8 +1,8 @@
 //! Collects for a combiner that is not exact: folds within blocks that depend on the emitted pairs alone.
 //!
 //! A sum of floats depends on how its terms are grouped, and memory, threads and merges must not decide that. So the
-//! pairs of one map task are cut into blocks of a fixed number of keys; within a block the values of a key are folded
-//! in the order in which they were emitted, and what a block leaves is kept as if it had been emitted so. Nothing
+//! pairs of one map task are cut into blocks of a fixed number of keys. Within a block, the values of a key are
+//! folded in the order in which they were emitted, and the folded pairs are kept as if they had been emitted. Nothing
 //! else folds: neither spills, nor merges, nor other map tasks.
 
 use super::batch::Batch;

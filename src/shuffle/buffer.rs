@@ -1,8 +1,8 @@
 //! The sort buffer: keeps every emitted pair as bytes, for jobs without a combiner.
 //!
-//! Records lie in chunks, `[key length u32][value length u32][key][value]`, little-endian; a record's place is
-//! (chunk << 21 | offset in it), so places ascend as records were added. A record that is larger than a chunk has one of
-//! its own. The order is in entries of sixteen bytes beside them, see [`super::sort`].
+//! Records are stored in chunks as `[key length u32][value length u32][key][value]`, little-endian. A record's place
+//! is (chunk << 21 | offset in it), so places ascend in the order of arrival. A record larger than a chunk has its
+//! own chunk. Their order is kept beside them, in entries of sixteen bytes; see [`super::sort`].
 
 use super::chunk::{CHUNK_BYTES, Chunk};
 use super::sort::{self, Keys};

@@ -1,4 +1,4 @@
-//! Collects a map's output in memory of a given size, spilling sorted runs when it is full.
+//! Collects a map's output in a given amount of memory, and spills a sorted run when it is full.
 
 use std::path::PathBuf;
 

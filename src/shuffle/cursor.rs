@@ -1,4 +1,4 @@
-//! The interface of every sorted source of records: in memory, in a file, or merged from others.
+//! The interface of every sorted source of records: in memory, in a file, or merged.
 
 use super::Error;
 

@@ -1,4 +1,4 @@
-//! Merges one partition of many map outputs: one segment per map, each at its own place.
+//! Merges one partition of many map outputs, one segment per map.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,4 @@
-//! Merges many spill files into few enough to be read at once, in as many passes as that takes.
+//! Merges many spill files until few enough are left to read at once, in several passes if necessary.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};

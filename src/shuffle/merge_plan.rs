@@ -1,4 +1,4 @@
-//! Chooses which neighbouring files to merge next, so that as few bytes as possible are written again.
+//! Chooses which adjacent files to merge next, so that as few bytes as possible are rewritten.
 
 use std::ops::Range;
 

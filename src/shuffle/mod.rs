@@ -1,8 +1,8 @@
-//! Sorts and folds map output into partitioned, checksummed spill files and merges them again.
+//! Sorts and folds map output into partitioned, checksummed spill files, and merges them.
 //!
-//! A map attempt's records are cut into partitions and sorted by key within each. What does not fit into
-//! memory is *spilled*: written to a [`SpillFile`], all partitions one after the other. A *segment* is one
-//! partition of one spill file, a run of sorted records. Runs become one by a *merge*:
+//! A map attempt's records are divided into partitions and sorted by key within each. What does not fit into memory
+//! is *spilled*: written to a [`SpillFile`], one partition after another. A *segment* is one partition of one spill
+//! file, a run of sorted records. A *merge* turns several runs into one:
 //!
 //! ```text
 //!  spill files        segments of partition p      one sorted run
@@ -15,9 +15,9 @@
 //!   memory ────Cursor───┘
 //! ```
 //!
-//! Everything sorted is a [`Cursor`]. Runs are ordered: equal keys come in the order of the runs, and within
-//! a run in the order of its records. [`Merger`] keeps that order, however many passes it takes to bring any
-//! number of files down to as many as may be open at once.
+//! Everything sorted is a [`Cursor`]. Runs are ordered: equal keys come in the order of the runs, and within a run in
+//! the order of its records. [`Merger`] keeps that order in however many passes it needs until all remaining files
+//! can be open at once.
 
 pub mod batch;
 pub mod blocks;

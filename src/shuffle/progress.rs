@@ -1,4 +1,4 @@
-//! Counts the bytes that merges of map output have read, and how many there are, to show progress.
+//! Counts the bytes that merges of map output have read, and their total, to show progress.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

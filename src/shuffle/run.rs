@@ -1,4 +1,4 @@
-//! Sorted runs that stayed in memory and are read there.
+//! Sorted runs that stay in memory and are read from there.
 
 use super::buffer::Buffer;
 use super::collect::{blame, write_spill};

@@ -1,4 +1,4 @@
-//! The memory of the combining table: a zeroed array of slots on huge pages, each empty or filled.
+//! The memory of the combining table: a zeroed array of slots on huge pages, each empty or in use.
 
 #![expect(
     unsafe_code,

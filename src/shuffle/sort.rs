@@ -1,6 +1,6 @@
-//! Sorts records by (partition, key, place) as plain integers, looking at a key's bytes only where integers tie.
+//! Sorts records by (partition, key, place) as plain integers, and reads a key's bytes only if integers tie.
 //!
-//! An entry packs what decides the order into one integer, the most significant part first:
+//! An entry packs the sort key into one integer, the most significant part first:
 //!
 //! ```text
 //!  127        112 111                          48 47                    0
@@ -9,10 +9,10 @@
 //! └──────────────┴───────────────────────────────┴───────────────────────┘
 //! ```
 //!
-//! Integers sort without a look at memory. Runs that tie in partition and prefix are sorted again by the next eight
-//! bytes of their keys, and so on: each level reads each key once, where comparing keys would read two per comparison.
-//! Only what still ties after many levels is compared key by key.
-//! Equal keys stay in the order of their places.
+//! Integers sort without memory accesses to the records. Runs that tie in partition and prefix are sorted again by
+//! the next eight bytes of their keys, and so on: each level reads each key once, while comparing keys would read two
+//! per comparison. Only keys that still tie after many levels are compared as a whole. Equal keys stay in the order
+//! of their places.
 
 /// Bits of an entry that say where its record is.
 const PLACE_BITS: u32 = 48;

@@ -1,7 +1,7 @@
-//! A sorted run of records that stays in memory: copied once in order, so that a merge reads it front to back.
+//! A sorted run of records that stays in memory: copied once in sorted order, so that a merge reads it sequentially.
 //!
-//! Reading a sort buffer through its sorted entries instead was measured: with many runs to merge, every record is then
-//! a cache miss, and a third of the time goes there.
+//! We measured reading a sort buffer through its sorted entries instead: with many runs to merge, every record is
+//! then a cache miss, which costs a third of the time.
 
 use std::collections::VecDeque;
 use std::ops::Range;

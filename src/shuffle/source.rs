@@ -1,4 +1,4 @@
-//! One sorted source of a reduce: a segment of a spill file, or a run that stayed in memory.
+//! One sorted source of a reduce: a segment of a spill file, or a run in memory.
 
 use super::run::RunCursor;
 use super::sorted::SortedCursor;

@@ -14,10 +14,10 @@
 //!         │ u64          │ u32    │           │
 //! ```
 //!
-//! Numbers are little endian. The blocks are those of [`crate::record::block`]. Segments follow each other
-//! without a gap. The checksum covers the header, the index and the index offset; blocks have their own.
-//! So every byte of the file is checked, those of a segment when it is read.
-//! The footer is written last: a file without it was never finished.
+//! Numbers are little endian. The blocks are those of [`crate::record::block`]. Segments follow each other without a
+//! gap. The checksum covers the header, the index and the index offset; blocks have their own. So every byte of the
+//! file is verified, those of a segment when it is read. The footer is written last: a file without it was never
+//! completed.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;

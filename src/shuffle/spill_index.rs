@@ -1,4 +1,4 @@
-//! The index of a spill file: where each partition is and what it holds.
+//! The index of a spill file: the place and contents of each partition.
 
 use xxhash_rust::xxh3::xxh3_64;
 

@@ -1,4 +1,4 @@
-//! Lends a segment as it is stored, to be sent elsewhere without decoding it.
+//! Lends a segment's stored bytes, to be sent elsewhere without decoding.
 
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! The combining table: folds equal keys into one accumulator each, in the map's memory.
 //!
 //! Open addressing with linear probing. A slot holds the accumulator and a key of at most 16 bytes, so that the usual
-//! look-up touches one cache line; longer keys lie in chunks beside the table. Slots are ordered by the upper bits of
-//! the hash, and so are partitions: growing and draining go through memory in order.
+//! look-up touches one cache line; longer keys are kept in chunks beside the table. Slots are ordered by the upper
+//! bits of the hash, and so are partitions: growing and draining go through memory in order.
 
 use super::slots::{Slot, Slots};
 use super::sort::Keys;

@@ -1,4 +1,4 @@
-//! Named counts that user code and the framework keep, bounded in number and size.
+//! Named counts of user code and the framework, limited in number and size.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The name of bytes that travel as a whole.
+//! The digest that names an artifact.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What can be wrong with a text or a value that claims to be one of the shared words.
+//! Errors of parsing or checking the shared types: ids, sizes, specs.
 
 /// A refused text or value, with what would have been accepted.
 ///

@@ -1,4 +1,4 @@
-//! Why an attempt or a job failed, as structure, and how foreign text is shown safely.
+//! Why an attempt or a job failed, as structured data, and how foreign text is shown safely.
 
 use std::fmt;
 

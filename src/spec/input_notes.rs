@@ -1,4 +1,4 @@
-//! What a listing of the input noticed that its user may not expect.
+//! Facts about a listing of the input that the user may not expect.
 
 use serde::{Deserialize, Serialize};
 

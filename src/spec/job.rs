@@ -1,4 +1,4 @@
-//! What to run on what: the job spec, its limits, and the check that it keeps them.
+//! The job spec: what to run on what, its limits, and their check.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;

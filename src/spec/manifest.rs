@@ -1,4 +1,4 @@
-//! The list of a job's parts that lies beside them as `_MANIFEST.json`.
+//! The list of a job's parts, published with them as `_MANIFEST.json`.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,8 +1,7 @@
-//! What jobs, tasks, attempts, failures, counters and manifests are, as plain data.
+//! Jobs, tasks, attempts, failures, counters and manifests, as plain data.
 //!
-//! Floor 0: everything above shares these words, so nothing here does I/O, reads a clock or knows
-//! how a decision is made. Ids have one written form (`j7`, `j7/m12`, `j7/m12#2`, `w4`), which is
-//! also how they are serialized.
+//! Floor 0: every other module uses these types, so nothing here does I/O, reads a clock or knows how a decision is
+//! made. Ids have one written form (`j7`, `j7/m12`, `j7/m12#2`, `w4`), which is also their serialized form.
 
 pub mod counters;
 mod digest;

@@ -1,4 +1,4 @@
-//! How a job is to be run: what its submitter may choose beside what to run on what.
+//! Options of a submission: how to run a job, besides what to run on what.
 
 use std::ops::RangeInclusive;
 

@@ -1,4 +1,4 @@
-//! Sizes as people write them: `256MiB` in, `256MiB` out.
+//! Parses and formats sizes such as `256MiB`.
 
 use super::failure::TEXT_CHARS_MAX;
 use super::{Error, escape};

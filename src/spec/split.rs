@@ -1,4 +1,4 @@
-//! Where input lies: locations, ranges of files, and the splits made of them.
+//! Locations, ranges of files, and the splits made of them.
 
 use std::ffi::OsStr;
 use std::fmt;

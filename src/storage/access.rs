@@ -7,16 +7,16 @@ use std::path::Path;
 
 use rustix::fs::{XattrFlags, getxattr, setxattr};
 
-/// What the owner needs while the folder is moved.
+/// Permissions that the owner needs while the folder is moved.
 const OWNER_BITS: u32 = 0o700;
 const SETGID_BIT: u32 = 0o2000;
 /// The bits of a mode that `chmod` sets.
 const MODE_BITS: u32 = 0o7777;
-/// Access lists (POSIX ACLs), and the longest one that is kept.
+/// Extended attributes of access lists (POSIX ACLs), and the longest list that is kept.
 const ACLS: [&str; 2] = ["system.posix_acl_access", "system.posix_acl_default"];
 const ACL_BYTES_MAX: usize = 4096;
 
-/// Who may do what with a folder.
+/// Access rights of a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Access {
     mode: u32,
@@ -26,7 +26,7 @@ pub(super) struct Access {
 }
 
 impl Access {
-    /// That of the folder at `path`; `None` if there is no folder.
+    /// Reads the rights of the folder at `path`; `None` if there is no folder.
     pub(super) fn of(path: &Path) -> io::Result<Option<Self>> {
         let facts = match fs::symlink_metadata(path) {
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
@@ -42,16 +42,16 @@ impl Access {
         Ok(Some(Self { mode, uid: facts.uid(), gid: facts.gid(), acls: acls.collect() }))
     }
 
-    /// Gives it to `folder`, a new one of ours, as far as this user may; the owner can still move it afterwards.
-    /// Files in it get the group that they would have, had they been created there.
+    /// Applies the rights to `folder`, a new one of ours, as far as this user may; the owner can still move it
+    /// afterwards. Files in it get the group that they would have if they had been created there.
     pub(super) fn give(&mut self, folder: &Path) -> io::Result<()> {
         let own = fs::symlink_metadata(folder)?;
         if own.uid() != self.uid {
-            // Only a privileged user may give files away; for others the new folder is their own.
+            // Only a privileged user may give files away; for other users the new folder stays their own.
             let _given_or_own = chown(folder, Some(self.uid), None);
         }
         if own.gid() != self.gid && chown(folder, None, Some(self.gid)).is_err() {
-            // What one group was allowed must not be allowed to another one.
+            // Rights of one group must not pass to another group.
             self.mode = self.mode & !(SETGID_BIT | 0o070) | (self.mode & 0o007) << 3;
             self.acls.clear();
         }
@@ -65,7 +65,7 @@ impl Access {
         Ok(())
     }
 
-    /// Completes [`Access::give`] once the folder is where it belongs.
+    /// Completes [`Access::give`] after the folder was moved to its place.
     pub(super) fn complete(&self, folder: &Path) -> io::Result<()> {
         if self.mode & OWNER_BITS == OWNER_BITS {
             return Ok(());
@@ -81,7 +81,7 @@ fn acl(path: &Path, name: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Hands everything in a folder to the group that its setgid bit stands for.
+/// Gives everything in a folder the group that its setgid bit implies.
 fn give_group(folder: &Path, gid: u32) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();

@@ -1,4 +1,4 @@
-//! The folder of one attempt, in which it writes its parts and nothing else.
+//! The folder of one attempt, which holds the attempt's parts and nothing else.
 
 use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use super::part::{PartWriter, check_attempt_name, check_part_name};
 use super::{Error, Room};
 
-/// The folder in which every attempt of a run gets one of its own.
+/// The parent of the folders of a run's attempts.
 #[derive(Debug)]
 pub struct Attempts {
     path: PathBuf,
@@ -20,7 +20,8 @@ impl Attempts {
         Self { path, sync }
     }
 
-    /// Names the folder of an attempt, which is made with its first part. No two attempts of a run may have one name.
+    /// Names the folder of an attempt; the folder is created with its first part. Attempts of a run must have
+    /// different names.
     ///
     /// # Errors
     /// A name that is not a file name.
@@ -30,16 +31,16 @@ impl Attempts {
         Ok(AttemptFolder { name: name.to_owned(), path, sync: self.sync, is_made })
     }
 
-    /// Where the attempt of this name writes.
+    /// The folder of the attempt of this name.
     pub(super) fn folder(&self, name: &str) -> Result<PathBuf, Error> {
         check_attempt_name(name)?;
         Ok(self.path.join(name))
     }
 
-    /// Removes the folder of an attempt that did not win, at once instead of with the run; well if there is none.
+    /// Removes a losing attempt's folder now rather than at the end of the run. Succeeds if it does not exist.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn discard(&self, name: &str) -> Result<(), Error> {
         let path = self.folder(name)?;
         match fs::remove_dir_all(&path) {
@@ -51,14 +52,14 @@ impl Attempts {
     }
 }
 
-/// Where one attempt writes. Its folder is made once, with the first part, since most maps write none; and never its
-/// parents: an attempt that outlived its run cannot bring back what was swept.
+/// The folder that one attempt writes to. It is created with the first part, since most maps write none. Its parents
+/// are never created: an attempt that outlives its run cannot bring back what was swept.
 #[derive(Debug)]
 pub struct AttemptFolder {
     name: String,
     path: PathBuf,
     sync: bool,
-    /// Locked while the folder is made, so that no part is begun before.
+    /// Locked while the folder is created, so that no part is begun earlier.
     is_made: Mutex<bool>,
 }
 
@@ -84,7 +85,7 @@ impl AttemptFolder {
     ///
     /// # Errors
     /// A name that is not a file name, or that the attempt has used; with the first part, an attempt's name that is
-    /// taken; a run that was ended; what the system says.
+    /// taken; a run that has ended; the system's error.
     pub fn create_part(&self, name: &str) -> Result<PartWriter, Error> {
         check_part_name(name)?;
         self.make()?;
@@ -94,10 +95,10 @@ impl AttemptFolder {
         PartWriter::create(&self.path, name, self.sync)
     }
 
-    /// Removes the folder of an attempt that did not win, at once instead of with the run; well if there is none.
+    /// Removes a losing attempt's folder now rather than at the end of the run. Succeeds if it does not exist.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn discard(self) -> Result<(), Error> {
         match fs::remove_dir_all(&self.path) {
             Err(e) if e.kind() != ErrorKind::NotFound => {
@@ -108,7 +109,7 @@ impl AttemptFolder {
     }
 }
 
-/// Makes a folder, or finds it made, in a folder that is there.
+/// Creates a folder in an existing folder, or finds it there.
 pub(super) fn create_folder(path: &Path) -> Result<(), Error> {
     match fs::create_dir(path) {
         Err(e) if e.kind() != ErrorKind::AlreadyExists => {

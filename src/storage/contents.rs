@@ -1,4 +1,5 @@
-//! Finds what an output folder holds beside the files of the output, so that nothing of it is ever removed unseen.
+//! Finds what an output folder holds besides the files of the output, so that nothing is removed without the user's
+//! knowledge.
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
@@ -11,10 +12,10 @@ use super::error::shown;
 use super::marks::{MANIFEST_NAME, SUCCESS_NAME};
 use crate::spec::Manifest;
 
-/// Names that a message shows; the rest is counted.
+/// Names that a message shows; the others are counted.
 const SHOWN_MAX: usize = 5;
 
-/// Files and folders that an output folder holds, for a message: the first few by name, and how many more there are.
+/// Files and folders in an output folder, for a message: the first few by name, and how many more there are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Held {
     names: Vec<String>,
@@ -44,7 +45,7 @@ impl Display for Held {
     }
 }
 
-/// Everything in `folder`; folders in it are not entered.
+/// Everything in `folder`, without entering its folders.
 pub(super) fn all(folder: &Path) -> io::Result<Held> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -54,8 +55,8 @@ pub(super) fn all(folder: &Path) -> io::Result<Held> {
     Ok(Held::of(names))
 }
 
-/// What is in `folder` and does not belong to the output that `manifest` lists: other names, and under a listed name
-/// anything but a regular file.
+/// Everything in `folder` that does not belong to the output that `manifest` lists: other names, and under a listed
+/// name anything but a regular file.
 pub(super) fn others(folder: &Path, manifest: &Manifest) -> io::Result<Held> {
     let listed: BTreeSet<&[u8]> = manifest
         .parts
@@ -88,8 +89,9 @@ fn look(
     Ok(())
 }
 
-/// Removes the files of the output that `manifest` lists, and nothing else. `_SUCCESS` goes first, so that what is left
-/// is never taken for a whole output, and the manifest last, so that what is left is still known as ours.
+/// Removes the files of the output that `manifest` lists, and nothing else. `_SUCCESS` goes first, so that a partly
+/// removed output is never taken for a complete one, and the manifest last, so that the rest is still known to be
+/// ours.
 pub(super) fn remove_listed(folder: &Path, manifest: &Manifest) -> io::Result<()> {
     let remove = |name: &str| found(fs::remove_file(folder.join(name)));
     remove(SUCCESS_NAME)?;
@@ -98,7 +100,7 @@ pub(super) fn remove_listed(folder: &Path, manifest: &Manifest) -> io::Result<()
     remove(MANIFEST_NAME)
 }
 
-/// Something that is not there needs no removal.
+/// Succeeds if there is nothing to remove.
 fn found(removed: io::Result<()>) -> io::Result<()> {
     match removed {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),

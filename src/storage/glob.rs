@@ -14,7 +14,7 @@ const FIRST_BYTE_UNIT: Unit = 0x11_0000;
 /// One name between the slashes of a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Component {
-    /// This very name.
+    /// Exactly this name.
     Literal(Vec<u8>),
     /// `**`: this folder and all below it.
     Folders,
@@ -34,7 +34,7 @@ enum Piece {
     Set { negated: bool, ranges: Vec<(Unit, Unit)> },
 }
 
-/// Whether `path` has a character that makes it a pattern. A file of that very name takes precedence.
+/// Whether `path` contains characters that make it a pattern. A file of exactly that name takes precedence.
 pub(super) fn is_pattern(path: &[u8]) -> bool {
     path.iter().any(|byte| b"*?[{".contains(byte))
 }
@@ -61,7 +61,7 @@ pub(super) fn without_braces(pattern: &[u8]) -> Option<Vec<Vec<u8>>> {
     Some(done)
 }
 
-/// The first braces with a comma of their own: where they open, close, and have their commas.
+/// Finds the first braces that contain a comma: the positions of both braces and of their commas.
 fn first_braces(pattern: &[u8]) -> Option<(usize, usize, Vec<usize>)> {
     let mut open: Vec<(usize, Vec<usize>)> = Vec::new();
     let mut found: Option<(usize, usize, Vec<usize>)> = None;
@@ -90,7 +90,7 @@ fn first_braces(pattern: &[u8]) -> Option<(usize, usize, Vec<usize>)> {
     found
 }
 
-/// Cuts a pattern without braces at its slashes.
+/// Splits a pattern without braces at its slashes.
 pub(super) fn components(pattern: &[u8]) -> Vec<Component> {
     pattern.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).map(component).collect()
 }
@@ -161,11 +161,11 @@ fn pieces(pattern: &[Unit]) -> Vec<Piece> {
     pieces
 }
 
-/// Reads a set that begins at `[`, and says how many units it took; none when it is never closed.
+/// Parses a set that begins at `[`, and returns its length; none if it is not closed.
 fn set(pattern: &[Unit]) -> Option<(Piece, usize)> {
     let negated = pattern.get(1).is_some_and(|mark| *mark == unit(b'!') || *mark == unit(b'^'));
     let first = if negated { 2 } else { 1 };
-    // A `]` that comes first is a member of the set, as in the shell.
+    // A `]` in first place is a member of the set, as in the shell.
     let close = (first + 1..pattern.len()).find(|at| pattern[*at] == unit(b']'))?;
     let mut ranges = Vec::new();
     let mut at = first;
@@ -182,11 +182,12 @@ fn set(pattern: &[Unit]) -> Option<(Piece, usize)> {
 }
 
 impl NamePattern {
-    /// Whether `name` looks like this.
+    /// Whether `name` matches.
     pub(super) fn matches(&self, name: &[u8]) -> bool {
         let (pieces, name) = (&self.0, units(name));
         let (mut piece_at, mut name_at) = (0, 0);
-        // After a mismatch the last `*` takes one character more: enough, since a later `*` makes earlier ones final.
+        // After a mismatch, the last `*` takes one more character. That is enough, because a later `*` makes earlier
+        // ones final.
         let mut retry: Option<(usize, usize)> = None;
         while name_at < name.len() {
             match pieces.get(piece_at) {

@@ -16,7 +16,7 @@ use super::walk::{Found, Walk, is_absent, is_too_long};
 use crate::spec::input_notes::REPEATS_MAX;
 use crate::spec::{FileIdentity, InputNotes, Location, Repeat};
 
-/// Files that are opened while listing, so that an unreadable one is found before any work. Further files are checked
+/// Number of files that listing opens, so that an unreadable one is found before any work. Other files are checked
 /// when they are read: opening all of them would cost more than it saves.
 pub const OPENED_AHEAD_MAX: usize = 1_000;
 
@@ -26,13 +26,13 @@ pub(super) const FILES_MAX: usize = 10_000_000;
 /// A file as it was when it was listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileEntry {
-    /// Where it is: as named, or below the folder as named.
+    /// Its path: as named, or below the folder as named.
     pub path: PathBuf,
     /// Its size.
     pub bytes: u64,
-    /// When it was last modified, in nanoseconds since 1970.
+    /// Time of the last modification, in nanoseconds since 1970.
     pub modified_ns: u64,
-    /// Which file it is.
+    /// Identity of the file.
     pub identity: FileIdentity,
 }
 
@@ -46,14 +46,14 @@ impl FileEntry {
 /// The files of a job.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// In the order of the inputs; those of one folder or pattern sorted by the bytes of their paths.
-    /// A file that several inputs of one group reach is here once.
+    /// In the order of the inputs; files of one folder or pattern are sorted by the bytes of their paths.
+    /// A file that several inputs of one group reach is listed once.
     pub files: Vec<FileEntry>,
-    /// How many of the files each input has brought.
+    /// Number of files that each input has added.
     pub counts: Vec<usize>,
     /// Folders that were entered because they were named, matched, or linked to.
     pub folders: Vec<PathBuf>,
-    /// What was left out, and what was reached more than once.
+    /// What was skipped, and what was reached more than once.
     pub notes: InputNotes,
 }
 
@@ -63,7 +63,7 @@ impl Listing {
         self.files.iter().map(|file| file.bytes).sum()
     }
 
-    /// Takes in what one more input has come to.
+    /// Adds the findings of one more input.
     fn add(&mut self, input: Found) {
         self.counts.push(input.files.len());
         self.files.extend(input.files);
@@ -168,12 +168,12 @@ fn check_readable(file: &FileEntry) -> Result<(), Error> {
     Ok(())
 }
 
-/// When a file was last modified, in nanoseconds since 1970; times before that, or after 2554, stop there.
+/// Time of a file's last modification, in nanoseconds since 1970, clamped to the years 1970 to 2554.
 pub(super) fn modified_ns(facts: &Metadata) -> u64 {
     nanoseconds(facts.mtime(), facts.mtime_nsec())
 }
 
-/// Which file it is.
+/// Identity of the file.
 pub(super) fn identity(facts: &Metadata) -> FileIdentity {
     FileIdentity {
         device: facts.dev(),
@@ -187,7 +187,7 @@ fn nanoseconds(seconds: i64, rest: i64) -> u64 {
     nonnegative(seconds).saturating_mul(1_000_000_000).saturating_add(nonnegative(rest))
 }
 
-/// Names what is neither a file nor a folder.
+/// Describes what is neither a file nor a folder.
 pub(super) fn special_kind(kind: FileType) -> &'static str {
     if kind.is_fifo() {
         "a pipe"

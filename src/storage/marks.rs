@@ -1,4 +1,5 @@
-//! The two files that make a folder an output: `_MANIFEST.json` says what is in it, `_SUCCESS` that it is whole.
+//! The two files that make a folder an output: `_MANIFEST.json` lists its parts, and `_SUCCESS` shows that it is
+//! complete.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -12,7 +13,7 @@ pub use crate::spec::manifest::FILE_NAME as MANIFEST_NAME;
 /// The file that is written last: one line, the checksum of the manifest.
 pub const SUCCESS_NAME: &str = "_SUCCESS";
 
-/// The largest manifest that is read: 100 bytes per part, counters, and much to spare.
+/// Largest manifest that is read: enough for 100 bytes per part and many counters.
 const MANIFEST_BYTES_MAX: u64 = 64 << 20;
 
 /// The content of `_SUCCESS` for a manifest: `crc32c 0a1b2c3d _MANIFEST.json`.
@@ -25,7 +26,7 @@ pub(super) fn parse(manifest: &[u8]) -> Result<Manifest, serde_json::Error> {
     serde_json::from_slice(manifest)
 }
 
-/// The bytes of one of the two files in `folder`; none when it is not there.
+/// The bytes of one of the two files in `folder`; none if it does not exist.
 pub(super) fn read(folder: &Path, name: &str) -> io::Result<Option<Vec<u8>>> {
     let file = match open_at_once(&folder.join(name)) {
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
@@ -47,7 +48,7 @@ pub(super) fn read(folder: &Path, name: &str) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// Opens a file to read it; a pipe that stands in its place is not waited for.
+/// Opens a file for reading, without waiting if a pipe stands in its place.
 pub(super) fn open_at_once(path: &Path) -> io::Result<File> {
     File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)
 }
@@ -57,7 +58,7 @@ pub(super) fn manifest(folder: &Path) -> Option<Manifest> {
     parse(&read(folder, MANIFEST_NAME).ok().flatten()?).ok()
 }
 
-/// Whether `folder` is the whole output with exactly this manifest.
+/// Whether `folder` is the complete output with exactly this manifest.
 pub(super) fn is_published(folder: &Path, manifest: &[u8]) -> bool {
     let holds =
         |name, bytes: &[u8]| matches!(read(folder, name), Ok(Some(found)) if found == bytes);

@@ -1,12 +1,12 @@
 //! Lists, opens, creates, seals and publishes objects at a location, synchronously.
 //!
-//! Today a location is a path of the local file system (or of one that is mounted). Other stores come in beside it:
-//! readers see only [`ReadAt`], and the output side asks only for what every store can do, which is to complete or
-//! move names that hold the job's nonce, and to make all of it visible in one step.
+//! Today a location is a path of the local file system (or of a mounted one). Other stores will be added: readers see
+//! only [`ReadAt`], and the output side needs only what every store can do. That is to complete or move names that
+//! hold the job's nonce, and to make everything visible in one step.
 //!
-//! **Reading.** [`list`] expands what the user named into files, each once and in an order that is always the
-//! same. [`open`] opens one of them, and refuses it if it is no longer what was listed. [`refuse_overlap`] refuses jobs
-//! that would read what they write.
+//! **Reading.** [`list`] expands the named inputs into files, each once and always in the same order. [`open`] opens
+//! one of them, and refuses it if it has changed since it was listed. [`refuse_overlap`] refuses jobs that would read
+//! what they write.
 //!
 //! **Writing** is all or nothing. A hidden folder beside the output belongs to one run:
 //!
@@ -19,13 +19,13 @@
 //!   output/_SUCCESS                  written last, holds the checksum of _MANIFEST.json
 //! ```
 //!
-//! The folder of a job that runs in many processes is called `.out.gristmill-<nonce>.job`, and is theirs together: see
+//! The folder of a job that runs in several processes is called `.out.gristmill-<nonce>.job`, and they share it: see
 //! [`SharedStaging`].
 //!
 //! [`Staging::publish`] then turns `output/` into `out` by one rename. Before it nothing is visible, after it
-//! everything is. A [`Scratch`] folder holds what a run spills. Both vanish when they are dropped, when their
-//! [`Cleanup`] is run from another thread, or, after `kill -9`, when a later run comes by. [`verify`] reads an output
-//! back and says what is wrong with it.
+//! everything is. A [`Scratch`] folder holds the spills of a run. Both folders are removed when they are dropped,
+//! when their [`Cleanup`] is run from another thread, or, after `kill -9`, by a later run. [`verify`] checks an
+//! output against its manifest.
 
 mod access;
 mod attempt;

@@ -1,4 +1,4 @@
-//! Looks, before any work, whether an output folder may become what a job writes.
+//! Checks, before any work, whether an output folder may be created or replaced.
 
 use std::ffi::OsString;
 use std::fs;
@@ -12,10 +12,10 @@ use super::owned::NAME_BYTES_ADDED;
 use super::{Error, Held, contents, marks, url};
 use crate::spec::Manifest;
 
-/// The longest file name on the file systems that Linux has.
+/// The longest file name on Linux file systems.
 const NAME_BYTES_MAX: usize = 255;
 
-/// Where an output goes: links and `..` resolved.
+/// The place of an output, with links and `..` resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) parent: PathBuf,
@@ -70,7 +70,7 @@ impl Target {
         self.parent.join(&self.name)
     }
 
-    /// Refuses what cannot or must not be replaced; `out` is how the user calls it.
+    /// Refuses to replace what cannot or must not be replaced; `out` is the path as the user wrote it.
     pub(super) fn check(&self, out: &Path, overwrite: bool) -> Result<(), Error> {
         let (bytes, bytes_max) = (self.name.len(), NAME_BYTES_MAX - NAME_BYTES_ADDED);
         if bytes > bytes_max {
@@ -84,7 +84,7 @@ impl Target {
         let is_old = found != State::Empty;
         found.refuse(out, overwrite)?;
         if is_old {
-            // To move a folder elsewhere, and to empty it, takes the right to write to it.
+            // To move or empty a folder, the user must have write permission for it.
             access(&real, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK)
                 .map_err(|errno| Error::io("prepare to replace output", out, errno.into()))?;
         }
@@ -99,23 +99,24 @@ impl Target {
     }
 }
 
-/// What is at the place of an output.
+/// What exists at the place of an output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum State {
     /// Nothing.
     Absent,
     /// An empty folder.
     Empty,
-    /// The output of an earlier run, as its manifest lists it, and what else is in the folder.
+    /// The output of an earlier run, as its manifest lists it, and other contents of the folder.
     Ours { manifest: Box<Manifest>, others: Held },
-    /// A folder that holds something else.
+    /// A folder with other contents.
     Foreign { holds: Held },
-    /// Something else than a folder.
+    /// Not a folder.
     NotFolder,
 }
 
 impl State {
-    /// Refuses what must not be replaced; `out` is how the user calls it. Gives the manifest of an old output.
+    /// Refuses to replace what must not be replaced; `out` is the path as the user wrote it. Returns the manifest of
+    /// an old output.
     pub(super) fn refuse(
         self,
         out: &Path,
@@ -156,7 +157,7 @@ pub(super) fn state(out: &Path) -> std::io::Result<State> {
     })
 }
 
-/// A kernel that cannot say so leaves it to the rename.
+/// If the kernel cannot tell, the rename decides.
 fn is_mount_point(path: &Path) -> bool {
     rustix::fs::statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE)
         .is_ok_and(|facts| facts.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))

@@ -8,11 +8,12 @@ use super::list::is_hidden;
 use super::output::Target;
 use super::{Error, Listing};
 
-/// Refuses an output that is an input, that lies where an input folder is read, or that an input lies in.
-/// Links are resolved on both sides. An output below a name that begins with `.` or `_` is not read, and so accepted.
+/// Refuses an output that is an input, that lies in an input folder, or that contains an input.
+/// Links are resolved on both sides. An output below a name that begins with `.` or `_` is not read, and is therefore
+/// accepted.
 ///
 /// # Errors
-/// [`Error::InputIsOutput`], [`Error::OutputInsideInput`] or [`Error::InputInsideOutput`], or what the system says.
+/// [`Error::InputIsOutput`], [`Error::OutputInsideInput`] or [`Error::InputInsideOutput`], or the system's error.
 pub fn refuse_overlap(listing: &Listing, out: &Path) -> Result<(), Error> {
     let target = Target::resolve(out)?.path();
     for folder in &listing.folders {

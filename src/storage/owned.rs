@@ -1,10 +1,10 @@
-//! Folders that belong to one run: they vanish with it, at the latest when a later run finds their lock free.
+//! Folders that belong to one run: the run removes them, or a later run does once their lock is free.
 //!
-//! The lock is a file in the folder, held by flock(2). Owner and sweeper follow this protocol, so that no live folder is
-//! swept and no sweeper removes what it does not hold:
-//! the owner makes the folder, then locks `lock` in it, then looks whether that very file is still there, and begins
-//! anew if not; a sweeper locks `lock` (making it, if its owner had no time to), looks whether that very file is still
-//! there, renames the folder to `….swept`, and only then removes it.
+//! The lock is a file in the folder, held by flock(2). Owner and sweeper follow this protocol, so that no live folder
+//! is swept and a sweeper removes only what it has locked:
+//! The owner creates the folder, locks `lock` in it, and checks that the locked file is still in place; if not, it
+//! starts over. A sweeper locks `lock` (creating it, if the owner did not get that far), checks that the locked file
+//! is still in place, renames the folder to `….swept`, and only then removes it.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -18,9 +18,10 @@ use crate::spec::Nonce;
 
 const LOCK_NAME: &str = "lock";
 const SWEPT_SUFFIX: &str = ".swept";
-/// Follows the name of a staging folder that processes share: no run takes it for one that a killed run has left.
+/// Suffix of the staging folder that processes share. It tells other runs that the folder is not a leftover of a
+/// killed run.
 const SHARED_SUFFIX: &str = ".job";
-/// Follows the staging folder's name where an old output waits to be removed: see `publish.rs`.
+/// Suffix of the staging folder's name for an old output that waits to be removed: see `publish.rs`.
 const REPLACED_SUFFIX: &str = ".replaced";
 /// Between the name of an output and a nonce, and before the nonce of a scratch folder.
 const MARK: &str = "gristmill-";
@@ -29,11 +30,12 @@ const NONCE_DIGITS: usize = 32;
 /// Bytes that [`beside_name`] and sweeping add to the name of an output.
 pub(super) const NAME_BYTES_ADDED: usize = 2 + MARK.len() + NONCE_DIGITS + REPLACED_SUFFIX.len();
 
-/// Times that a sweeper may come between making a folder and locking it; each needs another run to begin just then.
+/// How often creating and locking may collide with a sweeper; each collision needs another run that starts at that
+/// moment.
 const CREATE_TRIES_MAX: usize = 16;
 
-/// Times that removal begins anew because another thread was still writing. Each round takes away the folders that
-/// writers would need, so that a few suffice.
+/// How often removal starts over because another thread was still writing. Each round removes the folders that
+/// writers need, so a few rounds suffice.
 const REMOVE_TRIES_MAX: usize = 64;
 
 /// The name of the staging folder of an output called `name`.
@@ -43,17 +45,17 @@ pub(super) fn beside_name(name: &OsStr, nonce: Nonce) -> OsString {
     beside
 }
 
-/// What the names of all staging folders of an output called `name` begin with.
+/// Prefix of the names of all staging folders of an output called `name`.
 pub(super) fn beside_prefix(name: &OsStr) -> OsString {
     OsString::from_vec([b".", name.as_bytes(), b".", MARK.as_bytes()].concat())
 }
 
-/// The staging folder that processes share, given what would be one run's own.
+/// The staging folder that processes share, from the name of one run's own.
 pub(super) fn shared_path(staging: &Path) -> PathBuf {
     with_suffix(staging, SHARED_SUFFIX)
 }
 
-/// What a staging folder is called from the moment on that it is being removed.
+/// Name of a staging folder while it is being removed.
 pub(super) fn swept_path(staging: &Path) -> PathBuf {
     with_suffix(staging, SWEPT_SUFFIX)
 }
@@ -63,13 +65,13 @@ pub(super) fn scratch_name(nonce: Nonce) -> OsString {
     format!("{MARK}{nonce}").into()
 }
 
-/// What the names of all scratch folders begin with.
+/// Prefix of the names of all scratch folders.
 pub(super) fn scratch_prefix() -> OsString {
     MARK.into()
 }
 
-/// Where an old output waits to be removed while the new one takes its place, outside of the staging folder, so that
-/// no sweep takes it for a leftover before there is a new one.
+/// Where an old output waits to be removed while the new one takes its place: outside the staging folder, so that no
+/// sweep removes it before there is a new one.
 pub(super) fn replaced_path(staging: &Path) -> PathBuf {
     let bytes = staging.as_os_str().as_bytes();
     let own = bytes.strip_suffix(SHARED_SUFFIX.as_bytes()).unwrap_or(bytes);
@@ -81,7 +83,7 @@ pub(super) fn replaced_path(staging: &Path) -> PathBuf {
 pub(super) struct OwnedFolder {
     path: PathBuf,
     lock: File,
-    /// Guards against removal while something is being published from here.
+    /// Held while something is being published from here, to prevent removal.
     state: Mutex<State>,
 }
 
@@ -93,12 +95,12 @@ pub(super) enum State {
 }
 
 impl OwnedFolder {
-    /// Makes `path`, which must not exist but whose parent must, and locks it.
+    /// Creates and locks `path`, which must not exist but whose parent must.
     pub(super) fn create(path: PathBuf) -> io::Result<Arc<Self>> {
         for _ in 0..CREATE_TRIES_MAX {
             DirBuilder::new().mode(0o700).create(&path)?;
             let locked = lock_own(&path).inspect_err(|_| {
-                // Most likely full; the empty folder is all that there is, or a sweeper has it.
+                // The disk is most likely full. Only the empty folder is left, or a sweeper has it.
                 let _removed_or_swept = fs::remove_dir(&path);
             });
             if let Some(lock) = locked? {
@@ -115,18 +117,18 @@ impl OwnedFolder {
         &self.path
     }
 
-    /// The state, held still while the guard lives.
+    /// The state, locked while the guard lives.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        // A panic while it was held leaves a plain value.
+        // A panic while it was locked leaves a valid value.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Removes the folder and all in it once the holder of the state is done. Does nothing the second time.
+    /// Removes the folder and everything in it once the state is unlocked. Does nothing the second time.
     pub(super) fn remove(&self) -> io::Result<()> {
         self.remove_locked(&mut self.state())
     }
 
-    /// As [`OwnedFolder::remove`], for a caller that holds the state.
+    /// Like [`OwnedFolder::remove`], for a caller that has locked the state.
     pub(super) fn remove_locked(&self, state: &mut State) -> io::Result<()> {
         if *state == State::Live {
             *state = State::Removed;
@@ -135,9 +137,9 @@ impl OwnedFolder {
         Ok(())
     }
 
-    /// Removes the folders beside this one that are called `prefix` and a nonce, belong to the same user, and are held
-    /// by nobody: their run was killed. What cannot be removed stays for the next run.
-    /// `out` is the output that they were staging folders of, if they were.
+    /// Removes the folders beside this one that are called `prefix` and a nonce, belong to the same user, and are not
+    /// locked: their run was killed. What cannot be removed stays for the next run.
+    /// `out` is the output whose staging folders they were, if any.
     pub(super) fn sweep_siblings(&self, prefix: &OsStr, out: Option<&Path>) {
         let (Some(parent), Ok(own)) = (self.path.parent(), self.lock.metadata()) else { return };
         let Ok(entries) = fs::read_dir(parent) else { return };
@@ -152,11 +154,11 @@ impl OwnedFolder {
             if !is_own {
                 continue;
             }
-            // Nothing to be done about a failure here, nor does this run need it.
+            // A failure here has no remedy, and this run does not depend on it.
             let _swept_or_left = match sibling {
                 Sibling::Folder => sweep(&path),
                 Sibling::Swept => remove_folder(&path),
-                // Without an output it may be the only one there is.
+                // Without an output, it may be the only copy.
                 Sibling::Replaced if out.is_some_and(Path::exists) => remove_folder(&path),
                 Sibling::Replaced => Ok(()),
             };
@@ -171,18 +173,18 @@ impl Drop for OwnedFolder {
     }
 }
 
-/// Removes a run's staging or scratch folder from wherever it is called, such as the thread that answers Ctrl-C.
+/// Removes a run's staging or scratch folder from any thread, such as the one that handles Ctrl-C.
 ///
-/// Cheap to clone. It waits for a publication that is under way; what is published by then stays. Afterwards whatever
-/// the run still tries to write fails.
+/// Cheap to clone. It waits for a publication that is under way; what is published then stays. Afterwards every write
+/// of the run fails.
 #[derive(Debug, Clone)]
 pub struct Cleanup(pub(super) Arc<OwnedFolder>);
 
 impl Cleanup {
-    /// Removes the folder and all in it. The second time it does nothing.
+    /// Removes the folder and everything in it. Does nothing the second time.
     ///
     /// # Errors
-    /// What the system says; what is left then is swept by the next run of the same output or scratch folder.
+    /// The system's error. The next run with the same output or scratch folder sweeps what is left.
     pub fn run(&self) -> Result<(), super::Error> {
         self.0.remove().map_err(|e| super::Error::io("remove folder", self.0.path(), e))
     }
@@ -207,14 +209,14 @@ fn sibling(name: &OsStr, prefix: &OsStr) -> Option<Sibling> {
     }
 }
 
-/// Locks the folder just made; none when a sweeper took it away meanwhile.
+/// Locks the new folder; none if a sweeper took it away first.
 fn lock_own(folder: &Path) -> io::Result<Option<File>> {
     let lock = match open_lock(folder) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
         opened => opened?,
     };
     match lock.lock() {
-        // Where there are no locks no sweeper gets one either, and so it leaves all folders alone.
+        // Without locks a sweeper gets none either, and so it leaves all folders alone.
         Err(e) if !matches!(e.kind(), ErrorKind::Unsupported) => Err(e),
         _ => Ok(is_still_there(&lock, folder)?.then_some(lock)),
     }
@@ -256,7 +258,7 @@ pub(super) fn is_still_there(lock: &File, folder: &Path) -> io::Result<bool> {
     }
 }
 
-/// Removes a folder and all in it, while others may still be writing to it; well if it is gone already.
+/// Removes a folder and everything in it, while others may still be writing to it. Succeeds if it does not exist.
 pub(super) fn remove_folder(path: &Path) -> io::Result<()> {
     let mut result = Ok(());
     for _ in 0..REMOVE_TRIES_MAX {

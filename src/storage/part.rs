@@ -1,4 +1,4 @@
-//! Writes one part of an output, counting and checksumming as it goes.
+//! Writes one part of an output, with its size and checksum.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -10,13 +10,13 @@ use super::space::fails_late;
 use super::{Error, MANIFEST_NAME, Room, SUCCESS_NAME};
 use crate::crash::crash_point;
 
-/// Bytes of an attempt's or part's name: what a file system takes.
+/// Most bytes of an attempt's or part's name: the file system's limit.
 const NAME_BYTES_MAX: usize = 255;
 
-/// A part that is written.
+/// A part that is being written.
 ///
-/// Nothing is buffered here: every write is a system call, so hand over large blocks.
-/// Dropped without [`PartWriter::seal`], the part counts for nothing and goes with its attempt.
+/// Nothing is buffered here: every write is a system call, so write large blocks.
+/// If it is dropped without [`PartWriter::seal`], the part does not count and is removed with its attempt.
 #[derive(Debug)]
 pub struct PartWriter {
     file: File,
@@ -27,7 +27,7 @@ pub struct PartWriter {
     sync: bool,
 }
 
-/// A part that is whole and will not change.
+/// A complete part, which will not change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SealedPart {
     /// Its name below the output folder.
@@ -56,14 +56,14 @@ impl PartWriter {
         self.bytes
     }
 
-    /// Ends the part, on disk where the run is to sync, or where only fsync tells of writes that failed (NFS, FUSE).
+    /// Completes the part. Syncs it if the run asks for that, or if only fsync reports failed writes (NFS, FUSE).
     ///
     /// # Errors
-    /// What fsync or the last write-back says. The part is lost then: there is no second try, since the kernel may
-    /// have forgotten what it could not write.
+    /// The error of fsync or of the last write-back. The part is lost then and must not be retried, since the kernel
+    /// may have dropped what it could not write.
     pub fn seal(self) -> Result<SealedPart, Error> {
         crash_point!("w10");
-        // Without asking, the failure of an earlier write might come only with closing, and be lost.
+        // Otherwise the error of an earlier write might be reported only by close, and be lost.
         if self.sync || fails_late(&self.file) {
             self.file
                 .sync_all()
@@ -91,7 +91,7 @@ impl Write for PartWriter {
     }
 }
 
-/// Refuses names that are no plain name, or of a part, no plain name below at most one folder.
+/// Refuses names that are not plain; a part's name may contain one folder.
 pub(super) fn check_part_name(name: &str) -> Result<(), Error> {
     let is_reserved = name == MANIFEST_NAME || name == SUCCESS_NAME;
     if is_reserved || name.split('/').count() > 2 || !name.split('/').all(is_plain) {
@@ -100,7 +100,7 @@ pub(super) fn check_part_name(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// As [`check_part_name`] for the name of an attempt.
+/// Like [`check_part_name`], for the name of an attempt.
 pub(super) fn check_attempt_name(name: &str) -> Result<(), Error> {
     if is_plain(name) { Ok(()) } else { Err(Error::BadName { name: name.to_owned() }) }
 }

@@ -1,4 +1,4 @@
-//! Makes files and folders that only their owner may read, whatever the umask is.
+//! Creates files and folders that only their owner can read, whatever the umask.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
@@ -12,31 +12,31 @@ const FILE_MODE: u32 = 0o600;
 /// Creates a private file, which must not exist yet.
 ///
 /// # Errors
-/// What the system says.
+/// The system's error.
 pub fn create_new_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path)
 }
 
-/// Creates a private file, or empties the one that is there.
+/// Creates a private file, or empties an existing one.
 ///
 /// # Errors
-/// What the system says.
+/// The system's error.
 pub fn create_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(path)
 }
 
-/// Makes a private folder, which must not exist yet.
+/// Creates a private folder, which must not exist yet.
 ///
 /// # Errors
-/// What the system says.
+/// The system's error.
 pub fn make_private_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(FOLDER_MODE).create(path)
 }
 
-/// Makes a private folder and its parents, unless they are there.
+/// Creates a private folder and its parents, unless they exist.
 ///
 /// # Errors
-/// What the system says.
+/// The system's error.
 pub fn make_private_folders(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path)
 }

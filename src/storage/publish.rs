@@ -1,4 +1,4 @@
-//! The last steps of an output: its marks, its fsyncs, and the one rename that makes it visible.
+//! Publishes an output: writes its marks, syncs it, and makes it visible with one rename.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
@@ -15,8 +15,8 @@ use super::{Error, Room, StagingOptions, contents};
 use crate::crash::crash_point;
 use crate::spec::Manifest;
 
-/// Writes `_MANIFEST.json` and then `_SUCCESS`; with `sync` all that `output` holds is on disk when this returns,
-/// and `_SUCCESS` never before the rest.
+/// Writes `_MANIFEST.json` and then `_SUCCESS`. With `sync`, everything in `output` is on disk when this returns, and
+/// `_SUCCESS` never before the rest.
 pub(super) fn write_marks(output: &Path, manifest: &[u8], sync: bool) -> Result<(), Error> {
     write_mark(&output.join(MANIFEST_NAME), manifest, sync)?;
     if sync {
@@ -35,7 +35,7 @@ fn write_mark(path: &Path, content: &[u8], sync: bool) -> Result<(), Error> {
     written.map_err(|e| Error::write("write", path, e, Room::Output))
 }
 
-/// Has on disk which files a folder of parts and the folders in it hold.
+/// Syncs the directory entries of a folder of parts and of its folders.
 pub(super) fn sync_folders(path: &Path) -> Result<(), Error> {
     let failed = |e| Error::io("read folder", path, e);
     for entry in fs::read_dir(path).map_err(failed)? {
@@ -52,12 +52,12 @@ pub(super) fn sync_folder(path: &Path) -> Result<(), Error> {
     synced.map_err(|e| Error::write("sync folder", path, e, Room::Output))
 }
 
-/// Makes the folder `output` be `out`.
+/// Moves the folder `output` to `out`.
 ///
-/// A plain rename of a folder is all that is needed where nothing is replaced: rename(2) puts a folder only where there
-/// is nothing or an empty folder, on every file system, so `RENAME_NOREPLACE` (which some lack, and which refuses an
-/// empty folder) would add nothing. An earlier output is exchanged for the new one, after which `output` is the old one.
-/// A folder that is replaced, empty or not, hands on its mode, group and owner.
+/// If there is nothing to replace, a plain rename suffices: on every file system, rename(2) replaces only nothing or
+/// an empty folder. `RENAME_NOREPLACE` (which some lack, and which refuses an empty folder) would add nothing. An
+/// earlier output is exchanged for the new one, after which `output` is the old one. A replaced folder, empty or not,
+/// passes on its mode, group and owner.
 pub(super) fn replace(
     output: &Path,
     out: &Path,
@@ -90,14 +90,14 @@ fn put(output: &Path, out: &Path, overwrite: bool, manifest: &[u8]) -> Result<()
     };
     match refused.kind() {
         ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {}
-        // A server may have done it and its answer been lost, so that the repeated call finds nothing to move.
+        // The server may have done it although its answer was lost; then the retry finds nothing to move.
         ErrorKind::NotFound if marks::is_published(out, manifest) => return Ok(()),
         _ => return Err(Error::write("publish output", out, refused, Room::Output)),
     }
     let found = state(out).map_err(|e| Error::io("look at output", out, e))?;
     match found.refuse(out, overwrite)? {
         Some(old) => exchange(output, out, &old),
-        // It was removed since the rename.
+        // It was removed after the rename.
         None => fs::rename(output, out)
             .map_err(|e| Error::write("publish output", out, e, Room::Output)),
     }
@@ -113,7 +113,7 @@ fn exchange(output: &Path, out: &Path, old: &Manifest) -> Result<(), Error> {
         Err(Errno::XDEV) => return replace_in_place(output, out, old),
         Err(errno) => return Err(failed(errno.into())),
     }
-    // Something may have been added after the last look. Now that the old folder is out of reach, this look is final.
+    // Something may have been added after the last check. The old folder is out of reach now, so this check is final.
     let others = contents::others(output, old).map_err(failed)?;
     if others.is_empty() {
         return Ok(());
@@ -122,9 +122,9 @@ fn exchange(output: &Path, out: &Path, old: &Manifest) -> Result<(), Error> {
     Err(Error::OutputHoldsOthers { path: out.to_path_buf(), others })
 }
 
-/// For file systems that cannot exchange (NFS, some of FUSE). Between the two renames there is no output at `out`; a
-/// run that is killed just then leaves the old one beside it as `.<name>.gristmill-<nonce>.replaced`, which is swept
-/// only once there is an output again.
+/// For file systems that cannot exchange (NFS, some of FUSE). Between the two renames there is no output at `out`. A
+/// run that is killed at that moment leaves the old one beside it as `.<name>.gristmill-<nonce>.replaced`, which is
+/// swept only once there is an output again.
 fn exchange_in_two_steps(output: &Path, out: &Path, old: &Manifest) -> Result<(), Error> {
     let failed = |e: io::Error| Error::write("replace output", out, e, Room::Output);
     let replaced = replaced_path(output.parent().unwrap_or(output));
@@ -135,7 +135,7 @@ fn exchange_in_two_steps(output: &Path, out: &Path, old: &Manifest) -> Result<()
         moved => moved.map_err(failed)?,
     }
     let restore = || {
-        // The first failure is the one to report. What cannot be put back stays where it is.
+        // Report the first failure. What cannot be moved back stays where it is.
         let _restored_or_left = fs::rename(&replaced, out);
     };
     let others = contents::others(&replaced, old).map_err(failed).inspect_err(|_| restore())?;
@@ -144,17 +144,17 @@ fn exchange_in_two_steps(output: &Path, out: &Path, old: &Manifest) -> Result<()
         return Err(Error::OutputHoldsOthers { path: out.to_path_buf(), others });
     }
     fs::rename(output, out).inspect_err(|_| restore()).map_err(failed)?;
-    // The new output is in place; what stays of the old one is swept by the next run.
+    // The new output is in place; the next run sweeps what is left of the old one.
     let _removed_or_left = remove_folder(&replaced);
     Ok(())
 }
 
-/// For folders that cannot be moved, though a new one can take their place: in an overlay, as containers have it, those
-/// of a lower layer; elsewhere those of another project quota. The files of the old output are removed, and then the
-/// new one is renamed over the empty folder.
+/// For folders that cannot be moved although a new one can take their place: those of a lower layer of an overlay, as
+/// in containers, or of another project quota. The files of the old output are removed, and then the new one is
+/// renamed over the empty folder.
 ///
-/// Between the two there is no whole output at `out`. A commit that is repeated then finds what is left of the old one
-/// still marked as ours, or an empty folder, and goes on.
+/// Between the two there is no complete output at `out`. A repeated commit then finds the rest of the old output,
+/// still marked as ours, or an empty folder, and continues.
 fn replace_in_place(output: &Path, out: &Path, old: &Manifest) -> Result<(), Error> {
     contents::remove_listed(out, old)
         .map_err(|e| Error::write("remove earlier output", out, e, Room::Output))?;

@@ -9,7 +9,7 @@ use super::Error;
 use super::error::shown;
 use super::list::FileEntry;
 
-/// An object that many threads may read at once, each at its own offset.
+/// An object that several threads can read at once, each at its own offset.
 #[expect(
     clippy::len_without_is_empty,
     reason = "a reader asks for the size, never whether there is any"
@@ -18,7 +18,7 @@ pub trait ReadAt: Send + Sync {
     /// Reads at most `buf.len()` bytes at `offset`; zero only at the end, or for an empty `buf`.
     ///
     /// # Errors
-    /// What the store says, or that the object changed since it was listed.
+    /// The store's error, or that the object has changed since it was listed.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
 
     /// The size in bytes, as listed.
@@ -27,10 +27,10 @@ pub trait ReadAt: Send + Sync {
     /// The time of its last modification, in nanoseconds since 1970, as listed.
     fn modified_ns(&self) -> u64;
 
-    /// Fails if the object is no longer what was listed. Readers call it once they have the last byte of a split.
+    /// Fails if the object has changed since it was listed. Readers call it once they have the last byte of a split.
     ///
     /// # Errors
-    /// [`Error::InputChanged`] if the size, a time or the identity differs, or what the store says.
+    /// [`Error::InputChanged`] if the size, a time or the identity differs, or the store's error.
     fn check_unchanged(&self) -> Result<(), Error>;
 
     /// Fills `buf` from `offset` on.
@@ -53,7 +53,7 @@ pub trait ReadAt: Send + Sync {
     }
 }
 
-/// A file of the local file system, opened as the one that was listed.
+/// A file of the local file system, opened as listed.
 #[derive(Debug)]
 pub struct LocalFile {
     file: File,
@@ -63,7 +63,7 @@ pub struct LocalFile {
 /// Opens a listed file.
 ///
 /// # Errors
-/// What the system says, or [`Error::InputChanged`].
+/// The system's error, or [`Error::InputChanged`].
 pub fn open(listed: &FileEntry) -> Result<LocalFile, Error> {
     let file = File::open(&listed.path).map_err(|e| Error::io("open input", &listed.path, e))?;
     let opened = LocalFile { file, listed: listed.clone() };
@@ -82,7 +82,7 @@ impl ReadAt for LocalFile {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         let read = self.file.read_at(buf, offset)?;
         if read == 0 && !buf.is_empty() && offset < self.listed.bytes {
-            // The file was cut short. Ending here would lose its records without a word.
+            // The file was truncated. Stopping here would lose its records silently.
             self.check_unchanged().map_err(Error::into_io)?;
             return Err(io::Error::new(
                 ErrorKind::UnexpectedEof,
@@ -116,7 +116,7 @@ impl ReadAt for LocalFile {
     }
 }
 
-/// What has changed about a file, the most telling difference first.
+/// Describes how a file has changed, with the most telling difference first.
 fn change(listed: &FileEntry, now: &FileEntry) -> String {
     let (before, after) = (listed.identity, now.identity);
     if listed.bytes != now.bytes {

@@ -1,4 +1,4 @@
-//! Opens regular files only: a path that another process names may lead to anything.
+//! Opens regular files only: a path from another process may lead to anything.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -37,7 +37,7 @@ mod tests {
         assert!(made.success());
         let _listener = UnixListener::bind(path("socket")).unwrap();
         assert_eq!(io::read_to_string(open_regular(&path("file")).unwrap()).unwrap(), "text");
-        // Nothing else is opened, or waited for.
+        // Other kinds of file are not opened, and never waited for.
         let others =
             [path("link"), path("fifo"), path("socket"), folder.path().into(), "/dev/null".into()];
         for other in others {

@@ -1,4 +1,4 @@
-//! A private folder for what a run spills.
+//! A private folder for the spills of a run.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use super::owned::{Cleanup, OwnedFolder, scratch_name, scratch_prefix};
 use super::{Error, Room, Staging};
 use crate::spec::Nonce;
 
-/// Where a scratch folder may be: the first that is given.
+/// Possible parents of a scratch folder; the first that is given is used.
 #[derive(Debug, Clone, Copy)]
 pub struct ScratchPlaces<'a> {
     /// The folder that the user named with `--scratch`; it must exist.
@@ -26,7 +26,7 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Makes the folder in the first place that is given, and sweeps those of killed runs there.
+    /// Creates the folder in the first given place, and sweeps those of killed runs there.
     ///
     /// # Errors
     /// [`Error::NotWritable`] or [`Error::NoSpace`], which name the place.
@@ -48,12 +48,12 @@ impl Scratch {
         self.folder.path()
     }
 
-    /// Turns a failure to write `path` in here into one that says how full the disk is and what to do.
+    /// Turns a failure to write `path` in this folder into an error with the free space and a hint.
     pub fn explain(&self, path: &Path, source: io::Error) -> Error {
         Error::write("write spill", path, source, Room::Scratch)
     }
 
-    /// A path in here that is written to as `name`.
+    /// The path of a new file here, called `name`.
     pub fn join(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -66,7 +66,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // Handles may outlive this value, and the folder must not. What cannot be removed is swept by a later run.
+        // Handles may outlive this value, but the folder must not. The next run sweeps what cannot be removed.
         let _removed_or_left = self.folder.remove();
     }
 }

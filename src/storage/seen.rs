@@ -1,4 +1,4 @@
-//! Remembers which files and folders a group of inputs has reached, so that each of them counts once.
+//! Remembers which files and folders a group of inputs has reached, so that each counts once.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::Metadata;
@@ -8,29 +8,29 @@ use std::path::{Path, PathBuf};
 use super::FileEntry;
 use crate::spec::input_notes::REPEATS_MAX;
 
-/// A device and an inode on it: one file or folder, whatever its paths are.
+/// A device and an inode on it: one file or folder, whatever its paths.
 pub(super) type Id = (u64, u64);
 
-/// Where a file or folder was reached first.
+/// Where a file or folder was first reached.
 #[derive(Debug)]
 pub(super) enum First {
-    /// A file, to be found in the listing.
+    /// A file: its index in the listing.
     File(Id),
     /// A folder, and its path.
     Folder(PathBuf),
 }
 
-/// What the inputs of a group have reached so far.
+/// Everything that the inputs of a group have reached so far.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     files: HashSet<Id>,
-    /// For each folder its first path, and how many files it has brought.
+    /// For each folder, its first path and how many files it has added.
     folders: HashMap<Id, (PathBuf, u64)>,
-    /// For each hidden file or folder that was skipped, how many files that left out.
+    /// For each hidden file or folder that was skipped, the number of files skipped with it.
     hidden: HashMap<Id, u64>,
-    /// Further paths to files that were seen before.
+    /// Further paths to known files.
     pub(super) repeated: u64,
-    /// The first of these paths, and what they lead to; a folder stands for all files in it.
+    /// The first of these paths, and what they lead to; a folder stands for all its files.
     pub(super) repeats: Vec<(PathBuf, First)>,
 }
 
@@ -46,7 +46,7 @@ impl Seen {
         is_new
     }
 
-    /// The number of files in a folder that was seen before, which count as repeated.
+    /// Number of files in a folder that was seen before; they count as repeated.
     pub(super) fn repeats_folder(&mut self, path: &Path, facts: &Metadata) -> Option<u64> {
         self.hidden.remove(&id(facts));
         let (first, files) = self.folders.get(&id(facts)).cloned()?;
@@ -56,12 +56,12 @@ impl Seen {
         Some(files)
     }
 
-    /// Notes a folder that has been read, and how many files it has brought.
+    /// Notes a folder that has been read, and how many files it has added.
     pub(super) fn add_folder(&mut self, path: &Path, facts: &Metadata, files: u64) {
         self.folders.insert(id(facts), (path.to_path_buf(), files));
     }
 
-    /// Whether a hidden file or folder has to be counted: not if it was counted, or named and read.
+    /// Whether a hidden file or folder must be counted: not if it was counted before, or was named and read.
     pub(super) fn is_new_hidden(&self, facts: &Metadata) -> bool {
         let id = id(facts);
         !(self.hidden.contains_key(&id)
@@ -69,12 +69,12 @@ impl Seen {
             || self.folders.contains_key(&id))
     }
 
-    /// Notes a hidden file or folder that is skipped, and how many files that leaves out.
+    /// Notes a hidden file or folder that is skipped, and the number of files skipped with it.
     pub(super) fn add_hidden(&mut self, facts: &Metadata, files: u64) {
         self.hidden.insert(id(facts), files);
     }
 
-    /// Files that were left out for their names.
+    /// Files that were skipped because of their names.
     pub(super) fn hidden_files(&self) -> u64 {
         self.hidden.values().sum()
     }
@@ -87,7 +87,7 @@ impl Seen {
     }
 }
 
-/// The file or folder that these facts are of.
+/// The file or folder with this metadata.
 pub(super) fn id(facts: &Metadata) -> Id {
     (facts.dev(), facts.ino())
 }

@@ -1,4 +1,4 @@
-//! Staging that many processes share: the attempts of one job, wherever they run, and whichever of them publishes.
+//! A staging folder that the processes of one job share: attempts write to it, and a commit attempt publishes it.
 //!
 //! ```text
 //! .out.gristmill-<nonce>.job/        made by the plan attempt, and by nobody after it
@@ -8,9 +8,9 @@
 //!   output/<part>                    the winners' parts, moved here by a commit
 //! ```
 //!
-//! Nobody lives as long as the job does, so nobody's lock says that it lives: the name does. Sweeps of other runs pass
-//! it by, and it goes with [`SharedStaging::publish`] or [`SharedStaging::sweep`], renamed first, so that a process that still
-//! writes to it finds nothing there.
+//! No process lives as long as the job, so no lock can show that the folder is in use: its name does. Sweeps of other
+//! runs skip it. [`SharedStaging::publish`] or [`SharedStaging::sweep`] removes it, renaming it first, so that a
+//! process that still writes to it no longer finds it.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind, Write};

@@ -1,16 +1,16 @@
-//! What a file system says of itself: how much room it has left, and when it tells that a write failed.
+//! Facts about a file system: its free space, and when it reports a failed write.
 
 use std::fs::File;
 use std::path::Path;
 
-/// Bytes that an ordinary user may still write to the file system that holds `path`; none when it cannot be asked.
+/// Bytes that an ordinary user can still write to the file system that holds `path`; none if it cannot tell.
 pub fn free_bytes(path: &Path) -> Option<u64> {
     let facts = rustix::fs::statvfs(path).ok()?;
     Some(facts.f_bavail.saturating_mul(facts.f_frsize))
 }
 
-/// Whether `file` lies on a file system that may take a write, and say only later that it failed: those of other
-/// machines and of programs.
+/// Whether `file` is on a file system that may accept a write and report its failure only later: remote ones, and
+/// those of programs.
 pub(super) fn fails_late(file: &File) -> bool {
     // From Linux' magic.h, cifsglob.h and smb2glob.h.
     const NFS: u64 = 0x6969;
@@ -19,7 +19,7 @@ pub(super) fn fails_late(file: &File) -> bool {
     const SMB2: u64 = 0xfe53_4d42;
     const CEPH: u64 = 0x00c3_6400;
     const LATE: [u64; 5] = [NFS, FUSE, SMB1, SMB2, CEPH];
-    // The kernel's number is signed on some machines, so that only its low half can be compared.
+    // The kernel's number is signed on some machines, so only its lower half can be compared.
     rustix::fs::fstatfs(file).is_ok_and(|facts| LATE.contains(&(facts.f_type as u64 & 0xffff_ffff)))
 }
 

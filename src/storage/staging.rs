@@ -1,4 +1,4 @@
-//! Collects a run's output out of sight, and publishes it in one step.
+//! Collects a run's output in a hidden folder, and publishes it in one step.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -22,29 +22,29 @@ pub(super) const OUTPUT_NAME: &str = "output";
 pub struct StagingOptions {
     /// Replace the output of an earlier run.
     pub overwrite: bool,
-    /// fsync parts, manifest and folders before they count.
+    /// Sync parts, manifest and folders (fsync) before they count.
     pub sync: bool,
 }
 
-/// The output of one run while it is made. Dropping it before [`Staging::publish`] leaves nothing behind.
+/// The output of one run while it is being made. Dropping it before [`Staging::publish`] leaves nothing behind.
 #[derive(Debug)]
 pub struct Staging {
     folder: Arc<OwnedFolder>,
     attempts: Attempts,
     out: PathBuf,
     options: StagingOptions,
-    /// Set for good by the first fsync that fails.
+    /// Set permanently by the first fsync that fails.
     sync_failed: AtomicBool,
 }
 
 impl Staging {
-    /// Makes the staging folder beside `out`, and sweeps those of killed runs with the same output.
+    /// Creates the staging folder beside `out`, and sweeps those of killed runs with the same output.
     /// `nonce` tells runs apart and must be random.
     ///
     /// # Errors
-    /// All that can be known before any work: `out` holds something (with `overwrite`, something that no run of ours
-    /// wrote), is `/`, a mount point or the current folder, or is a link to nothing; its parent does not exist or
-    /// cannot be written to.
+    /// Everything that can be checked before any work: `out` holds something (with `overwrite`, something that
+    /// gristmill did not write), is `/`, a mount point or the current folder, or is a broken link; its parent does
+    /// not exist or cannot be written to.
     pub fn create(out: &Path, nonce: Nonce, options: StagingOptions) -> Result<Self, Error> {
         let target = Target::resolve(out)?;
         target.check(out, options.overwrite)?;
@@ -64,22 +64,22 @@ impl Staging {
         Ok(Self { folder, attempts, out: target.path(), options, sync_failed })
     }
 
-    /// Where the output will be, with links and `..` resolved.
+    /// The place of the output, with links and `..` resolved.
     pub fn out(&self) -> &Path {
         &self.out
     }
 
-    /// The staging folder: on the output's file system, private, gone with the run.
+    /// The staging folder: on the output's file system, private, removed with the run.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Where attempts write.
+    /// Parent of the attempts' folders.
     pub fn attempts(&self) -> &Attempts {
         &self.attempts
     }
 
-    /// Names the folder of an attempt, as [`Attempts::create`].
+    /// Names the folder of an attempt, like [`Attempts::create`].
     ///
     /// # Errors
     /// A name that is not a file name.
@@ -87,12 +87,11 @@ impl Staging {
         self.attempts.create(name)
     }
 
-    /// Moves the sealed `parts` of the winning `attempt` into the output, and removes what else it wrote.
-    /// Asked again with the same, it finds that done.
+    /// Moves the sealed `parts` of the winning `attempt` into the output, and removes the rest of the attempt's
+    /// folder. Repeating the call has no further effect.
     ///
     /// # Errors
-    /// A part whose name another attempt's part has; a part that is not there; a run that was ended; what the system
-    /// says.
+    /// A part with the name of another attempt's part; a missing part; a run that has ended; the system's error.
     pub fn accept(&self, attempt: &str, parts: &[SealedPart]) -> Result<(), Error> {
         check_attempt_name(attempt)?;
         let state = self.folder.state();
@@ -114,21 +113,22 @@ impl Staging {
         }
     }
 
-    /// Opens a part that was accepted, to read it before it is published, or instead.
+    /// Opens an accepted part, to read it before or instead of publishing it.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn open_accepted(&self, part: &str) -> std::io::Result<File> {
         File::open(self.folder.path().join(OUTPUT_NAME).join(part))
     }
 
-    /// Completes the output with `manifest` as its `_MANIFEST.json`, then `_SUCCESS`, and makes it `out` by one rename.
-    /// An output that is replaced stays until then. Asked again with the same manifest, it finds that done.
+    /// Completes the output with `manifest` as its `_MANIFEST.json`, then `_SUCCESS`, and moves it to `out` by one
+    /// rename.
+    /// A replaced output stays until then. Repeating the call with the same manifest has no further effect.
     ///
     /// # Errors
-    /// Something came to be at `out` meanwhile; a run that was ended; what the system says. Nothing is visible then,
-    /// with one exception: where the run is to sync and only the last fsync, of the parent folder, fails, the whole
-    /// output is visible but may not survive a power cut.
+    /// Something else appeared at `out`; a run that has ended; the system's error. Nothing is visible then, with one
+    /// exception: if the run syncs and only the last fsync, of the parent folder, fails, the whole output is visible
+    /// but may not survive a power failure.
     pub fn publish(&self, manifest: &[u8]) -> Result<(), Error> {
         let mut state = self.folder.state();
         if self.sync_failed.load(Ordering::Relaxed) {
@@ -148,15 +148,15 @@ impl Staging {
             let synced = File::open(parent).and_then(|folder| folder.sync_all());
             synced.map_err(|e| self.latch(Error::io("sync folder", parent, e)))?;
         }
-        // The output is there, whole. What is left of staging would be swept by the next run to it.
+        // The output is complete. The next run with this output sweeps what is left of staging.
         let _removed_or_left = self.folder.remove_locked(&mut state);
         Ok(())
     }
 
-    /// Removes the staging folder. What is published stays.
+    /// Removes the staging folder. A published output stays.
     ///
     /// # Errors
-    /// What the system says; the next run to the same output tries again.
+    /// The system's error; the next run with the same output tries again.
     pub fn abandon(self) -> Result<(), Error> {
         self.cleanup().run()
     }
@@ -183,12 +183,12 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // Handles may outlive this value, and the folder must not. What cannot be removed is swept by a later run.
+        // Handles may outlive this value, but the folder must not. The next run sweeps what cannot be removed.
         let _removed_or_left = self.folder.remove();
     }
 }
 
-/// Only this process moves parts into `output/`, one at a time, so that looking first is enough.
+/// Only this process moves parts into `output/`, one at a time, so checking first is safe.
 fn move_part(from: &Path, to: &Path, part: &SealedPart) -> Result<(), Error> {
     match (fs::symlink_metadata(from), fs::symlink_metadata(to)) {
         (Err(e), Ok(facts)) if e.kind() == ErrorKind::NotFound && facts.len() == part.bytes => {

@@ -1,9 +1,9 @@
-//! Tells a URL from a path, so that the error says that URLs are not read, not that the file is missing.
+//! Recognises URLs among paths, so that the error says that URLs are not supported, not that a file is missing.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// The scheme of URLs that are paths of this machine.
+/// The scheme of URLs for local paths.
 const FILE: &[u8] = b"file://";
 
 /// Whether `path` begins like a URL: `s3://`, `https://`.
@@ -15,7 +15,7 @@ pub(super) fn is_url(path: &Path) -> bool {
     bytes.first().is_some_and(u8::is_ascii_alphabetic) && bytes[scheme..].starts_with(b"://")
 }
 
-/// Returns what to do instead of naming a URL.
+/// Returns the hint for a URL.
 pub(super) fn hint(url: &Path) -> &'static str {
     match url.as_os_str().as_bytes().starts_with(FILE) {
         true => "name the path alone, without file://",

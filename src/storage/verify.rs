@@ -1,4 +1,4 @@
-//! Reads an output folder back and says what is wrong with it.
+//! Checks an output folder against its manifest.
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
@@ -14,50 +14,50 @@ use super::marks::{self, MANIFEST_NAME, SUCCESS_NAME, success_line};
 use super::part::check_part_name;
 use crate::spec::{Manifest, Part};
 
-/// Bytes read at once: enough that the checksum, not the calls, takes the time.
+/// Bytes per read: enough that the checksum, not the calls, takes the time.
 const READ_BYTES: usize = 1 << 20;
 
-/// What an output folder holds, and all that is wrong with it.
+/// Contents of an output folder, and all findings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verified {
-    /// The job that wrote it, as its manifest says.
+    /// The job that wrote it, according to its manifest.
     pub job: String,
-    /// Parts that the manifest lists, but for those of bad records.
+    /// Parts in the manifest, without those of bad records.
     pub parts: u64,
-    /// Records that the manifest counts.
+    /// Records, according to the manifest.
     pub records: u64,
-    /// Bytes that the manifest counts.
+    /// Bytes, according to the manifest.
     pub bytes: u64,
     /// Bad records that were set aside.
     pub bad_records: u64,
-    /// Nothing, if the output is whole.
+    /// Empty if the output is complete and unchanged.
     pub findings: Vec<Finding>,
 }
 
-/// One thing that is wrong with an output.
+/// One difference between an output and its manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(
     missing_docs,
     reason = "the sentence on each variant and the fields' names say what they hold"
 )]
 pub enum Finding {
-    /// `_SUCCESS` or `_MANIFEST.json` is not there: the output was never whole, or is not an output of ours.
+    /// `_SUCCESS` or `_MANIFEST.json` is missing: the output was never completed, or gristmill did not write it.
     MarkMissing { name: &'static str },
     /// `_SUCCESS` does not hold the checksum of `_MANIFEST.json`: one of them was changed.
     MarkWrong { expected: String, found: String },
     /// The file is not a manifest.
     ManifestUnreadable { reason: String },
-    /// The manifest's own sum is not the sum of its parts.
+    /// A total in the manifest differs from the sum of its parts.
     TotalWrong { what: &'static str, listed: u64, sum: u64 },
     /// The manifest lists a name twice, or one that is not the name of a part.
     NameWrong { name: String },
-    /// A part that is listed is not there.
+    /// A listed part is missing.
     PartMissing { name: String },
-    /// A file is there that is not listed.
+    /// A file is not listed.
     PartExtra { path: PathBuf },
-    /// A part has another size than listed.
+    /// A part's size differs from the manifest.
     SizeWrong { name: String, listed: u64, found: u64 },
-    /// A part has other bytes than listed.
+    /// A part's checksum differs from the manifest.
     ChecksumWrong { name: String, listed: u32, found: u32 },
     /// A file cannot be read.
     Unreadable { path: PathBuf, reason: String },
@@ -100,10 +100,10 @@ impl Display for Finding {
 }
 
 /// Reads every byte of the output in `folder` and compares it with its manifest.
-/// Files that readers skip (names that begin with `.` or `_`) may be there without being listed.
+/// Files that readers skip (names that begin with `.` or `_`) may exist without being listed.
 ///
 /// # Errors
-/// Only that `folder` itself cannot be read; all else is a finding.
+/// Only if `folder` itself cannot be read; all else is a finding.
 pub fn verify(folder: &Path) -> Result<Verified, Error> {
     fs::read_dir(folder).map_err(|e| Error::io("read output", folder, e))?;
     let mut verified = Verified::default();
@@ -203,7 +203,7 @@ fn checksum(path: &Path) -> io::Result<(u64, u32)> {
     }
 }
 
-/// Finds what a reader of the folder would take for a part.
+/// Finds files that a reader of the folder would take for parts.
 fn find_extra(folder: &Path, below: &Path, listed: &BTreeSet<&Path>, findings: &mut Vec<Finding>) {
     let read = fs::read_dir(folder.join(below)).and_then(|entries| {
         entries.map(|entry| entry.map(|e| e.file_name())).collect::<io::Result<Vec<_>>>()

@@ -12,7 +12,7 @@ use super::glob::{self, ALTERNATIVES_MAX, Component};
 use super::list::{FILES_MAX, FileEntry, is_hidden, link_target, special_kind};
 use super::seen::{Id, Seen, id};
 
-/// What one input has come to so far.
+/// What one input has contributed so far.
 #[derive(Default)]
 pub(super) struct Found {
     /// Files, in the order in which they were found.
@@ -26,13 +26,13 @@ pub(super) struct Found {
 /// A walk over the files and folders of one input.
 pub(super) struct Walk<'s> {
     pub(super) found: Found,
-    /// What this input and the ones before it have reached.
+    /// Everything that this input and earlier ones have reached.
     seen: &'s mut Seen,
-    /// Whether hidden names are read like others, to count what skipping them leaves out.
+    /// Whether hidden names are read like others, to count the files that skipping them leaves out.
     with_hidden: bool,
-    /// Folders above the one that is being read: its name and identity.
+    /// Ancestors of the current folder: name and identity.
     above: Vec<(PathBuf, Id)>,
-    /// Paths of files that were reached, new or not.
+    /// Paths of all files reached, new or known.
     reached: u64,
     names_seen: u64,
 }
@@ -43,7 +43,7 @@ impl<'s> Walk<'s> {
         Self { found, seen, with_hidden: false, above, reached: 0, names_seen: 0 }
     }
 
-    /// Adds what was named itself: it must be there, and be a file or a folder.
+    /// Adds a named input: it must exist, and be a file or a folder.
     pub(super) fn add_named(&mut self, path: &Path) -> Result<(), Error> {
         let facts = followed(path)?;
         if !facts.is_dir() && !facts.is_file() {
@@ -55,7 +55,7 @@ impl<'s> Walk<'s> {
         self.add_found(path.to_path_buf(), &facts, true)
     }
 
-    /// Adds all that `pattern` matches.
+    /// Adds everything that `pattern` matches.
     pub(super) fn add_pattern(&mut self, pattern: &Path) -> Result<(), Error> {
         let bytes = pattern.as_os_str().as_bytes();
         let alternatives = glob::without_braces(bytes).ok_or_else(|| Error::PatternTooWide {
@@ -76,11 +76,11 @@ impl<'s> Walk<'s> {
         self.add_matched(matched)
     }
 
-    /// Adds each matched path, in the order of their bytes. What lies in a folder that matched too came with it.
+    /// Adds each matched path, in byte order. The contents of a folder that matched too are already added.
     fn add_matched(&mut self, matched: BTreeSet<PathBuf>) -> Result<(), Error> {
         let mut in_order = BTreeMap::new();
         for path in matched {
-            // `**` alone matches the folder that it begins in.
+            // `**` alone matches the folder in which it begins.
             let path = if path.as_os_str().is_empty() { PathBuf::from(".") } else { path };
             let facts = followed(&path)?;
             in_order.insert(sort_key(path.as_os_str(), facts.is_dir()), (path, facts));
@@ -154,7 +154,7 @@ impl<'s> Walk<'s> {
     ) -> Result<(), Error> {
         for name in names(base)? {
             let path = base.join(OsStr::from_bytes(&name));
-            // A link to nothing is not a folder. If a later part of the pattern matches it by name, that reports it.
+            // A broken link is not a folder. If a later part of the pattern matches it by name, that reports it.
             let Ok(facts) = fs::metadata(&path) else { continue };
             if !facts.is_dir() {
                 continue;
@@ -199,14 +199,14 @@ impl<'s> Walk<'s> {
         Ok(())
     }
 
-    /// Whether a folder was read before, in which case all its files are reached once more.
+    /// Whether a folder was read before; then all its files are reached once more.
     fn repeats_folder(&mut self, path: &Path, facts: &Metadata) -> bool {
         let files = self.seen.repeats_folder(path, facts);
         self.reached += files.unwrap_or(0);
         files.is_some()
     }
 
-    /// Adds what is in a folder, in the order of the paths' bytes, so that the first path to a file is always the same.
+    /// Adds the contents of a folder in byte order of the paths, so that the first path to a file is always the same.
     fn add_folder(&mut self, folder: &Path) -> Result<(), Error> {
         let failed = |e| Error::io("read folder", folder, e);
         let entries: Vec<DirEntry> =
@@ -241,9 +241,9 @@ impl<'s> Walk<'s> {
         is_hidden(name) && !self.with_hidden
     }
 
-    /// Skips a hidden name, and counts the files that this leaves out: those that `rest` of a pattern matches from there.
+    /// Skips a hidden name, and counts the files skipped with it: those that `rest` of a pattern matches from there.
     fn skip(&mut self, path: &Path, rest: &[Component]) {
-        // A link to nothing leaves out nothing.
+        // A broken link skips no file.
         let Ok(facts) = fs::metadata(path) else { return };
         if !self.seen.is_new_hidden(&facts) {
             return;
@@ -255,11 +255,11 @@ impl<'s> Walk<'s> {
             .follow(path, rest, &mut matched)
             .and_then(|()| walk.add_matched(matched))
             .map(|()| walk.found.files.len() as u64);
-        // What cannot be read counts as one, so that it is not passed over without a word.
+        // A folder that cannot be read counts as one file, so that it is not skipped silently.
         self.seen.add_hidden(&facts, counted.unwrap_or(1));
     }
 
-    /// Notes that the walk is now inside `folder`, unless it is there already.
+    /// Notes that the walk is now inside `folder`, unless it already is.
     fn enter(&mut self, folder: &Path, facts: &Metadata) -> Result<(), Error> {
         if let Some((target, _)) = self.above.iter().find(|(_, above)| *above == id(facts)) {
             return Err(Error::LinkLoop { path: folder.to_path_buf(), target: target.clone() });
@@ -269,7 +269,7 @@ impl<'s> Walk<'s> {
     }
 }
 
-/// What sorts a path, or a name in a folder, where the walk has to come to it: a folder as the paths below it.
+/// Sort key of a path, or of a name in a folder: a folder sorts like the paths below it.
 fn sort_key(name: &OsStr, is_folder: bool) -> Vec<u8> {
     let mut key = name.as_bytes().to_vec();
     if is_folder && !key.ends_with(b"/") {
@@ -278,7 +278,7 @@ fn sort_key(name: &OsStr, is_folder: bool) -> Vec<u8> {
     key
 }
 
-/// Whether `path` is read along with one of these folders.
+/// Whether `path` is read as part of one of these folders.
 fn is_below(path: &Path, folders: &HashSet<PathBuf>) -> bool {
     let mut below = path;
     while let (Some(parent), Some(name)) = (below.parent(), below.file_name()) {
@@ -293,7 +293,7 @@ fn is_below(path: &Path, folders: &HashSet<PathBuf>) -> bool {
     false
 }
 
-/// The facts of what `path` leads to.
+/// Metadata of the target of `path`.
 fn followed(path: &Path) -> Result<Metadata, Error> {
     fs::metadata(path).map_err(|e| {
         let path_is_link = fs::symlink_metadata(path).is_ok_and(|facts| facts.is_symlink());
@@ -322,12 +322,12 @@ fn names(folder: &Path) -> Result<Vec<Vec<u8>>, Error> {
     }
 }
 
-/// Whether nothing is there.
+/// Whether the path does not exist.
 pub(super) fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
-/// Whether the name is one that no file can have.
+/// Whether no file can have this name.
 pub(super) fn is_too_long(error: &io::Error) -> bool {
     error.kind() == ErrorKind::InvalidFilename
 }

@@ -1,4 +1,4 @@
-//! Turns errors and panics of an author's code into failures with facts: what failed, at which line, on which record.
+//! Turns errors and panics of an author's code into failures with facts: the error, the source line, the record.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};

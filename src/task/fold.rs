@@ -1,4 +1,4 @@
-//! Adapts a job's combiner and partitioner, which take keys and values, to the shuffle, which has bytes.
+//! Adapts a job's combiner and partitioner, which take keys and values, to the shuffle, which handles bytes.
 
 use std::cmp::Ordering;
 use std::marker::PhantomData;

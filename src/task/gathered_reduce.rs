@@ -1,4 +1,4 @@
-//! Runs a reduce attempt whose sources are files: its partition of every map's output, wherever that was made.
+//! Runs a reduce attempt that reads its partition of every map's output from files, wherever they were made.
 
 use super::fold::JobFold;
 use super::run::{Env, ReduceDone, run_reduce, shuffle_failure};

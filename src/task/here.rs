@@ -1,4 +1,4 @@
-//! Which attempt this thread carries out, for whatever has to be said of the thread.
+//! The attempt that the current thread runs, for messages about that thread.
 
 use std::cell::Cell;
 

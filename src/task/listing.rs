@@ -1,4 +1,4 @@
-//! Lists the input files of a job, and refuses an output that lies among them.
+//! Lists the input files of a job, and refuses an output that is among them.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Runs one attempt, from its input to its sealed output: synchronous, on a thread.
+//! Runs one attempt, from its input to its sealed output: synchronously, on one thread.
 //!
 //! | task | reads | leaves |
 //! |---|---|---|

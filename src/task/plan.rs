@@ -1,4 +1,5 @@
-//! The plan task: cuts the input into splits, chooses the number of parts, samples cut points for parts by range.
+//! The plan task: cuts the input into splits, chooses the number of parts, and samples cut points for range
+//! partitions.
 
 use super::failure::Trouble;
 use super::fold::{Cut, cut_points};

@@ -1,4 +1,4 @@
-//! Writes a plan as a file, from which a map attempt reads only its own split.
+//! Stores a plan in a file from which a map attempt reads only its own split.
 //!
 //! ```text
 //! ┌────────┬─────────────────────────────────────┬──────────────────────────────┬──────┐
@@ -12,7 +12,8 @@
 //!         │ offset │ bytes │ crc32c of its place in the table (u32), and of its bytes │
 //! ```
 //!
-//! Numbers are little endian. The bytes are a function of the job and its input: no time, nonce or attempt is in them.
+//! Numbers are little endian. The bytes are a function of the job and its input: they contain no time, nonce or
+//! attempt.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};

@@ -1,4 +1,4 @@
-//! Sets records aside on which the map fails, and keys on which the reduce fails, as many as the user allows.
+//! Sets aside records on which the map fails and keys on which the reduce fails, up to the user's limit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

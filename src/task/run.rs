@@ -1,4 +1,4 @@
-//! Runs a map or a reduce attempt with everything around it: folder, counters, side outputs, quarantine.
+//! Runs a map or reduce attempt with its surroundings: folder, counters, side outputs, quarantine.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};

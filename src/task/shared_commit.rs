@@ -1,4 +1,4 @@
-//! What attempts in other processes have sealed: said by each in its own folder, published by one of them.
+//! The sealed parts of attempts in other processes: each attempt lists its own, and one commit publishes them.
 
 use std::path::Path;
 

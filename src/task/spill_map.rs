@@ -1,7 +1,7 @@
-//! Runs a map attempt whose output outlives its process: one sealed spill file, however often it spilled.
+//! Runs a map attempt whose output outlives its process: one sealed spill file, however often the map spilled.
 //!
-//! The file's content depends on the spec and the splits alone: the attempt has a collector of its own, with the memory
-//! that the spec gives, so it spills at the same records every time.
+//! The file's content depends on the spec and the splits alone: the attempt has its own collector with the memory
+//! that the spec sets, so it spills at the same records every time.
 
 use std::path::Path;
 

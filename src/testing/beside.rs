@@ -1,4 +1,4 @@
-//! What a job produces beside its result: counters, and records in side outputs.
+//! What a job produces besides its result: counters, and records in side outputs.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What an author's test says: which job, on which input, how thoroughly.
+//! The options of a check: which job, on which input, how thoroughly.
 
 use std::fmt;
 use std::path::PathBuf;

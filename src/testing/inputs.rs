@@ -1,4 +1,4 @@
-//! The input under test: pieces of bytes that lie in files, and the ways to cut them into map tasks.
+//! The input under test: pieces of bytes grouped into files, and the ways to cut them into map tasks.
 
 use std::path::Path;
 

@@ -1,9 +1,10 @@
 //! Checks a job against its laws.
 //!
-//! A job's result must be a function of its input: not of how the input was cut into map tasks, how many reducers
-//! there were, how often values were combined on the way, in which order they arrived, or which task ran twice. The
-//! framework can promise that only for jobs that obey some [laws](Law). What breaks one usually works on a small file
-//! on one machine, and gives other numbers on a large one. So check it in a test, which takes three lines:
+//! A job's result must be a function of its input. It must not depend on how the input was cut into map tasks, how
+//! many reducers there were, how often values were combined on the way, in which order they arrived, or which task
+//! ran twice. The framework can guarantee that only for jobs that obey some [laws](Law). A job that breaks one
+//! usually works on a small file on one machine, and gives other numbers on a large one. So check it in a test, which
+//! takes three lines:
 //!
 //! ```
 //! use gristmill::prelude::*;
@@ -45,11 +46,11 @@
 //! # gristmill::testing::check(WordCount { lowercase: true }).input("a b A\nc a\n").run();
 //! ```
 //!
-//! That also checks that no flag of the job's is one of ours, such as `--memory`: such a job would refuse to run.
+//! The check also finds flags of the job that clash with ours, such as `--memory`: such a job would refuse to run.
 //!
-//! # What it says
+//! # What a violation looks like
 //!
-//! Say the job counts with `counts.count()`, the number of values, instead of `counts.sum()`. Without a combiner
+//! Suppose the job counts with `counts.count()`, the number of values, instead of `counts.sum()`. Without a combiner
 //! that is the same. The check fails with one sentence, which names the law, the key, the two results and what to do:
 //!
 //! ```
@@ -80,27 +81,28 @@
 //! );
 //! ```
 //!
-//! The input is the smallest found that still breaks the law; [`Violation::breach`] has the same as facts.
+//! The input is the smallest one found that still breaks the law; [`Violation::breach`] holds the same facts as data.
 //!
-//! # Input that shows something
+//! # Choosing the input
 //!
-//! Give records as the job will meet them, among them the odd ones, and have keys repeat: what is never combined or
-//! put into another order is not checked, and a job with a combiner is refused if no key has three values. Kilobytes
-//! are enough: each law is tried in 64 cases ([`Check::cases`]), on each key. [`Check::verdict`] says in its
-//! [`Report`] what it could not check.
+//! Use realistic records, including odd ones, and let keys repeat: values that are never combined or reordered are
+//! not checked, and a job with a combiner is refused if no key has three values. Kilobytes are enough: each law is
+//! tried in 64 cases ([`Check::cases`]), on each key. The [`Report`] of [`Check::verdict`] lists what could not be
+//! checked.
 //!
-//! A map that combines by itself, in a table that it emits in `cleanup`, emits each key once per task. For the laws
-//! about combiners every record is then given a task of its own; and if its table lets keys go in no certain order,
-//! each key's total counts, folded by the combiner, and not in how many pairs it was emitted.
+//! A map that combines in a table of its own and emits it in `cleanup` emits each key once per task. For the laws
+//! about combiners, every record then gets a task of its own. If the table emits keys in no fixed order, only each
+//! key's total is compared, folded by the combiner, and not the number of pairs.
 //!
 //! A job that reads several inputs gets each by name, `.named_input("users", …).named_input("orders", …)`. A job
-//! without a reduce is wrapped as for launching, `check(MapOnly::new(FindLines { … }))`. Random draws come from a seed, 0
-//! unless you [say otherwise](Check::seed): a check that passes today passes tomorrow.
+//! without a reduce is wrapped as for launching, `check(MapOnly::new(FindLines { … }))`. Random draws come from a
+//! seed, 0 unless you [set another](Check::seed): a check that passes today passes tomorrow.
 //!
-//! # Keys with an order of their own
+//! # Keys with their own order
 //!
-//! Parts are sorted by the bytes of keys. For types that derive `Serialize` and `Ord` those sort as the keys do; if you
-//! write either by hand, say so in a second test with [`key_order`]. Here ten comes before nine, as it does in text:
+//! Parts are sorted by the bytes of keys. For types that derive `Serialize` and `Ord`, these sort as the keys do. If
+//! you implement either by hand, check that in a second test with [`key_order`]. Here ten comes before nine, as it
+//! does in text:
 //!
 //! ```
 //! use gristmill::prelude::*;
@@ -120,25 +122,25 @@
 //! ));
 //! ```
 //!
-//! # Where a law does not fit
+//! # When a law does not fit
 //!
-//! * Sums of floats depend on the order in their last digits. A combiner that says so ([`EXACT`] is false) is folded in
-//!   the order of the input, need not be commutative, and may be off by a billionth; [`Check::tolerance`] sets another
-//!   bound, also for jobs that add floats up in the reduce only.
-//! * A reduce may rely on equal keys' values coming in the order of the input, if there is no exact combiner. Say
-//!   [`Check::ordered_values`] then. To have them in an order of your own, use a [`Grouped`] key instead: its order is
-//!   promised, and the check keeps it.
-//! * Counters are summed over all tasks, side outputs are the records of all tasks: both are to be functions of the
-//!   input, like the result. A counter of malformed lines is one. A counter of tasks is not, nor is one of the values
-//!   that a reduce is called with, if there is a combiner. Where it is meant to tell of the work, say so with
-//!   [`Check::varying_counter`] or [`Check::varying_side`].
+//! * Sums of floats depend on the order in their last digits. A combiner that is declared inexact ([`EXACT`] is
+//! false) is folded in the order of the input, need not be commutative, and may be off by a billionth;
+//! [`Check::tolerance`] sets another bound, also for jobs that add floats in the reduce only.
+//! * A reduce may rely on the values of equal keys coming in the order of the input, if there is no exact combiner.
+//! Call [`Check::ordered_values`] then. To get them in an order of your own, use a [`Grouped`] key instead: its order
+//! is guaranteed, and the check keeps it.
+//! * Counters are summed over all tasks, and side outputs are the records of all tasks: both must be functions of the
+//! input, like the result. A counter of malformed lines is one. A counter of tasks is not, nor is a counter of the
+//! values that a reduce receives if there is a combiner. If a counter or side output describes the work instead,
+//! declare it with [`Check::varying_counter`] or [`Check::varying_side`].
 //!
-//! # How it is done
+//! # How the check works
 //!
-//! Records are read, mapped and reduced one by one, here and in order, by job values that were written, read and set
-//! up as those of tasks are. What reduces write is compared key by key, byte by byte; counters by their totals; side
-//! outputs by their lines, in any order. At last the job is run for real, in this process, with one thread and with
-//! two, and must write and count the same. That is where code is found that minds the thread it runs on.
+//! Records are read, mapped and reduced one by one, in order, in this process, by job values that were written, read
+//! and set up like those of tasks. The output of reduces is compared key by key, byte by byte; counters by their
+//! totals; side outputs by their lines, in any order. Finally the job runs for real, in this process, with one thread
+//! and with two, and must write and count the same. That finds code that depends on its thread.
 //!
 //! [`EXACT`]: crate::job::Combine::EXACT
 //! [`Grouped`]: crate::record::Grouped

@@ -1,4 +1,4 @@
-//! What a map emitted, by key: the values that a reduce is called with.
+//! A map's emitted pairs, by key: the values for each call of the reduce.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Shows keys, values and results in a sentence: escaped, and cut where they are long.
+//! Formats keys, values and results for a sentence: escaped, and cut if they are long.
 
 use std::fmt::Debug;
 use std::io;

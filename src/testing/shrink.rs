@@ -1,4 +1,4 @@
-//! Makes the input that breaks a law smaller, so that the sentence about it can be read.
+//! Shrinks the input that breaks a law, so that the message is readable.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

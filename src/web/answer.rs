@@ -1,4 +1,4 @@
-//! Writes answers and faults as JSON. A fault says what is wrong, why, and what to do.
+//! Writes answers and errors as JSON. An error says what is wrong, why, and what to do.
 
 use axum::body::Body;
 use axum::http::header::{ALLOW, CONTENT_TYPE, LINK};

@@ -1,4 +1,4 @@
-//! What the cluster has done in the last minutes: slots in use and bytes read, sampled while this master leads.
+//! Slots in use and bytes read over the last minutes, sampled while this master leads.
 
 use std::collections::VecDeque;
 use std::future::Future;

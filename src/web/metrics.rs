@@ -1,6 +1,6 @@
 //! Metrics in Prometheus' text format: every master reports itself, the leader also reports the cluster.
 //!
-//! Only the leader reports jobs and workers, so sums over all masters count nothing twice. The values of labels come from
+//! Only the leader reports jobs and workers, so sums over all masters count nothing twice. Label values come from
 //! fixed lists, never from users.
 
 use std::fmt::{Display, Write};

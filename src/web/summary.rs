@@ -1,7 +1,8 @@
 //! Sums up a job's tasks: durations, the slowest tasks, and the timeline.
 //!
-//! A job may have hundreds of thousands of tasks. They are read a few thousand at a time, so that nothing waits long for
-//! the state, and only what is shown is kept. All viewers share a summary, which is made again when it is old.
+//! A job may have hundreds of thousands of tasks. They are read a few thousand at a time, so that nothing waits long
+//! for the state, and only what is shown is kept. All viewers share one summary, which is rebuilt when it is out of
+//! date.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! All served addresses are described, and a client that missed events is told so.
+//! Every served address is documented, and a client that missed events is told so.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What became of a job's attempts, as `gristmill tasks` tells it.
+//! The fate of a job's attempts, as `gristmill tasks` shows it.
 
 use serde_json::Value;
 

@@ -1,7 +1,7 @@
-//! Checks pages for barriers to people who use a screen reader, no mouse, or have weak eyes, with axe-core.
+//! Checks pages for accessibility, with axe-core.
 //!
-//! It is fetched once for each target folder by version and checksum, and is not part of what we ship. It comes from a
-//! wheel that contains it: pip is a few Debian packages, npm's own client 335.
+//! axe-core is downloaded once per target folder by version and checksum, and is not part of the product. It comes
+//! from a wheel that contains it: pip needs a few Debian packages, npm's client 335.
 
 use std::fs;
 use std::path::Path;

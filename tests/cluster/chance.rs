@@ -1,4 +1,4 @@
-//! A map that gives other output each time: what it gave twice is never mixed.
+//! A map whose output differs each time: outputs of different attempts are never mixed.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Runs commands about a cluster, in a folder of their own, and reads what they say.
+//! Runs commands against a cluster, in a folder of their own, and reads their output.
 
 use std::fs;
 use std::path::PathBuf;

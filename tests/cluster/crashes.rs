@@ -1,7 +1,7 @@
-//! Processes that are killed at named points of the code, each in the middle of another job, and started again: no job
-//! that was accepted is lost, nothing is done twice that need not be, and nothing is left over.
+//! Processes are killed at named points of the code, each during another job, and restarted: no accepted job is lost,
+//! no work is repeated needlessly, and no files are left over.
 //!
-//! The tables below are one row for each point; the points themselves are `crash_point!("…")` in `src/`.
+//! The tables below have one row per point; the points themselves are `crash_point!("…")` in `src/`.
 
 use std::fs;
 use std::path::Path;

@@ -1,10 +1,11 @@
-//! Losses of power: the disk of a whole cluster forgets what was not synced, all processes die, and every job that was
-//! accepted ends once.
+//! Power failures: the disk of a whole cluster loses everything that was not synced, all processes die, and every
+//! accepted job still ends exactly once.
 //!
-//! The disk is a file with ext4 in it, which is told to shut down without writing anything more. Whatever a cluster has
-//! lies there, inputs and outputs, too.
+//! The disk is a file with an ext4 file system, which is told to shut down without writing anything more. It holds
+//! everything of the cluster, including inputs and outputs.
 //!
-//! `GRISTMILL_CUTS=20 cargo test --all-features --test cluster cuts:: -- --nocapture` cuts so often, and prints what each cost.
+//! `GRISTMILL_CUTS=20 cargo test --all-features --test cluster cuts:: -- --nocapture` runs that many power failures,
+//! and prints the cost of each.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! A flipped byte in what a job keeps on disk is found, blamed on the worker that holds it, and repaired.
+//! A flipped byte in a job's files on disk is found, blamed on the worker that holds it, and repaired.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;

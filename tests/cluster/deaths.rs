@@ -1,4 +1,4 @@
-//! Workers that are killed change nothing in the output, whatever they were doing.
+//! Killing workers changes nothing in the output, whatever they were doing.
 
 use crate::attempts::Attempts;
 use crate::commands::Result;

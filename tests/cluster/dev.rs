@@ -1,4 +1,4 @@
-//! Starts `gristmill dev`, runs commands against it, and sees to it that nothing of it is left.
+//! Starts `gristmill dev`, runs commands against it, and checks that it leaves nothing behind.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Lines};

@@ -1,4 +1,4 @@
-//! A worker whose disk is full is no longer asked, and a job that finds no room anywhere says so.
+//! A worker with a full disk gets no more attempts, and a job that finds no space anywhere says so.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Workers that leave: drained ones cost nothing, those that are asked to end hand their tasks to others at once.
+//! Workers that leave: draining costs nothing, and a worker that is asked to end hands its tasks to others at once.
 
 use std::fs;
 

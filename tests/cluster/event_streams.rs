@@ -1,4 +1,4 @@
-//! What happens is told while it happens, once, in order, and goes on where it was cut, with whichever master.
+//! Event streams: events arrive promptly, once and in order, and a stream resumes where it was cut, at any master.
 
 use serde_json::Value;
 

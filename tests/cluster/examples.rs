@@ -1,4 +1,4 @@
-//! Builds the jobs that only tests run, once.
+//! Builds, once, the jobs that only tests run.
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Executors that crash, hang, talk too much or eat too much: the job says so, or works in spite of it.
+//! Executors that crash, hang, print too much or use too much memory: the job reports it, or succeeds in spite of it.
 
 use std::fs;
 use std::process::Command;

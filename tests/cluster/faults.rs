@@ -1,7 +1,7 @@
-//! The table of faults, which the long run prints: one row for each job to which something happened.
+//! The table of faults that the long run prints: one row for each job that had a fault injected.
 //!
-//! A row says the fault, what was compared, the time added, and the path taken. It is written when nothing is left of
-//! the job and its cluster; the time is then that of the job beyond the same job on a cluster to which nothing happens.
+//! A row names the fault, what was compared, the time added, and how the job recovered. It is written once nothing of
+//! the job and its cluster is left. The time is compared with the same job on a cluster without faults.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

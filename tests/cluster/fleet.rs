@@ -1,4 +1,4 @@
-//! Masters and workers, each started by the test itself, which therefore knows whom to strike.
+//! Masters and workers that the test itself starts, so that it knows which process to kill.
 
 use std::io::{BufRead, BufReader};
 use std::ops::Deref;

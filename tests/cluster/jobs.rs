@@ -1,4 +1,4 @@
-//! Jobs that are submitted give the output of embedded runs, and can be looked at.
+//! Submitted jobs give the same output as embedded runs, and can be inspected.
 
 use std::process::Command;
 

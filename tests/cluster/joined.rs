@@ -1,4 +1,4 @@
-//! Maps that share an attempt and its output come and go together, and change nothing in the output.
+//! Maps that share an attempt and its output succeed and fail together, and do not change the output.
 
 use crate::attempts::Attempts;
 use crate::commands::Result;

@@ -1,4 +1,4 @@
-//! What must not be left when a job has ended, and when its cluster has.
+//! What must not be left behind after a job, and after its cluster.
 
 use std::fs;
 use std::net::TcpStream;

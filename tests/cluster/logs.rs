@@ -1,4 +1,4 @@
-//! `gristmill logs -f`: it prints what a job prints while it runs, across changes of leader and deaths of workers.
+//! `gristmill logs -f` prints a running job's output, across changes of leader and deaths of workers.
 
 use std::fs::{self, File};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Several masters: any one may die in the middle of a job, and nothing is lost or done twice.
+//! Several masters: any one may die in the middle of a job, and nothing is lost or repeated.
 
 use std::fs;
 use std::process::Child;

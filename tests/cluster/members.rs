@@ -1,4 +1,4 @@
-//! Masters that come and go by the operator's word: jobs go on, and what was removed does not come back.
+//! Adding and removing masters: jobs continue, and a removed master does not return.
 
 use std::fs;
 use std::time::Duration;

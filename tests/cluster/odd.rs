@@ -1,4 +1,4 @@
-//! Runs the job that does what no job should: on a cluster, and by itself to know what must come out.
+//! Runs the misbehaving job: on a cluster, and embedded to get the expected output.
 
 use std::fs;
 use std::process::{Command, Stdio};

@@ -1,4 +1,4 @@
-//! Pages for people: they say what there is, need no script, and show text of users as text.
+//! Pages for people: they show the cluster, need no script, and escape users' text.
 
 use std::fs;
 

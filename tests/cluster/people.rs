@@ -1,4 +1,5 @@
-//! A cluster's pages in a real browser: numbers that update by themselves, failures with their records, no barriers.
+//! A cluster's pages in a real browser: numbers update by themselves, failures show their records, and pages are
+//! accessible.
 
 use std::fs;
 

@@ -1,4 +1,5 @@
-//! Stands between a worker and its master, and can keep back what the master answers, or change what the worker says.
+//! A proxy between a worker and its master, which can hold back the master's answers, or change the worker's
+//! messages.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};

@@ -1,4 +1,4 @@
-//! A terminal of a test's own: runs a command there, and tells what stands on the screen.
+//! A pseudo-terminal: runs a command there, and reads the screen.
 
 use std::fs::{self, File};
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What the command refuses: exit codes and what is said, as a table.
+//! Commands that are refused: exit codes and messages, as a table.
 
 use std::fs::{self, File};
 use std::process::{Command, Stdio};

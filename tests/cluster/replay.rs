@@ -1,4 +1,4 @@
-//! `gristmill replay`: an attempt once more, in this terminal, with the same input, and nothing of the job is touched.
+//! `gristmill replay` repeats an attempt in this terminal, with the same input, and does not change the job.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! `gristmill report`: one self-contained page with the failure and its cause, and text of users as text.
+//! `gristmill report`: one self-contained page with the failure and its cause, and users' text escaped.
 
 use std::fs;
 

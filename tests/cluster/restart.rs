@@ -1,4 +1,4 @@
-//! A master that is killed and started again has all that it answered, and what runs goes on.
+//! A master that is killed and restarted still has everything that it acknowledged, and running attempts continue.
 
 use std::fs;
 

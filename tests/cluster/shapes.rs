@@ -1,4 +1,4 @@
-//! Input of a shape that is hard: one key that has nearly everything, and more files than tasks are wanted.
+//! Difficult inputs: one key with nearly all records, and more files than tasks.
 
 use std::fs;
 

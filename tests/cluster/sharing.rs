@@ -1,4 +1,4 @@
-//! Jobs that run at the same time get equal shares of the cluster, and none sees anything of another.
+//! Jobs that run at the same time get equal shares of the cluster, and cannot see each other's files.
 
 use crate::attempts::Attempts;
 use crate::commands::Result;

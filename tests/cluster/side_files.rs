@@ -1,4 +1,4 @@
-//! Side files travel with the job: no worker looks where they were.
+//! Side files are sent with the job: workers never read the original paths.
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;

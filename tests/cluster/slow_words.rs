@@ -1,4 +1,4 @@
-//! The job that takes its time: its executable, and its input.
+//! The slow job: its executable, and its input.
 
 use crate::examples::example;
 

@@ -1,4 +1,4 @@
-//! A task that is far slower than others gets a second attempt, unless none is wanted.
+//! A task that is far slower than others gets a backup attempt, unless backups are turned off.
 
 use crate::attempts::Attempts;
 use crate::commands::Result;

@@ -1,7 +1,7 @@
-//! Masters that are killed again and again, each time in the middle of another job; and masters that are well, on a
-//! machine that has no time for them.
+//! Masters are killed repeatedly, each time in the middle of another job; and healthy masters run on an overloaded
+//! machine.
 //!
-//! `GRISTMILL_STRIKES=100 cargo test --all-features --test cluster strikes:: -- --nocapture` prints what each cost;
+//! `GRISTMILL_STRIKES=100 cargo test --all-features --test cluster strikes:: -- --nocapture` prints the cost of each;
 //! `GRISTMILL_BUSY=600` keeps the machine busy for ten minutes.
 
 use std::fs;

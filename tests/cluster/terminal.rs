@@ -1,4 +1,4 @@
-//! What stands on a person's terminal: bars, tables that fit, colours where they are wanted, and nothing that moves a cursor.
+//! Output on a terminal: bars, tables that fit, optional colours, and no control characters from users.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! A slow job that is run twice: by itself, and on a cluster to which something happens.
+//! A slow job that runs twice: embedded, and on a cluster with a fault.
 
 use std::fs;
 use std::process::{Child, Command, Stdio};

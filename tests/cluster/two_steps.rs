@@ -1,4 +1,4 @@
-//! The example of a program that uses the client library: one job on the output of another.
+//! The example program that uses the client library: one job on the output of another.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! A worker that is killed after its attempt has won, and before it was told.
+//! A worker is killed after its attempt has won, before it learns that.
 
 use crate::attempts::Attempts;
 use crate::commands::Result;

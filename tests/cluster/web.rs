@@ -1,4 +1,4 @@
-//! The HTTP API of a cluster: it answers as the command does, on every master, to permitted clients only.
+//! The HTTP API of a cluster: it answers like the command, on every master, to permitted clients only.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! What `gristmill why` says of a job to which something was done: the cause, what a person needs to see, what to do.
+//! `gristmill why` for jobs with injected faults: the cause, the evidence, and what to do.
 
 use std::fs;
 

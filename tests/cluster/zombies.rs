@@ -1,4 +1,4 @@
-//! A worker that stands still until it is given up, and then goes on, changes nothing.
+//! A worker that is paused until it is considered lost, and then resumes, changes nothing.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

@@ -1,4 +1,4 @@
-//! What cannot be: each is refused before any work, in one line that says what, where and what to do.
+//! Bad command lines and inputs: each is refused before any work, with an error, its place and a hint.
 
 use crate::program::{Place, Result};
 

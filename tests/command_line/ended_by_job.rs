@@ -1,4 +1,4 @@
-//! Runs whose process is ended by the job's own code.
+//! Runs whose process the job's own code ends.
 
 use std::fs;
 use std::process::{Command, Stdio};

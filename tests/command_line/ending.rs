@@ -1,4 +1,4 @@
-//! How runs end when they go well, when their output is closed, when they are interrupted, and when they are killed.
+//! How runs end: success, closed output, interruption, and being killed.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

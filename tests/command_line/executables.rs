@@ -1,4 +1,4 @@
-//! Builds the job executables that tests run, once.
+//! Builds, once, the job executables that tests run.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Runs job executables, built once, in a folder of the test's own.
+//! Runs job executables in a folder of the test's own.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Waits for what must come, with a deadline.
+//! Waits for a condition, with a deadline.
 
 use std::error::Error;
 use std::sync::mpsc::channel;

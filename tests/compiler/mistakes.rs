@@ -1,4 +1,4 @@
-//! The usual mistakes of a job's author as changes to word count, with what the compiler must say about each.
+//! The usual mistakes of a job's author as changes to word count, with the expected compiler messages.
 
 use crate::rustc::Rustc;
 

@@ -1,4 +1,4 @@
-//! Runs the compiler on a job that an author wrote, with the libraries that cargo has built.
+//! Compiles a job's source with the libraries that cargo has built.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! How a run ends when a record or an author's code is bad.
+//! How a run ends after a bad record or an error of an author's code.
 
 use clap::Args;
 use gristmill::prelude::{Emitter, Error, Job, Lines, Text, Tsv, Values, Writer};

@@ -1,4 +1,4 @@
-//! A sum fails if the total does not fit its type, and only then, however partial sums were made.
+//! A sum fails if and only if the total does not fit its type, however partial sums were made.
 
 use clap::Args;
 use gristmill::job::KeepApart;

@@ -1,4 +1,4 @@
-//! Numbers that look random and follow from a seed, for inputs too large for a property test to hold.
+//! Pseudo-random numbers from a seed, for inputs too large for a property test to hold.
 
 /// A generator (SplitMix64, by Sebastiano Vigna, public domain).
 pub(crate) struct Random(pub(crate) u64);

@@ -1,4 +1,4 @@
-//! Runs a job on files in a folder of its own, and reads what it left.
+//! Runs a job on files in a folder of its own, and reads the output.
 
 use std::collections::BTreeMap;
 use std::fs;

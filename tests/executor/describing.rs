@@ -1,4 +1,4 @@
-//! What a job executable says of a command line before anything is run.
+//! How a job executable describes the job of a command line before anything runs.
 
 use std::fs;
 

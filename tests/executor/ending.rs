@@ -1,4 +1,4 @@
-//! How attempts and executors end when not well, and what they leave.
+//! How attempts and executors fail, and what they leave behind.
 
 use std::fs;
 use std::process::{Command, Stdio};

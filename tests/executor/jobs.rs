@@ -1,4 +1,4 @@
-//! Every kind of job gives the same bytes as it does embedded.
+//! Every kind of job gives the same bytes in an executor as embedded.
 
 use std::fmt::Write as _;
 use std::fs;

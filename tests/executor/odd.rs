@@ -1,4 +1,4 @@
-//! A job that does what its input says, as an executor in a process that is this very test.
+//! A misbehaving job, controlled by its input; this test process is its executor.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Stands in for a worker: starts executors, and carries a whole job through them.
+//! Plays a worker: starts executors, and runs a whole job with them.
 
 use std::fs;
 use std::os::fd::OwnedFd;

@@ -1,4 +1,4 @@
-//! Counts lines, and does what no job should where its input and its flags say so.
+//! Counts lines, and misbehaves as its input and its flags request.
 
 use std::fs::{self, File};
 use std::io::Write as _;

@@ -1,4 +1,4 @@
-//! Counts lines, but as an executor it says to be of the next version.
+//! Counts lines, but its executor claims to be of the next version.
 
 use std::io;
 use std::os::fd::AsFd;

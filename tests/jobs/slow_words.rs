@@ -1,4 +1,4 @@
-//! Counts words as slowly as it is told, so that a test can strike while tasks run.
+//! Counts words as slowly as its flags say, so that a test can interfere while tasks run.
 
 use std::sync::mpsc::channel;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Maps that combine in a table of their own, beside a combiner.
+//! Maps that combine in their own table, in addition to a combiner.
 
 use std::cell::RefCell;
 use std::collections::HashMap;

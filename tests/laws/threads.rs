@@ -1,4 +1,4 @@
-//! Jobs that are right on the thread of their test, and wrong on the threads of a run.
+//! Jobs that are right on the test's thread, and wrong on the threads of a run.
 
 use std::cell::RefCell;
 

@@ -1,4 +1,4 @@
-//! Job values and keys that do not survive being written and read.
+//! Job values and keys that change when they are written and read.
 
 use clap::Args;
 use gristmill::prelude::*;

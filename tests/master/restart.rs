@@ -1,4 +1,4 @@
-//! A restarted master has everything that it acknowledged, and what runs goes on.
+//! A restarted master still has everything that it acknowledged, and running attempts continue.
 
 use gristmill::rpc::jobs::{Jobs, State};
 use gristmill::rpc::workers::Workers;

@@ -1,4 +1,4 @@
-//! The staging folder of a job that did not succeed is swept once no attempt can add to it.
+//! The staging folder of an unsuccessful job is swept once no attempt can write to it.
 
 use gristmill::rpc::jobs::{Jobs, State};
 use gristmill::rpc::workers::{HeldState, OrderWork};

@@ -1,4 +1,4 @@
-//! What an owner of workers knows, kept beside the scheduler and compared with it at each step.
+//! A model of the workers, kept beside the scheduler and compared with it at each step.
 
 use std::collections::{BTreeMap, BTreeSet};
 

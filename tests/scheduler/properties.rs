@@ -1,4 +1,4 @@
-//! What holds after any sequence of commands, and that every job ends when its attempts do.
+//! Invariants after any sequence of commands, and that every job ends once its attempts do.
 
 #[path = "model.rs"]
 mod model;

@@ -1,4 +1,4 @@
-//! Carries out a golden script and writes down what follows from each block of it.
+//! Runs a golden script and writes down the effects of each block.
 //!
 //! ```text
 //! worker w1 slots=2 [j1/m0#1=DIGEST…] [incarnation=N]                 lose w1 [incarnation=N] · leave w1

@@ -1,6 +1,7 @@
-//! Runs each seed in a process of its own: tokio counts the runtimes of a process, and draws from that count, too.
+//! Runs each seed in its own process: tokio counts the runtimes of a process, and its random choices depend on that
+//! count.
 //!
-//! Such a process is this executable again. Environment variables name the test, the seed and the file of its report.
+//! That process is this executable again. Environment variables name the test, the seed and the file for its report.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;

@@ -1,4 +1,4 @@
-//! Chance that follows from a seed: a stream of numbers of its own for every name.
+//! Random numbers from a seed, with a separate stream for every name.
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 

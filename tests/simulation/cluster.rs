@@ -1,4 +1,4 @@
-//! One run of the whole cluster: machines, time, and what must hold at each moment and at the end.
+//! One run of the whole cluster: machines, time, and the invariants at each moment and at the end.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! The disk under a master's log: what was written and not synced is lost with the power, or some of it.
+//! The disk under a master's log: a power failure loses all or some of what was written and not synced.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};

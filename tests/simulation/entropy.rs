@@ -1,5 +1,5 @@
-//! What the system draws at random for a thread is drawn from a seed: the seeds of hash maps, and with them the order in
-//! which tokio looks at what is ready at once, here and in the crates that are used.
+//! Replaces the system's random numbers by numbers from a seed: they seed hash maps, and with them the order in which
+//! tokio and other crates handle what is ready at the same time.
 
 use std::cell::RefCell;
 use std::ffi::{c_uint, c_void};

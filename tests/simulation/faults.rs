@@ -1,4 +1,4 @@
-//! What befalls masters, workers and what is between them, and when: drawn from the seed before anything runs.
+//! Faults of masters, workers and the network, and their times: drawn from the seed before anything runs.
 
 use std::fmt;
 

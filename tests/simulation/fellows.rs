@@ -1,4 +1,4 @@
-//! How one master reaches the others: a way of its own to each.
+//! Connects each master to the others, with a separate link to each.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Executors that are tasks of the simulation: attempts are plain functions, which take as long as their seed says.
+//! Executors as tasks of the simulation: attempts are plain functions, whose durations come from the seed.
 
 use std::fs;
 use std::sync::Arc;

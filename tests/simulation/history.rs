@@ -1,4 +1,5 @@
-//! All that happened, line by line, and a second scheduler that is given the same commands and held to the invariants.
+//! Records everything that happens, line by line, and feeds the same commands to a second scheduler that is checked
+//! against the invariants.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 

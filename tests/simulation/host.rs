@@ -1,4 +1,5 @@
-//! A machine of the simulation: a runtime of one thread with a time of its own, which passes a millisecond at a step.
+//! A machine of the simulation: a single-threaded runtime with its own clock, which advances by one millisecond per
+//! step.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! One machine's way into the network: when what it sends arrives, if it does, and what comes back.
+//! One machine's link to the network: when its messages arrive, if they do, and their answers.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

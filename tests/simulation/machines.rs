@@ -1,4 +1,4 @@
-//! Machines: what starts on them, and what faults do to them.
+//! Machines: the processes that start on them, and the effects of faults.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A job whose maps give other output when they run again, so that what reads them must not mix the two.
+//! A job whose maps give different output when they run again, so that readers must not mix the two.
 
 use gristmill::prelude::*;
 

@@ -1,6 +1,6 @@
-//! What goes over the network: the conversations with the master, and workers' fetches from each other.
+//! The messages on the network: conversations with the master, and fetches between workers.
 //!
-//! No server checks the limits of requests here, so this does.
+//! No server checks the limits of requests in the simulation, so this module does.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -1,4 +1,4 @@
-//! The job of the simulation, its input, and what comes of it without any cluster.
+//! The job of the simulation, its input, and its expected output.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Words that may not stand in some places: a table, and who breaks it.
+//! Words that are banned in some places: a table, and a search for violations.
 
 use crate::paths::paths;
 use crate::source::Source;

@@ -1,4 +1,4 @@
-//! Imports go down: finds modules that stand on no floor and imports that climb.
+//! Imports must go down: finds modules without a floor and imports that climb.
 
 use crate::paths::paths;
 use crate::source::Source;

@@ -1,4 +1,5 @@
-//! What Cargo.lock may bring in: licences we can pass on, crates and versions we refuse, and how many a job links.
+//! Checks Cargo.lock: licences that we can pass on, crates and versions that we refuse, and the number of crates that
+//! a job links.
 
 use std::collections::BTreeSet;
 use std::process::Command;

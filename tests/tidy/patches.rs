@@ -1,4 +1,4 @@
-//! Planted bugs: each patch says what it breaks, and still applies.
+//! Planted bugs: each patch names what it breaks, and still applies.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Finds every `a::b::c` that a file names, with `use` groups spread out and `super` climbed.
+//! Finds every `a::b::c` that a file names, with `use` groups expanded and `super` resolved.
 
 use crate::tokens::Token;
 

@@ -1,4 +1,4 @@
-//! Phrases that do not read as plain English, in what people read: comments, strings, names, pages and scripts.
+//! Finds phrases that are not plain English in comments, strings, names, pages and scripts.
 //!
 //! ```text
 //!   the phrase          write instead

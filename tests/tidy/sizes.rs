@@ -1,4 +1,4 @@
-//! Files and functions that a reader takes in at once, and files that say what they are for.
+//! Limits the size of files and functions, and requires each file to say its purpose.
 
 use crate::source::Source;
 use crate::tokens::{Token, tokens};

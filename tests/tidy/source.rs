@@ -1,4 +1,4 @@
-//! The files of the tree, and how a wall says where it is broken.
+//! The files of the tree, and how a rule reports a violation.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Cuts Rust source into tokens, so that no wall is fooled by a comment, a string or a line break.
+//! Cuts Rust source into tokens, so that comments, strings and line breaks cannot mislead a rule.
 
 /// One identifier, number or sign, and the line it stands on, counted from 1.
 ///

@@ -1,4 +1,4 @@
-//! Unsafe code stands in few named files, and says each time why it is sound.
+//! Unsafe code is allowed in a few named files only, and must always state why it is sound.
 
 use crate::source::Source;
 use crate::tokens::{Token, tokens};

@@ -1,4 +1,4 @@
-//! One attempt after the other: how they go, and how they die.
+//! One attempt after another: how they run, and how they die.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Workers in one process, the played master, and what is between them.
+//! Workers in one process, the simulated master, and the connections between them.
 
 use std::collections::BTreeMap;
 use std::io;

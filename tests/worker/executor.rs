@@ -1,7 +1,7 @@
-//! The executor's side of the socket, played by this program: its job says how it is to behave.
+//! The executor's side of the socket, played by this program: its job sets its behaviour.
 //!
-//! A worker starts a job's executable with one argument of its own. Here that is a shell script, which starts this
-//! program with the name of the one test below, and the variable that makes it serve.
+//! A worker starts a job's executable with one argument of its own. Here the executable is a shell script, which
+//! starts this program with the name of the one test below, and the variable that makes it serve.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};

@@ -1,4 +1,4 @@
-//! A master that is played: it orders what a test says, and notes what workers say.
+//! A simulated master: it orders what a test asks for, and records what workers report.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Map outputs: kept over a restart, fetched by others, found out when they are damaged.
+//! Map outputs: kept over a restart, fetched by other workers, detected when damaged.
 
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::Ordering;

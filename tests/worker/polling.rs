@@ -1,4 +1,4 @@
-//! What the worker makes of its master: late answers, silence, being forgotten, leaving.
+//! How a worker reacts to its master: late answers, silence, a lost registration, leaving.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Finds the lines that contain a text, and counts them per file on request: a job without a reduce.
+//! Finds the lines that contain a text, and optionally counts them per file: a job without a reduce.
 //!
 //! ```text
 //! $ find-lines -e whale --counts moby-dick.txt walden.txt -o out

@@ -1,4 +1,4 @@
-//! Lists the files that each word occurs in.
+//! Lists the files in which each word occurs.
 //!
 //! ```text
 //! $ inverted-index moby-dick.txt walden.txt
@@ -7,7 +7,7 @@
 //! …
 //! ```
 //!
-//! The files come sorted to the reduce, since they are the second half of the key.
+//! The reduce receives the files sorted, since they are the second half of the key.
 
 use gristmill::prelude::*;
 

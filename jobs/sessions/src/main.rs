@@ -1,4 +1,4 @@
-//! Cuts each user's visits into sessions: a session ends where nothing follows for longer than `--gap`.
+//! Groups each user's visits into sessions: a session ends when no visit follows within `--gap`.
 //!
 //! ```text
 //! $ cat visits.tsv                      # user, seconds since 1970, page; in any order
@@ -12,7 +12,7 @@
 //! bob     1700000100      1       0
 //! ```
 //!
-//! The time is the second half of the key, so a user's visits come to the reduce in their order, however many there are.
+//! The time is the second half of the key, so the reduce receives a user's visits in order, however many there are.
 
 use gristmill::prelude::*;
 

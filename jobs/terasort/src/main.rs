@@ -5,8 +5,8 @@
 //! $ cat out/part-* > sorted.bin
 //! ```
 //!
-//! Each part holds a range of keys, and the parts follow each other: one behind the other they are the sorted input.
-//! Records with equal keys stay in the order of the input.
+//! Each part holds a range of keys, and the parts are in order: concatenated, they are the sorted input. Records with
+//! equal keys stay in the order of the input.
 
 use gristmill::prelude::*;
 

@@ -8,7 +8,7 @@
 //! …
 //! ```
 //!
-//! A word is what stands between white space, byte for byte.
+//! A word is a run of bytes between white space.
 
 use gristmill::prelude::*;
 

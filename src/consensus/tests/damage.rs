@@ -1,4 +1,4 @@
-//! Damage other than a torn tail: it is found, named, and never ignored.
+//! Damage other than a torn tail is found and named, never ignored.
 
 use std::fs;
 use std::sync::Arc;

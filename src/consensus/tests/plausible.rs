@@ -1,4 +1,4 @@
-//! Impossible messages are refused, and the group goes on.
+//! Impossible messages are refused, and the group keeps working.
 
 use openraft::raft::{AppendEntriesRequest, VoteRequest};
 use openraft::{EntryPayload, LeaderId};

@@ -1,4 +1,4 @@
-//! Folders that a node refuses, and the messages.
+//! Folders that a node refuses, with the messages.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Removing masters: the others go on, and the number is not given again.
+//! Removing masters: the others keep working, and the number is not used again.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! openraft's own tests of a storage, run on ours.
+//! Runs openraft's own storage tests on our storage.
 
 use std::sync::Arc;
 

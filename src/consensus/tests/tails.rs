@@ -1,8 +1,8 @@
 //! Torn tails: after a crash, any part of the last write may be missing.
 //!
-//! A crash image is made of two copies of the log of a running node, before and after one more number
-//! was agreed on: each sector that differs is taken from the one or the other. That is what a disk
-//! may hold when the power goes before fsync returns.
+//! A crash image combines two copies of a running node's log, from before and after one more number was agreed on:
+//! each sector that differs comes from one or the other. A disk may hold exactly that if the power fails before fsync
+//! returns.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! A leader that is answered with a later vote than its own.
+//! A leader that receives an answer with a later vote than its own.
 
 use std::sync::{Arc, mpsc};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Names the kind of a failure, and the next step.
+//! Classifies a failure, and suggests the next step.
 
 use crate::rpc::why::Kind;
 use crate::spec::{About, Cause, Failure};

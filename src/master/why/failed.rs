@@ -1,4 +1,4 @@
-//! Explains the failure that ended a job, or that keeps it from being published, in one paragraph.
+//! Explains in one paragraph the failure that ended a job, or that keeps it from being published.
 
 use super::advice::{advice, kind};
 use super::{State, begin, own, text};

@@ -1,4 +1,4 @@
-//! Explains a job that has not failed: what it waits for, how far it is, or how it ended.
+//! Explains a job that has not failed: what it waits for, its progress, or how it ended.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! The calling end: a client of the masters ([`Master`]), one of a worker
-//! ([`Peer`]), and one that a master has of another ([`Fellow`]).
+//! The client side: [`Master`] calls the masters, [`Peer`] calls a worker, and [`Fellow`] is how one master calls
+//! another.
 
 mod artifacts;
 mod fellow;

@@ -1,8 +1,8 @@
 //! Limits the number of connections, in all and from one address, and reserves some for masters.
 //!
-//! A connection that comes when all seats are taken gets the seat of one that is not in use: first of those that never made
-//! a request, the oldest first, then of those that have made none for longest. If all are in use, it may have one of the
-//! reserved seats, which it must leave unless it turns out to be another master.
+//! If all seats are taken, a new connection gets the seat of an idle one: first of those that never made a request,
+//! oldest first, then of those that have been idle longest. If none is idle, the new connection may take a reserved
+//! seat, and must leave it unless it turns out to be another master.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -1,8 +1,8 @@
-//! Bounds the memory of messages that have not come in whole, over all connections.
+//! Bounds the memory of incomplete messages, over all connections.
 //!
-//! gRPC puts a length in front of each message, and the server keeps what has come until all of it is there. A message that
-//! takes long holds memory for nothing, so each has a deadline, and when all together hold too much, the one that has been
-//! coming for longest is given up.
+//! gRPC sends the length of a message before the message, and the server keeps the bytes until all have arrived. A
+//! slow message would hold memory for a long time, so each message has a deadline. When all incomplete messages
+//! together use too much memory, the oldest one is dropped.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! Starts a second attempt beside a slow one.
+//! Starts a backup attempt beside a slow one.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! A user cancels a job.
+//! Cancels a job at a user's request.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! A map, reduce or commit attempt has finished, and the first to report it wins its task.
+//! A map, reduce or commit attempt has finished. The first one to report it wins its task.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! A worker will leave, and takes no new attempts.
+//! Drains a worker: it will leave, and gets no new attempts.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! An attempt has failed, and its task is tried again or its job fails.
+//! An attempt has failed: its task is retried, or its job fails.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! A job that has ended goes out of the history.
+//! Removes a finished job from the history.
 
 use serde::{Deserialize, Serialize};
 

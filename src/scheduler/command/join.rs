@@ -1,4 +1,4 @@
-//! A map attempt has room for more maps.
+//! Adds maps to a map attempt that has room for more.
 
 use serde::{Deserialize, Serialize};
 

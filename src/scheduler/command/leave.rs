@@ -1,4 +1,4 @@
-//! A worker ends because it was asked to, and says so.
+//! A worker was asked to end, and reports that it leaves.
 
 use serde::{Deserialize, Serialize};
 

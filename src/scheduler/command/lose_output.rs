@@ -1,4 +1,4 @@
-//! One map output is lost or corrupt, on a worker that lives.
+//! One map output of a live worker is lost or corrupt.
 
 use serde::{Deserialize, Serialize};
 

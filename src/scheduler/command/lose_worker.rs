@@ -1,4 +1,4 @@
-//! A worker is believed dead, and what it ran and held is lost with it.
+//! A worker is considered lost, with its running attempts and its map outputs.
 
 use serde::{Deserialize, Serialize};
 

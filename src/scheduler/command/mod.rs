@@ -1,4 +1,4 @@
-//! Everything that can happen to the scheduler, one file for each.
+//! The commands of the scheduler, one file for each.
 
 mod back_up;
 mod cancel;

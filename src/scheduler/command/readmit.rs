@@ -1,4 +1,4 @@
-//! A worker's exclusion is over.
+//! Ends a worker's exclusion.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! A worker lends its slots.
+//! Registers a worker with its slots.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! A worker that was lost is back and still has map outputs.
+//! A lost worker has returned and still has map outputs.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! A task that waits after failures has waited for long enough.
+//! Ends a task's pause after failures.
 
 use serde::{Deserialize, Serialize};
 

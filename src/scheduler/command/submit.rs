@@ -1,4 +1,4 @@
-//! A user wants a job to be run.
+//! Submits a job.
 
 use std::ops::RangeInclusive;
 

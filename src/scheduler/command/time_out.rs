@@ -1,4 +1,4 @@
-//! An attempt has shown no progress for too long.
+//! Ends an attempt that has shown no progress for too long.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! What failures cost a job: which task is charged, what is kept of them, and when the job fails.
+//! Consequences of failures: which task they count against, what is kept of them, and when the job fails.
 
 use super::{Blame, Job};
 use crate::scheduler::Wait;

@@ -1,4 +1,4 @@
-//! Maps that share an attempt: which task leads them, and in which attempt's process each is done.
+//! Maps that share an attempt: which task leads them, and which attempt's process runs each of them.
 
 use super::Job;
 use crate::scheduler::{Attempt, Task};

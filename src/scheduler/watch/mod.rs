@@ -1,8 +1,8 @@
-//! What needs time: timeouts, retries, stragglers, ends of exclusions, and how long history is kept.
+//! Everything that depends on time: timeouts, retries, stragglers, ends of exclusions, and how long history is kept.
 //!
-//! The leader notes what it sees in an [`Observed`], by a clock that never goes back, and asks
-//! [`watch`] a few times a second what to propose. Nothing of it is replicated: a new leader starts
-//! with an empty one, so every period begins again then, which only makes things later.
+//! The leader records what it sees in an [`Observed`], by a monotonic clock, and calls [`watch`] a few times a second
+//! for proposals. None of it is replicated: a new leader starts with an empty one, so every period starts again,
+//! which only delays things.
 
 mod observed;
 mod stragglers;

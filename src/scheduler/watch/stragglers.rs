@@ -1,10 +1,9 @@
-//! Finds attempts that are so slow that a backup should run beside them.
+//! Finds attempts that are slow enough to deserve a backup.
 //!
-//! The paper (3.6) starts backups for whatever is left when a job is nearly done. That is the frame
-//! here: all tasks of the kind have started, no task of any job waits for a slot, and slots are
-//! free. Reduces that wait for the job's maps count for nothing in that: neither do they wait for
-//! slots, nor do they hold theirs against a map's backup, without which they might wait forever.
-//! Within it, as in LATE (Zaharia et al., OSDI 2008), the attempts with the longest time to go
+//! The paper (3.6) starts backups for whatever is left when a job is nearly done. Here that means: all tasks of the
+//! kind have started, no task of any job waits for a slot, and slots are free. Reduces that wait for the job's maps
+//! do not count: they do not wait for slots, and they yield theirs to a map's backup, without which they might wait
+//! forever. Within that frame, as in LATE (Zaharia et al., OSDI 2008), the attempts with the longest remaining time
 //! come first:
 //!
 //! ```text
@@ -14,10 +13,9 @@
 //!   straggler : elapsed >= usual  and  remaining >= usual * 1.5
 //! ```
 //!
-//! So a backup, which takes the usual time, is expected to end well before the attempt does.
-//! Without any progress the time to go is unknown, and taken to be as long again as the attempt has
-//! run. An attempt that stands still, at whatever point, is taken to do so as long again: its past rate
-//! says nothing about an attempt that hangs just before its end.
+//! So a backup, which takes the usual time, is expected to end well before the attempt does. If an attempt has made
+//! no progress, its remaining time is unknown; we assume as long again as it has run. We assume the same for an
+//! attempt that stands still at any point: its earlier rate says nothing about one that hangs just before its end.
 
 use std::cmp::Reverse;
 

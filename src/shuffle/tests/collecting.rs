@@ -1,4 +1,4 @@
-//! A combining table gives the same sums as a `BTreeMap`, with any memory and any size of batch.
+//! A combining table gives the same sums as a `BTreeMap`, with any amount of memory and any batch size.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;

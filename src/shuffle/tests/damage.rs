@@ -1,4 +1,4 @@
-//! Reading a damaged spill file is an error: it never gives other records and never panics.
+//! Reading a damaged spill file is an error: it never returns other records and never panics.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Shared parts of the shuffle tests, and tests of its parts together.
+//! Shared parts of the shuffle tests, and tests that combine several of its modules.
 
 mod collecting;
 mod damage;

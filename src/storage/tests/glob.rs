@@ -1,4 +1,4 @@
-//! What patterns match.
+//! Which names patterns match.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! What inputs expand to: files, folders, patterns, links; and what is refused.
+//! Listing inputs: files, folders, patterns, links; and which inputs are refused.
 
 use std::ffi::OsStr;
 use std::os::unix::fs::symlink;

@@ -1,4 +1,4 @@
-//! Folders of killed runs are swept, those of live runs are not, and an ended run brings nothing back.
+//! Folders of killed runs are swept, those of live runs stay, and an ended run cannot bring its folder back.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};

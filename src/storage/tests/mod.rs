@@ -1,4 +1,4 @@
-//! Whole behaviours of storage, on real folders.
+//! End-to-end tests of storage, on real folders.
 
 mod glob;
 mod list;

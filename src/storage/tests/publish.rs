@@ -1,4 +1,4 @@
-//! All or nothing: what is at the output, and what is left beside it, after every ending of a run.
+//! Publishing is all or nothing: the output, and the files beside it, after every way a run can end.
 
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -1,4 +1,4 @@
-//! Reading at offsets, and what happens when the input changes.
+//! Reading at offsets, and inputs that change while they are read.
 
 use std::fs::OpenOptions;
 use std::io::ErrorKind;

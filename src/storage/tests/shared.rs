@@ -1,4 +1,4 @@
-//! A staging folder that processes share: repeated, concurrent and late publishers.
+//! A staging folder shared by several processes: repeated, concurrent and late publishers.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! What is found in an output that was damaged.
+//! What `verify` finds in a damaged output.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! The job value must be the same after it was sent to a task.
+//! The job value must be unchanged after it is sent to a task.
 
 use super::super::subject::{Subject, Unchecked, groups_of};
 use super::super::workbench::{Step, set_up};

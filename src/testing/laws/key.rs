@@ -1,4 +1,4 @@
-//! Keys must survive being written and read.
+//! Keys must be unchanged after they are written and read.
 
 use super::super::subject::{Subject, Unchecked};
 use super::super::{Breach, show};

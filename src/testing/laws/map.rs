@@ -1,4 +1,4 @@
-//! The map must be a function of the record, and the result one of the input, wherever it is cut.
+//! The map must be a function of the record, and the result a function of the input, wherever it is cut.
 
 use super::super::inputs::{self, layouts};
 use super::super::subject::{Difference, Subject, Unchecked, groups_of};

@@ -1,4 +1,4 @@
-//! A real run, with threads, spills and parts, must write what the laws promise.
+//! A real run, with threads, spills and parts, must write what the laws predict.
 
 use std::collections::BTreeMap;
 use std::io::Read;

@@ -1,4 +1,4 @@
-//! What is counted and written to side outputs must be a function of the input, as the result is.
+//! Counters and side outputs must be functions of the input, like the result.
 
 use super::super::beside::Beside;
 use super::super::inputs::{self, Layout};

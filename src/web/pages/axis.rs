@@ -1,4 +1,4 @@
-//! Values at which an axis has ticks, and how they are written: 1, 2 and 5 times a power of ten, and round spans of time.
+//! Tick values of an axis and their labels: 1, 2 and 5 times a power of ten, and round durations.
 
 /// Round spans of time above a second, in milliseconds.
 const SPANS_MS: [u64; 22] = [

@@ -1,6 +1,6 @@
 //! The timeline of a job as inline SVG: which worker ran which attempts when.
 //!
-//! Only numbers and ids are written into it, so nothing that a user has named is.
+//! It contains only numbers and ids, never a user's text.
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};

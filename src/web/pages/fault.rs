@@ -1,4 +1,4 @@
-//! The page that is shown instead of one that cannot be.
+//! The error page.
 
 use askama::Template;
 use axum::http::StatusCode;

@@ -1,4 +1,4 @@
-//! How much of something is in use, as a bar with words beside it.
+//! A bar that shows how much of something is in use, with a label.
 
 use super::words::{percent, used};
 use crate::rpc::jobs::WorkerLine;

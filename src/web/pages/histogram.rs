@@ -1,4 +1,4 @@
-//! How many tasks took how long, as inline SVG: a logarithmic axis of time, a linear one of tasks, with round ticks.
+//! Distribution of task durations as inline SVG: a logarithmic axis of time, a linear one of tasks, with round ticks.
 
 use std::fmt::Write;
 

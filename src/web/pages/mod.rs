@@ -1,7 +1,8 @@
-//! Pages for people. They are rendered here and complete without a script; a small script keeps them fresh.
+//! Pages for people. They are rendered on the server and complete without a script; a small script keeps them up to
+//! date.
 //!
-//! Templates are HTML, and escape what is put into them, so a user's text stays text. Only other templates and pictures
-//! are put in unescaped (`safe`); pictures hold numbers and ids alone.
+//! Templates are HTML and escape their values, so a user's text stays text. Only other templates and pictures are
+//! inserted unescaped (`safe`); pictures contain numbers and ids alone.
 
 mod axis;
 mod chart;

@@ -1,4 +1,5 @@
-//! The first page: the cluster's load over the last minutes, its jobs, workers and masters; and the list of all jobs.
+//! The overview page: the cluster's load over the last minutes, its jobs, workers and masters; and the list of all
+//! jobs.
 
 use askama::Template;
 use axum::extract::{RawQuery, State};

@@ -1,4 +1,4 @@
-//! Progress of the maps or reduces of a job: bytes where they are known, rate, and estimated time left.
+//! Progress of a job's maps or reduces: bytes if known, rate, and estimated time left.
 
 use super::histogram::histogram;
 use super::words::{bytes, count, percent, span};

@@ -1,4 +1,4 @@
-//! A job's tasks, a page at a time, in their own order or by a column.
+//! A job's tasks, a page at a time, in their own order or sorted by a column.
 
 use std::cmp::Reverse;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! Numbers, times and sizes as people read them.
+//! Formats numbers, times and sizes for people.
 
 /// Milliseconds as a span of time, such as `1.2 s`.
 pub(super) fn span(ms: u64) -> String {

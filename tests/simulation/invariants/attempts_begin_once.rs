@@ -1,6 +1,8 @@
-//! The id of an attempt is given once and begun at most once, so that no two ever write to the same place.
+//! Checks that each attempt id is assigned once and begun at most once, so that two attempts never write to the same
+//! place.
 //!
-//! But a sweep of staging may be done again, by whomever the next leader asks, who numbers sweeps anew: it writes nothing.
+//! Sweeps of staging are an exception: a new leader numbers them anew and may repeat one on any worker. They write
+//! nothing.
 
 use std::collections::BTreeSet;
 

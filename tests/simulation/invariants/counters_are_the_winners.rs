@@ -1,4 +1,4 @@
-//! A job's counters are the sum of what each task's first winner counted, and of nothing else.
+//! Checks that a job's counters are the sums over each task's first winner, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
 

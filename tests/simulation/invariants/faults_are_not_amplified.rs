@@ -1,4 +1,4 @@
-//! A fault costs what it touches and no more: attempts beyond one a task are bounded by what was lost.
+//! Checks that a fault costs only what it touches: attempts beyond one per task are bounded by what was lost.
 
 /// Attempts that a lost worker may cost: all maps that it had, and what ran on it and on those that fetched from it.
 fn lost_with_a_worker(tasks: u64) -> u64 {

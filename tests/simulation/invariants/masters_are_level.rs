@@ -1,4 +1,4 @@
-//! Some time after all is well, every master has a say, and has applied all that any has.
+//! Checks that, some time after the last fault, every master votes and has applied everything that any master has.
 
 use gristmill::rpc::masters::MasterLine;
 

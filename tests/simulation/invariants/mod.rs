@@ -1,4 +1,5 @@
-//! What must hold: after each command, at each moment, or at the end. One invariant, one file, with its sentence.
+//! Invariants: checked after each command, at each moment, or at the end. One file for each, which opens with its
+//! sentence.
 
 pub(crate) mod attempts_begin_once;
 pub(crate) mod counters_are_the_winners;

@@ -1,4 +1,4 @@
-//! Some time after the last job has ended there is nothing of it but its output: no staging, no scratch, no map output.
+//! Checks that, some time after the last job, only its output is left: no staging, no scratch, no map output.
 
 use std::fs;
 use std::path::Path;

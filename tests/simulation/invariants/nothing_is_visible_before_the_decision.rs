@@ -1,4 +1,4 @@
-//! Before a job commits, nothing is at its output's place; what is there once it has succeeded is whole.
+//! Checks that no output is visible before its job commits, and that the output of a successful job is complete.
 
 use std::path::Path;
 

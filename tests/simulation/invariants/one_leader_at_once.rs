@@ -1,7 +1,7 @@
-//! No two masters have ever given orders under one leadership, which is named by the entry with which it began.
+//! Checks that two masters never give orders under the same leadership, which is named by its first log entry.
 //!
-//! That is more than that they do not lead in one term: openraft lets a master with a higher number take over within a
-//! term. But to begin a leadership an entry must have been agreed on, and of each there is but one.
+//! That is stronger than one leader per term: openraft lets a master with a higher number take over within a term.
+//! But a leadership begins with an entry that a majority agreed on, and each entry exists only once.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! A task has one winner: only that of a map may be lost, and only then may there be another.
+//! Checks that a task has one winner. Only a map's winner may be lost, and only then may there be another.
 
 use std::collections::BTreeMap;
 

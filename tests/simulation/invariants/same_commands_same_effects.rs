@@ -1,4 +1,5 @@
-//! The same commands in the same order lead to the same effects and refusals, on any replica and from any snapshot.
+//! Checks that the same commands in the same order have the same effects and refusals, on any replica and from any
+//! snapshot.
 
 use super::Step;
 

@@ -1,4 +1,5 @@
-//! Masters apply the same commands at the same index of the log, with the same outcome, however often they start.
+//! Checks that masters apply the same commands at the same log index, with the same outcome, however often they
+//! restart.
 
 use std::collections::BTreeMap;
 

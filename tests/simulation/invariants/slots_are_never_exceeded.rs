@@ -1,4 +1,5 @@
-//! No worker is given more attempts than it has slots, and every running attempt is some living worker's.
+//! Checks that no worker is given more attempts than it has slots, and that every running attempt belongs to a live
+//! worker.
 
 use super::Step;
 
