@@ -19,7 +19,11 @@ impl Clock {
     }
 
     /// A point on the monotonic clock, for measuring spans and keeping deadlines.
-    #[expect(clippy::disallowed_methods, reason = "this is where everybody else gets it from")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the source of the time for all other \
+                                                   code"
+    )]
     pub fn now(&self) -> Instant {
         match &self.manual {
             None => Instant::now(),
@@ -31,7 +35,11 @@ impl Clock {
     ///
     /// It can jump either way when the machine's time is set, so it never measures a span.
     /// A machine that believes to be before 1970 gets 0.
-    #[expect(clippy::disallowed_methods, reason = "this is where everybody else gets it from")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the source of the time for all other \
+                                                   code"
+    )]
     pub fn wall_ms(&self) -> u64 {
         match &self.manual {
             None => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, whole_ms),

@@ -58,7 +58,7 @@ mod armed {
         let left = fs::read_to_string(&armed).ok().and_then(|left| left.parse::<u32>().ok());
         match left {
             Some(left @ 2..) => {
-                fs::write(&armed, (left - 1).to_string()).expect("it could be read");
+                fs::write(&armed, (left - 1).to_string()).expect("the file could be read");
             }
             Some(_) => die(&armed, point),
             None => {}
@@ -72,7 +72,7 @@ mod armed {
             return;
         }
         let pid = getpid();
-        fs::write(struck, pid.to_string()).expect("it was just renamed");
+        fs::write(struck, pid.to_string()).expect("the file was just renamed");
         let _heard_or_not = writeln!(std::io::stderr(), "crash point {point}");
         let killed = kill_process(pid, Signal::KILL);
         // SIGKILL is seen before this call returns.
@@ -103,12 +103,13 @@ mod tests {
     /// Has another process do so; gives how it ended, and what it said.
     fn in_a_process(folder: Option<&Path>) -> (ExitStatus, String) {
         let test = std::thread::current().name().map(String::from).expect("a test has a name");
-        let mut command = Command::new(std::env::current_exe().expect("this test is a file"));
+        let mut command =
+            Command::new(std::env::current_exe().expect("the test's executable has a path"));
         command.args(["--exact", &test, "--nocapture"]).env(PASSES, "1").env_remove(VARIABLE);
         if let Some(folder) = folder {
             command.env(VARIABLE, folder);
         }
-        let ended = command.output().expect("it can be started again");
+        let ended = command.output().expect("the executable can be started again");
         (ended.status, String::from_utf8_lossy(&ended.stderr).into_owned())
     }
 
@@ -136,6 +137,6 @@ mod tests {
         }
         fs::write(folder.join("t00"), "1").unwrap();
         fs::write(folder.join("t01"), "4").unwrap();
-        assert!(in_a_process(Some(folder)).0.success(), "neither is come to");
+        assert!(in_a_process(Some(folder)).0.success(), "neither point is reached");
     }
 }

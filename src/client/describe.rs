@@ -71,7 +71,7 @@ pub async fn describe(
     let (answer, said) = match timeout(within, listen(&mut child)).await {
         Ok(heard) => heard,
         Err(_) => {
-            let problem = format!("no description came within {} s", within.as_secs());
+            let problem = format!("it printed no description within {} s", within.as_secs());
             return Err(not_a_job(problem, b""));
         }
     };

@@ -71,9 +71,7 @@ pub enum Error {
         cause: Refusal,
     },
     /// The submission was sent, and no answer came: the job may run or not.
-    #[error(
-        "it is not known whether the job was submitted: {cause}\nhint: submit again with --id {id}"
-    )]
+    #[error("the outcome of the submission is unknown: {cause}\nhint: submit again with --id {id}")]
     Unknown {
         /// The id, under which a repetition is the same job.
         id: String,

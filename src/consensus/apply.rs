@@ -103,9 +103,10 @@ impl<M: Machine> Applier<M> {
         let Seen { index, digest } = theirs;
         let fatal = Fatal {
             message: format!(
-                "the state of this master differs from the leader's: after entry {index} its digest is {ours:016x}, \
-                 and the leader's is {digest:016x}: {}\nhint: keep this folder and report it; join the other masters \
-                 with an empty folder and another --id",
+                "the state of this master differs from the leader's: after entry {index} its \
+                 digest is {ours:016x}, and the leader's is {digest:016x}: {}\nhint: keep this\
+                  folder and report it; to replace this master, join the others with an empty \
+                 folder and another --id",
                 self.snapshots.folder().display()
             ),
         };
@@ -157,7 +158,7 @@ impl<M: Machine> RaftStateMachine<Kind> for Applier<M> {
     ) -> Result<(), StorageError> {
         let (read_meta, body) = read(&snapshot.path).map_err(|error| failed(&error))?;
         if read_meta != *meta {
-            let error = Unreadable("the snapshot that was sent is another one".into());
+            let error = Unreadable("a different snapshot was sent".into());
             return Err(failed(&error));
         }
         let mut newest = self.newest.lock().await;
@@ -184,7 +185,10 @@ impl<M: Machine> RaftStateMachine<Kind> for Applier<M> {
 
 impl RaftSnapshotBuilder<Kind> for Builder {
     async fn build_snapshot(&mut self) -> Result<Snapshot, StorageError> {
-        let body = std::mem::replace(&mut self.body, Err(Unreadable("it was taken".into())));
+        let body = std::mem::replace(
+            &mut self.body,
+            Err(Unreadable("the snapshot was just taken".into())),
+        );
         let body = body.map_err(|error| failed(&error))?;
         let mut newest = self.newest.lock().await;
         // A snapshot that was installed in the meantime is newer.

@@ -21,8 +21,8 @@ pub enum Error {
     },
     /// A new master's folder must be empty.
     #[error(
-        "the folder is not empty: it holds {found}: {}\nhint: name a new or empty folder with --data DIR; a master \
-         keeps all that it knows in there",
+        "the folder is not empty: it holds {found}: {}\nhint: name a new or empty folder with \
+         --data DIR; a master keeps all its data there",
         path.display()
     )]
     NotEmpty {
@@ -33,8 +33,8 @@ pub enum Error {
     },
     /// The folder names its master, but its log or a snapshot is gone.
     #[error(
-        "the folder of master {node} has lost {missing}: {}\nhint: restore that file, or {anew}; a master that has \
-         lost its votes must not come back under its old number",
+        "the folder of master {node} has lost {missing}: {}\nhint: restore that file, or \
+         {anew}; a master that has lost its votes must not return under its old number",
         path.display(), anew = ANEW
     )]
     Wiped {
@@ -58,7 +58,7 @@ pub enum Error {
     },
     /// The folder belongs to another master.
     #[error(
-        "the folder is that of master {found}: {}\nhint: give --id {found}, or another --data DIR", path.display()
+        "the folder belongs to master {found}: {}\nhint: give --id {found}, or another --data DIR", path.display()
     )]
     OtherNode {
         /// The folder.
@@ -68,8 +68,8 @@ pub enum Error {
     },
     /// The identity file and the log were not written together.
     #[error(
-        "the log is that of {found}, and the identity file that of {expected}: {}\nhint: restore the files that belong \
-         together, or {anew}",
+        "the log belongs to {found}, and the identity file to {expected}: {}\nhint: restore \
+         the files that belong together, or {anew}",
         path.display(), anew = ANEW
     )]
     Foreign {
@@ -112,8 +112,8 @@ pub enum Error {
     },
     /// The master was removed from its cluster.
     #[error(
-        "master {node} was removed from its cluster, and its number is not given again: {}\nhint: {anew}; \
-         `gristmill masters add` prints the command",
+        "master {node} was removed from its cluster, and its number is not used again: \
+         {}\nhint: {anew}; `gristmill masters add` prints the command",
         path.display(), anew = ANEW
     )]
     Removed {
@@ -145,7 +145,7 @@ pub enum Error {
         source: io::Error,
     },
     /// Nothing was agreed on in time.
-    #[error("the masters do not agree: {what}\nhint: start a majority of them")]
+    #[error("the masters cannot agree: {what}\nhint: start a majority of them")]
     NoQuorum {
         /// What is missing.
         what: String,
@@ -176,15 +176,15 @@ pub enum ProposeError {
         voters: String,
     },
     /// Members change one at a time, and another change is under way. Nothing has happened.
-    #[error("the members are being changed: {what}\nhint: try again")]
+    #[error("the list of members is being changed: {what}\nhint: try again")]
     Busy {
         /// The change.
         what: String,
     },
     /// A new member did not catch up in time. It keeps catching up.
     #[error(
-        "master {node} at {address} has not caught up within {within_s} s\nhint: see whether it can be reached there, \
-         and try again"
+        "master {node} at {address} has not caught up within {within_s} s\nhint: check that it\
+          can be reached there, and try again"
     )]
     Behind {
         /// Its number.

@@ -213,18 +213,20 @@ impl Evidence {
         let Start { count, incarnation } = start;
         if count > self.own.count {
             return Err(format!(
-                "master {from} has seen start {count} of this folder, and this is only start {}",
+                "master {from} has seen start {count} of this folder, but this is only start {}",
                 self.own.count
             ));
         }
         if count == self.own.count && incarnation != self.own.incarnation {
             return Err(format!(
-                "master {from} has seen start {count} of this folder, and this is another start {count}"
+                "master {from} has seen start {count} of this folder, but this is another \
+                 start {count}"
             ));
         }
         if acknowledged > facts.last {
             return Err(format!(
-                "master {from} knows that entry {acknowledged} was written to this folder, and its last entry is {}",
+                "master {from} knows that entry {acknowledged} was written to this folder, but\
+                  its last entry is {}",
                 facts.last
             ));
         }
@@ -341,12 +343,12 @@ impl Evidence {
         let facts = self.facts();
         facts.records.iter().find_map(|(node, ours)| {
             let theirs = theirs.get(node).copied().unwrap_or_default();
-            let lacks = theirs.start.count < ours.start.count
-                || theirs.acknowledged < ours.acknowledged;
+            let lacks =
+                theirs.start.count < ours.start.count || theirs.acknowledged < ours.acknowledged;
             lacks.then(|| {
                 format!(
-                    "its snapshot knows of {} starts of master {node} and of its entries up to {}, this master of {} \
-                     and up to {}",
+                    "its snapshot records {} starts of master {node} and entries up to {}; \
+                     this master knows of {} and entries up to {}",
                     theirs.start.count, theirs.acknowledged, ours.start.count, ours.acknowledged
                 )
             })

@@ -294,7 +294,7 @@ impl Group {
         if removed.contains(&node) {
             let known = members.iter().map(|member| member.node).chain(removed);
             let what = format!(
-                "master {node} was removed, and its number is not given again\nhint: give --id {}",
+                "master {node} was removed, and its number is not used again\nhint: give --id {}",
                 known.max().unwrap_or_default() + 1
             );
             return Err(ProposeError::Taken { what });
@@ -302,7 +302,7 @@ impl Group {
         match members.iter().find(|member| member.node == node) {
             Some(member) if member.address != address => {
                 let what = format!(
-                    "master {node} is at {} already\nhint: give another --id",
+                    "master {node} is already at {}\nhint: give another --id",
                     member.address
                 );
                 return Err(ProposeError::Taken { what });
@@ -312,7 +312,7 @@ impl Group {
         }
         if let Some(other) = members.iter().find(|it| it.address == address && it.node != node) {
             let what =
-                format!("{address} is master {} already\nhint: give another --listen", other.node);
+                format!("{address} is already master {}\nhint: give another --listen", other.node);
             return Err(ProposeError::Taken { what });
         }
         // The task goes on if the caller is gone: half of a change would be worse than none.
@@ -372,7 +372,7 @@ impl Group {
             let replication = now.replication.as_ref();
             replication.and_then(|all| *all.get(&node)?) >= added
         });
-        let stopped = |_| ProposeError::Stopped { why: "it is ending".to_string() };
+        let stopped = |_| ProposeError::Stopped { why: "this master is stopping".to_string() };
         caught_up.await.map(drop).map_err(stopped)
     }
 }

@@ -96,7 +96,7 @@ impl Group {
         successors.sort_by_key(|member| Reverse(known.get(&member.node).copied().flatten()));
         match to {
             Some(to) if successors.is_empty() => {
-                let what = format!("there is no master m{to} that votes");
+                let what = format!("there is no voting master m{to}");
                 Err(ProposeError::Unknown { what })
             }
             _ => Ok(successors),
@@ -107,7 +107,7 @@ impl Group {
         let name = format!("m{} at {}", successor.node, successor.address);
         let not = |why: String| ProposeError::NoSuccessor { why: format!("{name}: {why}") };
         if timeout(CATCH_UP_WITHIN, self.is_level(successor.node)).await.is_err() {
-            return Err(not("it lacks entries, and is not catching up".into()));
+            return Err(not("it lacks entries and is not catching up".into()));
         }
         self.raft().runtime_config().heartbeat(false);
         // Cloned at once: openraft waits while it is borrowed.

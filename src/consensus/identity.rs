@@ -83,14 +83,16 @@ impl Identity {
         };
         let format = field("format")?;
         if format != FORMAT.to_string() {
-            return Err(format!("the folder has format {format}, this version writes {FORMAT}"));
+            return Err(format!(
+                "the folder has format {format}, but this version writes {FORMAT}"
+            ));
         }
         let cluster = u128::from_str_radix(field("cluster")?, 16);
         let node = field("node")?.parse();
         let is_guest = lines.next() == Some("guest");
         match (cluster, node) {
             (Ok(cluster), Ok(node)) => Ok(Self { cluster, node, is_guest }),
-            _ => Err("the identity's numbers are none".into()),
+            _ => Err("the identity's numbers are invalid".into()),
         }
     }
 }

@@ -267,7 +267,7 @@ fn claim(options: &Options) -> Result<Identity, Error> {
         }
         (Some(found), _) => Ok(found),
         (None, _) if has_log => {
-            Err(Error::Nameless { path, found: format!("{LOG_FILE} of some master") })
+            Err(Error::Nameless { path, found: format!("{LOG_FILE} of another master") })
         }
         (None, Begin::Nothing) => Err(Error::Empty { path }),
         (None, _) if let Some(found) = strangers(folder)? => Err(Error::NotEmpty { path, found }),

@@ -70,7 +70,7 @@ impl Group {
     ) -> Result<(), Refusal> {
         self.check_term(vote)?;
         let Some(last) = meta.last_log_id else {
-            return Err(invalid("the snapshot is of no entry".into()));
+            return Err(invalid("the snapshot has no last entry".into()));
         };
         check_id(&last, vote)?;
         let applied = self.evidence().applied();
@@ -113,15 +113,19 @@ impl Group {
         };
         let (index, term) = (theirs.index, theirs.leader_id.term);
         let ours = ours.unwrap_or(applied).leader_id.term;
-        differs.then(|| format!("entry {index} is of term {term} there, and of term {ours} here"))
+        differs.then(|| format!("entry {index} is of term {term} there, but of term {ours} here"))
     }
 
     fn refuse_history(&self, what: String) -> Refusal {
         let Fatal { message } = self.evidence().fail(
-            format!("the leader's log contradicts what this master knows was agreed on: {what}"),
-            "another master was probably started from an old copy of its folder, and what was agreed on since then is \
-             only here: keep this folder. To get that back, stop all masters and restore the newest copy of each \
-             folder. To go on without it, join with an empty folder and another --id",
+            format!(
+                "the leader's log contradicts entries that this master knows were committed: \
+                     {what}"
+            ),
+            "another master was probably started from an old copy of its folder, and later \
+             entries exist only here: keep this folder. To recover them, stop all masters and \
+             restore the newest copy of each folder. To go on without them, join with an empty\
+              folder and another --id",
         );
         Refusal::Internal { message }
     }

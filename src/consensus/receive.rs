@@ -145,7 +145,7 @@ impl Group {
         if (call.cluster, call.to) != (identity.cluster, identity.node) {
             let meant = Identity { cluster: call.cluster, node: call.to, ..identity };
             let message =
-                format!("this is {identity}, not {meant}\nhint: give each its own address");
+                format!("this is {identity}, not {meant}\nhint: give each master its own address");
             return Err(Refusal::Invalid { message });
         }
         self.evidence().open(&call.body).map_err(|error| match error {
@@ -164,7 +164,7 @@ fn stopped(error: &dyn std::error::Error) -> Refusal {
 }
 
 fn disk(error: &io::Error) -> Refusal {
-    internal(format!("cannot write a snapshot that comes in: {error}"))
+    internal(format!("cannot write a received snapshot: {error}"))
 }
 
 fn internal(message: String) -> Refusal {

@@ -29,13 +29,14 @@ impl Group {
             if self.removed().contains(&node) {
                 return Ok(false);
             }
-            let what = format!("there never was a master m{node} here");
+            let what = format!("master m{node} never existed here");
             return Err(ProposeError::Unknown { what });
         }
         if members.iter().filter(|member| member.votes).all(|member| member.node == node) {
             let what = format!(
-                "m{node} is the only master: without it the cluster and its jobs are gone\nhint: let another master \
-                 join first: `gristmill masters add` prints the command"
+                "m{node} is the only master: without it the cluster and its jobs are \
+                 lost\nhint: let another master join first: `gristmill masters add` prints the\
+                  command"
             );
             return Err(ProposeError::Needed { what });
         }

@@ -100,8 +100,9 @@ impl Snapshots {
         let path = self.folder.display();
         Fatal {
             message: format!(
-                "cannot write a snapshot: {error}: {path}\nhint: make room or fix the disk, and start this master \
-                 again; without snapshots the log would grow without bound"
+                "cannot write a snapshot: {error}: {path}\nhint: free space or fix the disk, \
+                 and start this master again; without snapshots the log would grow without \
+                 bound"
             ),
         }
     }
@@ -121,7 +122,8 @@ pub(super) fn newest(
     }
     let (meta, body) = read(&path)?;
     if meta != newest.meta {
-        let (place, what) = ("offset 24".into(), "it is another snapshot than the log says".into());
+        let (place, what) =
+            ("offset 24".into(), "it is a different snapshot than the log names".into());
         return Err(Error::Damaged { path, place, what });
     }
     Ok(Some((newest, body)))
@@ -141,7 +143,7 @@ pub(super) fn read(path: &Path) -> Result<(SnapshotMeta, Vec<u8>), Error> {
     };
     let (magic, rest) = bytes.split_first_chunk().ok_or_else(|| damaged(0, "it is too short"))?;
     if magic != MAGIC {
-        return Err(damaged(0, "it does not begin as a snapshot does"));
+        return Err(damaged(0, "it does not begin like a snapshot"));
     }
     let lengths = rest.split_first_chunk::<LENGTHS_BYTES>();
     let (lengths, rest) = lengths.ok_or_else(|| damaged(8, "it is too short"))?;
@@ -151,12 +153,12 @@ pub(super) fn read(path: &Path) -> Result<(SnapshotMeta, Vec<u8>), Error> {
     });
     let expected = head_bytes.checked_add(body_bytes).and_then(|sum| sum.checked_add(CRC_BYTES));
     if expected != Some(rest.len()) {
-        return Err(damaged(8, "its length is another one than it says"));
+        return Err(damaged(8, "its length differs from its header"));
     }
     let covered = bytes.len() - CRC_BYTES;
     let crc = bytes[covered..].first_chunk().copied().map(u32::from_le_bytes);
     if crc != Some(crc32c::crc32c(&bytes[..covered])) {
-        return Err(damaged(covered, "the checksum over all before differs"));
+        return Err(damaged(covered, "the checksum of its contents differs"));
     }
     let meta = bincode::deserialize(&rest[..head_bytes]);
     let meta = meta.map_err(|error| damaged(24, &error.to_string()))?;

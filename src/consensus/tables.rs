@@ -126,7 +126,7 @@ impl Tables {
         let purged: Option<LogId> = self.fact(PURGED)?;
         let purged = purged.map(|id| id.index);
         if purged > snapshot.map(|id| id.index) {
-            let what = "entries were removed that no snapshot has".into();
+            let what = "entries were removed that no snapshot covers".into();
             return Err(self.damaged(format!("fact `{PURGED}`"), what));
         }
         let mut expected = purged.map_or(0, |index| index + 1);
@@ -134,7 +134,7 @@ impl Tables {
         self.each(.., |index, bytes| {
             let entry = self.entry(index, bytes)?;
             if entry.log_id.index != index || index != expected {
-                let what = format!("entry {expected} should be there");
+                let what = format!("entry {expected} is missing");
                 return Err(self.damaged(format!("log entry {index}"), what));
             }
             expected += 1;

@@ -195,8 +195,8 @@ fn fatal(tables: &Tables, error: &redb::Error) -> Fatal {
     let path = tables.path.display();
     Fatal {
         message: format!(
-            "cannot write the log: {error}: {path}\nhint: fix the disk, and start this master again; it has stopped, \
-             since the contents of the disk are unknown after an error"
+            "cannot write the log: {error}: {path}\nhint: fix the disk, and start this master \
+             again; it stopped because the disk's contents are unknown after an error"
         ),
     }
 }

@@ -14,7 +14,7 @@ pub enum Error {
         expected: u64,
     },
     /// A frame is longer than the limit.
-    #[error("a frame of {bytes} bytes is over the limit of {max}")]
+    #[error("a frame of {bytes} bytes exceeds the limit of {max}")]
     TooLong {
         /// Bytes of its message.
         bytes: u64,
@@ -50,7 +50,7 @@ pub enum Error {
         theirs: u32,
     },
     /// The other side sent another message than the expected one.
-    #[error("the {other} said {said} where {expected} was its turn")]
+    #[error("expected {expected} from the {other}, got {said}")]
     OutOfTurn {
         /// The other side.
         other: &'static str,
@@ -60,7 +60,7 @@ pub enum Error {
         expected: &'static str,
     },
     /// The other side closed the connection before it sent an expected message.
-    #[error("the {other} closed the connection before it said {expected}")]
+    #[error("the {other} closed the connection before it sent {expected}")]
     Closed {
         /// The other side.
         other: &'static str,
@@ -68,7 +68,7 @@ pub enum Error {
         expected: &'static str,
     },
     /// The stream's deadline has passed. A receiver may continue: the part of a frame that has arrived is kept.
-    #[error("nothing was heard before the deadline")]
+    #[error("nothing was received before the deadline")]
     TimedOut,
     /// An error of the system.
     #[error("the connection failed: {0}")]

@@ -127,7 +127,7 @@ impl Shared {
         self.takes_part()?;
         if self.obtain(digest).await? == Found::Unheard {
             let message = format!(
-                "no master that answers has artifact {digest}; one that does not may have it"
+                "no reachable master has artifact {digest}; an unreachable one may have it"
             );
             return Err(Refusal::Unavailable { message });
         }

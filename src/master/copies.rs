@@ -62,11 +62,11 @@ impl Copies {
         let (copies, tell) = (self.clone(), Arc::clone(&end));
         let making = tokio::spawn(make);
         tokio::spawn(async move {
-            let broken = |_| Err(Refusal::Internal { message: "a copy was broken off".into() });
+            let broken = |_| Err(Refusal::Internal { message: "a copy was interrupted".into() });
             let made = making.await.unwrap_or_else(broken);
             // Requests from here on see the result.
             copies.under_way().remove(&way);
-            tell.told.set(made).expect("it ends once");
+            tell.told.set(made).expect("a copy ends only once");
             tell.rung.notify_waiters();
         });
         Copy(end)

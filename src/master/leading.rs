@@ -103,7 +103,7 @@ pub(super) async fn follow(shared: Arc<Shared>, mut leadership: watch::Receiver<
 async fn end_change(shared: Arc<Shared>) {
     let Some(group) = &shared.group else { return };
     if let Err(error) = group.end_change().await {
-        (shared.log)(&format!("a change of the members is not completed: {error}"));
+        (shared.log)(&format!("the change of members has not completed: {error}"));
     }
 }
 

@@ -45,7 +45,7 @@ impl Masters for Master {
         let shared = &self.shared;
         let was_member = shared.led(shared.remove(master)).await?;
         if was_member {
-            (shared.log)(&format!("master {master} is a member no more, since that was asked for"));
+            (shared.log)(&format!("master {master} was removed on request"));
         }
         Ok(was_member)
     }
@@ -54,7 +54,7 @@ impl Masters for Master {
         let shared = &self.shared;
         shared.leads()?;
         let leader = shared.group()?.hand_over(Some(master.0)).await.map_err(refusal)?;
-        (shared.log)(&format!("master {} leads, since that was asked for", MasterId(leader)));
+        (shared.log)(&format!("master {} leads now, on request", MasterId(leader)));
         Ok(())
     }
 
@@ -71,7 +71,7 @@ impl Masters for Master {
         }
         let shared = &self.shared;
         shared.led(async { group.admit(id.0, &address).await.map_err(refusal) }).await?;
-        (shared.log)(&format!("master {id} at {address} takes part"));
+        (shared.log)(&format!("master {id} at {address} is a member"));
         Ok(())
     }
 }
@@ -100,7 +100,8 @@ impl Raft for Master {
 
 impl Shared {
     pub(super) fn group(&self) -> Result<&Group, Refusal> {
-        let alone = || Refusal::Unavailable { message: "this master agrees with nobody".into() };
+        let alone =
+            || Refusal::Unavailable { message: "this master is not part of a majority".into() };
         self.group.as_ref().ok_or_else(alone)
     }
 

@@ -272,16 +272,19 @@ impl Master {
         shared.note_change();
         let Some(group) = shared.group.as_ref().filter(|group| !group.is_alone()) else { return };
         match tokio::time::timeout(HAND_OVER_WITHIN, group.hand_over(None)).await {
-            Ok(Ok(leader)) => (shared.log)(&format!("master m{leader} leads instead of this one")),
+            Ok(Ok(leader)) => (shared.log)(&format!(
+                "master m{leader} took over the lead from this\
+                                                      one"
+            )),
             Ok(Err(ProposeError::NotLeader { .. })) => {}
             // As it is when all masters are ended.
             Ok(Err(ProposeError::NoSuccessor { why })) => {
                 (shared.log)(&format!(
-                    "no other master has taken over from this one, which ends: {why}"
+                    "no other master has taken over from this one before it ends: {why}"
                 ));
             }
-            Ok(Err(refused)) => (shared.log)(&format!("leadership is not handed over: {refused}")),
-            Err(late) => (shared.log)(&format!("leadership is not handed over in time: {late}")),
+            Ok(Err(refused)) => (shared.log)(&format!("cannot hand over the lead: {refused}")),
+            Err(late) => (shared.log)(&format!("cannot hand over the lead in time: {late}")),
         }
     }
 

@@ -204,11 +204,11 @@ impl Replica {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // A change that was applied by half would be worse than a master that is gone.
-        self.state.lock().expect("no change fails half-way")
+        self.state.lock().expect("changes are applied completely or not at all")
     }
 
     fn events(&self) -> MutexGuard<'_, Events> {
-        self.events.lock().expect("no event is noted half-way")
+        self.events.lock().expect("events are noted completely or not at all")
     }
 }
 
@@ -246,7 +246,7 @@ fn commands(proposals: &[(u64, Vec<Change>)]) -> Vec<(u64, Option<Command>)> {
 
 fn read<T: serde::de::DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T, Unreadable> {
     bincode::deserialize(bytes)
-        .map_err(|error| Unreadable(format!("no {what} that this version knows: {error}")))
+        .map_err(|error| Unreadable(format!("this version cannot decode the {what}: {error}")))
 }
 
 fn written(value: &impl serde::Serialize) -> Result<Vec<u8>, Unreadable> {

@@ -218,7 +218,7 @@ impl Master {
     /// come to this entry.
     pub fn fingerprint(&self) -> (u64, u64) {
         let (index, state) = self.shared.proposer.read_at(bincode::serialize);
-        (index, xxh3_64(&state.expect("plain data in memory")))
+        (index, xxh3_64(&state.expect("serializing plain data in memory cannot fail")))
     }
 
     /// Whether there is such a job, as far as this master knows.

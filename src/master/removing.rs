@@ -75,8 +75,9 @@ impl Shared {
         let names: Vec<String> =
             silent.iter().map(|line| format!("{} at {}", line.id, line.address)).collect();
         let message = format!(
-            "without {id}, {} of the {} other masters do not answer ({}), and the cluster would stop\nhint: start \
-             those first, or remove one of them instead: `gristmill masters remove {}`",
+            "without {id}, {} of the {} other masters do not answer ({}), and the cluster \
+             would stop\nhint: start those first, or remove one of them instead: `gristmill \
+             masters remove {}`",
             silent.len(),
             lines.len(),
             names.join(", "),
@@ -92,11 +93,12 @@ impl Shared {
             let message = match self.hold_among(digest, |member| member.node != id.0).await {
                 Ok(true) => continue,
                 Ok(false) => format!(
-                    "no master that answers has the artifact {digest}, which {job} needs\nhint: if {id} is away, start \
-                     it again, or end the job with `gristmill kill {job}`"
+                    "no reachable master has artifact {digest}, which {job} needs\nhint: if \
+                     {id} is away, start it again, or end the job with `gristmill kill {job}`"
                 ),
                 Err(Refusal::Unavailable { message }) => format!(
-                    "without {id}, most masters cannot keep what {job} needs: {message}\nhint: fix that first"
+                    "without {id}, most masters cannot keep the files that {job} needs: \
+                     {message}\nhint: fix that first"
                 ),
                 Err(refusal) => return Err(refusal),
             };

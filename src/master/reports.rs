@@ -97,7 +97,7 @@ impl Shared {
                 HeldState::Planned { plan, splits, reducers, input_bytes, counters },
             ) => {
                 if !self.store.has(plan, now_ms) {
-                    let message = format!("the plan {plan} was reported before it was stored");
+                    let message = format!("the plan {plan} was reported before it was uploaded");
                     return vec![fail(attempt, Failure::new(Cause::Exit, message), false)];
                 }
                 let done = PlanDone { attempt, splits, reducers, input_bytes, counters };

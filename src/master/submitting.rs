@@ -64,7 +64,10 @@ impl Shared {
         let named = [("spec", request.spec_digest), ("executable", request.executable)];
         for (what, digest) in named.into_iter().chain(side_files) {
             if !self.hold(digest).await? {
-                let message = format!("the {what} {digest} is not here\nhint: send it first");
+                let message = format!(
+                    "the {what} {digest} has not been uploaded\nhint: send it \
+                                       first"
+                );
                 return Err(Refusal::NotFound { message });
             }
         }
@@ -82,7 +85,7 @@ fn check_same(state: &State, job: JobId, request: &Submit) -> Result<(), Refusal
     }
     let shown = record.output.as_ref().map(|output| format!(", with output `{output}`"));
     invalid(format!(
-        "--id {} was given to another job: {job}{}\nhint: give another --id",
+        "--id {} belongs to another job: {job}{}\nhint: give another --id",
         escape(request.id.as_bytes(), TEXT_CHARS_MAX),
         shown.unwrap_or_default()
     ))
@@ -119,7 +122,7 @@ fn check_room(state: &State, spec: &JobSpec) -> Result<(), Refusal> {
     let live = || state.scheduler.jobs().filter(|job| !job.state().is_terminal());
     if live().count() >= LIVE_JOBS_MAX {
         let message =
-            format!("{LIVE_JOBS_MAX} jobs have not ended yet\nhint: wait for some to end");
+            format!("{LIVE_JOBS_MAX} jobs have not ended yet\nhint: wait until some have ended");
         return Err(Refusal::Limit { message });
     }
     let output = |job| state.job(job).and_then(|record| record.output.as_ref());
@@ -156,12 +159,12 @@ fn elf_problem(head: &[u8]) -> Option<String> {
     let found = u16::from_le_bytes([m0, m1]);
     let kind = u16::from_le_bytes([t0, t1]);
     if (class, order) != (2, 1) {
-        Some(format!("is not a 64-bit little-endian one, workers are {name}"))
+        Some(format!("is not 64-bit little-endian; workers are {name}"))
     } else if found != machine {
         let known = [(3, "x86"), (40, "arm"), (62, "x86_64"), (183, "aarch64"), (243, "riscv")];
         let known = known.into_iter().find(|&(number, _)| number == found);
         let found = known.map_or(format!("machine {found}"), |(_, name)| name.to_string());
-        Some(format!("is ELF for {found}, workers are {name}"))
+        Some(format!("is an ELF file for {found}; workers are {name}"))
     } else if !(2..=3).contains(&kind) {
         Some(format!("is an ELF file of type {kind}, not a program"))
     } else {
@@ -191,7 +194,7 @@ mod tests {
             (b"#!/bin/sh\nexit 0\n123456".to_vec(), Some("begins with `#!/b`")),
             (head(2, 3, MACHINE.0)[..19].to_vec(), Some("not with an ELF header")),
             (head(1, 3, MACHINE.0), Some("64-bit")),
-            (head(2, 3, 243), Some("is ELF for riscv, workers are")),
+            (head(2, 3, 243), Some("is an ELF file for riscv; workers are")),
             (head(2, 3, 9_999), Some("machine 9999")),
             (head(2, 1, MACHINE.0), Some("type 1")),
         ];

@@ -50,7 +50,9 @@ impl Shared {
         let forgotten: Vec<JobId> = changes.iter().filter_map(forgets).collect();
         match shared.propose(changes).await {
             Ok(_) => losses.iter().for_each(|line| (shared.log)(line)),
-            Err(refusal) => (shared.log)(&format!("cannot propose what is due: {refusal}")),
+            Err(refusal) => {
+                (shared.log)(&format!("cannot propose changes that are due: {refusal}"))
+            }
         }
         shared.proposer.read(|state| {
             let mut desk = shared.desk();
@@ -92,8 +94,8 @@ impl Shared {
             let views = silent.iter().filter_map(|&worker| state.scheduler.worker(worker));
             let losses = views.map(|view| {
                 let what = match view.state {
-                    WorkerState::Drained => "has left, as it was told that it may",
-                    _ => "is lost: its lease is over",
+                    WorkerState::Drained => "has left after draining",
+                    _ => "is lost: its lease has expired",
                 };
                 let lose = LoseWorker { worker: view.id, incarnation: view.incarnation };
                 (decide(lose), format!("worker {} {what}", view.id))

@@ -54,8 +54,7 @@ pub fn digest_of_file(path: &Path) -> io::Result<Digest> {
     let mut bytes = file.metadata()?.len();
     loop {
         if bytes > ARTIFACT_BYTES_MAX {
-            let message =
-                format!("it has more than the {ARTIFACT_BYTES_MAX} bytes that are accepted");
+            let message = format!("it has more than the accepted {ARTIFACT_BYTES_MAX} bytes");
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
         }
         match file.read(&mut buffer)? {

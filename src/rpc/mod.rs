@@ -26,7 +26,7 @@ pub mod masters;
     unreachable_pub,
     unused_qualifications,
     clippy::default_trait_access,
-    reason = "generated code makes everything public and names it in full"
+    reason = "generated code makes everything public and uses full paths"
 )]
 mod pb;
 mod pieces;

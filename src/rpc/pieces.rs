@@ -28,24 +28,24 @@ impl<'a> Pieces<'a> {
                     Some(&wanted) if wanted == (header.map, header.attempt) => {}
                     other => {
                         let (map, attempt) = (header.map, header.attempt);
-                        return Err(format!("m{map}#{attempt} came where {other:?} was due"));
+                        return Err(format!("m{map}#{attempt} arrived, expected {other:?}"));
                     }
                 }
                 self.open = Some((header.map, header.stored_bytes));
             }
             FetchPiece::Bytes(bytes) => {
                 let Some((map, left)) = &mut self.open else {
-                    return Err("bytes came before a segment".into());
+                    return Err("bytes arrived before a segment".into());
                 };
                 *left = left
                     .checked_sub(bytes.len() as u64)
-                    .ok_or_else(|| format!("m{map} has more bytes than it promised"))?;
+                    .ok_or_else(|| format!("m{map} has more bytes than announced"))?;
             }
             FetchPiece::Place { map, .. } => {
                 self.whole()?;
                 match self.maps.next() {
                     Some((wanted, _)) if wanted == map => {}
-                    other => return Err(format!("m{map} has a place where {other:?} was due")),
+                    other => return Err(format!("m{map} has a path, expected {other:?}")),
                 }
             }
             FetchPiece::Missing { map, .. } => match self.open.take() {
@@ -54,7 +54,7 @@ impl<'a> Pieces<'a> {
                 Some((open, left)) if left > 0 => return Err(short(open, left)),
                 _ => match self.maps.next() {
                     Some((wanted, _)) if wanted == map => {}
-                    other => return Err(format!("m{map} is missing where {other:?} was due")),
+                    other => return Err(format!("m{map} is missing, expected {other:?}")),
                 },
             },
         }
@@ -66,7 +66,7 @@ impl<'a> Pieces<'a> {
         let missing = match (self.whole(), self.maps.next()) {
             (Ok(()), None) => return Ok(()),
             (Err(short), _) => short,
-            (Ok(()), Some((map, _))) => format!("m{map} did not come"),
+            (Ok(()), Some((map, _))) => format!("m{map} did not arrive"),
         };
         Err(Refusal::Unavailable { message: format!("the answer ended early: {missing}") })
     }
@@ -120,17 +120,17 @@ mod tests {
             (&[missing(4), segment(7, 0)], ""),
             (&[segment(4, 3), bytes(1), missing(4), segment(7, 0)], ""),
             (&[place(4), place(7)], ""),
-            (&[place(7)], "m7 has a place where Some((4, 1)) was due"),
+            (&[place(7)], "m7 has a path, expected Some((4, 1))"),
             (&[segment(4, 3), place(7)], "m4 lacks 3 bytes"),
-            (&[], "m4 did not come"),
-            (&[segment(4, 3), bytes(3)], "m7 did not come"),
+            (&[], "m4 did not arrive"),
+            (&[segment(4, 3), bytes(3)], "m7 did not arrive"),
             (&[missing(4), segment(7, 3), bytes(2)], "m7 lacks 1 bytes"),
             (&[segment(4, 3), segment(7, 0)], "m4 lacks 3 bytes"),
             (&[segment(4, 3), missing(7)], "m4 lacks 3 bytes"),
-            (&[segment(4, 3), bytes(4)], "m4 has more bytes than it promised"),
-            (&[bytes(4)], "bytes came before a segment"),
-            (&[segment(7, 0)], "m7#1 came where Some((4, 1)) was due"),
-            (&[missing(4), missing(7), missing(4)], "m4 is missing where None was due"),
+            (&[segment(4, 3), bytes(4)], "m4 has more bytes than announced"),
+            (&[bytes(4)], "bytes arrived before a segment"),
+            (&[segment(7, 0)], "m7#1 arrived, expected Some((4, 1))"),
+            (&[missing(4), missing(7), missing(4)], "m4 is missing, expected None"),
         ];
         for (pieces, wrong) in table {
             let mut expected = Pieces::of(&[(4, 1), (7, 1)]);

@@ -42,7 +42,7 @@ pub enum Refusal {
         message: String,
     },
     /// The master that was asked does not lead.
-    #[error("the master asked does not lead; {leader} does")]
+    #[error("this master does not lead; {leader} does")]
     NotLeader {
         /// The leader's address; empty if there is none at the moment.
         leader: String,

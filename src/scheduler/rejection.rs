@@ -53,7 +53,7 @@ pub enum Rejection {
     },
     /// Job ids must rise, so that a queue in their order is one in the order of submission and no
     /// id is ever used twice.
-    #[error("job id {job} is not new, the last one is {last}")]
+    #[error("job id {job} is not new; the last one is {last}")]
     JobIdNotNew {
         /// As named by the command.
         job: JobId,
@@ -71,7 +71,7 @@ pub enum Rejection {
         winner: Option<AttemptId>,
     },
     /// A reduce cannot have read maps that never gave an output.
-    #[error("{attempt} cannot have finished: some map never had an output")]
+    #[error("{attempt} cannot have finished: one of its maps never had an output")]
     MapsMissing {
         /// As named by the command.
         attempt: AttemptId,
@@ -91,7 +91,7 @@ pub enum Rejection {
         timeout_ms: Option<u64>,
     },
     /// The task does not rest, or has failed more often since.
-    #[error("{task} does not rest after that failure")]
+    #[error("{task} is not pausing after that failure")]
     NotResting {
         /// As named by the command.
         task: TaskId,
@@ -187,9 +187,9 @@ pub enum BackupRefusal {
 impl fmt::Display for BackupRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Unwanted => "its job wants none",
+            Self::Unwanted => "its job has backups turned off",
             Self::WrongPhase => "only maps, and reduces after the last map, have backups",
-            Self::NotAlone => "not exactly one attempt at it is running",
+            Self::NotAlone => "it has no attempt, or more than one, running",
             Self::TasksWait => "other tasks wait for slots",
             Self::NoRoom => "no other worker has a free slot",
         })

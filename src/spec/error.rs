@@ -6,7 +6,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The text is not an id of the wanted kind.
-    #[error("not a {what}: `{text}`, expected a form like `{example}`")]
+    #[error("not a {what}: `{text}`; expected a form like `{example}`")]
     Id {
         /// What was wanted, such as `task id`.
         what: &'static str,

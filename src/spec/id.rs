@@ -270,7 +270,7 @@ mod tests {
             assert!(text.parse::<Nonce>().is_err(), "{text:?}");
         }
         let error = "j\u{1b}[2J".parse::<JobId>().unwrap_err().to_string();
-        assert_eq!(error, r"not a job id: `j\x1b[2J`, expected a form like `j7`");
+        assert_eq!(error, r"not a job id: `j\x1b[2J`; expected a form like `j7`");
     }
 
     fn round_trip<I>(id: I)

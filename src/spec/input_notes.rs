@@ -61,7 +61,7 @@ impl InputNotes {
 impl Repeat {
     fn sentence(&self) -> String {
         if self.path == self.first {
-            format!("{} is an input more than once", self.path)
+            format!("{} is given as an input more than once", self.path)
         } else {
             format!("{} is {}", self.path, self.first)
         }
@@ -92,7 +92,7 @@ mod tests {
                 "skipped 1 file in names beginning with . or _ (to read such a file or folder, name it)",
                 "skipped 2 special files (pipe, socket or device)",
                 "each file is read once; skipped 7 repeated paths to files: latest is 2026; \
-                 a is an input more than once",
+                 a is given as an input more than once",
             ]
         );
     }

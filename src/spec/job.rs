@@ -123,7 +123,7 @@ fn within(field: &'static str, value: u64, range: RangeInclusive<u64>) -> Result
 fn check_location(field: &'static str, location: &Location) -> Result<(), Error> {
     let problem = match location.as_bytes() {
         [] => "is an empty path".to_string(),
-        bytes if bytes.contains(&0) => format!("`{location}` has a NUL byte"),
+        bytes if bytes.contains(&0) => format!("`{location}` contains a NUL byte"),
         _ => return Ok(()),
     };
     Err(Error::Field { field, problem })

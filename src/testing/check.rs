@@ -63,7 +63,7 @@ impl fmt::Display for Report {
         )?;
         self.unchecked
             .iter()
-            .try_for_each(|(law, reason)| write!(f, "\nnot checked that {law}: {reason}"))
+            .try_for_each(|(law, reason)| write!(f, "\nnot checked: {law}: {reason}"))
     }
 }
 

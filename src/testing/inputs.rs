@@ -41,7 +41,11 @@ pub(super) fn write(pieces: &[Piece], folder: &Path) -> Result<Vec<FileRange>, B
             modified_ns: file.modified_ns,
             identity: file.identity,
         };
-        listing.files.first().map(range).ok_or_else(|| Breach::not_run("an input file is gone"))
+        listing
+            .files
+            .first()
+            .map(range)
+            .ok_or_else(|| Breach::not_run("an input file has disappeared"))
     };
     pieces.iter().map(file).collect()
 }

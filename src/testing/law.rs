@@ -78,7 +78,7 @@ impl fmt::Display for Law {
             Self::PartitionIsOfKey => "the partition is a function of the key",
             Self::CutsDoNotShow => "the result does not depend on where the input is cut",
             Self::ReduceIsDeterministic => "the reduce is deterministic",
-            Self::CombinerRoundTrips => "combined values fold on as what they were combined from",
+            Self::CombinerRoundTrips => "the combiner accepts its own results as values",
             Self::CombinerIsAssociative => "the combiner is associative",
             Self::CombinerIsCommutative => "the combiner is commutative",
             Self::CombinerIsOptional => "the combiner may be applied zero, one or many times",

@@ -75,8 +75,8 @@
 //! let violation = gristmill::testing::check(WordCount {}).input("a b a\nc a\n").verdict().unwrap_err();
 //! assert_eq!(
 //!     violation.to_string(),
-//!     "the combiner changes the result: for key \"a\" the reduce of [1, 1] writes \"a\\t2\", but \"a\\t1\" of the same \
-//!      values combined to [2]; a reduce must do the same with combined values as with those they were combined from \
+//!     "the combiner changes the result: for key \"a\" the reduce of [1, 1] writes \"a\\t2\", but \"a\\t1\" for the same \
+//!      values combined to [2]; a reduce must give the same result for combined values as for the original ones \
 //!      (seed 0, input \"a b a\\n\")"
 //! );
 //! ```
@@ -125,15 +125,15 @@
 //! # When a law does not fit
 //!
 //! * Sums of floats depend on the order in their last digits. A combiner that is declared inexact ([`EXACT`] is
-//! false) is folded in the order of the input, need not be commutative, and may be off by a billionth;
-//! [`Check::tolerance`] sets another bound, also for jobs that add floats in the reduce only.
+//!   false) is folded in the order of the input, need not be commutative, and may be off by a billionth;
+//!   [`Check::tolerance`] sets another bound, also for jobs that add floats in the reduce only.
 //! * A reduce may rely on the values of equal keys coming in the order of the input, if there is no exact combiner.
-//! Call [`Check::ordered_values`] then. To get them in an order of your own, use a [`Grouped`] key instead: its order
-//! is guaranteed, and the check keeps it.
+//!   Call [`Check::ordered_values`] then. To get them in an order of your own, use a [`Grouped`] key instead: its order
+//!   is guaranteed, and the check keeps it.
 //! * Counters are summed over all tasks, and side outputs are the records of all tasks: both must be functions of the
-//! input, like the result. A counter of malformed lines is one. A counter of tasks is not, nor is a counter of the
-//! values that a reduce receives if there is a combiner. If a counter or side output describes the work instead,
-//! declare it with [`Check::varying_counter`] or [`Check::varying_side`].
+//!   input, like the result. A counter of malformed lines is one. A counter of tasks is not, nor is a counter of the
+//!   values that a reduce receives if there is a combiner. If a counter or side output describes the work instead,
+//!   declare it with [`Check::varying_counter`] or [`Check::varying_side`].
 //!
 //! # How the check works
 //!

@@ -74,7 +74,7 @@ impl<'s, J: Job> Subject<'s, J> {
             Law::CutsDoNotShow => laws::map::cuts_do_not_show(self),
             Law::TotalsDoNotShow => laws::totals::do_not_show(self),
             _ if J::MAP_ONLY && law != Law::RunAgrees => Ok(Some("the job has no reduce")),
-            Law::KeysSort => Ok(Some("a key need not have an `Ord`; see `key_order`")),
+            Law::KeysSort => Ok(Some("a key type need not implement `Ord`; see `key_order`")),
             Law::KeysRoundTrip => laws::key::keys_round_trip(self),
             Law::PartitionIsOfKey => laws::partition::is_of_key(self),
             Law::ReduceIsDeterministic => laws::reduce::is_deterministic(self),

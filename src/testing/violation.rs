@@ -28,8 +28,8 @@ pub enum Breach {
     NoRecords,
     /// There is a combiner, and nothing to combine.
     #[error(
-        "no key of the input has three values, not even with each record in a map task of its own, \
-         so the combiner cannot be checked; give input in which keys repeat"
+        "no key of the input has three values, even with each record in its own map task, so \
+         the combiner cannot be checked; give input in which keys repeat"
     )]
     NoKeyRepeats,
     /// The job's code returned an error.
@@ -55,8 +55,8 @@ pub enum Breach {
     },
     /// See [`Law::JobSurvives`]: what it is turned into cannot be read, or turns into something else.
     #[error(
-        "the job value does not survive serialization: {problem}; \
-         use field types whose `Serialize` and `Deserialize` are each other's inverse"
+        "the job value does not survive serialization: {problem}; use field types whose \
+         `Serialize` and `Deserialize` are inverses of each other"
     )]
     JobNotReadable {
         /// What went wrong.
@@ -64,9 +64,9 @@ pub enum Breach {
     },
     /// See [`Law::JobSurvives`]: the copy that tasks work with behaves differently.
     #[error(
-        "the job value does not survive serialization: {place} the value under test gives {original}, \
-         its copy as tasks get it gives {copy}; serialize every field that map or reduce use, \
-         or fill it in `setup`"
+        "the job value does not survive serialization: {place} the original value gives \
+         {original}, its copy in a task gives {copy}; serialize every field that map or reduce\
+          use, or fill it in `setup`"
     )]
     JobLosesField {
         /// For which record or key.
@@ -79,8 +79,8 @@ pub enum Breach {
     /// See [`Law::MapIsDeterministic`].
     #[error(
         "the map is not deterministic: {place} it gives {first}, and when run again {second}; \
-         use nothing but the record and the job's own fields: no clock, chance, static, \
-         or order of a hash map"
+         use only the record and the job's own fields: no clock, random numbers, statics, or \
+         order of a hash map"
     )]
     MapDiffers {
         /// For which record.
@@ -92,9 +92,9 @@ pub enum Breach {
     },
     /// See [`Law::RecordsAreFound`].
     #[error(
-        "the input format depends on where a file is cut: record {number} of the whole is {whole}, \
-         and with the cuts {cuts} it is {cut}; a record belongs to the range in which its first byte lies \
-         (or say `SPLITTABLE = false`)"
+        "the input format depends on where a file is cut: record {number} of the whole file is\
+          {whole}, but with the cuts {cuts} it is {cut}; a record belongs to the range that \
+         holds its first byte (or set `SPLITTABLE = false`)"
     )]
     RecordsDiffer {
         /// Which record, from 1.
@@ -108,8 +108,8 @@ pub enum Breach {
     },
     /// See [`Law::KeysRoundTrip`].
     #[error(
-        "the key {key} is {again} after it was written and read; \
-         use a key type whose `Serialize` and `Deserialize` are each other's inverse"
+        "the key {key} is {again} after it was written and read; use a key type whose \
+         `Serialize` and `Deserialize` are inverses of each other"
     )]
     KeyChanges {
         /// The key's bytes.
@@ -119,8 +119,9 @@ pub enum Breach {
     },
     /// See [`Law::KeysSort`].
     #[error(
-        "key bytes do not sort as the keys do: {left} is {ord} {right} by `Ord`, and {bytes} it by its bytes; \
-         derive `Serialize` and `Ord` both, with the fields in one order, or write both so that they agree"
+        "key bytes do not sort as the keys do: {left} is {ord} {right} by `Ord`, and {bytes} \
+         it by its bytes; derive both `Serialize` and `Ord`, with the same order of fields, or\
+          implement both so that they agree"
     )]
     KeysDisagree {
         /// A key.
@@ -133,7 +134,7 @@ pub enum Breach {
         bytes: &'static str,
     },
     /// See [`Law::KeysSort`]: the key cannot be written.
-    #[error("the key {key} cannot be turned into bytes: {cause}; fix its `Serialize`")]
+    #[error("the key {key} cannot be encoded: {cause}; fix its `Serialize`")]
     KeyNotWritten {
         /// The key.
         key: String,
@@ -155,8 +156,9 @@ pub enum Breach {
     },
     /// See [`Law::PartitionIsOfKey`]: the same key, different answers.
     #[error(
-        "the partitioner is not a function of the key: it puts key {key} into partition {first} and, \
-         {when}, into {second} of {parts}; use nothing but the key, the number of parts and the job's own flags"
+        "the partitioner is not a function of the key: it puts key {key} into partition \
+         {first} and, {when}, into {second} of {parts}; use only the key, the number of parts \
+         and the job's own flags"
     )]
     PartitionDiffers {
         /// The key.
@@ -172,8 +174,8 @@ pub enum Breach {
     },
     /// See [`Law::PartitionIsOfKey`]: one group, several partitions.
     #[error(
-        "the partitioner is not a function of the group: of group {group} it puts one key into partition {first} and \
-         another into {second} of {parts}; look at the group of the key only"
+        "the partitioner is not a function of the group: it puts one key of group {group} into\
+          partition {first} and another into {second} of {parts}; use only the key's group"
     )]
     PartitionSplitsGroup {
         /// The group.
@@ -187,9 +189,9 @@ pub enum Breach {
     },
     /// See [`Law::CutsDoNotShow`].
     #[error(
-        "the result depends on where the input is cut: {place} one map task gives {whole}, \
-         map tasks over {cuts} give {cut}; keep nothing from one record to the next \
-         and do not use the task's number, and what a task gathers, emit in `cleanup`"
+        "the result depends on where the input is cut: {place} one map task gives {whole}, map\
+          tasks over {cuts} give {cut}; keep nothing from one record to the next, do not use \
+         the task's number, and emit what a task gathers in `cleanup`"
     )]
     CutsShow {
         /// For which key.
@@ -203,9 +205,9 @@ pub enum Breach {
     },
     /// See [`Law::ReduceIsDeterministic`].
     #[error(
-        "the reduce is not deterministic: for key {key} with values {values} it writes {first}, \
-         and when called again {second}; keep nothing from one key to the next, \
-         and use no clock, chance, static, or order of a hash map"
+        "the reduce is not deterministic: for key {key} with values {values} it writes \
+         {first}, and when called again {second}; keep nothing from one key to the next, and \
+         use no clock, random numbers, statics, or order of a hash map"
     )]
     ReduceDiffers {
         /// The key.
@@ -219,9 +221,9 @@ pub enum Breach {
     },
     /// See [`Law::CombinerRoundTrips`].
     #[error(
-        "the combiner does not take its own results: for key {key} with values {values} the result is {plain}, \
-         but {again} if each value goes through `start` and `value` once more; \
-         have `value` say all that `start` needs to know"
+        "the combiner does not accept its own results: for key {key} with values {values} the \
+         result is {plain}, but {again} if each value goes through `start` and `value` once \
+         more; `value` must return everything that `start` needs"
     )]
     CombinerForgets {
         /// The key.
@@ -235,9 +237,9 @@ pub enum Breach {
     },
     /// See [`Law::CombinerIsAssociative`].
     #[error(
-        "the combiner is not associative: for key {key} the values {values} folded one by one give {plain}, \
-         folded as {grouping} they give {grouped}; \
-         carry in the value what further folding needs, such as sum and count for an average"
+        "the combiner is not associative: for key {key} the values {values} folded one by one \
+         give {plain}, but folded as {grouping} they give {grouped}; the value must carry what\
+          further folding needs, such as sum and count for an average"
     )]
     CombinerGroups {
         /// The key.
@@ -253,9 +255,10 @@ pub enum Breach {
     },
     /// See [`Law::CombinerIsCommutative`].
     #[error(
-        "the combiner is not commutative: for key {key} the values {values} folded in this order give {plain}, \
-         in the order {order} they give {shuffled}; \
-         make it independent of order, or say `EXACT = false` to have it folded in the order of the input"
+        "the combiner is not commutative: for key {key} the values {values} folded in this \
+         order give {plain}, but in the order {order} they give {shuffled}; make it \
+         independent of order, or set `EXACT = false` to have it folded in the order of the \
+         input"
     )]
     CombinerOrders {
         /// The key.
@@ -271,9 +274,9 @@ pub enum Breach {
     },
     /// See [`Law::CombinerIsOptional`].
     #[error(
-        "the combiner changes the result: for key {key} the reduce of {values} writes {plain}, \
-         but {combined} of the same values combined to {folded}; \
-         a reduce must do the same with combined values as with those they were combined from"
+        "the combiner changes the result: for key {key} the reduce of {values} writes {plain},\
+          but {combined} for the same values combined to {folded}; a reduce must give the same\
+          result for combined values as for the original ones"
     )]
     CombinerShows {
         /// The key.
@@ -289,9 +292,10 @@ pub enum Breach {
     },
     /// See [`Law::ValueOrderDoesNotShow`].
     #[error(
-        "the reduce depends on the order of values: for key {key} it writes {plain} of {values} and {shuffled} of \
-         {order}; make it independent of order, sort with a `Grouped` key, or, if it is meant to \
-         follow the order of the input, check with `.ordered_values()`"
+        "the reduce depends on the order of values: for key {key} it writes {plain} for \
+         {values} but {shuffled} for {order}; make it independent of order, sort with a \
+         `Grouped` key, or, if it is meant to follow the order of the input, check with \
+         `.ordered_values()`"
     )]
     ValueOrderShows {
         /// The key.
@@ -307,8 +311,9 @@ pub enum Breach {
     },
     /// See [`Law::ReducersDoNotShow`].
     #[error(
-        "the result depends on the number of reducers: {place} one reducer gives {one}, {reducers} reducers give {many}; \
-         do not use the number of reducers, and keep nothing from one key to the next"
+        "the result depends on the number of reducers: {place} one reducer gives {one}, \
+         {reducers} reducers give {many}; do not use the number of reducers, and keep nothing \
+         from one key to the next"
     )]
     ReducersShow {
         /// For which key.
@@ -322,9 +327,10 @@ pub enum Breach {
     },
     /// See [`Law::TotalsDoNotShow`].
     #[error(
-        "{what} depends on how the work is done: with one map task and one reducer it is {plain}, {how} it is {other}; \
-         count and set aside what is in the input, not tasks, calls or combined values, \
-         or, if it is meant to tell of the work, check with `.varying_counter(…)` or `.varying_side(…)`"
+        "{what} depends on how the work is done: with one map task and one reducer it is \
+         {plain}, {how} it is {other}; count and set aside what is in the input, not tasks, \
+         calls or combined values; if it is meant to describe the work, check with \
+         `.varying_counter(…)` or `.varying_side(…)`"
     )]
     TotalsShow {
         /// Which counter or side output.

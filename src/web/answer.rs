@@ -76,7 +76,7 @@ impl From<Refusal> for Fault {
                 StatusCode::TOO_MANY_REQUESTS,
                 "limit reached",
                 cause,
-                "ask for less, or try later",
+                "ask for less, or try again later",
             ),
             Refusal::Internal { .. } => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,

@@ -71,7 +71,7 @@ fn stream(web: Web, job: Option<JobId>, query: Option<&str>, headers: &HeaderMap
         Fault::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "too many streams",
-            format!("{STREAMS_MAX} streams of events are open"),
+            format!("{STREAMS_MAX} event streams are open"),
             "close some, or poll /api/v1/jobs instead",
         )
     })?;

@@ -98,7 +98,7 @@ fn check(request: &Request) -> Result<(), Fault> {
     }
     let path = uri.path_and_query().map_or("", |path| path.as_str());
     if path.len() > PATH_BYTES_MAX {
-        let cause = format!("{} bytes, at most {PATH_BYTES_MAX}", path.len());
+        let cause = format!("{} bytes; at most {PATH_BYTES_MAX} are accepted", path.len());
         let hint = "see /api/v1/openapi.json for what is accepted";
         return Err(Fault::new(StatusCode::URI_TOO_LONG, "the address is too long", cause, hint));
     }

@@ -60,7 +60,7 @@ pub(super) async fn lead(State(web): State<Web>, request: Request, next: Next) -
     match timeout(WITHIN, pass_on(&web, &leader, request)).await {
         Ok(Ok(response)) => Ok(response),
         Ok(Err(why)) => Err(failed(why)),
-        Err(_) => Err(failed(format!("nothing within {} s", WITHIN.as_secs()))),
+        Err(_) => Err(failed(format!("no answer within {} s", WITHIN.as_secs()))),
     }
 }
 

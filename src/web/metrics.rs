@@ -50,20 +50,20 @@ fn of_master(page: &mut Page, figures: &Figures) {
     page.plain(
         "gristmill_master_applied_index",
         "gauge",
-        "The last entry of the log that this master has applied.",
+        "The last log entry that this master has applied.",
         figures.applied,
     );
 }
 
 fn of_requests(page: &mut Page, web: &Web) {
-    page.one("gristmill_http_answers_total", "counter", "Answers over HTTP by status.", || {
+    page.one("gristmill_http_answers_total", "counter", "HTTP answers by status.", || {
         let classes = (1..).zip(&web.shared.answered);
         classes
             .map(|(n, count)| (label("code", format!("{n}xx")), count.load(Ordering::Relaxed)))
             .collect()
     });
     let open = STREAMS_MAX - web.shared.streams.available_permits();
-    page.plain("gristmill_http_event_streams", "gauge", "Open streams of events.", open as u64);
+    page.plain("gristmill_http_event_streams", "gauge", "Open event streams.", open as u64);
 }
 
 fn of_cluster(page: &mut Page, figures: &Figures) {
@@ -71,7 +71,7 @@ fn of_cluster(page: &mut Page, figures: &Figures) {
         let count = |stage| figures.jobs.get(&stage).copied().unwrap_or(0);
         Stage::ALL.into_iter().map(|stage| (label("state", stage), count(stage))).collect()
     });
-    page.one("gristmill_tasks", "gauge", "Tasks of jobs that have not ended.", || {
+    page.one("gristmill_tasks", "gauge", "Tasks of unfinished jobs.", || {
         TaskKind::ALL.into_iter().flat_map(|kind| of_kind(figures, kind)).collect()
     });
     page.one("gristmill_workers", "gauge", "Known workers by state.", || {
@@ -95,7 +95,7 @@ fn of_attempts(page: &mut Page, figures: &Figures) {
     page.plain(
         "gristmill_jobs_submitted_total",
         "counter",
-        "Jobs submitted, as far as this process has applied.",
+        "Jobs submitted, as far as this process has applied the log.",
         happened.submitted,
     );
     page.plain(
@@ -104,14 +104,14 @@ fn of_attempts(page: &mut Page, figures: &Figures) {
         "Attempts started, as far as this process has applied.",
         happened.started,
     );
-    let help = "Attempts ended, as far as this process has applied.";
+    let help = "Attempts ended, as far as this process has applied the log.";
     page.one("gristmill_attempts_ended_total", "counter", help, || {
         ENDS.iter().map(|&(at, word)| (label("state", word), happened.ended[at])).collect()
     });
     page.plain(
         "gristmill_workers_lost_total",
         "counter",
-        "Workers lost, as far as this process has applied.",
+        "Workers lost, as far as this process has applied the log.",
         happened.lost,
     );
 }

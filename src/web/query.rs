@@ -24,10 +24,10 @@ impl<'q> Query<'q> {
         for pair in text.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             if !names.contains(&name) {
-                return Err(wrong(name, "is not a parameter here"));
+                return Err(wrong(name, "is not a parameter of this address"));
             }
             if pairs.iter().any(|(known, _)| *known == name) {
-                return Err(wrong(name, "is given twice"));
+                return Err(wrong(name, "is given more than once"));
             }
             pairs.push((name, value));
         }

@@ -236,8 +236,10 @@ impl Arrivals {
         if let Some(open) = self.open.take() {
             self.gather.give_back(&open);
             self.wanted.remove(&open.header.map);
-            let message =
-                format!("{} bytes of it arrived, not {}", open.arrived, open.header.stored_bytes);
+            let message = format!(
+                "{} bytes of it arrived instead of {}",
+                open.arrived, open.header.stored_bytes
+            );
             self.got.insert(open.header.map, Got::Unanswered { message });
         }
     }
@@ -333,7 +335,7 @@ mod tests {
         let expected = [
             (1, "it arrived with checksum"),
             (3, "it broke off"),
-            (4, "1 bytes of it arrived, not 3"),
+            (4, "1 bytes of it arrived instead of 3"),
             (5, "it broke off"),
         ];
         for (map, expected) in expected {

@@ -86,14 +86,16 @@ impl MapOutputs {
         digest: u64,
     ) -> Result<(), Failure> {
         let failed = |message: String| Failure::new(Cause::Exit, message);
-        let file = SpillFile::open(sealed)
-            .map_err(|error| failed(format!("the executor left no whole map output: {error}")))?;
+        let file = SpillFile::open(sealed).map_err(|error| {
+            failed(format!("the executor left no complete map output: {error}"))
+        })?;
         let header = file.header();
         let expected = (nonce.0, attempt.task.index, attempt.number, digest);
         let found = (header.nonce, header.map, header.attempt, file.index().digest);
         if found != expected {
             return Err(failed(format!(
-                "the executor left another map output than it said: {found:x?} (nonce, map, attempt, digest), not {expected:x?}"
+                "the executor left another map output than it reported: {found:x?} (nonce, \
+                 map, attempt, digest), not {expected:x?}"
             )));
         }
         let path = folders.outputs(nonce).join(attempt_name(attempt));

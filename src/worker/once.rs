@@ -19,7 +19,7 @@ pub enum Unheard {
     #[error("{0}")]
     Masters(#[from] Refusal),
     /// Some do not exist yet, or are being made again.
-    #[error("{missing} of {maps} map outputs are not there now")]
+    #[error("{missing} of {maps} map outputs are missing now")]
     NotThere {
         /// Number of missing outputs.
         missing: u32,

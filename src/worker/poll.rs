@@ -188,7 +188,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
             // Not found: they have let it go already.
             Ok(()) | Err(Refusal::NotFound { .. }) => {}
             Err(refusal) => (self.worker.options.log)(&format!(
-                "worker {worker} ends, and no master has heard its goodbye: {refusal}"
+                "worker {worker} ends, but no master has received its goodbye: {refusal}"
             )),
         }
     }
@@ -341,7 +341,9 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
                 format!("attempt {attempt} fails, as its report is refused again and again")
             }
             // One line tells it for all polls of the same silence.
-            None if self.silent_since.is_none() => "this worker reports each attempt alone".into(),
+            None if self.silent_since.is_none() => {
+                "this worker reports each attempt separately".into()
+            }
             None => return,
         };
         (self.worker.options.log)(&format!("the master refuses a poll: {refusal}; {what}"));

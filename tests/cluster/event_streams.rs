@@ -143,7 +143,7 @@ fn there_is_room_for_so_many_streams_and_for_questions_beside_them() -> Result {
     }
     let refused = get(web, "/api/v1/events")?;
     assert_eq!(refused.status, 503, "{refused:?}");
-    assert!(refused.body.contains("128 streams of events are open"), "{refused:?}");
+    assert!(refused.body.contains("128 event streams are open"), "{refused:?}");
     assert_eq!(get(web, "/api/v1/jobs")?.status, 200);
     open.clear();
     until("who hangs up makes room", || Ok(Stream::open(web, "/api/v1/events", None).is_ok()))

@@ -235,7 +235,7 @@ fn leadership_goes_where_it_is_asked_to_go() -> Result {
     }
     let refused = fleet.run(&["masters", "transfer", "m9"])?;
     assert_eq!(refused.code, Some(3), "{}", refused.stderr);
-    assert!(refused.stderr.contains("there is no master m9"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("there is no voting master m9"), "{}", refused.stderr);
     trial.check(&fleet, &job)?;
     assert_eq!(counted(&fleet, &job, "attempts_rerun")?, 0);
     check_nothing_is_left(fleet, &["alone-out", "out"])

@@ -59,10 +59,10 @@ fn masters_that_are_removed_end_by_themselves_and_others_come_while_a_job_runs()
     assert_eq!((again.code, again.stderr), (Some(0), format!("m{gone} is not a member\n")));
     let unknown = remove(&fleet, 9)?;
     assert_eq!(unknown.code, Some(3), "{}", unknown.stderr);
-    assert_eq!(unknown.stderr, "error: there never was a master m9 here\n");
+    assert_eq!(unknown.stderr, "error: master m9 never existed here\n");
 
     let said = refused(&fleet, gone, &[])?;
-    assert!(said.contains("was removed from its cluster, and its number is not given"), "{said}");
+    assert!(said.contains("was removed from its cluster, and its number is not used"), "{said}");
     assert!(said.contains("masters add"), "{said}");
     fs::remove_dir_all(fleet.path(&format!("data/m{gone}")))?;
     let said = refused(&fleet, gone, &["--join", &fleet.cluster()])?;
@@ -117,7 +117,7 @@ fn what_would_end_the_cluster_is_refused_and_a_dead_master_is_removed() -> Resul
     removed(&fleet, dead)?;
     // It was away, so that its folder says nothing: it asks.
     let said = refused(&fleet, dead, &[])?;
-    assert!(said.contains("was removed from its cluster, and its number is not given"), "{said}");
+    assert!(said.contains("was removed from its cluster, and its number is not used"), "{said}");
     removed(&fleet, other)?;
     assert_eq!(fleet.master_left(other)?, Some(0));
     let ended = remove(&fleet, leads)?;

@@ -122,7 +122,7 @@ fn a_file_that_is_reached_again_is_read_once_and_noted() -> Result {
     let line = "mkdir d && cp in.txt d/a && ln -s a d/b && $JOBS/wordcount d d/a in.txt";
     let ended = place.shell(line)?;
     assert_eq!(ended.stdout, b"a\t4\nb\t2\n");
-    let said = "note    each file is read once; skipped 2 repeated paths to files: d/b is d/a; d/a is an input more than once\n";
+    let said = "note    each file is read once; skipped 2 repeated paths to files: d/b is d/a; d/a is given as an input more than once\n";
     assert!(ended.stderr.ends_with(said), "{}", ended.stderr);
     let ended = place.shell("touch d/_c && $JOBS/wordcount d in.txt in.txt --summary json")?;
     let summary: serde_json::Value = serde_json::from_str(&ended.stderr)?;

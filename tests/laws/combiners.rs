@@ -57,7 +57,7 @@ fn a_mean_of_means_is_not_associative() {
     assert_eq!(
         violation.to_string(),
         "the combiner is not associative: for key \"the\" the values [64, 256, 128] folded one by one give \"the\\t144\", \
-         folded as (64 (256 128)) they give \"the\\t128\"; carry in the value what further folding needs, such as sum \
+         but folded as (64 (256 128)) they give \"the\\t128\"; the value must carry what further folding needs, such as sum \
          and count for an average (seed 0, input \"the mill and the river\\nstone the\\n\")"
     );
 }

@@ -30,8 +30,8 @@ fn hidden_state_between_records_shows_in_the_cuts() {
     assert_eq!(
         violation.to_string(),
         "the result depends on where the input is cut: for key \"and\" one map task gives \"and\\t4\", map tasks over \
-         input-1.txt 0-1 | input-1.txt 1-29 give \"and\\t2\"; keep nothing from one record to the next and do not use \
-         the task's number, and what a task gathers, emit in `cleanup` \
+         input-1.txt 0-1 | input-1.txt 1-29 give \"and\\t2\"; keep nothing from one record to the next, do not use \
+         the task's number, and emit what a task gathers in `cleanup` \
          (seed 0, input \"\\nand the wheel and the river\\n\")"
     );
 }

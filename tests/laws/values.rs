@@ -113,8 +113,8 @@ fn a_key_that_is_written_in_another_order_than_its_own_is_found() {
     assert_eq!(
         sentence,
         "key bytes do not sort as the keys do: Version { major: 1, minor: 9 } is less than \
-         Version { major: 1, minor: 10 } by `Ord`, and greater than it by its bytes; derive `Serialize` and `Ord` both, \
-         with the fields in one order, or write both so that they agree"
+         Version { major: 1, minor: 10 } by `Ord`, and greater than it by its bytes; derive both `Serialize` and `Ord`, \
+         with the same order of fields, or implement both so that they agree"
     );
     let panic = std::panic::catch_unwind(|| key_order([version(1, 10), version(1, 9)]).run());
     assert_eq!(panic.expect_err("it panics").downcast_ref::<String>(), Some(&sentence));

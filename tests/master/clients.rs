@@ -22,7 +22,7 @@ async fn a_repeated_submission_is_the_same_job() {
     assert_eq!(bench.submit("a").await, job);
     let other = bench.submission("a", spec("/elsewhere")).await;
     let refusal = bench.master.submit(other).await.unwrap_err();
-    let said = "--id a was given to another job: j1, with output `/out/a`\nhint: give another --id";
+    let said = "--id a belongs to another job: j1, with output `/out/a`\nhint: give another --id";
     assert_eq!(refusal, Refusal::Invalid { message: said.into() });
     assert_eq!(bench.submit("b").await, JobId(2));
     assert_eq!(bench.master.list().await.unwrap().len(), 2);
@@ -40,10 +40,13 @@ async fn what_cannot_be_run_is_refused_with_a_reason() {
             "output `/out/first` is being written by job j1",
         ),
         (Box::new(|request| request.spec_digest = Digest(1)), "the spec 0000"),
-        (Box::new(|request| request.executable = Digest(1)), "is not here\nhint: send it first"),
+        (
+            Box::new(|request| request.executable = Digest(1)),
+            "has not been uploaded\nhint: send it first",
+        ),
         (
             Box::new(|request| request.spec.side_files = vec![side_file(Digest(1))]),
-            "the side file 00000000000000000000000000000001 is not here\nhint: send it first",
+            "the side file 00000000000000000000000000000001 has not been uploaded\nhint: send it first",
         ),
         (Box::new(move |request| request.executable = text), "not with an ELF header"),
     ];

@@ -54,7 +54,7 @@ async fn a_record_that_reads_differently_is_named() {
     assert!(said.contains("damaged at log entry 20: the checksum differs"), "{said}");
     with_log(&bench, |log| drop(log.remove(20).unwrap()));
     let said = refusal(&bench).await;
-    assert!(said.contains("damaged at log entry 21: entry 20 should be there"), "{said}");
+    assert!(said.contains("damaged at log entry 21: entry 20 is missing"), "{said}");
     with_log(&bench, |log| drop(log.insert(20, row.as_slice()).unwrap()));
     assert_eq!(bench.open(&bench.data()).await.unwrap().counter.state(), (49 * 25, 50));
 }
@@ -96,7 +96,7 @@ async fn a_damaged_snapshot_is_named_with_its_offset() {
     let whole = fs::read(&file).unwrap();
     let end = format!("damaged at offset {}: the checksum", whole.len() - 4);
     let table = [
-        (3, "damaged at offset 0: it does not begin as a snapshot does"),
+        (3, "damaged at offset 0: it does not begin like a snapshot"),
         (9, "damaged at offset 8: its length"),
         (40, &end),
         (whole.len() - 1, &end),

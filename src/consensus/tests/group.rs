@@ -314,7 +314,7 @@ async fn numbers_and_addresses_are_taken_once() {
     first.admit(2, &group.addresses[1]).await.unwrap();
     for (node, address, said) in [
         (2, "127.0.0.1:1", "master 2 is at"),
-        (3, group.addresses[1].as_str(), "is master 2 already"),
+        (3, group.addresses[1].as_str(), "is already master 2"),
     ] {
         let refused = first.admit(node, address).await.unwrap_err();
         assert!(refused.to_string().contains(said), "{refused}");

@@ -89,7 +89,7 @@ async fn only_the_leader_hands_over_and_only_to_voters() {
     let asked = |place: usize, to| async move { group.at(place).node.group().hand_over(to).await };
     assert_eq!(asked(leader, Some(leader as u64 + 1)).await, Ok(leader as u64 + 1));
     let refused = asked(leader, Some(9)).await.unwrap_err();
-    assert_eq!(refused.to_string(), "there is no master m9 that votes");
+    assert_eq!(refused.to_string(), "there is no voting master m9");
     let refused = asked(1 - leader, None).await.unwrap_err();
     assert!(matches!(refused, ProposeError::NotLeader { leader: Some(_) }), "{refused}");
 }

@@ -97,7 +97,7 @@ async fn a_folder_without_a_name_is_refused() {
     let bench = used().await;
     fs::remove_file(bench.data().join(IDENTITY_FILE)).unwrap();
     let said = refusal(&bench, &bench.data()).await;
-    assert!(said.contains("holds log.redb of some master but no identity file"), "{said}");
+    assert!(said.contains("holds log.redb of another master but no identity file"), "{said}");
     let again = bench.start(bench.options(&bench.data(), Begin::Cluster { cluster: 0xc2 })).await;
     assert!(matches!(again.err(), Some(Error::Nameless { .. })), "not with --init either");
 }
@@ -109,7 +109,10 @@ async fn the_folder_of_another_is_refused() {
     let options =
         crate::consensus::Options { node: 2, ..bench.options(&bench.data(), Begin::Nothing) };
     let refused = bench.start(options).await.err().unwrap().to_string();
-    assert!(refused.contains("that of master 1") && refused.contains("give --id 1"), "{refused}");
+    assert!(
+        refused.contains("belongs to master 1") && refused.contains("give --id 1"),
+        "{refused}"
+    );
 
     edit(&identity, "000c1", "000c2");
     let said = refusal(&bench, &bench.data()).await;
@@ -117,7 +120,7 @@ async fn the_folder_of_another_is_refused() {
     edit(&identity, "000c2", "000c1");
     edit(&identity, "format 8", "format 9");
     let said = refusal(&bench, &bench.data()).await;
-    assert!(said.contains("has format 9, this version writes 8"), "{said}");
+    assert!(said.contains("has format 9, but this version writes 8"), "{said}");
     fs::write(&identity, "some file of somebody").unwrap();
     let said = refusal(&bench, &bench.data()).await;
     assert!(said.contains("does not begin with `gristmill master`"), "{said}");

@@ -33,7 +33,7 @@ async fn removed_master_is_not_a_member_and_its_number_is_retired() {
     assert_eq!(voters(&group, leader), all_but(node));
     assert_eq!(inner.remove(node).await, Ok(false), "it may be repeated");
     let refused = inner.remove(9).await.unwrap_err();
-    assert_eq!(refused, ProposeError::Unknown { what: "there never was a master m9 here".into() });
+    assert_eq!(refused, ProposeError::Unknown { what: "master m9 never existed here".into() });
     let follower = group.at(stays).node.group();
     let refused = follower.remove(node).await.unwrap_err();
     assert!(matches!(refused, ProposeError::NotLeader { leader: Some(_) }), "{refused}");
@@ -50,7 +50,7 @@ async fn removed_master_is_not_a_member_and_its_number_is_retired() {
     assert_eq!(known.removed(), [node].into());
     let inner = group.at(leader).node.group();
     let refused = inner.admit(node, &group.addresses[gone]).await.unwrap_err().to_string();
-    assert!(refused.contains("its number is not given again\nhint: give --id 4"), "{refused}");
+    assert!(refused.contains("its number is not used again\nhint: give --id 4"), "{refused}");
     assert!(group.bench.fatal.lock().unwrap().is_empty());
 }
 

@@ -38,54 +38,74 @@ pub(super) fn advice(kind: Kind, failure: &Failure) -> String {
             fix("the code") + ", or set such records aside with --max-bad-records N"
         }
         Kind::Panic | Kind::UserError if failure.at.is_some() => fix("the code"),
-        Kind::BadRecord => "fix the record, or set such records aside with --max-bad-records N".into(),
+        Kind::BadRecord => {
+            "fix the record, or set such records aside with --max-bad-records N".into()
+        }
         Kind::Exit => {
-            "find what ends the process in the job's code or in a library of its: a job returns an error instead".into()
+            "find what ends the process in the job's code or its libraries: a job must return \
+             an error instead"
+                .into()
         }
         Kind::Signal => of_signal(&failure.message).into(),
         Kind::Memory => {
-            "make the job hold less at once (its own data, and --memory), or start the workers with a larger --memory"
+            "reduce the job's memory (its own data, and --memory), or start the workers with a\
+              larger --memory"
                 .into()
         }
         Kind::Timeout => {
-            "see where it stands still by doing it once more; if it only takes long, submit with a longer --task-timeout"
+            "replay the task to see where it hangs; if it is only slow, submit with a longer \
+             --task-timeout"
                 .into()
         }
         Kind::Input if failure.about == About::BadInput => {
-            "do as the message says, and submit the job again".into()
+            "follow the message, and submit the job again".into()
         }
         Kind::Input => {
-            "put the input there, whole and readable, under the same path for every worker, and submit the job again"
+            "provide the input, complete and readable, under the same path on every worker, \
+             and submit the job again"
                 .into()
         }
         Kind::DiskFull => {
-            "make room on that disk, or give what is written to it a roomier place (a worker's --data, the job's --output)"
+            "free space on that disk, or write to a larger one (a worker's --data, the job's \
+             --output)"
                 .into()
         }
-        Kind::Disk => "see whether that worker's disk is well, and drain the worker if not".into(),
+        Kind::Disk => {
+            "check that worker's disk, and drain the worker if the disk is failing".into()
+        }
         Kind::WorkerLost => {
-            "see why those workers died (their standard error, the system's log): the task seems to end each worker that runs it"
+            "find out why those workers died (their standard error, the system's log): the \
+             task seems to end each worker that runs it"
                 .into()
         }
         Kind::FetchFailed => {
-            "see whether that address can be reached from the other workers: a firewall, or an address that only the \
-             worker itself knows"
+            "check that the other workers can reach that address: a firewall may block it, or \
+             it is known only to the worker itself"
                 .into()
         }
         Kind::VersionSkew => {
-            "build the job's executable with the gristmill of this cluster, or bring all workers to one version".into()
+            "build the job's executable with the gristmill of this cluster, or bring all \
+             workers to one version"
+                .into()
         }
         Kind::NondeterministicMap => {
-            "let the map's output follow from its input alone: no random numbers, no clock, no order of a hash map".into()
+            "make the map's output depend on its input alone: no random numbers, clock, or \
+             order of a hash map"
+                .into()
         }
         Kind::WorkerError => {
-            "check the machines of the workers named here: they lack what the message says, whatever the job does".into()
+            "check the machines of the workers named here: they lack what the message says, \
+             whatever the job does"
+                .into()
         }
         Kind::MasterError => {
-            "check the masters' disks and logs (gristmill masters), then submit the job again".into()
+            "check the masters' disks and logs (gristmill masters), then submit the job again"
+                .into()
         }
         // The message ends in what can be done, where anything can.
-        Kind::Output | Kind::Panic | Kind::UserError => "do as the message says, and submit the job again".into(),
+        Kind::Output | Kind::Panic | Kind::UserError => "follow the message, and submit the job \
+                                                         again"
+            .into(),
         Kind::None | Kind::Waiting | Kind::Cancelled => String::new(),
     }
 }
@@ -93,10 +113,12 @@ pub(super) fn advice(kind: Kind, failure: &Failure) -> String {
 /// Some signals tell where they came from.
 fn of_signal(message: &str) -> &'static str {
     if message.contains("SIGKILL") {
-        "see who killed it, such as the kernel for want of memory (dmesg): start the workers with --memory then"
+        "find out what killed it, such as the kernel for lack of memory (dmesg): then start \
+         the workers with --memory"
     } else if message.contains("SIGABRT") {
-        "see what it printed last: the job's code, or a library of its, has aborted"
+        "see its last output: the job's code, or one of its libraries, has aborted"
     } else {
-        "look for unsafe code or a native library in the job: do the task once more with a core dump (ulimit -c unlimited)"
+        "look for unsafe code or a native library in the job: replay the task with a core dump\
+          (ulimit -c unlimited)"
     }
 }

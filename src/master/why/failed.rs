@@ -75,7 +75,7 @@ fn paragraph(state: &State, job: &Job, blame: &Blame, why: &Why) -> String {
         JobState::Failed => {
             format!("failed at {}", job.finished_ms().map(rfc3339).unwrap_or_default())
         }
-        _ => "cannot be published, and is tried again until it can".into(),
+        _ => "cannot be published; the commit is retried until it succeeds".into(),
     };
     let mut sentences =
         vec![format!("{} {} {how}: {}.", job.id(), why.name, what(why.kind, failure))];
@@ -99,7 +99,8 @@ pub(super) fn what(kind: Kind, failure: &Failure) -> String {
     match (kind, failure.at.as_deref().map(text)) {
         (Kind::WorkerLost, _) => {
             format!(
-                "{LOST_WORKERS_MAX} workers were lost while they were at the same task, and then {message}"
+                "{LOST_WORKERS_MAX} workers were lost while they ran the same task; after \
+                 that, {message}"
             )
         }
         (Kind::Panic, Some(at)) => format!("user code panicked at {at}: {message}"),
@@ -139,7 +140,7 @@ fn which(state: &State, job: &Job, blamed: AttemptId, failure: &Failure) -> Stri
     };
     let mut said = match started {
         1 => format!("It was the only attempt at {task}, {}", named.join(", ")),
-        _ => format!("{} {of} attempts at {task} ended so: {}", so.len(), named.join(", ")),
+        _ => format!("{} {of} attempts at {task} ended like this: {}", so.len(), named.join(", ")),
     };
     if !others.is_empty() {
         let other = |attempt: &&Attempt| format!("#{} {}", attempt.number, ended(attempt));

@@ -155,8 +155,7 @@ fn a_job_that_waits_says_for_what() {
 fn a_job_whose_worker_was_lost_names_it() {
     let mut story = Story::planned(1);
     story.lose(1);
-    let said =
-        "w1 (pid 4711, 127.0.0.1:9001) was lost at 2026-11-23T09:00:04.000Z, and with it j1/m0#1.";
+    let said = "w1 (pid 4711, 127.0.0.1:9001) was lost at 2026-11-23T09:00:04.000Z, together with j1/m0#1.";
     check(&story.why(), Kind::WorkerLost, &["waits: there are no workers. ", said]);
     assert!(story.why().suggestion.contains("--data"));
 }
@@ -170,9 +169,9 @@ fn a_task_that_ends_its_workers_is_named() {
     }
     let why = story.why();
     let parts = [
-        "32 workers were lost while they were at the same task",
+        "32 workers were lost while they ran the same task",
         "w32 was lost",
-        "16 of the last 16 of 32 attempts at j1/m0 ended so: 8 more, #25 on w25",
+        "16 of the last 16 of 32 attempts at j1/m0 ended like this: 8 more, #25 on w25",
     ];
     check(&why, Kind::WorkerLost, &parts);
     assert_eq!((why.state, why.attempts.len()), (Stage::Failed, 16));
@@ -183,7 +182,7 @@ fn a_task_that_ends_its_workers_is_named() {
 fn a_failure_that_was_made_good_is_no_cause() {
     let mut story = Story::planned(1);
     story.fail(map(0, 1), Failure::new(Cause::Panic, "once"));
-    let said = "j1/m0#1 on w1 has failed, and is tried again: user code panicked: once.";
+    let said = "j1/m0#1 on w1 has failed and is being retried: user code panicked: once.";
     check(&story.why(), Kind::Panic, &["goes on: ", said]);
     story.complete(map(0, 2), 7);
     let why = story.why();
@@ -200,7 +199,7 @@ fn a_job_that_ended_well_says_so() {
     story.complete(reduce(0, 1), 0);
     story.complete(reduce(1, 1), 0);
     story.complete(JOB.task(TaskKind::Commit, 0).attempt(1), 0);
-    let said = "odd succeeded at 2026-11-23T09:00:08Z, 7.000 s after it was submitted; nothing had to be tried again. \
+    let said = "odd succeeded at 2026-11-23T09:00:08Z, 7.000 s after it was submitted; no attempt was repeated. \
                 Its output is /out.";
     check(&story.why(), Kind::None, &[said]);
 
@@ -226,7 +225,7 @@ fn failed_job_names_line_record_attempts_and_next_step_with_escaped_text() {
     let parts = [
         "j1 odd failed at 2026-11-23T09:00:05Z: user code panicked at src/main.rs:7: no\\x1b[2J luck.",
         "The record begins at byte 42 of /in\\n.txt: `a\\tb\\x07`.",
-        "2 of 2 attempts at j1/m0 ended so: #1 on w1, #2 on w1.",
+        "2 of 2 attempts at j1/m0 ended like this: #1 on w1, #2 on w1.",
         "The first was j1/m0#1 at 2026-11-23T09:00:04.000Z.",
     ];
     check(&why, Kind::Panic, &parts);
@@ -251,7 +250,7 @@ fn attempts_with_other_ends_are_listed_separately() {
             story.decide(Retry { task: map(0, 1).task, wait });
         }
     }
-    let said = "4 of 5 attempts at j1/m0 ended so: #2 on w2, #3 on w2, #4 on w2, #5 on w2; besides, #1 lost \
+    let said = "4 of 5 attempts at j1/m0 ended like this: #2 on w2, #3 on w2, #4 on w2, #5 on w2; besides, #1 lost \
                 (worker_lost) (--max-attempts 4).";
     check(&story.why(), Kind::Exit, &["failed at ", ": it exited.", said]);
 }

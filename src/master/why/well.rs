@@ -25,14 +25,14 @@ pub(super) fn well(state: &State, job: &Job, cluster: &str) -> Why {
         },
         (JobState::Failed, _) => Why {
             kind: Kind::UserError,
-            summary: format!("{who} failed at {}, and nothing says why.", ended(job)),
-            suggestion: "report this: it is a fault of gristmill".into(),
+            summary: format!("{who} failed at {}, without a reason.", ended(job)),
+            suggestion: "report this: it is a bug in gristmill".into(),
             ..why
         },
         (_, Some(Reason::NoWorkers)) => no_workers(state, job, (&who, cluster), why),
         (_, Some(Reason::NoUsableWorkers)) => Why {
             kind: Kind::Waiting,
-            summary: format!("{who} waits: all workers are draining, and take nothing new."),
+            summary: format!("{who} waits: all workers are draining and take no new attempts."),
             suggestion: format!("start another worker: gristmill worker --cluster {cluster}"),
             ..why
         },
@@ -44,7 +44,7 @@ pub(super) fn well(state: &State, job: &Job, cluster: &str) -> Why {
         }
         (_, reason) => {
             let reason = reason.map(|reason| reason.to_string()).unwrap_or_default();
-            with_open(job, Why { summary: format!("{who} goes on: {reason}."), ..why })
+            with_open(job, Why { summary: format!("{who} is running: {reason}."), ..why })
         }
     }
 }
@@ -59,9 +59,9 @@ fn succeeded(state: &State, job: &Job, who: &str) -> String {
     let output = output.map(ToString::to_string).unwrap_or_default();
     let again = job.all_counters().get("Job Counters", "attempts_rerun");
     let again = match again {
-        0 => "nothing had to be tried again".to_string(),
-        1 => "one attempt had to be made again on the way".to_string(),
-        n => format!("{n} attempts had to be made again on the way"),
+        0 => "no attempt was repeated".to_string(),
+        1 => "one attempt was repeated".to_string(),
+        n => format!("{n} attempts were repeated"),
     };
     format!(
         "{who} succeeded at {}, {}.{:03} s after it was submitted; {again}. Its output is {output}.",
@@ -82,7 +82,7 @@ fn with_open(job: &Job, why: Why) -> Why {
     let why = met(job, *attempt, failure, why);
     let what = what(why.kind, failure);
     let record = record(&why).map(|record| format!(" {record}")).unwrap_or_default();
-    let said = format!("{attempt} on {worker} has failed, and is tried again: {what}.{record}");
+    let said = format!("{attempt} on {worker} has failed and is being retried: {what}.{record}");
     Why { summary: format!("{summary} {said}"), ..why }
 }
 
@@ -102,17 +102,19 @@ fn no_workers(state: &State, job: &Job, (who, cluster): (&str, &str), why: Why) 
         let at = rfc3339_ms(*at_ms);
         sentences.push(match state.worker(*worker) {
             Some(record) => format!(
-                "{worker} (pid {}, {}) was lost at {at}, and with it {attempt}.",
+                "{worker} (pid {}, {}) was lost at {at}, together with {attempt}.",
                 record.pid,
                 text(&record.address)
             ),
-            None => format!("{worker} was lost at {at}, and with it {attempt}."),
+            None => format!("{worker} was lost at {at}, together with {attempt}."),
         });
     }
     let suggestion = if lost.is_empty() {
         format!("start a worker: gristmill worker --cluster {cluster}")
     } else {
-        "restart it with its --data, so that its finished map outputs count again, or start another worker".into()
+        "restart it with the same --data, so that its finished map outputs count again, or \
+         start another worker"
+            .into()
     };
     let kind = if lost.is_empty() { Kind::Waiting } else { Kind::WorkerLost };
     Why { kind, summary: sentences.join(" "), suggestion, ..why }
@@ -136,7 +138,7 @@ fn taken(state: &State, waits: JobId) -> String {
     busy.sort_by_key(|&(job, count)| (std::cmp::Reverse(count), job));
     let named = busy.iter().take(NAMED_MAX).map(|(job, count)| format!("{job} has {count}"));
     let (slots, workers) = (plural(slots, "slot"), plural(workers, "worker"));
-    let mut said = format!("Of {slots} on {workers} {}.", or(named.collect(), "none is free"));
+    let mut said = format!("Of {slots} on {workers} {}.", or(named.collect(), "no slot is free"));
     for (worker, trouble) in left_out.iter().take(NAMED_MAX) {
         said += &format!(" {worker} is excluded for a while: {}.", trouble.reason());
     }

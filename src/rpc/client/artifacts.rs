@@ -121,7 +121,7 @@ impl Master {
         }
         file.flush().await.map_err(|error| unwritable(path, &error))?;
         if digester.digest() != digest {
-            let message = format!("artifact {digest} came as {}: {peer}", digester.digest());
+            let message = format!("artifact {digest} arrived as {}: {peer}", digester.digest());
             return Err(Refusal::Unavailable { message });
         }
         Ok(())

@@ -32,7 +32,7 @@ impl TryFrom<pb::FetchRequest> for FetchRequest {
     fn try_from(wire: pb::FetchRequest) -> Result<Self, Refusal> {
         let (maps, numbers) = (wire.maps.len(), wire.numbers.len());
         if maps != numbers {
-            return Err(invalid(format!("{maps} maps, but {numbers} attempts of them")));
+            return Err(invalid(format!("{maps} maps, but attempt numbers for {numbers}")));
         }
         Ok(Self {
             job: id(&wire.job)?,

@@ -113,7 +113,7 @@ impl AsyncRead for Link {
             return Poll::Ready(Ok(()));
         }
         if Pin::new(&mut self.closed).poll(context).is_ready() {
-            let what = "the connection makes room for another one";
+            let what = "the connection is closed to make room for another one";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, what)));
         }
         Pin::new(&mut self.stream).poll_read(context, buffer)

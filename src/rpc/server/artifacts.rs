@@ -124,7 +124,7 @@ impl<A: Artifacts> Service<A> {
         }
         // Another master may have what this one lacks, such as descriptors.
         Refusal::Unavailable {
-            message: format!("{owner} cannot keep an artifact on its way: {error}: {path}"),
+            message: format!("{owner} cannot store an artifact in transfer: {error}: {path}"),
         }
     }
 }
@@ -162,7 +162,9 @@ enum Sent {
 async fn next(pieces: &mut Streaming<pb::PutPiece>) -> Result<Option<Piece>, Status> {
     let piece = timeout(STILL_MAX, pieces.message()).await.map_err(|_| {
         let seconds = STILL_MAX.as_secs();
-        status(Refusal::Unavailable { message: format!("nothing came for {seconds} seconds") })
+        status(Refusal::Unavailable {
+            message: format!("nothing was received for {seconds} seconds"),
+        })
     })??;
     Ok(piece.and_then(|piece| piece.piece))
 }
@@ -180,7 +182,7 @@ async fn receive(
         };
         digester.update(&chunk);
         if digester.bytes() > bytes {
-            let message = format!("more than the {bytes} bytes announced came");
+            let message = format!("more than the {bytes} announced bytes arrived");
             return Err(status(invalid(message)).into());
         }
         file.write_all(&chunk).await?;

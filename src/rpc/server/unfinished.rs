@@ -156,10 +156,10 @@ impl HttpBody for Watched {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         if let Some(entry) = &mut self.entry {
             if Pin::new(&mut entry.given_up).poll(context).is_ready() {
-                return Poll::Ready(Some(Err(refused("too many bytes of unfinished messages"))));
+                return Poll::Ready(Some(Err(refused("too many bytes of incomplete messages"))));
             }
             if entry.late.as_mut().poll(context).is_ready() {
-                return Poll::Ready(Some(Err(refused("a message took too long to come in"))));
+                return Poll::Ready(Some(Err(refused("a message took too long to arrive"))));
             }
         }
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));

@@ -364,7 +364,7 @@ fn of_artifacts() -> Table {
         (Asked::Put(vec![]), "must begin with its header"),
         (Asked::Put(vec![chunk(3)]), "must begin with its header"),
         (Asked::Put(vec![new(2), new(2)]), "two headers"),
-        (Asked::Put(vec![new(2), chunk(3)]), "more than the 2 bytes announced came"),
+        (Asked::Put(vec![new(2), chunk(3)]), "more than the 2 announced bytes arrived"),
     ]
 }
 
@@ -386,7 +386,7 @@ fn of_peers() -> Table {
             fetch(&|fetch| fetch.machine = "m".repeat(65)),
             "bytes of the machine's name must be 0 to 64, got 65",
         ),
-        (fetch(&|fetch| fetch.numbers.push(1)), "1 maps, but 2 attempts of them"),
+        (fetch(&|fetch| fetch.numbers.push(1)), "1 maps, but attempt numbers for 2"),
         (fetch(&|fetch| fetch.nonce.push(1)), "nonce must have 16 bytes, got 17"),
         (log("j7/m0#1"), ""),
         (log("j7/m0#0"), "expected a form like `j7/m"),

@@ -76,7 +76,7 @@ fn replace_output(
     if reduces.done > 0 {
         let message = format!(
             "map is not deterministic: {attempt} gave other output than the lost one that it \
-             replaces, with which {} of {} reduces have finished",
+             replaces, and {} of {} reduces have finished with that",
             reduces.done, reduces.total
         );
         let failure = Failure::new(Cause::UserError, message).about(About::OtherOutput);

@@ -61,5 +61,5 @@ fn bytes_stay<J: Job>(bytes: &[u8]) -> Result<(), Breach> {
     if says_the_same(&again, bytes) {
         return Ok(());
     }
-    Err(broken("written, read and written again it has other bytes".into()))
+    Err(broken("after it was written, read and written again, its bytes differ".into()))
 }

@@ -30,7 +30,7 @@ pub(crate) fn order_does_not_show<J: Job>(
     subject: &mut Subject<'_, J>,
 ) -> Result<Unchecked, Breach> {
     if subject.settings.ordered_values {
-        return Ok(Some("the values are said to be in the order of the input"));
+        return Ok(Some("the values are declared to be in the order of the input"));
     }
     let job = subject.bench.task(TaskKind::Reduce, 0, 1)?;
     let mut chance = subject.chance(Law::ValueOrderDoesNotShow);

@@ -14,7 +14,7 @@ pub(crate) fn is_loss(scheduler: &Scheduler, command: &Command) -> bool {
         Command::Fail(fail) => {
             let message = &fail.failure.message;
             let is_lost_plan = fail.attempt.task.kind == TaskKind::Plan
-                && message.contains("before it was stored");
+                && message.contains("before it was uploaded");
             !is_lost_plan && message != BY_CHANCE
         }
         Command::LoseWorker(lose) => {
