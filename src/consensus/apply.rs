@@ -104,7 +104,7 @@ impl<M: Machine> Applier<M> {
         let fatal = Fatal {
             message: format!(
                 "the state of this master differs from the leader's: after entry {index} its \
-                 digest is {ours:016x}, and the leader's is {digest:016x}: {}\nhint: keep this\
+                 digest is {ours:016x}, and the leader's is {digest:016x}: {}\nhint: keep this \
                   folder and report it; to replace this master, join the others with an empty \
                  folder and another --id",
                 self.snapshots.folder().display()

@@ -183,7 +183,7 @@ pub enum ProposeError {
     },
     /// A new member did not catch up in time. It keeps catching up.
     #[error(
-        "master {node} at {address} has not caught up within {within_s} s\nhint: check that it\
+        "master {node} at {address} has not caught up within {within_s} s\nhint: check that it \
           can be reached there, and try again"
     )]
     Behind {

@@ -225,7 +225,7 @@ impl Evidence {
         }
         if acknowledged > facts.last {
             return Err(format!(
-                "master {from} knows that entry {acknowledged} was written to this folder, but\
+                "master {from} knows that entry {acknowledged} was written to this folder, but \
                   its last entry is {}",
                 facts.last
             ));

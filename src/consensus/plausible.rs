@@ -124,7 +124,7 @@ impl Group {
             ),
             "another master was probably started from an old copy of its folder, and later \
              entries exist only here: keep this folder. To recover them, stop all masters and \
-             restore the newest copy of each folder. To go on without them, join with an empty\
+             restore the newest copy of each folder. To go on without them, join with an empty \
               folder and another --id",
         );
         Refusal::Internal { message }

@@ -273,7 +273,7 @@ impl Master {
         let Some(group) = shared.group.as_ref().filter(|group| !group.is_alone()) else { return };
         match tokio::time::timeout(HAND_OVER_WITHIN, group.hand_over(None)).await {
             Ok(Ok(leader)) => (shared.log)(&format!(
-                "master m{leader} took over the lead from this\
+                "master m{leader} took over the lead from this \
                                                       one"
             )),
             Ok(Err(ProposeError::NotLeader { .. })) => {}

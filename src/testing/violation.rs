@@ -65,7 +65,7 @@ pub enum Breach {
     /// See [`Law::JobSurvives`]: the copy that tasks work with behaves differently.
     #[error(
         "the job value does not survive serialization: {place} the original value gives \
-         {original}, its copy in a task gives {copy}; serialize every field that map or reduce\
+         {original}, its copy in a task gives {copy}; serialize every field that map or reduce \
           use, or fill it in `setup`"
     )]
     JobLosesField {
@@ -92,7 +92,7 @@ pub enum Breach {
     },
     /// See [`Law::RecordsAreFound`].
     #[error(
-        "the input format depends on where a file is cut: record {number} of the whole file is\
+        "the input format depends on where a file is cut: record {number} of the whole file is \
           {whole}, but with the cuts {cuts} it is {cut}; a record belongs to the range that \
          holds its first byte (or set `SPLITTABLE = false`)"
     )]
@@ -120,7 +120,7 @@ pub enum Breach {
     /// See [`Law::KeysSort`].
     #[error(
         "key bytes do not sort as the keys do: {left} is {ord} {right} by `Ord`, and {bytes} \
-         it by its bytes; derive both `Serialize` and `Ord`, with the same order of fields, or\
+         it by its bytes; derive both `Serialize` and `Ord`, with the same order of fields, or \
           implement both so that they agree"
     )]
     KeysDisagree {
@@ -174,7 +174,7 @@ pub enum Breach {
     },
     /// See [`Law::PartitionIsOfKey`]: one group, several partitions.
     #[error(
-        "the partitioner is not a function of the group: it puts one key of group {group} into\
+        "the partitioner is not a function of the group: it puts one key of group {group} into \
           partition {first} and another into {second} of {parts}; use only the key's group"
     )]
     PartitionSplitsGroup {
@@ -189,7 +189,7 @@ pub enum Breach {
     },
     /// See [`Law::CutsDoNotShow`].
     #[error(
-        "the result depends on where the input is cut: {place} one map task gives {whole}, map\
+        "the result depends on where the input is cut: {place} one map task gives {whole}, map \
           tasks over {cuts} give {cut}; keep nothing from one record to the next, do not use \
          the task's number, and emit what a task gathers in `cleanup`"
     )]
@@ -238,7 +238,7 @@ pub enum Breach {
     /// See [`Law::CombinerIsAssociative`].
     #[error(
         "the combiner is not associative: for key {key} the values {values} folded one by one \
-         give {plain}, but folded as {grouping} they give {grouped}; the value must carry what\
+         give {plain}, but folded as {grouping} they give {grouped}; the value must carry what \
           further folding needs, such as sum and count for an average"
     )]
     CombinerGroups {
@@ -274,8 +274,8 @@ pub enum Breach {
     },
     /// See [`Law::CombinerIsOptional`].
     #[error(
-        "the combiner changes the result: for key {key} the reduce of {values} writes {plain},\
-          but {combined} for the same values combined to {folded}; a reduce must give the same\
+        "the combiner changes the result: for key {key} the reduce of {values} writes {plain}, \
+          but {combined} for the same values combined to {folded}; a reduce must give the same \
           result for combined values as for the original ones"
     )]
     CombinerShows {

@@ -38,75 +38,57 @@ pub(super) fn advice(kind: Kind, failure: &Failure) -> String {
             fix("the code") + ", or set such records aside with --max-bad-records N"
         }
         Kind::Panic | Kind::UserError if failure.at.is_some() => fix("the code"),
-        Kind::BadRecord => {
-            "fix the record, or set such records aside with --max-bad-records N".into()
-        }
-        Kind::Exit => {
-            "find what ends the process in the job's code or its libraries: a job must return \
-             an error instead"
-                .into()
-        }
         Kind::Signal => of_signal(&failure.message).into(),
+        Kind::Input if failure.about == About::BadInput => FOLLOW.into(),
+        _ => of_kind(kind).into(),
+    }
+}
+
+/// For failures whose message ends in a hint, if there is one.
+const FOLLOW: &str = "follow the message, and submit the job again";
+
+/// Advice that the kind of a failure decides alone.
+fn of_kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::BadRecord => "fix the record, or set such records aside with --max-bad-records N",
+        Kind::Exit => {
+            "find what ends the process in the job's code or its libraries: a job must return an error instead"
+        }
         Kind::Memory => {
-            "reduce the job's memory (its own data, and --memory), or start the workers with a\
-              larger --memory"
-                .into()
+            "reduce the job's memory (its own data, and --memory), or start the workers with a larger --memory"
         }
         Kind::Timeout => {
-            "replay the task to see where it hangs; if it is only slow, submit with a longer \
-             --task-timeout"
-                .into()
-        }
-        Kind::Input if failure.about == About::BadInput => {
-            "follow the message, and submit the job again".into()
+            "replay the task to see where it hangs; if it is only slow, submit with a longer --task-timeout"
         }
         Kind::Input => {
-            "provide the input, complete and readable, under the same path on every worker, \
-             and submit the job again"
-                .into()
+            "provide the input, complete and readable, under the same path on every worker, and submit the job again"
         }
         Kind::DiskFull => {
-            "free space on that disk, or write to a larger one (a worker's --data, the job's \
-             --output)"
-                .into()
+            "free space on that disk, or write to a larger one (a worker's --data, the job's --output)"
         }
-        Kind::Disk => {
-            "check that worker's disk, and drain the worker if the disk is failing".into()
-        }
+        Kind::Disk => "check that worker's disk, and drain the worker if the disk is failing",
         Kind::WorkerLost => {
-            "find out why those workers died (their standard error, the system's log): the \
-             task seems to end each worker that runs it"
-                .into()
+            "find out why those workers died (their standard error, the system's log): the task seems to end each \
+             worker that runs it"
         }
         Kind::FetchFailed => {
-            "check that the other workers can reach that address: a firewall may block it, or \
-             it is known only to the worker itself"
-                .into()
+            "check that the other workers can reach that address: a firewall may block it, or it is known only to the \
+             worker itself"
         }
         Kind::VersionSkew => {
-            "build the job's executable with the gristmill of this cluster, or bring all \
-             workers to one version"
-                .into()
+            "build the job's executable with the gristmill of this cluster, or bring all workers to one version"
         }
         Kind::NondeterministicMap => {
-            "make the map's output depend on its input alone: no random numbers, clock, or \
-             order of a hash map"
-                .into()
+            "make the map's output depend on its input alone: no random numbers, clock, or order of a hash map"
         }
         Kind::WorkerError => {
-            "check the machines of the workers named here: they lack what the message says, \
-             whatever the job does"
-                .into()
+            "check the machines of the workers named here: they lack what the message says, whatever the job does"
         }
         Kind::MasterError => {
             "check the masters' disks and logs (gristmill masters), then submit the job again"
-                .into()
         }
-        // The message ends in what can be done, where anything can.
-        Kind::Output | Kind::Panic | Kind::UserError => "follow the message, and submit the job \
-                                                         again"
-            .into(),
-        Kind::None | Kind::Waiting | Kind::Cancelled => String::new(),
+        Kind::Output | Kind::Panic | Kind::UserError | Kind::Signal => FOLLOW,
+        Kind::None | Kind::Waiting | Kind::Cancelled => "",
     }
 }
 
@@ -118,7 +100,7 @@ fn of_signal(message: &str) -> &'static str {
     } else if message.contains("SIGABRT") {
         "see its last output: the job's code, or one of its libraries, has aborted"
     } else {
-        "look for unsafe code or a native library in the job: replay the task with a core dump\
+        "look for unsafe code or a native library in the job: replay the task with a core dump \
           (ulimit -c unlimited)"
     }
 }
