@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn days_follow_each_other_as_in_a_calendar_that_is_counted_by_hand() {
+    fn dates_agree_with_a_simple_calendar() {
         let (mut year, mut month, mut day) = (1970, 1, 1);
         for days in 0..366 * 900 {
             assert_eq!(civil_from_days(days), (year, month, day), "{days} days after 1970-01-01");
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_manual_clock_moves_only_when_told_and_takes_its_clones_along() {
+    fn manual_clock_and_its_clones_move_only_when_set() {
         let manual = Manual::at(1_500);
         let (clock, other) = (manual.clock(), manual.clock());
         let before = clock.now();

@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_dies_at_the_point_and_passage_that_are_armed_and_only_once() {
+    fn process_dies_once_at_the_armed_point_and_pass() {
         if std::env::var_os(PASSES).is_some() {
             return passes();
         }

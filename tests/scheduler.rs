@@ -18,7 +18,7 @@ use std::{env, fs};
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 #[test]
-fn every_script_gives_what_it_says() -> Result<()> {
+fn every_script_has_its_expected_effects() -> Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scheduler");
     let mut paths: Vec<_> =
         fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;

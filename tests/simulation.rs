@@ -68,8 +68,8 @@ fn seeds(default: u64) -> RangeInclusive<u64> {
 }
 
 #[test]
-fn whatever_befalls_masters_and_workers_every_job_ends_as_if_nothing_had() {
-    let name = "whatever_befalls_masters_and_workers_every_job_ends_as_if_nothing_had";
+fn jobs_succeed_despite_faults_of_masters_and_workers() {
+    let name = "jobs_succeed_despite_faults_of_masters_and_workers";
     let test = Test { name, course: Course::Rough };
     if test.is_run_alone() {
         return;
@@ -88,8 +88,8 @@ fn whatever_befalls_masters_and_workers_every_job_ends_as_if_nothing_had() {
 }
 
 #[test]
-fn where_only_masters_come_and_go_nothing_runs_again() {
-    let name = "where_only_masters_come_and_go_nothing_runs_again";
+fn faults_of_masters_alone_repeat_no_work() {
+    let name = "faults_of_masters_alone_repeat_no_work";
     let test = Test { name, course: Course::MastersAlone };
     if test.is_run_alone() {
         return;

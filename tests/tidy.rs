@@ -61,7 +61,7 @@ const UNSAFE: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn every_module_stands_on_a_floor_and_imports_go_down() {
+fn every_module_has_a_floor_and_imports_go_down() {
     stands(&floors::climbs(FLOORS, &sources()));
 }
 
@@ -75,7 +75,7 @@ fn no_module_is_on_two_floors() {
 }
 
 #[test]
-fn every_file_opens_with_what_it_is_for() {
+fn every_file_opens_with_its_purpose() {
     stands(&sizes::without_opening(&sources()));
 }
 
@@ -95,7 +95,7 @@ fn no_function_is_too_long() {
 }
 
 #[test]
-fn no_word_stands_where_it_is_banned() {
+fn no_banned_word_is_used() {
     stands(&bans::banned_words(&sources()));
 }
 
@@ -110,7 +110,7 @@ fn unsafe_code_stands_in_named_files_and_gives_its_reason() {
 }
 
 #[test]
-fn no_build_has_crash_points_that_does_not_ask_for_them() {
+fn crash_points_exist_only_in_builds_that_enable_them() {
     let jobs = entries(&root().join("jobs"));
     let manifests = [root()].into_iter().chain(jobs).map(|folder| folder.join("Cargo.toml"));
     let texts: String = manifests.filter_map(|path| fs::read_to_string(path).ok()).collect();

@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_whose_first_record_looks_like_a_compressed_file_is_printed_as_it_is() {
+    fn part_that_looks_compressed_is_printed_unchanged() {
         let folder = tempfile::tempdir().unwrap();
         let part = folder.path().join("part-00000.tsv");
         for record in [&b"BZh91AY&SYabc\t1\n"[..], b"\x1f\x8b\x08\t1\n", b"\x28\xb5\x2f\xfd\t1\n"] {

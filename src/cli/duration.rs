@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_carry_units() {
+    fn durations_need_units() {
         for (text, ms) in [("500ms", 500), ("30s", 30_000), ("10m", 600_000), ("168h", MS_MAX)] {
             assert_eq!(parse(text), Ok(Duration::from_millis(ms)), "{text}");
         }

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_as_wide_as_their_cells_and_hold_nothing_dangerous() {
+    fn columns_fit_their_cells_and_are_escaped() {
         let wanted = "JOB    NAME      STATE    REASON\n\
                       j1     größer    failed   -\n\
                       j1000  a\\x1b[2J  waiting  waiting for slots, 0 of 12 maps done\n\
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn on_a_terminal_the_widest_text_is_cut_and_no_number_or_id() {
+    fn terminal_cuts_the_widest_text_but_no_number_or_id() {
         let wanted = "JOB    NAME      STATE    REASON\n\
                       j1     größer    failed   -\n\
                       j1000  a\\x1b[2J  waiting  waiting for …\n\
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn json_says_the_same_and_is_harmless() {
+    fn json_holds_the_same_values_escaped() {
         let value = vec!["a\x1b[2J\u{9b}\u{7f}\u{202e}\nb".to_string(), "größer".into()];
         let json = json(&value).unwrap();
         assert!(!json.contains(|character| character != '\n' && is_unsafe(character)), "{json}");

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_are_for_terminals_that_have_them_and_for_who_wants_them() {
+    fn colours_need_a_terminal_and_no_no_color() {
         let table = [
             (None, false, true),
             (Some(""), false, true),

@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn worker_rejects_memory_in_which_nothing_runs() {
+    fn worker_rejects_too_little_memory() {
         assert_eq!(attempt_memory(None, 8).unwrap_or(1), 0);
         assert_eq!(attempt_memory(Some(64 << 20), 2).unwrap_or(0), 32 << 20);
         for (bytes, slots) in [(1 << 20, 1), (64 << 20, 3), (0, 1)] {

@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn workers_long_gone_are_left_out() {
+    fn workers_gone_for_long_are_not_listed() {
         for (state, last_seen_ms, is_listed) in [
             ("alive", 0, true),
             ("alive", u64::MAX, true),

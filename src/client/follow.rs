@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_is_new_whatever_its_number() {
+    fn final_status_is_new_whatever_its_version() {
         let (running, ended) =
             (JobStatus::in_state(State::Committing), JobStatus::in_state(State::Succeeded));
         assert_eq!(running.version, ended.version);
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_fall_only_when_what_was_done_was_lost() {
+    fn progress_falls_only_after_lost_outputs() {
         let none = (0, 0.0);
         let table = [
             ("it goes on", status((2, 0.5), none, 0.25), (0.5, 0.0, 0.25)),

@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_a_terminal_is_refused_and_output_is_synced() {
+    fn standard_streams_are_refused_and_output_is_synced() {
         assert!(for_cluster(spec("/in", Some("/out"))).unwrap().sync);
         for (spec, said) in [
             (spec("/in", None), "no standard output"),

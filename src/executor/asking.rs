@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_asked_for_doubles_until_it_takes_half_a_second() {
+    fn requested_maps_double_until_half_a_second() {
         let ms = Duration::from_millis;
         let table = [
             (0, ms(0), 1),

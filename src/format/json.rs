@@ -127,7 +127,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_at_any_cuts(
+        fn written_records_are_read_at_any_cuts(
             records in prop::collection::vec(any::<(String, Option<i64>)>(), 0..12),
             cuts in prop::collection::vec(any::<u64>(), 0..5),
             read_bytes in 1usize..40,

@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_knows_the_line_of_its_question_mark() {
+    fn error_holds_the_line_of_its_question_mark() {
         let error = parse("x").expect_err("x is not a number");
         assert_eq!(error.location().file(), file!());
         assert_eq!(error.location().line(), line!() - 7);

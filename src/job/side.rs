@@ -237,7 +237,7 @@ mod tests {
     use crate::format::Tsv;
 
     #[test]
-    fn no_side_output_can_be_taken_for_the_jobs_own() {
+    fn side_output_names_differ_from_the_jobs_own() {
         for (name, is_good) in [
             ("rejected", true),
             ("parts", true),

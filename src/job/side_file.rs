@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_readable_file_is_refused() {
+    fn unreadable_side_file_is_refused() {
         let (pipe, _writer) = io::pipe().unwrap();
         let pipe = format!("/proc/self/fd/{}", pipe.as_raw_fd());
         for (path, said) in

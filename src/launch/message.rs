@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_that_has_begun_counts() {
+    fn durations_are_rounded_up() {
         assert_eq!(span(Duration::from_secs(3723)), "1:02:03");
         assert_eq!(span(Duration::from_millis(1)), "0:01");
     }

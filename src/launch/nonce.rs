@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_nonces_are_alike() {
+    fn nonces_differ() {
         let drawn: std::collections::BTreeSet<Nonce> = (0..1000).map(|_| draw(0)).collect();
         assert_eq!(drawn.len(), 1000);
     }

@@ -399,7 +399,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn full_disk_loses_what_no_live_job_names_the_oldest_first() {
+    fn full_disk_evicts_unused_artifacts_oldest_first() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("artifacts"), "master m2".into()).unwrap();
         let put = |number: u8, now_ms| {

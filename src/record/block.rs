@@ -245,7 +245,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn what_is_read_is_what_was_written(
+        fn records_are_read_as_written(
             records in any_records(),
             codec in prop_oneof![Just(Codec::Stored), Just(Codec::Lz4)],
             buffer_bytes in prop_oneof![0_usize..100, Just(128 * 1024)],
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_lies_under_a_right_checksum_is_found() {
+    fn wrong_frame_with_a_right_checksum_is_detected() {
         let good = [1, 1, b'k', b'v'];
         let table: [(&[u8], &str); 8] = [
             (&framed(7, 1, 4, &good), "block at offset 0 has the unknown codec 7"),
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_shrink_is_stored_as_it_is() {
+    fn incompressible_block_is_stored_unchanged() {
         let mut state = 1_u64;
         let noise: Records = (0..100)
             .map(|_| {

@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn grouped_keys_have_these_bytes_for_ever() {
+    fn bytes_of_grouped_keys_never_change() {
         let golden = b"ann\0\x80\0\0\x07\x04";
         assert_eq!(encoded(&Grouped { group: "ann", order: 7_i32 }), (golden.to_vec(), 4));
         let long = Grouped { group: "x".repeat(254), order: () };

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn values_have_these_bytes_for_ever() {
+    fn bytes_of_values_never_change() {
         let table: [(Vec<u8>, &[u8]); 8] = [
             (encoded(()), b""),
             (encoded(0x0102_u64), b"\x02\x01\0\0\0\0\0\0"),

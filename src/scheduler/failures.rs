@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_that_were_made_good_are_forgotten_first() {
+    fn recovered_failures_are_forgotten_first() {
         let mut failures = Failures::default();
         for number in 1..=100 {
             failures.note(failed(number % 2, number, "no luck"), |task| task.index == 1);

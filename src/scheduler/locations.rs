@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_asks_again_and_again_hears_each_change_and_who_is_behind_hears_all() {
+    fn follower_gets_each_change_and_late_one_gets_all() {
         let mut changes = Changes::default();
         for map in 0..1_000 {
             changes.note(map % 10, 10);

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_merged_twice_is_read_twice() {
+    fn bytes_merged_twice_count_twice() {
         let table = [
             (vec![], 2, 0),
             (vec![7; 3], 3, 21),

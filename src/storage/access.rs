@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_folder_has_none() {
+    fn only_folders_have_access_rights() {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("file"), "").unwrap();
         assert_eq!(Access::of(&root.path().join("file")).unwrap(), None);

@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_of_it_is_open_to_others() {
+    fn private_files_are_closed_to_other_users() {
         let root = tempfile::tempdir().unwrap();
         let (folder, file) = (root.path().join("a/b"), root.path().join("a/b/file"));
         make_private_folders(&folder).unwrap();

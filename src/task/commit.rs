@@ -93,7 +93,7 @@ mod tests {
     use crate::storage::SealedPart;
 
     #[test]
-    fn parts_stand_in_the_order_of_their_numbers_before_what_is_beside_them() {
+    fn parts_are_listed_by_number_before_side_outputs() {
         let expected = [
             "part-00002.tsv",
             "part-99999.tsv",

@@ -29,7 +29,7 @@ pub(super) fn alone() -> (Web, TempDir) {
 }
 
 #[test]
-fn served_addresses_are_the_described_ones() {
+fn served_addresses_are_documented() {
     let described: Value = serde_json::from_str(OPENAPI).unwrap();
     let described: BTreeSet<&str> =
         described["paths"].as_object().unwrap().keys().map(String::as_str).collect();

@@ -190,7 +190,7 @@ mod tests {
     use crate::spec::TaskKind;
 
     #[test]
-    fn a_job_is_asked_about_from_its_first_order_on_though_it_never_had_a_folder() {
+    fn job_without_a_folder_is_asked_about_too() {
         let folder = tempfile::TempDir::new().unwrap();
         let (nonce, attempt) = (Nonce(5), JobId(7).task(TaskKind::Map, 12).attempt(2));
         let folders = Folders::open(folder.path()).unwrap();

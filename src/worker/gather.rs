@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_what_was_asked_for_and_arrives_whole_is_taken() {
+    async fn only_requested_and_complete_segments_are_accepted() {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("fetched");
         let bytes = |bytes: &[u8]| FetchPiece::Bytes(bytes.to_vec());
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_sender_announces_takes_no_room_unless_it_comes() {
+    async fn announced_bytes_reserve_no_memory() {
         let folder = tempfile::TempDir::new().unwrap();
         let announced = |map, stored_bytes| {
             let FetchPiece::Segment(whole) = header(map, 1, b"") else { panic!("a header") };

@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn who_reads_again_gets_what_is_new_and_hears_what_was_missed() {
+    fn repeated_reads_return_new_output_and_report_gaps() {
         let (mut log, mut all) = (CappedLog::new(), Vec::new());
         let (mut seen, mut read, mut missed) = (0, Vec::new(), 0);
         let mut number = 0_u32;
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_a_note_is_printed_text() {
+    fn printed_text_is_not_mistaken_for_a_note() {
         for note in [
             "\n[",
             "\n[x bytes left out here]\n",

@@ -64,7 +64,7 @@ fn check_no_mixture(commands: &Commands, maps: usize) -> Result {
 }
 
 #[test]
-fn reduces_that_may_have_read_an_output_that_was_made_otherwise_begin_again() -> Result {
+fn reduces_restart_if_a_rerun_map_gave_other_output() -> Result {
     let mut fleet = Fleet::start(2, 3)?;
     let odd = Odd::new("in.txt --split-size 1KiB -r 5");
     let job = start(&fleet, &odd, 6, "wait gate\n")?;
@@ -100,7 +100,7 @@ fn reduces_that_may_have_read_an_output_that_was_made_otherwise_begin_again() ->
 }
 
 #[test]
-fn a_job_whose_finished_part_has_read_an_output_that_was_made_otherwise_fails() -> Result {
+fn job_fails_if_a_finished_reduce_read_other_output() -> Result {
     let mut fleet = Fleet::start(2, 2)?;
     let odd = Odd::new("in.txt --split-size 1KiB -r 4");
     let job = start(&fleet, &odd, 4, "hold gate\n")?;

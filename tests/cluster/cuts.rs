@@ -143,7 +143,7 @@ fn cut(fleet: &mut Fleet, disk: &Disk, number: u32) -> Result {
 }
 
 #[test]
-fn a_loss_of_power_takes_back_nothing_that_was_answered() -> Result {
+fn power_failure_loses_nothing_acknowledged() -> Result {
     let Some(folder) = std::env::var_os(INSIDE).map(PathBuf::from) else {
         let test = std::thread::current().name().map(String::from);
         return with_own_mounts(&test.ok_or("a test has a name")?);

@@ -54,7 +54,7 @@ fn until_over(web: &str, mut heard: Vec<Value>, from: &str) -> Result<Vec<Value>
 }
 
 #[test]
-fn a_job_is_told_from_its_submission_to_its_end_and_once_more_from_any_event_on() -> Result {
+fn event_stream_covers_a_job_and_resumes_anywhere() -> Result {
     let dev = Dev::start()?;
     let web = &dev.webs[0];
     let mut all = Stream::open(web, "/api/v1/events", None)?;
@@ -134,7 +134,7 @@ fn a_stream_goes_on_with_another_master_without_a_gap() -> Result {
 }
 
 #[test]
-fn there_is_room_for_so_many_streams_and_for_questions_beside_them() -> Result {
+fn streams_are_limited_and_leave_room_for_requests() -> Result {
     let dev = Dev::start()?;
     let web = &dev.webs[0];
     let mut open = Vec::new();

@@ -116,7 +116,7 @@ fn leaders_that_are_killed_in_mid_job_cost_no_attempt_and_catch_up_when_they_are
 }
 
 #[test]
-fn a_leader_that_stood_still_is_not_obeyed_when_it_goes_on() -> Result {
+fn resumed_leader_is_not_obeyed() -> Result {
     let fleet = Fleet::start_masters(3, 2, 2)?;
     let (trial, client) = begin(&fleet)?;
     let stopped = leader(&fleet)?;
@@ -135,7 +135,7 @@ fn a_leader_that_stood_still_is_not_obeyed_when_it_goes_on() -> Result {
 }
 
 #[test]
-fn with_a_minority_nothing_is_said_to_be_done_and_with_a_majority_it_goes_on() -> Result {
+fn minority_acknowledges_nothing_and_majority_continues() -> Result {
     let mut fleet = Fleet::start_masters(3, 1, 2)?;
     let trial = Trial::new(10, 3, 5);
     let job = trial.submit(&fleet)?;
@@ -162,7 +162,7 @@ fn with_a_minority_nothing_is_said_to_be_done_and_with_a_majority_it_goes_on() -
 }
 
 #[test]
-fn masters_and_workers_that_lose_power_go_on_where_they_were() -> Result {
+fn masters_and_workers_resume_after_power_failure() -> Result {
     let mut fleet = Fleet::start_masters(3, 2, 2)?;
     let trial = Trial::new(8, 3, 5);
     let job = trial.submit(&fleet)?;
@@ -267,7 +267,7 @@ fn a_dev_cluster_of_three_masters_goes_on_with_two_and_starts_where_it_was() -> 
 }
 
 #[test]
-fn what_a_job_needs_outlives_the_master_that_took_it_in() -> Result {
+fn artifacts_outlive_the_master_that_received_them() -> Result {
     let mut fleet = Fleet::start_masters(3, 0, 2)?;
     let trial = Trial::new(1, 3, 1);
     // The first one is asked first, and takes the executable in whether it leads or not.

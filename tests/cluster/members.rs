@@ -95,7 +95,7 @@ fn caught_up_as(fleet: &Fleet, number: usize) -> Result {
 }
 
 #[test]
-fn what_would_end_the_cluster_is_refused_and_a_dead_master_is_removed() -> Result {
+fn removal_that_would_stop_the_cluster_is_refused() -> Result {
     let mut fleet = Fleet::start_masters(3, 0, 1)?;
     let leads = leader(&fleet)?;
     let (dead, other) = (leads % 3 + 1, (leads + 1) % 3 + 1);
@@ -222,7 +222,7 @@ fn a_worker_whose_folder_is_of_another_cluster_is_refused() -> Result {
 }
 
 #[test]
-fn a_master_that_stands_still_holds_up_no_artifact() -> Result {
+fn stalled_master_delays_no_artifact() -> Result {
     let fleet = Fleet::start_masters(3, 1, 2)?;
     let transferred = fleet.run(&["masters", "transfer", "m3"])?;
     assert_eq!(transferred.code, Some(0), "{}", transferred.stderr);

@@ -49,7 +49,7 @@ fn check_has(page: &str, words: &[&str]) {
 }
 
 #[test]
-fn pages_say_what_there_is_and_what_a_job_has_done() -> Result {
+fn pages_show_the_cluster_and_a_jobs_progress() -> Result {
     let dev = Dev::start()?;
     let web = &dev.webs[0];
     check_has(
@@ -108,7 +108,7 @@ fn pages_say_what_there_is_and_what_a_job_has_done() -> Result {
 }
 
 #[test]
-fn only_a_page_of_tasks_that_more_follow_has_a_next_one() -> Result {
+fn only_unfinished_lists_of_tasks_link_to_a_next_page() -> Result {
     let dev = Dev::start()?;
     let web = &dev.webs[0];
     let wordcount = Dev::job("wordcount");
@@ -126,7 +126,7 @@ fn only_a_page_of_tasks_that_more_follow_has_a_next_one() -> Result {
 }
 
 #[test]
-fn pages_say_what_failed_and_why_and_show_names_of_users_as_text() -> Result {
+fn pages_show_failures_and_escape_names() -> Result {
     let dev = Dev::start()?;
     let web = &dev.webs[0];
     fs::create_dir(dev.path("marks"))?;
@@ -157,7 +157,7 @@ fn pages_say_what_failed_and_why_and_show_names_of_users_as_text() -> Result {
 }
 
 #[test]
-fn pages_say_which_partitions_are_large_which_keys_are_hot_and_how_much_was_read() -> Result {
+fn pages_show_skew_hot_keys_and_bytes_read() -> Result {
     let dev = Dev::start()?;
     let web = &dev.webs[0];
     let trial = Trial::short();
@@ -185,7 +185,7 @@ fn pages_say_which_partitions_are_large_which_keys_are_hot_and_how_much_was_read
 }
 
 #[test]
-fn a_browser_is_told_by_a_page_what_is_wrong_and_a_program_by_json() -> Result {
+fn errors_are_pages_for_browsers_and_json_for_programs() -> Result {
     let mut fleet = Fleet::start_masters(3, 0, 1)?;
     let addresses = webs(&fleet)?;
     for web in &addresses {

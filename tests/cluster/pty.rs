@@ -117,7 +117,7 @@ fn screen(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_screen_shows_what_was_drawn_over() {
+fn screen_shows_overwritten_text() {
     let text = "one\r\ntwo\r\nthree\r\n\r\x1b[3Afour\x1b[K\r\n\x1b[31mx\x1b[0m\x1b[K\r\n\x1b[J";
     assert_eq!(screen(text), ["four", "x", ""]);
 }

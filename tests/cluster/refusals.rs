@@ -10,7 +10,7 @@ use crate::dev::{Dev, Result};
 use crate::until::until;
 
 #[test]
-fn what_cannot_be_is_refused_with_the_code_of_its_kind() -> Result {
+fn invalid_commands_exit_with_the_code_of_their_kind() -> Result {
     let dev = Dev::start()?;
     dev.input(10)?;
     let wordcount = Dev::job("wordcount");

@@ -39,7 +39,7 @@ fn told(fleet: &Fleet, job: &str) -> Result<String> {
 }
 
 #[test]
-fn a_map_that_failed_fails_here_as_it_did_there() -> Result {
+fn replayed_map_fails_in_the_same_way() -> Result {
     let fleet = Fleet::start(2, 1)?;
     write_input(&fleet, "trouble")?;
     let temporary = fleet.path("data/temporary");
@@ -109,7 +109,7 @@ fn counted(ended: &Ended) -> Vec<&str> {
 }
 
 #[test]
-fn a_reduce_reads_what_workers_have_as_long_as_they_have_it_and_then_what_is_made_here() -> Result {
+fn replayed_reduce_fetches_outputs_or_makes_them() -> Result {
     let fleet = Fleet::start(2, 2)?;
     write_input(&fleet, "hold gate")?;
     let odd = Odd::new(FLAGS);

@@ -132,7 +132,7 @@ fn a_leader_that_is_killed_in_mid_job_costs_no_attempt_whenever_that_is() -> Res
 }
 
 #[test]
-fn all_who_are_killed_at_once_end_every_job_once_whenever_that_is() -> Result {
+fn killing_all_processes_at_any_time_ends_every_job_once() -> Result {
     let mut fleet = Fleet::start_masters(3, WORKERS, SLOTS)?;
     for strike in 1..=strikes()? {
         let trial = trial();
@@ -174,7 +174,7 @@ fn processors() -> Result<(u64, u64)> {
 }
 
 #[test]
-fn nobody_else_is_elected_while_jobs_use_every_core() -> Result {
+fn leader_is_kept_while_jobs_use_every_core() -> Result {
     let seconds = std::env::var(BUSY).map_or(Ok(5), |said| said.parse())?;
     let fleet = Fleet::start_masters(3, 4, 1)?;
     let line = |number: usize| format!("word {} of line {}\n", number % 89, number % 10_007);

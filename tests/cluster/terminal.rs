@@ -100,7 +100,7 @@ fn a_job_that_is_followed_is_drawn_and_its_last_state_stays() -> Result {
 }
 
 #[test]
-fn what_is_followed_later_is_shown_as_it_is_asked_for() -> Result {
+fn watch_shows_progress_in_the_requested_form() -> Result {
     let dev = Dev::start()?;
     dev.input(100)?;
     let wordcount = Dev::job("wordcount");
@@ -198,7 +198,7 @@ fn a_shell_completes_commands_and_flags() -> Result {
 }
 
 #[test]
-fn ctrl_c_leaves_what_was_drawn() -> Result {
+fn ctrl_c_keeps_the_drawn_progress() -> Result {
     let dev = Dev::start()?;
     write_input(&dev)?;
     let odd = Odd::new(FLAGS);

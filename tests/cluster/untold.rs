@@ -35,7 +35,7 @@ fn win_untold(fleet: &mut Fleet, proxy: &Proxy, job: &str) -> Result<(String, Ve
 }
 
 #[test]
-fn a_map_that_won_untold_runs_again_when_its_worker_is_killed() -> Result {
+fn map_with_unacknowledged_win_runs_again_after_worker_death() -> Result {
     let mut fleet = Fleet::start(1, 2)?;
     let proxy = Proxy::start(&fleet.master().address)?;
     fleet.add_worker_at(proxy.address())?;
@@ -59,7 +59,7 @@ fn a_map_that_won_untold_runs_again_when_its_worker_is_killed() -> Result {
 }
 
 #[test]
-fn a_reduce_that_won_untold_stays_won_when_its_worker_is_killed() -> Result {
+fn reduce_with_unacknowledged_win_counts_after_worker_death() -> Result {
     let mut fleet = Fleet::start(1, 2)?;
     let proxy = Proxy::start(&fleet.master().address)?;
     fleet.add_worker_at(proxy.address())?;

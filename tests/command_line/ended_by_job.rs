@@ -19,7 +19,7 @@ fn odd(place: &Place, trouble: &str, output: &[&str]) -> Result<Ended> {
 }
 
 #[test]
-fn code_that_ends_the_process_fails_the_run_and_leaves_nothing() -> Result {
+fn code_that_ends_the_process_fails_the_run() -> Result {
     for (trouble, done) in [
         ("exit0", "called `exit` in j1/m0#1"),
         ("exit3", "called `exit` in j1/m0#1"),

@@ -19,7 +19,7 @@ fn results_go_to_standard_output_and_all_else_to_standard_error() -> Result {
 }
 
 #[test]
-fn results_go_to_a_pipe_as_they_are_and_to_a_terminal_without_harm() -> Result {
+fn results_are_raw_in_pipes_and_escaped_on_terminals() -> Result {
     let place = Place::new()?;
     fs::write(place.path("in.txt"), b"\x1b[2J \xff \xc3\xb6\n")?;
     let piped = place.shell("$JOBS/wordcount in.txt -q | cat")?;
@@ -134,7 +134,7 @@ fn a_file_that_is_reached_again_is_read_once_and_noted() -> Result {
 }
 
 #[test]
-fn a_part_by_range_that_has_nearly_everything_is_noted() -> Result {
+fn range_part_with_nearly_all_output_is_noted() -> Result {
     let place = Place::new()?;
     let records = "seq -f %010.0f 0 3999 | awk '{ printf \"%s%090d\", $1, 0 }'";
     let ended = place.shell(&format!("{records} | $JOBS/terasort - -r 4 -o out"))?;
@@ -158,7 +158,7 @@ fn the_summary_says_how_input_was_compressed() -> Result {
 }
 
 #[test]
-fn a_program_that_wants_json_reads_nothing_else() -> Result {
+fn json_summary_suppresses_other_output() -> Result {
     let place = Place::new()?;
     let ended = place
         .shell("(cat in.txt; sleep 1; cat in.txt) | $JOBS/wordcount - -o out --summary json")?;
@@ -198,7 +198,7 @@ fn names_of_any_bytes_globs_and_standard_input_are_read() -> Result {
 }
 
 #[test]
-fn a_reader_that_leaves_ends_a_run_quietly() -> Result {
+fn closed_pipe_ends_a_run_quietly() -> Result {
     let place = Place::new()?;
     let line = "seq 1 400000 >in.txt; $JOBS/wordcount in.txt -q | head -n 1; echo ${PIPESTATUS[0]}";
     let ended = place.shell(line)?;
@@ -262,7 +262,7 @@ fn streams_that_a_run_does_not_need_may_be_closed() -> Result {
 }
 
 #[test]
-fn no_space_left_is_said_and_nothing_stays() -> Result {
+fn full_disk_is_reported_and_leaves_nothing() -> Result {
     let place = Place::new()?;
     // A limit on the size of files stands in for a disk that fills up.
     let ended = place.shell(
@@ -309,7 +309,7 @@ fn wait(child: &mut Child) -> Result<Option<i32>> {
 }
 
 #[test]
-fn a_message_does_not_stand_behind_the_line_of_progress() -> Result {
+fn message_does_not_follow_the_progress_line() -> Result {
     let place = Place::new()?;
     let mut command = place.program("wordcount");
     command
@@ -339,7 +339,7 @@ fn a_message_does_not_stand_behind_the_line_of_progress() -> Result {
 }
 
 #[test]
-fn a_result_that_is_cut_short_by_a_signal_is_said_to_be() -> Result {
+fn interrupted_result_is_reported_as_incomplete() -> Result {
     let place = Place::new()?;
     place.shell("seq 1 400000 >in.txt")?;
     let mut command = place.program("wordcount");

@@ -102,7 +102,7 @@ fn bad_records_are_set_aside_and_take_nothing_else_with_them() -> Result {
 }
 
 #[test]
-fn a_record_that_cannot_be_read_takes_nothing_of_the_one_before_it() -> Result {
+fn unreadable_record_does_not_affect_the_previous_one() -> Result {
     let orders = "{\"user\":\"u1\",\"item\":\"lamp\",\"cents\":1}\n{\"user\":1}\n{\"user\":\"u1\",\"item\":\"desk\",\"cents\":2}\n";
     let files =
         vec![(0, "users".into(), b"u1\tAnn\n".to_vec()), (1, "orders".into(), orders.into())];

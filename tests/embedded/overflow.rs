@@ -190,7 +190,7 @@ impl Job for Lists {
 }
 
 #[test]
-fn a_combiner_of_ones_own_may_keep_values_apart() -> Result {
+fn user_combiner_may_keep_values_apart() -> Result {
     let lines: Vec<String> = (0..1_000).map(|number| format!("{number}\n")).collect();
     let lines = ends::<Lists>(&lines)??;
     assert_eq!(lines.len(), 7);

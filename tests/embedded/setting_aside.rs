@@ -76,7 +76,7 @@ impl MapJob for PackedAside {
 }
 
 #[test]
-fn good_records_are_not_set_aside_for_an_output_that_cannot_take_back() -> Result {
+fn good_records_are_kept_if_output_cannot_roll_back() -> Result {
     let trial = Trial::new(vec![(0, "in".into(), b"one\ntwo\n".to_vec())])?;
     let setting = Setting { max_bad_records: 10, ..Setting::PLAIN };
     let runs = [

@@ -40,7 +40,7 @@ fn a_description_holds_the_job_with_absolute_paths() -> Result {
 }
 
 #[test]
-fn what_can_be_refused_is_refused_before_any_work() -> Result {
+fn invalid_jobs_are_refused_before_any_work() -> Result {
     let folder = tempfile::tempdir()?;
     fs::create_dir(folder.path().join("full"))?;
     for file in ["in.txt", "full/x"] {

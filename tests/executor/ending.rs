@@ -51,7 +51,7 @@ fn a_panic_comes_back_with_its_line_and_record_and_the_executor_lives_on() -> Re
 }
 
 #[test]
-fn what_a_killed_attempt_leaves_is_swept_and_does_not_come_back() -> Result {
+fn leftovers_of_a_killed_attempt_are_swept_for_good() -> Result {
     let folder = tempfile::tempdir()?;
     let job = odd::job(folder.path(), "good\nhang\n")?;
     let mut executor = odd::executor()?;

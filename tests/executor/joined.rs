@@ -45,7 +45,7 @@ fn maps_that_join_another_are_in_its_output_and_made_again_with_it() -> Result {
 }
 
 #[test]
-fn a_side_output_of_one_of_them_is_published_though_the_others_left_none() -> Result {
+fn side_output_of_one_joined_map_is_published() -> Result {
     let folder = tempfile::tempdir()?;
     let mut job = odd::job(folder.path(), &("word\n".repeat(599) + "aside\n"))?;
     job.spec.split_bytes = Some(1 << 10);

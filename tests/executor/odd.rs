@@ -58,7 +58,7 @@ impl gristmill::job::Job for Odd {
 }
 
 #[test]
-fn as_an_executor() {
+fn runs_as_an_executor() {
     // Otherwise there is nothing to be tested here.
     if std::env::var_os(AS_EXECUTOR).is_some() {
         gristmill::launch_from::<Odd>(["odd", EXECUTOR_ARG]);
@@ -68,7 +68,7 @@ fn as_an_executor() {
 /// A process that runs attempts of the odd job.
 pub(crate) fn executor() -> TestResult<Executor> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["odd::as_an_executor", "--exact", "--nocapture"]).env(AS_EXECUTOR, "1");
+    command.args(["odd::runs_as_an_executor", "--exact", "--nocapture"]).env(AS_EXECUTOR, "1");
     let mut executor = Executor::start(command.stdout(std::process::Stdio::null()))?;
     executor.connection.greet_executor()?;
     Ok(executor)

@@ -105,7 +105,7 @@ job!(Squares {}, input Lines, value u64, {
 });
 
 #[test]
-fn a_reduce_that_minds_the_combiner_is_found() {
+fn reduce_that_depends_on_combining_is_found() {
     let violation = broken(Squares::default());
     assert_eq!(violation.breach.law(), Some(Law::CombinerIsOptional), "{violation}");
 }

@@ -76,7 +76,7 @@ fn a_table_in_the_map_and_a_combiner_obey_and_every_law_is_checked() {
 }
 
 #[test]
-fn in_which_pairs_a_table_is_emitted_does_not_count_if_the_totals_are_the_same() {
+fn only_totals_of_emitted_tables_are_compared() {
     check(Evicting::default()).input(TEXT).run();
 }
 
@@ -97,7 +97,7 @@ fn a_reduce_that_counts_what_tables_emit_shows_where_the_input_is_cut() {
 }
 
 #[test]
-fn a_table_that_loses_what_it_has_no_room_for_is_found() {
+fn table_that_drops_entries_is_found() {
     let violation = broken(Forgetful::default());
     assert_eq!(violation.breach.law(), Some(Law::CutsDoNotShow), "{violation}");
 }

@@ -66,7 +66,7 @@ job!(Shuffled {}, input Lines, value u64, {
 });
 
 #[test]
-fn a_map_that_draws_by_chance_is_not_deterministic() {
+fn random_map_is_not_deterministic() {
     let violation = broken(Shuffled::default());
     assert_eq!(violation.breach.law(), Some(Law::MapIsDeterministic), "{violation}");
 }

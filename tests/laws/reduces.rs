@@ -83,7 +83,7 @@ job!(Strict {}, input Lines, value u64, {
 });
 
 #[test]
-fn what_stands_in_the_way_of_a_check_is_said() {
+fn unchecked_laws_are_reported_with_the_reason() {
     let violation = broken(Strict::default());
     let sentence = violation.to_string();
     assert!(

@@ -35,7 +35,7 @@ job!(AtLeast {
 });
 
 #[test]
-fn a_field_that_is_lost_on_the_way_is_found_in_map_and_reduce() {
+fn unserialized_field_is_found_in_map_and_reduce() {
     for violation in [broken(Longer { than: 3 }), broken(AtLeast { count: 3 })] {
         assert!(matches!(violation.breach, Breach::JobLosesField { .. }), "{violation}");
     }
@@ -102,7 +102,7 @@ impl<'de> Deserialize<'de> for Version {
 }
 
 #[test]
-fn a_key_that_is_written_in_another_order_than_its_own_is_found() {
+fn key_whose_bytes_sort_differently_is_found() {
     let version = |major, minor| Version { major, minor };
     key_order([version(1, 9), version(1, 2), version(0, 300)]).run();
     let breach = key_order([version(1, 10), version(2, 0), version(1, 9)]).verdict();

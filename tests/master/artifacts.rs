@@ -28,7 +28,7 @@ async fn an_artifact_comes_back_as_it_was_sent() {
 }
 
 #[tokio::test]
-async fn other_bytes_than_the_digest_says_are_refused_and_leave_nothing() {
+async fn artifact_with_a_wrong_digest_is_refused_and_not_stored() {
     let bench = Bench::new();
     let file = bench.folder.path().join("upload");
     fs::write(&file, b"bytes").unwrap();

@@ -29,7 +29,7 @@ async fn a_repeated_submission_is_the_same_job() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_run_is_refused_with_a_reason() {
+async fn invalid_submissions_are_refused_with_a_reason() {
     let bench = Bench::new();
     bench.submit("first").await;
     let text = bench.put(b"#!/bin/sh\nexit 0\n and so on").await;
@@ -60,7 +60,7 @@ async fn what_cannot_be_run_is_refused_with_a_reason() {
 }
 
 #[tokio::test]
-async fn a_status_waits_for_what_is_new() {
+async fn status_request_waits_for_a_change() {
     let bench = Bench::new();
     let job = bench.submit("a").await;
     let first = bench.status(job).await;

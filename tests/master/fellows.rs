@@ -122,7 +122,7 @@ async fn start(fellows: &Fellows, folder: &TempDir, number: u64) -> Master {
 }
 
 #[tokio::test]
-async fn what_may_lie_with_a_master_that_is_not_heard_is_not_said_to_be_nowhere() {
+async fn artifact_of_an_unreachable_master_is_not_reported_as_missing() {
     let (fellows, folder) = (Fellows::default(), tempfile::tempdir().unwrap());
     let first = start(&fellows, &folder, 1).await;
     let mut masters = vec![first.clone()];

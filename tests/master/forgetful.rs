@@ -99,7 +99,7 @@ impl client::Masters for Forgetful {
 }
 
 #[tokio::test]
-async fn a_client_sends_again_what_is_lost_but_not_without_end() {
+async fn client_resends_lost_artifacts_a_few_times() {
     let bench = Bench::new();
     let executable = bench.folder.path().join("job");
     fs::write(&executable, elf()).unwrap();

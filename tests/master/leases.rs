@@ -107,7 +107,7 @@ async fn a_master_that_was_late_extends_all_leases() {
 }
 
 #[tokio::test]
-async fn after_a_stall_in_which_workers_may_have_turned_away_all_get_a_new_lease() {
+async fn all_workers_get_a_new_lease_after_a_stall() {
     let bench = Bench::new();
     let worker = Fake::new(&bench, 1, 1).await;
     bench.pass(LEASE_MS - 500).await;

@@ -32,7 +32,7 @@ async fn mapped(bench: &Bench) -> (JobId, Fake, Fake) {
 }
 
 #[tokio::test]
-async fn locations_are_told_as_what_has_changed() {
+async fn locations_are_sent_as_changes() {
     let bench = Bench::new();
     let job = bench.submit("a").await;
     assert_eq!(locate(&bench, job, 0).await, Located { version: 0, changes: Vec::new() });

@@ -43,7 +43,7 @@ async fn a_job_runs_through_all_phases() {
 }
 
 #[tokio::test]
-async fn an_order_says_all_that_its_attempt_needs() {
+async fn order_names_everything_its_attempt_needs() {
     let bench = Bench::new();
     bench.submit("a").await;
     let mut worker = Fake::new(&bench, 1, 1).await;
@@ -70,7 +70,7 @@ async fn an_order_says_all_that_its_attempt_needs() {
 }
 
 #[tokio::test]
-async fn what_follows_from_a_report_is_in_the_answer_to_it() {
+async fn answer_includes_the_effects_of_the_report() {
     let bench = Bench::new();
     bench.submit("a").await;
     let mut worker = Fake::new(&bench, 1, 1).await;
@@ -102,7 +102,7 @@ async fn lost_answers_and_repeated_polls_change_nothing() {
 }
 
 #[tokio::test]
-async fn a_poll_that_comes_late_is_not_believed() {
+async fn late_poll_is_ignored() {
     let bench = Bench::new();
     let job = bench.submit("a").await;
     let mut worker = Fake::new(&bench, 1, 1).await;
@@ -287,7 +287,7 @@ async fn publishing_that_fails_is_tried_again_after_a_pause() {
 }
 
 #[tokio::test]
-async fn a_stranger_is_told_to_register() {
+async fn unknown_worker_must_register() {
     let bench = Bench::new();
     let mut worker = Fake::new(&bench, 1, 1).await;
     worker.incarnation = 9;

@@ -7,7 +7,7 @@ use crate::bench::{Bench, LEASE_MS, class, spec};
 use crate::fake::{Fake, run, run_until};
 
 #[tokio::test]
-async fn what_runs_goes_on_after_a_restart_and_nothing_runs_again() {
+async fn running_attempts_continue_after_a_restart() {
     let mut bench = Bench::durable().await;
     let job = bench.submit("a").await;
     let mut workers = [Fake::new(&bench, 1, 1).await];
@@ -56,7 +56,7 @@ async fn after_a_restart_workers_have_a_fresh_lease() {
 }
 
 #[tokio::test]
-async fn what_a_cancelled_job_left_is_swept_after_a_restart_and_once() {
+async fn cancelled_job_is_swept_once_after_a_restart() {
     let mut bench = Bench::durable().await;
     let job = bench.submit("a").await;
     let mut worker = Fake::new(&bench, 1, 1).await;
@@ -82,7 +82,7 @@ async fn what_a_cancelled_job_left_is_swept_after_a_restart_and_once() {
 }
 
 #[tokio::test]
-async fn a_master_that_was_closed_says_yes_to_nothing() {
+async fn closed_master_accepts_nothing() {
     let bench = Bench::durable().await;
     let submission = bench.submission("a", spec("/out/a")).await;
     bench.master.close().await;

@@ -31,7 +31,7 @@ async fn a_killed_job_is_stopped_and_then_swept() {
 }
 
 #[tokio::test]
-async fn killing_says_what_it_finds() {
+async fn kill_reports_the_jobs_state() {
     let bench = Bench::new();
     let job = bench.submit("a").await;
     assert_eq!(class(bench.master.kill(job).await), "ok");

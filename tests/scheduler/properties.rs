@@ -248,7 +248,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_happens_every_job_ends_with_one_winner_per_task(
+    fn every_job_ends_with_one_winner_per_task(
         steps in prop::collection::vec(any::<Step>(), 0..300)
     ) {
         let mut model = Model::default();

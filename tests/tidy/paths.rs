@@ -98,7 +98,7 @@ fn climbed<'a>(segments: &[&'a str], here: &[&'a str]) -> Vec<&'a str> {
 }
 
 #[test]
-fn groups_are_spread_and_supers_are_climbed() {
+fn groups_are_expanded_and_super_is_resolved() {
     let table = [
         ("use crate::{a, b::{self, c::*}};", "crate::a crate::b crate::b::c::*"),
         ("use std::{env as e, fs,};", "std::env std::fs"),

@@ -79,7 +79,7 @@ async fn a_reduce_gets_its_partition_of_all_maps_wherever_they_are_and_as_they_c
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reduce_waits_no_longer_for_who_has_frozen_when_the_output_is_elsewhere() {
+async fn reduce_stops_waiting_for_a_frozen_worker_if_output_is_elsewhere() {
     let mut cluster = Cluster::new();
     let first = cluster.worker(|_, _| {}).await;
     let second = cluster.worker(|_, _| {}).await;
@@ -152,7 +152,7 @@ async fn outputs_of_workers_on_one_machine_are_read_where_they_lie() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn output_that_is_only_ever_said_to_lie_elsewhere_is_given_up() {
+async fn output_with_only_wrong_paths_is_given_up() {
     let mut cluster = Cluster::new();
     let machine = |options: &mut Options, _: &mut Limiter| options.machine = "this one".into();
     let first = cluster.worker(machine).await;

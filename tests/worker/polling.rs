@@ -35,7 +35,7 @@ async fn answers_to_older_polls_change_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_poll_that_news_has_ended_stays_open_until_a_newer_one_is_answered() {
+async fn interrupted_poll_stays_open_until_a_newer_one_is_answered() {
     let mut cluster = Cluster::new();
     let worker = cluster.worker(|_, _| {}).await;
     let master = &cluster.network.master;
@@ -50,7 +50,7 @@ async fn a_poll_that_news_has_ended_stays_open_until_a_newer_one_is_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_polls_to_a_silent_master_the_oldest_finds_another_one_first() {
+async fn oldest_poll_to_a_silent_master_fails_over_first() {
     let mut cluster = Cluster::new();
     let worker = cluster.worker(|_, _| {}).await;
     let attempt = cluster.give(1, cluster.order("hang", TaskKind::Reduce, 0, OrderWork::Sweep));
@@ -198,7 +198,7 @@ async fn a_worker_that_is_refused_for_good_says_so_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_obeys_no_other_cluster_than_the_one_that_its_folder_is_of() {
+async fn worker_refuses_orders_of_another_cluster() {
     let mut cluster = Cluster::new();
     let worker = cluster.worker(|_, _| {}).await;
     let master = &cluster.network.master;

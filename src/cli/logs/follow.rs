@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn tasks_are_found_by_their_place() {
+    fn tasks_are_found_by_position() {
         let table = [
             (TaskKind::Plan, 0, 0),
             (TaskKind::Map, 12, 13),
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_passed_is_looked_at_again_once_outputs_are_lost() {
+    fn tasks_are_revisited_after_lost_outputs() {
         let mut starts = Starts { maps: 41, reduces: 101, done: 40 };
         starts.begin(&status(100, 8, 44));
         assert_eq!(starts, Starts { maps: 41, reduces: 101, done: 44 });

@@ -166,7 +166,7 @@ mod tests {
     use crate::spec::{Cause, TaskKind};
 
     #[test]
-    fn among_those_of_a_job_a_log_is_shown_once() {
+    fn logs_of_a_job_show_each_log_once() {
         let task = |index| JobId(7).task(TaskKind::Map, index);
         let attempt = |runs_as| AttemptLine {
             id: task(1).attempt(2),

@@ -57,7 +57,7 @@ mod tests {
     use crate::spec::{JobId, TaskKind};
 
     #[test]
-    fn it_is_said_whose_lines_they_are_when_that_changes() {
+    fn header_is_printed_when_the_attempt_changes() {
         let attempt = |map| JobId(7).task(TaskKind::Map, map).attempt(1);
         let mut written = Vec::new();
         let mut out = Out::new(Foreign::new(&mut written, false));

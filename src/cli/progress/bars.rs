@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn each_width_has_what_fits() {
+    fn bars_fit_every_width() {
         let wide = "\
 j7 wordcount  mapping  22 %, 2 attempts again, 1 backup
 plan   100% [########################################] 1/1
@@ -245,7 +245,7 @@ waits for j7/m11#1…
     }
 
     #[test]
-    fn each_state_shows_what_is_known_of_it() {
+    fn each_state_shows_its_known_facts() {
         let waiting = "\
 j7 wordcount  waiting  0 %
 plan     0% [-------------------] 0/1
@@ -293,7 +293,7 @@ commit   0% [-------------------] 0/1
     }
 
     #[test]
-    fn what_is_not_quite_done_is_not_called_so_and_names_are_harmless() {
+    fn unfinished_phase_is_below_100_percent_and_names_are_escaped() {
         let mut status = mapping();
         status.maps.progress = 0.9999;
         status.name = "a\x1b[2J\nb".into();

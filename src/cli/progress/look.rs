@@ -205,7 +205,7 @@ mod tests {
     const NINE_MS: u64 = 1_795_424_400_000;
 
     #[test]
-    fn who_has_run_longest_is_waited_for() {
+    fn longest_running_attempt_is_shown() {
         let page = [
             map(0, COMPLETED, &[("succeeded", 1, 1)]),
             map(1, COMPLETED, &[("killed", 1, 2), ("succeeded", 2, 9)]),
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_job_waits_for_is_said_where_nobody_is_at_it() {
+    fn reason_is_shown_while_no_attempt_runs() {
         let of =
             |state, reason: &str| JobStatus { reason: reason.into(), ..JobStatus::in_state(state) };
         let slots = |slots| Look { slots: Some(slots), ..Look::default() };
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn tasks_that_are_done_are_left_behind_until_some_are_lost() {
+    fn finished_tasks_are_skipped_until_outputs_are_lost() {
         let mut frontier = Frontier::default();
         let mut mapping = JobStatus::in_state(State::Mapping);
         mapping.maps = Tally { total: 1_000, done: 300, ..Tally::default() };
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn slots_of_workers_that_take_nothing_do_not_count() {
+    fn only_slots_of_usable_workers_count() {
         let worker = |state: &str, slots, running| WorkerLine {
             id: WorkerId(1),
             pid: 1,

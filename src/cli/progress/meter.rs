@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_said_without_ground_and_a_stand_still_has_no_end() {
+    fn estimates_need_samples_and_stop_at_a_standstill() {
         type Row = (&'static str, &'static [(u64, f64)], (Option<u64>, Option<u64>));
         let table: [Row; 11] = [
             ("nothing was seen", &[], (None, None)),
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_nobody_knows_have_no_rate() {
+    fn unknown_bytes_have_no_rate() {
         let (begun, mut meter) = (Clock::system().now(), Meter::default());
         for (seconds, progress) in [(0, 0.0), (10, 0.5)] {
             let mut status = JobStatus::in_state(State::Mapping);

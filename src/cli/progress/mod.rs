@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn the_form_is_that_of_the_flags_and_of_where_it_is_read() {
+    fn progress_form_follows_flags_and_terminal() {
         let table = [
             (Showing::Auto, false, false, true, Style::Bars),
             (Showing::Auto, false, false, false, Style::Plain),

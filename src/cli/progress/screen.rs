@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_that_shrank_is_drawn_over_as_far_as_it_shows() {
+    fn shrunken_terminal_is_redrawn_within_its_rows() {
         let (status, mut screen) = (JobStatus::in_state(State::Waiting), Screen::default());
         screen.draw(drawn(&status, None, 80), terminal(80, 24)).unwrap();
         // A head of 26 columns and four bars of 32 to 36, in rows of 20.

@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_counted_is_told_line_by_line() {
+    fn counters_are_printed_one_per_line() {
         let mut counters = Counters::new();
         counters.add("My\x1bjob", "records", 34);
         let done = Done::Reduce { counters, volume: Volume::default() };

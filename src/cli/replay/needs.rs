@@ -245,14 +245,14 @@ mod tests {
     use crate::task::Plan;
 
     #[test]
-    fn a_commit_is_refused_in_a_sentence() {
+    fn replay_refuses_a_commit() {
         let refused = publishes(JobId(7).task(TaskKind::Commit, 0).attempt(1));
         let said = "a commit publishes, which is not done twice; j7/c0#1; name a map or a reduce";
         assert_eq!((refused.code, refused.message.line.as_str()), (2, said));
     }
 
     #[test]
-    fn what_a_map_reads_is_told_or_why_it_cannot_be() {
+    fn input_of_a_map_is_described_or_the_error() {
         let folder = tempfile::tempdir().unwrap();
         let plan = folder.path().join("plan");
         let range = |start| FileRange {

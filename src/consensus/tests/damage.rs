@@ -41,7 +41,7 @@ fn with_log(bench: &Bench, change: impl FnOnce(&mut redb::Table<'_, u64, &[u8]>)
 }
 
 #[tokio::test]
-async fn a_record_that_reads_differently_is_named() {
+async fn damaged_log_entry_is_named() {
     let bench = used().await;
     let mut row = Vec::new();
     with_log(&bench, |log| {

@@ -271,7 +271,7 @@ async fn interrupted_membership_change_is_completed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn unreachable_master_keeps_no_other_out() {
+async fn unreachable_master_does_not_block_others_from_joining() {
     let bench = Bench::new();
     let mut group = Group::of(bench, 1).await;
     let inner = group.at(0).node.group();
@@ -308,7 +308,7 @@ async fn a_follower_says_who_leads() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn numbers_and_addresses_are_taken_once() {
+async fn numbers_and_addresses_are_unique() {
     let mut group = Group::of(Bench::new(), 2).await;
     let first = group.at(group.leader().await).node.group();
     first.admit(2, &group.addresses[1]).await.unwrap();

@@ -54,7 +54,7 @@ async fn leadership_is_handed_over_a_hundred_times_and_nothing_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_leader_of_some_standing_makes_way_at_once() {
+async fn long_standing_leader_hands_over_at_once() {
     assert!(hand_on(3, 2 * BELIEVED).await >= 1);
 }
 

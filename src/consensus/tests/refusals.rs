@@ -34,7 +34,7 @@ fn edit(path: &Path, from: &str, to: &str) {
 }
 
 #[tokio::test]
-async fn an_empty_folder_is_not_begun_by_itself() {
+async fn empty_folder_is_not_initialised_without_init() {
     let bench = Bench::new();
     let said = refusal(&bench, &bench.data()).await;
     assert!(said.contains("give --init to begin a new cluster"), "{said}");
@@ -93,7 +93,7 @@ async fn a_wiped_folder_is_refused_with_what_is_missing() {
 }
 
 #[tokio::test]
-async fn a_folder_without_a_name_is_refused() {
+async fn folder_without_identity_is_refused() {
     let bench = used().await;
     fs::remove_file(bench.data().join(IDENTITY_FILE)).unwrap();
     let said = refusal(&bench, &bench.data()).await;
@@ -137,7 +137,7 @@ async fn a_folder_belongs_to_one_process() {
 }
 
 #[tokio::test]
-async fn a_beginning_that_was_cut_short_begins_again() {
+async fn interrupted_initialisation_starts_over() {
     let bench = Bench::new();
     fs::create_dir_all(bench.data()).unwrap();
     fs::write(bench.data().join(".incoming-log.redb"), "half a file").unwrap();

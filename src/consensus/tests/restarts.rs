@@ -4,7 +4,7 @@ use super::counting::Bench;
 use crate::consensus::snapshot::SNAPSHOTS;
 
 #[tokio::test]
-async fn a_restart_loses_nothing_and_counts_on() {
+async fn restart_loses_nothing_and_continues() {
     let bench = Bench::new();
     let mut running = bench.begin().await;
     let mut sum = 0;

@@ -79,7 +79,7 @@ async fn torn_tail_is_cut_and_acknowledged_entries_stay() {
 
 /// redb gives the file its length before it writes there, so no crash leaves such an end.
 #[tokio::test]
-async fn rubbish_behind_the_end_is_no_torn_tail() {
+async fn garbage_after_the_end_is_not_a_torn_tail() {
     let bench = Bench::new();
     let running = bench.begin().await;
     running.add(7).await;

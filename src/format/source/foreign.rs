@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_says_another_compression_is_found() {
+    fn name_with_another_compression_is_detected() {
         for (head, codec, name, expected) in [
             (&b"x"[..], None, "a.gz", Some(Codec::Gzip)),
             (b"x", Some(Codec::Zstd), "a.gz", Some(Codec::Gzip)),

@@ -98,7 +98,7 @@ mod tests {
     use crate::clock::Clock;
 
     #[test]
-    fn the_rest_takes_as_long_as_what_is_done_did_in_proportion() {
+    fn remaining_time_is_proportional_to_elapsed_time() {
         let table = [
             (0.5, 10, Some(10)),
             (0.25, 10, Some(30)),
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn reduces_are_as_far_as_their_bytes() {
+    fn progress_of_reduces_follows_their_bytes() {
         let (progress, begun) = (Progress::default(), Clock::system().now());
         let mut meter = Meter::new(begun);
         let mut look = |phase, seconds| {
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_nothing_is_no_part() {
+    fn share_of_zero_is_undefined() {
         assert_eq!(part(0, 0), None);
         assert_eq!(part(7, 5), Some(1.0));
         assert_eq!(part(1, 4).map(percent), Some(25));

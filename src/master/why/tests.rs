@@ -130,7 +130,7 @@ fn check(why: &Why, kind: Kind, parts: &[&str]) {
 }
 
 #[test]
-fn a_job_that_waits_says_for_what() {
+fn waiting_job_explains_its_reason() {
     let mut story = Story::submitted();
     check(&story.why(), Kind::Waiting, &["j1 odd waits: there are no workers."]);
     assert_eq!(
@@ -179,7 +179,7 @@ fn a_task_that_ends_its_workers_is_named() {
 }
 
 #[test]
-fn a_failure_that_was_made_good_is_no_cause() {
+fn recovered_failure_is_not_the_cause() {
     let mut story = Story::planned(1);
     story.fail(map(0, 1), Failure::new(Cause::Panic, "once"));
     let said = "j1/m0#1 on w1 has failed and is being retried: user code panicked: once.";
@@ -192,7 +192,7 @@ fn a_failure_that_was_made_good_is_no_cause() {
 }
 
 #[test]
-fn a_job_that_ended_well_says_so() {
+fn succeeded_job_is_explained() {
     let mut story = Story::planned(2);
     story.complete(map(0, 1), 7);
     story.complete(map(1, 1), 7);

@@ -8,7 +8,7 @@ fn bytes(count: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn artifacts_of_any_size_come_back_as_they_went() {
+async fn artifacts_of_any_size_are_returned_unchanged() {
     let (served, folder) = (Served::start().await, TempDir::new().unwrap());
     let client = served.client();
     for count in [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, 2 * CHUNK_BYTES, 9 * CHUNK_BYTES + 5] {
@@ -27,7 +27,7 @@ async fn artifacts_of_any_size_come_back_as_they_went() {
 }
 
 #[tokio::test]
-async fn what_is_there_already_is_not_sent_twice() {
+async fn known_artifact_is_not_sent_twice() {
     let served = Served::start().await;
     let client = served.client();
     client.put_bytes(b"once").await.unwrap();

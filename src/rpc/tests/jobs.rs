@@ -70,7 +70,7 @@ async fn every_call_of_a_client_arrives_and_is_answered() {
 }
 
 #[tokio::test]
-async fn every_refusal_arrives_as_it_was_said() {
+async fn every_refusal_arrives_unchanged() {
     let served = Served::start().await;
     let client = served.client();
     let long = "é\n".repeat(2_000);

@@ -135,7 +135,7 @@ async fn a_leader_elsewhere_is_not_followed() {
 }
 
 #[tokio::test]
-async fn addresses_that_cannot_be_are_refused_at_once() {
+async fn invalid_addresses_are_refused_at_once() {
     for addresses in [vec![], vec!["10.0.0.1:7400".to_owned()], vec!["x".to_owned()]] {
         let refused = Master::connect(&addresses, quick()).unwrap_err();
         assert!(matches!(refused, Refusal::Invalid { .. }), "{refused}");

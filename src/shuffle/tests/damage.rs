@@ -74,7 +74,7 @@ fn every_other_length_is_found() {
 }
 
 #[test]
-fn blocks_that_hold_but_are_not_where_they_were_written_are_found() {
+fn intact_blocks_in_the_wrong_place_are_detected() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("whole");
     let one = |value| vec![record("same", value)];

@@ -99,7 +99,7 @@ fn merged_segments_are_combined() {
 }
 
 #[test]
-fn a_segment_that_is_not_what_was_said_is_found_out() {
+fn segment_that_differs_from_its_index_is_detected() {
     let folder = tempfile::tempdir().unwrap();
     let mut places = places(folder.path(), 3);
     places[1].info.digest ^= 1;

@@ -163,7 +163,7 @@ fn cleaning_up_wins_against_writers() {
 }
 
 #[test]
-fn scratch_is_where_it_was_asked_for_and_says_why_not() {
+fn scratch_is_created_where_requested_or_refused() {
     let root = tempfile::tempdir().unwrap();
     let staging = Staging::create(&root.path().join("out"), Nonce(1), OPTIONS).unwrap();
     let beside = Scratch::create(

@@ -38,7 +38,7 @@ fn before_publishing_nothing_is_visible_and_after_it_everything_is() {
 }
 
 #[test]
-fn what_is_dropped_or_abandoned_leaves_nothing() {
+fn dropped_or_abandoned_output_leaves_nothing() {
     let root = tempfile::tempdir().unwrap();
     let out = root.path().join("out");
     let staging = Staging::create(&out, Nonce(1), PLAIN).unwrap();
@@ -69,7 +69,7 @@ fn publishing_and_accepting_again_change_nothing() {
 }
 
 #[test]
-fn a_name_is_won_once() {
+fn each_part_name_is_accepted_once() {
     let root = tempfile::tempdir().unwrap();
     let staging = Staging::create(&root.path().join("out"), Nonce(1), PLAIN).unwrap();
     write_parts(&staging, "r0#1", &[("part-00000", "first")]);
@@ -177,7 +177,7 @@ fn an_old_output_stays_until_it_is_replaced_whole() {
 }
 
 #[test]
-fn what_came_to_be_at_the_output_meanwhile_is_not_touched() {
+fn files_that_appear_at_the_output_are_not_touched() {
     for options in [PLAIN, OVERWRITE] {
         let root = tempfile::tempdir().unwrap();
         let out = root.path().join("out");

@@ -165,7 +165,7 @@ fn sweeping_removes_all_that_a_job_left_and_may_be_asked_again() {
 }
 
 #[test]
-fn what_cannot_be_an_output_is_refused_before_any_work() {
+fn invalid_output_is_refused_before_any_work() {
     let root = tempfile::tempdir().unwrap();
     let out = published(root.path());
     for (overwrite, expected) in [(false, false), (true, true)] {

@@ -83,7 +83,7 @@ fn pipe_instead(path: &Path) {
 }
 
 #[test]
-fn a_manifest_that_lies_is_found_out() {
+fn wrong_manifest_is_detected() {
     let lie = |out: &Path, from: &str, to: &str| {
         let text = fs::read_to_string(out.join("_MANIFEST.json")).unwrap().replacen(from, to, 1);
         fs::write(out.join("_MANIFEST.json"), text).unwrap();

@@ -45,7 +45,7 @@ mod tests {
     use crate::spec::WorkerId;
 
     #[test]
-    fn bars_of_a_worker_are_those_that_are_known() {
+    fn worker_has_bars_for_known_values_only() {
         let room = Room { disk_bytes: 100 << 30, disk_free_bytes: 5 << 30, ..Room::default() };
         let (id, pid, address, state) = (WorkerId(1), 1, String::new(), "alive".to_string());
         let (slots, running, last_seen_ms, limiter) = (4, 4, 0, String::new());

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn plot_of_no_values_has_axes_all_the_same() {
+    fn plot_without_values_still_has_axes() {
         let drawn = plot(&[]);
         assert!(drawn.contains(">now<") && !drawn.contains("NaN"), "{drawn}");
     }

@@ -99,7 +99,7 @@ struct Chain(Option<Box<Chain>>);
 struct Endless(#[expect(dead_code, reason = "only its type matters")] Box<Endless>);
 
 #[test]
-fn keys_nest_only_so_deep() {
+fn nesting_of_keys_is_limited() {
     let chain = |length| (0..length).fold(Chain(None), |inner, _| Chain(Some(Box::new(inner))));
     let deepest = chain((DEPTH_MAX - 1) / 2);
     let bytes = encoded(&deepest);
