@@ -104,7 +104,7 @@ fn read_manifest(dir: &Path) -> Result<Manifest, Message> {
     let json = std::fs::read(&path)
         .map_err(|error| refuse(format!("cannot read the manifest: {error}")))?;
     serde_json::from_slice(&json)
-        .map_err(|error| refuse(format!("not a manifest of ours: {error}")))
+        .map_err(|error| refuse(format!("not a gristmill manifest: {error}")))
 }
 
 fn open(path: &Path) -> Result<Source, Message> {

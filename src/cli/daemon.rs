@@ -36,9 +36,9 @@ impl Tie {
         let failed =
             |what: String| Refused::failed(format!("{what}; --parent {parent}; leave it out"));
         set_parent_process_death_signal(Some(Signal::KILL))
-            .map_err(|error| failed(format!("cannot be tied to its parent: {error}")))?;
+            .map_err(|error| failed(format!("cannot tie this process to its parent: {error}")))?;
         if getppid().map(Pid::as_raw_pid) != Some(parent) {
-            return Err(failed("the parent is not there any more".into()));
+            return Err(failed("the parent process has already ended".into()));
         }
         Ok(())
     }
@@ -135,7 +135,7 @@ fn close(path: &Path) -> Result<(), Refused> {
         Err(Refused::usage(format!("{what}; {}; {hint}", Location::from(path))))
     };
     let cannot = |error: std::io::Error| {
-        let hint = "name another with --data DIR";
+        let hint = "name another folder with --data DIR";
         refuse(format!("cannot make the data folder private: {error}"), hint)
     };
     let facts = match path.metadata() {

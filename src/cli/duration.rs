@@ -25,7 +25,7 @@ pub(super) fn parse(text: &str) -> Result<Duration, String> {
         return refuse("is not a number with a unit of time");
     };
     match number.checked_mul(*ms) {
-        Some(0) => refuse("is no time at all"),
+        Some(0) => refuse("must be longer than zero"),
         Some(ms) if ms <= MS_MAX => Ok(Duration::from_millis(ms)),
         _ => refuse("is longer than a week"),
     }
@@ -48,7 +48,7 @@ mod tests {
             ("1.5s", "not a number"),
             ("1d", "not a number"),
             ("99999999999999999999s", "not a number"),
-            ("0s", "no time at all"),
+            ("0s", "must be longer than zero"),
             ("169h", "longer than a week"),
             ("18446744073709551615h", "longer than a week"),
         ] {

@@ -69,7 +69,7 @@ pub(super) fn add(cluster: &Cluster, format: Format) -> Result<u8, Refused> {
     // Four masters tolerate no more failures than three.
     if masters.iter().filter(|master| master.votes).count() % 2 == 1 {
         say(&format!(
-            "{} masters bear the loss of no more than {} do: add another one after it\n",
+            "{} masters tolerate no more failures than {}: add another one after this one\n",
             masters.len() + 1,
             masters.len()
         ));
@@ -110,7 +110,7 @@ pub(super) fn remove(cluster: &Cluster, master: MasterId) -> Result<u8, Refused>
     let was_member = cluster.ask(async |masters| Ok(masters.remove(master).await?))?;
     say(&match was_member {
         true => {
-            format!("{master} is removed: its process ends, and its number is not given again\n")
+            format!("{master} is removed: its process ends, and its number is not used again\n")
         }
         false => format!("{master} is not a member\n"),
     });

@@ -59,7 +59,7 @@ pub(super) fn list<T: Serialize>(
 /// which mean the same.
 pub(super) fn json<T: Serialize>(value: &T) -> Result<String, Refused> {
     let json = serde_json::to_string_pretty(value)
-        .map_err(|error| Refused::failed(format!("cannot be written as JSON: {error}")))?;
+        .map_err(|error| Refused::failed(format!("cannot write JSON: {error}")))?;
     Ok(harmless(&json) + "\n")
 }
 

@@ -385,7 +385,7 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
     /// Makes all threads hand over their map output, and prepares it for the reduces.
     fn ready(&mut self) -> Result<Readied, Failure> {
         let lost =
-            || Failure::new(Cause::WorkerLost, "a thread has ended before its map output was read");
+            || Failure::new(Cause::WorkerLost, "a thread ended before its map output was read");
         for thread in &self.orders {
             thread.send(Order::Seal).map_err(|_| lost())?;
         }

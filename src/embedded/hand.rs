@@ -162,7 +162,7 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Hand<'_, J, C, P> {
                 (done.counters, done.parts)
             }
             TaskKind::Commit => {
-                return Err(Failure::new(Cause::None, "a commit came without its parts"));
+                return Err(Failure::new(Cause::None, "the commit has no list of parts"));
             }
         };
         task::accept(shared.staging, attempt, &parts)?;
@@ -173,7 +173,7 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Hand<'_, J, C, P> {
         let shared = self.shared;
         let index = attempt.task.index;
         let Some(split) = shared.plan().splits.get(index as usize) else {
-            return Err(Failure::new(Cause::None, format!("there is no split {index}")));
+            return Err(Failure::new(Cause::None, format!("split {index} does not exist")));
         };
         let done = if J::MAP_ONLY {
             task::run_map_only(&shared.env, job, attempt, split)?

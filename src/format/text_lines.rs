@@ -11,7 +11,8 @@ use crate::spec::escape;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not text or bytes",
     label = "`TextLines` and `Raw` write text, bytes and tuples of them",
-    note = "numbers and other fields are written with `type Output = Tsv`, anything with `type Output = Json`"
+    note = "write numbers and other fields with `type Output = Tsv`, and anything with `type \
+            Output = Json`"
 )]
 pub trait Bytes {
     /// Appends the bytes.

@@ -115,7 +115,7 @@ pub use crate::shuffle::KeepApart;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a combiner of `{J}`",
-    label = "`combiner` must return `Sum`, `Min`, `Max` or what has `impl Combine<{J}>`",
+    label = "`combiner` must return `Sum`, `Min`, `Max` or a type with `impl Combine<{J}>`",
     note = "write `fn combiner(&self) -> impl Combine<Self> {{ Sum }}`, without a semicolon behind the combiner"
 )]
 pub trait Combine<J: Job>: Sync {
@@ -228,7 +228,8 @@ struct NotThere;
 /// # }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "values of type `{Self}` are not numbers, so `Sum`, `Min`, `Max` and `values.sum()` cannot take them",
+    message = "values of type `{Self}` are not numbers, so `Sum`, `Min`, `Max` and `values.sum()` \
+               cannot take them",
     label = "needs numbers, such as `type Value<'a> = u64`",
     note = "in a reduce, fold them with `while let Some(value) = values.next()? {{ … }}`; as a combiner, implement \
             `gristmill::job::Combine` for a struct of your own"

@@ -13,7 +13,8 @@ use crate::record::value;
 /// Do not implement it by hand. It has methods rather than supertraits, so that the compiler names all three derives at
 /// once if one is missing.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be a job: its fields must be flags, and its value must be bytes on the way to the tasks",
+    message = "`{Self}` cannot be a job: its fields must be flags, and its value must be \
+               serializable for the tasks",
     label = "needs all three of `#[derive(Args, Serialize, Deserialize)]`",
     note = "the derives name `clap` and `serde`, so the crate depends on both: `cargo add clap --features derive` and \
             `cargo add serde --features derive`"

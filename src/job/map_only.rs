@@ -98,7 +98,7 @@ impl<M: JobValue> JobValue for MapOnly<M> {
 pub enum NoKey {}
 
 #[derive(Debug, thiserror::Error)]
-#[error("a job without a reduce was asked to emit")]
+#[error("a job without a reduce cannot emit")]
 struct NoReduce;
 
 impl<M: MapJob> Job for MapOnly<M> {

@@ -8,8 +8,9 @@ use super::{Job, Result};
 /// be a function of the group.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a partitioner of `{J}`",
-    label = "`partitioner` must return `ByHash`, `TotalOrder` or what has `impl Partition<{J}>`",
-    note = "write `fn partitioner(&self) -> impl Partition<Self> {{ TotalOrder }}`, without a semicolon behind it"
+    label = "`partitioner` must return `ByHash`, `TotalOrder` or a type with `impl Partition<{J}>`",
+    note = "write `fn partitioner(&self) -> impl Partition<Self> {{ TotalOrder }}`, without a \
+            semicolon after it"
 )]
 pub trait Partition<J: Job>: Send + Sync {
     /// How to partition without calling [`Partition::partition`], if possible.

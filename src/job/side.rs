@@ -39,12 +39,12 @@ impl<O: Output> Side<O> {
         let mut i = 0;
         while i < bytes.len() {
             let ok = bytes[i].is_ascii_alphanumeric() || bytes[i] == b'-';
-            assert!(ok, "a side output's name is made of letters, digits and dashes");
+            assert!(ok, "a side output's name may contain letters, digits and dashes only");
             i += 1;
         }
         assert!(
             !matches!(bytes, b"part" | [b'p', b'a', b'r', b't', b'-', ..]),
-            "`part` is the name of the job's own output"
+            "`part` is reserved for the job's own output"
         );
         Side { name, format: PhantomData }
     }

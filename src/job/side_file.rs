@@ -103,7 +103,7 @@ impl FromStr for SideFile {
         let path = PathBuf::from(path);
         let opened = fs::metadata(&path).and_then(|found| match found.file_type() {
             kind if kind.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
-            kind if kind.is_fifo() => Err(io::Error::other("a pipe gives its bytes only once")),
+            kind if kind.is_fifo() => Err(io::Error::other("a pipe can be read only once")),
             _ => File::open(&path).and_then(|_| path.canonicalize()),
         });
         match opened {

@@ -23,14 +23,16 @@ pub fn clashes<J: Job>() -> Vec<String> {
     let (ours, own) = (ours(), own::<J>());
     let mut found = Vec::new();
     if own.has_subcommands() {
-        found.push("the job has subcommands, which stand where inputs do; make them flags".into());
+        found.push(
+            "the job has subcommands, which take the place of inputs; make them flags".into(),
+        );
     }
     let mut known: Vec<(&Arg, &str)> =
         ours.get_arguments().map(|arg| (arg, "every job has")).collect();
     for arg in own.get_arguments() {
         let field = arg.get_id();
         if arg.is_positional() {
-            found.push(format!("the field `{field}` stands where inputs do; add #[arg(long)]"));
+            found.push(format!("the field `{field}` takes the place of inputs; add #[arg(long)]"));
         }
         for (other, whose) in &known {
             found.extend(shared(arg, other).map(|flag| {

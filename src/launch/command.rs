@@ -114,7 +114,7 @@ fn command<J: Job>(name: &str) -> Command {
         let help = format!("{}: files, folders or globs", each.join(" and "));
         command = command.mut_arg("input", |arg| arg.value_name("NAME=PATH").help(help));
     }
-    command = J::with_flags(command.next_help_heading(format!("Of {name} itself")));
+    command = J::with_flags(command.next_help_heading(format!("Options of {name}")));
     let version = format!("(gristmill {})", env!("CARGO_PKG_VERSION"));
     let after = format!(
         "{AFTER_HELP}\n\nHere:         ./{name} {example} -o out\nOn a cluster: gristmill submit ./{name} {example} -o out"

@@ -67,7 +67,7 @@ fn for_cluster<J: Job>(mut spec: JobSpec) -> Result<(JobSpec, InputNotes), Messa
 /// The absolute path. A pattern stays a pattern, but characters of the working folder's name are not taken for one.
 fn absolute(path: &Path, may_be_pattern: bool) -> Result<PathBuf, Message> {
     let cannot =
-        |error: io::Error| Message::new(format!("cannot tell the current folder: {error}"));
+        |error: io::Error| Message::new(format!("cannot determine the working folder: {error}"));
     if path.is_absolute() || !may_be_pattern || path.symlink_metadata().is_ok() {
         return std::path::absolute(path).map_err(cannot);
     }

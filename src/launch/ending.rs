@@ -194,7 +194,8 @@ fn end(running: Running, done: &str) -> ! {
     if done.contains("SIGABRT") {
         let memory = size::format(running.memory_bytes);
         details.push(format!(
-            "if memory ran out, as the line above then says: set --memory below {memory}, or let the process have more"
+            "if the line above reports that memory ran out: set --memory below {memory}, or \
+             give the process more"
         ));
     }
     let line = format!(

@@ -62,7 +62,7 @@ pub(super) struct Flags {
 }
 
 /// Heading of the flags that control standard error.
-pub(super) const SAID: &str = "What is said, on standard error";
+pub(super) const SAID: &str = "Output on standard error";
 
 /// When and how progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

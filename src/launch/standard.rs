@@ -28,7 +28,7 @@ extern "C" fn note() {
 
 // SAFETY: each entry of `.init_array` must be a pointer to a function of the C ABI, which the C library calls once, with
 // arguments that such a function may ignore. `note` does nothing that needs the standard library to be initialised.
-#[expect(unsafe_code, reason = "nothing later can tell a closed descriptor from /dev/null")]
+#[expect(unsafe_code, reason = "nothing can tell a closed descriptor from /dev/null later")]
 #[used]
 #[unsafe(link_section = ".init_array")]
 static NOTE: extern "C" fn() = note;

@@ -292,8 +292,9 @@ impl Summary<'_> {
         let is_skewed = bytes >= SKEW * (all / parts.max(1)) && *records >= 100 * parts;
         (parts > 1 && is_skewed).then(|| {
             format!(
-                "{name} holds {} % of the output: a few keys have most records, or the sample that parts by range are \
-                 cut by did not see the whole input (standard input is not sampled: name a file)",
+                "{name} holds {} % of the output: either a few keys have most records, or the \
+                 sample that set the ranges missed part of the input (standard input is not \
+                 sampled; name a file instead)",
                 bytes * 100 / all
             )
         })

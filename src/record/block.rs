@@ -110,7 +110,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A record to write is larger than [`RECORD_BYTES_MAX`].
-    #[error("record of {bytes} bytes is over the limit of {limit}")]
+    #[error("record of {bytes} bytes exceeds the limit of {limit}")]
     RecordTooLarge {
         /// Key and value together.
         bytes: u64,
@@ -118,7 +118,7 @@ pub enum Error {
         limit: u64,
     },
     /// The bytes end in the middle of a block.
-    #[error("block at offset {offset} is cut off: {expected} bytes expected, {found} found")]
+    #[error("block at offset {offset} is truncated: expected {expected} bytes, found {found}")]
     Truncated {
         /// Where the block begins.
         offset: u64,
@@ -128,7 +128,7 @@ pub enum Error {
         found: u64,
     },
     /// The frame claims a length that no writer would write.
-    #[error("block at offset {offset} claims {found} bytes, the limit is {limit}")]
+    #[error("block at offset {offset} claims {found} bytes; the limit is {limit}")]
     Oversized {
         /// Where the block begins.
         offset: u64,
@@ -190,7 +190,7 @@ pub enum Error {
         found: u64,
     },
     /// A record's lengths are invalid or extend past the end of its block.
-    #[error("record {record} of block at offset {offset} leaves its block")]
+    #[error("record {record} of the block at offset {offset} extends past the block")]
     RecordBounds {
         /// Where the block begins.
         offset: u64,
@@ -312,12 +312,18 @@ mod tests {
             (&framed(0, 0, 0, &[]), "block at offset 0 is empty"),
             (&framed(0, 2, 4, &good), "block at offset 0 has 1 records, not 2"),
             (&framed(0, 1, 5, &good), "block at offset 0 has 4 raw bytes, not 5"),
-            (&framed(0, 1, 3, &[1, 9, b'k']), "record 0 of block at offset 0 leaves its block"),
-            (&framed(0, 1, 2, &[255, 255]), "record 0 of block at offset 0 leaves its block"),
+            (
+                &framed(0, 1, 3, &[1, 9, b'k']),
+                "record 0 of the block at offset 0 extends past the block",
+            ),
+            (
+                &framed(0, 1, 2, &[255, 255]),
+                "record 0 of the block at offset 0 extends past the block",
+            ),
             (&framed(1, 1, 4, &[255]), "block at offset 0 does not decompress"),
             (
                 &framed(0, 1, u32::MAX, &good),
-                "block at offset 0 claims 4294967295 bytes, the limit is 268435466",
+                "block at offset 0 claims 4294967295 bytes; the limit is 268435466",
             ),
         ];
         for (frame, message) in table {
@@ -330,7 +336,7 @@ mod tests {
     fn a_record_over_the_limit_is_refused() {
         let value = vec![0; RECORD_BYTES_MAX];
         let error = BlockWriter::new(Vec::new(), Codec::Stored, 0).push(b"k", &value).unwrap_err();
-        assert_eq!(error.to_string(), "record of 268435457 bytes is over the limit of 268435456");
+        assert_eq!(error.to_string(), "record of 268435457 bytes exceeds the limit of 268435456");
     }
 
     #[test]

@@ -28,7 +28,8 @@ pub struct Grouped<G, S> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a key",
     label = "a key needs both: `#[derive(Serialize, Deserialize)]`",
-    note = "keys are serde types, borrowed or owned, such as `&'a Text`, `u64` and tuples, and `Grouped` ones"
+    note = "keys are serde types, borrowed or owned, such as `&'a Text`, `u64` and tuples, or \
+            `Grouped` keys"
 )]
 pub trait Key<'a>: Sized {
     /// The argument of reduce, once per distinct value.

@@ -28,7 +28,7 @@ pub enum Error {
         cause: bincode::Error,
     },
     /// The value is longer than [`VALUE_BYTES_MAX`].
-    #[error("value of {length} bytes is over the limit of {VALUE_BYTES_MAX}")]
+    #[error("value of {length} bytes exceeds the limit of {VALUE_BYTES_MAX}")]
     TooLong {
         /// How many bytes it has.
         length: usize,

@@ -30,7 +30,7 @@ fn removed(commands: &Commands, number: usize) -> Result {
     let ended = remove(commands, number)?;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let said =
-        format!("m{number} is removed: its process ends, and its number is not given again\n");
+        format!("m{number} is removed: its process ends, and its number is not used again\n");
     assert_eq!(ended.stderr, said);
     Ok(())
 }

@@ -45,7 +45,7 @@ const DERIVE: &str = "#[derive(Args, Serialize, Deserialize)]\n";
 const STRUCT: &str = "struct Count {}";
 const EMIT: &str = "out.emit(word, 1)";
 const WRITE: &str = "out.write((word, counts.sum()?))";
-const NO_JOB: &str = "error[E0277]: `Count` cannot be a job: its fields must be flags, and its value must be bytes on the way to the tasks\n";
+const NO_JOB: &str = "error[E0277]: `Count` cannot be a job: its fields must be flags, and its value must be serializable for the tasks\n";
 const ALL_THREE: &str = "needs all three of `#[derive(Args, Serialize, Deserialize)]`\n";
 
 /// Grouped as an author meets them: the struct, the types, the map, the combiner, the reduce, the launch.

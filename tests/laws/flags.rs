@@ -46,7 +46,7 @@ fn a_field_whose_flag_every_job_has_fails_by_its_name() {
         ),
         (
             broken(Positional::default()),
-            "the job's flags clash: the field `word` stands where inputs do; add #[arg(long)]",
+            "the job's flags clash: the field `word` takes the place of inputs; add #[arg(long)]",
         ),
     ] {
         assert_eq!(violation.to_string(), format!("{sentence} (seed 0, input none)"));

@@ -154,7 +154,7 @@ impl Look {
         }
         Some(match self.slots {
             Some((taken, all @ 1..)) if status.state != State::Committing => {
-                format!("{reason}; {taken} of {all} slots are taken")
+                format!("{reason}; {taken} of {all} slots are in use")
             }
             _ => reason,
         })
@@ -242,7 +242,7 @@ mod tests {
             (
                 of(State::Waiting, "waiting for slots"),
                 slots((4, 4)),
-                Some("waiting for slots; 4 of 4 slots are taken"),
+                Some("waiting for slots; 4 of 4 slots are in use"),
             ),
             (of(State::Waiting, "a\x1b"), Look::default(), Some(r"a\x1b")),
             (of(State::Committing, "publishing"), slots((1, 4)), Some("publishing")),

@@ -151,7 +151,7 @@ impl<K, V> Sequence<K, V> {
                 return Err(self.source.error(
                     offset,
                     false,
-                    "sequence file goes on after its end",
+                    "sequence file continues after its end mark",
                 ));
             }
             return Ok(false);
@@ -189,7 +189,7 @@ impl<K, V> Sequence<K, V> {
             stored.len()
         };
         if length != decoded_bytes {
-            return Err(self.damaged("it does not decode"));
+            return Err(self.damaged("it cannot be decoded"));
         }
         (self.next, self.records, self.last) = (0, header.records, 0..0);
         Ok(())

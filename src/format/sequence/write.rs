@@ -50,7 +50,7 @@ impl<T: Serialize + ?Sized> Writes<T> for Seq {
         value::encode_into(record, &mut self.record).map_err(|error| refuse(error.to_string()))?;
         let length = self.record.len();
         if length + LENGTH_BYTES > RECORD_BYTES_MAX {
-            let problem = format!("its {length} bytes are over the limit of {RECORD_BYTES_MAX}");
+            let problem = format!("its {length} bytes exceed the limit of {RECORD_BYTES_MAX}");
             return Err(refuse(problem));
         }
         if self.block.len() + LENGTH_BYTES + length > BLOCK_BYTES {

@@ -71,7 +71,7 @@ impl<R: BufRead> Frames<R> {
         let [flags, sizes] = [header[0], header[1]];
         let has = |bit: u8| flags & (1 << bit) != 0;
         if flags >> 6 != 1 || has(1) || sizes & 0x8f != 0 || sizes >> 4 < 4 {
-            return Err(invalid("frame has a damaged header, or one of another version"));
+            return Err(invalid("frame has a damaged header, or an unsupported version"));
         }
         let mut content_bytes = None;
         if has(3) {
@@ -143,7 +143,7 @@ impl<R: BufRead> Frames<R> {
             return Err(invalid("checksum of a frame is wrong"));
         }
         if frame.content_bytes.is_some_and(|bytes| bytes != frame.decoded_bytes) {
-            return Err(invalid("frame has another length than its header says"));
+            return Err(invalid("frame's length differs from its header"));
         }
         Ok(())
     }

@@ -220,7 +220,7 @@ fn xz_is_read_with_its_padding_and_filters_within_the_limit_of_memory() {
     }
     let large = through("xz", &["--lzma2=dict=512MiB"], b"a\n");
     let message = decoded(&large).unwrap_err().to_string();
-    assert!(message.contains("dictionary of 536870912 bytes is over the limit"), "{message}");
+    assert!(message.contains("dictionary of 536870912 bytes exceeds the limit"), "{message}");
     let message = decoded(&through("xz", &["--check=sha256"], b"a\n")).unwrap_err().to_string();
     assert!(message.contains("SHA-256"), "{message}");
 }
@@ -231,7 +231,7 @@ fn a_zstd_window_over_the_limit_is_refused_before_it_costs_memory() {
     let frame = b"\x28\xb5\x2f\xfd\x00\xa8\x01\x00\x00\x00\x00";
     let message = decoded(frame).unwrap_err().to_string();
     assert!(
-        message.contains("window of 2147483648 bytes is over the limit of 134217728"),
+        message.contains("window of 2147483648 bytes exceeds the limit of 134217728"),
         "{message}"
     );
 }

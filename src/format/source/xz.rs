@@ -44,7 +44,7 @@ impl<R: BufRead> Streams<R> {
             }
         }
         if !zeros.is_multiple_of(PADDING_BYTES) {
-            return Err(invalid("padding behind a stream is not a multiple of four zeros"));
+            return Err(invalid("padding after a stream is not a multiple of four zeros"));
         }
         if self.reader.fill_buf()?.is_empty() {
             return Ok(false);
@@ -83,7 +83,7 @@ impl<R: BufRead> Read for Streams<R> {
 fn said(error: &XzError) -> io::Error {
     match error {
         XzError::DictionaryTooLarge(bytes) => invalid(format!(
-            "its dictionary of {bytes} bytes is over the limit of {DICTIONARY_BYTES_MAX}"
+            "its dictionary of {bytes} bytes exceeds the limit of {DICTIONARY_BYTES_MAX}"
         )),
         XzError::Sha256NotSupported => invalid(
             "its checksums are SHA-256, which is not supported; compress it without --check=sha256",
@@ -94,7 +94,7 @@ fn said(error: &XzError) -> io::Error {
         XzError::ContentCrc32Mismatch(..) | XzError::ContentCrc64Mismatch(..) => {
             invalid("checksum of a block is wrong")
         }
-        other => invalid(format!("the decoder says {other}")),
+        other => invalid(format!("the decoder reports {other}")),
     }
 }
 

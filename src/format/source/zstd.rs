@@ -45,7 +45,7 @@ impl<R: BufRead> Frames<R> {
                 }
                 Err(FrameDecoderError::WindowSizeTooBig { requested, max }) => {
                     let what =
-                        format!("its window of {requested} bytes is over the limit of {max}");
+                        format!("its window of {requested} bytes exceeds the limit of {max}");
                     return Err(io::Error::new(ErrorKind::InvalidData, what));
                 }
                 Err(FrameDecoderError::ReadFrameHeaderError(

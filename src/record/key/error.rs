@@ -46,11 +46,12 @@ pub enum Error {
     TooDeep,
     /// The type depends on information that key bytes do not hold.
     #[error(
-        "keys hold no names or types, so a key type can't be untagged, flattened or otherwise found out from its bytes"
+        "key bytes hold no names or types, so a key type cannot be untagged, flattened or \
+         otherwise depend on them"
     )]
     SelfDescribing,
     /// A field is written only sometimes.
-    #[error("field `{field}` can't be skipped, because nothing in a key's bytes would say so")]
+    #[error("field `{field}` cannot be skipped, because a key's bytes would not show that")]
     SkippedField {
         /// The field.
         field: &'static str,
