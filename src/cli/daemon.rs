@@ -216,9 +216,10 @@ mod tests {
             assert!(std::thread::spawn(panics).join().is_ok(), "the process outlives the thread");
         }
         let test = std::thread::current().name().map(String::from).expect("a test has a name");
-        let mut command = Command::new(std::env::current_exe().expect("this test is a file"));
+        let mut command =
+            Command::new(std::env::current_exe().expect("the test's executable has a path"));
         command.args(["--exact", &test, "--nocapture"]).env(PANICS, "1");
-        let ended = command.output().expect("it can be started again");
+        let ended = command.output().expect("the executable can be started again");
         let said = String::from_utf8_lossy(&ended.stderr);
         assert_eq!(ended.status.code(), Some(1), "{said}");
         let line = said.lines().find(|line| line.starts_with("error: ")).unwrap_or(&said);

@@ -169,7 +169,7 @@ impl Transport for Wire {
     type Peer = Peer;
 
     fn masters(&self) -> Master {
-        Master::connect(&self.addresses, options()).expect("the addresses were tried")
+        Master::connect(&self.addresses, options()).expect("the addresses were checked before")
     }
 
     fn peer(&self, address: &str) -> Peer {

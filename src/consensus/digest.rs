@@ -32,7 +32,7 @@ pub(super) struct Digests {
 
 impl Digests {
     fn past(&self) -> MutexGuard<'_, VecDeque<Seen>> {
-        self.past.lock().expect("no code that holds this lock can panic")
+        self.past.lock().expect("code that holds this lock cannot panic")
     }
 
     pub(super) fn last(&self) -> Seen {

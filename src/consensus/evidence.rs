@@ -133,7 +133,7 @@ impl Evidence {
     }
 
     fn facts(&self) -> MutexGuard<'_, Facts> {
-        self.facts.lock().expect("no code that holds this lock can panic")
+        self.facts.lock().expect("code that holds this lock cannot panic")
     }
 
     /// Puts a message to another node into its envelope.

@@ -28,7 +28,7 @@ struct Numbers {
 
 impl Roll {
     fn numbers(&self) -> MutexGuard<'_, Numbers> {
-        self.0.lock().expect("no code that holds this lock can panic")
+        self.0.lock().expect("code that holds this lock cannot panic")
     }
 
     /// The numbers of all that were removed.

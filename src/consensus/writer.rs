@@ -81,12 +81,12 @@ impl Writer {
 
     /// Notes the commit index, to be written with the next write.
     pub(super) fn note_committed(&self, committed: Option<LogId>) {
-        *self.committed.lock().expect("no code that holds this lock can panic") = committed;
+        *self.committed.lock().expect("code that holds this lock cannot panic") = committed;
     }
 
     /// The commit index that was noted and is not written yet.
     pub(super) fn noted_committed(&self) -> Option<LogId> {
-        *self.committed.lock().expect("no code that holds this lock can panic")
+        *self.committed.lock().expect("code that holds this lock cannot panic")
     }
 }
 
@@ -139,7 +139,7 @@ impl Writing {
     }
 
     fn take_committed(&self) -> Option<LogId> {
-        self.committed.lock().expect("no code that holds this lock can panic").take()
+        self.committed.lock().expect("code that holds this lock cannot panic").take()
     }
 }
 

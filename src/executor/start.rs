@@ -22,7 +22,7 @@ pub fn start() -> Result<UnixStream, Error> {
         .map_err(|errno| cannot("ask for a death signal")(errno.into()))?;
     let socket = io::stdin().as_fd().try_clone_to_owned().map_err(cannot("take the socket"))?;
     let socket = File::from(socket);
-    let facts = socket.metadata().map_err(cannot("look at standard input"))?;
+    let facts = socket.metadata().map_err(cannot("inspect standard input"))?;
     if !facts.file_type().is_socket() {
         return Err(Error::NoSocket);
     }

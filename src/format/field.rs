@@ -167,7 +167,7 @@ macro_rules! tuple_fields {
             const FIELDS: usize = 0 $(+ $name::FIELDS)*;
 
             #[inline]
-            #[expect(non_snake_case, reason = "a variable has the name of its type parameter")]
+            #[expect(non_snake_case, reason = "variables are named like their type parameters")]
             fn append(&self, row: &mut Row<'_>) -> Result<(), Error> {
                 let ($($name,)*) = self;
                 $($name.append(row)?;)*

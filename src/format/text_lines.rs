@@ -93,7 +93,7 @@ macro_rules! tuples {
     ($($name:ident)*) => {
         impl<$($name: Bytes),*> Bytes for ($($name,)*) {
             #[inline]
-            #[expect(non_snake_case, reason = "a variable has the name of its type parameter")]
+            #[expect(non_snake_case, reason = "variables are named like their type parameters")]
             fn append_to(&self, into: &mut Vec<u8>) {
                 let ($($name,)*) = self;
                 $($name.append_to(into);)*

@@ -322,7 +322,7 @@ impl Store {
     }
 
     fn asked_ms(&self) -> MutexGuard<'_, BTreeMap<Digest, u64>> {
-        self.asked_ms.lock().expect("no code that holds this lock can panic")
+        self.asked_ms.lock().expect("code that holds this lock cannot panic")
     }
 
     /// Copies a file to a new one, and gives the digest of what was written. A file that could not be

@@ -44,7 +44,7 @@ pub(super) struct Copy(Arc<End>);
 
 impl Copies {
     fn under_way(&self) -> MutexGuard<'_, BTreeMap<Way, Arc<End>>> {
-        self.0.lock().expect("no code that holds this lock can panic")
+        self.0.lock().expect("code that holds this lock cannot panic")
     }
 
     /// Starts a copy, unless it is under way already.

@@ -384,7 +384,7 @@ impl Shared {
     }
 
     fn desk(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().expect("no code that holds this lock can panic")
+        self.desk.lock().expect("code that holds this lock cannot panic")
     }
 
     /// Applies changes in this order, with nothing in between, and wakes the polls that they concern, even if the

@@ -107,7 +107,7 @@ fn options(request: &Submit) -> JobOptions {
             0 => defaults.max_attempts,
             given => given,
         },
-        priority: u8::try_from(request.priority).expect("`rpc::check` lets only 0 to 9 through"),
+        priority: u8::try_from(request.priority).expect("`rpc::check` accepts only 0 to 9"),
         task_timeout_ms: match request.task_timeout_ms {
             0 => defaults.task_timeout_ms,
             given => Some(given),

@@ -35,7 +35,7 @@ pub fn prefetch<T: ?Sized>(target: &T) {
     #[cfg(target_arch = "x86_64")]
     #[expect(
         unsafe_code,
-        reason = "prefetch has no safe form; measured: word count is a third slower without"
+        reason = "prefetch has no safe form; measured: word count is a third slower without it"
     )]
     // SAFETY: prefetching is a hint that faults on no address, and this one is a live reference.
     unsafe {
@@ -72,7 +72,7 @@ mod masked {
     #[inline(always)]
     #[expect(
         unsafe_code,
-        reason = "a masked sixteen-byte load; branching on the length costs a misprediction a word"
+        reason = "a masked sixteen-byte load; a branch on the length costs one misprediction per word"
     )]
     pub(super) fn load(bytes: &[u8]) -> u128 {
         let mask = &MASKS.0[bytes.len().min(16)];

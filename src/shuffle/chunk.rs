@@ -2,7 +2,7 @@
 
 #![expect(
     unsafe_code,
-    reason = "aligned memory that is not touched before it is filled; page faults dominate otherwise"
+    reason = "aligned memory that is not touched before it is filled; otherwise page faults dominate"
 )]
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};

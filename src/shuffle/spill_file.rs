@@ -165,7 +165,7 @@ impl SpillHeader {
 
     fn decode(header: &[u8; HEADER_BYTES], path: &Path) -> Result<Self, Error> {
         let [magic, version_codec, nonce_low, nonce_high, map_attempt] = [0, 8, 16, 24, 32]
-            .map(|at| *header[at..].first_chunk::<8>().expect("the header is that long"));
+            .map(|at| *header[at..].first_chunk::<8>().expect("the header has a fixed length"));
         let half =
             |of: [u8; 8], high: bool| (u64::from_le_bytes(of) >> if high { 32 } else { 0 }) as u32;
         if magic != MAGIC {
@@ -190,7 +190,9 @@ impl SpillHeader {
             nonce: nonce[0] | nonce[1] << 64,
             map: half(map_attempt, false),
             attempt: half(map_attempt, true),
-            partitions: u32::from_le_bytes(*header.last_chunk().expect("the header is that long")),
+            partitions: u32::from_le_bytes(
+                *header.last_chunk().expect("the header has a fixed length"),
+            ),
         })
     }
 }
@@ -209,7 +211,7 @@ fn decode_footer(
     path: &Path,
     offset: u64,
 ) -> Result<(u64, u32), Error> {
-    let found = *footer.last_chunk().expect("the footer is that long");
+    let found = *footer.last_chunk().expect("the footer has a fixed length");
     if found != MAGIC_END {
         return Err(Error::Magic {
             path: path.into(),
@@ -218,8 +220,10 @@ fn decode_footer(
             found,
         });
     }
-    let index_offset = u64::from_le_bytes(*footer.first_chunk().expect("the footer is that long"));
-    let checksum = u32::from_le_bytes(*footer[8..].first_chunk().expect("the footer is that long"));
+    let index_offset =
+        u64::from_le_bytes(*footer.first_chunk().expect("the footer has a fixed length"));
+    let checksum =
+        u32::from_le_bytes(*footer[8..].first_chunk().expect("the footer has a fixed length"));
     Ok((index_offset, checksum))
 }
 

@@ -13,10 +13,7 @@ use crate::spec::{About, escape, size};
 
 /// Why something could not be listed, read, written or published.
 #[derive(Debug, thiserror::Error)]
-#[expect(
-    missing_docs,
-    reason = "the sentence on each variant and the fields' names say what they hold"
-)]
+#[expect(missing_docs, reason = "each variant's sentence and the fields' names document them")]
 pub enum Error {
     /// An input that was named is not there.
     #[error("input does not exist; {}; check the spelling", shown(.path))]
@@ -141,8 +138,8 @@ pub enum Room {
 impl Room {
     fn more(self) -> &'static str {
         match self {
-            Room::Output => "free some, or choose an --output elsewhere",
-            Room::Scratch => "free some, or name a roomier folder with --scratch DIR",
+            Room::Output => "free some space, or choose an --output elsewhere",
+            Room::Scratch => "free some space, or name a larger folder with --scratch DIR",
         }
     }
 
@@ -265,12 +262,12 @@ fn advice(source: &io::Error) -> &'static str {
         }
         ErrorKind::InvalidFilename => "use shorter names",
         ErrorKind::StaleNetworkFileHandle | ErrorKind::TimedOut => {
-            "see whether the file server is well, and run again"
+            "check the file server, and run again"
         }
         _ => match source.raw_os_error() {
             Some(libc::EMFILE | libc::ENFILE) => "raise the limit of open files (ulimit -n)",
             Some(libc::EIO) => "check the disk: the system's log may say more",
-            _ => "see whether the path is what you meant, and run again",
+            _ => "check the path, and run again",
         },
     }
 }

@@ -150,7 +150,7 @@ fn find(input: &Path, seen: &mut Seen) -> Result<Found, Error> {
             }
             walk.add_pattern(input)?;
         }
-        Err(e) => return Err(Error::io("look for input", input, e)),
+        Err(e) => return Err(Error::io("find input", input, e)),
     }
     let mut found = walk.found;
     found.files.sort_by(|a, b| a.path.as_os_str().as_bytes().cmp(b.path.as_os_str().as_bytes()));

@@ -50,10 +50,10 @@ impl Target {
                     Err(e) if e.kind() == ErrorKind::NotFound => {
                         return Err(Error::ParentMissing { path: parent.to_path_buf() });
                     }
-                    Err(e) => return Err(Error::io("look for output's parent folder", parent, e)),
+                    Err(e) => return Err(Error::io("find output's parent folder", parent, e)),
                 }
             }
-            Err(e) => return Err(Error::io("look for output", out, e)),
+            Err(e) => return Err(Error::io("find output", out, e)),
         };
         match (real.parent(), real.file_name()) {
             (Some(parent), Some(name)) => {
@@ -77,7 +77,7 @@ impl Target {
             return Err(Error::OutputNameTooLong { path: out.to_path_buf(), bytes, bytes_max });
         }
         let real = self.path();
-        let found = state(&real).map_err(|e| Error::io("look at output", out, e))?;
+        let found = state(&real).map_err(|e| Error::io("inspect output", out, e))?;
         if found == State::Absent {
             return Ok(());
         }

@@ -17,7 +17,7 @@ use super::{Error, Listing};
 pub fn refuse_overlap(listing: &Listing, out: &Path) -> Result<(), Error> {
     let target = Target::resolve(out)?.path();
     for folder in &listing.folders {
-        let real = fs::canonicalize(folder).map_err(|e| Error::io("look at input", folder, e))?;
+        let real = fs::canonicalize(folder).map_err(|e| Error::io("inspect input", folder, e))?;
         let Ok(below) = target.strip_prefix(&real) else { continue };
         let (input, output) = (folder.clone(), out.to_path_buf());
         if below.as_os_str().is_empty() {
@@ -32,7 +32,7 @@ pub fn refuse_overlap(listing: &Listing, out: &Path) -> Result<(), Error> {
     }
     for file in &listing.files {
         let real =
-            fs::canonicalize(&file.path).map_err(|e| Error::io("look at input", &file.path, e))?;
+            fs::canonicalize(&file.path).map_err(|e| Error::io("inspect input", &file.path, e))?;
         if let Ok(below) = real.strip_prefix(&target) {
             let (input, output) = (file.path.clone(), out.to_path_buf());
             return Err(match below.as_os_str().is_empty() {

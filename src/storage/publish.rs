@@ -94,7 +94,7 @@ fn put(output: &Path, out: &Path, overwrite: bool, manifest: &[u8]) -> Result<()
         ErrorKind::NotFound if marks::is_published(out, manifest) => return Ok(()),
         _ => return Err(Error::write("publish output", out, refused, Room::Output)),
     }
-    let found = state(out).map_err(|e| Error::io("look at output", out, e))?;
+    let found = state(out).map_err(|e| Error::io("inspect output", out, e))?;
     match found.refuse(out, overwrite)? {
         Some(old) => exchange(output, out, &old),
         // It was removed after the rename.
@@ -160,7 +160,7 @@ fn replace_in_place(output: &Path, out: &Path, old: &Manifest) -> Result<(), Err
         .map_err(|e| Error::write("remove earlier output", out, e, Room::Output))?;
     match fs::rename(output, out) {
         Err(e) if e.kind() == ErrorKind::DirectoryNotEmpty => {
-            let others = contents::all(out).map_err(|e| Error::io("look at output", out, e))?;
+            let others = contents::all(out).map_err(|e| Error::io("inspect output", out, e))?;
             Err(Error::OutputHoldsOthers { path: out.to_path_buf(), others })
         }
         done => done.map_err(|e| Error::write("replace output", out, e, Room::Output)),

@@ -12,7 +12,7 @@ use super::list::FileEntry;
 /// An object that several threads can read at once, each at its own offset.
 #[expect(
     clippy::len_without_is_empty,
-    reason = "a reader asks for the size, never whether there is any"
+    reason = "readers ask for the size; `is_empty` would be unused"
 )]
 pub trait ReadAt: Send + Sync {
     /// Reads at most `buf.len()` bytes at `offset`; zero only at the end, or for an empty `buf`.
@@ -107,7 +107,7 @@ impl ReadAt for LocalFile {
     fn check_unchanged(&self) -> Result<(), Error> {
         let listed = &self.listed;
         let facts =
-            self.file.metadata().map_err(|e| Error::io("look at input", &listed.path, e))?;
+            self.file.metadata().map_err(|e| Error::io("inspect input", &listed.path, e))?;
         let now = FileEntry::new(listed.path.clone(), &facts);
         if now == *listed {
             return Ok(());

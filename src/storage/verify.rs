@@ -36,10 +36,7 @@ pub struct Verified {
 
 /// One difference between an output and its manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(
-    missing_docs,
-    reason = "the sentence on each variant and the fields' names say what they hold"
-)]
+#[expect(missing_docs, reason = "each variant's sentence and the fields' names document them")]
 pub enum Finding {
     /// `_SUCCESS` or `_MANIFEST.json` is missing: the output was never completed, or gristmill did not write it.
     MarkMissing { name: &'static str },

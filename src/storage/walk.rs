@@ -116,7 +116,7 @@ impl<'s> Walk<'s> {
                     Ok(_) => self.follow(&path, rest, matched),
                     // No file can have a name that is too long, but another alternative may match.
                     Err(e) if is_absent(&e) || is_too_long(&e) => Ok(()),
-                    Err(e) => Err(Error::io("look for input", &path, e)),
+                    Err(e) => Err(Error::io("find input", &path, e)),
                 }
             }
             // Matched folders are read recursively anyway, so a last `**` adds nothing.
@@ -229,7 +229,7 @@ impl<'s> Walk<'s> {
             let facts = if is_link {
                 followed(&path)?
             } else {
-                fs::symlink_metadata(&path).map_err(|e| Error::io("look at input", &path, e))?
+                fs::symlink_metadata(&path).map_err(|e| Error::io("inspect input", &path, e))?
             };
             self.add_found(path, &facts, is_link)?;
         }
@@ -304,7 +304,7 @@ fn followed(path: &Path) -> Result<Metadata, Error> {
             Some(libc::ENOENT) if path_is_link => {
                 Error::LinkBroken { path: path.to_path_buf(), target: link_target(path) }
             }
-            _ => Error::io("look at input", path, e),
+            _ => Error::io("inspect input", path, e),
         }
     })
 }

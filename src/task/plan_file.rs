@@ -133,7 +133,7 @@ impl PlanFile {
             return Err(PlanError::Version { path: path.into(), found: version });
         }
         if crc != crc32c::crc32c(&bytes[..20]) {
-            return Err(damaged("the header's checksum does not hold"));
+            return Err(damaged("the header's checksum is wrong"));
         }
         Ok(PlanFile { file, path: path.into(), splits, reducers })
     }
@@ -156,7 +156,7 @@ impl PlanFile {
     pub fn split(&self, map: u32) -> Result<Split, PlanError> {
         if map >= self.splits {
             return Err(
-                self.damaged(format!("it has {} splits, and none for map {map}", self.splits))
+                self.damaged(format!("it has {} splits, but none for map {map}", self.splits))
             );
         }
         self.read(map)
@@ -182,12 +182,12 @@ impl PlanFile {
         // Check the length first: a damaged entry must not allocate gigabytes.
         let file_bytes = self.file.metadata().map_err(failed)?.len();
         if offset.saturating_add(bytes.into()) > file_bytes {
-            return Err(self.damaged(format!("entry {place} leads beyond its end")));
+            return Err(self.damaged(format!("entry {place} points past the end of the plan")));
         }
         let mut blob = vec![0; bytes as usize];
         self.file.read_exact_at(&mut blob, offset).map_err(failed)?;
         if checksum(place, &blob) != crc {
-            return Err(self.damaged(format!("the checksum of entry {place} does not hold")));
+            return Err(self.damaged(format!("the checksum of entry {place} is wrong")));
         }
         value::decode(&blob).map_err(|error| self.damaged(error.to_string()))
     }
@@ -209,7 +209,7 @@ fn header(splits: u32, reducers: u32) -> [u8; HEADER_BYTES] {
 }
 
 fn number(bytes: &[u8]) -> u32 {
-    u32::from_le_bytes(*bytes.first_chunk().expect("four bytes were read"))
+    u32::from_le_bytes(*bytes.first_chunk().expect("the slice has four bytes"))
 }
 
 fn checksum(place: u32, blob: &[u8]) -> u32 {
@@ -254,7 +254,7 @@ mod tests {
                 assert_eq!(file.split(map).unwrap(), *split);
             }
             let error = file.split(splits as u32).unwrap_err().to_string();
-            assert!(error.contains(&format!("it has {splits} splits, and none for")), "{error}");
+            assert!(error.contains(&format!("it has {splits} splits, but none for")), "{error}");
         }
     }
 

@@ -90,7 +90,7 @@ impl Cache {
 
 async fn is_file(path: PathBuf) -> Result<bool, Failure> {
     let looked = offload(move || path.is_file()).await;
-    looked.map_err(|error| task_failure("look for an artifact", &error))
+    looked.map_err(|error| task_failure("find an artifact", &error))
 }
 
 /// Asks for an artifact until it arrives or is refused.

@@ -66,7 +66,7 @@ impl Fetched {
         };
         match offload(move || self.lent.into_iter().filter_map(lost).collect()).await {
             Ok(lost) => Unfetched { failure, lost },
-            Err(error) => task_failure("look at map outputs", &error).into(),
+            Err(error) => task_failure("inspect map outputs", &error).into(),
         }
     }
 }
@@ -285,7 +285,7 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
         };
         async move {
             let looked = offload(look_at_all).await;
-            looked.map_err(|error| task_failure("look at map outputs", &error))
+            looked.map_err(|error| task_failure("inspect map outputs", &error))
         }
     }
 

@@ -188,7 +188,7 @@ impl Arrivals {
         let Some(attempt) = self.wanted.remove(&map) else { return Ok(()) };
         let (of, partition) = ((self.nonce, map, attempt), self.partition);
         let lent = offload(move || lend_at(&path, of, partition)).await;
-        let lent = lent.map_err(|error| task_failure("look at map outputs", &error))?;
+        let lent = lent.map_err(|error| task_failure("inspect map outputs", &error))?;
         self.got.insert(map, lent.map_or(Got::Hidden, Got::Whole));
         Ok(())
     }

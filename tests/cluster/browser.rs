@@ -226,7 +226,7 @@ impl Drop for Browser {
 
 /// Where what is built lies, and what tests leave for people to look at.
 pub(crate) fn target() -> PathBuf {
-    let test = std::env::current_exe().expect("this test is a file");
+    let test = std::env::current_exe().expect("the test's executable has a path");
     // target/debug/deps/cluster-…
     test.ancestors().nth(3).expect("tests lie three folders below target").to_owned()
 }

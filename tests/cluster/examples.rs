@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 pub(crate) fn example(name: &str) -> String {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let folder = BUILT.get_or_init(|| {
-        let test = std::env::current_exe().expect("this test is a file");
+        let test = std::env::current_exe().expect("the test's executable has a path");
         // target/debug/deps/cluster-… and target/debug/examples/odd
         let folder = test.ancestors().nth(2).expect("tests lie two folders below target");
         let target = folder.parent().expect("profiles lie below target");

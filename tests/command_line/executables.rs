@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 pub(crate) fn executables() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
-        let test = std::env::current_exe().expect("this test is a file");
+        let test = std::env::current_exe().expect("the test's executable has a path");
         // target/debug/deps/command_line-… and target/debug/wordcount
         let folder =
             test.ancestors().nth(2).expect("tests lie two folders below target").to_path_buf();

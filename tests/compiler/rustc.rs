@@ -16,7 +16,7 @@ pub(crate) struct Rustc {
 impl Rustc {
     /// Has cargo build the libraries if they are not, and asks it where they are.
     pub(crate) fn find() -> Self {
-        let test = std::env::current_exe().expect("this test is a file");
+        let test = std::env::current_exe().expect("the test's executable has a path");
         // target/debug/deps/compiler-…
         let target = test.ancestors().nth(3).expect("tests lie three folders below target");
         let built = Command::new(env!("CARGO"))

@@ -271,7 +271,7 @@ mod tests {
         assert!(told.ends_with(" of /in, 2 more"), "{told}");
         let told = input(Some(&plan), 3);
         assert!(
-            told.contains("cannot be told (plan is damaged: it has 1 splits, and none"),
+            told.contains("cannot be told (plan is damaged: it has 1 splits, but none"),
             "{told}"
         );
         fs::write(&plan, "no plan at all, but long enough to have a header").unwrap();

@@ -121,7 +121,7 @@ impl<R: Read> BlockReader<R> {
     #[inline]
     pub fn key_prefix(&self) -> u64 {
         let window =
-            self.buffer[self.key_at..].first_chunk().expect("slack lies behind every block");
+            self.buffer[self.key_at..].first_chunk().expect("every block is followed by slack");
         let word = u64::from_be_bytes(*window);
         let key_bytes = self.value_at - self.key_at;
         if key_bytes >= 8 { word } else { word & !(u64::MAX >> (8 * key_bytes)) }

@@ -57,6 +57,6 @@ pub(in crate::rpc) fn decode<T: DeserializeOwned>(field: &str, bytes: &[u8]) -> 
 pub(in crate::rpc) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     let mut bytes = Vec::new();
     value::encode_into(value, &mut bytes)
-        .expect("specs, failures and counters are structs of known lengths, and bounded");
+        .expect("specs, failures and counters are bounded and of known length");
     bytes
 }

@@ -166,7 +166,7 @@ impl Seats {
 
 impl Hall {
     fn guests(&self) -> MutexGuard<'_, Guests> {
-        self.guests.lock().expect("no code that holds this lock can panic")
+        self.guests.lock().expect("code that holds this lock cannot panic")
     }
 }
 

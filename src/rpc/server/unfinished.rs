@@ -81,7 +81,7 @@ impl Unfinished {
     }
 
     fn messages(&self) -> MutexGuard<'_, Messages> {
-        self.0.lock().expect("no code that holds this lock can panic")
+        self.0.lock().expect("code that holds this lock cannot panic")
     }
 
     fn begin(&self) -> Entry {

@@ -110,7 +110,7 @@ fn missing_inputs_are_named() {
         "{none}"
     );
     let too_long = refusal(root.path(), &"x".repeat(300));
-    assert!(too_long.starts_with("failed to look for input: File name too long"), "{too_long}");
+    assert!(too_long.starts_with("failed to find input: File name too long"), "{too_long}");
     assert!(too_long.ends_with("…; use shorter names"), "{too_long}");
     let wide = refusal(root.path(), &"{0,1}".repeat(20));
     assert!(wide.starts_with("braces stand for more than 1000 patterns; "), "{wide}");

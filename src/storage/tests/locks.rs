@@ -194,7 +194,7 @@ fn scratch_is_created_where_requested_or_refused() {
     let message = temporary.explain(&temporary.join("spill-0"), full).to_string();
     assert!(message.starts_with("no space left for "), "{message}");
     assert!(
-        message.ends_with("free some, or name a roomier folder with --scratch DIR"),
+        message.ends_with("free some space, or name a larger folder with --scratch DIR"),
         "{message}"
     );
 }

@@ -130,7 +130,7 @@ fn places_that_can_hold_no_output_are_refused() {
         ),
         (
             "file/out",
-            "failed to look for output: Not a directory (os error 20); ROOT/file/out; check the path",
+            "failed to find output: Not a directory (os error 20); ROOT/file/out; check the path",
         ),
         ("no/out", "output's parent folder does not exist; ROOT/no; create it first"),
         ("no/..", "output's parent folder does not exist; ROOT/no; create it first"),
