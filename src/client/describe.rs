@@ -17,14 +17,14 @@ use crate::spec::{InputNotes, JobSpec, Location, escape};
 
 /// How long an executable may take to describe its job: it only reads its flags.
 pub const DESCRIBE_WITHIN: Duration = Duration::from_secs(10);
-/// What is read of an executable's standard error, in bytes, and how many lines of it are shown.
+/// Limits on what is read of an executable's standard error, in bytes, and on the lines of it that are shown.
 const SAID_BYTES_MAX: u64 = 16 << 10;
 const SAID_LINES_MAX: usize = 10;
 
 /// An executable's answer to its arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Described {
-    /// The job that they ask for.
+    /// The job that they describe.
     Job {
         /// The executable, as an absolute path.
         executable: PathBuf,
@@ -32,16 +32,16 @@ pub enum Described {
         spec: Box<JobSpec>,
         /// Whether it has no reduce.
         map_only: bool,
-        /// How the submitter is to report, as flags and values.
+        /// What the submitter should print, as flags and values.
         report: Vec<(String, String)>,
-        /// What of the input is left out or reached more than once.
+        /// Input that was skipped or reached more than once.
         notes: InputNotes,
     },
     /// A text to print, such as its help; there is nothing to run.
     Text(String),
 }
 
-/// Runs an executable so that it describes the job which `arguments` ask for.
+/// Runs an executable so that it describes the job of these `arguments`.
 ///
 /// # Errors
 /// If it cannot be run, is not a job, takes longer than `within`, or refuses its arguments.
@@ -88,7 +88,7 @@ pub async fn describe(
     }
 }
 
-/// Returns its answer, or what it did instead, and its standard error.
+/// Returns its answer (or what it did instead) and its standard error.
 async fn listen(child: &mut Child) -> (Result<Description, String>, Vec<u8>) {
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let (answer, said) = tokio::join!(answer(stdout), async {

@@ -6,11 +6,11 @@ use crate::spec::JobId;
 
 /// Calls `seen` with each new status of a job, up to the last one, which is also returned.
 ///
-/// A new leader knows which tasks are done, but not yet the progress of running ones. So shares only rise here, unless
-/// fewer tasks are done than before because outputs were lost.
+/// A new leader knows which tasks are done, but not yet the progress of running ones. So shares only rise here,
+/// unless outputs were lost and fewer tasks are done than before.
 ///
 /// # Errors
-/// If the job does not exist, or no master answered within the client's patience. The job goes on.
+/// If the job does not exist, or no master answered within the client's patience. The job continues.
 pub async fn follow<J: Jobs>(
     jobs: &J,
     job: JobId,
@@ -33,8 +33,8 @@ pub async fn follow<J: Jobs>(
     }
 }
 
-/// Whether a status is newer than the last one. A new leader numbers versions anew, so the number alone does not tell:
-/// the last status may have the number of an earlier one.
+/// Whether a status is newer than the last one. A new leader restarts the version numbers, so the number alone is not
+/// enough: the last status may have the number of an earlier one.
 fn is_new(last: &JobStatus, status: &JobStatus) -> bool {
     (last.version, last.state) != (status.version, status.state)
 }

@@ -42,9 +42,9 @@ use crate::rpc::client::Master;
 use crate::rpc::jobs::Jobs;
 use crate::rpc::refusal::Refusal;
 
-/// How a client reaches whichever master leads: a [`Master`] over gRPC, or something else in a simulation.
+/// How a client reaches the leading master: a [`Master`] over gRPC, or a substitute in a simulation.
 pub trait Masters: Jobs + Artifacts {
-    /// Stores bytes that are at hand, as [`Artifacts::put`] stores those of a file.
+    /// Stores bytes in memory, as [`Artifacts::put`] stores those of a file.
     fn put_bytes(&self, bytes: &[u8]) -> impl Future<Output = Result<Digest, Refusal>> + Send;
 }
 

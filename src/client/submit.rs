@@ -20,7 +20,7 @@ const SENT_MAX: u32 = 5;
 /// A job to submit, with its options.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Submission {
-    /// The same id is the same job, however often it is submitted; see [`Submission::fresh_id`].
+    /// Id of the submission: submissions with the same id make one job; see [`Submission::fresh_id`].
     pub id: String,
     /// The executable.
     pub executable: PathBuf,
@@ -28,11 +28,11 @@ pub struct Submission {
     pub spec: JobSpec,
     /// Whether it has no reduce.
     pub map_only: bool,
-    /// 0 to 9; higher goes first.
+    /// 0 to 9; a higher priority goes first.
     pub priority: i32,
-    /// Attempts of a task before the job fails; 0: the default.
+    /// Attempts of a task before the job fails; 0 means the default.
     pub max_attempts: u32,
-    /// An attempt that makes no progress for this long is killed; zero for the default.
+    /// An attempt that makes no progress for this long is killed; zero means the default.
     pub task_timeout: Duration,
     /// Whether stragglers get backups.
     pub backups: bool,
@@ -88,7 +88,7 @@ pub async fn submit<M: Masters>(master: &M, submission: Submission) -> Result<Jo
     }
 }
 
-/// Uploads what the job names, unless the masters have it, and returns the request that names it.
+/// Uploads the job's artifacts, unless the masters have them, and returns the request that names them.
 async fn send<M: Masters>(
     master: &M,
     submission: &Submission,

@@ -24,7 +24,7 @@ pub enum AttemptState {
     Running,
     /// It won its task.
     Succeeded,
-    /// It failed by itself.
+    /// It failed on its own.
     Failed,
     /// It was stopped: a backup won, its job ended, or its slot was given back.
     Killed,
@@ -52,15 +52,15 @@ pub struct Attempt {
     pub number: u32,
     /// Where it runs or ran.
     pub worker: WorkerId,
-    /// Where it stands.
+    /// Its state.
     pub state: AttemptState,
-    /// Why it ended without winning; `None` of a winner, and while it runs.
+    /// Why it ended without winning; `None` for a winner, and while it runs.
     pub cause: Cause,
     /// When the command was applied that started it, in milliseconds.
     pub started_ms: u64,
     /// When the command was applied that ended it, in milliseconds.
     pub ended_ms: Option<u64>,
-    /// Of a backup: why it was started, and what came of it.
+    /// For a backup: why it was started, and its outcome.
     pub backup: Option<Box<Backup>>,
 }
 
@@ -69,18 +69,18 @@ pub struct Attempt {
 pub struct Backup {
     /// Why it was started.
     pub straggler: Straggler,
-    /// What came of it; nothing while it runs.
+    /// Its outcome; none while it runs.
     pub worth: Option<Worth>,
 }
 
-/// Why an attempt was thought slow.
+/// Why an attempt was considered slow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Straggler {
     /// How long it had run.
     pub running_ms: u64,
-    /// How much of its work it had done, in thousandths.
+    /// The share of its work that was done, in thousandths.
     pub permille: u32,
-    /// How long it would have gone on at its own rate.
+    /// How long it would have continued at its own rate.
     pub remaining_ms: u64,
     /// How long others of its kind take.
     pub usual_ms: u64,
@@ -98,15 +98,15 @@ impl fmt::Display for Straggler {
     }
 }
 
-/// What a backup was worth.
+/// What a backup achieved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Worth {
-    /// It won, and so much earlier than the straggler was expected to end.
+    /// It won, this much earlier than the straggler was expected to end.
     Saved {
         /// Milliseconds.
         ms: u64,
     },
-    /// It did not win, and held a slot for so long.
+    /// It did not win, and held a slot for this long.
     Wasted {
         /// Milliseconds.
         ms: u64,
@@ -125,7 +125,7 @@ impl Attempt {
         Self { number, worker, state, cause, started_ms: now_ms, ended_ms: None, backup }
     }
 
-    /// Writes down how it ended; gives what it was worth if it was a backup.
+    /// Records how it ended; returns the outcome if it was a backup.
     pub(super) fn close(
         &mut self,
         state: AttemptState,

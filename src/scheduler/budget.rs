@@ -4,20 +4,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::spec::Cause;
 
-/// Attempts killed for their memory, each on another worker if there is one. Two of them are not chance.
+/// Attempts killed for their memory, each on another worker if there is one. Two are not a coincidence.
 pub const MEMORY_FAILURES_MAX: u32 = 2;
-/// Failures of workers' disks under one task. A worker has no chance after its second, so these are several workers.
+/// Disk failures during one task. A worker is excluded after its second, so these come from several workers.
 pub const DISK_FAILURES_MAX: u32 = 8;
-/// Failed fetches of one reduce while every map output is there. They say little of the job.
+/// Failed fetches of one reduce while every map output exists. They say little about the job.
 pub const FETCH_FAILURES_MAX: u32 = 8;
-/// Workers lost under one task. After that many, the task must be what kills them.
+/// Workers lost during one task. After this many, the task itself must be killing them.
 pub const LOST_WORKERS_MAX: u32 = 32;
-/// Failures of machines under one task: the worker could not start it, or the masters did not hand out what it needs.
+/// Machine failures during one task: the worker could not start it, or the masters did not provide its artifacts.
 /// With the pauses between attempts they span about two minutes.
 pub const MACHINE_FAILURES_MAX: u32 = 16;
-/// Failed fetches of one reduce while some map output is gone. Each is explained by that, but none may go on forever.
+/// Failed fetches of one reduce while some map output is lost. That explains each of them, but they must not go on
+/// forever.
 pub const REFETCHES_MAX: u32 = 100;
-/// Outputs of one map found lost or corrupt on a living worker.
+/// Outputs of one map found lost or corrupt on a live worker.
 pub const LOST_OUTPUTS_MAX: u32 = 8;
 
 /// Pause before a task's third attempt, in milliseconds, if the first two failed; doubled with each further failure.
@@ -25,14 +26,14 @@ const PAUSE_MS: u64 = 200;
 /// Longest pause between attempts at a task, in milliseconds.
 const PAUSE_MS_MAX: u64 = 10_000;
 
-/// How long a task that has failed waits for a worker on which it has not, in milliseconds, while others
-/// have no room.
+/// How long a failed task waits for a worker on which it has not failed, in milliseconds, while no other worker has
+/// room.
 pub(super) const CHOOSY_MS: u64 = 10_000;
 
-/// How long a task rests after so many failed attempts in a row, in milliseconds.
+/// How long a task pauses after this many consecutive failed attempts, in milliseconds.
 ///
-/// The first retry does not wait, since it goes to another worker where one has room. After that, a trouble that passes
-/// by itself, such as a disk that is full for some seconds, must not use up all attempts meanwhile.
+/// The first retry does not wait, since it goes to another worker if one has room. After that, a temporary problem,
+/// such as a disk that is full for some seconds, must not use up all attempts.
 pub(super) fn pause_ms(failures: u32) -> u64 {
     match failures {
         0 | 1 => 0,
@@ -40,7 +41,7 @@ pub(super) fn pause_ms(failures: u32) -> u64 {
     }
 }
 
-/// What failures are counted by.
+/// Ledgers in which failures are counted.
 ///
 /// | ledger | causes | limit |
 /// |---|---|---|
@@ -51,7 +52,7 @@ pub(super) fn pause_ms(failures: u32) -> u64 {
 /// | `Fetch` | `fetch_failed`, with all outputs there | [`FETCH_FAILURES_MAX`] |
 /// | `Refetch` | `fetch_failed`, with some output gone | [`REFETCHES_MAX`] |
 /// | `Worker` | `worker_lost` | [`LOST_WORKERS_MAX`] |
-/// | `Machine` | `worker_error`, `master_error`, and what no worker may report: `none`, `killed`, `backup_won` | [`MACHINE_FAILURES_MAX`] |
+/// | `Machine` | `worker_error`, `master_error`, and what workers must not report: `none`, `killed`, `backup_won` | [`MACHINE_FAILURES_MAX`] |
 /// | `Output` | a map's output lost or corrupt | [`LOST_OUTPUTS_MAX`] |
 ///
 /// Attempts that the scheduler itself stops are not counted.
@@ -69,8 +70,7 @@ pub(super) enum Ledger {
 }
 
 impl Ledger {
-    /// Where a failure is counted. `output_lost` says that some map's output is gone, which
-    /// explains a failed fetch.
+    /// The ledger of a failure. `output_lost` says that some map's output is lost, which explains a failed fetch.
     pub(super) fn of(cause: Cause, output_lost: bool) -> Self {
         match cause {
             Cause::UserError | Cause::Panic | Cause::Exit | Cause::Signal => Self::Own,
@@ -100,27 +100,27 @@ impl Ledger {
         }
     }
 
-    /// Whether the attempt itself met the trouble, so that its record may be to blame.
+    /// Whether the attempt itself caused the failure, so that its record may be to blame.
     pub(super) fn blames_record(self) -> bool {
         matches!(self, Self::Own | Self::Timeout | Self::Memory)
     }
 }
 
-/// How often a task has failed of what.
+/// How often a task has failed, by ledger.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Spent {
     by_ledger: [u16; 9],
 }
 
 impl Spent {
-    /// Counts one more; gives how many there are now.
+    /// Counts one more failure, and returns the new number.
     pub(super) fn charge(&mut self, ledger: Ledger) -> u32 {
         let Some(count) = self.by_ledger.get_mut(ledger as usize) else { return 0 };
         *count = count.saturating_add(1);
         u32::from(*count)
     }
 
-    /// Failures of the attempts' own doing.
+    /// Failures that the attempts themselves caused.
     pub(super) fn own(&self) -> u32 {
         let own = [Ledger::Own, Ledger::Timeout, Ledger::Memory];
         own.iter()

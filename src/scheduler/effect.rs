@@ -5,14 +5,14 @@ use serde::{Deserialize, Serialize};
 use super::JobState;
 use crate::spec::{AttemptId, Cause, JobId, WorkerId};
 
-/// Something to be done after a command was applied.
+/// An action that follows from a command.
 ///
-/// The leader that acts on effects may lose them or act twice: the state says at any time what should
-/// be running ([`Scheduler::should_hold`](super::Scheduler::should_hold)), which jobs have ended
-/// and which workers are no longer needed.
+/// The leader that carries out effects may lose them or act twice: the state always says what should be running
+/// ([`Scheduler::should_hold`](super::Scheduler::should_hold)), which jobs have ended and which workers are no longer
+/// needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Effect {
-    /// End a running attempt; whatever it reports from now on is refused.
+    /// End a running attempt; all its later reports are refused.
     Stop {
         /// The attempt.
         attempt: AttemptId,
@@ -21,7 +21,7 @@ pub enum Effect {
         /// Why it is no longer wanted.
         cause: Cause,
     },
-    /// A job has ended; what it left in staging and scratch can be swept.
+    /// A job has ended; its staging and scratch can be swept.
     JobEnded {
         /// The job; [`Scheduler::job`](super::Scheduler::job) has its counters and its failure.
         job: JobId,
@@ -30,7 +30,7 @@ pub enum Effect {
     },
     /// Run an attempt.
     ///
-    /// A reduce asks [`Scheduler::locations`](super::Scheduler::locations) for what to fetch.
+    /// A reduce asks [`Scheduler::locations`](super::Scheduler::locations) what to fetch.
     Start {
         /// The attempt.
         attempt: AttemptId,
@@ -45,7 +45,7 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// The order in which effects must be carried out: what frees a slot comes before what takes it.
+    /// The order in which effects must be carried out: those that free a slot come before those that take one.
     pub(super) fn rank(&self) -> u8 {
         match self {
             Self::Stop { .. } => 0,

@@ -12,14 +12,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::spec::{Cause, JobId, WorkerId};
 
-/// Jobs that must have met a trouble on a worker, if the trouble may be a job's own doing.
+/// Jobs that must have had a failure on a worker, if the failure may be a job's own fault.
 const JOBS_MIN: usize = 2;
-/// Workers that must have found map outputs of another one lost or corrupt: one alone may be the one that is broken.
+/// Workers that must have found another worker's map outputs lost or corrupt: a single one may itself be at fault.
 const READERS_MIN: usize = 2;
-/// Jobs that are remembered for each trouble of a worker; more than any threshold needs.
+/// Jobs that are remembered for each kind of trouble of a worker; more than any threshold needs.
 const JOBS_KEPT: usize = 8;
 
-/// What can be wrong with a worker rather than with a job.
+/// Kinds of trouble that a worker rather than a job may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trouble {
@@ -29,7 +29,7 @@ pub enum Trouble {
     Memory,
     /// Attempts hang there.
     Timeout,
-    /// Attempts cannot keep there what they need until they end: the disk is full, or loses it.
+    /// Attempts cannot keep their files there: the disk is full, or loses them.
     Scratch,
     /// Map outputs are lost or corrupt there.
     Disk,
@@ -38,7 +38,7 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// What a failed attempt says about its worker. Errors and panics of user code say nothing.
+    /// What a failed attempt shows about its worker. Errors and panics of user code show nothing.
     pub(super) fn of(cause: Cause) -> Option<Self> {
         match cause {
             Cause::Exit | Cause::Signal => Some(Self::Process),
@@ -46,7 +46,7 @@ impl Trouble {
             Cause::Timeout => Some(Self::Timeout),
             Cause::Disk => Some(Self::Scratch),
             Cause::WorkerError => Some(Self::Start),
-            // A worker that reports what only a master decides is out of order.
+            // A worker must not report causes that only a master decides.
             Cause::Killed | Cause::BackupWon | Cause::WorkerLost => Some(Self::Start),
             Cause::None
             | Cause::UserError
@@ -61,8 +61,8 @@ impl Trouble {
         matches!(self, Self::Process | Self::Memory | Self::Timeout)
     }
 
-    /// How often it must happen, without a success in between, for the worker to be excluded.
-    /// A success says nothing about what lies on a disk, so that is counted through.
+    /// How often it must happen, without a success in between, for the worker to be excluded. A success proves
+    /// nothing about the files on a disk, so it does not reset that count.
     pub const fn exclude_after(self) -> u32 {
         match self {
             Self::Process | Self::Memory | Self::Timeout => 3,
@@ -73,7 +73,7 @@ impl Trouble {
     /// How long a worker stays excluded, in milliseconds.
     pub const fn period_ms(self) -> u64 {
         match self {
-            // What one job has used up is free again when that job has ended.
+            // Resources that one job has used up are free again after that job.
             Self::Process | Self::Memory | Self::Scratch | Self::Start => 60_000,
             Self::Timeout => 300_000,
             Self::Disk => 600_000,
@@ -106,16 +106,16 @@ impl fmt::Display for Trouble {
     }
 }
 
-/// A worker gets no attempts for a while.
+/// An exclusion: a worker gets no attempts for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Exclusion {
-    /// Which one of this worker's, from 1.
+    /// Its number among this worker's exclusions, from 1.
     pub number: u32,
     /// Why.
     pub trouble: Trouble,
 }
 
-/// How often a worker was in which trouble lately, by the job that met it.
+/// A worker's recent troubles, by the job that had them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Troubles {
     counts: BTreeMap<Trouble, BTreeMap<JobId, u32>>,
@@ -124,7 +124,7 @@ pub(super) struct Troubles {
 }
 
 impl Troubles {
-    /// Counts one more, met by this job.
+    /// Counts one more trouble of this job.
     pub(super) fn note(&mut self, trouble: Trouble, job: JobId) {
         let by_job = self.counts.entry(trouble).or_default();
         let count = by_job.entry(job).or_default();
@@ -134,7 +134,7 @@ impl Troubles {
         }
     }
 
-    /// Whether they are enough to exclude the worker for this one.
+    /// Whether the troubles of this kind suffice to exclude the worker.
     pub(super) fn suffice(&self, trouble: Trouble) -> bool {
         let Some(by_job) = self.counts.get(&trouble) else { return false };
         let count = by_job.values().fold(0u32, |sum, &count| sum.saturating_add(count));
@@ -152,7 +152,7 @@ impl Troubles {
         }
     }
 
-    /// Takes back what one job met: it met the same on another worker.
+    /// Removes the troubles of a job that had the same on another worker.
     pub(super) fn acquit(&mut self, trouble: Trouble, job: JobId) {
         if let Some(by_job) = self.counts.get_mut(&trouble) {
             by_job.remove(&job);

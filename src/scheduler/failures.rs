@@ -6,38 +6,38 @@ use serde::{Deserialize, Serialize};
 
 use crate::spec::{AttemptId, Failure, TaskId, WorkerId};
 
-/// Failures that are kept of one job, and the bytes that they may have together. Those of tasks that succeeded later go
-/// first, the oldest of them before the others.
+/// Most failures kept of one job, and their total bytes. Those of tasks that succeeded later are dropped first, the
+/// oldest of them before the others.
 pub const FAILURES_KEPT: usize = 32;
 const BYTES_KEPT: usize = 64 << 10;
-/// What is kept of one failure: bytes of a text, lines of each kind, bytes of a record.
+/// Limits on one failure: bytes of a text, lines of each kind, bytes of a record.
 const TEXT_BYTES_MAX: usize = 2 << 10;
 const LINE_BYTES_MAX: usize = 400;
 const LINES_MAX: usize = 20;
 const EXCERPT_BYTES_MAX: usize = 200;
-/// Ranges of maps that had joined an attempt; they are mostly one.
+/// Ranges of maps that joined an attempt; usually a single one.
 const RANGES_MAX: usize = 32;
 
-/// An attempt that failed, and what it reported.
+/// A failed attempt, and its report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failed {
-    /// Which.
+    /// The attempt.
     pub attempt: AttemptId,
-    /// Where it ran.
+    /// Its worker.
     pub worker: WorkerId,
-    /// When the command was applied that said so, in milliseconds.
+    /// Time of the command that reported it, in milliseconds.
     pub at_ms: u64,
-    /// What it reported, cut to what is shown.
+    /// Its report, cut to the limits.
     pub failure: Failure,
     /// The maps that had joined it, as inclusive ranges.
     pub joined: Vec<(u32, u32)>,
 }
 
-/// The failures of a job that are kept, in the order in which they came.
+/// The failures of a job that are kept, in order of arrival.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Failures {
     kept: VecDeque<Failed>,
-    /// Number of failures that are not kept.
+    /// Number of failures that were dropped.
     left_out: u64,
 }
 
@@ -52,7 +52,7 @@ impl Failed {
         let mut failure = failure.clone();
         cut(&mut failure.message, TEXT_BYTES_MAX);
         failure.at.iter_mut().for_each(|at| cut(at, LINE_BYTES_MAX));
-        // The first details tell most, and so do the last lines that were printed.
+        // The first details and the last lines of the log are the most informative.
         failure.details.truncate(LINES_MAX);
         failure.log.drain(..failure.log.len().saturating_sub(LINES_MAX));
         let lines = failure.details.iter_mut().chain(&mut failure.log);
@@ -84,7 +84,7 @@ fn cut(text: &mut String, bytes_max: usize) {
     }
 }
 
-/// Numbers that rise, as ranges.
+/// Ascending numbers as ranges.
 fn ranges(numbers: &[u32]) -> Vec<(u32, u32)> {
     let mut ranges: Vec<(u32, u32)> = Vec::new();
     for &number in numbers {
@@ -107,7 +107,7 @@ impl Failures {
                 && self.kept.iter().map(Failed::bytes).sum::<usize>() > BYTES_KEPT)
         {
             let old = self.kept.iter().position(|failed| is_done(failed.attempt.task));
-            // The newest one is the last to go.
+            // The newest failure is dropped last.
             let _forgotten =
                 self.kept.remove(old.filter(|old| old + 1 < self.kept.len()).unwrap_or(0));
             self.left_out += 1;

@@ -4,16 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::spec::{AttemptId, WorkerId};
 
-/// Up to where an asker knows a job's map outputs; the default is "nothing yet".
+/// How far a caller knows a job's map outputs; the default is "nothing yet".
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Cursor {
-    /// Rises when the changes are written anew; an asker with an older one starts from the first.
+    /// Increases when the list of changes is rewritten; a caller with an older one starts from the first change.
     epoch: u32,
     index: u32,
 }
 
 impl From<Cursor> for u64 {
-    /// One number to be sent and sent back; "nothing yet" is 0.
+    /// The cursor as one number for the network; "nothing yet" is 0.
     fn from(Cursor { epoch, index }: Cursor) -> Self {
         Self::from(epoch) << 32 | Self::from(index)
     }
@@ -29,12 +29,12 @@ impl From<u64> for Cursor {
 /// What has changed since a [`Cursor`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Moved {
-    /// Each map whose output has come, gone or moved, as it is now. A map may be named twice. That of
-    /// a map that has joined another is the other's, and the attempt names it.
+    /// Each map whose output has appeared, disappeared or moved, with its present location. A map may be named twice.
+    /// The output of a map that has joined another is the other's, and the attempt names it.
     pub outputs: Vec<(u32, Option<Output>)>,
-    /// What to ask with next time.
+    /// The cursor for the next call.
     pub next: Cursor,
-    /// Whether more has changed than was asked for.
+    /// Whether there are more changes than requested.
     pub more: bool,
 }
 
@@ -43,24 +43,24 @@ pub struct Moved {
 pub struct Output {
     /// The attempt that wrote it.
     pub attempt: AttemptId,
-    /// The worker it lies on.
+    /// The worker that holds it.
     pub worker: WorkerId,
-    /// Its digest, if the attempt gave one.
+    /// Its digest, if the attempt reported one.
     pub digest: Option<u64>,
 }
 
-/// The maps whose output came, went or moved, in that order: four bytes a map and change.
+/// The maps whose output appeared, disappeared or moved, in that order: four bytes per change.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Changes {
     epoch: u32,
     maps: Vec<u32>,
 }
 
-/// Changes per map after which they are written anew, with each map once.
+/// Changes per map after which the list is rewritten with each map once.
 const CHANGES_PER_MAP_MAX: usize = 4;
 
 impl Changes {
-    /// Takes note that a map's output came, went or moved; `total` is the number of maps.
+    /// Notes that a map's output appeared, disappeared or moved; `total` is the number of maps.
     pub(super) fn note(&mut self, map: u32, total: u32) {
         let most = (total as usize).saturating_mul(CHANGES_PER_MAP_MAX).max(1_000);
         if self.maps.len() >= most {
@@ -71,7 +71,7 @@ impl Changes {
         self.maps.push(map);
     }
 
-    /// Up to `max` maps that have changed since `cursor`, with the cursor after them.
+    /// Up to `max` maps that have changed since `cursor`, with the new cursor.
     pub(super) fn since(&self, cursor: Cursor, max: usize) -> (&[u32], Cursor) {
         let index = if cursor.epoch == self.epoch { cursor.index as usize } else { 0 };
         let start = index.min(self.maps.len());

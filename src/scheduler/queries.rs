@@ -10,20 +10,20 @@ use super::slots::Worker;
 use super::{Cursor, Exclusion, Job, Moved, Output, Reason, Scheduler};
 use crate::spec::{AttemptId, JobId, TaskKind, WorkerId};
 
-/// What a worker has to do so that it holds what it should.
+/// What a worker must do to hold exactly what it should.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Orders {
     /// Attempts to end, or to drop if they have ended: their results are not needed.
     pub stop: Vec<AttemptId>,
-    /// Attempts to begin, after those are gone.
+    /// Attempts to start after those have ended.
     pub start: Vec<AttemptId>,
 }
 
-/// Where a worker stands, as far as new attempts are concerned.
+/// A worker's state with respect to new attempts.
 ///
 /// ```text
-///   Alive ──────▶ Excluded ──▶ Alive          after a period, or as the last one
-///   Alive, Excluded ──Drain──▶ Draining ──▶ Drained
+/// Alive ──────▶ Excluded ──▶ Alive          after a period, or as the last one
+/// Alive, Excluded ──Drain──▶ Draining ──▶ Drained
 /// ```
 ///
 /// Workers that were lost or left are not listed.
@@ -34,7 +34,7 @@ pub enum WorkerState {
     Alive,
     /// It has failed too often and gets no attempts for a while.
     Excluded,
-    /// It will leave, and is still needed.
+    /// It is draining, and still needed.
     Draining,
     /// It is no longer needed and may leave.
     Drained,
@@ -67,7 +67,7 @@ pub struct WorkerView<'s> {
     pub state: WorkerState,
     /// Why it is excluded, if it is.
     pub exclusion: Option<Exclusion>,
-    /// Attempts it can run at once.
+    /// Number of attempts that it can run at once.
     pub slots: u32,
     /// Attempts it runs now.
     pub running: u32,
@@ -95,12 +95,12 @@ impl<'s> WorkerView<'s> {
 }
 
 impl Scheduler {
-    /// A job, however it stands, unless it is forgotten.
+    /// A job in any state, unless it is forgotten.
     pub fn job(&self, job: JobId) -> Option<&Job> {
         self.jobs.get(&job)
     }
 
-    /// The job that a client's request has made.
+    /// The job of a client's request.
     pub fn job_of_request(&self, request: &str) -> Option<&Job> {
         self.job(*self.requests.get(request)?)
     }
@@ -126,7 +126,7 @@ impl Scheduler {
         JobId(self.last_job.map_or(1, |last| last.0.saturating_add(1)))
     }
 
-    /// What a job that has not ended waits for; nothing for others.
+    /// What an unfinished job waits for; none for others.
     pub fn reason(&self, job: JobId) -> Option<Reason> {
         Reason::of(self.jobs.get(&job)?, &self.slots)
     }
@@ -136,24 +136,23 @@ impl Scheduler {
         self.slots.running()
     }
 
-    /// Every worker that is believed alive, in the order of their ids.
+    /// Every worker that is considered alive, in the order of their ids.
     pub fn workers(&self) -> impl Iterator<Item = WorkerView<'_>> {
         self.slots.all().map(WorkerView::of)
     }
 
-    /// A worker, if it is believed alive.
+    /// A worker, if it is considered alive.
     pub fn worker(&self, worker: WorkerId) -> Option<WorkerView<'_>> {
         self.slots.get(worker).map(|found| WorkerView::of((worker, found)))
     }
 
-    /// All attempts that a worker should hold; none if it has to register (again) first.
+    /// All attempts that a worker should hold; none if it must register (again) first.
     pub fn should_hold(&self, worker: WorkerId, incarnation: u64) -> Option<&BTreeSet<AttemptId>> {
         let found = self.slots.get(worker)?;
         (found.incarnation == incarnation).then_some(&found.running)
     }
 
-    /// The difference between what a worker holds and what it should hold; none if it has to
-    /// register (again) first.
+    /// The difference between what a worker holds and what it should hold; none if it must register (again) first.
     pub fn orders(
         &self,
         worker: WorkerId,
@@ -173,10 +172,10 @@ impl Scheduler {
             .flat_map(|(job, maps)| maps.iter().filter_map(|&map| Some(output(job, map)?.attempt)))
     }
 
-    /// Where the map outputs of a job lie: up to `max` changes since the cursor that the last
-    /// answer gave. A caller that follows them all knows every output that can be fetched.
+    /// Where the map outputs of a job are: up to `max` changes since the cursor of the last answer. A caller that
+    /// follows them all knows every output that can be fetched.
     ///
-    /// Nothing once outputs are needed no longer. A follower may answer: it only tells later.
+    /// Empty once outputs are no longer needed. A follower may answer: its answer is only later.
     pub fn locations(&self, job: JobId, since: Cursor, max: usize) -> Option<Moved> {
         let job = self.jobs.get(&job).filter(|job| job.needs_outputs())?;
         let (maps, next) = job.changes().since(since, max);
@@ -185,7 +184,7 @@ impl Scheduler {
     }
 }
 
-/// The output of a map as it is now, which is its leader's if it has joined another.
+/// The present output of a map, which is its leader's if it has joined another.
 fn output(job: &Job, map: u32) -> Option<Output> {
     let task = job.id().task(TaskKind::Map, map);
     let winner = job.task(task)?.winner()?;

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::spec::JobId;
 
-/// A job's claim to the next slot: the higher priority, then the fewer slots held, then the older
-/// job. So jobs of one priority that want slots come to hold equally many.
+/// A job's claim to the next slot: higher priority first, then fewer slots held, then the older job. So jobs of equal
+/// priority get equal numbers of slots.
 pub(super) type Claim = (Reverse<u8>, u32, JobId);
 
-/// Of so many attempts that start, one is of the job that has waited longest, whatever its priority: so no job starves
-/// while jobs of a higher priority keep coming.
+/// One of this many started attempts belongs to the job that has waited longest, whatever its priority: so no job
+/// starves while jobs of a higher priority keep coming.
 const AGED_TURN: u64 = 16;
 
 /// Jobs that have a task to start.
@@ -21,9 +21,9 @@ pub(super) struct Queue {
     order: BTreeSet<Claim>,
     /// Each job's claim, and the number of the start since which it has waited.
     claims: BTreeMap<JobId, (Claim, u64)>,
-    /// The same jobs, the one that has waited longest first.
+    /// The same jobs, longest wait first.
     waiting: BTreeSet<(u64, JobId)>,
-    /// Attempts that were started from here.
+    /// Number of attempts started from here.
     started: u64,
 }
 
@@ -40,7 +40,7 @@ impl Queue {
         self.jobs().next()
     }
 
-    /// An attempt of a job starts: it waits anew from here.
+    /// An attempt of a job starts: its wait begins again.
     pub(super) fn serve(&mut self, job: JobId) {
         self.started += 1;
         if let Some((_, since)) = self.claims.get_mut(&job) {
@@ -50,7 +50,7 @@ impl Queue {
         }
     }
 
-    /// Puts a job where its claim belongs, or takes it out if it has none.
+    /// Puts a job where its claim belongs, or removes it if it has none.
     pub(super) fn set(&mut self, job: JobId, claim: Option<Claim>) {
         let before = self.claims.get(&job).copied();
         if before.map(|(claim, _)| claim) == claim {

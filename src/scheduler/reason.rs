@@ -6,25 +6,25 @@ use super::slots::Slots;
 use super::{Job, JobState, Progress};
 use crate::spec::{Cause, TaskKind};
 
-/// What a job waits for; `Display` is what users read.
+/// What a job waits for; `Display` is the text for users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
     /// There is no worker at all.
     NoWorkers,
     /// There are workers, and all of them are draining.
     NoUsableWorkers,
-    /// There are workers, and all their slots are taken.
+    /// There are workers, but all their slots are in use.
     NoSlots {
-        /// What would run next.
+        /// The kind of task that would run next.
         kind: TaskKind,
-        /// How far that kind of task has come.
+        /// Progress of that kind of task.
         progress: Progress,
     },
-    /// Its next task rests after failures, and is tried again soon.
+    /// Its next task pauses after failures, and will be retried soon.
     Resting {
         /// Of this kind.
         kind: TaskKind,
-        /// How far that kind of task has come.
+        /// Progress of that kind of task.
         progress: Progress,
     },
     /// Its next task has failed on the workers that have room, and waits for another one.
@@ -36,12 +36,12 @@ pub enum Reason {
     Running {
         /// Of this kind.
         kind: TaskKind,
-        /// How far they have come.
+        /// Their progress.
         progress: Progress,
     },
     /// Publishing has failed and is being tried again.
     Republishing {
-        /// Why it failed last.
+        /// Cause of the last failure.
         cause: Cause,
     },
 }

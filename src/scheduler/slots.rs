@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::exclusion::{Exclusion, Trouble, Troubles};
 use crate::spec::{AttemptId, JobId, TaskId, TaskKind, WorkerId};
 
-/// All workers that are believed alive.
+/// All workers that are considered alive.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Slots {
     workers: BTreeMap<WorkerId, Worker>,
@@ -19,7 +19,7 @@ pub(super) struct Slots {
     running: BTreeMap<AttemptId, WorkerId>,
 }
 
-/// One worker; what is lost with it is what these sets hold at that moment.
+/// One worker; whatever these sets hold is lost with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Worker {
     pub(super) incarnation: u64,
@@ -27,7 +27,7 @@ pub(super) struct Worker {
     pub(super) address: String,
     pub(super) slots: u32,
     pub(super) running: BTreeSet<AttemptId>,
-    /// Maps whose winning output lies here and may still be fetched.
+    /// Maps whose winning output is here and may still be fetched.
     pub(super) outputs: BTreeMap<JobId, BTreeSet<u32>>,
     pub(super) draining: Option<Draining>,
     pub(super) exclusion: Option<Exclusion>,
@@ -35,12 +35,12 @@ pub(super) struct Worker {
     troubles: Troubles,
 }
 
-/// How far a draining worker has come.
+/// Progress of draining.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Draining {
     /// It runs something, or holds outputs that may still be fetched.
     Needed,
-    /// It is no longer needed, and the effect that says so was given.
+    /// It is no longer needed, and the effect that says so was returned.
     Told,
 }
 
@@ -124,13 +124,13 @@ impl Slots {
         self.workers.contains_key(&worker) && !self.barred.contains(&worker)
     }
 
-    /// Whether a worker gets attempts that is none of these, each named once.
+    /// Whether any worker besides these gets attempts; each is named once.
     pub(super) fn has_usable_but(&self, avoid: &[WorkerId]) -> bool {
         self.usable() > avoid.iter().filter(|&&worker| self.is_usable(worker)).count()
     }
 
-    /// The worker with the most free slots, and of those the one with the lowest id, but none of these. Looks at most at
-    /// one more than are to be avoided.
+    /// The worker with the most free slots, and the lowest id among those, except for these. Examines at most one
+    /// more than are excepted.
     pub(super) fn freest_but(&self, avoid: &[WorkerId]) -> Option<WorkerId> {
         self.free.iter().map(|&(_, worker)| worker).find(|worker| !avoid.contains(worker))
     }
@@ -146,7 +146,7 @@ impl Slots {
         });
     }
 
-    /// Frees the slot of a running attempt; gives the worker it ran on.
+    /// Frees the slot of a running attempt, and returns its worker.
     pub(super) fn finish(&mut self, attempt: AttemptId) -> Option<WorkerId> {
         let worker = self.running.remove(&attempt)?;
         self.change(worker, |worker| {
@@ -155,7 +155,7 @@ impl Slots {
         Some(worker)
     }
 
-    /// Changes a worker and keeps the order of the free ones right.
+    /// Changes a worker, and keeps the free workers in order.
     fn change(&mut self, id: WorkerId, change: impl FnOnce(&mut Worker)) {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         self.free.remove(&(Reverse(worker.free_count()), id));
@@ -170,7 +170,7 @@ impl Slots {
         }
     }
 
-    /// Remembers that a map's output lies on a worker.
+    /// Records that a map's output is on a worker.
     pub(super) fn keep_output(&mut self, worker: WorkerId, map: TaskId) {
         if let Some(worker) = self.workers.get_mut(&worker) {
             worker.outputs.entry(map.job).or_default().insert(map.index);
@@ -187,7 +187,7 @@ impl Slots {
         }
     }
 
-    /// Forgets all map outputs of a job; once per job, so it may look at every worker.
+    /// Forgets all map outputs of a job. Called once per job, so it may visit every worker.
     pub(super) fn drop_outputs(&mut self, job: JobId) {
         for worker in self.workers.values_mut() {
             worker.outputs.remove(&job);
@@ -208,9 +208,9 @@ impl Slots {
         }
     }
 
-    /// Counts trouble that a job met on a worker, and excludes the worker if that is too often.
+    /// Counts a job's trouble on a worker, and excludes the worker if that is too often.
     ///
-    /// The last usable worker changes places with the least bad of those that are excluded, if there is one.
+    /// If it is the last usable worker, the least bad excluded worker is readmitted in its place, if there is one.
     pub(super) fn note_trouble(&mut self, id: WorkerId, trouble: Trouble, job: JobId) {
         let is_last = self.usable() <= 1;
         let Some(worker) = self.workers.get_mut(&id) else { return };
@@ -228,13 +228,13 @@ impl Slots {
         });
     }
 
-    /// The excluded worker that was excluded least often, and of those the one with the lowest id.
+    /// The excluded worker that was excluded least often, and the lowest id among those.
     fn least_bad(&self) -> Option<WorkerId> {
         let excluded = self.barred().filter(|(_, worker)| worker.draining.is_none());
         excluded.min_by_key(|&(id, worker)| (worker.exclusions, id)).map(|(id, _)| id)
     }
 
-    /// Takes back what a job met on any worker, and readmits those that are excluded for no more than that.
+    /// Removes a job's troubles from all workers, and readmits those that are excluded for nothing else.
     pub(super) fn acquit(&mut self, trouble: Trouble, job: JobId) {
         let mut cleared = Vec::new();
         for (&id, worker) in &mut self.workers {
@@ -247,7 +247,7 @@ impl Slots {
         cleared.into_iter().for_each(|id| self.readmit(id));
     }
 
-    /// Lets a worker have attempts again, with its troubles forgotten.
+    /// Readmits a worker and forgets its troubles.
     pub(super) fn readmit(&mut self, id: WorkerId) {
         self.change(id, |worker| {
             worker.exclusion = None;

@@ -8,7 +8,7 @@ use crate::spec::Counters;
 /// Group of the counters that the scheduler keeps.
 pub const JOB_COUNTERS: &str = "Job Counters";
 
-/// Counts of attempts, not only of winners.
+/// Counts of all attempts, not only of winners.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Tally {
     attempts_started: u64,
@@ -20,19 +20,19 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// An attempt starts; every one but a task's first is a re-run.
+    /// An attempt starts; all but a task's first are re-runs.
     pub(super) fn start(&mut self, number: u32) {
         self.attempts_started += 1;
         self.attempts_rerun += u64::from(number > 1);
     }
 
-    /// A backup starts, with an attempt for each of so many tasks.
+    /// A backup starts, with an attempt for each of this many tasks.
     pub(super) fn start_backup(&mut self, tasks: u64) {
         self.attempts_started += tasks;
         self.backups_started += 1;
     }
 
-    /// An attempt is over; a backup's worth is known then.
+    /// An attempt is over; a backup's outcome is known then.
     pub(super) fn close(&mut self, worth: Option<Worth>) {
         match worth {
             Some(Worth::Saved { ms }) => {

@@ -8,7 +8,7 @@ use super::attempt::{Attempt, AttemptState, Straggler};
 use super::budget::Spent;
 use crate::spec::{Usage, WorkerId};
 
-/// Attempts that are kept for each task; of more, the oldest that are over are forgotten.
+/// Attempts that are kept for each task; beyond that, the oldest finished ones are forgotten.
 pub const ATTEMPTS_KEPT: usize = 16;
 
 /// Where a task stands.
@@ -26,7 +26,7 @@ pub const ATTEMPTS_KEPT: usize = 16;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TaskState {
-    /// No attempt runs, none has won.
+    /// No attempt runs, and none has won.
     Idle,
     /// Some attempts run.
     InProgress {
@@ -53,13 +53,13 @@ impl fmt::Display for TaskState {
 pub struct Winner {
     /// Its number.
     pub number: u32,
-    /// Where it ran; a map's output lies there.
+    /// Where it ran; a map's output is there.
     pub worker: WorkerId,
-    /// Digest of its output, if it gave one.
+    /// Digest of its output, if it reported one.
     pub digest: Option<u64>,
-    /// Whether it sealed something in staging.
+    /// Whether it sealed files in staging.
     pub is_staged: bool,
-    /// What it has read, written and used, with the maps that have joined it.
+    /// What it has read, written and used, including the maps that joined it.
     pub usage: Usage,
 }
 
@@ -93,7 +93,7 @@ impl Task {
         self.started
     }
 
-    /// Failed attempts that were the job's own doing: errors, crashes, memory, timeouts.
+    /// Failed attempts that were the job's own fault: errors, crashes, memory, timeouts.
     pub fn failures(&self) -> u32 {
         self.spent.own()
     }
@@ -103,13 +103,13 @@ impl Task {
         &self.attempts
     }
 
-    /// Whether none of its attempts has won, or failed by itself: then it may share one with others.
+    /// Whether none of its attempts has won or failed on its own: then it may share an attempt with other tasks.
     pub(super) fn is_blameless(&self) -> bool {
         self.last_winner.is_none()
             && self.attempts.iter().all(|attempt| attempt.state != AttemptState::Failed)
     }
 
-    /// The attempt whose output counts, if one does now.
+    /// The attempt whose output counts now, if any.
     pub fn winner(&self) -> Option<Winner> {
         match self.state {
             TaskState::Completed => self.last_winner,
@@ -122,7 +122,7 @@ impl Task {
         self.last_winner
     }
 
-    /// One more attempt at it runs; gives its number.
+    /// Starts one more attempt, and returns its number.
     pub(super) fn start(
         &mut self,
         worker: WorkerId,

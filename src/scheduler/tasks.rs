@@ -9,7 +9,7 @@ use super::budget::{CHOOSY_MS, Ledger, pause_ms};
 use super::task::{Task, TaskState, Winner};
 use crate::spec::{Cause, Usage, WorkerId};
 
-/// How far the tasks of one kind have come.
+/// Progress of the tasks of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// Tasks of this kind.
@@ -20,7 +20,7 @@ pub struct Progress {
     pub running: u32,
 }
 
-/// What a win brought about.
+/// Consequences of a win.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Win {
     /// Whether this task never won before.
@@ -29,15 +29,15 @@ pub(super) struct Win {
     pub(super) differs: bool,
 }
 
-/// Tasks to be started again that are looked at for one that may go to a free worker.
+/// Most tasks to retry that are examined for one that may go to a free worker.
 const LOOKED_AT_MAX: usize = 64;
 
-/// What a task that has just failed waits for.
+/// What a recently failed task waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Wait {
-    /// How often it has failed in a row.
+    /// Number of consecutive failures.
     pub failures: u32,
-    /// Whether it rests; otherwise it may start at once, but not on a worker on which it has failed.
+    /// Whether it pauses; otherwise it may start at once, but not on a worker on which it has failed.
     pub rests: bool,
 }
 
@@ -52,36 +52,36 @@ impl Wait {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Led {
     leader: u32,
-    /// What its own number of an attempt has beyond the leader's number of the same one.
+    /// Difference between its own attempt number and the leader's number for the same attempt.
     beyond: i32,
 }
 
-/// All tasks of one kind, in three parts: those never started are not stored at all, those to be
-/// started again are in an ordered set, and so the next one is found without a search.
+/// All tasks of one kind, in three parts: tasks that never started are not stored at all, and tasks to retry are in
+/// an ordered set, so that the next one is found without a search.
 ///
-/// Tasks may have *joined* another, which leads them: each attempt at the leader is one at all of
-/// them, and has one output for all, which is the leader's. They start, win and are lost together.
-/// Only tasks without a winner or a failed attempt join. Once the leader has won, another attempt at
-/// it does the same tasks again; before that, they part when no attempt runs. A task that was started
-/// before it joined has other numbers for its attempts than its leader has for the same ones.
+/// Tasks may have *joined* another, which leads them: each attempt of the leader is one of all of them, and has one
+/// output for all, which is the leader's. They start, win and are lost together. Only tasks without a winner or a
+/// failed attempt join. Once the leader has won, another attempt of it does the same tasks again; before that, they
+/// part when no attempt runs. A task that was started before it joined has other attempt numbers than its leader for
+/// the same attempts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Tasks {
     progress: Progress,
-    /// Tasks that have won at least once, whether their output is still there or not.
+    /// Tasks that have won at least once, whether their output still exists or not.
     ever_won: u32,
     /// Tasks `0..started.len()`.
     started: Vec<Task>,
-    /// Those of the started ones that are idle and not led by another.
+    /// Started tasks that are idle and not led by another.
     again: BTreeSet<u32>,
-    /// Those of the started ones that rest after failures, and are not started before they are woken.
+    /// Started tasks that pause after failures, and are not started before the pause ends.
     resting: BTreeSet<u32>,
-    /// Those of both that have just failed, and are not started where they failed while another worker may take them.
+    /// Recently failed tasks of both sets, which do not start where they failed while another worker may take them.
     choosy: BTreeSet<u32>,
     /// The tasks that have joined a leader, in order.
     joined: BTreeMap<u32, Vec<u32>>,
     /// The leader of each of them.
     leaders: BTreeMap<u32, Led>,
-    /// Of the tasks that run, those that have joined another.
+    /// Running tasks that have joined another.
     running_led: u32,
 }
 
@@ -102,7 +102,7 @@ impl Tasks {
         !self.started.is_empty()
     }
 
-    /// Tasks that have won once and whose output is gone.
+    /// Tasks that have won once and whose output is lost.
     pub(super) fn lost(&self) -> u32 {
         self.ever_won - self.progress.done
     }
@@ -128,12 +128,12 @@ impl Tasks {
     /// The idle task with the lowest index.
     pub(super) fn next_idle(&self) -> Option<u32> {
         let fresh = u32::try_from(self.started.len()).ok();
-        // All that are to run again have a lower index than those that never ran.
+        // All tasks to retry have a lower index than those that never ran.
         self.again.first().copied().or(fresh.filter(|&index| index < self.progress.total))
     }
 
-    /// Idle tasks in the order in which they start, as many as are worth a look: of the later ones, one that never ran
-    /// has no wishes.
+    /// Idle tasks in the order in which they start, as many as are worth examining: tasks that never ran have no
+    /// preferences.
     pub(super) fn idle_ones(&self) -> impl Iterator<Item = u32> {
         let fresh = u32::try_from(self.started.len()).ok();
         let fresh = fresh.filter(|&index| index < self.progress.total);
@@ -145,7 +145,7 @@ impl Tasks {
         self.choosy.contains(&index)
     }
 
-    /// Workers on which attempts at a task have failed, each once.
+    /// Workers on which attempts of a task have failed, each once.
     pub(super) fn failed_on(&self, index: u32) -> Vec<WorkerId> {
         let attempts = self.get(index).map(Task::attempts).unwrap_or_default();
         let failed = attempts.iter().filter(|attempt| attempt.state == AttemptState::Failed);
@@ -160,12 +160,12 @@ impl Tasks {
         self.leaders.get(&index).map(|led| led.leader)
     }
 
-    /// The number that the leader of a task, if it has one, gives to an attempt at both.
+    /// The number that the leader of a task, if any, gives to an attempt of both.
     pub(super) fn number_of_leader(&self, index: u32, number: u32) -> u32 {
         number.saturating_add_signed(-self.beyond(index))
     }
 
-    /// The number that a task itself gives to an attempt of its leader, if it has one.
+    /// The number that a task itself gives to an attempt of its leader, if any.
     fn own_number(&self, index: u32, of_leader: u32) -> u32 {
         of_leader.saturating_add_signed(self.beyond(index))
     }
@@ -189,17 +189,17 @@ impl Tasks {
         self.progress.total - u32::try_from(self.started.len()).unwrap_or(self.progress.total)
     }
 
-    /// Tasks with a running attempt that has a slot of its own: tasks that joined another share its slot.
+    /// Tasks with a running attempt that has its own slot: tasks that joined another share its slot.
     pub(super) fn running_alone(&self) -> u32 {
         self.progress.running - self.running_led
     }
 
-    /// Tasks to be started, again or for the first time.
+    /// Tasks to start, again or for the first time.
     pub(super) fn idle(&self) -> u32 {
         self.fresh().saturating_add(u32::try_from(self.again.len()).unwrap_or(u32::MAX))
     }
 
-    /// Whether more may join an attempt at a task: it is the only one that runs, and none has won or failed.
+    /// Whether more tasks may join an attempt: it is the only one that runs, and none has won or failed.
     pub(super) fn may_lead(&self, index: u32, number: u32) -> bool {
         let found = self.get(index).filter(|task| task.started == number && task.is_blameless());
         found.is_some_and(|task| task.state == TaskState::InProgress { running: 1 })
@@ -212,7 +212,7 @@ impl Tasks {
         self.next_idle().filter(may)
     }
 
-    /// Starts an attempt at one of the [idle tasks](Self::idle_ones); gives the attempt's number.
+    /// Starts an attempt of one of the [idle tasks](Self::idle_ones), and returns the attempt's number.
     pub(super) fn start_idle(&mut self, leader: u32, worker: WorkerId, now_ms: u64) -> Option<u32> {
         self.choosy.remove(&leader);
         if !self.again.remove(&leader) {
@@ -241,7 +241,7 @@ impl Tasks {
         }
     }
 
-    /// Has up to `most` idle tasks join one that may lead them; gives the numbers of their attempts.
+    /// Makes up to `most` idle tasks join one that may lead them, and returns the numbers of their attempts.
     pub(super) fn join(
         &mut self,
         (leader, most): (u32, u32),
@@ -267,7 +267,7 @@ impl Tasks {
         numbers
     }
 
-    /// Starts a second attempt at a task that runs; returns its number.
+    /// Starts a second attempt of a running task, and returns its number.
     pub(super) fn back_up(
         &mut self,
         leader: u32,
@@ -330,8 +330,8 @@ impl Tasks {
         worth
     }
 
-    /// Frees all but the first `kept` tasks that have joined a leader. A freed task whose attempt
-    /// runs becomes idle.
+    /// Separates all but the first `kept` tasks that have joined a leader. A separated task whose attempt runs
+    /// becomes idle.
     fn part(&mut self, leader: u32, kept: usize) {
         let Some(joined) = self.joined.get_mut(&leader) else { return };
         let parted = joined.split_off(kept.min(joined.len()));
@@ -344,8 +344,8 @@ impl Tasks {
         }
     }
 
-    /// An attempt at a task has failed, and none runs: if it has failed before, it rests for a while. After that it is
-    /// choosy for a while.
+    /// An attempt of a task has failed, and none runs: if the task has failed before, it pauses for a while. After
+    /// that it prefers other workers for a while.
     pub(super) fn rest(&mut self, index: u32) {
         if !self.again.contains(&index) {
             return;
@@ -358,7 +358,7 @@ impl Tasks {
         }
     }
 
-    /// What each task waits for that has just failed.
+    /// What each recently failed task waits for.
     pub(super) fn waits(&self) -> impl Iterator<Item = (u32, Wait)> {
         self.choosy.iter().map(|&index| {
             let failures = self.get(index).map_or(0, |task| task.failed_in_row);
@@ -366,7 +366,7 @@ impl Tasks {
         })
     }
 
-    /// Ends what a task waits for; says whether it did.
+    /// Ends a task's wait; returns whether it was waiting for that.
     pub(super) fn wake(&mut self, index: u32, wait: Wait) -> bool {
         let failures = self.get(index).map_or(0, |task| task.failed_in_row);
         let found = Wait { failures, rests: self.resting.contains(&index) };
@@ -382,14 +382,14 @@ impl Tasks {
         true
     }
 
-    /// Counts one failure; gives how many of its kind there are now.
+    /// Counts one failure, and returns the number of its kind.
     pub(super) fn charge(&mut self, index: u32, ledger: Ledger) -> u32 {
         self.get_mut(index).map_or(0, |task| task.spent.charge(ledger))
     }
 
-    /// A running attempt has won, with the first `joined` of the tasks that have joined its own.
+    /// A running attempt has won, with the first `joined` of the tasks that joined its own.
     ///
-    /// Of the others, which came too late for it, its attempts are over: they are idle.
+    /// The others came too late for it: their attempts are over, and they are idle.
     pub(super) fn complete(
         &mut self,
         leader: u32,
@@ -428,8 +428,8 @@ impl Tasks {
         Win { is_first: before.is_none(), differs }
     }
 
-    /// A win's output is gone: the task must run again, and all that have joined it. Says whether
-    /// it had one.
+    /// A winner's output is lost: the task must run again, with all that have joined it. Returns whether it had an
+    /// output.
     pub(super) fn lose(&mut self, leader: u32) -> bool {
         if self.get(leader).is_none_or(|task| task.state != TaskState::Completed) {
             return false;
@@ -444,7 +444,7 @@ impl Tasks {
         true
     }
 
-    /// The last winner's output is there after all.
+    /// The last winner's output exists after all.
     pub(super) fn restore(&mut self, leader: u32) {
         for index in self.together(leader) {
             let Some(task) = self.get_mut(index) else { continue };

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::escape;
 use super::failure::TEXT_CHARS_MAX;
 
-/// Counters that one attempt or job may have; the next ones are dropped, and that is counted.
+/// Most counters of one attempt or job; further ones are dropped, and the drops are counted.
 pub const DISTINCT_MAX: usize = 1_000;
-/// Group of the counter that says how many additions were dropped.
+/// Group of the counter of dropped additions.
 pub const DROPPED_GROUP: &str = "Gristmill";
-/// Name of the counter that says how many additions were dropped.
+/// Name of the counter of dropped additions.
 pub const DROPPED_NAME: &str = "counters_dropped";
 
 type Groups = BTreeMap<String, BTreeMap<String, u64>>;
@@ -32,7 +32,7 @@ impl Counters {
         Self::default()
     }
 
-    /// Adds `n` to a counter, which is made if it is new and there is room for it.
+    /// Adds `n` to a counter, creating it if there is room.
     pub fn add(&mut self, group: &str, name: &str, n: u64) {
         if let Some(count) = self.groups.get_mut(group).and_then(|names| names.get_mut(name)) {
             *count = count.saturating_add(n);
@@ -49,14 +49,14 @@ impl Counters {
         }
     }
 
-    /// Adds all of another's counts.
+    /// Adds all counts of another set.
     pub fn merge(&mut self, other: &Self) {
         for (group, name, n) in other.iter() {
             self.add(group, name, n);
         }
     }
 
-    /// One count; 0 if there is no such counter.
+    /// One count; 0 if the counter does not exist.
     pub fn get(&self, group: &str, name: &str) -> u64 {
         self.groups.get(group).and_then(|names| names.get(name)).copied().unwrap_or(0)
     }
@@ -73,17 +73,17 @@ impl Counters {
         self.groups.is_empty()
     }
 
-    /// Whether some count reached `u64::MAX` and so is only a lower bound.
+    /// Whether some count reached `u64::MAX` and is therefore only a lower bound.
     pub fn saturated(&self) -> bool {
         self.iter().any(|(_, _, n)| n == u64::MAX)
     }
 
-    /// Additions that found no room for their counter.
+    /// Additions that were dropped for lack of room.
     pub fn dropped(&self) -> u64 {
         self.get(DROPPED_GROUP, DROPPED_NAME)
     }
 
-    /// How many there are, the one that counts the dropped ones left out.
+    /// Number of counters, without the one of dropped additions.
     fn distinct(&self) -> usize {
         let all: usize = self.groups.values().map(BTreeMap::len).sum();
         all - usize::from(self.dropped() > 0)
@@ -95,7 +95,7 @@ impl Counters {
 }
 
 impl From<Groups> for Counters {
-    /// Keeps the limits, whatever was sent.
+    /// Applies the limits to a deserialized value.
     fn from(groups: Groups) -> Self {
         let mut counters = Self::new();
         counters.merge(&Self { groups });

@@ -1,14 +1,14 @@
 //! Errors of parsing or checking the shared types: ids, sizes, specs.
 
-/// A refused text or value, with what would have been accepted.
+/// A text or value that was refused, with what is accepted.
 ///
-/// Text that came from outside is already escaped and cut in these fields.
+/// Text from outside is already escaped and cut in these fields.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The text is not an id of the wanted kind.
+    /// The text is not an id of the expected kind.
     #[error("not a {what}: `{text}`; expected a form like `{example}`")]
     Id {
-        /// What was wanted, such as `task id`.
+        /// The expected kind, such as `task id`.
         what: &'static str,
         /// What was found.
         text: String,
@@ -22,7 +22,7 @@ pub enum Error {
         field: &'static str,
         /// What was found.
         value: u64,
-        /// What is accepted, as in `1 to 10000`.
+        /// The accepted range, such as `1 to 10000`.
         range: String,
     },
     /// A name breaks the grammar of job names.
@@ -33,10 +33,10 @@ pub enum Error {
     Name {
         /// What was found.
         name: String,
-        /// The first thing wrong, with its position counted from 1.
+        /// The first problem, with its position counted from 1.
         problem: String,
     },
-    /// A field of a job spec is not acceptable for a reason other than its range.
+    /// A field of a job spec is invalid for a reason other than its range.
     #[error("{field} {problem}")]
     Field {
         /// The field of the spec.
@@ -49,7 +49,7 @@ pub enum Error {
     Size {
         /// What was found.
         text: String,
-        /// Why it is refused and what to write instead.
+        /// Why it is refused, and what to write instead.
         problem: &'static str,
     },
 }

@@ -14,7 +14,7 @@ use std::str::FromStr;
 
 use super::{Error, escape};
 
-/// One MapReduce run; numbered by the scheduler's owner from 1 on.
+/// One MapReduce run, numbered from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId(pub u64);
 
@@ -31,35 +31,35 @@ pub enum TaskKind {
     Commit,
 }
 
-/// One unit of scheduling: the `index`-th task of a kind within a job, counted from 0.
+/// One unit of scheduling: task number `index` of its kind within a job, counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskId {
     /// The job it belongs to.
     pub job: JobId,
-    /// What it does.
+    /// Its kind.
     pub kind: TaskKind,
     /// Its place among the tasks of its kind, from 0.
     pub index: u32,
 }
 
-/// One try at a task; `number` counts from 1 and is given by the scheduler.
+/// One try at a task; the scheduler numbers them from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttemptId {
     /// The task it tries.
     pub task: TaskId,
-    /// Which try it is, from 1.
+    /// The number of the try, from 1.
     pub number: u32,
 }
 
-/// A process that lends slots.
+/// A process that offers slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkerId(pub u64);
 
-/// One of the masters that agree with each other.
+/// One of the masters of a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MasterId(pub u64);
 
-/// 128 random bits drawn once per job, so that no two jobs ever share a staging path.
+/// 128 random bits per job, so that two jobs never share a staging path.
 ///
 /// Written as 32 hexadecimal digits in lower case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -146,7 +146,7 @@ impl fmt::Display for Nonce {
     }
 }
 
-/// A decimal number in its only accepted spelling: digits, no sign, no leading zero.
+/// A decimal number in its only accepted spelling: digits, without a sign or a leading zero.
 fn number<N: FromStr>(text: &str) -> Option<N> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let canonical = text == "0" || !text.starts_with('0');
@@ -186,7 +186,7 @@ fn nonce(text: &str) -> Option<Nonce> {
     if hex { u128::from_str_radix(text, 16).ok().map(Nonce) } else { None }
 }
 
-/// Gives an id its `FromStr` and makes serde use the written form, without allocating on reading.
+/// Implements `FromStr` for an id and makes serde use its written form, without allocating on reading.
 macro_rules! written_form {
     ($($id:ident $parse:ident $what:literal $example:literal;)*) => {$(
         impl FromStr for $id {

@@ -4,14 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use super::Location;
 
-/// What was left out of the input, and which files it reaches more than once.
+/// Input that was skipped, and files that were reached more than once.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputNotes {
-    /// Files left out because their name, or that of a folder above them, begins with `.` or `_`.
+    /// Files skipped because their name, or that of a folder above them, begins with `.` or `_`.
     pub hidden: u64,
-    /// Pipes, sockets and devices left out.
+    /// Skipped pipes, sockets and devices.
     pub special: u64,
-    /// Further paths to files that are read once all the same.
+    /// Further paths to files that are read only once.
     pub repeated: u64,
     /// The first [`REPEATS_MAX`] of these paths; a folder stands for all files in it.
     pub repeats: Vec<Repeat>,
@@ -26,7 +26,7 @@ pub struct Repeat {
     pub first: Location,
 }
 
-/// Repeats that notes name.
+/// Most repeats that notes name.
 pub const REPEATS_MAX: usize = 5;
 
 impl InputNotes {

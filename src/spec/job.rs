@@ -8,17 +8,17 @@ use serde::{Deserialize, Serialize};
 use super::failure::TEXT_CHARS_MAX;
 use super::{Digest, Error, Location, escape};
 
-/// Parts of one job's output; each costs a file and, in every map output, an index entry.
+/// Most parts of one job's output; each costs a file and, in every map output, an index entry.
 pub const REDUCERS: RangeInclusive<u64> = 1..=10_000;
-/// Bytes of input per map task: smaller ones are all overhead, larger ones are never balanced.
+/// Bytes of input per map task: below the range tasks are all overhead, above it they cannot be balanced.
 pub const SPLIT_BYTES: RangeInclusive<u64> = 1 << 10..=1 << 40;
-/// Bytes of memory for all buffers: below, the smallest sort buffer and merge do not fit.
+/// Bytes of memory for all buffers: with less, the smallest sort buffer and merge do not fit.
 pub const MEMORY_BYTES: RangeInclusive<u64> = 16 << 20..=16 << 40;
-/// Inputs named by one spec, after the shell but before folders and globs are listed.
+/// Most inputs of one spec, after the shell but before folders and globs are expanded.
 pub const INPUTS: RangeInclusive<u64> = 1..=100_000;
-/// Bytes of the job value: it travels to every attempt and lies in the log.
+/// Most bytes of the job value: it is sent to every attempt and stored in the log.
 pub const JOB_BYTES: RangeInclusive<u64> = 0..=1 << 20;
-/// Files that the job value names; each travels as a whole, and is opened by every task.
+/// Most files that the job value names; each is sent as a whole, and every task opens it.
 pub const SIDE_FILES: RangeInclusive<u64> = 0..=1_000;
 /// Bytes of a job's name.
 pub const NAME_BYTES: RangeInclusive<usize> = 1..=63;
@@ -26,20 +26,20 @@ pub const NAME_BYTES: RangeInclusive<usize> = 1..=63;
 /// One input as the user named it: a file, a folder, a glob or `-`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputSpec {
-    /// Which of the job's kinds of input it feeds, from 0; a job with one map has only 0.
+    /// Which of the job's kinds of input it belongs to, from 0; a job with one kind has only 0.
     pub source: u32,
     /// What was named.
     pub location: Location,
 }
 
-/// A file that the job value names, and that every task can read whole.
+/// A file that the job value names, and that every task can read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SideFileSpec {
-    /// Where it was when the job was asked for; by this the job value knows it.
+    /// Its path at submission, under which the job value names it.
     pub name: Location,
-    /// Where the holder of this spec finds its bytes; an executor's spec names its worker's copy.
+    /// Where the holder of this spec finds its bytes; in an executor's spec, its worker's copy.
     pub location: Location,
-    /// The artifact that its bytes are; none before the job is submitted.
+    /// The artifact with its bytes; none before the job is submitted.
     pub digest: Option<Digest>,
 }
 
@@ -50,31 +50,31 @@ pub struct JobSpec {
     pub name: String,
     /// Inputs in the order given.
     pub inputs: Vec<InputSpec>,
-    /// Folder of the parts; without one, records go to standard output.
+    /// The output folder; without one, records go to standard output.
     pub output: Option<Location>,
-    /// Whether an earlier output of ours may be replaced.
+    /// Whether an earlier output of gristmill may be replaced.
     pub overwrite: bool,
     /// Number of parts; without one, a function of the input's size.
     pub reducers: Option<u32>,
     /// Bytes per map task; without one, a function of the input's size.
     pub split_bytes: Option<u64>,
-    /// Bytes for all buffers: of the run embedded, of one attempt in a cluster.
+    /// Bytes for all buffers: of the whole run if embedded, of one attempt on a cluster.
     pub memory_bytes: u64,
     /// Records that may fail and be set aside before the job fails.
     pub max_bad_records: u64,
-    /// The submitter's umask: permission bits that files and folders of the output do not get, wherever they are made.
+    /// The submitter's umask: permission bits withheld from files and folders of the output, wherever they are made.
     pub umask: u32,
-    /// Whether the output is on stable storage before it counts as published.
+    /// Whether the output must be on stable storage before it counts as published.
     pub sync: bool,
     /// The files that the job value names, each once.
     pub side_files: Vec<SideFileSpec>,
     /// The job value, as bincode.
     pub job: Vec<u8>,
-    /// How the job was called, for people.
+    /// The command line, for people.
     pub invocation: Invocation,
 }
 
-/// How a job was called, as people read it; no decision depends on it.
+/// How a job was called, for people; no decision depends on it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invocation {
     /// The executable's file name, escaped and cut.

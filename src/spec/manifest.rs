@@ -6,7 +6,7 @@ use super::{Counters, Nonce};
 
 /// File name of the manifest within the output folder.
 pub const FILE_NAME: &str = "_MANIFEST.json";
-/// The folder, within the output's, of bad records that were set aside.
+/// The folder for bad records, inside the output folder.
 pub const BAD_FOLDER: &str = "_bad/";
 
 /// What a job wrote: its parts in order, their totals, and the job's counters.
@@ -18,7 +18,7 @@ pub struct Manifest {
     pub created: String,
     /// The parts, in partition order, then side outputs and files of bad records.
     pub parts: Vec<Part>,
-    /// Records in all parts; bad ones that were set aside are no records of the output.
+    /// Records in all parts; bad records that were set aside do not count.
     pub records: u64,
     /// Bytes in all parts, but for those of bad records.
     pub bytes: u64,

@@ -6,19 +6,19 @@ use serde::{Deserialize, Serialize};
 
 /// Largest number of attempts for a task; what fails 100 times will fail again.
 pub const MAX_ATTEMPTS: RangeInclusive<u32> = 1..=100;
-/// Priorities; a job with a higher one gets all the slots it wants first.
+/// Priorities; a job with a higher one gets free slots first.
 pub const PRIORITY: RangeInclusive<u8> = 0..=9;
 /// Milliseconds without progress after which an attempt is stopped: up to a week.
 pub const TASK_TIMEOUT_MS: RangeInclusive<u64> = 1..=7 * 24 * 3_600_000;
 
-/// How a job is to be run; the defaults are those of a cluster.
+/// Options of a submission; the defaults are those of a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobOptions {
-    /// Failures of one task that fail the job, within [`MAX_ATTEMPTS`].
+    /// Failed attempts of one task that fail the job, within [`MAX_ATTEMPTS`].
     pub max_attempts: u32,
-    /// Who goes first where slots are short, within [`PRIORITY`]; the higher one does.
+    /// Priority for free slots, within [`PRIORITY`]; the higher one goes first.
     pub priority: u8,
-    /// How long an attempt may show no progress, within [`TASK_TIMEOUT_MS`]; without one, for ever.
+    /// How long an attempt may show no progress, within [`TASK_TIMEOUT_MS`]; without one, forever.
     pub task_timeout_ms: Option<u64>,
     /// Whether slow attempts get a backup. Off for jobs whose attempts have side effects.
     pub backups: bool,

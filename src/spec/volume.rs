@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::escape;
 
-/// Keys that one reduce reports.
+/// Most keys that one reduce reports.
 const HOT_KEYS_MAX: usize = 5;
-/// Bytes of an encoded key that are kept until it is shown. A longer key may not be decodable.
+/// Bytes of an encoded key that are kept for display. A longer key may not be decodable.
 const KEPT_BYTES_MAX: usize = 1 << 10;
 /// Characters of a shown key.
 const SHOWN_CHARS_MAX: usize = 100;
@@ -22,13 +22,13 @@ pub struct Usage {
     pub bytes_out: u64,
     /// Records written: pairs that a map has emitted, or records of the parts.
     pub records_out: u64,
-    /// Files spilled for want of memory: sorted runs of a map, merged runs of a reduce.
+    /// Files spilled for lack of memory: sorted runs of a map, merged runs of a reduce.
     pub spills: u64,
     /// The most memory that the attempt's process has had resident, in bytes; 0 if unknown.
     pub memory_bytes: u64,
 }
 
-/// The usage of a task, and the keys that make it uneven.
+/// The usage of a task, and its most frequent keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Volume {
     /// What it has read, written and used.
@@ -53,12 +53,12 @@ impl From<Usage> for Volume {
 }
 
 impl Volume {
-    /// The volume of a task that reads so many bytes of the input.
+    /// The volume of a task that reads this many bytes of the input.
     pub fn of_bytes(bytes_in: u64) -> Self {
         Usage { bytes_in, ..Usage::default() }.into()
     }
 
-    /// Holds what a worker has sent to the limits.
+    /// Applies the limits to a value that a worker has sent.
     pub fn cut(&mut self) {
         self.hottest.truncate(HOT_KEYS_MAX);
         for hot in &mut self.hottest {
@@ -70,12 +70,12 @@ impl Volume {
 /// The keys with most records, collected while keys come one after the other.
 #[derive(Debug, Clone, Default)]
 pub struct Hottest {
-    /// The beginning of each encoded key, and its records.
+    /// The beginning of each encoded key, and its number of records.
     keys: Vec<(Vec<u8>, u64)>,
 }
 
 impl Hottest {
-    /// Notes that a key has had so many records. Of two keys with as many the earlier one stays.
+    /// Notes a key's number of records. Of two keys with equal numbers, the earlier one stays.
     #[inline]
     pub fn note(&mut self, key: &[u8], records: u64) {
         let least = match self.keys.last() {
@@ -95,7 +95,7 @@ impl Hottest {
         self.keys.truncate(HOT_KEYS_MAX);
     }
 
-    /// The hottest first, as `show` writes them; where it cannot, as text or bytes.
+    /// The hottest first, formatted by `show`; if that fails, as text or bytes.
     pub fn into_keys(self, show: impl Fn(&[u8]) -> Option<String>) -> Vec<HotKey> {
         let keys = self.keys.into_iter().map(|(key, records)| {
             let shown = show(&key).unwrap_or_else(|| text_or_bytes(&key));
@@ -105,7 +105,7 @@ impl Hottest {
     }
 }
 
-/// Bytes that are UTF-8 as text, except for a last character that was cut; others in hexadecimal.
+/// Formats bytes as text if they are UTF-8, except for a last character that was cut; otherwise in hexadecimal.
 fn text_or_bytes(key: &[u8]) -> String {
     let is_text = |text: &&str| !text.chars().any(char::is_control);
     let text = match std::str::from_utf8(key) {

@@ -11,15 +11,16 @@ use crate::task;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Beside {
     counters: BTreeMap<(String, String), u64>,
-    /// Lines, since no order is promised across the parts of a side output; parts of other formats have some too.
+    /// Lines, since the order across the parts of a side output is not fixed; parts of other formats are cut into
+    /// lines too.
     sides: BTreeMap<&'static str, Vec<Vec<u8>>>,
 }
 
-/// What differs, and what it is in each.
+/// A difference, with both values.
 pub(super) type Difference = (String, String, String);
 
 impl Beside {
-    /// Adds what one call of the job's code has given.
+    /// Adds the counters and side output of one call of the job's code.
     pub(super) fn add(&mut self, counters: &Counters, sides: &[(&'static str, Vec<u8>)]) {
         // The framework's own counters say how the work was done.
         for (group, name, n) in counters.iter().filter(|(group, ..)| *group != task::GROUP) {
@@ -32,7 +33,7 @@ impl Beside {
         }
     }
 
-    /// The first counter or side output that is not the same in both, but for those that may vary.
+    /// The first counter or side output that differs, except for those that may vary.
     pub(super) fn difference(
         &self,
         other: &Self,
@@ -42,7 +43,7 @@ impl Beside {
         self.counts_differ(other, settings).or_else(|| self.sides_differ(other, settings, same))
     }
 
-    /// The first counter that is not the same in both, but for those that may vary.
+    /// The first counter that differs, except for those that may vary.
     pub(super) fn counts_differ(&self, other: &Self, settings: &Settings) -> Option<Difference> {
         let count = |beside: &Self, key| beside.counters.get(key).copied().unwrap_or(0);
         let varies = |(group, name): &(String, String)| {

@@ -5,7 +5,7 @@
 pub(super) struct Chance(u64);
 
 impl Chance {
-    /// A stream of its own for each law, so that one law's draws do not shift another's.
+    /// A separate stream for each law, so that one law's draws do not shift another's.
     pub(super) fn new(seed: u64, stream: u64) -> Self {
         let mut chance = Chance(seed);
         chance.0 = chance.next() ^ stream.wrapping_mul(0xd134_2543_de82_ef95);
@@ -30,7 +30,7 @@ impl Chance {
         self.below(n) == 0
     }
 
-    /// Puts the items into any order, each as likely as every other (Fisher and Yates).
+    /// Shuffles the items; every order is equally likely (Fisher and Yates).
     pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));

@@ -11,7 +11,7 @@ use super::{Breach, Law, Violation, show};
 use crate::format::Output;
 use crate::job::{Counter, Job, Side};
 
-/// Cases drawn for each law, unless the author says otherwise: finds what breaks at every tenth try all but surely.
+/// Default number of cases for each law: almost surely finds whatever breaks in a tenth of all cases.
 const CASES: usize = 64;
 
 /// Checks a job against its [laws](Law). Start with the job value that tasks receive.
@@ -31,7 +31,7 @@ pub fn check<J: Job>(job: J) -> Check<J> {
     }
 }
 
-/// A check that is being put together; nothing is done before [`run`](Self::run) or [`verdict`](Self::verdict).
+/// A check that is being configured; nothing runs before [`run`](Self::run) or [`verdict`](Self::verdict).
 #[derive(Debug)]
 #[must_use = "nothing is checked before `run` or `verdict`"]
 pub struct Check<J> {
@@ -41,16 +41,16 @@ pub struct Check<J> {
     temporary: PathBuf,
 }
 
-/// What was checked, of a job that obeys its laws.
+/// What was checked, for a job that obeys its laws.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// Records of the input.
     pub records: usize,
-    /// Calls of reduce that they lead to with one reducer.
+    /// Calls of reduce with one reducer.
     pub groups: usize,
-    /// What was drawn from.
+    /// The seed of the draws.
     pub seed: u64,
-    /// Laws that were not put to the test, each with the reason.
+    /// Laws that were not tested, each with the reason.
     pub unchecked: Vec<(Law, &'static str)>,
 }
 
@@ -68,7 +68,7 @@ impl fmt::Display for Report {
 }
 
 impl<J: Job> Check<J> {
-    /// Adds an input file with these bytes. Some kilobytes are enough, in which keys repeat.
+    /// Adds an input file with these bytes. Some kilobytes with repeated keys are enough.
     pub fn input(mut self, bytes: impl AsRef<[u8]>) -> Self {
         self.inputs.push((None, bytes.as_ref().to_vec()));
         self
@@ -80,7 +80,7 @@ impl<J: Job> Check<J> {
         self
     }
 
-    /// Draws cuts, groupings and orders from another seed than 0. Equal seeds draw equally, on every machine.
+    /// Draws cuts, groupings and orders from another seed than 0. Equal seeds give equal draws on every machine.
     pub fn seed(mut self, seed: u64) -> Self {
         self.settings.seed = seed;
         self
@@ -92,36 +92,37 @@ impl<J: Job> Check<J> {
         self
     }
 
-    /// Takes numbers in text as the same if they differ by at most this part of the larger one, as sums of floats do.
+    /// Treats numbers in text as equal if they differ by at most this fraction of the larger one, as sums of floats
+    /// do.
     ///
     /// Results that are not text are then compared by their lengths only. Without this call it is 1e-9 for jobs whose
-    /// combiner says that it is not exact ([`crate::job::Combine::EXACT`]), and 0 for all others.
+    /// combiner is declared inexact ([`crate::job::Combine::EXACT`]), and 0 for all others.
     pub fn tolerance(mut self, part: f64) -> Self {
         self.settings.tolerance = Some(part);
         self
     }
 
-    /// Lets the reduce depend on the order in which equal keys were emitted, which is that of the input.
+    /// Lets the reduce depend on the order in which equal keys were emitted, which is the order of the input.
     ///
-    /// The framework keeps that order for jobs without a combiner or with one that is not exact.
+    /// The framework keeps that order for jobs without a combiner, or with an inexact one.
     pub fn ordered_values(mut self) -> Self {
         self.settings.ordered_values = true;
         self
     }
 
-    /// Lets this counter depend on how the work was done, as one of tasks does, or of what a reduce was called with.
+    /// Lets this counter depend on how the work was done, such as a counter of tasks or of a reduce's values.
     pub fn varying_counter(mut self, counter: Counter) -> Self {
         self.settings.varying_counters.push(counter);
         self
     }
 
-    /// Lets this side output depend on how the work was done, as one with a record for each task does.
+    /// Lets this side output depend on how the work was done, such as one with a record for each task.
     pub fn varying_side<O: Output>(mut self, side: Side<O>) -> Self {
         self.settings.varying_sides.push(side.name());
         self
     }
 
-    /// Makes its folder, which is gone afterwards, in this one instead of the system's for temporary files.
+    /// Creates the check's temporary folder in this folder instead of the system's.
     pub fn temporary(mut self, folder: impl Into<PathBuf>) -> Self {
         self.temporary = folder.into();
         self
@@ -131,7 +132,7 @@ impl<J: Job> Check<J> {
     ///
     /// # Panics
     ///
-    /// If the job breaks one, with the sentence that says how; and as the job's own code does.
+    /// If the job breaks one, with a message that says how; and if the job's own code panics.
     #[track_caller]
     #[expect(clippy::panic, reason = "a test fails by panicking")]
     pub fn run(self) {
@@ -140,15 +141,15 @@ impl<J: Job> Check<J> {
         }
     }
 
-    /// Checks all laws, and says how the first that does not hold is broken.
+    /// Checks all laws, and returns the first violation.
     ///
     /// # Errors
     ///
-    /// The violation, at the smallest input on which it was found.
+    /// The violation, with the smallest input on which it was found.
     ///
     /// # Panics
     ///
-    /// As the job's own code does.
+    /// If the job's own code panics.
     pub fn verdict(self) -> Result<Report, Violation> {
         let Check { mut job, inputs, settings, temporary } = self;
         let seed = settings.seed;

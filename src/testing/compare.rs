@@ -1,12 +1,12 @@
 //! Compares results: byte by byte, or, where floats are summed, with numbers that may differ a little.
 
-/// Below this, two numbers are the same whatever their ratio: what is left when floats cancel out.
+/// Numbers smaller than this are equal whatever their ratio: they are what is left when floats cancel out.
 const NOTHING: f64 = 1e-12;
 
-/// Whether two results are the same.
+/// Whether two results are equal.
 ///
-/// With a tolerance, numbers in text may differ by this part of the larger one, and of results that are not text only
-/// the lengths are compared.
+/// With a tolerance, numbers in text may differ by this fraction of the larger one, and results that are not text are
+/// compared by their lengths only.
 pub(super) fn same(left: &[u8], right: &[u8], tolerance: f64) -> bool {
     if left == right || tolerance <= 0.0 {
         return left == right;
@@ -34,7 +34,7 @@ fn same_text(left: &str, right: &str, tolerance: f64) -> bool {
     }
 }
 
-/// Text cut before and behind everything that may be a number.
+/// Splits text before and after everything that may be a number.
 fn tokens(text: &str) -> impl Iterator<Item = &str> {
     let numeric = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
     let mut rest = text;

@@ -13,9 +13,9 @@ use crate::storage::{self, FileEntry};
 /// One input as the author gave it.
 #[derive(Clone, Debug)]
 pub(super) struct Piece {
-    /// Which of the job's named inputs it is for.
+    /// The job's named input that it belongs to.
     pub(super) source: u32,
-    /// What its file is called.
+    /// Its file name.
     pub(super) name: String,
     pub(super) bytes: Vec<u8>,
 }
@@ -26,7 +26,7 @@ pub(super) type Layout = Vec<Vec<FileRange>>;
 /// Most ranges that a drawn layout cuts a file into.
 const RANGES_MAX: usize = 6;
 
-/// Writes the pieces to their files, over what was there.
+/// Writes the pieces to their files, replacing earlier contents.
 pub(super) fn write(pieces: &[Piece], folder: &Path) -> Result<Vec<FileRange>, Breach> {
     let file = |piece: &Piece| {
         let path = folder.join(&piece.name);
@@ -50,7 +50,7 @@ pub(super) fn write(pieces: &[Piece], folder: &Path) -> Result<Vec<FileRange>, B
     pieces.iter().map(file).collect()
 }
 
-/// For each file whether it may be cut: not if its format says so, or if it is compressed.
+/// For each file, whether it may be cut: not if its format forbids it, or if it is compressed.
 pub(super) fn splittable<J: Job>(files: &[FileRange]) -> Result<Vec<bool>, Breach> {
     let cut = |file: &FileRange| {
         let planned =
@@ -60,7 +60,7 @@ pub(super) fn splittable<J: Job>(files: &[FileRange]) -> Result<Vec<bool>, Breac
     files.iter().map(cut).collect()
 }
 
-/// Layouts to try: the plainest first, so that what is found is easily understood, then any.
+/// Layouts to try: the simplest first, so that findings are easy to understand, then random ones.
 pub(super) fn layouts(
     files: &[FileRange],
     splittable: &[bool],
@@ -84,7 +84,7 @@ pub(super) fn layouts(
 /// Most map tasks of the finest layout.
 const TASKS_MAX: usize = 256;
 
-/// A task for every record, as far as files can be cut, and not more of them than is sensible.
+/// A task for every record, as far as files can be cut, up to a sensible number.
 pub(super) fn finest(files: &[FileRange], splittable: &[bool], whole: &[Step]) -> Layout {
     let places: Vec<&Place> = whole.iter().filter_map(|step| step.record.as_ref()).collect();
     let step = places.len().div_ceil(TASKS_MAX).max(1);
@@ -105,7 +105,7 @@ pub(super) fn finest(files: &[FileRange], splittable: &[bool], whole: &[Step]) -
     layout
 }
 
-/// Two tasks: one up to this record, one from it on.
+/// Two tasks: one up to this record, one from it onward.
 fn cut_before(place: &Place, files: &[FileRange], splittable: &[bool]) -> Option<Layout> {
     let at = files.iter().position(|file| file.location == place.file)?;
     if place.offset == 0 || place.offset >= files[at].end || !splittable[at] {
@@ -148,7 +148,7 @@ pub(super) fn show(layout: &Layout) -> String {
     layout.iter().map(task).collect::<Vec<_>>().join(" | ")
 }
 
-/// The source that inputs of this name are for.
+/// The source number of inputs with this name.
 pub(super) fn source_of<J: Job>(name: Option<&str>) -> Result<u32, Breach> {
     let known = J::INPUTS.join(", ");
     match name {

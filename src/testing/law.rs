@@ -2,18 +2,18 @@
 
 use std::fmt;
 
-/// What the framework relies on. The results of a job that breaks a law depend on the cluster, on memory or on chance.
+/// What the framework relies on. If a job breaks a law, its results depend on the cluster, on memory or on chance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Law {
-    /// The job's flags have names of their own.
+    /// The job's flags do not clash with those of every job.
     FlagsDoNotClash,
-    /// The job value is the same after its way to another process.
+    /// The job value is unchanged after it is sent to another process.
     JobSurvives,
-    /// Mapping the same record twice gives the same.
+    /// Mapping the same record twice gives the same output.
     MapIsDeterministic,
     /// The input format finds the same records wherever a file is cut.
     RecordsAreFound,
-    /// A key that was written and read again is the same key.
+    /// A key that is written and read again is the same key.
     KeysRoundTrip,
     /// Key bytes sort as the key's `Ord` does. Checked by [`key_order`](super::key_order), as few keys need an `Ord`.
     KeysSort,
@@ -21,13 +21,13 @@ pub enum Law {
     PartitionIsOfKey,
     /// The result does not depend on where the input is cut.
     CutsDoNotShow,
-    /// Reducing the same values twice gives the same.
+    /// Reducing the same values twice gives the same output.
     ReduceIsDeterministic,
-    /// A combined value folds on as what it was combined from.
+    /// A combined value can be folded like the values it was combined from.
     CombinerRoundTrips,
     /// Values may be combined in any grouping.
     CombinerIsAssociative,
-    /// Values may be combined in any order, unless the combiner says that it is not exact.
+    /// Values may be combined in any order, unless the combiner is declared inexact.
     CombinerIsCommutative,
     /// The combiner may be applied to all of a key's values, to some, or to none.
     CombinerIsOptional,
@@ -35,14 +35,15 @@ pub enum Law {
     ValueOrderDoesNotShow,
     /// The result does not depend on the number of reducers.
     ReducersDoNotShow,
-    /// What is counted and written to side outputs does not depend on how the work was done.
+    /// Counters and side outputs do not depend on how the work was done.
     TotalsDoNotShow,
     /// A run with threads, spills and files writes what these laws promise.
     RunAgrees,
 }
 
 impl Law {
-    /// The laws of every job, in the order in which they are checked: a broken one can make those after it look broken too.
+    /// The laws of every job, in the order in which they are checked: a broken one can make later ones look broken
+    /// too.
     pub const ALL: [Self; 16] = [
         Self::FlagsDoNotClash,
         Self::JobSurvives,

@@ -31,7 +31,7 @@ pub fn key_order<'k, K: Key<'k> + Ord + Debug>(
     KeyOrder { keys: keys.into_iter().collect(), lifetime: PhantomData }
 }
 
-/// Keys whose order will be checked; nothing is done before [`run`](Self::run) or [`verdict`](Self::verdict).
+/// Keys whose order will be checked; nothing runs before [`run`](Self::run) or [`verdict`](Self::verdict).
 #[derive(Debug)]
 #[must_use = "nothing is checked before `run` or `verdict`"]
 pub struct KeyOrder<'k, K> {
@@ -40,11 +40,11 @@ pub struct KeyOrder<'k, K> {
 }
 
 impl<'k, K: Key<'k> + Ord + Debug> KeyOrder<'k, K> {
-    /// Checks every two keys that are neighbours once they are sorted; those further apart follow from these.
+    /// Checks all adjacent keys after sorting; that implies the order of all others.
     ///
     /// # Panics
     ///
-    /// If bytes and keys disagree, with the sentence that says about which two.
+    /// If bytes and keys disagree, with a message that names the two keys.
     #[track_caller]
     #[expect(clippy::panic, reason = "a test fails by panicking")]
     pub fn run(self) {

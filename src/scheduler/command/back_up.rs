@@ -5,18 +5,17 @@ use serde::{Deserialize, Serialize};
 use crate::scheduler::{BackupRefusal, Effect, Rejection, Scheduler, Straggler, TaskState};
 use crate::spec::{Cause, TaskId, TaskKind};
 
-/// Proposed by [`watch`](crate::scheduler::watch()) for a task whose only attempt is slow, while
-/// slots are free: a backup starts on another worker, and the first of the two to complete wins.
-/// A map's backup may take the slot of a reduce of its job, which waits for that map anyway.
+/// Proposed by [`watch`](crate::scheduler::watch()) for a task whose only attempt is slow, while slots are free: a
+/// backup starts on another worker, and the first of the two to complete wins. A map's backup may take the slot of a
+/// reduce of its job, which waits for that map anyway.
 ///
-/// Refused unless exactly one attempt runs (so also when repeated), another worker has room for the
-/// backup, and no other task could make use of it. Lost, it is proposed again while the attempt is
-/// slow.
+/// Refused unless exactly one attempt runs (so also when repeated), another worker has room for the backup, and no
+/// other task could use that slot. If it is lost, it is proposed again while the attempt is slow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackUp {
     /// The task.
     pub task: TaskId,
-    /// Why its attempt is thought slow; it is kept with the backup.
+    /// Why its attempt is considered slow; kept with the backup.
     pub straggler: Straggler,
 }
 

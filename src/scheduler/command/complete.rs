@@ -5,26 +5,25 @@ use serde::{Deserialize, Serialize};
 use crate::scheduler::{Blame, Effect, End, Rejection, Scheduler};
 use crate::spec::{About, AttemptId, Cause, Counters, Failure, TaskKind, Volume};
 
-/// Sent by the worker of an attempt when its output is sealed (a commit's: published).
+/// Sent by the worker of an attempt when its output is sealed (or, for a commit, published).
 ///
-/// This is a compare-and-set: if the attempt is no longer running it is refused as stale, and its
-/// output must be swept. So it is when repeated, and the refusal then names the attempt itself as
-/// the winner. Lost with its worker, the task runs again.
+/// This is a compare-and-set: if the attempt is no longer running, it is refused as stale, and its output must be
+/// swept. The same holds when it is repeated; the refusal then names the attempt itself as the winner. If it is lost
+/// together with its worker, the task runs again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Complete {
     /// The attempt.
     pub attempt: AttemptId,
-    /// Digest of a map's output, compared with that of a lost output that it replaces. Without
-    /// both, they are taken to be equal: fit only for an owner whose map outputs are never lost.
+    /// Digest of a map's output, compared with that of a lost output that it replaces. Without both digests they are
+    /// assumed to be equal, which suits only callers whose map outputs are never lost.
     pub digest: Option<u64>,
-    /// Whether it sealed something in staging; kept for the commit, which takes it from there.
+    /// Whether it sealed files in staging; kept for the commit, which publishes them.
     pub is_staged: bool,
-    /// How many of the maps that have joined the attempt are in a map's output; those that joined too late for it, if
-    /// any, start again.
+    /// How many of the maps that joined the attempt are in a map's output; maps that joined too late start again.
     pub joined: u32,
     /// What the attempt counted.
     pub counters: Counters,
-    /// How much it has read; of a map, for those that have joined it too.
+    /// What it has read; for a map, including the maps that joined it.
     pub volume: Volume,
 }
 
@@ -42,7 +41,7 @@ impl Complete {
         scheduler.worker_of(attempt)?;
         let job = scheduler.job_mut(task.job)?;
         let known = job.joined(task).len();
-        // What has won before has to be made again as it was.
+        // An earlier winner must be reproduced exactly.
         let has_won = job.task(task).is_some_and(|task| task.last_winner().is_some());
         if joined as usize > known || (has_won && (joined as usize) < known) {
             return Err(Rejection::OtherMaps { attempt });
@@ -59,12 +58,11 @@ impl Complete {
     }
 }
 
-/// A map that ran again gave other output than the one that was lost.
+/// A map that ran again gave other output than the lost one.
 ///
-/// Every reduce that runs may have read the lost one, also one that started since, for the worker
-/// may live and serve it still; one that has won did read it, since each reads every map. Those
-/// that run start again; if one has won, its part is sealed and the job would mix two outputs of
-/// one map, so it fails.
+/// Every running reduce may have read the lost output, even one that started later, because the worker may be alive
+/// and still serve it. A reduce that has won did read it, since each reads every map. Running reduces restart. If one
+/// has won, its part is sealed and the job would mix two outputs of one map, so the job fails.
 fn replace_output(
     scheduler: &mut Scheduler,
     attempt: AttemptId,

@@ -5,13 +5,12 @@ use serde::{Deserialize, Serialize};
 use crate::scheduler::{Effect, Rejection, Scheduler};
 use crate::spec::WorkerId;
 
-/// Sent by the leader when an operator, or the worker itself, asks that it leaves.
+/// Sent by the leader when an operator, or the worker itself, asks for it to leave.
 ///
-/// It gets no new attempts, even if it is the last one; what runs on it may end, and its map
-/// outputs may be fetched. When it is no longer needed,
-/// [`WorkerDrained`](Effect::WorkerDrained) says so once, and its state from then on. Repeated,
-/// it changes nothing. Lost, the operator's command says that its outcome is unknown. A new
-/// process of the worker (a higher incarnation) is not draining.
+/// The worker gets no new attempts, even if it is the last one; its running attempts may end, and its map outputs may
+/// be fetched. When it is no longer needed, [`WorkerDrained`](Effect::WorkerDrained) says so once, and its state says
+/// so from then on. Repeating the command changes nothing. If it is lost, the operator's command reports an unknown
+/// outcome. A new process of the worker (a higher incarnation) is not draining.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drain {
     /// The worker.

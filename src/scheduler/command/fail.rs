@@ -5,26 +5,26 @@ use serde::{Deserialize, Serialize};
 use crate::scheduler::{Effect, Rejection, Scheduler};
 use crate::spec::{AttemptId, Failure};
 
-/// Sent by the worker of an attempt when it has ended without output.
+/// Sent by the worker of an attempt that has ended without output.
 ///
-/// What it costs depends on its cause: errors, crashes and timeouts count against `max_attempts`.
-/// Running out of memory, failed fetches, lost workers and what machines lack have limits of their own.
-/// A failure at the record at which the task's last one happened ends the job, whatever is left.
-/// Crashes and what the machine lacks may count against the worker as well.
+/// The consequence depends on the cause: errors, crashes and timeouts count against `max_attempts`. Running out of
+/// memory, failed fetches, lost workers and machine failures have limits of their own. A second failure at the same
+/// record ends the job, whatever attempts are left. Crashes and machine failures may count against the worker as
+/// well.
 ///
-/// Refused as stale if the attempt is no longer running, so a repeated one is not counted twice.
-/// Lost, the worker still holds the attempt as ended, and says so with its next poll.
+/// Refused as stale if the attempt is no longer running, so a repeated one is not counted twice. If it is lost, the
+/// worker still holds the ended attempt, and reports it with its next poll.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fail {
     /// The attempt.
     pub attempt: AttemptId,
     /// Why it failed.
     pub failure: Failure,
-    /// Whether every other attempt would fail of the same, so that the job fails at once.
+    /// Whether every other attempt would fail in the same way, so that the job fails at once.
     ///
-    /// Of a commit it means that nothing was published and nothing ever will be: only so can a job
-    /// fail once the decision to commit is taken. Every other failed commit is tried again without
-    /// end; the leader may wait before it starts the next attempt.
+    /// For a commit it means that nothing was published and nothing ever will be: that is the only way in which a job
+    /// can fail after the decision to commit. Any other failed commit is retried without limit; the leader may wait
+    /// before it starts the next attempt.
     pub deterministic: bool,
 }
 

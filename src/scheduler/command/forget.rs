@@ -5,12 +5,11 @@ use serde::{Deserialize, Serialize};
 use crate::scheduler::{Effect, Rejection, Scheduler};
 use crate::spec::JobId;
 
-/// Proposed by [`watch`](crate::scheduler::watch()) for the oldest of too many jobs that have
-/// ended, or sent when a user deletes one.
+/// Proposed by [`watch`](crate::scheduler::watch()) for the oldest of too many finished jobs, or sent when a user
+/// deletes one.
 ///
-/// From here on the job is unknown, and its client's request may make a new one; its id is never
-/// given again. Refused while the job lasts, and when repeated, since there is no such job. Lost,
-/// it is proposed again.
+/// Afterwards the job is unknown, and its client's request may make a new one; its id is never reused. Refused while
+/// the job runs, and when repeated, since the job no longer exists. If it is lost, it is proposed again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forget {
     /// The job.

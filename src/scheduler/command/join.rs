@@ -5,18 +5,18 @@ use serde::{Deserialize, Serialize};
 use crate::scheduler::{Effect, Rejection, Scheduler};
 use crate::spec::{AttemptId, JobId, TaskKind};
 
-/// Sent by the worker of a map attempt that folds equal keys, before it is through with what it has:
-/// maps without a winner or a failed attempt join it, up to `wanted` of them, and share its output.
+/// Sent by the worker of a map attempt that folds equal keys, before it has finished its maps: up to `wanted` maps
+/// without a winner or a failed attempt join it and share its output.
 ///
-/// So the output of many maps on one slot is sorted, written and fetched once, not once for each.
-/// Refused unless this is the only attempt at its map that runs, none has won or failed, it has been
-/// given all that have joined so far (so also when repeated), and its job would get the next free
-/// slot for such a map. Lost, or refused, the attempt ends with what it has.
+/// So the output of many maps on one slot is sorted, written and fetched once, instead of once for each. Refused
+/// unless this is the only running attempt of its map, none has won or failed, it knows all maps that have joined so
+/// far (so also when repeated), and its job would get the next free slot for such a map. If it is lost or refused,
+/// the attempt ends with the maps that it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Join {
     /// The attempt.
     pub attempt: AttemptId,
-    /// How many maps have joined it as far as it knows.
+    /// How many maps have joined it, as far as it knows.
     pub known: u32,
     /// How many more it asks for.
     pub wanted: u32,
@@ -39,7 +39,7 @@ impl Join {
 }
 
 impl Scheduler {
-    /// How many maps would join an attempt that knows of so many; none if [`Join`] would be refused.
+    /// How many maps would join an attempt that knows of this many; none if [`Join`] would be refused.
     pub fn may_join(&self, attempt: AttemptId, known: u32) -> Option<u32> {
         let id: JobId = attempt.task.job;
         let worker = self.slots.worker_of(attempt)?;

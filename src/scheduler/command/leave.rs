@@ -8,12 +8,12 @@ use crate::spec::WorkerId;
 
 /// Sent by the leader when a worker says goodbye: its process was asked to end and has ended its attempts.
 ///
-/// Its tasks move to other workers at once and free of charge. The map outputs that it holds are lost with it, so
-/// those maps run again if their job still has an unfinished reduce. An operator who wants neither drains the worker
-/// first, see [`Drain`](super::Drain).
+/// Its tasks move to other workers at once and free of charge. Its map outputs are lost with it, so those maps run
+/// again if their job still has an unfinished reduce. To avoid both, an operator drains the worker first; see
+/// [`Drain`](super::Drain).
 ///
-/// Repeated, it is refused, since the worker or that process of it is not registered. If it is lost, the worker's
-/// lease ends instead, and [`LoseWorker`](super::LoseWorker) follows.
+/// When repeated, it is refused, since the worker or that process of it is not registered. If it is lost, the
+/// worker's lease ends instead, and [`LoseWorker`](super::LoseWorker) follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leave {
     /// The worker.

@@ -7,21 +7,20 @@ use crate::spec::{Cause, Failure, WorkerId};
 
 /// Sent by the leader when a worker was silent for too long or is known to have died.
 ///
-/// Its running attempts are over, free of charge, unless their task has already taken very many
-/// workers with it. The map outputs that it held are gone, and those maps run again, if their job
-/// still has an unfinished reduce. Reduces that run elsewhere go on: they may have read what is
-/// gone, and if not, they wait for the re-run, or their fetch fails and they wait without holding a
-/// slot. What reduces and map-only maps have sealed is in staging, not on the worker, and stays won.
+/// Its running attempts end, free of charge, unless their task has already been lost with very many workers. Its map
+/// outputs are lost, and those maps run again if their job still has an unfinished reduce. Reduces on other workers
+/// continue: they may have read the lost outputs. If not, they wait for the re-run, or their fetch fails and they
+/// wait without holding a slot. Sealed output of reduces and map-only maps is in staging, not on the worker, and
+/// stays valid.
 ///
-/// If the worker lives after all, whatever it reports of these attempts is refused as stale; its
-/// intact outputs may count again, see [`RestoreOutputs`](super::RestoreOutputs). Repeated, it is
-/// refused, since there is no such worker, or another incarnation. Lost, the leader that finds the
-/// worker silent sends it again.
+/// If the worker is alive after all, its reports of these attempts are refused as stale; its intact outputs may count
+/// again, see [`RestoreOutputs`](super::RestoreOutputs). When repeated, it is refused, since the worker does not
+/// exist or has another incarnation. If it is lost, the leader that finds the worker silent sends it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoseWorker {
     /// Its id.
     pub worker: WorkerId,
-    /// Which process of it, so that a late command does not end the next one.
+    /// Which process of it, so that a late command does not end the next process.
     pub incarnation: u64,
 }
 
@@ -37,16 +36,16 @@ impl LoseWorker {
     }
 }
 
-/// How a worker went.
+/// Why a worker is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Departure {
-    /// It died, or fell silent. A task that takes many workers with it is suspected of killing them.
+    /// It died, or fell silent. A task that is lost with many workers is suspected of killing them.
     Lost,
     /// It was asked to end and said so.
     Left,
 }
 
-/// Removes a registered worker, with all that it runs and holds.
+/// Removes a registered worker, with everything that it runs and holds.
 pub(super) fn remove(
     scheduler: &mut Scheduler,
     worker: WorkerId,
@@ -72,7 +71,7 @@ pub(super) fn remove(
         }
     }
     let gone = scheduler.slots.remove(worker);
-    // A worker holds only what is needed: outputs are dropped when their job decides or ends.
+    // A worker holds only needed outputs: they are dropped when their job commits or ends.
     for (id, maps) in gone.map(|gone| gone.outputs).unwrap_or_default() {
         let job = scheduler.job_mut(id)?;
         maps.iter().for_each(|&map| job.lose_output(map));
@@ -83,7 +82,7 @@ pub(super) fn remove(
 }
 
 impl Scheduler {
-    /// Refuses a command about a worker that is not there, or about another process of it.
+    /// Refuses a command about an unknown worker, or about another process of it.
     pub(super) fn check_incarnation(
         &self,
         worker: WorkerId,

@@ -40,13 +40,13 @@ pub use retry::Retry;
 pub use submit::Submit;
 pub use time_out::TimeOut;
 
-/// Declares [`Command`] from the structs of the same names, and lets each be given for it.
+/// Declares [`Command`] from the structs of the same names, with conversions from each.
 macro_rules! commands {
     ($($(#[$doc:meta])* $name:ident)*) => {
-        /// Something that happened, to be applied; each is described at the struct of its name.
+        /// An event to apply; each is described at the struct of its name.
         ///
-        /// A command may be lost or repeated on its way here. None does harm when repeated: the
-        /// second one is refused, or changes nothing.
+        /// A command may be lost or repeated on its way here. Repeating one is harmless: the second one is refused,
+        /// or changes nothing.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         pub enum Command {
             $($(#[$doc])* $name($name),)*
@@ -73,38 +73,38 @@ macro_rules! commands {
 }
 
 commands! {
-    /// A worker lends its slots.
+    /// Registers a worker with its slots.
     RegisterWorker
-    /// A worker is believed dead.
+    /// A worker is considered lost.
     LoseWorker
-    /// A worker ends because it was asked to, and says so.
+    /// A worker ends because it was asked to.
     Leave
-    /// A worker that was lost is back and still has map outputs.
+    /// A lost worker has returned and still has map outputs.
     RestoreOutputs
-    /// A worker will leave, and takes no new attempts.
+    /// Drains a worker.
     Drain
-    /// A worker's exclusion is over.
+    /// Ends a worker's exclusion.
     Readmit
-    /// A user wants a job to be run.
+    /// Submits a job.
     Submit
-    /// A plan attempt has cut the input.
+    /// A plan attempt has finished.
     PlanDone
     /// A map attempt has room for more maps.
     Join
-    /// A map, reduce or commit attempt has done its work.
+    /// A map, reduce or commit attempt has finished.
     Complete
     /// An attempt has failed.
     Fail
     /// An attempt has shown no progress for too long.
     TimeOut
-    /// A task that rests after failures may be started again.
+    /// Ends a task's pause after failures.
     Retry
-    /// A slow attempt gets a second one beside it.
+    /// Starts a backup of a slow attempt.
     BackUp
-    /// One map output is lost or corrupt, on a worker that lives.
+    /// One map output of a live worker is lost or corrupt.
     LoseOutput
-    /// A user no longer wants a job.
+    /// Cancels a job.
     Cancel
-    /// A job that has ended goes out of the history.
+    /// Removes a finished job from the history.
     Forget
 }

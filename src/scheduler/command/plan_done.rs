@@ -10,19 +10,19 @@ pub const SPLITS_MAX: u32 = 10_000_000;
 
 /// Sent by the worker of a plan attempt when it has listed the input.
 ///
-/// Repeated, or sent by an attempt that was stopped, it is refused as stale. Lost with its worker,
-/// the plan runs again.
+/// Refused as stale if it is repeated or comes from a stopped attempt. If it is lost together with its worker, the
+/// plan runs again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanDone {
     /// The plan attempt.
     pub attempt: AttemptId,
     /// Number of maps, up to [`SPLITS_MAX`]; 0 if there is no input.
     pub splits: u32,
-    /// Number of reduces: the one submitted, 0 for a map-only job.
+    /// Number of reduces: the submitted one; 0 for a map-only job.
     pub reducers: u32,
-    /// Bytes of all input; 0 where that is not known.
+    /// Bytes of all input; 0 if unknown.
     pub input_bytes: u64,
-    /// What the plan counted, such as files it skipped.
+    /// What the plan counted, such as skipped files.
     pub counters: Counters,
 }
 
@@ -37,7 +37,7 @@ impl PlanDone {
             return Err(Rejection::WrongKind { attempt });
         }
         let id = attempt.task.job;
-        // Asked before the numbers are looked at, so that a stale plan is called stale.
+        // Checked before the numbers, so that a stale plan is reported as stale.
         scheduler.worker_of(attempt)?;
         Field::Splits.check(splits, 0..=SPLITS_MAX)?;
         scheduler.job_mut(id)?.check_reducers(reducers)?;

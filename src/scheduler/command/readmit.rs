@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use crate::scheduler::{Effect, Rejection, Scheduler};
 use crate::spec::WorkerId;
 
-/// Proposed by [`watch`](crate::scheduler::watch()) when a worker was excluded for as long as its
-/// trouble asks: it gets attempts again, and its troubles are forgotten.
+/// Proposed by [`watch`](crate::scheduler::watch()) when a worker's exclusion has lasted long enough: it gets
+/// attempts again, and its failures are forgotten.
 ///
-/// Refused unless that very exclusion lasts, so a repeated or late one never ends the next. Lost,
-/// it is proposed again.
+/// Refused unless exactly that exclusion is in force, so a repeated or late command never ends the next one. If it is
+/// lost, it is proposed again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Readmit {
     /// The worker.

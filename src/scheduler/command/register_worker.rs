@@ -8,33 +8,32 @@ use crate::scheduler::slots::Worker;
 use crate::scheduler::{Effect, Field, Rejection, Scheduler};
 use crate::spec::WorkerId;
 
-/// Attempts that one worker may run at once; more than any machine has cores.
+/// Most slots of one worker; more than any machine has cores.
 const SLOTS_MAX: u32 = 4_096;
 
-/// Sent by the leader for a worker that polls and is not registered with this incarnation: it is
-/// new, was lost and is back, or its process was started again.
+/// Sent by the leader for a worker that polls and is not registered with this incarnation: it is new, has returned
+/// after being lost, or its process was restarted.
 ///
-/// A higher incarnation than the registered one ends that one in the same step: its attempts and
-/// map outputs are lost as by [`LoseWorker`](super::LoseWorker), and it is no longer excluded or
-/// draining. A lower one is a late message and is refused. While the same one is
-/// registered it is refused too, so a repeated one changes nothing. Lost, the worker polls again.
+/// A higher incarnation than the registered one ends that one in the same step: its attempts and map outputs are lost
+/// as by [`LoseWorker`](super::LoseWorker), and it is no longer excluded or draining. A lower one is a late message
+/// and is refused. The same one is refused too while it is registered, so repeating changes nothing. If it is lost,
+/// the worker polls again.
 ///
-/// A worker that was lost and still has its map outputs names them here, so that none of those maps
-/// is started again for the slots that it brings; what does not fit into one command follows in
-/// [`RestoreOutputs`](super::RestoreOutputs).
+/// A lost worker that still has its map outputs names them here, so that none of those maps is started again on its
+/// new slots. Outputs that do not fit into one command follow in [`RestoreOutputs`](super::RestoreOutputs).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegisterWorker {
     /// Its id.
     pub worker: WorkerId,
-    /// Which process of this worker it is, rising with each start.
+    /// Which process of this worker it is, increasing with each start.
     pub incarnation: u64,
-    /// Attempts it can run at once, 1 to 4,096.
+    /// Number of attempts that it can run at once, 1 to 4,096.
     pub slots: u32,
     /// Its process id on its machine, for people.
     pub pid: u32,
-    /// Where others fetch its map outputs; means nothing to the scheduler.
+    /// Address for fetching its map outputs; the scheduler does not interpret it.
     pub address: String,
-    /// What it still holds of map outputs, as many as fit into one command.
+    /// Map outputs that it still holds, as many as fit into one command.
     pub outputs: Vec<HeldOutput>,
 }
 

@@ -14,19 +14,19 @@ pub struct HeldOutput {
     pub digest: u64,
 }
 
-/// Sent for a worker that has registered again, and named there what fitted into that command.
+/// Sent for a worker that has registered again, for outputs that did not fit into that command.
 ///
-/// An output counts again if its attempt was the last to win its map, there, with this digest,
-/// and no re-run has won since; a running re-run is then stopped. All others are passed over, and
-/// the worker may delete whatever [`Scheduler::outputs_on`](crate::scheduler::Scheduler::outputs_on)
-/// does not name. Repeated, it changes nothing. Lost, the maps just run again.
+/// An output counts again if its attempt was the last winner of its map, on this worker, with this digest, and no
+/// re-run has won since; a running re-run is then stopped. All others are ignored, and the worker may delete whatever
+/// [`Scheduler::outputs_on`](crate::scheduler::Scheduler::outputs_on) does not name. Repeating it changes nothing. If
+/// it is lost, the maps simply run again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoreOutputs {
     /// The worker.
     pub worker: WorkerId,
-    /// Which process of it, so that a late command does not speak for the next one.
+    /// Which process of it, so that a late command does not apply to the next one.
     pub incarnation: u64,
-    /// What it holds, as many at a time as fit into one command.
+    /// Outputs that it holds, as many at a time as fit into one command.
     pub outputs: Vec<HeldOutput>,
 }
 
@@ -42,7 +42,7 @@ impl RestoreOutputs {
     }
 }
 
-/// Has outputs count again that a registered worker holds, each if it may.
+/// Lets outputs of a registered worker count again, if they may.
 pub(super) fn restore(
     scheduler: &mut Scheduler,
     worker: WorkerId,

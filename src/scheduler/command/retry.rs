@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use crate::scheduler::{Effect, Rejection, Scheduler, Wait};
 use crate::spec::TaskId;
 
-/// Proposed by [`watch`](crate::scheduler::watch()) when a task that has failed has rested for as long as its failures
-/// ask, and again when it has then waited long enough for a worker on which it has not failed.
+/// Proposed by [`watch`](crate::scheduler::watch()) when a failed task has paused long enough, and again when it has
+/// then waited long enough for a worker on which it has not failed.
 ///
-/// Refused unless the task waits for just that, so a repeated or late one never ends the next wait. If it is lost, it is
-/// proposed again.
+/// Refused unless the task waits for exactly that, so a repeated or late command never ends the next wait. If it is
+/// lost, it is proposed again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retry {
     /// The task.

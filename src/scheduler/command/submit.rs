@@ -9,15 +9,14 @@ use crate::spec::job::REDUCERS;
 use crate::spec::options::{MAX_ATTEMPTS, PRIORITY, TASK_TIMEOUT_MS};
 use crate::spec::{JobId, JobOptions, Nonce};
 
-/// Bytes of a client's request id; it lies in the state for as long as its job does.
+/// Most bytes of a client's request id, which is kept as long as its job.
 const REQUEST_BYTES: RangeInclusive<u64> = 1..=200;
 
-/// Sent by the leader when a client submits; the plan task starts as soon as there is a slot.
+/// Sent by the leader when a client submits; the plan task starts as soon as a slot is free.
 ///
-/// Repeated by the client (same `request`), it is refused as already submitted, and the refusal
-/// names the job, which is the client's answer: whatever else the second one says does not count.
-/// Refused too if the id is not higher than all before; the leader then takes the next one. Lost,
-/// there is no job, and the client repeats it.
+/// If the client repeats it (same `request`), it is refused as already submitted, and the refusal names the job,
+/// which is the client's answer: the rest of the second request is ignored. Also refused if the id is not higher than
+/// all earlier ones; the leader then takes the next one. If it is lost, there is no job, and the client repeats it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submit {
     /// Its id, higher than all before.
@@ -28,11 +27,11 @@ pub struct Submit {
     pub name: String,
     /// Random bits that no other job has.
     pub nonce: Nonce,
-    /// Number of reduces; without one, the plan decides. None for a map-only job.
+    /// Number of reduces; without one, the plan decides. Must be absent for a map-only job.
     pub reducers: Option<u32>,
     /// Whether the maps write the output.
     pub map_only: bool,
-    /// How it should run.
+    /// Its options.
     pub options: JobOptions,
 }
 
@@ -66,7 +65,7 @@ impl Submit {
         Ok(())
     }
 
-    /// Refuses a number of reduces that is not the one asked for, or none for a job that reduces.
+    /// Refuses a number of reduces that differs from the submitted one, or zero for a job that reduces.
     pub(in crate::scheduler) fn check_reducers(&self, reducers: u32) -> Result<(), Rejection> {
         check_reducers(self.map_only, self.reducers, reducers)
     }

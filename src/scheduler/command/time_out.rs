@@ -5,16 +5,16 @@ use serde::{Deserialize, Serialize};
 use crate::scheduler::{Effect, Rejection, Scheduler};
 use crate::spec::{AttemptId, Cause, Failure};
 
-/// Proposed by [`watch`](crate::scheduler::watch()) for an attempt that still runs, but has shown
-/// no progress for its job's `task_timeout_ms`: it is stopped and counts as failed.
+/// Proposed by [`watch`](crate::scheduler::watch()) for a running attempt that has shown no progress for its job's
+/// `task_timeout_ms`: it is stopped and counts as failed.
 ///
-/// Refused if the attempt is no longer running (so also when repeated) or may be silent for longer.
-/// Lost, it is proposed again as long as the silence lasts.
+/// Refused if the attempt is no longer running (so also when repeated) or may be silent for longer. If it is lost, it
+/// is proposed again while the silence lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimeOut {
     /// The attempt.
     pub attempt: AttemptId,
-    /// For how long the leader has seen no progress of it.
+    /// How long the leader has seen no progress from it.
     pub silent_ms: u64,
 }
 

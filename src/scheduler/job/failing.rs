@@ -8,10 +8,10 @@ use crate::scheduler::failures::Failed;
 use crate::spec::{Failure, TaskId, TaskKind, WorkerId};
 
 impl Job {
-    /// Takes note of a failure; says whether the job fails of it.
+    /// Records a failure, and returns whether the job fails.
     ///
-    /// A commit is retried until it succeeds, since the decision to publish was made, unless its failure
-    /// says that it never can succeed.
+    /// A commit is retried until it succeeds, since the decision to publish was made, unless its failure says that it
+    /// can never succeed.
     pub(in crate::scheduler) fn charge(&mut self, mut blame: Blame, deterministic: bool) -> bool {
         let task = blame.attempt.task;
         let ledger = Ledger::of(blame.failure.cause, self.maps.lost() > 0);
@@ -38,19 +38,20 @@ impl Job {
         TaskKind::ALL.into_iter().filter(|_| self.end.is_none()).flat_map(of_kind)
     }
 
-    /// Ends what a task waits for; says whether it did.
+    /// Ends a task's wait; returns whether it was waiting for that.
     pub(in crate::scheduler) fn wake(&mut self, task: TaskId, wait: Wait) -> bool {
         self.end.is_none() && self.tasks_mut(task.kind).wake(task.index, wait)
     }
 
-    /// Keeps what a failed attempt has said.
+    /// Keeps a failed attempt's report.
     pub(in crate::scheduler) fn note_failure(&mut self, failed: Failed) {
         let mut failures = std::mem::take(&mut self.failures);
         failures.note(failed, |task| self.task(task).is_some_and(|task| task.winner().is_some()));
         self.failures = failures;
     }
 
-    /// Takes note of a worker on which an attempt met a trouble; says whether the job met it on another one as well.
+    /// Records a worker on which an attempt had trouble; returns whether the job had the same trouble on another
+    /// worker.
     pub(in crate::scheduler) fn takes_along(&mut self, trouble: Trouble, worker: WorkerId) -> bool {
         let on = self.troubled_on.entry(trouble).or_default();
         if on.len() < 2 {
@@ -59,20 +60,20 @@ impl Job {
         on.len() > 1
     }
 
-    /// Counts one failure of a task; says whether that was the last it may have.
+    /// Counts one failure of a task; returns whether that was the last one allowed.
     pub(in crate::scheduler) fn spend(&mut self, task: TaskId, ledger: Ledger) -> bool {
         let limit = ledger.limit(self.submit.options.max_attempts);
         self.tasks_mut(task.kind).charge(task.index, ledger) >= limit
     }
 
-    /// Whether a task's last failure was at the same record; remembers this one.
+    /// Whether a task's last failure was at the same record; remembers the new one.
     fn fails_again_at_record(&mut self, task: TaskId, failure: &Failure) -> bool {
         let Some(record) = &failure.record else { return false };
         let place = (record.location.clone(), record.offset);
         self.failed_records.insert(task, place.clone()).as_ref() == Some(&place)
     }
 
-    /// Has the maps that had joined a task, and failed with it, remember its last failure: it may be of any of them.
+    /// Makes the maps that had joined a failed task remember its failure: any of them may have caused it.
     pub(in crate::scheduler) fn share_failure(&mut self, task: TaskId, joined: &[u32]) {
         let Some(place) = self.failed_records.get(&task).cloned() else { return };
         let maps = joined.iter().map(|&map| (self.id().task(TaskKind::Map, map), place.clone()));

@@ -5,13 +5,12 @@ use crate::scheduler::{Attempt, Task};
 use crate::spec::{AttemptId, TaskId};
 
 impl Job {
-    /// The index of the task whose output holds that of this one, if it has joined another.
+    /// The index of the task whose output includes this one's, if this task has joined another.
     pub fn leader(&self, task: TaskId) -> Option<u32> {
         self.tasks(task.kind).leader(task.index)
     }
 
-    /// The attempt in whose process an attempt's task is done, and into whose output: its own, or that of the task which
-    /// it has joined.
+    /// The attempt whose process and output an attempt's task shares: its own, or that of the task that it joined.
     pub fn runs_as(&self, attempt: AttemptId) -> AttemptId {
         let task = attempt.task;
         let tasks = self.tasks(task.kind);
@@ -20,7 +19,7 @@ impl Job {
         TaskId { index, ..task }.attempt(number)
     }
 
-    /// The same of an attempt that is remembered: one from before its task joined another ran as itself, as far as is known.
+    /// The same for a remembered attempt: one from before its task joined another ran by itself, as far as is known.
     pub fn ran_as(&self, task: TaskId, attempt: &Attempt) -> AttemptId {
         let own = task.attempt(attempt.number);
         let led_by = self.runs_as(own);

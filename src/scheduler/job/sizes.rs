@@ -7,29 +7,29 @@ use serde::{Deserialize, Serialize};
 use super::Job;
 use crate::spec::{HotKey, TaskId, TaskKind, Volume};
 
-/// Partitions that are named, and keys.
+/// Most partitions and keys that are named.
 const NAMED_MAX: usize = 10;
 
-/// How much a job's tasks have read, of each task what its first winner has.
+/// How much a job's tasks have read, counting each task's first winner.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sizes {
-    /// Bytes of all input, by the plan; 0 where that is not known.
+    /// Bytes of all input, according to the plan; 0 if unknown.
     pub input_bytes: u64,
     /// Bytes that maps have read.
     pub mapped_bytes: u64,
-    /// Reduces that are counted here.
+    /// Number of reduces counted here.
     pub partitions: u32,
-    /// Bytes that they have read, and records.
+    /// Bytes that they have read.
     pub reduced_bytes: u64,
     /// Records that they have read.
     pub reduced_records: u64,
     /// The largest of them, the largest first.
     pub largest: Vec<Partition>,
-    /// The keys with most records, with the reduce that each of them went to, the hottest first.
+    /// The keys with most records, the hottest first, each with its reduce.
     pub hottest: Vec<(u32, HotKey)>,
 }
 
-/// A partition that is large.
+/// A large partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Partition {
     /// The reduce.
@@ -57,7 +57,7 @@ impl Sizes {
         self.partitions += 1;
         self.reduced_bytes = self.reduced_bytes.saturating_add(bytes);
         self.reduced_records = self.reduced_records.saturating_add(records);
-        // Whichever comes first, the same ones stay.
+        // The result does not depend on the order of arrival.
         self.largest.push(Partition { index, bytes, records });
         self.largest.sort_by_key(|partition| (Reverse(partition.bytes), partition.index));
         self.largest.truncate(NAMED_MAX);
@@ -75,7 +75,7 @@ impl Job {
         &self.sizes
     }
 
-    /// Bytes of the input that need not be mapped again. Outputs that are lost are taken to be as large as the others.
+    /// Bytes of the input that need not be mapped again, assuming that lost outputs are as large as the others.
     pub fn bytes_mapped(&self) -> u64 {
         let (done, lost) = (self.maps.progress().done, self.maps.lost());
         let share = u128::from(self.sizes.mapped_bytes) * u128::from(done);

@@ -12,15 +12,15 @@ use crate::spec::TaskKind;
 
 pub use observed::{Observed, Sign};
 
-/// Jobs that have ended and are still shown.
+/// Most finished jobs that are still shown.
 pub const HISTORY_JOBS_MAX: usize = 1_000;
-/// Tasks of jobs that have ended and are still shown; about 200 bytes each.
+/// Most tasks of finished jobs that are still shown; about 200 bytes each.
 pub const HISTORY_TASKS_MAX: u64 = 500_000;
 
-/// What the leader should propose now, given what it has seen; all of it may be refused.
+/// What the leader should propose now, given its observations; all of it may be refused.
 ///
-/// Timeouts first, since they free slots, then tasks and workers whose rest is over, jobs to be
-/// forgotten, and backups for stragglers. `now_ms` is by the clock that `observed` was told.
+/// Timeouts come first, since they free slots, then tasks and workers whose pause is over, jobs to forget, and
+/// backups for stragglers. `now_ms` is by the clock of `observed`.
 pub fn watch(state: &Scheduler, observed: &Observed, now_ms: u64) -> Vec<Command> {
     let mut commands: Vec<Command> = Vec::new();
     commands.extend(timeouts(state, observed, now_ms).map(Command::from));
@@ -31,7 +31,7 @@ pub fn watch(state: &Scheduler, observed: &Observed, now_ms: u64) -> Vec<Command
     commands
 }
 
-/// Attempts that have shown no sign of progress for too long.
+/// Attempts that have shown no progress for too long.
 fn timeouts(state: &Scheduler, observed: &Observed, now_ms: u64) -> impl Iterator<Item = TimeOut> {
     state.running().filter_map(move |(attempt, _)| {
         let timeout_ms = state.job(attempt.task.job)?.options().task_timeout_ms?;
@@ -40,7 +40,7 @@ fn timeouts(state: &Scheduler, observed: &Observed, now_ms: u64) -> impl Iterato
     })
 }
 
-/// Tasks that have waited for long enough after failures.
+/// Tasks that have waited long enough after failures.
 fn retries(state: &Scheduler, observed: &Observed, now_ms: u64) -> impl Iterator<Item = Retry> {
     let waits = state.jobs().flat_map(Job::waits);
     waits.filter_map(move |(task, wait)| {
@@ -49,7 +49,7 @@ fn retries(state: &Scheduler, observed: &Observed, now_ms: u64) -> impl Iterator
     })
 }
 
-/// Workers that have been excluded for long enough.
+/// Workers that have been excluded long enough.
 fn readmissions(
     state: &Scheduler,
     observed: &Observed,
@@ -63,7 +63,7 @@ fn readmissions(
     })
 }
 
-/// The oldest jobs that have ended, beyond what history holds.
+/// The oldest finished jobs beyond the limits of the history.
 fn forgettable(state: &Scheduler) -> impl Iterator<Item = Forget> {
     let (mut jobs, mut tasks) = (0, 0);
     let ended = state.jobs().rev().filter(|job| job.state().is_terminal());

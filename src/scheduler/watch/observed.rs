@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use crate::scheduler::{Exclusion, Job, Scheduler, Wait};
 use crate::spec::{AttemptId, JobId, TaskId, TaskKind, WorkerId};
 
-/// What a worker says of an attempt that it runs.
+/// A worker's report about a running attempt.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sign {
-    /// Any number that rises with the work done, such as records read and written. As long as it
-    /// rises, the attempt is alive.
+    /// Any number that increases with the work done, such as records read and written. While it increases, the
+    /// attempt is alive.
     pub work: u64,
-    /// How much of the work is done, in thousandths, as far as that can be told.
+    /// The share of the work done, in thousandths, as far as it is known.
     pub permille: u32,
 }
 
@@ -19,35 +19,35 @@ pub struct Sign {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) since_ms: u64,
-    /// When its work last rose.
+    /// When its work last increased.
     pub(super) advanced_ms: u64,
     pub(super) sign: Sign,
 }
 
-/// Tasks of one job and kind that were seen to be won; those that share an attempt share its time.
+/// Tasks of one job and kind that were seen to win; those that share an attempt share its time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Finished {
     pub(super) count: u64,
     pub(super) total_ms: u64,
 }
 
-/// What the leader has seen, in the milliseconds of a clock that never goes back.
+/// The leader's observations, with times of a monotonic clock in milliseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Observed {
     attempts: BTreeMap<AttemptId, Seen>,
     excluded: BTreeMap<(WorkerId, Exclusion), u64>,
     finished: BTreeMap<(JobId, TaskKind), Finished>,
-    /// Since when tasks wait that have failed.
+    /// Since when failed tasks wait.
     waits: BTreeMap<(TaskId, Wait), u64>,
 }
 
 impl Observed {
-    /// A leader that has just begun.
+    /// The observations of a new leader.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes note of what a worker says of an attempt; of those that are not known yet, nothing.
+    /// Records a worker's report about an attempt; unknown attempts are ignored.
     pub fn note(&mut self, attempt: AttemptId, sign: Sign, now_ms: u64) {
         if let Some(seen) = self.attempts.get_mut(&attempt) {
             if sign.work > seen.sign.work || sign.permille > seen.sign.permille {
@@ -57,8 +57,8 @@ impl Observed {
         }
     }
 
-    /// Brings it in line with the state: forgets what is over, begins to count for what is new.
-    /// To be called before each [`watch`](super::watch()).
+    /// Aligns the observations with the state: forgets what is over, and starts timers for what is new. Must be
+    /// called before each [`watch`](super::watch()).
     pub fn follow(&mut self, state: &Scheduler, now_ms: u64) {
         let finished = &mut self.finished;
         self.attempts.retain(|&attempt, seen| {
@@ -101,7 +101,7 @@ impl Observed {
         self.attempts.get(&attempt)
     }
 
-    /// For how long a worker stays excluded from now on, in milliseconds, as far as this leader knows.
+    /// How much longer a worker stays excluded, in milliseconds, as far as this leader knows.
     pub fn excluded_for_ms(&self, worker: WorkerId, exclusion: Exclusion, now_ms: u64) -> u64 {
         let since_ms = self.excluded_since(worker, exclusion).unwrap_or(now_ms);
         since_ms.saturating_add(exclusion.trouble.period_ms()).saturating_sub(now_ms)
@@ -111,7 +111,7 @@ impl Observed {
         self.excluded.get(&(worker, exclusion)).copied()
     }
 
-    /// How long a task of this kind takes an attempt that wins, if any was seen to.
+    /// How long a winning attempt of this kind of task takes, if any was observed.
     pub(super) fn usual_ms(&self, job: JobId, kind: TaskKind) -> Option<u64> {
         let Finished { count, total_ms } = self.finished.get(&(job, kind))?;
         total_ms.checked_div(*count)

@@ -23,16 +23,16 @@ use super::Observed;
 use crate::scheduler::{BackUp, Job, Scheduler, Straggler, TaskState};
 use crate::spec::{AttemptId, JobId, TaskKind};
 
-/// An attempt that has run for less is never slow: starting another costs as much.
+/// An attempt that has run for less than this is never slow: starting another costs as much.
 const ELAPSED_MS_MIN: u64 = 1_000;
-/// Times the usual time, in percent, that a straggler has still to go.
+/// Remaining time of a straggler, in percent of the usual time.
 const REMAINING_PERCENT_MIN: u64 = 150;
-/// Attempts of a kind that must have been seen to win before there is a usual time.
+/// Number of observed wins of a kind before there is a usual time.
 const DONE_PERCENT_MIN: u64 = 25;
 /// Running attempts of a job, in percent, that may be backups; one is always allowed.
 const BACKUPS_PERCENT_MAX: usize = 10;
 
-/// The backups worth starting now, those for the attempts with the longest time to go first.
+/// The backups worth starting now, longest remaining time first.
 pub(super) fn backups(state: &Scheduler, observed: &Observed, now_ms: u64) -> Vec<BackUp> {
     let mut free = state.slots.free_slots();
     let mut backups = Vec::new();
@@ -50,7 +50,7 @@ pub(super) fn backups(state: &Scheduler, observed: &Observed, now_ms: u64) -> Ve
     backups
 }
 
-/// How many slots a job's reduces hold that can only wait until its maps are done.
+/// Number of slots held by a job's reduces that can only wait until its maps are done.
 fn yielding(state: &Scheduler, job: &Job) -> usize {
     let maps = job.progress(TaskKind::Map);
     if maps.done < maps.total {
@@ -80,7 +80,7 @@ fn stragglers(state: &Scheduler, observed: &Observed, job: &Job, now_ms: u64) ->
     slow.collect()
 }
 
-/// The kind of task whose last ones a job waits for, and how long such tasks usually take.
+/// The kind of task whose last ones a job waits for, and the usual time of such tasks.
 fn watched(observed: &Observed, job: &Job) -> Option<(TaskKind, u64)> {
     let maps = job.progress(TaskKind::Map);
     let kind = if maps.done < maps.total { TaskKind::Map } else { TaskKind::Reduce };

@@ -10,21 +10,21 @@ use crate::job::{Combine, Error, Job, KeepApart};
 use crate::record::value;
 use crate::spec::{TaskKind, escape};
 
-/// Values with which every law about combiners can show.
+/// Number of values that suffices to test every law about combiners.
 const VALUES_WANTED: usize = 3;
-/// Rounds of grouping: a combiner may keep values apart for good.
+/// Rounds of grouping: a combiner may keep values apart permanently.
 const ROUNDS_MAX: u32 = 16;
-/// Characters of a grouping that are shown.
+/// Most characters of a grouping that are shown.
 const GROUPING_CHARS: usize = 120;
 
-/// Checks one of the laws about combiners. Compared is what the reduce writes, since nothing else counts: a combiner
-/// that keeps a list may keep it in any order if the reduce sorts it.
+/// Checks one of the laws about combiners. It compares the output of the reduce, since nothing else counts: a
+/// combiner that keeps a list may keep it in any order if the reduce sorts it.
 pub(crate) fn check<J: Job>(subject: &mut Subject<'_, J>, law: Law) -> Result<Unchecked, Breach> {
     let job = subject.bench.task(TaskKind::Reduce, 0, 1)?;
     check_with(subject, &job, &job.combiner(), law)
 }
 
-/// The groups with all values of each key folded into one; as they are, where there is no combiner.
+/// The groups, with all values of each key folded into one; unchanged if there is no combiner.
 pub(super) fn folded<J: Job>(job: &J, groups: Vec<Keyed>) -> Result<Vec<Keyed>, Breach> {
     folded_with(&job.combiner(), groups)
 }
@@ -40,10 +40,10 @@ fn folded_with<J: Job, C: Combine<J>>(
     groups.iter().map(|keyed| keyed.changed(fold)).collect()
 }
 
-/// Whether a task that was run again has emitted the same totals, though perhaps in other pairs.
+/// Whether a repeated task has emitted the same totals, possibly in different pairs.
 ///
-/// A map that keeps a table of its own, and emits what stands in it when it is full, may emit a key in as many pairs as
-/// it likes if an exact combiner folds them anyway. Totals are compared by what the reduce makes of them.
+/// A map with a table of its own, which it emits when it is full, may emit a key in any number of pairs if an exact
+/// combiner folds them anyway. Totals are compared by the output of the reduce.
 pub(super) fn totals_agree<J: Job>(
     subject: &mut Subject<'_, J>,
     job: &J,
@@ -200,7 +200,7 @@ impl<J: Job, C: Combine<J>> Trial<'_, '_, J, C> {
         Ok(())
     }
 
-    /// How often to try: not at all where no key has as many values.
+    /// Number of tries: zero if no key has enough values.
     fn cases(&self, values: usize) -> usize {
         if self.keyed.longest() >= values { self.subject.settings.cases } else { 0 }
     }
@@ -210,7 +210,7 @@ impl<J: Job, C: Combine<J>> Trial<'_, '_, J, C> {
         self.keyed.changed(|values| self.fold_all(&change(values)))
     }
 
-    /// What the reduce writes of each, if it is not the same.
+    /// The output of the reduce for each, if they differ.
     fn difference(
         &mut self,
         left: &Keyed,
@@ -221,7 +221,7 @@ impl<J: Job, C: Combine<J>> Trial<'_, '_, J, C> {
         Ok((!self.subject.same(&left, &right)).then(|| show::results(&left, &right)))
     }
 
-    /// Folds runs of neighbours, of these lengths; a run of one stays as it is.
+    /// Folds runs of adjacent values, of these lengths; a run of one is left as it is.
     fn fold_runs(&self, items: &[Item], lengths: &[usize]) -> Result<Vec<Item>, Breach> {
         let mut folded = Vec::with_capacity(lengths.len());
         let mut rest = items;
@@ -249,8 +249,8 @@ impl<J: Job, C: Combine<J>> Trial<'_, '_, J, C> {
     }
 }
 
-/// Folds values into one accumulator, one by one, and gives it back as a value. Where the combiner wants two values kept
-/// apart, there are several.
+/// Folds values into one accumulator, one by one, and turns it back into a value. If the combiner keeps two values
+/// apart, several are returned.
 fn fold<'v, J: Job, C: Combine<J>>(
     combiner: &C,
     values: impl IntoIterator<Item = &'v [u8]>,
@@ -282,7 +282,7 @@ fn try_fold<'v, J: Job, C: Combine<J>>(
     Ok(folded)
 }
 
-/// A value, and how it came about: `(1 (2 4))`.
+/// A value, and how it was made: `(1 (2 4))`.
 #[derive(Clone)]
 struct Item {
     shown: String,
@@ -295,7 +295,7 @@ impl Item {
     }
 }
 
-/// Lengths of runs that together are `count`: at least one is longer than one, if that can be.
+/// Lengths of runs with this sum; at least one is longer than one, if possible.
 fn lengths(count: usize, chance: &mut Chance) -> Vec<usize> {
     let mut lengths = Vec::new();
     let mut left = count;

@@ -7,7 +7,7 @@ use super::map::difference;
 use crate::job::{Job, says_the_same};
 use crate::spec::TaskKind;
 
-/// That `original` and its copy map and reduce alike.
+/// Checks that `original` and its copy map and reduce alike.
 pub(crate) fn survives<J: Job>(
     subject: &mut Subject<'_, J>,
     original: &mut J,

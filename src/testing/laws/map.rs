@@ -8,7 +8,7 @@ use super::combine;
 use crate::job::Job;
 use crate::spec::TaskKind;
 
-/// That the same task, run again, gives the same.
+/// Checks that the same task, run again, gives the same output.
 pub(crate) fn is_deterministic<J: Job>(subject: &mut Subject<'_, J>) -> Result<Unchecked, Breach> {
     let job = subject.bench.task(TaskKind::Map, 0, 1)?;
     let again = subject.bench.map(&job, subject.files)?;
@@ -20,7 +20,7 @@ pub(crate) fn is_deterministic<J: Job>(subject: &mut Subject<'_, J>) -> Result<U
     }
 }
 
-/// That the records of all ranges are those of the whole.
+/// Checks that the records of all ranges are those of the whole file.
 pub(crate) fn records_are_found<J: Job>(subject: &mut Subject<'_, J>) -> Result<Unchecked, Breach> {
     if !subject.splittable.contains(&true) {
         return Ok(Some("the input is not cut"));
@@ -51,7 +51,7 @@ pub(crate) fn records_are_found<J: Job>(subject: &mut Subject<'_, J>) -> Result<
     Ok(None)
 }
 
-/// That the result of several tasks is that of one.
+/// Checks that the result of several tasks is that of one.
 pub(crate) fn cuts_do_not_show<J: Job>(subject: &mut Subject<'_, J>) -> Result<Unchecked, Breach> {
     let reducer = subject.bench.task(TaskKind::Reduce, 0, 1)?;
     let one_task = vec![subject.files.to_vec()];
@@ -71,7 +71,7 @@ pub(crate) fn cuts_do_not_show<J: Job>(subject: &mut Subject<'_, J>) -> Result<U
     Ok((!cuttable).then_some("the input is one file that cannot be cut"))
 }
 
-/// What these map tasks and one reducer write, by key.
+/// The output of these map tasks and one reducer, by key.
 fn results<J: Job>(
     subject: &mut Subject<'_, J>,
     reducer: &J,
@@ -99,9 +99,9 @@ fn places(steps: &[Step]) -> Vec<Place> {
     steps.iter().filter_map(|step| step.record.clone()).collect()
 }
 
-/// The first record that two runs of a task differ on, and what it gave in each.
+/// The first record for which two runs of a task differ, and both outputs.
 ///
-/// In which order a record's different keys are emitted never shows, so it does not count.
+/// The order in which a record's different keys are emitted is never visible, so it does not count.
 pub(super) fn difference<J: Job>(
     left: &[Step],
     right: &[Step],
@@ -127,7 +127,7 @@ fn by_key(step: &Step) -> Step {
 
 /// Pairs for people: `"a" → 1, "b" → 1`.
 fn shown<J: Job>(step: &Step) -> String {
-    /// More would not be read.
+    /// A longer list would not be read.
     const PAIRS: usize = 4;
     let mut pairs: Vec<String> = step
         .pairs

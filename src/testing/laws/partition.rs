@@ -9,7 +9,7 @@ use crate::job::{By, Job, Partition};
 use crate::record::Key;
 use crate::spec::TaskKind;
 
-/// That each key always goes to the same partition, that there is such a one, and that groups stay together.
+/// Checks that each key always goes to the same existing partition, and that groups stay together.
 ///
 /// Asks the partitioners of three tasks, one of them after it mapped the whole input, in several orders.
 pub(crate) fn is_of_key<J: Job>(subject: &mut Subject<'_, J>) -> Result<Unchecked, Breach> {
@@ -50,7 +50,7 @@ fn is_asked<J: Job, P: Partition<J>>(_: &P) -> bool {
     P::BY == By::Function
 }
 
-/// What a partitioner has said so far.
+/// What a partitioner has returned so far.
 struct Answers<'k> {
     parts: u32,
     known: BTreeMap<&'k [u8], u32>,
@@ -89,7 +89,7 @@ impl<'k> Answers<'k> {
         Ok(())
     }
 
-    /// Each group's keys lie next to each other in `keys`.
+    /// Requires the keys of each group to be adjacent in `keys`.
     fn keep_groups<J: Job>(&self, keys: &[&[u8]]) -> Result<(), Breach> {
         let group_of = |key| <J::Key<'static> as Key<'static>>::group_len(key).unwrap_or(0);
         for pair in keys.windows(2) {

@@ -10,7 +10,7 @@ use crate::shuffle::Partitioner;
 use crate::spec::TaskKind;
 use crate::task::{Cut, JobPartitioner};
 
-/// That reducing the same again writes the same.
+/// Checks that reducing again writes the same.
 pub(crate) fn is_deterministic<J: Job>(subject: &mut Subject<'_, J>) -> Result<Unchecked, Breach> {
     let job = subject.bench.task(TaskKind::Reduce, 0, 1)?;
     for keyed in &subject.groups {
@@ -25,7 +25,7 @@ pub(crate) fn is_deterministic<J: Job>(subject: &mut Subject<'_, J>) -> Result<U
     Ok(None)
 }
 
-/// That the order of equal keys' values does not show. Keys that sort within a group keep their order.
+/// Checks that the order of equal keys' values does not matter. Keys that sort within a group keep their order.
 pub(crate) fn order_does_not_show<J: Job>(
     subject: &mut Subject<'_, J>,
 ) -> Result<Unchecked, Breach> {
@@ -56,7 +56,7 @@ pub(crate) fn order_does_not_show<J: Job>(
     Ok(several.is_empty().then_some("no key of the input has two values"))
 }
 
-/// That it does not show how many reducers share the keys, nor what else a reducer reduces.
+/// Checks that the number of reducers, and their other keys, do not matter.
 pub(crate) fn reducers_do_not_show<J: Job>(
     subject: &mut Subject<'_, J>,
 ) -> Result<Unchecked, Breach> {

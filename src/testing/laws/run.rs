@@ -16,12 +16,12 @@ use crate::format::plan;
 use crate::job::{By, Job, Partition};
 use crate::spec::{InputSpec, JobSpec, TaskKind};
 
-/// Bytes of a map task: as few as a spec may ask for.
+/// Bytes of a map task: the fewest that a spec allows.
 const SPLIT_BYTES: u64 = *crate::spec::job::SPLIT_BYTES.start();
 /// Bytes that a run may use: enough for two threads.
 const MEMORY_BYTES: u64 = 64 << 20;
 
-/// That a run writes the parts that map and reduce lead to when called one after the other.
+/// Checks that a run writes the same parts as calling map and reduce in turn.
 pub(crate) fn agrees<J: Job>(subject: &mut Subject<'_, J>) -> Result<Unchecked, Breach> {
     let totals = totals(subject, &vec![subject.files.to_vec()], 1, false)?;
     let mut sides: Option<Parts> = None;
@@ -87,7 +87,7 @@ fn reduced<J: Job>(
 /// Parts by their names.
 type Parts = BTreeMap<String, Vec<u8>>;
 
-/// What a run has given.
+/// The results of a run.
 struct Found {
     /// The parts of the output, in order.
     parts: Vec<Vec<u8>>,
@@ -104,7 +104,7 @@ fn sides_differ(first: &Parts, second: &Parts) -> Option<Difference> {
     Some((format!("the side part {name}"), first, second))
 }
 
-/// A run, and what it has given.
+/// Runs the job, and returns its results.
 fn run<J: Job>(subject: &Subject<'_, J>, threads: usize, reducers: u32) -> Result<Found, Breach> {
     let inputs = subject.files.iter();
     let spec = JobSpec {

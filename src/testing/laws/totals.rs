@@ -10,7 +10,7 @@ use super::reduce::parted;
 use crate::job::Job;
 use crate::spec::TaskKind;
 
-/// That totals do not depend on cuts, on the number of reducers, or on whether values were combined.
+/// Checks that totals do not depend on cuts, on the number of reducers, or on combining.
 pub(crate) fn do_not_show<J: Job>(subject: &mut Subject<'_, J>) -> Result<Unchecked, Breach> {
     let one = vec![subject.files.to_vec()];
     let plain = totals(subject, &one, 1, false)?;
@@ -47,7 +47,7 @@ fn differs<J: Job>(
     }
 }
 
-/// What these map tasks and this number of reduce tasks count and write to side outputs together.
+/// The counts and side outputs of these map tasks and this number of reduce tasks together.
 pub(super) fn totals<J: Job>(
     subject: &mut Subject<'_, J>,
     layout: &Layout,
