@@ -24,20 +24,21 @@ use crate::rpc::refusal::Refusal;
 
 /// How long an artifact that no job names is kept, in milliseconds.
 const UNNAMED_MS_MAX: u64 = 3_600_000;
-/// An artifact that was asked for this lately may be about to be named, in milliseconds: it is kept though the disk is full.
+/// An artifact requested this recently may be about to be named, in milliseconds: it is kept even if the disk is
+/// full.
 const ASKED_LATELY_MS: u64 = 10_000;
-/// Bytes that are copied at a time.
+/// Bytes per copy step.
 const COPY_BYTES: usize = 1 << 20;
-/// Beginning of the names of artifacts that are not whole yet.
+/// Prefix of the names of incomplete artifacts.
 const INCOMING: &str = ".incoming-";
 
-/// Artifacts on disk. Clones are the same ones.
+/// Artifacts on disk. Clones share one store.
 #[derive(Debug, Clone)]
 pub(super) struct Store {
     folder: Arc<PathBuf>,
     owner: Arc<str>,
     incoming: Arc<AtomicU64>,
-    /// When each was last requested, by the master's clock.
+    /// Time of the last request for each, by the master's clock.
     asked_ms: Arc<Mutex<BTreeMap<Digest, u64>>>,
 }
 
@@ -88,7 +89,7 @@ impl Artifacts for Master {
 }
 
 impl Shared {
-    /// Stores a file; if the disk is full, in place of what is needed least.
+    /// Stores a file; if the disk is full, it replaces the least needed artifacts.
     pub(super) async fn store_file(
         self: &Arc<Self>,
         digest: Digest,
@@ -122,7 +123,7 @@ impl Shared {
         removed > 0
     }
 
-    /// Has this master hold an artifact, to hand it out.
+    /// Makes this master hold an artifact, to serve it.
     async fn have(self: &Arc<Self>, digest: Digest) -> Result<(), Refusal> {
         self.takes_part()?;
         if self.obtain(digest).await? == Found::Unheard {
@@ -131,7 +132,7 @@ impl Shared {
             );
             return Err(Refusal::Unavailable { message });
         }
-        // If it is nowhere, it is refused when it is opened.
+        // If no master has it, opening it is refused.
         Ok(())
     }
 }
@@ -144,7 +145,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 impl Store {
-    /// Opens a folder: whole artifacts stay, partial ones are removed. The owner is named in errors.
+    /// Opens a folder: complete artifacts stay, partial ones are removed. Errors name the owner.
     pub(super) fn open(folder: &Path, owner: String) -> Result<Self, Error> {
         let failed = |source| Error::Data { path: folder.to_path_buf(), source };
         fs::create_dir_all(folder).map_err(failed)?;
@@ -167,7 +168,7 @@ impl Store {
         })
     }
 
-    /// Whether it is here; if so, it stays for a while.
+    /// Whether it is here; if so, it is kept for a while.
     pub(super) fn has(&self, digest: Digest, now_ms: u64) -> bool {
         let mut asked_ms = self.asked_ms();
         // A file that was removed from outside can be sent again.
@@ -198,7 +199,7 @@ impl Store {
         let incoming = self.place();
         let stored = self.take_in(digest, file, &incoming);
         if stored.is_err() {
-            // Whatever is left is removed when the master starts again.
+            // Leftovers are removed when the master restarts.
             fs::remove_file(&incoming).ok();
         }
         stored?;
@@ -206,7 +207,7 @@ impl Store {
         Ok(())
     }
 
-    /// Moves a file that was received and checked to its place.
+    /// Moves a received and verified file to its place.
     pub(super) fn adopt(&self, digest: Digest, file: &Path, now_ms: u64) -> Result<(), Refusal> {
         if self.has(digest, now_ms) {
             return Ok(());
@@ -218,7 +219,7 @@ impl Store {
         Ok(())
     }
 
-    /// Opens an artifact that is here.
+    /// Opens a stored artifact.
     fn lend(&self, digest: Digest, now_ms: u64) -> Result<File, Refusal> {
         if !self.has(digest, now_ms) {
             return Err(Refusal::NotFound { message: format!("no artifact {digest}") });
@@ -228,13 +229,13 @@ impl Store {
         File::open(&path).map_err(|error| self.unavailable("open", &path, &error))
     }
 
-    /// Counts an artifact as missing, so that it is fetched or sent again.
+    /// Marks an artifact as missing, so that it is fetched or sent again.
     fn forget(&self, digest: Digest) {
         self.asked_ms().remove(&digest);
     }
 
-    /// Removes artifacts that no live job names, those that were asked for least recently first, until this many bytes are
-    /// free. Returns how many were removed.
+    /// Removes artifacts that no live job names, least recently requested first, until this many bytes are free.
+    /// Returns how many were removed.
     fn make_room(&self, bytes: u64, live: &BTreeSet<Digest>, now_ms: u64) -> usize {
         let mut asked_ms = self.asked_ms();
         let is_idle = |(digest, asked_ms): &(&Digest, &u64)| {
@@ -250,7 +251,7 @@ impl Store {
             }
             let path = self.path(digest);
             let size = fs::metadata(&path).map_or(0, |file| file.len());
-            // What cannot be removed is found by the next cleaning.
+            // The next cleaning finds what cannot be removed now.
             if fs::remove_file(&path).is_ok() {
                 asked_ms.remove(&digest);
                 (freed, removed) = (freed + size, removed + 1);
@@ -259,7 +260,7 @@ impl Store {
         removed
     }
 
-    /// A name beside the artifacts that no file has yet.
+    /// An unused name beside the artifacts.
     pub(super) fn place(&self) -> PathBuf {
         let number = self.incoming.fetch_add(1, Ordering::Relaxed);
         self.folder.join(format!("{INCOMING}{number}"))
@@ -276,7 +277,7 @@ impl Store {
         self.name(digest, incoming)
     }
 
-    /// Gives a file that is on stable storage its name, durably.
+    /// Gives a file on stable storage its name, durably.
     fn name(&self, digest: Digest, file: &Path) -> Result<(), Refusal> {
         let path = self.path(digest);
         fs::rename(file, &path).map_err(|error| self.broken("name", &path, &error))?;
@@ -316,7 +317,7 @@ impl Store {
         problems
     }
 
-    /// Where one lies that is here.
+    /// Path of a stored artifact.
     pub(super) fn path(&self, digest: Digest) -> PathBuf {
         self.folder.join(digest.to_string())
     }
@@ -325,8 +326,8 @@ impl Store {
         self.asked_ms.lock().expect("code that holds this lock cannot panic")
     }
 
-    /// Copies a file to a new one, and gives the digest of what was written. A file that could not be
-    /// written and settled is removed again.
+    /// Copies a file to a new one, and returns the digest of what was written. If writing or syncing fails, the new
+    /// file is removed.
     fn copy(
         &self,
         from: &Path,
@@ -360,7 +361,7 @@ impl Store {
         Refusal::Internal { message: format!("{owner} cannot {what} an artifact: {error}: {path}") }
     }
 
-    /// What goes wrong for want of descriptors or memory here may succeed with another master.
+    /// Errors for lack of descriptors or memory here may not occur on another master.
     fn unavailable(&self, what: &str, path: &Path, error: &io::Error) -> Refusal {
         let message =
             format!("{} cannot {what} an artifact: {error}: {}", self.owner, path.display());
@@ -373,7 +374,7 @@ fn parse(name: &str) -> Option<Digest> {
     (digest.to_string() == name).then_some(digest)
 }
 
-/// Gives the digest of all bytes, or none if there were too many.
+/// Returns the digest of all bytes, or none if there were too many.
 fn copy_bytes(source: &mut File, copy: &mut File) -> io::Result<Option<Digest>> {
     let mut buffer = vec![0; COPY_BYTES];
     let (mut hash, mut total) = (Xxh3::new(), 0);

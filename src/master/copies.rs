@@ -13,10 +13,10 @@ use tokio::sync::Notify;
 use crate::rpc::artifacts::Digest;
 use crate::rpc::refusal::Refusal;
 
-/// What is copied, and the number of the master to which it goes.
+/// The artifact, and the number of the master that receives it.
 type Way = (Digest, u64);
 
-/// The result of a copy. Waiters are woken in their order, so that simulations are deterministic.
+/// The result of a copy. Waiters wake in order, so that simulations are deterministic.
 #[derive(Debug, Default)]
 struct End {
     told: OnceLock<Result<Found, Refusal>>,
@@ -26,19 +26,19 @@ struct End {
 /// Where an artifact is, as far as one master knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
-    /// Where it was to be.
+    /// It is where it should be.
     Here,
-    /// All have answered, and none has it.
+    /// All masters have answered, and none has it.
     Nowhere,
-    /// Of those that answered none has it. One that did not may.
+    /// No master that answered has it; one that did not may.
     Unheard,
 }
 
-/// Those that are on their way. Clones are the same ones.
+/// The copies under way. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Copies(Arc<Mutex<BTreeMap<Way, Arc<End>>>>);
 
-/// One that is on its way.
+/// A copy under way.
 #[derive(Debug)]
 pub(super) struct Copy(Arc<End>);
 
@@ -64,7 +64,7 @@ impl Copies {
         tokio::spawn(async move {
             let broken = |_| Err(Refusal::Internal { message: "a copy was interrupted".into() });
             let made = making.await.unwrap_or_else(broken);
-            // Requests from here on see the result.
+            // Later requests see the result.
             copies.under_way().remove(&way);
             tell.told.set(made).expect("a copy ends only once");
             tell.rung.notify_waiters();
@@ -78,7 +78,7 @@ impl Copy {
     pub(super) async fn ended(self) -> Result<Found, Refusal> {
         let mut rung = pin!(self.0.rung.notified());
         loop {
-            // What comes from here on is noticed.
+            // Changes from here on are noticed.
             rung.as_mut().enable();
             if let Some(told) = self.0.told.get() {
                 return told.clone();

@@ -19,7 +19,7 @@ pub(super) const CLOSED_LEASE_MS: u64 = 250;
 /// retry once a second.
 const FIRST_LEASE_MS_MIN: u64 = 3_000;
 
-/// What only this master knows.
+/// State of this master only.
 #[derive(Debug, Default)]
 pub(super) struct Desk {
     sessions: BTreeMap<WorkerId, Session>,
@@ -30,18 +30,18 @@ pub(super) struct Desk {
     pids: BTreeMap<AttemptId, u32>,
     /// Map outputs that some reduce has reported as missing.
     pub(super) missed: BTreeSet<AttemptId>,
-    /// When attempts that pause may begin. The pauses start again under the next leader.
+    /// When paused attempts may start. The pauses start again under the next leader.
     begin_ms: BTreeMap<AttemptId, u64>,
-    /// Attempts whose end was reported and is being proposed.
+    /// Attempts whose reported end is being proposed.
     pub(super) settling: BTreeSet<AttemptId>,
     pub(super) sweeps: Sweeps,
     pub(super) observed: Observed,
-    /// The last status that was returned for each job, with its version.
+    /// The last status returned for each job, with its version.
     told: BTreeMap<JobId, JobStatus>,
     tickets: u64,
     /// Whether the last request to a majority of the masters failed.
     pub(super) is_cut_off: bool,
-    /// No lease ends earlier: workers that found no leader for a while retry only now and then.
+    /// Earliest end of any lease: workers that found no leader for a while retry only now and then.
     grace_ends_ms: u64,
     pub(super) last_tick_ms: u64,
     pub(super) last_watch_ms: u64,
@@ -61,9 +61,9 @@ pub(super) struct Session {
     pub(super) answer_at_ms: Option<u64>,
     pub(super) last_seen_ms: u64,
     pub(super) lease_ends_ms: u64,
-    /// Whether it has polled since this master began to lead; until then it is not known what it holds.
+    /// Whether it has polled since this master began to lead; until then, its attempts are unknown.
     pub(super) is_heard: bool,
-    /// All attempts that it may hold: those of its newest poll and of the answer to that.
+    /// All attempts that it may hold: those of its newest poll and of the answer to it.
     pub(super) holds: BTreeSet<AttemptId>,
     /// Memory and disk of its machine, from its newest poll.
     pub(super) room: Room,
@@ -94,7 +94,7 @@ pub(super) enum How {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Told {
     pub(super) attempts: BTreeSet<AttemptId>,
-    /// How many maps have joined those that any has.
+    /// How many maps have joined each attempt with joined maps.
     pub(super) joined: BTreeMap<AttemptId, u32>,
     pub(super) keep: BTreeSet<JobId>,
     pub(super) may_leave: bool,
@@ -109,7 +109,7 @@ struct Running {
     fetched: u32,
     /// Maps that have joined it.
     joined: u32,
-    /// Rises whenever the others do, or when the attempt has good reason to wait.
+    /// Increases whenever the others do, or if the attempt has good reason to wait.
     work: u64,
 }
 
@@ -120,7 +120,7 @@ pub(super) struct UnderWay {
     pub(super) tasks: f64,
     /// In bytes, of the tasks whose size is known.
     pub(super) bytes: f64,
-    /// Total bytes of those tasks, done or not, and the number of them.
+    /// Total bytes of those tasks, finished or not, and their number.
     pub(super) known_bytes: u64,
     pub(super) known: u32,
 }
@@ -147,11 +147,11 @@ impl Session {
 }
 
 impl Desk {
-    /// Begins to lead: all workers get a new lease, in which they poll, and what runs goes on. The old contents of the
-    /// desk are dropped, and waiting requests are woken.
+    /// Begins to lead: all workers get a new lease in which to poll, and running attempts continue. The old contents
+    /// of the desk are dropped, and waiting requests are woken.
     pub(super) fn take_over(&mut self, state: &State, now_ms: u64, lease_ms: u64) {
         self.wake_all();
-        // Tickets go on, so that an old poll is never taken for a new one.
+        // Tickets continue, so that an old poll is never taken for a new one.
         *self = Self { tickets: self.tickets, last_tick_ms: now_ms, ..Self::default() };
         let lease_ms = lease_ms.max(FIRST_LEASE_MS_MIN);
         self.grace_ends_ms = now_ms.saturating_add(lease_ms);
@@ -159,8 +159,8 @@ impl Desk {
         state.unswept().for_each(|job| self.sweeps.add(job));
     }
 
-    /// Gives a lease to each worker that is registered and has no session, such as one whose connection was closed while
-    /// its registration was agreed on.
+    /// Gives a lease to each registered worker without a session, such as one whose connection was closed while its
+    /// registration was being committed.
     pub(super) fn open_missing(&mut self, state: &State, now_ms: u64, lease_ms: u64) {
         for worker in state.scheduler.workers() {
             let Some(record) = state.worker(worker.id) else { continue };
@@ -175,11 +175,11 @@ impl Desk {
     }
 
     /// Notes that a majority of the masters answers. If it did not before, or nothing was committed for so long that
-    /// workers may have turned to other masters, all workers get a new lease, as under a new leader.
+    /// workers may have tried other masters, all workers get a new lease, as under a new leader.
     pub(super) fn end_silence(&mut self, now_ms: u64, lease_ms: u64) {
         let is_late = now_ms.saturating_sub(self.last_tick_ms) >= lease_ms / 3;
         if std::mem::take(&mut self.is_cut_off) || is_late {
-            // More than the delay, by which leases would be extended else.
+            // More than the delay by which leases would be extended otherwise.
             self.last_tick_ms = now_ms;
             self.grace_ends_ms = now_ms.saturating_add(lease_ms.max(FIRST_LEASE_MS_MIN));
             for session in self.sessions.values_mut() {
@@ -188,7 +188,7 @@ impl Desk {
         }
     }
 
-    /// Opens the session of a registered worker. The same incarnation again only renews its lease.
+    /// Opens the session of a registered worker. Repeating the same incarnation only renews its lease.
     pub(super) fn open_session(
         &mut self,
         worker: WorkerId,
@@ -221,8 +221,8 @@ impl Desk {
         }
     }
 
-    /// A poll has come: it ends an older one. Gives its ticket and what wakes it, or nothing if it
-    /// is late itself.
+    /// Registers a poll, which ends an older one. Returns its ticket and what wakes it, or nothing if the poll itself
+    /// is late.
     pub(super) fn begin_poll(
         &mut self,
         poll: &Poll,
@@ -262,7 +262,7 @@ impl Desk {
         self.sessions.iter_mut().map(|(&worker, session)| (worker, session))
     }
 
-    /// Forgets a worker if it is lost; a poll of it that still waits ends.
+    /// Forgets a lost worker; a poll of it that still waits ends.
     pub(super) fn close_if_lost(&mut self, state: &State, worker: WorkerId) {
         let is_lost = |session: &&Session| state.registered(worker, session.incarnation).is_none();
         if let Some(session) = self.sessions.get(&worker).filter(is_lost) {
@@ -311,7 +311,7 @@ impl Desk {
             Effect::JobEnded { job, state: end } => {
                 let plan = job.task(TaskKind::Plan, 0);
                 let job_state = state.scheduler.job(job);
-                // A job that never began has no staging folder.
+                // A job that never started has no staging folder.
                 if end != JobState::Succeeded
                     && job_state.is_some_and(|job| job.task(plan).is_some())
                 {
@@ -324,8 +324,8 @@ impl Desk {
         }
     }
 
-    /// Whether an attempt that was started is to be told to its worker by now. Its pause begins when this is first
-    /// asked, which is before anybody is told of it; what its worker holds already is not taken from it again.
+    /// Whether the worker of a started attempt should receive it now. The pause starts with the first call, before
+    /// any worker has received the attempt; an attempt that its worker already holds is not withdrawn.
     pub(super) fn may_begin(&mut self, attempt: AttemptId, is_held: bool, now_ms: u64) -> bool {
         let pause_ms = pause_ms(attempt);
         if pause_ms == 0 {
@@ -336,7 +336,7 @@ impl Desk {
         is_held || *begin_ms <= now_ms
     }
 
-    /// Takes note of how an attempt gets on; `may_wait` if it has good reason not to.
+    /// Records an attempt's progress; `may_wait` if it has good reason to make none.
     pub(super) fn note_running(&mut self, held: &Held, may_wait: bool, now_ms: u64) {
         if held.pid != 0 {
             self.pids.insert(held.attempt, held.pid);
@@ -356,8 +356,8 @@ impl Desk {
         self.observed.note(held.attempt, sign, now_ms);
     }
 
-    /// What the running attempts of tasks that are not done have done together. Of a task and its backup only the one that
-    /// is further counts.
+    /// Total progress of the running attempts of unfinished tasks. For a task and its backup only the one with more
+    /// progress counts.
     pub(super) fn under_way(
         &self,
         job: JobId,
@@ -382,10 +382,10 @@ impl Desk {
         })
     }
 
-    /// Bytes that all running attempts have read.
+    /// Bytes read by all running attempts.
     pub(super) fn bytes_under_way(&self) -> u64 {
         let bytes: f64 = self.running.values().map(|it| it.progress * it.bytes as f64).sum();
-        // A float becomes the nearest whole number.
+        // The float is rounded to a whole number.
         bytes as u64
     }
 
@@ -393,7 +393,7 @@ impl Desk {
         self.pids.get(&attempt).copied().unwrap_or(0)
     }
 
-    /// Forgets attempts that are over, and all of jobs that are forgotten.
+    /// Forgets finished attempts, and all attempts of forgotten jobs.
     pub(super) fn follow(&mut self, state: &State, now_ms: u64) {
         let running: BTreeSet<AttemptId> =
             state.scheduler.running().map(|(attempt, _)| attempt).collect();
@@ -408,7 +408,7 @@ impl Desk {
         self.pids.retain(|attempt, _| attempt.task.job != job);
     }
 
-    /// Gives a job's status its version, which grows when it differs from what was last told.
+    /// Gives a job's status its version, which increases if the status differs from the last one returned.
     pub(super) fn versioned(&mut self, mut status: JobStatus) -> JobStatus {
         let last = self.told.get(&status.id);
         status.version = last.map_or(1, |last| last.version);
@@ -432,7 +432,7 @@ mod tests {
         let again = commit.attempt(2);
         let seen = [1_000, 1_100, 1_199, 1_200].map(|ms| desk.may_begin(again, false, ms));
         assert_eq!(seen, [false, false, false, true]);
-        // Of an earlier leader the worker had it already.
+        // The worker already received it from an earlier leader.
         let mut next = Desk::default();
         assert!(next.may_begin(again, true, 5_000));
         assert!(next.may_begin(again, false, 5_000), "what was said before that comes late");

@@ -11,21 +11,21 @@ use super::state::{Applied, Change, State};
 use crate::scheduler::{AttemptState, Command, Effect, JobState, WorkerState};
 use crate::spec::{AttemptId, Cause, JobId, TaskKind, WorkerId};
 
-/// Events that are remembered. A client that is behind by more reloads everything.
+/// Events that are kept. A client that has missed more must reload everything.
 const REMEMBERED_MAX: usize = 16_384;
-/// How often attempts have ended in each way.
+/// Counts of ended attempts, by outcome.
 const STATES: usize = 5;
 
-/// Names an event.
+/// The id of an event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EventId {
-    /// The entry of the log.
+    /// The log entry.
     pub index: u64,
-    /// The place among what follows from that entry, from 1.
+    /// Position among the events of that entry, from 1.
     pub place: u32,
 }
 
-/// What has happened.
+/// An event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
     /// A job was submitted.
@@ -35,14 +35,14 @@ pub enum What {
         /// Its name.
         name: String,
     },
-    /// A job stands elsewhere now.
+    /// A job's state changed.
     Moved {
         /// The job.
         job: JobId,
-        /// Where.
+        /// Its new state.
         state: JobState,
     },
-    /// A job went out of the history.
+    /// A job was removed from the history.
     Forgotten {
         /// The job.
         job: JobId,
@@ -51,10 +51,10 @@ pub enum What {
     Started {
         /// The attempt.
         attempt: AttemptId,
-        /// Where.
+        /// Its worker.
         worker: WorkerId,
     },
-    /// An attempt is over.
+    /// An attempt ended.
     Ended {
         /// The attempt.
         attempt: AttemptId,
@@ -63,11 +63,11 @@ pub enum What {
         /// Why it did not win.
         cause: Cause,
     },
-    /// A worker lends its slots.
+    /// A worker registered.
     Registered {
         /// The worker.
         worker: WorkerId,
-        /// How many.
+        /// Its number of slots.
         slots: u32,
     },
     /// A worker takes no new attempts.
@@ -85,55 +85,55 @@ pub enum What {
         /// The worker.
         worker: WorkerId,
     },
-    /// The output of a map that was done is gone.
+    /// The output of a finished map was lost.
     OutputLost {
         /// The attempt that made it.
         attempt: AttemptId,
     },
 }
 
-/// Something that has happened.
+/// A recorded event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// Which.
+    /// Its id.
     pub id: EventId,
-    /// When, in milliseconds since 1970.
+    /// Its time, in milliseconds since 1970.
     pub at_ms: u64,
-    /// What.
+    /// The event.
     pub what: What,
 }
 
-/// How much has happened since this master began to apply what is agreed on.
+/// Totals since this master began to apply the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Happened {
-    /// Jobs that were submitted.
+    /// Submitted jobs.
     pub submitted: u64,
-    /// Attempts that were started.
+    /// Started attempts.
     pub started: u64,
-    /// Attempts that have ended, by how they did.
+    /// Ended attempts, by outcome.
     pub ended: [u64; STATES],
-    /// Workers that were lost.
+    /// Lost workers.
     pub lost: u64,
-    /// Bytes that maps and reduces have read which have succeeded.
+    /// Bytes read by successful maps and reduces.
     pub bytes_read: u64,
 }
 
-/// The events that are remembered.
+/// The events that are kept.
 #[derive(Debug, Default)]
 pub(super) struct Events {
     all: VecDeque<Event>,
-    /// Behind this one none is missing.
+    /// No event after this one is missing.
     since: EventId,
     happened: Happened,
 }
 
 impl What {
-    /// Whether it is worth showing to people: not the start or success of an attempt, since there are too many.
+    /// Whether people should see it: starts and successes of attempts are left out, since there are too many.
     pub fn is_notable(&self) -> bool {
         !matches!(self, Self::Started { .. } | Self::Ended { state: AttemptState::Succeeded, .. })
     }
 
-    /// The job that it is about, if it is about one.
+    /// The job that it concerns, if any.
     pub fn job(&self) -> Option<JobId> {
         match self {
             Self::Submitted { job, .. } | Self::Moved { job, .. } | Self::Forgotten { job } => {
@@ -151,7 +151,7 @@ impl What {
 }
 
 impl fmt::Display for EventId {
-    /// As it is sent, such as `4711.2`.
+    /// Its written form, such as `4711.2`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.index, self.place)
     }
@@ -168,7 +168,7 @@ impl FromStr for EventId {
 }
 
 impl Events {
-    /// Starts after an entry whose state was loaded: earlier events are not known.
+    /// Starts after the entry of a loaded state: earlier events are unknown.
     pub(super) fn behind(index: u64) -> Self {
         Self { since: EventId { index, place: u32::MAX }, ..Self::default() }
     }
@@ -220,8 +220,8 @@ impl Events {
         self.all.back().map_or(self.since, |event| event.id)
     }
 
-    /// Whether this event is remembered, or was the last one before those that are. An event that is still to come is
-    /// from another cluster.
+    /// Whether this event is kept, or is the last one before the kept ones. An id from the future belongs to another
+    /// cluster.
     pub(super) fn has_known(&self, event: EventId) -> bool {
         (self.since..=self.last()).contains(&event)
     }
@@ -257,10 +257,10 @@ impl Events {
     }
 }
 
-/// What must be known about a change, and the state before it, to derive the events.
+/// What must be known before a change to derive its events.
 struct Before {
     whats: Vec<What>,
-    /// Jobs that may stand elsewhere afterwards, and where they stand.
+    /// Jobs whose state may change, and their states.
     jobs: Vec<(JobId, JobState)>,
 }
 

@@ -23,9 +23,10 @@ use crate::rpc::workers::{HeldState, Poll};
 
 /// How often a master looks for artifacts that it lacks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long a request waits for a copy before it is answered with [`Refusal::NotYet`]: less than any caller's deadline.
+/// How long a request waits for a copy before it is answered with [`Refusal::NotYet`]: less than any caller's
+/// deadline.
 const COPIED_WITHIN: Duration = Duration::from_secs(2);
-/// How often room is made for an artifact, whose size is not known.
+/// How often space is freed for an artifact of unknown size.
 const ROOM_TRIES_MAX: usize = 8;
 /// How long another master may take to say whether it has an artifact.
 const ASKED_WITHIN: Duration = Duration::from_secs(1);
@@ -43,12 +44,12 @@ impl Shared {
         digest: Digest,
         counts: impl Fn(&Member) -> bool,
     ) -> Result<bool, Refusal> {
-        // The caller can send it again, and need not wait for masters that are away.
+        // The caller can send it again, and need not wait for unreachable masters.
         if self.obtain(digest).await? != Found::Here {
             return Ok(false);
         }
         let Some(group) = &self.group else { return Ok(true) };
-        // One that is being admitted does not count, since it does not vote yet.
+        // A master that is being admitted does not count, since it does not vote yet.
         let counts = |member: &Member| member.votes && counts(member);
         let members: Vec<Member> = group.members().into_iter().filter(&counts).collect();
         let voters = members.len();
@@ -73,7 +74,7 @@ impl Shared {
                 biased;
                 ended = copied.join_next() => match ended {
                     Some(Ok(Ok(_))) => holders += 1,
-                    // A full disk is for people to see.
+                    // A full disk is a matter for operators.
                     Some(Ok(Err(_))) if matches!(last, Some(Refusal::Limit { .. })) => {}
                     Some(Ok(Err(refusal))) => last = Some(refusal),
                     Some(Err(error)) => last = Some(internal(&error)),
@@ -115,7 +116,7 @@ impl Shared {
                 Some(has.then_some(fellow))
             });
         }
-        // This one has not.
+        // This master does not have it.
         let (all, mut heard) = (asked.len() + 1, 1);
         let mut failed = None;
         while let Some(answered) = asked.join_next().await {
@@ -129,7 +130,7 @@ impl Shared {
                 Err(refusal) => failed = Some(refusal.to_string()),
             }
         }
-        // A master that was not heard may have it.
+        // A master that did not answer may have it.
         let is_unknown = heard <= all / 2;
         let unheard = format!(
             "{heard} of {all} masters answered, and none of them has artifact {digest}; is the cluster running?"
@@ -152,12 +153,12 @@ impl Shared {
             }
         }
         let stored = self.store_file(digest, &place, Store::adopt).await;
-        // It was renamed; what stays is removed when the master starts again.
+        // It was renamed; the rest is removed when the master restarts.
         std::fs::remove_file(place).ok();
         stored
     }
 
-    /// Clients of the other masters that match, by their numbers.
+    /// Clients for other masters that match, by their numbers.
     fn fellows(&self, is_meant: impl Fn(&Member) -> bool) -> Vec<(u64, Fellow)> {
         let Some(group) = &self.group else { return Vec::new() };
         let node = group.identity().node;
@@ -178,8 +179,8 @@ impl Shared {
         Err(Refusal::Unavailable { message })
     }
 
-    /// Makes sure that a majority holds the plans that a poll reports. A plan that no master that answers has fails its
-    /// attempt: waiting for a master that is away would delay everything else of that worker.
+    /// Makes sure that a majority holds the plans that a poll reports. A plan that no reachable master has fails its
+    /// attempt: waiting for an unreachable master would delay everything else of that worker.
     pub(super) async fn hold_plans(self: &Arc<Self>, poll: &Poll) -> Result<(), Refusal> {
         for held in &poll.held {
             if let HeldState::Planned { plan, .. } = held.state {
@@ -189,7 +190,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Fetches what live jobs name, periodically, until it is dropped.
+    /// Periodically fetches the artifacts that live jobs name, until it is dropped.
     pub(super) async fn keep_up(self: &Arc<Self>) {
         let mut looks = tokio::time::interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -198,10 +199,10 @@ impl Shared {
             if self.fellows(|_| true).is_empty() {
                 continue;
             }
-            // Those of jobs that have ended are fetched when they are asked for.
+            // Artifacts of finished jobs are fetched on request.
             let needed = self.proposer.read(|state| state.needed());
             for digest in needed.into_keys() {
-                // If every holder is away, the next round tries again.
+                // If every holder is unreachable, the next round tries again.
                 let _obtained_or_later = self.obtain(digest).await;
             }
         }

@@ -107,9 +107,9 @@ impl Shared {
                 Some(desk.versioned(status))
             });
             let status = status.ok_or_else(|| no_job(job))?;
-            // A new leader numbers versions anew: any difference is news.
+            // A new leader restarts the version numbers: any difference is a change.
             let is_news = status.version != after;
-            // Each tick is a change, so this waits no longer than it should.
+            // Each tick counts as a change, so this waits no longer than it should.
             if is_news || self.now_ms() >= until_ms {
                 return Ok(status);
             }

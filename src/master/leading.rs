@@ -14,9 +14,9 @@ use crate::rpc::refusal::Refusal;
 const ALONE: u64 = 1;
 
 impl Shared {
-    /// Serves a request if this master leads, and answers only if it has led until the request was done. Then the answer
-    /// follows from all committed entries. A master that was stopped or cut off may not know that another one leads; a
-    /// majority does.
+    /// Serves a request if this master leads, and answers only if it has led until the request was done. Then the
+    /// answer reflects all committed entries. A master that was paused or cut off may not know that another one
+    /// leads; a majority does.
     pub(super) async fn led<T>(
         &self,
         request: impl Future<Output = Result<T, Refusal>>,
@@ -35,7 +35,7 @@ impl Shared {
         if self.leads()? == since { answer } else { Err(self.not_leader()) }
     }
 
-    /// Returns since which entry this master leads, or a refusal that names the leader.
+    /// Returns the entry since which this master leads, or a refusal that names the leader.
     pub(super) fn leads(&self) -> Result<u64, Refusal> {
         if self.is_stopping() {
             let message = "this master is stopping\nhint: try again when it is back".to_string();
@@ -66,8 +66,8 @@ impl Shared {
 
     /// Begins to lead, or stops leading.
     ///
-    /// A new leader starts from the committed state: all workers get a new lease, in which their polls report what
-    /// runs, and that goes on.
+    /// A new leader starts from the committed state: all workers get a new lease in which their polls report what is
+    /// running, and that continues.
     pub(super) fn take(&self, leadership: &Leadership) {
         match *leadership {
             Leadership::Leads { since } => {

@@ -14,11 +14,11 @@ use crate::spec::{AttemptId, Failure, JobId, JobOptions, TaskId, WorkerId};
 /// A task that was started at least once.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen<'s> {
-    /// Which.
+    /// Its id.
     pub id: TaskId,
-    /// It and its attempts.
+    /// The task and its attempts.
     pub task: &'s Task,
-    /// Whether it has joined another, whose attempts are its own.
+    /// Whether it has joined another task, whose attempts it shares.
     pub is_led: bool,
 }
 
@@ -31,7 +31,7 @@ pub struct JobFacts {
     pub submitted_ms: u64,
     /// When it ended, if it has.
     pub finished_ms: Option<u64>,
-    /// When this was asked, by this master's clock.
+    /// Time of this request, by this master's clock.
     pub now_ms: u64,
     /// Its options.
     pub options: JobOptions,
@@ -41,9 +41,9 @@ pub struct JobFacts {
     pub spec: Option<Digest>,
     /// Its plan, once there is one.
     pub plan: Option<Digest>,
-    /// The last failure that counted, and whose it was.
+    /// The last failure that counted, and its attempt.
     pub failure: Option<(AttemptId, Failure)>,
-    /// How much its tasks have read.
+    /// What its tasks have read.
     pub sizes: Sizes,
 }
 
@@ -137,8 +137,8 @@ impl Master {
         })
     }
 
-    /// Returns the failures of a job, or of one of its tasks, as far as they are kept and in the order in which they
-    /// came; and the number of further ones of the whole job.
+    /// Returns the kept failures of a job, or of one of its tasks, in order of arrival; and the number of dropped
+    /// ones of the whole job.
     ///
     /// # Errors
     ///
@@ -170,11 +170,11 @@ impl Master {
         }))
     }
 
-    /// The newest jobs that have ended, up to so many.
+    /// Returns up to this many of the jobs that ended last.
     ///
     /// # Errors
     ///
-    /// When this master does not lead.
+    /// If this master does not lead.
     pub fn ended_jobs(&self, limit: usize) -> Result<Vec<JobLine>, Refusal> {
         self.shared.leads()?;
         Ok(self.shared.proposer.read(|state| {
@@ -183,11 +183,11 @@ impl Master {
         }))
     }
 
-    /// These tasks, without those that do not exist.
+    /// Returns these tasks, without those that do not exist.
     ///
     /// # Errors
     ///
-    /// When this master does not lead.
+    /// If this master does not lead.
     pub fn task_lines(&self, ids: &[TaskId]) -> Result<Vec<TaskLine>, Refusal> {
         self.shared.leads()?;
         Ok(self.shared.proposer.read(|state| {
@@ -211,11 +211,11 @@ impl Master {
         }))
     }
 
-    /// What a worker holds; nothing if it is lost.
+    /// Returns what a worker holds; empty if it is lost.
     ///
     /// # Errors
     ///
-    /// When this master does not lead.
+    /// If this master does not lead.
     pub fn held(&self, worker: WorkerId) -> Result<Held, Refusal> {
         self.shared.leads()?;
         Ok(self.shared.proposer.read(|state| {

@@ -39,7 +39,7 @@ pub(super) fn told(state: &State, desk: &mut Desk, poll: &Poll, now_ms: u64) -> 
     Some(Told { attempts, joined, keep, may_leave })
 }
 
-/// Whether what a worker says it holds differs from what it is told.
+/// Whether what a worker reports to hold differs from its orders.
 ///
 /// Maps that an attempt asks for do not count while a proposal about them is under way.
 pub(super) fn differs(desk: &Desk, said: &Said, told: &Told) -> bool {
@@ -56,7 +56,7 @@ pub(super) fn differs(desk: &Desk, said: &Said, told: &Told) -> bool {
         || said.held.iter().any(is_behind)
 }
 
-/// How many maps have joined a map attempt, if any has.
+/// How many maps have joined a map attempt; none if it has none.
 fn joined(state: &State, attempt: AttemptId) -> Option<u32> {
     let job = state.scheduler.job(attempt.task.job)?;
     u32::try_from(job.joined(attempt.task).len()).ok().filter(|&joined| joined > 0)
@@ -74,8 +74,8 @@ pub(super) fn full(state: &State, epoch: u64, poll: &Poll, told: &Told) -> Order
     }
 }
 
-/// The pause between an attempt's start and its order: publishing that has failed waits before it is
-/// tried again, since it is tried without end.
+/// The pause between an attempt's start and its order: a failed commit pauses before it is retried, since it is
+/// retried without limit.
 pub(super) fn pause_ms(attempt: AttemptId) -> u64 {
     if attempt.task.kind != TaskKind::Commit || attempt.number < 2 {
         return 0;
@@ -113,7 +113,7 @@ fn reduce(job: &Job, plan: Digest) -> OrderWork {
     OrderWork::Reduce { plan, maps: job.progress(TaskKind::Map).total }
 }
 
-/// The time is that of the attempt's start, so that each answer tells it the same.
+/// The time is that of the attempt's start, so that every answer gives the same order.
 fn commit(job: &Job, started_ms: u64) -> OrderWork {
     // A map whose output was lost after all reduces had read it has its side outputs in staging.
     let winners = |kind| {

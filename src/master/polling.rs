@@ -15,8 +15,8 @@ use crate::rpc::workers::{
 use crate::scheduler::{self, Cursor};
 use crate::spec::{TaskKind, WorkerId};
 
-/// How long the same answer to the same poll is held back, in milliseconds: the worker has probably
-/// had it and is about to carry it out, or it was lost.
+/// How long the same answer to the same poll is held back, in milliseconds: the worker has probably received it and
+/// is about to carry it out, or it was lost.
 const REPEAT_MS: u64 = 100;
 
 impl Workers for Master {
@@ -53,7 +53,7 @@ impl Shared {
         }
         let begun = self.desk().begin_poll(&poll, now_ms, self.lease_ms);
         let Some((ticket, wake)) = begun else {
-            // The worker passes over this answer, since it has asked again.
+            // The worker ignores this answer, since it has polled again.
             return self.orders_now(&poll);
         };
         let mut hold = Hold { shared: self, worker: poll.worker, ticket, is_held: false };
@@ -131,7 +131,7 @@ impl Shared {
         })
     }
 
-    /// Lets a worker go that says goodbye.
+    /// Lets a worker leave that says goodbye.
     async fn leave(self: &Arc<Self>, request: Leave) -> Result<(), Refusal> {
         let Leave { worker, incarnation } = request;
         let leave = self.proposer.read(|state| {
@@ -154,7 +154,7 @@ impl Shared {
                 return Err(Refusal::NotFound { message });
             }
             let moved = state.scheduler.locations(job, Cursor::from(since), CHANGES_MAX);
-            // They are not needed now: the reader is about to be stopped.
+            // They are not needed: the reader is about to be stopped.
             let Some(moved) = moved else {
                 return Ok(Located { version: since, changes: Vec::new() });
             };
@@ -184,8 +184,8 @@ fn unregistered(worker: WorkerId) -> Refusal {
     Refusal::NotFound { message }
 }
 
-/// Notices when a poll is dropped while it is held back: its connection was closed. A client that gives up during a
-/// proposal may only be out of patience, which says nothing about the worker.
+/// Notices when a held poll is dropped: its connection was closed. A client that gives up during a proposal may only
+/// be impatient, which says nothing about the worker.
 struct Hold<'s> {
     shared: &'s Shared,
     worker: WorkerId,

@@ -25,7 +25,7 @@ use crate::scheduler::Command;
 
 /// Bytes after which no further proposal is added to an entry.
 const ENTRY_BYTES_MAX: usize = 1 << 20;
-/// Proposals in the queue; later ones wait for a place in it.
+/// Proposals in the queue; later ones wait until there is room.
 const QUEUE_MAX: usize = 1_024;
 
 /// Holds the state, and proposes changes to it.
@@ -203,7 +203,7 @@ impl Replica {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // A change that was applied by half would be worse than a master that is gone.
+        // A change that is half applied would be worse than a dead master.
         self.state.lock().expect("changes are applied completely or not at all")
     }
 
@@ -229,7 +229,7 @@ impl Machine for Replica {
         let mut state = self.state();
         self.index.store(index, Ordering::SeqCst);
         *state = read(saved, "state")?;
-        // What had happened until then is not told by a state.
+        // A loaded state does not contain earlier events.
         *self.events() = Events::behind(index);
         Ok(())
     }

@@ -15,14 +15,14 @@ use crate::rpc::refusal::Refusal;
 use crate::scheduler::Progress;
 use crate::spec::{JobId, TaskId, TaskKind};
 
-/// A page of jobs that is wanted.
+/// A request for a page of jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JobsPage {
-    /// The job behind which it begins; j0 is before all.
+    /// Start after this job; j0 comes before all jobs.
     pub after: JobId,
-    /// How many are wanted at most.
+    /// Most jobs on the page.
     pub limit: usize,
-    /// Only those that stand here.
+    /// Only jobs in this state.
     pub state: Option<JobStage>,
 }
 
@@ -31,13 +31,13 @@ pub struct JobsPage {
 pub enum Leader {
     /// This master.
     Here,
-    /// The one that listens here.
+    /// The master with this address.
     At(String),
-    /// None at the moment.
+    /// No master, at the moment.
     Nobody,
 }
 
-/// What a cluster comes to, in numbers; those of workers and jobs are not made sure of.
+/// Numbers about a cluster. Those of workers and jobs are not confirmed with a majority.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Figures {
     /// Whether this master leads.
@@ -46,19 +46,19 @@ pub struct Figures {
     pub term: u64,
     /// The index of the last entry that it has applied.
     pub applied: u64,
-    /// Jobs, by how they stand.
+    /// Number of jobs, by state.
     pub jobs: BTreeMap<JobStage, u64>,
-    /// Tasks of the jobs that have not ended, by kind.
+    /// Tasks of unfinished jobs, by kind.
     pub tasks: BTreeMap<TaskKind, Progress>,
-    /// Workers, by how they stand.
+    /// Number of workers, by state.
     pub workers: BTreeMap<String, u64>,
-    /// Slots of those that are not lost.
+    /// Slots of workers that are not lost.
     pub slots: u64,
-    /// Attempts that hold one.
+    /// Slots in use.
     pub running: u64,
-    /// Bytes that maps and reduces have read since this master began, those of running attempts included.
+    /// Bytes read by maps and reduces since this master began, including running attempts.
     pub bytes_read: u64,
-    /// What has happened.
+    /// Totals of events.
     pub happened: Happened,
 }
 
@@ -67,18 +67,18 @@ pub struct Figures {
 pub struct Heard {
     /// In order.
     pub events: Vec<Event>,
-    /// Until where that was looked at: to be asked with next time.
+    /// Where the search ended: start there next time.
     pub until: EventId,
-    /// Whether something behind the event that was asked with is forgotten.
+    /// Whether events after the requested one are missing.
     pub is_gap: bool,
 }
 
 impl Master {
-    /// A page of the jobs that are still known, oldest first.
+    /// A page of the known jobs, oldest first.
     ///
     /// # Errors
     ///
-    /// When this master does not lead, as for all that is asked for here with errors.
+    /// If this master does not lead; the same holds for all other errors here.
     pub async fn jobs_page(&self, page: JobsPage) -> Result<Vec<JobLine>, Refusal> {
         let read = || {
             self.shared.proposer.read(|state| {
@@ -112,11 +112,11 @@ impl Master {
         shared.led(async { read() }).await
     }
 
-    /// Makes sure that this master leads and that a majority of them says so.
+    /// Confirms with a majority that this master leads.
     ///
     /// # Errors
     ///
-    /// Says what is missing.
+    /// If it does not, with the reason.
     pub async fn confirm(&self) -> Result<(), Refusal> {
         self.shared.led(async { Ok(()) }).await
     }
@@ -134,11 +134,11 @@ impl Master {
         }
     }
 
-    /// Where another master shows itself over HTTP, by its own word; nothing if it does not.
+    /// The address of another master's web pages, as that master reports it; none if it has none.
     ///
     /// # Errors
     ///
-    /// When it does not answer.
+    /// If it does not answer.
     pub async fn web_of(&self, address: &str) -> Result<Option<String>, Refusal> {
         Ok(self.shared.fellow(address).standing().await?.web)
     }
@@ -188,11 +188,11 @@ impl Master {
         self.shared.proposer.hear(|events| events.last())
     }
 
-    /// What has happened behind an event, of one job or of all, up to so much.
+    /// Events after an event, of one job or of all, up to this many.
     ///
     /// # Errors
     ///
-    /// When another master may know more.
+    /// If another master may know more.
     pub fn events(&self, after: EventId, job: Option<JobId>, max: usize) -> Result<Heard, Refusal> {
         self.shared.leads()?;
         let is_wanted = |what: &What| job.is_none_or(|job| what.job() == Some(job));
@@ -203,25 +203,25 @@ impl Master {
         }))
     }
 
-    /// What notable has happened to a job of late, up to so much, the newest first.
+    /// The newest notable events of a job, up to this many, newest first.
     ///
     /// # Errors
     ///
-    /// When another master may know more.
+    /// If another master may know more.
     pub fn recent(&self, job: JobId, max: usize) -> Result<Vec<Event>, Refusal> {
         self.shared.leads()?;
         let is_wanted = |what: &What| what.job() == Some(job) && what.is_notable();
         Ok(self.shared.proposer.hear(|events| events.newest(is_wanted, max)))
     }
 
-    /// The entry from which the state follows, and a fingerprint of that, which is the same on all masters that have
-    /// come to this entry.
+    /// The entry that the state reflects, and a fingerprint of it, which is the same on all masters that have applied
+    /// this entry.
     pub fn fingerprint(&self) -> (u64, u64) {
         let (index, state) = self.shared.proposer.read_at(bincode::serialize);
         (index, xxh3_64(&state.expect("serializing plain data in memory cannot fail")))
     }
 
-    /// Whether there is such a job, as far as this master knows.
+    /// Whether the job exists, as far as this master knows.
     pub fn knows(&self, job: JobId) -> bool {
         self.shared.proposer.read(|state| state.scheduler.job(job).is_some())
     }

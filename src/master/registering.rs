@@ -10,12 +10,12 @@ use crate::rpc::workers::{HeldOutput, Register, Registered};
 use crate::scheduler::{self, RegisterWorker, RestoreOutputs};
 use crate::spec::{Nonce, WorkerId};
 
-/// Map outputs in one command, some 30 bytes each.
+/// Map outputs in one command, about 30 bytes each.
 const OUTPUTS_AT_ONCE: usize = 10_000;
 
-/// Which id a worker gets.
+/// The id that a worker gets.
 enum Identity {
-    /// It is registered with the same incarnation.
+    /// It is already registered with the same incarnation.
     Known(WorkerId),
     /// It gets this id.
     Fresh(WorkerId),
@@ -46,7 +46,7 @@ impl Shared {
                     self.proposer.read(|state| introduce(state, worker, &request));
                 self.propose(vec![introduce]).await?;
                 let worker = self.proposer.read(|state| registered(state, &request))?;
-                // One after the other, since an entry of the log goes to the other masters in one piece.
+                // One after the other, since an entry of the log is sent to the other masters in one piece.
                 for restore in restores {
                     self.propose(vec![restore]).await?;
                 }
@@ -63,8 +63,8 @@ impl Shared {
     }
 }
 
-/// Who a worker is by now. What it was to become may be taken: an earlier try, given up since no majority answered, may
-/// have been agreed on all the same.
+/// The present id of a worker. The id that it should get may be taken: an earlier attempt that timed out for lack of
+/// a majority may have been committed after all.
 fn registered(state: &State, request: &Register) -> Result<WorkerId, Refusal> {
     match identify(state, request) {
         Identity::Known(worker) => Ok(worker),
@@ -75,9 +75,9 @@ fn registered(state: &State, request: &Register) -> Result<WorkerId, Refusal> {
     }
 }
 
-/// A process keeps its id for as long as it lives, and a worker's next process takes it over. Of two
-/// processes that both say to be one worker, such as from a copied folder, the one that was taken
-/// over from comes back as another worker, so that they do not take turns forever.
+/// A process keeps its id for life, and a worker's next process takes it over. If two processes claim to be the same
+/// worker, such as from a copied folder, the older one returns as a new worker, so that they do not take turns
+/// forever.
 fn identify(state: &State, request: &Register) -> Identity {
     let known = state.workers().find(|(_, record)| record.incarnation == request.incarnation);
     if let Some((worker, _)) = known {
@@ -124,7 +124,7 @@ fn introduce(state: &State, worker: WorkerId, request: &Register) -> (Change, Ve
     (Change::Introduce { register, record }, portions.map(restore).collect())
 }
 
-/// Whether an output belongs to the job with this nonce, not to another one that had the same id.
+/// Whether an output belongs to the job with this nonce, not to another one with the same id.
 fn output(state: &State, held: &HeldOutput) -> Option<scheduler::HeldOutput> {
     let HeldOutput { attempt, nonce, digest } = *held;
     let job = state.scheduler.job(attempt.task.job)?;

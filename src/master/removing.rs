@@ -18,7 +18,7 @@ use crate::rpc::masters::Role;
 use crate::rpc::refusal::Refusal;
 use crate::spec::MasterId;
 
-/// How often a master that hears from no leader asks.
+/// How often a master asks that receives nothing from a leader.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 /// How long each of the others may take to answer.
 const ASKED_WITHIN: Duration = Duration::from_secs(1);
@@ -31,8 +31,7 @@ impl Master {
         let _told_or_ended = removed.wait_for(|&is_removed| is_removed).await;
     }
 
-    /// Asks the other masters, once, whether this one was removed; then its folder says so, and this gives what is to be
-    /// said.
+    /// Asks the other masters, once, whether this one was removed; if so, marks the folder and returns the message.
     pub async fn why_removed(&self) -> Option<String> {
         let group = self.shared.group.as_ref()?;
         let is_removed = self.shared.is_removed(group).await;

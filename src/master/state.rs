@@ -10,7 +10,7 @@ use crate::scheduler::{
 };
 use crate::spec::{JobId, Location, TaskKind, WorkerId};
 
-/// Lost workers that are still listed and known by their incarnation.
+/// Lost workers that are still listed and recognised by their incarnation.
 const LOST_WORKERS_MAX: usize = 1_000;
 
 /// A change of the state.
@@ -22,7 +22,7 @@ pub(super) enum Change {
     Accept {
         /// For the scheduler.
         submit: Box<Submit>,
-        /// Beside it.
+        /// For the master.
         record: JobRecord,
     },
     /// Records a job's plan.
@@ -41,7 +41,7 @@ pub(super) enum Change {
     Introduce {
         /// For the scheduler.
         register: RegisterWorker,
-        /// Beside it.
+        /// For the master.
         record: WorkerRecord,
     },
 }
@@ -62,7 +62,7 @@ impl Change {
 /// The result of a change. A rejected change has no effect.
 pub(super) type Applied = Result<Vec<Effect>, Rejection>;
 
-/// What the scheduler need not know of a job.
+/// Facts about a job that the scheduler does not need.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct JobRecord {
     pub(super) spec: Digest,
@@ -71,7 +71,7 @@ pub(super) struct JobRecord {
     pub(super) output: Option<Location>,
     /// Once there is one.
     pub(super) plan: Option<Digest>,
-    /// Whether what it has left in staging is removed.
+    /// Whether its files in staging have been removed.
     pub(super) is_swept: bool,
 }
 
@@ -82,33 +82,33 @@ impl JobRecord {
     }
 }
 
-/// What the scheduler need not know of a worker; kept for a while when the worker is lost.
+/// Facts about a worker that the scheduler does not need; kept for a while when the worker is lost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct WorkerRecord {
     /// The random number of its process.
     pub(super) incarnation: u128,
-    /// The one before. Two processes that both say to be this worker are told apart by it.
+    /// The previous one. It tells two processes apart that both claim to be this worker.
     pub(super) former: Option<u128>,
-    /// The scheduler's number of this registration, rising with each.
+    /// The scheduler's number of this registration, increasing with each.
     pub(super) number: u64,
     pub(super) pid: u32,
     pub(super) address: String,
     pub(super) slots: u32,
     pub(super) limiter: String,
-    /// When and how it went, if it is not registered any longer.
+    /// When and how it left, if it is no longer registered.
     pub(super) gone: Option<Gone>,
 }
 
-/// How a worker went that is still shown.
+/// How a worker left that is still shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Gone {
-    /// When that was agreed on, in milliseconds, for people.
+    /// When that was committed, in milliseconds, for people.
     pub(super) at_ms: u64,
-    /// Whether it left because it was asked to; otherwise it was lost.
+    /// Whether it was asked to leave; otherwise it was lost.
     pub(super) has_left: bool,
 }
 
-/// What masters agree on.
+/// The state on which masters agree.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct State {
     pub(super) scheduler: Scheduler,
@@ -118,7 +118,7 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Applies a change; the same changes in the same order give the same state everywhere.
+    /// Applies a change; the same changes in the same order give the same state on every master.
     pub(super) fn apply(&mut self, at_ms: u64, change: Change) -> Applied {
         match change {
             Change::Decide(command) => self.decide(at_ms, command),
@@ -187,7 +187,7 @@ impl State {
     pub(super) fn unswept(&self) -> impl Iterator<Item = JobId> {
         let failed = |state| matches!(state, JobState::Failed | JobState::Cancelled);
         let unswept = self.jobs.iter().filter(|(_, record)| !record.is_swept).map(|(&job, _)| job);
-        // What never began has no staging.
+        // A job that never started has no staging.
         unswept.filter(move |&id| {
             let job = self.scheduler.job(id);
             job.is_some_and(|job| {

@@ -89,10 +89,10 @@ impl Sweeps {
 }
 
 impl Desk {
-    /// Gives sweeps without a worker to the workers with the least to do.
+    /// Assigns sweeps without a worker to the least busy workers.
     ///
-    /// A sweep begins once no live worker can hold an attempt of its job: a plan that was still being stopped would make
-    /// the staging folder again after the sweep.
+    /// A sweep starts once no live worker can hold an attempt of its job: a plan that was still being stopped would
+    /// create the staging folder again after the sweep.
     pub(super) fn assign_sweeps(&mut self, state: &State, now_ms: u64) {
         let due: Vec<JobId> = self.due_sweeps(state, now_ms);
         for job in due {

@@ -9,15 +9,15 @@ use super::{Master, Shared};
 use crate::scheduler::{Command, LoseWorker, WorkerState, watch};
 use crate::spec::{JobId, WorkerId};
 
-/// How often time is looked at, in milliseconds.
+/// Time between two ticks, in milliseconds.
 pub const TICK_MS: u64 = 100;
-/// How often the scheduler is asked what needs time, in milliseconds.
+/// Time between two calls of the scheduler's `watch`, in milliseconds.
 const WATCH_MS: u64 = 500;
-/// How often artifacts that no job names are looked for, in milliseconds.
+/// Time between two cleanings of artifacts that no job names, in milliseconds.
 const CLEANING_MS: u64 = 60_000;
 
 impl Master {
-    /// Looks at the clock and does what is due. [`run`](super::run) calls it every [`TICK_MS`].
+    /// Checks the clock and does what is due. [`run`](super::run) calls it every [`TICK_MS`].
     pub async fn tick(&self) {
         let shared = &self.shared;
         if shared.leads().is_ok() {
@@ -66,10 +66,10 @@ impl Shared {
         }
     }
 
-    /// Wakes polls that are due, and returns the workers whose lease is over. Every registered worker is watched.
+    /// Wakes polls that are due, and returns the workers whose lease has expired. Every registered worker is watched.
     ///
-    /// A tick that comes late means that this master was busy or stopped, and may not have heard
-    /// what was said to it: all leases are extended by as much.
+    /// A late tick means that this master was busy or paused, and may have missed messages: all leases are extended
+    /// by the delay.
     fn silent(&self, now_ms: u64) -> Vec<WorkerId> {
         self.proposer.read(|state| self.desk().open_missing(state, now_ms, self.lease_ms));
         let mut desk = self.desk();
@@ -113,7 +113,7 @@ impl Shared {
             }
             desk.last_watch_ms = now_ms;
             desk.follow(state, now_ms);
-            // A commit that waits before its next attempt is begun by the clock.
+            // A commit that pauses before its next attempt is started by the clock.
             desk.wake_all();
             let commands = watch(&state.scheduler, &desk.observed, now_ms);
             commands.into_iter().map(Change::Decide).collect()

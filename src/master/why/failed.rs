@@ -13,7 +13,7 @@ use crate::spec::{AttemptId, Cause, Failure, TaskId, TaskKind, escape};
 /// Lines of details that are shown, and characters of each.
 const LINES_MAX: usize = 20;
 const LINE_CHARS_MAX: usize = 4 * TEXT_CHARS_MAX;
-/// Attempts that the paragraph names.
+/// Most attempts that the paragraph names.
 const NAMED_MAX: usize = 8;
 
 /// A job that has failed, or whose output cannot be published.
@@ -49,12 +49,12 @@ fn replay(attempt: AttemptId) -> Option<String> {
     (attempt.task.kind != TaskKind::Commit).then(|| format!("gristmill replay {attempt}"))
 }
 
-/// The attempts at a task that are remembered, each with what it said.
+/// The remembered attempts of a task, each with its message.
 fn tried(job: &Job, task: TaskId) -> Vec<Tried> {
     let attempts = job.task(task).map(Task::attempts).unwrap_or_default();
     let tried = |attempt: &Attempt| {
         let id = task.attempt(attempt.number);
-        // What joined another attempt ended with that one's words.
+        // A task that joined another attempt failed with that one's message.
         let said = job.failures().find(|failed| failed.attempt == job.ran_as(task, attempt));
         Tried {
             id,
@@ -86,14 +86,14 @@ fn paragraph(state: &State, job: &Job, blame: &Blame, why: &Why) -> String {
     sentences.join(" ")
 }
 
-/// Where the record lies that was met with.
+/// Where the record is that was being processed.
 pub(super) fn record(why: &Why) -> Option<String> {
     why.record.as_ref().map(|BadRecord { file, offset, excerpt }| {
         format!("The record begins at byte {offset} of {file}: `{excerpt}`.")
     })
 }
 
-/// What went wrong, the user's line first.
+/// The error, with the user's line first.
 pub(super) fn what(kind: Kind, failure: &Failure) -> String {
     let message = own(&failure.message);
     match (kind, failure.at.as_deref().map(text)) {
@@ -110,7 +110,7 @@ pub(super) fn what(kind: Kind, failure: &Failure) -> String {
     }
 }
 
-/// Which attempt it was, and how the others at its task ended.
+/// Which attempt it was, and how the other attempts of its task ended.
 fn which(state: &State, job: &Job, blamed: AttemptId, failure: &Failure) -> String {
     let task = blamed.task;
     let attempts = job.task(task).map(Task::attempts).unwrap_or_default();
@@ -124,7 +124,7 @@ fn which(state: &State, job: &Job, blamed: AttemptId, failure: &Failure) -> Stri
             |attempt| attempt.cause == failure.cause && attempt.state != AttemptState::Succeeded,
         );
     if so.is_empty() {
-        // Nothing failed there: its output was lost, or made otherwise.
+        // Nothing failed there: its output was lost, or differed when made again.
         let ran: Vec<String> = attempts.iter().take(NAMED_MAX).map(on).collect();
         return format!("The attempts at {task} were {}.", ran.join(", "));
     }
@@ -169,7 +169,7 @@ fn limit(job: &Job, failure: &Failure) -> String {
     }
 }
 
-/// When it began, if that was with an earlier attempt.
+/// When it began, if that was in an earlier attempt.
 fn first_so(job: &Job, blamed: AttemptId, failure: &Failure) -> String {
     let task = blamed.task;
     let numbers = job.task(task).map(Task::attempts).unwrap_or_default();

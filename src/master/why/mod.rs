@@ -51,12 +51,12 @@ fn begin(job: &Job) -> Why {
     }
 }
 
-/// Foreign text, made fit for being shown.
+/// Escapes foreign text.
 fn text(text: &str) -> String {
     escape(text.as_bytes(), TEXT_CHARS_MAX)
 }
 
-/// A text of ours, in which what is foreign is already cut.
+/// A text of ours, in which foreign text is already cut.
 fn own(text: &str) -> String {
     escape(text.as_bytes(), 10 * TEXT_CHARS_MAX)
 }

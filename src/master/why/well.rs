@@ -9,7 +9,7 @@ use crate::rpc::why::{Kind, Why};
 use crate::scheduler::{AttemptState, Exclusion, Failed, Job, JobState, Reason, WorkerState};
 use crate::spec::{AttemptId, JobId, WorkerId};
 
-/// Jobs and workers that are named.
+/// Most jobs and workers that are named.
 const NAMED_MAX: usize = 5;
 
 pub(super) fn well(state: &State, job: &Job, cluster: &str) -> Why {
@@ -71,7 +71,7 @@ fn succeeded(state: &State, job: &Job, who: &str) -> String {
     )
 }
 
-/// The same, with the last failure of a task that is not done yet, if there is one: it may be what keeps the job.
+/// Adds the last failure of an unfinished task, if there is one: it may be what delays the job.
 fn with_open(job: &Job, why: Why) -> Why {
     let is_open =
         |failed: &&Failed| job.task(failed.attempt.task).is_none_or(|task| task.winner().is_none());
@@ -86,7 +86,7 @@ fn with_open(job: &Job, why: Why) -> Why {
     Why { summary: format!("{summary} {said}"), ..why }
 }
 
-/// There are no workers; those that were there are named, as far as they matter to this job.
+/// There are no workers. Names lost ones, as far as they matter to this job.
 fn no_workers(state: &State, job: &Job, (who, cluster): (&str, &str), why: Why) -> Why {
     let mut lost: BTreeMap<WorkerId, (AttemptId, u64)> = BTreeMap::new();
     for (id, task) in job.all_tasks() {
