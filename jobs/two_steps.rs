@@ -49,7 +49,7 @@ async fn two_steps(executables: &str, run: &str, input: &str, text: &str) -> Res
     step(&master, &format!("{run}-finding"), &finder, &[&counts, "-e", text], &found).await
 }
 
-/// Runs one job to its end, unless that was done before.
+/// Runs one job to its end, unless it already has.
 async fn step(
     master: &Master,
     id: &str,

@@ -12,10 +12,10 @@ use crate::spec::JobId;
 use crate::web::{Unanswered, fetch};
 
 pub(super) const AFTER_HELP: &str = "\
-The page is whole in itself: no other file, no script, no server. It has what
-the job was given, why it failed, who ran what when, how long tasks took, what
-it counted, and what failed attempts said and printed last. However many tasks
-there were, it has at most some 300 KB.
+The page needs no other file, no script and no server. It shows the job's
+settings, why it failed, a timeline of its attempts, task durations, counters,
+and the messages and last output of failed attempts. It has about 300 KB at
+most, however many tasks there were.
 
 Example: gristmill report j7 > j7.html";
 

@@ -17,10 +17,10 @@ use crate::spec::{Invocation, escape};
 
 /// Text below the flags, before the examples.
 const AFTER_HELP: &str = "\
-Results go to standard output, or to DIR, which must be new or empty and holds
-all of them or none; all else is said on standard error. Sizes carry units, as
-in 256MiB or 1GB. More bad records than --max-bad-records fail the job.
-Exit codes: 0 ok, 1 job failed, 2 usage or input, 130 interrupted.";
+Results go to standard output, or to DIR, which must be new or empty and gets
+all results or none. Everything else goes to standard error. Sizes have units,
+such as 256MiB or 1GB. More bad records than --max-bad-records fail the job.
+Exit codes: 0 success, 1 job failed, 2 wrong usage or input, 130 interrupted.";
 
 /// The most flags of the job that are shown.
 const FLAGS_SHOWN_MAX: usize = 100;

@@ -14,30 +14,30 @@ use gristmill::prelude::*;
 use gristmill::record::hash::hash;
 use rustix::process::{Signal, getpid, kill_process};
 
-/// Looks for a file that is waited for, before that is given up: a minute.
+/// Checks for an awaited file before giving up: a minute.
 const LOOKS_MAX: u32 = 3_000;
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// How much `print` prints, and how much `eat` asks for at most, so that a limit that fails harms nobody.
+/// How much `print` prints, and how much memory `eat` allocates at most, in case a limit does not work.
 const PRINTED_BYTES: usize = 256 << 20;
 const EATEN_BYTES_MAX: usize = 1 << 30;
-/// More than any message between a worker and its master may have.
+/// More than any message between a worker and its master may hold.
 const TEXT_BYTES: usize = 65 << 20;
 /// Keys of a line `tag`.
 const TAGS: u32 = 48;
 
 /// Counts equal lines.
 ///
-/// A line `trouble` is trouble, `wait NAME` waits in the map until a file is there, `hold NAME` does so in the reduce;
+/// A line `trouble` misbehaves, `wait NAME` waits in the map until a file exists, `hold NAME` does so in the reduce;
 /// `tag` becomes the keys `tag-0`, `tag-1`, …, each with one random number, the same for all of them.
 #[derive(Args, Serialize, Deserialize)]
 pub struct Odd {
     /// What a line `trouble` does, one after the other
     #[arg(long, value_enum, value_delimiter = ',')]
     trouble: Vec<Trouble>,
-    /// How often at most
+    /// The most times that it misbehaves
     #[arg(long, value_name = "N", default_value_t = u32::MAX)]
     times: u32,
-    /// Folder for a file each time, and of the files that are waited for
+    /// Folder for a file each time, and for the awaited files
     #[arg(long, value_name = "DIR", default_value = ".")]
     marks: PathBuf,
     /// Lines that are not counted
@@ -48,20 +48,20 @@ pub struct Odd {
     left_out: Vec<u8>,
 }
 
-/// What user code may do.
+/// How user code can misbehave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 pub enum Trouble {
     /// Prints a line.
     Say,
     /// Refuses the record.
     Refuse,
-    /// Refuses the record, with a text that fits into no message.
+    /// Refuses the record, with a text too long for any message.
     RefuseAtLength,
     /// Panics.
     Panic,
     /// Panics, with such a text.
     PanicAtLength,
-    /// Exits as if all were well.
+    /// Exits with code 0.
     Exit0,
     /// Exits with code 3.
     Exit3,
@@ -69,13 +69,13 @@ pub enum Trouble {
     Segfault,
     /// Dies of SIGABRT.
     Abort,
-    /// From now on, pays no heed to SIGTERM.
+    /// Ignores SIGTERM from now on.
     Deafen,
-    /// Does nothing for ever.
+    /// Hangs.
     Hang,
-    /// Prints without end, nearly.
+    /// Prints almost endlessly.
     Print,
-    /// Asks for more memory, and uses it.
+    /// Allocates more and more memory, and uses it.
     Eat,
     /// Starts a process.
     Fork,
@@ -127,7 +127,7 @@ impl Job for Odd {
 }
 
 impl Odd {
-    /// Whether it is time for trouble; each time is noted by a file, also if several processes do so at once.
+    /// Whether to misbehave now; a file records each time, even if several processes do so at once.
     fn strikes(&self) -> Result<bool> {
         for number in 1..=self.times {
             match File::create_new(self.marks.join(format!("struck-{number}"))) {
@@ -139,7 +139,7 @@ impl Odd {
         Ok(false)
     }
 
-    /// Waits for the file that is named behind these words, if they are there.
+    /// Waits for the file named after these words, if they occur.
     fn wait_for(&self, words: &[u8], line: &[u8]) -> Result {
         let Some(name) = line.strip_prefix(words) else { return Ok(()) };
         let name = String::from_utf8_lossy(name);
@@ -186,7 +186,7 @@ impl Odd {
         Ok(())
     }
 
-    /// Starts a process, and notes which.
+    /// Starts a process, and records its id.
     fn start(&self, command: &mut Command) -> Result {
         let child = command.stdin(Stdio::null()).spawn()?;
         fs::write(self.marks.join(format!("child-{}", child.id())), "")?;
@@ -194,7 +194,7 @@ impl Odd {
     }
 }
 
-/// Lets so much time pass.
+/// Sleeps for this long.
 fn pass(time: Duration) {
     let (_never_sends, wait) = channel::<()>();
     let _passed = wait.recv_timeout(time);

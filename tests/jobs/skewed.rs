@@ -26,7 +26,7 @@ impl Job for Skewed {
     }
 }
 
-/// Greets a worker, and waits until it has had enough.
+/// Greets a worker, and waits until the worker closes the connection.
 fn greet() -> Result {
     let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let mut connection = Connection::new(socket);

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use gristmill::prelude::*;
 
-/// Counts how often each word occurs, and takes its time.
+/// Counts how often each word occurs, slowly.
 #[derive(Args, Serialize, Deserialize)]
 pub struct SlowWords {
-    /// Milliseconds that each line takes
+    /// Milliseconds per line
     #[arg(long, value_name = "N", default_value_t = 0)]
     line_ms: u64,
-    /// Milliseconds that each word takes when its counts are added
+    /// Milliseconds per word in the reduce
     #[arg(long, value_name = "N", default_value_t = 0)]
     word_ms: u64,
 }
@@ -37,7 +37,7 @@ impl Job for SlowWords {
     }
 }
 
-/// Lets so much time pass.
+/// Sleeps for this long.
 fn pass(ms: u64) {
     let (_never_sends, wait) = channel::<()>();
     let _passed = wait.recv_timeout(Duration::from_millis(ms));

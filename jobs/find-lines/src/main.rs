@@ -17,10 +17,10 @@ use std::cell::{Cell, RefCell};
 
 use gristmill::prelude::*;
 
-/// Finds the lines that contain a text, and counts them per file on request
+/// Finds the lines that contain a text, and optionally counts them per file
 #[derive(Args, Serialize, Deserialize)]
 pub struct FindLines {
-    /// Text to look for, exactly as it is.
+    /// Text to find, literally.
     #[arg(short = 'e', long, value_name = "TEXT")]
     pattern: String,
     /// Write the number of lines found in each file to counts-*
@@ -38,7 +38,7 @@ pub struct FindLines {
 
 /// Lines found in each file.
 ///
-/// As JSON, since a path may contain tabs and line ends, which are not allowed in a TSV field.
+/// As JSON, since a path may contain tabs and line breaks, which a TSV field must not contain.
 const COUNTS: Side<Json> = Side::new("counts");
 
 impl MapJob for FindLines {

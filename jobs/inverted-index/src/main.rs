@@ -11,7 +11,7 @@
 
 use gristmill::prelude::*;
 
-/// Lists the files that each word occurs in.
+/// Lists the files in which each word occurs.
 #[derive(Args, Serialize, Deserialize)]
 pub struct InvertedIndex {}
 
@@ -41,7 +41,7 @@ impl Job for InvertedIndex {
     }
 }
 
-/// Keeps one of many equal pairs: a word that occurs a thousand times in a file leaves the map once.
+/// Keeps one of many equal pairs: a word that occurs a thousand times in a file is emitted once.
 struct Once;
 
 impl Combine<InvertedIndex> for Once {

@@ -24,7 +24,7 @@ use gristmill::prelude::*;
 #[derive(Args, Serialize, Deserialize)]
 pub struct JoinOrders {}
 
-/// An order as it is found in the input.
+/// An order as in the input.
 #[derive(Deserialize)]
 pub struct Order {
     user: TextBuf,
@@ -35,7 +35,7 @@ pub struct Order {
 /// What is known about an id.
 #[derive(Serialize, Deserialize)]
 pub enum Row<'a> {
-    /// The user that it is the id of.
+    /// The user with this id.
     User(#[serde(borrow)] &'a Text),
     /// An order: item and price in cents.
     Order(#[serde(borrow)] &'a Text, u64),

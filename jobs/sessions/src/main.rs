@@ -16,7 +16,7 @@
 
 use gristmill::prelude::*;
 
-/// Cuts each user's visits into sessions.
+/// Groups each user's visits into sessions.
 #[derive(Args, Serialize, Deserialize)]
 pub struct Sessions {
     /// Longest time between two visits of a session, in seconds, minutes or hours: 90s, 30m, 1h.

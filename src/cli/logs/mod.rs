@@ -18,16 +18,15 @@ use crate::rpc::shuffle::Shuffle;
 use crate::spec::{AttemptId, JobId, TaskId, WorkerId};
 
 pub(super) const AFTER_HELP: &str = "\
-Of each attempt the first and the last 64 KiB are kept. Of a job its tasks'
-last attempts are shown, each below a line `==> j7/m12#1 <==` where there are
-several; those that have printed nothing are left out. Logs lie on the
-workers: those of a worker that is gone are gone too. Bytes go to a pipe or a
-file as they were printed; on a terminal, control characters are shown as
-\\x1b and the like.
+For each attempt, the first and the last 64 KiB of output are kept. For a job,
+the last attempt of each task is shown, below a line `==> j7/m12#1 <==` if there
+are several; attempts without output are left out. Workers keep the logs: when a
+worker is gone, so are its logs. A pipe or a file receives the bytes unchanged; a
+terminal shows control characters as \\x1b and the like.
 
-With --follow, a job's attempts are printed as they print, until the job has
-ended (exit 0) or Ctrl-C (exit 130); a change of the leading master or the
-loss of a worker does not end it.
+With --follow, new output is printed until the job ends (exit 0) or Ctrl-C
+(exit 130). A change of the leading master or the loss of a worker does not end
+it.
 
 Example: gristmill logs -f j7";
 
