@@ -19,14 +19,14 @@ use crate::spec::{AttemptId, JobId, TaskId, WorkerId};
 
 pub(super) const AFTER_HELP: &str = "\
 For each attempt, the first and the last 64 KiB of output are kept. For a job,
-the last attempt of each task is shown, below a line `==> j7/m12#1 <==` if there
-are several; attempts without output are left out. Workers keep the logs: when a
-worker is gone, so are its logs. A pipe or a file receives the bytes unchanged; a
-terminal shows control characters as \\x1b and the like.
+the last attempt of each task is shown, below a line `==> j7/m12#1 <==` if
+there are several; attempts without output are left out. Workers keep the
+logs: when a worker is gone, so are its logs. A pipe or a file receives the
+bytes unchanged; a terminal shows control characters as \\x1b and the like.
 
 With --follow, new output is printed until the job ends (exit 0) or Ctrl-C
-(exit 130). A change of the leading master or the loss of a worker does not end
-it.
+(exit 130). A change of the leading master or the loss of a worker does not
+end it.
 
 Example: gristmill logs -f j7";
 
