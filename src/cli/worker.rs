@@ -39,7 +39,7 @@ pub(super) struct Worker {
     /// Address for other workers; port 0 takes any free port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", value_parser = address::parse)]
     listen: SocketAddr,
-    /// Fetch map outputs of other workers on this machine over the network instead of reading their files
+    /// Fetch map outputs on this machine over the network instead of reading the files
     #[arg(long)]
     no_local_reads: bool,
     #[command(flatten)]

@@ -21,19 +21,19 @@ pub(super) struct Flags {
     #[arg(value_name = "INPUT", required = true)]
     pub(super) input: Vec<PathBuf>,
 
-    /// Output folder; without it, or with -: standard output
+    /// Output folder; without one or -: standard output
     #[arg(short, long, value_name = "DIR", help_heading = "Output")]
     pub(super) output: Option<PathBuf>,
-    /// Replace an earlier output once the new one is complete
+    /// Replace an old output once the new one is complete
     #[arg(long, help_heading = "Output")]
     pub(super) overwrite: bool,
-    /// Number of output parts [default: from the input's size]
+    /// Number of parts [default: from the input's size]
     #[arg(short, long, value_name = "N", value_parser = reducers, allow_hyphen_values = true, help_heading = "Output")]
     pub(super) reducers: Option<u32>,
-    /// Flush the output to disk (fsync) before publishing it
+    /// Publish only after flushing to disk (fsync)
     #[arg(long, help_heading = "Output")]
     pub(super) sync: bool,
-    /// Number of bad records to set aside in DIR/_bad before the job fails
+    /// Bad records to set aside in DIR/_bad
     #[arg(long, value_name = "N", default_value = "0", value_parser = max_bad_records, allow_hyphen_values = true, help_heading = "Output")]
     pub(super) max_bad_records: u64,
 
@@ -43,10 +43,10 @@ pub(super) struct Flags {
     /// Tasks that run at once [default: number of cores]
     #[arg(long, value_name = "N", value_parser = threads, allow_hyphen_values = true, help_heading = "Resources")]
     pub(super) threads: Option<u32>,
-    /// Bytes of input per map task [default: from the input's size]
+    /// Input per map task [default: from the input's size]
     #[arg(long, value_name = "SIZE", value_parser = split_size, allow_hyphen_values = true, help_heading = "Resources")]
     pub(super) split_size: Option<u64>,
-    /// Folder for spill files [default: next to DIR, or in TMPDIR]
+    /// Folder for spills [default: beside DIR or in TMPDIR]
     #[arg(long, value_name = "DIR", help_heading = "Resources")]
     pub(super) scratch: Option<PathBuf>,
 
@@ -56,7 +56,7 @@ pub(super) struct Flags {
     /// Print errors only: no progress, summary or notes
     #[arg(short, long, conflicts_with_all = ["progress", "summary"], help_heading = SAID)]
     pub(super) quiet: bool,
-    /// Format of the closing summary: text or json
+    /// Closing summary: text or json
     #[arg(long, value_name = "FORM", value_enum, default_value = "text", hide_possible_values = true, help_heading = SAID)]
     pub(super) summary: Form,
 }
