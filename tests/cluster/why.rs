@@ -289,7 +289,7 @@ fn of_the_cluster() -> Vec<Row> {
         row("disk full", disk_full, "disk_full", &full, "free space on that disk"),
         Row {
             task: '-',
-            ..row("worker lost", worker_lost, "worker_lost", &lost, "with its --data")
+            ..row("worker lost", worker_lost, "worker_lost", &lost, "with the same --data")
         },
     ]
 }

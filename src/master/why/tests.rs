@@ -183,7 +183,7 @@ fn recovered_failure_is_not_the_cause() {
     let mut story = Story::planned(1);
     story.fail(map(0, 1), Failure::new(Cause::Panic, "once"));
     let said = "j1/m0#1 on w1 has failed and is being retried: user code panicked: once.";
-    check(&story.why(), Kind::Panic, &["goes on: ", said]);
+    check(&story.why(), Kind::Panic, &["is running: ", said]);
     story.complete(map(0, 2), 7);
     let why = story.why();
     check(&why, Kind::None, &["1 of 2 maps running, 1 done."]);
