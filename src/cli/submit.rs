@@ -85,7 +85,7 @@ impl Submit {
                 Described::Job { executable, spec, map_only, report, notes } => {
                     (executable, *spec, map_only, report, notes)
                 }
-                // Help or version text of the job, which is foreign.
+                // Help or version text of the job, which is user text.
                 Described::Text(text) => return Ok(print(&escape_text(text.as_bytes()))),
             };
             let master = Master::connect(&addresses, Options::default())?;
@@ -160,7 +160,7 @@ struct Watched {
     bad_records: u64,
     progress: Progress,
     report: Vec<(String, String)>,
-    /// What of the input is left out or reached more than once.
+    /// Input that was skipped or reached more than once.
     notes: InputNotes,
 }
 

@@ -10,28 +10,28 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::cli::refused::Refused;
 
-/// How long a child may take to end before it is killed: fifty looks of a tenth of a second.
+/// How many checks, a tenth of a second apart, a child may take to end before it is killed.
 const LOOKS_MAX: u32 = 50;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// A child, in a process group of its own.
 #[derive(Debug)]
 pub(super) struct Child {
-    /// As it is called on screen.
+    /// Its name on screen.
     pub(super) name: String,
     process: process::Child,
 }
 
-/// All children, those that were started last at the end.
+/// All children, the last started at the end.
 #[derive(Debug, Default)]
 pub(super) struct Children {
     all: Vec<Child>,
 }
 
 impl Children {
-    /// Starts this very program with other arguments; answers the child's process id.
+    /// Starts this same program with other arguments, and returns the child's process id.
     ///
-    /// To be called by the main thread: the kernel kills the child when the thread that started it ends.
+    /// Must be called on the main thread: the kernel kills the child when the thread that started it ends.
     pub(super) fn start(
         &mut self,
         name: String,
@@ -41,7 +41,7 @@ impl Children {
         let cannot = |error| {
             Refused::failed(format!("cannot start {name}: {error}; this machine; try again"))
         };
-        // The file that runs now, whatever has been put at its path since.
+        // The file that is running now, whatever is at its path by now.
         let program = std::env::current_exe().map_err(cannot)?;
         let process = Command::new(program)
             .args(arguments)
@@ -58,7 +58,7 @@ impl Children {
         Ok(pid)
     }
 
-    /// What is to be said of a child that has ended.
+    /// The message about a child that has ended.
     pub(super) fn dead(&mut self) -> Option<String> {
         self.bury().map(|mut child| match child.process.wait() {
             Ok(status) => format!("{} ended with {status}", child.name),
@@ -66,18 +66,18 @@ impl Children {
         })
     }
 
-    /// Takes out a child that has ended.
+    /// Removes a child that has ended from the list.
     pub(super) fn bury(&mut self) -> Option<Child> {
         let ended = |child: &mut Child| !matches!(child.process.try_wait(), Ok(None));
         let place = self.all.iter_mut().position(ended)?;
         Some(self.all.remove(place))
     }
 
-    /// Ends all: workers before their masters, asked first and then killed.
+    /// Ends all: workers before their masters. They are asked first and killed later.
     pub(super) fn end(&mut self) {
-        // Nothing is ever sent: it is waited on for a time that passes.
+        // Nothing is ever sent; this only waits.
         let (_sender, wait) = channel::<()>();
-        // All are asked at once, so that the end takes no longer with many.
+        // All are asked at once, so that many children take no longer than one.
         for child in &self.all {
             if child.name.starts_with("worker") {
                 signal(child, Signal::TERM);
@@ -93,7 +93,7 @@ impl Children {
             }
             if matches!(child.process.try_wait(), Ok(None)) {
                 signal(&child, Signal::KILL);
-                // It cannot refuse.
+                // SIGKILL cannot be refused.
                 let _reaped_or_gone = child.process.wait();
             }
         }
@@ -106,7 +106,7 @@ impl Drop for Children {
     }
 }
 
-/// Sends a signal to a child that was not reaped yet, and to its group.
+/// Sends a signal to a child that has not been reaped, and to its group.
 fn signal(child: &Child, signal: Signal) {
     let pid = i32::try_from(child.process.id()).ok().and_then(Pid::from_raw);
     if let Some(pid) = pid {

@@ -34,28 +34,28 @@ use crate::rpc::address::PORT;
 use crate::rpc::client::{Master, Options};
 use crate::rpc::jobs::Jobs;
 
-/// Between two looks at the children.
+/// Time between two checks of the children.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// Looks until a child must be ready: ten seconds of them.
+/// Checks until a child must be ready: ten seconds.
 const LOOKS_MAX: u32 = 200;
-/// How long those that stay may take to answer when a master has died; another one leads by then.
+/// How long the remaining masters may take to answer after one has died; another leads by then.
 const MAJORITY_WITHIN: Duration = Duration::from_secs(5);
-/// How long one of them may take.
+/// How long each of them may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
-/// What `dev` is told.
+/// Arguments of `dev`.
 #[derive(Debug, Args)]
 pub(super) struct Dev {
-    /// Masters, from 1 to 7: of 3 any one may die, of 5 any two
+    /// Number of masters, from 1 to 7: three tolerate one failure, five tolerate two
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=7))]
     masters: u32,
-    /// Workers, from 1 to 64
+    /// Number of workers, from 1 to 64
     #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u32).range(1..=64))]
     workers: u32,
-    /// Attempts at once of each worker [default: cores / workers, at least 1]
+    /// Slots of each worker [default: cores / workers, at least 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     slots: Option<u32>,
-    /// Folder of all their data [default: a fresh temporary one, removed in the end]
+    /// Folder for all their data [default: a fresh temporary one, removed at the end]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
@@ -75,7 +75,7 @@ impl Dev {
         ended
     }
 
-    /// Starts all, and waits until they are ready; none when that was interrupted.
+    /// Starts all processes, and waits until they are ready. Returns `None` if that was interrupted.
     fn start(
         &self,
         folder: &Path,
@@ -114,7 +114,7 @@ impl Dev {
     }
 }
 
-/// Hears Ctrl-C and its like, on a thread of its own.
+/// Handles Ctrl-C and other signals that end a process, on its own thread.
 fn interrupts() -> Result<Receiver<()>, Refused> {
     let cannot = |error| {
         Refused::failed(format!("cannot listen for signals: {error}; this machine; try again"))
@@ -132,7 +132,7 @@ fn interrupts() -> Result<Receiver<()>, Refused> {
     Ok(receiver)
 }
 
-/// Looks until it is so; false if that was interrupted.
+/// Checks repeatedly until the condition holds; false if that was interrupted.
 fn until(
     is_so: impl Fn() -> bool,
     children: &mut Children,
@@ -156,7 +156,7 @@ fn until(
     ))
 }
 
-/// Says what is to be typed next.
+/// Prints the next commands to type.
 fn ready(cluster: &str) -> String {
     let flag = if cluster == format!("127.0.0.1:{PORT}") {
         String::new()
@@ -168,7 +168,8 @@ fn ready(cluster: &str) -> String {
     )
 }
 
-/// Waits for Ctrl-C. Who dies is lost, as it would be on any cluster; without a majority of its masters there is none.
+/// Waits for Ctrl-C. A child that dies is lost, as on any cluster; without a majority of its masters the cluster
+/// ends.
 fn watch(
     children: &mut Children,
     (folder, addresses): (&Path, &str),
@@ -179,9 +180,9 @@ fn watch(
     let options = Options { patience: Duration::ZERO, answer: ANSWER_WITHIN, ..Options::default() };
     let client = runtime.block_on(async { Master::connect(&addresses, options) })?;
     let clock = Clock::system();
-    // Masters come and go without this process, so that only they know how many make a majority.
+    // Masters are added and removed without this process, so only they know how many make a majority.
     let answers = || runtime.block_on(client.list()).is_ok();
-    // The master that ended last, and by when the others must have answered.
+    // The master that ended last, and the deadline for the others to answer.
     let mut missing: Option<(String, Instant)> = None;
     loop {
         while let Some(Child { name, .. }) = children.bury() {
@@ -193,11 +194,11 @@ fn watch(
                 }
                 None => "ended",
             };
-            say(&format!("{name} {how}; the cluster goes on with the others\n"));
+            say(&format!("{name} {how}; the cluster continues with the others\n"));
         }
         if let Some((name, until)) = &missing {
             if answers() {
-                say(&format!("{name} ended; the cluster goes on with the others\n"));
+                say(&format!("{name} ended; the cluster continues with the others\n"));
                 missing = None;
             } else if clock.now() >= *until {
                 return Err(Refused::failed(format!("{name} ended; this cluster; start it again")));

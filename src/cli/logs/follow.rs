@@ -16,36 +16,36 @@ use crate::rpc::shuffle::Shuffle;
 use crate::spec::{AttemptId, TaskId, TaskKind, WorkerId};
 use crate::worker::{left_out, news};
 
-/// Between two looks.
+/// Time between two rounds.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// What is followed, and how much of it was printed.
+/// What is followed, and how much of it has been printed.
 pub(super) struct Following<'m> {
     master: &'m Master,
     which: Which,
     out: Out<StdoutLock<'static>>,
-    /// Bytes that were printed of attempts that go on.
+    /// Bytes printed of unfinished attempts.
     seen: BTreeMap<AttemptId, u64>,
-    /// Attempts whose output is printed to its end.
+    /// Attempts whose output has been printed completely.
     told: BTreeSet<AttemptId>,
     starts: Starts,
     addresses: BTreeMap<WorkerId, String>,
 }
 
-/// Tasks before these are done and were printed: of plan and maps, and of reduces and commit. So a look at a job of many
-/// tasks is one at those that go on.
+/// Tasks before these are done and printed: of plan and maps, and of reduces and commit. So a round over a large job
+/// examines only unfinished tasks.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Starts {
     maps: u64,
     reduces: u64,
-    /// Tasks that were done then.
+    /// Number of finished tasks at that time.
     done: u32,
 }
 
 /// Why a round ended early.
 enum Stop {
     Refused(Refused),
-    /// Standard output takes no more.
+    /// Standard output is closed.
     Unheard(io::Error),
 }
 
@@ -80,7 +80,7 @@ impl<'m> Following<'m> {
         }
     }
 
-    /// Follows to the end.
+    /// Follows until the end.
     pub(super) async fn run(&mut self) -> Result<u8, Refused> {
         loop {
             match self.round().await {
@@ -95,7 +95,7 @@ impl<'m> Following<'m> {
 
     /// Prints new output; returns true once no more can come.
     async fn round(&mut self) -> Result<bool, Stop> {
-        // Asked for first, so that what is printed until then is not overlooked.
+        // Asked for first, so that no output printed until then is missed.
         let status = self.master.status(self.which.job(), 0).await?;
         let mut silent = BTreeSet::new();
         let has_ended = match self.which {
@@ -110,7 +110,7 @@ impl<'m> Following<'m> {
         Ok(has_ended || status.state.is_terminal())
     }
 
-    /// All tasks that go on.
+    /// All unfinished tasks.
     async fn tasks(
         &mut self,
         status: &JobStatus,
@@ -123,7 +123,8 @@ impl<'m> Following<'m> {
         Ok(())
     }
 
-    /// Tasks from one to another, up to where none has begun yet; gives how many were passed for good.
+    /// Tasks in a range, up to the first that has not started; returns how many are finished and need not be visited
+    /// again.
     async fn from(
         &mut self,
         start: u64,
@@ -159,7 +160,7 @@ impl<'m> Following<'m> {
         task.state == "completed" && are_told
     }
 
-    /// Follows one task, or one attempt; returns true once no more output can come from it.
+    /// Follows one task or one attempt; returns true once no more output can come from it.
     async fn task(
         &mut self,
         task: TaskId,
@@ -170,7 +171,7 @@ impl<'m> Following<'m> {
         let offset = offset(task, status);
         let page = self.master.tasks(TasksRequest { job: task.job, offset, limit: 1 }).await?;
         let Some(line) = page.first().filter(|line| line.id == task) else {
-            // Before there is a plan, nobody knows how many there will be.
+            // Before there is a plan, the number of tasks is unknown.
             let is_planned = status.maps.total + status.reduces.total > 0;
             let is_hopeless = is_planned || status.state.is_terminal();
             return if is_hopeless { Err(no_task(self.which).into()) } else { Ok(false) };
@@ -227,7 +228,7 @@ impl<'m> Following<'m> {
     fn print(&mut self, attempt: AttemptId, log: &[u8]) -> io::Result<()> {
         let seen = self.seen.entry(attempt).or_default();
         let news = news(log, *seen);
-        // One that began anew under the same number cannot be.
+        // An attempt that started again under the same number cannot be resumed.
         *seen = news.printed.max(*seen);
         let missed = if news.missed > 0 { left_out(news.missed) } else { String::new() };
         for bytes in [news.pieces[0], missed.as_bytes(), news.pieces[1]] {
@@ -241,7 +242,7 @@ impl<'m> Following<'m> {
     }
 }
 
-/// Where a task stands among all of its job.
+/// Position of a task among all tasks of its job.
 fn offset(task: TaskId, status: &JobStatus) -> u64 {
     let (maps, reduces) = (u64::from(status.maps.total), u64::from(status.reduces.total));
     let before = match task.kind {
@@ -254,7 +255,7 @@ fn offset(task: TaskId, status: &JobStatus) -> u64 {
 }
 
 impl Starts {
-    /// Where fewer are done than before, outputs were lost, and any task may go on.
+    /// If fewer tasks are done than before, outputs were lost, and any task may be unfinished.
     fn begin(&mut self, status: &JobStatus) {
         let done = status.maps.done + status.reduces.done;
         if done < self.done {

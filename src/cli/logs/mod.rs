@@ -1,4 +1,4 @@
-//! `gristmill logs JOB[/TASK[#N]] [-f]`: what user code has printed.
+//! `gristmill logs JOB[/TASK[#N]] [-f]`: prints the output of user code.
 
 mod follow;
 mod out;
@@ -30,19 +30,19 @@ end it.
 
 Example: gristmill logs -f j7";
 
-/// What `logs` is to show.
+/// What `logs` shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Which {
     /// The last attempt of each task.
     Job(JobId),
     /// The last attempt.
     Task(TaskId),
-    /// This one.
+    /// This attempt.
     Attempt(AttemptId),
 }
 
 impl Which {
-    /// Reads `j7`, `j7/m12` or `j7/m12#2`.
+    /// Parses `j7`, `j7/m12` or `j7/m12#2`.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let read = if text.contains('#') {
             text.parse().map(Self::Attempt)
@@ -71,7 +71,7 @@ impl Which {
     }
 }
 
-/// `gristmill logs`: what user code has printed, as it printed it.
+/// `gristmill logs`: prints the output of user code unchanged.
 pub(super) fn logs(cluster: &Cluster, which: Which, follow: bool) -> Result<u8, Refused> {
     cluster.ask(async |master| {
         let mut out = match Out::stdout() {
@@ -82,7 +82,7 @@ pub(super) fn logs(cluster: &Cluster, which: Which, follow: bool) -> Result<u8, 
             let mut following = Following::new(&master, which, out);
             return tokio::select! {
                 followed = following.run() => followed,
-                // Where it cannot be listened for, it ends the process, as it does everywhere.
+                // If signals cannot be handled here, they end the process, as everywhere.
                 Ok(()) = ctrl_c() => Ok(exit::INTERRUPTED),
             };
         }
@@ -96,14 +96,14 @@ pub(super) fn logs(cluster: &Cluster, which: Which, follow: bool) -> Result<u8, 
             let printed = match read(&workers, attempt).await {
                 Ok(log) if is_one => out.print(&log),
                 Err(refused) if is_one => return Err(refused),
-                // Of many tasks few print anything.
+                // In large jobs, few tasks print anything.
                 Ok(log) if log.is_empty() => Ok(()),
                 Ok(log) => out.print_of(attempt.id, &log),
                 // It was taken back before it began.
                 Err(refused) if attempt.state == "killed" && refused.code == exit::NOT_FOUND => {
                     Ok(())
                 }
-                // One worker that is gone does not hide what the others have.
+                // One missing worker does not hide the logs of the others.
                 Err(refused) => {
                     refused.say();
                     Ok(())
@@ -125,7 +125,7 @@ fn shown(which: Which) -> String {
     }
 }
 
-/// The attempts that are meant, in the order of their tasks.
+/// The selected attempts, in the order of their tasks.
 async fn attempts(master: &Master, which: Which) -> Result<Vec<AttemptLine>, Refused> {
     let tasks = all(master, which.job()).await?;
     let mut wanted = tasks.into_iter().filter(|task| which.wants(task.id)).peekable();
@@ -139,7 +139,7 @@ async fn attempts(master: &Master, which: Which) -> Result<Vec<AttemptLine>, Ref
     Ok(wanted.filter_map(pick).filter(|attempt| has_own(which, attempt)).collect())
 }
 
-/// Whether an attempt's log is to be shown: among those of a whole job not once more for each map that has joined.
+/// Whether an attempt's log is shown. In a whole job, a shared log is shown only once, not for each joined map.
 fn has_own(which: Which, attempt: &AttemptLine) -> bool {
     attempt.runs_as == attempt.id || !matches!(which, Which::Job(_))
 }

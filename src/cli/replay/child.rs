@@ -16,7 +16,7 @@ use crate::frame::{self, Connection, Done, EXECUTOR_ARG, FromExecutor, Run, ToEx
 use crate::spec::{Failure, Location};
 use crate::worker::Ending;
 
-/// How long it may take to say hello, and to die once it has closed its socket.
+/// How long it may take to send its hello, and to end after closing its socket.
 const HELLO_WITHIN: Duration = Duration::from_secs(30);
 const DYING_LOOKS: u32 = 500;
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -28,7 +28,7 @@ pub(super) struct Child {
     group: Pid,
 }
 
-/// What became of one attempt.
+/// The outcome of one attempt.
 pub(super) enum Outcome {
     Done(Done),
     Failed(Failure),
@@ -53,7 +53,7 @@ impl Child {
         let mut command = Command::new(executable);
         command.arg(EXECUTOR_ARG).current_dir(folder).process_group(0);
         let process = command.stdin(OwnedFd::from(theirs)).spawn().map_err(cannot)?;
-        // With it goes our copy of its end of the socket, so that its closing is heard.
+        // Dropping it closes our copy of the other end, so that we notice when the child closes its own.
         drop(command);
         let pid = Pid::from_child(&process);
         let _noted_once = group.set(pid);
@@ -78,7 +78,7 @@ impl Child {
         Ok(child)
     }
 
-    /// Has it carry out an attempt, with no more maps than it has.
+    /// Makes it run an attempt, with no more maps than the attempt has.
     pub(super) fn run(&mut self, run: Run) -> Outcome {
         if self.connection.send(&ToExecutor::Run(Box::new(run))).is_err() {
             return Outcome::Died(self.end());

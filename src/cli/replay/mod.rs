@@ -1,4 +1,4 @@
-//! `gristmill replay TASK`: an attempt once more, in this terminal.
+//! `gristmill replay TASK`: runs an attempt again, in this terminal.
 //!
 //! What it needs comes from the masters (executable, spec, plan, side files) and, for a reduce, from the workers that have
 //! the map outputs. It lies in a folder of its own, as does what the attempt writes: nothing of the job is touched.
@@ -39,7 +39,7 @@ attempt does not exist or the map outputs are gone, 130 interrupted.
 
 Example: gristmill replay j7/m12";
 
-/// What `replay` is told.
+/// Arguments of `replay`.
 #[derive(Debug, Args)]
 pub(super) struct Replay {
     #[command(flatten)]
@@ -47,24 +47,24 @@ pub(super) struct Replay {
     /// A task or an attempt: j7/m12 or j7/m12#2; of a task, the last attempt that failed, or else the last
     #[arg(value_name = "TASK[#N]", value_parser = parse)]
     which: RecipeRequest,
-    /// Of a reduce: do all maps here first, instead of fetching what they gave
+    /// For a reduce: run all maps here first, instead of fetching their outputs
     #[arg(long)]
     make_maps: bool,
-    /// New or empty folder for all of it, which stays [default: a temporary one]
+    /// New or empty folder for all files, which are kept [default: a temporary one]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
 
-/// How it ended here.
+/// How the attempt ended here.
 #[derive(Debug)]
 enum Ended {
     Well(AttemptId, Done),
-    /// By its own account; and how many bad records there might be.
+    /// By its own report, with the number of bad records that are allowed.
     Failed(AttemptId, Box<crate::spec::Failure>, u64),
     Died(AttemptId, Ending),
 }
 
-/// Reads `j7/m12` or `j7/m12#2`.
+/// Parses `j7/m12` or `j7/m12#2`.
 fn parse(text: &str) -> Result<RecipeRequest, String> {
     if text.contains('#') {
         let attempt: AttemptId =
@@ -76,7 +76,7 @@ fn parse(text: &str) -> Result<RecipeRequest, String> {
 }
 
 impl Replay {
-    /// Does it, unless somebody interrupts.
+    /// Replays the attempt, unless it is interrupted.
     pub(super) fn run(self) -> Result<u8, Refused> {
         let addresses = self.cluster.addresses()?;
         let folder = Folder::make(self.data.as_deref(), "replay")?;
@@ -117,7 +117,7 @@ async fn on_its_own_thread(needs: Needs, group: Arc<OnceLock<Pid>>) -> Result<En
         let ended = Child::start(&needs.executable, &needs.folder, &group)
             .and_then(|child| needs.carry_out(child));
         let _heard_or_interrupted = sender.send(ended);
-        // Until somebody has heard it.
+        // Until the signal has been handled.
         let _nothing_comes = stays.recv();
     };
     let started = std::thread::Builder::new().name("replay".into()).spawn(work);
@@ -134,7 +134,7 @@ async fn on_its_own_thread(needs: Needs, group: Arc<OnceLock<Pid>>) -> Result<En
 fn report(ended: &Ended) -> u8 {
     match ended {
         Ended::Well(attempt, done) => {
-            say(&format!("{attempt} ended well here\n{}", counted(done)));
+            say(&format!("{attempt} succeeded here\n{}", counted(done)));
             exit::OK
         }
         Ended::Failed(attempt, failure, bad_records) => {
@@ -150,7 +150,7 @@ fn report(ended: &Ended) -> u8 {
     }
 }
 
-/// What an attempt has counted, a line each.
+/// The counters of an attempt, one per line.
 fn counted(done: &Done) -> String {
     let none = Counters::new();
     let counters = match done {

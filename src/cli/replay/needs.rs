@@ -19,21 +19,21 @@ use crate::storage::{SharedStaging, StagingOptions, make_private_folder};
 use crate::task::PlanFile;
 use crate::worker::{fetch_once, lend_file};
 
-/// Ranges of input that are named.
+/// Most ranges of input that are named.
 const RANGES_MAX: usize = 5;
 
-/// All that an attempt needs.
+/// Everything that an attempt needs.
 pub(super) struct Needs {
     recipe: Recipe,
     spec: JobSpec,
     pub(super) executable: PathBuf,
     plan: Option<PathBuf>,
-    /// What was fetched for a reduce; none if its maps are to be done here.
+    /// What was fetched for a reduce; none if its maps run here.
     segments: Option<Vec<SegmentRef>>,
     pub(super) folder: PathBuf,
 }
 
-/// Refuses a folder that has something in it.
+/// Refuses a folder that is not empty.
 pub(super) fn check_empty(folder: &Path) -> Result<(), Refused> {
     match fs::read_dir(folder).map(|mut entries| entries.next().is_none()) {
         Ok(true) => Ok(()),
@@ -83,7 +83,7 @@ impl Needs {
             Some(plan) => Some(get("plan", plan).await?),
             None => None,
         };
-        // What it writes is nobody's, and need not outlive anything.
+        // Its output is private, and need not outlive the command.
         let out = folder.join("out");
         (spec.output, spec.overwrite, spec.sync) = (Some(Location::from(&out)), false, false);
         let options = StagingOptions { overwrite: false, sync: false };
@@ -98,7 +98,7 @@ impl Needs {
         Ok(Self { recipe, spec, executable, plan, segments, folder })
     }
 
-    /// What is about to be done, in a line.
+    /// Describes in one line what will be done.
     pub(super) fn told(&self) -> String {
         let attempt = self.recipe.attempt;
         let what = match attempt.task.kind {
@@ -112,19 +112,19 @@ impl Needs {
             TaskKind::Reduce => match &self.segments {
                 Some(segments) => {
                     let bytes: u64 = segments.iter().map(|segment| segment.stored_bytes).sum();
-                    format!("{} map outputs, {bytes} bytes of them fetched", segments.len())
+                    format!("{} map outputs ({bytes} bytes fetched)", segments.len())
                 }
-                None => format!("{} maps, which are done here first", self.recipe.maps),
+                None => format!("{} maps, which run here first", self.recipe.maps),
             },
             TaskKind::Plan | TaskKind::Commit => {
                 let inputs = self.spec.inputs.iter().take(RANGES_MAX);
                 inputs.map(|input| input.location.to_string()).collect::<Vec<_>>().join(", ")
             }
         };
-        format!("{attempt} once more, here, in {}: {what}\n", Location::from(&self.folder))
+        format!("running {attempt} again here, in {}: {what}\n", Location::from(&self.folder))
     }
 
-    /// Has the executable do it.
+    /// Makes the executable run it.
     pub(super) fn carry_out(self, mut child: Child) -> Result<Ended, Refused> {
         let attempt = self.recipe.attempt;
         let plan = self.plan.clone().unwrap_or_default();
@@ -197,14 +197,14 @@ fn publishes(attempt: AttemptId) -> Refused {
     ))
 }
 
-/// What a map reads, or why that cannot be told; the attempt itself will say more.
+/// Describes what a map reads, or why that is unknown; the attempt itself will report more.
 fn input(plan: Option<&Path>, map: u32) -> String {
     let Some(plan) = plan else { return "its split".into() };
     let split = match PlanFile::open(plan).and_then(|plan| plan.split(map)) {
         Ok(split) => split,
         Err(error) => {
             let why = escape(error.to_string().as_bytes(), 2 * TEXT_CHARS_MAX);
-            return format!("its split, which cannot be told ({why})");
+            return format!("its split, which is unknown ({why})");
         }
     };
     let shown = split.ranges.iter().take(RANGES_MAX);
@@ -216,7 +216,7 @@ fn input(plan: Option<&Path>, map: u32) -> String {
     ranges.join(", ")
 }
 
-/// A reduce's part of all map outputs, from the workers that have them.
+/// A reduce's partition of all map outputs, from the workers that have them.
 async fn segments(
     master: &Master,
     recipe: &Recipe,
@@ -270,10 +270,7 @@ mod tests {
         assert!(told.starts_with("bytes 0 to 10 of /in, bytes 10 to 20 of /in, "), "{told}");
         assert!(told.ends_with(" of /in, 2 more"), "{told}");
         let told = input(Some(&plan), 3);
-        assert!(
-            told.contains("cannot be told (plan is damaged: it has 1 splits, but none"),
-            "{told}"
-        );
+        assert!(told.contains("is unknown (plan is damaged: it has 1 splits, but none"), "{told}");
         fs::write(&plan, "no plan at all, but long enough to have a header").unwrap();
         let told = input(Some(&plan), 0);
         assert!(told.contains("plan is damaged: it does not begin as one; "), "{told}");
