@@ -62,7 +62,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The file does not begin as a spill file does, or does not end as a whole one does.
-    #[error("{} is not a whole spill file: {found:02x?} at offset {offset}, not {expected:02x?}", .path.display())]
+    #[error("{} is not a complete spill file: {found:02x?} at offset {offset}, not {expected:02x?}", .path.display())]
     Magic {
         /// The file.
         path: PathBuf,
@@ -136,7 +136,7 @@ pub enum Error {
         source: block::Error,
     },
     /// Every block of a segment holds, but together they are not what was written.
-    #[error("partition {partition} of spill file {} holds other {what} than its index says: {found}, not {expected}", .path.display())]
+    #[error("partition {partition} of spill file {} has {what} {found}, but its index says {expected}", .path.display())]
     Segment {
         /// The file.
         path: PathBuf,
@@ -150,7 +150,7 @@ pub enum Error {
         found: u64,
     },
     /// Spill files that do not belong together were to be merged.
-    #[error("spill file {} has {what} {found}, not {expected} as the merge", .path.display())]
+    #[error("spill file {} has {what} {found}, but the merge has {expected}", .path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
@@ -178,7 +178,7 @@ pub enum Error {
         source: FoldError,
     },
     /// A partition that was given away as it was read is wanted once more.
-    #[error("partition {partition} of a run in memory was read before, and is gone")]
+    #[error("partition {partition} of a run in memory was already read")]
     ReadTwice {
         /// Which partition.
         partition: u32,

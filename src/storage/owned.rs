@@ -107,10 +107,7 @@ impl OwnedFolder {
                 return Ok(Arc::new(Self { path, lock, state: Mutex::new(State::Live) }));
             }
         }
-        Err(io::Error::new(
-            ErrorKind::ResourceBusy,
-            "other runs swept the new folder again and again",
-        ))
+        Err(io::Error::new(ErrorKind::ResourceBusy, "other runs kept removing the new folder"))
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -19,7 +19,7 @@ pub(super) fn is_url(path: &Path) -> bool {
 pub(super) fn hint(url: &Path) -> &'static str {
     match url.as_os_str().as_bytes().starts_with(FILE) {
         true => "name the path alone, without file://",
-        false => "name a path of this machine; copy or mount files of another place first",
+        false => "name a local path; copy or mount remote files first",
     }
 }
 

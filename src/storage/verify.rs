@@ -69,7 +69,7 @@ impl Display for Finding {
                 write!(f, "{SUCCESS_NAME} should say `{expected}`, but says `{found}`")
             }
             Finding::ManifestUnreadable { reason } => {
-                write!(f, "{MANIFEST_NAME} cannot be understood: {reason}")
+                write!(f, "{MANIFEST_NAME} cannot be parsed: {reason}")
             }
             Finding::TotalWrong { what, listed, sum } => {
                 write!(f, "{MANIFEST_NAME} says {listed} {what}, but its parts have {sum}")
@@ -77,7 +77,7 @@ impl Display for Finding {
             Finding::NameWrong { name } => {
                 write!(
                     f,
-                    "{MANIFEST_NAME} lists a name twice, or one that cannot be: {}",
+                    "{MANIFEST_NAME} lists a name twice, or an invalid one: {}",
                     shown_name(name)
                 )
             }

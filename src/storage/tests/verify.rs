@@ -61,7 +61,7 @@ fn every_kind_of_damage_is_found() {
     );
     check(
         |out| fs::write(out.join("_MANIFEST.json"), "{").unwrap(),
-        &["_SUCCESS should say `crc32c ", "_MANIFEST.json cannot be understood: EOF"],
+        &["_SUCCESS should say `crc32c ", "_MANIFEST.json cannot be parsed: EOF"],
     );
     check(
         |out| {
@@ -101,7 +101,7 @@ fn wrong_manifest_is_detected() {
         |out| lie(out, "part-00000.tsv", "../../../etc/passwd"),
         &[
             mark,
-            "_MANIFEST.json lists a name twice, or one that cannot be: ../",
+            "_MANIFEST.json lists a name twice, or an invalid one: ../",
             "part-00000.tsv is not in _MANIFEST",
         ],
     );
