@@ -53,7 +53,7 @@ struct Course {
     is_over: AtomicBool,
 }
 
-/// A worker that carries out what it is told by saying that it did.
+/// A worker that carries out its instructions by saying that it did.
 struct Worker {
     incarnation: u128,
     sequence: u64,

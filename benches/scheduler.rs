@@ -89,7 +89,7 @@ impl Bench {
         self.apply(Complete { attempt, digest, is_staged: false, joined: 0, counters, volume });
     }
 
-    /// What a leader and its workers ask meanwhile.
+    /// What a leader and its workers ask in the meantime.
     fn look(&mut self, worker: WorkerId) {
         let since = self.clock.now();
         self.observed.follow(&self.scheduler, self.commands);

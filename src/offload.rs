@@ -5,7 +5,7 @@ use tokio::task::{JoinError, spawn_blocking};
 
 /// Does the work on one of tokio's many blocking threads.
 ///
-/// On a runtime of one thread it is done on the spot. That is how a simulation runs, whose time stands still meanwhile
+/// On a runtime of one thread it is done on the spot. That is how a simulation runs, whose time stands still in the meantime
 /// and whose order of events would else depend on which thread is faster.
 ///
 /// # Errors

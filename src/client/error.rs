@@ -15,7 +15,7 @@ pub enum Error {
     Executable {
         /// Which.
         executable: Location,
-        /// What the operating system says.
+        /// The system's error.
         cause: io::Error,
     },
     /// A side file that the job names cannot be read, or is too large.

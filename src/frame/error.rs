@@ -26,13 +26,13 @@ pub enum Error {
     Unknown {
         /// Bytes of its message.
         bytes: usize,
-        /// What bincode reports.
+        /// bincode's error.
         cause: bincode::Error,
     },
     /// A message cannot be written as a frame.
     #[error("cannot write a message as a frame: {cause}")]
     Unwritable {
-        /// What bincode reports.
+        /// bincode's error.
         cause: bincode::Error,
     },
     /// The other side has another version.

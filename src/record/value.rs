@@ -16,7 +16,7 @@ pub enum Error {
     /// The value's own `Serialize` failed, or bincode does not support the type.
     #[error("encode value: {cause}")]
     Encode {
-        /// What bincode says.
+        /// bincode's error.
         cause: bincode::Error,
     },
     /// The bytes are not a value of this type.
@@ -24,7 +24,7 @@ pub enum Error {
     Decode {
         /// How many bytes there were.
         length: usize,
-        /// What bincode says.
+        /// bincode's error.
         cause: bincode::Error,
     },
     /// The value is longer than [`VALUE_BYTES_MAX`].

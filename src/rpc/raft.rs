@@ -21,7 +21,7 @@ pub struct Call {
 
 /// The service of a master for the others of its cluster.
 pub trait Raft: Send + Sync + 'static {
-    /// Appends the leader's entries, or takes note of its heartbeat.
+    /// Appends the leader's entries, or records its heartbeat.
     fn append_entries(&self, call: Call) -> impl Future<Output = Result<Vec<u8>, Refusal>> + Send;
     /// Answers a request for a vote.
     fn vote(&self, call: Call) -> impl Future<Output = Result<Vec<u8>, Refusal>> + Send;

@@ -146,7 +146,7 @@ impl Buffer {
         self.chunks.iter().map(Chunk::capacity).sum()
     }
 
-    /// Has the record at this place ready soon: its first two cache lines.
+    /// Prefetches the record at this place: its first two cache lines.
     #[inline]
     pub fn prefetch_place(&self, place: u64) {
         const CACHE_LINE_BYTES: usize = 64;

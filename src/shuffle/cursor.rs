@@ -11,7 +11,7 @@ pub trait Cursor {
     ///
     /// # Errors
     ///
-    /// When the source can't be read, or folded; the cursor is of no use afterwards.
+    /// When the source can't be read, or folded; the cursor must not be used afterwards.
     fn advance(&mut self) -> Result<bool, Error>;
 
     /// [`prefix_of`] the current key.

@@ -14,7 +14,7 @@ pub enum Error {
     Create {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// A spill file could not be written to: most often, no space is left.
@@ -24,7 +24,7 @@ pub enum Error {
         path: PathBuf,
         /// How much had been written before.
         written: u64,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// A record can't be spilled, since it is over a limit.
@@ -40,7 +40,7 @@ pub enum Error {
     Open {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// A spill file's header, index or footer could not be read.
@@ -50,7 +50,7 @@ pub enum Error {
         path: PathBuf,
         /// Where.
         offset: u64,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// A spill file could not be removed after its records had been merged into another.
@@ -58,7 +58,7 @@ pub enum Error {
     Remove {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The file does not begin as a spill file does, or does not end as a whole one does.

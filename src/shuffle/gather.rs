@@ -33,9 +33,9 @@ pub struct Gatherer<'g, F> {
     pub limits: MergeLimits,
     /// The combiner.
     pub fold: &'g F,
-    /// Set by others to end the merge with [`Error::Stopped`].
+    /// Set from outside to end the merge with [`Error::Stopped`].
     pub stop: &'g AtomicBool,
-    /// How far it is.
+    /// Its progress.
     pub progress: &'g ReadProgress,
 }
 

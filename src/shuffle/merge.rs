@@ -82,14 +82,14 @@ pub struct Merger<'m, F> {
     pub limits: MergeLimits,
     /// The combiner.
     pub fold: &'m F,
-    /// Set by others to end the merge with [`Error::Stopped`].
+    /// Set from outside to end the merge with [`Error::Stopped`].
     pub stop: &'m AtomicBool,
-    /// How far it is.
+    /// Its progress.
     pub progress: &'m ReadProgress,
 }
 
 impl<F: Fold> Merger<'_, F> {
-    /// Merges neighbours of `files` (later ones hold later records) until one merge can read all that are
+    /// Merges adjacent ones of `files` (later ones hold later records) until one merge can read all that are
     /// left. Merged files are at the paths that `new_path` gives; those that they were merged from are removed.
     ///
     /// # Errors

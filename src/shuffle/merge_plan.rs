@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// The files to merge into one next, given the sizes of all in order; none if `fan_in` can read them all.
 ///
-/// Only neighbours are merged, since equal keys must stay in the order of the files. The first merge takes as
+/// Only adjacent files are merged, since equal keys must stay in the order of the files. The first merge takes as
 /// many files as make all later ones, the last reading included, exactly as wide as is allowed, for every merge
 /// that is narrower than it could be is work that a later one does again. Each takes the smallest neighbours,
 /// of equal ones the first.

@@ -29,13 +29,13 @@ pub trait Records<F: Fold>: Keys {
     ///
     /// # Errors
     ///
-    /// What encoding says.
+    /// The encoder's error.
     fn load(&self, place: u64, fold: &F, scratch: &mut Vec<u8>) -> Result<(), Error>;
 
     /// The value, which was loaded into `scratch` if it needed to be.
     fn value<'a>(&'a self, place: u64, scratch: &'a [u8]) -> &'a [u8];
 
-    /// Has the record at this place ready soon.
+    /// Prefetches the record at this place.
     fn prefetch(&self, place: u64);
 }
 

@@ -23,7 +23,7 @@ pub const MEMORY_BYTES: usize = 384 * 1024;
 ///
 /// A writer that is dropped before [`SpillWriter::finish`] removes its file, and until then the file has no
 /// footer, so that half a file is never taken for a whole one. Nothing is synced to disk: a spill file that
-/// a power cut damages is found out when it is read, and its map runs again.
+/// a power cut damages is detected when it is read, and its map runs again.
 pub struct SpillWriter {
     path: PathBuf,
     header: SpillHeader,

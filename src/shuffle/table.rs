@@ -110,7 +110,7 @@ impl<A> Table<A> {
         self.bits = bits;
     }
 
-    /// Has the slot at which this hash is looked for ready soon.
+    /// Prefetches the slot where the search for this hash begins.
     #[inline(always)]
     pub fn prefetch(&self, hash: u64) {
         prefetch(self.slots.get(index((hash >> 32) as u32, self.bits)));
@@ -165,7 +165,7 @@ impl<A> Table<A> {
         self.slots.get(place as usize).acc()
     }
 
-    /// Has the slot at this place ready soon.
+    /// Prefetches the slot at this place.
     #[inline]
     pub fn prefetch_place(&self, place: u64) {
         prefetch(self.slots.get(place as usize));

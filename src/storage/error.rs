@@ -112,7 +112,7 @@ pub enum Error {
     #[error("run was ended and its folder removed; {}; run again", shown(.path))]
     Abandoned { path: PathBuf },
     /// The staging folder of a job is not to be seen from here: the output is on a file system of another machine, or
-    /// the job has ended meanwhile.
+    /// the job has ended in the meantime.
     #[error(
         "not shared: the output's staging folder is not visible on host {host}; {}; choose an --output on a file system that every worker has at the same path",
         shown(.path)

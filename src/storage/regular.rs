@@ -11,7 +11,7 @@ use rustix::fs::OFlags;
 /// last part of the path.
 ///
 /// # Errors
-/// What the system reports, or that the path leads to something else.
+/// The system's error, or that the path leads to something else.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let file = File::options().read(true).custom_flags(flags).open(path)?;

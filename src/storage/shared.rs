@@ -118,7 +118,7 @@ impl SharedStaging {
     /// Leaves in the attempt's folder, which is made if it has no part, what it has sealed, as bytes that [`SharedStaging::sealed`] gives back.
     ///
     /// # Errors
-    /// A staging folder that has been removed; what the system says.
+    /// A staging folder that has been removed; the system's error.
     pub fn seal(&self, attempt: &str, parts: &[u8]) -> Result<(), Error> {
         let folder = self.attempts.folder(attempt)?;
         let path = folder.join(PARTS_NAME);
@@ -149,7 +149,7 @@ impl SharedStaging {
     /// What an attempt has left with [`SharedStaging::seal`].
     ///
     /// # Errors
-    /// An attempt that has not; what the system says.
+    /// An attempt that has not; the system's error.
     pub fn sealed(&self, attempt: &str) -> Result<Vec<u8>, Error> {
         let path = self.attempts.folder(attempt)?.join(PARTS_NAME);
         fs::read(&path).map_err(|e| Error::io("read list of parts", &path, e))

@@ -45,7 +45,7 @@ pub enum PlanError {
         doing: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The file is not a plan, or was damaged.

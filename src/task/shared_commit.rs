@@ -13,7 +13,7 @@ use crate::storage::{SealedPart, SharedStaging, StagingOptions};
 ///
 /// # Errors
 ///
-/// A staging folder that is gone; what the system says.
+/// A staging folder that is gone; the system's error.
 pub fn seal(
     staging: &SharedStaging,
     attempt: AttemptId,

@@ -108,7 +108,7 @@ impl Member {
     }
 }
 
-/// The first line that a process writes; it is waited for, but not for ever.
+/// The first line that a process writes; it is waited for, but not forever.
 fn first_line(mut said: BufReader<ChildStdout>) -> Result<(String, BufReader<ChildStdout>)> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {

@@ -29,7 +29,7 @@ impl Gate {
 
     fn pass(&self) {
         let is_shut = self.lock();
-        // A thread that stands here for ever ends with this process.
+        // A thread that stands here forever ends with this process.
         let _open = self.has_changed.wait_while(is_shut, |is_shut| *is_shut);
     }
 }

@@ -32,7 +32,7 @@ const ASKING_STEPS: u64 = 2;
 /// How many first attempts in a thousand die, and how many fail. The rate of commits is higher, since a job has only one.
 const GRIEFS_PERMILLE: u64 = 25;
 const COMMIT_GRIEFS_PERMILLE: u64 = 200;
-/// How long each of those steps takes, in milliseconds; of a commit longer, so that leaders change meanwhile.
+/// How long each of those steps takes, in milliseconds; of a commit longer, so that leaders change in the meantime.
 const STEP_MS: (u64, u64) = (10, 120);
 const COMMIT_STEP_MS: (u64, u64) = (10, 500);
 /// What an attempt says that fails by chance.

@@ -254,7 +254,7 @@ impl Cluster {
         self.later(back_ms, Fault::Return { who });
     }
 
-    /// Takes note of the masters that are away, stand still, have a slow disk, or are not reached.
+    /// Records the masters that are away, stand still, have a slow disk, or are not reached.
     pub(crate) fn note_trouble(&mut self) {
         for number in 1..=MASTERS {
             let who = Who::Master(number);

@@ -169,7 +169,7 @@ pub(crate) async fn worker(
     ran.map_err(|error| error.to_string())
 }
 
-/// A client's machine: submits a job, follows it to its end, and looks whether it is the same when it is asked again.
+/// A client's machine: submits a job, follows it to its end, and looks whether it is the same when it is called again.
 pub(crate) async fn client(
     link: Link,
     submission: Submission,
