@@ -64,7 +64,7 @@ async fn step(
     let arguments: Vec<_> = [arguments, &["-o", output]].concat().iter().map(Into::into).collect();
     let described = describe(executable.as_ref(), &arguments, DESCRIBE_WITHIN).await?;
     let Described::Job { executable, spec, map_only, .. } = described else {
-        return Err("the arguments ask for a text, not for a job".into());
+        return Err("the arguments print a text such as help, and describe no job".into());
     };
     let job = submit(master, Submission::new(id.into(), executable, *spec, map_only)).await?;
     let ended = follow(master, job, |_| ()).await?;

@@ -116,7 +116,7 @@ pub use crate::shuffle::KeepApart;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a combiner of `{J}`",
     label = "`combiner` must return `Sum`, `Min`, `Max` or a type with `impl Combine<{J}>`",
-    note = "write `fn combiner(&self) -> impl Combine<Self> {{ Sum }}`, without a semicolon behind the combiner"
+    note = "write `fn combiner(&self) -> impl Combine<Self> {{ Sum }}`, without a semicolon after the combiner"
 )]
 pub trait Combine<J: Job>: Sync {
     /// What the values of one key are folded into; it lives in the map's table. Small and without memory of its own
@@ -180,7 +180,7 @@ impl<J: Job> Combine<J> for NoCombiner {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("a job without a combiner was asked to combine")]
+#[error("a job without a combiner cannot combine")]
 struct NotThere;
 
 /// A number: what [`Sum`], [`Min`] and [`Max`] fold, all integers and floats of the language.

@@ -133,7 +133,7 @@ const MISTAKES: &[Mistake] = &[
     Mistake {
         changes: &[("        Sum\n", "        Sum;\n")],
         error: "error[E0277]: `()` is not a combiner of `Count`\n",
-        said: &["without a semicolon behind the combiner\n"],
+        said: &["without a semicolon after the combiner\n"],
     },
     Mistake {
         changes: &[

@@ -11,7 +11,7 @@
 //! lost-output j1/m0#1 [partition=N] [by=W]   time-out j1/m0#1 silent=MS   backup j1/m0 · retry j1/m0 failures=N [anywhere]
 //!
 //! at 5000                                the time of all that follows, in milliseconds
-//! see j1/m0#1 [work=N] [permille=N]      what a worker tells the leader
+//! see j1/m0#1 [work=N] [permille=N]      what a worker reports to the leader
 //! watch                                  what the leader proposes, and what follows from that
 //!
 //! show j1 · tasks j1 · counters j1 · running · workers · hold w1 [j1/m0#1…] · outputs w1 · locations j1

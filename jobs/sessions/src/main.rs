@@ -35,7 +35,7 @@ impl Job for Sessions {
         let (user, time) = fields
             .next()
             .zip(fields.next())
-            .ok_or("a visit is user, seconds and page between tabs")?;
+            .ok_or("a visit has a user, seconds and a page, separated by tabs")?;
         out.emit(Grouped { group: user, order: time.to_str()?.parse()? }, ())
     }
 
@@ -59,7 +59,7 @@ fn seconds(text: &str) -> Result<u64, String> {
         let number: u64 = text.strip_suffix(*unit)?.parse().ok()?;
         number.checked_mul(*seconds)
     });
-    parsed.ok_or("a time is a whole number with s, m or h behind it, such as 30m".into())
+    parsed.ok_or("a duration is a whole number with s, m or h, such as 30m".into())
 }
 
 fn main() -> ExitCode {

@@ -34,7 +34,7 @@ impl<R: BufRead> Members<R> {
         match reader.fill_buf()?.first() {
             None => return Ok(false),
             Some(_) if padded => {
-                return Err(invalid("zeros behind a member are padding, but more data follows"));
+                return Err(invalid("zeros after a member are padding, but more data follows"));
             }
             Some(&MAGIC_FIRST) => {}
             Some(_) => return Err(invalid("neither a member nor padding of zeros follows")),

@@ -115,7 +115,7 @@ fn only_members_or_padding_may_follow_a_gzip_member() {
     let (end, both) = (member.len(), member.len() + more.len());
     let (few, many) = ([0; 1].as_slice(), [0; 300_000].as_slice());
     let follows = "neither a member nor padding of zeros follows";
-    let padded = "zeros behind a member are padding, but more data follows";
+    let padded = "zeros after a member are padding, but more data follows";
     /// Pieces of a file, and the text in it or where reading it fails and why.
     type Row<'r> = (&'r [&'r [u8]], Result<&'r str, (usize, &'r str)>);
     let table: [Row<'_>; 10] = [
