@@ -48,7 +48,7 @@ impl Clock {
     }
 }
 
-/// A clock that stands still until it is told to go on.
+/// A clock that moves only when a test moves it.
 #[derive(Clone, Debug)]
 pub struct Manual {
     hands: Arc<Hands>,
@@ -78,8 +78,7 @@ impl Manual {
         self.hands.elapsed_ns.fetch_add(span_ns, Ordering::SeqCst);
     }
 
-    /// Sets the wall clock back by `span`, as somebody does who sets the machine's time; no further than to 1970 when
-    /// the clock was made. Spans go on unchanged.
+    /// Sets the wall clock back by `span`, as a user might, but not before 1970. Durations are unaffected.
     pub fn set_back(&self, span: Duration) {
         let back = |start_ms: u64| Some(start_ms.saturating_sub(whole_ms(span)));
         let start_wall_ms = &self.hands.start_wall_ms;

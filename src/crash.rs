@@ -100,7 +100,7 @@ mod tests {
         }
     }
 
-    /// Has another process do so; gives how it ended, and what it said.
+    /// Runs the test in another process, and returns its exit status and output.
     fn in_a_process(folder: Option<&Path>) -> (ExitStatus, String) {
         let test = std::thread::current().name().map(String::from).expect("a test has a name");
         let mut command =

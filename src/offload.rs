@@ -3,13 +3,13 @@
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::{JoinError, spawn_blocking};
 
-/// Does the work on one of tokio's many blocking threads.
+/// Runs the work on one of tokio's many blocking threads.
 ///
-/// On a runtime of one thread it is done on the spot. That is how a simulation runs, whose time stands still in the meantime
-/// and whose order of events would else depend on which thread is faster.
+/// On a single-threaded runtime it runs in place. A simulation depends on that: its time must not pass in the
+/// meantime, and the order of events must not depend on which thread is faster.
 ///
 /// # Errors
-/// The work has panicked on its thread.
+/// The work panicked on its thread.
 pub async fn offload<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, JoinError> {

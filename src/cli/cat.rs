@@ -47,7 +47,7 @@ const COMPRESSED: [&str; 3] = [".gz", ".zst", ".bz2"];
 /// Bytes per read.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// Prints a part unchanged. Fails if it cannot be read, and returns whether printing went on to the end.
+/// Prints a part unchanged. The outer error is of reading, the inner one of printing.
 fn plain(path: &Path, out: &mut impl Write) -> Result<std::io::Result<()>, Message> {
     let location = Location::from(path);
     let cannot =

@@ -283,7 +283,7 @@ impl Evidence {
         is_reverted || !self.unrecorded().is_empty()
     }
 
-    /// An entry was applied. Its leader had it on its disk before anyone else.
+    /// An entry was applied. Its leader had it on its disk before any other member.
     pub(super) fn apply(&self, log_id: LogId, command: Option<&Command>) {
         let mut facts = self.facts();
         facts.applied = Some(log_id);

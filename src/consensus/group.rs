@@ -315,7 +315,7 @@ impl Group {
                 format!("{address} is already master {}\nhint: give another --listen", other.node);
             return Err(ProposeError::Taken { what });
         }
-        // The task goes on if the caller is gone: half of a change would be worse than none.
+        // The task continues if the caller is gone: half of a change would be worse than none.
         let new = Some((node, address.to_string()));
         let changed = tokio::spawn(self.clone().change(new, ADMIT_WITHIN));
         match timeout(ADMIT_WITHIN + DECIDE_WITHIN, changed).await {

@@ -16,7 +16,7 @@ use super::tables::{COMMITTED, PURGED, Tables, VOTE};
 use super::writer::{Write, Writer};
 use crate::crash::crash_point;
 
-/// Bytes of entries that are read for one message to another master, which has to be there within a heartbeat.
+/// Bytes of entries that are read for one message to another master, which must arrive within a heartbeat.
 const READ_BYTES_MAX: u64 = 512 << 10;
 /// Entries that are read for one message to another master.
 const READ_ENTRIES_MAX: u64 = 256;
@@ -136,7 +136,7 @@ impl RaftLogStorage<Kind> for LogStore {
         self.tables.fact(COMMITTED).map_err(|error| read_failed(&error))
     }
 
-    /// Returns when the entries are on stable storage; openraft does not go on earlier.
+    /// Returns when the entries are on stable storage; openraft waits for that.
     async fn append<I>(
         &mut self,
         entries: I,

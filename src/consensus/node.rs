@@ -282,7 +282,7 @@ fn claim(options: &Options) -> Result<Identity, Error> {
     }
 }
 
-/// The names of what lies in a folder and is not from a start that was cut short. A file system may come with one.
+/// The names of files in a folder that are neither from an interrupted start nor part of every file system.
 fn strangers(folder: &Path) -> Result<Option<String>, Error> {
     let failed = |source| Error::Disk { what: "read", path: folder.to_path_buf(), source };
     let entries = match fs::read_dir(folder) {

@@ -45,7 +45,7 @@ impl Group {
             let next = members.into_iter().find(|member| member.node == next);
             return Err(ProposeError::NotLeader { leader: next.map(|member| member.address) });
         }
-        // The task goes on if the caller is gone: half of a change would be worse than none.
+        // The task continues if the caller is gone: half of a change would be worse than none.
         let changed = tokio::spawn(self.clone().take_out(node));
         match timeout(DECIDE_WITHIN, changed).await {
             Ok(changed) => {

@@ -117,7 +117,7 @@ pub struct Done {
 /// Options of a master.
 #[derive(Clone)]
 pub struct Options {
-    /// Its folder: what was agreed on lies in it, and artifacts.
+    /// Its data folder, with the log and the artifacts.
     pub data: PathBuf,
     /// Lease of a worker, in milliseconds; at least [`LEASE_MS_MIN`].
     pub lease_ms: u64,
@@ -158,9 +158,9 @@ struct Shared {
     leads_since: AtomicU64,
     /// How other masters are reached.
     links: client::Options,
-    /// This process, to be shown.
+    /// Process id, for display.
     pid: u32,
-    /// Where it shows itself.
+    /// Address of its web pages.
     web: Option<String>,
 }
 
@@ -181,7 +181,7 @@ pub struct Seat {
     pub address: String,
     /// Where it shows itself over HTTP, if it does; told to the other masters.
     pub web: Option<String>,
-    /// Its process id, to be shown.
+    /// Process id, for display.
     pub pid: u32,
     /// What begins if the folder is empty.
     pub begin: Begin,

@@ -13,7 +13,7 @@ pub fn load(bytes: &[u8]) -> u128 {
     load_plain(bytes)
 }
 
-/// Whether sixteen bytes from the slice's start lie on one page, which its first byte then vouches for.
+/// Whether sixteen bytes from the slice's start are on one page, so that reading them is safe if the first byte is.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 #[inline(always)]
 fn within_page(bytes: &[u8]) -> bool {

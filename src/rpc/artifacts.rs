@@ -22,7 +22,7 @@ pub fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-/// What is refused for want of room on the disk of this owner.
+/// Error for lack of space on the disk of this owner.
 pub fn full(owner: &str, path: &str, error: &io::Error) -> Refusal {
     Refusal::Limit {
         message: format!(

@@ -113,7 +113,7 @@ pub struct JobLine {
     pub finished: Option<String>,
 }
 
-/// A failure as JSON has it: what is bytes within is text there.
+/// A failure for JSON: bytes become text.
 #[derive(Serialize)]
 struct Told<'f> {
     attempt: AttemptId,

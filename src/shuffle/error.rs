@@ -177,7 +177,7 @@ pub enum Error {
         /// The partitioner's error as it was.
         source: FoldError,
     },
-    /// A partition that was given away as it was read is wanted once more.
+    /// A partition was requested again after it was consumed.
     #[error("partition {partition} of a run in memory was already read")]
     ReadTwice {
         /// Which partition.
@@ -186,7 +186,7 @@ pub enum Error {
     /// The attempt has failed before, and its first failure is the one to report.
     #[error("this attempt has already failed; its first failure is reported when it ends")]
     Ended,
-    /// The work was told to stop.
+    /// The work was stopped.
     #[error("stopped")]
     Stopped,
 }

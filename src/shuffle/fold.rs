@@ -17,10 +17,10 @@ pub struct KeepApart;
 /// How much of a key an error shows: enough to find its record, little enough to keep.
 pub const KEY_SHOWN_BYTES_MAX: usize = 64;
 
-/// How equal keys' values are folded on their way; the shuffle knows nothing else about a combiner.
+/// Folds the values of equal keys on their way; the shuffle's only view of a combiner.
 ///
-/// What [`Fold::encode`] writes is a value again: it may be folded once more in a later merge, and a value
-/// that meets no other is passed on without being folded at all.
+/// The output of [`Fold::encode`] is a value again: it may be folded once more in a later merge, and a single value
+/// of a key passes without being folded.
 pub trait Fold: Sync {
     /// Values folded into one, in memory.
     type Acc;

@@ -5,7 +5,7 @@ use super::{Cursor, Error};
 /// The bytes of a key that its prefix holds.
 const PREFIX_BYTES: u32 = 8;
 
-/// Stands for the key length of a source without records: behind every key that there can be.
+/// Key length of a source without records: sorts after every possible key.
 const EXHAUSTED: u32 = u32::MAX;
 
 /// Merges sorted sources into one: the order is by key, and of equal keys by source.

@@ -113,7 +113,7 @@ impl<F: Fold> Merger<'_, F> {
             merged.bytes_written += index.file_bytes;
             let from = merged.files[group.clone()].iter().map(|file| file.raw_bytes).sum();
             passes.merged(from, raw_bytes);
-            // As if nothing were combined, as it was when the total was told: what is read stays within that.
+            // As if nothing were combined, like the announced total, so that progress stays within it.
             let uncombined = sizes[group.clone()].iter().sum();
             sizes.splice(group.clone(), [uncombined]);
             for Spilled { path, .. } in merged.files.splice(group, [Spilled { path, raw_bytes }]) {

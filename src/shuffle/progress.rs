@@ -38,7 +38,7 @@ pub(super) struct Passes<'p> {
 }
 
 impl<'p> Passes<'p> {
-    /// Files of these sizes are to be read, and as often as it takes what merging them leaves.
+    /// Announces files of these sizes, to be read as often as their merges require.
     pub(super) fn expect(progress: &'p ReadProgress, sizes: &[u64], fan_in: usize) -> Self {
         let expected = bytes_to_read(sizes.to_vec(), fan_in);
         progress.expect(expected);

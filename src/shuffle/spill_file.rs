@@ -227,7 +227,7 @@ fn decode_footer(
     Ok((index_offset, checksum))
 }
 
-/// The checksum over all of the file that is not in blocks, but for itself and the end magic.
+/// The checksum over everything outside the blocks, except for itself and the end magic.
 pub(super) fn index_checksum(
     header: &[u8; HEADER_BYTES],
     entries: &[u8],

@@ -20,7 +20,7 @@ pub struct Manifest {
     pub parts: Vec<Part>,
     /// Records in all parts; bad records that were set aside do not count.
     pub records: u64,
-    /// Bytes in all parts, but for those of bad records.
+    /// Bytes in all parts, except those of bad records.
     pub bytes: u64,
     /// The sum of the winning attempts' counters.
     pub counters: Counters,

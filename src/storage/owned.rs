@@ -100,7 +100,7 @@ impl OwnedFolder {
         for _ in 0..CREATE_TRIES_MAX {
             DirBuilder::new().mode(0o700).create(&path)?;
             let locked = lock_own(&path).inspect_err(|_| {
-                // The disk is most likely full. Only the empty folder is left, or a sweeper has it.
+                // The disk is most likely full. Either the empty folder is left, or a sweeper has it.
                 let _removed_or_swept = fs::remove_dir(&path);
             });
             if let Some(lock) = locked? {

@@ -115,7 +115,8 @@ impl SharedStaging {
         &self.attempts
     }
 
-    /// Leaves in the attempt's folder, which is made if it has no part, what it has sealed, as bytes that [`SharedStaging::sealed`] gives back.
+    /// Stores the list of what it has sealed in the attempt's folder, which is created if it has no part.
+    /// [`SharedStaging::sealed`] returns these bytes.
     ///
     /// # Errors
     /// A staging folder that has been removed; the system's error.
@@ -155,15 +156,15 @@ impl SharedStaging {
         fs::read(&path).map_err(|e| Error::io("read list of parts", &path, e))
     }
 
-    /// Moves the sealed parts of the winners into the output, completes it with `manifest`, which holds the nonce, and
-    /// makes it `out` by one rename. Then the staging folder goes.
+    /// Moves the sealed parts of the winners into the output, completes it with `manifest`, which holds the nonce,
+    /// and moves it to `out` by one rename. Then the staging folder is removed.
     ///
-    /// Any number of processes may try, one after the other or beside each other: each goes on where another was
-    /// killed, and none undoes what another has done.
+    /// Any number of processes may try, in turn or at the same time: each continues where another was killed, and
+    /// none undoes what another has done.
     ///
     /// # Errors
-    /// As [`super::Staging::accept`] and [`super::Staging::publish`]; [`Error::Abandoned`] when the folder is gone, and
-    /// then [`SharedStaging::published`] says whether another has published.
+    /// As [`super::Staging::accept`] and [`super::Staging::publish`]; [`Error::Abandoned`] if the folder is gone, and
+    /// then [`SharedStaging::published`] says whether another process has published.
     pub fn publish(
         &self,
         winners: &[(String, Vec<SealedPart>)],
@@ -207,7 +208,7 @@ impl SharedStaging {
         }
     }
 
-    /// Has every later commit wait for this one.
+    /// Makes every later commit wait for this one.
     fn lock(&self) -> Result<File, Error> {
         let failed = |e: io::Error| match e.kind() {
             ErrorKind::NotFound => Error::Abandoned { path: self.folder.clone() },

@@ -22,7 +22,7 @@ pub struct Listing {
 /// Why the input cannot be listed.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
-    /// It is not there, or the output lies in it.
+    /// It does not exist, or the output lies in it.
     #[error(transparent)]
     Storage(#[from] storage::Error),
     /// A file is not what it must be.

@@ -88,10 +88,10 @@ impl<'s, J: Job> Subject<'s, J> {
         }
     }
 
-    /// The groups of as many map tasks as it takes for a key to have `wanted` values, if there are so many.
+    /// The groups of as many map tasks as it takes for a key to have `wanted` values, if possible.
     ///
-    /// A map that gathers what it emits in `cleanup` has each key once, however often the input has it: then every
-    /// record is given a task of its own, as far as the input can be cut.
+    /// A map that emits in `cleanup` has each key once, however often the input has it: then every record gets its
+    /// own task, as far as the input can be cut.
     pub(super) fn spread(&mut self, wanted: usize) -> Result<Vec<Keyed>, Breach> {
         if longest(&self.groups) >= wanted {
             return Ok(self.groups.clone());

@@ -8,7 +8,7 @@ use super::Law;
 pub struct Violation {
     /// How, with the facts.
     pub breach: Breach,
-    /// What to give to [`super::Check::seed`] to see the same again.
+    /// The seed for [`super::Check::seed`] that reproduces this.
     pub seed: u64,
     /// The smallest input found on which it shows, escaped and cut.
     pub input: String,

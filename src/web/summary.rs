@@ -30,7 +30,7 @@ pub(super) const STEPS: usize = 48;
 const SLOWEST_MAX: usize = 10;
 /// Summaries that are kept.
 const KEPT_MAX: usize = 64;
-/// How long the summary of a running job is valid: a second, or so many times as long as it took to make.
+/// How long the summary of a running job is valid: a second, or this many times its computation time.
 const GOOD_FOR: Duration = Duration::from_secs(1);
 const GOOD_FOR_TIMES: u32 = 20;
 

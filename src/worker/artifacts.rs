@@ -63,7 +63,7 @@ impl Cache {
             Arc::clone(&entry.is_here)
         };
         let mut is_here = is_here.lock().await;
-        // It may have been removed by someone who cleaned up this machine.
+        // It may have been removed when this machine was cleaned up.
         if !*is_here || !is_file(path.clone()).await? {
             *is_here = false;
             let partial = path.with_extension("partial");

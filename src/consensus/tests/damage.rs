@@ -114,7 +114,7 @@ async fn a_damaged_snapshot_is_named_with_its_offset() {
     assert_eq!(bench.open(&bench.data()).await.unwrap().counter.state(), (59 * 30, 60));
 }
 
-/// A disk whose fsync fails, or takes its time, when it is told to.
+/// A disk whose fsync fails, or is slow, when a test says so.
 #[derive(Debug, Default)]
 struct Disk {
     memory: InMemoryBackend,

@@ -158,7 +158,7 @@ async fn dead_leader_is_replaced_when_its_lease_ends() {
     let first = group.leader().await;
     group.at(first).add(1).await;
     group.stop(first).await;
-    // By silence nobody stands sooner than after half as long again.
+    // After silence alone, an election starts no sooner than after one and a half leases.
     let followed = tokio::time::timeout(Duration::from_millis(6_000), group.leader()).await;
     assert!(followed.is_ok(), "{followed:?}");
 }

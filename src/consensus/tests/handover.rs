@@ -15,7 +15,7 @@ const TIMES: u64 = 20;
 /// The lease of a silent leader.
 const BELIEVED: Duration = Duration::from_millis(600);
 
-/// Hands leadership on, with a pause before each time; says how often that was done before anybody missed the leader.
+/// Hands leadership on, with a pause before each time; returns how often that worked before an election was needed.
 async fn hand_on(times: u64, pause: Duration) -> usize {
     let group = Group::of(Bench::new(), 3).await;
     let mut leader = group.leader().await;

@@ -38,7 +38,7 @@ async fn removed_master_is_not_a_member_and_its_number_is_retired() {
     let refused = follower.remove(node).await.unwrap_err();
     assert!(matches!(refused, ProposeError::NotLeader { leader: Some(_) }), "{refused}");
 
-    // So many that who starts again finds them in its snapshot alone.
+    // So many that a restarted master finds them in its snapshot alone.
     for _ in 0..600 {
         group.at(leader).add(1).await;
     }
@@ -129,7 +129,7 @@ async fn removed_masters_folder_does_not_start() {
     let node = gone as u64 + 1;
     assert_eq!(group.at(leader).node.group().remove(node).await, Ok(true));
     let inner = group.at(gone).node.group();
-    // Nobody need have told it.
+    // It may not have been informed.
     tokio::time::sleep(Duration::from_millis(10)).await;
     let said = inner.note_removed();
     assert!(matches!(said, Error::Removed { node: named, .. } if named == node), "{said}");

@@ -66,7 +66,7 @@ async fn the_log_is_cut_by_its_entries_too() {
     assert_eq!(running.counter.state(), (349 * 175, 350));
 }
 
-/// A kill between any two steps of keeping a snapshot leaves files that nobody has named yet.
+/// A kill between any two steps of storing a snapshot leaves unnamed files.
 #[tokio::test]
 async fn remains_of_an_unfinished_snapshot_are_ignored_and_swept() {
     let mut bench = Bench::new();

@@ -79,8 +79,8 @@ impl<R: Read> BlockReader<R> {
     ///
     /// # Errors
     ///
-    /// [`Error::Read`], and one of the others wherever the bytes are not what a [`super::BlockWriter`] wrote.
-    /// The same again if asked again.
+    /// [`Error::Read`], or one of the others if the bytes are not what a [`super::BlockWriter`] wrote. Repeated calls
+    /// return the same error.
     #[inline]
     pub fn advance(&mut self) -> Result<bool, Error> {
         if self.next == self.block.end && !self.load_block()? {

@@ -74,7 +74,7 @@ impl<'a> Source<'a> {
         Ok(bytes.map(|byte| byte ^ self.mask))
     }
 
-    /// The next byte, which has to be this one.
+    /// The next byte, which must be this one.
     #[inline(always)]
     pub(super) fn expect(&mut self, wanted: &'static str, byte: u8) -> Result<(), Error> {
         match self.byte()? {

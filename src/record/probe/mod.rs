@@ -167,7 +167,7 @@ mod tests {
         flag: u8,
     }
 
-    /// Has the name of another struct that it holds, and another number of fields.
+    /// A struct with the same name as another one that it holds, but a different number of fields.
     mod namesake {
         use super::{Deserialize, Serialize};
 

@@ -54,7 +54,7 @@ impl Artifacts for Master {
 
     async fn get(&self, digest: Digest, file: &Path) -> Result<(), Refusal> {
         let request = pb::ArtifactRef { digest: digest.to_wire() };
-        // The master may have to fetch or copy it before its first byte comes.
+        // The master may need to fetch or copy it before its first byte arrives.
         let within = 4 * self.options().answer;
         let chunks = self
             .ask(Line::Data, within, |channel| {
@@ -73,7 +73,7 @@ impl Artifacts for Master {
 }
 
 impl Master {
-    /// Stores bytes that are at hand, as [`Artifacts::put`] does a file.
+    /// Stores bytes in memory, as [`Artifacts::put`] stores a file.
     ///
     /// # Errors
     /// As [`Artifacts::put`].

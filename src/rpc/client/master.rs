@@ -104,7 +104,7 @@ impl Master {
         &self.shared.options
     }
 
-    /// This client's worker was told how long it is believed.
+    /// Stores the lease that this client's worker has received.
     pub(super) fn learn_lease(&self, lease_ms: u64) {
         self.shared.lease_ms.store(lease_ms, Ordering::Relaxed);
     }
@@ -172,7 +172,7 @@ impl Master {
                     }
                 }
                 Refusal::Unavailable { .. } => {
-                    // What was under way has come to nothing; another time it may do so again.
+                    // The work under way failed, and may fail again.
                     has_failed |= is_under_way;
                     self.turn(&address);
                     silent.insert(address);

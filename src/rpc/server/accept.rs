@@ -17,9 +17,9 @@ use super::seats::{Limits, Place, Seat, Seats};
 
 /// What every HTTP/2 connection begins with.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// How long a connection may take to send that. One that falls silent afterwards is closed for want of an answer to a ping.
+/// How long a connection may take to send that. One that falls silent later is closed when it does not answer a ping.
 const PREFACE_WITHIN: Duration = Duration::from_secs(5);
-/// Pause after a connection could not be accepted, such as for want of descriptors.
+/// Pause after a connection could not be accepted, such as for lack of descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A connection that has sent its preface.

@@ -67,7 +67,7 @@ const RAFT_PATH: &str = "/gristmill.Raft/";
 const ANSWER_WITHIN: Duration = Duration::from_secs(60 + ARTIFACT_BYTES_MAX / BYTES_PER_SECOND_MIN);
 /// How long the sender or receiver of an artifact may make no progress.
 const STILL_MAX: Duration = Duration::from_secs(30);
-/// How long active requests may go on after the server is told to stop.
+/// How long active requests may continue after the server is asked to stop.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// All services of a master.
@@ -205,7 +205,7 @@ fn worker<S: Shuffle>(shuffle: Arc<S>) -> Router {
     watched(Routes::new(shuffle), Bounds::of_worker())
 }
 
-/// Has each request looked at by [`watch`].
+/// Passes each request through [`watch`].
 fn watched(routes: Routes, bounds: Bounds) -> Router {
     let unfinished = Unfinished::new(bounds.unfinished_bytes);
     let router = routes.into_axum_router().layer(from_fn_with_state(unfinished, watch));
@@ -250,7 +250,7 @@ async fn serve<C: Connection>(
         drop(tell);
     };
     let out_of_grace = async {
-        // The sender is dropped when the server is told to stop.
+        // The sender is dropped when the server must stop.
         let _dropped = told.await;
         tokio::time::sleep(GRACE).await;
     };

@@ -101,7 +101,7 @@ impl Seats {
         Self(Arc::new(Hall { limits, guests: Mutex::default() }))
     }
 
-    /// Lets a connection wait for its first bytes; it must close when it is told. The oldest one makes room.
+    /// Lets a connection wait for its first bytes; it must close on request. The oldest one makes room.
     pub(super) fn wait(&self) -> (Place, oneshot::Receiver<()>) {
         let (close, closed) = oneshot::channel();
         let mut guests = self.0.guests();
@@ -123,7 +123,7 @@ impl Seats {
         guests.close(victim);
     }
 
-    /// Gives a connection a seat, if one can be had; it must close when it is told. Needs a tokio runtime.
+    /// Gives a connection a seat, if one is available; it must close on request. Needs a tokio runtime.
     pub(super) fn take(&self, peer: IpAddr) -> Option<(Place, oneshot::Receiver<()>)> {
         let Limits { seats, per_peer, reserved, .. } = self.0.limits;
         let (close, closed) = oneshot::channel();

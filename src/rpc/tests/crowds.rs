@@ -45,7 +45,7 @@ async fn silent_connections_keep_no_client_out() {
         let mut silent = connections(&served, 60, greeting).await;
         assert_eq!(served.client().standing().await.map(|line| line.id), Ok(MasterId(2)));
         assert!(is_closed(&mut silent[0]).await, "the oldest makes room");
-        // The newest are closed for want of a first byte.
+        // The newest are closed because their first byte is missing.
         assert!(is_closed(silent.last_mut().unwrap()).await);
     }
 }

@@ -34,7 +34,7 @@ use super::why::{BadRecord, Kind, Tried, Why};
 use super::workers::{Leave, Locate, Located, Orders, Poll, Register, Registered, Room, Workers};
 use crate::spec::{AttemptId, Cause, Failure, JobId, MasterId, Nonce, TaskKind, Usage, WorkerId};
 
-/// A master that says what it was told to say, and remembers what it was asked.
+/// A master that gives prepared answers, and remembers the requests.
 #[derive(Default)]
 struct Fake {
     /// What it refuses everything with.
@@ -50,7 +50,7 @@ struct Fake {
     asked: Mutex<Vec<String>>,
     /// Where its artifacts lie, if it sends them from there.
     lent: Mutex<Option<std::path::PathBuf>>,
-    /// Addresses of masters that it says there are, besides those that nobody listens at.
+    /// Addresses of masters that it reports, besides those without a listener.
     fellows: Mutex<Vec<String>>,
 }
 
@@ -393,7 +393,7 @@ impl Served {
         fs::read_dir(self.inbox.path().join("inbox")).unwrap().count()
     }
 
-    /// What it was asked, but for who the masters are, which clients ask of their own accord.
+    /// The requests that it received, except for lists of masters, which clients request on their own.
     fn asked(&self) -> Vec<String> {
         let mut asked = self.fake.asked.lock().unwrap().clone();
         asked.retain(|asked| asked != "masters");

@@ -7,7 +7,7 @@ use super::words::{bytes, count};
 use crate::scheduler::Sizes;
 use crate::spec::{HotKey, JobId};
 
-/// A key is hot if at least one in so many of all records has it; fewer do not make a reduce late.
+/// A key is hot if at least one in this many records has it; rarer keys do not delay a reduce.
 const HOT_OF: u64 = 1_000;
 
 #[derive(Template)]
