@@ -1,7 +1,8 @@
 //! A soak: jobs of many kinds run side by side while random faults strike, two at a time.
 //!
 //! `GRISTMILL_SOAK=1800 cargo test --all-features --test cluster soak:: -- --nocapture` runs for half an hour and prints
-//! a table. Without it, the soak has a few rounds. `GRISTMILL_SOAK_SEED` decides which jobs run and which faults strike.
+//! a table. Without it, the soak has a few rounds. `GRISTMILL_SOAK_SEED` decides which jobs run and which faults strike;
+//! `GRISTMILL_SOAK_ONLY=KillWorker,DamageOutput` draws only these.
 //!
 //! ```text
 //!   round ── submit jobs ── two faults ── a pause ── heal ── every job ends as it must ── members live
@@ -43,6 +44,8 @@ const SECONDS: &str = "GRISTMILL_SOAK";
 const ROUNDS: u64 = 4;
 /// Seed of the soak, if not 17.
 const SEED: &str = "GRISTMILL_SOAK_SEED";
+/// Names of the faults that are drawn, if not all: two or more that do not take a master away.
+const ONLY: &str = "GRISTMILL_SOAK_ONLY";
 /// Set, to its temporary folder, for the process that has its own mounts.
 const INSIDE: &str = "GRISTMILL_TEST_SOAK_IN";
 const MASTERS: usize = 3;
@@ -62,6 +65,8 @@ fn number(name: &str) -> Result<Option<u64>> {
 struct Soak {
     fleet: Fleet,
     seed: u64,
+    /// Those that are drawn.
+    faults: Vec<Fault>,
     rounds: u64,
     jobs: u32,
     table: Table,
@@ -73,7 +78,11 @@ impl Soak {
         kinds::strip(&fleet)?;
         kinds::write_inputs(&fleet)?;
         KINDS.iter().try_for_each(|kind| kind.run_alone(&fleet))?;
-        Ok(Self { fleet, seed, rounds: 0, jobs: 0, table: Table::default() })
+        let only = std::env::var(ONLY).unwrap_or_default();
+        let mut faults = FAULTS.to_vec();
+        faults.retain(|fault| only.is_empty() || only.contains(&format!("{fault:?}")));
+        assert!(faults.iter().filter(|fault| !fault.is_of_master()).count() > 1, "{ONLY}: {only}");
+        Ok(Self { fleet, seed, faults, rounds: 0, jobs: 0, table: Table::default() })
     }
 
     /// Runs some jobs side by side, under two faults.
@@ -86,8 +95,8 @@ impl Soak {
             self.jobs += 1;
             jobs.push(Running::submit(&self.fleet, kind, self.jobs, chance.below(10))?);
         }
-        pass(Duration::from_millis(chance.below(2_000)));
-        let faults = two_faults(&mut chance);
+        pass(Duration::from_millis(chance.below(1_000)));
+        let faults = two_faults(&self.faults, &mut chance);
         let heals = self.strike(faults, &mut jobs, &mut chance)?;
         // Longer than a lease, now and then.
         let longest = *chance.one_of(&[300, 1_000, 4_500]).ok_or("no pauses")?;
@@ -152,24 +161,20 @@ impl Soak {
         Ok(())
     }
 
-    fn end(&mut self, running: Running, faults: &[Fault]) {
-        let (name, submissions) = (running.kind.name, running.submissions);
-        let ended = running.end(&self.fleet);
-        self.table.job(
-            name,
-            submissions,
-            ended.map_err(|error| {
-                format!("round {}: {name} under {faults:?}: {error}", self.rounds)
-            }),
-        );
+    fn end(&mut self, mut running: Running, faults: &[Fault]) {
+        let end = running.end(&self.fleet).map_err(|error| {
+            let name = running.kind.name;
+            format!("round {}: {name} under {faults:?}: {error}", self.rounds)
+        });
+        self.table.job(&running, end);
     }
 }
 
 /// Draws two different faults, at most one of them of a master.
-fn two_faults(chance: &mut Chance) -> [Fault; 2] {
-    let first = FAULTS[chance.place(FAULTS.len())];
+fn two_faults(faults: &[Fault], chance: &mut Chance) -> [Fault; 2] {
+    let first = faults[chance.place(faults.len())];
     loop {
-        let second = FAULTS[chance.place(FAULTS.len())];
+        let second = faults[chance.place(faults.len())];
         if second != first && !(first.is_of_master() && second.is_of_master()) {
             return [first, second];
         }

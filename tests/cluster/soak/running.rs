@@ -182,7 +182,7 @@ impl Running {
     }
 
     /// Waits for the end of the job, compares it with what it must be, and removes the folder.
-    pub(crate) fn end(mut self, commands: &Commands) -> Result<End> {
+    pub(crate) fn end(&mut self, commands: &Commands) -> Result<End> {
         let checked = self.check_end(commands);
         if checked.is_err() {
             // A submitter that is stuck must not outlive its job.

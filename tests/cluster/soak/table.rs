@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::faults::Fault;
 use super::limits::{descriptors, memory_kib};
-use super::running::End;
+use super::running::{End, Running};
 use crate::commands::Result;
 use crate::fleet::Fleet;
 
@@ -68,20 +68,15 @@ impl Table {
     }
 
     /// Notes the end of a job.
-    pub(crate) fn job(
-        &mut self,
-        name: &'static str,
-        submissions: u32,
-        end: std::result::Result<End, String>,
-    ) {
-        self.submitted_again += submissions - 1;
+    pub(crate) fn job(&mut self, running: &Running, end: std::result::Result<End, String>) {
+        self.submitted_again += running.submissions - 1;
         let end = end
             .map_err(|error| {
                 println!("WRONG: {error}");
-                self.wrong.push(error);
+                self.wrong.push(error.lines().next().unwrap_or_default().into());
             })
             .ok();
-        *self.ends.entry((name, end)).or_default() += 1;
+        *self.ends.entry((running.kind.name, end)).or_default() += 1;
     }
 
     /// Notes how long the jobs of a round ran on after its faults.
