@@ -1,5 +1,6 @@
 //! Runs commands against a cluster, in a folder of their own, and reads their output.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -22,6 +23,9 @@ pub(crate) const GRISTMILL: &str = env!("CARGO_BIN_EXE_gristmill");
 /// How long a command may take that ends by itself, on a busy machine too.
 const ENDS_WITHIN: Duration = Duration::from_secs(300);
 
+/// Exit code of a command that found no leader.
+const UNAVAILABLE: i32 = 4;
+
 /// Clusters of real processes do not run beside each other: a test with a cluster holds this.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
@@ -33,6 +37,8 @@ pub(crate) struct Commands {
     address: String,
     faults: Faults,
     folder: TempDir,
+    /// How often a command is run again that found no leader.
+    repeats: Cell<u32>,
 }
 
 /// How a command ended.
@@ -53,7 +59,7 @@ impl From<Output> for Ended {
 impl Commands {
     /// About the cluster that this master leads.
     pub(crate) fn new(address: String, folder: TempDir) -> Self {
-        Self { address, faults: Faults::new(), folder }
+        Self { address, faults: Faults::new(), folder, repeats: Cell::new(0) }
     }
 
     pub(crate) fn address(&self) -> &str {
@@ -111,9 +117,25 @@ impl Commands {
         Err(format!("{arguments:?} has not ended within {} s", ENDS_WITHIN.as_secs()).into())
     }
 
+    /// From now on, repeats commands that find no leader, each of which tries for five seconds.
+    pub(crate) fn repeat(&self, times: u32) {
+        self.repeats.set(times);
+    }
+
+    /// Runs a command that changes nothing if it is repeated.
+    pub(crate) fn run_again(&self, arguments: &[&str]) -> Result<Ended> {
+        for _ in 0..self.repeats.get() {
+            let ended = self.run(arguments)?;
+            if ended.code != Some(UNAVAILABLE) {
+                return Ok(ended);
+            }
+        }
+        self.run(arguments)
+    }
+
     /// Runs a command that must succeed and writes JSON.
     pub(crate) fn json(&self, arguments: &[&str]) -> Result<Value> {
-        let ended = self.run(&[arguments, &["--format", "json"]].concat())?;
+        let ended = self.run_again(&[arguments, &["--format", "json"]].concat())?;
         assert_eq!(ended.code, Some(0), "{arguments:?}: {}", ended.stderr);
         Ok(serde_json::from_str(&ended.stdout)?)
     }

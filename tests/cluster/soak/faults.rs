@@ -188,7 +188,7 @@ impl Fault {
                 Heal::StartWorker(worker)
             }
             Self::DrainWorker => {
-                let drained = fleet.run(&["workers", "drain", &fleet.id(worker)?])?;
+                let drained = fleet.run_again(&["workers", "drain", &fleet.id(worker)?])?;
                 assert_eq!(drained.code, Some(0), "{}", drained.stderr);
                 Heal::Left(worker)
             }

@@ -55,6 +55,8 @@ const SLOTS: u32 = 2;
 const DISK: &str = "size=256m,mode=700";
 /// Most jobs side by side.
 const JOBS_MAX: u64 = 5;
+/// Commands that find no leader are repeated for about two minutes: elections take long on a busy machine.
+const REPEATS: u32 = 24;
 /// How long a stuck soak is waited for, beyond its time.
 const REST_SECONDS: u64 = 1_200;
 
@@ -75,6 +77,7 @@ struct Soak {
 impl Soak {
     fn start(seed: u64) -> Result<Self> {
         let fleet = Fleet::start_in(MASTERS, WORKERS, SLOTS, mount_disks)?;
+        fleet.repeat(REPEATS);
         kinds::strip(&fleet)?;
         kinds::write_inputs(&fleet)?;
         KINDS.iter().try_for_each(|kind| kind.run_alone(&fleet))?;
