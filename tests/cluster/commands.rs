@@ -117,7 +117,7 @@ impl Commands {
         Err(format!("{arguments:?} has not ended within {} s", ENDS_WITHIN.as_secs()).into())
     }
 
-    /// From now on, repeats commands that find no leader, each of which tries for five seconds.
+    /// From now on, repeats commands that find no leader. Each tries for five seconds.
     pub(crate) fn repeat(&self, times: u32) {
         self.repeats.set(times);
     }
