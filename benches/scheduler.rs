@@ -61,7 +61,15 @@ impl Bench {
         *incarnation += 1;
         let (incarnation, address) = (*incarnation, format!("10.0.0.{}:7401", worker.0 % 256));
         let outputs = Vec::new();
-        self.apply(RegisterWorker { worker, incarnation, slots: 2, pid: 1, address, outputs });
+        self.apply(RegisterWorker {
+            worker,
+            incarnation,
+            slots: 2,
+            attempt_memory_bytes: 0,
+            pid: 1,
+            address,
+            outputs,
+        });
     }
 
     /// One attempt ends, well or not, as its number says.

@@ -87,6 +87,8 @@ mod soak;
 mod stragglers;
 #[path = "cluster/strikes.rs"]
 mod strikes;
+#[path = "cluster/taken.rs"]
+mod taken;
 #[path = "cluster/terminal.rs"]
 mod terminal;
 #[path = "cluster/trial.rs"]

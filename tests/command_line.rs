@@ -12,3 +12,5 @@ mod examples;
 mod executables;
 #[path = "command_line/program.rs"]
 mod program;
+#[path = "command_line/until.rs"]
+mod until;

@@ -1,5 +1,6 @@
 //! What masters and workers share as processes: they end on a signal, or together with the process that started them.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::fs::Permissions;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 use rustix::fs::Mode;
-use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal, umask};
+use rustix::process::{Pid, Signal, geteuid, getppid, set_parent_process_death_signal, umask};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit;
@@ -128,39 +129,74 @@ impl Drop for Folder {
     }
 }
 
-/// Makes an existing data folder private if other users can enter or read it. Refuses a folder that holds other data
-/// than a cluster's: its owner may want others to read that.
+/// Makes an existing data folder private if it is still empty, such as a file system that was just mounted.
+///
+/// It must belong to this user. One that holds something is refused while others may enter or read it: its owner may
+/// want them to, and if it is a cluster's data, they may have read it.
 fn close(path: &Path) -> Result<(), Refused> {
-    let refuse = |what: String, hint: &str| {
+    let refuse = |what: String, hint: String| {
         Err(Refused::usage(format!("{what}; {}; {hint}", Location::from(path))))
     };
     let cannot = |error: std::io::Error| {
         let hint = "name another folder with --data DIR";
-        refuse(format!("cannot make the data folder private: {error}"), hint)
+        refuse(format!("cannot make the data folder private: {error}"), hint.into())
     };
     let facts = match path.metadata() {
         Ok(facts) => facts,
         Err(error) => return cannot(error),
     };
+    let (owner, user) = (facts.uid(), geteuid().as_raw());
+    if owner != user {
+        return refuse(
+            format!(
+                "data folder belongs to another user (uid {owner}; this process has uid {user})"
+            ),
+            format!("run chown {user} on it, or name another with --data DIR"),
+        );
+    }
     let mode = facts.mode() & 0o7777;
     if mode & OTHERS_BITS == 0 {
         return Ok(());
     }
-    let is_empty = || std::fs::read_dir(path).is_ok_and(|mut names| names.next().is_none());
-    if !is_empty() && !is_known(path) {
-        return refuse(
-            format!("data folder is open to other users (mode {mode:o}) and holds other files"),
-            "name an empty folder with --data DIR, or run chmod 700 on this one",
-        );
-    }
-    match std::fs::set_permissions(path, Permissions::from_mode(mode & !OTHERS_BITS)) {
-        Ok(()) => Ok(()),
-        Err(error) => cannot(error),
+    let found = match found(path) {
+        Ok(found) => found,
+        Err(error) => return cannot(error),
+    };
+    let chmod = format!("chmod -R go= {}", Location::from(path));
+    match found {
+        Some(_) if is_known(path) => refuse(
+            format!(
+                "data folder is open to other users (mode {mode:o}) and holds a cluster's data"
+            ),
+            format!("check who may have read it, then run {chmod}"),
+        ),
+        Some(other) => refuse(
+            format!(
+                "data folder is open to other users (mode {mode:o}) and holds {}, which is not a cluster's",
+                Location::from(Path::new(&other))
+            ),
+            format!("name an empty folder with --data DIR, or run {chmod}"),
+        ),
+        None => match std::fs::set_permissions(path, Permissions::from_mode(mode & !OTHERS_BITS)) {
+            Ok(()) => Ok(()),
+            Err(error) => cannot(error),
+        },
     }
 }
 
 /// Permission bits of everyone but the owner.
 const OTHERS_BITS: u32 = 0o077;
+
+/// A name in a folder, unless the folder is empty or holds only what a new file system has.
+fn found(path: &Path) -> std::io::Result<Option<OsString>> {
+    for entry in std::fs::read_dir(path)? {
+        let name = entry?.file_name();
+        if name != "lost+found" {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
 
 /// Whether a folder holds the data of a master, a worker or `gristmill dev`.
 fn is_known(path: &Path) -> bool {
@@ -179,33 +215,67 @@ mod tests {
     /// Environment variable that makes the test's child process panic.
     const PANICS: &str = "GRISTMILL_TEST_PANICS";
 
+    /// A folder with mode 755 that holds these folders.
+    fn open_folder(root: &Path, name: &str, holds: &[&str]) -> PathBuf {
+        let path = root.join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        holds.iter().for_each(|file| std::fs::create_dir_all(path.join(file)).unwrap());
+        std::fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    fn mode(path: &Path) -> u32 {
+        path.metadata().unwrap().mode() & 0o777
+    }
+
     #[test]
-    fn existing_data_folders_are_made_private_and_folders_of_others_refused() {
+    fn empty_data_folders_are_made_private() {
         let root = tempfile::tempdir().unwrap();
-        let make = |name: &str, files: &[&str]| {
-            let path = root.path().join(name);
-            files.iter().for_each(|file| std::fs::create_dir_all(path.join(file)).unwrap());
-            std::fs::create_dir_all(&path).unwrap();
-            std::fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
-            path
-        };
-        let mode = |path: &Path| path.metadata().unwrap().mode() & 0o777;
-        for (name, files) in [
-            ("empty", &[][..]),
-            ("worker", &["lock", "jobs", "logs"]),
-            ("master", &["identity", "log.redb"]),
-            ("dev", &["m1", "w1"]),
-        ] {
-            let path = make(name, files);
+        for (name, holds) in [("empty", &[][..]), ("mounted", &["lost+found"])] {
+            let path = open_folder(root.path(), name, holds);
             close(&path).unwrap();
             assert_eq!(mode(&path), 0o700, "{name}");
+            close(&path).unwrap();
         }
-        let home = make("home", &["jobs", "notes"]);
-        let said = close(&home).unwrap_err().message.to_string();
-        assert!(said.contains("open to other users (mode 755)"), "{said}");
-        assert_eq!(mode(&home), 0o755);
-        std::fs::set_permissions(&home, Permissions::from_mode(0o700)).unwrap();
-        close(&home).unwrap();
+    }
+
+    #[test]
+    fn open_data_folders_that_hold_something_are_refused() {
+        let root = tempfile::tempdir().unwrap();
+        for (name, holds, said) in [
+            ("worker", &["lock", "jobs", "logs"][..], "holds a cluster's data"),
+            ("master", &["identity", "log.redb", "lost+found"], "holds a cluster's data"),
+            ("dev", &["m1", "w1"], "holds a cluster's data"),
+            ("home", &["notes"], "holds notes, which is not a cluster's"),
+            ("mounted", &["lost+found", "jobs"], "holds jobs, which is not a cluster's"),
+        ] {
+            let path = open_folder(root.path(), name, holds);
+            let refused = close(&path).unwrap_err();
+            assert_eq!(refused.code, exit::USAGE);
+            let message = refused.message.to_string();
+            assert!(message.contains("open to other users (mode 755)"), "{message}");
+            assert!(message.contains(said), "{message}");
+            assert!(message.contains(&format!("chmod -R go= {}", path.display())), "{message}");
+            assert_eq!(mode(&path), 0o755, "it is left as it is");
+            std::fs::set_permissions(&path, Permissions::from_mode(0o700)).unwrap();
+            close(&path).unwrap();
+        }
+    }
+
+    #[test]
+    fn data_folders_of_other_users_are_refused() {
+        let path = if geteuid().is_root() {
+            let root = tempfile::tempdir().unwrap();
+            std::os::unix::fs::chown(root.path(), Some(4711), None).unwrap();
+            root.keep()
+        } else {
+            PathBuf::from("/")
+        };
+        let message = close(&path).unwrap_err().message.to_string();
+        let removed = if geteuid().is_root() { std::fs::remove_dir(&path) } else { Ok(()) };
+        removed.unwrap();
+        assert!(message.contains("data folder belongs to another user (uid "), "{message}");
+        assert!(message.contains("chown"), "{message}");
     }
 
     #[test]

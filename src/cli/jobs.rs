@@ -7,7 +7,8 @@ use super::table::Column::{State, Text, Whole};
 use super::table::{Column, Format, json, list};
 use super::terminal::{Colour, Terminal};
 use crate::launch::{print, say};
-use crate::rpc::jobs::{JobStatus, Jobs};
+use crate::rpc::client::Master;
+use crate::rpc::jobs::{JobStatus, Jobs, State as Stands};
 use crate::spec::JobId;
 
 const HEAD: [Column; 6] = [
@@ -54,9 +55,20 @@ pub(super) fn status(cluster: &Cluster, job: JobId, format: Format) -> Result<u8
 
 /// `gristmill kill JOB`.
 pub(super) fn kill(cluster: &Cluster, job: JobId) -> Result<u8, Refused> {
-    cluster.ask(async |master| Ok(master.kill(job).await?))?;
-    say(&format!("{job} is cancelled\n"));
+    say(&cluster.ask(async |master| killed(&master, job).await)?);
     Ok(exit::OK)
+}
+
+/// Kills a job, and gives the line that says what became of it.
+pub(super) async fn killed(master: &Master, job: JobId) -> Result<String, Refused> {
+    master.kill(job).await?;
+    Ok(match master.status(job, 0).await?.state {
+        Stands::Committing => format!(
+            "{job} is publishing: it is cancelled unless its output becomes visible first\n"
+        ),
+        Stands::Cancelled => format!("{job} is cancelled\n"),
+        state => format!("{job} has {state}\n"),
+    })
 }
 
 /// Renders one line per fact. Line breaks inside a value are escaped.

@@ -37,7 +37,7 @@ use self::cluster::Cluster;
 use self::logs::Which;
 use self::refused::Refused;
 use self::table::Format;
-use crate::launch::{print, refusal, say};
+use crate::launch::{print, refusal, say, survive_file_size_limit};
 use crate::spec::{JobId, MasterId, WorkerId};
 
 /// Run MapReduce jobs on a cluster
@@ -212,6 +212,7 @@ struct OneJob {
 
 /// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
+    survive_file_size_limit();
     let done = match Command::try_parse() {
         Ok(Command { verb }) => verb.run(),
         // Without a command, the help is the best answer.

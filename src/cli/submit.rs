@@ -10,15 +10,18 @@ use serde_json::Value;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::cluster::{Cluster, runtime, with_hint};
+use super::jobs::killed;
 use super::progress::Progress;
 use super::refused::{Refused, one_line};
 use super::table::json;
 use super::{duration, exit};
-use crate::client::{DESCRIBE_WITHIN, Described, Submission, describe, submit};
+use crate::client::{
+    DESCRIBE_WITHIN, Described, Submission, describe, describe_again, submit, submitted,
+};
 use crate::clock::Clock;
 use crate::launch::{Message, Showing, check_output, notes_json, print, render_failure, say};
 use crate::rpc::client::{Master, Options};
-use crate::rpc::jobs::{JobStatus, Jobs, State};
+use crate::rpc::jobs::{JobStatus, State};
 use crate::rpc::refusal::Refusal;
 use crate::spec::job::check_name;
 use crate::spec::{InputNotes, JobId, JobSpec, escape_text};
@@ -80,7 +83,27 @@ impl Submit {
                     "no executable is named; command line; name the executable of a job",
                 ));
             };
-            let described = describe(Path::new(executable), arguments, DESCRIBE_WITHIN).await?;
+            let executable = Path::new(executable);
+            // A client that got no answer repeats the submission with the same id. The job may have ended since, and its
+            // output exists then, so the cluster is asked before the executable looks at it.
+            let before = match &self.id {
+                Some(id) => {
+                    let master = Master::connect(&addresses, Options::default())?;
+                    let known = submitted(&master, id).await;
+                    known.map_err(|error| with_hint(error.into()))?.map(|job| (master, job))
+                }
+                None => None,
+            };
+            let is_repeated = before.is_some();
+            let described = match before {
+                None => describe(executable, arguments, DESCRIBE_WITHIN).await?,
+                Some((master, job)) => {
+                    match describe_again(executable, arguments, DESCRIBE_WITHIN).await {
+                        Ok(described) => described,
+                        Err(error) => return self.repeated(master, job, flag, error.into()).await,
+                    }
+                }
+            };
             let (executable, spec, map_only, report, notes) = match described {
                 Described::Job { executable, spec, map_only, report, notes } => {
                     (executable, *spec, map_only, report, notes)
@@ -98,11 +121,36 @@ impl Submit {
             }
             let progress = Progress::of_report(&report);
             if !progress.is_quiet() {
-                say(&format!("{job} is submitted; Ctrl-C leaves it running\n"));
+                let submitted = match is_repeated {
+                    true => "was submitted with this --id before",
+                    false => "is submitted",
+                };
+                say(&format!("{job} {submitted}; Ctrl-C leaves it running\n"));
                 notes.sentences().iter().for_each(|note| say(&format!("note: {note}\n")));
             }
             Watched { master, job, flag, bad_records, progress, report, notes }.run().await
         })
+    }
+
+    /// Answers a repeated submission that can no longer be compared with the first, for example since its input is gone.
+    async fn repeated(
+        &self,
+        master: Master,
+        job: JobId,
+        flag: String,
+        why: Refused,
+    ) -> Result<u8, Refused> {
+        let id = escape_text(self.id.as_deref().unwrap_or_default().as_bytes());
+        say(&format!(
+            "note: --id {id} is {job}; it cannot be compared with this command line: {}\n",
+            one_line(why.message.line.split("; ").next().unwrap_or_default())
+        ));
+        if self.detach {
+            return Ok(print(&format!("{job}\n")));
+        }
+        let progress = Progress::new(Showing::Auto, false, false);
+        let (report, notes) = (Vec::new(), InputNotes::default());
+        Watched { master, job, flag, bad_records: 0, progress, report, notes }.run().await
     }
 
     fn submission(self, executable: PathBuf, mut spec: JobSpec, map_only: bool) -> Submission {
@@ -255,8 +303,7 @@ impl Watched {
         if tokio::time::timeout(SECOND_WITHIN, interrupts.recv()).await.is_err() {
             return Ok(exit::INTERRUPTED);
         }
-        self.master.kill(*job).await?;
-        say(&format!("\n{job} is cancelled\n"));
+        say(&format!("\n{}", killed(&self.master, *job).await?));
         Ok(exit::CANCELLED)
     }
 }

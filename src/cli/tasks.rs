@@ -29,7 +29,7 @@ pub(super) fn tasks(cluster: &Cluster, job: JobId, format: Format) -> Result<u8,
     list(format, &tasks, &HEAD, |tasks| tasks.iter().flat_map(rows).collect())
 }
 
-/// One row per attempt; a task without attempts has one row too.
+/// One row per attempt, and one for attempts that are no longer kept. A task without attempts has one row too.
 fn rows(task: &TaskLine) -> Vec<Vec<String>> {
     let begin = || vec![task.id.to_string(), task.state.clone()];
     let attempt = |attempt: &AttemptLine| {
@@ -45,11 +45,14 @@ fn rows(task: &TaskLine) -> Vec<Vec<String>> {
         ]);
         row
     };
-    if task.attempts.is_empty() {
-        vec![begin()]
-    } else {
-        task.attempts.iter().map(attempt).collect()
+    let mut rows: Vec<_> = task.attempts.iter().map(attempt).collect();
+    let earlier = u64::from(task.attempts_started).saturating_sub(task.attempts.len() as u64);
+    if rows.is_empty() || earlier > 0 {
+        let mut row = begin();
+        row.extend((earlier > 0).then(|| format!("{earlier} earlier")));
+        rows.insert(0, row);
     }
+    rows
 }
 
 /// All tasks of a job, in order.

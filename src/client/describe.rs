@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use super::Error;
-use crate::frame::{self, DESCRIBE_ARG, Description, LENGTH_BYTES, VERSION};
+use crate::frame::{self, DESCRIBE_AGAIN_ARG, DESCRIBE_ARG, Description, LENGTH_BYTES, VERSION};
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{InputNotes, JobSpec, Location, escape};
 
@@ -50,12 +50,33 @@ pub async fn describe(
     arguments: &[OsString],
     within: Duration,
 ) -> Result<Described, Error> {
+    ask(executable, DESCRIBE_ARG, arguments, within).await
+}
+
+/// As [`describe`], for a job that was submitted before, so that its output may exist.
+///
+/// # Errors
+/// As [`describe`].
+pub async fn describe_again(
+    executable: &Path,
+    arguments: &[OsString],
+    within: Duration,
+) -> Result<Described, Error> {
+    ask(executable, DESCRIBE_AGAIN_ARG, arguments, within).await
+}
+
+async fn ask(
+    executable: &Path,
+    question: &str,
+    arguments: &[OsString],
+    within: Duration,
+) -> Result<Described, Error> {
     let location = Location::from(executable);
     let unusable = |cause| Error::Executable { executable: location.clone(), cause };
     // Absolute, so that a bare name is the file here and not one of the PATH.
     let executable = executable.canonicalize().map_err(unusable)?;
     let mut child = Command::new(&executable)
-        .arg(DESCRIBE_ARG)
+        .arg(question)
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

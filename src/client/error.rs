@@ -4,13 +4,14 @@ use std::io;
 
 use crate::rpc::refusal::Refusal;
 use crate::spec::Location;
+use crate::storage::executable_hint;
 
 /// Why a job could not be submitted or followed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The executable cannot be found, read or started.
     #[error(
-        "cannot use the job executable: {cause}; {executable}; name an executable that runs here"
+        "cannot use the job executable: {cause}; {executable}; {}", executable_hint(.executable.path(), .cause)
     )]
     Executable {
         /// Which.

@@ -32,10 +32,10 @@ mod error;
 mod follow;
 mod submit;
 
-pub use describe::{DESCRIBE_WITHIN, Described, describe};
+pub use describe::{DESCRIBE_WITHIN, Described, describe, describe_again};
 pub use error::Error;
 pub use follow::follow;
-pub use submit::{Submission, submit};
+pub use submit::{Submission, submit, submitted};
 
 use crate::rpc::artifacts::{Artifacts, Digest};
 use crate::rpc::client::Master;

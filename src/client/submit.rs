@@ -88,6 +88,15 @@ pub async fn submit<M: Masters>(master: &M, submission: Submission) -> Result<Jo
     }
 }
 
+/// Finds the job that was submitted with this id, if the cluster still knows it.
+///
+/// # Errors
+/// If the cluster does not answer.
+pub async fn submitted<M: Masters>(master: &M, id: &str) -> Result<Option<JobId>, Error> {
+    let jobs = master.list().await?;
+    Ok(jobs.into_iter().find(|job| job.request == id).map(|job| job.id))
+}
+
 /// Uploads the job's artifacts, unless the masters have them, and returns the request that names them.
 async fn send<M: Masters>(
     master: &M,
@@ -173,6 +182,7 @@ mod tests {
             reducers: None,
             split_bytes: None,
             memory_bytes: 1 << 30,
+            memory_is_given: false,
             max_bad_records: 0,
             umask: 0o022,
             sync: false,

@@ -54,6 +54,7 @@ const OPTIONS: JobOptions = JobOptions {
     task_timeout_ms: None,
     backups: false,
     early_reduces: false,
+    memory_bytes: 0,
 };
 
 /// Runs a prepared job.
@@ -234,6 +235,7 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
                 worker: WorkerId(number),
                 incarnation: 1,
                 slots: 1,
+                attempt_memory_bytes: 0,
                 pid: std::process::id(),
                 address: String::new(),
                 outputs: Vec::new(),

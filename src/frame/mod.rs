@@ -37,8 +37,10 @@ use crate::spec::{AttemptId, Counters, Failure, InputNotes, JobSpec, Nonce, Volu
 pub const EXECUTOR_ARG: &str = "--gristmill=executor";
 /// First argument of a job executable that must describe the job that the other arguments define.
 pub const DESCRIBE_ARG: &str = "--gristmill=describe";
+/// As [`DESCRIBE_ARG`], for a job that was submitted before: its output may exist by now.
+pub const DESCRIBE_AGAIN_ARG: &str = "--gristmill=describe-again";
 /// Version of these messages. A job executable and a worker must have the same.
-pub const VERSION: u32 = 9;
+pub const VERSION: u32 = 10;
 /// Longest frame, in bytes. A reduce's list of segments is the longest message.
 pub const FRAME_BYTES_MAX: u32 = 256 << 20;
 

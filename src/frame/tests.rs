@@ -28,6 +28,7 @@ fn run(work: Work) -> ToExecutor {
         reducers: Some(3),
         split_bytes: None,
         memory_bytes: 1 << 30,
+        memory_is_given: false,
         max_bad_records: 2,
         umask: 0o022,
         sync: true,

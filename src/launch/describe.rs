@@ -17,30 +17,37 @@ use crate::spec::{InputNotes, JobSpec, Location};
 use crate::storage::SharedStaging;
 use crate::task;
 
-/// Writes the description of the job as one frame to standard output.
-pub(super) fn describe<J: Job>(name: &str, args: Vec<OsString>) -> u8 {
-    let description = described::<J>(name, args)
+/// Writes the description of the job as one frame to standard output. If the job is repeated, its output may exist.
+pub(super) fn describe<J: Job>(name: &str, args: Vec<OsString>, is_repeated: bool) -> u8 {
+    let description = described::<J>(name, args, is_repeated)
         .unwrap_or_else(|Message { line, details }| Description::Refused { line, details });
     let written =
         frame::encode(&description).map_err(io::Error::other).and_then(|frame| write_out(&frame));
     written.map_or_else(|error| stdout_failed(&error, STDOUT_HINT), |()| exit::OK)
 }
 
-fn described<J: Job>(name: &str, args: Vec<OsString>) -> Result<Description, Message> {
+fn described<J: Job>(
+    name: &str,
+    args: Vec<OsString>,
+    is_repeated: bool,
+) -> Result<Description, Message> {
     clash_message::<J>()?;
     let (flags, job, invocation) = match command::read::<J>(name, args)? {
         Asked::Run { flags, job, invocation } => (flags, job, invocation),
         Asked::Text(text) => return Ok(Description::Text(text)),
     };
     flags.check(J::MAP_ONLY)?;
-    let (spec, notes) = for_cluster::<J>(spec::<J>(name, &flags, &job, invocation)?)?;
+    let (spec, notes) = for_cluster::<J>(spec::<J>(name, &flags, &job, invocation)?, is_repeated)?;
     let spec = Box::new(spec);
     let (version, map_only) = (frame::VERSION, J::MAP_ONLY);
     Ok(Description::Job { version, spec, map_only, report: report(&flags), notes })
 }
 
 /// Returns the spec with absolute paths, and notes on its input. Refuses a job that a cluster cannot run.
-fn for_cluster<J: Job>(mut spec: JobSpec) -> Result<(JobSpec, InputNotes), Message> {
+fn for_cluster<J: Job>(
+    mut spec: JobSpec,
+    is_repeated: bool,
+) -> Result<(JobSpec, InputNotes), Message> {
     if spec.inputs.iter().any(|input| input.location.is_standard_stream()) {
         return Err(Message::new(
             "standard input (-) cannot be read by a cluster; command line; write it to a file, and name that",
@@ -52,15 +59,21 @@ fn for_cluster<J: Job>(mut spec: JobSpec) -> Result<(JobSpec, InputNotes), Messa
         ));
     };
     let output = Location::from(&absolute(output.path(), false)?);
+    spec.output = Some(output.clone());
     spec.validate().map_err(|error| own(&error))?;
     for input in &mut spec.inputs {
         input.location = Location::from(&absolute(input.location.path(), true)?);
     }
-    spec.output = Some(output.clone());
     // The output must survive the failure of the machines that wrote it.
     spec.sync = true;
     let task::Listing { notes, .. } = task::list::<J>(&spec).map_err(|error| own(&error))?;
-    SharedStaging::check(output.path(), spec.overwrite).map_err(|error| own(&error))?;
+    let output = match is_repeated {
+        true => SharedStaging::place(output.path()),
+        false => SharedStaging::check(output.path(), spec.overwrite),
+    };
+    let output = output.map_err(|error| own(&error))?;
+    // Without links and `..`, so that the masters see that two jobs would write to one place.
+    spec.output = Some(Location::from(&output));
     Ok((spec, notes))
 }
 

@@ -13,14 +13,16 @@
 
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::{io, ptr};
 
 use libc::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, c_int};
 
-use super::exit;
+use super::interrupt::When;
 use super::message::Message;
-use crate::spec::size;
+use super::{exit, say};
+use crate::embedded::Progress;
+use crate::spec::{JobSpec, size};
 use crate::storage::Cleanup;
 use crate::task;
 
@@ -46,6 +48,8 @@ static BEFORE: [AtomicPtr<libc::sigaction>; FAULTS.len()] =
 struct Running {
     cleanups: Vec<Cleanup>,
     memory_bytes: u64,
+    progress: Arc<Progress>,
+    to_stdout: bool,
     /// Address space released first, because cleaning up after running out of memory needs some.
     reserve: Vec<u8>,
 }
@@ -59,12 +63,14 @@ impl Drop for Watch {
     }
 }
 
-/// From now on, the end of the process counts as a failure of the run with these folders.
-pub(super) fn watch(cleanups: [Cleanup; 2], memory_bytes: u64) -> Watch {
+/// From now on, the end of the process is reported as an end of the run with these folders.
+pub(super) fn watch(cleanups: [Cleanup; 2], spec: &JobSpec, progress: Arc<Progress>) -> Watch {
     static HOOKED: Once = Once::new();
     PROCESS.store(std::process::id(), Ordering::SeqCst);
     let reserve = Vec::with_capacity(RESERVE_BYTES);
-    *run() = Some(Running { cleanups: cleanups.into(), memory_bytes, reserve });
+    let (memory_bytes, to_stdout) = (spec.memory_bytes, spec.output.is_none());
+    *run() =
+        Some(Running { cleanups: cleanups.into(), memory_bytes, progress, to_stdout, reserve });
     HOOKED.call_once(|| {
         // SAFETY: the function lives as long as the process, and does not unwind.
         unsafe { libc::atexit(at_exit) };
@@ -198,11 +204,55 @@ fn end(running: Running, done: &str) -> ! {
              give the process more"
         ));
     }
-    let line = format!(
-        "the job's own code ended the process: it {done}{place}, and nothing was published; return an error instead"
-    );
-    Message { line, details }.say();
+    let when = When::of(running.progress.phase(), running.to_stdout);
+    let line = format!("the job's own code ended the process: it {done}{place}, {}", told(when));
+    // The exit code tells whether the output is there.
+    let code = if when == When::Published {
+        say(&format!("note: {line}\n"));
+        details.iter().for_each(|detail| say(&format!("note: {detail}\n")));
+        exit::OK
+    } else {
+        Message { line, details }.say();
+        exit::FAILED
+    };
     let _flushed_or_not = io::Write::flush(&mut io::stderr());
     // SAFETY: ends the process without running its exit hooks again.
-    unsafe { libc::_exit(c_int::from(exit::FAILED)) }
+    unsafe { libc::_exit(c_int::from(code)) }
+}
+
+/// The state of the result at that moment, and what to do.
+fn told(when: When) -> &'static str {
+    match when {
+        When::Running => "and nothing was published; return an error instead",
+        When::Publishing => {
+            "while its output was published; the output is whole if it holds _SUCCESS; wait for threads of the job before it ends"
+        }
+        When::Published => {
+            "after its output was published; the output is whole; wait for threads of the job before it ends"
+        }
+        When::Writing => {
+            "while its result was written, and standard output is not whole; wait for threads of the job before it ends"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::embedded::Phase;
+
+    #[test]
+    fn end_of_process_says_what_became_of_the_output() {
+        for (phase, to_stdout, said) in [
+            (Phase::Planning, false, "nothing was published"),
+            (Phase::Mapping, false, "nothing was published"),
+            (Phase::Reducing, true, "nothing was published"),
+            (Phase::Committing, false, "whole if it holds _SUCCESS"),
+            (Phase::Done, false, "the output is whole;"),
+            (Phase::Done, true, "standard output is not whole"),
+        ] {
+            let line = told(When::of(phase, to_stdout));
+            assert!(line.contains(said), "{phase:?}, {to_stdout}: {line}");
+        }
+    }
 }

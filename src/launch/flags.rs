@@ -37,9 +37,9 @@ pub(super) struct Flags {
     #[arg(long, value_name = "N", default_value = "0", value_parser = max_bad_records, allow_hyphen_values = true, help_heading = "Output")]
     pub(super) max_bad_records: u64,
 
-    /// Memory for all buffers together
-    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = memory, allow_hyphen_values = true, help_heading = "Resources")]
-    pub(super) memory: u64,
+    /// Memory for all buffers together [default: 1GiB]
+    #[arg(long, value_name = "SIZE", value_parser = memory, allow_hyphen_values = true, help_heading = "Resources")]
+    pub(super) memory: Option<u64>,
     /// Tasks that run at once [default: number of cores]
     #[arg(long, value_name = "N", value_parser = threads, allow_hyphen_values = true, help_heading = "Resources")]
     pub(super) threads: Option<u32>,
@@ -60,6 +60,9 @@ pub(super) struct Flags {
     #[arg(long, value_name = "FORM", value_enum, default_value = "text", hide_possible_values = true, help_heading = SAID)]
     pub(super) summary: Form,
 }
+
+/// Memory for all buffers, in bytes, unless `--memory` is given.
+pub(super) const MEMORY_BYTES_DEFAULT: u64 = 1 << 30;
 
 /// Heading of the flags that control standard error.
 pub(super) const SAID: &str = "Output on standard error";

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use super::ending;
@@ -19,6 +19,13 @@ use super::message::Message;
 use super::progress::Drawn;
 use crate::embedded::{Phase, Progress};
 use crate::storage::Cleanup;
+
+/// Makes a write beyond the limit of a file's size (`ulimit -f`) an error, which says so and leaves nothing, rather than
+/// a signal that kills this process. Programs that it starts are killed as usual.
+pub(crate) fn survive_file_size_limit() {
+    // The handler itself is all that is wanted; where it cannot be set, the signal kills as before.
+    let _set_or_not = signal_hook::flag::register(SIGXFSZ, Arc::default());
+}
 
 /// How long a run may take to end after the first signal.
 const GRACE: Duration = Duration::from_secs(1);
@@ -117,11 +124,7 @@ impl Interrupts {
             .filter_map(|folder| folder.run().err())
             .map(|error| error.to_string())
             .collect();
-        let when = match (self.is_too_late(), self.to_stdout) {
-            (false, _) => When::Running,
-            (true, false) => When::Publishing,
-            (true, true) => When::Writing,
-        };
+        let when = When::of(self.progress.phase(), self.to_stdout);
         let _nothing_is_drawn_any_more = self.drawn.clear();
         Message { details: left, ..interrupted(when) }.say();
         ending::forget();
@@ -129,15 +132,29 @@ impl Interrupts {
     }
 }
 
-/// When a run was interrupted.
-#[derive(Clone, Copy, Debug)]
+/// When a run was interrupted, or its process ended by the job's code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum When {
     /// Before any part of its result was visible.
     Running,
     /// While its output was being published.
     Publishing,
+    /// When its output was visible and whole.
+    Published,
     /// While its result was being written to standard output.
     Writing,
+}
+
+impl When {
+    /// Returns where a run to a folder, or to standard output, was in this phase.
+    pub(super) fn of(phase: Phase, to_stdout: bool) -> Self {
+        match (phase, to_stdout) {
+            (Phase::Planning | Phase::Mapping | Phase::Reducing, _) => Self::Running,
+            (Phase::Committing | Phase::Done, true) => Self::Writing,
+            (Phase::Committing, false) => Self::Publishing,
+            (Phase::Done, false) => Self::Published,
+        }
+    }
 }
 
 /// The message of an interrupted run.
@@ -149,6 +166,7 @@ pub(super) fn interrupted(when: When) -> Message {
         When::Publishing => {
             "interrupted while publishing; the output is whole if it holds _SUCCESS; look there, or run `gristmill verify`"
         }
+        When::Published => "interrupted after the output was published; the output is whole",
         When::Writing => {
             "interrupted while writing the result; standard output is not whole; run it again, or with --output DIR"
         }

@@ -50,7 +50,8 @@ pub(crate) use summary::notes_json;
 pub(crate) use terminal::{is_dumb, size};
 
 use self::command::Asked;
-use self::flags::Flags;
+use self::flags::{Flags, MEMORY_BYTES_DEFAULT};
+pub(crate) use self::interrupt::survive_file_size_limit;
 use self::interrupt::{Interrupts, When, interrupted};
 use self::summary::Times;
 use self::umask::umask;
@@ -58,7 +59,7 @@ use crate::clock::Clock;
 use crate::embedded::{self, Options, Outcome, Prepared, Progress};
 use crate::executor;
 use crate::format::Input;
-use crate::frame::{DESCRIBE_ARG, EXECUTOR_ARG};
+use crate::frame::{DESCRIBE_AGAIN_ARG, DESCRIBE_ARG, EXECUTOR_ARG};
 use crate::job::{By, Job, Partition, named_by, says_the_same};
 use crate::record::{Key, Misfit, SERDE_HINT, probe};
 use crate::scheduler::JobState;
@@ -82,13 +83,14 @@ pub fn launch_from<J: Job>(args: impl IntoIterator<Item = impl Into<OsString>>) 
             "Job::INPUTS names each of the inputs that Job::Input reads"
         );
     }
+    survive_file_size_limit();
     let mut args: Vec<OsString> = args.into_iter().map(Into::into).collect();
     let name = name::job_name(args.first().map(OsString::as_os_str));
     let begun = match args.get(1) {
         Some(arg) if arg == EXECUTOR_ARG && args.len() == 2 => execute::<J>(),
-        Some(arg) if arg == DESCRIBE_ARG => {
-            args.remove(1);
-            Ok(describe::describe::<J>(&name, args))
+        Some(arg) if arg == DESCRIBE_ARG || arg == DESCRIBE_AGAIN_ARG => {
+            let is_repeated = args.remove(1) == DESCRIBE_AGAIN_ARG;
+            Ok(describe::describe::<J>(&name, args, is_repeated))
         }
         _ => begin::<J>(&name, args),
     };
@@ -247,7 +249,8 @@ fn spec<J: Job>(
         overwrite: flags.overwrite,
         reducers: flags.reducers,
         split_bytes: flags.split_size,
-        memory_bytes: flags.memory,
+        memory_bytes: flags.memory.unwrap_or(MEMORY_BYTES_DEFAULT),
+        memory_is_given: flags.memory.is_some(),
         max_bad_records: flags.max_bad_records,
         umask: umask(),
         sync: flags.sync,
@@ -275,7 +278,7 @@ fn run<J: Job>(run: &Run) -> Result<u8, Message> {
     let interrupts = Interrupts::listen(progress.clone(), spec.output.is_none());
     interrupts.remove([prepared.staging.cleanup(), prepared.scratch.cleanup()]);
     let cleanups = [prepared.staging.cleanup(), prepared.scratch.cleanup()];
-    let watch = ending::watch(cleanups, spec.memory_bytes);
+    let watch = ending::watch(cleanups, spec, progress.clone());
     let results = standard::set_output_aside().map_err(|error| {
         Message::new(format!("cannot set standard output aside for the result: {error}"))
     })?;
@@ -312,13 +315,14 @@ fn run<J: Job>(run: &Run) -> Result<u8, Message> {
             return Ok(stdout_failed(&error, "name a folder with --output DIR"));
         }
     }
-    drop(watch);
     if !flags.quiet {
         let times =
             Times { listing: *listing, whole: clock.now().saturating_duration_since(*started) };
         let by = J::from_bytes(&spec.job).map_or(By::Hash, |job| by(&job.partitioner()));
         say(&summary::render(flags.summary, spec, prepared, &outcome, &progress, (by, times)));
     }
+    // Threads of the job may still run, and end the process until here.
+    drop(watch);
     Ok(exit::OK)
 }
 

@@ -24,13 +24,21 @@ use crate::rpc::refusal::Refusal;
 
 /// How long an artifact that no job names is kept, in milliseconds.
 const UNNAMED_MS_MAX: u64 = 3_600_000;
-/// An artifact requested this recently may be about to be named, in milliseconds: it is kept even if the disk is
-/// full.
+/// An artifact that no job has named yet and that was requested this recently may be about to be named, in milliseconds:
+/// it is kept even if the disk is full. One of an ended job is not kept: a client that was about to name it resends it.
 const ASKED_LATELY_MS: u64 = 10_000;
 /// Bytes per copy step.
 const COPY_BYTES: usize = 1 << 20;
 /// Prefix of the names of incomplete artifacts.
 const INCOMING: &str = ".incoming-";
+
+/// What jobs need of the artifacts.
+struct Needed {
+    /// Named by a job that has not ended.
+    live: BTreeSet<Digest>,
+    /// Named by any job.
+    named: BTreeSet<Digest>,
+}
 
 /// Artifacts on disk. Clones share one store.
 #[derive(Debug, Clone)]
@@ -112,8 +120,11 @@ impl Shared {
 
     /// Removes artifacts that no live job names.
     pub(super) fn make_room(&self, bytes: u64) -> bool {
-        let live = self.proposer.read(|state| state.needed().into_keys().collect());
-        let removed = self.store.make_room(bytes, &live, self.now_ms());
+        let needed = self.proposer.read(|state| Needed {
+            live: state.needed().into_keys().collect(),
+            named: state.artifacts().collect(),
+        });
+        let removed = self.store.make_room(bytes, &needed, self.now_ms());
         if removed > 0 {
             (self.log)(&format!(
                 "the disk is full: removed {removed} artifacts of jobs that have ended: {}",
@@ -236,10 +247,11 @@ impl Store {
 
     /// Removes artifacts that no live job names, least recently requested first, until this many bytes are free.
     /// Returns how many were removed.
-    fn make_room(&self, bytes: u64, live: &BTreeSet<Digest>, now_ms: u64) -> usize {
+    fn make_room(&self, bytes: u64, needed: &Needed, now_ms: u64) -> usize {
         let mut asked_ms = self.asked_ms();
         let is_idle = |(digest, asked_ms): &(&Digest, &u64)| {
-            !live.contains(digest) && now_ms.saturating_sub(**asked_ms) >= ASKED_LATELY_MS
+            let is_awaited = now_ms.saturating_sub(**asked_ms) < ASKED_LATELY_MS;
+            !needed.live.contains(digest) && (needed.named.contains(digest) || !is_awaited)
         };
         let idle = asked_ms.iter().filter(is_idle);
         let mut idle: Vec<(u64, Digest)> = idle.map(|(&digest, &at)| (at, digest)).collect();
@@ -411,17 +423,22 @@ mod tests {
             digest
         };
         let all: Vec<Digest> = (1..=5).map(|number| put(number, u64::from(number))).collect();
-        let live = BTreeSet::from([all[0]]);
+        let needed = |named: &[Digest]| Needed {
+            live: BTreeSet::from([all[0]]),
+            named: named.iter().copied().collect(),
+        };
+        let unnamed = needed(&[]);
         let left = |now_ms| {
             let is_there = all.iter().map(|&digest| store.path(digest).exists());
             (now_ms, is_there.collect::<Vec<_>>())
         };
-        assert_eq!(store.make_room(1, &live, ASKED_LATELY_MS), 0, "all were asked for lately");
+        assert_eq!(store.make_room(1, &unnamed, ASKED_LATELY_MS), 0, "all were asked for lately");
+        assert_eq!(store.make_room(1, &needed(&all[..2]), ASKED_LATELY_MS), 1);
         let later = ASKED_LATELY_MS + 4;
-        assert_eq!(store.make_room(150, &live, later), 2);
-        assert_eq!(left(later), (later, vec![true, false, false, true, true]));
-        assert_eq!(store.make_room(1 << 40, &live, later), 1, "the last was asked for lately");
+        assert_eq!(left(later), (later, vec![true, false, true, true, true]), "of an ended job");
+        assert_eq!(store.make_room(150, &unnamed, later), 2);
         assert_eq!(left(later), (later, vec![true, false, false, false, true]));
+        assert_eq!(store.make_room(1 << 40, &unnamed, later), 0, "the last was asked for lately");
         assert!(!store.has(all[1], later) && store.has(all[0], later));
     }
 

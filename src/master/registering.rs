@@ -104,7 +104,7 @@ fn introduce(state: &State, worker: WorkerId, request: &Register) -> (Change, Ve
         Some(before) => before.former,
         None => None,
     };
-    let Register { incarnation, pid, slots, .. } = *request;
+    let Register { incarnation, pid, slots, attempt_memory_bytes, .. } = *request;
     let address = request.address.clone();
     let record = WorkerRecord {
         incarnation,
@@ -119,7 +119,15 @@ fn introduce(state: &State, worker: WorkerId, request: &Register) -> (Change, Ve
     let outputs: Vec<_> = request.outputs.iter().filter_map(|held| output(state, held)).collect();
     let mut portions = outputs.chunks(OUTPUTS_AT_ONCE).map(<[_]>::to_vec);
     let outputs = portions.next().unwrap_or_default();
-    let register = RegisterWorker { worker, incarnation: number, slots, pid, address, outputs };
+    let register = RegisterWorker {
+        worker,
+        incarnation: number,
+        slots,
+        attempt_memory_bytes,
+        pid,
+        address,
+        outputs,
+    };
     let restore = |outputs| decide(RestoreOutputs { worker, incarnation: number, outputs });
     (Change::Introduce { register, record }, portions.map(restore).collect())
 }

@@ -117,7 +117,7 @@ impl Shared {
                 let lost = lost.iter().filter(|lost| is_gone(lost, attempt, state, desk));
                 let lost = lost.map(|lost| lose(lost, attempt, worker));
                 let mut changes: Vec<Change> = lost.collect();
-                let deterministic = failure.about == About::BadInput;
+                let deterministic = matches!(failure.about, About::BadInput | About::OutputTaken);
                 changes.push(fail(attempt, failure, deterministic));
                 changes
             }

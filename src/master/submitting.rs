@@ -114,6 +114,10 @@ fn options(request: &Submit) -> JobOptions {
         },
         backups: request.backups,
         early_reduces: defaults.early_reduces,
+        memory_bytes: match request.spec.memory_is_given {
+            true => request.spec.memory_bytes,
+            false => 0,
+        },
     }
 }
 
@@ -125,17 +129,20 @@ fn check_room(state: &State, spec: &JobSpec) -> Result<(), Refusal> {
             format!("{LIVE_JOBS_MAX} jobs have not ended yet\nhint: wait until some have ended");
         return Err(Refusal::Limit { message });
     }
-    let output = |job| state.job(job).and_then(|record| record.output.as_ref());
-    let same =
-        live().find(|job| output(job.id()).is_some() && output(job.id()) == spec.output.as_ref());
+    let Some(output) = &spec.output else { return Ok(()) };
+    let of = |job| state.job(job).and_then(|record| record.output.as_ref());
+    let same = live().find(|job| of(job.id()).is_some_and(|other| overlap(output, other)));
     let Some(same) = same else { return Ok(()) };
-    let shown = spec.output.as_ref().map(|output: &Location| output.to_string());
     invalid(format!(
-        "output `{}` is being written by job {} ({})\nhint: choose another folder, or wait for that job",
-        shown.unwrap_or_default(),
+        "output `{output}` is being written by job {} ({})\nhint: choose another folder, or wait for that job",
         same.id(),
         escape(same.name().as_bytes(), TEXT_CHARS_MAX)
     ))
+}
+
+/// Whether two outputs are one folder, or one lies in the other. The clients have resolved links and `..`.
+fn overlap(one: &Location, other: &Location) -> bool {
+    one.path().starts_with(other.path()) || other.path().starts_with(one.path())
 }
 
 /// Bytes of an executable's beginning that say what it is for.
@@ -183,6 +190,16 @@ mod tests {
         head.extend(kind.to_le_bytes());
         head.extend(machine.to_le_bytes());
         head
+    }
+
+    #[test]
+    fn outputs_overlap_if_one_is_or_holds_the_other() {
+        for (other, expected) in
+            [("/a/b", true), ("/a/b/c", true), ("/a", true), ("/a/bc", false), ("/a/c", false)]
+        {
+            let (one, other) = (Location::from("/a/b"), Location::from(other));
+            assert_eq!((overlap(&one, &other), overlap(&other, &one)), (expected, expected));
+        }
     }
 
     #[test]

@@ -30,6 +30,7 @@ pub(super) fn line(state: &State, job: &Job) -> JobLine {
         reason: reason(state, job),
         submitted: rfc3339(job.submitted_ms()),
         finished: job.finished_ms().map(rfc3339),
+        request: job.request().to_string(),
     }
 }
 
@@ -136,6 +137,7 @@ fn task_line(job: &Job, id: TaskId, task: Option<&Task>, desk: &Desk) -> TaskLin
             Some(failed) if failed == id => "failed".to_string(),
             _ => task.map_or(TaskState::Idle, Task::state).to_string(),
         },
+        attempts_started: task.map_or(0, Task::started),
         attempts: attempts.collect(),
         usage: task.and_then(Task::winner).filter(|_| job.leader(id).is_none()).map(|it| it.usage),
     }

@@ -111,6 +111,9 @@ pub struct JobLine {
     pub submitted: String,
     /// When it ended, if it has.
     pub finished: Option<String>,
+    /// The client's id of its submission. Not shown: it may be of any form, and is of use only to its client.
+    #[serde(skip)]
+    pub request: String,
 }
 
 /// A failure for JSON: bytes become text.
@@ -222,7 +225,9 @@ pub struct TaskLine {
     pub kind: String,
     /// `idle`, `in_progress`, `completed` or, if its job failed of it, `failed`.
     pub state: String,
-    /// All of them, in order.
+    /// Attempts started so far, as [`Task::started`](crate::scheduler::Task::started) counts them everywhere.
+    pub attempts_started: u32,
+    /// The last [`ATTEMPTS_KEPT`](crate::scheduler::ATTEMPTS_KEPT) of them, in order.
     pub attempts: Vec<AttemptLine>,
     /// What the attempt whose output counts has read, written and used; none of a task that has none, or shares it.
     pub usage: Option<Usage>,
@@ -326,7 +331,7 @@ pub trait Jobs: Send + Sync + 'static {
         &self,
         request: RecipeRequest,
     ) -> impl Future<Output = Result<Recipe, Refusal>> + Send;
-    /// Cancels it; too late once its output is being published.
+    /// Cancels it; while its output is being published, only if that has not become visible.
     fn kill(&self, job: JobId) -> impl Future<Output = Result<(), Refusal>> + Send;
     /// Lists all known workers.
     fn workers(&self) -> impl Future<Output = Result<Vec<WorkerLine>, Refusal>> + Send;

@@ -13,6 +13,7 @@ use super::exclusion::Trouble;
 use super::failures::{Failed, Failures};
 use super::job_state::{End, JobState};
 use super::locations::Changes;
+use super::publication::Publication;
 use super::queue::Claim;
 use super::slots::Slots;
 use super::tally::Tally;
@@ -57,6 +58,7 @@ pub struct Job {
     tally: Tally,
     /// Slots that its attempts hold.
     held: u32,
+    pub(super) publication: Publication,
     changes: Changes,
     /// Where in the input the last failure of each failing task happened.
     failed_records: BTreeMap<TaskId, (Location, u64)>,
@@ -80,6 +82,7 @@ impl Job {
             sizes: Sizes::default(),
             tally: Tally::default(),
             held: 0,
+            publication: Publication::default(),
             changes: Changes::default(),
             failed_records: BTreeMap::new(),
             troubled_on: BTreeMap::new(),
@@ -304,13 +307,27 @@ impl Job {
     ///
     /// A task that has just failed leaves the room to others as long as it may hope for another worker.
     pub(super) fn place(&self, slots: &Slots) -> Option<(u32, WorkerId)> {
-        let tasks = self.tasks(self.startable()?);
+        let kind = self.startable()?;
+        let (tasks, memory_bytes) = (self.tasks(kind), self.memory_bytes(kind));
+        let anywhere = slots.freest_for(memory_bytes, &[])?;
         tasks.idle_ones().find_map(|index| {
             let avoid = tasks.failed_on(index);
-            let hopes = || tasks.is_choosy(index) && slots.has_usable_but(&avoid);
-            let here = || slots.freest_but(&[]).filter(|_| !hopes());
-            Some((index, slots.freest_but(&avoid).or_else(here)?))
+            let hopes = || tasks.is_choosy(index) && slots.has_usable_for(memory_bytes, &avoid);
+            let here = || Some(anywhere).filter(|_| !hopes());
+            Some((index, slots.freest_for(memory_bytes, &avoid).or_else(here)?))
         })
+    }
+
+    /// Memory that a worker must give to attempts of this kind, in bytes. A commit needs none to speak of, so that a job
+    /// whose work is done is published on any worker.
+    pub(super) fn memory_bytes(&self, kind: TaskKind) -> u64 {
+        if kind == TaskKind::Commit { 0 } else { self.options().memory_bytes }
+    }
+
+    /// Whether no worker that gets attempts gives the next one the memory that the job demands.
+    pub(super) fn lacks_memory(&self, slots: &Slots) -> bool {
+        let needed = self.startable().map_or(0, |kind| self.memory_bytes(kind));
+        needed > 0 && !slots.has_usable_for(needed, &[])
     }
 
     /// Starts an attempt at a task that can start; at the next one, if none is named.
@@ -380,6 +397,9 @@ impl Job {
         // The master has pauses of its own for a commit, which is tried without end.
         if state == AttemptState::Failed && kind != TaskKind::Commit {
             self.tasks_mut(kind).rest(index);
+        }
+        if kind == TaskKind::Commit {
+            self.publication.commit_ended(state, cause);
         }
     }
 

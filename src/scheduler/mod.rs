@@ -45,6 +45,7 @@ mod failures;
 mod job;
 mod job_state;
 mod locations;
+mod publication;
 mod queries;
 mod queue;
 mod reason;
@@ -211,7 +212,7 @@ impl Scheduler {
     /// before its maps are done could not, so it does not keep one of them from getting a backup.
     fn tasks_wait(&self) -> bool {
         let mut jobs = self.queue.jobs().filter_map(|job| self.jobs.get(&job));
-        jobs.any(|job| !job.is_early())
+        jobs.any(|job| !job.is_early() && !job.lacks_memory(&self.slots))
     }
 
     /// Gives a job the place in the queue that its state claims.
@@ -286,6 +287,9 @@ impl Scheduler {
             return self.end(id, End::Failed, effects);
         }
         self.job_mut(id)?.share_failure(attempt.task, &joined);
+        if self.job_mut(id)?.publication.is_unwanted && self.is_unpublished(id) {
+            return self.end(id, End::Cancelled, effects);
+        }
         self.refresh(id);
         Ok(())
     }
@@ -303,6 +307,12 @@ impl Scheduler {
             self.slots.note_trouble(worker, trouble, id);
         }
         Ok(())
+    }
+
+    /// Whether no commit of the job runs, and none may have published anything.
+    fn is_unpublished(&self, id: JobId) -> bool {
+        self.slots.running_at(id.task(TaskKind::Commit, 0)).is_empty()
+            && self.jobs.get(&id).is_some_and(|job| !job.publication.may_be_visible)
     }
 
     /// A running attempt is over: frees its slot, and writes down how it ended.

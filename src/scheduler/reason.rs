@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::slots::Slots;
 use super::{Job, JobState, Progress};
-use crate::spec::{Cause, TaskKind};
+use crate::spec::{Cause, TaskKind, size};
 
 /// What a job waits for; `Display` is the text for users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +13,13 @@ pub enum Reason {
     NoWorkers,
     /// There are workers, and all of them are draining.
     NoUsableWorkers,
+    /// No worker gives an attempt the memory that the job demands.
+    Memory {
+        /// What it demands, in bytes.
+        demanded_bytes: u64,
+        /// The most that a worker gives.
+        most_bytes: u64,
+    },
     /// There are workers, but all their slots are in use.
     NoSlots {
         /// The kind of task that would run next.
@@ -65,7 +72,13 @@ impl Reason {
             Self::NoUsableWorkers
         } else if progress.running == 0 && job.startable().is_none() {
             Self::Resting { kind, progress }
-        } else if progress.running == 0 && slots.has_room() && job.place(slots).is_none() {
+        } else if progress.running == 0 && job.lacks_memory(slots) {
+            let (demanded_bytes, most_bytes) = (job.memory_bytes(kind), slots.most_memory_bytes());
+            Self::Memory { demanded_bytes, most_bytes: most_bytes.unwrap_or(0) }
+        } else if progress.running == 0
+            && slots.freest_for(job.memory_bytes(kind), &[]).is_some()
+            && job.place(slots).is_none()
+        {
             Self::OtherWorker { kind }
         } else if progress.running == 0 {
             Self::NoSlots { kind, progress }
@@ -82,6 +95,13 @@ impl fmt::Display for Reason {
         match self {
             Self::NoWorkers => f.write_str("no workers"),
             Self::NoUsableWorkers => f.write_str("all workers are draining"),
+            Self::Memory { demanded_bytes, most_bytes } => {
+                let (demanded, most) = (size::format(*demanded_bytes), size::format(*most_bytes));
+                write!(
+                    f,
+                    "waiting for a worker that gives an attempt {demanded}, the job's --memory; the most is {most}"
+                )
+            }
             Self::NoSlots { kind: TaskKind::Plan | TaskKind::Commit, .. } => {
                 f.write_str("waiting for slots")
             }

@@ -148,12 +148,6 @@ pub enum Rejection {
         /// How it ended.
         state: JobState,
     },
-    /// The decision to commit was taken: the output will be published.
-    #[error("too late: job {job} is committing")]
-    TooLate {
-        /// As named by the command.
-        job: JobId,
-    },
     /// A number is out of its range.
     #[error("{field} must be {}, got {value}", range(*min, *max))]
     OutOfRange {

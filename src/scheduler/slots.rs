@@ -26,6 +26,8 @@ pub(super) struct Worker {
     pub(super) pid: u32,
     pub(super) address: String,
     pub(super) slots: u32,
+    /// Memory that it gives to an attempt, in bytes; 0 if that is not limited.
+    attempt_memory_bytes: u64,
     pub(super) running: BTreeSet<AttemptId>,
     /// Maps whose winning output is here and may still be fetched.
     pub(super) outputs: BTreeMap<JobId, BTreeSet<u32>>,
@@ -45,12 +47,19 @@ pub(super) enum Draining {
 }
 
 impl Worker {
-    pub(super) fn new(incarnation: u64, pid: u32, address: String, slots: u32) -> Self {
+    /// A worker that lends so many slots, and so much memory to the attempt in each.
+    pub(super) fn new(
+        incarnation: u64,
+        pid: u32,
+        address: String,
+        (slots, attempt_memory_bytes): (u32, u64),
+    ) -> Self {
         Self {
             incarnation,
             pid,
             address,
             slots,
+            attempt_memory_bytes,
             running: BTreeSet::new(),
             outputs: BTreeMap::new(),
             draining: None,
@@ -66,6 +75,11 @@ impl Worker {
 
     fn free_count(&self) -> u32 {
         self.slots.saturating_sub(self.running_count())
+    }
+
+    /// Whether an attempt gets as much memory here.
+    fn gives(&self, memory_bytes: u64) -> bool {
+        self.attempt_memory_bytes == 0 || self.attempt_memory_bytes >= memory_bytes
     }
 
     fn is_barred(&self) -> bool {
@@ -124,15 +138,28 @@ impl Slots {
         self.workers.contains_key(&worker) && !self.barred.contains(&worker)
     }
 
-    /// Whether any worker besides these gets attempts; each is named once.
-    pub(super) fn has_usable_but(&self, avoid: &[WorkerId]) -> bool {
-        self.usable() > avoid.iter().filter(|&&worker| self.is_usable(worker)).count()
+    /// Whether some worker gets attempts and gives them this much memory, other than these, each named once.
+    pub(super) fn has_usable_for(&self, memory_bytes: u64, avoid: &[WorkerId]) -> bool {
+        if memory_bytes == 0 {
+            return self.usable() > avoid.iter().filter(|&&worker| self.is_usable(worker)).count();
+        }
+        self.all().any(|(id, worker)| {
+            !worker.is_barred() && worker.gives(memory_bytes) && !avoid.contains(&id)
+        })
     }
 
-    /// The worker with the most free slots, and the lowest id among those, except for these. Examines at most one
-    /// more than are excepted.
-    pub(super) fn freest_but(&self, avoid: &[WorkerId]) -> Option<WorkerId> {
-        self.free.iter().map(|&(_, worker)| worker).find(|worker| !avoid.contains(worker))
+    /// The most memory that a worker gives to an attempt, in bytes, of those that get attempts and limit it.
+    pub(super) fn most_memory_bytes(&self) -> Option<u64> {
+        let usable = self.workers.values().filter(|worker| !worker.is_barred());
+        usable.map(|worker| worker.attempt_memory_bytes).max()
+    }
+
+    /// The worker with the most free slots, and of those the one with the lowest id, that gives an attempt this much
+    /// memory and is not one of these. Without such a need it looks at most at one more than it must avoid.
+    pub(super) fn freest_for(&self, memory_bytes: u64, avoid: &[WorkerId]) -> Option<WorkerId> {
+        let gives = |id| self.workers.get(&id).is_some_and(|worker| worker.gives(memory_bytes));
+        let free = self.free.iter().map(|&(_, worker)| worker);
+        free.filter(|&id| memory_bytes == 0 || gives(id)).find(|worker| !avoid.contains(worker))
     }
 
     pub(super) fn free_slots(&self) -> usize {

@@ -111,6 +111,8 @@ pub enum About {
     OtherOutput,
     /// An input whose content is not what the job needs, or has changed: every attempt fails of it, wherever it runs.
     BadInput,
+    /// The output's place, where something came to be while the job ran: no commit can ever publish there.
+    OutputTaken,
 }
 
 /// One failure, as structured on its last hop as on its first.

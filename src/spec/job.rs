@@ -60,6 +60,9 @@ pub struct JobSpec {
     pub split_bytes: Option<u64>,
     /// Bytes for all buffers: of the whole run if embedded, of one attempt on a cluster.
     pub memory_bytes: u64,
+    /// Whether the submitter gave them. A worker lowers a default to what it has, and does not get an attempt of a job
+    /// that was given more.
+    pub memory_is_given: bool,
     /// Records that may fail and be set aside before the job fails.
     pub max_bad_records: u64,
     /// The submitter's umask: permission bits withheld from files and folders of the output, wherever they are made.
@@ -169,6 +172,7 @@ mod tests {
             reducers: None,
             split_bytes: None,
             memory_bytes: 1 << 30,
+            memory_is_given: false,
             max_bad_records: 0,
             umask: 0o022,
             sync: false,

@@ -24,6 +24,8 @@ pub struct JobOptions {
     pub backups: bool,
     /// Whether reduces start to fetch before all maps are done.
     pub early_reduces: bool,
+    /// Memory that a worker must give to an attempt, in bytes; 0 if any worker will do.
+    pub memory_bytes: u64,
 }
 
 impl Default for JobOptions {
@@ -34,6 +36,7 @@ impl Default for JobOptions {
             task_timeout_ms: Some(600_000),
             backups: true,
             early_reduces: true,
+            memory_bytes: 0,
         }
     }
 }

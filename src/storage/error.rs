@@ -6,7 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::Held;
-use super::space::free_bytes;
+use super::errno::hint;
+use super::space::{Lack, free_bytes};
 use super::url;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{About, escape, size};
@@ -93,14 +94,14 @@ pub enum Error {
     #[error("output's parent folder does not exist; {}; create it first", shown(.path))]
     ParentMissing { path: PathBuf },
     /// A folder that must be written to cannot be.
-    #[error("{room} cannot be written to: {source}; {}; {}", shown(.path), .room.elsewhere())]
+    #[error("{room} cannot be written to: {source}; {}; {}", shown(.path), .room.elsewhere(.source))]
     NotWritable { path: PathBuf, room: Room, source: io::Error },
     /// The file system (or the quota) is full. `path` is what was being written, `folder` the place that is full.
     #[error(
-        "no space left for {} ({}); {}; {}",
-        shown(.path), Free(*.free_bytes), shown(.folder), .room.more()
+        "{lack} for {} ({}); {}; {}",
+        shown(.path), Free(*.free_bytes), shown(.folder), .room.more(*.lack)
     )]
-    NoSpace { path: PathBuf, folder: PathBuf, free_bytes: Option<u64>, room: Room },
+    NoSpace { path: PathBuf, folder: PathBuf, free_bytes: Option<u64>, lack: Lack, room: Room },
 
     /// The name of an attempt or part is not a plain file name.
     #[error("name cannot be used for a file; {}; use letters, digits, -, . and #", shown_name(.name))]
@@ -122,7 +123,7 @@ pub enum Error {
     #[error("an earlier fsync failed, so nothing here can be called durable; {}; run again on a sound disk", shown(.path))]
     SyncFailedBefore { path: PathBuf },
     /// Anything else that the system refuses.
-    #[error("failed to {doing}: {source}; {}; {}", shown(.path), advice(.source))]
+    #[error("failed to {doing}: {source}; {}; {}", shown(.path), hint(.source))]
     Io { doing: &'static str, path: PathBuf, source: io::Error },
 }
 
@@ -136,15 +137,32 @@ pub enum Room {
 }
 
 impl Room {
-    fn more(self) -> &'static str {
-        match self {
-            Room::Output => "free some space, or choose an --output elsewhere",
-            Room::Scratch => "free some space, or name a larger folder with --scratch DIR",
+    fn more(self, lack: Lack) -> &'static str {
+        match (lack, self) {
+            (Lack::Bytes, Room::Output) => "free some, or choose an --output elsewhere",
+            (Lack::Bytes, Room::Scratch) => {
+                "free some, or name a roomier folder with --scratch DIR"
+            }
+            (Lack::Inodes, Room::Output) => {
+                "remove files there (df -i counts them), or choose an --output elsewhere"
+            }
+            (Lack::Inodes, Room::Scratch) => {
+                "remove files there (df -i counts them), or name another folder with --scratch DIR"
+            }
+            (Lack::Quota, Room::Output) => {
+                "remove files of yours there, have your quota raised, or choose an --output elsewhere"
+            }
+            (Lack::Quota, Room::Scratch) => {
+                "remove files of yours there, have your quota raised, or name another folder with --scratch DIR"
+            }
         }
     }
 
-    fn elsewhere(self) -> &'static str {
+    fn elsewhere(self, source: &io::Error) -> &'static str {
         match self {
+            Room::Output if source.kind() != ErrorKind::PermissionDenied => {
+                "choose an --output elsewhere"
+            }
             Room::Output => "choose an --output elsewhere, or fix its permissions",
             Room::Scratch => "name another folder with --scratch DIR",
         }
@@ -189,17 +207,11 @@ impl Error {
 
     /// As [`Error::io`] for something written: a full disk says which one, how full, and the way out.
     pub(super) fn write(doing: &'static str, path: &Path, source: io::Error, room: Room) -> Self {
-        if !matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
-            return Self::io(doing, path, source);
-        }
         let folder =
             path.ancestors().skip(1).find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
-        Self::NoSpace {
-            path: path.to_path_buf(),
-            folder: folder.to_path_buf(),
-            free_bytes: free_bytes(folder),
-            room,
-        }
+        let Some(lack) = Lack::of(&source, folder) else { return Self::io(doing, path, source) };
+        let (path, free_bytes) = (path.to_path_buf(), free_bytes(folder));
+        Self::NoSpace { path, folder: folder.to_path_buf(), free_bytes, lack, room }
     }
 
     /// Returns what the error is about, which decides the advice that is given.
@@ -220,17 +232,17 @@ impl Error {
             Self::InputIsOutput { .. }
             | Self::OutputInsideInput { .. }
             | Self::InputInsideOutput { .. }
-            | Self::OutputExists { .. }
-            | Self::OutputNotEmpty { .. }
-            | Self::OutputNotFolder { .. }
-            | Self::OutputForeign { .. }
-            | Self::OutputHoldsOthers { .. }
             | Self::OutputRefused { .. }
             | Self::OutputNameTooLong { .. }
             | Self::OutputIsUrl { .. }
             | Self::ParentMissing { .. }
             | Self::NotWritable { .. }
             | Self::NotShared { .. } => About::Output,
+            Self::OutputExists { .. }
+            | Self::OutputNotEmpty { .. }
+            | Self::OutputNotFolder { .. }
+            | Self::OutputForeign { .. }
+            | Self::OutputHoldsOthers { .. } => About::OutputTaken,
             Self::BadName { .. }
             | Self::PartTwice { .. }
             | Self::Abandoned { .. }
@@ -250,24 +262,24 @@ impl Error {
     }
 }
 
-/// What a user can do about a refusal by the system.
-fn advice(source: &io::Error) -> &'static str {
-    match source.kind() {
-        ErrorKind::PermissionDenied => "ask for permission, or run as a user that has it",
-        ErrorKind::NotFound => "find out what removed it, and run again",
-        ErrorKind::NotADirectory | ErrorKind::IsADirectory => "check the path",
-        ErrorKind::ReadOnlyFilesystem => "choose a place that can be written to",
-        ErrorKind::FileTooLarge => {
-            "raise the limit (ulimit -f), or use more reducers for smaller parts"
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_error_of_the_system_keeps_its_own_hint() {
+        let path = Path::new("/gone/out/part-00000.tsv");
+        for (number, cause, hint) in [
+            (libc::EDQUOT, "disk quota exceeded for", "have your quota raised"),
+            (libc::EROFS, "Read-only file system", "not mounted read-only"),
+            (libc::EMLINK, "Too many links", "more folders in one folder"),
+            (libc::ESTALE, "Stale file handle", "mount it again"),
+            (libc::EMFILE, "Too many open files", "ulimit -n"),
+            (libc::EFBIG, "File too large", "ulimit -f"),
+        ] {
+            let source = io::Error::from_raw_os_error(number);
+            let said = Error::write("write part", path, source, Room::Output).to_string();
+            assert!(said.contains(cause) && said.contains(hint), "{said}");
         }
-        ErrorKind::InvalidFilename => "use shorter names",
-        ErrorKind::StaleNetworkFileHandle | ErrorKind::TimedOut => {
-            "check the file server, and run again"
-        }
-        _ => match source.raw_os_error() {
-            Some(libc::EMFILE | libc::ENFILE) => "raise the limit of open files (ulimit -n)",
-            Some(libc::EIO) => "check the disk: the system's log may say more",
-            _ => "check the path, and run again",
-        },
     }
 }

@@ -30,6 +30,7 @@
 mod access;
 mod attempt;
 mod contents;
+mod errno;
 mod error;
 mod glob;
 mod list;
@@ -56,6 +57,7 @@ mod tests;
 
 pub use attempt::{AttemptFolder, Attempts};
 pub use contents::Held;
+pub use errno::{executable_hint, hint, is_shortage};
 pub use error::{Error, Room};
 pub use list::{FileEntry, Listing, OPENED_AHEAD_MAX, list, list_groups};
 pub use marks::{MANIFEST_NAME, SUCCESS_NAME};
@@ -67,6 +69,6 @@ pub use read::{LocalFile, ReadAt, open};
 pub use regular::open_regular;
 pub use scratch::{Scratch, ScratchPlaces};
 pub use shared::SharedStaging;
-pub use space::free_bytes;
+pub use space::{Lack, free_bytes};
 pub use staging::{Staging, StagingOptions};
 pub use verify::{Finding, Verified, verify};

@@ -66,6 +66,26 @@ impl Target {
         }
     }
 
+    /// The place itself, for a path without links and `..`: a link that takes the place later is not followed.
+    pub(super) fn at(out: &Path) -> Result<Self, Error> {
+        let refused = || Error::OutputRefused {
+            path: out.to_path_buf(),
+            reason: "is the root of the file system",
+        };
+        let name = out.file_name().ok_or_else(refused)?.to_owned();
+        let parent = match out.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        match fs::metadata(parent) {
+            Ok(_) => Ok(Self { parent: parent.to_path_buf(), name }),
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                Err(Error::ParentMissing { path: parent.to_path_buf() })
+            }
+            Err(e) => Err(Error::io("look for output's parent folder", parent, e)),
+        }
+    }
+
     pub(super) fn path(&self) -> PathBuf {
         self.parent.join(&self.name)
     }

@@ -47,15 +47,27 @@ pub struct SharedStaging {
 }
 
 impl SharedStaging {
-    /// Refuses an output that can be seen not to be possible, and changes nothing.
+    /// Resolves links and `..` in the path of an output, which need not exist; its parent must.
+    ///
+    /// # Errors
+    /// A parent that does not exist; the errors of the system.
+    pub fn place(out: &Path) -> Result<PathBuf, Error> {
+        Ok(Target::resolve(out)?.path())
+    }
+
+    /// Refuses an output that cannot be written, and changes nothing. Returns its path with links and `..` resolved.
     ///
     /// # Errors
     /// As [`super::Staging::create`].
-    pub fn check(out: &Path, overwrite: bool) -> Result<(), Error> {
+    pub fn check(out: &Path, overwrite: bool) -> Result<PathBuf, Error> {
         let target = Target::resolve(out)?;
         target.check(out, overwrite)?;
-        access(&target.parent, Access::WRITE_OK | Access::EXEC_OK).map_err(|errno| {
-            Error::NotWritable { path: target.parent, room: Room::Output, source: errno.into() }
+        let path = target.path();
+        let allowed = access(&target.parent, Access::WRITE_OK | Access::EXEC_OK);
+        allowed.map(|()| path).map_err(|errno| Error::NotWritable {
+            path: target.parent,
+            room: Room::Output,
+            source: errno.into(),
         })
     }
 
@@ -102,8 +114,9 @@ impl SharedStaging {
         Err(not_shared(staging.folder))
     }
 
+    /// Finds the place beside `out`, in whose path the submission has resolved links.
     fn locate(out: &Path, nonce: Nonce, options: StagingOptions) -> Result<Self, Error> {
-        let target = Target::resolve(out)?;
+        let target = Target::at(out)?;
         let own = target.parent.join(beside_name(&target.name, nonce));
         let folder = shared_path(&own);
         let attempts = Attempts::at(folder.join(ATTEMPTS_NAME), options.sync);
@@ -212,7 +225,7 @@ impl SharedStaging {
     fn lock(&self) -> Result<File, Error> {
         let failed = |e: io::Error| match e.kind() {
             ErrorKind::NotFound => Error::Abandoned { path: self.folder.clone() },
-            _ => Error::io("lock staging folder", &self.folder, e),
+            _ => Error::write("lock staging folder", &self.folder, e, Room::Output),
         };
         let lock = open_lock(&self.folder).map_err(failed)?;
         match lock.lock() {

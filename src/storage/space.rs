@@ -1,12 +1,52 @@
-//! Facts about a file system: its free space, and when it reports a failed write.
+//! Facts about a file system: what it has left, and when it reports a failed write.
 
+use std::fmt::{self, Display};
 use std::fs::File;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 /// Bytes that an ordinary user can still write to the file system that holds `path`; none if it cannot tell.
 pub fn free_bytes(path: &Path) -> Option<u64> {
     let facts = rustix::fs::statvfs(path).ok()?;
     Some(facts.f_bavail.saturating_mul(facts.f_frsize))
+}
+
+/// What a full file system has run out of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lack {
+    /// Room for bytes.
+    Bytes,
+    /// Room for further files and folders, although bytes may be free.
+    Inodes,
+    /// What this user, group or project may still use.
+    Quota,
+}
+
+impl Lack {
+    /// Returns what `folder` lacks, if that is what the error means.
+    pub fn of(error: &io::Error, folder: &Path) -> Option<Self> {
+        match error.kind() {
+            ErrorKind::StorageFull if has_no_inodes(folder) => Some(Self::Inodes),
+            ErrorKind::StorageFull => Some(Self::Bytes),
+            ErrorKind::QuotaExceeded => Some(Self::Quota),
+            _ => None,
+        }
+    }
+}
+
+impl Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bytes => "no space left",
+            Self::Inodes => "no inodes left",
+            Self::Quota => "disk quota exceeded",
+        })
+    }
+}
+
+/// File systems that create inodes on demand report no number of them.
+fn has_no_inodes(folder: &Path) -> bool {
+    rustix::fs::statvfs(folder).is_ok_and(|facts| facts.f_files > 0 && facts.f_favail == 0)
 }
 
 /// Whether `file` is on a file system that may accept a write and report its failure only later: remote ones, and
@@ -30,6 +70,14 @@ mod tests {
     #[test]
     fn local_file_systems_tell_at_once() {
         assert!(!fails_late(&tempfile::tempfile().unwrap()));
+    }
+
+    #[test]
+    fn a_quota_is_told_from_a_full_disk() {
+        let of = |number| Lack::of(&io::Error::from_raw_os_error(number), Path::new("/"));
+        assert_eq!(of(libc::EDQUOT), Some(Lack::Quota));
+        assert!(matches!(of(libc::ENOSPC), Some(Lack::Bytes | Lack::Inodes)));
+        assert_eq!(of(libc::EIO), None);
     }
 
     #[test]

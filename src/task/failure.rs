@@ -2,14 +2,16 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::io::{self, ErrorKind};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Once;
 
 use super::{ListError, PlanError};
 use crate::job::{Ended, Error, KeepsState, UserError};
 use crate::record::{SERDE_HINT, value};
 use crate::spec::{About, Cause, Failure};
+use crate::storage::{self, Lack};
 use crate::{format, shuffle};
 
 /// Most causes below an error that are reported.
@@ -49,8 +51,8 @@ impl From<format::Error> for Trouble {
     }
 }
 
-impl From<crate::storage::Error> for Trouble {
-    fn from(error: crate::storage::Error) -> Self {
+impl From<storage::Error> for Trouble {
+    fn from(error: storage::Error) -> Self {
         Trouble::Framework(Box::new(error))
     }
 }
@@ -131,7 +133,7 @@ impl Trouble {
             Trouble::Framework(error) => Failure {
                 details: causes(error.as_ref()),
                 about: about(error.as_ref()),
-                ..Failure::new(Cause::UserError, error.to_string())
+                ..Failure::new(blame(error.as_ref()), error.to_string())
             },
             Trouble::Stopped => Failure::new(Cause::Killed, "stopped"),
         };
@@ -148,8 +150,7 @@ fn is_ours(cause: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
         return true;
     }
     let part = cause.downcast_ref::<io::Error>().and_then(|error| error.get_ref());
-    part.is_some_and(|inner| inner.is::<crate::storage::Error>())
-        || cause.is::<crate::storage::Error>()
+    part.is_some_and(|inner| inner.is::<storage::Error>()) || cause.is::<storage::Error>()
 }
 
 fn of_error(error: Error) -> Failure {
@@ -168,8 +169,9 @@ fn of_error(error: Error) -> Failure {
         return of_disk(shuffle);
     }
     let at = (!is_ours(error.cause())).then(|| place(&error));
+    let cause = if at.is_none() { blame(error.cause()) } else { Cause::UserError };
     let (details, about) = (causes(error.cause()), about(error.cause()));
-    Failure { at, details, about, ..Failure::new(Cause::UserError, error.to_string()) }
+    Failure { at, details, about, ..Failure::new(cause, error.to_string()) }
 }
 
 /// What a job's combiner or partitioner, or the values that it was called with, did wrong.
@@ -197,26 +199,46 @@ fn of_key(
 fn of_disk(error: &shuffle::Error) -> Failure {
     let first = std::error::Error::source(error);
     let causes = std::iter::successors(first, |error| error.source());
-    let is_full = causes.clone().any(|cause| {
-        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
-        matches!(kind, Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
-    });
+    let system = causes.clone().find_map(|cause| cause.downcast_ref::<io::Error>());
     let why: String = causes.map(|cause| format!(": {cause}")).collect();
-    let hint = if is_full {
-        "free some space there, or choose a larger disk for spills (a worker's --data, a run's --scratch)"
-    } else {
-        "check that disk"
+    let folder = match error {
+        shuffle::Error::Create { path, .. } | shuffle::Error::Write { path, .. } => path.parent(),
+        _ => None,
     };
-    let about = if is_full { About::FullDisk } else { About::Nothing };
-    Failure::new(Cause::Disk, format!("cannot go on: {error}{why}; {hint}")).about(about)
+    let lack = system.and_then(|system| Lack::of(system, folder.unwrap_or(Path::new("/"))));
+    let hint = match (lack, system) {
+        (Some(Lack::Bytes), _) => {
+            "free some space there, or name a roomier folder for spills (a worker's --data, a run's --scratch)"
+        }
+        (Some(Lack::Inodes), _) => {
+            "no inodes are left: remove files there (df -i counts them), or name another folder for spills (a worker's --data, a run's --scratch)"
+        }
+        (_, Some(system)) => storage::hint(system),
+        _ => "check that disk: what was written to it does not come back",
+    };
+    let about = if lack.is_some() { About::FullDisk } else { About::Nothing };
+    let cause = match system {
+        Some(system) if storage::is_shortage(system) => Cause::WorkerError,
+        _ => Cause::Disk,
+    };
+    Failure::new(cause, format!("cannot go on: {error}{why}; {hint}")).about(about)
+}
+
+/// Who is to blame for an error that the framework met: the machine, if it lacks something that another one may have.
+fn blame(error: &(dyn std::error::Error + 'static)) -> Cause {
+    let mut chain = std::iter::successors(Some(error), |error| error.source());
+    let lacks = |error: &(dyn std::error::Error + 'static)| {
+        error.downcast_ref::<io::Error>().is_some_and(storage::is_shortage)
+    };
+    if chain.any(lacks) { Cause::WorkerError } else { Cause::UserError }
 }
 
 /// Returns what an error is about: the first answer in its chain of causes.
 fn about(error: &(dyn std::error::Error + 'static)) -> About {
     let says = |error: &(dyn std::error::Error + 'static)| {
         let within = error.downcast_ref::<io::Error>().and_then(|error| error.get_ref());
-        let of_storage = within.and_then(|within| within.downcast_ref::<crate::storage::Error>());
-        if let Some(error) = error.downcast_ref::<crate::storage::Error>().or(of_storage) {
+        let of_storage = within.and_then(|within| within.downcast_ref::<storage::Error>());
+        if let Some(error) = error.downcast_ref::<storage::Error>().or(of_storage) {
             return error.about();
         }
         let of_list = match error.downcast_ref() {
@@ -264,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_not_blamed_on_the_author() {
-        let source = io::Error::from(ErrorKind::StorageFull);
+        let source = io::Error::from(io::ErrorKind::StorageFull);
         let error = shuffle::Error::Write { path: "/full/spill".into(), written: 7, source };
         let failure = Trouble::from(error).into_failure();
         assert_eq!(failure.cause, Cause::Disk);
@@ -274,10 +296,23 @@ mod tests {
     }
 
     #[test]
+    fn what_a_process_lacks_is_neither_the_disks_nor_the_users_fault() {
+        for number in [libc::EMFILE, libc::ENFILE, libc::EFBIG] {
+            let source = || io::Error::from_raw_os_error(number);
+            let spill = shuffle::Error::Create { path: "/full/spill".into(), source: source() };
+            let input = format::Error::Read { location: "in".into(), offset: 7, cause: source() };
+            for trouble in [Trouble::from(spill), Trouble::from(input)] {
+                let failure = trouble.into_failure();
+                assert_eq!(failure.cause, Cause::WorkerError, "{failure:?}");
+            }
+        }
+    }
+
+    #[test]
     fn the_subject_of_an_error_is_found_in_its_causes() {
-        let missing = || crate::storage::Error::InputMissing { path: "/in".into() };
+        let missing = || storage::Error::InputMissing { path: "/in".into() };
         let passed_on = io::Error::other(missing());
-        let changed = crate::storage::Error::InputChanged { path: "/in".into(), change: "".into() };
+        let changed = storage::Error::InputChanged { path: "/in".into(), change: "".into() };
         let too_long = || {
             let (location, offset, limit) = (crate::spec::Location::from("/in"), 0, 1);
             format::Error::RecordTooLong { location, offset, limit }

@@ -101,7 +101,7 @@ fn of_attempts(page: &mut Page, figures: &Figures) {
     page.plain(
         "gristmill_attempts_started_total",
         "counter",
-        "Attempts started, as far as this process has applied.",
+        "Attempts started, as far as this process has applied; tasks that share one count once.",
         happened.started,
     );
     let help = "Attempts ended, as far as this process has applied the log.";

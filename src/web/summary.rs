@@ -47,6 +47,7 @@ pub(super) struct Summary {
     pub(super) rows: Vec<(Option<WorkerId>, Row)>,
     /// Every attempt, if there are few enough.
     pub(super) bars: Option<Vec<Bar>>,
+    /// Attempts started at all tasks.
     pub(super) attempts: u64,
     /// The span of the timeline.
     pub(super) begin_ms: u64,
@@ -186,6 +187,8 @@ impl Folding {
     }
 
     fn add(&mut self, seen: &Seen<'_>) {
+        // As the job's counter `attempts_started` and the lists of tasks count them.
+        self.attempts += u64::from(seen.task.started());
         // A task that joined another one ran in its process.
         if seen.is_led {
             return;
@@ -197,7 +200,6 @@ impl Folding {
         };
         let winner = seen.task.winner().map(|winner| winner.number);
         for attempt in seen.task.attempts() {
-            self.attempts += 1;
             self.draw(seen.id, attempt);
             if let Some(kind) = kind {
                 let first = &mut self.kinds[kind].first_ms;
@@ -339,8 +341,15 @@ mod tests {
             };
         for worker in (1..=WORKERS).map(WorkerId) {
             let (address, outputs) = (String::new(), Vec::new());
-            let register =
-                RegisterWorker { worker, incarnation: 1, slots: 50, pid: 1, address, outputs };
+            let register = RegisterWorker {
+                worker,
+                incarnation: 1,
+                slots: 50,
+                attempt_memory_bytes: 0,
+                pid: 1,
+                address,
+                outputs,
+            };
             apply(0, register.into(), &mut started);
         }
         let submit = Submit {

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use crate::rpc::refusal::Refusal;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{About, Cause, Failure, Nonce, escape, size};
-use crate::storage::free_bytes;
+use crate::storage::{Lack, free_bytes, hint, is_shortage};
 
 /// Error that ends a worker.
 #[derive(Debug, thiserror::Error)]
@@ -80,24 +80,22 @@ pub(super) fn shown(path: &Path) -> String {
 
 /// Returns the failure of an attempt because of this worker's disk. If the disk is full, the message names the free space.
 pub(super) fn disk_failure(doing: &str, path: &Path, source: &io::Error) -> Failure {
-    let is_full = matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
-    let message = if is_full {
-        let folder = path.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
+    let folder = path.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
+    let lack = Lack::of(source, folder);
+    let message = if let Some(lack) = lack {
         let free = free_bytes(folder)
             .map_or("free space unknown".into(), |bytes| format!("{} free", size::format(bytes)));
         format!(
-            "no space left for {} ({free}); {}; free some on the worker, or give it a roomier --data DIR",
+            "{lack} for {} ({free}); {}; free some on the worker, or give it a roomier --data DIR",
             shown(path),
             shown(folder)
         )
     } else {
-        format!(
-            "failed to {doing}: {source}; {}; see whether the worker's disk is well",
-            shown(path)
-        )
+        format!("failed to {doing}: {source}; {}; on the worker, {}", shown(path), hint(source))
     };
-    let about = if is_full { About::FullDisk } else { About::Nothing };
-    Failure::new(Cause::Disk, message).about(about)
+    let about = if lack.is_some() { About::FullDisk } else { About::Nothing };
+    let cause = if is_shortage(source) { Cause::WorkerError } else { Cause::Disk };
+    Failure::new(cause, message).about(about)
 }
 
 /// The failure of an attempt whose executor could not be started.

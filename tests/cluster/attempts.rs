@@ -42,6 +42,13 @@ impl Attempts {
         Ok(Self(attempts))
     }
 
+    /// Attempts that `gristmill tasks` counts at all tasks, also those that are no longer listed.
+    pub(crate) fn started(commands: &Commands, job: &str) -> Result<u64> {
+        let tasks = commands.json(&["tasks", job])?;
+        let tasks = tasks.as_array().ok_or("no list")?;
+        Ok(tasks.iter().filter_map(|task| task["attempts_started"].as_u64()).sum())
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Attempt> {
         self.0.iter()
     }

@@ -1,13 +1,15 @@
-//! A worker with a full disk gets no more attempts, and a job that finds no space anywhere says so.
+//! Full disks: a worker gets no more attempts, a master drops artifacts of ended jobs, and errors name whose disk it is.
 
 use std::fs;
 use std::path::PathBuf;
 
 use crate::attempts::Attempts;
-use crate::commands::{Commands, Result};
+use crate::commands::{Commands, Ended, Result};
+use crate::examples::example;
 use crate::fleet::Fleet;
 use crate::leftovers::check_nothing_is_left;
 use crate::odd::{Odd, Report, filled};
+use crate::taken::Mounted;
 use crate::trial::counted;
 use crate::until::until;
 
@@ -104,6 +106,22 @@ fn a_reduce_that_has_no_room_for_what_it_fetches_runs_elsewhere() -> Result {
 }
 
 #[test]
+fn worker_without_inodes_says_so() -> Result {
+    let mut fleet = Fleet::start(0, 1)?;
+    let script = "umask 077; mkdir -p $DATA/jobs; mount -t tmpfs -o size=64m,nr_inodes=3,mode=700 none $DATA/jobs";
+    let small = fleet.add_worker_with_mounts(script)?;
+    write_input(&fleet, "a line\n")?;
+    let odd = Odd::new(FLAGS).with_options("--max-attempts 1");
+    let report = odd.run(&fleet)?;
+    let said = &report.ended.stderr;
+    assert!(said.contains("no inodes left") && said.contains(" (disk)"), "{said}");
+    assert!(said.contains("--data") || said.contains("df -i"), "{said}");
+    odd.check_failed(&fleet, &report)?;
+    check_small_disk_is_empty(&fleet, small)?;
+    check_nothing_is_left(fleet, &[])
+}
+
+#[test]
 fn a_job_that_finds_no_room_anywhere_says_so_and_makes_room_for_the_next() -> Result {
     let mut fleet = Fleet::start(0, 1)?;
     let small = fleet.add_worker_with_mounts(SMALL_DISK)?;
@@ -128,4 +146,75 @@ fn a_job_that_finds_no_room_anywhere_says_so_and_makes_room_for_the_next() -> Re
     let report = little.run(&fleet)?;
     little.check_succeeded(&fleet, &report)?;
     check_nothing_is_left(fleet, &[])
+}
+
+/// Bytes of the side file that each job has, so that some of them fill the disk of a master.
+const SIDE_FILE_BYTES: usize = 8 << 20;
+/// Room for side files beside the executable, the log and what is on its way.
+const MASTER_DISK_BYTES: u64 = 64 << 20;
+/// Jobs whose side files do not fit at once.
+const JOBS: usize = 10;
+
+/// Submits a job with a side file of its own.
+fn submit_with_side_file(fleet: &Fleet, number: usize, input: &str) -> Result<Ended> {
+    let (file, out) = (format!("left-{number}"), format!("out-{number}"));
+    let line = format!("{number:08}");
+    fs::write(fleet.path(&file), filled(SIDE_FILE_BYTES, |_| line.clone() + "\n"))?;
+    let (odd, marks) = (example("odd"), fleet.path("marks").display().to_string());
+    let job = [&odd, input, "-r", "1", "--leave-out", &file, "--marks", &marks, "-o", &out];
+    fleet.run(&[&["submit", "--detach"], &job[..]].concat())
+}
+
+#[test]
+fn master_with_a_full_disk_drops_artifacts_of_ended_jobs_and_keeps_those_of_live_ones() -> Result {
+    let executable = fs::metadata(example("odd"))?.len();
+    let mut mounted = None;
+    let mut fleet = Fleet::start_in(1, 1, 2, |folder| {
+        let data = folder.join("data/m1");
+        fs::create_dir_all(&data)?;
+        let options = format!("size={},mode=755", executable + MASTER_DISK_BYTES);
+        mounted = Some(Mounted::with(data, &options)?);
+        Ok(())
+    })?;
+    fs::create_dir(fleet.path("marks"))?;
+    write_input(&fleet, "a line\n")?;
+    fs::write(fleet.path("waits.txt"), "wait gate\n")?;
+    let first = submit_with_side_file(&fleet, 0, "waits.txt")?;
+    assert_eq!(first.stdout, "j1\n", "{}", first.stderr);
+    for number in 1..=JOBS {
+        let submitted = submit_with_side_file(&fleet, number, "in.txt")?;
+        assert_eq!(submitted.code, Some(0), "job {number}: {}", submitted.stderr);
+        let watched = fleet.run(&["watch", submitted.stdout.trim_end()])?;
+        assert_eq!(watched.code, Some(0), "{}", watched.stderr);
+    }
+    let files = fs::read_dir(fleet.path("data/m1/artifacts"))?.count();
+    assert!(files < 2 * JOBS, "the oldest artifacts are gone: {files}");
+
+    // What live jobs need is never dropped: a submission is refused at last, and the refusal names the disk.
+    let mut waiting = Vec::new();
+    let refused = loop {
+        let number = JOBS + 1 + waiting.len();
+        let submitted = submit_with_side_file(&fleet, number, "waits.txt")?;
+        if submitted.code != Some(0) {
+            break submitted;
+        }
+        waiting.push(submitted.stdout.trim_end().to_owned());
+        assert!(waiting.len() <= JOBS, "the disk is never full");
+    };
+    assert_eq!(refused.code, Some(5), "{}", refused.stderr);
+    assert!(refused.stderr.contains("the disk of master m1 is full"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("hint: free space on that disk"), "{}", refused.stderr);
+    fs::write(fleet.path("marks/gate"), "")?;
+    for job in ["j1".to_owned()].iter().chain(&waiting) {
+        let watched = fleet.run(&["watch", job])?;
+        assert_eq!(watched.code, Some(0), "{job}: {}", watched.stderr);
+    }
+    let again = submit_with_side_file(&fleet, JOBS + 1 + waiting.len(), "in.txt")?;
+    assert_eq!(again.code, Some(0), "{}", again.stderr);
+    let watched = fleet.run(&["watch", again.stdout.trim_end()])?;
+    assert_eq!(watched.code, Some(0), "{}", watched.stderr);
+    // Its folder is removed with the fleet, and cannot be before it is unmounted.
+    fleet.end()?;
+    drop(mounted);
+    Ok(())
 }

@@ -56,7 +56,14 @@ fn an_output_of_many_maps_is_made_again_of_the_same() -> Result {
         let last = after.at(map).last().map(|last| last.worker.clone());
         assert_ne!(last.as_ref(), Some(&victim), "{:?}", after.at(map));
     }
-    assert!(counted(&fleet, &job, "attempts_rerun")? >= outputs);
+    let rerun = counted(&fleet, &job, "attempts_rerun")?;
+    assert!(rerun >= outputs);
+    let started = counted(&fleet, &job, "attempts_started")?;
+    assert_eq!(Attempts::started(&fleet, &job)?, started, "lists and counters agree");
+    assert_eq!(after.iter().count() as u64, started, "none is left out");
+    let why = fleet.json(&["why", &job])?;
+    let said = format!("; {rerun} attempts had to be made again on the way");
+    assert!(why["summary"].as_str().is_some_and(|summary| summary.contains(&said)), "{why:#}");
     let failed = after.all(|attempt| attempt.state == "failed");
     assert!(failed.is_empty(), "nobody was taken for not deterministic: {failed:?}");
     check_nothing_is_left(fleet, &["alone-out", "out"])

@@ -2,13 +2,14 @@
 
 use std::fs;
 
+use crate::attempts::Attempts;
 use crate::commands::Result;
 use crate::dev::Dev;
 use crate::examples::example;
 use crate::fleet::Fleet;
 use crate::http::{Reply, get, send};
 use crate::masters::leader;
-use crate::trial::{Trial, status};
+use crate::trial::{Trial, counted, status};
 use crate::until::until;
 use crate::web::webs;
 
@@ -63,6 +64,9 @@ fn pages_show_the_cluster_and_a_jobs_progress() -> Result {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
 
     let page = check_page(web, "/jobs/j1")?;
+    let started = counted(&dev, "j1", "attempts_started")?;
+    assert_eq!(Attempts::started(&dev, "j1")?, started, "lists and counters agree");
+    check_has(&page, &[&format!("<b>{started}</b>attempts")]);
     check_has(
         &page,
         &[

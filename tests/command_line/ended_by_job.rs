@@ -1,10 +1,14 @@
 //! Runs whose process the job's own code ends.
 
 use std::fs;
+use std::io::{ErrorKind, PipeReader, PipeWriter, Read, Write, pipe};
 use std::process::{Command, Stdio};
+
+use rustix::fs::{OFlags, fcntl_setfl};
 
 use crate::examples::example;
 use crate::program::{Ended, Place, Result};
+use crate::until::until;
 
 /// Runs the job `odd` on one line `trouble`, which does this.
 fn odd(place: &Place, trouble: &str, output: &[&str]) -> Result<Ended> {
@@ -44,5 +48,70 @@ fn what_a_job_prints_goes_to_standard_error() -> Result {
     let ended = odd(&place, "say", &[])?;
     assert_eq!((ended.code, ended.stdout.as_slice()), (Some(0), &b"trouble\t1\n"[..]));
     assert_eq!(ended.stderr, "the last words\n");
+    Ok(())
+}
+
+/// A pipe without room, so that a program that writes to it waits, and what has been written to it.
+fn full_pipe() -> Result<(PipeReader, PipeWriter, usize)> {
+    let (reader, mut writer) = pipe()?;
+    fcntl_setfl(&writer, OFlags::NONBLOCK)?;
+    let mut filled = 0;
+    loop {
+        match writer.write(&[b'x'; 4096]) {
+            Ok(bytes) => filled += bytes,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    fcntl_setfl(&writer, OFlags::empty())?;
+    Ok((reader, writer, filled))
+}
+
+/// The job with a thread that exits once `marks/leave` is there.
+fn with_thread(place: &Place, lines: u32) -> Result<Command> {
+    let lines: String = (0..lines).map(|line| format!("line {line}\n")).collect();
+    fs::write(place.path("in.txt"), format!("trouble\n{lines}"))?;
+    fs::create_dir_all(place.path("marks"))?;
+    let mut job = Command::new(example("odd"));
+    job.args(["in.txt", "--progress", "never", "--marks", "marks", "--trouble", "exit-late"]);
+    job.stdin(Stdio::null()).current_dir(place.path("")).env("TMPDIR", place.path(""));
+    Ok(job)
+}
+
+#[test]
+fn thread_that_exits_after_the_output_is_published_changes_nothing() -> Result {
+    let place = Place::new()?;
+    // The run waits with its summary until this test reads it.
+    let (mut reader, writer, filled) = full_pipe()?;
+    let mut job = with_thread(&place, 1)?;
+    let mut child = job.args(["-o", "out"]).stdout(Stdio::null()).stderr(writer).spawn()?;
+    drop(job);
+    until("the output is published", || Ok(place.path("out/_SUCCESS").exists()))?;
+    fs::write(place.path("marks/leave"), "")?;
+    until("the staging folder is removed", || Ok(place.names()?.len() == 3))?;
+    let mut said = String::new();
+    reader.read_to_string(&mut said)?;
+    let said = &said[filled..];
+    assert_eq!(child.wait()?.code(), Some(0), "{said}");
+    assert!(!said.contains("nothing was published"), "{said}");
+    assert_eq!(place.names()?, ["in.txt", "marks", "out"]);
+    Ok(())
+}
+
+#[test]
+fn thread_that_exits_while_the_result_is_written_fails_the_run() -> Result {
+    let place = Place::new()?;
+    let mut job = with_thread(&place, 40_000)?;
+    // More than a pipe holds, so the run waits for this test to read it.
+    let mut child = job.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let mut first = [0; 1];
+    child.stdout.as_mut().ok_or("no pipe")?.read_exact(&mut first)?;
+    fs::write(place.path("marks/leave"), "")?;
+    let mut said = String::new();
+    child.stderr.as_mut().ok_or("no pipe")?.read_to_string(&mut said)?;
+    assert_eq!(child.wait()?.code(), Some(1), "{said}");
+    assert!(said.contains("it called `exit`, while its result was written"), "{said}");
+    assert!(said.contains("standard output is not whole"), "{said}");
+    assert_eq!(place.names()?, ["in.txt", "marks"]);
     Ok(())
 }

@@ -266,7 +266,7 @@ fn full_disk_is_reported_and_leaves_nothing() -> Result {
     let place = Place::new()?;
     // A limit on the size of files stands in for a disk that fills up.
     let ended = place.shell(
-        "seq 1 400000 >in.txt; trap '' XFSZ; ulimit -f 100; exec $JOBS/wordcount in.txt -o out --progress never",
+        "seq 1 400000 >in.txt; ulimit -f 100; exec $JOBS/wordcount in.txt -o out --progress never",
     )?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(
@@ -275,6 +275,41 @@ fn full_disk_is_reported_and_leaves_nothing() -> Result {
         ended.stderr
     );
     assert_eq!(place.names()?, ["in.txt"]);
+    Ok(())
+}
+
+/// Runs word count with an output on a file system that is mounted with these options.
+fn on(mount: &str) -> Result<Ended> {
+    let place = Place::new()?;
+    let script = format!(
+        "mkdir m; seq 1 4000 >in.txt; mount -t tmpfs -o {mount} none m; exec $JOBS/wordcount in.txt -r 4 -o m/out --scratch . -q"
+    );
+    place.shell(&format!("exec unshare -Urm bash -ec '{script}'"))
+}
+
+#[test]
+fn each_lack_of_a_file_system_has_its_own_cause_and_hint() -> Result {
+    for (mount, cause, hint) in [
+        ("size=16k", "no space left for", "free some"),
+        ("ro", "Read-only file system", "choose an --output elsewhere\n"),
+    ] {
+        let ended = on(mount)?;
+        assert_ne!(ended.code, Some(0), "{mount}");
+        assert!(ended.stderr.contains(cause), "{mount}: {}", ended.stderr);
+        assert!(ended.stderr.contains(hint), "{mount}: {}", ended.stderr);
+    }
+    // Whichever file or folder is the first for which no inode is left.
+    let mut failed = 0;
+    for inodes in 2..40 {
+        let ended = on(&format!("size=16m,nr_inodes={inodes}"))?;
+        if ended.code == Some(0) {
+            break;
+        }
+        failed += 1;
+        assert!(ended.stderr.contains("no inodes left"), "{inodes}: {}", ended.stderr);
+        assert!(ended.stderr.contains("df -i"), "{inodes}: {}", ended.stderr);
+    }
+    assert!((4..30).contains(&failed), "{failed}");
     Ok(())
 }
 

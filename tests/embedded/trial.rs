@@ -152,6 +152,7 @@ impl Trial {
             reducers: setting.reducers,
             split_bytes: setting.split_bytes,
             memory_bytes: setting.memory_bytes,
+            memory_is_given: false,
             max_bad_records: setting.max_bad_records,
             umask: 0o022,
             sync: false,

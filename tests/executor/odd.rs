@@ -88,6 +88,7 @@ pub(crate) fn job(folder: &Path, input: &str) -> TestResult<Job> {
         reducers: Some(1),
         split_bytes: None,
         memory_bytes: 16 << 20,
+        memory_is_given: false,
         max_bad_records: 0,
         umask: 0o022,
         sync: false,

@@ -65,6 +65,8 @@ pub enum Trouble {
     Exit0,
     /// Exits with code 3.
     Exit3,
+    /// Starts a thread that exits with code 3 once the file `leave` is there.
+    ExitLate,
     /// Dies of SIGSEGV.
     Segfault,
     /// Dies of SIGABRT.
@@ -164,6 +166,17 @@ impl Odd {
             Trouble::PanicAtLength => panic!("{}", "oh ".repeat(TEXT_BYTES / 3)),
             Trouble::Exit0 => std::process::exit(0),
             Trouble::Exit3 => std::process::exit(3),
+            Trouble::ExitLate => {
+                let leave = self.marks.join("leave");
+                std::thread::spawn(move || {
+                    for _ in 0..LOOKS_MAX {
+                        if leave.exists() {
+                            std::process::exit(3);
+                        }
+                        pass(LOOK_EVERY);
+                    }
+                });
+            }
             Trouble::Abort => std::process::abort(),
             Trouble::Segfault => loop {
                 // The first one only takes away what Rust's runtime has put there to look at it.

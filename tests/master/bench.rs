@@ -52,6 +52,7 @@ pub(crate) fn spec(output: &str) -> JobSpec {
         reducers: None,
         split_bytes: None,
         memory_bytes: 1 << 30,
+        memory_is_given: false,
         max_bad_records: 0,
         umask: 0o022,
         sync: true,

@@ -40,8 +40,8 @@ async fn kill_reports_the_jobs_state() {
     assert!(workers[0].poll(&bench).await.unwrap().attempts.is_empty(), "it had left nothing");
     let done = bench.submit("b").await;
     run_until(&bench, &mut workers[0], "j2/c0").await;
-    let too_late = bench.master.kill(done).await;
-    assert!(too_late.unwrap_err().to_string().contains("too late"));
+    // Its commit runs: the job is cancelled only if that publishes nothing.
+    assert_eq!(class(bench.master.kill(done).await), "ok");
     run(&bench, &mut workers, done).await;
     assert_eq!(class(bench.master.kill(done).await), "limit");
     assert_eq!(class(bench.master.kill(gristmill::spec::JobId(9)).await), "not found");

@@ -229,6 +229,9 @@ impl Model {
         let counted: u64 =
             self.counted.iter().filter(|(task, _)| task.job == id).map(|(_, n)| n).sum();
         assert_eq!(job.counters().get("g", "n"), counted, "counters of {id}");
+        let started = job.all_tasks().filter_map(|(_, task)| Some(u64::from(task?.started())));
+        let counted = job.all_counters().get("Job Counters", "attempts_started");
+        assert_eq!(counted, started.sum::<u64>(), "attempts started in {id}");
         for kind in TaskKind::ALL {
             for (index, winner) in job.winners(kind) {
                 let task = id.task(kind, index);

@@ -77,6 +77,7 @@ impl Model {
             worker,
             incarnation: 1 + pick as u64 / 5 % 3,
             slots: 1 + pick as u32 % 3,
+            attempt_memory_bytes: 0,
             pid: 1,
             address: String::new(),
             outputs: if pick.is_multiple_of(2) { self.written_on(worker) } else { Vec::new() },
@@ -92,6 +93,7 @@ impl Model {
             task_timeout_ms: Some(100),
             backups: pick.is_multiple_of(2),
             early_reduces: !pick.is_multiple_of(3),
+            memory_bytes: 0,
         };
         assert!(self.apply(Submit {
             job: JobId(self.jobs),
@@ -222,7 +224,15 @@ impl Model {
         if self.scheduler.workers().all(|worker| worker.state != WorkerState::Alive) {
             let (worker, incarnation) = (WorkerId(99), 1);
             let (slots, pid, address, outputs) = (1, 1, String::new(), Vec::new());
-            let register = RegisterWorker { worker, incarnation, slots, pid, address, outputs };
+            let register = RegisterWorker {
+                worker,
+                incarnation,
+                slots,
+                attempt_memory_bytes: 0,
+                pid,
+                address,
+                outputs,
+            };
             assert!(self.apply(register));
         }
         for _ in 0..STEPS_MAX {
@@ -278,7 +288,7 @@ proptest! {
     ) {
         let mut model = Model::default();
         let (worker, address, outputs) = (WorkerId(1), String::new(), Vec::new());
-        model.apply(RegisterWorker { worker, incarnation: 1, slots, pid: 1, address, outputs });
+        model.apply(RegisterWorker { worker, incarnation: 1, slots, attempt_memory_bytes: 0, pid: 1, address, outputs });
         jobs.into_iter().for_each(|pick| model.submit(pick));
         for (what, pick) in steps {
             let can_end = model.running.keys().filter(|attempt| !model.waits_for_maps(**attempt));

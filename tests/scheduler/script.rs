@@ -1,9 +1,9 @@
 //! Runs a golden script and writes down the effects of each block.
 //!
 //! ```text
-//! worker w1 slots=2 [j1/m0#1=DIGEST…] [incarnation=N]                 lose w1 [incarnation=N] · leave w1
+//! worker w1 slots=2 [memory=MIB] [j1/m0#1=DIGEST…] [incarnation=N]    lose w1 [incarnation=N] · leave w1
 //! restore w1 j1/m0#1=DIGEST… [incarnation=N]                          readmit w1 number=N · drain w1
-//! submit j1 [id=TEXT] [reducers=N] [map-only] [attempts=N] [priority=N] [timeout=MS] [early] [backups]
+//! submit j1 [id=TEXT] [reducers=N] [map-only] [attempts=N] [priority=N] [timeout=MS] [memory=MIB] [early] [backups]
 //! planned j1/p0#1 splits=2 reducers=1    cancel j1                    forget j1
 //! join j1/m0#1 known=N wanted=N
 //! complete j1/m0#1 [digest=N] [joined=N] [count=N]
@@ -162,7 +162,17 @@ fn command(words: &[&str]) -> Result<Command> {
             let address = "127.0.0.1:1".to_string();
             let worker = subject.parse()?;
             let outputs = held_outputs(rest)?;
-            RegisterWorker { worker, incarnation, slots, pid: 1, address, outputs }.into()
+            let attempt_memory_bytes = mebibytes(rest)?;
+            RegisterWorker {
+                worker,
+                incarnation,
+                slots,
+                attempt_memory_bytes,
+                pid: 1,
+                address,
+                outputs,
+            }
+            .into()
         }
         "lose" => LoseWorker { worker: subject.parse()?, incarnation }.into(),
         "leave" => Leave { worker: subject.parse()?, incarnation }.into(),
@@ -264,8 +274,14 @@ fn submit(subject: &str, rest: &[&str]) -> Result<Submit> {
             task_timeout_ms: option(rest, "timeout")?,
             backups: rest.contains(&"backups"),
             early_reduces: rest.contains(&"early"),
+            memory_bytes: mebibytes(rest)?,
         },
     })
+}
+
+/// The value of `memory=MIB` in bytes; 0 without it.
+fn mebibytes(words: &[&str]) -> Result<u64> {
+    Ok(option::<u64>(words, "memory")?.unwrap_or(0) << 20)
 }
 
 /// The value of `name=value`, if it is there.

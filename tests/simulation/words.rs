@@ -47,6 +47,7 @@ pub(crate) fn spec(name: &str, input: &Path, output: &Path) -> JobSpec {
         reducers: Some(REDUCES),
         split_bytes: Some(SPLIT_BYTES),
         memory_bytes: 16 << 20,
+        memory_is_given: false,
         max_bad_records: 0,
         umask: 0o022,
         sync: false,

@@ -196,6 +196,7 @@ impl Cluster {
             reducers: None,
             split_bytes: None,
             memory_bytes: 64 << 20,
+            memory_is_given: false,
             max_bad_records: 0,
             umask: 0o022,
             sync: false,

@@ -197,8 +197,15 @@ mod tests {
             started: format!("2026-11-23T09:00:{second:02}.000Z"),
             ended: None,
         };
-        let attempts = (1..).zip(attempts).map(attempt).collect();
-        TaskLine { id, kind: "map".into(), state: state.into(), attempts, usage: None }
+        let attempts: Vec<_> = (1..).zip(attempts).map(attempt).collect();
+        TaskLine {
+            id,
+            kind: "map".into(),
+            state: state.into(),
+            attempts_started: attempts.len() as u32,
+            attempts,
+            usage: None,
+        }
     }
 
     /// 2026-11-23T09:00:00Z.

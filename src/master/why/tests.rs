@@ -42,6 +42,10 @@ impl Story {
     }
 
     fn submit(&mut self, job: JobId) {
+        self.submit_with(job, JobOptions::default());
+    }
+
+    fn submit_with(&mut self, job: JobId, options: JobOptions) {
         let record = JobRecord {
             spec: Digest(1),
             executable: Digest(2),
@@ -57,18 +61,23 @@ impl Story {
             nonce: Nonce(1),
             reducers: Some(2),
             map_only: false,
-            options: JobOptions::default(),
+            options,
         });
         self.happen(Change::Accept { submit, record });
     }
 
     fn join(&mut self, number: u64, slots: u32) {
+        self.join_with(number, slots, 0);
+    }
+
+    fn join_with(&mut self, number: u64, slots: u32, attempt_memory_bytes: u64) {
         let (worker, incarnation) = (WorkerId(number), 1);
         let address = format!("127.0.0.1:{}", 9_000 + number);
         let register = RegisterWorker {
             worker,
             incarnation,
             slots,
+            attempt_memory_bytes,
             pid: 4_711,
             address: address.clone(),
             outputs: Vec::new(),
@@ -127,6 +136,20 @@ fn check(why: &Why, kind: Kind, parts: &[&str]) {
     for part in parts {
         assert!(why.summary.contains(part), "{part}: {}", why.summary);
     }
+}
+
+#[test]
+fn job_that_waits_for_memory_says_how_much_and_what_to_do() {
+    let mut story = Story { state: State::default(), now_ms: 1_795_424_400_000 };
+    story.submit_with(JOB, JobOptions { memory_bytes: 4 << 30, ..JobOptions::default() });
+    story.join_with(1, 2, 512 << 20);
+    let said = "j1 odd waits: waiting for a worker that gives an attempt 4GiB, the job's --memory; the most is 512MiB.";
+    check(&story.why(), Kind::Waiting, &[said]);
+    assert!(story.why().suggestion.contains("--memory 512MiB or less"), "{:?}", story.why());
+    let line = crate::master::views::lines(&story.state).remove(0);
+    assert!(line.reason.starts_with("waiting for a worker that gives an attempt 4GiB"), "{line:?}");
+    story.join_with(2, 1, 4 << 30);
+    check(&story.why(), Kind::None, &["listing the input"]);
 }
 
 #[test]

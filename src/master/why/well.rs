@@ -7,7 +7,7 @@ use super::{State, begin, text};
 use crate::clock::{rfc3339, rfc3339_ms};
 use crate::rpc::why::{Kind, Why};
 use crate::scheduler::{AttemptState, Exclusion, Failed, Job, JobState, Reason, WorkerState};
-use crate::spec::{AttemptId, JobId, WorkerId};
+use crate::spec::{AttemptId, JobId, WorkerId, size};
 
 /// Most jobs and workers that are named.
 const NAMED_MAX: usize = 5;
@@ -34,6 +34,15 @@ pub(super) fn well(state: &State, job: &Job, cluster: &str) -> Why {
             kind: Kind::Waiting,
             summary: format!("{who} waits: all workers are draining and take no new attempts."),
             suggestion: format!("start another worker: gristmill worker --cluster {cluster}"),
+            ..why
+        },
+        (_, Some(reason @ Reason::Memory { most_bytes, .. })) => Why {
+            kind: Kind::Waiting,
+            summary: format!("{who} waits: {reason}."),
+            suggestion: format!(
+                "start a worker that gives each slot as much (gristmill worker --memory SIZE --slots N), or kill the job and submit it with --memory {} or less",
+                size::format(most_bytes)
+            ),
             ..why
         },
         (_, Some(reason @ Reason::NoSlots { .. })) => {

@@ -90,6 +90,7 @@ impl From<JobLine> for pb::JobLine {
             reason: line.reason,
             submitted: line.submitted,
             finished: line.finished,
+            request: line.request,
         }
     }
 }
@@ -105,6 +106,7 @@ impl TryFrom<pb::JobLine> for JobLine {
             reason: wire.reason,
             submitted: wire.submitted,
             finished: wire.finished,
+            request: wire.request,
         })
     }
 }
@@ -188,9 +190,10 @@ impl TryFrom<pb::TasksRequest> for TasksRequest {
 }
 
 impl From<TaskLine> for pb::TaskLine {
-    fn from(TaskLine { id, kind, state, attempts, usage }: TaskLine) -> Self {
-        let usage = usage.map(Into::into);
-        Self { id: id.to_string(), kind, state, attempts: super::all(attempts), usage }
+    fn from(line: TaskLine) -> Self {
+        let TaskLine { id, kind, state, attempts_started, attempts, usage } = line;
+        let (id, attempts, usage) = (id.to_string(), super::all(attempts), usage.map(Into::into));
+        Self { id, kind, state, attempts, usage, attempts_started }
     }
 }
 
@@ -202,6 +205,7 @@ impl TryFrom<pb::TaskLine> for TaskLine {
             id: id(&wire.id)?,
             kind: wire.kind,
             state: wire.state,
+            attempts_started: wire.attempts_started,
             attempts: each(wire.attempts)?,
             usage: wire.usage.map(Into::into),
         })

@@ -12,6 +12,7 @@ pub(super) fn submit() -> Submit {
         reducers: Some(3),
         split_bytes: None,
         memory_bytes: 1 << 30,
+        memory_is_given: false,
         max_bad_records: 2,
         umask: 0o022,
         sync: true,

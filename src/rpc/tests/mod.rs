@@ -83,7 +83,8 @@ fn status(job: JobId, version: u64) -> JobStatus {
 fn line(job: JobId, state: State) -> JobLine {
     let finished = (state >= State::Succeeded).then(|| "2026-11-23T09:01:00Z".to_owned());
     let (name, reason) = ("grep".to_owned(), "r".to_owned());
-    JobLine { id: job, name, state, reason, submitted: "2026-11-23T09:00:00Z".into(), finished }
+    let (submitted, request) = ("2026-11-23T09:00:00Z".into(), "a".into());
+    JobLine { id: job, name, state, reason, submitted, finished, request }
 }
 
 const STATES: [State; 8] = [
@@ -111,7 +112,14 @@ fn task(job: JobId) -> TaskLine {
     };
     let attempts = Cause::ALL.into_iter().enumerate().map(attempt).collect();
     let usage = Some(Usage { bytes_in: 1 << 40, memory_bytes: 7, ..Usage::default() });
-    TaskLine { id, kind: "reduce".into(), state: "in_progress".into(), attempts, usage }
+    TaskLine {
+        id,
+        kind: "reduce".into(),
+        state: "in_progress".into(),
+        attempts_started: 7,
+        attempts,
+        usage,
+    }
 }
 
 fn why(job: JobId) -> Why {

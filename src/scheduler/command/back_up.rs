@@ -52,7 +52,8 @@ impl BackUp {
         let mut avoid = job.tasks(task.kind).failed_on(task.index);
         let running = scheduler.slots.running_at(task);
         avoid.extend(running.into_iter().filter_map(|attempt| scheduler.slots.worker_of(attempt)));
-        let worker = match scheduler.slots.freest_but(&avoid) {
+        let memory_bytes = job.memory_bytes(task.kind);
+        let worker = match scheduler.slots.freest_for(memory_bytes, &avoid) {
             Some(worker) => worker,
             None => {
                 let waiting = scheduler.last_reduce(task.job, &avoid);

@@ -7,8 +7,11 @@ use crate::spec::JobId;
 
 /// Sent by the leader when a user kills a job; everything that runs for it is stopped.
 ///
-/// Refused as too late once the decision to commit is taken, and for a job that has ended, with
-/// how it ended; so also when repeated. Lost, the user's command says that its outcome is unknown.
+/// A job whose commit runs, or may have published before its worker was lost, is cancelled as soon as a commit reports
+/// that nothing is published; if the output became visible first, the job succeeds.
+///
+/// Refused for a job that has ended, with how it ended; so also when repeated. Lost, the user's command says that its
+/// outcome is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cancel {
     /// The job.
@@ -23,7 +26,10 @@ impl Cancel {
     ) -> Result<(), Rejection> {
         let Self { job } = self;
         match scheduler.job_mut(job)?.state() {
-            JobState::Committing => Err(Rejection::TooLate { job }),
+            JobState::Committing if !scheduler.is_unpublished(job) => {
+                scheduler.job_mut(job)?.publication.is_unwanted = true;
+                Ok(())
+            }
             state if state.is_terminal() => Err(Rejection::AlreadyEnded { job, state }),
             _ => scheduler.end(job, End::Cancelled, effects),
         }

@@ -29,6 +29,8 @@ pub struct RegisterWorker {
     pub incarnation: u64,
     /// Number of attempts that it can run at once, 1 to 4,096.
     pub slots: u32,
+    /// Memory that it gives to an attempt, in bytes; 0 if that is not limited.
+    pub attempt_memory_bytes: u64,
     /// Its process id on its machine, for people.
     pub pid: u32,
     /// Address for fetching its map outputs; the scheduler does not interpret it.
@@ -43,7 +45,7 @@ impl RegisterWorker {
         scheduler: &mut Scheduler,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Rejection> {
-        let Self { worker, incarnation, slots, pid, address, outputs } = self;
+        let Self { worker, incarnation, slots, attempt_memory_bytes, pid, address, outputs } = self;
         Field::Slots.check(slots, 1..=SLOTS_MAX)?;
         if let Some(current) = scheduler.slots.get(worker).map(|worker| worker.incarnation) {
             if current == incarnation {
@@ -54,7 +56,8 @@ impl RegisterWorker {
             }
             lose_worker::remove(scheduler, worker, Departure::Lost, effects)?;
         }
-        scheduler.slots.add(worker, Worker::new(incarnation, pid, address, slots));
+        let lent = (slots, attempt_memory_bytes);
+        scheduler.slots.add(worker, Worker::new(incarnation, pid, address, lent));
         restore_outputs::restore(scheduler, worker, outputs, effects)
     }
 }

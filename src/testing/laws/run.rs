@@ -117,6 +117,7 @@ fn run<J: Job>(subject: &Subject<'_, J>, threads: usize, reducers: u32) -> Resul
         reducers: Some(reducers),
         split_bytes: Some(SPLIT_BYTES),
         memory_bytes: MEMORY_BYTES,
+        memory_is_given: false,
         max_bad_records: 0,
         umask: 0o022,
         sync: false,

@@ -76,7 +76,7 @@ impl Sort {
     fn value(self, task: &Task, now_ms: u64) -> u64 {
         let usage = task.winner().map(|winner| winner.usage).unwrap_or_default();
         match self {
-            Self::Attempts => task.attempts().len() as u64,
+            Self::Attempts => u64::from(task.started()),
             Self::Took => shown_attempt(task).map_or(0, |attempt| took_ms(attempt, now_ms)),
             Self::Read => usage.bytes_in,
             Self::RecordsIn => usage.records_in,
@@ -111,7 +111,7 @@ fn took_ms(attempt: &Attempt, now_ms: u64) -> u64 {
 <h1>Tasks of {{ job }}</h1>
 <section>{% if rows.is_empty() %}<p class="soft">No tasks here.</p>{% else %}
 <div class="scroll" tabindex="0" role="group" aria-label="Tasks"><table><thead><tr><th scope="col"{% if sort.is_none() %} aria-sort="ascending"{% endif %}><a href="/jobs/{{ job }}/tasks">Task</a></th><th scope="col">Kind</th><th scope="col">State</th>{% for (word, heading, is_sorted) in columns %}<th scope="col" class="num"{% if is_sorted %} aria-sort="descending"{% endif %}><a href="/jobs/{{ job }}/tasks?sort={{ word }}">{{ heading }}</a></th>{% endfor %}<th scope="col">Worker</th><th scope="col">Started</th><th scope="col">Cause</th></tr></thead><tbody>
-{% for row in rows %}<tr><td><a href="/jobs/{{ job }}/tasks/{{ row.task.id.kind.letter() }}{{ row.task.id.index }}">{{ row.task.id }}</a></td><td>{{ row.task.kind }}</td><td><span class="state {{ row.task.state }}">{{ row.task.state }}</span></td><td class="num">{{ row.task.attempts.len() }}</td><td class="num">{{ row.took }}</td><td class="num">{{ row.read }}</td><td class="num">{{ row.records_in }}</td><td class="num">{{ row.written }}</td><td class="num">{{ row.records_out }}</td><td class="num">{{ row.memory }}</td>{% if let Some(last) = row.task.attempts.last() %}<td><a href="/workers/{{ last.worker }}">{{ last.worker }}</a></td><td>{{ self::time_of_day(&last.started) }}</td><td>{% if last.cause.to_string() != "none" %}{{ last.cause }}{% endif %}</td>{% else %}<td></td><td></td><td></td>{% endif %}</tr>
+{% for row in rows %}<tr><td><a href="/jobs/{{ job }}/tasks/{{ row.task.id.kind.letter() }}{{ row.task.id.index }}">{{ row.task.id }}</a></td><td>{{ row.task.kind }}</td><td><span class="state {{ row.task.state }}">{{ row.task.state }}</span></td><td class="num">{{ row.task.attempts_started }}</td><td class="num">{{ row.took }}</td><td class="num">{{ row.read }}</td><td class="num">{{ row.records_in }}</td><td class="num">{{ row.written }}</td><td class="num">{{ row.records_out }}</td><td class="num">{{ row.memory }}</td>{% if let Some(last) = row.task.attempts.last() %}<td><a href="/workers/{{ last.worker }}">{{ last.worker }}</a></td><td>{{ self::time_of_day(&last.started) }}</td><td>{% if last.cause.to_string() != "none" %}{{ last.cause }}{% endif %}</td>{% else %}<td></td><td></td><td></td>{% endif %}</tr>
 {% endfor %}</tbody></table></div>{% endif %}{% if sort.is_some() %}<p class="soft">Largest first, without tasks that have not started. Click Task for their own order.</p>{% endif %}
 <p class="pages">{% if let Some(offset) = before %}<a href="/jobs/{{ job }}/tasks?{{ by }}offset={{ offset }}" rel="prev">Previous</a>{% endif %}{% if let Some(offset) = next %}<a href="/jobs/{{ job }}/tasks?{{ by }}offset={{ offset }}" rel="next">Next</a>{% endif %}</p></section>"#
 )]

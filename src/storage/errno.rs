@@ -1,0 +1,170 @@
+//! What an error of the system means for a run, and what a user can do about it: the one table of both.
+
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use rustix::fs::{StatVfsMountFlags, statvfs};
+
+/// The errors that files, folders and executables can meet: number, hint.
+const HINTS: &[(i32, &str)] = &[
+    (libc::ENOSPC, "free some space there, or choose another place"),
+    (libc::EDQUOT, "remove files of yours there, or have your disk quota raised"),
+    (libc::EMFILE, "raise the limit of open files of a process (ulimit -n)"),
+    (libc::ENFILE, "raise the machine's limit of open files (sysctl fs.file-max)"),
+    (libc::ENOMEM, "free some memory, or lower --memory"),
+    (libc::EAGAIN, "raise the limit of processes and threads (ulimit -u)"),
+    (
+        libc::EFBIG,
+        "raise the limit of a file's size (ulimit -f), or use more --reducers for smaller parts",
+    ),
+    (libc::EROFS, "choose a place on a file system that is not mounted read-only"),
+    (libc::EACCES, "ask for permission, or run as a user who has it"),
+    (
+        libc::EPERM,
+        "check the owner, the immutable flag (lsattr) and the limits of the sandbox or container",
+    ),
+    (libc::ENOENT, "check the path, and whether something removes files there while jobs run"),
+    (libc::ENOTDIR, "check the path: a part of it is not a folder"),
+    (libc::EISDIR, "check the path: it is a folder"),
+    (libc::EEXIST, "remove what is there, or choose another place"),
+    (libc::ENOTEMPTY, "empty the folder, or choose another place"),
+    (libc::EMLINK, "choose a file system that takes more folders in one folder, or fewer parts"),
+    (libc::ENAMETOOLONG, "use shorter names"),
+    (libc::ELOOP, "remove the symbolic link that leads back to itself"),
+    (libc::EXDEV, "choose a place whose folder and parent are on one file system"),
+    (libc::EBUSY, "see which program or mount uses it (fuser -vm), and run again"),
+    (libc::ETXTBSY, "wait until the executable is written, and run again"),
+    (libc::ENOEXEC, "build the executable for the system and processor of this machine"),
+    (libc::EIO, "check the disk: the kernel's log (dmesg) may say more"),
+    (libc::ENODEV, "check whether the device is still connected"),
+    (libc::ENXIO, "check whether the device is still connected"),
+    (
+        libc::ESTALE,
+        "check the network file system: its server has replaced or removed the file; mount it again, and run again",
+    ),
+    (libc::ETIMEDOUT, "check whether the file server answers, and run again"),
+    (libc::EHOSTDOWN, "check whether the file server answers, and run again"),
+    (libc::ENOTCONN, "mount the file system again: the program that serves it has ended"),
+    (libc::EOPNOTSUPP, "choose another file system: this one does not support it"),
+    (libc::EINVAL, "choose another file system: this one does not support it"),
+    (libc::ENOSYS, "choose another file system: this one does not support it"),
+    (libc::EOVERFLOW, "choose another file system: this one cannot hold a file of this size"),
+];
+
+/// What to do about an error that the table does not name.
+const OTHER: &str = "check the path, and run again";
+
+/// What is exhausted belongs to the process or the machine, not to a disk.
+const SHORTAGES: [i32; 5] = [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::EAGAIN, libc::EFBIG];
+
+/// What a user can do about an error of the system.
+pub fn hint(error: &io::Error) -> &'static str {
+    let found = number(error).and_then(|n| HINTS.iter().find(|(number, _)| *number == n));
+    found.map_or(OTHER, |(_, hint)| hint)
+}
+
+/// Whether the process or the machine lacks something, such as descriptors or memory, so that no disk is to blame.
+pub fn is_shortage(error: &io::Error) -> bool {
+    number(error).is_some_and(|number| SHORTAGES.contains(&number))
+}
+
+/// What a user can do about an executable that cannot be started.
+pub fn executable_hint(path: &Path, error: &io::Error) -> &'static str {
+    if number(error) != Some(libc::EACCES) {
+        return hint(error);
+    }
+    let mode = path.metadata().map_or(0o111, |facts| facts.permissions().mode());
+    let is_noexec =
+        statvfs(path).is_ok_and(|facts| facts.f_flag.contains(StatVfsMountFlags::NOEXEC));
+    match () {
+        () if path.is_dir() => "name an executable file, not a folder",
+        () if mode & 0o111 == 0 => "make it executable (chmod +x)",
+        () if is_noexec => "copy it to a file system that is mounted without noexec",
+        () => hint(error),
+    }
+}
+
+/// The error's number; of one that was made from a kind, that of the kind.
+fn number(error: &io::Error) -> Option<i32> {
+    let of_kind = || match error.kind() {
+        ErrorKind::StorageFull => Some(libc::ENOSPC),
+        ErrorKind::QuotaExceeded => Some(libc::EDQUOT),
+        ErrorKind::OutOfMemory => Some(libc::ENOMEM),
+        ErrorKind::FileTooLarge => Some(libc::EFBIG),
+        ErrorKind::ReadOnlyFilesystem => Some(libc::EROFS),
+        ErrorKind::PermissionDenied => Some(libc::EACCES),
+        ErrorKind::NotFound => Some(libc::ENOENT),
+        ErrorKind::TimedOut => Some(libc::ETIMEDOUT),
+        _ => None,
+    };
+    error.raw_os_error().or_else(of_kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_error_has_one_hint_that_names_its_remedy() {
+        let numbers: BTreeSet<i32> = HINTS.iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers.len(), HINTS.len(), "an error stands in the table twice");
+        for (number, remedy) in [
+            (libc::ENOSPC, "space"),
+            (libc::EDQUOT, "quota"),
+            (libc::EMFILE, "ulimit -n"),
+            (libc::ENFILE, "fs.file-max"),
+            (libc::ENOMEM, "--memory"),
+            (libc::EAGAIN, "ulimit -u"),
+            (libc::EFBIG, "ulimit -f"),
+            (libc::EROFS, "read-only"),
+            (libc::EACCES, "permission"),
+            (libc::EPERM, "lsattr"),
+            (libc::EMLINK, "folders in one folder"),
+            (libc::ENAMETOOLONG, "shorter"),
+            (libc::ELOOP, "symbolic link"),
+            (libc::EXDEV, "one file system"),
+            (libc::EBUSY, "fuser"),
+            (libc::ENOEXEC, "build"),
+            (libc::EIO, "dmesg"),
+            (libc::ESTALE, "mount it again"),
+            (libc::ENOTCONN, "mount the file system again"),
+            (libc::EDOM, OTHER),
+        ] {
+            let found = hint(&io::Error::from_raw_os_error(number));
+            assert!(found.contains(remedy), "{number}: {found}");
+        }
+        assert_eq!(hint(&ErrorKind::StorageFull.into()), HINTS[0].1);
+    }
+
+    #[test]
+    fn shortages_of_a_process_are_told_from_faults_of_a_disk() {
+        let is_shortage = |number| is_shortage(&io::Error::from_raw_os_error(number));
+        for number in [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::EAGAIN, libc::EFBIG] {
+            assert!(is_shortage(number), "{number}");
+        }
+        for number in [libc::ENOSPC, libc::EDQUOT, libc::EIO, libc::EROFS, libc::ESTALE] {
+            assert!(!is_shortage(number), "{number}");
+        }
+    }
+
+    #[test]
+    fn executables_that_may_not_run_say_what_they_lack() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("job");
+        std::fs::write(&file, "").unwrap();
+        let denied = io::Error::from_raw_os_error(libc::EACCES);
+        assert_eq!(executable_hint(&file, &denied), "make it executable (chmod +x)");
+        assert_eq!(
+            executable_hint(folder.path(), &denied),
+            "name an executable file, not a folder"
+        );
+        // The system mounts this one so.
+        let proc = executable_hint(Path::new("/proc/self/environ"), &denied);
+        assert!(proc.contains("chmod") || proc.contains("noexec"), "{proc}");
+        let foreign = io::Error::from_raw_os_error(libc::ENOEXEC);
+        assert!(executable_hint(&file, &foreign).contains("processor"));
+    }
+}
