@@ -55,7 +55,14 @@ fn pages_show_the_cluster_and_a_jobs_progress() -> Result {
     let web = &dev.webs[0];
     check_has(
         &check_page(web, "/")?,
-        &["No jobs are running or waiting", "No finished jobs", ">w1<", ">w2<", ">m1<", "leader"],
+        &[
+            "No jobs are running or waiting",
+            "gristmill submit --cluster 127.0.0.1:",
+            ">w1<",
+            ">w2<",
+            ">m1<",
+            "leader",
+        ],
     );
     dev.input(20_000)?;
     let wordcount = Dev::job("wordcount");

@@ -32,8 +32,8 @@ const RUNNING: [Stage; 4] = [Stage::Planning, Stage::Mapping, Stage::Reducing, S
 #[derive(Template)]
 #[template(
     ext = "html",
-    source = r#"<div class="scroll" tabindex="0" role="group" aria-label="{{ title }}"><table><thead><tr><th scope="col">Job</th><th scope="col">Name</th><th scope="col">State</th><th scope="col" class="num">Took</th><th scope="col">Submitted</th><th scope="col">Finished</th><th scope="col">Reason</th></tr></thead><tbody>
-{% for job in jobs %}<tr><td><a href="/jobs/{{ job.id }}">{{ job.id }}</a></td><td>{{ job.name }}</td><td><span class="state {{ job.state }}">{{ job.state }}</span></td><td class="num">{{ self::took(job) }}</td><td>{{ self::clock(&job.submitted) }}</td><td>{% if let Some(at) = job.finished %}{{ self::clock(at) }}{% endif %}</td><td class="wide">{{ job.reason }}</td></tr>
+    source = r#"<div class="scroll" tabindex="0" role="group" aria-label="{{ title }}"><table class="jobs"><thead><tr><th scope="col">Job</th><th scope="col">Name</th><th scope="col">State</th><th scope="col" class="num">Took</th><th scope="col">Submitted</th><th scope="col">Finished</th><th scope="col">Reason</th></tr></thead><tbody>
+{% for job in jobs %}<tr><td><a href="/jobs/{{ job.id }}">{{ job.id }}</a></td><td class="name">{{ job.name }}</td><td><span class="state {{ job.state }}">{{ job.state }}</span></td><td class="num">{{ self::took(job) }}</td><td class="opt">{{ self::clock(&job.submitted) }}</td><td class="opt">{% if let Some(at) = job.finished %}{{ self::clock(at) }}{% endif %}</td><td class="wide"><span class="clamp">{{ job.reason }}</span></td></tr>
 {% endfor %}</tbody></table></div>"#
 )]
 struct JobTable<'p> {
@@ -55,8 +55,8 @@ fn took(job: &JobLine) -> String {
 #[derive(Template)]
 #[template(
     ext = "html",
-    source = r#"<div class="scroll" tabindex="0" role="group" aria-label="Running and waiting"><table><thead><tr><th scope="col">Job</th><th scope="col">Name</th><th scope="col">State</th><th scope="col">Progress</th><th scope="col" class="num">Maps</th><th scope="col" class="num">Reduces</th><th scope="col">Submitted</th><th scope="col">Reason</th></tr></thead><tbody>
-{% for job in jobs %}<tr><td><a href="/jobs/{{ job.id }}">{{ job.id }}</a></td><td>{{ job.name }}</td><td><span class="state {{ job.state }}">{{ job.state }}</span></td><td class="bar"><progress max="100" value="{{ self::percent(*job.progress) }}" aria-label="Progress of {{ job.id }}">{{ self::percent(*job.progress) }} %</progress> {{ self::percent(*job.progress) }} %</td><td class="num">{{ job.maps.done }} / {{ job.maps.total }}</td><td class="num">{{ job.reduces.done }} / {{ job.reduces.total }}</td><td>{{ self::clock(&job.submitted) }}</td><td class="wide">{{ job.reason }}</td></tr>
+    source = r#"<div class="scroll" tabindex="0" role="group" aria-label="Running and waiting"><table class="jobs"><thead><tr><th scope="col">Job</th><th scope="col">Name</th><th scope="col">State</th><th scope="col">Progress</th><th scope="col" class="num">Maps</th><th scope="col" class="num">Reduces</th><th scope="col">Submitted</th><th scope="col">Reason</th></tr></thead><tbody>
+{% for job in jobs %}<tr><td><a href="/jobs/{{ job.id }}">{{ job.id }}</a></td><td class="name">{{ job.name }}</td><td><span class="state {{ job.state }}">{{ job.state }}</span></td><td class="bar"><progress max="100" value="{{ self::percent(*job.progress) }}" aria-label="Progress of {{ job.id }}">{{ self::percent(*job.progress) }} %</progress><span>{{ self::percent(*job.progress) }} %</span></td><td class="num opt">{{ job.maps.done }} / {{ job.maps.total }}</td><td class="num opt">{{ job.reduces.done }} / {{ job.reduces.total }}</td><td class="opt">{{ self::clock(&job.submitted) }}</td><td class="wide"><span class="clamp">{{ job.reason }}</span></td></tr>
 {% endfor %}</tbody></table></div>"#
 )]
 struct Queue<'p> {
@@ -68,19 +68,19 @@ struct Queue<'p> {
     ext = "html",
     source = r#"<h1>Overview</h1>
 <div class="tiles"><div><b>{{ running }}</b>running jobs</div><div><b>{{ waiting }}</b>waiting jobs</div><div><b>{{ figures.running }} / {{ figures.slots }}</b>slots in use</div><div><b>{{ rate }}</b>read per second</div><div><b>{{ known }}</b>workers</div></div>
-<div class="pair"><section><h2>Slots in use</h2>{{ slots|safe }}<ul class="key"><li class="map">in use</li><li class="limit">all slots</li></ul></section>
+<div class="pair cut"><section><h2>Slots in use</h2>{{ slots|safe }}<ul class="key"><li class="map">in use</li><li class="limit">all slots</li></ul></section>
 <section><h2>Bytes read per second</h2>{{ bytes|safe }}<ul class="key"><li class="reduce">input of maps and reduces</li></ul></section></div>
 <section><h2>Running and waiting</h2>
 {% if queue.jobs.is_empty() %}<p class="soft">No jobs are running or waiting.</p>{% else %}{{ queue.render()?|safe }}{% endif %}
 {% if live > queue.jobs.len() %}<p class="soft">The oldest {{ queue.jobs.len() }} of {{ live }}; see <a href="/jobs">all jobs</a>.</p>{% endif %}</section>
 <section><h2>Finished</h2>
-{% if ended.jobs.is_empty() %}<p class="soft">No finished jobs. Submit one: <code>gristmill submit ./wordcount in.txt -o out</code></p>{% else %}{{ ended.render()?|safe }}<p class="pages"><a href="/jobs">All jobs</a></p>{% endif %}</section>
+{% if ended.jobs.is_empty() %}<p class="soft">No finished jobs. Submit one: <code>gristmill submit --cluster {{ cluster }} ./wordcount in.txt -o out</code></p>{% else %}{{ ended.render()?|safe }}<p class="pages"><a href="/jobs">All jobs</a></p>{% endif %}</section>
 <section><h2>Workers</h2>
 {% if workers.is_empty() %}<p class="soft">No workers. Start one: <code>gristmill worker --cluster {{ cluster }}</code></p>{% else %}
 <div class="cards">{% for (worker, seen, gauges) in workers %}<article><h3><a href="/workers/{{ worker.id }}">{{ worker.id }}</a> <span class="state {{ worker.state }}">{{ worker.state }}</span></h3>
 <dl>{% for gauge in gauges %}<dt>{{ gauge.name }}</dt><dd><progress class="{{ gauge.class }}" max="100" value="{{ gauge.percent }}" aria-label="{{ gauge.name }} of {{ worker.id }} in use">{{ gauge.percent }} %</progress><span>{{ gauge.text }}</span></dd>{% endfor %}</dl>
 {% if let Some(exclusion) = worker.exclusion %}<p class="warn">{{ self::sentence(&exclusion.reason) }}; excluded until {{ self::clock(&exclusion.until) }}</p>
-{% endif %}<p class="soft">{{ worker.address }}, process {{ worker.pid }}<br>last poll {{ seen }} ago</p></article>
+{% endif %}<p class="soft">{{ worker.address }}, PID {{ worker.pid }}<br>last seen {{ seen }} ago</p></article>
 {% endfor %}</div>{% if known > workers.len() %}<p class="soft">The first {{ workers.len() }} of {{ known }}; <a href="/api/v1/workers">all of them</a> as JSON.</p>{% endif %}{% endif %}</section>
 <section><h2>Masters</h2>
 <div class="scroll" tabindex="0" role="group" aria-label="Masters"><table><thead><tr><th scope="col">Master</th><th scope="col">Role</th><th scope="col" class="num">Term</th><th scope="col" class="num">Applied</th><th scope="col" class="num">Behind</th><th scope="col">Address</th><th scope="col">Web</th></tr></thead><tbody>

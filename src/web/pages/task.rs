@@ -35,13 +35,13 @@ const RANGES_MAX: usize = 50;
     source = r#"<p class="crumbs"><a href="/jobs">Jobs</a> / <a href="/jobs/{{ id.job }}">{{ id.job }}</a> / <a href="/jobs/{{ id.job }}/tasks">tasks</a></p>
 <h1>{{ task.id }} <span class="state {{ task.state }}">{{ task.state }}</span></h1>
 {% if let Some(leader) = leader %}<p class="lead">This task ran in the attempts of <a href="/jobs/{{ id.job }}/tasks/m{{ leader }}">{{ id.job }}/m{{ leader }}</a>, which has the log, and the numbers of both.</p>{% endif %}
-{% if !tiles.is_empty() %}<div class="tiles">{% for (value, name) in tiles %}<div><b>{{ value }}</b>{{ name }}</div>{% endfor %}</div>{% endif %}
+{% if !tiles.is_empty() %}<div class="tiles{% if tiles.len() > 4 %} eight{% endif %}">{% for (value, name) in tiles %}<div><b>{{ value }}</b>{{ name }}</div>{% endfor %}</div>{% endif %}
 {% for failure in failures %}<section class="bad"><h2>{{ failure.attempt }} failed on {{ failure.worker }}</h2><pre>{{ failure.told }}</pre>{% if !failure.log.is_empty() %}<h3>Last output</h3><pre class="log" tabindex="0" role="group" aria-label="Log of {{ failure.attempt }}">{{ failure.log }}</pre>{% endif %}</section>
 {% endfor %}
 <section><h2>Attempts</h2>
 {% if task.attempts.is_empty() %}<p class="soft">No attempts yet.</p>{% else %}
 {% if !timeline.is_empty() %}<div class="scroll" tabindex="0" role="group" aria-label="Timeline">{{ timeline|safe }}</div>{% endif %}
-<div class="scroll" tabindex="0" role="group" aria-label="Attempts"><table><thead><tr><th scope="col">Attempt</th><th scope="col">State</th><th scope="col">Cause</th><th scope="col">Worker</th><th scope="col" class="num">Process</th><th scope="col">Started</th><th scope="col">Ended</th></tr></thead><tbody>
+<div class="scroll" tabindex="0" role="group" aria-label="Attempts"><table><thead><tr><th scope="col">Attempt</th><th scope="col">State</th><th scope="col">Cause</th><th scope="col">Worker</th><th scope="col" class="num">PID</th><th scope="col">Started</th><th scope="col">Ended</th></tr></thead><tbody>
 {% for attempt in task.attempts %}<tr><td>{{ attempt.id }}</td><td><span class="state {{ attempt.state }}">{{ attempt.state }}</span></td><td>{% if attempt.cause.to_string() != "none" %}{{ attempt.cause }}{% endif %}</td><td><a href="/workers/{{ attempt.worker }}">{{ attempt.worker }}</a></td><td class="num">{{ attempt.pid }}</td><td>{{ self::clock(&attempt.started) }}</td><td>{% if let Some(at) = attempt.ended %}{{ self::clock(at) }}{% endif %}</td></tr>
 {% endfor %}</tbody></table></div>{% endif %}</section>
 {% if !input.is_empty() %}<section><h2>Input</h2><p>{{ input }}</p>

@@ -21,7 +21,7 @@ use crate::web::query::id;
     source = r#"<p class="crumbs"><a href="/">Overview</a> / Workers</p>
 <h1>{{ worker.id }} <span class="state {{ worker.state }}">{{ worker.state }}</span></h1>
 {% if let Some(exclusion) = worker.exclusion %}<section class="wait"><h2>Excluded</h2><p>{{ self::sentence(&exclusion.reason) }}. It gets no attempts until {{ self::clock(&exclusion.until) }} at the latest.</p></section>
-{% endif %}<div class="tiles"><div><b>{{ worker.running }} / {{ worker.slots }}</b>slots in use</div><div><b>{{ seen }}</b>since last poll</div><div><b>{{ held.outputs }}</b>map outputs kept for reduces</div></div>
+{% endif %}<div class="tiles"><div><b>{{ worker.running }} / {{ worker.slots }}</b>slots in use</div><div><b>{{ seen }}</b>since last seen</div><div><b>{{ held.outputs }}</b>map outputs kept for reduces</div></div>
 <section><h2>Resources</h2><dl class="gauges">{% for gauge in gauges %}<dt>{{ gauge.name }}</dt><dd><progress class="{{ gauge.class }}" max="100" value="{{ gauge.percent }}" aria-label="{{ gauge.name }} in use">{{ gauge.percent }} %</progress><span>{{ gauge.text }}</span></dd>{% endfor %}</dl><p class="soft">Memory is that of the worker's machine, disk that of the file system of its --data folder.</p></section>
 <section><h2>Process</h2><dl><dt>Address</dt><dd>{{ worker.address }}</dd><dt>Process ID</dt><dd>{{ worker.pid }}</dd><dt>Memory limit of attempts</dt><dd>{% if worker.limiter == self::UNLIMITED %}none: the worker was started without --memory{% else %}by {{ worker.limiter }}{% endif %}</dd></dl></section>
 <section><h2>Running attempts</h2>
