@@ -1,5 +1,6 @@
 //! Full disks: a worker gets no more attempts, a master drops artifacts of ended jobs, and errors name whose disk it is.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
@@ -134,10 +135,12 @@ fn a_job_that_finds_no_room_anywhere_says_so_and_makes_room_for_the_next() -> Re
         "{said}"
     );
     assert!(said.contains("--data") && said.contains(" (disk)"), "{said}");
-    // The last worker is not left out, however often it fails.
+    // The last worker is not left out, however often it fails. Tasks take turns while they pause after failures.
     let failed = report.failed();
-    assert_eq!(failed.len(), 8, "{failed:?}");
-    assert!(failed.iter().all(|attempt| attempt.cause == "disk" && attempt.task == failed[0].task));
+    assert!(failed.iter().all(|attempt| attempt.cause == "disk"), "{failed:?}");
+    let mut times = BTreeMap::<&str, usize>::new();
+    failed.iter().for_each(|attempt| *times.entry(&attempt.task).or_default() += 1);
+    assert_eq!(times.values().max(), Some(&8), "{times:?}");
     large.check_failed(&fleet, &report)?;
     check_small_disk_is_empty(&fleet, small)?;
 

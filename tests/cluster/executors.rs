@@ -62,7 +62,8 @@ impl Case {
         let once = always.with_trouble("--times 1");
         let report = once.run(fleet)?;
         self.check_struck(&report, 1);
-        assert_eq!(counted(fleet, &report.job, "attempts_rerun")?, 1);
+        let rerun = counted(fleet, &report.job, "attempts_rerun")?;
+        assert_eq!(rerun, 1, "{}: {:?}", self.trouble, report.attempts);
         assert_eq!(once.strikes(fleet)?, 1);
         check_dead(&once, fleet)?;
         once.check_succeeded(fleet, &report)?;

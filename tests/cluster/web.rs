@@ -97,6 +97,9 @@ fn check_schema(described: &Value, schema: &Value, value: &Value, at: &str) {
         Value::Object(_) => "object",
     };
     assert!(types.contains(&is), "{at}: {value} is not one of {types:?}");
+    if value.is_null() {
+        return;
+    }
     for item in value.as_array().into_iter().flatten().filter(|_| schema["items"].is_object()) {
         check_schema(described, &schema["items"], item, at);
     }

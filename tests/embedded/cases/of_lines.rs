@@ -39,7 +39,7 @@ impl Case for WordCountCase {
 
     fn input(random: &mut Random, records: usize) -> Vec<(u32, String, Vec<u8>)> {
         let long = [b'l'; 300];
-        let odd: [&[u8]; 5] = [b"\xff\xfe", b"\0", b"a\0b", "größer".as_bytes(), &long];
+        let odd: [&[u8]; 5] = [b"\xc3\xff", b"\0", b"a\0b", "größer".as_bytes(), &long];
         let lines =
             words(random, records, &[" ", "\t", " \x0b ", "\x0c", "\r", "\r\n", "\n\n"], &odd);
         without_last_newline(files(0, "", 3, &lines))
@@ -81,7 +81,7 @@ impl Case for GrepCase {
             0,
             "",
             3,
-            &words(random, records, &[" ", "\t"], &[b"\xff\xfe", b"\0"]),
+            &words(random, records, &[" ", "\t"], &[b"\xc3\xff", b"\0"]),
         ))
     }
 
