@@ -62,8 +62,11 @@ impl Case {
         let once = always.with_trouble("--times 1");
         let report = once.run(fleet)?;
         self.check_struck(&report, 1);
+        // While its worker pauses, tasks wait at the other one. They may move back before they begin.
+        let moved = report.attempts.all(|attempt| attempt.state == "killed" && attempt.pid == 0);
         let rerun = counted(fleet, &report.job, "attempts_rerun")?;
-        assert_eq!(rerun, 1, "{}: {:?}", self.trouble, report.attempts);
+        let expected = 1 + u64::try_from(moved.len())?;
+        assert_eq!(rerun, expected, "{}: {:?}", self.trouble, report.attempts);
         assert_eq!(once.strikes(fleet)?, 1);
         check_dead(&once, fleet)?;
         once.check_succeeded(fleet, &report)?;
