@@ -22,7 +22,7 @@ impl Chance {
         self.draw().checked_rem(end).unwrap_or(0)
     }
 
-    /// Draws the place of one of so many.
+    /// Draws an index below `many`.
     pub(crate) fn place(&mut self, many: usize) -> usize {
         usize::try_from(self.below(many as u64)).unwrap_or(0)
     }

@@ -251,7 +251,7 @@ fn stop(pid: u32) -> Heal {
 }
 
 impl Heal {
-    /// Whether it must come before all others: workers cannot register without a leader.
+    /// Whether it comes before starts of workers, which cannot register without a leader.
     pub(crate) fn is_first(&self) -> bool {
         !matches!(self, Self::StartWorker(_) | Self::Left(_))
     }

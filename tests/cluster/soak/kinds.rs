@@ -27,7 +27,7 @@ pub(crate) const MARKS: &str = "marks";
 const RECORDS_SORTED: u64 = 3_000;
 const USERS_JOINED: u64 = 300;
 const ORDERS_JOINED: u64 = 2_000;
-/// Threads of a run without a cluster: most of its time, a slow job waits.
+/// Threads of a run without a cluster. There are many, since a slow job mostly waits.
 const THREADS: &str = "16";
 
 /// A kind of job.
@@ -45,7 +45,7 @@ pub(crate) struct Kind {
     pub(crate) overwrites: bool,
 }
 
-/// How a job must end if nobody kills it, takes its output or replaces its input.
+/// How a job must end unless it is killed, its output is taken or its input is replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Must {
     Succeed,
@@ -117,7 +117,7 @@ pub(crate) const KINDS: &[Kind] = &[
     odd("huge panic", "--trouble panic-at-length", Must::Fail("oh oh oh")),
 ];
 
-/// A mixture of 64 bits, as well distributed as random ones.
+/// Mixes the bits of a number, so that the results look random.
 fn mixed(number: u64) -> u64 {
     gristmill::record::hash::hash(&number.to_le_bytes())
 }

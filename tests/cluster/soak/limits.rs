@@ -67,12 +67,13 @@ impl Limited {
     }
 }
 
-/// A worker whose processes and threads are limited by a control group, since a limit of the process would not bind root.
+/// A control group that limits the processes and threads of a worker. `RLIMIT_NPROC` does not bind root.
 #[derive(Debug)]
 pub(crate) struct Grouped(PathBuf);
 
 impl Grouped {
-    /// Lets a worker and its executors have few more processes and threads; `None` where groups of version 1 are missing.
+    /// Limits a worker and its executors to a few more processes and threads. Returns `None` without control groups of
+    /// version 1.
     pub(crate) fn set(pid: u32) -> Option<Self> {
         let group = Path::new(GROUPS).join(format!("gristmill-soak-{pid}"));
         fs::create_dir(&group).ok()?;

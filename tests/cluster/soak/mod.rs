@@ -42,11 +42,11 @@ use crate::leftovers::check_nothing_is_left;
 /// Seconds of the soak. Without it, the soak has [`ROUNDS`] rounds.
 const SECONDS: &str = "GRISTMILL_SOAK";
 const ROUNDS: u64 = 4;
-/// Seed of the soak, if not 17.
+/// Seed of the soak, 17 by default.
 const SEED: &str = "GRISTMILL_SOAK_SEED";
 /// Names of the faults that are drawn, if not all: two or more that do not take a master away.
 const ONLY: &str = "GRISTMILL_SOAK_ONLY";
-/// Set, to its temporary folder, for the process that has its own mounts.
+/// Names the temporary folder of the process that has its own mounts. Set for that process only.
 const INSIDE: &str = "GRISTMILL_TEST_SOAK_IN";
 const MASTERS: usize = 3;
 const WORKERS: usize = 3;
@@ -55,9 +55,9 @@ const SLOTS: u32 = 2;
 const DISK: &str = "size=256m,mode=700";
 /// Most jobs side by side.
 const JOBS_MAX: u64 = 5;
-/// Commands that find no leader are repeated for about two minutes: elections take long on a busy machine.
+/// Repetitions of a command that finds no leader, for about two minutes: elections take long on a busy machine.
 const REPEATS: u32 = 24;
-/// How long a stuck soak is waited for, beyond its time.
+/// How much longer than its time a soak may take before it is killed.
 const REST_SECONDS: u64 = 1_200;
 
 fn number(name: &str) -> Result<Option<u64>> {
@@ -140,7 +140,7 @@ impl Soak {
         Ok(heals)
     }
 
-    /// Starts members again that have ended by themselves, which only a master whose disk is full may do.
+    /// Restarts members that have ended by themselves. Only a master whose disk is full may do so.
     fn start_ended(&mut self, faults: &[Fault]) -> Result {
         let may_end = faults.contains(&Fault::FillDiskOfMaster);
         for number in 1..=MASTERS {

@@ -18,10 +18,10 @@ use crate::commands::Result;
 
 /// Connections of a silent client to each member.
 const SILENT: usize = 60;
-/// Connections of a slow client to each member. Each sends a byte so often.
+/// Connections of a slow client to each member, and the time between two bytes of each.
 const SLOW: usize = 8;
 const BYTE_EVERY: Duration = Duration::from_millis(100);
-/// What a client of HTTP/2 says first.
+/// The first bytes of an HTTP/2 connection.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Slots of a lying worker.
 const SLOTS: u32 = 2;
@@ -51,7 +51,7 @@ impl Peers {
     }
 }
 
-/// Connects to all of these, and says nothing, or only the beginning of a request.
+/// Connects to all addresses, and sends nothing, or only the beginning of a request.
 pub(crate) fn silent(addresses: &[String]) -> Peers {
     let mut peers = Peers::run(|_| {});
     for address in addresses {
@@ -66,7 +66,7 @@ pub(crate) fn silent(addresses: &[String]) -> Peers {
     peers
 }
 
-/// Connects to all of these, and sends a request byte by byte.
+/// Connects to all addresses, and sends a request byte by byte.
 pub(crate) fn slow(addresses: Vec<String>) -> Peers {
     Peers::run(move |stop| {
         let connect = |address: &String| TcpStream::connect(address).ok();
@@ -84,7 +84,7 @@ pub(crate) fn slow(addresses: Vec<String>) -> Peers {
     })
 }
 
-/// A worker that takes attempts and reports what is not true of them and of others' map outputs.
+/// Registers a worker that takes attempts, and lies about them and about map outputs of others.
 pub(crate) fn lying(masters: Vec<String>, incarnation: u64) -> Result<Peers> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;

@@ -35,7 +35,7 @@ pub(crate) struct Running {
     pub(crate) submissions: u32,
     /// Ids that further submissions with the same id have printed.
     repeated: Vec<String>,
-    /// The error of such a submission, which must not be.
+    /// Error of such a submission. There must be none.
     refused: Option<String>,
     /// What was done to it.
     is_submitter_killed: bool,
@@ -47,7 +47,7 @@ pub(crate) struct Running {
     pub(crate) is_executor_killed: bool,
 }
 
-/// How a job ended, if it ended as it must.
+/// How a job ended, if that is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum End {
     Succeeded,
@@ -132,7 +132,8 @@ impl Running {
         Ok(())
     }
 
-    /// Puts another folder, or another file in an old output, where the output will be, unless it is there already.
+    /// Takes the place of the output: by another folder, or by a file in the old output. Does nothing if the output
+    /// exists.
     pub(crate) fn take_output(&mut self) -> Result {
         if self.kind.overwrites {
             fs::write(self.folder.join("out").join(FOREIGN), "not ours")?;
@@ -142,7 +143,7 @@ impl Running {
         let made = self.folder.join("made");
         fs::create_dir(&made)?;
         fs::write(made.join(FOREIGN), "not ours")?;
-        // At once with what is in it: an empty folder could be used. Fails if there is an output.
+        // In one step with its file, since a job may use an empty folder. Fails if the output exists.
         self.is_taken = fs::rename(&made, self.folder.join("out")).is_ok();
         if !self.is_taken {
             fs::remove_dir_all(made)?;
@@ -233,13 +234,13 @@ impl Running {
         }
     }
 
-    /// Whether the end is one that may be, given what was done to the job.
+    /// Checks that the end is allowed, given what was done to the job.
     fn judge(&self, commands: &Commands, status: &Value) -> Result<End> {
         let error = status["error"].as_str().unwrap_or_default();
         match status["state"].as_str() {
             Some("succeeded") if self.kind.must == Must::Succeed && !self.is_kill_acknowledged => {
                 if self.is_taken {
-                    // An output that was there before can be replaced before the file is put there.
+                    // The job may have replaced the old output before the file was written.
                     let is_kept = self.kind.overwrites && self.foreign().exists();
                     return if is_kept { Ok(End::OutputTaken) } else { Err("taken".into()) };
                 }
@@ -284,7 +285,7 @@ impl Running {
             return Ok(End::Succeeded);
         }
         if self.is_replaced {
-            // It was replaced before it was read.
+            // The job may have read the new input only.
             let now = format!("{job}/now");
             self.kind.run_in(commands, &job, &now)?;
             if is_same(commands, &output, &now)? {

@@ -10,9 +10,9 @@ use super::running::{End, Running};
 use crate::commands::Result;
 use crate::fleet::Fleet;
 
-/// Rounds after which memory and descriptors of the masters are flat.
+/// Rounds after which memory and descriptors of the masters must be flat.
 const SETTLED_AFTER: usize = 20;
-/// How much more of both a master may have at the end than at its highest in the rounds that settle it.
+/// How much a master may use at the end beyond its maximum in the first [`SETTLED_AFTER`] rounds.
 const DESCRIPTORS_MORE: u64 = 64;
 const MEMORY_KIB_MORE: u64 = 64 << 10;
 
