@@ -215,15 +215,26 @@ impl Kind {
 
     /// Runs the job on the inputs in a folder, without a cluster and without trouble.
     pub(crate) fn run_in(&self, commands: &Commands, folder: &str, output: &str) -> Result {
+        let folder = commands.path(folder);
+        fs::create_dir_all(folder.join(MARKS))?;
         let ended = Command::new(self.path(commands))
             .args(self.flags.split_whitespace())
+            .args(self.marks(&folder))
             .args(["--threads", THREADS, "-q", "-o"])
             .arg(commands.path(output))
-            .current_dir(commands.path(folder))
+            .current_dir(folder)
             .output()?;
         let said = String::from_utf8_lossy(&ended.stderr);
         assert!(ended.status.success(), "{}: {}: {said}", self.name, ended.status);
         Ok(())
+    }
+
+    /// The flag that names the folder of the marks, where there is one.
+    fn marks(&self, folder: &Path) -> Vec<String> {
+        match self.executable {
+            Executable::Odd => vec!["--marks".into(), folder.join(MARKS).display().to_string()],
+            _ => Vec::new(),
+        }
     }
 
     /// The executable and its arguments, for `gristmill submit` in the folder of the inputs.
@@ -231,9 +242,7 @@ impl Kind {
         let flags = format!("{} {} -o out", self.flags, self.trouble);
         let mut command = vec![self.path(commands).display().to_string()];
         command.extend(flags.split_whitespace().map(String::from));
-        if self.executable == Executable::Odd {
-            command.extend(["--marks".into(), folder.join(MARKS).display().to_string()]);
-        }
+        command.extend(self.marks(folder));
         command
     }
 }
