@@ -78,7 +78,7 @@ pub(super) struct Notes {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unopened {
     /// The bytes are not an envelope, or hold another message.
-    #[error("{0}; are all masters of one version?")]
+    #[error("{0}\nhint: run the same version of gristmill on all masters")]
     Unreadable(#[from] bincode::Error),
     /// This master must not take part.
     #[error(transparent)]

@@ -55,12 +55,12 @@ const CONFUSED: i32 = 1;
 pub enum Error {
     /// Standard input is not a socket: the executor was not started by a worker.
     #[error(
-        "standard input is not a socket; executor mode; only a gristmill worker starts it, run the job without {}",
+        "standard input is not a socket\nhint: only a gristmill worker starts it, run the job without {}",
         frame::EXECUTOR_ARG
     )]
     NoSocket,
     /// An error of the system.
-    #[error("cannot {doing}: {source}; executor mode; see whether the worker's limits allow it")]
+    #[error("cannot {doing}: {source}\nhint: see whether the worker's limits allow it")]
     System {
         /// What was tried.
         doing: &'static str,

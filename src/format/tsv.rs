@@ -81,7 +81,7 @@ mod tests {
         ];
         for (found, expected) in table {
             let message = found.expect_err("refuses");
-            assert_eq!(message, format!("{expected}; write JSON lines instead (Json)"));
+            assert_eq!(message, format!("{expected}\nhint: write JSON lines instead (Json)"));
         }
     }
 }

@@ -180,7 +180,9 @@ impl Sides {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the side output `{name}` is declared with two formats; give one of them another name")]
+#[error(
+    "the side output `{name}` is declared with two formats\nhint: give one of them another name"
+)]
 struct TwoFormats {
     name: &'static str,
 }

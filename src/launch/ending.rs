@@ -223,15 +223,15 @@ fn end(running: Running, done: &str) -> ! {
 /// The state of the result at that moment, and what to do.
 fn told(when: When) -> &'static str {
     match when {
-        When::Running => "and nothing was published; return an error instead",
+        When::Running => "and nothing was published\nhint: return an error instead",
         When::Publishing => {
-            "while its output was published; the output is whole if it holds _SUCCESS; wait for threads of the job before it ends"
+            "while its output was published: the output is whole if it holds _SUCCESS\nhint: wait for threads of the job before it ends"
         }
         When::Published => {
-            "after its output was published; the output is whole; wait for threads of the job before it ends"
+            "after its output was published: the output is whole\nhint: wait for threads of the job before it ends"
         }
         When::Writing => {
-            "while its result was written, and standard output is not whole; wait for threads of the job before it ends"
+            "while its result was written, and standard output is not whole\nhint: wait for threads of the job before it ends"
         }
     }
 }
@@ -248,7 +248,7 @@ mod tests {
             (Phase::Mapping, false, "nothing was published"),
             (Phase::Reducing, true, "nothing was published"),
             (Phase::Committing, false, "whole if it holds _SUCCESS"),
-            (Phase::Done, false, "the output is whole;"),
+            (Phase::Done, false, "the output is whole\nhint: "),
             (Phase::Done, true, "standard output is not whole"),
         ] {
             let line = told(When::of(phase, to_stdout));

@@ -29,7 +29,7 @@ impl Shared {
         let cluster = self.cluster();
         if let Some(other) = request.cluster.filter(|&other| other != cluster) {
             let message = format!(
-                "its data folder is of cluster {}, and this is cluster {}; name its own with --cluster, or give \
+                "its data folder is of cluster {}, and this is cluster {}\nhint: name its own with --cluster, or give \
                  another --data DIR",
                 Nonce(other),
                 Nonce(cluster)
@@ -69,7 +69,7 @@ fn registered(state: &State, request: &Register) -> Result<WorkerId, Refusal> {
     match identify(state, request) {
         Identity::Known(worker) => Ok(worker),
         Identity::Fresh(_) => {
-            let message = "another registration came in between; ask again".to_string();
+            let message = "another registration came in between\nhint: ask again".to_string();
             Err(Refusal::Unavailable { message })
         }
     }

@@ -280,7 +280,7 @@ fn inside<'a>(scratch: &Path, path: &'a Path) -> Result<&'a Path, Failure> {
         return Ok(path);
     }
     let message = format!(
-        "the executor named a file that is not in its scratch folder; {}",
+        "the executor named a file that is not in its scratch folder: {}",
         super::error::shown(path)
     );
     Err(Failure::new(Cause::Exit, message))

@@ -113,7 +113,7 @@ impl Executor {
             Ok(Ok(Some(FromExecutor::Hello { version: VERSION }))) => Ok(()),
             Ok(Ok(Some(FromExecutor::Hello { version }))) => {
                 let message = format!(
-                    "the job's executable speaks version {version} of the executor's protocol, this worker version {VERSION}; build both from the same gristmill"
+                    "the job's executable speaks version {version} of the executor's protocol, this worker version {VERSION}\nhint: build both from the same gristmill"
                 );
                 let failure = Failure::new(Cause::UserError, message);
                 Err(Unwell::Broke(failure.about(About::Version)))

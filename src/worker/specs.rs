@@ -55,7 +55,7 @@ fn read(path: &Path) -> Result<JobSpec, Failure> {
     });
     let bytes = bytes.map_err(|error| disk_failure("read the job's spec", path, &error))?;
     bincode::deserialize(&bytes).map_err(|error| {
-        let message = format!("the job's spec is none that this worker knows: {error}; submit it with the cluster's version");
+        let message = format!("the job's spec is none that this worker knows: {error}\nhint: submit it with the cluster's version");
         Failure::new(Cause::UserError, message).about(About::Version)
     })
 }

@@ -30,20 +30,52 @@ const ROWS: &[Row] = &[
         "wordcount in.txt --memory -1GB",
         2,
         &[
-            "size `-1GB` is negative; --memory <SIZE>; write 16MiB to 16TiB, such as 256MiB or 1GB\n",
+            "size `-1GB` is negative: --memory <SIZE>\nhint: write 16MiB to 16TiB, such as 256MiB or 1GB\n",
         ],
     ),
-    ("", "wordcount in.txt --split-size=-1GB", 2, &["is negative; --split-size"]),
+    ("", "wordcount in.txt --split-size=-1GB", 2, &["is negative: --split-size"]),
     (
         "",
         "wordcount in.txt --memory --threads 2",
         2,
-        &["`--threads` stands where a value belongs; --memory", "write a size from 16MiB"],
+        &["`--threads` stands where a value belongs: --memory", "write a size from 16MiB"],
     ),
-    ("", "wordcount in.txt --threads -x", 2, &["`-x` stands where a value belongs; --threads"]),
+    ("", "wordcount in.txt --threads -x", 2, &["`-x` stands where a value belongs: --threads"]),
+    (
+        "",
+        "find-lines in.txt --pattern -x",
+        2,
+        &[
+            "--pattern has no value, as `-x` begins with a dash\nhint: if `-x` is its value, write --pattern=-x\n",
+        ],
+    ),
+    (
+        "",
+        "find-lines in.txt --pattern '--a b'",
+        2,
+        &["hint: if `--a b` is its value, write --pattern='--a b'\n"],
+    ),
+    ("", "find-lines in.txt --pattern -q", 2, &["write --pattern=-q\n"]),
+    ("", "wordcount in.txt -o -x", 2, &["write -o=-x\n"]),
+    (
+        "mv in.txt ./-in.txt",
+        "wordcount -in.txt",
+        2,
+        &["unknown flag -i\nhint: write ./-in.txt if the file is meant\n"],
+    ),
+    (
+        "",
+        "wordcount in.txt --priority 9",
+        2,
+        &[
+            "unknown flag --priority\nhint: it is a flag of `gristmill submit`: write it before the executable\n",
+        ],
+    ),
+    ("", "wordcount in.txt --detach -o out", 2, &["a flag of `gristmill submit`"]),
+    ("", "wordcount in.txt --cluster=127.0.0.1:7400", 2, &["a flag of `gristmill submit`"]),
     ("", "wordcount in.txt --memory $'1\\x1b[31mGB'", 2, &["`1\\x1b[31mGB`"]),
     ("", "wordcount in.txt --quiet=yes", 2, &["--quiet takes no value, but has `yes`"]),
-    ("", "wordcount in.txt --memory $'\\xff'", 2, &["not UTF-8; among `\\xff`"]),
+    ("", "wordcount in.txt --memory $'\\xff'", 2, &["not UTF-8, among `\\xff`"]),
     ("", "wordcount in.txt --memory 99999999999999999999GB", 2, &["--memory"]),
     ("", "wordcount in.txt --memory NaN", 2, &["NaN"]),
     ("", "wordcount in.txt --memory 1KiB", 2, &["out of range", "16MiB"]),
@@ -69,21 +101,21 @@ const ROWS: &[Row] = &[
         "printf 'PK\\003\\004xx' >a.zip",
         "wordcount in.txt a.zip",
         2,
-        &["input is not text but a zip archive; a.zip; unpack it first"],
+        &["input is not text but a zip archive: a.zip\nhint: unpack it first"],
     ),
     (
         "mkdir d && printf 'PAR1\\025\\004\\025' >d/p",
         "wordcount d -o out",
         2,
-        &["not text but a Parquet file; d/p; convert it"],
+        &["not text but a Parquet file: d/p\nhint: convert it"],
     ),
-    ("printf '\\377\\376a\\0' >u", "wordcount - <u", 2, &["UTF-16 text; -; ", "iconv"]),
-    ("tar cf a.tar in.txt && gzip a.tar", "wordcount a.tar.gz", 2, &["a tar archive; a.tar.gz"]),
+    ("printf '\\377\\376a\\0' >u", "wordcount - <u", 2, &["UTF-16 text: -\nhint: ", "iconv"]),
+    ("tar cf a.tar in.txt && gzip a.tar", "wordcount a.tar.gz", 2, &["a tar archive: a.tar.gz"]),
     (
         "cp in.txt a.gz",
         "wordcount '*.gz'",
         2,
-        &["named as gzip data, but its first bytes are not gzip's; a.gz"],
+        &["named as gzip data, but its first bytes are not gzip's: a.gz"],
     ),
     ("ln -s nowhere link", "wordcount link", 2, &["leads to nothing", "nowhere"]),
     ("mkdir -p d/e && ln -s .. d/e/up", "wordcount d", 2, &["loop"]),
@@ -145,21 +177,45 @@ const ROWS: &[Row] = &[
 #[cfg(feature = "cluster")]
 const ROWS_OF_THE_COMMAND: &[Row] = &[
     ("", "gristmill verfy out", 2, &["unknown command `verfy`", "did you mean verify?"]),
+    (
+        "",
+        "gristmill submit --reducers 4 \"$JOBS\"/wordcount in.txt -o out",
+        2,
+        &[
+            "unknown flag --reducers\nhint: it is a flag of the job: write it behind the executable\n",
+        ],
+    ),
+    ("", "gristmill submit -o out \"$JOBS\"/wordcount in.txt", 2, &["a flag of the job"]),
+    (
+        "",
+        "gristmill submit --pattern=x \"$JOBS\"/find-lines in.txt",
+        2,
+        &[
+            "unknown flag --pattern\nhint: if it is a flag of the job, write it behind the executable\n",
+        ],
+    ),
+    (
+        "",
+        "gristmill submit \"$JOBS\"/wordcount in.txt -o out --max-attempts 2",
+        2,
+        &["unknown flag --max-attempts\nhint: it is a flag of `gristmill submit`: write it before"],
+    ),
+    ("", "gristmill submit --name -x \"$JOBS\"/wordcount in.txt", 2, &["write --name=-x\n"]),
     ("", "gristmill verify in.txt in.txt", 2, &["one argument too many: in.txt"]),
-    ("", "gristmill verify none", 2, &["output does not exist; none; check the spelling"]),
-    ("", "gristmill cat none", 2, &["output does not exist; none; check the spelling"]),
+    ("", "gristmill verify none", 2, &["output does not exist: none\nhint: check the spelling"]),
+    ("", "gristmill cat none", 2, &["output does not exist: none\nhint: check the spelling"]),
     ("", "gristmill cat .", 2, &["cannot read the manifest", "_MANIFEST.json"]),
     (
         "$JOBS/wordcount in.txt -o out && rm out/part-00000.tsv",
         "gristmill cat out",
         6,
-        &["part is missing; out/part-00000.tsv; see `gristmill verify out`"],
+        &["part is missing: out/part-00000.tsv\nhint: see `gristmill verify out`"],
     ),
     (
         "$JOBS/wordcount in.txt -o out && rm out/part-00000.tsv && mkfifo out/part-00000.tsv",
         "gristmill cat out",
         6,
-        &["part is not a regular file; out/part-00000.tsv"],
+        &["part is not a regular file: out/part-00000.tsv"],
     ),
     (
         "$JOBS/wordcount in.txt -o out && rm out/part-00000.tsv && mkfifo out/part-00000.tsv",
@@ -179,7 +235,7 @@ const ROWS_OF_THE_COMMAND: &[Row] = &[
         1,
         &[
             "cannot write the result to standard output: ",
-            "; redirect it to a file with free space",
+            "\nhint: redirect it to a file with free space",
         ],
     ),
     ("", "gristmill --version >&-", 1, &["standard output: it is closed"]),
@@ -226,7 +282,7 @@ fn check(rows: &[Row]) -> Result {
         assert!(ended.stderr.starts_with("error: "), "{shown}");
         assert_eq!(
             ended.stderr.lines().filter(|line| !line.starts_with("  ")).count(),
-            1,
+            1 + ended.stderr.lines().filter(|line| line.starts_with("hint: ")).count(),
             "{shown}"
         );
         assert!(said.iter().all(|said| ended.stderr.contains(said)), "{shown}");

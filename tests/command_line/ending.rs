@@ -369,7 +369,7 @@ fn message_does_not_follow_the_progress_line() -> Result {
     drop(input);
     let (line, message) = rest.rsplit_once('\r').ok_or("no line is cleared")?;
     assert!(line.ends_with("      "), "the line is not covered: {rest:?}");
-    assert!(message.starts_with("error: interrupted; "), "{rest:?}");
+    assert!(message.starts_with("error: interrupted: "), "{rest:?}");
     Ok(())
 }
 

@@ -177,7 +177,7 @@ fn unsent(error: &io::Error) -> Status {
 
 fn unreadable(path: &Path, error: &io::Error) -> Refusal {
     let shown = crate::spec::Location::from(path);
-    Refusal::Invalid { message: format!("cannot read the artifact: {error}; {shown}") }
+    Refusal::Invalid { message: format!("cannot read the artifact: {error}: {shown}") }
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Refusal {
@@ -185,5 +185,5 @@ fn unwritable(path: &Path, error: &io::Error) -> Refusal {
     if is_full(error) {
         return full("this process", &shown.to_string(), error);
     }
-    Refusal::Internal { message: format!("cannot write the artifact: {error}; {shown}") }
+    Refusal::Internal { message: format!("cannot write the artifact: {error}: {shown}") }
 }

@@ -234,7 +234,7 @@ fn submissions() -> Table {
         (spec(|spec| spec.inputs.clear()), "inputs must be 1 to 100000, got 0"),
         (spec(many(60 << 20)), ""),
         (spec(many(64_000_000 + (2 << 20))), "name folders or globs instead of so many files"),
-        (spec(|spec| spec.output = None), "no standard output; name a folder with -o DIR"),
+        (spec(|spec| spec.output = None), "no standard output\nhint: name a folder with -o DIR"),
         (
             spec(|spec| spec.output = Some(Location::from("out"))),
             "output `out` is not an absolute path",
