@@ -27,7 +27,7 @@ pub(super) fn cat(dir: &Path) -> Result<u8, Message> {
         let path = dir.join(&part.name);
         if let Some(what) = wrong(&path, part) {
             let (path, dir) = (Location::from(&path), Location::from(dir));
-            Message::new(format!("{what}: {path}\nhint: see `gristmill verify {dir}`")).say();
+            Message::new(format!("{what}: {path}\nhint: run `gristmill verify {dir}`")).say();
             return Ok(exit::NOT_WHOLE);
         }
         let printed = if COMPRESSED.iter().any(|end| part.name.ends_with(end)) {
@@ -51,7 +51,7 @@ const PIECE_BYTES: usize = 1 << 20;
 fn plain(path: &Path, out: &mut impl Write) -> Result<std::io::Result<()>, Message> {
     let location = Location::from(path);
     let cannot = |error| {
-        Message::new(format!("cannot read: {error}: {location}\nhint: see `gristmill verify`"))
+        Message::new(format!("cannot read: {error}: {location}\nhint: run `gristmill verify`"))
     };
     let mut file = File::open(path).map_err(cannot)?;
     let mut piece = vec![0; PIECE_BYTES];

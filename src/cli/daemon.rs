@@ -35,7 +35,7 @@ impl Tie {
     pub(super) fn hold(self) -> Result<(), Refused> {
         let Some(parent) = self.parent else { return Ok(()) };
         let failed = |what: String| {
-            Refused::failed(format!("{what}: --parent {parent}\nhint: leave it out"))
+            Refused::failed(format!("{what}: --parent {parent}\nhint: leave out --parent"))
         };
         set_parent_process_death_signal(Some(Signal::KILL))
             .map_err(|error| failed(format!("cannot tie this process to its parent: {error}")))?;
@@ -59,7 +59,7 @@ pub(super) fn end_by_panic() {
         let said = panic.payload_as_str().unwrap_or("no message");
         let at = panic.location().map(ToString::to_string).unwrap_or_default();
         give_up(&format!(
-            "a fault in gristmill itself: {said}: {at}\nhint: start it again, and report this"
+            "a bug in gristmill itself: {said}: {at}\nhint: start it again, and report this"
         ));
     }));
 }
@@ -101,7 +101,8 @@ impl Folder {
         let refuse = |error: std::io::Error| {
             let shown = Location::from(&path);
             Refused::usage(format!(
-                "cannot make the data folder: {error}: {shown}\nhint: name another with --data DIR"
+                "cannot create the data folder: {error}: {shown}\nhint: name another folder \
+                 with --data DIR"
             ))
         };
         if is_ours {
@@ -149,9 +150,10 @@ fn close(path: &Path) -> Result<(), Refused> {
     if owner != user {
         return refuse(
             format!(
-                "data folder belongs to another user (uid {owner}; this process has uid {user})"
+                "the data folder belongs to another user (uid {owner}; this process has uid \
+                 {user})"
             ),
-            format!("run chown {user} on it, or name another with --data DIR"),
+            format!("run `chown {user}` on it, or name another folder with --data DIR"),
         );
     }
     let mode = facts.mode() & 0o7777;
@@ -166,16 +168,17 @@ fn close(path: &Path) -> Result<(), Refused> {
     match found {
         Some(_) if is_known(path) => refuse(
             format!(
-                "data folder is open to other users (mode {mode:o}) and holds a cluster's data"
+                "the data folder is open to other users (mode {mode:o}) and holds a cluster's data"
             ),
-            format!("check who may have read it, then run {chmod}"),
+            format!("check who may have read it, then run `{chmod}`"),
         ),
         Some(other) => refuse(
             format!(
-                "data folder is open to other users (mode {mode:o}) and holds {}, which is not a cluster's",
+                "the data folder is open to other users (mode {mode:o}) and holds {}, which is \
+                 not a cluster's",
                 Location::from(Path::new(&other))
             ),
-            format!("name an empty folder with --data DIR, or run {chmod}"),
+            format!("name an empty folder with --data DIR, or run `{chmod}`"),
         ),
         None => match std::fs::set_permissions(path, Permissions::from_mode(mode & !OTHERS_BITS)) {
             Ok(()) => Ok(()),

@@ -72,7 +72,7 @@ impl Master {
             let (stop, stopped) = watch::channel(());
             let listen = |error| {
                 Refused::usage(format!(
-                    "cannot listen: {error}: {}\nhint: name another with --listen",
+                    "cannot listen: {error}: {}\nhint: name another address with --listen",
                     self.listen
                 ))
             };
@@ -121,7 +121,8 @@ impl Master {
             };
             tokio::select! {
                 served = serving => served.map_err(|error| {
-                    Refused::failed(format!("cannot serve: {error}: {address}\nhint: start it again"))
+                    Refused::failed(format!("cannot serve: {error}: {address}\nhint: start this \
+                                             master again"))
                 })?,
                 refused = begun => return refused,
             }
@@ -180,7 +181,8 @@ impl Master {
             Err(error) if self.web.is_some() => Err(cannot_show(&error, at)),
             Err(error) => {
                 say(&format!(
-                    "nothing is shown over HTTP: {error}: {at}\nhint: name another with --web\n"
+                    "no web pages: cannot listen: {error}: {at}\nhint: name another address \
+                     with --web\n"
                 ));
                 Ok(None)
             }
@@ -192,8 +194,8 @@ impl Master {
         if !self.init && self.join.is_none() && !self.data.exists() {
             let shown = Location::from(&self.data);
             return Err(Refused::usage(format!(
-                "the master's folder does not exist: {shown}\nhint: give --init to begin a new cluster, or --join ADDR \
-                 to join one"
+                "the master's folder does not exist: {shown}\nhint: give --init to start a new \
+                 cluster, or --join ADDR to join one"
             )));
         }
         Folder::make(Some(&self.data), "master")
@@ -201,7 +203,7 @@ impl Master {
 }
 
 fn cannot_show(error: &std::io::Error, at: SocketAddr) -> Refused {
-    Refused::usage(format!("cannot listen: {error}: {at}\nhint: name another with --web"))
+    Refused::usage(format!("cannot listen: {error}: {at}\nhint: name another address with --web"))
 }
 
 /// Completes when the sender is dropped.

@@ -94,7 +94,8 @@ fn addition(masters: &[MasterLine], removed: &[MasterId]) -> Result<Addition, Re
         .flat_map(|last| (last.port()..u16::MAX).map(|port| SocketAddr::new(last.ip(), port + 1)));
     let Some(listen) = behind.find(is_free) else {
         return Err(Refused::failed(
-            "no port is free behind those of the masters\nhint: give the newcomer's --listen by hand",
+            "no port is free after the masters' ports\nhint: choose the address of --listen \
+             yourself",
         ));
     };
     let (listen, data) = (listen.to_string(), id.to_string());

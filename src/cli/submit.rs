@@ -122,7 +122,7 @@ impl Submit {
             let progress = Progress::of_report(&report);
             if !progress.is_quiet() {
                 let submitted = match is_repeated {
-                    true => "was submitted with this --id before",
+                    true => "was already submitted with this --id",
                     false => "is submitted",
                 };
                 say(&format!("{job} {submitted}; Ctrl-C leaves it running\n"));
@@ -142,7 +142,8 @@ impl Submit {
     ) -> Result<u8, Refused> {
         let id = escape_text(self.id.as_deref().unwrap_or_default().as_bytes());
         say(&format!(
-            "note: --id {id} is {job}; it cannot be compared with this command line: {}\n",
+            "note: --id {id} belongs to {job}, which cannot be compared with this command \
+             line: {}\n",
             escape_what(&why.message.line)
         ));
         if self.detach {
@@ -238,7 +239,7 @@ impl Watched {
                         render_failure(*attempt, failure, self.bad_records).say();
                     }
                     (None, error) => Message::new(format!(
-                        "{} failed: {}\nhint: see `gristmill why{} {}`",
+                        "{} failed: {}\nhint: run `gristmill why{} {}`",
                         self.job,
                         error.as_deref().unwrap_or(&status.reason),
                         self.flag,

@@ -26,7 +26,7 @@ pub(super) fn verify(dir: &Path) -> Result<u8, Message> {
         )));
     }
     let shown = Location::from(dir);
-    let line = format!("output is not what was published: {shown}\nhint: run the job again");
+    let line = format!("the output is not what was published: {shown}\nhint: run the job again");
     let details = verified.findings.iter().map(ToString::to_string).collect();
     Message { line, details }.say();
     Ok(exit::NOT_WHOLE)
@@ -35,7 +35,7 @@ pub(super) fn verify(dir: &Path) -> Result<u8, Message> {
 /// Error of an output folder that does not exist.
 pub(super) fn missing(dir: &Path) -> Message {
     Message::new(format!(
-        "output does not exist: {}\nhint: check the spelling",
+        "the output folder does not exist: {}\nhint: check the spelling",
         Location::from(dir)
     ))
 }

@@ -67,7 +67,8 @@ fn attempt_memory(memory: Option<u64>, slots: u32) -> Result<u64, Refused> {
     let enough = size::format(ATTEMPT_BYTES_MIN.saturating_mul(slots.into()));
     let what = format!("{given} of memory for {slots} slots is too little to run any job");
     Err(Refused::usage(format!(
-        "{what}: --memory\nhint: an attempt needs {least}: give --memory {enough}, or fewer --slots"
+        "{what}: --memory\nhint: each attempt needs {least}: give --memory {enough}, or fewer \
+         --slots"
     )))
 }
 
@@ -81,7 +82,7 @@ pub(super) fn cores() -> u32 {
 async fn say_if_silent(masters: Master) {
     if let Err(refusal) = masters.masters().await {
         let minutes = MASTERLESS_MAX.as_secs() / 60;
-        let going_on = format_args!("this worker continues to ask for {minutes} min");
+        let going_on = format_args!("this worker keeps trying for {minutes} min");
         say(&format!("{}\n", add_place(&escape_message(&refusal.to_string()), going_on)));
     }
 }
@@ -102,7 +103,7 @@ impl Worker {
             let asked = asked_to_end()?;
             let listen = |error| {
                 Refused::usage(format!(
-                    "cannot listen: {error}: {}\nhint: name another with --listen",
+                    "cannot listen: {error}: {}\nhint: name another address with --listen",
                     self.listen
                 ))
             };

@@ -41,7 +41,8 @@ pub enum Error {
     },
     /// The executable was built with another version of Gristmill.
     #[error(
-        "the executable speaks version {theirs}, and this command version {ours}: {executable}\nhint: build both from one version"
+        "the executable has protocol version {theirs}, and this command has version {ours}: \
+         {executable}\nhint: build both from the same version of gristmill"
     )]
     Version {
         /// Which.

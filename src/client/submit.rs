@@ -140,7 +140,8 @@ fn for_cluster(mut spec: JobSpec) -> Result<JobSpec, Error> {
     }
     if spec.inputs.iter().any(|input| input.location.is_standard_stream()) {
         return unfit(
-            "a job on a cluster has no standard input: -\nhint: write it to a file first, and name that",
+            "a job on a cluster has no standard input, the input `-`\nhint: write it to a \
+             file, and name that file",
         );
     }
     spec.validate().map_err(|error| Error::Unfit { message: error.to_string() })?;

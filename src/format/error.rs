@@ -55,7 +55,8 @@ pub enum Error {
     },
     /// The decompressed content of a text file is compressed again.
     #[error(
-        "input is compressed twice: its {codec} data is compressed itself: {location}\nhint: decompress it once first"
+        "input is compressed twice, its {codec} data being compressed data again: \
+         {location}\nhint: decompress it once first"
     )]
     CompressedTwice {
         /// The file.
@@ -65,8 +66,8 @@ pub enum Error {
     },
     /// The name of a file names a compression that its bytes do not have.
     #[error(
-        "input is named as {named} data, but its first bytes are not {named}'s{}: {location}\nhint: \
-         copy it again if it is damaged, or give it the right name",
+        "input is named like {named} data, but its first bytes are not {named}'s{}: \
+         {location}\nhint: copy it again if it is damaged, or rename it",
         but(*.codec)
     )]
     Misnamed {
@@ -143,7 +144,8 @@ pub enum Error {
     },
     /// A field to write contains a separator.
     #[error(
-        "field {number} holds a {byte}, which TSV cannot: `{excerpt}`\nhint: write JSON lines instead (Json)"
+        "field {number} holds a {byte}, which TSV cannot represent: `{excerpt}`\nhint: write \
+         JSON lines instead (Json)"
     )]
     Field {
         /// The field's number, from 1.

@@ -186,7 +186,7 @@ enum EmitError {
 
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "one record emitted more than {BATCH_BYTES_MAX} bytes, which must wait in memory where bad records may be \
-     skipped\nhint: leave out --max-bad-records"
+    "one record emitted more than {BATCH_BYTES_MAX} bytes, which must be kept in memory \
+     because bad records may be skipped\nhint: leave out --max-bad-records"
 )]
 struct TooMuch;

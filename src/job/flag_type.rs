@@ -1,14 +1,14 @@
-//! What the compiler says about a field of a job that cannot be a flag because clap cannot read its type.
+//! A compiler message for job fields that cannot be flags because clap cannot parse their type.
 //!
-//! `#[derive(Args)]` looks for a parser of each field's type by a method call, `value_parser`, on a value of clap's
-//! `_infer_ValueParser_for<T>`, through traits for the kinds of types that it knows. If none applies, the compiler
-//! lists all of them. The trait here is in scope of every job by the prelude and has a method of that name for every
-//! `T`, which is chosen last, as it takes `self` by value. It demands [`FlagType`], which no type has, and that trait
-//! says what to do.
+//! `#[derive(Args)]` finds a parser for each field's type by the method `value_parser` on a value of clap's
+//! `_infer_ValueParser_for<T>`. Clap has traits with that method for the kinds of types that it knows. If none
+//! applies, the compiler lists all of them. The prelude brings the trait here into scope, which has that method for
+//! every `T`. The compiler chooses it last, because it takes `self` by value. It requires [`FlagType`], which no type
+//! implements, and whose error message says what to do.
 
 use clap::builder::{_infer_ValueParser_for, ValueParser};
 
-/// A type that clap can read from text, if clap did not know it by itself. No type is one.
+/// A type that clap can parse through this trait alone. No type implements it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the type of a flag: clap does not know how to read it from text",
     label = "a field with this attribute, or without any, is a flag of the job",
@@ -18,7 +18,7 @@ use clap::builder::{_infer_ValueParser_for, ValueParser};
 )]
 pub trait FlagType {}
 
-/// Gives [`FlagType`] to the compiler where clap knows no parser.
+/// Leads the compiler to [`FlagType`] if clap knows no parser.
 #[doc(hidden)]
 pub trait NoParser<T>: Sized {
     /// Never called: no type is a [`FlagType`].

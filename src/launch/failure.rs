@@ -59,9 +59,12 @@ fn whole(failure: &Failure) -> Option<String> {
 
 fn of_record(max_bad_records: u64) -> String {
     match max_bad_records {
-        0 => "fix it, or set such records aside with --max-bad-records N".into(),
+        0 => "fix the record, or set such records aside with --max-bad-records N".into(),
         max => {
-            format!("more bad records than --max-bad-records {max} allows: fix them, or raise it")
+            format!(
+                "there are more bad records than --max-bad-records {max} allows: fix them, or \
+                     raise the limit"
+            )
         }
     }
 }

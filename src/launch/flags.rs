@@ -95,7 +95,7 @@ impl Flags {
     pub(super) fn check(&self, map_only: bool) -> Result<(), Message> {
         let needs_output = |flag| {
             Err(Message::new(format!(
-                "{flag} is about an output folder, and there is none\nhint: name one with --output DIR"
+                "{flag} needs an output folder\nhint: name one with --output DIR"
             )))
         };
         if self.output_folder().is_none() && self.overwrite {
@@ -106,7 +106,8 @@ impl Flags {
         }
         if let (true, Some(reducers)) = (map_only, self.reducers) {
             return Err(Message::new(format!(
-                "this job has no reduce, and so a part for every map task: --reducers {reducers}\nhint: leave it out, or set --split-size"
+                "this job has no reduce, so each map task writes a part: --reducers \
+                 {reducers}\nhint: leave out --reducers, or set --split-size"
             )));
         }
         Ok(())

@@ -140,7 +140,7 @@ fn clash_message<J: Job>() -> Result<(), Message> {
     if clashes.is_empty() {
         return Ok(());
     }
-    let line = "the job's flags clash with those that every job has\nhint: rename the fields below";
+    let line = "the job's struct has flags that every job already has\nhint: rename these fields";
     Err(Message { line: line.into(), details: clashes })
 }
 
@@ -149,7 +149,8 @@ fn check_standard_streams(spec: &JobSpec) -> Result<(), Message> {
     if spec.inputs.iter().any(|input| input.location.is_standard_stream()) {
         standard::check_input().map_err(|why| {
             Message::new(format!(
-                "cannot read standard input, the input -: {why}\nhint: redirect a file or a pipe to it, or name a file"
+                "cannot read standard input, the input `-`: {why}\nhint: redirect a file or a \
+                 pipe to it, or name a file"
             ))
         })?;
     }
@@ -233,13 +234,15 @@ fn spec<J: Job>(
     // Each task rebuilds the job value from these bytes, so they must hold everything.
     let again = J::from_bytes(&bytes).and_then(|job| job.to_bytes()).map_err(|error| {
         Message::new(format!(
-            "the values of the job's flags cannot be read back as they were written: {error}: {}\nhint: {SERDE_HINT}",
+            "the values of the job's flags cannot be read back after they were written: \
+             {error}: {}\nhint: {SERDE_HINT}",
             std::any::type_name::<J>()
         ))
     })?;
     if !says_the_same(&again, &bytes) {
         return Err(Message::new(format!(
-            "the values of the job's flags are not the same after they were written and read back: {}\nhint: {SERDE_HINT}",
+            "the values of the job's flags change when they are written and read back: \
+             {}\nhint: {SERDE_HINT}",
             std::any::type_name::<J>()
         )));
     }
@@ -338,7 +341,7 @@ fn failed(run: &Run, outcome: &Outcome) -> u8 {
             render_failure(*attempt, failure, run.spec.max_bad_records).say();
         }
         None => Message::new(
-            "the job failed, and nothing says why: this is a fault of gristmill\nhint: report it",
+            "the job failed without a reason\nhint: this is a bug in gristmill; report it",
         )
         .say(),
     }

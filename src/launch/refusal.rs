@@ -55,11 +55,14 @@ pub(crate) fn refusal(typed: &Typed, error: &clap::Error) -> Message {
         ErrorKind::TooManyValues => (format!("{flag} takes no value, but has `{value}`"), None),
         ErrorKind::ArgumentConflict => match at(ContextKind::PriorArg) {
             Some(prior) if prior == flag => {
-                (format!("{flag} is given twice"), Some("give it once".into()))
+                (format!("{flag} is given more than once"), Some("give it once".into()))
             }
             prior => {
                 let prior = prior.unwrap_or_else(|| "another flag".into());
-                (format!("{flag} and {prior} contradict each other"), Some("leave one out".into()))
+                (
+                    format!("{flag} and {prior} cannot be used together"),
+                    Some("leave one out".into()),
+                )
             }
         },
         ErrorKind::MissingRequiredArgument if flag.starts_with("<INPUT>") => {
@@ -94,7 +97,7 @@ pub(crate) fn refusal(typed: &Typed, error: &clap::Error) -> Message {
         }
         _ => (one_line(first_paragraph(&error.to_string())), None),
     };
-    let hint = hint.unwrap_or_else(|| format!("see `{} --help`", typed.name));
+    let hint = hint.unwrap_or_else(|| format!("run `{} --help`", typed.name));
     Message::new(with_hint(what, Some(hint)))
 }
 
@@ -106,15 +109,15 @@ fn unknown(typed: &Typed, flag: &str, meant: Option<String>) -> (String, Option<
     let takes_value =
         |arg: &str| option(typed.command, arg).is_some_and(|arg| arg.get_action().takes_values());
     if let Some((name, value)) = dashed_value(typed, takes_value, |value| is_of(value, flag)) {
-        let what = format!("{name} has no value, as `{value}` begins with a dash");
+        let what = format!("{name} has no value, because `{value}` begins with a dash");
         return (what, Some(write_dashed(&name, &value)));
     }
     let given = typed.args.iter().map(shown).find(|arg| is_of(arg, flag)).unwrap_or_default();
     let meant = meant.map(|flag| format!("did you mean {flag}?"));
     let hint = if typed.name == SUBMIT && option(&ours(), flag).is_some() {
-        Some("it is a flag of the job: write it behind the executable".into())
+        Some("it is a flag of the job: write it after the executable".into())
     } else if typed.name == SUBMIT {
-        meant.or_else(|| Some("if it is a flag of the job, write it behind the executable".into()))
+        meant.or_else(|| Some("if it is a flag of the job, write it after the executable".into()))
     } else if SUBMIT_FLAGS.contains(&flag) {
         Some(format!("it is a flag of `{SUBMIT}`: write it before the executable"))
     } else if Path::new(&given).symlink_metadata().is_ok() {

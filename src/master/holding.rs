@@ -175,7 +175,7 @@ impl Shared {
         if group.members().iter().any(|member| member.node == node) {
             return Ok(());
         }
-        let message = "this master does not take part\nhint: ask another one".to_string();
+        let message = "this master is not a member\nhint: ask another one".to_string();
         Err(Refusal::Unavailable { message })
     }
 

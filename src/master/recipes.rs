@@ -13,8 +13,10 @@ pub(super) fn recipe(state: &State, request: RecipeRequest) -> Result<Recipe, Re
     let job = state.scheduler.job(task.job).ok_or_else(|| no_job(task.job))?;
     let record = state.job(task.job).ok_or_else(|| no_job(task.job))?;
     if task.kind == TaskKind::Commit {
-        let message =
-            format!("{task} publishes, which is not done twice\nhint: name a map or a reduce");
+        let message = format!(
+            "{task} publishes the output, which cannot be repeated\nhint: name a map or a \
+                     reduce"
+        );
         return Err(Refusal::Invalid { message });
     }
     let started = started(job, task)?;
@@ -53,7 +55,7 @@ fn started(job: &Job, task: TaskId) -> Result<u32, Refusal> {
         ),
         None if task.index < total => {
             format!(
-                "{task} has not been started yet\nhint: wait for that, see `gristmill why {}`",
+                "{task} has not started yet\nhint: wait for it, or run `gristmill why {}`",
                 task.job
             )
         }

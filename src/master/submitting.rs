@@ -52,7 +52,7 @@ impl Shared {
             Some(Err(Rejection::AlreadySubmitted { job })) => Ok(job),
             // An earlier try that timed out was committed after all.
             Some(Err(Rejection::JobIdNotNew { .. })) => {
-                let message = "another job came in between\nhint: ask again".to_string();
+                let message = "another job was submitted first\nhint: ask again".to_string();
                 Err(Refusal::Unavailable { message })
             }
             Some(Err(rejection)) => Err(Refusal::Invalid { message: rejection.to_string() }),

@@ -1,8 +1,7 @@
 //! Converts a refusal to a gRPC status and back, without loss.
 //!
-//! The class of a refusal of ours is sent in a header of its own; the code follows gRPC's conventions, for other
-//! tools. A status without that header comes from the transport, and means that no answer arrived, or that it was
-//! late.
+//! Each refusal's class is sent in its own header; the code follows gRPC's conventions, for other tools. A status
+//! without that header comes from the transport, and means that no answer arrived, or that it was late.
 
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};

@@ -1,15 +1,15 @@
-//! A message of ours in one text: what is wrong and where, then, on a line of its own, a hint that says what to do.
+//! Error messages with hints, as one text: what is wrong and where, and on a second line `hint: what to do`.
 
 use super::escape;
 use super::failure::TEXT_CHARS_MAX;
 
-/// What stands between a message and its hint.
+/// Separates a message from its hint.
 const HINT: &str = "\nhint: ";
 
-/// Characters of a message of ours, and of its hint, that are shown. Foreign text in it was cut where it was put in.
+/// Most characters of our message, and of its hint, that are shown. Foreign text in it was cut when it was inserted.
 const OWN_CHARS_MAX: usize = 10 * TEXT_CHARS_MAX;
 
-/// Splits a message from its hint. Several hints, as nested errors have them, become one.
+/// Splits a message from its hint. Several hints, from nested errors, become one.
 pub fn split_hint(text: &str) -> (&str, Option<String>) {
     match text.split_once(HINT) {
         Some((message, hint)) => (message, Some(hint.replace(HINT, "; "))),
@@ -17,23 +17,23 @@ pub fn split_hint(text: &str) -> (&str, Option<String>) {
     }
 }
 
-/// The message without its hint, made fit for a terminal or a page, as [`escape`] does.
+/// The message without its hint, escaped for a terminal or a page like [`escape`].
 pub fn escape_what(text: &str) -> String {
     escape(split_hint(text).0.as_bytes(), OWN_CHARS_MAX)
 }
 
-/// The hint of a message, if it has one, made fit for a terminal or a page, as [`escape`] does.
+/// The hint of a message, if any, escaped for a terminal or a page like [`escape`].
 pub fn escape_hint(text: &str) -> Option<String> {
     split_hint(text).1.map(|hint| escape(hint.as_bytes(), OWN_CHARS_MAX))
 }
 
-/// A message made fit for a terminal or a page, as [`escape`] does, but its hint stays on a line of its own. Each is cut
-/// by itself, so a long message never takes its hint away.
+/// A message escaped for a terminal or a page like [`escape`], with its hint on a line of its own. Each is cut
+/// separately, so a long message never removes its hint.
 pub fn escape_message(text: &str) -> String {
     with_hint(escape_what(text), escape_hint(text))
 }
 
-/// The same message with a place behind what is wrong, before the hint.
+/// Inserts a place after the error and before the hint.
 pub fn add_place(text: &str, place: impl std::fmt::Display) -> String {
     let (message, hint) = split_hint(text);
     with_hint(format!("{message}: {place}"), hint)

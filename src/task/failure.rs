@@ -221,7 +221,7 @@ fn of_disk(error: &shuffle::Error) -> Failure {
         Some(system) if storage::is_shortage(system) => Cause::WorkerError,
         _ => Cause::Disk,
     };
-    Failure::new(cause, format!("cannot go on: {error}{why}\nhint: {hint}")).about(about)
+    Failure::new(cause, format!("cannot continue: {error}{why}\nhint: {hint}")).about(about)
 }
 
 /// Who is to blame for an error that the framework met: the machine, if it lacks something that another one may have.
@@ -291,7 +291,7 @@ mod tests {
         let failure = Trouble::from(error).into_failure();
         assert_eq!(failure.cause, Cause::Disk);
         let message = failure.message;
-        let said = "cannot go on: write spill file /full/spill after 7 bytes: no storage space\nhint: free some space there";
+        let said = "cannot continue: write spill file /full/spill after 7 bytes: no storage space\nhint: free some space there";
         assert!(message.starts_with(said), "{message}");
     }
 

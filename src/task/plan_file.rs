@@ -126,7 +126,7 @@ impl PlanFile {
         let mut bytes = [0; HEADER_BYTES];
         file.read_exact_at(&mut bytes, 0).map_err(failed)?;
         if bytes[..8] != MAGIC {
-            return Err(damaged("it does not begin as one"));
+            return Err(damaged("it does not begin like a plan"));
         }
         let [version, splits, reducers, crc] = [8, 12, 16, 20].map(|at| number(&bytes[at..]));
         if version != VERSION {

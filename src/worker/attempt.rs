@@ -261,9 +261,8 @@ async fn accept<T: Transport, L: Launcher>(
         }
         (Done::Sweep, OrderWork::Sweep) => Ok(HeldState::Swept),
         (done, _) => {
-            let message = format!(
-                "the executor reported the end of another kind of work than it was given: {done:?}"
-            );
+            let message =
+                format!("the executor reported a result of another kind than its work: {done:?}");
             let message =
                 crate::spec::escape(message.as_bytes(), crate::spec::failure::TEXT_CHARS_MAX);
             Err(Failure::new(Cause::Exit, message))

@@ -33,7 +33,8 @@ pub enum Error {
     },
     /// The shuffle service ended.
     #[error(
-        "failed to serve map output at {address}: {source}\nhint: see whether another program has the port"
+        "failed to serve map output at {address}: {source}\nhint: check whether another \
+         program uses the port"
     )]
     Served {
         /// Where.
@@ -54,8 +55,8 @@ pub enum Error {
     },
     /// The data folder belongs to another cluster than the masters.
     #[error(
-        "the data folder is of cluster {own}, and the masters are of cluster {other}: {}\nhint: name its own with \
-         --cluster, or another folder with --data DIR", shown(.path)
+        "the data folder belongs to cluster {own}, but the masters to cluster {other}: \
+         {}\nhint: name the right cluster with --cluster, or another folder with --data DIR", shown(.path)
     )]
     OtherCluster {
         /// The folder.
@@ -66,7 +67,7 @@ pub enum Error {
         other: Nonce,
     },
     /// No master answered for too long.
-    #[error("no master answered for {} s: {last}\nhint: see whether the masters run", .waited.as_secs())]
+    #[error("no master answered for {} s: {last}\nhint: check whether the masters run", .waited.as_secs())]
     Masterless {
         /// How long the worker waited.
         waited: Duration,
@@ -88,7 +89,8 @@ pub(super) fn disk_failure(doing: &str, path: &Path, source: &io::Error) -> Fail
         let free = free_bytes(folder)
             .map_or("free space unknown".into(), |bytes| format!("{} free", size::format(bytes)));
         format!(
-            "{lack} for {} ({free}): {}\nhint: free some on the worker, or give it a roomier --data DIR",
+            "{lack} for {} ({free}): {}\nhint: free some space on the worker, or give it a \
+             larger --data DIR",
             shown(path),
             shown(folder)
         )

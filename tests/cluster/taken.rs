@@ -205,7 +205,7 @@ fn repeated_id_gives_the_end_of_the_job() -> Result {
     ] {
         let again = submit(&dev, id, command)?;
         assert_eq!(again.code, Some(code), "{id}: {}", again.stderr);
-        let before = format!("{job} was submitted with this --id before");
+        let before = format!("{job} was already submitted with this --id");
         assert!(again.stderr.contains(&before), "{}", again.stderr);
         assert!(again.stderr.contains(said), "{}", again.stderr);
         let detached = dev.run(&[&["submit", "--detach", "--id", id], command].concat())?;

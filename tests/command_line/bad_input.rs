@@ -13,7 +13,7 @@ const ROWS: &[Row] = &[
         2,
         &["unknown flag --overwritten", "did you mean --overwrite?"],
     ),
-    ("", "wordcount in.txt --memory 1GB --memory 2GB", 2, &["--memory", "given twice"]),
+    ("", "wordcount in.txt --memory 1GB --memory 2GB", 2, &["--memory", "given more than once"]),
     ("", "wordcount in.txt --memory", 2, &["--memory", "has no value"]),
     ("", "wordcount in.txt --memory 1000", 2, &["`1000` has no unit", "256MiB"]),
     ("", "wordcount in.txt --memory 0", 2, &["`0` has no unit", "write 16MiB to 16TiB"]),
@@ -46,7 +46,7 @@ const ROWS: &[Row] = &[
         "find-lines in.txt --pattern -x",
         2,
         &[
-            "--pattern has no value, as `-x` begins with a dash\nhint: if `-x` is its value, write --pattern=-x\n",
+            "--pattern has no value, because `-x` begins with a dash\nhint: if `-x` is its value, write --pattern=-x\n",
         ],
     ),
     (
@@ -75,7 +75,7 @@ const ROWS: &[Row] = &[
     ("", "wordcount in.txt --cluster=127.0.0.1:7400", 2, &["a flag of `gristmill submit`"]),
     ("", "wordcount in.txt --memory $'1\\x1b[31mGB'", 2, &["`1\\x1b[31mGB`"]),
     ("", "wordcount in.txt --quiet=yes", 2, &["--quiet takes no value, but has `yes`"]),
-    ("", "wordcount in.txt --memory $'\\xff'", 2, &["not UTF-8, among `\\xff`"]),
+    ("", "wordcount in.txt --memory $'\\xff'", 2, &["not UTF-8: among `\\xff`"]),
     ("", "wordcount in.txt --memory 99999999999999999999GB", 2, &["--memory"]),
     ("", "wordcount in.txt --memory NaN", 2, &["NaN"]),
     ("", "wordcount in.txt --memory 1KiB", 2, &["out of range", "16MiB"]),
@@ -87,7 +87,7 @@ const ROWS: &[Row] = &[
     ("", "wordcount in.txt --threads 0", 2, &["--threads"]),
     ("", "wordcount in.txt --max-bad-records x", 2, &["`x`"]),
     ("", "wordcount in.txt --progress loud", 2, &["`loud`", "hadoop"]),
-    ("", "wordcount in.txt -q --summary json", 2, &["contradict"]),
+    ("", "wordcount in.txt -q --summary json", 2, &["cannot be used together"]),
     ("", "wordcount in.txt --overwrite", 2, &["--overwrite", "--output DIR"]),
     ("", "wordcount missing.txt", 2, &["does not exist", "missing.txt"]),
     ("", "wordcount s3://b/k", 2, &["input is a URL", "s3://b/k"]),
@@ -145,7 +145,7 @@ const ROWS: &[Row] = &[
     ("", "wordcount in.txt -o out --scratch in.txt", 2, &["in.txt"]),
     ("", "join-orders in.txt", 2, &["users=PATH or orders=PATH"]),
     ("", "join-orders users=in.txt", 2, &["no input is given for `orders`"]),
-    ("", "join-orders users=in.txt order=in.txt", 2, &["names no input of the job"]),
+    ("", "join-orders users=in.txt order=in.txt", 2, &["no input of this name: `order=in.txt`"]),
     ("gzip -c in.txt | head -c 15 >cut.gz", "wordcount cut.gz", 1, &["truncated", "cut.gz"]),
     (
         "gzip -c in.txt >pad.gz && head -c 512 /dev/zero >>pad.gz && gzip -c in.txt >>pad.gz",
@@ -182,7 +182,7 @@ const ROWS_OF_THE_COMMAND: &[Row] = &[
         "gristmill submit --reducers 4 \"$JOBS\"/wordcount in.txt -o out",
         2,
         &[
-            "unknown flag --reducers\nhint: it is a flag of the job: write it behind the executable\n",
+            "unknown flag --reducers\nhint: it is a flag of the job: write it after the executable\n",
         ],
     ),
     ("", "gristmill submit -o out \"$JOBS\"/wordcount in.txt", 2, &["a flag of the job"]),
@@ -191,7 +191,7 @@ const ROWS_OF_THE_COMMAND: &[Row] = &[
         "gristmill submit --pattern=x \"$JOBS\"/find-lines in.txt",
         2,
         &[
-            "unknown flag --pattern\nhint: if it is a flag of the job, write it behind the executable\n",
+            "unknown flag --pattern\nhint: if it is a flag of the job, write it after the executable\n",
         ],
     ),
     (
@@ -202,14 +202,24 @@ const ROWS_OF_THE_COMMAND: &[Row] = &[
     ),
     ("", "gristmill submit --name -x \"$JOBS\"/wordcount in.txt", 2, &["write --name=-x\n"]),
     ("", "gristmill verify in.txt in.txt", 2, &["one argument too many: in.txt"]),
-    ("", "gristmill verify none", 2, &["output does not exist: none\nhint: check the spelling"]),
-    ("", "gristmill cat none", 2, &["output does not exist: none\nhint: check the spelling"]),
+    (
+        "",
+        "gristmill verify none",
+        2,
+        &["the output folder does not exist: none\nhint: check the spelling"],
+    ),
+    (
+        "",
+        "gristmill cat none",
+        2,
+        &["the output folder does not exist: none\nhint: check the spelling"],
+    ),
     ("", "gristmill cat .", 2, &["cannot read the manifest", "_MANIFEST.json"]),
     (
         "$JOBS/wordcount in.txt -o out && rm out/part-00000.tsv",
         "gristmill cat out",
         6,
-        &["part is missing: out/part-00000.tsv\nhint: see `gristmill verify out`"],
+        &["part is missing: out/part-00000.tsv\nhint: run `gristmill verify out`"],
     ),
     (
         "$JOBS/wordcount in.txt -o out && rm out/part-00000.tsv && mkfifo out/part-00000.tsv",

@@ -147,8 +147,8 @@ fn thread_that_exits_while_the_result_is_written_fails_the_run() -> Result {
     let mut said = String::new();
     child.stderr.as_mut().ok_or("no pipe")?.read_to_string(&mut said)?;
     assert_eq!(child.wait()?.code(), Some(1), "{said}");
-    assert!(said.contains("it called `exit`, while its result was written"), "{said}");
-    assert!(said.contains("standard output is not whole"), "{said}");
+    assert!(said.contains("it called `exit`, while its result was being written"), "{said}");
+    assert!(said.contains("standard output is incomplete"), "{said}");
     assert_eq!(place.names()?, ["in.txt", "marks"]);
     Ok(())
 }

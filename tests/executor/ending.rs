@@ -129,7 +129,7 @@ fn a_worker_of_another_version_is_refused_with_both_named() -> Result {
     let stderr = executor.child.stderr.as_mut().ok_or("no standard error")?;
     std::io::Read::read_to_string(stderr, &mut said)?;
     let both = format!(
-        "the worker speaks version 99 of the executor's protocol, this executor version {VERSION}"
+        "the worker uses version 99 of the executor's protocol, this executor version {VERSION}"
     );
     assert!(said.starts_with(&format!("error: {both}")), "{said}");
     Ok(())

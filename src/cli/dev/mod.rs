@@ -7,8 +7,8 @@
 //!                   └── gristmill worker --cluster 127.0.0.1:7400 --data DIR/w2
 //! ```
 //!
-//! Children have process groups of their own, so that Ctrl-C reaches this process alone and it ends them in order;
-//! when it dies otherwise, the kernel kills them.
+//! Each child has its own process group, so that Ctrl-C reaches this process alone, which ends them in order. If this
+//! process dies in another way, the kernel kills them.
 
 mod children;
 mod masters;
@@ -150,7 +150,7 @@ fn until(
             return Ok(false);
         }
     }
-    Err(Refused::failed("the cluster is not ready after ten seconds\nhint: see what is said above"))
+    Err(Refused::failed("the cluster is not ready after ten seconds\nhint: see the messages above"))
 }
 
 /// Prints the next commands to type.
@@ -198,7 +198,10 @@ fn watch(
                 say(&format!("{name} ended; the cluster continues with the others\n"));
                 missing = None;
             } else if clock.now() >= *until {
-                return Err(Refused::failed(format!("{name} ended\nhint: start it again")));
+                return Err(Refused::failed(format!(
+                    "{name} ended, and the cluster cannot continue \
+                                                    without it\nhint: start it again"
+                )));
             }
         }
         if !matches!(interrupts.recv_timeout(LOOK_EVERY), Err(RecvTimeoutError::Timeout)) {

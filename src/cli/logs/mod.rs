@@ -145,7 +145,7 @@ fn has_own(which: Which, attempt: &AttemptLine) -> bool {
 }
 
 fn no_task(which: Which) -> Refused {
-    none(&format!("no such task: {}\nhint: see `gristmill tasks {}`", shown(which), which.job()))
+    none(&format!("no such task: {}\nhint: run `gristmill tasks {}`", shown(which), which.job()))
 }
 
 async fn read(workers: &[WorkerLine], attempt: &AttemptLine) -> Result<Vec<u8>, Refused> {
@@ -156,7 +156,7 @@ async fn read(workers: &[WorkerLine], attempt: &AttemptLine) -> Result<Vec<u8>, 
 }
 
 fn gone(worker: WorkerId) -> Refused {
-    none(&format!("{worker} is gone, and its logs with it\nhint: see `gristmill workers`"))
+    none(&format!("{worker} is gone, and its logs with it\nhint: run `gristmill workers`"))
 }
 
 #[cfg(test)]

@@ -45,7 +45,8 @@ impl Child {
         let cannot = |error: io::Error| {
             let shown = Location::from(executable);
             Refused::failed(format!(
-                "cannot start the job's executable: {error}: {shown}\nhint: name a folder from which it may be run with --data"
+                "cannot start the job's executable: {error}: {shown}\nhint: name a folder that \
+                 allows executables with --data"
             ))
         };
         let (ours, theirs) = UnixStream::pair().map_err(cannot)?;
@@ -69,7 +70,8 @@ impl Child {
             Err(error) => {
                 let ending = child.end();
                 return Err(Refused::failed(format!(
-                    "the job's executable does not serve: {error}, and it {ending}: {}\nhint: see what it printed",
+                    "the job's executable does not serve: {error}, and it {ending}: {}\nhint: \
+                     see its output",
                     Location::from(executable)
                 )));
             }

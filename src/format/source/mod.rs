@@ -341,7 +341,7 @@ impl Source {
     /// Starts `bytes` before the range, or at the start of the file if that is nearer, so that the format sees what ends
     /// there. Call it before anything is read.
     pub fn rewind(&mut self, bytes: u64) {
-        debug_assert!(self.window().is_empty(), "what was read already can't be read again");
+        debug_assert!(self.window().is_empty(), "rewind must be called before anything is read");
         let position = self.offset().saturating_sub(bytes);
         if !self.range.is_empty()
             && let Some(stored) = self.decoded.plain()

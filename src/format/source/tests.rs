@@ -370,19 +370,19 @@ fn files_whose_content_contradicts_name_or_format_are_refused() {
         (
             "in.gz",
             &gzip(&gzip(b"a\n")),
-            "input is compressed twice: its gzip data is compressed itself: ",
+            "input is compressed twice, its gzip data being compressed data again: ",
         ),
         ("in.bz2", &bzip2(b"\xff\xfea\0"), "input is not text but UTF-16 text: "),
-        ("in.gz", b"a\n", "input is named as gzip data, but its first bytes are not gzip's: "),
+        ("in.gz", b"a\n", "input is named like gzip data, but its first bytes are not gzip's: "),
         (
             "in.xz",
             &lz4(b"a\n"),
-            "input is named as xz data, but its first bytes are not xz's but lz4's: ",
+            "input is named like xz data, but its first bytes are not xz's but lz4's: ",
         ),
         (
             "in.ZST",
             b"\x28\xb5\x2f\xfe",
-            "input is named as zstd data, but its first bytes are not zstd's: ",
+            "input is named like zstd data, but its first bytes are not zstd's: ",
         ),
     ];
     for (name, bytes, expected) in table {

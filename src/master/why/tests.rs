@@ -293,8 +293,8 @@ fn replay_includes_the_maps_that_shared_the_attempt() {
     for (task, number, said) in [
         (map(0, 1).task, Some(3), "no attempt j1/m0#3: j1/m0 has had 2"),
         (map(7, 1).task, None, "no task j1/m7"),
-        (reduce(0, 1).task, None, "j1/r0 has not been started yet"),
-        (JOB.task(TaskKind::Commit, 0), None, "publishes, which is not done twice"),
+        (reduce(0, 1).task, None, "j1/r0 has not started yet"),
+        (JOB.task(TaskKind::Commit, 0), None, "publishes the output, which cannot be repeated"),
     ] {
         let refusal = ask(task, number).unwrap_err().to_string();
         assert!(refusal.contains(said), "{refusal}");

@@ -121,7 +121,8 @@ impl Master {
         }
         file.flush().await.map_err(|error| unwritable(path, &error))?;
         if digester.digest() != digest {
-            let message = format!("artifact {digest} arrived as {}: {peer}", digester.digest());
+            let message =
+                format!("artifact {digest} arrived with digest {}: {peer}", digester.digest());
             return Err(Refusal::Unavailable { message });
         }
         Ok(())

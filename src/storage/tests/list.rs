@@ -116,7 +116,7 @@ fn missing_inputs_are_named() {
     assert!(too_long.starts_with("failed to find input: File name too long"), "{too_long}");
     assert!(too_long.ends_with("…\nhint: use shorter names"), "{too_long}");
     let wide = refusal(root.path(), &"{0,1}".repeat(20));
-    assert!(wide.starts_with("braces stand for more than 1000 patterns: "), "{wide}");
+    assert!(wide.starts_with("braces expand to more than 1000 patterns: "), "{wide}");
 }
 
 #[test]
@@ -128,7 +128,8 @@ fn links_are_followed_and_loops_and_broken_links_named() {
     assert_eq!(listing.folders, [root.path().join("in/link"), root.path().join("in")]);
 
     symlink("..", root.path().join("in/b/up")).unwrap();
-    let message = "links form a loop: ROOT/in/b/up -> ROOT/in\nhint: remove the link, or name the folders beside it";
+    let message =
+        "links form a loop: ROOT/in/b/up -> ROOT/in\nhint: remove the link, or name other folders";
     assert_eq!(refusal(root.path(), "in"), message);
     assert!(refusal(root.path(), "in/**/nothing").starts_with("links form a loop: ROOT/in/b/up"));
 

@@ -98,7 +98,7 @@ fn an_empty_folder_is_taken_and_anything_else_refused_before_any_work() {
 
     let exists = refusal(&out, PLAIN);
     assert!(
-        exists.starts_with("output exists already: ") && exists.ends_with("--overwrite"),
+        exists.starts_with("output already exists: ") && exists.ends_with("--overwrite"),
         "{exists}"
     );
     touch(root.path(), &["file", "mine/x", "half/_MANIFEST.json"]);
@@ -141,7 +141,7 @@ fn places_that_can_hold_no_output_are_refused() {
         assert!(message.starts_with(expected), "{message}");
     }
     let long = root.path().join("x".repeat(250));
-    assert!(refusal(&long, PLAIN).starts_with("output's name has 250 bytes, at most "));
+    assert!(refusal(&long, PLAIN).starts_with("output's name has 250 bytes, but at most "));
     assert_eq!(names(root.path()), ["file", "link"]);
 }
 
