@@ -27,7 +27,7 @@ pub(super) fn cat(dir: &Path) -> Result<u8, Message> {
         let path = dir.join(&part.name);
         if let Some(what) = wrong(&path, part) {
             let (path, dir) = (Location::from(&path), Location::from(dir));
-            Message::new(format!("{what}; {path}; see `gristmill verify {dir}`")).say();
+            Message::new(format!("{what}: {path}\nhint: run `gristmill verify {dir}`")).say();
             return Ok(exit::NOT_WHOLE);
         }
         let printed = if COMPRESSED.iter().any(|end| part.name.ends_with(end)) {
@@ -50,8 +50,9 @@ const PIECE_BYTES: usize = 1 << 20;
 /// Prints a part unchanged. The outer error is of reading, the inner one of printing.
 fn plain(path: &Path, out: &mut impl Write) -> Result<std::io::Result<()>, Message> {
     let location = Location::from(path);
-    let cannot =
-        |error| Message::new(format!("cannot read: {error}; {location}; see `gristmill verify`"));
+    let cannot = |error| {
+        Message::new(format!("cannot read: {error}: {location}\nhint: run `gristmill verify`"))
+    };
     let mut file = File::open(path).map_err(cannot)?;
     let mut piece = vec![0; PIECE_BYTES];
     loop {
@@ -99,7 +100,9 @@ fn read_manifest(dir: &Path) -> Result<Manifest, Message> {
     let path = dir.join(MANIFEST_NAME);
     let shown = Location::from(&path);
     let refuse = |what: String| {
-        Message::new(format!("{what}; {shown}; name the output folder of a job that succeeded"))
+        Message::new(format!(
+            "{what}: {shown}\nhint: name the output folder of a job that succeeded"
+        ))
     };
     let json = std::fs::read(&path)
         .map_err(|error| refuse(format!("cannot read the manifest: {error}")))?;

@@ -5,9 +5,10 @@ use std::future::Future;
 use clap::Args;
 
 use super::exit;
-use super::refused::{Refused, one_line};
+use super::refused::Refused;
 use crate::rpc::address;
 use crate::rpc::client::{Master, Options};
+use crate::spec::{add_place, escape_what};
 
 /// Flag that names the cluster.
 #[derive(Clone, Debug, Args)]
@@ -35,7 +36,7 @@ impl Cluster {
     pub(super) fn flag(&self) -> String {
         self.cluster
             .as_deref()
-            .map(|named| format!(" --cluster {}", one_line(named)))
+            .map(|named| format!(" --cluster {}", escape_what(named)))
             .unwrap_or_default()
     }
 
@@ -56,10 +57,7 @@ impl Cluster {
 pub(super) fn parse(text: &str, from: &str) -> Result<Vec<String>, Refused> {
     let parse = |text: &str| match address::parse(text.trim()) {
         Ok(address) => Ok(address.to_string()),
-        Err(problem) => Err(Refused::usage(match problem.rsplit_once("; ") {
-            Some((what, way_out)) => format!("{what}; {from}; {way_out}"),
-            None => format!("{problem}; {from}"),
-        })),
+        Err(problem) => Err(Refused::usage(add_place(&problem, from))),
     };
     text.split(',').map(parse).collect()
 }
@@ -77,9 +75,8 @@ pub(super) fn with_hint(mut refused: Refused) -> Refused {
 /// Starts the async runtime for the connections of this process.
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Refused> {
     let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    built.map_err(|error| {
-        Refused::failed(format!("cannot start threads: {error}; this machine; try again"))
-    })
+    built
+        .map_err(|error| Refused::failed(format!("cannot start threads: {error}\nhint: try again")))
 }
 
 /// Returns the error for something that does not exist.

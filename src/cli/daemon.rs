@@ -13,10 +13,10 @@ use rustix::process::{Pid, Signal, geteuid, getppid, set_parent_process_death_si
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit;
-use super::refused::{Refused, one_line};
+use super::refused::Refused;
 use crate::consensus::IDENTITY_FILE;
 use crate::launch::say;
-use crate::spec::Location;
+use crate::spec::{Location, escape_message};
 use crate::storage::{make_private_folder, make_private_folders};
 
 /// Longest lease. A worker's polls may be held back for a third of it.
@@ -34,8 +34,9 @@ impl Tie {
     /// Asks the kernel to kill this process when its parent dies. Fails if the parent has died already.
     pub(super) fn hold(self) -> Result<(), Refused> {
         let Some(parent) = self.parent else { return Ok(()) };
-        let failed =
-            |what: String| Refused::failed(format!("{what}; --parent {parent}; leave it out"));
+        let failed = |what: String| {
+            Refused::failed(format!("{what}: --parent {parent}\nhint: leave out --parent"))
+        };
         set_parent_process_death_signal(Some(Signal::KILL))
             .map_err(|error| failed(format!("cannot tie this process to its parent: {error}")))?;
         if getppid().map(Pid::as_raw_pid) != Some(parent) {
@@ -47,7 +48,7 @@ impl Tie {
 
 /// Prints why this process cannot continue, and ends it.
 pub(super) fn give_up(why: &dyn fmt::Display) -> ! {
-    say(&format!("error: {}\n", one_line(&why.to_string())));
+    say(&format!("error: {}\n", escape_message(&why.to_string())));
     std::process::exit(exit::FAILED.into());
 }
 
@@ -58,16 +59,15 @@ pub(super) fn end_by_panic() {
         let said = panic.payload_as_str().unwrap_or("no message");
         let at = panic.location().map(ToString::to_string).unwrap_or_default();
         give_up(&format!(
-            "a fault in gristmill itself: {said}; {at}; start it again, and report this"
+            "a bug in gristmill itself: {said}: {at}\nhint: start it again, and report this"
         ));
     }));
 }
 
 /// Completes when this process is asked to end. Must be called inside a tokio runtime.
 pub(super) fn asked_to_end() -> Result<impl Future<Output = ()> + Send + 'static, Refused> {
-    let cannot = |error| {
-        Refused::failed(format!("cannot listen for signals: {error}; this machine; try again"))
-    };
+    let cannot =
+        |error| Refused::failed(format!("cannot listen for signals: {error}\nhint: try again"));
     let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
     Ok(async move {
@@ -101,7 +101,8 @@ impl Folder {
         let refuse = |error: std::io::Error| {
             let shown = Location::from(&path);
             Refused::usage(format!(
-                "cannot make the data folder: {error}; {shown}; name another with --data DIR"
+                "cannot create the data folder: {error}: {shown}\nhint: name another folder \
+                 with --data DIR"
             ))
         };
         if is_ours {
@@ -135,7 +136,7 @@ impl Drop for Folder {
 /// want them to, and if it is a cluster's data, they may have read it.
 fn close(path: &Path) -> Result<(), Refused> {
     let refuse = |what: String, hint: String| {
-        Err(Refused::usage(format!("{what}; {}; {hint}", Location::from(path))))
+        Err(Refused::usage(format!("{what}: {}\nhint: {hint}", Location::from(path))))
     };
     let cannot = |error: std::io::Error| {
         let hint = "name another folder with --data DIR";
@@ -149,9 +150,10 @@ fn close(path: &Path) -> Result<(), Refused> {
     if owner != user {
         return refuse(
             format!(
-                "data folder belongs to another user (uid {owner}; this process has uid {user})"
+                "the data folder belongs to another user (uid {owner}; this process has uid \
+                 {user})"
             ),
-            format!("run chown {user} on it, or name another with --data DIR"),
+            format!("run `chown {user}` on it, or name another folder with --data DIR"),
         );
     }
     let mode = facts.mode() & 0o7777;
@@ -166,16 +168,17 @@ fn close(path: &Path) -> Result<(), Refused> {
     match found {
         Some(_) if is_known(path) => refuse(
             format!(
-                "data folder is open to other users (mode {mode:o}) and holds a cluster's data"
+                "the data folder is open to other users (mode {mode:o}) and holds a cluster's data"
             ),
-            format!("check who may have read it, then run {chmod}"),
+            format!("check who may have read it, then run `{chmod}`"),
         ),
         Some(other) => refuse(
             format!(
-                "data folder is open to other users (mode {mode:o}) and holds {}, which is not a cluster's",
+                "the data folder is open to other users (mode {mode:o}) and holds {}, which is \
+                 not a cluster's",
                 Location::from(Path::new(&other))
             ),
-            format!("name an empty folder with --data DIR, or run {chmod}"),
+            format!("name an empty folder with --data DIR, or run `{chmod}`"),
         ),
         None => match std::fs::set_permissions(path, Permissions::from_mode(mode & !OTHERS_BITS)) {
             Ok(()) => Ok(()),
@@ -293,6 +296,6 @@ mod tests {
         let said = String::from_utf8_lossy(&ended.stderr);
         assert_eq!(ended.status.code(), Some(1), "{said}");
         let line = said.lines().find(|line| line.starts_with("error: ")).unwrap_or(&said);
-        assert!(line.contains(": this is a number: ") && line.contains("; src/cli/"), "{line}");
+        assert!(line.contains(": this is a number: ") && line.contains(": src/cli/"), "{line}");
     }
 }

@@ -14,7 +14,7 @@ const MS_MAX: u64 = 7 * 24 * 3_600_000;
 pub(super) fn parse(text: &str) -> Result<Duration, String> {
     let refuse = |problem: &str| {
         let shown = escape(text.as_bytes(), TEXT_CHARS_MAX);
-        Err(format!("`{shown}` {problem}; write 500ms, 30s, 10m or 2h"))
+        Err(format!("`{shown}` {problem}\nhint: write 500ms, 30s, 10m or 2h"))
     };
     let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);

@@ -36,15 +36,16 @@ impl Joining {
         let list = masters.masters().await?;
         if list.masters.iter().any(|line| line.id == id) {
             return Err(Refused::usage(format!(
-                "master {id} has joined before, but its folder is empty; {}; bring the folder back, or give \
-                 another --id: a master that forgot its votes must not come back under its old number",
+                "master {id} has joined this cluster before, but its folder is empty: \
+                 {}\nhint: restore the folder, or give another --id: a master that lost its \
+                 votes must not return under its old number",
                 Location::from(folder)
             )));
         }
         if masters.removed().await?.masters.contains(&id) {
             return Err(Refused::usage(format!(
-                "master {id} was removed, and its number is not given again; {}; give another --id: \
-                 `gristmill masters add` says which",
+                "master {id} was removed, and its number is not used again: {}\nhint: give \
+                 another --id; `gristmill masters add` prints one",
                 Location::from(folder)
             )));
         }

@@ -11,14 +11,14 @@ use tokio::sync::watch;
 use super::cluster::runtime;
 use super::daemon::{Folder, LEASE_MAX, Tie, asked_to_end, end_by_panic};
 use super::joining::Joining;
-use super::refused::{Refused, one_line};
+use super::refused::Refused;
 use super::{duration, exit};
 use crate::clock::Clock;
 use crate::launch::{announce, draw_nonce, say};
 use crate::master::{self, Begin, Limits, Options, Seat};
 use crate::rpc::server::serve_master;
 use crate::rpc::{address, client};
-use crate::spec::Location;
+use crate::spec::{Location, escape_message};
 use crate::web::{self, PORT_ABOVE};
 
 /// Arguments of `master`.
@@ -57,7 +57,7 @@ fn lease(text: &str) -> Result<Duration, String> {
     if lease <= LEASE_MAX {
         Ok(lease)
     } else {
-        Err(format!("a lease of {text} is too long; write at most 10m"))
+        Err(format!("a lease of {text} is too long\nhint: write at most 10m"))
     }
 }
 
@@ -72,7 +72,7 @@ impl Master {
             let (stop, stopped) = watch::channel(());
             let listen = |error| {
                 Refused::usage(format!(
-                    "cannot listen: {error}; {}; name another with --listen",
+                    "cannot listen: {error}: {}\nhint: name another address with --listen",
                     self.listen
                 ))
             };
@@ -121,7 +121,8 @@ impl Master {
             };
             tokio::select! {
                 served = serving => served.map_err(|error| {
-                    Refused::failed(format!("cannot serve: {error}; {address}; start it again"))
+                    Refused::failed(format!("cannot serve: {error}: {address}\nhint: start this \
+                                             master again"))
                 })?,
                 refused = begun => return refused,
             }
@@ -140,7 +141,7 @@ impl Master {
         let options = Options {
             data: folder.path().to_path_buf(),
             lease_ms: u64::try_from(self.lease.as_millis()).unwrap_or(u64::MAX),
-            log: Arc::new(|line| say(&format!("{}\n", one_line(line)))),
+            log: Arc::new(|line| say(&format!("{}\n", escape_message(line)))),
             journal: None,
         };
         let wall = clock.clone();
@@ -180,7 +181,8 @@ impl Master {
             Err(error) if self.web.is_some() => Err(cannot_show(&error, at)),
             Err(error) => {
                 say(&format!(
-                    "nothing is shown over HTTP: {error}; {at}; name another with --web\n"
+                    "no web pages: cannot listen: {error}: {at}\nhint: name another address \
+                     with --web\n"
                 ));
                 Ok(None)
             }
@@ -192,8 +194,8 @@ impl Master {
         if !self.init && self.join.is_none() && !self.data.exists() {
             let shown = Location::from(&self.data);
             return Err(Refused::usage(format!(
-                "the master's folder does not exist; {shown}; give --init to begin a new cluster, or --join ADDR \
-                 to join one"
+                "the master's folder does not exist: {shown}\nhint: give --init to start a new \
+                 cluster, or --join ADDR to join one"
             )));
         }
         Folder::make(Some(&self.data), "master")
@@ -201,7 +203,7 @@ impl Master {
 }
 
 fn cannot_show(error: &std::io::Error, at: SocketAddr) -> Refused {
-    Refused::usage(format!("cannot listen: {error}; {at}; name another with --web"))
+    Refused::usage(format!("cannot listen: {error}: {at}\nhint: name another address with --web"))
 }
 
 /// Completes when the sender is dropped.

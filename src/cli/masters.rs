@@ -6,13 +6,13 @@ use serde::Serialize;
 
 use super::cluster::Cluster;
 use super::exit;
-use super::refused::{Refused, one_line};
+use super::refused::Refused;
 use super::table::Column::{State, Whole};
 use super::table::{Column, Format, json, list};
 use crate::launch::{print, say};
 use crate::rpc::address::parse;
 use crate::rpc::masters::{MasterLine, Masters, Role};
-use crate::spec::MasterId;
+use crate::spec::{MasterId, escape_what};
 
 const HEAD: [Column; 8] = [
     Whole("MASTER"),
@@ -75,7 +75,7 @@ pub(super) fn add(cluster: &Cluster, format: Format) -> Result<u8, Refused> {
         ));
     }
     Ok(match format {
-        Format::Table => print(&format!("{}\n", one_line(&added.command))),
+        Format::Table => print(&format!("{}\n", escape_what(&added.command))),
         Format::Json => print(&json(&added)?),
     })
 }
@@ -94,7 +94,8 @@ fn addition(masters: &[MasterLine], removed: &[MasterId]) -> Result<Addition, Re
         .flat_map(|last| (last.port()..u16::MAX).map(|port| SocketAddr::new(last.ip(), port + 1)));
     let Some(listen) = behind.find(is_free) else {
         return Err(Refused::failed(
-            "no port is free behind those of the masters; this machine; give the newcomer's --listen by hand",
+            "no port is free after the masters' ports\nhint: choose the address of --listen \
+             yourself",
         ));
     };
     let (listen, data) = (listen.to_string(), id.to_string());

@@ -26,6 +26,7 @@ mod why;
 mod worker;
 mod workers;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -37,7 +38,7 @@ use self::cluster::Cluster;
 use self::logs::Which;
 use self::refused::Refused;
 use self::table::Format;
-use crate::launch::{print, refusal, say, survive_file_size_limit};
+use crate::launch::{Message, Typed, print, refusal, say, survive_file_size_limit};
 use crate::spec::{JobId, MasterId, WorkerId};
 
 /// Run MapReduce jobs on a cluster
@@ -221,15 +222,18 @@ pub fn main() -> ExitCode {
             Ok(exit::USAGE)
         }
         Err(text) if !text.use_stderr() => Ok(print(&text.to_string())),
-        Err(error) => Err(refusal(&asked_for(std::env::args().nth(1)), &error).into()),
+        Err(error) => Err(refused(&error).into()),
     };
     ExitCode::from(done.unwrap_or_else(Refused::say))
 }
 
-/// The command whose help applies.
-fn asked_for(first: Option<String>) -> String {
-    let known = first.filter(|first| Command::command().find_subcommand(first).is_some());
-    known.map_or_else(|| "gristmill".into(), |verb| format!("gristmill {verb}"))
+/// Says what is wrong with the command line, by the flags and the help of its command.
+fn refused(error: &clap::Error) -> Message {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let whole = Command::command();
+    let verb = args.get(1).and_then(|verb| whole.find_subcommand(verb));
+    let name = verb.map_or("gristmill".into(), |verb| format!("gristmill {}", verb.get_name()));
+    refusal(&Typed { name: &name, command: verb.unwrap_or(&whole), args: &args }, error)
 }
 
 impl Verb {

@@ -6,8 +6,7 @@ use super::exit;
 use crate::client;
 use crate::launch::{Message, say};
 use crate::rpc::refusal::Refusal;
-use crate::spec::escape;
-use crate::spec::failure::TEXT_CHARS_MAX;
+use crate::spec::escape_message;
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -53,19 +52,19 @@ impl From<Refusal> for Refused {
             Refusal::Limit { .. } => exit::LIMIT,
             Refusal::Internal { .. } => exit::FAILED,
         };
-        Self { code, message: Message::new(one_line(&refusal.to_string())) }
+        Self { code, message: Message::new(escape_message(&refusal.to_string())) }
     }
 }
 
 impl From<client::Error> for Refused {
     fn from(error: client::Error) -> Self {
-        let line = one_line(&error.to_string());
+        let line = escape_message(&error.to_string());
         let (code, details) = match error {
             client::Error::Refused { cause } => return cause.into(),
             client::Error::Unknown { .. } => (exit::UNKNOWN, Vec::new()),
             client::Error::NotAJob { said, .. } => (exit::USAGE, said),
             client::Error::Arguments { details, .. } => {
-                (exit::USAGE, details.iter().map(|detail| one_line(detail)).collect())
+                (exit::USAGE, details.iter().map(|detail| escape_message(detail)).collect())
             }
             client::Error::Executable { cause, .. } | client::Error::SideFile { cause, .. } => {
                 let is_limit = cause.kind() == ErrorKind::FileTooLarge;
@@ -76,14 +75,5 @@ impl From<client::Error> for Refused {
             }
         };
         Self { code, message: Message { line, details } }
-    }
-}
-
-/// Makes text from the network or an executable safe for a terminal. Its sender has already cut user text in it.
-pub(super) fn one_line(text: &str) -> String {
-    let fit = |text: &str| escape(text.as_bytes(), 10 * TEXT_CHARS_MAX);
-    match text.split_once("\nhint: ") {
-        Some((line, hint)) => format!("{}\nhint: {}", fit(line), fit(hint)),
-        None => fit(text),
     }
 }

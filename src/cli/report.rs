@@ -23,7 +23,8 @@ Example: gristmill report j7 > j7.html";
 pub(super) fn report(cluster: &Cluster, job: JobId) -> Result<u8, Refused> {
     if stdout().is_terminal() {
         return Err(Refused::usage(format!(
-            "a report is a page for a browser; standard output is a terminal; type `gristmill report {job} > {job}.html`"
+            "the report is an HTML page, and standard output is a terminal\nhint: run \
+             `gristmill report {job} > {job}.html`"
         )));
     }
     let page = cluster.ask(async |master| page(&master, job).await)?;
@@ -38,7 +39,8 @@ async fn page(master: &Master, job: JobId) -> Result<Vec<u8>, Refused> {
     masters.sort_by_key(|line: &MasterLine| line.role != Role::Leader);
     let Some(web) = masters.first().and_then(|line| line.web.clone()) else {
         return Err(Refused::failed(
-            "no master shows itself over HTTP, which makes the report; `gristmill masters`; start one with --web ADDR",
+            "no master serves the web pages that the report comes from\nhint: start one with \
+             --web ADDR; `gristmill masters` lists them",
         ));
     };
     fetch(&web, &format!("/jobs/{job}/report")).await.map_err(refused)

@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::cluster::{Cluster, runtime, with_hint};
 use super::jobs::killed;
 use super::progress::Progress;
-use super::refused::{Refused, one_line};
+use super::refused::Refused;
 use super::table::json;
 use super::{duration, exit};
 use crate::client::{
@@ -24,7 +24,7 @@ use crate::rpc::client::{Master, Options};
 use crate::rpc::jobs::{JobStatus, State};
 use crate::rpc::refusal::Refusal;
 use crate::spec::job::check_name;
-use crate::spec::{InputNotes, JobId, JobSpec, escape_text};
+use crate::spec::{InputNotes, JobId, JobSpec, escape_text, escape_what};
 
 /// How long after the first Ctrl-C a second one kills the job.
 const SECOND_WITHIN: Duration = Duration::from_secs(2);
@@ -73,14 +73,14 @@ impl Submit {
             // Before anything is submitted: without its id the job could not be found again.
             check_output().map_err(|why| {
                 Refused::usage(format!(
-                    "cannot write the job's id to standard output: {why}; redirect it to a file or a pipe, or submit without --detach"
+                    "cannot write the job's id to standard output: {why}\nhint: redirect it to a file or a pipe, or submit without --detach"
                 ))
             })?;
         }
         runtime()?.block_on(async {
             let [executable, arguments @ ..] = &self.command[..] else {
                 return Err(Refused::usage(
-                    "no executable is named; command line; name the executable of a job",
+                    "no executable is named\nhint: name the executable of a job",
                 ));
             };
             let executable = Path::new(executable);
@@ -122,7 +122,7 @@ impl Submit {
             let progress = Progress::of_report(&report);
             if !progress.is_quiet() {
                 let submitted = match is_repeated {
-                    true => "was submitted with this --id before",
+                    true => "was already submitted with this --id",
                     false => "is submitted",
                 };
                 say(&format!("{job} {submitted}; Ctrl-C leaves it running\n"));
@@ -142,8 +142,9 @@ impl Submit {
     ) -> Result<u8, Refused> {
         let id = escape_text(self.id.as_deref().unwrap_or_default().as_bytes());
         say(&format!(
-            "note: --id {id} is {job}; it cannot be compared with this command line: {}\n",
-            one_line(why.message.line.split("; ").next().unwrap_or_default())
+            "note: --id {id} belongs to {job}, which cannot be compared with this command \
+             line: {}\n",
+            escape_what(&why.message.line)
         ));
         if self.detach {
             return Ok(print(&format!("{job}\n")));
@@ -216,7 +217,7 @@ impl Watched {
     async fn run(mut self) -> Result<u8, Refused> {
         let mut interrupts = signal(SignalKind::interrupt()).map_err(|error| {
             Refused::failed(format!(
-                "cannot listen for Ctrl-C: {error}; this machine; submit with --detach"
+                "cannot listen for Ctrl-C: {error}\nhint: submit with --detach"
             ))
         })?;
         let followed = tokio::select! {
@@ -238,7 +239,7 @@ impl Watched {
                         render_failure(*attempt, failure, self.bad_records).say();
                     }
                     (None, error) => Message::new(format!(
-                        "{} failed: {}; see `gristmill why{} {}`",
+                        "{} failed: {}\nhint: run `gristmill why{} {}`",
                         self.job,
                         error.as_deref().unwrap_or(&status.reason),
                         self.flag,
@@ -250,7 +251,7 @@ impl Watched {
             }
             State::Cancelled => {
                 Message::new(format!(
-                    "{} was cancelled; {}; submit it again",
+                    "{} was cancelled: {}\nhint: submit it again",
                     self.job, status.output
                 ))
                 .say();
@@ -262,7 +263,7 @@ impl Watched {
                 if self.report.iter().any(wants_json) {
                     say(&self.json(status)?);
                 } else if !self.progress.is_quiet() {
-                    say(&format!("{} succeeded: {}\n", self.job, one_line(&status.output)));
+                    say(&format!("{} succeeded: {}\n", self.job, escape_what(&status.output)));
                 }
                 Ok(exit::OK)
             }
@@ -305,5 +306,21 @@ impl Watched {
         }
         say(&format!("\n{}", killed(&self.master, *job).await?));
         Ok(exit::CANCELLED)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Command;
+
+    use super::*;
+    use crate::launch::SUBMIT_FLAGS;
+
+    #[test]
+    fn job_executables_know_the_flags_of_submit() {
+        let submit = Submit::augment_args(Command::new("submit"));
+        let flags = submit.get_arguments().filter_map(|arg| arg.get_long());
+        let flags: Vec<String> = flags.map(|flag| format!("--{flag}")).collect();
+        assert_eq!(flags, SUBMIT_FLAGS);
     }
 }

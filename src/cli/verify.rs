@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use super::refused::one_line;
 use crate::launch::{Message, count, exit, print};
-use crate::spec::Location;
+use crate::spec::{Location, escape_what};
 use crate::storage;
 
 /// Checks the output in a folder, and prints one line per finding.
@@ -21,10 +20,13 @@ pub(super) fn verify(dir: &Path) -> Result<u8, Message> {
             0 => String::new(),
             bad => format!(", and {} set aside", count(bad, "bad record")),
         };
-        return Ok(print(&format!("ok: {}, {parts}, {records}, {bytes}{bad}\n", one_line(&job))));
+        return Ok(print(&format!(
+            "ok: {}, {parts}, {records}, {bytes}{bad}\n",
+            escape_what(&job)
+        )));
     }
     let shown = Location::from(dir);
-    let line = format!("output is not what was published; {shown}; run the job again");
+    let line = format!("the output is not what was published: {shown}\nhint: run the job again");
     let details = verified.findings.iter().map(ToString::to_string).collect();
     Message { line, details }.say();
     Ok(exit::NOT_WHOLE)
@@ -32,5 +34,8 @@ pub(super) fn verify(dir: &Path) -> Result<u8, Message> {
 
 /// Error of an output folder that does not exist.
 pub(super) fn missing(dir: &Path) -> Message {
-    Message::new(format!("output does not exist; {}; check the spelling", Location::from(dir)))
+    Message::new(format!(
+        "the output folder does not exist: {}\nhint: check the spelling",
+        Location::from(dir)
+    ))
 }

@@ -19,7 +19,7 @@ use crate::launch::{announce, draw_nonce, say};
 use crate::rpc::client::{Master, Options, Peer};
 use crate::rpc::masters::Masters as _;
 use crate::rpc::{address, server};
-use crate::spec::size;
+use crate::spec::{add_place, escape_message, size};
 use crate::worker::{self, Limiter, MASTERLESS_MAX, ProcessLauncher, Server, Stop, Transport};
 
 /// Arguments of `worker`.
@@ -67,7 +67,8 @@ fn attempt_memory(memory: Option<u64>, slots: u32) -> Result<u64, Refused> {
     let enough = size::format(ATTEMPT_BYTES_MIN.saturating_mul(slots.into()));
     let what = format!("{given} of memory for {slots} slots is too little to run any job");
     Err(Refused::usage(format!(
-        "{what}; --memory; an attempt needs {least}: give --memory {enough}, or fewer --slots"
+        "{what}: --memory\nhint: each attempt needs {least}: give --memory {enough}, or fewer \
+         --slots"
     )))
 }
 
@@ -81,7 +82,8 @@ pub(super) fn cores() -> u32 {
 async fn say_if_silent(masters: Master) {
     if let Err(refusal) = masters.masters().await {
         let minutes = MASTERLESS_MAX.as_secs() / 60;
-        say(&format!("{refusal}; this worker goes on asking for {minutes} min\n"));
+        let going_on = format_args!("this worker keeps trying for {minutes} min");
+        say(&format!("{}\n", add_place(&escape_message(&refusal.to_string()), going_on)));
     }
 }
 
@@ -101,7 +103,7 @@ impl Worker {
             let asked = asked_to_end()?;
             let listen = |error| {
                 Refused::usage(format!(
-                    "cannot listen: {error}; {}; name another with --listen",
+                    "cannot listen: {error}: {}\nhint: name another address with --listen",
                     self.listen
                 ))
             };
@@ -126,7 +128,7 @@ impl Worker {
             let masters = Master::connect(&addresses, Options::default())?;
             let wire = Wire::new(addresses, listener)?;
             let launcher = ProcessLauncher::start(Limiter::detect()).map_err(|error| {
-                Refused::failed(format!("cannot start a thread: {error}; this machine; try again"))
+                Refused::failed(format!("cannot start a thread: {error}\nhint: try again"))
             })?;
             announce(&format!("worker {address} pid {}\n", options.pid));
             tokio::spawn(say_if_silent(masters));

@@ -125,7 +125,7 @@ async fn listen(child: &mut Child) -> (Result<Description, String>, Vec<u8>) {
 
 /// One frame, and nothing else.
 async fn answer(stdout: Option<impl AsyncRead + Unpin>) -> Result<Description, String> {
-    let Some(mut stdout) = stdout else { return Err("its standard output is not there".into()) };
+    let Some(mut stdout) = stdout else { return Err("its standard output is missing".into()) };
     let ended = |cause: io::Error| match cause.kind() {
         io::ErrorKind::UnexpectedEof => "it ended without describing a job".to_owned(),
         _ => format!("its description cannot be read: {cause}"),
@@ -137,7 +137,7 @@ async fn answer(stdout: Option<impl AsyncRead + Unpin>) -> Result<Description, S
     let mut message = Vec::new();
     (&mut stdout).take(bytes as u64).read_to_end(&mut message).await.map_err(ended)?;
     if message.len() < bytes {
-        return Err("it ended within its description".into());
+        return Err("it ended in the middle of its description".into());
     }
     frame::decode(&message).map_err(other)
 }

@@ -11,7 +11,7 @@ use crate::storage::executable_hint;
 pub enum Error {
     /// The executable cannot be found, read or started.
     #[error(
-        "cannot use the job executable: {cause}; {executable}; {}", executable_hint(.executable.path(), .cause)
+        "cannot use the job executable: {cause}: {executable}\nhint: {}", executable_hint(.executable.path(), .cause)
     )]
     Executable {
         /// Which.
@@ -41,7 +41,8 @@ pub enum Error {
     },
     /// The executable was built with another version of Gristmill.
     #[error(
-        "the executable speaks version {theirs}, and this command version {ours}; {executable}; build both from one version"
+        "the executable has protocol version {theirs}, and this command has version {ours}: \
+         {executable}\nhint: build both from the same version of gristmill"
     )]
     Version {
         /// Which.

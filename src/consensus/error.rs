@@ -207,7 +207,7 @@ pub enum ProposeError {
         what: String,
     },
     /// No other master has taken over.
-    #[error("no other master takes over: {why}\nhint: see `gristmill masters`, and try again")]
+    #[error("no other master takes over: {why}\nhint: run `gristmill masters`, and try again")]
     NoSuccessor {
         /// Which master was asked last, and its answer.
         why: String,

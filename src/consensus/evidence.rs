@@ -78,7 +78,7 @@ pub(super) struct Notes {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unopened {
     /// The bytes are not an envelope, or hold another message.
-    #[error("{0}; are all masters of one version?")]
+    #[error("{0}\nhint: run the same version of gristmill on all masters")]
     Unreadable(#[from] bincode::Error),
     /// This master must not take part.
     #[error(transparent)]
@@ -358,7 +358,7 @@ impl Evidence {
 
 /// The records in a snapshot, and what is behind them.
 pub(super) fn split(body: &[u8]) -> Result<(Records, &[u8]), Unreadable> {
-    let short = || Unreadable("the snapshot ends within the records of masters".into());
+    let short = || Unreadable("the snapshot is truncated within the masters' records".into());
     let (bytes, rest) = body.split_first_chunk::<NUMBER_BYTES>().ok_or_else(short)?;
     let bytes = usize::try_from(u64::from_le_bytes(*bytes)).map_err(|_| short())?;
     let (records, rest) = rest.split_at_checked(bytes).ok_or_else(short)?;

@@ -61,7 +61,8 @@ impl Roll {
         membership: &Membership,
         body: &'b [u8],
     ) -> Result<&'b [u8], Unreadable> {
-        let short = || Unreadable("the snapshot ends within the list of removed masters".into());
+        let short =
+            || Unreadable("the snapshot is truncated within the list of removed masters".into());
         let (count, mut rest) = number(body).ok_or_else(short)?;
         let mut removed = BTreeSet::new();
         for _ in 0..count {

@@ -36,7 +36,7 @@ pub enum Error {
     Storage(#[from] storage::Error),
     /// A relative path was given, and the working folder cannot be determined.
     #[error(
-        "cannot determine the working folder: {cause}; name absolute paths, or change to a folder that exists"
+        "cannot determine the working folder: {cause}\nhint: name absolute paths, or change to a folder that exists"
     )]
     WorkingFolder {
         /// The system's error.

@@ -180,7 +180,8 @@ impl Attempt<'_> {
 
     fn out(&self) -> Result<&Path, Failure> {
         let out = self.run.spec.output.as_ref().map(crate::spec::Location::path);
-        let missing = "a cluster writes to a folder, and the job's spec names none; name one with --output DIR";
+        let missing = "the job's spec names no output folder, which a cluster needs\nhint: name \
+                       one with --output DIR";
         out.ok_or_else(|| Failure::new(Cause::UserError, missing))
     }
 

@@ -55,12 +55,13 @@ const CONFUSED: i32 = 1;
 pub enum Error {
     /// Standard input is not a socket: the executor was not started by a worker.
     #[error(
-        "standard input is not a socket; executor mode; only a gristmill worker starts it, run the job without {}",
+        "standard input is not a socket\nhint: only workers start executors; run the job \
+         without {}",
         frame::EXECUTOR_ARG
     )]
     NoSocket,
     /// An error of the system.
-    #[error("cannot {doing}: {source}; executor mode; see whether the worker's limits allow it")]
+    #[error("cannot {doing}: {source}\nhint: check the limits of the worker's process")]
     System {
         /// What was tried.
         doing: &'static str,

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::source::Codec;
-use crate::spec::Location;
+use crate::spec::{Location, add_place};
 use crate::storage;
 
 /// Why a file could not be read as records, or a record could not be written.
@@ -16,7 +16,7 @@ pub enum Error {
     #[error(transparent)]
     Storage(#[from] storage::Error),
     /// The file was opened but could not be read.
-    #[error("cannot read input at byte {offset}: {cause}; {location}")]
+    #[error("{}", add_place(&format!("cannot read input at byte {offset}: {cause}"), location))]
     Read {
         /// The file.
         location: Location,
@@ -27,8 +27,11 @@ pub enum Error {
     },
     /// Compressed data is truncated or damaged.
     #[error(
-        "{codec} data is truncated or corrupt at byte {offset} of the compressed file: {cause}; {location}; \
-         copy the file again, or leave it out"
+        "{}\nhint: copy the file again, or leave it out",
+        add_place(
+            &format!("{codec} data is truncated or corrupt at byte {offset} of the compressed file: {cause}"),
+            location
+        )
     )]
     Compressed {
         /// The file.
@@ -41,7 +44,7 @@ pub enum Error {
         cause: io::Error,
     },
     /// A file that must be text is not.
-    #[error("input is not text but {what}; {location}; {hint}")]
+    #[error("input is not text but {what}: {location}\nhint: {hint}")]
     NotText {
         /// The file.
         location: Location,
@@ -52,7 +55,8 @@ pub enum Error {
     },
     /// The decompressed content of a text file is compressed again.
     #[error(
-        "input is compressed twice: its {codec} data is compressed itself; {location}; decompress it once first"
+        "input is compressed twice, its {codec} data being compressed data again: \
+         {location}\nhint: decompress it once first"
     )]
     CompressedTwice {
         /// The file.
@@ -62,8 +66,8 @@ pub enum Error {
     },
     /// The name of a file names a compression that its bytes do not have.
     #[error(
-        "input is named as {named} data, but its first bytes are not {named}'s{}; {location}; \
-         copy it again if it is damaged, or give it the right name",
+        "input is named like {named} data, but its first bytes are not {named}'s{}: \
+         {location}\nhint: copy it again if it is damaged, or rename it",
         but(*.codec)
     )]
     Misnamed {
@@ -76,7 +80,7 @@ pub enum Error {
     },
     /// A record does not end within the limit.
     #[error(
-        "record is longer than the limit of {limit} bytes; {location} at byte {offset}; \
+        "record is longer than the limit of {limit} bytes: {location} at byte {offset}\nhint: \
          cut it up first, or leave the file out"
     )]
     RecordTooLong {
@@ -89,7 +93,7 @@ pub enum Error {
     },
     /// A line that must be UTF-8 is not.
     #[error(
-        "text is not UTF-8 at byte {offset}; {location}; use Lines, whose text may hold any bytes, or convert the file"
+        "text is not UTF-8 at byte {offset}: {location}\nhint: use Lines, whose text may hold any bytes, or convert the file"
     )]
     Utf8 {
         /// The file.
@@ -99,7 +103,7 @@ pub enum Error {
     },
     /// The file's size is not a multiple of the record length.
     #[error(
-        "size of {size} bytes is not a multiple of the record length of {record_bytes} bytes; {location}; \
+        "size of {size} bytes is not a multiple of the record length of {record_bytes} bytes: {location}\nhint: \
          check that the file is complete and has this format"
     )]
     PartialRecord {
@@ -111,7 +115,7 @@ pub enum Error {
         record_bytes: usize,
     },
     /// A line is not the JSON that the job expects.
-    #[error("bad JSON: {problem} in column {column} of `{excerpt}`; {location} at byte {offset}")]
+    #[error("bad JSON: {problem} in column {column} of `{excerpt}`: {location} at byte {offset}")]
     Json {
         /// The file.
         location: Location,
@@ -127,7 +131,7 @@ pub enum Error {
     /// The bytes violate the format. Formats of users create this error with [`Source::error`].
     ///
     /// [`Source::error`]: super::Source::error
-    #[error("{problem}; {location} at byte {offset}")]
+    #[error("{problem}: {location} at byte {offset}")]
     Malformed {
         /// The file.
         location: Location,
@@ -140,7 +144,8 @@ pub enum Error {
     },
     /// A field to write contains a separator.
     #[error(
-        "field {number} holds a {byte}, which TSV cannot: `{excerpt}`; write JSON lines instead (Json)"
+        "field {number} holds a {byte}, which TSV cannot represent: `{excerpt}`\nhint: write \
+         JSON lines instead (Json)"
     )]
     Field {
         /// The field's number, from 1.
@@ -151,7 +156,7 @@ pub enum Error {
         excerpt: String,
     },
     /// A line to write contains a newline.
-    #[error("line holds a newline: `{excerpt}`; write JSON lines instead (Json)")]
+    #[error("line holds a newline: `{excerpt}`\nhint: write JSON lines instead (Json)")]
     Line {
         /// The line's beginning.
         excerpt: String,

@@ -73,7 +73,7 @@ mod tests {
             let error = try_check::<Fixed<3>, _>(b"abcdefg", cuts, 64, |_| ()).unwrap_err();
             assert_eq!(
                 error.to_string(),
-                "size of 7 bytes is not a multiple of the record length of 3 bytes; <memory>; check that the file is complete and has this format"
+                "size of 7 bytes is not a multiple of the record length of 3 bytes: <memory>\nhint: check that the file is complete and has this format"
             );
         }
     }

@@ -5,9 +5,9 @@
 //!                                                 records ── Writes ──▶ bytes  (after the reduce)
 //! ```
 //!
-//! [`plan`] cuts at bytes and knows nothing of records. An [`Input`] repairs the borders: a record belongs to the range
-//! that holds its first byte, so any cuts give the same records, each once. It reads through a [`Source`], a window over
-//! one range of one file that also decompresses gzip, zstd, bzip2, xz and lz4.
+//! [`plan`] cuts at byte offsets, without regard to records. An [`Input`] finds the records of each range: a record
+//! belongs to the range that holds its first byte, so any cuts give the same records, each once. It reads through a
+//! [`Source`], a window over one range of one file that also decompresses gzip, zstd, bzip2, xz and lz4.
 //!
 //! | reads | record | | writes | file |
 //! |---|---|---|---|---|

@@ -39,7 +39,7 @@ pub(super) fn read<F: Input, R>(
     while let Some(record) = input.next()? {
         records.push(own(record));
     }
-    assert!(input.next()?.is_none(), "the end stays the end");
+    assert!(input.next()?.is_none(), "a reader at its end stays at its end");
     Ok(records)
 }
 

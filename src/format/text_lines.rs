@@ -119,7 +119,7 @@ mod tests {
         let error = TextLines.append("a\nb", &mut lines).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "line holds a newline: `a\\nb`; write JSON lines instead (Json)"
+            "line holds a newline: `a\\nb`\nhint: write JSON lines instead (Json)"
         );
         assert_eq!(lines, b"a\tb\n\xff\n");
 

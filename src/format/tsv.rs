@@ -75,13 +75,19 @@ mod tests {
     #[test]
     fn a_field_that_holds_its_own_end_is_refused_by_number() {
         let table = [
-            (written(&("a\tb", 1)), "field 1 holds a tab, which TSV cannot: `a\\tb`"),
-            (written(&(1, (2, "a\n"))), "field 3 holds a newline, which TSV cannot: `a\\n`"),
-            (written(&(1, '\r')), "field 2 holds a carriage return, which TSV cannot: `\\r`"),
+            (written(&("a\tb", 1)), "field 1 holds a tab, which TSV cannot represent: `a\\tb`"),
+            (
+                written(&(1, (2, "a\n"))),
+                "field 3 holds a newline, which TSV cannot represent: `a\\n`",
+            ),
+            (
+                written(&(1, '\r')),
+                "field 2 holds a carriage return, which TSV cannot represent: `\\r`",
+            ),
         ];
         for (found, expected) in table {
             let message = found.expect_err("refuses");
-            assert_eq!(message, format!("{expected}; write JSON lines instead (Json)"));
+            assert_eq!(message, format!("{expected}\nhint: write JSON lines instead (Json)"));
         }
     }
 }

@@ -52,7 +52,7 @@ mod tests {
         assert!(error.spoils_one_record());
         assert_eq!(
             error.to_string(),
-            "text is not UTF-8 at byte 15; <memory>; \
+            "text is not UTF-8 at byte 15: <memory>\nhint: \
              use Lines, whose text may hold any bytes, or convert the file"
         );
         assert_eq!(input.last(), Last { offset: 13, bytes: b"ab\xff" });

@@ -178,7 +178,7 @@ impl<'t, J: Job> Emitter<'t, J> {
 
 #[derive(Debug, thiserror::Error)]
 enum EmitError {
-    #[error("a key of {length} bytes was emitted; the limit is {KEY_BYTES_MAX}")]
+    #[error("a key of {length} bytes was emitted, and the limit is {KEY_BYTES_MAX}")]
     Key { length: usize },
     #[error(transparent)]
     Value(value::Error),
@@ -186,7 +186,7 @@ enum EmitError {
 
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "one record emitted more than {BATCH_BYTES_MAX} bytes, which must wait in memory where bad records may be \
-     skipped; leave out --max-bad-records"
+    "one record emitted more than {BATCH_BYTES_MAX} bytes, which must be kept in memory \
+     because bad records may be skipped\nhint: leave out --max-bad-records"
 )]
 struct TooMuch;

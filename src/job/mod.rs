@@ -8,6 +8,7 @@ mod counter;
 mod emitter;
 mod error;
 mod fault;
+mod flag_type;
 mod job_value;
 mod map_only;
 mod part;
@@ -23,6 +24,7 @@ pub use counter::Counter;
 pub use emitter::Emitter;
 pub use error::{Error, Result, UserError};
 pub(crate) use fault::{Ended, Fault};
+pub use flag_type::{FlagType, NoParser};
 pub use job_value::{JobValue, says_the_same};
 pub use map_only::{MapJob, MapOnly, NoKey};
 pub(crate) use part::{KeepsState, PartBuffer, Written};
@@ -50,8 +52,8 @@ pub type OrderOf<'a, J> = <<J as Job>::Key<'a> as Key<'a>>::Order;
 /// The fields of the type that implements it are the job's own flags. Every task gets a job value of its own, made
 /// from those flags, so the value must survive serialization.
 /// A field that is not a flag has `#[arg(skip)]`, and `#[serde(skip)]` unless tasks need its value; its type then
-/// implements `Default`. A field whose type clap cannot parse (the compiler then speaks of `_infer_ValueParser_for`)
-/// needs that, or an `#[arg(value_parser = …)]`, or `FromStr` for its type.
+/// implements `Default`. A field whose type clap cannot read from text needs that, or an `#[arg(value_parser = …)]`, or
+/// `FromStr` for its type.
 ///
 /// The type derives what makes its flags and takes them to the tasks:
 ///
@@ -130,9 +132,9 @@ pub trait Job: JobValue + Send + 'static {
     /// How input files become records: [`crate::format::Lines`] and its like, or a format of your own.
     type Input: Input;
     /// What the map emits by: any serde type, borrowed or owned, or [`crate::record::Grouped`].
-    type Key<'a>: Key<'a>;
+    type Key<'a>: Key<'a>; // in your impl, such as `type Key<'a> = &'a Text;`, always with `<'a>`
     /// What the map emits: any serde type, borrowed or owned.
-    type Value<'a>: Serialize + Deserialize<'a>;
+    type Value<'a>: Serialize + Deserialize<'a>; // in your impl, such as `type Value<'a> = u64;`
     /// How records are written: [`crate::format::Tsv`] and its like, or a format of your own.
     type Output: Output + Default + Send;
 

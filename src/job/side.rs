@@ -180,7 +180,7 @@ impl Sides {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the side output `{name}` is declared with two formats; give one of them another name")]
+#[error("the side output `{name}` is declared with two formats\nhint: rename one of them")]
 struct TwoFormats {
     name: &'static str,
 }

@@ -13,7 +13,8 @@ const KEY_CHARS_MAX: usize = 80;
 
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the sum of key `{key}` does not fit into {number}; use a wider type of value, or a combiner and a reduce of your own"
+    "the sum of key `{key}` does not fit into {number}\nhint: use a wider value type, or your \
+     own combiner and reduce"
 )]
 struct Overflow {
     key: String,
@@ -28,7 +29,9 @@ fn unread<J: Job>(error: value::Error) -> Error {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("a value of type `{of}` cannot be read back as it was emitted: {error}; {SERDE_HINT}")]
+#[error(
+    "a value of type `{of}` cannot be read back after it was emitted: {error}\nhint: {SERDE_HINT}"
+)]
 struct Unread {
     of: &'static str,
     error: value::Error,

@@ -9,9 +9,10 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 use super::flags::{Flags, SAID};
 use super::message::Message;
-use super::refusal::refusal;
+use super::refusal::{Typed, refusal};
 use crate::format::Input;
 use crate::job::Job;
+use crate::record::hash::hash;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{Invocation, escape};
 
@@ -45,9 +46,12 @@ pub(super) fn read<J: Job>(
     name: &str,
     args: impl IntoIterator<Item = OsString>,
 ) -> Result<Asked<J>, Message> {
-    let refused = |error: clap::Error| refusal(name, &error);
     let args: Vec<OsString> = args.into_iter().collect();
-    let matches = match command::<J>(name).try_get_matches_from(&args) {
+    let mut command = command::<J>(name);
+    let read = command.try_get_matches_from_mut(&args);
+    let refused =
+        |error: clap::Error| refusal(&Typed { name, command: &command, args: &args }, &error);
+    let matches = match read {
         Ok(matches) => matches,
         Err(error) if !error.use_stderr() => return Ok(Asked::Text(error.to_string())),
         Err(error) if error.kind() == ErrorKind::InvalidUtf8 => return Err(no_text(&args)),
@@ -58,6 +62,7 @@ pub(super) fn read<J: Job>(
     let invocation = Invocation {
         executable: args.first().map(|path| file_name(path)).unwrap_or_default(),
         flags: own_flags(&own::<J>(), &matches),
+        typed: typed(&own::<J>(), &matches),
     };
     Ok(Asked::Run { flags, job, invocation })
 }
@@ -88,14 +93,27 @@ fn own_flags(own: &Command, matches: &ArgMatches) -> Vec<(String, String)> {
     shown.take(FLAGS_SHOWN_MAX).collect()
 }
 
-/// Error of an argument that is not UTF-8. Paths need not be UTF-8. The parser does not say which argument it
-/// refused, so all candidates are named.
+/// A hash of the values of all the job's own flags.
+fn typed(own: &Command, matches: &ArgMatches) -> u64 {
+    let mut typed = Vec::new();
+    for arg in own.get_arguments() {
+        let id = arg.get_id().as_str();
+        let values = matches.try_get_raw(id).ok().flatten().into_iter().flatten();
+        for value in [OsStr::new(id)].into_iter().chain(values) {
+            typed.extend((value.len() as u64).to_le_bytes());
+            typed.extend(value.as_encoded_bytes());
+        }
+    }
+    hash(&typed)
+}
+
+/// Names the arguments of other bytes than UTF-8. Paths may be such; which of them is none, the parser does not say.
 fn no_text(args: &[OsString]) -> Message {
     let args = args.iter().skip(1).filter(|arg| arg.to_str().is_none());
     let shown: Vec<String> =
         args.map(|arg| format!("`{}`", escape(arg.as_encoded_bytes(), TEXT_CHARS_MAX))).collect();
     Message::new(format!(
-        "the value of a flag is not UTF-8; among {}; only paths may hold other bytes",
+        "the value of a flag is not UTF-8: among {}\nhint: only paths may hold other bytes",
         shown.join(", ")
     ))
 }

@@ -50,12 +50,13 @@ fn for_cluster<J: Job>(
 ) -> Result<(JobSpec, InputNotes), Message> {
     if spec.inputs.iter().any(|input| input.location.is_standard_stream()) {
         return Err(Message::new(
-            "standard input (-) cannot be read by a cluster; command line; write it to a file, and name that",
+            "a cluster cannot read standard input, the input `-`\nhint: write it to a file, \
+             and name that file",
         ));
     }
     let Some(output) = &spec.output else {
         return Err(Message::new(
-            "a cluster writes to a folder, and none is named; command line; name one with --output DIR",
+            "a job on a cluster needs an output folder\nhint: name one with --output DIR",
         ));
     };
     let output = Location::from(&absolute(output.path(), false)?);

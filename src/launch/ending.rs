@@ -223,15 +223,18 @@ fn end(running: Running, done: &str) -> ! {
 /// The state of the result at that moment, and what to do.
 fn told(when: When) -> &'static str {
     match when {
-        When::Running => "and nothing was published; return an error instead",
+        When::Running => "and nothing was published\nhint: return an error instead",
         When::Publishing => {
-            "while its output was published; the output is whole if it holds _SUCCESS; wait for threads of the job before it ends"
+            "while its output was being published: the output is complete only if it holds \
+             _SUCCESS\nhint: make the job wait for its threads before it ends"
         }
         When::Published => {
-            "after its output was published; the output is whole; wait for threads of the job before it ends"
+            "after its output was published: the output is complete\nhint: make the job wait \
+             for its threads before it ends"
         }
         When::Writing => {
-            "while its result was written, and standard output is not whole; wait for threads of the job before it ends"
+            "while its result was being written, so standard output is incomplete\nhint: make \
+             the job wait for its threads before it ends"
         }
     }
 }
@@ -247,9 +250,9 @@ mod tests {
             (Phase::Planning, false, "nothing was published"),
             (Phase::Mapping, false, "nothing was published"),
             (Phase::Reducing, true, "nothing was published"),
-            (Phase::Committing, false, "whole if it holds _SUCCESS"),
-            (Phase::Done, false, "the output is whole;"),
-            (Phase::Done, true, "standard output is not whole"),
+            (Phase::Committing, false, "complete only if it holds _SUCCESS"),
+            (Phase::Done, false, "the output is complete\nhint: "),
+            (Phase::Done, true, "standard output is incomplete"),
         ] {
             let line = told(When::of(phase, to_stdout));
             assert!(line.contains(said), "{phase:?}, {to_stdout}: {line}");

@@ -1,54 +1,70 @@
-//! Formats why a job failed: first the line of the author's code, then the record, then the rest.
+//! Says why a job failed: the author's line first, then what to do, then the record and the rest.
 
 use super::message::Message;
 use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{AttemptId, Cause, Failure, RecordRef, escape};
-
-/// Longest message of ours, in characters. Foreign text in it is already cut, and its hint stands at the end.
-const OWN_CHARS_MAX: usize = 10 * TEXT_CHARS_MAX;
+use crate::spec::{
+    AttemptId, Cause, Failure, RecordRef, escape, escape_hint, escape_message, escape_what,
+    with_hint,
+};
 
 /// The message of a failed job that allowed `max_bad_records` bad records.
 ///
 /// ```text
-/// error: src/main.rs:14: invalid digit found in string; access.log at byte 1234; …
+/// error: src/main.rs:14: invalid digit found in string: access.log at byte 1234
+/// hint: fix it, or set such records aside with --max-bad-records N
 ///   record: `12x 200 /index.html`
 ///   attempt: j1/m3#1 (user_error)
 /// ```
 pub fn render_failure(attempt: AttemptId, failure: &Failure, max_bad_records: u64) -> Message {
-    let mut line = what(failure);
-    let mut details = Vec::new();
+    let (mut line, mut details) = (what(failure), Vec::new());
+    let mut hints: Vec<String> = escape_hint(&failure.message).into_iter().collect();
     if let Some(RecordRef { location, offset, excerpt }) = &failure.record {
         // Messages of input formats already name the place.
         if failure.at.is_some() {
-            line += &format!("; {location} at byte {offset}");
+            line += &format!(": {location} at byte {offset}");
         }
-        line += &way_out(max_bad_records);
+        hints.push(of_record(max_bad_records));
         details.push(format!("record: `{}`", escape(excerpt, TEXT_CHARS_MAX)));
     } else if failure.at.is_some() {
-        line += &format!("; in {}; fix the job, or its input", attempt.task);
+        line += &format!(": in {}", attempt.task);
+        if hints.is_empty() {
+            hints.push("fix the job, or its input".into());
+        }
     }
+    details.extend(whole(failure));
     details.push(format!("attempt: {attempt} ({})", failure.cause));
-    details.extend(failure.details.iter().map(|detail| escape(detail.as_bytes(), OWN_CHARS_MAX)));
+    details.extend(failure.details.iter().map(|detail| escape_message(detail)));
     if !failure.log.is_empty() {
         details.push("printed last:".into());
         let lines = failure.log.iter().map(|line| escape(line.as_bytes(), TEXT_CHARS_MAX));
         details.extend(lines.map(|line| format!("  {line}")));
     }
-    Message { line, details }
+    let hint = (!hints.is_empty()).then(|| hints.join("; or "));
+    Message { line: with_hint(line, hint), details }
 }
 
 fn what(failure: &Failure) -> String {
-    let Some(at) = &failure.at else { return escape(failure.message.as_bytes(), OWN_CHARS_MAX) };
-    let message = escape(failure.message.as_bytes(), TEXT_CHARS_MAX);
+    let Some(at) = &failure.at else { return escape_what(&failure.message) };
+    let message = escape(escape_what(&failure.message).as_bytes(), TEXT_CHARS_MAX);
     let panicked = if failure.cause == Cause::Panic { "panicked: " } else { "" };
     format!("{}: {panicked}{message}", escape(at.as_bytes(), TEXT_CHARS_MAX))
 }
 
-fn way_out(max_bad_records: u64) -> String {
+/// The message of user code again if it was cut, as far as it was kept.
+fn whole(failure: &Failure) -> Option<String> {
+    let message = escape_what(&failure.message);
+    let is_cut = failure.at.is_some() && message.chars().count() > TEXT_CHARS_MAX;
+    is_cut.then(|| format!("the whole message: {message}"))
+}
+
+fn of_record(max_bad_records: u64) -> String {
     match max_bad_records {
-        0 => "; fix it, or set such records aside with --max-bad-records N".into(),
+        0 => "fix the record, or set such records aside with --max-bad-records N".into(),
         max => {
-            format!("; more bad records than --max-bad-records {max} allows: fix them, or raise it")
+            format!(
+                "there are more bad records than --max-bad-records {max} allows: fix them, or \
+                     raise the limit"
+            )
         }
     }
 }

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use super::message::Message;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::job::{MEMORY_BYTES, REDUCERS, SPLIT_BYTES};
-use crate::spec::{Error, escape, size};
+use crate::spec::{Error, escape, size, split_hint};
 
 /// Most threads of one run: more would only wait for each other.
 const THREADS_MAX: u64 = 1024;
@@ -95,7 +95,7 @@ impl Flags {
     pub(super) fn check(&self, map_only: bool) -> Result<(), Message> {
         let needs_output = |flag| {
             Err(Message::new(format!(
-                "{flag} is about an output folder, and there is none; command line; name one with --output DIR"
+                "{flag} needs an output folder\nhint: name one with --output DIR"
             )))
         };
         if self.output_folder().is_none() && self.overwrite {
@@ -106,7 +106,8 @@ impl Flags {
         }
         if let (true, Some(reducers)) = (map_only, self.reducers) {
             return Err(Message::new(format!(
-                "this job has no reduce, and so a part for every map task; --reducers {reducers}; leave it out, or set --split-size"
+                "this job has no reduce, so each map task writes a part: --reducers \
+                 {reducers}\nhint: leave out --reducers, or set --split-size"
             )));
         }
         Ok(())
@@ -131,7 +132,7 @@ fn value(text: &str, example: &str) -> Result<(), String> {
         && characters.next().is_some_and(|c| !c.is_ascii_digit() && c != '.');
     if is_flag {
         let shown = escape(text.as_bytes(), TEXT_CHARS_MAX);
-        return Err(format!("`{shown}` stands where a value belongs; write {example}"));
+        return Err(format!("`{shown}` stands where a value belongs\nhint: write {example}"));
     }
     Ok(())
 }
@@ -152,11 +153,11 @@ fn bytes(text: &str, range: std::ops::RangeInclusive<u64>) -> Result<u64, String
     let problem = match size::parse(text) {
         Ok(bytes) if range.contains(&bytes) => return Ok(bytes),
         Ok(_) => "is out of range",
-        // Replaces the general hint by this flag's range.
-        Err(Error::Size { problem, .. }) => problem.split("; ").next().unwrap_or(problem),
+        // What its hint says in general, the range says for this flag.
+        Err(Error::Size { problem, .. }) => split_hint(problem).0,
         Err(error) => return Err(error.to_string()),
     };
-    Err(format!("size `{shown}` {problem}; write {least} to {most}, such as 256MiB or 1GB"))
+    Err(format!("size `{shown}` {problem}\nhint: write {least} to {most}, such as 256MiB or 1GB"))
 }
 
 fn reducers(text: &str) -> Result<u32, String> {

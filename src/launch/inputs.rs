@@ -21,7 +21,7 @@ pub(super) fn inputs(names: &[&str], paths: &[PathBuf]) -> Result<Vec<InputSpec>
     for (source, name) in (0..).zip(names) {
         if !inputs.iter().any(|input| input.source == source) {
             return Err(Message::new(format!(
-                "no input is given for `{name}`; command line; add {name}=PATH"
+                "no input is given for `{name}`\nhint: add {name}=PATH"
             )));
         }
     }
@@ -33,14 +33,14 @@ fn named(names: &[&str], given: &Path) -> Result<InputSpec, Message> {
     let shown = escape(bytes, TEXT_CHARS_MAX);
     let forms: Vec<String> = names.iter().map(|name| format!("{name}=PATH")).collect();
     let forms = forms.join(" or ");
-    let refuse = |what: String| Err(Message::new(format!("{what}; command line; write {forms}")));
+    let refuse = |what: String| Err(Message::new(format!("{what}\nhint: write {forms}")));
     let Some(cut) = bytes.iter().position(|byte| *byte == b'=') else {
-        return refuse(format!("input `{shown}` does not say which of the job's inputs it is"));
+        return refuse(format!("input `{shown}` does not name one of the job's inputs"));
     };
     let (name, path) = (&bytes[..cut], &bytes[cut + 1..]);
     let source = (0..).zip(names).find(|(_, known)| known.as_bytes() == name);
     match source {
-        None => refuse(format!("input `{shown}` names no input of the job")),
+        None => refuse(format!("the job has no input of this name: `{shown}`")),
         Some(_) if path.is_empty() => refuse(format!("input `{shown}` has no path")),
         Some((source, _)) => {
             Ok(InputSpec { source, location: Location::from(OsStr::from_bytes(path)) })
@@ -73,11 +73,11 @@ mod tests {
     #[test]
     fn inputs_without_a_known_name_and_names_without_input_are_refused() {
         let table = [
-            (&["users=u"][..], "no input is given for `orders`; command line; add orders=PATH"),
-            (&["u"], "input `u` does not say which of the job's inputs it is"),
+            (&["users=u"][..], "no input is given for `orders`\nhint: add orders=PATH"),
+            (&["u"], "input `u` does not name one of the job's inputs"),
             (
                 &["user=u"],
-                "input `user=u` names no input of the job; command line; write users=PATH or orders=PATH",
+                "the job has no input of this name: `user=u`\nhint: write users=PATH or orders=PATH",
             ),
             (&["users="], "input `users=` has no path"),
         ];

@@ -161,14 +161,17 @@ impl When {
 pub(super) fn interrupted(when: When) -> Message {
     Message::new(match when {
         When::Running => {
-            "interrupted; nothing was published, and nothing is left behind; run it again for a result"
+            "interrupted: nothing was published, and no files are left behind\nhint: run the \
+             job again"
         }
         When::Publishing => {
-            "interrupted while publishing; the output is whole if it holds _SUCCESS; look there, or run `gristmill verify`"
+            "interrupted while publishing: the output is complete only if it holds \
+             _SUCCESS\nhint: look there, or run `gristmill verify`"
         }
-        When::Published => "interrupted after the output was published; the output is whole",
+        When::Published => "interrupted after the output was published: the output is complete",
         When::Writing => {
-            "interrupted while writing the result; standard output is not whole; run it again, or with --output DIR"
+            "interrupted while writing the result: standard output is incomplete\nhint: run \
+             the job again, or with --output DIR"
         }
     })
 }

@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::time::Duration;
 
-use crate::spec::escape;
+use crate::spec::{escape, split_hint};
 
 /// An error as a user sees it: `error: what is wrong: where`, `hint: what to do`, then indented details.
 ///
@@ -33,12 +33,16 @@ impl Message {
 impl Display for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fit = |line: &str| escape(line.as_bytes(), usize::MAX);
-        let (line, hint) = self.line.split_once("\nhint: ").unwrap_or((&self.line, ""));
+        let (line, hint) = split_hint(&self.line);
         writeln!(f, "error: {}", fit(line))?;
-        if !hint.is_empty() {
-            writeln!(f, "hint: {}", fit(hint))?;
+        if let Some(hint) = hint {
+            writeln!(f, "hint: {}", fit(&hint))?;
         }
-        self.details.iter().try_for_each(|detail| writeln!(f, "  {}", fit(detail)))
+        self.details.iter().try_for_each(|detail| {
+            let (detail, hint) = split_hint(detail);
+            writeln!(f, "  {}", fit(detail))?;
+            hint.map_or(Ok(()), |hint| writeln!(f, "  hint: {}", fit(&hint)))
+        })
     }
 }
 
@@ -81,10 +85,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_is_one_line_and_indented_details() {
+    fn a_message_is_an_error_a_hint_and_indented_details() {
         let message =
-            Message { line: "what; where; what to do".into(), details: vec!["more".into()] };
-        assert_eq!(message.to_string(), "error: what; where; what to do\n  more\n");
+            Message { line: "what: where\nhint: do".into(), details: vec!["more".into()] };
+        assert_eq!(message.to_string(), "error: what: where\nhint: do\n  more\n");
         let message = Message { line: "a\x1b[2Jb".into(), details: vec!["c\u{202e}\nd".into()] };
         assert_eq!(message.to_string(), "error: a\\x1b[2Jb\n  c\\xe2\\x80\\xae\\nd\n");
     }

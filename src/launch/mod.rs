@@ -41,8 +41,10 @@ pub(crate) use message::say;
 pub(crate) use message::{count, span};
 #[cfg(feature = "cluster")]
 pub(crate) use nonce::draw as draw_nonce;
+#[cfg(all(test, feature = "cluster"))]
+pub(crate) use refusal::SUBMIT_FLAGS;
 #[cfg(feature = "cluster")]
-pub(crate) use refusal::refusal;
+pub(crate) use refusal::{Typed, refusal};
 pub(crate) use standard::check_output;
 #[cfg(feature = "cluster")]
 pub(crate) use summary::notes_json;
@@ -63,8 +65,7 @@ use crate::frame::{DESCRIBE_AGAIN_ARG, DESCRIBE_ARG, EXECUTOR_ARG};
 use crate::job::{By, Job, Partition, named_by, says_the_same};
 use crate::record::{Key, Misfit, SERDE_HINT, probe};
 use crate::scheduler::JobState;
-use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{Invocation, JobSpec, escape};
+use crate::spec::{Invocation, JobSpec, escape_message};
 use crate::task;
 
 /// Runs a job with the arguments of this process: what `main` of a job executable returns.
@@ -139,8 +140,7 @@ fn clash_message<J: Job>() -> Result<(), Message> {
     if clashes.is_empty() {
         return Ok(());
     }
-    let line =
-        "the job's flags clash with those that every job has; its struct; rename the fields below";
+    let line = "the job's struct has flags that every job already has\nhint: rename these fields";
     Err(Message { line: line.into(), details: clashes })
 }
 
@@ -149,14 +149,15 @@ fn check_standard_streams(spec: &JobSpec) -> Result<(), Message> {
     if spec.inputs.iter().any(|input| input.location.is_standard_stream()) {
         standard::check_input().map_err(|why| {
             Message::new(format!(
-                "cannot read standard input, the input -: {why}; redirect a file or a pipe to it, or name a file"
+                "cannot read standard input, the input `-`: {why}\nhint: redirect a file or a \
+                 pipe to it, or name a file"
             ))
         })?;
     }
     if spec.output.is_none() {
         check_output().map_err(|why| {
             Message::new(format!(
-                "cannot write the result to standard output: {why}; redirect it to a file or a pipe, or name a folder with --output DIR"
+                "cannot write the result to standard output: {why}\nhint: redirect it to a file or a pipe, or name a folder with --output DIR"
             ))
         })?;
     }
@@ -194,13 +195,14 @@ pub(crate) fn stdout_failed(error: &io::Error, hint: &str) -> u8 {
     if error.kind() == ErrorKind::BrokenPipe {
         return exit::OK;
     }
-    Message::new(format!("cannot write the result to standard output: {error}; {hint}")).say();
+    Message::new(format!("cannot write the result to standard output: {error}\nhint: {hint}"))
+        .say();
     exit::FAILED
 }
 
 /// An error of ours as a message; foreign text in it has been escaped and cut where it was put in.
 fn own(error: &dyn std::error::Error) -> Message {
-    Message::new(escape(error.to_string().as_bytes(), 10 * TEXT_CHARS_MAX))
+    Message::new(escape_message(&error.to_string()))
 }
 
 /// Refuses, before any work, a job whose types cannot be read back from bytes.
@@ -232,13 +234,15 @@ fn spec<J: Job>(
     // Each task rebuilds the job value from these bytes, so they must hold everything.
     let again = J::from_bytes(&bytes).and_then(|job| job.to_bytes()).map_err(|error| {
         Message::new(format!(
-            "the values of the job's flags cannot be read back as they were written: {error}: {}; {SERDE_HINT}",
+            "the values of the job's flags cannot be read back after they were written: \
+             {error}: {}\nhint: {SERDE_HINT}",
             std::any::type_name::<J>()
         ))
     })?;
     if !says_the_same(&again, &bytes) {
         return Err(Message::new(format!(
-            "the values of the job's flags are not the same after they were written and read back: {}; {SERDE_HINT}",
+            "the values of the job's flags change when they are written and read back: \
+             {}\nhint: {SERDE_HINT}",
             std::any::type_name::<J>()
         )));
     }
@@ -337,7 +341,7 @@ fn failed(run: &Run, outcome: &Outcome) -> u8 {
             render_failure(*attempt, failure, run.spec.max_bad_records).say();
         }
         None => Message::new(
-            "the job failed, and nothing says why; this is a fault of gristmill; report it",
+            "the job failed without a reason\nhint: this is a bug in gristmill; report it",
         )
         .say(),
     }

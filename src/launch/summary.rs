@@ -251,7 +251,7 @@ impl Summary<'_> {
             (&self.side_outputs, folder)
         {
             lines.push(format!(
-                "  beside  {} of {} in {} of side outputs",
+                "  also    {} of {} in {} of side outputs",
                 count(*records, "record"),
                 size::format(*bytes),
                 count(*files as u64, "file")

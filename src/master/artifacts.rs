@@ -282,7 +282,7 @@ impl Store {
         let written = self.copy(file, incoming, File::sync_all)?;
         if written != digest {
             let message = format!(
-                "artifact {digest} was sent with other bytes, whose digest is {written}; send it again"
+                "artifact {digest} was sent with other bytes, whose digest is {written}\nhint: send it again"
             );
             return Err(Refusal::Invalid { message });
         }
@@ -309,7 +309,8 @@ impl Store {
         }
         fs::remove_file(file).map_err(|error| self.broken("remove", file, &error))?;
         self.forget(digest);
-        let message = format!("artifact {digest} is damaged on this master's disk; send it again");
+        let message =
+            format!("artifact {digest} is damaged on this master's disk\nhint: send it again");
         Err(Refusal::Internal { message })
     }
 

@@ -10,7 +10,7 @@ use crate::consensus;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The data folder cannot be used.
-    #[error("cannot use {} for artifacts: {source}; give another folder with --data", path.display())]
+    #[error("cannot use {} for artifacts: {source}\nhint: give another folder with --data", path.display())]
     Data {
         /// The folder.
         path: PathBuf,

@@ -133,7 +133,7 @@ impl Shared {
         // A master that did not answer may have it.
         let is_unknown = heard <= all / 2;
         let unheard = format!(
-            "{heard} of {all} masters answered, and none of them has artifact {digest}; is the cluster running?"
+            "{heard} of {all} masters answered, and none of them has artifact {digest}\nhint: start the cluster, or name its masters"
         );
         match failed.or(is_unknown.then_some(unheard)) {
             Some(message) => Err(Refusal::Unavailable { message }),
@@ -175,7 +175,7 @@ impl Shared {
         if group.members().iter().any(|member| member.node == node) {
             return Ok(());
         }
-        let message = "this master does not take part; ask another one".to_string();
+        let message = "this master is not a member\nhint: ask another one".to_string();
         Err(Refusal::Unavailable { message })
     }
 

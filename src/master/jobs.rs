@@ -131,6 +131,6 @@ impl Shared {
 
 pub(super) fn no_job(job: JobId) -> Refusal {
     Refusal::NotFound {
-        message: format!("no job {job}; `gristmill jobs` lists those that there are"),
+        message: format!("no job {job}\nhint: list the jobs with `gristmill jobs`"),
     }
 }

@@ -63,7 +63,7 @@ impl Masters for Master {
         let Join { cluster, id, address } = request;
         if cluster != group.identity().cluster {
             let message = format!(
-                "{id} is of cluster {}, not of {}; give it an empty folder",
+                "{id} belongs to cluster {}, not to {}\nhint: give it an empty folder",
                 Nonce(cluster),
                 Nonce(group.identity().cluster)
             );

@@ -105,7 +105,10 @@ impl Master {
                 }
                 let found = views::task(state, &shared.desk(), task);
                 found.ok_or_else(|| Refusal::NotFound {
-                    message: format!("no task {task}; `gristmill tasks {}` lists them", task.job),
+                    message: format!(
+                        "no task {task}\nhint: list the tasks with `gristmill tasks {}`",
+                        task.job
+                    ),
                 })
             })
         };

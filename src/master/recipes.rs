@@ -13,7 +13,10 @@ pub(super) fn recipe(state: &State, request: RecipeRequest) -> Result<Recipe, Re
     let job = state.scheduler.job(task.job).ok_or_else(|| no_job(task.job))?;
     let record = state.job(task.job).ok_or_else(|| no_job(task.job))?;
     if task.kind == TaskKind::Commit {
-        let message = format!("{task} publishes, which is not done twice; name a map or a reduce");
+        let message = format!(
+            "{task} publishes the output, which cannot be repeated\nhint: name a map or a \
+                     reduce"
+        );
         return Err(Refusal::Invalid { message });
     }
     let started = started(job, task)?;
@@ -21,7 +24,7 @@ pub(super) fn recipe(state: &State, request: RecipeRequest) -> Result<Recipe, Re
     let number = match number {
         Some(number) if (1..=started).contains(&number) => number,
         Some(number) => {
-            let message = format!("no attempt {}; {task} has had {started}", task.attempt(number));
+            let message = format!("no attempt {}: {task} has had {started}", task.attempt(number));
             return Err(Refusal::NotFound { message });
         }
         None => failed().map_or(started, |failed| failed.attempt.number),
@@ -46,17 +49,17 @@ fn started(job: &Job, task: TaskId) -> Result<u32, Refusal> {
     let message = match job.task(task) {
         Some(found) => return Ok(found.started()),
         None if task.index < total && job.state().is_terminal() => format!(
-            "{task} was never started, and {} has {}; name another task",
+            "{task} was never started, and {} has {}\nhint: name another task",
             task.job,
             shown(job.state())
         ),
         None if task.index < total => {
             format!(
-                "{task} has not been started yet; wait for that, see `gristmill why {}`",
+                "{task} has not started yet\nhint: wait for it, or run `gristmill why {}`",
                 task.job
             )
         }
-        None => format!("no task {task}; `gristmill tasks {}` lists them", task.job),
+        None => format!("no task {task}\nhint: list the tasks with `gristmill tasks {}`", task.job),
     };
     Err(Refusal::NotFound { message })
 }

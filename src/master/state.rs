@@ -66,6 +66,8 @@ pub(super) type Applied = Result<Vec<Effect>, Rejection>;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct JobRecord {
     pub(super) spec: Digest,
+    /// Equal for specs that ask for the same, which may have other bytes.
+    pub(super) same: Digest,
     pub(super) executable: Digest,
     pub(super) side_files: Vec<Digest>,
     pub(super) output: Option<Location>,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::state::{Change, JobRecord, State};
 use super::{LIVE_JOBS_MAX, Shared};
 use crate::crash::crash_point;
+use crate::record::value;
 use crate::rpc::artifacts::Digest;
 use crate::rpc::jobs::Submit;
 use crate::rpc::refusal::Refusal;
@@ -28,6 +29,7 @@ impl Shared {
         let Submit { id, spec, spec_digest, executable, map_only, .. } = request;
         let record = JobRecord {
             spec: spec_digest,
+            same: same(&spec),
             executable,
             side_files: side_files(&spec).collect(),
             output: spec.output,
@@ -50,7 +52,7 @@ impl Shared {
             Some(Err(Rejection::AlreadySubmitted { job })) => Ok(job),
             // An earlier try that timed out was committed after all.
             Some(Err(Rejection::JobIdNotNew { .. })) => {
-                let message = "another job came in between; ask again".to_string();
+                let message = "another job was submitted first\nhint: ask again".to_string();
                 Err(Refusal::Unavailable { message })
             }
             Some(Err(rejection)) => Err(Refusal::Invalid { message: rejection.to_string() }),
@@ -80,7 +82,7 @@ impl Shared {
 fn check_same(state: &State, job: JobId, request: &Submit) -> Result<(), Refusal> {
     // A forgotten job cannot be compared.
     let Some(record) = state.job(job) else { return Ok(()) };
-    if record.spec == request.spec_digest && record.output == request.spec.output {
+    if record.spec == request.spec_digest || record.same == same(&request.spec) {
         return Ok(());
     }
     let shown = record.output.as_ref().map(|output| format!(", with output `{output}`"));
@@ -89,6 +91,17 @@ fn check_same(state: &State, job: JobId, request: &Submit) -> Result<(), Refusal
         escape(request.id.as_bytes(), TEXT_CHARS_MAX),
         shown.unwrap_or_default()
     ))
+}
+
+/// Names what a spec asks for. A `HashSet` or `HashMap` among the job's flags is written in another order by each
+/// process, so the order of the job value's bytes does not count. Values that differ in nothing else were typed
+/// otherwise, and what was typed is part of the spec.
+fn same(spec: &JobSpec) -> Digest {
+    let mut spec = spec.clone();
+    spec.job.sort_unstable();
+    let mut bytes = Vec::new();
+    value::encode_into(&spec, &mut bytes).expect("`rpc::check` has encoded it before");
+    Digest::of(&bytes)
 }
 
 fn side_files(spec: &JobSpec) -> impl Iterator<Item = Digest> {
@@ -161,7 +174,9 @@ fn elf_problem(head: &[u8]) -> Option<String> {
         head.first_chunk::<ELF_HEAD_BYTES>()
     else {
         let shown = escape(&head[..head.len().min(4)], TEXT_CHARS_MAX);
-        return Some(format!("begins with `{shown}`, not with an ELF header; build it for Linux"));
+        return Some(format!(
+            "begins with `{shown}`, not with an ELF header\nhint: build it for Linux"
+        ));
     };
     let found = u16::from_le_bytes([m0, m1]);
     let kind = u16::from_le_bytes([t0, t1]);

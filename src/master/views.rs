@@ -9,7 +9,7 @@ use crate::rpc::jobs::{
 };
 use crate::scheduler::{Blame, Exclusion, Job, JobState, Progress, Task, TaskState};
 use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{JobId, TaskId, TaskKind, WorkerId, escape};
+use crate::spec::{JobId, TaskId, TaskKind, WorkerId, escape, escape_hint, escape_what};
 
 /// Progress that is shown at most before the output is there.
 const PROGRESS_BEFORE_END: f64 = 0.99;
@@ -179,7 +179,7 @@ fn blame(job: &Job) -> Option<&Blame> {
 }
 
 fn first_line(Blame { attempt, failure }: &Blame) -> String {
-    let message = escape(failure.message.as_bytes(), TEXT_CHARS_MAX);
+    let message = escape(escape_what(&failure.message).as_bytes(), TEXT_CHARS_MAX);
     let at = failure.at.as_ref().map(|at| escape(at.as_bytes(), TEXT_CHARS_MAX));
     let at = at.map(|at| format!(" at {at}")).unwrap_or_default();
     format!("{attempt}: {}{at}: {message}", failure.cause)
@@ -188,6 +188,7 @@ fn first_line(Blame { attempt, failure }: &Blame) -> String {
 /// All known details of a failure, as lines for people.
 fn told(blame: &Blame) -> String {
     let mut lines = vec![first_line(blame)];
+    lines.extend(escape_hint(&blame.failure.message).map(|hint| format!("hint: {hint}")));
     if let Some(record) = &blame.failure.record {
         let excerpt = escape(&record.excerpt, TEXT_CHARS_MAX);
         lines.push(format!("record at byte {} of {}: {excerpt}", record.offset, record.location));

@@ -226,7 +226,7 @@ mod tests {
             assert_eq!(reader.key_prefix(), u64::from_be_bytes(padded));
             records.push((reader.key().to_vec(), reader.value().to_vec()));
         }
-        assert!(!reader.advance()?, "the end stays the end");
+        assert!(!reader.advance()?, "a reader at its end stays at its end");
         Ok((records, reader.totals()))
     }
 

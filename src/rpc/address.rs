@@ -19,11 +19,11 @@ pub fn parse(text: &str) -> Result<SocketAddr, String> {
         None => text.parse::<SocketAddr>().ok(),
     };
     let Some(address) = numeric else {
-        return Err(format!("`{}` is not an address; write it as 127.0.0.1:{PORT}", shown()));
+        return Err(format!("`{}` is not an address\nhint: write it as 127.0.0.1:{PORT}", shown()));
     };
     if !address.ip().is_loopback() {
         return Err(format!(
-            "{} is not on this machine, and traffic is neither encrypted nor authenticated yet; use 127.0.0.1:PORT",
+            "{} is not on this machine, and traffic is neither encrypted nor authenticated yet\nhint: use 127.0.0.1:PORT",
             shown()
         ));
     }

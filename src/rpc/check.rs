@@ -74,12 +74,12 @@ fn spec(spec: &JobSpec) -> Result<(), Refusal> {
     spec.validate().map_err(|error| invalid(error.to_string()))?;
     if spec.output.is_none() {
         return Err(invalid(
-            "a job on a cluster has no standard output; name a folder with -o DIR".into(),
+            "a job on a cluster has no standard output\nhint: name a folder with -o DIR".into(),
         ));
     }
     if let Some(file) = spec.side_files.iter().find(|file| file.digest.is_none()) {
         return Err(invalid(format!(
-            "side file `{}` comes without a digest; send it first, and name that",
+            "side file `{}` has no digest\nhint: send it first, and name it by its digest",
             file.name
         )));
     }
@@ -88,7 +88,7 @@ fn spec(spec: &JobSpec) -> Result<(), Refusal> {
         if !location.path().is_absolute() {
             return Err(invalid(format!(
                 "{what} `{location}` is not an absolute path; workers have another standard input and current \
-                 folder; name it by its absolute path"
+                 folder\nhint: name it by its absolute path"
             )));
         }
     }
@@ -101,8 +101,8 @@ fn spec_digest(spec: &JobSpec, given: Digest) -> Result<(), Refusal> {
     value::encode_into(spec, &mut bytes).map_err(|error| invalid(format!("spec: {error}")))?;
     if bytes.len() > SPEC_BYTES_MAX {
         return Err(invalid(format!(
-            "the spec has {} bytes, at most {SPEC_BYTES_MAX} are accepted; name folders or globs instead of so many \
-             files",
+            "the spec has {} bytes; at most {SPEC_BYTES_MAX} are accepted\nhint: name folders \
+             or globs instead of so many files",
             bytes.len()
         )));
     }
@@ -111,7 +111,8 @@ fn spec_digest(spec: &JobSpec, given: Digest) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(invalid(format!(
-        "spec_digest {given} is not that of the spec, {digest}; submit with the client of this version"
+        "spec_digest is {given}, but the spec has digest {digest}\nhint: submit with the \
+         client of this version"
     )))
 }
 

@@ -1,8 +1,7 @@
 //! Converts a refusal to a gRPC status and back, without loss.
 //!
-//! The class of a refusal of ours is sent in a header of its own; the code follows gRPC's conventions, for other
-//! tools. A status without that header comes from the transport, and means that no answer arrived, or that it was
-//! late.
+//! Each refusal's class is sent in its own header; the code follows gRPC's conventions, for other tools. A status
+//! without that header comes from the transport, and means that no answer arrived, or that it was late.
 
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
@@ -52,12 +51,14 @@ fn foreign(status: &Status, peer: &str) -> Refusal {
     let said = reason(status);
     match status.code() {
         Code::OutOfRange | Code::ResourceExhausted => {
-            Refusal::Limit { message: format!("a message is too large: {said}; {peer}") }
+            Refusal::Limit { message: format!("a message is too large: {said}: {peer}") }
         }
         Code::Unimplemented => Refusal::Internal {
-            message: format!("{peer} does not know this call; is it of the same version?"),
+            message: format!(
+                "{peer} does not know this call\nhint: use the same version of gristmill there"
+            ),
         },
-        _ => Refusal::Unavailable { message: format!("no answer: {said}; {peer}") },
+        _ => Refusal::Unavailable { message: format!("no answer: {said}: {peer}") },
     }
 }
 
@@ -101,9 +102,9 @@ mod tests {
     #[test]
     fn transport_errors_differ_from_a_masters_refusals() {
         let table = [
-            (Code::Unavailable, "no answer: x; 127.0.0.1:1"),
-            (Code::Unknown, "no answer: x; 127.0.0.1:1"),
-            (Code::OutOfRange, "a message is too large: x; 127.0.0.1:1"),
+            (Code::Unavailable, "no answer: x: 127.0.0.1:1"),
+            (Code::Unknown, "no answer: x: 127.0.0.1:1"),
+            (Code::OutOfRange, "a message is too large: x: 127.0.0.1:1"),
         ];
         for (code, said) in table {
             assert_eq!(refusal(&Status::new(code, "x"), "127.0.0.1:1").to_string(), said);

@@ -1,4 +1,4 @@
-//! What is known about a job's publication: whether its output may be visible, and whether a user still wants it.
+//! State of a job's publication: whether its output may be visible, and whether a user has cancelled it.
 
 use serde::{Deserialize, Serialize};
 

@@ -77,13 +77,15 @@ pub struct JobSpec {
     pub invocation: Invocation,
 }
 
-/// How a job was called, for people; no decision depends on it.
+/// How a job was called, for people. It decides only whether two submissions are the same.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invocation {
     /// The executable's file name, escaped and cut.
     pub executable: String,
     /// The job's own flags and their values, escaped and cut; flags that `--help` hides are left out.
     pub flags: Vec<(String, String)>,
+    /// Hash of the values of all the job's own flags as they were typed, in full.
+    pub typed: u64,
 }
 
 impl JobSpec {

@@ -44,15 +44,16 @@ pub fn parse(text: &str) -> Result<u64, Error> {
         return Err(refuse("is not a number with a unit, such as 256MiB"));
     }
     if unit.is_empty() {
-        return Err(refuse("has no unit; write 256MiB, 1GB or 10B"));
+        return Err(refuse("has no unit\nhint: write 256MiB, 1GB or 10B"));
     }
     let known = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit));
     let &(_, factor) =
-        known.ok_or_else(|| refuse("has an unknown unit; use B, KB to PB, KiB to PiB"))?;
+        known.ok_or_else(|| refuse("has an unknown unit\nhint: use B, KB to PB, KiB to PiB"))?;
     if fraction.len() > FRACTION_DIGITS_MAX {
         return Err(refuse("has too many digits after the point"));
     }
-    bytes(whole, fraction, factor).ok_or_else(|| refuse("is too large; the largest is 16383PiB"))
+    bytes(whole, fraction, factor)
+        .ok_or_else(|| refuse("is too large\nhint: write at most 16383PiB"))
 }
 
 /// `whole.fraction` times `factor`, unless it does not fit.

@@ -1,4 +1,4 @@
-//! What an error of the system means for a run, and what a user can do about it: the one table of both.
+//! What each system error means for a run, and the hint for the user: the only table of both.
 
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +9,7 @@ use rustix::fs::{StatVfsMountFlags, statvfs};
 /// The errors that files, folders and executables can meet: number, hint.
 const HINTS: &[(i32, &str)] = &[
     (libc::ENOSPC, "free some space there, or choose another place"),
-    (libc::EDQUOT, "remove files of yours there, or have your disk quota raised"),
+    (libc::EDQUOT, "remove some of your files there, or have your disk quota raised"),
     (libc::EMFILE, "raise the limit of open files of a process (ulimit -n)"),
     (libc::ENFILE, "raise the machine's limit of open files (sysctl fs.file-max)"),
     (libc::ENOMEM, "free some memory, or lower --memory"),

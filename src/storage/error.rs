@@ -17,113 +17,121 @@ use crate::spec::{About, escape, size};
 #[expect(missing_docs, reason = "each variant's sentence and the fields' names document them")]
 pub enum Error {
     /// An input that was named is not there.
-    #[error("input does not exist; {}; check the spelling", shown(.path))]
+    #[error("input does not exist: {}\nhint: check the spelling", shown(.path))]
     InputMissing { path: PathBuf },
     /// An input that was named is a URL.
-    #[error("input is a URL, and only files are read; {}; {}", shown(.path), url::hint(.path))]
+    #[error("input is a URL, but only files can be read: {}\nhint: {}", shown(.path), url::hint(.path))]
     InputIsUrl { path: PathBuf },
     /// A symbolic link among the inputs leads to nothing.
-    #[error("link leads to nothing; {} -> {}; fix or remove the link", shown(.path), shown(.target))]
+    #[error("link leads to nothing: {} -> {}\nhint: fix or remove the link", shown(.path), shown(.target))]
     LinkBroken { path: PathBuf, target: PathBuf },
     /// A symbolic link (or a mount) leads back into a folder that holds it.
-    #[error("links form a loop; {} -> {}; remove the link, or name the folders beside it", shown(.path), shown(.target))]
+    #[error("links form a loop: {} -> {}\nhint: remove the link, or name other folders", shown(.path), shown(.target))]
     LinkLoop { path: PathBuf, target: PathBuf },
     /// A pattern matched no file; `names_seen` names were compared with it.
     #[error(
-        "pattern matches none of {names_seen} names that it was compared with; {}; check the pattern (names that begin with . or _ are left out)",
+        "pattern matches none of {names_seen} names: {}\nhint: check the pattern (names that \
+         begin with . or _ are skipped)",
         shown(.pattern)
     )]
     NoMatch { pattern: PathBuf, names_seen: u64 },
     /// The braces of a pattern stand for too many patterns.
-    #[error("braces stand for more than {alternatives_max} patterns; {}; name a folder instead", shown(.pattern))]
+    #[error("braces expand to more than {alternatives_max} patterns: {}\nhint: name a folder \
+             instead", shown(.pattern))]
     PatternTooWide { pattern: PathBuf, alternatives_max: usize },
     /// An input that is not a file was named: `kind` says what it is.
-    #[error("input is {kind}, not a file; {}; copy it to a file first, or pipe it in and name the input -", shown(.path))]
+    #[error("input is {kind}, not a file: {}\nhint: copy it to a file first, or pipe it in and \
+             give `-` as input", shown(.path))]
     SpecialFile { path: PathBuf, kind: &'static str },
     /// A file says that it is empty but has data to read, as those of /proc do: it cannot be split by size.
-    #[error("input says that it is empty but holds data; {}; copy it to a file first, or pipe it in and name the input -", shown(.path))]
+    #[error("input has size 0 but holds data: {}\nhint: copy it to a file first, or pipe it in and \
+             give `-` as input", shown(.path))]
     SizeUnknown { path: PathBuf },
     /// More files than one job takes.
-    #[error("inputs name more than {files_max} files; first too many: {}; name fewer, or pack them", shown(.path))]
+    #[error("inputs name more than {files_max} files; the first file beyond this limit: {}\nhint: \
+             name fewer files, or combine them", shown(.path))]
     TooManyFiles { path: PathBuf, files_max: usize },
     /// A file is not what it was when it was listed; `change` says what is different.
-    #[error("input changed: {change}; {}; run again when nothing writes to it", shown(.path))]
+    #[error("input changed: {change}: {}\nhint: run again when nothing writes to it", shown(.path))]
     InputChanged { path: PathBuf, change: String },
 
     /// The output is one of the inputs.
-    #[error("input and output are the same; {} and {}; choose another output", shown(.input), shown(.output))]
+    #[error("input and output are the same: {} and {}\nhint: choose another output", shown(.input), shown(.output))]
     InputIsOutput { input: PathBuf, output: PathBuf },
     /// The output would lie in a folder that is read.
-    #[error("output lies inside an input; {} is inside {}; choose an output outside of it", shown(.output), shown(.input))]
+    #[error("output lies inside an input: {} is inside {}\nhint: choose an output outside of it", shown(.output), shown(.input))]
     OutputInsideInput { input: PathBuf, output: PathBuf },
     /// An input lies in the folder that would be replaced.
-    #[error("input lies inside the output; {} is inside {}; choose another output", shown(.input), shown(.output))]
+    #[error("input lies inside the output: {} is inside {}\nhint: choose another output", shown(.input), shown(.output))]
     InputInsideOutput { input: PathBuf, output: PathBuf },
 
     /// The output is that of an earlier run, and must not be replaced.
-    #[error("output exists already; {}; choose another, remove it, or replace it with --overwrite", shown(.path))]
+    #[error("output already exists: {}\nhint: choose another, remove it, or replace it with \
+             --overwrite", shown(.path))]
     OutputExists { path: PathBuf },
     /// The output is a folder that holds something else than an output of ours.
-    #[error("output folder is not empty: it holds {holds}; {}; choose another, or empty it", shown(.path))]
+    #[error("output folder is not empty: it holds {holds}: {}\nhint: choose another, or empty it", shown(.path))]
     OutputNotEmpty { path: PathBuf, holds: Held },
     /// The output is not a folder.
-    #[error("output exists and is not a folder; {}; choose another, or remove it", shown(.path))]
+    #[error("output exists and is not a folder: {}\nhint: choose another, or remove it", shown(.path))]
     OutputNotFolder { path: PathBuf },
     /// The output must be replaced, but was not written by a run of ours.
     #[error(
-        "output folder was not written by gristmill, so --overwrite does not replace it: it holds {holds}; {}; choose another, or remove it yourself",
+        "output folder was not written by gristmill, so --overwrite does not replace it: it holds {holds}: {}\nhint: choose another, or remove it yourself",
         shown(.path)
     )]
     OutputForeign { path: PathBuf, holds: Held },
     /// The output must be replaced, but holds files that are not of the earlier output.
     #[error(
-        "output folder holds files that are not part of the earlier output: {others}; {}; move them elsewhere, then repeat with --overwrite",
+        "output folder holds files that are not part of the earlier output: {others}: {}\nhint: move them elsewhere, then repeat with --overwrite",
         shown(.path)
     )]
     OutputHoldsOthers { path: PathBuf, others: Held },
     /// The output can never be replaced by a folder; `reason` says why.
-    #[error("output {reason}; {}; name a folder inside it", shown(.path))]
+    #[error("output {reason}: {}\nhint: name a folder inside it", shown(.path))]
     OutputRefused { path: PathBuf, reason: &'static str },
     /// The output's name leaves no room for the name of the staging folder beside it.
-    #[error("output's name has {bytes} bytes, at most {bytes_max} are possible; {}; choose a shorter one", shown(.path))]
+    #[error("output's name has {bytes} bytes, but at most {bytes_max} are possible: {}\nhint: \
+             choose a shorter one", shown(.path))]
     OutputNameTooLong { path: PathBuf, bytes: usize, bytes_max: usize },
     /// An output that was named is a URL.
-    #[error("output is a URL, and only folders are written to; {}; {}", shown(.path), url::hint(.path))]
+    #[error("output is a URL, but only folders can be written to: {}\nhint: {}", shown(.path), url::hint(.path))]
     OutputIsUrl { path: PathBuf },
     /// The folder that the output goes into is not there.
-    #[error("output's parent folder does not exist; {}; create it first", shown(.path))]
+    #[error("output's parent folder does not exist: {}\nhint: create it first", shown(.path))]
     ParentMissing { path: PathBuf },
     /// A folder that must be written to cannot be.
-    #[error("{room} cannot be written to: {source}; {}; {}", shown(.path), .room.elsewhere(.source))]
+    #[error("{room} cannot be written to: {source}: {}\nhint: {}", shown(.path), .room.elsewhere(.source))]
     NotWritable { path: PathBuf, room: Room, source: io::Error },
     /// The file system (or the quota) is full. `path` is what was being written, `folder` the place that is full.
     #[error(
-        "{lack} for {} ({}); {}; {}",
+        "{lack} for {} ({}): {}\nhint: {}",
         shown(.path), Free(*.free_bytes), shown(.folder), .room.more(*.lack)
     )]
     NoSpace { path: PathBuf, folder: PathBuf, free_bytes: Option<u64>, lack: Lack, room: Room },
 
     /// The name of an attempt or part is not a plain file name.
-    #[error("name cannot be used for a file; {}; use letters, digits, -, . and #", shown_name(.name))]
+    #[error("name cannot be used for a file: {}\nhint: use letters, digits, -, . and #", shown_name(.name))]
     BadName { name: String },
     /// A part of this name is already in the output.
-    #[error("part is there already; {}; give every part its own name", shown_name(.name))]
+    #[error("part already exists: {}\nhint: give every part its own name", shown_name(.name))]
     PartTwice { name: String },
     /// The staging or scratch folder has been removed, because the run was interrupted or has ended.
-    #[error("run was ended and its folder removed; {}; run again", shown(.path))]
+    #[error("the run has ended and its folder was removed: {}\nhint: run again", shown(.path))]
     Abandoned { path: PathBuf },
     /// The staging folder of a job is not to be seen from here: the output is on a file system of another machine, or
     /// the job has ended in the meantime.
     #[error(
-        "not shared: the output's staging folder is not visible on host {host}; {}; choose an --output on a file system that every worker has at the same path",
+        "not shared: the output's staging folder is not visible on host {host}: {}\nhint: choose an --output on a file system that every worker has at the same path",
         shown(.path)
     )]
     NotShared { path: PathBuf, host: String },
     /// An earlier fsync failed, after which the kernel may forget what was lost: nothing more is called durable.
-    #[error("an earlier fsync failed, so nothing here can be called durable; {}; run again on a sound disk", shown(.path))]
+    #[error("an earlier fsync failed, so no file here is known to be on disk: {}\nhint: run again \
+             on a healthy disk", shown(.path))]
     SyncFailedBefore { path: PathBuf },
     /// Anything else that the system refuses.
-    #[error("failed to {doing}: {source}; {}; {}", shown(.path), hint(.source))]
+    #[error("failed to {doing}: {source}: {}\nhint: {}", shown(.path), hint(.source))]
     Io { doing: &'static str, path: PathBuf, source: io::Error },
 }
 
@@ -139,9 +147,9 @@ pub enum Room {
 impl Room {
     fn more(self, lack: Lack) -> &'static str {
         match (lack, self) {
-            (Lack::Bytes, Room::Output) => "free some, or choose an --output elsewhere",
+            (Lack::Bytes, Room::Output) => "free some space, or choose an --output elsewhere",
             (Lack::Bytes, Room::Scratch) => {
-                "free some, or name a roomier folder with --scratch DIR"
+                "free some space, or name a larger folder with --scratch DIR"
             }
             (Lack::Inodes, Room::Output) => {
                 "remove files there (df -i counts them), or choose an --output elsewhere"
@@ -150,10 +158,12 @@ impl Room {
                 "remove files there (df -i counts them), or name another folder with --scratch DIR"
             }
             (Lack::Quota, Room::Output) => {
-                "remove files of yours there, have your quota raised, or choose an --output elsewhere"
+                "remove some of your files there, have your quota raised, or choose an \
+                 --output elsewhere"
             }
             (Lack::Quota, Room::Scratch) => {
-                "remove files of yours there, have your quota raised, or name another folder with --scratch DIR"
+                "remove some of your files there, have your quota raised, or name another \
+                 folder with --scratch DIR"
             }
         }
     }

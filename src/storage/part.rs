@@ -142,7 +142,7 @@ mod tests {
         let text = error.to_string();
         assert!(text.starts_with("no space left for /dev/full ("), "{text}");
         assert!(
-            text.ends_with(" free); /dev; free some space, or choose an --output elsewhere"),
+            text.ends_with(" free): /dev\nhint: free some space, or choose an --output elsewhere"),
             "{text}"
         );
     }

@@ -205,7 +205,7 @@ mod tests {
             fs::create_dir(out.join("mine")).unwrap();
             fs::write(out.join("mine/notes"), "mine").unwrap();
             let error = way(&output, &out, &old).unwrap_err().to_string();
-            assert!(error.contains(": mine/; "), "{error}");
+            assert!(error.contains(": mine/: "), "{error}");
             assert_eq!(fs::read(out.join("mine/notes")).unwrap(), b"mine");
             assert_eq!(fs::read(output.join("was")).unwrap(), b"output");
         }

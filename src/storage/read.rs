@@ -87,7 +87,7 @@ impl ReadAt for LocalFile {
             return Err(io::Error::new(
                 ErrorKind::UnexpectedEof,
                 format!(
-                    "file ends at byte {offset} of {}; {}",
+                    "file ends at byte {offset} of {}: {}",
                     self.listed.bytes,
                     shown(&self.listed.path)
                 ),

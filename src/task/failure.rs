@@ -10,7 +10,7 @@ use std::sync::Once;
 use super::{ListError, PlanError};
 use crate::job::{Ended, Error, KeepsState, UserError};
 use crate::record::{SERDE_HINT, value};
-use crate::spec::{About, Cause, Failure};
+use crate::spec::{About, Cause, Failure, split_hint};
 use crate::storage::{self, Lack};
 use crate::{format, shuffle};
 
@@ -187,7 +187,7 @@ fn of_key(
         }
         None => {
             let unread = source.is::<value::Error>();
-            let hint = if unread { format!("; {SERDE_HINT}") } else { String::new() };
+            let hint = if unread { format!("\nhint: {SERDE_HINT}") } else { String::new() };
             Failure::new(Cause::UserError, format!("{source}{hint}"))
         }
     };
@@ -221,7 +221,7 @@ fn of_disk(error: &shuffle::Error) -> Failure {
         Some(system) if storage::is_shortage(system) => Cause::WorkerError,
         _ => Cause::Disk,
     };
-    Failure::new(cause, format!("cannot go on: {error}{why}; {hint}")).about(about)
+    Failure::new(cause, format!("cannot continue: {error}{why}\nhint: {hint}")).about(about)
 }
 
 /// Who is to blame for an error that the framework met: the machine, if it lacks something that another one may have.
@@ -267,7 +267,7 @@ fn place(error: &Error) -> String {
 fn causes(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
     std::iter::successors(error.source(), |error| error.source())
         .take(CAUSES_MAX)
-        .map(|error| format!("because: {error}"))
+        .map(|error| format!("because: {}", split_hint(&error.to_string()).0))
         .collect()
 }
 
@@ -291,7 +291,7 @@ mod tests {
         let failure = Trouble::from(error).into_failure();
         assert_eq!(failure.cause, Cause::Disk);
         let message = failure.message;
-        let said = "cannot go on: write spill file /full/spill after 7 bytes: no storage space; free some space there";
+        let said = "cannot continue: write spill file /full/spill after 7 bytes: no storage space\nhint: free some space there";
         assert!(message.starts_with(said), "{message}");
     }
 

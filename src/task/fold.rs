@@ -158,7 +158,8 @@ pub(super) fn cut_points(mut sample: Vec<Vec<u8>>, parts: u32) -> Vec<Cut> {
 
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the partitioner chose partition {partition}, but the last of {parts} is {}; return a number below `parts`",
+    "the partitioner chose partition {partition}, but the last of {parts} is {}\nhint: return \
+     a number below `parts`",
     parts.saturating_sub(1)
 )]
 struct NoSuchPartition {

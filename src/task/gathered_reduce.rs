@@ -5,7 +5,7 @@ use super::run::{Env, ReduceDone, run_reduce, shuffle_failure};
 use super::spill_map::SpillTo;
 use crate::job::{Combine, Job};
 use crate::shuffle::{Cursor, Gatherer, MergeLimits, ReadProgress, Segment, SegmentPlace, Source};
-use crate::spec::{AttemptId, Cause, Failure, TaskKind};
+use crate::spec::{AttemptId, Cause, Failure, TaskKind, split_hint};
 
 /// The share of the memory that merging may use; the rest is for what the author's reduce keeps.
 const MERGE_PORTION: u64 = 4;
@@ -66,7 +66,8 @@ fn blame_segments(
     let line = |map, error| format!("output of {map} cannot be read: {error}");
     let mut blamed = Failure::new(Cause::FetchFailed, line(first, error));
     blamed.details = damaged.take(DAMAGED_SHOWN_MAX).map(|(map, error)| line(map, error)).collect();
-    blamed.details.extend([failure.message].into_iter().chain(failure.details));
+    let of_reduce = split_hint(&failure.message).0.to_string();
+    blamed.details.extend([of_reduce].into_iter().chain(failure.details));
     blamed
 }
 

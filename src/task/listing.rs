@@ -30,7 +30,8 @@ pub enum ListError {
     Content(#[from] format::Error),
     /// Standard input was named along with other inputs, or twice.
     #[error(
-        "standard input (-) is one of {inputs} inputs; it can only be read alone; name a file instead"
+        "standard input, the input `-`, is one of {inputs} inputs, but can only be the single \
+         one\nhint: name a file instead"
     )]
     StandardInput {
         /// How many inputs were named.

@@ -39,7 +39,7 @@ const ENTRY_BYTES: usize = 16;
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// What the system says.
-    #[error("failed to {doing} plan: {source}; {}", .path.display())]
+    #[error("failed to {doing} plan: {source}: {}", .path.display())]
     Io {
         /// `write` or `read`.
         doing: &'static str,
@@ -49,7 +49,7 @@ pub enum PlanError {
         source: io::Error,
     },
     /// The file is not a plan, or was damaged.
-    #[error("plan is damaged: {what}; {}; fetch or make it again", .path.display())]
+    #[error("plan is damaged: {what}: {}\nhint: fetch or make it again", .path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -57,7 +57,7 @@ pub enum PlanError {
         what: String,
     },
     /// Another version has written it.
-    #[error("plan has version {found}, not {VERSION}; {}; build everything with the same gristmill", .path.display())]
+    #[error("plan has version {found}, not {VERSION}: {}\nhint: build everything with the same gristmill", .path.display())]
     Version {
         /// The file.
         path: PathBuf,
@@ -126,7 +126,7 @@ impl PlanFile {
         let mut bytes = [0; HEADER_BYTES];
         file.read_exact_at(&mut bytes, 0).map_err(failed)?;
         if bytes[..8] != MAGIC {
-            return Err(damaged("it does not begin as one"));
+            return Err(damaged("it does not begin like a plan"));
         }
         let [version, splits, reducers, crc] = [8, 12, 16, 20].map(|at| number(&bytes[at..]));
         if version != VERSION {

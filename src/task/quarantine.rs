@@ -9,7 +9,7 @@ use super::failure::Trouble;
 use crate::format::Json;
 use crate::job::{PartBuffer, Written};
 use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{Failure, RecordRef, escape};
+use crate::spec::{Failure, RecordRef, escape, split_hint};
 use crate::storage::AttemptFolder;
 
 /// The number of bad records that a run may still set aside, shared by its attempts.
@@ -104,7 +104,8 @@ impl<'q> Quarantine<'q> {
             Some(part) => part,
             none => none.insert(PartBuffer::create(&self.folder, &self.name)?),
         };
-        let line = BadRecord { of, error: failure.message, at: failure.at, record };
+        let error = split_hint(&failure.message).0.to_string();
+        let line = BadRecord { of, error, at: failure.at, record };
         Ok(part.write(&line).map_err(|error| part.fault().unwrap_or(error))?)
     }
 

@@ -1,4 +1,4 @@
-//! Runs a map or reduce attempt with its surroundings: folder, counters, side outputs, quarantine.
+//! Runs a map or reduce attempt in its folder, with its counters, side outputs and quarantine.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};

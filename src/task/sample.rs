@@ -2,9 +2,10 @@
 //!
 //! Files that can be cut are sampled at evenly spaced places. A file that is read as one stream (compressed, or of a
 //! format that cannot be cut) has to be decoded up to a place to be sampled there: it is read through, and only every
-//! so many records are mapped.
+//! so many records are mapped. Both give keys that stand for other numbers of keys of the input; `even` makes them equal.
 
 use std::cell::Cell;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -22,12 +23,18 @@ use crate::shuffle::{Batch, Collect, Error};
 use crate::spec::{AttemptId, Failure, FileRange, Split};
 use crate::storage::AttemptFolder;
 
-/// Places of the input that are sampled.
+/// Places of files that can be cut that are sampled, at most.
 const PLACES: u64 = 64;
 /// Bytes that are read at each.
 const PLACE_BYTES: u64 = 64 << 10;
 /// Keys that are kept of each. Few are larger than a hundred bytes, so this bounds the memory too.
 const PLACE_KEYS: usize = 2048;
+/// Evenly spaced points of the input: files without one are left out, and at most as many streams are sampled.
+const POINTS: u64 = 1024;
+/// Keys that are kept of a stream for each point in it.
+const POINT_KEYS: usize = 128;
+/// Keys of the whole sample, about.
+const KEYS_MAX: u128 = 64 * 2048;
 /// Bytes of files that cannot be cut that are read, or as many as the largest of them has: its map takes as long.
 const STREAM_BYTES: u64 = 256 << 20;
 /// Records of a stream between two looks at how far it was read.
@@ -44,47 +51,90 @@ pub(super) fn sample<J: Job>(
     let readable = ranges.into_iter().filter(|range| range.end != u64::MAX);
     let total: u64 = readable.clone().map(FileRange::bytes).sum();
     let step = (total / PLACES).max(PLACE_BYTES);
-    let mut sampler = Sampler { env, job, attempt, keys: Vec::new(), done: Vec::new(), number: 0 };
-    let mut streams = Vec::new();
-    let (mut passed, mut next) = (0, 0);
+    let point_step = (total / POINTS).max(1);
+    let mut sampler = Sampler { env, job, attempt, keys: Vec::new(), number: 0 };
+    let (mut samples, mut streams) = (Vec::new(), Vec::new());
+    let mut passed = 0;
     for range in readable {
-        let mut places = 0;
-        let mut is_stream = false;
-        while next < passed + range.bytes() {
-            if places == 0 {
-                is_stream = !format::plan::is_splittable::<J::Input>(range).unwrap_or(true);
-            }
-            places += 1;
-            if !is_stream {
-                let start = range.start + next.saturating_sub(passed);
-                let end = range.end.min(start + PLACE_BYTES);
-                sampler.place(FileRange { start, end, ..range.clone() })?;
-                let keys = sampler.take();
-                sampler.done.extend(keys);
-            }
-            next += step;
+        let within = passed..passed + range.bytes();
+        let first = passed;
+        passed = within.end;
+        let points = multiples(&within, point_step);
+        let places = multiples(&within, step);
+        if points.is_empty() && places.is_empty() {
+            continue;
         }
-        if is_stream {
-            streams.push((range, places));
+        if !format::plan::is_splittable::<J::Input>(range).unwrap_or(true) {
+            streams.push((range, (points.end - points.start).max(1)));
+            continue;
         }
-        passed += range.bytes();
+        for place in places {
+            let start = range.start + (place * step - first);
+            let end = range.end.min(start + PLACE_BYTES);
+            samples.push(sampler.place(FileRange { start, end, ..range.clone() }, step)?);
+        }
     }
     let bytes = streams.iter().map(|(range, _)| range.bytes());
     let budget = bytes.clone().max().unwrap_or(0).max(STREAM_BYTES);
     let all = bytes.sum::<u64>().max(1);
-    let mut sampled = Vec::new();
-    for (range, places) in streams {
+    for (range, points) in streams {
         let share = u128::from(budget) * u128::from(range.bytes()) / u128::from(all);
-        let stride = sampler.stream(range, places, u64::try_from(share).unwrap_or(u64::MAX))?;
-        sampled.push((stride, sampler.take()));
+        let share = u64::try_from(share).unwrap_or(u64::MAX);
+        samples.push(sampler.stream(range, points, points.saturating_mul(point_step), share)?);
     }
-    // A key of each stream stands for as many records.
-    let stride_max = sampled.iter().map(|(stride, _)| *stride).max().unwrap_or(1);
-    for (stride, keys) in sampled {
-        let step = usize::try_from(stride_max / stride).unwrap_or(usize::MAX);
-        sampler.done.extend(keys.into_iter().step_by(step));
+    Ok(even(samples))
+}
+
+/// Which multiples of `step` lie within: `n..m` for `n * step` to `(m - 1) * step`.
+fn multiples(within: &Range<u64>, step: u64) -> Range<u64> {
+    within.start.div_ceil(step)..within.end.div_ceil(step)
+}
+
+/// Keys of a place or a stream, and what they stand for.
+struct Sample {
+    keys: Vec<Vec<u8>>,
+    /// How many keys there were where it was read, about.
+    emitted: u64,
+    /// Bytes that were read for it.
+    read: u64,
+    /// Bytes of the input that it stands for.
+    represented: u64,
+}
+
+impl Sample {
+    /// How many keys of the input each of its keys stands for, in 256ths.
+    fn weight(&self) -> u128 {
+        let keys = u128::from(self.emitted) * u128::from(self.represented) * 256;
+        let read = u128::from(self.read.max(1)) * (self.keys.len().max(1) as u128);
+        (keys / read).max(1)
     }
-    Ok(sampler.done)
+}
+
+/// One sample in which each key stands for as many keys of the input: keys that stand for less are thinned out, and
+/// those that stand for more are repeated.
+fn even(samples: Vec<Sample>) -> Vec<Vec<u8>> {
+    let samples: Vec<(Vec<Vec<u8>>, u128)> = samples
+        .into_iter()
+        .filter(|sample| !sample.keys.is_empty())
+        .map(|sample| {
+            let weight = sample.weight();
+            (sample.keys, weight)
+        })
+        .collect();
+    let lightest = samples.iter().map(|(_, weight)| *weight).min().unwrap_or(1);
+    let all: u128 = samples.iter().map(|(keys, weight)| keys.len() as u128 * weight).sum();
+    let unit = (all / KEYS_MAX).max(lightest);
+    let mut even = Vec::new();
+    let mut passed = 0;
+    for (keys, weight) in samples {
+        for key in keys {
+            let before = passed / unit;
+            passed += weight;
+            let copies = usize::try_from(passed / unit - before).unwrap_or(usize::MAX);
+            even.extend(std::iter::repeat_n(key, copies));
+        }
+    }
+    even
 }
 
 struct Sampler<'s, J> {
@@ -93,35 +143,40 @@ struct Sampler<'s, J> {
     attempt: AttemptId,
     /// Those of the place or stream at hand.
     keys: Vec<Vec<u8>>,
-    /// Those that are in the sample.
-    done: Vec<Vec<u8>>,
     /// How many places and streams were sampled.
     number: u64,
 }
 
 impl<J: Job> Sampler<'_, J> {
-    fn take(&mut self) -> Vec<Vec<u8>> {
-        std::mem::take(&mut self.keys)
-    }
-
-    /// Samples the records at one place.
-    fn place(&mut self, range: FileRange) -> Result<(), Failure> {
+    /// Samples the records at one place, which stands for this many bytes.
+    fn place(&mut self, range: FileRange, represented: u64) -> Result<Sample, Failure> {
         let none_allowed = BadRecords::new(0);
-        self.with_mapper(PLACE_KEYS, None, |mapper, reading, folder| {
+        let (emitted, read) = (Cell::new(0), range.bytes());
+        self.with_mapper(PLACE_KEYS, Keep::First(&emitted), |mapper, reading, folder| {
             let mut quarantine = Quarantine::new(&none_allowed, folder.clone(), "sample");
-            // A record that fails here fails again in its map task, which says so in full; a full sample just ends.
+            // A record that fails here fails again in its map task, which says so in full.
             let _sampled =
                 map_split::<J>(&Split { ranges: vec![range] }, reading, &mut quarantine, mapper);
-        })
+        })?;
+        let keys = std::mem::take(&mut self.keys);
+        Ok(Sample { keys, emitted: emitted.get(), read, represented })
     }
 
-    /// Samples a stream from its beginning on, as far as `bytes_max` of it, for as many keys as `places` would give.
-    /// Returns how many records a key stands for.
-    fn stream(&mut self, range: &FileRange, places: usize, bytes_max: u64) -> Result<u64, Failure> {
-        let keys_max = PLACE_KEYS.saturating_mul(places);
+    /// Samples a stream with this many points from its beginning on, as far as `bytes_max` of it. It stands for this
+    /// many bytes.
+    fn stream(
+        &mut self,
+        range: &FileRange,
+        points: u64,
+        represented: u64,
+        bytes_max: u64,
+    ) -> Result<Sample, Failure> {
+        let keys_max = POINT_KEYS
+            .saturating_mul(usize::try_from(points).unwrap_or(usize::MAX))
+            .max(PLACE_KEYS);
         let stride = Cell::new(1);
-        self.with_mapper(keys_max, Some(&stride), |mapper, reading, _| {
-            let read = Arc::new(AtomicU64::new(0));
+        let read = Arc::new(AtomicU64::new(0));
+        self.with_mapper(keys_max, Keep::Spread(&stride), |mapper, reading, _| {
             reading.options.progress = Some(read.clone());
             let is_enough = || {
                 read.load(Ordering::Relaxed) >= bytes_max || reading.stop.load(Ordering::Relaxed)
@@ -143,14 +198,16 @@ impl<J: Job> Sampler<'_, J> {
                 Ok(mapper.sink.accept(&mut mapper.batch)?)
             });
         })?;
-        Ok(stride.get())
+        let keys = std::mem::take(&mut self.keys);
+        let emitted = stride.get().saturating_mul(keys.len() as u64);
+        Ok(Sample { keys, emitted, read: read.load(Ordering::Relaxed), represented })
     }
 
-    /// Lends a mapper whose keys are kept: the first ones, or with a `stride` evenly spaced ones.
+    /// Lends a mapper whose keys are kept.
     fn with_mapper(
         &mut self,
         keys_max: usize,
-        stride: Option<&Cell<u64>>,
+        keep: Keep<'_>,
         work: impl FnOnce(&mut ToCollector<'_, J>, &mut Reading<'_>, &Arc<AttemptFolder>),
     ) -> Result<(), Failure> {
         let failed = |error| Trouble::from(error).into_failure();
@@ -158,7 +215,7 @@ impl<J: Job> Sampler<'_, J> {
         let name = format!("{}-sample-{}", folder_name(self.attempt), self.number);
         let folder = Arc::new(self.env.attempts.create(&name).map_err(failed)?);
         let group_len = group_len::<J>;
-        let mut kept = Kept { keys: &mut self.keys, keys_max, stride, group_len };
+        let mut kept = Kept { keys: &mut self.keys, keys_max, keep, group_len };
         let mut context = Context::new(folder.clone(), "sample".into());
         let batch = Batch::new(false);
         let mark = batch.mark();
@@ -180,36 +237,95 @@ impl<J: Job> Sampler<'_, J> {
     }
 }
 
-/// Keeps keys that are emitted: the first ones, and then the mapper stops. Or evenly spaced ones: whenever there are
-/// too many, every other one goes, and half as many of the further records are mapped.
+/// Which keys are kept when there are too many.
+#[derive(Clone, Copy)]
+enum Keep<'k> {
+    /// The first ones; all are counted here.
+    First(&'k Cell<u64>),
+    /// Evenly spaced ones: whenever there are too many, every other one goes, and of the further records only every
+    /// so many, which stands here, are mapped.
+    Spread(&'k Cell<u64>),
+}
+
+/// Keeps keys that are emitted.
 struct Kept<'k> {
     keys: &'k mut Vec<Vec<u8>>,
     keys_max: usize,
-    /// One record of this number is mapped.
-    stride: Option<&'k Cell<u64>>,
+    keep: Keep<'k>,
     group_len: fn(&[u8]) -> usize,
 }
 
 impl Collect for Kept<'_> {
     fn accept(&mut self, batch: &mut Batch) -> Result<(), Error> {
+        let mut emitted = 0;
         for pair in batch.pairs() {
-            let key = batch.key(pair);
-            self.keys.push(key[..(self.group_len)(key)].to_vec());
+            emitted += 1;
+            if matches!(self.keep, Keep::Spread(_)) || self.keys.len() < self.keys_max {
+                let key = batch.key(pair);
+                self.keys.push(key[..(self.group_len)(key)].to_vec());
+            }
         }
         batch.clear();
-        let Some(stride) = self.stride else {
-            let is_full = self.keys.len() >= self.keys_max;
-            self.keys.truncate(self.keys_max);
-            return if is_full { Err(Error::Stopped) } else { Ok(()) };
-        };
-        while self.keys.len() > self.keys_max {
-            let mut is_kept = false;
-            self.keys.retain(|_| {
-                is_kept = !is_kept;
-                is_kept
-            });
-            stride.set(stride.get().saturating_mul(2));
+        match self.keep {
+            Keep::First(all) => all.set(all.get() + emitted),
+            Keep::Spread(stride) => {
+                while self.keys.len() > self.keys_max {
+                    let mut is_kept = false;
+                    self.keys.retain(|_| {
+                        is_kept = !is_kept;
+                        is_kept
+                    });
+                    stride.set(stride.get().saturating_mul(2));
+                }
+            }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keys that all begin with this letter.
+    fn sample(letter: u8, keys: usize, emitted: u64, read: u64, represented: u64) -> Sample {
+        Sample { keys: vec![vec![letter]; keys], emitted, read, represented }
+    }
+
+    fn counts(samples: Vec<Sample>) -> (usize, usize) {
+        let keys = even(samples);
+        let of = |letter: u8| keys.iter().filter(|key| key[0] == letter).count();
+        (of(b'a'), of(b'b'))
+    }
+
+    #[test]
+    fn keys_of_a_sample_stand_for_equally_many_keys_of_the_input() {
+        let table = [
+            // Alike.
+            (sample(b'a', 100, 100, 1, 1), sample(b'b', 50, 50, 1, 1), (100, 50)),
+            // A stream of which every eighth record was mapped, beside a place that was read whole.
+            (sample(b'a', 1000, 1000, 10, 10), sample(b'b', 125, 1000, 1, 1), (1000, 1000)),
+            // A place that stands for a hundred times as many bytes as were read.
+            (sample(b'a', 10, 10, 1, 100), sample(b'b', 1000, 1000, 1, 1), (1000, 1000)),
+            // Too many keys for one sample.
+            (
+                sample(b'a', 1000, 1 << 30, 1, 3),
+                sample(b'b', 1000, 1 << 30, 1, 1),
+                (98_304, 32_768),
+            ),
+            (sample(b'a', 0, 0, 0, 1), sample(b'b', 3, 3, 1, 1), (0, 3)),
+        ];
+        for (number, (a, b, expected)) in table.into_iter().enumerate() {
+            assert_eq!(counts(vec![a, b]), expected, "{number}");
+        }
+    }
+
+    #[test]
+    fn points_of_all_files_are_each_in_one_file() {
+        let mut found = Vec::new();
+        for within in [0..3, 3..3, 3..10, 10..11, 11..40] {
+            found.extend(multiples(&within, 5));
+        }
+        assert_eq!(found, [0, 1, 2, 3, 4, 5, 6, 7]);
     }
 }

@@ -66,7 +66,8 @@ pub fn commit_shared(
         return Err(Failure::new(
             Cause::UserError,
             format!(
-                "{bad_records} bad records were set aside, and {} may be; fix them, or raise --max-bad-records",
+                "{bad_records} bad records were set aside, but only {} are allowed\nhint: fix \
+                 them, or raise --max-bad-records",
                 spec.max_bad_records
             ),
         ));

@@ -1,5 +1,7 @@
 //! Writes answers and errors as JSON. An error says what is wrong, why, and what to do.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use axum::http::header::{ALLOW, CONTENT_TYPE, LINK};
 use axum::http::{HeaderValue, StatusCode};
@@ -7,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use crate::rpc::refusal::Refusal;
+use crate::spec::split_hint;
 
 /// The answer to a request.
 pub(super) type Answer = Result<Response, Fault>;
@@ -21,7 +24,7 @@ pub(super) struct Fault {
     /// The details, with the value and where it is.
     pub(super) cause: String,
     /// What to do.
-    pub(super) hint: &'static str,
+    pub(super) hint: Cow<'static, str>,
 }
 
 /// A fault as a client reads it.
@@ -37,7 +40,7 @@ impl Fault {
         cause: impl Into<String>,
         hint: &'static str,
     ) -> Self {
-        Self { status, error, cause: cause.into(), hint }
+        Self { status, error, cause: cause.into(), hint: hint.into() }
     }
 
     /// A request that can never succeed as it is.
@@ -55,8 +58,9 @@ impl Fault {
 
 impl From<Refusal> for Fault {
     fn from(refusal: Refusal) -> Self {
-        let cause = refusal.to_string();
-        match refusal {
+        let said = refusal.to_string();
+        let (cause, hint) = split_hint(&said);
+        let fault = match refusal {
             Refusal::Invalid { .. } => Self::invalid(cause),
             Refusal::NotFound { .. } => Self::new(
                 StatusCode::NOT_FOUND,
@@ -84,6 +88,10 @@ impl From<Refusal> for Fault {
                 cause,
                 "see the master's standard error",
             ),
+        };
+        match hint {
+            Some(hint) => Self { hint: hint.into(), ..fault },
+            None => fault,
         }
     }
 }

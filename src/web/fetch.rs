@@ -39,13 +39,13 @@ pub async fn fetch(at: &str, path: &str) -> Result<Vec<u8>, Unanswered> {
     match timeout(WITHIN, ask(at, path)).await {
         Ok(answered) => answered,
         Err(_) => {
-            Err(Unanswered::Unavailable(format!("no answer within {} s; {at}", WITHIN.as_secs())))
+            Err(Unanswered::Unavailable(format!("no answer within {} s: {at}", WITHIN.as_secs())))
         }
     }
 }
 
 async fn ask(at: &str, path: &str) -> Result<Vec<u8>, Unanswered> {
-    let unheard = |error: &dyn std::fmt::Display| Unanswered::Unavailable(format!("{error}; {at}"));
+    let unheard = |error: &dyn std::fmt::Display| Unanswered::Unavailable(format!("{error}: {at}"));
     let stream = TcpStream::connect(at).await.map_err(|error| unheard(&error))?;
     let connected = http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = connected.map_err(|error| unheard(&error))?;
@@ -64,7 +64,7 @@ async fn ask(at: &str, path: &str) -> Result<Vec<u8>, Unanswered> {
     }
     let told: Option<Told> = serde_json::from_slice(&body).ok();
     let said = told.map_or_else(|| format!("it answered {status}"), |told| told.cause);
-    let said = format!("{said}; {at}");
+    let said = format!("{said}: {at}");
     Err(match status {
         StatusCode::NOT_FOUND => Unanswered::NotFound(said),
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {

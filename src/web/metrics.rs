@@ -101,7 +101,8 @@ fn of_attempts(page: &mut Page, figures: &Figures) {
     page.plain(
         "gristmill_attempts_started_total",
         "counter",
-        "Attempts started, as far as this process has applied; tasks that share one count once.",
+        "Attempts started, as far as this process has applied the log; tasks that share an \
+         attempt count once.",
         happened.started,
     );
     let help = "Attempts ended, as far as this process has applied the log.";

@@ -261,9 +261,8 @@ async fn accept<T: Transport, L: Launcher>(
         }
         (Done::Sweep, OrderWork::Sweep) => Ok(HeldState::Swept),
         (done, _) => {
-            let message = format!(
-                "the executor reported the end of another kind of work than it was given: {done:?}"
-            );
+            let message =
+                format!("the executor reported a result of another kind than its work: {done:?}");
             let message =
                 crate::spec::escape(message.as_bytes(), crate::spec::failure::TEXT_CHARS_MAX);
             Err(Failure::new(Cause::Exit, message))
@@ -280,7 +279,7 @@ fn inside<'a>(scratch: &Path, path: &'a Path) -> Result<&'a Path, Failure> {
         return Ok(path);
     }
     let message = format!(
-        "the executor named a file that is not in its scratch folder; {}",
+        "the executor named a file that is not in its scratch folder: {}",
         super::error::shown(path)
     );
     Err(Failure::new(Cause::Exit, message))

@@ -16,7 +16,7 @@ use crate::storage::{Lack, free_bytes, hint, is_shortage};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The data folder cannot be used.
-    #[error("failed to {doing}: {source}; {}; name another folder with --data DIR, or fix its permissions", shown(.path))]
+    #[error("failed to {doing}: {source}: {}\nhint: name another folder with --data DIR, or fix its permissions", shown(.path))]
     Data {
         /// The action, fit for "failed to …".
         doing: &'static str,
@@ -26,14 +26,15 @@ pub enum Error {
         source: io::Error,
     },
     /// Another worker uses the data folder.
-    #[error("another worker uses the data folder; {}; stop it, or name another folder with --data DIR", shown(.path))]
+    #[error("another worker uses the data folder: {}\nhint: stop it, or name another folder with --data DIR", shown(.path))]
     DataInUse {
         /// The folder.
         path: PathBuf,
     },
     /// The shuffle service ended.
     #[error(
-        "failed to serve map output at {address}: {source}; see whether another program has the port"
+        "failed to serve map output at {address}: {source}\nhint: check whether another \
+         program uses the port"
     )]
     Served {
         /// Where.
@@ -42,18 +43,20 @@ pub enum Error {
         source: io::Error,
     },
     /// The poll loop's thread could not be started.
-    #[error("failed to start the thread that polls: {0}; raise the limit of processes (ulimit -u)")]
+    #[error(
+        "failed to start the thread that polls: {0}\nhint: raise the limit of processes (ulimit -u)"
+    )]
     Thread(#[source] io::Error),
     /// The master refuses this worker for good.
-    #[error("the master refuses this worker: {refusal}; start it with other flags")]
+    #[error("the master refuses this worker: {refusal}\nhint: start it with other flags")]
     Refused {
         /// Its answer.
         refusal: Refusal,
     },
     /// The data folder belongs to another cluster than the masters.
     #[error(
-        "the data folder is of cluster {own}, and the masters are of cluster {other}; {}; name its own with \
-         --cluster, or another folder with --data DIR", shown(.path)
+        "the data folder belongs to cluster {own}, but the masters to cluster {other}: \
+         {}\nhint: name the right cluster with --cluster, or another folder with --data DIR", shown(.path)
     )]
     OtherCluster {
         /// The folder.
@@ -64,7 +67,7 @@ pub enum Error {
         other: Nonce,
     },
     /// No master answered for too long.
-    #[error("no master answered for {} s: {last}; see whether the masters run", .waited.as_secs())]
+    #[error("no master answered for {} s: {last}\nhint: check whether the masters run", .waited.as_secs())]
     Masterless {
         /// How long the worker waited.
         waited: Duration,
@@ -86,12 +89,17 @@ pub(super) fn disk_failure(doing: &str, path: &Path, source: &io::Error) -> Fail
         let free = free_bytes(folder)
             .map_or("free space unknown".into(), |bytes| format!("{} free", size::format(bytes)));
         format!(
-            "{lack} for {} ({free}); {}; free some on the worker, or give it a roomier --data DIR",
+            "{lack} for {} ({free}): {}\nhint: free some space on the worker, or give it a \
+             larger --data DIR",
             shown(path),
             shown(folder)
         )
     } else {
-        format!("failed to {doing}: {source}; {}; on the worker, {}", shown(path), hint(source))
+        format!(
+            "failed to {doing}: {source}: {}\nhint: on the worker, {}",
+            shown(path),
+            hint(source)
+        )
     };
     let about = if lack.is_some() { About::FullDisk } else { About::Nothing };
     let cause = if is_shortage(source) { Cause::WorkerError } else { Cause::Disk };
@@ -103,13 +111,13 @@ pub(super) fn disk_failure(doing: &str, path: &Path, source: &io::Error) -> Fail
 /// The job is to blame only if the file cannot run on any machine like this one. What the worker lacks, such as memory,
 /// processes or descriptors, is there on another worker, or later.
 pub(super) fn start_failure(executable: &Path, source: &io::Error) -> Failure {
-    let what = format!("cannot start the job's executable: {source}; {}", shown(executable));
+    let what = format!("cannot start the job's executable: {source}: {}", shown(executable));
     // It was checked to be there just before, so what is missing is its loader or interpreter.
     let lacks_loader = source.kind() == ErrorKind::NotFound && executable.is_file();
     let is_foreign = matches!(Errno::from_io_error(source), Some(Errno::NOEXEC | Errno::LIBBAD));
     if lacks_loader || is_foreign {
         let hint = "build it for the system and processor of the workers";
-        return Failure::new(Cause::UserError, format!("{what}; {hint}"));
+        return Failure::new(Cause::UserError, format!("{what}\nhint: {hint}"));
     }
     let hint = match Errno::from_io_error(source) {
         Some(Errno::MFILE | Errno::NFILE) => "raise the worker's limit of open files (ulimit -n)",
@@ -123,7 +131,7 @@ pub(super) fn start_failure(executable: &Path, source: &io::Error) -> Failure {
         Some(Errno::NOSPC | Errno::DQUOT) => "free some space on the worker",
         _ => "check the worker's machine",
     };
-    Failure::new(Cause::WorkerError, format!("{what}; {hint}"))
+    Failure::new(Cause::WorkerError, format!("{what}\nhint: {hint}"))
 }
 
 /// Returns the failure of an attempt because a thread of the worker died, which is a fault of gristmill.

@@ -113,13 +113,14 @@ impl Executor {
             Ok(Ok(Some(FromExecutor::Hello { version: VERSION }))) => Ok(()),
             Ok(Ok(Some(FromExecutor::Hello { version }))) => {
                 let message = format!(
-                    "the job's executable speaks version {version} of the executor's protocol, this worker version {VERSION}; build both from the same gristmill"
+                    "the job's executable uses version {version} of the executor's protocol, \
+                     this worker version {VERSION}\nhint: build both from the same gristmill"
                 );
                 let failure = Failure::new(Cause::UserError, message);
                 Err(Unwell::Broke(failure.about(About::Version)))
             }
             Ok(Ok(Some(_))) => {
-                Err(broke(Cause::Exit, "the executor did not begin with its version"))
+                Err(broke(Cause::Exit, "the executor did not send its version first"))
             }
             Ok(Ok(None)) => Err(self.went(None).await),
             Ok(Err(error)) => Err(self.went(Some(error)).await),
@@ -178,7 +179,7 @@ impl Executor {
             match received {
                 Ok(Some(FromExecutor::Begun)) => has_begun = true,
                 Ok(Some(_)) if !has_begun => {
-                    return Err(broke(Cause::Exit, "the executor did not say that it begins"));
+                    return Err(broke(Cause::Exit, "the executor did not confirm that it begins"));
                 }
                 Ok(Some(FromExecutor::Progress { bytes, total })) => {
                     if (bytes, total) != last {
@@ -217,7 +218,7 @@ impl Executor {
             return Unwell::Died(death);
         }
         let what =
-            error.map_or("it closed its socket and went on".into(), |error| error.to_string());
+            error.map_or("it closed its socket but kept running".into(), |error| error.to_string());
         broke(Cause::Exit, format!("the executor broke its connection to the worker: {what}"))
     }
 }

@@ -321,7 +321,8 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
                     continue;
                 }
                 Got::Hidden => {
-                    let message = "its worker sends no bytes, only a place where it does not lie";
+                    let message = "its worker sent no bytes, only a path where the file does not \
+                                   exist";
                     (false, message.into(), SLOW_TRIES_MAX)
                 }
                 Got::Slow { message } => (false, message, SLOW_TRIES_MAX),

@@ -421,6 +421,6 @@ mod tests {
         let failure = fetch("/dev/full".into(), pieces).await.unwrap_err();
         let message = failure.message;
         assert!(message.starts_with("no space left for /dev/full ("), "{message}");
-        assert!(message.contains("; /dev; free some on the worker"), "{message}");
+        assert!(message.contains(": /dev\nhint: free some space on the worker"), "{message}");
     }
 }

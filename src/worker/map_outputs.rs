@@ -211,7 +211,8 @@ fn segment(
     segments.get(partition as usize).copied().ok_or_else(|| Absent {
         is_corrupt: false,
         message: format!(
-            "the output of {job}/m{map}#{attempt} has {} partitions, and none of number {partition}",
+            "the output of {job}/m{map}#{attempt} has {} partitions, but none with number \
+             {partition}",
             segments.len()
         ),
     })

@@ -20,7 +20,7 @@ use crate::rpc::refusal::Refusal;
 #[cfg(feature = "crash-points")]
 use crate::rpc::workers::HeldState;
 use crate::rpc::workers::{Leave, Orders, Poll, Register, Registered, UNLIMITED, Workers};
-use crate::spec::{JobId, Nonce, WorkerId};
+use crate::spec::{JobId, Nonce, WorkerId, add_place};
 
 /// How long a registration may take.
 const REGISTER_MAX: Duration = Duration::from_secs(10);
@@ -338,7 +338,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
         let ended = self.worker.book.refused(refusal);
         let what = match ended {
             Some(attempt) => {
-                format!("attempt {attempt} fails, as its report is refused again and again")
+                format!("attempt {attempt} fails, because its report is refused every time")
             }
             // One line tells it for all polls of the same silence.
             None if self.silent_since.is_none() => {
@@ -346,7 +346,10 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
             }
             None => return,
         };
-        (self.worker.options.log)(&format!("the master refuses a poll: {refusal}; {what}"));
+        (self.worker.options.log)(&add_place(
+            &format!("the master refuses a poll: {refusal}"),
+            what,
+        ));
     }
 
     fn heard(&mut self) {

@@ -88,7 +88,7 @@ impl Shuffle for Server {
         let turn = tokio::time::timeout(TURN_MAX, self.turns.acquire()).await;
         let Ok(Ok(_turn)) = turn else {
             let message = format!(
-                "this worker serves {SERVED_MAX} fetches at once, and none ended within {} s; ask again",
+                "this worker serves {SERVED_MAX} fetches at once, and none ended within {} s\nhint: ask again",
                 TURN_MAX.as_secs()
             );
             return Err(Refusal::Unavailable { message });

@@ -190,6 +190,19 @@ fn executors_that_die_fail_their_job_with_the_cause_or_cost_one_attempt() -> Res
 }
 
 #[test]
+fn user_code_may_change_the_working_folder() -> Result {
+    let fleet = Fleet::start(1, 1)?;
+    write_input(&fleet)?;
+    // The line is in the third map; the maps behind it and the reduces run in the same executor.
+    let odd = Odd::new(FLAGS).with_trouble("--trouble wander --times 1");
+    let report = odd.run(&fleet)?;
+    assert_eq!(odd.strikes(&fleet)?, 1);
+    odd.check_succeeded(&fleet, &report)?;
+    assert_eq!(counted(&fleet, &report.job, "attempts_rerun")?, 0);
+    check_no_trace(fleet)
+}
+
+#[test]
 fn an_executor_that_eats_memory_is_killed_and_the_limit_named() -> Result {
     let fleet = Fleet::start_with(2, 1, &["--memory", "96MiB"])?;
     write_input(&fleet)?;

@@ -113,7 +113,7 @@ fn logs_of_what_is_not_there_yet_are_waited_for() -> Result {
     }
     let (code, said) = ended(none)?;
     assert_eq!(code, Some(3), "{said}");
-    assert_eq!(said, format!("error: no such task; {job}/m7; see `gristmill tasks {job}`\n"));
+    assert_eq!(said, format!("error: no such task: {job}/m7\nhint: run `gristmill tasks {job}`\n"));
     let missing = follow(&fleet, "j99", &fleet.path("none.txt"))?;
     assert_eq!(ended(missing)?.0, Some(3));
     Ok(())

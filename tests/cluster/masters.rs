@@ -194,7 +194,7 @@ fn a_master_whose_folder_is_gone_does_not_join_under_its_old_number() -> Result 
     let arguments = ["master", "--id", &id, "--listen", &listen, "--data", &data];
     let refused = fleet.run(&[&arguments[..], &["--join", &cluster]].concat())?;
     assert_eq!(refused.code, Some(2), "{}", refused.stderr);
-    assert!(refused.stderr.contains("has joined before"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("has joined this cluster before"), "{}", refused.stderr);
     let refused = fleet.run(&arguments)?;
     assert_eq!(refused.code, Some(2), "{}", refused.stderr);
     assert_eq!(fleet.run(&["jobs"])?.code, Some(0), "the others go on");

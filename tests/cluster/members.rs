@@ -216,7 +216,7 @@ fn a_worker_whose_folder_is_of_another_cluster_is_refused() -> Result {
     let data = kept.display().to_string();
     let ended = fleet.run(&["worker", "--cluster", &cluster, "--data", &data])?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.contains("its data folder is of cluster"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("its data folder belongs to cluster"), "{}", ended.stderr);
     assert!(ended.stderr.contains("--data DIR"), "{}", ended.stderr);
     Ok(())
 }

@@ -68,7 +68,7 @@ fn a_worker_that_finds_no_master_says_so_and_goes_on_asking() -> Result {
         .spawn()?;
     let told = until("it says so", || {
         let said = fs::read_to_string(&said)?;
-        Ok(said.contains("127.0.0.1:1") && said.contains("goes on asking for 10 min"))
+        Ok(said.contains("127.0.0.1:1") && said.contains("keeps trying for 10 min"))
     });
     let runs = worker.try_wait()?.is_none();
     worker.kill()?;

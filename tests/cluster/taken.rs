@@ -205,7 +205,7 @@ fn repeated_id_gives_the_end_of_the_job() -> Result {
     ] {
         let again = submit(&dev, id, command)?;
         assert_eq!(again.code, Some(code), "{id}: {}", again.stderr);
-        let before = format!("{job} was submitted with this --id before");
+        let before = format!("{job} was already submitted with this --id");
         assert!(again.stderr.contains(&before), "{}", again.stderr);
         assert!(again.stderr.contains(said), "{}", again.stderr);
         let detached = dev.run(&[&["submit", "--detach", "--id", id], command].concat())?;
@@ -215,7 +215,7 @@ fn repeated_id_gives_the_end_of_the_job() -> Result {
     // Another job under that id is refused, though its output exists as well.
     let other = submit(&dev, "good", &[&wordcount, "in.txt", "-r", "7", "-o", "out"])?;
     assert_eq!(other.code, Some(2), "{}", other.stderr);
-    assert!(other.stderr.contains("was given to another job: j1"), "{}", other.stderr);
+    assert!(other.stderr.contains("belongs to another job: j1"), "{}", other.stderr);
     // Without its input the command line cannot be compared with the job any longer.
     fs::remove_file(dev.path("in.txt"))?;
     let gone = submit(&dev, "good", &good)?;

@@ -328,7 +328,7 @@ fn web_listens_on_this_machine_only() -> Result {
     assert!(refused.stderr.contains("is not on this machine"), "{}", refused.stderr);
     let taken = dev.run(&[&start[..], &[dev.webs[0].as_str()]].concat())?;
     assert_eq!(taken.code, Some(2), "{}", taken.stderr);
-    assert!(taken.stderr.contains("name another with --web"), "{}", taken.stderr);
+    assert!(taken.stderr.contains("name another address with --web"), "{}", taken.stderr);
     Ok(())
 }
 

@@ -43,6 +43,43 @@ fn code_that_ends_the_process_fails_the_run() -> Result {
 }
 
 #[test]
+fn user_code_may_change_the_working_folder() -> Result {
+    let place = Place::new()?;
+    let marks = place.path("marks");
+    fs::create_dir_all(&marks)?;
+    fs::create_dir_all(place.path("d"))?;
+    fs::write(place.path("a.txt"), "a\ntrouble\n")?;
+    fs::write(place.path("d/b.txt"), "b\n".repeat(2_000))?;
+    fs::write(place.path("stop.txt"), "b\n")?;
+    let rows: [&[&str]; 4] = [
+        &["a.txt", "d", "-o", "out"],
+        &["a.txt", "d", "-o", "out", "--overwrite", "--scratch", "d/.."],
+        &["a.txt", "*/b.txt", "--split-size", "1KiB", "--threads", "1"],
+        &["./d/../a.txt", "d/b.txt", "-o", "d/../new", "--leave-out", "stop.txt", "--threads", "1"],
+    ];
+    for (number, flags) in rows.into_iter().enumerate() {
+        let mut job = Command::new(example("odd"));
+        job.args(flags).arg("--marks").arg(&marks).args(["-q", "--trouble", "wander"]);
+        job.stdin(Stdio::null()).current_dir(place.path("")).env("TMPDIR", place.path(""));
+        let ended = Ended::from(job.output()?);
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{number}");
+        let struck = format!("struck-{}", number + 1);
+        assert!(marks.join(struck).exists(), "{number}");
+        let names = ["a.txt", "d", "in.txt", "marks", "new", "out", "stop.txt"];
+        let expected: Vec<&str> =
+            names.into_iter().filter(|name| *name != "new" || number == 3).collect();
+        assert_eq!(place.names()?, expected, "{number}");
+        match number {
+            2 => assert_eq!(ended.stdout, b"a\t1\nb\t2000\ntrouble\t1\n"),
+            _ => assert_eq!(ended.stdout, b"", "{number}"),
+        }
+    }
+    assert_eq!(fs::read(place.path("out/part-00000.tsv"))?, b"a\t1\nb\t2000\ntrouble\t1\n");
+    assert_eq!(fs::read(place.path("new/part-00000.tsv"))?, b"a\t1\ntrouble\t1\n");
+    Ok(())
+}
+
+#[test]
 fn what_a_job_prints_goes_to_standard_error() -> Result {
     let place = Place::new()?;
     let ended = odd(&place, "say", &[])?;
@@ -110,8 +147,8 @@ fn thread_that_exits_while_the_result_is_written_fails_the_run() -> Result {
     let mut said = String::new();
     child.stderr.as_mut().ok_or("no pipe")?.read_to_string(&mut said)?;
     assert_eq!(child.wait()?.code(), Some(1), "{said}");
-    assert!(said.contains("it called `exit`, while its result was written"), "{said}");
-    assert!(said.contains("standard output is not whole"), "{said}");
+    assert!(said.contains("it called `exit`, while its result was being written"), "{said}");
+    assert!(said.contains("standard output is incomplete"), "{said}");
     assert_eq!(place.names()?, ["in.txt", "marks"]);
     Ok(())
 }

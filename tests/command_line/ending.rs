@@ -75,7 +75,7 @@ fn the_summary_counts_what_is_in_the_parts_and_names_the_rest() -> Result {
     let parts = fs::read(place.path("out/part-00000.tsv"))?;
     for said in [
         &format!("wrote   1 record of {}B, 1 part, to out\n", parts.len()),
-        "beside  1 record of 7B in 1 file of side outputs\n",
+        "also    1 record of 7B in 1 file of side outputs\n",
         "note    1 bad record set aside, in out/_bad\n",
     ] {
         assert!(ended.stderr.contains(said), "{}", ended.stderr);
@@ -218,8 +218,8 @@ fn unusable_standard_streams_are_refused_before_any_work() -> Result {
         ("wordcount in.txt >&- 2>err; code=$?; cat err >&2; exit $code", "it is closed"),
         ("wordcount in.txt 1</dev/null", "it is open for reading only"),
         ("wordcount in.txt 1<in.txt", "it is open for reading only"),
-        ("wordcount - <&-", "standard input, the input -: it is closed"),
-        ("wordcount - -o out <&-", "standard input, the input -: it is closed"),
+        ("wordcount - <&-", "standard input, the input `-`: it is closed"),
+        ("wordcount - -o out <&-", "standard input, the input `-`: it is closed"),
         ("wordcount - 0>empty; code=$?; rm empty; exit $code", "it is open for writing only"),
     ] {
         let ended = place.shell(&format!("$JOBS/{line}"))?;
@@ -369,7 +369,7 @@ fn message_does_not_follow_the_progress_line() -> Result {
     drop(input);
     let (line, message) = rest.rsplit_once('\r').ok_or("no line is cleared")?;
     assert!(line.ends_with("      "), "the line is not covered: {rest:?}");
-    assert!(message.starts_with("error: interrupted; "), "{rest:?}");
+    assert!(message.starts_with("error: interrupted: "), "{rest:?}");
     Ok(())
 }
 
@@ -387,7 +387,7 @@ fn interrupted_result_is_reported_as_incomplete() -> Result {
     assert_eq!(wait(&mut child)?, Some(130));
     let mut said = String::new();
     child.stderr.take().ok_or("no pipe")?.read_to_string(&mut said)?;
-    assert!(said.contains("standard output is not whole"), "{said}");
+    assert!(said.contains("standard output is incomplete"), "{said}");
     assert_eq!(place.names()?, ["in.txt"]);
     Ok(())
 }

@@ -71,6 +71,47 @@ const MISTAKES: &[Mistake] = &[
         said: &[ALL_THREE],
     },
     Mistake {
+        changes: &[(
+            STRUCT,
+            "struct Count {\n    #[arg(long)]\n    seen: std::collections::HashSet<u8>,\n}",
+        )],
+        error: "error[E0277]: `HashSet<u8>` cannot be the type of a flag: clap does not know how to read it from text\n",
+        said: &[
+            "a field that is not a flag has `#[arg(skip)]`",
+            "`#[arg(value_parser = f)]` with a function `fn f(text: &str) -> Result<HashSet<u8>, String>`",
+        ],
+    },
+    Mistake {
+        changes: &[
+            (
+                STRUCT,
+                "#[derive(Clone, Serialize, Deserialize)]\nstruct Range(u8, u8);\n\n#[derive(Args, Serialize, Deserialize)]\nstruct Count {\n    \
+             #[arg(long)]\n    of: Option<Range>,\n    #[arg(long)]\n    n: u32,\n}",
+            ),
+            (DERIVE, ""),
+        ],
+        error: "error[E0277]: `Range` cannot be the type of a flag: clap does not know how to read it from text\n",
+        said: &["`FromStr`, `From<String>` or `clap::ValueEnum`"],
+    },
+    Mistake {
+        changes: &[(
+            STRUCT,
+            "struct Count {\n    #[serde(skip)]\n    cache: std::cell::RefCell<Vec<u8>>,\n}",
+        )],
+        error: "error[E0277]: `RefCell<Vec<u8>>` cannot be the type of a flag: clap does not know how to read it from text\n",
+        said: &["a field that is not a flag has `#[arg(skip)]`"],
+    },
+    Mistake {
+        changes: &[("Key<'a> = &'a Text", "Key = &Text")],
+        error: "error: missing lifetime in associated type\n",
+        said: &["// in your impl, such as `type Key<'a> = &'a Text;`, always with `<'a>`\n"],
+    },
+    Mistake {
+        changes: &[("Value<'a> = u64", "Value = u64")],
+        error: "error[E0195]: lifetime parameters or bounds on associated type `Value` do not match the trait declaration\n",
+        said: &["// in your impl, such as `type Value<'a> = u64;`\n"],
+    },
+    Mistake {
         changes: &[
             (STRUCT, "struct Count {}\nstruct Host(u32);"),
             ("Key<'a> = &'a Text", "Key<'a> = Host"),

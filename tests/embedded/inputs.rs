@@ -96,6 +96,17 @@ fn parts_by_range_are_even_over_sorted_input_that_is_compressed() -> Result {
             (0, "a.gz".into(), compress(0..10_000)?),
             (0, "b.gz".into(), compress(10_000..40_000)?),
         ],
+        // A file that is compressed has few bytes for its records.
+        vec![(0, "a".into(), rising(0..20_000)), (0, "b.gz".into(), compress(20_000..40_000)?)],
+        vec![(0, "a.gz".into(), compress(0..20_000)?), (0, "b".into(), rising(20_000..40_000))],
+        (0..40)
+            .map(|n| {
+                let keys = n * 1_000..(n + 1) * 1_000;
+                let is_plain = n % 4 == 0;
+                let bytes = if is_plain { rising(keys) } else { compress(keys)? };
+                Ok((0, format!("{n:02}{}", if is_plain { "" } else { ".gz" }), bytes))
+            })
+            .collect::<Result<Vec<_>>>()?,
     ];
     for (number, files) in inputs.into_iter().enumerate() {
         let setting = Setting { reducers: Some(8), ..Setting::PLAIN };

@@ -47,13 +47,13 @@ fn invalid_jobs_are_refused_before_any_work() -> Result {
         fs::write(folder.path().join(file), "a\n")?;
     }
     let table: [(&[&str], &str); 8] = [
-        (&["in.txt"], "a cluster writes to a folder, and none is named; "),
-        (&["in.txt", "-o", "-"], "a cluster writes to a folder, and none is named; "),
-        (&["-", "-o", "out"], "standard input (-) cannot be read by a cluster; "),
-        (&["none.txt", "-o", "out"], "input does not exist; "),
+        (&["in.txt"], "a job on a cluster needs an output folder\nhint: "),
+        (&["in.txt", "-o", "-"], "a job on a cluster needs an output folder\nhint: "),
+        (&["-", "-o", "out"], "a cluster cannot read standard input, the input `-`\nhint: "),
+        (&["none.txt", "-o", "out"], "input does not exist: "),
         (&["in.txt", "-o", "full"], "output folder is not empty: it holds "),
-        (&["in.txt", "-o", "no/out"], "output's parent folder does not exist; "),
-        (&["full", "-o", "full/out"], "output lies inside an input; "),
+        (&["in.txt", "-o", "no/out"], "output's parent folder does not exist: "),
+        (&["full", "-o", "full/out"], "output lies inside an input: "),
         (&["in.txt", "-o", "out", "--memory", "1"], "size"),
     ];
     for (args, expected) in table {

@@ -83,6 +83,8 @@ pub enum Trouble {
     Fork,
     /// Starts a process that leaves the process group.
     Escape,
+    /// Changes the working folder to one that is removed then.
+    Wander,
 }
 
 impl Job for Odd {
@@ -195,6 +197,12 @@ impl Odd {
             Trouble::Eat => eat(),
             Trouble::Fork => self.start(Command::new("sleep").arg("600"))?,
             Trouble::Escape => self.start(Command::new("setsid").args(["sleep", "600"]))?,
+            Trouble::Wander => {
+                let away = self.marks.join("away");
+                fs::create_dir_all(&away)?;
+                std::env::set_current_dir(&away)?;
+                fs::remove_dir(&away)?;
+            }
         }
         Ok(())
     }

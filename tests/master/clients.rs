@@ -28,6 +28,26 @@ async fn a_repeated_submission_is_the_same_job() {
     assert_eq!(bench.master.list().await.unwrap().len(), 2);
 }
 
+/// A `HashSet` among the flags is written in another order each time.
+#[tokio::test]
+async fn repeated_submission_is_the_same_job_whatever_the_order_of_its_flags_bytes() {
+    let bench = Bench::new();
+    let with = |job: &[u8], typed| {
+        let mut spec = spec("/out/a");
+        (spec.job, spec.invocation.typed) = (job.to_vec(), typed);
+        spec
+    };
+    let first = bench.submission("a", with(b"one two", 1)).await;
+    let job = bench.master.submit(first).await.unwrap();
+    let again = bench.submission("a", with(b"two one", 1)).await;
+    assert_eq!(bench.master.submit(again).await.unwrap(), job);
+    for (bytes, typed) in [(b"two one", 2), (b"one owt", 3), (b"one too", 1)] {
+        let other = bench.submission("a", with(bytes, typed)).await;
+        let refusal = bench.master.submit(other).await.unwrap_err();
+        assert!(refusal.to_string().contains("belongs to another job: j1"), "{refusal}");
+    }
+}
+
 #[tokio::test]
 async fn invalid_submissions_are_refused_with_a_reason() {
     let bench = Bench::new();

@@ -232,7 +232,7 @@ async fn an_error_of_the_input_fails_the_job_at_once() {
         let job = bench.submit("a").await;
         let mut worker = Fake::new(&bench, 1, 1).await;
         let attempt = run_until(&bench, &mut worker, task).await;
-        let message = "record is longer than the limit of 67108864 bytes; in.txt at byte 0";
+        let message = "record is longer than the limit of 67108864 bytes: in.txt at byte 0";
         let failure = Failure::new(Cause::UserError, message).about(About::BadInput);
         worker.held.insert(attempt, HeldState::Failed { failure, lost: Vec::new() });
         worker.poll_at_once(&bench).await;

@@ -129,7 +129,7 @@ async fn a_worker_leaves_when_no_master_answers_for_too_long() {
     let ended = tokio::time::timeout(Duration::from_secs(20), worker.ended).await;
     let error = ended.expect("in time").unwrap().unwrap_err();
     assert!(matches!(&error, Error::Masterless { .. }), "{error}");
-    assert!(error.to_string().starts_with("no master answered for 0 s: away; "), "{error}");
+    assert!(error.to_string().starts_with("no master answered for 0 s: away\nhint: "), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -193,7 +193,8 @@ async fn a_worker_that_is_refused_for_good_says_so_at_once() {
     cluster.network.master.with(|known| (known.refuses, known.forgets) = (true, true));
     let ended = tokio::time::timeout(Duration::from_secs(20), worker.ended).await;
     let error = ended.expect("it does not try for ten minutes").unwrap().unwrap_err();
-    let expected = "the master refuses this worker: too many slots; start it with other flags";
+    let expected =
+        "the master refuses this worker: too many slots\nhint: start it with other flags";
     assert_eq!(error.to_string(), expected);
 }
 
@@ -206,7 +207,7 @@ async fn worker_refuses_orders_of_another_cluster() {
     master.with(|known| (known.cluster, known.forgets) = (7, true));
     let ended = tokio::time::timeout(Duration::from_secs(20), worker.ended).await;
     let error = ended.expect("it does not go on").unwrap().unwrap_err().to_string();
-    let said = format!("is of cluster {}, and the masters are of cluster {}", Nonce(0), Nonce(7));
+    let said = format!("belongs to cluster {}, but the masters to cluster {}", Nonce(0), Nonce(7));
     assert!(error.contains(&said), "{error}");
     let said =
         master.with(|known| known.registered.iter().map(|it| it.cluster).collect::<Vec<_>>());

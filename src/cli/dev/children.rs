@@ -38,9 +38,8 @@ impl Children {
         arguments: &[&str],
         data: &Path,
     ) -> Result<u32, Refused> {
-        let cannot = |error| {
-            Refused::failed(format!("cannot start {name}: {error}; this machine; try again"))
-        };
+        let cannot =
+            |error| Refused::failed(format!("cannot start {name}: {error}\nhint: try again"));
         // The file that is running now, whatever is at its path by now.
         let program = std::env::current_exe().map_err(cannot)?;
         let process = Command::new(program)

@@ -145,7 +145,8 @@ impl Masters<'_> {
         let seats: Vec<Seat> = seats.filter(|seat| !was_removed(self.folder, seat.id)).collect();
         if seats.is_empty() {
             return Err(Refused::usage(format!(
-                "all masters of the cluster were removed; {}; give another --data DIR",
+                "all masters of this cluster were removed: {}\nhint: name another folder with \
+                 --data DIR",
                 Location::from(self.folder)
             )));
         }
@@ -160,7 +161,8 @@ impl Masters<'_> {
             let kept: Vec<String> = text.lines().map(String::from).collect();
             if kept.len() != self.count as usize || kept.iter().any(|it| parse(it).is_err()) {
                 return Err(Refused::usage(format!(
-                    "the cluster has other masters: {}; {shown}; give --masters {}, or another --data DIR",
+                    "the folder belongs to a cluster with other masters, {}: {shown}\nhint: \
+                     give --masters {}, or another --data DIR",
                     kept.join(", "),
                     kept.len()
                 )));
@@ -170,7 +172,10 @@ impl Masters<'_> {
         let addresses = free_addresses(PORT, self.count)?;
         if self.count > 1 {
             keep(self.folder, &addresses).map_err(|error| {
-                Refused::failed(format!("cannot write: {error}; {shown}; give another --data DIR"))
+                Refused::failed(format!(
+                    "cannot write the masters' addresses: {error}: {shown}\nhint: name another \
+                     folder with --data DIR"
+                ))
             })?;
         }
         Ok(addresses)
@@ -197,7 +202,7 @@ fn free_addresses(first: u16, count: u32) -> Result<Vec<String>, Refused> {
         return Ok(found);
     }
     Err(Refused::failed(format!(
-        "no port is free; 127.0.0.1:{first} to {}; end the clusters that run there",
+        "no port is free between 127.0.0.1:{first} and {}\nhint: stop the clusters that run there",
         first + PORTS - 1
     )))
 }

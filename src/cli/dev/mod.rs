@@ -7,8 +7,8 @@
 //!                   └── gristmill worker --cluster 127.0.0.1:7400 --data DIR/w2
 //! ```
 //!
-//! Children have process groups of their own, so that Ctrl-C reaches this process alone and it ends them in order;
-//! when it dies otherwise, the kernel kills them.
+//! Each child has its own process group, so that Ctrl-C reaches this process alone, which ends them in order. If this
+//! process dies in another way, the kernel kills them.
 
 mod children;
 mod masters;
@@ -116,9 +116,8 @@ impl Dev {
 
 /// Handles Ctrl-C and other signals that end a process, on its own thread.
 fn interrupts() -> Result<Receiver<()>, Refused> {
-    let cannot = |error| {
-        Refused::failed(format!("cannot listen for signals: {error}; this machine; try again"))
-    };
+    let cannot =
+        |error| Refused::failed(format!("cannot listen for signals: {error}\nhint: try again"));
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(cannot)?;
     let (sender, receiver) = channel();
     let hear = move || {
@@ -141,7 +140,7 @@ fn until(
     for _ in 0..LOOKS_MAX {
         if let Some(dead) = children.dead() {
             return Err(Refused::failed(format!(
-                "{dead}; its error is above; fix it and start again"
+                "{dead}: its error is above\nhint: fix it and start again"
             )));
         }
         if is_so() {
@@ -151,9 +150,7 @@ fn until(
             return Ok(false);
         }
     }
-    Err(Refused::failed(
-        "the cluster is not ready after ten seconds; this machine; see what is said above",
-    ))
+    Err(Refused::failed("the cluster is not ready after ten seconds\nhint: see the messages above"))
 }
 
 /// Prints the next commands to type.
@@ -201,7 +198,10 @@ fn watch(
                 say(&format!("{name} ended; the cluster continues with the others\n"));
                 missing = None;
             } else if clock.now() >= *until {
-                return Err(Refused::failed(format!("{name} ended; this cluster; start it again")));
+                return Err(Refused::failed(format!(
+                    "{name} ended, and the cluster cannot continue \
+                                                    without it\nhint: start it again"
+                )));
             }
         }
         if !matches!(interrupts.recv_timeout(LOOK_EVERY), Err(RecvTimeoutError::Timeout)) {

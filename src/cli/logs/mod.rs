@@ -88,7 +88,7 @@ pub(super) fn logs(cluster: &Cluster, which: Which, follow: bool) -> Result<u8, 
         }
         let attempts = attempts(&master, which).await?;
         if attempts.is_empty() {
-            return Err(none(&format!("no attempt yet; {}; try again later", shown(which))));
+            return Err(none(&format!("no attempt yet: {}\nhint: try again later", shown(which))));
         }
         let workers = master.workers().await?;
         let is_one = attempts.len() == 1;
@@ -145,7 +145,7 @@ fn has_own(which: Which, attempt: &AttemptLine) -> bool {
 }
 
 fn no_task(which: Which) -> Refused {
-    none(&format!("no such task; {}; see `gristmill tasks {}`", shown(which), which.job()))
+    none(&format!("no such task: {}\nhint: run `gristmill tasks {}`", shown(which), which.job()))
 }
 
 async fn read(workers: &[WorkerLine], attempt: &AttemptLine) -> Result<Vec<u8>, Refused> {
@@ -156,7 +156,7 @@ async fn read(workers: &[WorkerLine], attempt: &AttemptLine) -> Result<Vec<u8>, 
 }
 
 fn gone(worker: WorkerId) -> Refused {
-    none(&format!("{worker} is gone, and its logs with it; the cluster; see `gristmill workers`"))
+    none(&format!("{worker} is gone, and its logs with it\nhint: run `gristmill workers`"))
 }
 
 #[cfg(test)]

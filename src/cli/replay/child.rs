@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::super::refused::Refused;
 use crate::frame::{self, Connection, Done, EXECUTOR_ARG, FromExecutor, Run, ToExecutor};
-use crate::spec::{Failure, Location};
+use crate::spec::{Failure, Location, add_place};
 use crate::worker::Ending;
 
 /// How long it may take to send its hello, and to end after closing its socket.
@@ -45,7 +45,8 @@ impl Child {
         let cannot = |error: io::Error| {
             let shown = Location::from(executable);
             Refused::failed(format!(
-                "cannot start the job's executable: {error}; {shown}; name a folder from which it may be run with --data"
+                "cannot start the job's executable: {error}: {shown}\nhint: name a folder that \
+                 allows executables with --data"
             ))
         };
         let (ours, theirs) = UnixStream::pair().map_err(cannot)?;
@@ -61,15 +62,16 @@ impl Child {
         match child.connection.greet_executor() {
             Ok(()) => {}
             Err(error @ frame::Error::Version { .. }) => {
-                return Err(Refused::failed(format!(
-                    "{error}; {pid}",
-                    pid = Location::from(executable)
+                return Err(Refused::failed(add_place(
+                    &error.to_string(),
+                    Location::from(executable),
                 )));
             }
             Err(error) => {
                 let ending = child.end();
                 return Err(Refused::failed(format!(
-                    "the job's executable does not serve: {error}, and it {ending}; {}; see what it printed",
+                    "the job's executable does not serve: {error}, and it {ending}: {}\nhint: \
+                     see its output",
                     Location::from(executable)
                 )));
             }

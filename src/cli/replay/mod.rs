@@ -122,10 +122,10 @@ async fn on_its_own_thread(needs: Needs, group: Arc<OnceLock<Pid>>) -> Result<En
     };
     let started = std::thread::Builder::new().name("replay".into()).spawn(work);
     started.map_err(|error| {
-        Refused::failed(format!("cannot start a thread: {error}; this machine; try again"))
+        Refused::failed(format!("cannot start a thread: {error}\nhint: try again"))
     })?;
     let ended = receiver.await.unwrap_or_else(|_| {
-        Err(Refused::failed("the thread that was at it has died; this process; report this"))
+        Err(Refused::failed("the thread that ran the attempt has died\nhint: report this"))
     });
     drop(stay);
     ended
@@ -143,7 +143,8 @@ fn report(ended: &Ended) -> u8 {
         }
         Ended::Died(attempt, ending) => {
             say(&format!(
-                "error: the process {ending} before the attempt had ended; {attempt}, here; see what it printed last\n"
+                "error: the process {ending} before the attempt had ended: {attempt}, \
+                 here\nhint: see its last output\n"
             ));
             exit::FAILED
         }

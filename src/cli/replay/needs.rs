@@ -14,7 +14,7 @@ use crate::rpc::artifacts::{Artifacts, Digest};
 use crate::rpc::client::{Master, Options, Peer};
 use crate::rpc::recipe::Recipe;
 use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{AttemptId, JobSpec, Location, TaskKind, escape};
+use crate::spec::{AttemptId, JobSpec, Location, TaskKind, add_place, escape, with_hint};
 use crate::storage::{SharedStaging, StagingOptions, make_private_folder};
 use crate::task::PlanFile;
 use crate::worker::{fetch_once, lend_file};
@@ -38,7 +38,7 @@ pub(super) fn check_empty(folder: &Path) -> Result<(), Refused> {
     match fs::read_dir(folder).map(|mut entries| entries.next().is_none()) {
         Ok(true) => Ok(()),
         Ok(false) => Err(Refused::usage(format!(
-            "the folder is not empty; {}; name another with --data DIR",
+            "the folder is not empty: {}\nhint: name another folder with --data DIR",
             Location::from(folder)
         ))),
         Err(error) => Err(failed(folder, &error)),
@@ -48,7 +48,7 @@ pub(super) fn check_empty(folder: &Path) -> Result<(), Refused> {
 fn failed(path: &Path, error: &dyn std::fmt::Display) -> Refused {
     let shown = Location::from(path);
     Refused::failed(format!(
-        "cannot make ready: {error}; {shown}; name another folder with --data DIR"
+        "cannot prepare the folder: {error}: {shown}\nhint: name another folder with --data DIR"
     ))
 }
 
@@ -70,7 +70,8 @@ impl Needs {
         let bytes = fs::read(&path).map_err(|error| failed(&path, &error))?;
         let mut spec: JobSpec = value::decode(&bytes).map_err(|error| {
             Refused::failed(format!(
-                "the job's spec is none that this command knows: {error}; {}; use the cluster's version of it",
+                "this command cannot decode the job's spec: {error}: {}\nhint: use the \
+                 cluster's version of gristmill",
                 recipe.attempt.task.job
             ))
         })?;
@@ -193,7 +194,8 @@ impl Needs {
 
 fn publishes(attempt: AttemptId) -> Refused {
     Refused::usage(format!(
-        "a commit publishes, which is not done twice; {attempt}; name a map or a reduce"
+        "a commit publishes the output, which cannot be repeated: {attempt}\nhint: name a map \
+         or a reduce"
     ))
 }
 
@@ -227,7 +229,7 @@ async fn segments(
         "make them here with --make-maps, or run the job's executable here, without a cluster";
     if recipe.state.is_terminal() {
         return Err(none(&format!(
-            "the map outputs that {task} read are gone: workers remove them when a job ends, and {} has {}; {task}; {way_out}",
+            "the map outputs that {task} read are gone: workers remove them when a job ends, and {} has {}: {task}\nhint: {way_out}",
             task.job, recipe.state
         )));
     }
@@ -235,7 +237,10 @@ async fn segments(
     let of = (task.job, recipe.nonce);
     let file = folder.join("fetched");
     let fetched = fetch_once(master, peer, of, (task.index, recipe.maps), file).await;
-    fetched.map_err(|error| none(&format!("{error}; {task}; try again later, {way_out}")))
+    fetched.map_err(|error| {
+        let said = add_place(&error.to_string(), task);
+        none(&with_hint(said, Some(format!("try again later, {way_out}"))))
+    })
 }
 
 #[cfg(test)]
@@ -247,7 +252,8 @@ mod tests {
     #[test]
     fn replay_refuses_a_commit() {
         let refused = publishes(JobId(7).task(TaskKind::Commit, 0).attempt(1));
-        let said = "a commit publishes, which is not done twice; j7/c0#1; name a map or a reduce";
+        let said = "a commit publishes the output, which cannot be repeated: j7/c0#1\nhint: name a \
+             map or a reduce";
         assert_eq!((refused.code, refused.message.line.as_str()), (2, said));
     }
 
@@ -273,7 +279,7 @@ mod tests {
         assert!(told.contains("is unknown (plan is damaged: it has 1 splits, but none"), "{told}");
         fs::write(&plan, "no plan at all, but long enough to have a header").unwrap();
         let told = input(Some(&plan), 0);
-        assert!(told.contains("plan is damaged: it does not begin as one; "), "{told}");
+        assert!(told.contains("plan is damaged: it does not begin like a plan: "), "{told}");
         let told = input(Some(&folder.path().join("none")), 0);
         assert!(told.contains("failed to read plan: No such file"), "{told}");
         assert_eq!(input(None, 0), "its split");

@@ -19,6 +19,12 @@ pub(super) fn is_skippable(magic: [u8; 4]) -> bool {
     matches!(magic, [0x50..=0x5f, 0x2a, 0x4d, 0x18])
 }
 
+/// Whether a file's name has this ending, in upper or lower case.
+pub(super) fn has_ending(name: &[u8], ending: &str) -> bool {
+    let tail = name.len().checked_sub(ending.len()).map(|at| &name[at..]);
+    tail.is_some_and(|tail| tail.eq_ignore_ascii_case(ending.as_bytes()))
+}
+
 /// Compression of an input file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Codec {
@@ -68,11 +74,12 @@ impl Codec {
 
     /// The compression that the ending of a file's name implies.
     pub(super) fn of_name(name: &[u8]) -> Option<Self> {
-        const ENDINGS: [(&str, Codec); 13] = [
+        const ENDINGS: [(&str, Codec); 14] = [
             (".gz", Codec::Gzip),
             (".gzip", Codec::Gzip),
             (".tgz", Codec::Gzip),
             (".bz2", Codec::Bzip2),
+            (".bzip2", Codec::Bzip2),
             (".tbz", Codec::Bzip2),
             (".tbz2", Codec::Bzip2),
             (".zst", Codec::Zstd),
@@ -83,11 +90,7 @@ impl Codec {
             (".lz4", Codec::Lz4),
             (".tlz4", Codec::Lz4),
         ];
-        let ends = |ending: &str| {
-            let tail = name.len().checked_sub(ending.len()).map(|at| &name[at..]);
-            tail.is_some_and(|tail| tail.eq_ignore_ascii_case(ending.as_bytes()))
-        };
-        ENDINGS.iter().find(|(ending, _)| ends(ending)).map(|(_, codec)| *codec)
+        ENDINGS.iter().find(|(ending, _)| has_ending(name, ending)).map(|(_, codec)| *codec)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Recognises files that are not text by their first bytes, so that they are refused instead of counted as text.
 
-use super::codec::{Codec, LZ4_MAGIC, is_skippable};
+use super::codec::{Codec, LZ4_MAGIC, has_ending, is_skippable};
 
 /// Bytes of a file that are checked: a tar archive is recognised by its first block.
 pub(super) const HEAD_BYTES: usize = 512;
@@ -23,6 +23,25 @@ const DECOMPRESS: &str = "decompress it first, or compress it with gzip, zstd, b
 const NOT_TEXT: &str = "leave it out, or extract its text first";
 const TO_UTF8: &str = "convert it first, as with `iconv -f UTF-16 -t UTF-8`";
 const TO_UTF8_FROM_32: &str = "convert it first, as with `iconv -f UTF-32 -t UTF-8`";
+/// Without a byte order mark, `iconv` has to be told the order.
+const WITHOUT_MARK: [Foreign; 4] = [
+    Foreign {
+        what: "UTF-32 text without a byte order mark",
+        hint: "convert it first, as with `iconv -f UTF-32LE -t UTF-8`",
+    },
+    Foreign {
+        what: "UTF-32 text without a byte order mark",
+        hint: "convert it first, as with `iconv -f UTF-32BE -t UTF-8`",
+    },
+    Foreign {
+        what: "UTF-16 text without a byte order mark",
+        hint: "convert it first, as with `iconv -f UTF-16LE -t UTF-8`",
+    },
+    Foreign {
+        what: "UTF-16 text without a byte order mark",
+        hint: "convert it first, as with `iconv -f UTF-16BE -t UTF-8`",
+    },
+];
 const DAMAGED: &str = "copy the file again, or leave it out";
 
 /// First bytes of a file, the kind of file they show, and a hint.
@@ -130,8 +149,8 @@ pub(super) fn recognise(head: &[u8], name: &[u8]) -> Option<Foreign> {
     if is_frame || head.starts_with(&LZ4_MAGIC[..3]) {
         return found("damaged zstd or lz4 data", DAMAGED);
     }
-    if let Some(what) = without_mark(head) {
-        return found(what, TO_UTF8);
+    if let Some(foreign) = without_mark(head) {
+        return Some(foreign);
     }
     if is_lzma(head) {
         return found("LZMA data", DECOMPRESS);
@@ -146,11 +165,7 @@ pub(super) fn recognise(head: &[u8], name: &[u8]) -> Option<Foreign> {
     if head.get(4..10) == Some(b"1AY&SY") {
         return found("damaged bzip2 data", DAMAGED);
     }
-    let named = |ending: &str| {
-        let tail = name.len().checked_sub(ending.len()).map(|at| &name[at..]);
-        tail.is_some_and(|tail| tail.eq_ignore_ascii_case(ending.as_bytes()))
-    };
-    let row = NAMED.iter().find(|(ending, ..)| named(ending));
+    let row = NAMED.iter().find(|(ending, ..)| has_ending(name, ending));
     row.and_then(|(_, what, hint)| found(what, hint))
 }
 
@@ -181,24 +196,61 @@ fn is_tar(head: &[u8]) -> bool {
     said == sum
 }
 
-/// Recognises UTF-16 without a byte order mark: every other byte of its ASCII characters is zero.
+/// Recognises UTF-16 and UTF-32 without a byte order mark: each unit is a character that text has, with a newline or a
+/// space among them.
 ///
-/// NUL between single characters is text as well (`find -print0`), so there must be a newline or a space among them.
-fn without_mark(head: &[u8]) -> Option<&'static str> {
-    const UNITS_MIN: usize = 4;
-    let (pairs, _) = head.as_chunks::<2>();
-    if pairs.len() < UNITS_MIN {
+/// NUL between single characters is text as well (`find -print0`), and so is any other text with a NUL in it. So the
+/// bytes must not be UTF-8 without control characters other than NUL, unless each unit is ASCII.
+fn without_mark(head: &[u8]) -> Option<Foreign> {
+    if !head.contains(&0) {
         return None;
     }
-    let is_plain = |byte: u8| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e);
-    let has_space = |high: usize, low: usize| {
-        pairs.iter().all(|pair| pair[high] == 0 && is_plain(pair[low]))
-            && pairs.iter().any(|pair| matches!(pair[low], b'\n' | b' '))
+    let quads = |unit: fn([u8; 4]) -> u32| -> Option<String> {
+        head.as_chunks().0.iter().map(|bytes| char::from_u32(unit(*bytes))).collect()
     };
-    if has_space(1, 0) || has_space(0, 1) {
-        return Some("UTF-16 text without a byte order mark");
+    let pairs = |unit: fn([u8; 2]) -> u16| -> Option<String> {
+        let units: Vec<u16> = head.as_chunks().0.iter().map(|bytes| unit(*bytes)).collect();
+        // The head may end between the two units of a character.
+        let units = match units.split_last() {
+            Some((0xd800..=0xdbff, rest)) => rest,
+            _ => &units,
+        };
+        String::from_utf16(units).ok()
+    };
+    let texts = [
+        quads(u32::from_le_bytes),
+        quads(u32::from_be_bytes),
+        pairs(u16::from_le_bytes),
+        pairs(u16::from_be_bytes),
+    ];
+    let found = texts.iter().position(|text| text.as_ref().is_some_and(|text| is_text(text, head)));
+    found.map(|at| WITHOUT_MARK[at])
+}
+
+/// Whether these characters are a text, and more likely so than the bytes that they were decoded from.
+fn is_text(text: &str, head: &[u8]) -> bool {
+    const CHARACTERS_MIN: usize = 4;
+    let is_plain = |c: char| match c {
+        '\t' | '\n' | '\r' => true,
+        // Private use, and noncharacters.
+        '\u{e000}'..='\u{f8ff}' | '\u{fdd0}'..='\u{fdef}' | '\u{fffe}'..='\u{ffff}' => false,
+        '\u{e0000}'.. => false,
+        _ => !c.is_control(),
+    };
+    if text.chars().nth(CHARACTERS_MIN - 1).is_none()
+        || !text.chars().all(is_plain)
+        || !text.contains(['\n', ' '])
+    {
+        return false;
     }
-    None
+    let is_in_none = |byte: &u8| *byte != 0 && is_in_no_text(*byte);
+    text.is_ascii() || head.iter().any(is_in_none) || !is_utf8(head)
+}
+
+/// Whether this is how a UTF-8 text begins.
+fn is_utf8(head: &[u8]) -> bool {
+    // `error_len` is `None` where the head ends within a character.
+    std::str::from_utf8(head).map_or_else(|error| error.error_len().is_none(), |_| true)
 }
 
 /// Whether it begins like the format before xz, as `lzma` writes it, which has no magic number.
@@ -232,7 +284,12 @@ mod tests {
     fn files_that_are_not_text_are_recognised() {
         let (little, big) = (utf16("a b\n", u16::to_le_bytes), utf16("line\n", u16::to_be_bytes));
         let (old, zip) = (tar(b"a.txt"), tar(b"PK\x03\x04"));
-        let table: [(&[u8], &str, &str); 22] = [
+        let (accent, cyrillic) =
+            (utf16("café au lait\n", u16::to_le_bytes), utf16("дом мир\n", u16::to_be_bytes));
+        let japanese = utf16("日本語 テキスト\n", u16::to_le_bytes);
+        let wide: Vec<u8> = "a ü🦀\n".chars().flat_map(|c| u32::from(c).to_le_bytes()).collect();
+        let cut = &utf16("crab 🦀", u16::to_le_bytes)[..12];
+        let table: [(&[u8], &str, &str); 27] = [
             (b"PK\x03\x04\x14\0", "a.docx", "a zip archive"),
             (&old, "a", "a tar archive"),
             (&zip, "a", "a tar archive"),
@@ -251,6 +308,11 @@ mod tests {
             (b"\xff\xfe\0\0a\0\0\0", "a", "UTF-32 text"),
             (&little, "a", "UTF-16 text without a byte order mark"),
             (&big, "a", "UTF-16 text without a byte order mark"),
+            (&accent, "a", "UTF-16 text without a byte order mark"),
+            (&cyrillic, "a", "UTF-16 text without a byte order mark"),
+            (&japanese, "a", "UTF-16 text without a byte order mark"),
+            (cut, "a", "UTF-16 text without a byte order mark"),
+            (&wide, "a", "UTF-32 text without a byte order mark"),
             (b"\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff\0", "a", "LZMA data"),
             (b"\x8b\x02\x80hello\n\x03", "a.BR", "brotli data"),
             (b"GristSeq\x01\0\0\0", "a", "a sequence file of gristmill"),
@@ -263,8 +325,20 @@ mod tests {
     }
 
     #[test]
+    fn hint_for_text_without_a_mark_names_its_byte_order() {
+        for (head, order) in [
+            (utf16("a b\n", u16::to_le_bytes), "UTF-16LE"),
+            (utf16("é b\n", u16::to_be_bytes), "UTF-16BE"),
+            ("a b\n".chars().flat_map(|c| u32::from(c).to_be_bytes()).collect(), "UTF-32BE"),
+        ] {
+            let found = recognise(&head, b"a").expect("it is not UTF-8");
+            assert!(found.hint.contains(order), "{found:?}");
+        }
+    }
+
+    #[test]
     fn text_is_never_taken_for_another_format() {
-        let table: [(&[u8], &str); 16] = [
+        let table: [(&[u8], &str); 20] = [
             (b"", "a.zip"),
             (b"PK is how zip begins\n", "a"),
             (b"PAR1 is how Parquet begins\n", "a"),
@@ -274,6 +348,10 @@ mod tests {
             (b"070701 is a number\n", "a"),
             (b"a\0b\0c\0d\0e\0", "a"),
             (b"\0\0\0\0\0\0\0\0", "a"),
+            (b"./one \0./two\0", "a"),
+            (b"ab\n\0cd\n\0", "a"),
+            ("grüne \0Häuser\0".as_bytes(), "a"),
+            (b"\x01\0\x02\0\x0a\0\x20\0", "a"),
             (b"\xef\xbb\xbfa\n", "a"),
             (b"text\n", "a.zip"),
             (b"text\n", "a.br"),

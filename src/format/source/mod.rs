@@ -12,7 +12,7 @@ mod xz;
 mod zstd;
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -327,6 +327,11 @@ impl Source {
         match self.codec {
             // An error of the system is not the fault of the data.
             Some(codec) if cause.raw_os_error().is_none() => {
+                let cause = if ends_early(&cause) {
+                    io::Error::new(ErrorKind::UnexpectedEof, "it ends too early")
+                } else {
+                    cause
+                };
                 Error::Compressed { location, codec, offset, cause }
             }
             _ => Error::Read { location, offset, cause },
@@ -336,7 +341,7 @@ impl Source {
     /// Starts `bytes` before the range, or at the start of the file if that is nearer, so that the format sees what ends
     /// there. Call it before anything is read.
     pub fn rewind(&mut self, bytes: u64) {
-        debug_assert!(self.window().is_empty(), "what was read already can't be read again");
+        debug_assert!(self.window().is_empty(), "rewind must be called before anything is read");
         let position = self.offset().saturating_sub(bytes);
         if !self.range.is_empty()
             && let Some(stored) = self.decoded.plain()
@@ -421,4 +426,13 @@ impl Drop for Source {
 
 fn whole(range: &Range<u64>) -> Range<u64> {
     if range.start == 0 && range.end != 0 { 0..u64::MAX } else { 0..0 }
+}
+
+/// Whether a decoder met the end of the file where more must follow; each says so in its own words.
+fn ends_early(cause: &io::Error) -> bool {
+    let first = Some(cause as &(dyn std::error::Error + 'static));
+    std::iter::successors(first, |error| error.source()).any(|error| {
+        let error = error.downcast_ref::<io::Error>();
+        error.is_some_and(|error| error.kind() == ErrorKind::UnexpectedEof)
+    })
 }

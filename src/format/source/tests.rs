@@ -127,7 +127,7 @@ fn only_members_or_padding_may_follow_a_gzip_member() {
         (&[&member, many, b"x"], Err((end + many.len(), padded))),
         (&[&member, b"x", many], Err((end, follows))),
         (&[&member, &more, b"some text"], Err((both, follows))),
-        (&[&member, b"\x1f"], Err((end + 1, "unexpected end of file"))),
+        (&[&member, b"\x1f"], Err((end + 1, "it ends too early"))),
         (&[&member, &[0x1f; 30]], Err((end + 10, "invalid gzip header"))),
     ];
     for (number, (pieces, expected)) in table.into_iter().enumerate() {
@@ -135,7 +135,7 @@ fn only_members_or_padding_may_follow_a_gzip_member() {
         match expected {
             Ok(text) => assert_eq!(found.as_deref(), Ok(text.as_bytes()), "{number}"),
             Err((offset, cause)) => {
-                let place = format!("at byte {offset} of the compressed file: {cause}; <memory>");
+                let place = format!("at byte {offset} of the compressed file: {cause}: <memory>");
                 assert!(
                     found.as_ref().is_err_and(|said| said.contains(&place)),
                     "{number}: {found:?}"
@@ -274,7 +274,7 @@ fn a_file_that_changed_since_it_was_listed_is_refused() {
     assert_eq!(open(&listed).unwrap().index(), 3);
     assert_eq!(message(open(&listed)), "");
     let longer = FileRange { size: 11, ..listed.clone() };
-    assert!(message(open(&longer)).starts_with("input changed: it had 11 bytes and has 10; "));
+    assert!(message(open(&longer)).starts_with("input changed: it had 11 bytes and has 10: "));
     let older = FileRange { modified_ns: 1, ..listed.clone() };
     assert!(message(open(&older)).starts_with("input changed: it was modified (at "));
     let missing = FileRange { location: Location::from("/no/such"), ..listed.clone() };
@@ -363,26 +363,26 @@ fn files_whose_content_contradicts_name_or_format_are_refused() {
     let sum: u32 = tar.iter().map(|byte| u32::from(*byte)).sum();
     tar[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
     let table: [(&str, &[u8], &str); 9] = [
-        ("in.zip", b"PK\x03\x04", "input is not text but a zip archive; "),
-        ("in", &tar, "input is not text but a tar archive; "),
-        ("in.tgz", &gzip(&tar), "input is not text but a tar archive; "),
-        ("in", &zstd(&tar), "input is not text but a tar archive; "),
+        ("in.zip", b"PK\x03\x04", "input is not text but a zip archive: "),
+        ("in", &tar, "input is not text but a tar archive: "),
+        ("in.tgz", &gzip(&tar), "input is not text but a tar archive: "),
+        ("in", &zstd(&tar), "input is not text but a tar archive: "),
         (
             "in.gz",
             &gzip(&gzip(b"a\n")),
-            "input is compressed twice: its gzip data is compressed itself; ",
+            "input is compressed twice, its gzip data being compressed data again: ",
         ),
-        ("in.bz2", &bzip2(b"\xff\xfea\0"), "input is not text but UTF-16 text; "),
-        ("in.gz", b"a\n", "input is named as gzip data, but its first bytes are not gzip's; "),
+        ("in.bz2", &bzip2(b"\xff\xfea\0"), "input is not text but UTF-16 text: "),
+        ("in.gz", b"a\n", "input is named like gzip data, but its first bytes are not gzip's: "),
         (
             "in.xz",
             &lz4(b"a\n"),
-            "input is named as xz data, but its first bytes are not xz's but lz4's; ",
+            "input is named like xz data, but its first bytes are not xz's but lz4's: ",
         ),
         (
             "in.ZST",
             b"\x28\xb5\x2f\xfe",
-            "input is named as zstd data, but its first bytes are not zstd's; ",
+            "input is named like zstd data, but its first bytes are not zstd's: ",
         ),
     ];
     for (name, bytes, expected) in table {

@@ -86,7 +86,7 @@ fn said(error: &XzError) -> io::Error {
             "its dictionary of {bytes} bytes exceeds the limit of {DICTIONARY_BYTES_MAX}"
         )),
         XzError::Sha256NotSupported => invalid(
-            "its checksums are SHA-256, which is not supported; compress it without --check=sha256",
+            "its checksums are SHA-256, which is not supported\nhint: compress it without --check=sha256",
         ),
         XzError::StreamHeaderMagicNumberMismatch => {
             invalid("neither a stream nor padding of zeros follows")

@@ -1,7 +1,7 @@
 //! Classifies a failure, and suggests the next step.
 
 use crate::rpc::why::Kind;
-use crate::spec::{About, Cause, Failure};
+use crate::spec::{About, Cause, Failure, escape_hint};
 
 /// What a failure is.
 pub(super) fn kind(failure: &Failure) -> Kind {
@@ -28,6 +28,18 @@ pub(super) fn kind(failure: &Failure) -> Kind {
 
 /// What to do about it.
 pub(super) fn advice(kind: Kind, failure: &Failure) -> String {
+    match escape_hint(&failure.message) {
+        // The message knows best what to do.
+        Some(hint) if failure.record.is_some() => format!("{hint}; or {BAD_RECORD}"),
+        Some(hint) => hint,
+        None => in_general(kind, failure),
+    }
+}
+
+/// What to do about a record that a job or a format fails at.
+const BAD_RECORD: &str = "fix the record, or set such records aside with --max-bad-records N";
+
+fn in_general(kind: Kind, failure: &Failure) -> String {
     let fix = |what: &str| match &failure.at {
         Some(at) => format!("fix {what} at {}", super::text(at)),
         None => format!("fix {what}"),
@@ -50,7 +62,7 @@ const FOLLOW: &str = "follow the message, and submit the job again";
 /// Advice that the kind of a failure decides alone.
 fn of_kind(kind: Kind) -> &'static str {
     match kind {
-        Kind::BadRecord => "fix the record, or set such records aside with --max-bad-records N",
+        Kind::BadRecord => BAD_RECORD,
         Kind::Exit => {
             "find what ends the process in the job's code or its libraries: a job must return an error instead"
         }

@@ -1,14 +1,14 @@
 //! Explains in one paragraph the failure that ended a job, or that keeps it from being published.
 
 use super::advice::{advice, kind};
-use super::{State, begin, own, text};
+use super::{State, begin, text};
 use crate::clock::{rfc3339, rfc3339_ms};
 use crate::rpc::why::{BadRecord, Kind, Tried, Why};
 use crate::scheduler::{
     Attempt, AttemptState, Blame, Failed, Job, JobState, LOST_WORKERS_MAX, Task,
 };
 use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{AttemptId, Cause, Failure, TaskId, TaskKind, escape};
+use crate::spec::{AttemptId, Cause, Failure, TaskId, TaskKind, escape, escape_what};
 
 /// Lines of details that are shown, and characters of each.
 const LINES_MAX: usize = 20;
@@ -63,7 +63,7 @@ fn tried(job: &Job, task: TaskId) -> Vec<Tried> {
             cause: attempt.cause,
             started: rfc3339_ms(attempt.started_ms),
             ended: attempt.ended_ms.map(rfc3339_ms),
-            message: said.map(|failed| own(&failed.failure.message)),
+            message: said.map(|failed| escape_what(&failed.failure.message)),
         }
     };
     attempts.iter().map(tried).collect()
@@ -95,7 +95,7 @@ pub(super) fn record(why: &Why) -> Option<String> {
 
 /// The error, with the user's line first.
 pub(super) fn what(kind: Kind, failure: &Failure) -> String {
-    let message = own(&failure.message);
+    let message = escape_what(&failure.message);
     match (kind, failure.at.as_deref().map(text)) {
         (Kind::WorkerLost, _) => {
             format!(

@@ -55,8 +55,3 @@ fn begin(job: &Job) -> Why {
 fn text(text: &str) -> String {
     escape(text.as_bytes(), TEXT_CHARS_MAX)
 }
-
-/// A text of ours, in which foreign text is already cut.
-fn own(text: &str) -> String {
-    escape(text.as_bytes(), 10 * TEXT_CHARS_MAX)
-}

@@ -48,6 +48,7 @@ impl Story {
     fn submit_with(&mut self, job: JobId, options: JobOptions) {
         let record = JobRecord {
             spec: Digest(1),
+            same: Digest(1),
             executable: Digest(2),
             side_files: Vec::new(),
             output: Some(Location::from("/out")),
@@ -290,10 +291,10 @@ fn replay_includes_the_maps_that_shared_the_attempt() {
     // It has failed with the other, but not by itself.
     assert_eq!(ask(map(1, 1).task, None).unwrap().attempt, map(1, 1));
     for (task, number, said) in [
-        (map(0, 1).task, Some(3), "no attempt j1/m0#3; j1/m0 has had 2"),
+        (map(0, 1).task, Some(3), "no attempt j1/m0#3: j1/m0 has had 2"),
         (map(7, 1).task, None, "no task j1/m7"),
-        (reduce(0, 1).task, None, "j1/r0 has not been started yet"),
-        (JOB.task(TaskKind::Commit, 0), None, "publishes, which is not done twice"),
+        (reduce(0, 1).task, None, "j1/r0 has not started yet"),
+        (JOB.task(TaskKind::Commit, 0), None, "publishes the output, which cannot be repeated"),
     ] {
         let refusal = ask(task, number).unwrap_err().to_string();
         assert!(refusal.contains(said), "{refusal}");

@@ -32,7 +32,7 @@ pub enum Error {
     },
     /// A `str` or `String` whose bytes are not UTF-8.
     #[error(
-        "text in key is not UTF-8 after {valid_bytes} bytes; a key of type Text may hold any bytes"
+        "text in key is not UTF-8 after {valid_bytes} bytes\nhint: use a key of type Text, which may hold any bytes"
     )]
     NotUtf8 {
         /// How many bytes of the text are right.

@@ -26,7 +26,7 @@ const DEPTH_MAX: u32 = 24;
 
 /// Why a type cannot be read back.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{of}` {why}; {SERDE_HINT}")]
+#[error("`{of}` {why}\nhint: {SERDE_HINT}")]
 pub struct Misfit {
     /// The type.
     pub of: String,

@@ -121,7 +121,8 @@ impl Master {
         }
         file.flush().await.map_err(|error| unwritable(path, &error))?;
         if digester.digest() != digest {
-            let message = format!("artifact {digest} arrived as {}: {peer}", digester.digest());
+            let message =
+                format!("artifact {digest} arrived with digest {}: {peer}", digester.digest());
             return Err(Refusal::Unavailable { message });
         }
         Ok(())
@@ -177,7 +178,7 @@ fn unsent(error: &io::Error) -> Status {
 
 fn unreadable(path: &Path, error: &io::Error) -> Refusal {
     let shown = crate::spec::Location::from(path);
-    Refusal::Invalid { message: format!("cannot read the artifact: {error}; {shown}") }
+    Refusal::Invalid { message: format!("cannot read the artifact: {error}: {shown}") }
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Refusal {
@@ -185,5 +186,5 @@ fn unwritable(path: &Path, error: &io::Error) -> Refusal {
     if is_full(error) {
         return full("this process", &shown.to_string(), error);
     }
-    Refusal::Internal { message: format!("cannot write the artifact: {error}; {shown}") }
+    Refusal::Internal { message: format!("cannot write the artifact: {error}: {shown}") }
 }

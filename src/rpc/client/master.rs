@@ -19,6 +19,7 @@ use super::{Options, late};
 use crate::rpc::masters::Masters;
 use crate::rpc::refusal::Refusal;
 use crate::rpc::status::refusal;
+use crate::spec::{add_place, with_hint};
 
 /// Pause before the second try; it doubles up to the other.
 const PAUSE_FIRST: Duration = Duration::from_millis(20);
@@ -237,7 +238,10 @@ impl Master {
             last => last.to_string(),
         };
         Refusal::Unavailable {
-            message: format!("{last}; masters known: {known}; is the cluster running?"),
+            message: add_place(
+                &with_hint(last, Some("start the cluster, or name its masters".into())),
+                format_args!("masters known: {known}"),
+            ),
         }
     }
 }

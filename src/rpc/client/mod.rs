@@ -74,5 +74,5 @@ impl Options {
 
 /// Nothing came in time.
 fn late(wait: Duration, peer: &str) -> Refusal {
-    Refusal::Unavailable { message: format!("no answer within {} ms; {peer}", wait.as_millis()) }
+    Refusal::Unavailable { message: format!("no answer within {} ms: {peer}", wait.as_millis()) }
 }

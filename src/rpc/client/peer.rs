@@ -57,7 +57,7 @@ impl Shuffle for Peer {
     {
         check::fetch(&request)?;
         let wrong = |said: String| Refusal::Internal {
-            message: format!("the answer to a fetch is invalid: {said}; {}", self.address),
+            message: format!("the answer to a fetch is invalid: {said}: {}", self.address),
         };
         let mut expected = Pieces::of(&request.maps);
         let mut client = self.client()?;

@@ -49,7 +49,9 @@ pub(super) fn bytes(number: u128) -> Vec<u8> {
 /// A value that is ours alone.
 pub(in crate::rpc) fn decode<T: DeserializeOwned>(field: &str, bytes: &[u8]) -> Result<T, Refusal> {
     value::decode(bytes).map_err(|error| {
-        invalid(format!("{field} cannot be read: {error}; are both ends of the same version?"))
+        invalid(format!(
+            "{field} cannot be read: {error}\nhint: use the same version of gristmill at both ends"
+        ))
     })
 }
 

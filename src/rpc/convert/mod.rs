@@ -11,11 +11,18 @@ pub(super) use field::{decode, digest, encode, id, ids, wide};
 
 use super::check::invalid;
 use super::refusal::Refusal;
+use crate::spec::add_place;
+
+/// What to do about a peer that speaks otherwise.
+const SAME_VERSION: &str = "use the same version of gristmill there";
 
 /// An answer that cannot be read is the server's fault, where a request would be the caller's.
 pub(super) fn answer<T>(read: Result<T, Refusal>, peer: &str) -> Result<T, Refusal> {
     read.map_err(|refusal| Refusal::Internal {
-        message: format!("answer cannot be read: {refusal}; {peer}; is it of the same version?"),
+        message: add_place(
+            &format!("answer cannot be read: {refusal}\nhint: {SAME_VERSION}"),
+            peer,
+        ),
     })
 }
 

@@ -188,7 +188,7 @@ impl HttpBody for Watched {
 }
 
 fn refused(what: &str) -> axum::Error {
-    axum::Error::new(status(Refusal::Limit { message: format!("{what}; send it again") }))
+    axum::Error::new(status(Refusal::Limit { message: format!("{what}\nhint: send it again") }))
 }
 
 #[cfg(test)]

@@ -87,7 +87,9 @@ async fn without_a_leader_the_error_names_the_masters_asked() {
     *served.fake.refusal.lock().unwrap() = Some(Refusal::NotLeader { leader: String::new() });
     let refused = served.client().kill(JobId(1)).await.unwrap_err();
     let known = &served.address;
-    let message = format!("no master leads; masters known: {known}; is the cluster running?");
+    let message = format!(
+        "no master leads: masters known: {known}\nhint: start the cluster, or name its masters"
+    );
     assert_eq!(refused, Refusal::Unavailable { message });
     assert!(served.asked().len() > 2, "{:?}", served.asked());
 

@@ -215,7 +215,7 @@ fn submissions() -> Table {
             "task_timeout_ms must be 0 to 604800000, got 604800001",
         ),
         (wire(|request| request.executable = vec![0; 15]), "executable must have 16 bytes, got 15"),
-        (wire(|request| request.spec_digest = vec![0; 16]), "is not that of the spec"),
+        (wire(|request| request.spec_digest = vec![0; 16]), "but the spec has digest"),
         (wire(|request| request.spec_bincode.truncate(9)), "spec cannot be read"),
         (spec(|spec| spec.name = "../x".into()), "job name `../x`"),
         (spec(|spec| spec.reducers = Some(10_000)), ""),
@@ -229,12 +229,12 @@ fn submissions() -> Table {
         ),
         (
             spec(|spec| spec.side_files = vec![side_file(None)]),
-            "side file `/stop.txt` comes without a digest",
+            "side file `/stop.txt` has no digest",
         ),
         (spec(|spec| spec.inputs.clear()), "inputs must be 1 to 100000, got 0"),
         (spec(many(60 << 20)), ""),
         (spec(many(64_000_000 + (2 << 20))), "name folders or globs instead of so many files"),
-        (spec(|spec| spec.output = None), "no standard output; name a folder with -o DIR"),
+        (spec(|spec| spec.output = None), "no standard output\nhint: name a folder with -o DIR"),
         (
             spec(|spec| spec.output = Some(Location::from("out"))),
             "output `out` is not an absolute path",

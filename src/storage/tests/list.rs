@@ -99,21 +99,24 @@ fn names_that_are_not_utf8_are_listed() {
 #[test]
 fn missing_inputs_are_named() {
     let root = tree();
-    assert_eq!(refusal(root.path(), "nope"), "input does not exist; ROOT/nope; check the spelling");
+    assert_eq!(
+        refusal(root.path(), "nope"),
+        "input does not exist: ROOT/nope\nhint: check the spelling"
+    );
     assert_eq!(
         refusal(root.path(), "in/a/x"),
-        "input does not exist; ROOT/in/a/x; check the spelling"
+        "input does not exist: ROOT/in/a/x\nhint: check the spelling"
     );
     let none = refusal(root.path(), "in/*.gz");
     assert!(
-        none.starts_with("pattern matches none of ") && none.contains("; ROOT/in/*.gz; "),
+        none.starts_with("pattern matches none of ") && none.contains(": ROOT/in/*.gz\nhint: "),
         "{none}"
     );
     let too_long = refusal(root.path(), &"x".repeat(300));
     assert!(too_long.starts_with("failed to find input: File name too long"), "{too_long}");
-    assert!(too_long.ends_with("…; use shorter names"), "{too_long}");
+    assert!(too_long.ends_with("…\nhint: use shorter names"), "{too_long}");
     let wide = refusal(root.path(), &"{0,1}".repeat(20));
-    assert!(wide.starts_with("braces stand for more than 1000 patterns; "), "{wide}");
+    assert!(wide.starts_with("braces expand to more than 1000 patterns: "), "{wide}");
 }
 
 #[test]
@@ -125,16 +128,17 @@ fn links_are_followed_and_loops_and_broken_links_named() {
     assert_eq!(listing.folders, [root.path().join("in/link"), root.path().join("in")]);
 
     symlink("..", root.path().join("in/b/up")).unwrap();
-    let message = "links form a loop; ROOT/in/b/up -> ROOT/in; remove the link, or name the folders beside it";
+    let message =
+        "links form a loop: ROOT/in/b/up -> ROOT/in\nhint: remove the link, or name other folders";
     assert_eq!(refusal(root.path(), "in"), message);
-    assert!(refusal(root.path(), "in/**/nothing").starts_with("links form a loop; ROOT/in/b/up"));
+    assert!(refusal(root.path(), "in/**/nothing").starts_with("links form a loop: ROOT/in/b/up"));
 
     symlink("self", root.path().join("self")).unwrap();
-    assert!(refusal(root.path(), "self").starts_with("links form a loop; ROOT/self -> self"));
+    assert!(refusal(root.path(), "self").starts_with("links form a loop: ROOT/self -> self"));
     symlink("gone", root.path().join("broken")).unwrap();
     assert_eq!(
         refusal(root.path(), "broken"),
-        "link leads to nothing; ROOT/broken -> gone; fix or remove the link"
+        "link leads to nothing: ROOT/broken -> gone\nhint: fix or remove the link"
     );
 }
 
@@ -151,7 +155,7 @@ fn special_files_are_counted_in_folders_and_refused_by_name() {
     for (name, kind) in [("pipe", "a pipe"), ("socket", "a socket"), ("null", "a device")] {
         let message = refusal(root.path(), &format!("other/{name}"));
         assert!(
-            message.starts_with(&format!("input is {kind}, not a file; ROOT/other/{name}; ")),
+            message.starts_with(&format!("input is {kind}, not a file: ROOT/other/{name}\nhint: ")),
             "{message}"
         );
     }

@@ -187,7 +187,7 @@ fn scratch_is_created_where_requested_or_refused() {
         Nonce(4),
     );
     let message = error.unwrap_err().to_string().replace(root.path().to_str().unwrap(), "ROOT");
-    let expected = "scratch folder cannot be written to: No such file or directory (os error 2); ROOT/missing; name another folder with --scratch DIR";
+    let expected = "scratch folder cannot be written to: No such file or directory (os error 2): ROOT/missing\nhint: name another folder with --scratch DIR";
     assert_eq!(message, expected);
 
     let full = std::io::Error::from_raw_os_error(libc::ENOSPC);

@@ -21,7 +21,7 @@ fn an_overlap_is_refused_naming_both_paths_even_through_links() {
     symlink("../elsewhere", root.join("in/far")).unwrap();
     let inside = |out: &str, input: &str| {
         format!(
-            "output lies inside an input; ROOT/{out} is inside ROOT/{input}; choose an output outside of it"
+            "output lies inside an input: ROOT/{out} is inside ROOT/{input}\nhint: choose an output outside of it"
         )
     };
 
@@ -33,11 +33,11 @@ fn an_overlap_is_refused_naming_both_paths_even_through_links() {
 
     assert_eq!(
         check(root, &["in"], "in"),
-        "input and output are the same; ROOT/in and ROOT/in; choose another output"
+        "input and output are the same: ROOT/in and ROOT/in\nhint: choose another output"
     );
     assert!(
         check(root, &["in"], "link")
-            .starts_with("input and output are the same; ROOT/in and ROOT/link")
+            .starts_with("input and output are the same: ROOT/in and ROOT/link")
     );
     assert!(check(root, &["in/a/1"], "in/a/1").starts_with("input and output are the same"));
     assert_eq!(check(root, &["in"], "in/new"), inside("in/new", "in"));
@@ -45,10 +45,10 @@ fn an_overlap_is_refused_naming_both_paths_even_through_links() {
     assert_eq!(check(root, &["in"], "elsewhere/new"), inside("elsewhere/new", "in/far"));
     assert_eq!(check(root, &["*"], "in/a/new"), inside("in/a/new", "in"));
 
-    let input_inside = "input lies inside the output; ROOT/out/part-00000 is inside ROOT/out; choose another output";
+    let input_inside = "input lies inside the output: ROOT/out/part-00000 is inside ROOT/out\nhint: choose another output";
     assert_eq!(check(root, &["out/*"], "out"), input_inside);
     assert!(
         check(root, &["in/a"], "in")
-            .starts_with("input lies inside the output; ROOT/in/a/1 is inside ROOT/in")
+            .starts_with("input lies inside the output: ROOT/in/a/1 is inside ROOT/in")
     );
 }

@@ -98,16 +98,16 @@ fn an_empty_folder_is_taken_and_anything_else_refused_before_any_work() {
 
     let exists = refusal(&out, PLAIN);
     assert!(
-        exists.starts_with("output exists already; ") && exists.ends_with("--overwrite"),
+        exists.starts_with("output already exists: ") && exists.ends_with("--overwrite"),
         "{exists}"
     );
     touch(root.path(), &["file", "mine/x", "half/_MANIFEST.json"]);
     let file = refusal(&root.path().join("file"), OVERWRITE);
-    assert!(file.starts_with("output exists and is not a folder; "), "{file}");
+    assert!(file.starts_with("output exists and is not a folder: "), "{file}");
     assert_eq!(refusal(&root.path().join("file"), PLAIN), file);
     for (name, holds) in [("mine", "x"), ("half", "_MANIFEST.json")] {
         let exists = refusal(&root.path().join(name), PLAIN);
-        let expected = format!("output folder is not empty: it holds {holds}; ");
+        let expected = format!("output folder is not empty: it holds {holds}: ");
         assert!(exists.starts_with(&expected), "{exists}");
         let foreign = refusal(&root.path().join(name), OVERWRITE);
         let expected = "output folder was not written by gristmill, so --overwrite ";
@@ -122,26 +122,26 @@ fn places_that_can_hold_no_output_are_refused() {
     touch(root.path(), &["file"]);
     symlink("gone", root.path().join("link")).unwrap();
     for (out, expected) in [
-        ("/", "output is the root of the file system; /; name a folder inside it"),
+        ("/", "output is the root of the file system: /\nhint: name a folder inside it"),
         ("/proc", "output folder is not empty: it holds "),
         (
             "/proc/out",
-            "output's parent folder cannot be written to: No such file or directory (os error 2); /proc; ",
+            "output's parent folder cannot be written to: No such file or directory (os error 2): /proc\nhint: ",
         ),
         (
             "file/out",
-            "failed to find output: Not a directory (os error 20); ROOT/file/out; check the path",
+            "failed to find output: Not a directory (os error 20): ROOT/file/out\nhint: check the path",
         ),
-        ("no/out", "output's parent folder does not exist; ROOT/no; create it first"),
-        ("no/..", "output's parent folder does not exist; ROOT/no; create it first"),
-        ("link", "link leads to nothing; ROOT/link -> gone; fix or remove the link"),
+        ("no/out", "output's parent folder does not exist: ROOT/no\nhint: create it first"),
+        ("no/..", "output's parent folder does not exist: ROOT/no\nhint: create it first"),
+        ("link", "link leads to nothing: ROOT/link -> gone\nhint: fix or remove the link"),
     ] {
         let message =
             refusal(&root.path().join(out), PLAIN).replace(root.path().to_str().unwrap(), "ROOT");
         assert!(message.starts_with(expected), "{message}");
     }
     let long = root.path().join("x".repeat(250));
-    assert!(refusal(&long, PLAIN).starts_with("output's name has 250 bytes, at most "));
+    assert!(refusal(&long, PLAIN).starts_with("output's name has 250 bytes, but at most "));
     assert_eq!(names(root.path()), ["file", "link"]);
 }
 
@@ -203,7 +203,7 @@ fn files_beside_an_old_output_are_never_removed() {
     let out = published(root.path());
     touch(root.path(), &["out/notes.txt"]);
     let error = refusal(&out, OVERWRITE);
-    let expected = "output folder holds files that are not part of the earlier output: notes.txt; ";
+    let expected = "output folder holds files that are not part of the earlier output: notes.txt: ";
     assert!(error.starts_with(expected), "{error}");
     fs::remove_file(out.join("notes.txt")).unwrap();
 

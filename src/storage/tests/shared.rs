@@ -140,7 +140,7 @@ fn a_folder_that_cannot_be_seen_is_not_shared() {
     let error = SharedStaging::open(&root.path().join("out"), NONCE, PLAIN).unwrap_err();
     let text = error.to_string();
     assert!(text.starts_with("not shared: the output's staging folder is not visible on host "));
-    let path = ".out.gristmill-00000000000000000000000000000abc.job; choose an --output on a file system that every worker has at the same path";
+    let path = ".out.gristmill-00000000000000000000000000000abc.job\nhint: choose an --output on a file system that every worker has at the same path";
     assert!(text.ends_with(path), "{text}");
     let error = SharedStaging::open(&root.path().join("no/out"), NONCE, PLAIN).unwrap_err();
     assert!(matches!(error, Error::NotShared { .. }), "{error}");

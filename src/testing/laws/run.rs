@@ -14,7 +14,7 @@ use crate::clock::Manual;
 use crate::embedded::{self, Options, Outcome, Prepared, Progress};
 use crate::format::plan;
 use crate::job::{By, Job, Partition};
-use crate::spec::{InputSpec, JobSpec, TaskKind};
+use crate::spec::{InputSpec, JobSpec, TaskKind, split_hint};
 
 /// Bytes of a map task: the fewest that a spec allows.
 const SPLIT_BYTES: u64 = *crate::spec::job::SPLIT_BYTES.start();
@@ -137,7 +137,7 @@ fn run<J: Job>(subject: &Subject<'_, J>, threads: usize, reducers: u32) -> Resul
     match outcome.failure {
         Some((_, failure)) => Err(Breach::Failed {
             step: "a real run",
-            message: failure.message,
+            message: split_hint(&failure.message).0.to_string(),
             at: failure.at,
             record: failure.record.map(|record| show::bytes(&record.excerpt)),
         }),

@@ -20,7 +20,7 @@ use crate::rpc::refusal::Refusal;
 use crate::rpc::why::Why;
 use crate::scheduler::{Failed, Sizes};
 use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{JobId, WorkerId, escape};
+use crate::spec::{JobId, WorkerId, escape, escape_hint, escape_what};
 use crate::web::Web;
 use crate::web::answer::{Answer, text};
 use crate::web::query::id;
@@ -51,7 +51,8 @@ impl Trouble {
         let shown = |line: &str| escape(line.as_bytes(), 2 * TEXT_CHARS_MAX);
         let Failed { attempt, worker, at_ms, failure, .. } = failed;
         let mut said: Vec<String> = failure.at.iter().map(|at| shown(at)).collect();
-        said.push(shown(&failure.message));
+        said.push(shown(&escape_what(&failure.message)));
+        said.extend(escape_hint(&failure.message).map(|hint| format!("hint: {hint}")));
         said.extend(failure.record.as_ref().map(|record| {
             let excerpt = escape(&record.excerpt, TEXT_CHARS_MAX);
             format!("record at byte {} of {}: {excerpt}", record.offset, record.location)

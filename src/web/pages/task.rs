@@ -15,7 +15,7 @@ use crate::rpc::jobs::{AttemptLine, Jobs, TaskLine};
 use crate::rpc::shuffle::Shuffle;
 use crate::scheduler::Failed;
 use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{AttemptId, Split, TaskId, TaskKind, WorkerId, escape};
+use crate::spec::{AttemptId, Split, TaskId, TaskKind, WorkerId, escape, escape_hint, escape_what};
 use crate::task::PlanFile;
 use crate::web::Web;
 use crate::web::answer::Answer;
@@ -81,7 +81,8 @@ impl Told {
         let (shown, failure) = (|text: &[u8]| escape(text, TEXT_CHARS_MAX), &failed.failure);
         let at = failure.at.as_ref().map(|at| format!(" at {}", shown(at.as_bytes())));
         let mut lines = vec![format!("{}{}", failure.cause, at.unwrap_or_default())];
-        lines.push(shown(failure.message.as_bytes()));
+        lines.push(shown(escape_what(&failure.message).as_bytes()));
+        lines.extend(escape_hint(&failure.message).map(|hint| format!("hint: {hint}")));
         if let Some(record) = &failure.record {
             let excerpt = shown(&record.excerpt);
             let (offset, location) = (record.offset, &record.location);

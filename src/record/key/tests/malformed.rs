@@ -65,7 +65,7 @@ fn damage_is_named() {
         bool, b"\x02" => "0x2 is not a valid bool";
         Option<u8>, b"\x02" => "0x2 is not a valid option";
         char, b"\0\0\xd8\0" => "0xd800 is not a valid char";
-        &str, b"ab\xff" => "text in key is not UTF-8 after 2 bytes; a key of type Text may hold any bytes";
+        &str, b"ab\xff" => "text in key is not UTF-8 after 2 bytes\nhint: use a key of type Text, which may hold any bytes";
         Result<u8, u8>, b"\0\0\0\x02\0" => "invalid value: integer `2`, expected `Ok` or `Err`";
     }
 }

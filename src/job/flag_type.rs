@@ -1,0 +1,38 @@
+//! A compiler message for job fields that cannot be flags because clap cannot parse their type.
+//!
+//! `#[derive(Args)]` finds a parser for each field's type by the method `value_parser` on a value of clap's
+//! `_infer_ValueParser_for<T>`. Clap has traits with that method for the kinds of types that it knows. If none
+//! applies, the compiler lists all of them. The prelude brings the trait here into scope, which has that method for
+//! every `T`. The compiler chooses it last, because it takes `self` by value. It requires [`FlagType`], which no type
+//! implements, and whose error message says what to do.
+
+use clap::builder::{_infer_ValueParser_for, ValueParser};
+
+/// A type that clap can parse through this trait alone. No type implements it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the type of a flag: clap does not know how to read it from text",
+    label = "a field with this attribute, or without any, is a flag of the job",
+    note = "a field that is not a flag has `#[arg(skip)]`, and `#[serde(skip)]` too unless tasks need its value",
+    note = "a flag's type implements `FromStr`, `From<String>` or `clap::ValueEnum`, or the field has \
+            `#[arg(value_parser = f)]` with a function `fn f(text: &str) -> Result<{Self}, String>`"
+)]
+pub trait FlagType {}
+
+/// Leads the compiler to [`FlagType`] if clap knows no parser.
+#[doc(hidden)]
+pub trait NoParser<T>: Sized {
+    /// Never called: no type is a [`FlagType`].
+    #[doc(hidden)]
+    fn value_parser(self) -> ValueParser
+    where
+        T: FlagType;
+}
+
+impl<T> NoParser<T> for _infer_ValueParser_for<T> {
+    fn value_parser(self) -> ValueParser
+    where
+        T: FlagType,
+    {
+        ValueParser::string()
+    }
+}
