@@ -186,6 +186,11 @@ impl Master {
         figures
     }
 
+    /// The masters' addresses, as `--cluster` takes them.
+    pub fn addresses(&self) -> String {
+        self.shared.addresses()
+    }
+
     /// The newest event.
     pub fn last_event(&self) -> EventId {
         self.shared.proposer.hear(|events| events.last())

@@ -64,6 +64,10 @@ fn pages_show_the_cluster_and_a_jobs_progress() -> Result {
             "leader",
         ],
     );
+    check_has(
+        &check_page(web, "/")?,
+        &["gristmill submit --cluster 127.0.0.1:", "<b>2 / 2</b>workers alive"],
+    );
     dev.input(20_000)?;
     let wordcount = Dev::job("wordcount");
     let flags = ["-r", "3", "--split-size", "20KiB", "-o", "<img src=x>", "-q"];
@@ -113,7 +117,7 @@ fn pages_show_the_cluster_and_a_jobs_progress() -> Result {
     );
     check_has(
         &check_page(web, "/workers/w1")?,
-        &["w1", "slots in use", "map outputs kept", "Memory in use", "Disk in use"],
+        &["w1", "Slots in use", "map outputs kept", "Memory in use", "Disk in use"],
     );
     Ok(())
 }
@@ -146,16 +150,15 @@ fn pages_show_failures_and_escape_names() -> Result {
     let trouble = ["--trouble", "panic", "--marks", &marks, "-o", "none", "-q"];
     let failed = dev.run(&[&["submit", &odd, "<b>.txt"][..], &trouble].concat())?;
     assert_eq!(failed.code, Some(1), "{}", failed.stderr);
-    for path in ["/jobs/j1", "/jobs/j1/tasks/m0"] {
+    for (path, record) in [("/jobs/j1", "`trouble`"), ("/jobs/j1/tasks/m0", "trouble")] {
         let page = check_page(web, path)?;
-        check_has(&page, &["panic", "tests/jobs/odd.rs:", "&#60;b&#62;.txt: trouble"]);
+        let record = format!("&#60;b&#62;.txt: {record}");
+        check_has(&page, &["panic", "tests/jobs/odd.rs:", &record]);
+        check_has(&page, &["Next steps", "gristmill replay j1/m0#2 --cluster 127.0.0.1:"]);
         assert!(!page.contains("<b>.txt"), "a file's name is text: {page}");
     }
     let job = check_page(web, "/jobs/j1")?;
-    check_has(
-        &job,
-        &["Next steps", "gristmill replay j1/m0#2", ">failed<", "j1/m0#1 failed: panic"],
-    );
+    check_has(&job, &["user code panicked at", ">failed<", "j1/m0#1 failed: panic"]);
     check_has(&job, &["href=\"/jobs/j1/tasks/m0\""]);
     // Not the last attempt alone.
     let both = ["j1/m0#1 failed on w", "j1/m0#2 failed on w", "&#60;b&#62;.txt</td>"];

@@ -79,7 +79,7 @@ fn pages_update_without_reloading() -> Result {
     browser.shows(&["wordcount", "succeeded", "failed", "mapping", "j4", "waiting"])?;
     browser.tab_to("a[href='/jobs/j2']")?;
     browser.press(ENTER)?;
-    browser.shows(&["Failed", "no luck", "tests/jobs/odd.rs:", "<i>bad.txt: trouble"])?;
+    browser.shows(&["Failed", "no luck", "tests/jobs/odd.rs:", "<i>bad.txt: `trouble`"])?;
     browser.shows(&["Next steps", "gristmill replay j2/m0#", "--trouble", "panic"])?;
     assert_eq!(
         browser.run("return window.loadedOnce")?,
@@ -119,7 +119,7 @@ fn name_made_of_html_is_rejected_or_shown_as_text() -> Result {
     for (path, words) in [
         ("/jobs/j1", &[NAME, "<i>out"][..]),
         ("/jobs/j1/tasks/m0", &[NAME]),
-        ("/jobs/j2", &["<i>bad.txt: trouble"]),
+        ("/jobs/j2", &["<i>bad.txt: `trouble`"]),
         ("/jobs/j2/tasks/m0", &["<i>bad.txt: trouble"]),
     ] {
         browser.open(web, path)?;
@@ -161,11 +161,11 @@ fn pages_work_by_keyboard_and_without_scripts() -> Result {
             "/jobs/j1",
             &[NAME, "succeeded", "100 %", "attempts_started", "map_input_records", "Timeline"],
         ),
-        ("/jobs/j2", &["Failed", "no luck", "<i>bad.txt: trouble", "gristmill replay"]),
+        ("/jobs/j2", &["Failed", "no luck", "<i>bad.txt: `trouble`", "gristmill replay"]),
         ("/jobs/j1/tasks?sort=took", &["Took", "Peak memory", "j1/m0", "j1/r2"]),
         ("/jobs/j1/tasks/r0", &["records in", "records out", "spill files", "peak memory"]),
         ("/jobs/j2/tasks/m0", &["j2/m0#2", "no luck", "Log of"]),
-        ("/workers/w1", &["slots in use", "Memory", "Disk"]),
+        ("/workers/w1", &["Slots", "0 of 1", "Memory", "Disk"]),
     ] {
         browser.open(web, path)?;
         let text = browser.text()?;

@@ -4,10 +4,16 @@
   const PAUSE_MS = 1000;
   const BUSY_MS = 2000;
   const AGAIN_MS = 3000;
-  const say = document.getElementById("live");
+  const live = document.getElementById("live");
   const address = document.body.dataset.events;
-  if (!address || !say || !window.EventSource) return;
+  if (!address || !live || !window.EventSource) return;
   let last = Date.now(), due = 0, asking = false;
+
+  // Shows what is wrong, or that the page is live.
+  const say = (wrong) => {
+    live.textContent = wrong || "live";
+    live.classList.toggle("on", !wrong);
+  };
 
   // Describes a node, so that its counterpart is found in the new page.
   const mark = (main, node) => {
@@ -38,9 +44,9 @@
     try {
       const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
       if (answer.ok) take(await answer.text());
-      say.textContent = answer.ok ? "live" : "the cluster does not answer; trying again";
+      say(answer.ok ? "" : "the cluster does not answer; trying again");
     } catch {
-      say.textContent = "this master does not answer; trying again";
+      say("this master does not answer; trying again");
     }
     asking = false;
     last = Date.now();
@@ -51,9 +57,9 @@
 
   const listen = () => {
     const stream = new EventSource(address);
-    stream.onopen = () => { say.textContent = "live"; soon(); };
+    stream.onopen = () => { say(""); soon(); };
     stream.onerror = () => {
-      say.textContent = "not connected; trying again";
+      say("not connected; trying again");
       // A browser reconnects after a cut connection, but not after an error, for example while no master leads.
       if (stream.readyState === EventSource.CLOSED) setTimeout(listen, AGAIN_MS);
     };

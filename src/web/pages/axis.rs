@@ -1,16 +1,18 @@
 //! Tick values of an axis and their labels: 1, 2 and 5 times a power of ten, and round durations.
 
 /// Round spans of time above a second, in milliseconds.
-const SPANS_MS: [u64; 22] = [
+const SPANS_MS: [u64; 24] = [
     1_000,
     2_000,
     5_000,
     10_000,
+    20_000,
     30_000,
     60_000,
     120_000,
     300_000,
     600_000,
+    1_200_000,
     1_800_000,
     3_600_000,
     7_200_000,
@@ -47,7 +49,7 @@ pub(super) fn step(value: u64, most: u64) -> u64 {
     }
 }
 
-/// The same for a span of time, in milliseconds: 1, 2, 5 … ms, then 1 s, 2 s, 5 s, 10 s, 30 s, 1 min …
+/// The same for a span of time, in milliseconds: 1, 2, 5 … ms, then 1 s, 2 s, 5 s, 10 s, 20 s, 30 s, 1 min …
 pub(super) fn step_ms(span_ms: u64, most: u64) -> u64 {
     let least = span_ms.div_ceil(most.max(1)).max(1);
     match SPANS_MS.iter().find(|step| **step >= least) {
@@ -123,8 +125,9 @@ mod tests {
             (900, "200 ms"),
             (4_000, "1 s"),
             (11_000, "5 s"),
-            (100_000, "30 s"),
+            (100_000, "20 s"),
             (200_000, "1 min"),
+            (6_000_000, "20 min"),
             (7_000_000, "30 min"),
             (90_000_000, "6 h"),
         ] {

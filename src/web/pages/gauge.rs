@@ -15,9 +15,17 @@ pub(super) struct Gauge {
     pub(super) class: &'static str,
 }
 
+/// Whether a worker was lost or has left, so that what it reported last no longer holds.
+pub(super) fn is_gone(worker: &WorkerLine) -> bool {
+    matches!(worker.state.as_str(), "lost" | "left")
+}
+
 impl Gauge {
-    /// Slots, memory and disk of a worker, as far as they are known.
+    /// Slots, memory and disk of a worker, as far as they are known; none of a worker that is gone.
     pub(super) fn of_worker(worker: &WorkerLine) -> Vec<Self> {
+        if is_gone(worker) {
+            return Vec::new();
+        }
         let room = &worker.room;
         let slots = format!("{} of {}", worker.running, worker.slots);
         let (running, all) = (worker.running.into(), worker.slots.into());
@@ -65,6 +73,10 @@ mod tests {
         let bars = Gauge::of_worker(&worker);
         let shown: Vec<_> = bars.iter().map(|it| (it.name, it.percent, it.class)).collect();
         assert_eq!(shown, [("Slots", 100, "map"), ("Disk", 95, "full")]);
+        for state in ["lost", "left"] {
+            let gone = WorkerLine { state: state.into(), ..worker.clone() };
+            assert!(Gauge::of_worker(&gone).is_empty(), "{state}");
+        }
         assert_eq!((bars[0].text.as_str(), bars[1].text.as_str()), ("4 of 4", "95.0 of 100.0 GiB"));
     }
 }

@@ -1,6 +1,6 @@
 //! Events of a job, in words.
 
-use super::words::clock;
+use super::words::{clock, plain};
 use crate::clock::rfc3339;
 use crate::master::{Event, What};
 
@@ -20,7 +20,7 @@ impl Line {
             What::Ended { attempt, state, cause } if state.to_string() == cause.to_string() => {
                 format!("{attempt} {state}")
             }
-            What::Ended { attempt, state, cause } => format!("{attempt} {state}: {cause}"),
+            What::Ended { attempt, state, cause } => format!("{attempt} {state}: {}", plain(cause)),
             What::OutputLost { attempt } => format!("the output of {attempt} is lost"),
             What::Registered { worker, slots } => format!("{worker} registered with {slots} slots"),
             What::Draining { worker } => format!("{worker} is draining"),

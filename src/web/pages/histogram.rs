@@ -13,8 +13,7 @@ const HEIGHT: f64 = 120.0;
 const LEFT: f64 = 58.0;
 const HEAD: f64 = 14.0;
 const FOOT: f64 = 24.0;
-/// The widest bar, and the least space between two times.
-const WIDE_MAX: f64 = 60.0;
+/// The least space between two times.
 const APART_MIN: f64 = 78.0;
 /// The fewest steps that are drawn.
 const STEPS_MIN: usize = 6;
@@ -26,21 +25,21 @@ pub(super) fn histogram(kind: &Kind, class: &str) -> String {
     let count = |at: usize| kind.histogram.get(at).copied().unwrap_or(0);
     let first = (0..STEPS).find(|&at| count(at) > 0).unwrap_or(0);
     let last = (0..STEPS).rev().find(|&at| count(at) > 0).unwrap_or(0);
-    // At least three doublings wide, so that there are times to name.
-    let first = first.min(last.saturating_sub(STEPS_MIN - 1));
-    let last = last.max(first + STEPS_MIN - 1).min(STEPS - 1);
+    // At least three doublings wide, so that there are times to name; what there is lies in the middle.
+    let missing = STEPS_MIN.saturating_sub(last - first + 1);
+    let first = first.saturating_sub(missing / 2).min(STEPS - STEPS_MIN);
+    let last = last.max(first + STEPS_MIN - 1);
     let most = u64::from(kind.histogram.iter().copied().max().unwrap_or(1).max(1));
     let step = axis::step(most, TICKS_MAX);
     let top = most.div_ceil(step) * step;
-    let wide = ((WIDTH - LEFT) / (last - first + 1) as f64).min(WIDE_MAX);
+    let wide = (WIDTH - LEFT) / (last - first + 1) as f64;
     let y = |count: u64| HEAD + (1.0 - count as f64 / top as f64) * HEIGHT;
-    let right = LEFT + wide * (last - first + 1) as f64;
     let mut drawn = String::new();
     for tick in axis::ticks(top, step) {
         // A string takes whatever is written to it.
         let _written = write!(
             drawn,
-            "<path class=\"grid\" d=\"M{LEFT} {:.1}H{right:.1}\"/><text x=\"{:.0}\" y=\"{:.1}\" \
+            "<path class=\"grid\" d=\"M{LEFT} {:.1}H{WIDTH:.1}\"/><text x=\"{:.0}\" y=\"{:.1}\" \
              text-anchor=\"end\">{tick}</text>",
             y(tick),
             LEFT - 8.0,

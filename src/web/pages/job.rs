@@ -9,7 +9,7 @@ use super::chart::Links;
 use super::happened::Line;
 use super::phase::Phase;
 use super::skew::skew;
-use super::words::{bytes, clock, count, percent, sentence, span};
+use super::words::{bytes, clock, count, exact, percent, plural, sentence, span, step};
 use super::{chart, page};
 use crate::offload::offload;
 use crate::record::value;
@@ -32,19 +32,20 @@ const EVENTS_MAX: usize = 30;
     ext = "html",
     source = r#"<p class="crumbs"><a href="/jobs">Jobs</a></p>
 <h1>{{ job.id }} {{ job.name }} <span class="state {{ job.state }}">{{ job.state }}</span></h1>
-{% if job.state == Stage::Waiting %}<section class="wait"><h2 class="large">Waiting</h2><p class="lead">{{ job.reason }}</p>{% if !why.summary.is_empty() %}<p>{{ why.summary }}</p>{% endif %}{% if !why.suggestion.is_empty() %}<h3>Next steps</h3><p>{{ self::sentence(&why.suggestion) }}</p>{% endif %}</section>
-{% else if let Some(error) = job.error %}<section class="bad"><h2 class="large">{% if job.state == Stage::Failed %}Failed{% else %}Cannot commit{% endif %}</h2><pre>{{ error }}</pre>
+{% if job.state == Stage::Waiting %}<section class="wait"><h2 class="large">{{ self::headline(&job.reason) }}</h2>{% if !why.summary.is_empty() %}<p class="lead">{{ why.summary }}</p>{% endif %}{% if let Some((step, command)) = steps %}<h3>Next steps</h3><p>{{ step }}{% if !command.is_empty() %} <code>{{ command }}</code>{% endif %}</p>{% endif %}</section>
+{% else if job.error.is_some() %}<section class="bad"><h2 class="large">{% if job.state == Stage::Failed %}Failed{% else %}Cannot commit{% endif %}</h2><p class="lead">{{ why.summary }}</p>
+{% if !why.details.is_empty() %}<pre>{{ why.details.join("\n") }}</pre>{% endif %}
 {% if !why.log.is_empty() %}<h3>Last output</h3><pre class="log" tabindex="0" role="group" aria-label="Last output">{{ why.log.join("\n") }}</pre>{% endif %}
-<h3>Next steps</h3><ul class="steps">{% if !why.suggestion.is_empty() %}<li>{{ self::sentence(&why.suggestion) }}</li>{% endif %}{% if let Some(replay) = why.replay %}<li>Run the task again in a terminal: <code>{{ replay }}</code></li>{% endif %}{% if let Some((attempt, _)) = job.failure %}<li><a href="/jobs/{{ job.id }}/tasks/{{ attempt.task.kind.letter() }}{{ attempt.task.index }}">{{ attempt.task }}</a> has all attempts and their logs.</li>{% endif %}</ul></section>
+<h3>Next steps</h3><ul class="steps">{% if let Some((step, command)) = steps %}<li>{{ step }}{% if !command.is_empty() %} <code>{{ command }}</code>{% endif %}</li>{% endif %}{% if let Some(replay) = why.replay %}<li>Run the task again in a terminal: <code>{{ replay }} --cluster {{ cluster }}</code></li>{% endif %}{% if let Some((attempt, _)) = job.failure %}<li><a href="/jobs/{{ job.id }}/tasks/{{ attempt.task.kind.letter() }}{{ attempt.task.index }}">{{ attempt.task }}</a> has all attempts and their logs.</li>{% endif %}</ul></section>
 {% else if !job.reason.is_empty() %}<p class="lead">{{ job.reason }}</p>{% endif %}
-<div class="tiles"><div><b>{{ progress }} %</b>done</div><div><b>{{ took }}</b>{% if job.finished.is_some() %}duration{% else %}since submission{% endif %}</div>{% if !read.is_empty() %}<div><b>{{ read }}</b>of input</div>{% endif %}<div><b>{{ attempts }}</b>attempts</div></div>
+<div class="tiles"><div><b>{{ progress }} %</b>done</div><div><b>{{ took }}</b>{% if job.finished.is_some() %}duration{% else %}since submission{% endif %}</div>{% if !read.is_empty() %}<div><b>{{ read }}</b>of input</div>{% endif %}<div><b>{{ attempts }}</b>{{ self::plural(*summary.attempts, "attempt", "attempts") }}</div></div>
 <section><h2>Progress</h2>
 {% for phase in phases %}<div class="phase"><h3>{{ phase.name }}</h3><progress class="{{ phase.class }}" max="100" value="{{ phase.percent }}" aria-label="{{ phase.name }}">{{ phase.percent }} %</progress><p><b>{{ phase.percent }} %</b><span>{{ phase.tasks }}</span>{% if !phase.bytes.is_empty() %}<span>{{ phase.bytes }}</span>{% endif %}{% if !phase.left.is_empty() %}<span>{{ phase.left }}</span>{% endif %}</p></div>
 {% endfor %}
 <p class="pages"><a href="/jobs/{{ job.id }}/tasks">All tasks</a><a href="/jobs/{{ job.id }}/tasks?sort=took">Slowest tasks first</a></p></section>
 <section><h2>Timeline</h2>
 {% if summary.attempts == 0 %}<p class="soft">No attempt has started yet.</p>{% else %}<div class="scroll" tabindex="0" role="group" aria-label="Timeline">{{ timeline|safe }}</div>
-<ul class="key"><li class="map">map</li><li class="reduce">reduce</li><li class="other">plan, commit</li><li class="lost">failed, killed or lost</li></ul>{% endif %}</section>
+<ul class="key"><li class="map">map</li><li class="reduce">reduce</li><li class="other">plan, commit</li><li class="lost">failed or lost</li><li class="killed">killed</li></ul>{% endif %}</section>
 {% if has_done %}<section><h2>Task durations</h2><div class="pair">
 {% for phase in phases %}{% if !phase.slowest.is_empty() %}<div><h3>{{ phase.name }}</h3>{{ phase.histogram|safe }}<p class="soft">{{ phase.told }}</p></div>{% endif %}{% endfor %}</div></section>
 <section><h2>Slowest tasks</h2><div class="pair">
@@ -68,6 +69,10 @@ const EVENTS_MAX: usize = 30;
 struct One<'p> {
     job: &'p JobStatus,
     why: &'p Why,
+    /// What to do next: a sentence, and the command that it ends in, if it does.
+    steps: Option<(String, String)>,
+    /// The value of `--cluster`.
+    cluster: String,
     summary: &'p Summary,
     progress: u64,
     took: String,
@@ -99,6 +104,7 @@ pub(in crate::web) async fn job(State(web): State<Web>, Path(job): Path<String>)
     let facts = web.master.facts(job)?;
     let body = One {
         skew: skew(job, &facts.sizes, status.reduces.total, Links::Yes).map_err(written)?,
+        cluster: web.master.addresses(),
         events: web.master.recent(job, EVENTS_MAX)?.iter().map(Line::of).collect(),
         ..one((&status, &why), &summary, counters, spec.as_ref(), facts.until_ms())
     };
@@ -107,7 +113,7 @@ pub(in crate::web) async fn job(State(web): State<Web>, Path(job): Path<String>)
     page(&title, &format!("/api/v1/jobs/{job}/events"), is_busy, &body)
 }
 
-/// The page without its skew and events.
+/// The page without its skew, events and addresses.
 fn one<'p>(
     (status, why): (&'p JobStatus, &'p Why),
     summary: &'p Summary,
@@ -123,6 +129,8 @@ fn one<'p>(
     One {
         job: status,
         why,
+        steps: (!why.suggestion.is_empty()).then(|| step(&why.suggestion)),
+        cluster: String::new(),
         summary,
         progress: percent(status.progress),
         took: span(summary.end_ms - summary.begin_ms),
@@ -132,7 +140,8 @@ fn one<'p>(
         phases,
         timeline: chart::timeline(summary, Links::Yes),
         skew: String::new(),
-        counters: grouped(counters),
+        // Before the first attempt all of them are 0.
+        counters: if summary.attempts == 0 { Vec::new() } else { grouped(counters) },
         events: Vec::new(),
         settings: settings(status, summary, spec),
     }
@@ -161,8 +170,8 @@ pub(super) fn settings(
     add("Output", job.output.clone());
     if let Some(spec) = spec {
         let by_size = || "from the input's size".to_string();
-        add("Memory per attempt", bytes(spec.memory_bytes));
-        add("Split size", spec.split_bytes.map_or_else(by_size, bytes));
+        add("Memory per attempt", exact(spec.memory_bytes));
+        add("Split size", spec.split_bytes.map_or_else(by_size, exact));
         add("Reduces", spec.reducers.map_or_else(by_size, |n| n.to_string()));
         add(
             "Bad records",
@@ -185,6 +194,11 @@ pub(super) fn settings(
         add("Finished", clock(at));
     }
     settings
+}
+
+/// What a job waits for, as a heading.
+fn headline(reason: &str) -> String {
+    if reason.starts_with("waiting") { sentence(reason) } else { format!("Waiting: {reason}") }
 }
 
 /// The executable, the job's own flags, and the inputs.

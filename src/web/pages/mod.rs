@@ -59,7 +59,7 @@ const KEPT: &str = "max-age=300";
 </head>
 <body{% if !events.is_empty() %} data-events="{{ events }}"{% endif %}{% if is_busy %} data-busy{% endif %}>
 <a class="skip" href="#main">Skip to content</a>
-<header><a class="brand" href="/">Gristmill</a><nav aria-label="Pages"><a href="/">Overview</a><a href="/jobs">Jobs</a></nav><p id="live" role="status"></p></header>
+<header><a class="brand" href="/"><svg viewBox="0 0 16 16" aria-hidden="true"><circle cx="8" cy="8" r="7" fill="#7a5c2e"/><path d="M8 1v14M1 8h14M3 3l10 10M13 3L3 13" stroke="#f4e9d4"/><circle cx="8" cy="8" r="2" fill="#f4e9d4"/></svg>Gristmill</a><nav aria-label="Pages"><a href="/"{% if title == "Overview" %} aria-current="page"{% endif %}>Overview</a><a href="/jobs"{% if title == "Jobs" %} aria-current="page"{% endif %}>Jobs</a></nav><p id="live" role="status"></p></header>
 <main id="main" tabindex="-1">
 {{ body|safe }}
 </main>

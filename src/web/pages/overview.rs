@@ -4,14 +4,14 @@
 use askama::Template;
 use axum::extract::{RawQuery, State};
 
-use super::gauge::Gauge;
+use super::gauge::{Gauge, is_gone};
 use super::plot::Plot;
-use super::words::{bytes, clock, count, percent, sentence, span};
+use super::words::{bytes, clock, count, percent, plural, sentence, span};
 use super::{axis, page};
 use crate::clock::parse_rfc3339;
 use crate::master::Figures;
-use crate::rpc::jobs::{JobLine, JobStatus, Jobs, State as Stage, WorkerLine};
-use crate::rpc::masters::{MasterLine, Masters};
+use crate::rpc::jobs::{JobLine, JobStatus, Jobs, State as Stage, Tally, WorkerLine};
+use crate::rpc::masters::{MasterLine, Masters, Role};
 use crate::spec::JobId;
 use crate::web::Web;
 use crate::web::answer::Answer;
@@ -32,21 +32,33 @@ const RUNNING: [Stage; 4] = [Stage::Planning, Stage::Mapping, Stage::Reducing, S
 #[derive(Template)]
 #[template(
     ext = "html",
-    source = r#"<div class="scroll" tabindex="0" role="group" aria-label="{{ title }}"><table class="jobs"><thead><tr><th scope="col">Job</th><th scope="col">Name</th><th scope="col">State</th><th scope="col" class="num">Took</th><th scope="col">Submitted</th><th scope="col">Finished</th><th scope="col">Reason</th></tr></thead><tbody>
-{% for job in jobs %}<tr><td><a href="/jobs/{{ job.id }}">{{ job.id }}</a></td><td class="name">{{ job.name }}</td><td><span class="state {{ job.state }}">{{ job.state }}</span></td><td class="num">{{ self::took(job) }}</td><td class="opt">{{ self::clock(&job.submitted) }}</td><td class="opt">{% if let Some(at) = job.finished %}{{ self::clock(at) }}{% endif %}</td><td class="wide"><span class="clamp">{{ job.reason }}</span></td></tr>
+    source = r#"<div class="scroll" tabindex="0" role="group" aria-label="{{ title }}"><table class="jobs"><thead><tr><th scope="col">Job</th><th scope="col">Name</th><th scope="col">State</th><th scope="col" class="num">Took</th><th scope="col">Submitted</th><th scope="col">Reason</th></tr></thead><tbody>
+{% for job in jobs %}<tr><td><a href="/jobs/{{ job.id }}">{{ job.id }}</a></td><td class="name">{{ job.name }}</td><td><span class="state {{ job.state }}">{{ job.state }}</span></td><td class="num">{{ self::took(job, *now_ms) }}</td><td class="opt">{{ self::clock(&job.submitted) }}</td><td class="wide">{% if !job.reason.is_empty() %}<span class="clamp">{{ job.reason }}</span>{% endif %}</td></tr>
 {% endfor %}</tbody></table></div>"#
 )]
 struct JobTable<'p> {
     title: &'static str,
     jobs: &'p [JobLine],
+    now_ms: u64,
 }
 
-/// From submission to end; empty while there is no end.
-fn took(job: &JobLine) -> String {
-    let times = parse_rfc3339(&job.submitted).zip(job.finished.as_deref().and_then(parse_rfc3339));
+/// From submission to end, or until now.
+fn took(job: &JobLine, now_ms: u64) -> String {
+    elapsed(&job.submitted, job.finished.as_deref(), now_ms)
+}
+
+/// The same for a job that has not ended.
+fn since(job: &JobStatus, now_ms: u64) -> String {
+    elapsed(&job.submitted, None, now_ms)
+}
+
+fn elapsed(from: &str, to: Option<&str>, now_ms: u64) -> String {
+    let to_ms = to.map_or(Some(now_ms), parse_rfc3339);
+    let times = parse_rfc3339(from).zip(to_ms);
     times.map_or_else(String::new, |(from, to)| match to.saturating_sub(from) {
-        // Both are in whole seconds.
+        // Times of jobs are in whole seconds.
         0..1_000 => "< 1 s".to_string(),
+        ms @ 1_000..10_000 => format!("{} s", ms / 1_000),
         ms => span(ms),
     })
 }
@@ -55,44 +67,63 @@ fn took(job: &JobLine) -> String {
 #[derive(Template)]
 #[template(
     ext = "html",
-    source = r#"<div class="scroll" tabindex="0" role="group" aria-label="Running and waiting"><table class="jobs"><thead><tr><th scope="col">Job</th><th scope="col">Name</th><th scope="col">State</th><th scope="col">Progress</th><th scope="col" class="num">Maps</th><th scope="col" class="num">Reduces</th><th scope="col">Submitted</th><th scope="col">Reason</th></tr></thead><tbody>
-{% for job in jobs %}<tr><td><a href="/jobs/{{ job.id }}">{{ job.id }}</a></td><td class="name">{{ job.name }}</td><td><span class="state {{ job.state }}">{{ job.state }}</span></td><td class="bar"><progress max="100" value="{{ self::percent(*job.progress) }}" aria-label="Progress of {{ job.id }}">{{ self::percent(*job.progress) }} %</progress><span>{{ self::percent(*job.progress) }} %</span></td><td class="num opt">{{ job.maps.done }} / {{ job.maps.total }}</td><td class="num opt">{{ job.reduces.done }} / {{ job.reduces.total }}</td><td class="opt">{{ self::clock(&job.submitted) }}</td><td class="wide"><span class="clamp">{{ job.reason }}</span></td></tr>
+    source = r#"<div class="scroll" tabindex="0" role="group" aria-label="Running and waiting"><table class="jobs"><thead><tr><th scope="col">Job</th><th scope="col">Name</th><th scope="col">State</th><th scope="col">Progress</th><th scope="col" class="num">Maps done</th><th scope="col" class="num">Reduces done</th><th scope="col" class="num">Elapsed</th><th scope="col">Status</th></tr></thead><tbody>
+{% for job in jobs %}<tr><td><a href="/jobs/{{ job.id }}">{{ job.id }}</a></td><td class="name">{{ job.name }}</td><td><span class="state {{ job.state }}">{{ job.state }}</span></td><td class="bar"><progress max="100" value="{{ self::percent(*job.progress) }}" aria-label="Progress of {{ job.id }}">{{ self::percent(*job.progress) }} %</progress><span>{{ self::percent(*job.progress) }} %</span></td><td class="num opt">{{ self::done(&job.maps) }}</td><td class="num opt">{{ self::done(&job.reduces) }}</td><td class="num">{{ self::since(job, *now_ms) }}</td><td class="wide"><span class="clamp">{{ self::doing(job) }}</span></td></tr>
 {% endfor %}</tbody></table></div>"#
 )]
 struct Queue<'p> {
     jobs: &'p [JobStatus],
+    now_ms: u64,
+}
+
+/// How many of a job's maps or reduces are done, of how many; empty before that is known.
+fn done(tally: &Tally) -> String {
+    match tally.total {
+        0 => String::new(),
+        total => format!("{} / {}", count(tally.done.into()), count(total.into())),
+    }
+}
+
+/// What of a job runs now, or what it waits for. How many tasks are done has its own column.
+fn doing(job: &JobStatus) -> String {
+    let (running, one, many) = match job.state {
+        Stage::Mapping => (job.maps.running, "map", "maps"),
+        Stage::Reducing => (job.reduces.running, "reduce", "reduces"),
+        _ => return job.reason.clone(),
+    };
+    match u64::from(running) {
+        0 => job.reason.clone(),
+        running => format!("{} {} running", count(running), plural(running, one, many)),
+    }
 }
 
 #[derive(Template)]
 #[template(
     ext = "html",
     source = r#"<h1>Overview</h1>
-<div class="tiles"><div><b>{{ running }}</b>running jobs</div><div><b>{{ waiting }}</b>waiting jobs</div><div><b>{{ figures.running }} / {{ figures.slots }}</b>slots in use</div><div><b>{{ rate }}</b>read per second</div><div><b>{{ known }}</b>workers</div></div>
-<div class="pair cut"><section><h2>Slots in use</h2>{{ slots|safe }}<ul class="key"><li class="map">in use</li><li class="limit">all slots</li></ul></section>
+<div class="tiles six">{% for (value, name) in tiles %}<div><b>{{ value }}</b>{{ name }}</div>{% endfor %}</div>
+{% if workers.is_empty() %}<section class="wait"><h2>Workers</h2><p>No workers. Start one: <code>gristmill worker --cluster {{ cluster }}</code></p></section>
+{% endif %}<div class="pair cut"><section><h2>Slots in use</h2>{{ slots|safe }}<ul class="key"><li class="map">in use</li><li class="limit">all slots</li></ul></section>
 <section><h2>Bytes read per second</h2>{{ bytes|safe }}<ul class="key"><li class="reduce">input of maps and reduces</li></ul></section></div>
 <section><h2>Running and waiting</h2>
 {% if queue.jobs.is_empty() %}<p class="soft">No jobs are running or waiting.</p>{% else %}{{ queue.render()?|safe }}{% endif %}
 {% if live > queue.jobs.len() %}<p class="soft">The oldest {{ queue.jobs.len() }} of {{ live }}; see <a href="/jobs">all jobs</a>.</p>{% endif %}</section>
 <section><h2>Finished</h2>
 {% if ended.jobs.is_empty() %}<p class="soft">No finished jobs. Submit one: <code>gristmill submit --cluster {{ cluster }} ./wordcount in.txt -o out</code></p>{% else %}{{ ended.render()?|safe }}<p class="pages"><a href="/jobs">All jobs</a></p>{% endif %}</section>
-<section><h2>Workers</h2>
-{% if workers.is_empty() %}<p class="soft">No workers. Start one: <code>gristmill worker --cluster {{ cluster }}</code></p>{% else %}
-<div class="cards">{% for (worker, seen, gauges) in workers %}<article><h3><a href="/workers/{{ worker.id }}">{{ worker.id }}</a> <span class="state {{ worker.state }}">{{ worker.state }}</span></h3>
-<dl>{% for gauge in gauges %}<dt>{{ gauge.name }}</dt><dd><progress class="{{ gauge.class }}" max="100" value="{{ gauge.percent }}" aria-label="{{ gauge.name }} of {{ worker.id }} in use">{{ gauge.percent }} %</progress><span>{{ gauge.text }}</span></dd>{% endfor %}</dl>
-{% if let Some(exclusion) = worker.exclusion %}<p class="warn">{{ self::sentence(&exclusion.reason) }}; excluded until {{ self::clock(&exclusion.until) }}</p>
+{% if !workers.is_empty() %}<section><h2>Workers</h2>
+<div class="cards">{% for (worker, seen, gauges) in workers %}<article{% if gauges.is_empty() %} class="gone"{% endif %}><h3><a href="/workers/{{ worker.id }}">{{ worker.id }}</a> <span class="state {{ worker.state }}">{{ worker.state }}</span></h3>
+{% if !gauges.is_empty() %}<dl>{% for gauge in gauges %}<dt>{{ gauge.name }}</dt><dd><progress class="{{ gauge.class }}" max="100" value="{{ gauge.percent }}" aria-label="{{ gauge.name }} of {{ worker.id }} in use">{{ gauge.percent }} %</progress><span>{{ gauge.text }}</span></dd>{% endfor %}</dl>
+{% endif %}{% if let Some(exclusion) = worker.exclusion %}<p class="warn">{{ self::sentence(&exclusion.reason) }}; excluded until {{ self::clock(&exclusion.until) }}</p>
 {% endif %}<p class="soft">{{ worker.address }}, PID {{ worker.pid }}<br>last seen {{ seen }} ago</p></article>
-{% endfor %}</div>{% if known > workers.len() %}<p class="soft">The first {{ workers.len() }} of {{ known }}; <a href="/api/v1/workers">all of them</a> as JSON.</p>{% endif %}{% endif %}</section>
-<section><h2>Masters</h2>
+{% endfor %}</div>{% if known > workers.len() %}<p class="soft">The first {{ workers.len() }} of {{ known }}; <a href="/api/v1/workers">all of them</a> as JSON.</p>{% endif %}</section>
+{% endif %}<section><h2>Masters</h2>
 <div class="scroll" tabindex="0" role="group" aria-label="Masters"><table><thead><tr><th scope="col">Master</th><th scope="col">Role</th><th scope="col" class="num">Term</th><th scope="col" class="num">Applied</th><th scope="col" class="num">Behind</th><th scope="col">Address</th><th scope="col">Web</th></tr></thead><tbody>
 {% for master in masters %}<tr><td>{{ master.id }}</td><td><span class="state {{ master.role }}">{{ master.role }}</span></td><td class="num">{{ master.term }}</td><td class="num">{{ master.applied }}</td><td class="num">{{ master.behind }}</td><td>{{ master.address }}</td><td>{% if let Some(web) = master.web %}<a href="http://{{ web }}/">{{ web }}</a>{% endif %}</td></tr>
 {% endfor %}</tbody></table></div></section>"#
 )]
 struct Overview<'p> {
-    figures: &'p Figures,
-    running: String,
-    waiting: String,
-    /// Bytes per second.
-    rate: String,
+    /// Values and their names.
+    tiles: [(String, &'static str); 6],
     slots: String,
     bytes: String,
     live: usize,
@@ -112,33 +143,51 @@ pub(in crate::web) async fn overview(State(web): State<Web>) -> Answer {
     let (workers, masters) = (master.workers().await?, master.masters().await?.masters);
     let (live_jobs, live) = master.live_jobs(LIVE_MAX)?;
     let ended = master.ended_jobs(ENDED_MAX)?;
-    let figures = master.figures();
     let now_ms = web.clock.wall_ms();
-    let jobs = |stage: &Stage| figures.jobs.get(stage).copied().unwrap_or(0);
     let rate = web.history.bytes_per_s(now_ms).unwrap_or(0.0);
     let samples = web.history.samples();
-    let addresses: Vec<&str> = masters.iter().map(|master| master.address.as_str()).collect();
     let body = Overview {
-        running: count(RUNNING.iter().map(jobs).sum()),
-        waiting: count(jobs(&Stage::Waiting)),
-        // Not negative, and far below what a u64 holds.
-        rate: bytes(rate as u64),
+        tiles: tiles(&master.figures(), rate, &workers, &masters),
         slots: slots_over_time(&samples, now_ms),
         bytes: bytes_over_time(&samples, now_ms),
         live,
-        queue: Queue { jobs: &live_jobs },
-        ended: JobTable { title: "Finished", jobs: &ended },
+        queue: Queue { jobs: &live_jobs, now_ms },
+        ended: JobTable { title: "Finished", jobs: &ended, now_ms },
         workers: workers
             .iter()
             .take(WORKERS_MAX)
             .map(|worker| (worker, span(worker.last_seen_ms), Gauge::of_worker(worker)))
             .collect(),
         known: workers.len(),
-        cluster: addresses.join(","),
+        cluster: master.addresses(),
         masters: &masters,
-        figures: &figures,
     };
     page("Overview", "/api/v1/events", true, &body)
+}
+
+/// The cluster in six numbers. `rate` is the bytes read per second.
+fn tiles(
+    figures: &Figures,
+    rate: f64,
+    workers: &[WorkerLine],
+    masters: &[MasterLine],
+) -> [(String, &'static str); 6] {
+    let jobs = |stage: &Stage| figures.jobs.get(stage).copied().unwrap_or(0);
+    let (running, waiting) = (RUNNING.iter().map(jobs).sum(), jobs(&Stage::Waiting));
+    // A worker that left is not missing.
+    let expected = workers.iter().filter(|worker| worker.state != "left").count();
+    let alive = workers.iter().filter(|worker| !is_gone(worker)).count();
+    let up = masters.iter().filter(|master| master.role != Role::Unreachable).count();
+    let of = |some: usize, all: usize| format!("{some} / {all}");
+    [
+        (count(running), plural(running, "running job", "running jobs")),
+        (count(waiting), plural(waiting, "waiting job", "waiting jobs")),
+        (format!("{} / {}", figures.running, figures.slots), "slots in use"),
+        // Not negative, and far below what a u64 holds.
+        (format!("{}/s", bytes(rate as u64)), "input read"),
+        (of(alive, expected), "workers alive"),
+        (of(up, masters.len()), "masters reachable"),
+    ]
 }
 
 fn slots_over_time(samples: &[Sample], now_ms: u64) -> String {
@@ -152,6 +201,7 @@ fn slots_over_time(samples: &[Sample], now_ms: u64) -> String {
         values: &values,
         limits: &limits,
         now_ms,
+        top_min: 1,
         step: axis::step,
         tick: count,
     }
@@ -166,6 +216,7 @@ fn bytes_over_time(samples: &[Sample], now_ms: u64) -> String {
         values: &values,
         limits: &[],
         now_ms,
+        top_min: 4 << 20,
         step: axis::step_bytes,
         tick: axis::bytes,
     }
@@ -191,7 +242,7 @@ pub(in crate::web) async fn jobs(State(web): State<Web>, RawQuery(query): RawQue
     web.master.confirm().await?;
     let jobs = web.master.newest_jobs(before, JOBS)?;
     let older = jobs.last().map(|job| job.id).filter(|_| jobs.len() == JOBS);
-    let table = JobTable { title: "Jobs", jobs: &jobs };
+    let table = JobTable { title: "Jobs", jobs: &jobs, now_ms: web.clock.wall_ms() };
     let body = AllJobs { table, is_first: before.is_none(), older };
     page("Jobs", "/api/v1/events", false, &body)
 }

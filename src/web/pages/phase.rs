@@ -73,8 +73,10 @@ impl Phase {
         let is_done = tally.done == tally.total;
         let until_ms = kind.last_ms.filter(|_| is_done).unwrap_or(now_ms);
         let passed_ms = begin_ms.map_or(0, |begin_ms| until_ms.saturating_sub(begin_ms));
-        let mut tasks =
-            format!("{} of {} done", count(tally.done.into()), count(tally.total.into()));
+        let mut tasks = match tally.total {
+            0 => "not planned yet".to_string(),
+            total => format!("{} of {} done", count(tally.done.into()), count(total.into())),
+        };
         if tally.running > 0 {
             tasks += &format!(", {} running", count(tally.running.into()));
         }
@@ -85,8 +87,12 @@ impl Phase {
             tasks,
             bytes: read(tally, passed_ms),
             left: if is_now { left(tally, passed_ms) } else { String::new() },
-            told: format!("Median {median}, shortest {least}, longest {most}."),
-            histogram: histogram(kind, class),
+            told: match kind.count {
+                1 => format!("One task, {median}."),
+                _ => format!("Median {median}, shortest {least}, longest {most}."),
+            },
+            // A picture of one task says no more than its duration.
+            histogram: if kind.count > 1 { histogram(kind, class) } else { String::new() },
             slowest: kind.slowest.iter().map(slow).collect(),
         }
     }

@@ -7,14 +7,17 @@ use super::axis;
 /// Size of a plot, in its own units; it is as wide as there is room.
 const WIDTH: f64 = 520.0;
 const HEIGHT: f64 = 130.0;
-/// Room for the ticks at the left, below, above and at the right.
-const LEFT: f64 = 84.0;
-const FOOT: f64 = 28.0;
-const HEAD: f64 = 14.0;
-const RIGHT: f64 = 16.0;
+/// Room for the ticks below, above and at the right, and at the left for each letter of the longest tick. Letters are
+/// larger on a phone, where the picture is small.
+const FOOT: f64 = 32.0;
+const HEAD: f64 = 20.0;
+const RIGHT: f64 = 18.0;
+const LETTER: f64 = 9.5;
+/// Space between a tick's text and the axis.
+const SPACE: f64 = 8.0;
 /// Ticks of an axis, at most.
 const TICKS_MAX: u64 = 4;
-const TIMES_MAX: u64 = 5;
+const TIMES_MAX: u64 = 6;
 /// The least time that a plot spans, and a pause after which the area ends.
 const SPAN_MS_MIN: u64 = 60_000;
 const GAP_MS_MAX: u64 = 10_000;
@@ -29,6 +32,8 @@ pub(super) struct Plot<'p> {
     /// A limit over time, drawn as a line.
     pub(super) limits: &'p [(u64, f64)],
     pub(super) now_ms: u64,
+    /// The axis reaches at least this value.
+    pub(super) top_min: u64,
     /// The step of the axis for a largest value, and how its ticks are written.
     pub(super) step: fn(u64, u64) -> u64,
     pub(super) tick: fn(u64) -> String,
@@ -38,27 +43,32 @@ impl Plot<'_> {
     /// The picture.
     pub(super) fn drawn(&self) -> String {
         let all = self.values.iter().chain(self.limits);
-        let most = all.map(|(_, value)| *value).fold(1.0, f64::max).ceil();
+        let most = all.map(|(_, value)| *value).fold(self.top_min as f64, f64::max).ceil();
         // Positive, and far below what a u64 holds.
         let step = (self.step)(most as u64, TICKS_MAX).max(1);
         let top = (most as u64).div_ceil(step) * step;
         let first_ms = self.values.first().map_or(self.now_ms, |(at_ms, _)| *at_ms);
         let span_ms = self.now_ms.saturating_sub(first_ms).max(SPAN_MS_MIN);
+        let ticks: Vec<(u64, String)> =
+            axis::ticks(top, step).map(|tick| (tick, (self.tick)(tick))).collect();
+        let letters = ticks.iter().map(|(_, text)| text.chars().count()).max().unwrap_or(0);
+        // Half of the earliest time is left of the axis too.
+        let left = (letters as f64 * LETTER + 2.0 * SPACE).max(4.0 * LETTER);
         let x = |at_ms: u64| {
             let ago = self.now_ms.saturating_sub(at_ms).min(span_ms) as f64 / span_ms as f64;
-            LEFT + (1.0 - ago) * (WIDTH - LEFT - RIGHT)
+            left + (1.0 - ago) * (WIDTH - left - RIGHT)
         };
         let y = |value: f64| HEAD + (1.0 - (value / top as f64).min(1.0)) * HEIGHT;
         let mut drawn = String::new();
-        for tick in axis::ticks(top, step) {
-            let (at, text) = (y(tick as f64), (self.tick)(tick));
+        for (tick, text) in ticks {
+            let at = y(tick as f64);
             // A string takes whatever is written to it.
             let _written = write!(
                 drawn,
-                "<path class=\"grid\" d=\"M{LEFT} {at:.1}H{:.1}\"/><text x=\"{:.0}\" y=\"{:.1}\" \
+                "<path class=\"grid\" d=\"M{left:.1} {at:.1}H{:.1}\"/><text x=\"{:.0}\" y=\"{:.1}\" \
                  text-anchor=\"end\">{text}</text>",
                 WIDTH - RIGHT,
-                LEFT - 8.0,
+                left - SPACE,
                 at + 4.0
             );
         }
@@ -72,7 +82,7 @@ impl Plot<'_> {
             let _written = write!(
                 drawn,
                 "<text x=\"{at:.1}\" y=\"{:.0}\" text-anchor=\"{anchor}\">{text}</text>",
-                HEAD + HEIGHT + 21.0
+                HEAD + HEIGHT + 24.0
             );
         }
         for run in runs(self.values) {
@@ -129,13 +139,14 @@ mod tests {
     fn plot(values: &[(u64, f64)]) -> String {
         let (limits, now_ms) = (&[(0, 8.0), (100_000, 8.0)], 100_000);
         let (step, tick) = (axis::step, |n: u64| n.to_string());
-        Plot { label: "slots", class: "map", values, limits, now_ms, step, tick }.drawn()
+        Plot { label: "slots", class: "map", values, limits, now_ms, top_min: 1, step, tick }
+            .drawn()
     }
 
     #[test]
     fn plot_has_round_ticks_and_an_area_for_each_run_of_values() {
         let drawn = plot(&[(1_000, 2.0), (3_000, 3.0), (50_000, 1.0), (52_000, 0.0)]);
-        for word in [">0<", ">2<", ">8<", ">now<", ">−30 s<", ">−1 min<", ">−1:30 min<"] {
+        for word in [">0<", ">2<", ">8<", ">now<", ">−20 s<", ">−1 min<", ">−1:20 min<"] {
             assert!(drawn.contains(word), "{word} is not in {drawn}");
         }
         assert_eq!(drawn.matches("class=\"map area\"").count(), 2, "the gap is left empty");

@@ -122,14 +122,14 @@ fn counters(all: &[(String, String, String)]) -> Vec<(String, String, String)> {
 {% if !details.is_empty() %}<pre>{{ details }}</pre>{% endif %}
 {% if !log.is_empty() %}<h3>Last output</h3><pre class="log">{{ log }}</pre>{% endif %}
 {% if !why.suggestion.is_empty() %}<h3>Next steps</h3><p>{{ self::sentence(&why.suggestion) }}</p>{% endif %}
-{% if let Some(replay) = why.replay %}<p>Run the task again in a terminal: <code>{{ replay }}</code></p>{% endif %}</section>
+{% if let Some(replay) = why.replay %}<p>Run the task again in a terminal: <code>{{ replay }} --cluster {{ cluster }}</code></p>{% endif %}</section>
 <section><h2>Progress</h2>
 <div class="scroll"><table><thead><tr><th scope="col">Phase</th><th scope="col" class="num">Done</th><th scope="col">Tasks</th><th scope="col">Read</th></tr></thead><tbody>
 {% for phase in phases %}<tr><th scope="row">{{ phase.name }}</th><td class="num">{{ phase.percent }} %</td><td>{{ phase.tasks }}</td><td>{{ phase.bytes }}</td></tr>
 {% endfor %}</tbody></table></div></section>
 <section><h2>Timeline</h2>
 {% if timeline.is_empty() %}<p class="soft">No attempt has started.</p>{% else %}<div class="scroll">{{ timeline|safe }}</div>
-<ul class="key"><li class="map">map</li><li class="reduce">reduce</li><li class="other">plan, commit</li><li class="lost">failed, killed or lost</li></ul>{% endif %}</section>
+<ul class="key"><li class="map">map</li><li class="reduce">reduce</li><li class="other">plan, commit</li><li class="lost">failed or lost</li><li class="killed">killed</li></ul>{% endif %}</section>
 {% for phase in phases %}{% if !phase.slowest.is_empty() %}<section><h2>Durations of {{ phase.name|lower }}</h2><div class="pair"><div>{{ phase.histogram|safe }}<p class="soft">{{ phase.told }}</p></div>
 <div class="scroll"><table><thead><tr><th scope="col">Slowest</th><th scope="col" class="num">Took</th><th scope="col" class="num">vs median</th><th scope="col">Worker</th></tr></thead><tbody>
 {% for slow in phase.slowest %}<tr><td>{{ slow.task }}</td><td class="num">{{ slow.took }}</td><td class="num">{{ slow.times }}</td><td>{{ slow.worker }}</td></tr>
@@ -161,6 +161,7 @@ struct Report<'p> {
     style: &'static str,
     job: &'p JobStatus,
     why: &'p Why,
+    cluster: &'p str,
     is_bad: bool,
     details: String,
     log: String,
@@ -182,6 +183,8 @@ struct Report<'p> {
 struct Facts {
     status: JobStatus,
     why: Why,
+    /// The value of `--cluster`.
+    cluster: String,
     failures: (Vec<Failed>, u64),
     counters: Vec<(String, String, String)>,
     settings: Vec<(String, String)>,
@@ -207,6 +210,7 @@ pub(in crate::web) async fn report(State(web): State<Web>, Path(job): Path<Strin
     let now = web.master.facts(job)?;
     let facts = Facts {
         why: web.master.why(job).await?,
+        cluster: web.master.addresses(),
         failures: web.master.failures(job, None)?,
         counters: flat(web.master.counters(job).await?),
         settings,
@@ -254,6 +258,7 @@ fn render(facts: &Facts, summary: &Summary, version: &'static str) -> Result<Str
         style: include_str!("../assets/style.css"),
         job: status,
         why,
+        cluster: &facts.cluster,
         is_bad: status.error.is_some(),
         details: why.details.join("\n"),
         log: why.log.join("\n"),
@@ -355,6 +360,7 @@ mod tests {
         Facts {
             status,
             why,
+            cluster: "127.0.0.1:7400".into(),
             failures: (vec![failed; 32], 7),
             counters: vec![(foreign.to_owned(), foreign.to_owned(), "1".into()); 500],
             settings: vec![("Output".to_string(), shown); 30],

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::chart::Links;
-use super::words::{bytes, count};
+use super::words::{bytes, count, plural};
 use crate::scheduler::Sizes;
 use crate::spec::{HotKey, JobId};
 
@@ -81,12 +81,17 @@ pub(super) fn skew(
     // At most all bytes.
     let (of_one, so_far) = (bytes(mean as u64), sizes.partitions);
     let counted = match reduces.saturating_sub(so_far) {
-        0 => format!("{} partitions", count(so_far.into())),
+        0 => {
+            format!("{} {}", count(so_far.into()), plural(so_far.into(), "partition", "partitions"))
+        }
         _ => format!("{} of {} partitions so far", count(so_far.into()), count(reduces.into())),
     };
+    let each = match so_far {
+        1 => String::new(),
+        _ => format!(", {of_one} each on average"),
+    };
     let told = format!(
-        "{counted}: {} and {all} records, {of_one} each on average. Records are counted where reduces read them, after \
-         combining.",
+        "{counted}: {} and {all} records{each}. Records are counted where reduces read them, after combining.",
         bytes(sizes.reduced_bytes)
     );
     let links = links.wanted();

@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 
 use super::chart::Links;
-use super::words::{bytes, clock, count, rate, span};
+use super::words::{bytes, clock, count, plain, plural, rate, span};
 use super::{chart, page};
 use crate::clock::parse_rfc3339;
 use crate::offload::offload;
@@ -15,7 +15,9 @@ use crate::rpc::jobs::{AttemptLine, Jobs, TaskLine};
 use crate::rpc::shuffle::Shuffle;
 use crate::scheduler::Failed;
 use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{AttemptId, Split, TaskId, TaskKind, WorkerId, escape, escape_hint, escape_what};
+use crate::spec::{
+    AttemptId, Cause, Split, TaskId, TaskKind, WorkerId, escape, escape_hint, escape_what,
+};
 use crate::task::PlanFile;
 use crate::web::Web;
 use crate::web::answer::Answer;
@@ -33,16 +35,16 @@ const RANGES_MAX: usize = 50;
 #[template(
     ext = "html",
     source = r#"<p class="crumbs"><a href="/jobs">Jobs</a> / <a href="/jobs/{{ id.job }}">{{ id.job }}</a> / <a href="/jobs/{{ id.job }}/tasks">tasks</a></p>
-<h1>{{ task.id }} <span class="state {{ task.state }}">{{ task.state }}</span></h1>
+<h1>{{ task.id }} <span class="state {{ task.state }}">{{ self::plain(&task.state) }}</span></h1>
 {% if let Some(leader) = leader %}<p class="lead">This task ran in the attempts of <a href="/jobs/{{ id.job }}/tasks/m{{ leader }}">{{ id.job }}/m{{ leader }}</a>, which has the log, and the numbers of both.</p>{% endif %}
 {% if !tiles.is_empty() %}<div class="tiles{% if tiles.len() > 4 %} eight{% endif %}">{% for (value, name) in tiles %}<div><b>{{ value }}</b>{{ name }}</div>{% endfor %}</div>{% endif %}
 {% for failure in failures %}<section class="bad"><h2>{{ failure.attempt }} failed on {{ failure.worker }}</h2><pre>{{ failure.told }}</pre>{% if !failure.log.is_empty() %}<h3>Last output</h3><pre class="log" tabindex="0" role="group" aria-label="Log of {{ failure.attempt }}">{{ failure.log }}</pre>{% endif %}</section>
-{% endfor %}
+{% endfor %}{% if let Some(replay) = replay %}<section><h2>Next steps</h2><p>Run the newest failed attempt again in a terminal: <code>{{ replay }}</code></p></section>{% endif %}
 <section><h2>Attempts</h2>
 {% if task.attempts.is_empty() %}<p class="soft">No attempts yet.</p>{% else %}
 {% if !timeline.is_empty() %}<div class="scroll" tabindex="0" role="group" aria-label="Timeline">{{ timeline|safe }}</div>{% endif %}
-<div class="scroll" tabindex="0" role="group" aria-label="Attempts"><table><thead><tr><th scope="col">Attempt</th><th scope="col">State</th><th scope="col">Cause</th><th scope="col">Worker</th><th scope="col" class="num">PID</th><th scope="col">Started</th><th scope="col">Ended</th></tr></thead><tbody>
-{% for attempt in task.attempts %}<tr><td>{{ attempt.id }}</td><td><span class="state {{ attempt.state }}">{{ attempt.state }}</span></td><td>{% if attempt.cause.to_string() != "none" %}{{ attempt.cause }}{% endif %}</td><td><a href="/workers/{{ attempt.worker }}">{{ attempt.worker }}</a></td><td class="num">{{ attempt.pid }}</td><td>{{ self::clock(&attempt.started) }}</td><td>{% if let Some(at) = attempt.ended %}{{ self::clock(at) }}{% endif %}</td></tr>
+<div class="scroll" tabindex="0" role="group" aria-label="Attempts"><table><thead><tr><th scope="col">Attempt</th><th scope="col">State</th><th scope="col">Cause</th><th scope="col">Worker</th><th scope="col" class="num">PID</th><th scope="col" class="num">Took</th><th scope="col">Started</th><th scope="col">Ended</th></tr></thead><tbody>
+{% for attempt in task.attempts %}<tr><td>{{ attempt.id }}</td><td><span class="state {{ attempt.state }}">{{ attempt.state }}</span></td><td>{% if attempt.cause != Cause::None %}{{ self::plain(attempt.cause) }}{% endif %}</td><td><a href="/workers/{{ attempt.worker }}">{{ attempt.worker }}</a></td><td class="num">{% if attempt.pid > 0 %}{{ attempt.pid }}{% endif %}</td><td class="num">{{ self::took(attempt, *now_ms) }}</td><td>{{ self::clock(&attempt.started) }}</td><td>{% if let Some(at) = attempt.ended %}{{ self::clock(at) }}{% endif %}</td></tr>
 {% endfor %}</tbody></table></div>{% endif %}</section>
 {% if !input.is_empty() %}<section><h2>Input</h2><p>{{ input }}</p>
 <div class="scroll" tabindex="0" role="group" aria-label="Input"><table><thead><tr><th scope="col">File</th><th scope="col" class="num">From byte</th><th scope="col" class="num">To byte</th></tr></thead><tbody>
@@ -60,10 +62,13 @@ struct One<'p> {
     tiles: Vec<(String, &'static str)>,
     /// Its failed attempts, the newest first.
     failures: Vec<Told>,
+    /// The command that runs the newest of them again.
+    replay: Option<String>,
+    now_ms: u64,
     timeline: String,
     /// Its input, in a few words and by file.
     input: String,
-    ranges: Vec<(String, u64, String)>,
+    ranges: Vec<(String, String, String)>,
     /// The last lines, or why there are none.
     log: Result<String, String>,
 }
@@ -80,7 +85,7 @@ impl Told {
     fn of(failed: &Failed) -> Self {
         let (shown, failure) = (|text: &[u8]| escape(text, TEXT_CHARS_MAX), &failed.failure);
         let at = failure.at.as_ref().map(|at| format!(" at {}", shown(at.as_bytes())));
-        let mut lines = vec![format!("{}{}", failure.cause, at.unwrap_or_default())];
+        let mut lines = vec![format!("{}{}", plain(failure.cause), at.unwrap_or_default())];
         lines.push(shown(escape_what(&failure.message).as_bytes()));
         lines.extend(escape_hint(&failure.message).map(|hint| format!("hint: {hint}")));
         if let Some(record) = &failure.record {
@@ -112,10 +117,15 @@ pub(in crate::web) async fn task(
         },
         _ => None,
     };
+    let (now_ms, cluster) = (web.clock.wall_ms(), web.master.addresses());
+    let replay =
+        |failed: &Failed| format!("gristmill replay {} --cluster {cluster}", failed.attempt);
     let body = One {
         id,
         leader,
-        tiles: tiles(&task, web.clock.wall_ms()),
+        tiles: tiles(&task, now_ms),
+        now_ms,
+        replay: failures.last().filter(|_| id.kind != TaskKind::Commit).map(replay),
         failures: failures.iter().rev().map(Told::of).collect(),
         timeline,
         input: split.as_ref().map(input).unwrap_or_default(),
@@ -133,17 +143,28 @@ async fn split(plan: std::path::PathBuf, map: u32) -> Option<Split> {
     offload(read).await.ok().flatten()
 }
 
+/// How long an attempt took, or takes so far.
+fn took_ms(attempt: &AttemptLine, now_ms: u64) -> Option<u64> {
+    let end_ms = attempt.ended.as_deref().map_or(Some(now_ms), parse_rfc3339)?;
+    Some(end_ms.saturating_sub(parse_rfc3339(&attempt.started)?))
+}
+
+fn took(attempt: &AttemptLine, now_ms: u64) -> String {
+    took_ms(attempt, now_ms).map_or_else(String::new, span)
+}
+
 /// What the task has read, written and used, as far as it is known.
 fn tiles(task: &TaskLine, now_ms: u64) -> Vec<(String, &'static str)> {
     let mut tiles = Vec::new();
     let shown = task.attempts.iter().find(|attempt| attempt.state == "succeeded");
-    let took_ms = shown.or(task.attempts.last()).and_then(|attempt| {
-        let end_ms = attempt.ended.as_deref().map_or(Some(now_ms), parse_rfc3339)?;
-        Some(end_ms.saturating_sub(parse_rfc3339(&attempt.started)?))
-    });
+    let took_ms = shown.or(task.attempts.last()).and_then(|attempt| took_ms(attempt, now_ms));
     let is_running = task.attempts.last().is_some_and(|attempt| attempt.ended.is_none());
     let name = if is_running && shown.is_none() { "running so far" } else { "duration" };
     tiles.extend(took_ms.map(|ms| (span(ms), name)));
+    let attempts = u64::from(task.attempts_started);
+    if attempts > 1 {
+        tiles.push((count(attempts), "attempts"));
+    }
     let Some(usage) = task.usage else { return tiles };
     let is_work = matches!(task.kind.as_str(), "map" | "reduce");
     if !is_work {
@@ -157,7 +178,7 @@ fn tiles(task: &TaskLine, now_ms: u64) -> Vec<(String, &'static str)> {
     if !rate.is_empty() {
         tiles.push((rate, "read rate"));
     }
-    tiles.push((count(usage.spills), "spill files"));
+    tiles.push((count(usage.spills), plural(usage.spills, "spill file", "spill files")));
     if usage.memory_bytes > 0 {
         tiles.push((bytes(usage.memory_bytes), "peak memory"));
     }
@@ -178,10 +199,10 @@ fn input(split: &Split) -> String {
     )
 }
 
-fn ranges(split: &Split) -> Vec<(String, u64, String)> {
-    let end = |end: u64| if end == u64::MAX { "end".to_string() } else { end.to_string() };
+fn ranges(split: &Split) -> Vec<(String, String, String)> {
+    let end = |end: u64| if end == u64::MAX { "end".to_string() } else { count(end) };
     let shown = split.ranges.iter().take(RANGES_MAX);
-    shown.map(|range| (range.location.to_string(), range.start, end(range.end))).collect()
+    shown.map(|range| (range.location.to_string(), count(range.start), end(range.end))).collect()
 }
 
 /// The attempts against the whole time of their job, and the map in whose attempts the task ran, if it joined one.

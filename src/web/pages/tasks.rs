@@ -7,13 +7,13 @@ use askama::Template;
 use axum::extract::{Path, RawQuery, State};
 
 use super::page;
-use super::words::{bytes, count, span, time_of_day};
+use super::words::{bytes, count, plain, span, time_of_day};
 use crate::clock::parse_rfc3339;
 use crate::master::Master;
 use crate::rpc::jobs::{Jobs, TaskLine, TasksRequest};
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::{Attempt, Task};
-use crate::spec::{JobId, TaskId};
+use crate::spec::{Cause, JobId, TaskId};
 use crate::web::Web;
 use crate::web::answer::{Answer, cut};
 use crate::web::query::{Query, id};
@@ -37,8 +37,8 @@ enum Sort {
 
 impl Sort {
     const ALL: [Self; 7] = [
-        Self::Attempts,
         Self::Took,
+        Self::Attempts,
         Self::Read,
         Self::RecordsIn,
         Self::Written,
@@ -110,8 +110,8 @@ fn took_ms(attempt: &Attempt, now_ms: u64) -> u64 {
     source = r#"<p class="crumbs"><a href="/jobs">Jobs</a> / <a href="/jobs/{{ job }}">{{ job }}</a></p>
 <h1>Tasks of {{ job }}</h1>
 <section>{% if rows.is_empty() %}<p class="soft">No tasks here.</p>{% else %}
-<div class="scroll" tabindex="0" role="group" aria-label="Tasks"><table><thead><tr><th scope="col"{% if sort.is_none() %} aria-sort="ascending"{% endif %}><a href="/jobs/{{ job }}/tasks">Task</a></th><th scope="col" class="opt">Kind</th><th scope="col">State</th>{% for (word, heading, is_sorted) in columns %}<th scope="col" class="num"{% if is_sorted %} aria-sort="descending"{% endif %}><a href="/jobs/{{ job }}/tasks?sort={{ word }}">{{ heading }}</a></th>{% endfor %}<th scope="col">Worker</th><th scope="col">Started</th><th scope="col">Cause</th></tr></thead><tbody>
-{% for row in rows %}<tr><td><a href="/jobs/{{ job }}/tasks/{{ row.task.id.kind.letter() }}{{ row.task.id.index }}">{{ row.task.id }}</a></td><td class="opt">{{ row.task.kind }}</td><td><span class="state {{ row.task.state }}">{{ row.task.state }}</span></td><td class="num">{{ row.task.attempts_started }}</td><td class="num">{{ row.took }}</td><td class="num">{{ row.read }}</td><td class="num">{{ row.records_in }}</td><td class="num">{{ row.written }}</td><td class="num">{{ row.records_out }}</td><td class="num">{{ row.memory }}</td>{% if let Some(last) = row.task.attempts.last() %}<td><a href="/workers/{{ last.worker }}">{{ last.worker }}</a></td><td>{{ self::time_of_day(&last.started) }}</td><td>{% if last.cause.to_string() != "none" %}{{ last.cause }}{% endif %}</td>{% else %}<td></td><td></td><td></td>{% endif %}</tr>
+<div class="scroll" tabindex="0" role="group" aria-label="Tasks"><table><thead><tr><th scope="col"{% if sort.is_none() %} aria-sort="ascending"{% endif %}><a href="/jobs/{{ job }}/tasks">Task</a></th><th scope="col" class="opt">Kind</th><th scope="col">State</th>{% for (word, heading, is_sorted) in columns %}<th scope="col" class="num"{% if is_sorted %} aria-sort="descending"{% endif %}><a href="/jobs/{{ job }}/tasks?sort={{ word }}">{{ heading }}</a></th>{% endfor %}<th scope="col">Worker</th><th scope="col">Started</th></tr></thead><tbody>
+{% for row in rows %}<tr><td><a href="/jobs/{{ job }}/tasks/{{ row.task.id.kind.letter() }}{{ row.task.id.index }}">{{ row.task.id }}</a></td><td class="opt">{{ row.task.kind }}</td><td><span class="state {{ row.task.state }}">{{ self::plain(&row.task.state) }}</span>{% if !row.cause.is_empty() %} <span class="soft">{{ row.cause }}</span>{% endif %}</td><td class="num">{{ row.took }}</td><td class="num">{{ row.task.attempts_started }}</td><td class="num">{{ row.read }}</td><td class="num">{{ row.records_in }}</td><td class="num">{{ row.written }}</td><td class="num">{{ row.records_out }}</td><td class="num">{{ row.memory }}</td>{% if let Some(last) = row.task.attempts.last() %}<td><a href="/workers/{{ last.worker }}">{{ last.worker }}</a></td><td>{{ self::time_of_day(&last.started) }}</td>{% else %}<td></td><td></td>{% endif %}</tr>
 {% endfor %}</tbody></table></div>{% endif %}{% if sort.is_some() %}<p class="soft">Largest first; tasks that have not started are left out. To sort by task, click Task.</p>{% endif %}
 <p class="pages">{% if let Some(offset) = before %}<a href="/jobs/{{ job }}/tasks?{{ by }}offset={{ offset }}" rel="prev">Previous</a>{% endif %}{% if let Some(offset) = next %}<a href="/jobs/{{ job }}/tasks?{{ by }}offset={{ offset }}" rel="next">Next</a>{% endif %}</p></section>"#
 )]
@@ -130,6 +130,8 @@ struct Tasks {
 /// A task, as it is shown.
 struct Row {
     task: TaskLine,
+    /// Why the last attempt did not succeed.
+    cause: String,
     took: String,
     read: String,
     records_in: String,
@@ -147,7 +149,10 @@ impl Row {
         let records = |n: u64| if n == 0 { String::new() } else { count(n) };
         let amount = |size: u64| if size == 0 { String::new() } else { bytes(size) };
         let usage = task.usage.unwrap_or_default();
+        let cause = task.attempts.last().map(|attempt| attempt.cause);
+        let cause = cause.filter(|cause| *cause != Cause::None).map(plain);
         Self {
+            cause: cause.unwrap_or_default(),
             took: took.unwrap_or_default(),
             read: amount(usage.bytes_in),
             records_in: records(usage.records_in),

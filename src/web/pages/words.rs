@@ -1,5 +1,9 @@
 //! Formats numbers, times and sizes for people.
 
+use std::fmt::Display;
+
+use super::axis;
+
 /// Milliseconds as a span of time, such as `1.2 s`.
 pub(super) fn span(ms: u64) -> String {
     let seconds = ms / 1_000;
@@ -7,10 +11,28 @@ pub(super) fn span(ms: u64) -> String {
         0..1_000 => format!("{ms} ms"),
         1_000..10_000 => format!("{:.1} s", ms as f64 / 1_000.0),
         10_000..60_000 => format!("{seconds} s"),
-        60_000..3_600_000 => format!("{} min {:02} s", seconds / 60, seconds % 60),
-        3_600_000..86_400_000 => format!("{} h {:02} min", seconds / 3_600, seconds / 60 % 60),
-        _ => format!("{} d {:02} h", seconds / 86_400, seconds / 3_600 % 24),
+        60_000..3_600_000 => two(seconds, 60, ("min", "s")),
+        3_600_000..86_400_000 => two(seconds / 60, 60, ("h", "min")),
+        _ => two(seconds / 3_600, 24, ("d", "h")),
     }
+}
+
+/// A whole number of the smaller of two units, such as `1 min 08 s`; without the smaller one if there is nothing of it.
+fn two(small: u64, of_large: u64, (large_unit, unit): (&str, &str)) -> String {
+    match (small / of_large, small % of_large) {
+        (large, 0) => format!("{large} {large_unit}"),
+        (large, rest) => format!("{large} {large_unit} {rest:02} {unit}"),
+    }
+}
+
+/// The word for a number of things: the first for one, else the second.
+pub(super) fn plural(number: u64, one: &'static str, many: &'static str) -> &'static str {
+    if number == 1 { one } else { many }
+}
+
+/// A name of the API in words, such as `user error` for `user_error`.
+pub(super) fn plain(name: impl Display) -> String {
+    name.to_string().replace('_', " ")
 }
 
 /// A time of RFC 3339 in UTC without the letters `T` and `Z`, such as `2026-11-28 18:09:23`.
@@ -50,6 +72,13 @@ pub(super) fn bytes(bytes: u64) -> String {
     format!("{size:.1} {}", UNITS[unit])
 }
 
+/// Bytes that are usually a round number, such as `64 KiB`.
+pub(super) fn exact(size: u64) -> String {
+    let whole = axis::bytes(size);
+    // More digits would not be read at a glance.
+    if whole.len() <= "1023 KiB".len() { whole } else { bytes(size) }
+}
+
 /// So many per second, such as `53.1 MiB/s`; empty if there is none.
 pub(super) fn rate(bytes_done: u64, ms: u64) -> String {
     if ms == 0 || bytes_done == 0 {
@@ -81,6 +110,14 @@ pub(super) fn sentence(hint: &str) -> String {
     })
 }
 
+/// A hint with a capital letter, and the command that it ends in, apart; empty if it ends in none.
+pub(super) fn step(hint: &str) -> (String, String) {
+    match hint.split_once(": gristmill ") {
+        Some((step, command)) => (format!("{}:", sentence(step)), format!("gristmill {command}")),
+        None => (sentence(hint), String::new()),
+    }
+}
+
 /// A share of 0 to 1 in whole percent, rounded down, so that 100 means all.
 pub(super) fn percent(share: f64) -> u64 {
     // Between 0 and 100.
@@ -99,7 +136,9 @@ mod tests {
             (1_250, "1.2 s"),
             (59_999, "59 s"),
             (61_000, "1 min 01 s"),
+            (600_999, "10 min"),
             (3_660_000, "1 h 01 min"),
+            (86_400_000, "1 d"),
             (90_000_000, "1 d 01 h"),
         ] {
             assert_eq!(span(ms), text);
@@ -115,11 +154,18 @@ mod tests {
         for (number, text) in [(7, "7"), (1_000, "1\u{202f}000"), (200_000, "200\u{202f}000")] {
             assert_eq!(count(number), text);
         }
+        assert_eq!((exact(1 << 30), exact(64 << 10)), ("1 GiB".into(), "64 KiB".into()));
+        assert_eq!((exact(1_000_000), exact(700)), ("976.6 KiB".into(), "700 B".into()));
+        assert_eq!([0, 1, 2].map(|n| plural(n, "map", "maps")), ["maps", "map", "maps"]);
+        assert_eq!(plain("in_progress"), "in progress");
         assert_eq!((rate(3 << 20, 1_500), rate(1, 0)), ("2.0 MiB/s".into(), String::new()));
         assert_eq!(
             (sentence("start it again"), sentence("")),
             ("Start it again".into(), String::new())
         );
+        let told = step("start a worker: gristmill worker --cluster a:1");
+        assert_eq!(told, ("Start a worker:".into(), "gristmill worker --cluster a:1".into()));
+        assert_eq!(step("wait"), ("Wait".into(), String::new()));
         assert_eq!([percent(0.0), percent(0.999), percent(1.0), percent(7.0)], [0, 99, 100, 100]);
     }
 }
