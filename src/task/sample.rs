@@ -303,7 +303,7 @@ mod tests {
         let table = [
             // Alike.
             (sample(b'a', 100, 100, 1, 1), sample(b'b', 50, 50, 1, 1), (100, 50)),
-            // A stream of which every eighth record was mapped, beside a place that was read whole.
+            // A stream whose every eighth record was mapped, beside a place that was read whole.
             (sample(b'a', 1000, 1000, 10, 10), sample(b'b', 125, 1000, 1, 1), (1000, 1000)),
             // A place that stands for a hundred times as many bytes as were read.
             (sample(b'a', 10, 10, 1, 100), sample(b'b', 1000, 1000, 1, 1), (1000, 1000)),
