@@ -219,8 +219,7 @@ impl Evidence {
         }
         if count == self.own.count && incarnation != self.own.incarnation {
             return Err(format!(
-                "master {from} has seen start {count} of this folder, but this is another \
-                 start {count}"
+                "master {from} has seen start {count} of this folder, but it was another process"
             ));
         }
         if acknowledged > facts.last {

@@ -1,4 +1,4 @@
-//! What can go wrong with files and folders: `what; where; what to do`, with the facts as fields.
+//! Errors of files and folders. Each says what is wrong and where, and hints at what to do; its facts are fields.
 
 use std::fmt::{self, Display};
 use std::io::{self, ErrorKind};

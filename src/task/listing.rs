@@ -30,8 +30,8 @@ pub enum ListError {
     Content(#[from] format::Error),
     /// Standard input was named along with other inputs, or twice.
     #[error(
-        "standard input, the input `-`, is one of {inputs} inputs, but can only be the single \
-         one\nhint: name a file instead"
+        "standard input, the input `-`, must be the only input, but {inputs} are given\n\
+         hint: name a file instead"
     )]
     StandardInput {
         /// How many inputs were named.
