@@ -103,6 +103,12 @@ impl Shared {
                 let done = PlanDone { attempt, splits, reducers, input_bytes, counters };
                 vec![Change::Plan { done, plan }]
             }
+            (TaskKind::Map, HeldState::Mapped { is_staged: false, .. })
+                if state.scheduler.is_map_only(attempt.task.job) =>
+            {
+                let message = "a map of a job without a reduce was reported without its part";
+                vec![fail(attempt, Failure::new(Cause::WorkerError, message), false)]
+            }
             (
                 TaskKind::Map,
                 HeldState::Mapped { joined, digest, is_staged, counters, volume, .. },

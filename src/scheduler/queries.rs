@@ -95,6 +95,11 @@ impl<'s> WorkerView<'s> {
 }
 
 impl Scheduler {
+    /// Whether the maps of a job write its parts, since it has no reduce.
+    pub fn is_map_only(&self, job: JobId) -> bool {
+        self.jobs.get(&job).is_some_and(Job::is_map_only)
+    }
+
     /// A job in any state, unless it is forgotten.
     pub fn job(&self, job: JobId) -> Option<&Job> {
         self.jobs.get(&job)
