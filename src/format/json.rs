@@ -106,7 +106,7 @@ mod tests {
         assert!(error.spoils_one_record());
         assert_eq!(
             error.to_string(),
-            "bad JSON: expected value in column 6 of `{\"a\":x}`; <memory> at byte 12"
+            "bad JSON: expected value in column 6 of `{\"a\":x}`: <memory> at byte 12"
         );
         assert_eq!(input.last(), Last { offset: 12, bytes: b"{\"a\":x}" });
         assert_eq!(input.next().unwrap().unwrap()["a"], 2);

@@ -44,9 +44,15 @@ impl Display for Lack {
     }
 }
 
-/// File systems that create inodes on demand report no number of them.
+/// Whether inodes are what a full file system lacks: none are left, or few while there is room for bytes, since what was
+/// made before the error may be removed by now. File systems that create inodes on demand report no number of them.
 fn has_no_inodes(folder: &Path) -> bool {
-    rustix::fs::statvfs(folder).is_ok_and(|facts| facts.f_files > 0 && facts.f_favail == 0)
+    const FEW: u64 = 64;
+    const ROOM_BYTES: u64 = 1 << 20;
+    rustix::fs::statvfs(folder).is_ok_and(|facts| {
+        let has_room = facts.f_bavail.saturating_mul(facts.f_frsize) >= ROOM_BYTES;
+        facts.f_files > 0 && (facts.f_favail == 0 || (facts.f_favail < FEW && has_room))
+    })
 }
 
 /// Whether `file` is on a file system that may accept a write and report its failure only later: remote ones, and

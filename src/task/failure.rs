@@ -227,8 +227,10 @@ fn of_disk(error: &shuffle::Error) -> Failure {
 /// Who is to blame for an error that the framework met: the machine, if it lacks something that another one may have.
 fn blame(error: &(dyn std::error::Error + 'static)) -> Cause {
     let mut chain = std::iter::successors(Some(error), |error| error.source());
-    let lacks = |error: &(dyn std::error::Error + 'static)| {
-        error.downcast_ref::<io::Error>().is_some_and(storage::is_shortage)
+    let lacks = |error: &(dyn std::error::Error + 'static)| match error.downcast_ref() {
+        // Its text has the system's error in it, so it is not the next in the chain.
+        Some(format::Error::Read { cause, .. }) => storage::is_shortage(cause),
+        _ => error.downcast_ref().is_some_and(storage::is_shortage),
     };
     if chain.any(lacks) { Cause::WorkerError } else { Cause::UserError }
 }

@@ -94,7 +94,7 @@ const ROWS: &[Row] = &[
     ("", "wordcount file:///etc/passwd", 2, &["input is a URL", "without file://"]),
     ("", "wordcount in.txt -o s3://b/out", 2, &["output is a URL", "s3://b/out"]),
     ("", "wordcount '*.none'", 2, &["matches none", "*.none"]),
-    ("", "wordcount - in.txt", 2, &["standard input", "alone"]),
+    ("", "wordcount - in.txt", 2, &["standard input", "the only input"]),
     ("mkfifo pipe", "wordcount pipe", 2, &["a pipe", "pipe"]),
     ("", "wordcount /dev/zero", 2, &["a device", "/dev/zero"]),
     (

@@ -96,9 +96,9 @@ const MISTAKES: &[Mistake] = &[
     Mistake {
         changes: &[(
             STRUCT,
-            "struct Count {\n    #[serde(skip)]\n    cache: std::cell::RefCell<Vec<u8>>,\n}",
+            "struct Count {\n    #[serde(skip)]\n    cache: std::collections::BTreeSet<u8>,\n}",
         )],
-        error: "error[E0277]: `RefCell<Vec<u8>>` cannot be the type of a flag: clap does not know how to read it from text\n",
+        error: "error[E0277]: `BTreeSet<u8>` cannot be the type of a flag: clap does not know how to read it from text\n",
         said: &["a field that is not a flag has `#[arg(skip)]`"],
     },
     Mistake {

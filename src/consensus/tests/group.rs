@@ -313,7 +313,7 @@ async fn numbers_and_addresses_are_unique() {
     let first = group.at(group.leader().await).node.group();
     first.admit(2, &group.addresses[1]).await.unwrap();
     for (node, address, said) in [
-        (2, "127.0.0.1:1", "master 2 is at"),
+        (2, "127.0.0.1:1", "master 2 is already at"),
         (3, group.addresses[1].as_str(), "is already master 2"),
     ] {
         let refused = first.admit(node, address).await.unwrap_err();
@@ -333,7 +333,7 @@ async fn messages_for_another_node_are_refused() {
     for (cluster, to, said) in [
         (0xc2, 2, "not master 2 of cluster 000000000000000000000000000000c2"),
         (CLUSTER, 3, "this is master 2 of"),
-        (CLUSTER, 2, "are all masters of one version?"),
+        (CLUSTER, 2, "run the same version of gristmill on all masters"),
     ] {
         let call = Call { cluster, to, body: vec![1, 2, 3] };
         for refused in [

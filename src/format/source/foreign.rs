@@ -243,8 +243,14 @@ fn is_text(text: &str, head: &[u8]) -> bool {
     {
         return false;
     }
+    // ASCII text of single bytes gives ideographs where two of them are read as one unit.
+    const ASCII_SHARE_MAX: (usize, usize) = (7, 8);
+    let (share, whole) = ASCII_SHARE_MAX;
+    let bytes = head.iter().filter(|byte| **byte != 0).count();
+    let ascii = head.iter().filter(|byte| byte.is_ascii() && !is_in_no_text(**byte)).count();
     let is_in_none = |byte: &u8| *byte != 0 && is_in_no_text(*byte);
-    text.is_ascii() || head.iter().any(is_in_none) || !is_utf8(head)
+    text.is_ascii()
+        || (ascii * whole <= bytes * share && (head.iter().any(is_in_none) || !is_utf8(head)))
 }
 
 /// Whether this is how a UTF-8 text begins.

@@ -164,7 +164,7 @@ fn waiting_job_explains_its_reason() {
 
     story.submit(JobId(2));
     story.join(1, 1);
-    check(&story.why(), Kind::None, &["j1 odd goes on: listing the input."]);
+    check(&story.why(), Kind::None, &["j1 odd is running: listing the input."]);
     let other = why(&story.state, JobId(2), CLUSTER).unwrap();
     let said = "j2 odd waits for its turn: waiting for slots. Of 1 slot on 1 worker j1 has 1.";
     check(&other, Kind::Waiting, &[said]);
