@@ -145,9 +145,9 @@ async fn begin<T: Transport, L: Launcher>(
     let key = (nonce, order.spec);
     let begun = offload(move || {
         let scratch = here.folders.make_attempt(nonce, attempt);
-        let data = &here.options.data;
+        let folder = here.folders.job(nonce);
         let scratch =
-            scratch.map_err(|error| disk_failure("make a scratch folder", data, &error))?;
+            scratch.map_err(|error| disk_failure("make a scratch folder", &folder, &error))?;
         Ok((scratch, here.specs.get(key, &spec)?))
     });
     begun.await.map_err(|error| task_failure("begin an attempt", &error))?

@@ -108,7 +108,8 @@ impl Folders {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn job(&self, nonce: Nonce) -> PathBuf {
+    /// The folder of a job's files.
+    pub(super) fn job(&self, nonce: Nonce) -> PathBuf {
         self.data.join("jobs").join(nonce.to_string())
     }
 

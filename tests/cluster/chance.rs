@@ -114,7 +114,7 @@ fn job_fails_if_a_finished_reduce_read_other_output() -> Result {
         .iter()
         .find(|map| line.contains(&format!("error: map is not deterministic: {map}#2 ")));
     assert!(blamed.is_some(), "{held:?}: {line}");
-    assert!(line.contains("with which 3 of 4 reduces have finished"), "{line}");
+    assert!(line.contains("and 3 of 4 reduces have finished with that"), "{line}");
     odd.check_failed(&fleet, &report)?;
     check_nothing_is_left(fleet, &[])
 }

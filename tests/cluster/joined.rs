@@ -62,7 +62,7 @@ fn an_output_of_many_maps_is_made_again_of_the_same() -> Result {
     assert_eq!(Attempts::started(&fleet, &job)?, started, "lists and counters agree");
     assert_eq!(after.iter().count() as u64, started, "none is left out");
     let why = fleet.json(&["why", &job])?;
-    let said = format!("; {rerun} attempts had to be made again on the way");
+    let said = format!("; {rerun} attempts were repeated");
     assert!(why["summary"].as_str().is_some_and(|summary| summary.contains(&said)), "{why:#}");
     let failed = after.all(|attempt| attempt.state == "failed");
     assert!(failed.is_empty(), "nobody was taken for not deterministic: {failed:?}");

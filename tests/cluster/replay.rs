@@ -58,7 +58,7 @@ fn replayed_map_fails_in_the_same_way() -> Result {
         assert_eq!(replayed.stdout, "the last words\n", "straight to the terminal");
         assert!(replayed.stderr.contains(said), "{trouble}: {}", replayed.stderr);
         assert!(replayed.stderr.contains(also), "{trouble}: {}", replayed.stderr);
-        let begin = format!("{}/m", report.job);
+        let begin = format!("running {}/m", report.job);
         assert!(replayed.stderr.starts_with(&begin), "{}", replayed.stderr);
         assert!(replayed.stderr.contains(" of /"), "its input is named: {}", replayed.stderr);
         odd.check_failed(&fleet, &report)?;

@@ -263,7 +263,7 @@ fn of_code() -> Vec<Row> {
         row("bad record", bad_record, "bad_record", &[&refused, &record()], "fix the record, or"),
         row("exit 3", exit, "exit", &["exited with code 3", attempts], "what ends the process"),
         row("SIGSEGV", segfault, "signal", &["died of SIGSEGV (signal 11)"], "core dump"),
-        row("memory", memory, "memory", &over, "larger --memory"),
+        row("memory", memory, "memory", &over, "raise the worker's"),
         row("timeout", timeout, "timeout", &["no progress for 1"], "--task-timeout"),
     ]
 }

@@ -115,7 +115,7 @@ const ROWS: &[Row] = &[
         "cp in.txt a.gz",
         "wordcount '*.gz'",
         2,
-        &["named as gzip data, but its first bytes are not gzip's: a.gz"],
+        &["named like gzip data, but its first bytes are not gzip's: a.gz"],
     ),
     ("ln -s nowhere link", "wordcount link", 2, &["leads to nothing", "nowhere"]),
     ("mkdir -p d/e && ln -s .. d/e/up", "wordcount d", 2, &["loop"]),
