@@ -274,19 +274,20 @@ fn of_the_cluster() -> Vec<Row> {
     let skew = ["uses version ", "this worker version"];
     let other = ["map is not deterministic: $JOB/m", "3 of 4 reduces have finished"];
     let blocked = ["is being retried: failed to fetch ", " at 127.0.0.9:"];
-    let full = ["o space left", "/jobs/", "--data"];
+    let full = ["o space left", "/jobs/"];
     let lost = ["waits: there are no workers. w", " was lost at ", "with it $JOB/m0#1."];
-    let (version, way) = ("build the job's executable", "the other workers can reach that address");
+    let (version, way) =
+        ("build both from the same gristmill", "the other workers can reach that address");
     let numbers = "no random numbers";
     vec![
         Row {
             task: 'p',
-            ..row("missing input", missing_input, "input", &missing, "provide the input")
+            ..row("missing input", missing_input, "input", &missing, "check the spelling")
         },
         Row { task: 'p', ..row("version skew", version_skew, "version_skew", &skew, version) },
         row("non-deterministic map", nondeterministic_map, "nondeterministic_map", &other, numbers),
         Row { task: 'r', ..row("fetch blocked", fetch_blocked, "fetch_failed", &blocked, way) },
-        row("disk full", disk_full, "disk_full", &full, "free space on that disk"),
+        row("disk full", disk_full, "disk_full", &full, "free some space"),
         Row {
             task: '-',
             ..row("worker lost", worker_lost, "worker_lost", &lost, "with the same --data")
