@@ -275,7 +275,7 @@ fn of_the_cluster() -> Vec<Row> {
     let other = ["map is not deterministic: $JOB/m", "3 of 4 reduces have finished"];
     let blocked = ["is being retried: failed to fetch ", " at 127.0.0.9:"];
     let full = ["o space left", "/jobs/"];
-    let lost = ["waits: there are no workers. w", " was lost at ", "with it $JOB/m0#1."];
+    let lost = ["waits: there are no workers. w", " was lost at ", "together with $JOB/m0#1."];
     let (version, way) =
         ("build both from the same gristmill", "the other workers can reach that address");
     let numbers = "no random numbers";
