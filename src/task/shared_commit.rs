@@ -6,7 +6,9 @@ use super::commit::{in_order, manifest_of};
 use super::failure::Trouble;
 use super::run::{BAD_RECORDS, GROUP, PartDone, folder_name};
 use crate::record::value;
-use crate::spec::{AttemptId, Cause, Counters, Failure, JobId, JobSpec, Manifest, Nonce, TaskKind};
+use crate::spec::{
+    About, AttemptId, Cause, Counters, Failure, JobId, JobSpec, Manifest, Nonce, TaskKind,
+};
 use crate::storage::{SealedPart, SharedStaging, StagingOptions};
 
 /// Says in the attempt's folder which parts it has sealed. After this the attempt may win.
@@ -63,14 +65,13 @@ pub fn commit_shared(
     // Each attempt alone had as many as the whole job may have.
     let bad_records = counters.get(GROUP, BAD_RECORDS);
     if bad_records > spec.max_bad_records {
-        return Err(Failure::new(
-            Cause::UserError,
-            format!(
-                "{bad_records} bad records were set aside, but only {} are allowed\nhint: fix \
-                 them, or raise --max-bad-records",
-                spec.max_bad_records
-            ),
-        ));
+        let message = format!(
+            "{bad_records} bad records were set aside, but only {} are allowed\nhint: fix them, or \
+             raise --max-bad-records",
+            spec.max_bad_records
+        );
+        // Another commit would count the same.
+        return Err(Failure::new(Cause::UserError, message).about(About::BadInput));
     }
     let done = publish(spec, out, nonce, winners, counters, created);
     // Whatever became of this attempt: another may have published, and this one come late.

@@ -120,6 +120,22 @@ fn job_fails_when_a_link_to_a_full_folder_takes_its_place() -> Result {
 }
 
 #[test]
+fn job_fails_when_its_tasks_together_set_aside_too_many_records() -> Result {
+    let fleet = Fleet::start(2, 1)?;
+    let line = |number| if number % 200 == 100 { "trouble\n" } else { "a line\n" };
+    fs::write(fleet.path("in.txt"), (0..800).map(line).collect::<String>())?;
+    let odd = Odd::new("in.txt --split-size 1KiB -r 2 --max-bad-records 1");
+    let report = odd.with_trouble("--trouble refuse").run(&fleet)?;
+    let stderr = &report.ended.stderr;
+    assert_eq!(report.ended.code, Some(1), "{stderr}");
+    assert!(stderr.contains("4 bad records were set aside, but only 1 are allowed"), "{stderr}");
+    let commits = report.attempts.all(|attempt| attempt.kind == "commit");
+    assert_eq!(commits.len(), 1, "another commit would count the same: {commits:?}");
+    fs::remove_dir_all(fleet.path("marks"))?;
+    check_nothing_is_left(fleet, &[])
+}
+
+#[test]
 fn empty_folder_that_appears_is_replaced() -> Result {
     let fleet = Fleet::start(1, 1)?;
     let (odd, job) = held(&fleet)?;
