@@ -196,7 +196,7 @@ impl Master {
                  to join one"
             )));
         }
-        Folder::make(Some(&self.data), "master")
+        Folder::make(Some(&self.data))
     }
 }
 

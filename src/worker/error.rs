@@ -33,10 +33,10 @@ pub enum Error {
     },
     /// The shuffle service ended.
     #[error(
-        "failed to serve map output at {address}: {source}; see whether another program has the port"
+        "failed to serve map output at {address}: {source}; check whether another program uses the port"
     )]
     Served {
-        /// Where.
+        /// The address.
         address: String,
         /// The system's error.
         source: io::Error,
@@ -52,8 +52,8 @@ pub enum Error {
     },
     /// The data folder belongs to another cluster than the masters.
     #[error(
-        "the data folder is of cluster {own}, and the masters are of cluster {other}; {}; name its own with \
-         --cluster, or another folder with --data DIR", shown(.path)
+        "the data folder belongs to cluster {own}, and the masters to cluster {other}; {}; name its own masters \
+         with --cluster, or another folder with --data DIR", shown(.path)
     )]
     OtherCluster {
         /// The folder.
@@ -64,7 +64,7 @@ pub enum Error {
         other: Nonce,
     },
     /// No master answered for too long.
-    #[error("no master answered for {} s: {last}; see whether the masters run", .waited.as_secs())]
+    #[error("no master answered for {} s: {last}; check whether the masters run", .waited.as_secs())]
     Masterless {
         /// How long the worker waited.
         waited: Duration,
@@ -86,7 +86,7 @@ pub(super) fn disk_failure(doing: &str, path: &Path, source: &io::Error) -> Fail
         let free = free_bytes(folder)
             .map_or("free space unknown".into(), |bytes| format!("{} free", size::format(bytes)));
         format!(
-            "{lack} for {} ({free}); {}; free some on the worker, or give it a roomier --data DIR",
+            "{lack} for {} ({free}); {}; free some space on the worker, or give it a larger --data DIR",
             shown(path),
             shown(folder)
         )
@@ -98,13 +98,13 @@ pub(super) fn disk_failure(doing: &str, path: &Path, source: &io::Error) -> Fail
     Failure::new(cause, message).about(about)
 }
 
-/// The failure of an attempt whose executor could not be started.
+/// Returns the failure of an attempt whose executor could not be started.
 ///
 /// The job is to blame only if the file cannot run on any machine like this one. What the worker lacks, such as memory,
 /// processes or descriptors, is there on another worker, or later.
 pub(super) fn start_failure(executable: &Path, source: &io::Error) -> Failure {
     let what = format!("cannot start the job's executable: {source}; {}", shown(executable));
-    // It was checked to be there just before, so what is missing is its loader or interpreter.
+    // The file was checked just before, so its loader or interpreter must be missing.
     let lacks_loader = source.kind() == ErrorKind::NotFound && executable.is_file();
     let is_foreign = matches!(Errno::from_io_error(source), Some(Errno::NOEXEC | Errno::LIBBAD));
     if lacks_loader || is_foreign {

@@ -321,7 +321,8 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
                     continue;
                 }
                 Got::Hidden => {
-                    let message = "its worker sends no bytes, only a place where it does not lie";
+                    let message =
+                        "its worker names a file that is not this output, and sends no bytes";
                     (false, message.into(), SLOW_TRIES_MAX)
                 }
                 Got::Slow { message } => (false, message, SLOW_TRIES_MAX),

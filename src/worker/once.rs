@@ -115,6 +115,6 @@ pub fn lend_file(
 ) -> Result<SegmentRef, std::io::Error> {
     lend_at(path, of, partition).ok_or_else(|| {
         let shown = crate::spec::Location::from(path);
-        std::io::Error::other(format!("no whole map output; {shown}"))
+        std::io::Error::other(format!("not a whole map output; {shown}"))
     })
 }

@@ -338,7 +338,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
         let ended = self.worker.book.refused(refusal);
         let what = match ended {
             Some(attempt) => {
-                format!("attempt {attempt} fails, as its report is refused again and again")
+                format!("attempt {attempt} fails, because its report is refused again and again")
             }
             // One line tells it for all polls of the same silence.
             None if self.silent_since.is_none() => {

@@ -48,14 +48,14 @@ fn read(path: &Path) -> Result<JobSpec, Failure> {
         if facts.len() > SPEC_BYTES_MAX {
             let bytes = facts.len();
             return Err(io::Error::other(format!(
-                "it has {bytes} bytes, at most {SPEC_BYTES_MAX} are possible"
+                "it has {bytes} bytes, the limit is {SPEC_BYTES_MAX}"
             )));
         }
         fs::read(path)
     });
     let bytes = bytes.map_err(|error| disk_failure("read the job's spec", path, &error))?;
     bincode::deserialize(&bytes).map_err(|error| {
-        let message = format!("the job's spec is none that this worker knows: {error}; submit it with the cluster's version");
+        let message = format!("this worker cannot decode the job's spec: {error}; submit it with the cluster's version of gristmill");
         Failure::new(Cause::UserError, message).about(About::Version)
     })
 }

@@ -206,7 +206,7 @@ async fn worker_refuses_orders_of_another_cluster() {
     master.with(|known| (known.cluster, known.forgets) = (7, true));
     let ended = tokio::time::timeout(Duration::from_secs(20), worker.ended).await;
     let error = ended.expect("it does not go on").unwrap().unwrap_err().to_string();
-    let said = format!("is of cluster {}, and the masters are of cluster {}", Nonce(0), Nonce(7));
+    let said = format!("belongs to cluster {}, and the masters to cluster {}", Nonce(0), Nonce(7));
     assert!(error.contains(&said), "{error}");
     let said =
         master.with(|known| known.registered.iter().map(|it| it.cluster).collect::<Vec<_>>());

@@ -70,7 +70,7 @@ impl Needs {
         let bytes = fs::read(&path).map_err(|error| failed(&path, &error))?;
         let mut spec: JobSpec = value::decode(&bytes).map_err(|error| {
             Refused::failed(format!(
-                "the job's spec is none that this command knows: {error}; {}; use the cluster's version of it",
+                "this command cannot decode the job's spec: {error}; {}; use the cluster's version of gristmill",
                 recipe.attempt.task.job
             ))
         })?;
@@ -167,6 +167,7 @@ impl Needs {
                 Ended::Failed(attempt, Box::new(failure), self.spec.max_bad_records)
             }
             Outcome::Died(ending) => Ended::Died(attempt, ending),
+            Outcome::TimedOut(limit) => Ended::TimedOut(attempt, limit),
         }
     }
 
