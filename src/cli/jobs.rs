@@ -59,7 +59,7 @@ pub(super) fn kill(cluster: &Cluster, job: JobId) -> Result<u8, Refused> {
     Ok(exit::OK)
 }
 
-/// Kills a job, and gives the line that says what became of it.
+/// Kills a job, and returns the line that reports its state.
 pub(super) async fn killed(master: &Master, job: JobId) -> Result<String, Refused> {
     master.kill(job).await?;
     Ok(match master.status(job, 0).await?.state {

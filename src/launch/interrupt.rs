@@ -20,10 +20,10 @@ use super::progress::Drawn;
 use crate::embedded::{Phase, Progress};
 use crate::storage::Cleanup;
 
-/// Makes a write beyond the limit of a file's size (`ulimit -f`) an error, which says so and leaves nothing, rather than
-/// a signal that kills this process. Programs that it starts are killed as usual.
+/// Turns a write beyond the limit of a file's size (`ulimit -f`) into an error, instead of a signal that kills this
+/// process without a message. Programs that it starts are killed as usual.
 pub(crate) fn survive_file_size_limit() {
-    // The handler itself is all that is wanted; where it cannot be set, the signal kills as before.
+    // The flag is not read. If the handler cannot be set, the signal kills as before.
     let _set_or_not = signal_hook::flag::register(SIGXFSZ, Arc::default());
 }
 

@@ -1,21 +1,21 @@
-//! What is known about a job's publication: whether its output may be visible, and whether a user still wants it.
+//! The state of a job's publication: whether its output may be visible, and whether a user has cancelled the job.
 
 use serde::{Deserialize, Serialize};
 
 use super::attempt::AttemptState;
 use crate::spec::Cause;
 
-/// Decides whether a job that commits can still be cancelled.
+/// Facts that decide whether a committing job can still be cancelled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Publication {
-    /// A user has cancelled the job while it was committing.
+    /// Whether a user cancelled the job while it was committing.
     pub(super) is_unwanted: bool,
-    /// A commit ended without a report, so it may have published before it died.
+    /// Whether a commit ended without a report, so that it may have published before it died.
     pub(super) may_be_visible: bool,
 }
 
 impl Publication {
-    /// Notes how an attempt to commit ended. One that reports a failure, or was never started, has published nothing.
+    /// Records how a commit attempt ended. One that reports a failure, or never started, has published nothing.
     pub(super) fn commit_ended(&mut self, state: AttemptState, cause: Cause) {
         let has_published_nothing = state == AttemptState::Failed
             && matches!(

@@ -1,4 +1,4 @@
-//! What an error of the system means for a run, and what a user can do about it: the one table of both.
+//! The table of system errors: which of them are shortages of a process, and what a user can do about each.
 
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::PermissionsExt;
@@ -6,10 +6,10 @@ use std::path::Path;
 
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
-/// The errors that files, folders and executables can meet: number, hint.
+/// Errors that files, folders and executables can cause: number, hint.
 const HINTS: &[(i32, &str)] = &[
     (libc::ENOSPC, "free some space there, or choose another place"),
-    (libc::EDQUOT, "remove files of yours there, or have your disk quota raised"),
+    (libc::EDQUOT, "remove your own files there, or ask for a larger disk quota"),
     (libc::EMFILE, "raise the limit of open files of a process (ulimit -n)"),
     (libc::ENFILE, "raise the machine's limit of open files (sysctl fs.file-max)"),
     (libc::ENOMEM, "free some memory, or lower --memory"),
@@ -19,7 +19,7 @@ const HINTS: &[(i32, &str)] = &[
         "raise the limit of a file's size (ulimit -f), or use more --reducers for smaller parts",
     ),
     (libc::EROFS, "choose a place on a file system that is not mounted read-only"),
-    (libc::EACCES, "ask for permission, or run as a user who has it"),
+    (libc::EACCES, "ask for permission, or run as a user that has it"),
     (
         libc::EPERM,
         "check the owner, the immutable flag (lsattr) and the limits of the sandbox or container",
@@ -52,13 +52,13 @@ const HINTS: &[(i32, &str)] = &[
     (libc::EOVERFLOW, "choose another file system: this one cannot hold a file of this size"),
 ];
 
-/// What to do about an error that the table does not name.
+/// The hint for an error that the table does not name.
 const OTHER: &str = "check the path, and run again";
 
-/// What is exhausted belongs to the process or the machine, not to a disk.
+/// Errors that mean that the process or the machine lacks something, and not a disk.
 const SHORTAGES: [i32; 5] = [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::EAGAIN, libc::EFBIG];
 
-/// What a user can do about an error of the system.
+/// Returns what a user can do about a system error.
 pub fn hint(error: &io::Error) -> &'static str {
     let found = number(error).and_then(|n| HINTS.iter().find(|(number, _)| *number == n));
     found.map_or(OTHER, |(_, hint)| hint)
@@ -69,7 +69,7 @@ pub fn is_shortage(error: &io::Error) -> bool {
     number(error).is_some_and(|number| SHORTAGES.contains(&number))
 }
 
-/// What a user can do about an executable that cannot be started.
+/// Returns what a user can do about an executable that cannot be started.
 pub fn executable_hint(path: &Path, error: &io::Error) -> &'static str {
     if number(error) != Some(libc::EACCES) {
         return hint(error);
@@ -85,7 +85,7 @@ pub fn executable_hint(path: &Path, error: &io::Error) -> &'static str {
     }
 }
 
-/// The error's number; of one that was made from a kind, that of the kind.
+/// The error's number, or the number of its kind if it was created from a kind.
 fn number(error: &io::Error) -> Option<i32> {
     let of_kind = || match error.kind() {
         ErrorKind::StorageFull => Some(libc::ENOSPC),

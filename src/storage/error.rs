@@ -150,10 +150,10 @@ impl Room {
                 "remove files there (df -i counts them), or name another folder with --scratch DIR"
             }
             (Lack::Quota, Room::Output) => {
-                "remove files of yours there, have your quota raised, or choose an --output elsewhere"
+                "remove your own files there, ask for a larger quota, or choose an --output elsewhere"
             }
             (Lack::Quota, Room::Scratch) => {
-                "remove files of yours there, have your quota raised, or name another folder with --scratch DIR"
+                "remove your own files there, ask for a larger quota, or name another folder with --scratch DIR"
             }
         }
     }
@@ -270,7 +270,7 @@ mod tests {
     fn each_error_of_the_system_keeps_its_own_hint() {
         let path = Path::new("/gone/out/part-00000.tsv");
         for (number, cause, hint) in [
-            (libc::EDQUOT, "disk quota exceeded for", "have your quota raised"),
+            (libc::EDQUOT, "disk quota exceeded for", "ask for a larger quota"),
             (libc::EROFS, "Read-only file system", "not mounted read-only"),
             (libc::EMLINK, "Too many links", "more folders in one folder"),
             (libc::ESTALE, "Stale file handle", "mount it again"),

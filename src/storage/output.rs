@@ -66,7 +66,7 @@ impl Target {
         }
     }
 
-    /// The place itself, for a path without links and `..`: a link that takes the place later is not followed.
+    /// The target of a path in which links and `..` are already resolved. A link that appears there later is not followed.
     pub(super) fn at(out: &Path) -> Result<Self, Error> {
         let refused = || Error::OutputRefused {
             path: out.to_path_buf(),

@@ -1,7 +1,7 @@
 //! A staging folder that the processes of one job share: attempts write to it, and a commit attempt publishes it.
 //!
 //! ```text
-//! .out.gristmill-<nonce>.job/        made by the plan attempt, and by nobody after it
+//! .out.gristmill-<nonce>.job/        created by the plan attempt, and never again
 //!   lock                             held by flock(2) while an attempt commits, so that no two do
 //!   attempts/<attempt>/<part>        written by that attempt alone
 //!   attempts/<attempt>/_parts        written last: what the attempt has sealed
@@ -31,14 +31,14 @@ use super::{Error, Room, StagingOptions, marks};
 use crate::crash::crash_point;
 use crate::spec::{Manifest, Nonce};
 
-/// What an attempt has sealed; no part is called so.
+/// Name of the list of what an attempt has sealed; no part has this name.
 const PARTS_NAME: &str = "_parts";
 
 /// The staging folder of one job, seen by one of its attempts. Dropping it changes nothing.
 #[derive(Debug)]
 pub struct SharedStaging {
     folder: PathBuf,
-    /// What it is called while it is removed.
+    /// Its path while it is being removed.
     swept: PathBuf,
     out: PathBuf,
     nonce: Nonce,
@@ -50,7 +50,7 @@ impl SharedStaging {
     /// Resolves links and `..` in the path of an output, which need not exist; its parent must.
     ///
     /// # Errors
-    /// A parent that does not exist; the errors of the system.
+    /// If the parent does not exist, or the system refuses to look.
     pub fn place(out: &Path) -> Result<PathBuf, Error> {
         Ok(Target::resolve(out)?.path())
     }
@@ -71,8 +71,8 @@ impl SharedStaging {
         })
     }
 
-    /// Makes the staging folder beside `out`, or finds that an earlier attempt has made it. Where the job is to sync it
-    /// is on disk when this returns: no later attempt makes it, so a loss of power must not take it back.
+    /// Creates the staging folder beside `out`, or finds that an earlier attempt has created it. If the job syncs, the
+    /// folder is on disk when this returns: no later attempt creates it, so it must survive a loss of power.
     ///
     /// # Errors
     /// As [`super::Staging::create`].
@@ -99,10 +99,10 @@ impl SharedStaging {
         Ok(staging)
     }
 
-    /// Finds the staging folder that the plan attempt has made.
+    /// Finds the staging folder that the plan attempt has created.
     ///
     /// # Errors
-    /// [`Error::NotShared`] when it is not to be seen.
+    /// [`Error::NotShared`] if it is not visible here.
     pub fn open(out: &Path, nonce: Nonce, options: StagingOptions) -> Result<Self, Error> {
         let staging = match Self::locate(out, nonce, options) {
             Err(Error::ParentMissing { path }) => return Err(not_shared(path)),
@@ -155,15 +155,15 @@ impl SharedStaging {
         Ok(())
     }
 
-    /// The folder in which the output and its staging folder lie.
+    /// The folder that holds the output and its staging folder.
     fn parent(&self) -> &Path {
         self.out.parent().unwrap_or(Path::new("/"))
     }
 
-    /// What an attempt has left with [`SharedStaging::seal`].
+    /// Returns the bytes that an attempt stored with [`SharedStaging::seal`].
     ///
     /// # Errors
-    /// An attempt that has not; the system's error.
+    /// If the attempt has stored none; the system's error.
     pub fn sealed(&self, attempt: &str) -> Result<Vec<u8>, Error> {
         let path = self.attempts.folder(attempt)?.join(PARTS_NAME);
         fs::read(&path).map_err(|e| Error::io("read list of parts", &path, e))
@@ -265,7 +265,7 @@ impl SharedStaging {
     }
 }
 
-/// Well if an earlier commit has moved it.
+/// Moves a part to the output. Succeeds if an earlier commit has moved it.
 fn move_part(from: &Path, to: &Path, part: &SealedPart) -> Result<(), Error> {
     match (fs::symlink_metadata(from), fs::symlink_metadata(to)) {
         (Err(e), Ok(facts)) if e.kind() == ErrorKind::NotFound && facts.len() == part.bytes => {

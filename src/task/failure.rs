@@ -224,7 +224,7 @@ fn of_disk(error: &shuffle::Error) -> Failure {
     Failure::new(cause, format!("cannot go on: {error}{why}; {hint}")).about(about)
 }
 
-/// Who is to blame for an error that the framework met: the machine, if it lacks something that another one may have.
+/// Returns the cause of an error in the framework: the machine's, if it lacks something that another one may have.
 fn blame(error: &(dyn std::error::Error + 'static)) -> Cause {
     let mut chain = std::iter::successors(Some(error), |error| error.source());
     let lacks = |error: &(dyn std::error::Error + 'static)| {

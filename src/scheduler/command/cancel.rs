@@ -10,8 +10,8 @@ use crate::spec::JobId;
 /// A job whose commit runs, or may have published before its worker was lost, is cancelled as soon as a commit reports
 /// that nothing is published; if the output became visible first, the job succeeds.
 ///
-/// Refused for a job that has ended, with how it ended; so also when repeated. Lost, the user's command says that its
-/// outcome is unknown.
+/// Refused for a job that has ended, with how it ended; so also when repeated. If it is lost, the user's command reports
+/// an unknown outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cancel {
     /// The job.

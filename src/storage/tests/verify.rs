@@ -76,7 +76,7 @@ fn every_kind_of_damage_is_found() {
     }
 }
 
-/// A pipe that nobody writes to: to open it in the usual way would take forever.
+/// A pipe without a writer: opening it in the usual way would block forever.
 fn pipe_instead(path: &Path) {
     fs::remove_file(path).unwrap();
     rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::RUSR).unwrap();
