@@ -249,8 +249,8 @@ fn is_text(text: &str, head: &[u8]) -> bool {
     let bytes = head.iter().filter(|byte| **byte != 0).count();
     let ascii = head.iter().filter(|byte| byte.is_ascii() && !is_in_no_text(**byte)).count();
     let is_in_none = |byte: &u8| *byte != 0 && is_in_no_text(*byte);
-    let is_half_zero = head.len() - bytes > head.len() / 3;
-    let is_no_ascii = is_half_zero || ascii * whole <= bytes * share;
+    let has_many_zeros = head.len() - bytes > head.len() / 3;
+    let is_no_ascii = has_many_zeros || ascii * whole <= bytes * share;
     text.is_ascii() || (is_no_ascii && (head.iter().any(is_in_none) || !is_utf8(head)))
 }
 
