@@ -56,6 +56,7 @@ const UNSAFE: &[(&str, &str)] = &[
         "memory of sort buffers, on huge pages and not touched before it is filled",
     ),
     ("src/launch/ending.rs", "hooks of the process's end"),
+    ("src/executor/supervisor.rs", "splits an executor's process in two before it has threads"),
     ("src/launch/standard.rs", "looks at the standard descriptors before `main`"),
     ("tests/simulation/entropy.rs", "takes the place of what the system draws at random"),
 ];

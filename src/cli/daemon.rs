@@ -14,10 +14,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit;
 use super::refused::Refused;
+use crate::clock::Clock;
 use crate::consensus::IDENTITY_FILE;
-use crate::launch::say;
+use crate::launch::{draw_nonce, say};
 use crate::spec::{Location, escape_message};
-use crate::storage::{make_private_folder, make_private_folders};
+use crate::storage::{Scratch, ScratchPlaces, make_private_folder, make_private_folders};
 
 /// Longest lease. A worker's polls may be held back for a third of it.
 pub(super) const LEASE_MAX: Duration = Duration::from_secs(600);
@@ -78,55 +79,52 @@ pub(super) fn asked_to_end() -> Result<impl Future<Output = ()> + Send + 'static
     })
 }
 
-/// A data folder: the named one, or a temporary one that is removed at the end.
+/// A data folder: the named one, or a temporary one that is removed at the end. If the process is killed, the next one of
+/// this user on this machine removes it.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
-    is_ours: bool,
+    _fresh: Option<Scratch>,
 }
 
 impl Folder {
     /// Creates the folder, and sets a umask that keeps everything this process and its children write private: the
     /// folder holds users' records, executables and logs. An executor sets the submitter's umask for the files that
     /// its job writes.
-    pub(super) fn make(named: Option<&Path>, what: &str) -> Result<Self, Refused> {
-        let (path, is_ours) = match named {
-            Some(path) => (path.to_path_buf(), false),
-            None => {
-                let name = format!("gristmill-{what}-{}", std::process::id());
-                (std::env::temp_dir().join(name), true)
-            }
-        };
+    pub(super) fn make(named: Option<&Path>) -> Result<Self, Refused> {
         umask(Mode::RWXG | Mode::RWXO);
-        let refuse = |error: std::io::Error| {
-            let shown = Location::from(&path);
+        let refuse = |path: &Path, error: &dyn fmt::Display| {
+            let shown = Location::from(path);
             Refused::usage(format!(
                 "cannot create the data folder: {error}: {shown}\nhint: name another folder \
                  with --data DIR"
             ))
         };
-        if is_ours {
-            make_private_folder(&path).map_err(refuse)?;
+        let temporary = std::env::temp_dir();
+        let (path, fresh) = if let Some(path) = named {
+            Scratch::sweep(&temporary);
+            make_private_folders(path).map_err(|error| refuse(path, &error))?;
+            close(path)?;
+            (path.to_path_buf(), None)
         } else {
-            make_private_folders(&path).map_err(refuse)?;
-            close(&path)?;
-        }
+            let places = ScratchPlaces { dir: None, staging: None, temporary: &temporary };
+            let scratch = Scratch::create(places, draw_nonce(Clock::system().wall_ms()));
+            let scratch = scratch.map_err(|error| {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                refuse(&temporary, &cause.unwrap_or_else(|| error.to_string()))
+            })?;
+            // Beside the lock of the fresh folder, since a worker locks its data folder itself.
+            let path = scratch.join("data");
+            make_private_folder(&path).map_err(|error| refuse(&path, &error))?;
+            (path, Some(scratch))
+        };
         // Children and executors have other working directories.
-        let path = path.canonicalize().map_err(refuse)?;
-        Ok(Self { path, is_ours })
+        let path = path.canonicalize().map_err(|error| refuse(&path, &error))?;
+        Ok(Self { path, _fresh: fresh })
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if self.is_ours {
-            // If removing fails, the folder stays in the system's temporary directory.
-            let _removed_or_not = std::fs::remove_dir_all(&self.path);
-        }
     }
 }
 

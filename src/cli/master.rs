@@ -198,7 +198,7 @@ impl Master {
                  cluster, or --join ADDR to join one"
             )));
         }
-        Folder::make(Some(&self.data), "master")
+        Folder::make(Some(&self.data))
     }
 }
 

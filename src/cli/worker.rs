@@ -98,7 +98,7 @@ impl Worker {
     pub(super) fn run(&self) -> Result<u8, Refused> {
         self.tie.hold()?;
         let addresses = self.cluster.addresses()?;
-        let folder = Folder::make(self.data.as_deref(), "worker")?;
+        let folder = Folder::make(self.data.as_deref())?;
         runtime()?.block_on(async {
             let asked = asked_to_end()?;
             let listen = |error| {
@@ -127,6 +127,8 @@ impl Worker {
             };
             let masters = Master::connect(&addresses, Options::default())?;
             let wire = Wire::new(addresses, listener)?;
+            // Without it, what a killed supervisor leaves is found by control group or environment alone.
+            let _adopts_or_too_old = worker::adopt_orphans();
             let launcher = ProcessLauncher::start(Limiter::detect()).map_err(|error| {
                 Refused::failed(format!("cannot start a thread: {error}\nhint: try again"))
             })?;

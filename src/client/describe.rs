@@ -1,7 +1,6 @@
 //! Asks a job executable which job its arguments describe.
 
 use std::ffi::OsString;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -11,12 +10,17 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use super::Error;
-use crate::frame::{self, DESCRIBE_AGAIN_ARG, DESCRIBE_ARG, Description, LENGTH_BYTES, VERSION};
+use crate::frame::{
+    self, DESCRIBE_AGAIN_ARG, DESCRIBE_ARG, DESCRIPTION_MARK, Description, FRAME_BYTES_MAX,
+    LENGTH_BYTES, VERSION,
+};
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{InputNotes, JobSpec, Location, escape};
 
 /// How long an executable may take to describe its job: it only reads its flags.
 pub const DESCRIBE_WITHIN: Duration = Duration::from_secs(10);
+/// Limit on what is read of an executable's standard output, in bytes: a description, and what user code prints before it.
+const ANSWER_BYTES_MAX: u64 = FRAME_BYTES_MAX as u64 + (16 << 20);
 /// Limits on what is read of an executable's standard error, in bytes, and on the lines of it that are shown.
 const SAID_BYTES_MAX: u64 = 16 << 10;
 const SAID_LINES_MAX: usize = 10;
@@ -123,26 +127,44 @@ async fn listen(child: &mut Child) -> (Result<Description, String>, Vec<u8>) {
     (answer, said)
 }
 
-/// One frame, and nothing else.
+/// What it wrote to standard output: perhaps something of user code's, and then a description.
 async fn answer(stdout: Option<impl AsyncRead + Unpin>) -> Result<Description, String> {
-    let Some(mut stdout) = stdout else { return Err("its standard output is missing".into()) };
-    let ended = |cause: io::Error| match cause.kind() {
-        io::ErrorKind::UnexpectedEof => "it ended without describing a job".to_owned(),
-        _ => format!("its description cannot be read: {cause}"),
-    };
+    let Some(stdout) = stdout else { return Err("its standard output is missing".into()) };
+    let mut written = Vec::new();
+    let read = stdout.take(ANSWER_BYTES_MAX).read_to_end(&mut written).await;
+    read.map_err(|cause| format!("its description cannot be read: {cause}"))?;
     let other = |cause: frame::Error| format!("its output does not describe a job: {cause}");
-    let mut length = [0; LENGTH_BYTES];
-    stdout.read_exact(&mut length).await.map_err(ended)?;
-    let bytes = frame::message_bytes(length).map_err(other)?;
-    let mut message = Vec::new();
-    (&mut stdout).take(bytes as u64).read_to_end(&mut message).await.map_err(ended)?;
-    if message.len() < bytes {
-        return Err("it ended in the middle of its description".into());
-    }
-    frame::decode(&message).map_err(other)
+    // One of another version may have no mark, and names its version in the frame.
+    let begin = memchr::memmem::find(&written, DESCRIPTION_MARK);
+    let begin = begin.map_or(0, |mark| mark + DESCRIPTION_MARK.len());
+    let Some((length, message)) = written[begin..].split_first_chunk::<LENGTH_BYTES>() else {
+        return Err("it ended without describing a job".into());
+    };
+    let bytes = frame::message_bytes(*length).map_err(other)?;
+    let message = message.get(..bytes).ok_or("it ended in the middle of its description")?;
+    frame::decode(message).map_err(other)
 }
 
 fn lines(said: &[u8]) -> Vec<String> {
     let lines = said.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
     lines.take(SAID_LINES_MAX).map(|line| escape(line, TEXT_CHARS_MAX)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn description_is_found_behind_what_user_code_has_printed() {
+        let text = Description::Text("help".into());
+        let frame = frame::encode(&text).unwrap();
+        let marked = [DESCRIPTION_MARK, &frame[..]].concat();
+        let printed = [&b"loading\n\0gristmill"[..], &marked].concat();
+        for written in [&frame, &marked, &printed, &[&printed[..], b"bye"].concat()] {
+            assert_eq!(answer(Some(&written[..])).await, Ok(text.clone()));
+        }
+        for cut in [&printed[..printed.len() - 1], b"loading\n", b"abc", b""] {
+            assert!(answer(Some(cut)).await.is_err(), "{cut:?}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   gristmill master        magic
-//!   format 8                of the whole folder: identity, tables, snapshots
+//!   format 9                of the whole folder: identity, tables, snapshots
 //!   cluster 00112233…       128 random bits, drawn when the cluster began
 //!   node 1
 //!   guest                   only if it did not start its cluster, but was admitted to it
@@ -22,7 +22,7 @@ use crate::crash::crash_point;
 /// The file in a master's folder that names the master.
 pub const IDENTITY_FILE: &str = "identity";
 /// The format of all files of a folder.
-pub(super) const FORMAT: u32 = 8;
+pub(super) const FORMAT: u32 = 9;
 /// Beginning of the names of files that are not whole yet.
 pub(super) const INCOMING: &str = ".incoming-";
 /// Its first line.

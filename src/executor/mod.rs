@@ -8,13 +8,14 @@
 //!                └───────────────────────────────────┘
 //! ```
 //!
-//! It dies with its worker, even in the middle of an author's endless loop: by the death signal that it sets at its
-//! start, and when the socket closes.
+//! It dies with its worker, even in the middle of an author's endless loop: its supervisor (`supervisor.rs`) sees the
+//! worker end and kills it, and it exits when the socket closes.
 
 mod asking;
 mod attempt;
 mod peak;
 mod start;
+mod supervisor;
 mod voice;
 
 use std::io;
@@ -24,13 +25,13 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use rustix::fs::Mode;
-use rustix::process::umask;
-
 pub use attempt::carry_out;
-pub use start::start;
+use rustix::fs::Mode;
+use rustix::process::{Pid, umask};
+pub use start::{Started, start};
 
 use self::asking::Asking;
+use self::supervisor::end_orphans;
 use self::voice::Voice;
 use crate::clock::Clock;
 use crate::crash::crash_point;
@@ -78,7 +79,8 @@ pub enum Error {
 /// # Errors
 ///
 /// A worker of another version, which the error names along with ours, or a socket that fails.
-pub fn serve<J: Job>(socket: UnixStream) -> Result<(), Error> {
+pub fn serve<J: Job>(started: Started) -> Result<(), Error> {
+    let Started { socket, supervisor } = started;
     let cannot = |doing| move |source| Error::System { doing, source };
     let other = socket.try_clone().map_err(cannot("share the socket"))?;
     let mut connection = Connection::new(socket);
@@ -95,7 +97,7 @@ pub fn serve<J: Job>(socket: UnixStream) -> Result<(), Error> {
     let shared = Arc::clone(&voice);
     let progress = thread::Builder::new().name("progress".into());
     progress.spawn(move || shared.tell_progress()).map_err(cannot("start a thread"))?;
-    work::<J>(&orders, &given, &voice)
+    work::<J>(&orders, &given, &voice, supervisor)
 }
 
 /// Runs attempts until the reader ends the process.
@@ -103,10 +105,11 @@ fn work<J: Job>(
     orders: &Receiver<Box<Run>>,
     given: &Receiver<Vec<u32>>,
     voice: &Voice,
+    supervisor: Option<Pid>,
 ) -> Result<(), Error> {
     let clock = Clock::system();
     for run in orders {
-        voice.say(&FromExecutor::Begun)?;
+        voice.say(&FromExecutor::Begun { pid: std::process::id() })?;
         // The worker keeps its own files private. What the job writes has the modes that its submitter wants.
         umask(Mode::from_bits_truncate(run.spec.umask & MODE_BITS));
         let progress = Arc::new(ReadProgress::default());
@@ -116,6 +119,9 @@ fn work<J: Job>(
         let mut done: Result<Done, Failure> = carry_out::<J>(&run, &progress, &mut more);
         if let Ok(done) = &mut done {
             done.note_memory(peak::bytes());
+        }
+        if let Some(supervisor) = supervisor {
+            end_orphans(supervisor);
         }
         voice.end(&match done {
             Ok(done) => FromExecutor::Done(done),

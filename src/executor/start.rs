@@ -1,32 +1,46 @@
-//! The first steps of an executor: it ties its life to the worker's, and moves the socket out of the author's reach.
+//! Starts an executor: ties its life to the worker's, and moves the socket away from standard input.
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::FileTypeExt;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
-use rustix::process::{Signal, set_parent_process_death_signal};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FileType, fstat};
+use rustix::process::Pid;
 use rustix::stdio::dup2_stdin;
 
-use super::Error;
+use super::supervisor::split;
+use super::{Error, HELLO_WITHIN};
 
-/// Asks the kernel for death with the worker, and gives the socket that is standard input; from then on that is empty.
+/// An executor that is ready to serve.
+#[derive(Debug)]
+pub struct Started {
+    pub(super) socket: UnixStream,
+    /// The process that ends what user code leaves, if there is one.
+    pub(super) supervisor: Option<Pid>,
+}
+
+/// Splits off a supervisor, asks the kernel for death with it, and takes the socket that is standard input; from then on
+/// standard input is empty. In the supervisor this does not return.
 ///
 /// # Errors
 ///
-/// Standard input is not a socket; what the system says.
-pub fn start() -> Result<UnixStream, Error> {
+/// Standard input is not a socket, or what the system reports.
+pub fn start() -> Result<Started, Error> {
     let cannot = |doing| move |source| Error::System { doing, source };
-    set_parent_process_death_signal(Some(Signal::KILL))
-        .map_err(|errno| cannot("ask for a death signal")(errno.into()))?;
-    let socket = io::stdin().as_fd().try_clone_to_owned().map_err(cannot("take the socket"))?;
-    let socket = File::from(socket);
-    let facts = socket.metadata().map_err(cannot("inspect standard input"))?;
-    if !facts.file_type().is_socket() {
+    let stdin = io::stdin();
+    let facts = fstat(&stdin).map_err(|errno| cannot("inspect standard input")(errno.into()))?;
+    if FileType::from_raw_mode(facts.st_mode) != FileType::Socket {
         return Err(Error::NoSocket);
     }
+    // The worker speaks once it has put this process into a control group. A process that is split off before that would
+    // stay outside.
+    let within = Timespec { tv_sec: HELLO_WITHIN.as_secs().cast_signed(), tv_nsec: 0 };
+    let _spoken_or_late = poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&within));
+    let supervisor = split().map_err(cannot("ask for a death signal"))?;
+    let socket = stdin.as_fd().try_clone_to_owned().map_err(cannot("take the socket"))?;
     let empty = File::open("/dev/null").map_err(cannot("open /dev/null"))?;
     dup2_stdin(&empty).map_err(|errno| cannot("close standard input")(errno.into()))?;
-    Ok(UnixStream::from(OwnedFd::from(socket)))
+    Ok(Started { socket: UnixStream::from(socket), supervisor })
 }

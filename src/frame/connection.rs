@@ -96,7 +96,7 @@ impl<S: Read + Write> Connection<S> {
             Some(FromExecutor::Hello { version }) => agree("worker", "executor", version),
             Some(_) => Err(Error::OutOfTurn {
                 other: "executor",
-                said: "something else",
+                said: "another message",
                 expected: "hello",
             }),
             None => Err(Error::Closed { other: "executor", expected: "hello" }),

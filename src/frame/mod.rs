@@ -5,13 +5,13 @@
 //! closes.
 //!
 //! ```text
-//!   worker ──Hello──► executor      both sides say their version first; either refuses the other's, naming both
+//!   worker ──Hello──► executor      both sides send their version first; either refuses another one and names both
 //!          ◄─Hello──
-//!          ──Run────►               one attempt; the next only after its end was reported
-//!          ◄─Begun                  before anything is done for it
-//!          ◄─Progress               now and then
+//!          ──Run────►               one attempt; the next one only after its end was reported
+//!          ◄─Begun                  before any work is done for it
+//!          ◄─Progress               at intervals
 //!          ◄─Wants                  a map attempt has room for more maps
-//!          ──More───►               the answer to each Wants, which may be none
+//!          ──More───►               the answer to each Wants; may name no map
 //!          ◄─Done | Failed          exactly one of them
 //! ```
 //!
@@ -39,8 +39,10 @@ pub const EXECUTOR_ARG: &str = "--gristmill=executor";
 pub const DESCRIBE_ARG: &str = "--gristmill=describe";
 /// As [`DESCRIBE_ARG`], for a job that was submitted before: its output may exist by now.
 pub const DESCRIBE_AGAIN_ARG: &str = "--gristmill=describe-again";
+/// Precedes the frame of a [`Description`], which is found by it behind what user code has printed.
+pub const DESCRIPTION_MARK: &[u8; 16] = b"\0gristmill/job:\0";
 /// Version of these messages. A job executable and a worker must have the same.
-pub const VERSION: u32 = 10;
+pub const VERSION: u32 = 11;
 /// Longest frame, in bytes. A reduce's list of segments is the longest message.
 pub const FRAME_BYTES_MAX: u32 = 256 << 20;
 
@@ -71,7 +73,10 @@ pub enum FromExecutor {
     },
     /// The first answer to each [`ToExecutor::Run`], sent before the attempt touches anything. If an executor dies before
     /// this message, the attempt has left nothing behind, and another executor may run it.
-    Begun,
+    Begun {
+        /// The executor's process id. The worker knows the one of its supervisor.
+        pid: u32,
+    },
     /// Progress of the attempt, sent when it has changed, at most ten times a second.
     Progress {
         /// Bytes of input read by a map, bytes of map output by a reduce.
@@ -231,7 +236,7 @@ impl Done {
 /// What a job executable answers, as one frame on its standard output, when it is to describe a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Description {
-    /// The job that the arguments ask for.
+    /// The job that the arguments define.
     Job {
         /// The executable's [`VERSION`].
         version: u32,

@@ -88,7 +88,7 @@ fn every_message_survives() {
     failure.record = Some(record);
     let from = [
         FromExecutor::Hello { version: VERSION },
-        FromExecutor::Begun,
+        FromExecutor::Begun { pid: 4711 },
         FromExecutor::Progress { bytes: 1, total: 2 },
         FromExecutor::Wants { maps: 7 },
         FromExecutor::Done(Done::Plan {
@@ -126,7 +126,7 @@ fn every_message_survives() {
 }
 
 #[test]
-fn a_frame_that_is_cut_off_says_how_far_it_came() {
+fn truncated_frame_names_received_and_expected_bytes() {
     let frame = encode(&run(Work::Plan)).unwrap();
     for cut in [1, 3, 4, 5, frame.len() - 1] {
         let (worker, mut executor) = pair();
@@ -140,7 +140,7 @@ fn a_frame_that_is_cut_off_says_how_far_it_came() {
 }
 
 #[test]
-fn a_length_beyond_the_limit_is_refused_before_its_bytes_come() {
+fn length_over_the_limit_is_refused_before_the_bytes_arrive() {
     let (worker, mut executor) = pair();
     (&mut worker.stream()).write_all(&(FRAME_BYTES_MAX + 1).to_le_bytes()).unwrap();
     let error = executor.receive::<ToExecutor>().unwrap_err();
@@ -148,7 +148,7 @@ fn a_length_beyond_the_limit_is_refused_before_its_bytes_come() {
 }
 
 #[test]
-fn a_deadline_passes_and_the_frame_goes_on_afterwards() {
+fn frame_continues_after_a_deadline_has_passed() {
     let (worker, mut executor) = pair();
     executor.stream().set_read_timeout(Some(Duration::from_millis(20))).unwrap();
     let message = run(Work::Sweep);
@@ -202,7 +202,7 @@ impl Read for Drops<'_> {
 
 proptest! {
     #[test]
-    fn frames_come_through_however_they_are_cut(
+    fn frames_survive_any_partition_into_reads(
         texts in proptest::collection::vec(".{0,40}", 0..6), at_once in 1usize..9
     ) {
         let messages: Vec<Description> = texts.into_iter().map(Description::Text).collect();

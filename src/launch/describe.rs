@@ -21,8 +21,9 @@ use crate::task;
 pub(super) fn describe<J: Job>(name: &str, args: Vec<OsString>, is_repeated: bool) -> u8 {
     let description = described::<J>(name, args, is_repeated)
         .unwrap_or_else(|Message { line, details }| Description::Refused { line, details });
+    let written = frame::encode(&description).map_err(io::Error::other);
     let written =
-        frame::encode(&description).map_err(io::Error::other).and_then(|frame| write_out(&frame));
+        written.and_then(|frame| write_out(&[frame::DESCRIPTION_MARK, &frame[..]].concat()));
     written.map_or_else(|error| stdout_failed(&error, STDOUT_HINT), |()| exit::OK)
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::attempt::{AttemptState, Straggler, Worth};
+use super::attempt::{Attempt, AttemptState, Straggler, Worth};
 use super::budget::{CHOOSY_MS, Ledger, pause_ms};
 use super::task::{Task, TaskState, Winner};
 use crate::spec::{Cause, Usage, WorkerId};
@@ -83,6 +83,9 @@ pub(super) struct Tasks {
     leaders: BTreeMap<u32, Led>,
     /// Running tasks that have joined another.
     running_led: u32,
+    /// Attempts at tasks that have parted from a leader since, by index and number, and the leader's attempt that each
+    /// was part of.
+    parted: BTreeMap<(u32, u32), (u32, u32)>,
 }
 
 impl Tasks {
@@ -339,6 +342,7 @@ impl Tasks {
             self.joined.remove(&leader);
         }
         for index in parted {
+            self.note_parting(index);
             self.leaders.remove(&index);
             self.again.insert(index);
         }
@@ -380,6 +384,26 @@ impl Tasks {
             self.choosy.remove(&index);
         }
         true
+    }
+
+    /// Remembers which of its leader's attempts each attempt at a task was part of.
+    fn note_parting(&mut self, index: u32) {
+        let Some(&Led { leader, .. }) = self.leaders.get(&index) else { return };
+        let attempts = |index| self.get(index).map(Task::attempts).unwrap_or_default();
+        let shared = attempts(index).iter().filter_map(|own| {
+            let number = self.number_of_leader(index, own.number);
+            let is_it = |its: &Attempt| its.number == number && its.worker == own.worker;
+            attempts(leader).iter().any(is_it).then_some(((index, own.number), (leader, number)))
+        });
+        let shared: Vec<_> = shared.collect();
+        for (own, its) in shared {
+            self.parted.entry(own).or_insert(its);
+        }
+    }
+
+    /// The index and number of the leader's attempt that an attempt was part of, if its task has parted from that leader.
+    pub(super) fn parted(&self, index: u32, number: u32) -> Option<(u32, u32)> {
+        self.parted.get(&(index, number)).copied()
     }
 
     /// Counts one failure, and returns the number of its kind.

@@ -82,7 +82,7 @@ pub(super) fn replaced_path(staging: &Path) -> PathBuf {
 #[derive(Debug)]
 pub(super) struct OwnedFolder {
     path: PathBuf,
-    lock: File,
+    _lock: File,
     /// Held while something is being published from here, to prevent removal.
     state: Mutex<State>,
 }
@@ -104,7 +104,7 @@ impl OwnedFolder {
                 let _removed_or_swept = fs::remove_dir(&path);
             });
             if let Some(lock) = locked? {
-                return Ok(Arc::new(Self { path, lock, state: Mutex::new(State::Live) }));
+                return Ok(Arc::new(Self { path, _lock: lock, state: Mutex::new(State::Live) }));
             }
         }
         Err(io::Error::new(ErrorKind::ResourceBusy, "other runs kept removing the new folder"))
@@ -138,28 +138,31 @@ impl OwnedFolder {
     /// locked: their run was killed. What cannot be removed stays for the next run.
     /// `out` is the output whose staging folders they were, if any.
     pub(super) fn sweep_siblings(&self, prefix: &OsStr, out: Option<&Path>) {
-        let (Some(parent), Ok(own)) = (self.path.parent(), self.lock.metadata()) else { return };
-        let Ok(entries) = fs::read_dir(parent) else { return };
-        for entry in entries.flatten() {
-            let Some(sibling) = sibling(&entry.file_name(), prefix) else { continue };
-            let path = entry.path();
-            if path == self.path {
-                continue;
-            }
-            let is_own =
-                entry.metadata().is_ok_and(|facts| facts.is_dir() && facts.uid() == own.uid());
-            if !is_own {
-                continue;
-            }
-            // A failure here has no remedy, and this run does not depend on it.
-            let _swept_or_left = match sibling {
-                Sibling::Folder => sweep(&path),
-                Sibling::Swept => remove_folder(&path),
-                // Without an output, it may be the only copy.
-                Sibling::Replaced if out.is_some_and(Path::exists) => remove_folder(&path),
-                Sibling::Replaced => Ok(()),
-            };
+        if let Some(parent) = self.path.parent() {
+            sweep_left(parent, prefix, Some(&self.path), out);
         }
+    }
+}
+
+/// Removes folders of killed runs as [`OwnedFolder::sweep_siblings`] does, from `parent`, and leaves `own` alone.
+pub(super) fn sweep_left(parent: &Path, prefix: &OsStr, own: Option<&Path>, out: Option<&Path>) {
+    let user = rustix::process::geteuid().as_raw();
+    let Ok(entries) = fs::read_dir(parent) else { return };
+    for entry in entries.flatten() {
+        let Some(sibling) = sibling(&entry.file_name(), prefix) else { continue };
+        let path = entry.path();
+        let is_users = entry.metadata().is_ok_and(|facts| facts.is_dir() && facts.uid() == user);
+        if own == Some(path.as_path()) || !is_users {
+            continue;
+        }
+        // A failure here has no remedy, and this run does not depend on it.
+        let _swept_or_left = match sibling {
+            Sibling::Folder => sweep(&path),
+            Sibling::Swept => remove_folder(&path),
+            // Without an output, it may be the only copy.
+            Sibling::Replaced if out.is_some_and(Path::exists) => remove_folder(&path),
+            Sibling::Replaced => Ok(()),
+        };
     }
 }
 

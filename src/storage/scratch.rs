@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::owned::{Cleanup, OwnedFolder, scratch_name, scratch_prefix};
+use super::owned::{Cleanup, OwnedFolder, scratch_name, scratch_prefix, sweep_left};
 use super::{Error, Room, Staging};
 use crate::spec::Nonce;
 
@@ -41,6 +41,11 @@ impl Scratch {
         })?;
         folder.sweep_siblings(&scratch_prefix(), None);
         Ok(Self { folder })
+    }
+
+    /// Sweeps the folders of killed runs of this user in a place, without making one.
+    pub fn sweep(place: &Path) {
+        sweep_left(place, &scratch_prefix(), None, None);
     }
 
     /// The folder. Each writer removes what it no longer needs, to keep the disk free.

@@ -61,7 +61,7 @@ fn leaves_output(order: &Order) -> bool {
     matches!(order.work, OrderWork::Map { reducers: 1.., .. })
 }
 
-/// How it ended.
+/// Runs an order and returns its end.
 async fn try_order<T: Transport, L: Launcher>(
     worker: &Arc<Worker<T, L>>,
     order: &Order,
@@ -181,7 +181,6 @@ async fn run<T: Transport, L: Launcher>(
             return Err(Failure::new(Cause::Exit, "the slot has no executor"));
         };
         worker.logs.begin(order.attempt, Arc::clone(&executor.process));
-        worker.book.started(order.attempt, executor.process.pid());
         let ended = converse(worker, order, (executor, is_new), &run, more).await;
         if ended.is_err()
             && let Some(executor) = slot.executor.take()
@@ -215,6 +214,7 @@ async fn converse<T: Transport, L: Launcher>(
     }
     let silence_max = (order.timeout_ms > 0).then(|| Duration::from_millis(order.timeout_ms));
     let told = |told| match told {
+        Told::Begun(pid) => worker.book.started(order.attempt, pid),
         Told::Progress { share, bytes } => worker.book.progressed(order.attempt, share, bytes),
         Told::Wants(maps) => worker.book.wanted(order.attempt, maps),
     };

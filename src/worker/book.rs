@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn the_difference_between_orders_and_what_is_held_is_started_and_stopped() {
+    fn differences_between_orders_and_held_attempts_are_started_and_stopped() {
         let book = Book::new();
         let starts = book.reconcile(vec![order(0), order(1)], false);
         assert_eq!(starts.len(), 2);
@@ -330,7 +330,7 @@ mod tests {
 
         assert!(book.reconcile(vec![order(1)], false).is_empty());
         assert!(*starts[0].stop.borrow() && !*starts[1].stop.borrow());
-        assert!(!book.end(order(0).attempt, HeldState::Swept), "nobody wants to know");
+        assert!(!book.end(order(0).attempt, HeldState::Swept), "it is no longer held");
         assert!(book.reconcile(vec![order(0), order(1)], false).is_empty(), "it is being killed");
         book.gone(order(0).attempt);
         assert!(book.reconcile(vec![order(0), order(1)], true).is_empty(), "it drains");

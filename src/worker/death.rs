@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_death_has_its_cause_and_says_what_was_printed_last() {
+    fn each_death_has_its_cause_and_the_last_lines_of_the_log() {
         let mut log = CappedLog::new();
         log.append(b"first\n\nthread 'main' panicked\x1b[0m\n");
         let dead = |ending, memory| Death { ending, memory }.failure(&log);

@@ -37,7 +37,7 @@ pub enum Error {
          program uses the port"
     )]
     Served {
-        /// Where.
+        /// The address.
         address: String,
         /// The system's error.
         source: io::Error,
@@ -106,7 +106,7 @@ pub(super) fn disk_failure(doing: &str, path: &Path, source: &io::Error) -> Fail
     Failure::new(cause, message).about(about)
 }
 
-/// The failure of an attempt whose executor could not be started.
+/// Returns the failure of an attempt whose executor could not be started.
 ///
 /// The job is to blame only if the file cannot run on any machine like this one. What the worker lacks, such as memory,
 /// processes or descriptors, is there on another worker, or later.

@@ -27,6 +27,8 @@ pub(super) struct Executor {
 
 /// News of a running attempt.
 pub(super) enum Told {
+    /// It has begun, in the process with this id.
+    Begun(u32),
     /// Its progress.
     Progress {
         /// Share of the work that is done, from 0 to 1.
@@ -144,17 +146,12 @@ impl Executor {
     ) -> Result<Done, Unwell> {
         // Without a timeout: longer than any attempt.
         let silence_max = silence_max.unwrap_or(Duration::from_secs(u64::from(u32::MAX)));
-        let mut silence = std::pin::pin!(tokio::time::sleep(silence_max));
-        let sent = tokio::select! {
-            biased;
-            sent = send(&mut *self.socket, run) => Some(sent),
-            () = &mut silence => None,
-        };
-        match sent {
-            Some(Ok(())) => {}
-            Some(Err(error)) => return Err(self.went(Some(error)).await.before()),
-            None => return Err(timed_out(silence_max)),
+        match tokio::time::timeout(silence_max, send(&mut *self.socket, run)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(self.went(Some(error)).await.before()),
+            Err(_) => return Err(timed_out(silence_max)),
         }
+        let mut silence = std::pin::pin!(tokio::time::sleep(silence_max));
         let (mut from, mut to) = tokio::io::split(&mut *self.socket);
         let (mut has_begun, mut last) = (false, (0, 0));
         // An executor that waits for an answer makes no progress, which is not its fault.
@@ -177,7 +174,10 @@ impl Executor {
                 }
             };
             match received {
-                Ok(Some(FromExecutor::Begun)) => has_begun = true,
+                Ok(Some(FromExecutor::Begun { pid })) => {
+                    has_begun = true;
+                    tell(Told::Begun(pid));
+                }
                 Ok(Some(_)) if !has_begun => {
                     return Err(broke(Cause::Exit, "the executor did not confirm that it begins"));
                 }
@@ -196,7 +196,7 @@ impl Executor {
                 Ok(Some(FromExecutor::Done(done))) => return Ok(done),
                 Ok(Some(FromExecutor::Failed(failure))) => return Err(Unwell::Said(failure)),
                 Ok(Some(FromExecutor::Hello { .. })) => {
-                    return Err(broke(Cause::Exit, "the executor greeted twice"));
+                    return Err(broke(Cause::Exit, "the executor sent a second hello"));
                 }
                 Ok(None) => break None,
                 Err(error) => break Some(error),

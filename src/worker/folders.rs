@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! DATA/lock                           held by flock(2) while the worker lives
-//!      worker                         who the masters know it as: w4
-//!      cluster                        the random number of the cluster whose it is
+//!      worker                         the worker's id: w4
+//!      cluster                        the random number of the cluster that it belongs to
 //!      artifacts/<digest>             executables, specs, plans, side files; swept at start
 //!      jobs/<nonce>/job               the job's id: j7
 //!      jobs/<nonce>/outputs/m12-2     a sealed map output, which outlives the executor and the worker's process
-//!      jobs/<nonce>/attempts/r3-1/    scratch of one running attempt; swept when it ends, and at start
-//!      logs/j7-m12-2                  what an attempt has printed
+//!      jobs/<nonce>/attempts/r3-1/    scratch of one running attempt; swept at its end and at start
+//!      logs/j7-m12-2                  an attempt's log
 //! ```
 
 use std::collections::BTreeMap;
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_keeps_outputs_and_sweeps_the_rest() {
+    fn restart_keeps_outputs_and_sweeps_the_rest() {
         let folder = tempfile::TempDir::new().unwrap();
         let (nonce, attempt) = (Nonce(5), JobId(7).task(TaskKind::Map, 12).attempt(2));
         let folders = Folders::open(folder.path()).unwrap();

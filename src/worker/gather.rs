@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn sender_that_keeps_the_pace_may_take_its_time() {
+    async fn steady_sender_may_take_long() {
         let folder = tempfile::TempDir::new().unwrap();
         let gather = Gather::create(folder.path().join("fetched")).unwrap();
         // 3 KiB in a second: all of it takes more than five minutes.
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_disk_fails_the_attempt_and_is_named_with_its_room() {
+    async fn full_disk_fails_the_attempt_and_is_named_with_its_free_space() {
         let pieces = vec![header(0, 1, b"bytes"), FetchPiece::Bytes(b"bytes".to_vec())];
         let failure = fetch("/dev/full".into(), pieces).await.unwrap_err();
         let message = failure.message;

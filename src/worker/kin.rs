@@ -1,8 +1,10 @@
 //! Finds and kills an executor and everything that it has started, wherever those processes have gone.
 //!
-//! A process group is not enough: who calls setsid(2) leaves it. A control group is left by nobody, and where this
-//! process may make none, a variable in the environment is inherited by all but those who mean to hide.
+//! A process group is not enough: a process that calls setsid(2) leaves it. No process leaves a control group. Where this
+//! process may not make one, everything below the executor's supervisor is found by its parent, and what has lost its
+//! supervisor by a variable in its environment.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::{
-    Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal, test_kill_process,
+    Pid, PidfdFlags, Signal, getpid, kill_process, pidfd_open, pidfd_send_signal, test_kill_process,
 };
 
 use super::Limiter;
@@ -34,18 +36,22 @@ static EXECUTORS: AtomicU64 = AtomicU64::new(0);
 pub(super) struct Kin {
     name: String,
     group: Option<Group>,
+    /// The process that the worker has started: the executor's supervisor, or the executor.
+    root: Option<Pid>,
 }
 
 impl Kin {
     /// Prepares for an executor that has not started. Fails only if a group must limit its memory and cannot.
     pub(super) fn create(limiter: &Limiter, limit_bytes: u64) -> io::Result<Self> {
         let number = EXECUTORS.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{}-{number}", std::process::id());
+        let own = getpid();
+        let began = began(own).unwrap_or(0);
+        let name = format!("{}-{}-{began}-{number}", namespace(), own.as_raw_nonzero());
         let group = match Group::create(limiter, limit_bytes) {
             Err(_) if limit_bytes == 0 => None,
             created => created?,
         };
-        Ok(Kin { name, group })
+        Ok(Kin { name, group, root: None })
     }
 
     /// Returns the value of the executor's [`VARIABLE`].
@@ -54,9 +60,10 @@ impl Kin {
     }
 
     /// Adds the executor, and with it everything that it starts from now on.
-    pub(super) fn add(&mut self, pid: u32) -> io::Result<()> {
+    pub(super) fn add(&mut self, pid: Pid) -> io::Result<()> {
+        self.root = Some(pid);
         let Some(group) = &self.group else { return Ok(()) };
-        match group.write("cgroup.procs", &pid.to_string()) {
+        match group.write("cgroup.procs", &pid.as_raw_nonzero().to_string()) {
             // No group is needed, since its memory is not limited.
             Err(_) if group.limit_bytes == 0 => {
                 self.group = None;
@@ -71,31 +78,103 @@ impl Kin {
         self.group.as_ref().filter(|group| group.is_over()).map(|group| group.limit_bytes)
     }
 
-    /// Kills all.
+    /// Kills all of them. Without a control group the root is only stopped, so that it cannot lose the processes below it.
+    /// The root must not have been reaped.
     pub(super) fn kill(&self) {
         match &self.group {
             Some(group) => group.kill(),
-            None => kill_marked(&format!("{VARIABLE}={}", self.name)),
+            None => {
+                if let Some(root) = self.root {
+                    let _stopped_or_dead = kill_process(root, Signal::STOP);
+                }
+                kill_found(self.root, |mark| mark == self.name);
+            }
         }
     }
 }
 
-/// Kills all processes that have this in their environment.
-fn kill_marked(mark: &str) {
+/// Kills what executors of dead workers have left on this machine: processes whose mark names a worker that is gone.
+pub(super) fn sweep() {
+    let here = namespace();
+    kill_found(None, |mark| {
+        let mut parts = mark.split('-');
+        // A process id of a container says nothing here.
+        let is_from_here = parts.next() == Some(&here);
+        let owner = parts.next().and_then(|pid| Pid::from_raw(pid.parse().ok()?));
+        let since = parts.next().and_then(|since| since.parse::<u64>().ok());
+        // A mark of another form does not belong to a worker of this version.
+        let known = owner.zip(since).filter(|_| is_from_here && parts.next().is_some());
+        known.is_some_and(|(owner, since)| began(owner) != Some(since))
+    });
+}
+
+/// Returns what names the space that this process's process ids belong to, such as `4026531836`.
+fn namespace() -> String {
+    let link = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    link.to_string_lossy().chars().filter(char::is_ascii_digit).collect()
+}
+
+/// Returns when a process started, in clock ticks since boot, or `None` if it is gone. Together with the process id this
+/// is unique.
+pub(super) fn began(pid: Pid) -> Option<u64> {
+    facts(pid)?.split(' ').nth(19)?.parse().ok()
+}
+
+/// Returns the parent of a process that is not dead.
+fn parent_of(pid: Pid) -> Option<i32> {
+    let facts = facts(pid)?;
+    let mut facts = facts.split(' ');
+    let is_alive = facts.next().is_some_and(|state| state != "Z" && state != "X");
+    facts.next().filter(|_| is_alive)?.parse().ok()
+}
+
+/// Returns the fields of /proc/PID/stat from the state on.
+fn facts(pid: Pid) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+    // The program's name, in brackets, may hold anything.
+    Some(stat.rsplit_once(") ")?.1.to_string())
+}
+
+/// Returns an executor's mark in the environment that a process started with.
+fn mark_of(pid: Pid) -> Option<String> {
+    // A dead process has no environment.
+    let environment = fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).ok()?;
+    let mut variables = environment.split(|&byte| byte == 0);
+    let mark = variables.find_map(|it| it.strip_prefix(VARIABLE.as_bytes())?.strip_prefix(b"="))?;
+    String::from_utf8(mark.to_vec()).ok()
+}
+
+/// Returns all processes that are not dead, with their parents.
+fn processes() -> BTreeMap<i32, i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse::<i32>().ok();
+    let process = |pid: i32| Some((pid, parent_of(Pid::from_raw(pid)?)?));
+    entries.filter_map(number).filter_map(process).collect()
+}
+
+/// Whether a process descends from another one.
+fn is_below(root: Option<Pid>, pid: i32, parents: &BTreeMap<i32, i32>) -> bool {
+    let Some(root) = root.map(Pid::as_raw_pid) else { return false };
+    let above = std::iter::successors(parents.get(&pid), |parent| parents.get(parent));
+    // Processes come and go while they are read, so the chain could contain a cycle.
+    above.take(parents.len()).any(|&parent| parent == root)
+}
+
+/// Kills all descendants of a root, and all processes whose mark matches, except the root and this process.
+fn kill_found(root: Option<Pid>, is_meant: impl Fn(&str) -> bool) {
     let mut is_last = false;
     for _ in 0..KILL_ROUNDS_MAX {
+        let parents = processes();
         let mut found = false;
-        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-        let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse::<i32>().ok();
-        for pid in processes.filter_map(number).filter_map(Pid::from_raw) {
-            // Held before it is looked at, so that the number cannot become another's in between.
+        for (&number, &parent) in &parents {
+            let Some(pid) = Pid::from_raw(number).filter(|&pid| pid != getpid()) else { continue };
+            if Some(pid) == root {
+                continue;
+            }
+            // Opened before the check, so that the process id cannot pass to another process in between.
             let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
-            let environment = format!("/proc/{}/environ", pid.as_raw_nonzero());
-            // A dead process has none.
-            let has_mark = fs::read(environment).is_ok_and(|variables| {
-                variables.split(|&byte| byte == 0).any(|variable| variable == mark.as_bytes())
-            });
-            if has_mark {
+            let is_child = is_below(root, number, &parents) && parent_of(pid) == Some(parent);
+            if is_child || mark_of(pid).is_some_and(|mark| is_meant(&mark)) {
                 found = true;
                 let _killed_or_gone = pidfd_send_signal(process, Signal::KILL);
             }
@@ -244,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_group_children_are_found_by_their_environment_wherever_they_have_gone() {
+    fn without_a_group_children_are_found_by_their_environment() {
         let kin = Kin::create(&Limiter::Not, 0).unwrap();
         let other = Kin::create(&Limiter::Not, 0).unwrap();
         let child = |of: &Kin| {
@@ -252,10 +331,54 @@ mod tests {
             command.args(["sleep", "600"]).env(VARIABLE, of.name()).spawn().unwrap()
         };
         let (mut own, mut others) = (child(&kin), child(&other));
+        sweep();
         kin.kill();
         assert_eq!(signal_of(&mut own), Some(9));
-        assert_eq!(others.try_wait().unwrap(), None);
+        assert_eq!(others.try_wait().unwrap(), None, "its worker lives");
         other.kill();
         assert_eq!(signal_of(&mut others), Some(9));
+    }
+
+    #[test]
+    fn descendants_of_a_root_are_found_without_their_environment() {
+        let mut kin = Kin::create(&Limiter::Not, 0).unwrap();
+        let script = "env -i setsid sleep 600 & env -i setsid sh -c 'sleep 600 & echo $! $$; wait'";
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).stdout(std::process::Stdio::piped());
+        let mut root = command.spawn().unwrap();
+        kin.add(Pid::from_child(&root)).unwrap();
+        let mut said = io::BufReader::new(root.stdout.take().unwrap());
+        let mut line = String::new();
+        io::BufRead::read_line(&mut said, &mut line).unwrap();
+        kin.kill();
+        for pid in line.split_whitespace().map(|pid| Pid::from_raw(pid.parse().unwrap()).unwrap()) {
+            let is_dead = || parent_of(pid).is_none();
+            assert!((0..2_000).any(|_| is_dead() || {
+                thread::park_timeout(REMOVE_PAUSE);
+                false
+            }));
+        }
+        assert_eq!(root.try_wait().unwrap(), None, "the root is stopped, and no more");
+        root.kill().unwrap();
+        assert_eq!(signal_of(&mut root), Some(9));
+    }
+
+    #[test]
+    fn processes_of_a_dead_worker_are_swept() {
+        let own = getpid();
+        let mut began_before = Command::new("setsid");
+        // The number is a live process's, but it began later.
+        let mark = format!("{}-{}-0", own.as_raw_nonzero(), began(own).unwrap() - 1);
+        let own_mark = format!("{}-{mark}", namespace());
+        let mut left = began_before.args(["sleep", "600"]).env(VARIABLE, own_mark).spawn().unwrap();
+        let others = [format!("1-{mark}"), mark, "of-another-form".into()]
+            .map(|mark| Command::new("sleep").arg("600").env(VARIABLE, mark).spawn().unwrap());
+        sweep();
+        assert_eq!(signal_of(&mut left), Some(9));
+        for mut other in others {
+            assert_eq!(other.try_wait().unwrap(), None, "a container's or another version's");
+            other.kill().unwrap();
+            other.wait().unwrap();
+        }
     }
 }

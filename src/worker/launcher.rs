@@ -46,8 +46,6 @@ pub struct Launched {
 
 /// An executor's process.
 pub trait Process: Send + Sync {
-    /// Its id.
-    fn pid(&self) -> u32;
     /// Kills it and everything that it has started. Does nothing if it is dead.
     fn kill(&self);
     /// Returns what has been printed since the last [`Process::take_log`].

@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_and_the_last_of_a_long_log_are_kept() {
+    fn long_log_keeps_its_beginning_and_its_end() {
         let mut log = CappedLog::new();
         for number in 0..100_000_u32 {
             log.append(format!("{number:07}\n").as_bytes());

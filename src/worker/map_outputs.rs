@@ -281,7 +281,7 @@ mod tests {
     use crate::shuffle::{SpillHeader, SpillWriter};
 
     #[test]
-    fn outputs_are_compressed_where_they_are_sent_or_are_many() {
+    fn outputs_are_compressed_if_they_are_sent_or_are_many() {
         let outputs = MapOutputs { shelf: Mutex::default() };
         let mut options = Options {
             data: PathBuf::new(),
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn an_output_that_is_gone_is_not_taken_for_a_damaged_one() {
+    fn missing_output_does_not_count_as_damaged() {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("m3-1");
         let header = SpillHeader { codec: Codec::Lz4, nonce: 7, map: 3, attempt: 1, partitions: 1 };

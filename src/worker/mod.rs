@@ -33,6 +33,7 @@ mod log;
 mod map_outputs;
 mod memory;
 mod once;
+mod orphans;
 mod output;
 mod poll;
 mod process;
@@ -56,6 +57,7 @@ pub use launcher::{Launch, Launched, Launcher, Process, Socket};
 pub use log::{CappedLog, News, left_out, news};
 pub use memory::Limiter;
 pub use once::{Unheard, fetch_once, lend_file};
+pub use orphans::{adopt as adopt_orphans, end_orphans};
 pub use process::ProcessLauncher;
 pub use server::Server;
 

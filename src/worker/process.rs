@@ -14,8 +14,9 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use tokio::sync::{oneshot, watch};
 
 use super::death::OverMemory;
-use super::kin::{Group, Kin, VARIABLE};
+use super::kin::{self, Group, Kin, VARIABLE};
 use super::memory::sample;
+use super::orphans;
 use super::output::Output;
 use super::{CappedLog, Death, Ending, Launch, Launched, Launcher, Limiter, Process};
 use crate::frame::EXECUTOR_ARG;
@@ -27,8 +28,8 @@ const BUSY_PAUSE: Duration = Duration::from_millis(10);
 /// Interval of sampling an executor's memory where no control group limits it.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Starts executors on one thread, which lives as long as this: an executor asks the kernel to be killed when the
-/// thread that started it ends.
+/// Starts executors on one thread, which lives as long as this value: the kernel kills an executor without a supervisor
+/// when the thread that started it ends.
 #[derive(Debug)]
 pub struct ProcessLauncher {
     limiter: Limiter,
@@ -51,7 +52,7 @@ struct Started {
 }
 
 impl ProcessLauncher {
-    /// Starts the thread.
+    /// Sweeps what dead workers have left on this machine, and starts the thread.
     ///
     /// # Errors
     /// If the system has no more threads.
@@ -59,6 +60,7 @@ impl ProcessLauncher {
         let (wanted, orders) = mpsc::channel::<Wanted>();
         let here = limiter.clone();
         Group::sweep(&limiter);
+        kin::sweep();
         thread::Builder::new().name("launcher".into()).spawn(move || {
             // Waits for requests, and ends when the launcher is dropped.
             while let Ok(Wanted { launch, reply }) = orders.recv() {
@@ -112,11 +114,11 @@ fn start(launch: &Launch, limiter: &Limiter) -> io::Result<Started> {
     command.arg(EXECUTOR_ARG).current_dir(&launch.folder).process_group(0);
     command.env(VARIABLE, kin.name());
     command.stdin(OwnedFd::from(theirs)).stdout(print.try_clone()?).stderr(print);
-    let child = spawn(&mut command)?;
+    let child = orphans::start(|| spawn(&mut command))?;
     // This closes our copies of its ends of socket and pipe, so that we notice when it closes them.
     drop(command);
     let pid = Pid::from_child(&child);
-    let joined = kin.add(child.id());
+    let joined = kin.add(pid);
     let running = Arc::new(Running {
         pid,
         child: Mutex::new(Some(child)),
@@ -187,7 +189,9 @@ impl Running {
         if let Some(kin) = &kin {
             kin.kill();
         }
-        let status = child.take().map(|mut child| child.wait());
+        let was_killed = matches!(&waited, Ok(Some(it)) if it.killed() || it.dumped());
+        let status =
+            orphans::reap(self.pid, was_killed, || child.take().map(|mut child| child.wait()));
         drop(child);
         drop(kin);
         let ending = match (waited, status) {
@@ -226,10 +230,6 @@ impl Running {
 }
 
 impl Process for Handle {
-    fn pid(&self) -> u32 {
-        self.0.pid.as_raw_nonzero().get().unsigned_abs()
-    }
-
     fn kill(&self) {
         self.0.kill();
     }

@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_is_read_from_what_the_kernel_says() {
+    fn memory_is_read_from_meminfo() {
         let said = "MemTotal:       24689660 kB\nMemFree:  1 kB\nMemAvailable:   21002332 kB\n";
         assert_eq!(memory_of(said), (24_689_660 << 10, 21_002_332 << 10));
         assert_eq!(memory_of("nonsense"), (0, 0));

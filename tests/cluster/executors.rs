@@ -1,12 +1,12 @@
 //! Executors that crash, hang, print too much or use too much memory: the job reports it, or succeeds in spite of it.
 
 use std::fs;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
-use crate::commands::{Commands, Result};
-use crate::dev::lives;
+use crate::commands::{Commands, GRISTMILL, Result};
+use crate::dev::{lives, send};
 use crate::fleet::Fleet;
-use crate::leftovers::check_nothing_is_left;
+use crate::leftovers::{check_nothing_is_left, children};
 use crate::odd::{Odd, Report, check_workers_are_clean};
 use crate::trial::counted;
 use crate::until::until;
@@ -17,8 +17,11 @@ const FLAGS: &str = "in.txt --split-size 1KiB -r 2";
 /// The most that is kept of what an attempt prints: its first and its last 64 KiB, and a line that says so.
 const LOG_BYTES_MAX: u64 = (128 << 10) + 100;
 
-/// Trouble that has two children.
-const TWO_CHILDREN: &str = "fork,escape";
+/// Trouble that leaves a process each.
+const CHILDREN: [&str; 4] = ["fork", "escape", "daemon", "closed-daemon"];
+
+/// Trouble that leaves four processes, once.
+const LEAVES_FOUR: &str = "--trouble fork,escape,daemon,closed-daemon,hang --times 1";
 
 /// One way to misbehave.
 struct Case {
@@ -54,7 +57,7 @@ impl Case {
         self.check_blame(fleet, &report)?;
         self.check_struck(&report, self.attempts);
         assert_eq!(always.strikes(fleet)?, self.attempts);
-        let children = if self.trouble.contains(TWO_CHILDREN) { 2 } else { 0 };
+        let children = self.trouble.split(',').filter(|it| CHILDREN.contains(it)).count();
         assert_eq!(always.children(fleet)?.len(), children * self.attempts);
         check_dead(&always, fleet)?;
         always.check_failed(fleet, &report)?;
@@ -135,7 +138,10 @@ fn exit(trouble: &'static str, said: &str) -> Case {
 
 /// It exits, and leaves processes that are not in its process group either.
 fn exit_with_children() -> Case {
-    exit("fork,escape,exit3", "the executor exited with code 3 before the attempt had ended")
+    exit(
+        "fork,escape,daemon,closed-daemon,exit3",
+        "the executor exited with code 3 before the attempt had ended",
+    )
 }
 
 fn signal(trouble: &'static str, said: &str) -> Case {
@@ -181,7 +187,7 @@ fn executors_that_die_fail_their_job_with_the_cause_or_cost_one_attempt() -> Res
         signal("abort", "the executor died of SIGABRT (signal 6)"),
         exit_with_children(),
         hang("hang"),
-        hang("deafen,fork,escape,hang"),
+        hang("deafen,fork,escape,daemon,hang"),
     ];
     for case in &cases {
         case.check(&fleet)?;
@@ -264,26 +270,123 @@ fn a_job_that_prints_without_end_fills_no_disk_and_leaves_no_child() -> Result {
     check_no_trace(fleet)
 }
 
-#[test]
-fn what_a_killed_workers_executors_have_started_ends_when_it_is_started_again() -> Result {
-    let mut fleet = Fleet::start_with(1, 1, &["--memory", "96MiB"])?;
+/// The children of an executor die when its worker is killed, before any worker comes again.
+fn check_killed_worker(mut fleet: Fleet) -> Result {
     write_input(&fleet)?;
-    let odd = Odd::new(FLAGS).with_trouble("--trouble fork,escape,hang --times 1");
+    let odd = Odd::new(FLAGS).with_trouble(LEAVES_FOUR);
     let job = odd.submit(&fleet)?;
-    until("the executor has children", || Ok(odd.children(&fleet)?.len() == 2))?;
-    let has_groups = fleet.json(&["workers"])?[0]["limiter"] != "sampled";
+    until("the executor has children", || Ok(odd.children(&fleet)?.len() == 4))?;
     fleet.kill(1)?;
+    check_dead(&odd, &fleet)?;
     fleet.start_again(1)?;
-
     let report = odd.watch(&fleet, &job)?;
     assert!(report.failed().is_empty(), "{:?}", report.failed());
     let lost = report.attempts.lost();
     assert_eq!(lost.len(), 1, "{lost:?}");
     assert_eq!(lost[0].cause, "worker_lost");
-    // Nobody else can know whose they were.
-    if has_groups {
-        check_dead(&odd, &fleet)?;
+    odd.check_succeeded(&fleet, &report)?;
+    check_nothing_is_left(fleet, &[])
+}
+
+/// The children of an executor die when its supervisor is killed, and the attempt is made again.
+#[test]
+fn killed_supervisor_leaves_no_process_without_control_groups() -> Result {
+    let mut fleet = Fleet::start(0, 1)?;
+    fleet.add_worker_with_mounts("mount -t tmpfs none /sys/fs/cgroup")?;
+    write_input(&fleet)?;
+    let odd = Odd::new(FLAGS).with_trouble(LEAVES_FOUR);
+    let job = odd.submit(&fleet)?;
+    until("the executor has children", || Ok(odd.children(&fleet)?.len() == 4))?;
+    let supervisors = children(fleet.worker(1).pid())?;
+    assert_eq!(supervisors.len(), 1);
+    let executors = children(supervisors[0])?;
+    send("KILL", supervisors[0])?;
+    check_dead(&odd, &fleet)?;
+    for executor in executors {
+        until("the executor dies with its supervisor", || Ok(!lives(executor)))?;
     }
+    let report = odd.watch(&fleet, &job)?;
+    let causes: Vec<_> = report.failed().iter().map(|it| it.cause.clone()).collect();
+    assert_eq!(causes, ["signal"]);
+    odd.check_succeeded(&fleet, &report)?;
+    check_nothing_is_left(fleet, &[])
+}
+
+#[test]
+fn signal_to_the_process_group_spares_the_supervisor() -> Result {
+    let fleet = Fleet::start(1, 1)?;
+    write_input(&fleet)?;
+    let odd = Odd::new(FLAGS).with_trouble("--trouble deafen,term-group,daemon --times 1");
+    let report = odd.run(&fleet)?;
+    assert!(report.failed().is_empty(), "{:?}", report.failed());
+    check_dead(&odd, &fleet)?;
+    odd.check_succeeded(&fleet, &report)?;
+    check_nothing_is_left(fleet, &[])
+}
+
+#[test]
+fn temporary_folder_of_a_killed_worker_is_removed_by_the_next_one() -> Result {
+    let fleet = Fleet::start(0, 1)?;
+    let temporary = fleet.path("data/temporary");
+    fs::create_dir_all(&temporary)?;
+    let start = |data: &[&str]| {
+        let mut command = Command::new(GRISTMILL);
+        command.args(["worker", "--cluster", &fleet.cluster(), "--slots", "1"]).args(data);
+        command.args(["--parent", &std::process::id().to_string()]);
+        command.env("TMPDIR", &temporary).current_dir(fleet.path("data"));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()
+    };
+    let kill = |mut worker: Child| worker.kill().and_then(|()| worker.wait());
+    let locks = || -> Result<Vec<_>> {
+        let folders: std::io::Result<Vec<_>> = fs::read_dir(&temporary)?.collect();
+        let locks = folders?.into_iter().map(|folder| folder.path().join("data/lock"));
+        Ok(locks.filter(|lock| lock.exists()).collect())
+    };
+    let first = start(&[])?;
+    until("the worker has a temporary folder", || Ok(locks()?.len() == 1))?;
+    let lock = locks()?.remove(0);
+    let second = start(&["--data", "other"])?;
+    until("another one has its own", || Ok(fleet.path("data/other/lock").exists()))?;
+    assert!(lock.exists(), "the folder of a living worker stays");
+    kill(first)?;
+    let third = start(&[])?;
+    until("the next one removes it", || Ok(!lock.exists() && locks()?.len() == 1))?;
+    kill(third)?;
+    kill(second)?;
+    let last = start(&["--data", "other"])?;
+    until("so does one that has a folder", || Ok(fs::read_dir(&temporary)?.count() == 0))?;
+    kill(last)?;
+    check_nothing_is_left(fleet, &[])
+}
+
+#[test]
+fn what_an_executor_has_started_ends_when_its_worker_is_killed() -> Result {
+    check_killed_worker(Fleet::start_with(1, 1, &["--memory", "96MiB"])?)
+}
+
+#[test]
+fn without_control_groups_it_ends_then_too() -> Result {
+    let mut fleet = Fleet::start(0, 1)?;
+    fleet.add_worker_with_mounts("mount -t tmpfs none /sys/fs/cgroup")?;
+    check_killed_worker(fleet)
+}
+
+#[test]
+fn daemon_of_an_attempt_ends_with_it_though_its_executor_goes_on() -> Result {
+    let mut fleet = Fleet::start(0, 1)?;
+    fleet.add_worker_with_mounts("mount -t tmpfs none /sys/fs/cgroup")?;
+    fs::write(fleet.path("in.txt"), "trouble\nhold gate\n")?;
+    let odd = Odd::new("in.txt -r 1").with_trouble("--trouble daemon,fork");
+    let job = odd.submit(&fleet)?;
+    odd.waits(&fleet, "gate", 1)?;
+    let alive = || -> Result<usize> {
+        Ok(odd.children(&fleet)?.into_iter().filter(|&child| lives(child)).count())
+    };
+    // What user code holds in its hand may serve the next attempt too.
+    until("the daemon is gone", || Ok(alive()? == 1))?;
+    odd.open(&fleet, "gate")?;
+    let report = odd.watch(&fleet, &job)?;
+    until("all are gone with the executor", || Ok(alive()? == 0))?;
     odd.check_succeeded(&fleet, &report)?;
     check_nothing_is_left(fleet, &[])
 }

@@ -40,6 +40,12 @@ pub(crate) fn children(parent: u32) -> Result<Vec<u32>> {
     Ok(children)
 }
 
+/// The executors of a worker: each is the child of a supervisor, which is the worker's.
+pub(crate) fn executors(worker: u32) -> Result<Vec<u32>> {
+    let below: Result<Vec<_>> = children(worker)?.into_iter().map(children).collect();
+    Ok(below?.concat())
+}
+
 /// Names in a folder, sorted; none if it is not there.
 fn names(folder: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();

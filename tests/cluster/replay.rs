@@ -55,7 +55,8 @@ fn replayed_map_fails_in_the_same_way() -> Result {
         let report = odd.run(&fleet)?;
         let replayed = replay(&fleet, &[&told(&fleet, &report.job)?])?;
         assert_eq!(replayed.code, Some(1), "{trouble}: {}", replayed.stderr);
-        assert_eq!(replayed.stdout, "the last words\n", "straight to the terminal");
+        assert_eq!(replayed.stdout, "", "what user code prints is not a result");
+        assert!(replayed.stderr.contains("the last words\n"), "{trouble}: {}", replayed.stderr);
         assert!(replayed.stderr.contains(said), "{trouble}: {}", replayed.stderr);
         assert!(replayed.stderr.contains(also), "{trouble}: {}", replayed.stderr);
         let begin = format!("running {}/m", report.job);
@@ -64,15 +65,14 @@ fn replayed_map_fails_in_the_same_way() -> Result {
         odd.check_failed(&fleet, &report)?;
     }
 
-    // Who interrupts leaves nothing behind either.
+    // An interrupted replay leaves nothing behind either, nor does one that takes too long.
     let odd = Odd::new(FLAGS).with_options("--max-attempts 1 --task-timeout 1s");
-    let odd = odd.with_trouble("--trouble hang");
+    let odd = odd.with_trouble("--trouble daemon,hang");
     let report = odd.run(&fleet)?;
-    let struck = odd.strikes(&fleet)?;
     let mut command = fleet.command(&["replay", &told(&fleet, &report.job)?]);
     command.env("TMPDIR", &temporary).stderr(Stdio::piped());
     let child = command.spawn()?;
-    until("it hangs here too", || Ok(odd.strikes(&fleet)? > struck))?;
+    until("it hangs here too", || Ok(odd.children(&fleet)?.len() == 2))?;
     let executors = children(child.id())?;
     assert_eq!(executors.len(), 1);
     send("INT", child.id())?;
@@ -80,6 +80,14 @@ fn replayed_map_fails_in_the_same_way() -> Result {
     assert_eq!(ended.code, Some(130), "{}", ended.stderr);
     until("its process is gone", || Ok(!lives(executors[0])))?;
     assert_eq!(fs::read_dir(&temporary)?.count(), 0);
+    let limited = replay(&fleet, &[&told(&fleet, &report.job)?, "--task-timeout", "1s"])?;
+    assert_eq!(limited.code, Some(1), "{}", limited.stderr);
+    assert!(limited.stderr.contains("error: no progress for 1000 ms: j"), "{}", limited.stderr);
+    let daemons = odd.children(&fleet)?;
+    assert_eq!(daemons.len(), 3);
+    for daemon in daemons {
+        until("no daemon is left", || Ok(!lives(daemon)))?;
+    }
     odd.check_failed(&fleet, &report)?;
     check_nothing_is_left(fleet, &[])
 }

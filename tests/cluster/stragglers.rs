@@ -4,7 +4,7 @@ use crate::attempts::Attempts;
 use crate::commands::Result;
 use crate::dev::send;
 use crate::fleet::Fleet;
-use crate::leftovers::{check_nothing_is_left, children};
+use crate::leftovers::{check_nothing_is_left, executors};
 use crate::trial::{Trial, counted, maps_done, reduces, status};
 use crate::until::until;
 
@@ -13,7 +13,7 @@ const LOOKS: u32 = 60;
 
 /// Stops an executor of the first worker in the midst of what it does.
 fn hold(fleet: &Fleet, job: &str) -> Result<u32> {
-    let held = *children(fleet.worker(1).pid())?.first().ok_or("no executor to be held")?;
+    let held = *executors(fleet.worker(1).pid())?.first().ok_or("no executor to be held")?;
     send("STOP", held)?;
     let worker = fleet.id(1)?;
     let running = Attempts::of(fleet, job)?;

@@ -7,7 +7,7 @@ use crate::attempts::Attempts;
 use crate::commands::{Commands, Result};
 use crate::dev::send;
 use crate::fleet::Fleet;
-use crate::leftovers::{check_nothing_is_left, children};
+use crate::leftovers::{check_nothing_is_left, children, executors};
 use crate::trial::{Trial, counted, maps_done, reduces};
 use crate::until::until;
 
@@ -53,7 +53,7 @@ fn a_worker_that_comes_back_when_its_job_is_over_changes_nothing() -> Result {
     reduces(&fleet, &job)?;
     let (zombie, pid) = (fleet.id(1)?, fleet.worker(1).pid());
     // Its executors stand still too, in the middle of their parts.
-    let still = [vec![pid], children(pid)?].concat();
+    let still = [vec![pid], children(pid)?, executors(pid)?].concat();
     still.iter().try_for_each(|&pid| send("STOP", pid))?;
     let before = Attempts::of(&fleet, &job)?;
     assert!(!before.running_on(&zombie).is_empty(), "the fault strikes attempts");

@@ -29,6 +29,8 @@ fn code_that_ends_the_process_fails_the_run() -> Result {
         ("exit3", "called `exit` in j1/m0#1"),
         ("abort", "was ended by SIGABRT (it aborted) in j1/m0#1"),
         ("segfault", "was ended by SIGSEGV"),
+        ("exit-thread", "called `exit`"),
+        ("overflow", "was ended by SIGABRT (it aborted)"),
     ] {
         for output in [&["-o", "out"][..], &[]] {
             let place = Place::new()?;
@@ -37,6 +39,24 @@ fn code_that_ends_the_process_fails_the_run() -> Result {
             let line = format!("error: the job's own code ended the process: it {done}");
             assert!(ended.stderr.contains(&line), "{trouble}: {}", ended.stderr);
             assert_eq!(place.names()?, ["in.txt", "marks"], "{trouble}");
+        }
+    }
+    Ok(())
+}
+
+/// `_exit` and SIGKILL let a process do nothing, so the exit code cannot tell.
+#[test]
+fn run_that_vanishes_publishes_nothing_and_the_next_one_removes_its_leftovers() -> Result {
+    for (trouble, code) in [("vanish", Some(0)), ("kill", None)] {
+        for (output, made) in [(&["-o", "out"][..], &["out"][..]), (&[], &[])] {
+            let place = Place::new()?;
+            let ended = odd(&place, trouble, output)?;
+            assert_eq!((ended.code, ended.stdout.as_slice()), (code, &b""[..]), "{trouble}");
+            let left = place.names()?;
+            assert!(left.len() > 2 && !left.contains(&"out".to_owned()), "{trouble}: {left:?}");
+            let next = odd(&place, "say", output)?;
+            assert_eq!(next.code, Some(0), "{trouble}: {}", next.stderr);
+            assert_eq!(place.names()?, [&["in.txt", "marks"], made].concat(), "{trouble}");
         }
     }
     Ok(())

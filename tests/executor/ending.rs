@@ -15,11 +15,11 @@ use crate::worker::{Executor, Result, names, segments};
 
 const STAGING: &str = ".out.gristmill-00000000000000000000000000000abc.job";
 
-/// How long a process may live on without its worker.
+/// How long a process may outlive its worker's socket.
 const GONE_WITHIN: Duration = Duration::from_secs(1);
 
 #[test]
-fn a_panic_comes_back_with_its_line_and_record_and_the_executor_lives_on() -> Result {
+fn panic_is_reported_with_line_and_record_and_the_executor_survives() -> Result {
     let folder = tempfile::tempdir()?;
     let mut executor = odd::executor()?;
     let job = odd::job(folder.path(), "good\npanic\n")?;
@@ -34,7 +34,7 @@ fn a_panic_comes_back_with_its_line_and_record_and_the_executor_lives_on() -> Re
     assert_eq!(failure.at, Some(format!("tests/executor/odd.rs:{PANIC_LINE}")));
     let record = failure.record.ok_or("no record")?;
     assert_eq!((record.offset, record.excerpt.as_slice()), (5, &b"panic"[..]));
-    // Nothing of it is left.
+    // It has left nothing behind.
     assert_eq!(names(&folder.path().join(STAGING).join("attempts"))?, [""; 0]);
 
     let folder = tempfile::tempdir()?;
@@ -62,7 +62,7 @@ fn leftovers_of_a_killed_attempt_are_swept_for_good() -> Result {
         Work::Map { plan: plan.clone(), joined: Vec::new(), compress: true },
     )?;
     executor.connection.send(&ToExecutor::Run(Box::new(hanging.clone())))?;
-    assert_eq!(executor.connection.receive()?, Some(FromExecutor::Begun));
+    assert!(matches!(executor.connection.receive()?, Some(FromExecutor::Begun { .. })));
     // It writes a side output before it hangs.
     let asked = executor.connection.receive::<FromExecutor>()?;
     assert_eq!(asked, Some(FromExecutor::Wants { maps: 1 }));
@@ -88,7 +88,7 @@ fn leftovers_of_a_killed_attempt_are_swept_for_good() -> Result {
 }
 
 #[test]
-fn an_executor_is_gone_soon_after_its_socket_closed_whatever_it_does() -> Result {
+fn executor_ends_soon_after_its_socket_closes_whatever_it_does() -> Result {
     for input in ["", "hang\n"] {
         let folder = tempfile::tempdir()?;
         let job = odd::job(folder.path(), input)?;
@@ -101,7 +101,7 @@ fn an_executor_is_gone_soon_after_its_socket_closed_whatever_it_does() -> Result
                 Work::Map { plan, joined: Vec::new(), compress: true },
             )?;
             executor.connection.send(&ToExecutor::Run(Box::new(hanging)))?;
-            assert_eq!(executor.connection.receive()?, Some(FromExecutor::Begun));
+            assert!(matches!(executor.connection.receive()?, Some(FromExecutor::Begun { .. })));
             assert_eq!(executor.connection.receive()?, Some(FromExecutor::Wants { maps: 1 }));
         }
         executor.connection.stream().shutdown(std::net::Shutdown::Both)?;
@@ -118,7 +118,7 @@ fn an_executor_is_gone_soon_after_its_socket_closed_whatever_it_does() -> Result
 }
 
 #[test]
-fn a_worker_of_another_version_is_refused_with_both_named() -> Result {
+fn worker_of_another_version_is_refused_and_both_are_named() -> Result {
     let mut command = Command::new(executables().join("wordcount"));
     let mut executor = Executor::start(command.arg(EXECUTOR_ARG).stderr(Stdio::piped()))?;
     executor.connection.send(&ToExecutor::Hello { version: 99 })?;
@@ -136,7 +136,7 @@ fn a_worker_of_another_version_is_refused_with_both_named() -> Result {
 }
 
 #[test]
-fn executor_mode_is_for_workers() -> Result {
+fn executor_mode_requires_a_worker() -> Result {
     let typed = Command::new(executables().join("wordcount"))
         .arg(EXECUTOR_ARG)
         .stdin(Stdio::null())
@@ -148,7 +148,7 @@ fn executor_mode_is_for_workers() -> Result {
 }
 
 #[test]
-fn a_reduce_names_the_map_whose_output_is_damaged() -> Result {
+fn reduce_names_the_map_whose_output_is_damaged() -> Result {
     let folder = tempfile::tempdir()?;
     let mut job = odd::job(folder.path(), &"some words\n".repeat(500))?;
     job.spec.split_bytes = Some(1024);

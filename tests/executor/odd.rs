@@ -11,16 +11,16 @@ use gristmill::spec::{InputSpec, JobSpec, Location};
 
 use crate::worker::{Executor, Job, Result as TestResult};
 
-/// Set for the process that is to be an executor.
+/// Set in the process that serves as an executor.
 const AS_EXECUTOR: &str = "GRISTMILL_TEST_AS_EXECUTOR";
 
 #[derive(Args, Serialize, Deserialize)]
 struct Odd {}
 
-/// Lines that hang, or say so.
+/// Collects the lines that hang or write a side output.
 const SEEN: Side<TextLines> = Side::new("seen");
 
-/// Where the panic is.
+/// The line of the panic.
 pub(crate) const PANIC_LINE: u32 = line!() + 11;
 
 impl gristmill::job::Job for Odd {
@@ -29,7 +29,7 @@ impl gristmill::job::Job for Odd {
     type Value<'a> = u64;
     type Output = Tsv;
 
-    #[expect(clippy::panic, reason = "this is the panic that is to come back")]
+    #[expect(clippy::panic, reason = "this is the panic that must be reported")]
     fn map(&self, line: &Text, out: &mut Emitter<Self>) -> Result {
         match line.as_bytes() {
             b"panic" => panic!("no luck"),
@@ -65,7 +65,7 @@ fn runs_as_an_executor() {
     }
 }
 
-/// A process that runs attempts of the odd job.
+/// Starts a process that runs attempts of the odd job.
 pub(crate) fn executor() -> TestResult<Executor> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["odd::runs_as_an_executor", "--exact", "--nocapture"]).env(AS_EXECUTOR, "1");
@@ -74,7 +74,7 @@ pub(crate) fn executor() -> TestResult<Executor> {
     Ok(executor)
 }
 
-/// The odd job on this input, with its output below `folder`.
+/// Returns the odd job on this input, with its output below `folder`.
 pub(crate) fn job(folder: &Path, input: &str) -> TestResult<Job> {
     let path = folder.join("in");
     fs::write(&path, input)?;

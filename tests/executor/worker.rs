@@ -8,8 +8,8 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 use gristmill::frame::{
-    self, Connection, DESCRIBE_ARG, Description, Done, EXECUTOR_ARG, FromExecutor, LENGTH_BYTES,
-    Run, SegmentRef, ToExecutor, Work,
+    self, Connection, DESCRIBE_ARG, DESCRIPTION_MARK, Description, Done, EXECUTOR_ARG,
+    FromExecutor, LENGTH_BYTES, Run, SegmentRef, ToExecutor, Work,
 };
 use gristmill::shuffle::SpillFile;
 use gristmill::spec::{Counters, Failure, JobId, JobSpec, Nonce, TaskKind};
@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use crate::executables::executables;
 
-/// What a test returns.
+/// Result of a test.
 pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// How long an answer may take, however busy the machine is.
@@ -30,21 +30,21 @@ pub(crate) const JOB: JobId = JobId(7);
 pub(crate) struct Executor {
     pub(crate) child: Child,
     pub(crate) connection: Connection<UnixStream>,
-    /// Messages about progress that came.
+    /// Progress messages that arrived.
     pub(crate) progress: Vec<(u64, u64)>,
-    /// How many more maps it asked for each time.
+    /// How many maps each of its requests asked for.
     pub(crate) wants: Vec<u32>,
-    /// What it gets the next time.
+    /// The maps that its next request gets.
     pub(crate) more: Vec<u32>,
 }
 
 impl Executor {
-    /// Starts the executable of a job, and does not greet it yet.
+    /// Starts a job's executable, without the handshake.
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
         let (ours, its) = UnixStream::pair()?;
         ours.set_read_timeout(Some(ANSWER_WITHIN))?;
         let child = command.stdin(OwnedFd::from(its)).spawn()?;
-        // The command would hold the other end of the socket open.
+        // Otherwise the command would keep the other end of the socket open.
         command.stdin(std::process::Stdio::null());
         Ok(Executor {
             child,
@@ -55,19 +55,19 @@ impl Executor {
         })
     }
 
-    /// Starts the executable of a job and greets it.
+    /// Starts a job's executable and performs the handshake.
     pub(crate) fn of(job: &str) -> Result<Self> {
         let mut executor = Self::start(Command::new(executables().join(job)).arg(EXECUTOR_ARG))?;
         executor.connection.greet_executor()?;
         Ok(executor)
     }
 
-    /// Has an attempt carried out.
+    /// Runs an attempt.
     pub(crate) fn run(&mut self, run: Run) -> Result<std::result::Result<Done, Failure>> {
         self.connection.send(&ToExecutor::Run(Box::new(run)))?;
         loop {
             match self.connection.receive()?.ok_or("the executor is gone")? {
-                FromExecutor::Begun => {}
+                FromExecutor::Begun { .. } => {}
                 FromExecutor::Progress { bytes, total } => self.progress.push((bytes, total)),
                 FromExecutor::Done(done) => return Ok(Ok(done)),
                 FromExecutor::Failed(failure) => return Ok(Err(failure)),
@@ -76,7 +76,7 @@ impl Executor {
                     let maps = std::mem::take(&mut self.more);
                     self.connection.send(&ToExecutor::More { maps })?;
                 }
-                FromExecutor::Hello { .. } => return Err("a second hello".into()),
+                FromExecutor::Hello { .. } => return Err("the executor sent a second hello".into()),
             }
         }
     }
@@ -84,13 +84,13 @@ impl Executor {
 
 impl Drop for Executor {
     fn drop(&mut self) {
-        // Gone already, unless a test has failed.
+        // It has ended already, unless the test failed.
         let _killed_or_gone = self.child.kill();
         let _status = self.child.wait();
     }
 }
 
-/// A job on this worker: its spec and its folder.
+/// A job on this worker, with its spec and its folder.
 pub(crate) struct Job {
     pub(crate) spec: JobSpec,
     pub(crate) scratch: TempDir,
@@ -108,7 +108,7 @@ impl Job {
         Ok(Run { attempt, nonce: NONCE, spec: self.spec.clone(), scratch, work })
     }
 
-    /// Plans: the plan's file, maps and reduces.
+    /// Plans; returns the plan's file and the numbers of maps and reduces.
     pub(crate) fn plan(&self, executor: &mut Executor) -> Result<(PathBuf, u32, u32)> {
         match executor.run(self.attempt(TaskKind::Plan, 0, Work::Plan)?)? {
             Ok(Done::Plan { plan, splits, reducers, .. }) => Ok((plan, splits, reducers)),
@@ -116,7 +116,7 @@ impl Job {
         }
     }
 
-    /// Maps everything: the sealed outputs, the attempts' numbers for the commit, and what was counted.
+    /// Runs all maps; returns the sealed outputs and the attempts' numbers for the commit, and adds up their counters.
     pub(crate) fn map(
         &self,
         executor: &mut Executor,
@@ -144,7 +144,7 @@ impl Job {
         Ok((outputs, staged))
     }
 
-    /// Carries out one whole job after another attempt of its commit: what it says it has published.
+    /// Runs a whole job; returns the records and bytes that its commit reports.
     pub(crate) fn whole(&self, executor: &mut Executor) -> Result<(u64, u64)> {
         let (plan, splits, reducers) = self.plan(executor)?;
         let mut counters = Counters::new();
@@ -152,7 +152,8 @@ impl Job {
         self.finish(executor, (&plan, reducers), maps, counters)
     }
 
-    /// Reduces these outputs and commits, with these numbers of the maps' attempts: what it says it has published.
+    /// Reduces these outputs and commits, with these numbers of the maps' attempts; returns the records and bytes that the
+    /// commit reports.
     pub(crate) fn finish(
         &self,
         executor: &mut Executor,
@@ -204,17 +205,18 @@ pub(crate) fn segments(outputs: &[Option<PathBuf>], partition: u32) -> Result<Ve
     Ok(segments)
 }
 
-/// What the executable of a job says that these arguments ask for.
+/// Asks a job's executable to describe the job that these arguments define.
 pub(crate) fn describe(job: &str, args: &[&str], folder: &Path) -> Result<Description> {
     let mut command = Command::new(executables().join(job));
     let output = command.arg(DESCRIBE_ARG).args(args).current_dir(folder).output()?;
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
-    let (length, message) = output.stdout.split_first_chunk::<LENGTH_BYTES>().ok_or("no frame")?;
+    let frame = output.stdout.strip_prefix(DESCRIPTION_MARK).ok_or("no mark")?;
+    let (length, message) = frame.split_first_chunk::<LENGTH_BYTES>().ok_or("no frame")?;
     assert_eq!(frame::message_bytes(*length)?, message.len());
     Ok(frame::decode(message)?)
 }
 
-/// The job that these arguments ask for.
+/// Returns the spec of the job that these arguments define.
 pub(crate) fn described(job: &str, args: &[&str], folder: &Path) -> Result<JobSpec> {
     match describe(job, args, folder)? {
         Description::Job { spec, .. } => Ok(*spec),
@@ -222,7 +224,7 @@ pub(crate) fn described(job: &str, args: &[&str], folder: &Path) -> Result<JobSp
     }
 }
 
-/// The names in a folder, hidden ones too.
+/// Returns the names in a folder, including hidden ones.
 pub(crate) fn names(folder: &Path) -> Result<Vec<String>> {
     let entries = fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name()));
     let entries: std::io::Result<Vec<_>> = entries.collect();

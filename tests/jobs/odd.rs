@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use gristmill::prelude::*;
 use gristmill::record::hash::hash;
-use rustix::process::{Signal, getpid, kill_process};
+use rustix::process::{Signal, getpid, kill_current_process_group, kill_process};
 
 /// Checks for an awaited file before giving up: a minute.
 const LOOKS_MAX: u32 = 3_000;
@@ -85,6 +85,20 @@ pub enum Trouble {
     Escape,
     /// Changes the working folder to one that is removed then.
     Wander,
+    /// Starts a process that has a session of its own, no parent, and nothing of this one's environment.
+    Daemon,
+    /// The same, and it has closed the descriptors that it inherits.
+    ClosedDaemon,
+    /// Sends SIGTERM to its process group.
+    TermGroup,
+    /// Exits with code 3 on another thread, and waits for that.
+    ExitThread,
+    /// Ends without the C library's hooks, as if all were well.
+    Vanish,
+    /// Dies of SIGKILL.
+    Kill,
+    /// Overflows its stack.
+    Overflow,
 }
 
 impl Job for Odd {
@@ -196,6 +210,17 @@ impl Odd {
             Trouble::Print => print_much()?,
             Trouble::Eat => eat(),
             Trouble::Fork => self.start(Command::new("sleep").arg("600"))?,
+            Trouble::Daemon => self.start_daemon("")?,
+            Trouble::ClosedDaemon => self.start_daemon("<&- >&- 2>&-")?,
+            Trouble::TermGroup => kill_current_process_group(Signal::TERM)?,
+            Trouble::ExitThread => {
+                drop(std::thread::spawn::<_, ()>(|| std::process::exit(3)).join())
+            }
+            Trouble::Vanish => signal_hook::low_level::exit(0),
+            Trouble::Kill => kill_process(getpid(), Signal::KILL)?,
+            Trouble::Overflow => {
+                std::hint::black_box(overflow(0));
+            }
             Trouble::Escape => self.start(Command::new("setsid").args(["sleep", "600"]))?,
             Trouble::Wander => {
                 let away = self.marks.join("away");
@@ -205,6 +230,15 @@ impl Odd {
             }
         }
         Ok(())
+    }
+
+    /// Starts a process that starts another with these redirections and ends, and records the other's id.
+    fn start_daemon(&self, redirections: &str) -> Result {
+        let script = format!("sleep 600 {redirections} & : > \"$0/child-$!\"");
+        let mut command = Command::new("env");
+        command.args(["-i", "PATH=/usr/bin:/bin", "setsid", "sh", "-c", &script]);
+        let status = command.arg(&self.marks).stdin(Stdio::null()).status()?;
+        if status.success() { Ok(()) } else { Err(format!("{status}").into()) }
     }
 
     /// Starts a process, and records its id.
@@ -230,6 +264,13 @@ fn print_much() -> Result {
     }
     out.write_all(b"the last line\n")?;
     Ok(out.flush()?)
+}
+
+/// Calls itself until there is no more stack.
+#[expect(unconditional_recursion, reason = "that is how a stack overflows")]
+fn overflow(depth: u64) -> u64 {
+    let here = std::hint::black_box([depth; 64]);
+    overflow(depth + 1) + here[0]
 }
 
 fn eat() {

@@ -83,10 +83,6 @@ struct Function {
 }
 
 impl Process for Function {
-    fn pid(&self) -> u32 {
-        1
-    }
-
     fn kill(&self) {
         self.task.abort();
         let killed = Death { ending: Ending::Signaled { signal: 9 }, memory: None };
@@ -159,7 +155,7 @@ impl Executor {
         loop {
             let ToExecutor::Run(run) = self.hear().await? else { return Some(91) };
             let mut chance = Chance::of(self.seed, &format!("{} {}", self.place, run.attempt));
-            self.say(&FromExecutor::Begun).await?;
+            self.say(&FromExecutor::Begun { pid: 1 }).await?;
             self.history.begins(&self.place, run.attempt);
             if let Err(code) = self.run(&run, &mut chance).await? {
                 return Some(code);

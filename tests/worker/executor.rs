@@ -71,7 +71,7 @@ fn serve(mut socket: UnixStream) {
             exit(7);
         }
         is_used = true;
-        say(&mut socket, &FromExecutor::Begun);
+        say(&mut socket, &FromExecutor::Begun { pid: std::process::id() });
         say(&mut socket, &FromExecutor::Progress { bytes: 1, total: 4 });
         behave(&job);
         let answer = match job.as_str() {

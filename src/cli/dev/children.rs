@@ -57,6 +57,13 @@ impl Children {
         Ok(pid)
     }
 
+    /// Gives the child that was started last another name.
+    pub(super) fn rename_last(&mut self, name: String) {
+        if let Some(child) = self.all.last_mut() {
+            child.name = name;
+        }
+    }
+
     /// The message about a child that has ended.
     pub(super) fn dead(&mut self) -> Option<String> {
         self.bury().map(|mut child| match child.process.wait() {

@@ -13,7 +13,7 @@
 mod children;
 mod masters;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -33,6 +33,7 @@ use crate::launch::{announce, say};
 use crate::rpc::address::PORT;
 use crate::rpc::client::{Master, Options};
 use crate::rpc::jobs::Jobs;
+use crate::spec::WorkerId;
 
 /// Time between two checks of the children.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -64,7 +65,7 @@ impl Dev {
     /// Runs the cluster until Ctrl-C.
     pub(super) fn run(&self) -> Result<u8, Refused> {
         let interrupts = interrupts()?;
-        let folder = Folder::make(self.data.as_deref(), "dev")?;
+        let folder = Folder::make(self.data.as_deref())?;
         let mut children = Children::default();
         let ended = self.start(folder.path(), &mut children, &interrupts).and_then(|address| {
             let Some(address) = address else { return Ok(exit::INTERRUPTED) };
@@ -89,22 +90,29 @@ impl Dev {
         let cluster = addresses.join(",");
         let slots =
             self.slots.unwrap_or_else(|| (worker::cores() / self.workers).max(1)).to_string();
-        let mut pids = Vec::new();
-        for id in 1..=self.workers {
-            let arguments = ["worker", "--cluster", &cluster, "--slots", &slots];
-            let data = folder.join(format!("w{id}"));
-            pids.push(children.start(format!("worker {id}"), &arguments, &data)?);
-        }
         let client = runtime.block_on(async { Master::connect(&addresses, Options::default()) })?;
-        let registered = || {
-            let Ok(workers) = runtime.block_on(client.workers()) else { return false };
-            let there: BTreeSet<u32> = workers.iter().map(|worker| worker.pid).collect();
-            pids.iter().all(|pid| there.contains(pid))
-        };
-        if !until(registered, children, interrupts)? {
-            return Ok(None);
+        let mut workers = BTreeMap::new();
+        // One after the other, so that a new cluster names them as their folders are named.
+        for number in 1..=self.workers {
+            let arguments = ["worker", "--cluster", &cluster, "--slots", &slots];
+            let data = folder.join(format!("w{number}"));
+            let pid = children.start(format!("worker {number}"), &arguments, &data)?;
+            let registered = || {
+                let lines = runtime.block_on(client.workers()).unwrap_or_default();
+                lines
+                    .iter()
+                    .find(|line| line.pid == pid && line.state != "lost")
+                    .map(|line| line.id)
+            };
+            if !until(|| registered().is_some(), children, interrupts)? {
+                return Ok(None);
+            }
+            if let Some(WorkerId(id)) = registered() {
+                children.rename_last(format!("worker {id}"));
+                workers.insert(id, pid);
+            }
         }
-        for (id, pid) in (1..).zip(&pids) {
+        for (id, pid) in workers {
             announce(&format!("worker {id} pid {pid}\n"));
         }
         for web in webs {

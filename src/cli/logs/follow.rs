@@ -199,9 +199,11 @@ impl<'m> Following<'m> {
         match self.read(attempt).await {
             Ok(log) => self.print(attempt.id, &log)?,
             Err(refused) => {
-                self.addresses.remove(&attempt.worker);
+                // In a job of many attempts, one without a log is not worth a note.
+                let is_known = self.addresses.remove(&attempt.worker).is_some();
+                let is_unkept = is_known && refused.code == exit::NOT_FOUND;
                 silent.insert(attempt.worker);
-                if is_over {
+                if is_over && !(is_unkept && matches!(self.which, Which::Job(_))) {
                     refused.say();
                 }
             }

@@ -3,6 +3,8 @@
 mod follow;
 mod out;
 
+use std::collections::BTreeMap;
+
 use tokio::signal::ctrl_c;
 
 use self::follow::Following;
@@ -11,7 +13,7 @@ use super::cluster::{Cluster, none};
 use super::exit;
 use super::refused::Refused;
 use super::tasks::all;
-use crate::launch::{STDOUT_HINT, stdout_failed};
+use crate::launch::{STDOUT_HINT, say, stdout_failed};
 use crate::rpc::client::{Master, Options, Peer};
 use crate::rpc::jobs::{AttemptLine, Jobs, TaskLine, WorkerLine};
 use crate::rpc::shuffle::Shuffle;
@@ -92,6 +94,7 @@ pub(super) fn logs(cluster: &Cluster, which: Which, follow: bool) -> Result<u8, 
         }
         let workers = master.workers().await?;
         let is_one = attempts.len() == 1;
+        let mut missing = Missing::default();
         for attempt in &attempts {
             let printed = match read(&workers, attempt).await {
                 Ok(log) if is_one => out.print(&log),
@@ -99,13 +102,9 @@ pub(super) fn logs(cluster: &Cluster, which: Which, follow: bool) -> Result<u8, 
                 // In large jobs, few tasks print anything.
                 Ok(log) if log.is_empty() => Ok(()),
                 Ok(log) => out.print_of(attempt.id, &log),
-                // It was taken back before it began.
-                Err(refused) if attempt.state == "killed" && refused.code == exit::NOT_FOUND => {
-                    Ok(())
-                }
                 // One missing worker does not hide the logs of the others.
                 Err(refused) => {
-                    refused.say();
+                    missing.note(attempt, &refused);
                     Ok(())
                 }
             };
@@ -113,8 +112,40 @@ pub(super) fn logs(cluster: &Cluster, which: Which, follow: bool) -> Result<u8, 
                 return Ok(stdout_failed(&error, STDOUT_HINT));
             }
         }
+        missing.say();
         Ok(exit::OK)
     })
+}
+
+/// Logs of a job that cannot be shown: a line for each reason, not for each attempt.
+#[derive(Debug, Default)]
+struct Missing {
+    reasons: BTreeMap<String, (AttemptId, usize)>,
+}
+
+impl Missing {
+    fn note(&mut self, attempt: &AttemptLine, refused: &Refused) {
+        let is_unkept = refused.code == exit::NOT_FOUND;
+        // It was taken back before it began.
+        if is_unkept && attempt.state == "killed" {
+            return;
+        }
+        // A worker's message names the attempt; without its id, equal reasons are counted together.
+        let reason = refused.message.line.replace(&attempt.runs_as.to_string(), "this attempt");
+        self.reasons.entry(reason).or_insert((attempt.id, 0)).1 += 1;
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let line = |(reason, (first, count)): (&String, &(AttemptId, usize))| match count {
+            1 => format!("note: no log of {first}: {reason}"),
+            _ => format!("note: no log of {first} and {} other attempts: {reason}", count - 1),
+        };
+        self.reasons.iter().map(line).collect()
+    }
+
+    fn say(&self) {
+        self.lines().iter().for_each(|line| say(&format!("{line}\n")));
+    }
 }
 
 fn shown(which: Which) -> String {
@@ -182,6 +213,30 @@ mod tests {
             assert!(has_own(which, &own), "{which:?}");
             assert_eq!(has_own(which, &joined), which != Which::Job(JobId(7)), "{which:?}");
         }
+    }
+
+    #[test]
+    fn missing_logs_take_a_line_for_each_reason() {
+        let mut missing = Missing::default();
+        let attempt = |map, state: &str| {
+            let id = JobId(7).task(TaskKind::Map, map).attempt(1);
+            let (worker, cause) = (WorkerId(u64::from(map % 2)), Cause::None);
+            let (started, state) = (String::new(), state.into());
+            AttemptLine { id, runs_as: id, worker, pid: 0, state, cause, started, ended: None }
+        };
+        for map in 0..100 {
+            let attempt = attempt(map, "succeeded");
+            missing.note(&attempt, &none(&format!("no log of {}", attempt.id)));
+        }
+        missing.note(&attempt(200, "failed"), &gone(WorkerId(3)));
+        missing.note(&attempt(300, "killed"), &none("no log of j7/m300#1"));
+        let lines = missing.lines();
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert_eq!(
+            lines[0],
+            "note: no log of j7/m0#1 and 99 other attempts: no log of this attempt"
+        );
+        assert!(lines[1].starts_with("note: no log of j7/m200#1: w3 is gone, "), "{}", lines[1]);
     }
 
     #[test]

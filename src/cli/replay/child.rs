@@ -1,7 +1,7 @@
-//! The job's executable, started as a worker starts it, but with this terminal.
+//! The job's executable, started as a worker starts it, but printing to this terminal.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -12,6 +12,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::super::refused::Refused;
+use crate::clock::Clock;
 use crate::frame::{self, Connection, Done, EXECUTOR_ARG, FromExecutor, Run, ToExecutor};
 use crate::spec::{Failure, Location, add_place};
 use crate::worker::Ending;
@@ -26,6 +27,9 @@ pub(super) struct Child {
     process: Process,
     connection: Connection<UnixStream>,
     group: Pid,
+    /// How long an attempt may make no progress.
+    limit: Duration,
+    clock: Clock,
 }
 
 /// The outcome of one attempt.
@@ -33,6 +37,8 @@ pub(super) enum Outcome {
     Done(Done),
     Failed(Failure),
     Died(Ending),
+    /// It made no progress for so long, and was killed.
+    TimedOut(Duration),
 }
 
 impl Child {
@@ -40,6 +46,7 @@ impl Child {
     pub(super) fn start(
         executable: &Path,
         folder: &Path,
+        limit: Duration,
         group: &OnceLock<Pid>,
     ) -> Result<Self, Refused> {
         let cannot = |error: io::Error| {
@@ -53,12 +60,16 @@ impl Child {
         ours.set_read_timeout(Some(HELLO_WITHIN)).map_err(cannot)?;
         let mut command = Command::new(executable);
         command.arg(EXECUTOR_ARG).current_dir(folder).process_group(0);
-        let process = command.stdin(OwnedFd::from(theirs)).spawn().map_err(cannot)?;
+        // Standard output is for results, and what user code prints is none.
+        let stderr = io::stderr().as_fd().try_clone_to_owned().map_err(cannot)?;
+        let process =
+            command.stdin(OwnedFd::from(theirs)).stdout(stderr).spawn().map_err(cannot)?;
         // Dropping it closes our copy of the other end, so that we notice when the child closes its own.
         drop(command);
         let pid = Pid::from_child(&process);
         let _noted_once = group.set(pid);
-        let mut child = Self { process, connection: Connection::new(ours), group: pid };
+        let connection = Connection::new(ours);
+        let mut child = Self { process, connection, group: pid, limit, clock: Clock::system() };
         match child.connection.greet_executor() {
             Ok(()) => {}
             Err(error @ frame::Error::Version { .. }) => {
@@ -76,7 +87,6 @@ impl Child {
                 )));
             }
         }
-        child.connection.stream().set_read_timeout(None).map_err(cannot)?;
         Ok(child)
     }
 
@@ -85,21 +95,31 @@ impl Child {
         if self.connection.send(&ToExecutor::Run(Box::new(run))).is_err() {
             return Outcome::Died(self.end());
         }
+        let mut progress = (0, 0);
+        let mut deadline = self.clock.now() + self.limit;
         loop {
+            let left = deadline.saturating_duration_since(self.clock.now());
+            if left.is_zero() || self.connection.stream().set_read_timeout(Some(left)).is_err() {
+                let _killed_or_gone = kill_process_group(self.group, Signal::KILL);
+                return Outcome::TimedOut(self.limit);
+            }
             match self.connection.receive() {
                 Ok(Some(FromExecutor::Done(done))) => return Outcome::Done(done),
                 Ok(Some(FromExecutor::Failed(failure))) => return Outcome::Failed(failure),
-                Ok(Some(
-                    FromExecutor::Begun
-                    | FromExecutor::Progress { .. }
-                    | FromExecutor::Hello { .. },
-                )) => {}
+                Ok(Some(FromExecutor::Progress { bytes, total })) => {
+                    if (bytes, total) != progress {
+                        progress = (bytes, total);
+                        deadline = self.clock.now() + self.limit;
+                    }
+                }
+                Ok(Some(FromExecutor::Begun { .. } | FromExecutor::Hello { .. })) => {}
                 Ok(Some(FromExecutor::Wants { .. })) => {
                     let none = ToExecutor::More { maps: Vec::new() };
                     if self.connection.send(&none).is_err() {
                         return Outcome::Died(self.end());
                     }
                 }
+                Err(frame::Error::TimedOut) => {}
                 Ok(None) | Err(_) => return Outcome::Died(self.end()),
             }
         }

@@ -9,6 +9,7 @@ mod needs;
 use std::path::PathBuf;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use clap::Args;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -17,22 +18,22 @@ use self::child::Child;
 use self::needs::Needs;
 use super::cluster::{Cluster, runtime, with_hint};
 use super::daemon::{Folder, asked_to_end};
-use super::exit;
 use super::refused::Refused;
+use super::{duration, exit};
 use crate::frame::Done;
 use crate::launch::{render_failure, say};
 use crate::rpc::client::{Master, Options};
 use crate::rpc::jobs::Jobs;
 use crate::rpc::recipe::RecipeRequest;
 use crate::spec::{AttemptId, Counters, TaskId};
-use crate::worker::Ending;
+use crate::worker::{Ending, adopt_orphans, end_orphans};
 
 pub(super) const AFTER_HELP: &str = "\
-What the job's code prints goes to this terminal. Memory and time are not
-limited here, and nothing is published: the attempt writes into a folder that
-is removed at the end, unless --data names one. A failed attempt
-is done with all the maps that shared it. A reduce needs the map outputs,
-which workers have as long as the job goes on; --make-maps makes them here.
+What the job's code prints goes to standard error. Memory is not limited
+here, and nothing is published: the attempt writes into a folder that is
+removed at the end, unless --data names one. A failed attempt is replayed
+with all the maps that shared it. A reduce needs the map outputs, which
+workers keep until the job ends; --make-maps makes them here.
 
 Exit codes: 0 the attempt succeeded, 1 it failed or its input is gone, 3 the
 attempt does not exist or the map outputs are gone, 130 interrupted.
@@ -50,6 +51,9 @@ pub(super) struct Replay {
     /// For a reduce: run all maps here first, instead of fetching their outputs
     #[arg(long)]
     make_maps: bool,
+    /// Kill the attempt if it makes no progress for this long
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration::parse)]
+    task_timeout: Duration,
     /// New or empty folder for all files, which are kept [default: a temporary one]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -62,6 +66,8 @@ enum Ended {
     /// By its own report, with the number of bad records that are allowed.
     Failed(AttemptId, Box<crate::spec::Failure>, u64),
     Died(AttemptId, Ending),
+    /// It made no progress for so long.
+    TimedOut(AttemptId, Duration),
 }
 
 /// Parses `j7/m12` or `j7/m12#2`.
@@ -79,18 +85,21 @@ impl Replay {
     /// Replays the attempt, unless it is interrupted.
     pub(super) fn run(self) -> Result<u8, Refused> {
         let addresses = self.cluster.addresses()?;
-        let folder = Folder::make(self.data.as_deref(), "replay")?;
+        let folder = Folder::make(self.data.as_deref())?;
         needs::check_empty(folder.path())?;
+        // Without it, daemons of user code outlive a replay that is interrupted or takes too long.
+        let _adopts_or_too_old = adopt_orphans();
         let group: Arc<OnceLock<Pid>> = Arc::default();
         let ended = runtime()?.block_on(async {
             let asked = asked_to_end()?;
+            let limit = self.task_timeout;
             let work = async {
                 let master = Master::connect(&addresses, Options::default())?;
                 let recipe = master.recipe(self.which).await.map_err(Refused::from);
                 let recipe = recipe.map_err(with_hint)?;
                 let needs = Needs::fetch(&master, recipe, folder.path(), self.make_maps).await?;
                 say(&needs.told());
-                on_its_own_thread(needs, Arc::clone(&group)).await
+                on_its_own_thread(needs, limit, Arc::clone(&group)).await
             };
             tokio::select! {
                 ended = work => ended.map(Some),
@@ -98,8 +107,8 @@ impl Replay {
             }
         });
         if let Some(&group) = group.get() {
-            // It is dead, or has no further reason to live; so have those that it has started.
             let _killed_or_gone = kill_process_group(group, Signal::KILL);
+            end_orphans();
         }
         Ok(match ended? {
             None => exit::INTERRUPTED,
@@ -110,11 +119,15 @@ impl Replay {
 
 /// The executable asks the kernel to be killed when the thread that started it ends; nobody waits here without hearing
 /// signals.
-async fn on_its_own_thread(needs: Needs, group: Arc<OnceLock<Pid>>) -> Result<Ended, Refused> {
+async fn on_its_own_thread(
+    needs: Needs,
+    limit: Duration,
+    group: Arc<OnceLock<Pid>>,
+) -> Result<Ended, Refused> {
     let (sender, receiver) = tokio::sync::oneshot::channel();
     let (stay, stays) = channel::<()>();
     let work = move || {
-        let ended = Child::start(&needs.executable, &needs.folder, &group)
+        let ended = Child::start(&needs.executable, &needs.folder, limit, &group)
             .and_then(|child| needs.carry_out(child));
         let _heard_or_interrupted = sender.send(ended);
         // Until the signal has been handled.
@@ -145,6 +158,13 @@ fn report(ended: &Ended) -> u8 {
             say(&format!(
                 "error: the process {ending} before the attempt had ended: {attempt}, \
                  here\nhint: see its last output\n"
+            ));
+            exit::FAILED
+        }
+        Ended::TimedOut(attempt, limit) => {
+            say(&format!(
+                "error: no progress for {} ms: {attempt}, here\nhint: see where it hangs, or allow it more time with --task-timeout\n",
+                limit.as_millis()
             ));
             exit::FAILED
         }

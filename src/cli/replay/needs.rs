@@ -168,6 +168,7 @@ impl Needs {
                 Ended::Failed(attempt, Box::new(failure), self.spec.max_bad_records)
             }
             Outcome::Died(ending) => Ended::Died(attempt, ending),
+            Outcome::TimedOut(limit) => Ended::TimedOut(attempt, limit),
         }
     }
 

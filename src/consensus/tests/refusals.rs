@@ -118,9 +118,9 @@ async fn the_folder_of_another_is_refused() {
     let said = refusal(&bench, &bench.data()).await;
     assert!(said.contains("000c1") && said.contains("000c2"), "{said}");
     edit(&identity, "000c2", "000c1");
-    edit(&identity, "format 8", "format 9");
+    edit(&identity, "format 9", "format 10");
     let said = refusal(&bench, &bench.data()).await;
-    assert!(said.contains("has format 9, but this version writes 8"), "{said}");
+    assert!(said.contains("has format 10, but this version writes 9"), "{said}");
     fs::write(&identity, "some file of somebody").unwrap();
     let said = refusal(&bench, &bench.data()).await;
     assert!(said.contains("does not begin with `gristmill master`"), "{said}");

@@ -19,9 +19,13 @@ impl Job {
         TaskId { index, ..task }.attempt(number)
     }
 
-    /// The same for a remembered attempt: one from before its task joined another ran by itself, as far as is known.
+    /// The same for a remembered attempt, even if its task has left the leader since. One from before its task joined
+    /// another ran by itself.
     pub fn ran_as(&self, task: TaskId, attempt: &Attempt) -> AttemptId {
         let own = task.attempt(attempt.number);
+        if let Some((index, number)) = self.tasks(task.kind).parted(task.index, attempt.number) {
+            return TaskId { index, ..task }.attempt(number);
+        }
         let led_by = self.runs_as(own);
         let attempts = self.task(led_by.task).map(Task::attempts).unwrap_or_default();
         let is_it = |it: &Attempt| it.number == led_by.number && it.worker == attempt.worker;

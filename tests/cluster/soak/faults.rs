@@ -12,7 +12,7 @@ use super::{files, old_copy};
 use crate::commands::Result;
 use crate::dev::send;
 use crate::fleet::Fleet;
-use crate::leftovers::children;
+use crate::leftovers::{children, executors};
 use crate::masters::{followers, leader};
 use crate::until::until_within;
 
@@ -192,15 +192,18 @@ impl Fault {
                 assert_eq!(drained.code, Some(0), "{}", drained.stderr);
                 Heal::Left(worker)
             }
-            Self::KillExecutor | Self::StopExecutor => match chance.one_of(&children(pid)?) {
-                Some(&executor) if self == Self::KillExecutor => {
+            // Or the supervisor of one.
+            Self::KillExecutor => {
+                let processes = [children(pid)?, executors(pid)?].concat();
+                if let Some(&process) = chance.one_of(&processes) {
                     jobs.iter_mut().for_each(|running| running.is_executor_killed = true);
-                    let _killed_or_gone = send("KILL", executor);
-                    Heal::Nothing
+                    let _killed_or_gone = send("KILL", process);
                 }
-                Some(&executor) => stop(executor),
-                None => Heal::Nothing,
-            },
+                Heal::Nothing
+            }
+            Self::StopExecutor => {
+                chance.one_of(&executors(pid)?).map_or(Heal::Nothing, |&executor| stop(executor))
+            }
             Self::FillDiskOfWorker => files::fill(&fleet.data(worker))?,
             Self::LimitDescriptorsOfWorker => Heal::Lift(Limited::set(pid, Limit::Descriptors)?),
             Self::LimitFileSizeOfWorker => Heal::Lift(Limited::set(pid, Limit::FileSize)?),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::faults::pass;
 use crate::commands::Result;
+use crate::leftovers::{children, executors};
 
 /// Descriptors that a limited process may open beside those that it has.
 const DESCRIPTORS_MORE: u64 = 1;
@@ -78,8 +79,9 @@ impl Grouped {
         let group = Path::new(GROUPS).join(format!("gristmill-soak-{pid}"));
         fs::create_dir(&group).ok()?;
         let grouped = Self(group);
-        let joined = crate::leftovers::children(pid).is_ok_and(|children| {
-            let mut members = std::iter::once(pid).chain(children);
+        let below = children(pid).and_then(|it| Ok([it, executors(pid)?].concat()));
+        let joined = below.is_ok_and(|below| {
+            let mut members = std::iter::once(pid).chain(below);
             members.all(|member| grouped.write("cgroup.procs", &member.to_string()))
         });
         let now = fs::read_to_string(grouped.0.join("pids.current")).unwrap_or_default();

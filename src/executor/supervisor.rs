@@ -1,0 +1,225 @@
+//! The process between a worker and its executor, which ends everything that user code has started.
+//!
+//! ```text
+//!   worker ── supervisor ──┬── executor ── processes that user code starts
+//!                          └── orphans: such processes whose parent has ended
+//! ```
+//!
+//! The supervisor is a subreaper: the kernel makes it the parent of every orphan below it, wherever the orphan has gone
+//! (setsid(2), a double fork, an empty environment). Orphans end with the attempt that left them. When the executor or
+//! the worker ends, by SIGKILL too, the supervisor kills whatever is left and then ends as the executor did. Should the
+//! supervisor itself be killed, the kernel kills the executor, and the worker receives the orphans and kills them.
+//!
+//! We chose this over a PID namespace because there user code would see other process ids than everybody else, and
+//! executors would see the same ones as each other, which breaks names that are made of them.
+
+use std::fs::{self, File};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::ptr;
+use std::thread;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getpid, getppid,
+    kill_process, pidfd_open, pidfd_send_signal, set_child_subreaper,
+    set_parent_process_death_signal, setrlimit, wait,
+};
+use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
+
+use super::CLOSED;
+
+/// Between two looks for orphans that have ended, while nothing else happens.
+const REAP_EVERY: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+/// Rounds of killing, and the pause after each: five seconds. Only a process that the kernel holds up survives them.
+const ROUNDS_MAX: usize = 5_000;
+const ROUND_PAUSE: Duration = Duration::from_millis(1);
+/// Rounds of killing orphans after an attempt; what survives them ends with the executor.
+const ORPHAN_ROUNDS_MAX: usize = 200;
+/// What is added to a signal's number for the exit code of a supervisor that cannot die of that signal.
+const SIGNALED: i32 = 128;
+
+/// Splits this process into a supervisor, which never returns from here, and the executor, which learns the supervisor's
+/// process id. Returns `None` if there can be no supervisor: this process has other threads already, or the kernel is
+/// too old or out of processes. The process then is an executor without one.
+///
+/// # Errors
+/// The executor cannot be tied to the life of its parent.
+pub(super) fn split() -> io::Result<Option<Pid>> {
+    let supervisor = getpid();
+    let forked = fork_supervised();
+    // The one that starts a process without a supervisor is the worker.
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    if forked && getppid() != Some(supervisor) {
+        std::process::exit(CLOSED);
+    }
+    Ok(forked.then_some(supervisor))
+}
+
+/// Returns true in the new process, and false if there is none.
+fn fork_supervised() -> bool {
+    let threads = fs::read_dir("/proc/self/task").map_or(usize::MAX, Iterator::count);
+    let Some(worker) = getppid().filter(|_| threads == 1) else { return false };
+    let Ok(worker_ends) = pidfd_open(worker, PidfdFlags::empty()) else { return false };
+    if getppid() != Some(worker) {
+        // It has died since, and another process may have its number.
+        std::process::exit(CLOSED);
+    }
+    if set_child_subreaper(Some(getpid())).is_err() {
+        return false;
+    }
+    match fork() {
+        Ok(None) => true,
+        Ok(Some(executor)) => supervise(executor, &worker_ends),
+        Err(_) => {
+            // Nothing here would reap orphans.
+            let _back_or_dying = set_child_subreaper(None);
+            false
+        }
+    }
+}
+
+/// The new process's id in the old one, `None` in the new one.
+#[expect(unsafe_code, reason = "std starts other programs, but does not split this process")]
+fn fork() -> io::Result<Option<Pid>> {
+    // SAFETY: this process has one thread, so no lock can be held by a thread that the new process lacks.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        pid => Ok(Pid::from_raw(pid)),
+    }
+}
+
+/// Waits for the end of the executor or the worker, kills what is left, and ends as the executor did.
+fn supervise(executor: Pid, worker_ends: &OwnedFd) -> ! {
+    release_files();
+    change_mask(libc::SIG_BLOCK, None);
+    let executor_ends = pidfd_open(executor, PidfdFlags::empty()).ok();
+    let status = loop {
+        let mut polled = vec![PollFd::new(worker_ends, PollFlags::IN)];
+        polled.extend(executor_ends.as_ref().map(|fd| PollFd::new(fd, PollFlags::IN)));
+        let _woken_or_time = poll(&mut polled, Some(&REAP_EVERY));
+        let is_worker_gone = !polled[0].revents().is_empty();
+        let status = reap(executor);
+        if status.is_some() || is_worker_gone {
+            break status;
+        }
+    };
+    end_children();
+    end_as(status)
+}
+
+/// Blocks or unblocks a signal, or all of them: one that user code sends to its process group is not meant for this
+/// process, which must outlive the executor.
+#[expect(unsafe_code, reason = "no safe crate here changes the signal mask")]
+fn change_mask(how: libc::c_int, signal: Option<Signal>) {
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the set is filled before it is used, and changing the mask of this process's only thread touches no memory.
+    unsafe {
+        match signal {
+            Some(signal) => {
+                libc::sigemptyset(set.as_mut_ptr());
+                libc::sigaddset(set.as_mut_ptr(), signal.as_raw());
+            }
+            None => {
+                libc::sigfillset(set.as_mut_ptr());
+            }
+        }
+        libc::sigprocmask(how, set.as_ptr(), ptr::null_mut());
+    }
+}
+
+/// Lets go of what the executor has too: socket and pipe are closed when the executor closes them.
+fn release_files() {
+    if let Ok(empty) = File::options().read(true).write(true).open("/dev/null") {
+        let _put = (dup2_stdin(&empty), dup2_stdout(&empty), dup2_stderr(&empty));
+    }
+    // A crash leaves one core, the executor's.
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let _set_or_two_cores = setrlimit(Resource::Core, none);
+}
+
+/// Reaps every child that has ended; returns how the executor ended if it is one of them.
+fn reap(executor: Pid) -> Option<WaitStatus> {
+    let mut ended = None;
+    while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+        if pid == executor {
+            ended = Some(status);
+        }
+    }
+    ended
+}
+
+/// Kills all children until there are none. Children of those that die become children of this process.
+fn end_children() {
+    for _ in 0..ROUNDS_MAX {
+        for child in children(getpid()) {
+            // Not reaped yet, so the number is still its own.
+            let _killed_or_dead = kill_process(child, Signal::KILL);
+        }
+        loop {
+            match wait(WaitOptions::NOHANG) {
+                Ok(Some(_)) | Err(Errno::INTR) => {}
+                Ok(None) => break,
+                Err(_) => return,
+            }
+        }
+        thread::park_timeout(ROUND_PAUSE);
+    }
+}
+
+/// Ends this process the way that the executor ended.
+fn end_as(status: Option<WaitStatus>) -> ! {
+    let signal = status.and_then(WaitStatus::terminating_signal);
+    if let Some(signal) = signal.and_then(Signal::from_named_raw) {
+        change_mask(libc::SIG_UNBLOCK, Some(signal));
+        // The first SIGSEGV or SIGBUS only removes the handler that Rust's runtime has for it.
+        for _ in 0..2 {
+            let _dead_or_ignored = kill_process(getpid(), signal);
+        }
+    }
+    let code = status.and_then(WaitStatus::exit_status).unwrap_or(CLOSED);
+    std::process::exit(signal.map_or(code, |signal| SIGNALED + signal))
+}
+
+/// Kills what user code has started and left without a parent, to be called when an attempt has ended.
+pub(super) fn end_orphans(supervisor: Pid) {
+    for _ in 0..ORPHAN_ROUNDS_MAX {
+        let mut is_done = true;
+        for pid in children(supervisor) {
+            if pid == getpid() {
+                continue;
+            }
+            // Held before it is looked at again, so that the number cannot become another process's in between.
+            let Ok(orphan) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
+            if is_alive_below(supervisor, pid) {
+                is_done = false;
+                let _killed_or_gone = pidfd_send_signal(orphan, Signal::KILL);
+            }
+        }
+        if is_done {
+            return;
+        }
+        thread::park_timeout(ROUND_PAUSE);
+    }
+}
+
+/// The children of a process with one thread; none where the kernel does not list them.
+fn children(parent: Pid) -> Vec<Pid> {
+    let parent = parent.as_raw_nonzero();
+    let list = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
+    let list = list.unwrap_or_default();
+    list.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
+}
+
+fn is_alive_below(parent: Pid, pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
+    let stat = stat.unwrap_or_default();
+    // The program's name, in brackets, may hold anything; behind it stand state and parent.
+    let Some((_, facts)) = stat.rsplit_once(") ") else { return false };
+    let mut facts = facts.split(' ');
+    let is_alive = facts.next().is_some_and(|state| state != "Z" && state != "X");
+    is_alive && facts.next() == Some(&parent.as_raw_nonzero().to_string())
+}

@@ -1,0 +1,109 @@
+//! Ends processes that have lost their supervisor, if this worker is the process that receives orphans.
+//!
+//! A supervisor (`executor/supervisor.rs`) ends everything below it. If it is killed itself, the kernel makes this process
+//! the parent of what it leaves, since the worker is a subreaper too. A child of this process is such an orphan if it is
+//! not the root of an executor and began after that supervisor: a shell that became the worker may have had children.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::process::Child;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{
+    Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, waitpid,
+};
+
+use super::kin::began;
+
+/// Rounds of killing and the pause after each: one second. What survives them hangs in the kernel.
+const ROUNDS_MAX: usize = 1_000;
+const ROUND_PAUSE: Duration = Duration::from_millis(1);
+
+/// The roots of all executors of this process that were not reaped yet.
+static ROOTS: Mutex<Roots> = Mutex::new(Roots { adopts: false, alive: BTreeSet::new() });
+
+#[derive(Debug)]
+struct Roots {
+    /// Whether this process receives orphans.
+    adopts: bool,
+    alive: BTreeSet<i32>,
+}
+
+fn roots() -> MutexGuard<'static, Roots> {
+    ROOTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// From now on, this process receives the orphans of its executors and ends them.
+///
+/// Only for a process that starts nothing but executors, since other children count as orphans.
+///
+/// # Errors
+/// What the system reports.
+pub fn adopt() -> io::Result<()> {
+    set_child_subreaper(Some(getpid()))?;
+    roots().adopts = true;
+    Ok(())
+}
+
+/// Kills and reaps what executors of a process that called [`adopt`] have left, and executors that no launcher has started.
+pub fn end_orphans() {
+    let roots = roots();
+    if let Some(since) = began(getpid()).filter(|_| roots.adopts) {
+        end(&roots.alive, since);
+    }
+}
+
+/// Starts the root of an executor.
+pub(super) fn start(spawn: impl FnOnce() -> io::Result<Child>) -> io::Result<Child> {
+    // Held meanwhile, so that the new child is not taken for an orphan.
+    let mut roots = roots();
+    let child = spawn()?;
+    roots.alive.insert(Pid::from_child(&child).as_raw_pid());
+    Ok(child)
+}
+
+/// Reaps the root of an executor, which has ended, and ends the orphans that it has left if it was killed.
+pub(super) fn reap<T>(root: Pid, was_killed: bool, wait: impl FnOnce() -> T) -> T {
+    let mut roots = roots();
+    let since = began(root).filter(|_| was_killed && roots.adopts);
+    // Removed before the process id can pass to another root, which needs the lock.
+    let reaped = wait();
+    roots.alive.remove(&root.as_raw_pid());
+    if let Some(since) = since {
+        end(&roots.alive, since);
+    }
+    reaped
+}
+
+/// Kills and reaps all children of this process that are not roots and began after a time in clock ticks since boot.
+/// Children of those become children of this process.
+fn end(roots: &BTreeSet<i32>, since: u64) {
+    let is_orphan = |child: &Pid| {
+        !roots.contains(&child.as_raw_pid()) && began(*child).is_some_and(|began| began >= since)
+    };
+    for _ in 0..ROUNDS_MAX {
+        let mut is_done = true;
+        for child in children().into_iter().filter(is_orphan) {
+            is_done = false;
+            // It was not reaped yet, so the process id is still its own.
+            let _killed_or_dead = kill_process(child, Signal::KILL);
+            let _reaped_or_dying = waitpid(Some(child), WaitOptions::NOHANG);
+        }
+        if is_done {
+            return;
+        }
+        thread::park_timeout(ROUND_PAUSE);
+    }
+}
+
+/// The children of all threads of this process; none where the kernel does not list them.
+fn children() -> Vec<Pid> {
+    let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let lists = threads.map(|it| fs::read_to_string(it.path().join("children")));
+    let lists: Vec<String> = lists.flatten().collect();
+    let pids = lists.iter().flat_map(|list| list.split_whitespace());
+    pids.filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
+}
