@@ -214,7 +214,7 @@ async fn converse<T: Transport, L: Launcher>(
     }
     let silence_max = (order.timeout_ms > 0).then(|| Duration::from_millis(order.timeout_ms));
     let told = |told| match told {
-        Told::Begun(pid) => worker.book.started(order.attempt, pid),
+        Told::RunsIn(pid) => worker.book.started(order.attempt, pid),
         Told::Progress { share, bytes } => worker.book.progressed(order.attempt, share, bytes),
         Told::Wants(maps) => worker.book.wanted(order.attempt, maps),
     };

@@ -23,12 +23,14 @@ pub(super) struct Executor {
     socket: Box<dyn Socket>,
     pub(super) process: std::sync::Arc<dyn Process>,
     death: watch::Receiver<Option<Death>>,
+    /// Its process id, once its first attempt has begun.
+    pid: Option<u32>,
 }
 
 /// News of a running attempt.
 pub(super) enum Told {
-    /// It has begun, in the process with this id.
-    Begun(u32),
+    /// It runs in the process with this id.
+    RunsIn(u32),
     /// Its progress.
     Progress {
         /// Share of the work that is done, from 0 to 1.
@@ -82,7 +84,7 @@ impl Executor {
         let executable = launch.executable.clone();
         match launcher.launch(launch).await {
             Ok(Launched { socket, process, death }) => {
-                Ok(Executor { nonce, socket, process, death })
+                Ok(Executor { nonce, socket, process, death, pid: None })
             }
             Err(error) => Err(start_failure(&executable, &error)),
         }
@@ -151,6 +153,9 @@ impl Executor {
             Ok(Err(error)) => return Err(self.went(Some(error)).await.before()),
             Err(_) => return Err(timed_out(silence_max)),
         }
+        if let Some(pid) = self.pid {
+            tell(Told::RunsIn(pid));
+        }
         let mut silence = std::pin::pin!(tokio::time::sleep(silence_max));
         let (mut from, mut to) = tokio::io::split(&mut *self.socket);
         let (mut has_begun, mut last) = (false, (0, 0));
@@ -176,7 +181,8 @@ impl Executor {
             match received {
                 Ok(Some(FromExecutor::Begun { pid })) => {
                     has_begun = true;
-                    tell(Told::Begun(pid));
+                    self.pid = Some(pid);
+                    tell(Told::RunsIn(pid));
                 }
                 Ok(Some(_)) if !has_begun => {
                     return Err(broke(Cause::Exit, "the executor did not confirm that it begins"));
