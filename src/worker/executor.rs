@@ -23,14 +23,13 @@ pub(super) struct Executor {
     socket: Box<dyn Socket>,
     pub(super) process: std::sync::Arc<dyn Process>,
     death: watch::Receiver<Option<Death>>,
-    /// Its process id, once its first attempt has begun.
     pid: Option<u32>,
 }
 
 /// News of a running attempt.
 pub(super) enum Told {
-    /// It runs in the process with this id.
-    RunsIn(u32),
+    /// It has begun, in the process with this id.
+    Begun(u32),
     /// Its progress.
     Progress {
         /// Share of the work that is done, from 0 to 1.
@@ -94,6 +93,11 @@ impl Executor {
         self.nonce
     }
 
+    /// Its process id, once its first attempt has begun.
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.pid
+    }
+
     pub(super) fn is_dead(&self) -> bool {
         self.death.borrow().is_some()
     }
@@ -153,9 +157,6 @@ impl Executor {
             Ok(Err(error)) => return Err(self.went(Some(error)).await.before()),
             Err(_) => return Err(timed_out(silence_max)),
         }
-        if let Some(pid) = self.pid {
-            tell(Told::RunsIn(pid));
-        }
         let mut silence = std::pin::pin!(tokio::time::sleep(silence_max));
         let (mut from, mut to) = tokio::io::split(&mut *self.socket);
         let (mut has_begun, mut last) = (false, (0, 0));
@@ -182,7 +183,7 @@ impl Executor {
                 Ok(Some(FromExecutor::Begun { pid })) => {
                     has_begun = true;
                     self.pid = Some(pid);
-                    tell(Told::RunsIn(pid));
+                    tell(Told::Begun(pid));
                 }
                 Ok(Some(_)) if !has_begun => {
                     return Err(broke(Cause::Exit, "the executor did not confirm that it begins"));
