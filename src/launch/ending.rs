@@ -142,7 +142,9 @@ extern "C" fn at_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
             let here = task::attempt_here();
             let mut running = Some(running);
             let mut end_it = || {
-                running.take().map(|running| task::in_attempt(here, || end(running, &done)));
+                if let Some(running) = running.take() {
+                    task::in_attempt(here, || end(running, &done));
+                }
             };
             if !on_thread(&mut end_it) {
                 end_it();
