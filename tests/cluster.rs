@@ -57,6 +57,8 @@ mod masters;
 mod members;
 #[path = "cluster/odd.rs"]
 mod odd;
+#[path = "cluster/own_mounts.rs"]
+mod own_mounts;
 #[path = "cluster/pages.rs"]
 mod pages;
 #[path = "cluster/people.rs"]
