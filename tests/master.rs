@@ -24,5 +24,7 @@ mod outputs;
 mod polls;
 #[path = "master/restart.rs"]
 mod restart;
+#[path = "master/staged.rs"]
+mod staged;
 #[path = "master/sweeps.rs"]
 mod sweeps;
