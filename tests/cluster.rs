@@ -85,6 +85,8 @@ mod side_files;
 mod slow_words;
 #[path = "cluster/soak/mod.rs"]
 mod soak;
+#[path = "cluster/staged.rs"]
+mod staged;
 #[path = "cluster/stragglers.rs"]
 mod stragglers;
 #[path = "cluster/strikes.rs"]

@@ -8,6 +8,8 @@ mod artifacts;
 mod bench;
 #[path = "master/clients.rs"]
 mod clients;
+#[path = "master/commits.rs"]
+mod commits;
 #[path = "master/fake.rs"]
 mod fake;
 #[path = "master/fellows.rs"]
