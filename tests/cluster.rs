@@ -57,6 +57,8 @@ mod masters;
 mod members;
 #[path = "cluster/odd.rs"]
 mod odd;
+#[path = "cluster/own_mounts.rs"]
+mod own_mounts;
 #[path = "cluster/pages.rs"]
 mod pages;
 #[path = "cluster/people.rs"]
@@ -83,6 +85,8 @@ mod side_files;
 mod slow_words;
 #[path = "cluster/soak/mod.rs"]
 mod soak;
+#[path = "cluster/staged.rs"]
+mod staged;
 #[path = "cluster/stragglers.rs"]
 mod stragglers;
 #[path = "cluster/strikes.rs"]

@@ -8,6 +8,8 @@ mod artifacts;
 mod bench;
 #[path = "master/clients.rs"]
 mod clients;
+#[path = "master/commits.rs"]
+mod commits;
 #[path = "master/fake.rs"]
 mod fake;
 #[path = "master/fellows.rs"]
@@ -24,5 +26,7 @@ mod outputs;
 mod polls;
 #[path = "master/restart.rs"]
 mod restart;
+#[path = "master/staged.rs"]
+mod staged;
 #[path = "master/sweeps.rs"]
 mod sweeps;

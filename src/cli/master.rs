@@ -14,7 +14,7 @@ use super::joining::Joining;
 use super::refused::Refused;
 use super::{duration, exit};
 use crate::clock::Clock;
-use crate::launch::{announce, draw_nonce, say};
+use crate::launch::{announce, draw_nonce, say, whole};
 use crate::master::{self, Begin, Limits, Options, Seat};
 use crate::rpc::server::serve_master;
 use crate::rpc::{address, client};
@@ -25,7 +25,7 @@ use crate::web::{self, PORT_ABOVE};
 #[derive(Debug, Args)]
 pub(super) struct Master {
     /// Number of this master, from 1 to 1000; no other master has or had it
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(1..=1000))]
     id: u32,
     /// Address for clients and workers, such as 127.0.0.1:7400
     #[arg(long, value_name = "ADDR", value_parser = address::parse)]

@@ -1,12 +1,15 @@
 //! Errors of the command: a message, and the exit code.
 
 use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 use super::exit;
 use crate::client;
 use crate::launch::{Message, say};
 use crate::rpc::refusal::Refusal;
-use crate::spec::escape_message;
+use crate::spec::{Location, escape_message, split_hint, with_hint};
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -56,9 +59,29 @@ impl From<Refusal> for Refused {
     }
 }
 
+/// Where a shell would find a command of this name, which `submit` looks for in the current folder only. `None` if it
+/// is a path, or a file here.
+fn on_path(name: &Path) -> Option<PathBuf> {
+    if name.is_file() || name.as_os_str().as_bytes().contains(&b'/') {
+        return None;
+    }
+    let is_executable = |path: &PathBuf| {
+        path.metadata()
+            .is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
+    };
+    let folders = std::env::var_os("PATH")?;
+    std::env::split_paths(&folders).map(|folder| folder.join(name)).find(is_executable)
+}
+
 impl From<client::Error> for Refused {
     fn from(error: client::Error) -> Self {
-        let line = escape_message(&error.to_string());
+        let mut line = escape_message(&error.to_string());
+        if let client::Error::Executable { executable, .. } = &error
+            && let Some(found) = on_path(executable.path())
+        {
+            let hint = format!("it is at {}; give the path", Location::from(&found));
+            line = with_hint(split_hint(&line).0.into(), Some(hint));
+        }
         let (code, details) = match error {
             client::Error::Refused { cause } => return cause.into(),
             client::Error::Unknown { .. } => (exit::UNKNOWN, Vec::new()),

@@ -19,7 +19,9 @@ use crate::client::{
     DESCRIBE_WITHIN, Described, Submission, describe, describe_again, submit, submitted,
 };
 use crate::clock::Clock;
-use crate::launch::{Message, Showing, check_output, notes_json, print, render_failure, say};
+use crate::launch::{
+    Message, Showing, check_output, notes_json, print, render_failure, say, whole,
+};
 use crate::rpc::client::{Master, Options};
 use crate::rpc::jobs::{JobStatus, State};
 use crate::rpc::refusal::Refusal;
@@ -44,10 +46,10 @@ pub(super) struct Submit {
     #[arg(long)]
     detach: bool,
     /// From 0 to 9; a higher priority gets free slots first
-    #[arg(long, value_name = "P", default_value = "5", value_parser = clap::value_parser!(i32).range(0..=9))]
+    #[arg(long, value_name = "P", default_value = "5", value_parser = whole::<i32>(0..=9))]
     priority: i32,
     /// Failed attempts of one task that fail the job, from 1 to 100 [default: 4]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(1..=100))]
     max_attempts: Option<u32>,
     /// Kill an attempt that makes no progress for this long, such as 30s or 10m [default: 10m]
     #[arg(long, value_name = "D", value_parser = duration::parse)]

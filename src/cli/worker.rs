@@ -15,7 +15,7 @@ use super::daemon::{Folder, LEASE_MAX, Tie, asked_to_end};
 use super::exit;
 use super::refused::Refused;
 use crate::clock::Clock;
-use crate::launch::{announce, draw_nonce, say};
+use crate::launch::{announce, draw_nonce, say, whole};
 use crate::rpc::client::{Master, Options, Peer};
 use crate::rpc::masters::Masters as _;
 use crate::rpc::{address, server};
@@ -28,7 +28,7 @@ pub(super) struct Worker {
     #[command(flatten)]
     cluster: Cluster,
     /// Number of attempts that run at once, from 1 to 1024 [default: number of cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(1..=1024))]
     slots: Option<u32>,
     /// Memory for all attempts together, at least 32MiB each [default: no limit]
     #[arg(long, value_name = "SIZE", value_parser = memory)]

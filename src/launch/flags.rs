@@ -137,6 +137,17 @@ fn value(text: &str, example: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// A parser of whole numbers in a range.
+#[cfg(feature = "cluster")]
+pub(crate) fn whole<N: TryFrom<u64>>(
+    range: std::ops::RangeInclusive<u64>,
+) -> impl Fn(&str) -> Result<N, String> + Clone {
+    move |text| {
+        let number = number(text, range.clone())?;
+        N::try_from(number).map_err(|_| format!("`{number}` is too large"))
+    }
+}
+
 fn number(text: &str, range: std::ops::RangeInclusive<u64>) -> Result<u64, String> {
     value(text, &format!("a number from {} to {}", range.start(), range.end()))?;
     let number = text.parse().ok().filter(|number| range.contains(number));

@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 pub use clash::clashes;
 pub use failure::render_failure;
 #[cfg(feature = "cluster")]
-pub(crate) use flags::When as Showing;
+pub(crate) use flags::{When as Showing, whole};
 pub(crate) use foreign::Foreign;
 pub use message::Message;
 pub(crate) use message::say;

@@ -2,7 +2,9 @@
 
 use std::error::Error;
 use std::ffi::OsString;
+use std::num::{ParseFloatError, ParseIntError};
 use std::path::Path;
+use std::str::ParseBoolError;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command};
@@ -91,7 +93,8 @@ pub(crate) fn refusal(typed: &Typed, error: &clap::Error) -> Message {
             (format!("`{value}` is not a value of {flag}"), known)
         }
         ErrorKind::ValueValidation => {
-            let reason = error.source().map_or_else(|| "it is refused".into(), ToString::to_string);
+            let reason =
+                error.source().map_or_else(|| "it is refused".into(), |it| plain(&value, it));
             let (what, hint) = split_hint(&reason);
             (format!("{}: {flag}", one_line(what)), hint.map(|hint| one_line(&hint)))
         }
@@ -99,6 +102,25 @@ pub(crate) fn refusal(typed: &Typed, error: &clap::Error) -> Message {
     };
     let hint = hint.unwrap_or_else(|| format!("run `{} --help`", typed.name));
     Message::new(with_hint(what, Some(hint)))
+}
+
+/// Why a value is refused. Parsers of Rust and of clap say so in terms of the code, not of the value.
+fn plain(value: &str, reason: &(dyn Error + 'static)) -> String {
+    if reason.is::<ParseIntError>() {
+        return format!("`{value}` is not a whole number");
+    }
+    if reason.is::<ParseFloatError>() {
+        return format!("`{value}` is not a number");
+    }
+    if reason.is::<ParseBoolError>() {
+        return format!("`{value}` is neither true nor false");
+    }
+    let text = reason.to_string();
+    let bounds = text.strip_prefix(value).and_then(|rest| rest.strip_prefix(" is not in "));
+    match bounds.and_then(|bounds| bounds.split_once("..=")) {
+        Some((least, most)) => format!("`{value}` is not a number from {least} to {most}"),
+        None => text,
+    }
 }
 
 /// What is wrong with an argument that the command does not have, and what to do.
@@ -183,4 +205,36 @@ fn one_line(text: &str) -> String {
 fn first_paragraph(text: &str) -> &str {
     let text = text.strip_prefix("error: ").unwrap_or(text);
     text.split("\n\n").next().unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::value_parser;
+
+    use super::*;
+
+    /// The message about a value of `--n` for this type of field.
+    fn refused(
+        parser: impl clap::builder::IntoResettable<clap::builder::ValueParser>,
+        value: &str,
+    ) -> String {
+        let command = Command::new("job").arg(Arg::new("n").long("n").value_parser(parser));
+        let args: Vec<OsString> = ["job".into(), format!("--n={value}").into()].into();
+        let error = command.clone().try_get_matches_from(&args).unwrap_err();
+        refusal(&Typed { name: "job", command: &command, args: &args }, &error).line
+    }
+
+    #[test]
+    fn bad_numbers_are_refused_in_plain_words() {
+        let hint = "--n <n>\nhint: run `job --help`";
+        for (said, expected) in [
+            (refused(value_parser!(u8), "high"), "`high` is not a whole number"),
+            (refused(value_parser!(u8), "300"), "`300` is not a number from 0 to 255"),
+            (refused(value_parser!(i64).range(1..=5), "0"), "`0` is not a number from 1 to 5"),
+            (refused(value_parser!(u64), ""), "`` is not a whole number"),
+            (refused(value_parser!(f64), "1,5"), "`1,5` is not a number"),
+        ] {
+            assert_eq!(said, format!("{expected}: {hint}"));
+        }
+    }
 }

@@ -89,7 +89,11 @@ impl Shared {
     async fn drain(self: &Arc<Self>, worker: WorkerId) -> Result<(), Refusal> {
         let applied = self.propose(vec![decide(Drain { worker })]).await?;
         match applied.into_iter().next() {
-            Some(Err(rejection)) => Err(Refusal::NotFound { message: rejection.to_string() }),
+            Some(Err(rejection)) => {
+                let message =
+                    format!("{rejection}\nhint: list the workers with `gristmill workers`");
+                Err(Refusal::NotFound { message })
+            }
             _ => Ok(()),
         }
     }
@@ -124,7 +128,12 @@ impl Shared {
         match rejection {
             Rejection::AlreadyEnded { state: JobState::Cancelled, .. } => Ok(()),
             Rejection::UnknownJob { .. } => Err(no_job(job)),
-            other => Err(Refusal::Limit { message: other.to_string() }),
+            other => {
+                let message = format!(
+                    "{other}\nhint: only a job that waits or runs can be killed: `gristmill jobs` lists them"
+                );
+                Err(Refusal::Limit { message })
+            }
         }
     }
 }

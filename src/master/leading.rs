@@ -115,7 +115,9 @@ pub(super) fn refusal(error: ProposeError) -> Refusal {
         }
         ProposeError::Taken { what } => Refusal::Invalid { message: what },
         ProposeError::Needed { what } => Refusal::Limit { message: what },
-        ProposeError::Unknown { what } => Refusal::NotFound { message: what },
+        ProposeError::Unknown { what } => Refusal::NotFound {
+            message: format!("{what}\nhint: list the masters with `gristmill masters`"),
+        },
         error => Refusal::Unavailable { message: error.to_string() },
     }
 }

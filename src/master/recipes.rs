@@ -24,7 +24,11 @@ pub(super) fn recipe(state: &State, request: RecipeRequest) -> Result<Recipe, Re
     let number = match number {
         Some(number) if (1..=started).contains(&number) => number,
         Some(number) => {
-            let message = format!("no attempt {}: {task} has had {started}", task.attempt(number));
+            let message = format!(
+                "no attempt {}: {task} has had {started}\nhint: list them with `gristmill tasks {}`",
+                task.attempt(number),
+                task.job
+            );
             return Err(Refusal::NotFound { message });
         }
         None => failed().map_or(started, |failed| failed.attempt.number),

@@ -12,7 +12,7 @@ use crate::rpc::workers::{Held, HeldState, LostOutput, Poll};
 use crate::scheduler::{
     Command, Complete, Drain, Fail, Join, LoseOutput, PlanDone, Rejection, WorkerState,
 };
-use crate::spec::{About, AttemptId, Cause, Failure, TaskKind, Volume, WorkerId};
+use crate::spec::{AttemptId, Cause, Failure, TaskKind, Volume, WorkerId};
 
 impl Shared {
     /// Applies all that a poll reports. A repeated or late poll proposes nothing: attempts that no longer run on this
@@ -106,7 +106,7 @@ impl Shared {
             (TaskKind::Map, HeldState::Mapped { is_staged: false, .. })
                 if state.scheduler.is_map_only(attempt.task.job) =>
             {
-                let message = "a map of a job without a reduce was reported without its part";
+                let message = "the worker reported a map of a map-only job without staged output";
                 vec![fail(attempt, Failure::new(Cause::WorkerError, message), false)]
             }
             (
@@ -123,7 +123,7 @@ impl Shared {
                 let lost = lost.iter().filter(|lost| is_gone(lost, attempt, state, desk));
                 let lost = lost.map(|lost| lose(lost, attempt, worker));
                 let mut changes: Vec<Change> = lost.collect();
-                let deterministic = matches!(failure.about, About::BadInput | About::OutputTaken);
+                let deterministic = failure.about.is_permanent();
                 changes.push(fail(attempt, failure, deterministic));
                 changes
             }

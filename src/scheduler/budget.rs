@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::Cause;
+use crate::spec::{About, Cause, Failure};
 
 /// Attempts killed for their memory, each on another worker if there is one. Two are not a coincidence.
 pub const MEMORY_FAILURES_MAX: u32 = 2;
@@ -20,6 +20,11 @@ pub const MACHINE_FAILURES_MAX: u32 = 16;
 pub const REFETCHES_MAX: u32 = 100;
 /// Outputs of one map found lost or corrupt on a live worker.
 pub const LOST_OUTPUTS_MAX: u32 = 8;
+/// Commits of a job that do not find what it has staged. With the pauses between them they span more than a minute, in
+/// which a network file system may be mounted again.
+pub const COMMIT_MISSES_MAX: u32 = 16;
+/// Executors of a job that die while they commit. Other deaths come from the machine and stop.
+pub const COMMIT_DEATHS_MAX: u32 = 16;
 
 /// Pause before a task's third attempt, in milliseconds, if the first two failed; doubled with each further failure.
 const PAUSE_MS: u64 = 200;
@@ -55,6 +60,8 @@ pub(super) fn pause_ms(failures: u32) -> u64 {
 /// | `Machine` | `worker_error`, `master_error`, and what workers must not report: `none`, `killed`, `backup_won` | [`MACHINE_FAILURES_MAX`] |
 /// | `Output` | a map's output lost or corrupt | [`LOST_OUTPUTS_MAX`] |
 ///
+/// Commits have limits of their own: see [`Ledger::of_commit`].
+///
 /// Attempts that the scheduler itself stops are not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Ledger {
@@ -82,6 +89,19 @@ impl Ledger {
             Cause::WorkerLost => Self::Worker,
             Cause::WorkerError | Cause::MasterError => Self::Machine,
             Cause::None | Cause::BackupWon | Cause::Killed => Self::Machine,
+        }
+    }
+
+    /// The ledger of a failed commit, and the number of its failures at which the job fails. Without a number the
+    /// commit is tried until it works: the output waits for something that a user can change, such as a full disk.
+    pub(super) fn of_commit(failure: &Failure) -> (Self, Option<u32>) {
+        match (failure.about, failure.cause) {
+            (About::StagedMissing, _) => (Self::Output, Some(COMMIT_MISSES_MAX)),
+            (_, Cause::Panic | Cause::Exit | Cause::Signal | Cause::Memory) => {
+                (Self::Own, Some(COMMIT_DEATHS_MAX))
+            }
+            (_, Cause::UserError) => (Self::Machine, None),
+            (_, cause) => (Self::of(cause, false), None),
         }
     }
 

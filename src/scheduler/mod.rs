@@ -64,8 +64,8 @@ use crate::spec::{AttemptId, Cause, Counters, Failure, JobId, TaskKind, Volume, 
 
 pub use attempt::{Attempt, AttemptState, Backup, Straggler, Worth};
 pub use budget::{
-    DISK_FAILURES_MAX, FETCH_FAILURES_MAX, LOST_OUTPUTS_MAX, LOST_WORKERS_MAX,
-    MACHINE_FAILURES_MAX, MEMORY_FAILURES_MAX, REFETCHES_MAX,
+    COMMIT_DEATHS_MAX, COMMIT_MISSES_MAX, DISK_FAILURES_MAX, FETCH_FAILURES_MAX, LOST_OUTPUTS_MAX,
+    LOST_WORKERS_MAX, MACHINE_FAILURES_MAX, MEMORY_FAILURES_MAX, REFETCHES_MAX,
 };
 pub use command::{
     BackUp, Cancel, Command, Complete, Drain, Fail, Forget, HeldOutput, Join, Leave, LoseOutput,

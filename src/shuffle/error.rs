@@ -1,10 +1,11 @@
 //! Why records could not be spilled, merged or read back.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::FoldError;
 use crate::record::block;
+use crate::storage::Lack;
 
 /// Why records could not be spilled, merged or read back. Offsets and lengths are in bytes.
 #[derive(Debug, thiserror::Error)]
@@ -192,6 +193,18 @@ pub enum Error {
 }
 
 impl Error {
+    /// The error of creating a spill file, which says at once what a full disk lacks.
+    pub fn create(path: PathBuf, source: io::Error) -> Self {
+        let source = Lack::mark(source, folder_of(&path));
+        Self::Create { path, source }
+    }
+
+    /// The error of writing to a spill file after `written` bytes, likewise.
+    pub fn write(path: PathBuf, written: u64, source: io::Error) -> Self {
+        let source = Lack::mark(source, folder_of(&path));
+        Self::Write { path, written, source }
+    }
+
     /// Whether what was spilled could not be written, or not be read back as it was.
     pub fn blames_disk(&self) -> bool {
         match self {
@@ -217,4 +230,9 @@ impl Error {
             | Error::Stopped => false,
         }
     }
+}
+
+/// The folder that a spill file lies in.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(path)
 }

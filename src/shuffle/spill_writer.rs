@@ -46,7 +46,7 @@ impl SpillWriter {
         let path = path.into();
         match create_new_private(&path) {
             Ok(file) => SpillWriter::onto(file, path, header),
-            Err(source) => Err(Error::Create { path, source }),
+            Err(source) => Err(Error::create(path, source)),
         }
     }
 
@@ -111,11 +111,7 @@ impl SpillWriter {
         self.write(&tail, index_offset)?;
         let flushed = self.blocks.sink_mut().flush();
         let file_bytes = index_offset + tail.len() as u64;
-        flushed.map_err(|source| Error::Write {
-            path: self.path.clone(),
-            written: file_bytes,
-            source,
-        })?;
+        flushed.map_err(|source| Error::write(self.path.clone(), file_bytes, source))?;
         self.finished = true;
         Ok(SpillIndex::new(std::mem::take(&mut self.segments), file_bytes))
     }
@@ -150,7 +146,7 @@ impl SpillWriter {
 
     fn write(&mut self, bytes: &[u8], written: u64) -> Result<(), Error> {
         let result = self.blocks.sink_mut().write_all(bytes);
-        result.map_err(|source| Error::Write { path: self.path.clone(), written, source })
+        result.map_err(|source| Error::write(self.path.clone(), written, source))
     }
 
     fn in_order(&mut self, key: &[u8]) -> bool {
@@ -172,9 +168,7 @@ impl SpillWriter {
     fn blame(&self, error: block::Error) -> Error {
         let path = self.path.clone();
         match error {
-            block::Error::Write { offset, source } => {
-                Error::Write { path, written: offset, source }
-            }
+            block::Error::Write { offset, source } => Error::write(path, offset, source),
             source => Error::Record { path, source },
         }
     }

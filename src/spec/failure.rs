@@ -113,6 +113,27 @@ pub enum About {
     BadInput,
     /// The output's place, where something came to be while the job ran: no commit can ever publish there.
     OutputTaken,
+    /// What the job has staged, which is damaged or contradicts itself: no commit can ever publish it.
+    StagedDamaged,
+    /// What the job has staged, which the commit does not find: it was removed, or its file system is not mounted there.
+    StagedMissing,
+}
+
+impl About {
+    /// Whether every other attempt would fail in the same way, whichever worker runs it and whatever a user changes
+    /// outside the job.
+    pub fn is_permanent(self) -> bool {
+        match self {
+            Self::BadInput | Self::OutputTaken | Self::StagedDamaged => true,
+            Self::Nothing
+            | Self::Input
+            | Self::Output
+            | Self::FullDisk
+            | Self::Version
+            | Self::OtherOutput
+            | Self::StagedMissing => false,
+        }
+    }
 }
 
 /// One failure, as structured on its last hop as on its first.

@@ -1,7 +1,7 @@
 //! Finds what an output folder holds besides the files of the output, so that nothing is removed without the user's
 //! knowledge.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -55,15 +55,16 @@ pub(super) fn all(folder: &Path) -> io::Result<Held> {
     Ok(Held::of(names))
 }
 
+/// Sizes of the listed files by name; `None` for those that are not parts.
+type Sizes<'m> = BTreeMap<&'m [u8], Option<u64>>;
+
 /// Everything in `folder` that does not belong to the output that `manifest` lists: other names, and under a listed
-/// name anything but a regular file.
+/// name anything but a regular file of the listed size. A part that was changed without changing its size is not found,
+/// since nothing is read.
 pub(super) fn others(folder: &Path, manifest: &Manifest) -> io::Result<Held> {
-    let listed: BTreeSet<&[u8]> = manifest
-        .parts
-        .iter()
-        .map(|part| part.name.as_bytes())
-        .chain([MANIFEST_NAME.as_bytes(), SUCCESS_NAME.as_bytes()])
-        .collect();
+    let marks = [MANIFEST_NAME, SUCCESS_NAME].map(|name| (name.as_bytes(), None));
+    let parts = manifest.parts.iter().map(|part| (part.name.as_bytes(), Some(part.bytes)));
+    let listed: Sizes = parts.chain(marks).collect();
     let mut found = Vec::new();
     look(folder, Path::new(""), &listed, &subfolders(manifest), &mut found)?;
     Ok(Held::of(found))
@@ -72,7 +73,7 @@ pub(super) fn others(folder: &Path, manifest: &Manifest) -> io::Result<Held> {
 fn look(
     folder: &Path,
     below: &Path,
-    listed: &BTreeSet<&[u8]>,
+    listed: &Sizes,
     subfolders: &BTreeSet<&str>,
     found: &mut Vec<String>,
 ) -> io::Result<()> {
@@ -82,11 +83,25 @@ fn look(
         let name = path.as_os_str().as_bytes();
         if kind.is_dir() && path.to_str().is_some_and(|name| subfolders.contains(name)) {
             look(folder, &path, listed, subfolders, found)?;
-        } else if !kind.is_file() || !listed.contains(name) {
-            found.push(display_name(&path, kind.is_dir()));
+            continue;
+        }
+        match listed.get(name).filter(|_| kind.is_file()) {
+            Some(&Some(bytes)) => found.extend(changed(&entry, &path, bytes)?),
+            Some(None) => {}
+            None => found.push(display_name(&path, kind.is_dir())),
         }
     }
     Ok(())
+}
+
+/// How a part that does not have the listed size is shown.
+fn changed(entry: &fs::DirEntry, path: &Path, bytes: u64) -> io::Result<Option<String>> {
+    let now = match entry.metadata() {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+        facts => facts?.len(),
+    };
+    let shown = || format!("{} (changed from {bytes} to {now} bytes)", shown(path));
+    Ok((now != bytes).then(shown))
 }
 
 /// Removes the files of the output that `manifest` lists, and nothing else. `_SUCCESS` goes first, so that a partly
@@ -159,6 +174,21 @@ mod tests {
             write(root.path(), &[added]);
             assert_eq!(others(root.path(), &manifest()).unwrap().to_string(), expected);
         }
+    }
+
+    #[test]
+    fn changed_parts_are_named_with_their_sizes() {
+        let root = tempfile::tempdir().unwrap();
+        write(root.path(), &OUTPUT);
+        fs::write(root.path().join("part-00000.tsv"), "edited").unwrap();
+        fs::write(root.path().join("_bad/part-m-00000.jsonl"), "").unwrap();
+        let found = others(root.path(), &manifest()).unwrap().to_string();
+        let expected = "_bad/part-m-00000.jsonl (changed from 1 to 0 bytes), part-00000.tsv (changed from 1 to 6 bytes)";
+        assert_eq!(found, expected);
+        // A part that is gone cannot be lost.
+        fs::remove_file(root.path().join("part-00000.tsv")).unwrap();
+        fs::remove_file(root.path().join("_bad/part-m-00000.jsonl")).unwrap();
+        assert_eq!(others(root.path(), &manifest()).unwrap(), Held::default());
     }
 
     #[test]

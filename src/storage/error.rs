@@ -81,7 +81,7 @@ pub enum Error {
         shown(.path)
     )]
     OutputForeign { path: PathBuf, holds: Held },
-    /// The output must be replaced, but holds files that are not of the earlier output.
+    /// The output must be replaced, but holds files that are not of the earlier output, or were changed since.
     #[error(
         "output folder holds files that are not part of the earlier output: {others}: {}\nhint: move them elsewhere, then repeat with --overwrite",
         shown(.path)
@@ -126,6 +126,12 @@ pub enum Error {
         shown(.path)
     )]
     NotShared { path: PathBuf, host: String },
+    /// What an attempt has sealed is not as it was left.
+    #[error(
+        "staged output is damaged: {what}: {}\nhint: check that disk and what else writes there, then submit the job again",
+        shown(.path)
+    )]
+    StagedDamaged { path: PathBuf, what: String },
     /// An earlier fsync failed, after which the kernel may forget what was lost: nothing more is called durable.
     #[error("an earlier fsync failed, so no file here is known to be on disk: {}\nhint: run again \
              on a healthy disk", shown(.path))]
@@ -253,11 +259,25 @@ impl Error {
             | Self::OutputNotFolder { .. }
             | Self::OutputForeign { .. }
             | Self::OutputHoldsOthers { .. } => About::OutputTaken,
+            Self::StagedDamaged { .. } => About::StagedDamaged,
             Self::BadName { .. }
             | Self::PartTwice { .. }
             | Self::Abandoned { .. }
             | Self::SyncFailedBefore { .. }
             | Self::Io { .. } => About::Nothing,
+        }
+    }
+
+    /// As [`Error::about`], for an error of a commit: everything that it reads was there when the job decided to
+    /// commit, so what it does not find is missing, and a name that cannot be used will never be usable.
+    pub(crate) fn about_commit(&self) -> About {
+        match self {
+            Self::NotShared { .. } | Self::ParentMissing { .. } | Self::Abandoned { .. } => {
+                About::StagedMissing
+            }
+            Self::Io { source, .. } if source.kind() == ErrorKind::NotFound => About::StagedMissing,
+            Self::BadName { .. } | Self::PartTwice { .. } => About::StagedDamaged,
+            other => other.about(),
         }
     }
 

@@ -14,6 +14,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::Lack;
 use crate::spec::Nonce;
 
 const LOCK_NAME: &str = "lock";
@@ -99,9 +100,11 @@ impl OwnedFolder {
     pub(super) fn create(path: PathBuf) -> io::Result<Arc<Self>> {
         for _ in 0..CREATE_TRIES_MAX {
             DirBuilder::new().mode(0o700).create(&path)?;
-            let locked = lock_own(&path).inspect_err(|_| {
+            let locked = lock_own(&path).map_err(|error| {
                 // The disk is most likely full. Either the empty folder is left, or a sweeper has it.
+                let error = Lack::mark(error, &path);
                 let _removed_or_swept = fs::remove_dir(&path);
+                error
             });
             if let Some(lock) = locked? {
                 return Ok(Arc::new(Self { path, _lock: lock, state: Mutex::new(State::Live) }));

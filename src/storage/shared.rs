@@ -26,7 +26,7 @@ use super::owned::{
 };
 use super::part::{SealedPart, check_part_name};
 use super::publish::{replace, sync_folder, sync_folders, write_marks};
-use super::staging::{ATTEMPTS_NAME, OUTPUT_NAME};
+use super::staging::{ATTEMPTS_NAME, OUTPUT_NAME, move_part};
 use super::{Error, Room, StagingOptions, marks};
 use crate::crash::crash_point;
 use crate::spec::{Manifest, Nonce};
@@ -128,8 +128,8 @@ impl SharedStaging {
         &self.attempts
     }
 
-    /// Stores the list of what it has sealed in the attempt's folder, which is created if it has no part.
-    /// [`SharedStaging::sealed`] returns these bytes.
+    /// Stores the list of what it has sealed in the attempt's folder, which is created if it has no part, with a
+    /// checksum behind it. [`SharedStaging::sealed`] returns these bytes.
     ///
     /// # Errors
     /// A staging folder that has been removed; the system's error.
@@ -141,7 +141,7 @@ impl SharedStaging {
             _ => Ok(()),
         };
         let written = made.and_then(|()| File::create(&path)).and_then(|mut file| {
-            file.write_all(parts)?;
+            file.write_all(&[parts, &crc32c::crc32c(parts).to_le_bytes()[..]].concat())?;
             if self.options.sync { file.sync_all() } else { Ok(()) }
         });
         written.map_err(|e| match e.kind() {
@@ -160,13 +160,31 @@ impl SharedStaging {
         self.out.parent().unwrap_or(Path::new("/"))
     }
 
-    /// What an attempt has left with [`SharedStaging::seal`].
+    /// Where an attempt stores the list of what it has sealed.
     ///
     /// # Errors
-    /// An attempt that has not; the system's error.
+    /// A name that is not a file name.
+    pub fn list_path(&self, attempt: &str) -> Result<PathBuf, Error> {
+        Ok(self.attempts.folder(attempt)?.join(PARTS_NAME))
+    }
+
+    /// Returns what an attempt has stored with [`SharedStaging::seal`].
+    ///
+    /// # Errors
+    /// An attempt that has stored nothing; [`Error::StagedDamaged`] if it has stored something else; the system's
+    /// error.
     pub fn sealed(&self, attempt: &str) -> Result<Vec<u8>, Error> {
-        let path = self.attempts.folder(attempt)?.join(PARTS_NAME);
-        fs::read(&path).map_err(|e| Error::io("read list of parts", &path, e))
+        let path = self.list_path(attempt)?;
+        let mut bytes = fs::read(&path).map_err(|e| Error::io("read list of parts", &path, e))?;
+        let is_whole = bytes
+            .split_last_chunk()
+            .is_some_and(|(parts, checksum)| crc32c::crc32c(parts).to_le_bytes() == *checksum);
+        if !is_whole {
+            let what = "the list of an attempt's parts does not match its checksum".into();
+            return Err(Error::StagedDamaged { path, what });
+        }
+        bytes.truncate(bytes.len() - size_of::<u32>());
+        Ok(bytes)
     }
 
     /// Moves the sealed parts of the winners into the output, completes it with `manifest`, which holds the nonce,
@@ -262,17 +280,6 @@ impl SharedStaging {
                 remove_folder(&self.swept).map_err(failed)
             }
         }
-    }
-}
-
-/// Well if an earlier commit has moved it.
-fn move_part(from: &Path, to: &Path, part: &SealedPart) -> Result<(), Error> {
-    match (fs::symlink_metadata(from), fs::symlink_metadata(to)) {
-        (Err(e), Ok(facts)) if e.kind() == ErrorKind::NotFound && facts.len() == part.bytes => {
-            Ok(())
-        }
-        (_, Ok(_)) => Err(Error::PartTwice { name: part.name.clone() }),
-        _ => fs::rename(from, to).map_err(|e| Error::write("move part", from, e, Room::Output)),
     }
 }
 

@@ -23,8 +23,11 @@ pub enum Lack {
 }
 
 impl Lack {
-    /// Returns what `folder` lacks, if that is what the error means.
+    /// Returns what `folder` lacks, if that is what the error means: as [`Lack::mark`] found it, or as it is now.
     pub fn of(error: &io::Error, folder: &Path) -> Option<Self> {
+        if let Some(Full { lack }) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            return Some(*lack);
+        }
         match error.kind() {
             ErrorKind::StorageFull if has_no_inodes(folder) => Some(Self::Inodes),
             ErrorKind::StorageFull => Some(Self::Bytes),
@@ -32,6 +35,22 @@ impl Lack {
             _ => None,
         }
     }
+
+    /// Marks an error of creating or writing a file in `folder` with what the folder lacks. The caller calls this before
+    /// it removes anything, since an inode that is freed then would hide that none were left.
+    pub fn mark(error: io::Error, folder: &Path) -> io::Error {
+        match Self::of(&error, folder) {
+            Some(lack @ Self::Inodes) => io::Error::new(error.kind(), Full { lack }),
+            _ => error,
+        }
+    }
+}
+
+/// What a file system lacked when an error occurred.
+#[derive(Debug, thiserror::Error)]
+#[error("{lack}")]
+struct Full {
+    lack: Lack,
 }
 
 impl Display for Lack {
@@ -44,15 +63,11 @@ impl Display for Lack {
     }
 }
 
-/// Whether inodes are what a full file system lacks: none are left, or few while there is room for bytes, since what was
-/// made before the error may be removed by now. File systems that create inodes on demand report no number of them.
+/// Whether inodes are what a full file system lacks: it has room for bytes, but no inode. File systems that create
+/// inodes on demand report no number of them, or none while bytes are what they lack.
 fn has_no_inodes(folder: &Path) -> bool {
-    const FEW: u64 = 64;
-    const ROOM_BYTES: u64 = 1 << 20;
-    rustix::fs::statvfs(folder).is_ok_and(|facts| {
-        let has_room = facts.f_bavail.saturating_mul(facts.f_frsize) >= ROOM_BYTES;
-        facts.f_files > 0 && (facts.f_favail == 0 || (facts.f_favail < FEW && has_room))
-    })
+    rustix::fs::statvfs(folder)
+        .is_ok_and(|facts| facts.f_files > 0 && facts.f_favail == 0 && facts.f_bavail > 0)
 }
 
 /// Whether `file` is on a file system that may accept a write and report its failure only later: remote ones, and
@@ -84,6 +99,17 @@ mod tests {
         assert_eq!(of(libc::EDQUOT), Some(Lack::Quota));
         assert!(matches!(of(libc::ENOSPC), Some(Lack::Bytes | Lack::Inodes)));
         assert_eq!(of(libc::EIO), None);
+    }
+
+    #[test]
+    fn marked_error_keeps_what_was_lacking() {
+        let full = io::Error::from_raw_os_error(libc::ENOSPC);
+        let marked = io::Error::new(full.kind(), Full { lack: Lack::Inodes });
+        // This folder has inodes.
+        assert_eq!(Lack::of(&marked, Path::new("/")), Some(Lack::Inodes));
+        assert_eq!(marked.to_string(), "no inodes left");
+        let other = Lack::mark(io::Error::from_raw_os_error(libc::EIO), Path::new("/"));
+        assert_eq!(other.raw_os_error(), Some(libc::EIO));
     }
 
     #[test]

@@ -188,13 +188,30 @@ impl Drop for Staging {
     }
 }
 
-/// Only this process moves parts into `output/`, one at a time, so checking first is safe.
-fn move_part(from: &Path, to: &Path, part: &SealedPart) -> Result<(), Error> {
-    match (fs::symlink_metadata(from), fs::symlink_metadata(to)) {
-        (Err(e), Ok(facts)) if e.kind() == ErrorKind::NotFound && facts.len() == part.bytes => {
-            Ok(())
+/// Moves a sealed part into the output. Succeeds if an earlier call has moved it.
+///
+/// Only one process at a time moves parts into `output/`, so checking first is safe.
+pub(super) fn move_part(from: &Path, to: &Path, part: &SealedPart) -> Result<(), Error> {
+    let look = |path: &Path| match fs::symlink_metadata(path) {
+        Ok(facts) => Ok(Some(facts.len())),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        // A folder of the path is another part.
+        Err(e) if e.kind() == ErrorKind::NotADirectory => {
+            Err(Error::PartTwice { name: part.name.clone() })
         }
-        (_, Ok(_)) => Err(Error::PartTwice { name: part.name.clone() }),
+        Err(e) => Err(Error::io("look for part", path, e)),
+    };
+    let (staged, moved) = (look(from)?, look(to)?);
+    if staged.is_some() && moved.is_some() {
+        return Err(Error::PartTwice { name: part.name.clone() });
+    }
+    match (staged.or(moved), moved) {
+        (Some(bytes), _) if bytes != part.bytes => {
+            let path = if moved.is_some() { to } else { from }.to_path_buf();
+            let what = format!("part has {bytes} bytes instead of {}", part.bytes);
+            Err(Error::StagedDamaged { path, what })
+        }
+        (_, Some(_)) => Ok(()),
         _ => fs::rename(from, to).map_err(|e| Error::write("move part", from, e, Room::Output)),
     }
 }

@@ -144,7 +144,7 @@ fn one_file<J: Job, C: Combine<J>>(
         [] => SpillWriter::create(output, merger.header)?.finish(),
         [only] => {
             std::fs::rename(&only.path, output)
-                .map_err(|source| crate::shuffle::Error::Create { path: output.into(), source })?;
+                .map_err(|source| crate::shuffle::Error::create(output.into(), source))?;
             Ok(SpillFile::open(output)?.index().clone())
         }
         several => merger.merge_into(output, several),

@@ -11,9 +11,10 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::commands::{Result, alone};
+use crate::commands::Result;
 use crate::fleet::Fleet;
 use crate::leftovers::{check_nothing_is_left, strays};
+use crate::own_mounts::with_own_mounts;
 use crate::slow_words;
 use crate::trial::{Trial, counted, status, write_input};
 use crate::until::{until, until_within};
@@ -86,24 +87,6 @@ fn cuts() -> Result<u32> {
     std::env::var(CUTS).map_or(Ok(1), |said| Ok(said.parse()?))
 }
 
-/// Runs this test once more, in a process with mounts of its own, which are gone with it.
-fn with_own_mounts(test: &str) -> Result {
-    let _one = alone();
-    // The first who asks for it may have it built, which takes its time.
-    slow_words::executable();
-    let folder = tempfile::tempdir()?;
-    let seconds = SECONDS_MAX * cuts()?;
-    let status = Command::new("timeout")
-        .args(["-k", "5", &seconds.to_string(), "unshare", "--mount", "--propagation", "private"])
-        .arg(std::env::current_exe()?)
-        .args(["--exact", test, "--nocapture"])
-        .env(INSIDE, folder.path())
-        .env("TMPDIR", folder.path())
-        .status()?;
-    assert!(status.success(), "{status}; mounting takes root");
-    Ok(())
-}
-
 /// Loses power in the middle of a job and just after another was accepted, and has everybody start again.
 fn cut(fleet: &mut Fleet, disk: &Disk, number: u32) -> Result {
     let long = Trial::new(8, 6, 40).with_trouble(format!("{number}, in mid-job"));
@@ -145,8 +128,9 @@ fn cut(fleet: &mut Fleet, disk: &Disk, number: u32) -> Result {
 #[test]
 fn power_failure_loses_nothing_acknowledged() -> Result {
     let Some(folder) = std::env::var_os(INSIDE).map(PathBuf::from) else {
-        let test = std::thread::current().name().map(String::from);
-        return with_own_mounts(&test.ok_or("a test has a name")?);
+        // Building takes time, which is not counted.
+        slow_words::executable();
+        return with_own_mounts(INSIDE, (SECONDS_MAX * cuts()?).into());
     };
     let mut disk = None;
     let mut fleet = Fleet::start_in(MASTERS, WORKERS, SLOTS, |at| {

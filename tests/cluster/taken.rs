@@ -27,7 +27,7 @@ fn state(commands: &Commands, job: &str) -> Result<String> {
 }
 
 /// Names beside the output that belong to a job's staging.
-fn staging(fleet: &Fleet) -> Result<Vec<String>> {
+pub(crate) fn staging(fleet: &Fleet) -> Result<Vec<String>> {
     let entries = fs::read_dir(fleet.path(""))?.map(|entry| Ok(entry?.file_name()));
     let names: Vec<_> = entries.collect::<std::io::Result<_>>()?;
     let names = names.iter().map(|name| name.to_string_lossy().into_owned());

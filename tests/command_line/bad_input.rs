@@ -133,6 +133,14 @@ const ROWS: &[Row] = &[
         &["not part of the earlier output: mine/, notes.txt"],
     ),
     (
+        "$JOBS/wordcount in.txt -o out -q && echo mine >>out/part-00000.tsv",
+        "wordcount in.txt -o out --overwrite",
+        2,
+        &[
+            "not part of the earlier output: part-00000.tsv (changed from 8 to 13 bytes): out\nhint: move them",
+        ],
+    ),
+    (
         "mkdir out && touch out/mine",
         "wordcount in.txt -o out --overwrite",
         2,
@@ -199,6 +207,26 @@ const ROWS_OF_THE_COMMAND: &[Row] = &[
         "gristmill submit \"$JOBS\"/wordcount in.txt -o out --max-attempts 2",
         2,
         &["unknown flag --max-attempts\nhint: it is a flag of `gristmill submit`: write it before"],
+    ),
+    (
+        "",
+        "gristmill submit --priority high \"$JOBS\"/wordcount in.txt -o out",
+        2,
+        &["`high` is not a number from 0 to 9: --priority <P>\nhint: "],
+    ),
+    (
+        "",
+        "gristmill submit --max-attempts 101 \"$JOBS\"/wordcount in.txt -o out",
+        2,
+        &["`101` is not a number from 1 to 100: --max-attempts <N>\nhint: "],
+    ),
+    ("", "gristmill worker --slots many", 2, &["`many` is not a number from 1 to 1024: --slots"]),
+    ("", "gristmill dev --workers 1e3", 2, &["`1e3` is not a number from 1 to 64: --workers"]),
+    (
+        "",
+        "gristmill submit no-such-job in.txt -o out",
+        2,
+        &["No such file or directory", "no-such-job\nhint: check the path"],
     ),
     ("", "gristmill submit --name -x \"$JOBS\"/wordcount in.txt", 2, &["write --name=-x\n"]),
     ("", "gristmill verify in.txt in.txt", 2, &["one argument too many: in.txt"]),

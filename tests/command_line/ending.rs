@@ -313,6 +313,21 @@ fn each_lack_of_a_file_system_has_its_own_cause_and_hint() -> Result {
     Ok(())
 }
 
+#[test]
+fn spill_without_inodes_is_not_called_a_full_disk() -> Result {
+    for inodes in [3, 5, 8] {
+        let place = Place::new()?;
+        let script = format!(
+            "mkdir m; seq 1 300000 >in.txt; mount -t tmpfs -o size=256m,nr_inodes={inodes} none m; exec $JOBS/wordcount in.txt -o out --scratch m --memory 16MiB -q"
+        );
+        let ended = place.shell(&format!("exec unshare -Urm bash -ec '{script}'"))?;
+        assert_ne!(ended.code, Some(0), "{inodes}");
+        let said = ["spill: no inodes left\nhint: ", "df -i", "--scratch"];
+        assert!(said.iter().all(|said| ended.stderr.contains(said)), "{inodes}: {}", ended.stderr);
+    }
+    Ok(())
+}
+
 /// Starts a run that waits for more input, and waits until its folders are there.
 fn waiting(place: &Place) -> Result<Child> {
     let mut command: Command = place.program("wordcount");

@@ -26,6 +26,8 @@ pub(crate) struct Fake {
     pub(crate) work: BTreeMap<AttemptId, OrderWork>,
     pub(crate) jobs: BTreeSet<JobId>,
     pub(crate) is_draining: bool,
+    /// Reduces of the plans that it makes; of a map-only job, none.
+    pub(crate) reduces: u32,
 }
 
 /// As a first-time worker says it.
@@ -62,6 +64,7 @@ impl Fake {
             work: BTreeMap::new(),
             jobs: BTreeSet::new(),
             is_draining: false,
+            reduces: REDUCES,
         }
     }
 
@@ -130,11 +133,11 @@ impl Fake {
         let end = match &self.work[&attempt] {
             OrderWork::Plan => {
                 let plan = bench.put(b"the plan").await;
-                let (splits, reducers, input_bytes) = (MAPS, REDUCES, 0);
+                let (splits, reducers, input_bytes) = (MAPS, self.reduces, 0);
                 HeldState::Planned { plan, splits, reducers, input_bytes, counters }
             }
-            OrderWork::Map { .. } => {
-                let is_staged = attempt.task.index != UNSTAGED;
+            OrderWork::Map { reducers, .. } => {
+                let is_staged = *reducers == 0 || attempt.task.index != UNSTAGED;
                 let (joined, digest, bytes, volume) = (0, digest(attempt), 1, Volume::of_bytes(1));
                 HeldState::Mapped { joined, digest, bytes, is_staged, counters, volume }
             }

@@ -29,7 +29,7 @@ use super::daemon::Folder;
 use super::refused::Refused;
 use super::{exit, worker};
 use crate::clock::Clock;
-use crate::launch::{announce, say};
+use crate::launch::{announce, say, whole};
 use crate::rpc::address::PORT;
 use crate::rpc::client::{Master, Options};
 use crate::rpc::jobs::Jobs;
@@ -48,13 +48,13 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 #[derive(Debug, Args)]
 pub(super) struct Dev {
     /// Number of masters, from 1 to 7: three tolerate one failure, five tolerate two
-    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=7))]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = whole::<u32>(1..=7))]
     masters: u32,
     /// Number of workers, from 1 to 64
-    #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(long, value_name = "N", default_value = "2", value_parser = whole::<u32>(1..=64))]
     workers: u32,
     /// Slots of each worker [default: cores / workers, at least 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(1..=1024))]
     slots: Option<u32>,
     /// Folder for all their data [default: a fresh temporary one, removed at the end]
     #[arg(long, value_name = "DIR")]

@@ -10,7 +10,10 @@ pub(super) fn kind(failure: &Failure) -> Kind {
         (About::Version, _) => Kind::VersionSkew,
         (About::OtherOutput, _) => Kind::NondeterministicMap,
         (About::Input | About::BadInput, Cause::UserError) => Kind::Input,
-        (About::Output | About::OutputTaken, Cause::UserError) => Kind::Output,
+        (
+            About::Output | About::OutputTaken | About::StagedDamaged | About::StagedMissing,
+            Cause::UserError,
+        ) => Kind::Output,
         (_, Cause::UserError) if failure.record.is_some() => Kind::BadRecord,
         (_, Cause::UserError | Cause::None | Cause::BackupWon | Cause::Killed) => Kind::UserError,
         (_, Cause::Panic) => Kind::Panic,

@@ -15,6 +15,7 @@ use tokio::time::{sleep, timeout};
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 
+use super::stranger::stranger;
 use super::{Options, late};
 use crate::rpc::masters::Masters;
 use crate::rpc::refusal::Refusal;
@@ -160,6 +161,7 @@ impl Master {
         loop {
             tries += 1;
             let (address, channel) = self.current(line);
+            let asked = address.clone();
             let refused = match answer(&address, channel).await {
                 Ok(answer) => return Ok(answer),
                 Err(refused) => refused,
@@ -189,7 +191,7 @@ impl Master {
             tokio::select! {
                 biased;
                 () = &mut out_of_patience, if tries >= self.known().addresses.len() => {
-                    return Err(self.nobody(&refused));
+                    return Err(self.nobody(&refused, &asked).await);
                 }
                 () = sleep(pause) => pause = PAUSE_MOST.min(2 * pause),
             }
@@ -230,9 +232,15 @@ impl Master {
         }
     }
 
-    /// The error when patience is over.
-    fn nobody(&self, last: &Refusal) -> Refusal {
+    /// The error when patience is over, after this refusal by the master at `asked`.
+    async fn nobody(&self, last: &Refusal, asked: &str) -> Refusal {
         let known = self.known().addresses.join(", ");
+        let is_silent = matches!(last, Refusal::Unavailable { .. });
+        if let Some(found) = stranger(asked).await.filter(|_| is_silent) {
+            let what = format!("this is not a master's address, since {found}: {asked}");
+            let hint = "name the address that `gristmill dev` or `gristmill master` prints after `master` and its number";
+            return Refusal::Unavailable { message: with_hint(what, Some(hint.into())) };
+        }
         let last = match last {
             Refusal::NotLeader { leader } if leader.is_empty() => "no master leads".to_owned(),
             last => last.to_string(),

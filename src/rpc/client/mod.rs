@@ -8,6 +8,7 @@ mod master;
 mod masters;
 mod peer;
 mod played;
+mod stranger;
 mod workers;
 
 use std::time::Duration;

@@ -22,9 +22,9 @@ pub struct Fail {
     pub failure: Failure,
     /// Whether every other attempt would fail in the same way, so that the job fails at once.
     ///
-    /// For a commit it means that nothing was published and nothing ever will be: that is the only way in which a job
-    /// can fail after the decision to commit. Any other failed commit is retried without limit; the leader may wait
-    /// before it starts the next attempt.
+    /// For a commit it means that nothing was published and nothing ever will be. A commit that does not find what was
+    /// staged, or whose executor dies, is retried a limited number of times; any other failed commit is retried without
+    /// limit. The leader may wait before it starts the next attempt.
     pub deterministic: bool,
 }
 

@@ -10,10 +10,12 @@ use crate::spec::{Failure, TaskId, TaskKind, WorkerId};
 impl Job {
     /// Records a failure, and returns whether the job fails.
     ///
-    /// A commit is retried until it succeeds, since the decision to publish was made, unless its failure says that it
-    /// can never succeed.
+    /// A commit has limits of its own, since the decision to publish was made and all work is done.
     pub(in crate::scheduler) fn charge(&mut self, mut blame: Blame, deterministic: bool) -> bool {
         let task = blame.attempt.task;
+        if task.kind == TaskKind::Commit {
+            return self.charge_commit(blame, deterministic);
+        }
         let ledger = Ledger::of(blame.failure.cause, self.maps.lost() > 0);
         let is_spent = self.spend(task, ledger);
         let is_same_record =
@@ -22,12 +24,32 @@ impl Job {
             let detail = "the same record has failed twice, so it is not tried again";
             blame.failure.details.push(detail.to_string());
         }
-        let is_commit = task.kind == TaskKind::Commit;
-        let is_fatal = deterministic || (!is_commit && (is_spent || is_same_record));
+        let is_fatal = deterministic || is_spent || is_same_record;
         if is_fatal || !matches!(ledger, Ledger::Worker | Ledger::Refetch) {
             self.blame = Some(blame);
         }
         is_fatal
+    }
+
+    /// Records the failure of a commit, and returns whether the job fails.
+    fn charge_commit(&mut self, mut blame: Blame, deterministic: bool) -> bool {
+        let (ledger, limit) = Ledger::of_commit(&blame.failure);
+        let count = self.commit.charge(blame.attempt.task.index, ledger);
+        let is_spent = limit.is_some_and(|limit| count >= limit);
+        if is_spent {
+            let detail = format!(
+                "{count} attempts to publish have failed like this, so there is no further one"
+            );
+            blame.failure.details.push(detail);
+        }
+        if is_spent && self.publication.may_be_visible {
+            let detail = "one of them may have published: `gristmill verify` shows whether the output is complete";
+            blame.failure.details.push(detail.into());
+        }
+        if ledger != Ledger::Worker {
+            self.blame = Some(blame);
+        }
+        deterministic || is_spent
     }
 
     /// Its tasks that have just failed, each with what it waits for.

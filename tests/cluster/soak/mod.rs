@@ -33,11 +33,12 @@ use kinds::{KINDS, MADE};
 use running::Running;
 use table::Table;
 
-use crate::commands::{Result, alone};
+use crate::commands::Result;
 use crate::dev::lives;
 use crate::faults::now;
 use crate::fleet::Fleet;
 use crate::leftovers::check_nothing_is_left;
+use crate::own_mounts::with_own_mounts;
 
 /// Seconds of the soak. Without it, the soak has [`ROUNDS`] rounds.
 const SECONDS: &str = "GRISTMILL_SOAK";
@@ -198,27 +199,12 @@ fn mount_disks(folder: &Path) -> Result {
     Ok(())
 }
 
-/// Runs this test again in a process with its own mounts, which end with it.
-fn with_own_mounts(test: &str) -> Result {
-    let _one = alone();
-    kinds::build();
-    let folder = tempfile::tempdir()?;
-    let seconds = number(SECONDS)?.unwrap_or(0) + REST_SECONDS;
-    let status = Command::new("timeout")
-        .args(["-k", "5", &seconds.to_string(), "unshare", "--mount", "--propagation", "private"])
-        .arg(std::env::current_exe()?)
-        .args(["--exact", test, "--nocapture"])
-        .env(INSIDE, folder.path())
-        .env("TMPDIR", folder.path())
-        .status()?;
-    assert!(status.success(), "{status}");
-    Ok(())
-}
-
 #[test]
 fn random_faults_lose_no_job_and_change_no_output() -> Result {
     let Some(temporary) = std::env::var_os(INSIDE) else {
-        return with_own_mounts("soak::random_faults_lose_no_job_and_change_no_output");
+        // Building takes time, which is not counted.
+        kinds::build();
+        return with_own_mounts(INSIDE, number(SECONDS)?.unwrap_or(0) + REST_SECONDS);
     };
     let (seconds, seed) = (number(SECONDS)?, number(SEED)?.unwrap_or(17));
     let mut soak = Soak::start(seed)?;
