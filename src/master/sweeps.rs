@@ -16,7 +16,7 @@ use crate::spec::{AttemptId, JobId, TaskId, TaskKind, WorkerId};
 const PAUSE_MS: u64 = 500;
 /// Longest pause, in milliseconds.
 const PAUSE_MS_MAX: u64 = 60_000;
-/// Index of the commit task as which sweeps are named.
+/// Index of the commit task under which sweeps are named: `c1`.
 const SWEEP_INDEX: u32 = 1;
 
 /// Sweeps that are not done.
@@ -47,7 +47,7 @@ impl Sweeps {
         self.pending.entry(job).or_insert(sweep);
     }
 
-    /// Drops the sweep of a job that is forgotten.
+    /// Drops the sweep of a forgotten job.
     pub(super) fn remove(&mut self, job: JobId) {
         self.pending.remove(&job);
     }
@@ -58,7 +58,7 @@ impl Sweeps {
         here.map(|(&job, sweep)| task(job).attempt(sweep.number))
     }
 
-    /// Notes that a worker has reported a sweep as done. Returns whether it was the current one.
+    /// Records that a worker has reported a sweep as done. Returns whether it was the current one.
     pub(super) fn done(&mut self, attempt: AttemptId) -> bool {
         let is_it = self.is_current(attempt);
         if is_it {
@@ -67,7 +67,7 @@ impl Sweeps {
         is_it
     }
 
-    /// Notes that a sweep has failed: it is retried after a pause.
+    /// Records that a sweep has failed. It is retried after a pause.
     pub(super) fn failed(&mut self, attempt: AttemptId, now_ms: u64) {
         if self.is_current(attempt)
             && let Some(sweep) = self.pending.get_mut(&attempt.task.job)
@@ -91,8 +91,8 @@ impl Sweeps {
 impl Desk {
     /// Assigns sweeps without a worker to the least busy workers.
     ///
-    /// A sweep starts once no live worker can hold an attempt of its job: a plan that was still being stopped would
-    /// create the staging folder again after the sweep.
+    /// A sweep starts once no live worker can hold an attempt of its job: a plan attempt that is still being stopped
+    /// would create the staging folder again after the sweep.
     pub(super) fn assign_sweeps(&mut self, state: &State, now_ms: u64) {
         let due: Vec<JobId> = self.due_sweeps(state, now_ms);
         for job in due {

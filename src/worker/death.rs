@@ -8,7 +8,7 @@ use super::CappedLog;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{Cause, Failure, escape, size};
 
-/// Last lines of an attempt's log that a failure holds.
+/// Last lines of an attempt's log that a failure includes.
 const LINES_MAX: usize = 20;
 
 /// Names of signals by number, from 1; the same on all common Linux architectures.
@@ -89,7 +89,7 @@ impl From<ExitStatus> for Ending {
 }
 
 impl fmt::Display for Ending {
-    /// Such as `died of SIGSEGV (signal 11)`.
+    /// Describes the death, such as `died of SIGSEGV (signal 11)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Ending::Exited { code } => write!(f, "exited with code {code}"),

@@ -18,7 +18,7 @@ pub enum Error {
     /// The data folder cannot be used.
     #[error("failed to {doing}: {source}: {}\nhint: name another folder with --data DIR, or fix its permissions", shown(.path))]
     Data {
-        /// The action, fit for "failed to …".
+        /// The action, to follow "failed to".
         doing: &'static str,
         /// The folder, or the file in it.
         path: PathBuf,
@@ -47,7 +47,7 @@ pub enum Error {
         "failed to start the thread that polls: {0}\nhint: raise the limit of processes (ulimit -u)"
     )]
     Thread(#[source] io::Error),
-    /// The master refuses this worker for good.
+    /// The master refuses this worker permanently.
     #[error("the master refuses this worker: {refusal}\nhint: start it with other flags")]
     Refused {
         /// Its answer.
@@ -108,11 +108,11 @@ pub(super) fn disk_failure(doing: &str, path: &Path, source: &io::Error) -> Fail
 
 /// Returns the failure of an attempt whose executor could not be started.
 ///
-/// The job is to blame only if the file cannot run on any machine like this one. What the worker lacks, such as memory,
-/// processes or descriptors, is there on another worker, or later.
+/// The job is at fault only if no machine like this one can run the file. What this worker lacks, such as memory,
+/// processes or descriptors, may be available on another worker, or later.
 pub(super) fn start_failure(executable: &Path, source: &io::Error) -> Failure {
     let what = format!("cannot start the job's executable: {source}: {}", shown(executable));
-    // It was checked to be there just before, so what is missing is its loader or interpreter.
+    // The file itself was just found, so its loader or interpreter is missing.
     let lacks_loader = source.kind() == ErrorKind::NotFound && executable.is_file();
     let is_foreign = matches!(Errno::from_io_error(source), Some(Errno::NOEXEC | Errno::LIBBAD));
     if lacks_loader || is_foreign {
@@ -134,7 +134,7 @@ pub(super) fn start_failure(executable: &Path, source: &io::Error) -> Failure {
     Failure::new(Cause::WorkerError, format!("{what}\nhint: {hint}"))
 }
 
-/// Returns the failure of an attempt because a thread of the worker died, which is a fault of gristmill.
+/// Returns the failure of an attempt because a thread of the worker died, which is a bug in gristmill.
 pub(super) fn task_failure(doing: &str, error: &tokio::task::JoinError) -> Failure {
     Failure::new(
         Cause::WorkerError,

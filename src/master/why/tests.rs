@@ -18,14 +18,14 @@ use crate::spec::{
 const CLUSTER: &str = "127.0.0.1:7400,127.0.0.1:7401";
 const JOB: JobId = JobId(1);
 
-/// A state to which things happen, a second after each other.
+/// A state to which events happen, one second apart.
 struct Story {
     state: State,
     now_ms: u64,
 }
 
 impl Story {
-    /// A job of two maps and two reduces that is planned, on a worker with so many slots.
+    /// A planned job of two maps and two reduces, on a worker with this number of slots.
     fn planned(slots: u32) -> Self {
         let mut story = Self::submitted();
         story.join(1, slots);
@@ -288,7 +288,7 @@ fn replay_includes_the_maps_that_shared_the_attempt() {
     let recipe = ask(map(0, 1).task, None).unwrap();
     assert_eq!((recipe.attempt, recipe.joined, recipe.maps), (map(0, 1), vec![1], 2));
     assert_eq!(ask(map(0, 1).task, Some(2)).unwrap().joined, [0; 0]);
-    // It has failed with the other, but not by itself.
+    // It failed together with the other one, not by itself.
     assert_eq!(ask(map(1, 1).task, None).unwrap().attempt, map(1, 1));
     for (task, number, said) in [
         (map(0, 1).task, Some(3), "no attempt j1/m0#3: j1/m0 has had 2"),
