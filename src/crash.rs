@@ -1,12 +1,12 @@
 //! Named crash points at which tests kill the process, to check that nothing is lost; release builds have none.
 //!
-//! A process with a folder in `GRISTMILL_CRASH` looks into it at each point that it passes. A file there with the
-//! point's name, such as `l03`, arms the point; it holds the number of passes, counted from now, until the crash. The
-//! process that reaches that pass renames the file to `l03.struck`, writes its id into it, reports the point on
-//! standard error, and dies of SIGKILL. So an armed point kills exactly one process, however many share the folder,
-//! and a restarted process passes it.
+//! If `GRISTMILL_CRASH` names a folder, a process looks into that folder at each crash point that it passes. A file
+//! there with the point's name, such as `l03`, arms the point, and contains a number: at which pass, counted from now,
+//! to crash. The process that reaches that pass renames the file to `l03.struck`, writes its process id into it,
+//! reports the point on standard error, and dies of SIGKILL. So an armed point kills exactly one process, even if
+//! several share the folder, and a restarted process passes it.
 //!
-//! Executors inherit their worker's environment, and so its folder.
+//! Executors inherit their worker's environment, and so its crash folder.
 
 #[cfg(feature = "crash-points")]
 pub(crate) use armed::pass;

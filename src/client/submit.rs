@@ -135,12 +135,12 @@ fn for_cluster(mut spec: JobSpec) -> Result<JobSpec, Error> {
     let unfit = |message: &str| Err(Error::Unfit { message: message.into() });
     if spec.output.as_ref().is_none_or(Location::is_standard_stream) {
         return unfit(
-            "a job on a cluster has no standard output\nhint: name a folder with --output DIR",
+            "a job on a cluster cannot write to standard output\nhint: name a folder with --output DIR",
         );
     }
     if spec.inputs.iter().any(|input| input.location.is_standard_stream()) {
         return unfit(
-            "a job on a cluster has no standard input, the input `-`\nhint: write it to a \
+            "a job on a cluster cannot read standard input (`-`)\nhint: write it to a \
              file, and name that file",
         );
     }

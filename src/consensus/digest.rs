@@ -1,8 +1,8 @@
 //! A digest of everything that a node has applied: a node whose digest differs from the leader's must stop.
 //!
-//! After each entry the digest covers its index, its command, the machine's answer, and all entries before. Each proposal
-//! carries the proposer's last index and digest, and every node compares them with its own when it applies the entry. So
-//! a difference is found one entry later.
+//! After each entry the digest covers its index, its command, the machine's answer, and all entries before. Each
+//! proposal carries the proposer's last index and digest, and every node compares them with its own when it applies
+//! the entry. So a difference is detected one entry later.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard};

@@ -1,8 +1,8 @@
 //! Records the starts and the last entries of all masters, so that a folder from an old copy is noticed.
 //!
-//! A master that forgot votes or entries must not take part: together with one that lags behind, it would form a
-//! majority that agrees on something else. Each folder counts its starts. The members record two facts about each
-//! member, in the log and so in every folder: the number of its last start, and the last entry that it has
+//! A master that has forgotten votes or entries must not take part: together with a master that lags behind, it could
+//! form a majority that agrees on a different history. Each folder counts its starts. The members record two facts
+//! about each member in the log, and so in every folder: the number of its last start, and the last entry that it has
 //! acknowledged.
 //!
 //! ```text
@@ -12,8 +12,8 @@
 //!                        └─► higher than what is recorded: the leader records it with the next entry
 //! ```
 //!
-//! The same facts show when another history was agreed on without this master: a leader's log that differs from what
-//! this master has applied is refused before openraft sees it.
+//! These facts also reveal that the other masters have agreed on a different history without this one. A leader's log
+//! that differs from what this master has applied is refused before openraft sees it.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,8 +1,8 @@
 //! Notices that the leader's process has ended, and starts an election as soon as the other followers will vote.
 //!
-//! A silent leader may be busy, so the election timeout is long. But if nothing listens at the leader's address, its
-//! process has ended. Then a follower waits only until the others have not heard from the leader for long enough to
-//! vote:
+//! A leader that does not answer may only be busy, so the election timeout is long. But if nothing listens at the
+//! leader's address, its process has ended. In that case a follower waits only until the other followers, too, have
+//! heard nothing from the leader for long enough to vote:
 //!
 //! ```text
 //!   last heartbeat of the leader
@@ -12,7 +12,7 @@
 //!   starts an election
 //! ```
 //!
-//! A leader whose address does not answer at all gets the full timeout: it may be cut off, or paused.
+//! If the leader's address does not answer at all, the full timeout applies: the leader may be cut off or paused.
 
 use std::time::Duration;
 

@@ -8,8 +8,8 @@
 //!   guest                   only if it did not start its cluster, but was admitted to it
 //! ```
 //!
-//! A master that has lost its votes can elect a second leader, so a folder without its log, or with another master's
-//! log, is refused. The file is written last, so a folder that has it was complete once.
+//! A master that has lost its votes could help to elect a second leader, so a folder without its log, or with another
+//! master's log, is refused. The identity file is written last, so a folder that has one was once complete.
 
 use std::fmt;
 use std::fs::{self, File};

@@ -1,7 +1,7 @@
 //! Makes all masters apply the same commands in the same order, and keeps the log over any crash.
 //!
-//! Nothing here knows what a command means: commands are bytes, and a [`Machine`] that the caller
-//! provides applies them. Nothing above knows that openraft implements the consensus.
+//! Nothing here knows what a command means: commands are bytes, and a [`Machine`] that the caller provides applies
+//! them. The modules above do not know that openraft implements the consensus.
 //!
 //! ```text
 //!   propose(bytes) ──► openraft ──► log_store ──► writer ──► log.redb     one commit, one fsync

@@ -123,7 +123,7 @@ pub(super) fn newest(
     let (meta, body) = read(&path)?;
     if meta != newest.meta {
         let (place, what) =
-            ("offset 24".into(), "it is a different snapshot than the log names".into());
+            ("offset 24".into(), "it is not the snapshot that the log names".into());
         return Err(Error::Damaged { path, place, what });
     }
     Ok(Some((newest, body)))
@@ -143,7 +143,7 @@ pub(super) fn read(path: &Path) -> Result<(SnapshotMeta, Vec<u8>), Error> {
     };
     let (magic, rest) = bytes.split_first_chunk().ok_or_else(|| damaged(0, "it is too short"))?;
     if magic != MAGIC {
-        return Err(damaged(0, "it does not begin like a snapshot"));
+        return Err(damaged(0, "it does not begin as a snapshot does"));
     }
     let lengths = rest.split_first_chunk::<LENGTHS_BYTES>();
     let (lengths, rest) = lengths.ok_or_else(|| damaged(8, "it is too short"))?;

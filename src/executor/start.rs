@@ -39,7 +39,10 @@ pub fn start() -> Result<Started, Error> {
     let within = Timespec { tv_sec: HELLO_WITHIN.as_secs().cast_signed(), tv_nsec: 0 };
     let _spoken_or_late = poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&within));
     let supervisor = split().map_err(cannot("ask for a death signal"))?;
-    let socket = stdin.as_fd().try_clone_to_owned().map_err(cannot("take the socket"))?;
+    let socket = stdin
+        .as_fd()
+        .try_clone_to_owned()
+        .map_err(cannot("take the socket from standard input"))?;
     let empty = File::open("/dev/null").map_err(cannot("open /dev/null"))?;
     dup2_stdin(&empty).map_err(|errno| cannot("close standard input")(errno.into()))?;
     Ok(Started { socket: UnixStream::from(socket), supervisor })

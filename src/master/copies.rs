@@ -1,7 +1,7 @@
 //! Copies of artifacts between masters: each is made once, however many requests wait for it.
 //!
-//! A large copy takes longer than a request may wait. So it continues after the caller gives up, and the next request
-//! waits for the same copy.
+//! A large copy takes longer than a request may wait. So the copy continues after the caller gives up, and the next
+//! request waits for the same copy.
 
 use std::collections::BTreeMap;
 use std::future::Future;

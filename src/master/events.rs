@@ -1,7 +1,7 @@
 //! Recent events, for streams: recorded while changes are applied, the same on every master.
 //!
-//! An event is named by its entry in the log and its place in that entry. All masters apply the same entries, so a client
-//! can continue a stream at another master.
+//! An event is named by its entry in the log and its place in that entry. All masters apply the same entries, so a
+//! client can continue a stream at another master.
 
 use std::collections::VecDeque;
 use std::fmt;

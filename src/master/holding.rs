@@ -1,9 +1,9 @@
 //! Copies artifacts between masters: what a job needs must survive the loss of any one master.
 //!
-//! Any master accepts and serves artifacts, whether it leads or not. Before a job or its plan is accepted, a majority of
-//! the masters holds what it names. The others fetch that once the job is committed. A master that is asked for an
-//! artifact that it lacks fetches it from another master. If a copy takes long, the caller gets [`Refusal::NotYet`]; when
-//! it asks again, it joins the same copy.
+//! Any master accepts and serves artifacts, whether it leads or not. Before a job or its plan is accepted, a majority
+//! of the masters holds the artifacts that it names. The other masters fetch them once the job is committed. A master
+//! that does not have a requested artifact fetches it from another master. If a copy takes long, the caller gets
+//! [`Refusal::NotYet`]. When it asks again, it waits for the same copy.
 
 use std::pin::pin;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Data for the web pages: tasks a few at a time, a job's settings, what a worker holds, artifacts that a job names.
+//! Data for the web pages: tasks, a few at a time; a job's settings; what a worker holds; artifacts that a job names.
 
 use std::path::PathBuf;
 

@@ -1,8 +1,8 @@
 //! Turns requests of clients and workers into proposals, and the state into answers.
 //!
-//! Two kinds of state are kept strictly apart. The `state` is replicated: it changes only by `Change`s that the
+//! Two kinds of state are kept strictly apart. The `state` is replicated: it changes only by `Change`s, which the
 //! `proposer` applies in order, and it reads no clock. The `desk` belongs to this master alone: when workers polled,
-//! which polls wait for an answer, and the progress that attempts report. It may be lost at any time; then workers
+//! which polls wait for an answer, and the progress that attempts report. It may be lost at any time. Then workers
 //! register or poll again, and timeouts start again.
 //!
 //! ```text
@@ -29,8 +29,8 @@
 //!
 //! Lock order: the state first, then the desk.
 //!
-//! A master that restarts, or takes over from another, has the same state: everything that was acknowledged is there.
-//! It gives each worker a new lease. Polls report what is running, and that continues: nothing runs again.
+//! A master that restarts, or takes over from another, has the same state: everything that was acknowledged is in it.
+//! It gives each worker a new lease. Polls report which attempts are running, and these continue: nothing runs again.
 
 mod artifacts;
 mod copies;
@@ -272,19 +272,18 @@ impl Master {
         shared.note_change();
         let Some(group) = shared.group.as_ref().filter(|group| !group.is_alone()) else { return };
         match tokio::time::timeout(HAND_OVER_WITHIN, group.hand_over(None)).await {
-            Ok(Ok(leader)) => (shared.log)(&format!(
-                "master m{leader} took over the lead from this \
-                                                      one"
-            )),
+            Ok(Ok(leader)) => {
+                (shared.log)(&format!("master m{leader} now leads instead of this one"))
+            }
             Ok(Err(ProposeError::NotLeader { .. })) => {}
             // This is normal when all masters are stopped.
             Ok(Err(ProposeError::NoSuccessor { why })) => {
                 (shared.log)(&format!(
-                    "no other master has taken over from this one before it ends: {why}"
+                    "no other master has taken over before this one ends: {why}"
                 ));
             }
-            Ok(Err(refused)) => (shared.log)(&format!("cannot hand over the lead: {refused}")),
-            Err(late) => (shared.log)(&format!("cannot hand over the lead in time: {late}")),
+            Ok(Err(refused)) => (shared.log)(&format!("cannot hand over leadership: {refused}")),
+            Err(late) => (shared.log)(&format!("cannot hand over leadership in time: {late}")),
         }
     }
 

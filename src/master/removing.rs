@@ -1,9 +1,9 @@
 //! Removes a master permanently, if the others can do without it. The removed master's process ends once it learns of
 //! that.
 //!
-//! The leader cannot tell it: the leader sends nothing to non-members, and the removed master may be unreachable. So
-//! a master that receives nothing from a leader, or is not on the list of members, asks the others whether it was
-//! removed. One such answer is enough, since a removal is final.
+//! The leader cannot notify the removed master: it sends nothing to non-members, and the removed master may be
+//! unreachable. So a master that receives nothing from a leader, or is not on the list of members, asks the others
+//! whether it was removed. One such answer is enough, since a removal is final.
 
 use std::sync::Arc;
 use std::time::Duration;

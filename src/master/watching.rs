@@ -51,7 +51,7 @@ impl Shared {
         match shared.propose(changes).await {
             Ok(_) => losses.iter().for_each(|line| (shared.log)(line)),
             Err(refusal) => {
-                (shared.log)(&format!("cannot propose changes that are due: {refusal}"))
+                (shared.log)(&format!("cannot propose the changes that are due: {refusal}"))
             }
         }
         shared.proposer.read(|state| {

@@ -1,7 +1,7 @@
 //! Messages between a client and a master about jobs.
 //!
-//! Every call may be repeated: submissions carry an id chosen by the client, and a second one with the same id returns
-//! the job of the first. If an answer is lost, call again.
+//! Every call may be repeated. If an answer is lost, call again: a submission carries an id chosen by the client, and
+//! a second submission with the same id returns the job of the first.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,6 +1,7 @@
 //! Requests about masters: lists, joining, removing, transferring leadership.
 //!
-//! Every call may be repeated: the first three change nothing, and joining or removing twice has the effect of once.
+//! Every call may be repeated: the calls that only read change nothing, and joining or removing twice has the same
+//! effect as once.
 
 use std::fmt;
 use std::future::Future;

@@ -1,8 +1,8 @@
 //! The Raft service: messages between the masters of a cluster.
 //!
-//! Called by masters alone, on connections of their own. Every call may be repeated, late or lost: the receiver
-//! compares it with its own state, and the caller retries. Messages are bytes here; only
-//! [`consensus`](crate::consensus) reads them.
+//! Only masters call this, on separate connections. Every call may be repeated, late or lost: the receiver compares it
+//! with its own state, and the caller retries. Messages are bytes here; only [`consensus`](crate::consensus) reads
+//! them.
 
 use std::future::Future;
 

@@ -1,7 +1,7 @@
 //! Fetching map output: a worker fetches one partition of many maps from the worker that has them.
 //!
-//! May be repeated; if the answer is lost, fetch again. The stream has a header for each segment, followed by its stored
-//! bytes in chunks, or gives the path of the output if the reader is on the same machine.
+//! A fetch may be repeated: if the answer is lost, fetch again. The stream has a header for each segment, followed by
+//! its stored bytes in chunks. If the reader is on the same machine, the stream gives the path of the output instead.
 
 use std::future::Future;
 use std::path::PathBuf;

@@ -253,7 +253,7 @@ pub enum OrderWork {
     Sweep,
 }
 
-/// A worker's goodbye: its process was asked to end.
+/// A worker's report that it leaves: its process was asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Leave {
     /// The worker.

@@ -82,7 +82,7 @@ pub enum Rejection {
         attempt: AttemptId,
     },
     /// The attempt is allowed a longer silence, or an unlimited one.
-    #[error("{attempt} may be silent for {}", allowed(timeout_ms))]
+    #[error("{attempt} may run without progress for {}", allowed(timeout_ms))]
     NotTimedOut {
         /// As named by the command.
         attempt: AttemptId,
@@ -90,7 +90,7 @@ pub enum Rejection {
         timeout_ms: Option<u64>,
     },
     /// The task does not pause, or has failed again since.
-    #[error("{task} is not pausing after that failure")]
+    #[error("{task} does not pause after that failure")]
     NotResting {
         /// As named by the command.
         task: TaskId,
@@ -104,7 +104,7 @@ pub enum Rejection {
         why: BackupRefusal,
     },
     /// No further map may share the attempt's output.
-    #[error("no map joins {attempt}")]
+    #[error("no map can join {attempt}")]
     NoneJoins {
         /// As named by the command.
         attempt: AttemptId,

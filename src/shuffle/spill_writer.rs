@@ -123,7 +123,7 @@ impl SpillWriter {
     fn open_segment(&mut self, partition: u32) -> Result<(), Error> {
         assert!(
             partition < self.header.partitions && self.segments.len() < partition as usize,
-            "partition {partition} of {} comes after {}",
+            "partition {partition} of {}, after {} finished ones",
             self.header.partitions,
             self.segments.len()
         );

@@ -40,7 +40,10 @@ impl SpillFile {
     /// If the file has no such partition, or the partition has fewer bytes.
     pub fn read_stored(&self, partition: u32, at: u64, into: &mut [u8]) -> Result<(), Error> {
         let info = self.opened.index.segments[partition as usize];
-        assert!(at + into.len() as u64 <= info.stored_bytes, "read behind partition {partition}");
+        assert!(
+            at + into.len() as u64 <= info.stored_bytes,
+            "read past the end of partition {partition}"
+        );
         let offset = info.offset + at;
         self.opened.file.file.read_exact_at(into, offset).map_err(|source| Error::Read {
             path: self.opened.file.path.clone(),

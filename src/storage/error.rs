@@ -14,7 +14,7 @@ use crate::spec::{About, escape, size};
 
 /// Why something could not be listed, read, written or published.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "each variant's sentence and the fields' names document them")]
+#[expect(missing_docs, reason = "each variant's message and the field names document it")]
 pub enum Error {
     /// An input that was named is not there.
     #[error("input does not exist: {}\nhint: check the spelling", shown(.path))]

@@ -1,8 +1,8 @@
 //! Lists, opens, creates, seals and publishes objects at a location, synchronously.
 //!
 //! Today a location is a path of the local file system (or of a mounted one). Other stores will be added: readers see
-//! only [`ReadAt`], and the output side needs only what every store can do. That is to complete or move names that
-//! hold the job's nonce, and to make everything visible in one step.
+//! only [`ReadAt`], and the output side needs only two operations that every store has. It completes or moves objects
+//! whose names contain the job's nonce, and it makes everything visible in one step.
 //!
 //! **Reading.** [`list`] expands the named inputs into files, each once and always in the same order. [`open`] opens
 //! one of them, and refuses it if it has changed since it was listed. [`refuse_overlap`] refuses jobs that would read

@@ -1,4 +1,4 @@
-//! Turns errors and panics of an author's code into failures with facts: the error, the source line, the record.
+//! Turns errors and panics of an author's code into structured failures: the error, the source line, the record.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -208,13 +208,13 @@ fn of_disk(error: &shuffle::Error) -> Failure {
     let lack = system.and_then(|system| Lack::of(system, folder.unwrap_or(Path::new("/"))));
     let hint = match (lack, system) {
         (Some(Lack::Bytes), _) => {
-            "free some space there, or name a roomier folder for spills (a worker's --data, a run's --scratch)"
+            "free some space there, or name a larger folder for spills (a worker's --data, a run's --scratch)"
         }
         (Some(Lack::Inodes), _) => {
             "no inodes are left: remove files there (df -i counts them), or name another folder for spills (a worker's --data, a run's --scratch)"
         }
         (_, Some(system)) => storage::hint(system),
-        _ => "check that disk: what was written to it does not come back",
+        _ => "check that disk: it does not return what was written to it",
     };
     let about = if lack.is_some() { About::FullDisk } else { About::Nothing };
     let cause = match system {

@@ -158,7 +158,7 @@ pub(super) fn cut_points(mut sample: Vec<Vec<u8>>, parts: u32) -> Vec<Cut> {
 
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the partitioner chose partition {partition}, but the last of {parts} is {}\nhint: return \
+    "the partitioner chose partition {partition}, but with {parts} parts the highest number is {}\nhint: return \
      a number below `parts`",
     parts.saturating_sub(1)
 )]

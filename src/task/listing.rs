@@ -30,7 +30,7 @@ pub enum ListError {
     Content(#[from] format::Error),
     /// Standard input was named along with other inputs, or twice.
     #[error(
-        "standard input, the input `-`, must be the only input, but {inputs} are given\n\
+        "standard input (`-`) must be the only input, but {inputs} are given\n\
          hint: name a file instead"
     )]
     StandardInput {

@@ -1,4 +1,4 @@
-//! Events of one job or of all as a stream (server-sent events), from now on or after a known event.
+//! Streams events of one job or of all jobs (server-sent events), starting now or after a given event.
 
 use std::convert::Infallible;
 use std::time::Duration;

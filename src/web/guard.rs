@@ -94,7 +94,12 @@ fn check(request: &Request) -> Result<(), Fault> {
     {
         let hint = "send the request without a body";
         let error = "requests must not have a body";
-        return Err(Fault::new(StatusCode::PAYLOAD_TOO_LARGE, error, "the request has one", hint));
+        return Err(Fault::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            error,
+            "the request has a body",
+            hint,
+        ));
     }
     let path = uri.path_and_query().map_or("", |path| path.as_str());
     if path.len() > PATH_BYTES_MAX {

@@ -1,4 +1,4 @@
-//! Query strings: a few known names, at most once each, with numbers, ids and words as values.
+//! Query strings: a few known names, each at most once, whose values are numbers, ids or words.
 
 use std::str::FromStr;
 

@@ -263,8 +263,7 @@ async fn accept<T: Transport, L: Launcher>(
         }
         (Done::Sweep, OrderWork::Sweep) => Ok(HeldState::Swept),
         (done, _) => {
-            let message =
-                format!("the executor reported a result of another kind than its work: {done:?}");
+            let message = format!("the executor reported a result of the wrong kind: {done:?}");
             let message =
                 crate::spec::escape(message.as_bytes(), crate::spec::failure::TEXT_CHARS_MAX);
             Err(Failure::new(Cause::Exit, message))

@@ -44,7 +44,7 @@ pub enum Error {
     },
     /// The poll loop's thread could not be started.
     #[error(
-        "failed to start the thread that polls: {0}\nhint: raise the limit of processes (ulimit -u)"
+        "failed to start the thread that polls: {0}\nhint: raise the limit on processes (ulimit -u)"
     )]
     Thread(#[source] io::Error),
     /// The master refuses this worker permanently.
@@ -120,9 +120,9 @@ pub(super) fn start_failure(executable: &Path, source: &io::Error) -> Failure {
         return Failure::new(Cause::UserError, format!("{what}\nhint: {hint}"));
     }
     let hint = match Errno::from_io_error(source) {
-        Some(Errno::MFILE | Errno::NFILE) => "raise the worker's limit of open files (ulimit -n)",
+        Some(Errno::MFILE | Errno::NFILE) => "raise the worker's limit on open files (ulimit -n)",
         Some(Errno::AGAIN) => {
-            "raise the worker's limit of processes (ulimit -u), or give it fewer --slots"
+            "raise the worker's limit on processes (ulimit -u), or give it fewer --slots"
         }
         Some(Errno::NOMEM) => "give the worker's machine more memory, or the worker fewer --slots",
         Some(Errno::ACCESS | Errno::PERM) => {

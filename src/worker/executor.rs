@@ -115,8 +115,7 @@ impl Executor {
             Ok(Ok(Some(FromExecutor::Hello { version: VERSION }))) => Ok(()),
             Ok(Ok(Some(FromExecutor::Hello { version }))) => {
                 let message = format!(
-                    "the job's executable uses version {version} of the executor's protocol, \
-                     this worker version {VERSION}\nhint: build both from the same gristmill"
+                    "the job's executable uses version {version} of the executor's protocol, but this worker uses version {VERSION}\nhint: build both from the same gristmill"
                 );
                 let failure = Failure::new(Cause::UserError, message);
                 Err(Unwell::Broke(failure.about(About::Version)))
@@ -179,7 +178,10 @@ impl Executor {
                     tell(Told::Begun(pid));
                 }
                 Ok(Some(_)) if !has_begun => {
-                    return Err(broke(Cause::Exit, "the executor did not confirm that it begins"));
+                    return Err(broke(
+                        Cause::Exit,
+                        "the executor did not confirm that the attempt has begun",
+                    ));
                 }
                 Ok(Some(FromExecutor::Progress { bytes, total })) => {
                     if (bytes, total) != last {

@@ -322,8 +322,7 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
                     continue;
                 }
                 Got::Hidden => {
-                    let message = "its worker sent no bytes, only a path where the file does not \
-                                   exist";
+                    let message = "its worker sent only a path, and there is no such file";
                     (false, message.into(), SLOW_TRIES_MAX)
                 }
                 Got::Slow { message } => (false, message, SLOW_TRIES_MAX),

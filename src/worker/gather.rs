@@ -88,7 +88,7 @@ impl Gather {
         let (nonce, partition, got) = (request.nonce, request.partition, BTreeMap::new());
         let (open, bytes) = (None, 0);
         let mut arrivals = Arrivals { gather: self, nonce, partition, wanted, got, open, bytes };
-        let mut why = "the sender stopped before it".to_string();
+        let mut why = "the sender stopped before sending it".to_string();
         let pace = {
             let mut fetching = std::pin::pin!(peer.fetch(request, send));
             let mut receiving = std::pin::pin!(arrivals.receive(pieces));

@@ -94,7 +94,7 @@ impl MapOutputs {
         let found = (header.nonce, header.map, header.attempt, file.index().digest);
         if found != expected {
             return Err(failed(format!(
-                "the executor left another map output than it reported: {found:x?} (nonce, \
+                "the executor left a different map output from the one that it reported: {found:x?} (nonce, \
                  map, attempt, digest), not {expected:x?}"
             )));
         }

@@ -80,7 +80,9 @@ fn whole(map: u32, got: Got, address: &str) -> Result<SegmentRef, Unheard> {
         Got::Missing { message, .. } | Got::Unanswered { message } | Got::Slow { message } => {
             Err(Unheard::NotSent(format!("map {map} from {address}: {message}")))
         }
-        Got::Hidden => Err(Unheard::NotSent(format!("map {map} from {address}: it was not sent"))),
+        Got::Hidden => {
+            Err(Unheard::NotSent(format!("map {map} from {address}: the worker did not send it")))
+        }
     }
 }
 

@@ -190,7 +190,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
             // Not found: the masters have already removed it.
             Ok(()) | Err(Refusal::NotFound { .. }) => {}
             Err(refusal) => (self.worker.options.log)(&format!(
-                "worker {worker} ends, but no master has received its goodbye: {refusal}"
+                "worker {worker} ends, but could not report that to a master: {refusal}"
             )),
         }
     }
@@ -340,7 +340,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
         let ended = self.worker.book.refused(refusal);
         let what = match ended {
             Some(attempt) => {
-                format!("attempt {attempt} fails, because its report is refused every time")
+                format!("attempt {attempt} fails, because masters always refuse its report")
             }
             // While no master answers, one line covers all polls.
             None if self.silent_since.is_none() => {

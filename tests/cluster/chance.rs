@@ -1,4 +1,4 @@
-//! A map whose output differs each time: outputs of different attempts are never mixed.
+//! A map whose output differs each time: the outputs of different attempts are never mixed.
 
 use std::collections::BTreeSet;
 use std::fs;

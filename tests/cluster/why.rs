@@ -257,7 +257,7 @@ fn of_code() -> Vec<Row> {
     let refused =
         format!("user code returned an error at {}: not to my taste.", place("not to my taste"));
     let attempts = " attempts at $JOB/m";
-    let over = ["it had ", "an attempt may have 96MiB"];
+    let over = ["it used ", "an attempt may use 96MiB"];
     vec![
         row("panic", panic, "panic", &[&panicked, &record(), attempts], "--max-bad-records"),
         row("bad record", bad_record, "bad_record", &[&refused, &record()], "fix the record, or"),

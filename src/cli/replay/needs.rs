@@ -115,14 +115,14 @@ impl Needs {
                     let bytes: u64 = segments.iter().map(|segment| segment.stored_bytes).sum();
                     format!("{} map outputs ({bytes} bytes fetched)", segments.len())
                 }
-                None => format!("{} maps, which run here first", self.recipe.maps),
+                None => format!("{} maps, which run first", self.recipe.maps),
             },
             TaskKind::Plan | TaskKind::Commit => {
                 let inputs = self.spec.inputs.iter().take(RANGES_MAX);
                 inputs.map(|input| input.location.to_string()).collect::<Vec<_>>().join(", ")
             }
         };
-        format!("running {attempt} again here, in {}: {what}\n", Location::from(&self.folder))
+        format!("running {attempt} again in {}: {what}\n", Location::from(&self.folder))
     }
 
     /// Makes the executable run it.
@@ -207,7 +207,7 @@ fn input(plan: Option<&Path>, map: u32) -> String {
         Ok(split) => split,
         Err(error) => {
             let why = escape(error.to_string().as_bytes(), 2 * TEXT_CHARS_MAX);
-            return format!("its split, which is unknown ({why})");
+            return format!("an unknown split ({why})");
         }
     };
     let shown = split.ranges.iter().take(RANGES_MAX);

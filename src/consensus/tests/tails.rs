@@ -1,8 +1,8 @@
 //! Torn tails: after a crash, any part of the last write may be missing.
 //!
 //! A crash image combines two copies of a running node's log, from before and after one more number was agreed on:
-//! each sector that differs comes from one or the other. A disk may hold exactly that if the power fails before fsync
-//! returns.
+//! each sector that differs comes from one copy or the other. After a power failure before fsync returns, a disk may
+//! hold exactly that.
 
 use std::fs;
 

@@ -1,8 +1,8 @@
 //! Finds the leading master, and calls it.
 //!
-//! Every call may be repeated, so a call without an answer is retried: at the leader that another master named, or else
-//! at the next known master, until the caller's patience is over. While a master reports that the work is under way,
-//! patience does not end.
+//! Every call may be repeated, so a call without an answer is retried: at the leader that another master named, or
+//! else at the next known master, until the caller's time limit is over. While a master reports that the work is in
+//! progress, the time limit does not apply.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;

@@ -2,7 +2,7 @@
 //!
 //! If all seats are taken, a new connection gets the seat of an idle one: first of those that never made a request,
 //! oldest first, then of those that have been idle longest. If none is idle, the new connection may take a reserved
-//! seat, and must leave it unless it turns out to be another master.
+//! seat, but must leave it unless it turns out to be another master.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! The partitioner must be a function of the key, and for grouped keys of the group.
+//! The partitioner must be a function of the key; for grouped keys, of the group.
 
 use std::collections::BTreeMap;
 
