@@ -23,19 +23,19 @@ use crate::crash::crash_point;
 pub const IDENTITY_FILE: &str = "identity";
 /// The format of all files of a folder.
 pub(super) const FORMAT: u32 = 9;
-/// Beginning of the names of files that are not whole yet.
+/// Prefix of the names of incomplete files.
 pub(super) const INCOMING: &str = ".incoming-";
-/// Its first line.
+/// First line of the file.
 const MAGIC: &str = "gristmill master";
 
-/// Which master a folder belongs to.
+/// The master that a folder belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
     /// Random, drawn when the cluster began.
     pub cluster: u128,
     /// The master's number.
     pub node: u64,
-    /// Whether it was not the first of its cluster: it waits to be admitted.
+    /// Whether it was not the first master of its cluster, and so had to be admitted.
     pub is_guest: bool,
 }
 
@@ -46,7 +46,7 @@ impl fmt::Display for Identity {
 }
 
 impl Identity {
-    /// Reads the file of a folder, if there is one.
+    /// Reads the file of a folder, if it exists.
     pub(super) fn read(folder: &Path) -> Result<Option<Self>, Error> {
         let path = folder.join(IDENTITY_FILE);
         match fs::read_to_string(&path) {
@@ -56,7 +56,7 @@ impl Identity {
         }
     }
 
-    /// Writes the file of a folder, whole or not at all.
+    /// Writes the file of a folder completely, or not at all.
     pub(super) fn write(self, folder: &Path) -> Result<(), Error> {
         let path = folder.join(IDENTITY_FILE);
         place(folder, IDENTITY_FILE, self.text().as_bytes()).map_err(|source| Error::Disk {

@@ -95,7 +95,7 @@ pub trait Machine: Send + Sync + 'static {
     /// If it cannot be serialized.
     fn save(&self) -> Result<Vec<u8>, Unreadable>;
 
-    /// Replaces the whole state by the state after the entry of this index.
+    /// Replaces the whole state with the state after the entry of this index.
     ///
     /// # Errors
     /// If the bytes are not a state.

@@ -181,7 +181,7 @@ impl fmt::Display for BackupRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Unwanted => "its job has backups turned off",
-            Self::WrongPhase => "only maps, and reduces after the last map, have backups",
+            Self::WrongPhase => "only maps have backups, and reduces once all maps are done",
             Self::NotAlone => "it has no attempt, or more than one, running",
             Self::TasksWait => "other tasks wait for slots",
             Self::NoRoom => "no other worker has a free slot",

@@ -190,7 +190,7 @@ async fn receive(
     file.flush().await?;
     if digester.bytes() != bytes || digester.digest() != wanted {
         return Err(status(invalid(format!(
-            "artifact {wanted} of {bytes} bytes arrived as {} of {} bytes\nhint: send it again",
+            "artifact {wanted} of {bytes} bytes arrived damaged, with digest {} and {} bytes\nhint: send it again",
             digester.digest(),
             digester.bytes()
         )))
