@@ -197,9 +197,9 @@ mod tests {
     fn standard_streams_are_refused_and_output_is_synced() {
         assert!(for_cluster(spec("/in", Some("/out"))).unwrap().sync);
         for (spec, said) in [
-            (spec("/in", None), "no standard output"),
-            (spec("/in", Some("-")), "no standard output"),
-            (spec("-", Some("/out")), "no standard input"),
+            (spec("/in", None), "cannot write to standard output"),
+            (spec("/in", Some("-")), "cannot write to standard output"),
+            (spec("-", Some("/out")), "cannot read standard input"),
             (spec("", Some("/out")), "empty path"),
         ] {
             let error = for_cluster(spec).unwrap_err().to_string();

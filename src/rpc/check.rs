@@ -22,15 +22,15 @@ use crate::spec::{JobSpec, escape};
 
 /// Bytes of the id of a submission.
 const SUBMISSION_ID_BYTES_MAX: usize = 128;
-/// Bytes of a spec: it travels in one message, beside a few short fields.
+/// Bytes of a spec, which is sent in one message together with a few short fields.
 const SPEC_BYTES_MAX: usize = CONTROL_BYTES_MAX - (1 << 20);
 /// Tasks in one answer.
 const TASKS_MAX: u32 = 10_000;
 /// Slots of one worker.
 const SLOTS_MAX: u64 = 1_024;
-/// Attempts that a worker may report at once: running ones, and ended ones that wait for an acknowledgement.
+/// Attempts that a worker may report at once: running ones, and ended ones that are not acknowledged yet.
 const HELD_MAX: u64 = 100_000;
-/// Jobs whose files a worker may have, and map outputs that it may have or report as missing.
+/// Jobs whose files a worker may have, and map outputs that it may have or may report as missing.
 const JOBS_MAX: u64 = 100_000;
 const OUTPUTS_MAX: u64 = 1_000_000;
 /// Largest number of a master.

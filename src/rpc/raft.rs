@@ -25,7 +25,7 @@ pub trait Raft: Send + Sync + 'static {
     fn append_entries(&self, call: Call) -> impl Future<Output = Result<Vec<u8>, Refusal>> + Send;
     /// Answers a request for a vote.
     fn vote(&self, call: Call) -> impl Future<Output = Result<Vec<u8>, Refusal>> + Send;
-    /// Starts an election at once, because the leader hands over; answers when it leads.
+    /// Starts an election at once, because the leader hands over. Answers when this master leads.
     fn stand(&self, call: Call) -> impl Future<Output = Result<Vec<u8>, Refusal>> + Send;
     /// Receives a piece of the leader's snapshot; the last one installs it.
     fn install_snapshot(&self, call: Call)

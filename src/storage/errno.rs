@@ -122,7 +122,7 @@ mod tests {
             (libc::EROFS, "read-only"),
             (libc::EACCES, "permission"),
             (libc::EPERM, "lsattr"),
-            (libc::EMLINK, "folders in one folder"),
+            (libc::EMLINK, "more subfolders"),
             (libc::ENAMETOOLONG, "shorter"),
             (libc::ELOOP, "symbolic link"),
             (libc::EXDEV, "one file system"),

@@ -282,7 +282,7 @@ mod tests {
         for (number, cause, hint) in [
             (libc::EDQUOT, "disk quota exceeded for", "have your quota raised"),
             (libc::EROFS, "Read-only file system", "not mounted read-only"),
-            (libc::EMLINK, "Too many links", "more folders in one folder"),
+            (libc::EMLINK, "Too many links", "more subfolders"),
             (libc::ESTALE, "Stale file handle", "mount it again"),
             (libc::EMFILE, "Too many open files", "ulimit -n"),
             (libc::EFBIG, "File too large", "ulimit -f"),

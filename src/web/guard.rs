@@ -59,7 +59,7 @@ pub(super) async fn guard(State(web): State<Web>, request: Request, next: Next) 
     response
 }
 
-/// Whether a browser asks for a page. It then gets faults as pages too.
+/// Whether a browser asks for a page. If so, faults are pages too.
 fn wants_page(request: &Request) -> bool {
     let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
     accept.is_some_and(|kinds| kinds.contains("text/html"))

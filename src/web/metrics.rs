@@ -138,7 +138,7 @@ impl Page {
         help: &str,
         samples: impl FnOnce() -> Vec<(String, u64)>,
     ) {
-        // A string takes whatever is written to it.
+        // Writing to a string cannot fail.
         let _written = write!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
         for (labels, value) in samples() {
             let _written = writeln!(self.text, "{name}{labels} {value}");

@@ -6,9 +6,9 @@ use super::answer::Fault;
 use crate::spec::escape;
 use crate::spec::failure::TEXT_CHARS_MAX;
 
-/// Lines of a page by default.
+/// Default number of lines on a page.
 pub(super) const LIMIT: usize = 100;
-/// Most lines of a page.
+/// Most lines on a page.
 pub(super) const LIMIT_MAX: usize = 1_000;
 
 /// The pairs of a query.

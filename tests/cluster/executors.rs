@@ -157,7 +157,7 @@ fn hang(trouble: &'static str) -> Case {
 /// It needs more memory than it may have, beside what its children hold.
 fn eat() -> Case {
     // The second time, on another worker, is enough.
-    let case = exit("fork,escape,eat", "the executor was killed for its memory: it had ");
+    let case = exit("fork,escape,eat", "the executor was killed for its memory: it used ");
     Case { cause: "memory", attempts: 2, ..case }
 }
 
@@ -214,7 +214,11 @@ fn an_executor_that_eats_memory_is_killed_and_the_limit_named() -> Result {
     write_input(&fleet)?;
     let limited = Odd::new(FLAGS).with_trouble("--trouble eat");
     let report = limited.run(&fleet)?;
-    assert!(report.ended.stderr.contains(", an attempt may use 96MiB"), "{}", report.ended.stderr);
+    assert!(
+        report.ended.stderr.contains(", but an attempt may use 96MiB"),
+        "{}",
+        report.ended.stderr
+    );
     limited.check_failed(&fleet, &report)?;
     eat().check(&fleet)?;
     check_no_trace(fleet)

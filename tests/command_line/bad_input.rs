@@ -75,7 +75,7 @@ const ROWS: &[Row] = &[
     ("", "wordcount in.txt --cluster=127.0.0.1:7400", 2, &["a flag of `gristmill submit`"]),
     ("", "wordcount in.txt --memory $'1\\x1b[31mGB'", 2, &["`1\\x1b[31mGB`"]),
     ("", "wordcount in.txt --quiet=yes", 2, &["--quiet takes no value, but got `yes`"]),
-    ("", "wordcount in.txt --memory $'\\xff'", 2, &["not UTF-8: among `\\xff`"]),
+    ("", "wordcount in.txt --memory $'\\xff'", 2, &["not UTF-8; it is one of `\\xff`"]),
     ("", "wordcount in.txt --memory 99999999999999999999GB", 2, &["--memory"]),
     ("", "wordcount in.txt --memory NaN", 2, &["NaN"]),
     ("", "wordcount in.txt --memory 1KiB", 2, &["out of range", "16MiB"]),

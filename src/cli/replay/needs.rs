@@ -277,7 +277,10 @@ mod tests {
         assert!(told.starts_with("bytes 0 to 10 of /in, bytes 10 to 20 of /in, "), "{told}");
         assert!(told.ends_with(" of /in, 2 more"), "{told}");
         let told = input(Some(&plan), 3);
-        assert!(told.contains("is unknown (plan is damaged: it has 1 splits, but none"), "{told}");
+        assert!(
+            told.contains("an unknown split (plan is damaged: it has 1 splits, but none"),
+            "{told}"
+        );
         fs::write(&plan, "no plan at all, but long enough to have a header").unwrap();
         let told = input(Some(&plan), 0);
         assert!(told.contains("plan is damaged: it does not begin like a plan: "), "{told}");

@@ -274,7 +274,7 @@ fn a_file_that_changed_since_it_was_listed_is_refused() {
     assert_eq!(open(&listed).unwrap().index(), 3);
     assert_eq!(message(open(&listed)), "");
     let longer = FileRange { size: 11, ..listed.clone() };
-    assert!(message(open(&longer)).starts_with("input changed: it had 11 bytes and has 10: "));
+    assert!(message(open(&longer)).starts_with("input changed: it had 11 bytes and now has 10: "));
     let older = FileRange { modified_ns: 1, ..listed.clone() };
     assert!(message(open(&older)).starts_with("input changed: it was modified (at "));
     let missing = FileRange { location: Location::from("/no/such"), ..listed.clone() };
@@ -370,7 +370,7 @@ fn files_whose_content_contradicts_name_or_format_are_refused() {
         (
             "in.gz",
             &gzip(&gzip(b"a\n")),
-            "input is compressed twice, its gzip data being compressed data again: ",
+            "input is compressed twice: its gzip data contains compressed data: ",
         ),
         ("in.bz2", &bzip2(b"\xff\xfea\0"), "input is not text but UTF-16 text: "),
         ("in.gz", b"a\n", "input is named like gzip data, but its first bytes are not gzip's: "),

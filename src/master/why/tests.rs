@@ -314,8 +314,10 @@ fn a_map_that_gives_other_output_is_named() {
     story.join(2, 2);
     story.complete(map(0, 2), 8);
     let why = story.why();
-    let parts =
-        ["map is not deterministic: j1/m0#2", "The attempts at j1/m0 were #1 on w1, #2 on w2."];
+    let parts = [
+        "map is not deterministic: the output of j1/m0#2 differs",
+        "The attempts at j1/m0 were #1 on w1, #2 on w2.",
+    ];
     check(&why, Kind::NondeterministicMap, &parts);
     assert!(why.suggestion.contains("no random numbers"));
 }
