@@ -133,7 +133,7 @@ pub(super) const REMOVE: &str = "\
 Example: gristmill masters remove m2";
 
 pub(super) const TRANSFER: &str = "\
-Use it before you take away the machine of the leader.
+Use it before you shut down the leader's machine.
 
 Example: gristmill masters transfer m2";
 

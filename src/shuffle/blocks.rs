@@ -1,4 +1,5 @@
-//! Collects for a combiner that is not exact: folds within blocks that depend on the emitted pairs alone.
+//! Collects pairs for a combiner that is not exact. Values are folded within blocks, and only the emitted pairs decide
+//! where a block ends.
 //!
 //! A sum of floats depends on how its terms are grouped, and memory, threads and merges must not decide that. So the
 //! pairs of one map task are cut into blocks of a fixed number of keys. Within a block, the values of a key are

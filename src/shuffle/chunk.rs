@@ -1,4 +1,4 @@
-//! Memory for records: chunks on huge pages that are filled once from front to back, never moved, and reused.
+//! Memory for records: chunks on huge pages, which are filled once from front to back, never moved, and reused.
 
 #![expect(
     unsafe_code,

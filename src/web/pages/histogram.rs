@@ -1,4 +1,5 @@
-//! Distribution of task durations as inline SVG: a logarithmic axis of time, a linear one of tasks, with round ticks.
+//! Distribution of task durations as inline SVG: a logarithmic axis of time, a linear axis of tasks, both with round
+//! ticks.
 
 use std::fmt::Write;
 
