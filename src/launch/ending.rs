@@ -205,7 +205,7 @@ fn end(running: Running, done: &str) -> ! {
     }
     let when = When::of(running.progress.phase(), running.to_stdout);
     let line = format!("the job's own code ended the process: it {done}{place}, {}", told(when));
-    // The exit code tells whether the output is there.
+    // The exit code tells whether the output exists.
     let code = if when == When::Published {
         say(&format!("note: {line}\n"));
         details.iter().for_each(|detail| say(&format!("note: {detail}\n")));

@@ -69,7 +69,7 @@ impl Codec {
         }
     }
 
-    /// The codec that a byte in a file stands for, if there is one.
+    /// The codec that a byte in a file means, if there is one.
     pub const fn from_code(code: u8) -> Option<Self> {
         match code {
             0 => Some(Codec::Stored),

@@ -15,7 +15,7 @@ pub enum Error {
         /// A well-formed id of that kind.
         example: &'static str,
     },
-    /// A number in a job spec lies outside its range.
+    /// A number in a job spec is out of range.
     #[error("{field} must be {range}, got {value}")]
     Range {
         /// The field of the spec.

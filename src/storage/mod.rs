@@ -11,7 +11,7 @@
 //! **Writing** is all or nothing. A hidden folder beside the output belongs to one run:
 //!
 //! ```text
-//! .out.gristmill-<nonce>/            Staging: mode 0700, swept by later runs once nobody holds its lock
+//! .out.gristmill-<nonce>/            Staging: mode 0700, swept by later runs once its lock is free
 //!   lock                             held by flock(2) for as long as the process lives
 //!   attempts/<attempt>/<part>        AttemptFolder, PartWriter: every attempt writes under its own name
 //!   output/<part>                    the winners' sealed parts, moved here by Staging::accept

@@ -23,7 +23,7 @@ const DECOMPRESS: &str = "decompress it first, or compress it with gzip, zstd, b
 const NOT_TEXT: &str = "leave it out, or extract its text first";
 const TO_UTF8: &str = "convert it first, as with `iconv -f UTF-16 -t UTF-8`";
 const TO_UTF8_FROM_32: &str = "convert it first, as with `iconv -f UTF-32 -t UTF-8`";
-/// Without a byte order mark, `iconv` has to be told the order.
+/// Without a byte order mark, the order must be given to `iconv`.
 const WITHOUT_MARK: [Foreign; 4] = [
     Foreign {
         what: "UTF-32 text without a byte order mark",

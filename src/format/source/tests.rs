@@ -160,7 +160,7 @@ fn frames_of_the_zstd_command_are_read_and_their_checksum_is_verified() {
     assert!(message.contains("checksum of a frame is wrong"), "{message}");
 }
 
-/// Skippable frames of every kind, one behind the other.
+/// Skippable frames of every kind, one after another.
 fn skippable(length: u32) -> Vec<u8> {
     let frame = |kind: u8| {
         let mut frame = vec![0x50 + kind, 0x2a, 0x4d, 0x18];
@@ -315,7 +315,7 @@ fn progress_counts_each_byte_of_the_ranges_once() {
             drain(source).unwrap();
         }
         let compressed = bytes != text;
-        // The range behind the first has nothing of a compressed file, and the first counts only its own.
+        // The second range of a compressed file is empty, and the first counts only its own bytes.
         assert_eq!(progress.load(Ordering::Relaxed), if compressed { cut } else { size });
     }
 }
