@@ -147,7 +147,7 @@ fn keep(partial: &Path, path: &Path, digest: Digest) -> Result<(), Failure> {
     let failed = |error| disk_failure("keep an artifact", path, &error);
     let found = digest_of(partial).map_err(failed)?;
     if found != digest {
-        let message = format!("artifact {digest} arrived damaged, as {found}");
+        let message = format!("artifact {digest} arrived damaged: its digest is {found}");
         return Err(Failure::new(Cause::MasterError, message));
     }
     fs::set_permissions(partial, Permissions::from_mode(MODE)).map_err(failed)?;
