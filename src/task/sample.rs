@@ -306,7 +306,7 @@ mod tests {
         let table = [
             // Samples of equal weight.
             (sample(b'a', 100, 100, 1, 1), sample(b'b', 50, 50, 1, 1), (100, 50)),
-            // A stream of which every eighth record was mapped, and a place that was read in full.
+            // A stream (every eighth record was mapped), and a place that was read in full.
             (sample(b'a', 1000, 1000, 10, 10), sample(b'b', 125, 1000, 1, 1), (1000, 1000)),
             // A place that represents a hundred times as many bytes as were read.
             (sample(b'a', 10, 10, 1, 100), sample(b'b', 1000, 1000, 1, 1), (1000, 1000)),

@@ -115,7 +115,8 @@ impl Executor {
             Ok(Ok(Some(FromExecutor::Hello { version: VERSION }))) => Ok(()),
             Ok(Ok(Some(FromExecutor::Hello { version }))) => {
                 let message = format!(
-                    "the job's executable uses version {version} of the executor's protocol, but this worker uses version {VERSION}\nhint: build both from the same gristmill"
+                    "the job's executable uses version {version} of the executor's protocol, \
+                     but this worker uses version {VERSION}\nhint: build both from the same gristmill"
                 );
                 let failure = Failure::new(Cause::UserError, message);
                 Err(Unwell::Broke(failure.about(About::Version)))
@@ -178,10 +179,7 @@ impl Executor {
                     tell(Told::Begun(pid));
                 }
                 Ok(Some(_)) if !has_begun => {
-                    return Err(broke(
-                        Cause::Exit,
-                        "the executor did not confirm that the attempt has begun",
-                    ));
+                    return Err(broke(Cause::Exit, "the executor did not confirm the start"));
                 }
                 Ok(Some(FromExecutor::Progress { bytes, total })) => {
                     if (bytes, total) != last {
