@@ -347,7 +347,8 @@ impl Evidence {
                 theirs.start.count < ours.start.count || theirs.acknowledged < ours.acknowledged;
             lacks.then(|| {
                 format!(
-                    "its snapshot records {} starts of master {node} and entries up to {}, but this master knows of {} starts and entries up to {}",
+                    "its snapshot records {} starts of master {node} and entries up to {}, but this \
+                     master knows of {} starts and entries up to {}",
                     theirs.start.count, theirs.acknowledged, ours.start.count, ours.acknowledged
                 )
             })

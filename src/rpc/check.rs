@@ -88,7 +88,8 @@ fn spec(spec: &JobSpec) -> Result<(), Refusal> {
     for (what, location) in inputs.chain(spec.output.iter().map(|output| ("output", output))) {
         if !location.path().is_absolute() {
             return Err(invalid(format!(
-                "{what} `{location}` is not an absolute path, and workers have a different current folder and standard input\nhint: name it by its absolute path"
+                "{what} `{location}` is not an absolute path, and workers have a different current \
+                 folder and standard input\nhint: name it by its absolute path"
             )));
         }
     }

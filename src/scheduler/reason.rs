@@ -99,7 +99,8 @@ impl fmt::Display for Reason {
                 let (demanded, most) = (size::format(*demanded_bytes), size::format(*most_bytes));
                 write!(
                     f,
-                    "waiting for a worker with {demanded} of memory per attempt (the job's --memory); the largest has {most}"
+                    "waiting for a worker with {demanded} of memory per attempt (the job's \
+                     --memory); the largest has {most}"
                 )
             }
             Self::NoSlots { kind: TaskKind::Plan | TaskKind::Commit, .. } => {

@@ -27,7 +27,8 @@ pub enum Error {
     },
     /// A name breaks the grammar of job names.
     #[error(
-        "job name `{name}` has {problem}\nhint: use 1 to 63 characters from a-z 0-9 . _ -, and begin and end with a letter or digit"
+        "job name `{name}` has {problem}\nhint: use 1 to 63 characters from a-z 0-9 . _ -, and \
+         begin and end with a letter or digit"
     )]
     Name {
         /// What was found.

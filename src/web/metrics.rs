@@ -101,7 +101,8 @@ fn of_attempts(page: &mut Page, figures: &Figures) {
     page.plain(
         "gristmill_attempts_started_total",
         "counter",
-        "Attempts started, according to the log entries that this process has applied. Tasks that share an attempt count once.",
+        "Attempts started, according to the log entries that this process has applied. Tasks that \
+         share an attempt count once.",
         happened.started,
     );
     let help = "Attempts ended, according to the log entries that this process has applied.";

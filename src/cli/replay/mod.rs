@@ -163,7 +163,8 @@ fn report(ended: &Ended) -> u8 {
         }
         Ended::TimedOut(attempt, limit) => {
             say(&format!(
-                "error: no progress for {} ms: {attempt}\nhint: see where it hangs, or allow it more time with --task-timeout\n",
+                "error: no progress for {} ms: {attempt}\nhint: see where it hangs, or allow it \
+                 more time with --task-timeout\n",
                 limit.as_millis()
             ));
             exit::FAILED

@@ -144,7 +144,8 @@ fn job_that_waits_for_memory_says_how_much_and_what_to_do() {
     let mut story = Story { state: State::default(), now_ms: 1_795_424_400_000 };
     story.submit_with(JOB, JobOptions { memory_bytes: 4 << 30, ..JobOptions::default() });
     story.join_with(1, 2, 512 << 20);
-    let said = "j1 odd waits: waiting for a worker with 4GiB of memory per attempt (the job's --memory); the largest has 512MiB.";
+    let said = "j1 odd waits: waiting for a worker with 4GiB of memory per attempt (the job's \
+                --memory); the largest has 512MiB.";
     check(&story.why(), Kind::Waiting, &[said]);
     assert!(story.why().suggestion.contains("--memory 512MiB or less"), "{:?}", story.why());
     let line = crate::master::views::lines(&story.state).remove(0);

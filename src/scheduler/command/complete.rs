@@ -75,7 +75,8 @@ fn replace_output(
     let reduces = job.progress(TaskKind::Reduce);
     if reduces.done > 0 {
         let message = format!(
-            "map is not deterministic: the output of {attempt} differs from the lost one that it replaces, and {} of {} reduces have already used the lost one",
+            "map is not deterministic: the output of {attempt} differs from the lost one that it \
+             replaces, and {} of {} reduces have already used the lost one",
             reduces.done, reduces.total
         );
         let failure = Failure::new(Cause::UserError, message).about(About::OtherOutput);
