@@ -1,9 +1,10 @@
-//! Measures a master with the paper's large job: its speed, its disk use, and how long a restart takes.
+//! Measures a master with the large job of the MapReduce paper: its speed, its disk use, and the duration of a
+//! restart.
 //!
-//! `cargo bench --bench master [-- MAPS REDUCES WORKERS]` simulates 100 workers of 40 slots, which only make calls.
-//! They complete a job of 200,000 maps and 5,000 reduces for a single master with a real disk. The master is
-//! restarted after the last map, and again after the job. The benchmark prints the completions per second, the peak
-//! disk use of log and snapshots, and how long each start took until everything was applied.
+//! `cargo bench --bench master [-- MAPS REDUCES WORKERS]` runs a single master with a real disk. Simulated workers
+//! (100 of 40 slots each) send it the calls of real ones, but run nothing. The job has 200,000 maps and 5,000 reduces.
+//! The master is restarted after the last map, and again after the job. The benchmark prints the completions per
+//! second, the peak disk use of log and snapshots, and how long each restart took.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -1,9 +1,9 @@
-//! Measures the cost of a decision: the paper's large job on simulated workers, with the pure scheduler alone.
+//! Measures the cost of a scheduling decision: the large job of the MapReduce paper, with only the pure scheduler.
 //!
-//! `cargo bench --bench scheduler [-- MAPS REDUCES WORKERS]` drives 200,000 maps and 5,000 reduces on 2,000 workers
-//! of two slots each, as a master would. Each completion is one command, every twentieth task fails once, twenty
-//! workers are lost and return, the leader watches for timeouts and stragglers, and workers ask what they should
-//! hold. It prints commands per second, the slowest command, and the peak memory of this process.
+//! `cargo bench --bench scheduler [-- MAPS REDUCES WORKERS]` calls the scheduler as a master would: for 200,000 maps
+//! and 5,000 reduces on 2,000 workers of two slots each. Each completion is one command, every twentieth task fails
+//! once, and twenty workers are lost and return. The leader watches for timeouts and stragglers, and workers ask which
+//! attempts they should hold. The benchmark prints commands per second, the slowest command, and its own peak memory.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;

@@ -1,9 +1,9 @@
 //! Measures how long a very small job takes with three masters, and checks it against the speed of their disks.
 //!
 //! `cargo bench --bench small -- JOB [FOLDER]` starts `gristmill dev --masters 3 --workers 3` with its data in FOLDER
-//! (default: `target`). It runs JOB on 26 KB of words nine times, each with a complete `gristmill submit`. For each
-//! run it prints the duration, the number of log entries, and the limit: 80 ms, plus for each entry the median time
-//! in which that disk syncs 4 KiB, measured just before. It fails if a run exceeds its limit.
+//! (default: `target`). It submits JOB nine times, on 26 KB of words, with `gristmill submit`. For each run it prints
+//! the duration, the number of log entries, and the limit. The limit is 80 ms, plus one sync for each log entry: the
+//! median time in which that disk syncs 4 KiB, measured just before. The benchmark fails if a run exceeds its limit.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};

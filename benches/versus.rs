@@ -1,13 +1,15 @@
-//! Times commands as whole processes, in turn, and prints medians and ratios. All published figures come from it.
+//! Times commands as whole processes, in turn, and prints medians and ratios. All published figures come from this
+//! benchmark.
 //!
 //! ```text
 //! cargo bench --bench versus -- [-n RUNS] 'wordcount in.txt -o $OUT' 'wc_tuned in.txt $OUT' ...
 //! ```
 //!
-//! Each command is given to `sh -c "exec …"`, with `$OUT` a path on tmpfs that is removed before each run. After one
-//! warm-up round come RUNS rounds (default: 5) of A B C A B C …; the ratios are medians of the first command's figure
-//! over the other's in the same round. Memory is anonymous and shared memory of the process tree, sampled every 5 ms
-//! in separate rounds, since sampling slows a run down. If a command fails, the benchmark ends.
+//! Each command is run by `sh -c "exec …"`. `$OUT` is a path on tmpfs that is removed before each run. After one
+//! warm-up round come RUNS rounds (default: 5) in the order A B C A B C …. A ratio compares the first command with
+//! another one in the same round, and the median of these ratios is printed. Memory is the anonymous and shared memory
+//! of the process tree. It is sampled every 5 ms in separate rounds, because sampling slows a run down. If a command
+//! fails, the benchmark ends.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};

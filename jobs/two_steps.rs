@@ -8,8 +8,9 @@
 //! monday-finding: j2 succeeded, monday/found
 //! ```
 //!
-//! A run has its own name, which is also the folder of its outputs. It may be interrupted and restarted at any time:
-//! a step whose output exists is done, and a step that was submitted continues as the same job, because of its id.
+//! Each run has its own name, which is also the folder of its outputs. It can be interrupted and started again at any
+//! time. A step whose output exists is not run again. A step that was already submitted continues as the same job,
+//! because it is submitted with the same id.
 
 use std::error::Error;
 use std::path::Path;
@@ -64,7 +65,7 @@ async fn step(
     let arguments: Vec<_> = [arguments, &["-o", output]].concat().iter().map(Into::into).collect();
     let described = describe(executable.as_ref(), &arguments, DESCRIBE_WITHIN).await?;
     let Described::Job { executable, spec, map_only, .. } = described else {
-        return Err("the arguments print a text such as help, and describe no job".into());
+        return Err("these arguments print a text, such as help, and do not describe a job".into());
     };
     let job = submit(master, Submission::new(id.into(), executable, *spec, map_only)).await?;
     let ended = follow(master, job, |_| ()).await?;

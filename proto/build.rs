@@ -1,4 +1,4 @@
-//! Generates the gRPC code of `src/rpc` from the files beside this one, without a protobuf compiler on the machine.
+//! Generates the gRPC code of `src/rpc` from the files beside this one. The machine needs no protobuf compiler.
 
 #[cfg(feature = "cluster")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {

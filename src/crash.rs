@@ -1,12 +1,12 @@
 //! Named crash points at which tests kill the process, to check that nothing is lost; release builds have none.
 //!
-//! A process with a folder in `GRISTMILL_CRASH` looks into it at each point that it passes. A file there with the
-//! point's name, such as `l03`, arms the point; it holds the number of passes, counted from now, until the crash. The
-//! process that reaches that pass renames the file to `l03.struck`, writes its id into it, reports the point on
-//! standard error, and dies of SIGKILL. So an armed point kills exactly one process, however many share the folder,
-//! and a restarted process passes it.
+//! If `GRISTMILL_CRASH` names a folder, a process looks into that folder at each crash point that it passes. A file
+//! there with the point's name, such as `l03`, arms the point, and contains a number: at which pass, counted from now,
+//! to crash. The process that reaches that pass renames the file to `l03.struck`, writes its process id into it,
+//! reports the point on standard error, and dies of SIGKILL. So an armed point kills exactly one process, even if
+//! several share the folder, and a restarted process passes it.
 //!
-//! Executors inherit their worker's environment, and so its folder.
+//! Executors inherit their worker's environment, and so its crash folder.
 
 #[cfg(feature = "crash-points")]
 pub(crate) use armed::pass;
@@ -40,10 +40,10 @@ mod armed {
 
     use rustix::process::{Signal, getpid, kill_process};
 
-    /// Names the folder of what is armed.
+    /// Names the folder of armed points.
     pub(super) const VARIABLE: &str = "GRISTMILL_CRASH";
 
-    /// Dies, if this point is armed and this is the passage.
+    /// Dies if this point is armed, and this is the pass.
     pub(crate) fn pass(point: &str) {
         static FOLDER: LazyLock<Option<PathBuf>> =
             LazyLock::new(|| std::env::var_os(VARIABLE).map(PathBuf::from));
@@ -54,7 +54,7 @@ mod armed {
             return;
         }
         let _one_passes_at_a_time = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-        // One that another process is just counting down is passed by.
+        // Ignores a point that another process is just counting down.
         let left = fs::read_to_string(&armed).ok().and_then(|left| left.parse::<u32>().ok());
         match left {
             Some(left @ 2..) => {
@@ -121,7 +121,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
         assert!(in_a_process(None).0.success() && in_a_process(Some(folder)).0.success());
-        // The third passage of the one comes in between the second and third of the other.
+        // The third pass of one point is between the second and third passes of the other.
         for (point, passage, others) in [("t01", 3, 1), ("t02", 2, 3)] {
             let other = if point == "t01" { "t02" } else { "t01" };
             fs::write(folder.join(point), passage.to_string()).unwrap();

@@ -1,11 +1,11 @@
-//! MapReduce in one executable: a job is a Rust value, and it never loses or doubles a record.
+//! MapReduce in one executable: a job is a Rust value, and no record is lost or counted twice.
 //!
 //! Start with [`prelude`], which is all that an author imports, and [`job::Job`], which is all that an author
 //! implements. Then see [`format`](mod@format) for what can be read and written, [`job::Combine`] for combiners,
 //! [`record::Grouped`] for sorted values, [`job::MapOnly`] for jobs without a reduce, and [`testing`] for testing a
 //! job in three lines. The other modules are the implementation.
 //!
-//! A job's crate depends on `gristmill`, on `clap` and on `serde`, both with the feature `derive`.
+//! The crate of a job depends on `gristmill`, `clap` and `serde`, the last two with the feature `derive`.
 
 #[cfg(feature = "cluster")]
 pub mod cli;

@@ -1,4 +1,4 @@
-//! Does synchronous work that async code waits for, where it keeps nothing else waiting.
+//! Runs blocking work for async code on threads where it delays nothing else.
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::{JoinError, spawn_blocking};

@@ -1,4 +1,4 @@
-//! Compiler errors for the usual mistakes of a job's author: each error says what to do.
+//! Compiler errors for the usual mistakes of job authors: each error says what to do.
 
 #[path = "compiler/mistakes.rs"]
 mod mistakes;

@@ -1,4 +1,4 @@
-//! One master, with simulated workers and clients that only make calls, and a clock that tests control.
+//! One master and a clock that tests control, with simulated workers and clients, which only send calls.
 #![cfg(feature = "cluster")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
 

@@ -1,4 +1,4 @@
-//! Rules that the compiler does not enforce: floors of modules, bans, sizes, licences.
+//! Rules that the compiler does not enforce: floors of modules, banned words, sizes, licences.
 //!
 //! Each rule is one test, and each reports `file:line: what`. The checkers are in `tests/tidy/`, and are tested there
 //! on planted mistakes, so that no rule can fail unnoticed.

@@ -1,4 +1,4 @@
-//! A worker between a simulated master and executors that are this very program, started again.
+//! A worker between a simulated master and executors, which are this same program, started again.
 
 #![cfg(feature = "cluster")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what is played here is part of the tests")]

@@ -1,4 +1,4 @@
-//! Bytes and requests per host and status of an access log: as a job, and written by hand, in one executable.
+//! Computes bytes and requests per host and status of an access log, as a job and by hand, in one executable.
 //!
 //! ```text
 //! cargo bench --bench generate -- access-log access.log 1000000000
@@ -6,7 +6,7 @@
 //! cargo bench --bench access_log -- job access.log -o out
 //! ```
 //!
-//! Run as a job, the first argument is dropped and the rest is the usual command line of a job executable.
+//! To run the job, pass `job` first; the other arguments are the usual command line of a job executable.
 
 mod by_hand;
 mod job;

@@ -10,7 +10,7 @@ const NAME: &str = "gristmill";
 
 pub(super) const AFTER_HELP: &str = "\
 For this session: source <(gristmill completions bash)
-For all later ones, put what it prints where the shell looks:
+For all later sessions, save the script where the shell looks for it:
   bash        ~/.local/share/bash-completion/completions/gristmill
   zsh         _gristmill, in a folder of $fpath
   fish        ~/.config/fish/completions/gristmill.fish

@@ -1,4 +1,4 @@
-//! Texts below the flags in `--help`: what to know before typing a command, its exit codes, and an example.
+//! Texts below the flags in `--help`: what to know before you run a command, its exit codes, and an example.
 
 /// For `gristmill --help`.
 pub(super) const GRISTMILL: &str = "\
@@ -114,25 +114,26 @@ silent for a lease (3 s by default, see `master --lease`) is lost. Workers that
 left or were lost are listed for 10 minutes, with --all for longer.";
 
 pub(super) const DRAIN: &str = "\
-Returns at once; `gristmill workers` shows when the worker has left. Nothing
-runs again because of it.
+Returns at once; `gristmill workers` shows when the worker has left. Draining
+makes nothing run again.
 
 Example: gristmill workers drain w4";
 
 pub(super) const MASTERS: &str = "\
 ROLE is leader, follower or unreachable. TERM counts elections. APPLIED is the
-number of log entries that the master has applied, BEHIND is how many it has
-still to apply, and WEB is the address of its pages.";
+number of log entries that the master has applied, BEHIND is how many it still
+has to apply, and WEB is the address of its pages.";
 
 pub(super) const ADD: &str = "\
-Changes nothing itself. Three masters tolerate one failure, five tolerate two.
-An even number tolerates no more failures than one master fewer.";
+Prints the command to run, and changes nothing itself. Three masters tolerate
+one failure, five tolerate two. An even number tolerates no more failures than
+one master fewer.";
 
 pub(super) const REMOVE: &str = "\
 Example: gristmill masters remove m2";
 
 pub(super) const TRANSFER: &str = "\
-Use it before you take away the machine of the leader.
+Use it before you shut down the leader's machine.
 
 Example: gristmill masters transfer m2";
 

@@ -21,7 +21,7 @@ pub(super) struct Joining {
 }
 
 impl Joining {
-    /// Finds out which cluster to join, if any. A master that has a folder finds it there and asks nobody.
+    /// Finds out which cluster to join, if any. A master that has a folder finds it there and asks no other master.
     pub(super) async fn of(
         masters: Option<&str>,
         id: u64,

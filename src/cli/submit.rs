@@ -144,8 +144,7 @@ impl Submit {
     ) -> Result<u8, Refused> {
         let id = escape_text(self.id.as_deref().unwrap_or_default().as_bytes());
         say(&format!(
-            "note: --id {id} belongs to {job}, which cannot be compared with this command \
-             line: {}\n",
+            "note: --id {id} belongs to {job}; cannot check that it is the same job as this command line: {}\n",
             escape_what(&why.message.line)
         ));
         if self.detach {
@@ -291,7 +290,7 @@ impl Watched {
         let mut refused = Refused::from(refusal);
         if unavailable {
             refused.message.details.push(format!(
-                "{} continues when its cluster does; follow it with `gristmill watch{} {}`",
+                "{} continues when its cluster is back; follow it with `gristmill watch{} {}`",
                 self.job, self.flag, self.job
             ));
         }

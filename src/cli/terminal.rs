@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 
 use crate::launch::{is_dumb, size};
 
-/// The terminal behind a stream.
+/// The terminal of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Terminal {
     pub(super) columns: usize,

@@ -173,7 +173,7 @@ impl Transport for Wire {
     type Peer = Peer;
 
     fn masters(&self) -> Master {
-        Master::connect(&self.addresses, options()).expect("the addresses were checked before")
+        Master::connect(&self.addresses, options()).expect("the addresses were already checked")
     }
 
     fn peer(&self, address: &str) -> Peer {
@@ -182,7 +182,7 @@ impl Transport for Wire {
 
     async fn serve(&self, service: Server) -> io::Result<()> {
         let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let listener = listener.ok_or_else(|| io::Error::other("it is served already"))?;
+        let listener = listener.ok_or_else(|| io::Error::other("it is already served"))?;
         server::serve_worker(listener, Arc::new(service), std::future::pending()).await
     }
 }

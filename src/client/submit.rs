@@ -135,12 +135,12 @@ fn for_cluster(mut spec: JobSpec) -> Result<JobSpec, Error> {
     let unfit = |message: &str| Err(Error::Unfit { message: message.into() });
     if spec.output.as_ref().is_none_or(Location::is_standard_stream) {
         return unfit(
-            "a job on a cluster has no standard output\nhint: name a folder with --output DIR",
+            "a job on a cluster cannot write to standard output\nhint: name a folder with --output DIR",
         );
     }
     if spec.inputs.iter().any(|input| input.location.is_standard_stream()) {
         return unfit(
-            "a job on a cluster has no standard input, the input `-`\nhint: write it to a \
+            "a job on a cluster cannot read standard input (`-`)\nhint: write it to a \
              file, and name that file",
         );
     }
@@ -197,9 +197,9 @@ mod tests {
     fn standard_streams_are_refused_and_output_is_synced() {
         assert!(for_cluster(spec("/in", Some("/out"))).unwrap().sync);
         for (spec, said) in [
-            (spec("/in", None), "no standard output"),
-            (spec("/in", Some("-")), "no standard output"),
-            (spec("-", Some("/out")), "no standard input"),
+            (spec("/in", None), "cannot write to standard output"),
+            (spec("/in", Some("-")), "cannot write to standard output"),
+            (spec("-", Some("/out")), "cannot read standard input"),
             (spec("", Some("/out")), "empty path"),
         ] {
             let error = for_cluster(spec).unwrap_err().to_string();

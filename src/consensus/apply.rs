@@ -30,7 +30,7 @@ pub(super) struct Applier<M> {
     newest: Arc<tokio::sync::Mutex<Option<Newest>>>,
 }
 
-/// The serialized state after an entry, to be written to a snapshot.
+/// The serialized state after an entry, which is then written to a snapshot.
 pub(super) struct Builder {
     snapshots: Snapshots,
     newest: Arc<tokio::sync::Mutex<Option<Newest>>>,
@@ -82,7 +82,7 @@ impl<M: Machine> Applier<M> {
                 command = entry.body;
             }
             EntryPayload::Membership(membership) => {
-                // Majorities of the old and the new members decide until the leader completes the change.
+                // Until the leader completes the change, majorities of both the old and the new members decide.
                 crash_point!("s08", membership.get_joint_config().len() > 1);
                 self.membership = Membership::new(Some(log_id), membership);
                 self.roll.apply(&self.membership);
@@ -142,7 +142,7 @@ impl<M: Machine> RaftStateMachine<Kind> for Applier<M> {
         let state = self.machine.save().map(|state| self.roll.saved(state));
         let state = state.and_then(|state| self.evidence.saved(state));
         let body = state.map(|state| self.digests.saved(state));
-        // The log from here on counts for the next one.
+        // From here on, the log counts towards the next snapshot.
         self.growth.begin_anew(body.as_ref().map_or(0, Vec::len));
         Builder { snapshots: self.snapshots.clone(), newest: Arc::clone(&self.newest), meta, body }
     }

@@ -1,8 +1,8 @@
 //! A digest of everything that a node has applied: a node whose digest differs from the leader's must stop.
 //!
-//! After each entry the digest covers its index, its command, the machine's answer, and all entries before. Each proposal
-//! carries the proposer's last index and digest, and every node compares them with its own when it applies the entry. So
-//! a difference is found one entry later.
+//! After each entry the digest covers its index, its command, the machine's answer, and all entries before. Each
+//! proposal carries the proposer's last index and digest, and every node compares them with its own when it applies
+//! the entry. So a difference is detected one entry later.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard};
@@ -12,12 +12,12 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::Unreadable;
 
-/// Entries whose digests are remembered: a proposal is committed long before this many follow its index.
+/// Entries whose digests are remembered. A proposal is committed long before this many entries follow its index.
 const REMEMBERED: usize = 1_024;
-/// Length of a number in a snapshot, ahead of the machine's state.
+/// Length of a number in a snapshot, before the machine's state.
 const DIGEST_BYTES: usize = 8;
 
-/// The digest after an entry; entry 0 has none.
+/// The digest after an entry. There is none for entry 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Seen {
     pub(super) index: u64,
@@ -63,21 +63,21 @@ impl Digests {
         (ours.digest != theirs.digest).then_some(ours.digest)
     }
 
-    /// Puts the digest in front of the rest of a snapshot.
+    /// Writes the digest before the rest of a snapshot.
     pub(super) fn saved(&self, state: Vec<u8>) -> Vec<u8> {
         let mut body = self.last().digest.to_le_bytes().to_vec();
         body.extend(state);
         body
     }
 
-    /// Takes over the digest of a snapshot's body, and returns the rest of it.
+    /// Restores the digest from a snapshot's body, and returns the rest of it.
     pub(super) fn load<'b>(&self, index: u64, body: &'b [u8]) -> Result<&'b [u8], Unreadable> {
         let (digest, state) = Self::split(body)?;
         *self.past() = VecDeque::from([Seen { index, digest }]);
         Ok(state)
     }
 
-    /// The digest in a snapshot's body, and what is behind it.
+    /// The digest in a snapshot's body, and the bytes after it.
     pub(super) fn split(body: &[u8]) -> Result<(u64, &[u8]), Unreadable> {
         let split = body.split_first_chunk::<DIGEST_BYTES>();
         let (digest, state) = split.ok_or(Unreadable("the snapshot is too short".into()))?;

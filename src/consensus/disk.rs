@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use redb::{Builder, Database, DatabaseError};
 
-/// What stands between a node's log and its file. With one, the log is written on the runtime that the node runs on, so
-/// that nothing depends on which thread is faster.
+/// Stands between a node's log and its file. If there is one, the log is written on the node's own runtime, so that
+/// the result does not depend on which thread is faster.
 pub trait Disk: Send + Sync + 'static {
     /// Opens a file of the log, or creates it, as the builder is configured.
     ///
@@ -14,6 +14,6 @@ pub trait Disk: Send + Sync + 'static {
     /// If it cannot be opened.
     fn open(&self, builder: &Builder, path: &Path) -> Result<Database, DatabaseError>;
 
-    /// How long the next write takes, whatever it is.
+    /// How long the next write takes, whatever is written.
     fn latency(&self) -> Duration;
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::digest::Seen;
 use super::evidence::Notes;
 
-/// A command, or nothing: an entry that only serves to commit the ones before it.
+/// A command, or nothing: an empty entry only serves to commit the ones before it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Command {
     pub(super) body: Vec<u8>,

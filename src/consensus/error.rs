@@ -3,11 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
-/// What to do if a folder cannot be used again.
+/// What to do if a folder can no longer be used.
 const ANEW: &str = "use an empty folder: join the other masters under another number with --id N --join ADDR, or, if \
                     there are none, start a new cluster with --init";
 
-/// Why a node cannot start. Each message says what was found and where, and a hint what to do.
+/// Why a node cannot start. Each message says what was found and where, and has a hint.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The folder is missing or empty, and neither `--init` nor `--join` was given.
@@ -28,10 +28,10 @@ pub enum Error {
     NotEmpty {
         /// The folder.
         path: PathBuf,
-        /// The names of what it holds, or some of them.
+        /// Names of some of its contents.
         found: String,
     },
-    /// The folder names its master, but its log or a snapshot is gone.
+    /// The folder names its master, but its log or a snapshot is missing.
     #[error(
         "the folder of master {node} has lost {missing}: {}\nhint: restore that file, or \
          {anew}; a master that has lost its votes must not return under its old number",
@@ -96,7 +96,7 @@ pub enum Error {
         /// The log.
         path: PathBuf,
     },
-    /// A file does not hold what was written to it.
+    /// A file does not contain what was written to it.
     #[error(
         "damaged at {place}: {what}: {}\nhint: restore the file from the newest copy of this master's folder, or {anew}; \
          nothing was changed",
@@ -137,14 +137,14 @@ pub enum Error {
     /// The operating system refused.
     #[error("cannot {what}: {source}: {}\nhint: fix that, or give another --data DIR", path.display())]
     Disk {
-        /// What was tried.
+        /// The action that failed.
         what: &'static str,
-        /// On which file or folder.
+        /// The file or folder.
         path: PathBuf,
         /// The system's error.
         source: io::Error,
     },
-    /// Nothing was agreed on in time.
+    /// No agreement was reached in time.
     #[error("the masters cannot agree: {what}\nhint: start a majority of them")]
     NoQuorum {
         /// What is missing.
@@ -152,11 +152,11 @@ pub enum Error {
     },
 }
 
-/// Why a node must end. It answers nothing with success from then on.
+/// Why a node must end. From then on, no request to it succeeds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Fatal {
-    /// What happened and where, and a hint what to do.
+    /// What happened and where, with a hint.
     pub message: String,
 }
 
@@ -181,7 +181,7 @@ pub enum ProposeError {
         /// The change.
         what: String,
     },
-    /// A new member did not catch up in time. It keeps catching up.
+    /// A new member did not catch up in time. It continues to catch up.
     #[error(
         "master {node} at {address} has not caught up within {within_s} s\nhint: check that it \
           can be reached there, and try again"
@@ -209,19 +209,19 @@ pub enum ProposeError {
     /// No other master has taken over.
     #[error("no other master takes over: {why}\nhint: run `gristmill masters`, and try again")]
     NoSuccessor {
-        /// Which master was asked last, and its answer.
+        /// The master that was asked last, and its answer.
         why: String,
     },
     /// Another master has that number or address. Nothing has happened.
     #[error("{what}")]
     Taken {
-        /// Which has it, and what to do.
+        /// The master that has it, and what to do.
         what: String,
     },
     /// The node is ending. The proposal may or may not take effect.
     #[error("this master has stopped: {why}")]
     Stopped {
-        /// Why.
+        /// The reason.
         why: String,
     },
 }

@@ -1,8 +1,8 @@
 //! Records the starts and the last entries of all masters, so that a folder from an old copy is noticed.
 //!
-//! A master that forgot votes or entries must not take part: together with one that lags behind, it would form a
-//! majority that agrees on something else. Each folder counts its starts. The members record two facts about each
-//! member, in the log and so in every folder: the number of its last start, and the last entry that it has
+//! A master that has forgotten votes or entries must not take part: together with a master that lags behind, it could
+//! form a majority that agrees on a different history. Each folder counts its starts. The members record two facts
+//! about each member in the log, and so in every folder: the number of its last start, and the last entry that it has
 //! acknowledged.
 //!
 //! ```text
@@ -12,8 +12,8 @@
 //!                        └─► higher than what is recorded: the leader records it with the next entry
 //! ```
 //!
-//! The same facts show when another history was agreed on without this master: a leader's log that differs from what
-//! this master has applied is refused before openraft sees it.
+//! These facts also reveal that the other masters have agreed on a different history without this one. A leader's log
+//! that differs from what this master has applied is refused before openraft sees it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -34,50 +34,50 @@ const NUMBER_BYTES: usize = 8;
 /// A start of a master.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Start {
-    /// How often a master was started in this folder. 0: never.
+    /// How often a master was started in this folder; 0 if never.
     pub(super) count: u64,
-    /// Random; tells apart two starts with the same count, of a folder and of a copy.
+    /// A random number. It distinguishes two starts with the same count, one in a folder and one in a copy of it.
     pub(super) incarnation: u128,
 }
 
-/// What was agreed on about one member.
+/// The agreed facts about one member.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Known {
     /// Its last start.
     pub(super) start: Start,
-    /// The index of the last entry that it has on its disk for sure; 0 if none is known.
+    /// The index of the last entry that is known to be on its disk; 0 if none is.
     pub(super) acknowledged: u64,
 }
 
-/// What one member knows of all, by their numbers.
+/// What one member knows about all members, by their numbers.
 pub(super) type Records = BTreeMap<NodeId, Known>;
 
-/// What goes around every message between masters, there and back.
+/// The envelope around every message between masters, in both directions.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Envelope {
     /// The sender.
     pub(super) from: NodeId,
     /// The sender's start.
     pub(super) start: Start,
-    /// What the sender knows of the receiver.
+    /// What the sender knows about the receiver.
     pub(super) known: Known,
     /// The message, in bincode.
     pub(super) body: Vec<u8>,
 }
 
-/// What the leader adds to each entry about the members.
+/// The facts about members that the leader adds to each entry.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Notes {
-    /// Starts that are not recorded yet.
+    /// Starts that are not yet recorded.
     pub(super) starts: Vec<(NodeId, Start)>,
-    /// The last entries that members have acknowledged, by index.
+    /// The index of the last entry that each member has acknowledged.
     pub(super) acknowledged: Vec<(NodeId, u64)>,
 }
 
-/// Why an envelope was not opened.
+/// Why an envelope could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unopened {
-    /// The bytes are not an envelope, or hold another message.
+    /// The bytes are not an envelope, or it contains another message.
     #[error("{0}\nhint: run the same version of gristmill on all masters")]
     Unreadable(#[from] bincode::Error),
     /// This master must not take part.
@@ -85,7 +85,7 @@ pub(super) enum Unopened {
     Fatal(#[from] Fatal),
 }
 
-/// What this node knows of itself and of the others.
+/// What this node knows about itself and about the others.
 pub(super) struct Evidence {
     node: NodeId,
     own: Start,
@@ -93,7 +93,7 @@ pub(super) struct Evidence {
     on_fatal: OnFatal,
     has_failed: AtomicBool,
     facts: Mutex<Facts>,
-    /// Rung when there is something to record that no entry says yet.
+    /// Notified when there is something to record that is not in any entry yet.
     news: Notify,
 }
 
@@ -105,7 +105,7 @@ impl fmt::Debug for Evidence {
 
 #[derive(Debug, Default)]
 struct Facts {
-    /// Follows from what was applied alone.
+    /// Depends only on the entries that were applied.
     records: Records,
     /// Starts that members have reported, recorded or not.
     heard: BTreeMap<NodeId, Start>,
@@ -113,14 +113,14 @@ struct Facts {
     applied: Option<LogId>,
     /// The index of the last entry that this node has on its disk.
     last: u64,
-    /// How far each member has acknowledged this node's entries, while it leads by this vote.
+    /// The last of this node's entries that each member has acknowledged, while this node leads by this vote.
     acknowledged: BTreeMap<NodeId, (Vote, u64)>,
     /// Whether a member has lost entries that it had acknowledged.
     is_reverted: bool,
 }
 
 impl Evidence {
-    /// Begins with the last entry on the disk, and a snapshot's records if there is one.
+    /// Starts with the last entry on the disk, and with the records of a snapshot if there is one.
     pub(super) fn new(
         node: NodeId,
         own: Start,
@@ -147,7 +147,7 @@ impl Evidence {
         bincode::serialize(&Envelope { from: self.node, start: self.own, known, body })
     }
 
-    /// Takes a call out of its envelope, and returns which node claims to have sent it.
+    /// Takes a call out of its envelope, and returns the node that claims to have sent it.
     ///
     /// # Errors
     /// If it shows that this node's folder is an old copy: the node must end.
@@ -161,8 +161,8 @@ impl Evidence {
         Ok((envelope.from, bincode::deserialize(&envelope.body)?))
     }
 
-    /// Takes an answer out of its envelope. It came from a member's own address, so its start is noted: any process can
-    /// send a call.
+    /// Takes an answer out of its envelope. The answer came from a member's own address, so the member's start is
+    /// recorded. A call may come from any process.
     ///
     /// # Errors
     /// As [`Evidence::open`].
@@ -183,14 +183,14 @@ impl Evidence {
     pub(super) fn fail(&self, what: String, hint: &str) -> Fatal {
         let message = format!("{what}: {}\nhint: {hint}", self.folder.display());
         let fatal = Fatal { message };
-        // Several messages may show it at once; it is reported once.
+        // Several messages may show this at once, but it is reported only once.
         if !self.has_failed.swap(true, Ordering::SeqCst) {
             (self.on_fatal)(fatal.clone());
         }
         fatal
     }
 
-    /// A member reports its start.
+    /// Records that a member reports its start.
     fn hear(&self, node: NodeId, start: Start) {
         let mut facts = self.facts();
         let heard = facts.heard.entry(node).or_default();
@@ -202,10 +202,10 @@ impl Evidence {
         }
     }
 
-    /// Compares an envelope with what this node is. Returns what is wrong with its own folder, if anything.
+    /// Compares an envelope with this node's own facts. Returns what is wrong with this node's folder, if anything.
     fn compare(&self, envelope: &Envelope) -> Result<(), String> {
         let facts = self.facts();
-        // A majority has let this start take part: one master that knows otherwise is in the minority.
+        // A majority has let this start take part, so a single master that disagrees is in the minority.
         if facts.records.get(&self.node).is_some_and(|known| known.start == self.own) {
             return Ok(());
         }
@@ -232,24 +232,24 @@ impl Evidence {
         Ok(())
     }
 
-    /// What the leader adds to its next entry.
+    /// The facts that the leader adds to its next entry.
     pub(super) fn notes(&self, raft: &openraft::Raft<Kind>) -> Notes {
-        // Cloned at once: openraft waits while it is borrowed.
+        // Cloned at once, because openraft waits while it is borrowed.
         let replication = raft.metrics().borrow().replication.clone().unwrap_or_default();
         let far = |(node, id): (NodeId, Option<LogId>)| id.map(|id| (node, id.index));
         let acknowledged = replication.into_iter().filter_map(far).collect();
         Notes { starts: self.unrecorded(), acknowledged }
     }
 
-    /// A member has acknowledged entries up to this one to the leader of this vote.
+    /// Records that a member has acknowledged entries up to this one to the leader of this vote.
     pub(super) fn acknowledge(&self, node: NodeId, vote: Vote, index: u64) {
         let mut facts = self.facts();
         let known = facts.acknowledged.entry(node).or_insert((vote, index));
         *known = if known.0 == vote { (vote, known.1.max(index)) } else { (vote, index) };
     }
 
-    /// A member lacks the entry of this index. Whether it had acknowledged it to the leader of this vote: then that is
-    /// recorded, so that the member learns of it.
+    /// A member lacks the entry of this index. Returns whether it had acknowledged that entry to the leader of this
+    /// vote. If so, this is recorded, so that the member learns of it.
     pub(super) fn is_reverted(&self, node: NodeId, vote: Vote, index: u64) -> bool {
         let mut facts = self.facts();
         let known = facts.acknowledged.get(&node);
@@ -261,7 +261,7 @@ impl Evidence {
         is_reverted
     }
 
-    /// The starts that were heard of and are not recorded.
+    /// The reported starts that are not recorded yet.
     fn unrecorded(&self) -> Vec<(NodeId, Start)> {
         let facts = self.facts();
         let is_new = |node: &NodeId, start: &Start| {
@@ -271,18 +271,18 @@ impl Evidence {
         heard.map(|(&node, &start)| (node, start)).collect()
     }
 
-    /// Waits until there may be something to record that no entry says yet.
+    /// Waits until there may be something to record that is not in any entry yet.
     pub(super) async fn news(&self) {
         self.news.notified().await;
     }
 
-    /// Whether there is something to record; asked once for each loss of entries.
+    /// Whether there is something to record. Asked once for each loss of entries.
     pub(super) fn has_news(&self) -> bool {
         let is_reverted = std::mem::take(&mut self.facts().is_reverted);
         is_reverted || !self.unrecorded().is_empty()
     }
 
-    /// An entry was applied. Its leader had it on its disk before any other member.
+    /// Records that an entry was applied. Its leader had it on its disk before any other member.
     pub(super) fn apply(&self, log_id: LogId, command: Option<&Command>) {
         let mut facts = self.facts();
         facts.applied = Some(log_id);
@@ -302,7 +302,7 @@ impl Evidence {
         }
     }
 
-    /// The last entry on the disk is this one now.
+    /// Records which entry is now the last one on the disk.
     pub(super) fn set_last(&self, index: u64) {
         self.facts().last = index;
     }
@@ -312,7 +312,7 @@ impl Evidence {
         self.facts().applied
     }
 
-    /// Puts the records in front of the rest of a snapshot.
+    /// Writes the records before the rest of a snapshot.
     pub(super) fn saved(&self, rest: Vec<u8>) -> Result<Vec<u8>, Unreadable> {
         let records = bincode::serialize(&self.facts().records);
         let records = records.map_err(|error| Unreadable(error.to_string()))?;
@@ -323,7 +323,7 @@ impl Evidence {
         Ok(body)
     }
 
-    /// Takes over the records of a snapshot, and returns the rest of it.
+    /// Restores the records from a snapshot, and returns the rest of it.
     pub(super) fn load<'b>(
         &self,
         last: Option<LogId>,
@@ -337,7 +337,8 @@ impl Evidence {
         Ok(rest)
     }
 
-    /// Whether a snapshot's records lack what this node has applied: then the snapshot is of another history.
+    /// Whether a snapshot's records lack what this node has applied. If they do, the snapshot belongs to a different
+    /// history.
     pub(super) fn lacks(&self, theirs: &Records) -> Option<String> {
         let facts = self.facts();
         facts.records.iter().find_map(|(node, ours)| {
@@ -346,8 +347,8 @@ impl Evidence {
                 theirs.start.count < ours.start.count || theirs.acknowledged < ours.acknowledged;
             lacks.then(|| {
                 format!(
-                    "its snapshot records {} starts of master {node} and entries up to {}; \
-                     this master knows of {} and entries up to {}",
+                    "its snapshot records {} starts of master {node} and entries up to {}, but this \
+                     master knows of {} starts and entries up to {}",
                     theirs.start.count, theirs.acknowledged, ours.start.count, ours.acknowledged
                 )
             })
@@ -355,7 +356,7 @@ impl Evidence {
     }
 }
 
-/// The records in a snapshot, and what is behind them.
+/// The records in a snapshot, and the bytes after them.
 pub(super) fn split(body: &[u8]) -> Result<(Records, &[u8]), Unreadable> {
     let short = || Unreadable("the snapshot is truncated within the masters' records".into());
     let (bytes, rest) = body.split_first_chunk::<NUMBER_BYTES>().ok_or_else(short)?;

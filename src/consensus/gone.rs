@@ -1,8 +1,8 @@
 //! Notices that the leader's process has ended, and starts an election as soon as the other followers will vote.
 //!
-//! A silent leader may be busy, so the election timeout is long. But if nothing listens at the leader's address, its
-//! process has ended. Then a follower waits only until the others have not heard from the leader for long enough to
-//! vote:
+//! A leader that does not answer may only be busy, so the election timeout is long. But if nothing listens at the
+//! leader's address, its process has ended. In that case a follower waits only until the other followers, too, have
+//! heard nothing from the leader for long enough to vote:
 //!
 //! ```text
 //!   last heartbeat of the leader
@@ -12,7 +12,7 @@
 //!   starts an election
 //! ```
 //!
-//! A leader whose address does not answer at all gets the full timeout: it may be cut off, or paused.
+//! If the leader's address does not answer at all, the full timeout applies: the leader may be cut off or paused.
 
 use std::time::Duration;
 
@@ -22,11 +22,11 @@ use super::Group;
 use super::entry::NodeId;
 use crate::rpc::client::Fellow;
 
-/// Silence after which the leader's address is tried: a few heartbeats, which may be late.
+/// How long the leader must be silent before its address is tried: a few heartbeats, because heartbeats may be late.
 const SUSPECTED_AFTER: Duration = Duration::from_millis(250);
 /// How long a connection may take to be refused.
 const REFUSED_WITHIN: Duration = Duration::from_millis(100);
-/// How much later than this node others may have heard from the leader.
+/// How much later than this node other nodes may have heard from the leader.
 const MARGIN: Duration = Duration::from_millis(20);
 /// Time between the elections of two candidates, so that they do not split the votes.
 const TURN: Duration = Duration::from_millis(60);
@@ -85,7 +85,8 @@ impl Group {
         self.other_leader().is_some_and(|(now, _)| now == leader)
     }
 
-    /// How long this node waits for other candidates: the voters with a lower number, except the one that is gone.
+    /// How long this node waits for other candidates, which are the voters with a lower number, except the one that
+    /// has ended.
     fn turn(&self, gone: NodeId) -> Duration {
         let here = self.identity().node;
         let before = |member: &super::Member| member.votes && member.node < here;

@@ -29,7 +29,7 @@ const CONFIRM_WITHIN: Duration = Duration::from_secs(2);
 const CONFIRM_PAUSE: Duration = Duration::from_millis(20);
 /// How long a new member may take to catch up.
 const ADMIT_WITHIN: Duration = Duration::from_secs(30);
-/// How long it may then take until the members have agreed on it.
+/// How long the members may then take to agree on it.
 pub(super) const DECIDE_WITHIN: Duration = Duration::from_secs(5);
 
 /// A member of a group.
@@ -39,7 +39,7 @@ pub struct Member {
     pub node: u64,
     /// Where others reach it.
     pub address: String,
-    /// Whether it votes. One that is being admitted does not yet.
+    /// Whether it votes. A member that is being admitted does not vote yet.
     pub votes: bool,
 }
 
@@ -54,7 +54,7 @@ pub struct Standing {
     pub applied: u64,
 }
 
-/// A node's view of its group. Clones are the same one.
+/// A node's view of its group. Clones share it.
 #[derive(Clone)]
 pub struct Group {
     inner: Arc<Inner>,
@@ -69,7 +69,7 @@ struct Inner {
     evidence: Arc<Evidence>,
     /// The log, while the node is open.
     tables: Weak<Tables>,
-    /// Counts the callers of [`Group::confirm`].
+    /// Counts the calls of [`Group::confirm`].
     asked: AtomicU64,
     round: Mutex<Round>,
     incoming: Incoming,
@@ -84,7 +84,7 @@ struct Inner {
 
 /// The last round in which a majority was asked whether this node leads.
 struct Round {
-    /// The count of the callers that had come before the round began: it answers them.
+    /// How many calls had been made before the round began. It answers those.
     answers: u64,
     answer: Result<(), ProposeError>,
 }
@@ -122,7 +122,7 @@ impl Group {
         &self.inner.raft
     }
 
-    /// Notes a message from a leader.
+    /// Records that a message from a leader has arrived.
     pub(super) fn hear(&self) {
         self.inner.heard.send_replace(());
     }
@@ -147,7 +147,7 @@ impl Group {
         self.inner.tables.upgrade()
     }
 
-    /// Records what members report of themselves, while this node leads and until it ends.
+    /// Records what members report about themselves, while this node leads and until it ends.
     pub(super) async fn record_news(self) {
         let mut leadership = self.leadership();
         let ended = async { while leadership.changed().await.is_ok() {} };
@@ -162,7 +162,7 @@ impl Group {
                 }
                 let notes = self.evidence().notes(self.raft());
                 let written = self.raft().client_write(Command { notes, ..Command::default() });
-                // If it is not agreed on in time, the member's next message rings again.
+                // If this is not committed in time, the member's next message triggers it again.
                 let _recorded_or_later = timeout(DECIDE_WITHIN, written).await;
             }
         };
@@ -177,7 +177,7 @@ impl Group {
         &self.inner.folder
     }
 
-    /// Locks the list of members: changes are made one at a time.
+    /// Locks the list of members, because changes are made one at a time.
     pub(super) fn one_at_a_time(&self) -> Result<MutexGuard<'_, ()>, ProposeError> {
         self.inner.changing.try_lock().map_err(|_| {
             let what = "another master is being added or removed".to_string();
@@ -189,7 +189,7 @@ impl Group {
         &self.inner.links
     }
 
-    /// Whether this node accepts no proposals, because it hands leadership over.
+    /// Whether this node refuses proposals because it is handing leadership over.
     pub(super) fn yields(&self) -> &AtomicBool {
         &self.inner.yields
     }
@@ -199,7 +199,7 @@ impl Group {
         ProposeError::NotLeader { leader: leader(&self.raft().metrics().borrow()) }
     }
 
-    /// Which node this is.
+    /// This node's number.
     pub fn identity(&self) -> Identity {
         self.inner.identity
     }
@@ -209,7 +209,7 @@ impl Group {
         self.inner.leadership.clone()
     }
 
-    /// Lists all members, in the order of their numbers.
+    /// Lists all members, ordered by number.
     pub fn members(&self) -> Vec<Member> {
         let membership = Arc::clone(&self.raft().metrics().borrow().membership_config);
         let voters: BTreeSet<NodeId> = membership.voter_ids().collect();
@@ -315,7 +315,7 @@ impl Group {
                 format!("{address} is already master {}\nhint: give another --listen", other.node);
             return Err(ProposeError::Taken { what });
         }
-        // The task continues if the caller is gone: half of a change would be worse than none.
+        // The task continues even if the caller gives up: half a change would be worse than none.
         let new = Some((node, address.to_string()));
         let changed = tokio::spawn(self.clone().change(new, ADMIT_WITHIN));
         match timeout(ADMIT_WITHIN + DECIDE_WITHIN, changed).await {
@@ -334,7 +334,8 @@ impl Group {
         if self.is_changing() { self.clone().change(None, ADMIT_WITHIN).await } else { Ok(()) }
     }
 
-    /// Whether the members are being changed: then majorities of the old and of the new ones decide.
+    /// Whether the members are being changed. Until that is done, majorities of both the old and the new members
+    /// decide.
     pub(super) fn is_changing(&self) -> bool {
         let membership = Arc::clone(&self.raft().metrics().borrow().membership_config);
         membership.membership().get_joint_config().len() > 1
@@ -349,7 +350,7 @@ impl Group {
         let _one_at_a_time = self.one_at_a_time()?;
         let mut voters = BTreeSet::new();
         if let Some((node, address)) = new {
-            // A master that cannot be reached must not keep others out.
+            // A master that cannot be reached must not prevent others from joining.
             let Ok(caught_up) = timeout(within, self.bring(node, &address)).await else {
                 self.confirm().await?;
                 let within_s = within.as_secs();

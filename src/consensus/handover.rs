@@ -29,9 +29,9 @@ use crate::rpc::client::Fellow;
 use crate::rpc::raft::{Call, Raft};
 use crate::rpc::refusal::Refusal;
 
-/// How long a successor may take to get the entries that it lacks.
+/// How long a successor may take to receive the entries that it lacks.
 const CATCH_UP_WITHIN: Duration = Duration::from_secs(1);
-/// How long it may take until it leads: longer than the lease of a silent leader.
+/// How long a successor may then take to become leader: longer than the lease of a silent leader.
 const STAND_WITHIN: Duration = Duration::from_secs(2);
 /// How long a candidate waits for votes before it starts the next election.
 const VOTE_PAUSE: Duration = Duration::from_millis(150);
@@ -57,7 +57,7 @@ impl Drop for Yielding<'_> {
 }
 
 impl Group {
-    /// Transfers leadership to another master: the one that is named, or the one with the most entries. Returns its
+    /// Transfers leadership to another master: to the given one, or to the one with the most entries. Returns its
     /// number.
     ///
     /// # Errors
@@ -110,14 +110,14 @@ impl Group {
             return Err(not("it lacks entries and is not catching up".into()));
         }
         self.raft().runtime_config().heartbeat(false);
-        // Cloned at once: openraft waits while it is borrowed.
+        // Cloned at once, because openraft waits while it is borrowed.
         let vote = self.raft().metrics().borrow().vote;
         let body = self.evidence().seal(successor.node, &vote);
         let body = body.map_err(|error| not(error.to_string()))?;
         let call = Call { cluster: self.identity().cluster, to: successor.node, body };
         let fellow = Fellow::connect(&successor.address, self.links());
         let answered = timeout(STAND_WITHIN, fellow.stand(call)).await;
-        // The answer may be lost although it leads.
+        // The answer may be lost even if it leads.
         if self.raft().metrics().borrow().current_leader == Some(successor.node) {
             return Ok(());
         }
@@ -147,7 +147,7 @@ impl Group {
         let leads = || matches!(*self.leadership().borrow(), Leadership::Leads { .. });
         let follows = self.raft().metrics().borrow().vote;
         if follows != from {
-            // The call may be a repetition.
+            // The call may be repeated.
             let other = format!("this master follows another leader: {follows}, not {from}");
             return if leads() { Ok(()) } else { Err(Refusal::Invalid { message: other }) };
         }

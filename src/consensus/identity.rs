@@ -8,8 +8,8 @@
 //!   guest                   only if it did not start its cluster, but was admitted to it
 //! ```
 //!
-//! A master that has lost its votes can elect a second leader, so a folder without its log, or with another master's
-//! log, is refused. The file is written last, so a folder that has it was complete once.
+//! A master that has lost its votes could help to elect a second leader, so a folder without its log, or with another
+//! master's log, is refused. The identity file is written last, so a folder that has one was once complete.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -23,19 +23,19 @@ use crate::crash::crash_point;
 pub const IDENTITY_FILE: &str = "identity";
 /// The format of all files of a folder.
 pub(super) const FORMAT: u32 = 9;
-/// Beginning of the names of files that are not whole yet.
+/// Prefix of the names of incomplete files.
 pub(super) const INCOMING: &str = ".incoming-";
-/// Its first line.
+/// First line of the file.
 const MAGIC: &str = "gristmill master";
 
-/// Which master a folder belongs to.
+/// The master that a folder belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
     /// Random, drawn when the cluster began.
     pub cluster: u128,
     /// The master's number.
     pub node: u64,
-    /// Whether it was not the first of its cluster: it waits to be admitted.
+    /// Whether it was not the first master of its cluster, and so had to be admitted.
     pub is_guest: bool,
 }
 
@@ -46,7 +46,7 @@ impl fmt::Display for Identity {
 }
 
 impl Identity {
-    /// Reads the file of a folder, if there is one.
+    /// Reads the file of a folder, if it exists.
     pub(super) fn read(folder: &Path) -> Result<Option<Self>, Error> {
         let path = folder.join(IDENTITY_FILE);
         match fs::read_to_string(&path) {
@@ -56,7 +56,7 @@ impl Identity {
         }
     }
 
-    /// Writes the file of a folder, whole or not at all.
+    /// Writes the file of a folder completely, or not at all.
     pub(super) fn write(self, folder: &Path) -> Result<(), Error> {
         let path = folder.join(IDENTITY_FILE);
         place(folder, IDENTITY_FILE, self.text().as_bytes()).map_err(|source| Error::Disk {

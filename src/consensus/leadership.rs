@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::entry::{Command, Kind, NodeId};
 use super::evidence::Evidence;
 
-/// How long a new leader waits for its first entry to be committed before it checks again whether it leads.
+/// How long a new leader waits for its first entry to be committed before it checks again whether it still leads.
 const FIRST_WITHIN: Duration = Duration::from_secs(1);
 /// Pause before the next try.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -40,14 +40,14 @@ pub(super) async fn watch_leadership(
     let mut metrics = raft.metrics();
     let mut announced = None;
     loop {
-        // Cloned at once: openraft waits while it is borrowed.
+        // Cloned at once, because openraft waits while it is borrowed.
         let now = metrics.borrow_and_update().clone();
         if !leads(&now, node) {
             announced = None;
             let leader = leader(&now);
             tell.send_if_modified(|told| replace(told, Leadership::Follows { leader }));
         } else if announced != Some(now.current_term) {
-            // All earlier entries are applied once this one is.
+            // Once this entry is applied, so are all earlier ones.
             let first = Command { notes: evidence.notes(&raft), ..Command::default() };
             match timeout(FIRST_WITHIN, raft.client_write(first)).await {
                 Ok(Ok(written)) => {

@@ -16,22 +16,22 @@ use super::tables::{COMMITTED, PURGED, Tables, VOTE};
 use super::writer::{Write, Writer};
 use crate::crash::crash_point;
 
-/// Bytes of entries that are read for one message to another master, which must arrive within a heartbeat.
+/// Most bytes of entries that are read for one message to another master, which must arrive within a heartbeat.
 const READ_BYTES_MAX: u64 = 512 << 10;
-/// Entries that are read for one message to another master.
+/// Most entries that are read for one message to another master.
 const READ_ENTRIES_MAX: u64 = 256;
 
 /// The growth of the log since the newest snapshot.
 #[derive(Debug, Default)]
 pub(super) struct Growth {
     pub(super) bytes: AtomicU64,
-    /// Of the newest snapshot's body.
+    /// Size of the newest snapshot's body.
     pub(super) snapshot_bytes: AtomicU64,
-    /// Rung with each entry.
+    /// Notified with each entry.
     pub(super) grown: Notify,
 }
 
-/// The log. Clones are the same one.
+/// The log. Clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct LogStore {
     tables: Arc<Tables>,
@@ -41,7 +41,7 @@ pub(super) struct LogStore {
 }
 
 impl Growth {
-    /// A snapshot with a body of this size was taken.
+    /// Records that a snapshot with a body of this size was taken.
     pub(super) fn begin_anew(&self, snapshot_bytes: usize) {
         self.bytes.store(0, Ordering::Relaxed);
         self.snapshot_bytes.store(snapshot_bytes as u64, Ordering::Relaxed);
@@ -123,7 +123,7 @@ impl RaftLogStorage<Kind> for LogStore {
         self.tables.fact(VOTE).map_err(|error| read_failed(&error))
     }
 
-    /// Costs no fsync of its own: the entry that is committed at each start makes up for an older index.
+    /// This needs no fsync of its own: a new entry is committed at each start, so an older index does no harm.
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), StorageError> {
         self.writer.note_committed(committed);
         Ok(())
@@ -136,7 +136,7 @@ impl RaftLogStorage<Kind> for LogStore {
         self.tables.fact(COMMITTED).map_err(|error| read_failed(&error))
     }
 
-    /// Returns when the entries are on stable storage; openraft waits for that.
+    /// Returns when the entries are on stable storage, because openraft waits for that.
     async fn append<I>(
         &mut self,
         entries: I,
@@ -153,7 +153,7 @@ impl RaftLogStorage<Kind> for LogStore {
         let last = entries.last().map(|(index, _)| *index);
         self.write(Write::Append { entries }).await?;
         last.into_iter().for_each(|last| self.evidence.set_last(last));
-        // openraft sends them to the others only when this returns.
+        // openraft sends them to the other masters only after this returns.
         crash_point!("l04");
         self.growth.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         self.growth.grown.notify_one();

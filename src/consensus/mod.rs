@@ -1,7 +1,7 @@
 //! Makes all masters apply the same commands in the same order, and keeps the log over any crash.
 //!
-//! Nothing here knows what a command means: commands are bytes, and a [`Machine`] that the caller
-//! provides applies them. Nothing above knows that openraft implements the consensus.
+//! Nothing here knows what a command means: commands are bytes, and a [`Machine`] that the caller provides applies
+//! them. The modules above do not know that openraft implements the consensus.
 //!
 //! ```text
 //!   propose(bytes) ──► openraft ──► log_store ──► writer ──► log.redb     one commit, one fsync
@@ -95,7 +95,7 @@ pub trait Machine: Send + Sync + 'static {
     /// If it cannot be serialized.
     fn save(&self) -> Result<Vec<u8>, Unreadable>;
 
-    /// Replaces the whole state by the state after the entry of this index.
+    /// Replaces the whole state with the state after the entry of this index.
     ///
     /// # Errors
     /// If the bytes are not a state.

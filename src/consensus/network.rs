@@ -31,7 +31,7 @@ use crate::rpc::refusal::Refusal;
 const UNREACHABLE_PAUSE: Duration = Duration::from_millis(200);
 /// Bytes of a snapshot in one call.
 const PIECE_BYTES: usize = 1 << 20;
-/// How long a piece may take, the installing of the whole included.
+/// How long a piece may take, including the installation of the whole snapshot.
 const PIECE_WITHIN: Duration = Duration::from_secs(30);
 
 /// A piece of a snapshot's file.
@@ -40,7 +40,7 @@ pub(super) struct Piece {
     /// The vote of the leader that sends it.
     pub(super) vote: Vote,
     pub(super) meta: SnapshotMeta,
-    /// Where in the file it belongs.
+    /// Its offset in the file.
     pub(super) offset: u64,
     pub(super) bytes: Vec<u8>,
     /// Whether it is the last one.
@@ -51,7 +51,7 @@ pub(super) struct Piece {
 pub(super) struct Network {
     cluster: u128,
     options: Options,
-    /// By address; openraft creates a client for each read.
+    /// Connections by address, kept here because openraft creates a client for each read.
     fellows: BTreeMap<String, Fellow>,
     core: Core,
     evidence: Arc<Evidence>,
@@ -67,7 +67,7 @@ pub(super) struct Line {
     evidence: Arc<Evidence>,
 }
 
-/// The core of the node that makes the calls, from when it runs. It is a handle that the core itself holds: only
+/// The core of the node that makes the calls, once it runs. The core itself holds this handle, so only
 /// [`super::Node::close`] ends it.
 #[derive(Clone, Default)]
 pub(super) struct Core(Arc<OnceLock<openraft::Raft<Kind>>>);
@@ -92,13 +92,13 @@ impl Core {
         self.0.get_or_init(|| raft);
     }
 
-    /// Returns when the core has processed all messages that it had received before this call. In each round, the core
-    /// carries out requests, then processes its messages, and starts the next round by publishing its metrics, changed
-    /// or not. openraft limits each call, and so this wait, to the time between two heartbeats.
+    /// Returns when the core has processed all messages that it received before this call. In each round, the core
+    /// carries out requests, processes its messages, and starts the next round by publishing its metrics, whether they
+    /// have changed or not. openraft limits each call, and so this wait, to the time between two heartbeats.
     async fn catch_up(&self) {
         let Some(raft) = self.0.get() else { return };
         let mut metrics = raft.metrics();
-        // The core itself runs this, so the next change of the metrics is that of its next round.
+        // The core itself runs this, so the next change of the metrics belongs to its next round.
         let marked = raft.with_raft_state(move |_| {
             metrics.mark_unchanged();
             metrics
@@ -121,12 +121,12 @@ impl RaftNetworkFactory<Kind> for Network {
     }
 }
 
-/// Every error is retried after a pause: its cause may be gone by then.
+/// Every error is retried after a pause, because its cause may be over by then.
 fn unreachable(error: &(impl std::error::Error + 'static)) -> Unreachable {
     Unreachable::new(error)
 }
 
-/// An answer with a term that no group reaches would end this node, too.
+/// An answer with a term that no group reaches would end this node too.
 fn check_term(ours: &Vote, theirs: &Vote) -> Result<(), Unreachable> {
     let (ours, theirs) = (ours.leader_id.term, theirs.leader_id.term);
     if is_term_plausible(ours, theirs) {
@@ -150,8 +150,8 @@ impl Line {
         self.evidence.open_answer(self.to, &answer).map_err(|error| unreachable(&error))
     }
 
-    /// Notes what an answer says of the member's log. Fails if that has lost what it had acknowledged, which openraft
-    /// takes for impossible.
+    /// Records what an answer says about the member's log. Fails if the log has lost entries that the member had
+    /// acknowledged, because openraft assumes that this is impossible.
     fn note(
         &self,
         request: &AppendEntriesRequest<Kind>,
@@ -181,7 +181,7 @@ impl Line {
         Ok(())
     }
 
-    /// Sends the file of a snapshot in pieces, until the receiver has all of them or follows a later leader.
+    /// Sends a snapshot's file in pieces, until the receiver has all of them or follows a later leader.
     async fn send(&self, vote: Vote, snapshot: Snapshot) -> Result<Vote, Unreachable> {
         let mut file = open(&snapshot.snapshot.path).await?;
         let mut offset = 0;
@@ -202,7 +202,7 @@ impl Line {
     }
 }
 
-/// Fails if a newer snapshot has replaced it: the next try sends that one.
+/// Fails if a newer snapshot has replaced it. The next try sends the newer one.
 async fn open(path: &Path) -> Result<File, Unreachable> {
     let path = path.to_path_buf();
     read_file(move || File::open(path)).await
@@ -237,9 +237,10 @@ impl RaftNetwork<Kind> for Line {
         self.note(&request, &answer)?;
         let is_later = matches!(answer, AppendEntriesResponse::HigherVote(_));
         if is_later && request.entries.is_empty() {
-            // At a later vote openraft ends the task that calls. If its core has still to look at what that task told it
-            // earlier, as when the disk is slow, it may want to send a snapshot by the ended task; it takes the failure
-            // for a broken disk, and the node ends. A task with entries to send was given them by a core that has looked.
+            // If openraft meets a later vote, it ends the task that makes the call. If its core has not yet processed
+            // an earlier message of that task, for example because the disk is slow, it may try to send a snapshot
+            // through the ended task. It treats the failure as a broken disk, and the node ends. A task with entries
+            // to send is safe: it got them from a core that has processed its messages.
             self.core.catch_up().await;
         }
         Ok(answer)

@@ -36,7 +36,7 @@ use crate::rpc::client;
 use crate::spec::escape;
 use crate::spec::failure::TEXT_CHARS_MAX;
 
-/// Milliseconds between heartbeats of a leader; also how long it waits for each answer.
+/// Milliseconds between a leader's heartbeats, and the time limit of each answer.
 const HEARTBEAT_MS: u64 = 100;
 /// Tries to open a log that another process, which may be ending, has open.
 const IN_USE_LOOKS: u32 = 20;
@@ -48,28 +48,30 @@ const START_PATIENCE: Duration = Duration::from_secs(30);
 const SHARED_DISK_PATIENCE: Duration = Duration::from_secs(3);
 /// How long a proposal may take if a majority may be gone.
 const AGREE_WITHIN: Duration = Duration::from_secs(5);
-/// Names that are given of what a folder holds.
+/// Most names that an error lists of a folder's contents.
 const STRANGERS_NAMED: usize = 3;
-/// How long the files may take to be closed.
+/// How long it may take until the files are closed.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Called once when the node has stopped acknowledging. The process must end.
 pub type OnFatal = Arc<dyn Fn(Fatal) + Send + Sync>;
 
-/// When a node takes snapshots and starts elections.
+/// When a node takes snapshots, and when it starts elections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of log after which a snapshot is taken, or the last snapshot's size if that is more: so
-    /// snapshots cost no more than the log does.
+    /// Bytes of log after which a snapshot is taken, or the size of the last snapshot if that is larger. So snapshots
+    /// cost no more than the log does.
     pub log_bytes: u64,
-    /// Entries of log after which a snapshot is always taken.
+    /// Entries in the log after which a snapshot is always taken.
     pub log_entries: u64,
-    /// Entries behind the newest snapshot that are kept for masters that are a little behind.
+    /// Entries before the newest snapshot that are kept for masters that are a little behind.
     pub kept_entries: u64,
-    /// Lease of a silent leader, in milliseconds. After it, a follower waits for another half to whole of it, drawn at
-    /// its start, before it starts an election. It starts one at once if the leader's process is known to have ended.
+    /// Lease of a silent leader, in milliseconds. After it, a follower waits for another half to whole lease, drawn at
+    /// random at its start, before it starts an election. It starts one at once if the leader's process is known to
+    /// have ended.
     pub believed_ms: u64,
-    /// The smallest number that is drawn, if not half of the lease. A simulation sets it so that only one can be drawn.
+    /// The smallest wait that can be drawn, if not half the lease. A simulation sets it so that only one value can be
+    /// drawn.
     pub drawn_ms_least: Option<u64>,
     /// How long one write to the disk may take. In a group of one, no other master can take over, so this is longer
     /// than an election takes.
@@ -117,7 +119,7 @@ pub struct Options {
     pub address: String,
     /// What to start if the folder is empty.
     pub begin: Begin,
-    /// Random, drawn when this process started.
+    /// A random number, drawn when this process started.
     pub incarnation: u128,
     /// How other masters are reached.
     pub links: client::Options,
@@ -135,7 +137,7 @@ pub struct Node {
     group: Group,
     digests: Arc<Digests>,
     evidence: Arc<Evidence>,
-    /// Its sender is dropped when the files are closed.
+    /// The sender is dropped when the files are closed.
     writes: watch::Receiver<u64>,
 }
 
@@ -202,15 +204,15 @@ impl Node {
     /// Stops, and closes the files.
     pub async fn close(self) {
         let Self { raft, group, mut writes, .. } = self;
-        // Afterwards it has stopped, whatever the result.
+        // Whatever the result, the node has stopped afterwards.
         let _joined_or_panicked = raft.shutdown().await;
         drop((raft, group));
         let closed = async { while writes.changed().await.is_ok() {} };
-        // A reader may keep them open a little longer.
+        // A reader may keep the files open a little longer.
         let _closed_or_late = timeout(CLOSE_PATIENCE, closed).await;
     }
 
-    /// Creates a group of one if there is none. A node that is alone waits until it leads.
+    /// Creates a group of one if there is none. The only member of a group waits until it leads.
     async fn begin(&self, identity: Identity, options: &Options) -> Result<(), Error> {
         let stopped = |what: &dyn std::fmt::Display| Error::NoQuorum { what: what.to_string() };
         let is_begun = self.raft.is_initialized().await.map_err(|error| stopped(&error))?;
@@ -383,7 +385,7 @@ async fn start<M: Machine>(
     Ok(Started { raft, writes, evidence, tables })
 }
 
-/// Opens the log. A process that is just ending may have it open for a moment longer.
+/// Opens the log. If a process is just ending, it may keep the log open for a moment.
 async fn open_tables(options: &Options, identity: Identity) -> Result<Tables, Error> {
     let open = || Tables::open(&options.folder, identity, options.disk.as_deref());
     for _ in 0..IN_USE_LOOKS {
@@ -428,7 +430,7 @@ async fn watch_over(
                 }
             }
             changed = metrics.changed() => {
-                // Cloned at once: openraft waits while it is borrowed.
+                // Cloned at once, because openraft waits while it is borrowed.
                 let running = metrics.borrow_and_update().running_state.clone();
                 match running {
                     Err(openraft::error::Fatal::Stopped) => return,

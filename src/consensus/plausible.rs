@@ -11,12 +11,12 @@ use super::evidence::Records;
 use super::{Fatal, Group};
 use crate::rpc::refusal::Refusal;
 
-/// How far another master's term may be ahead. A master that starts an election every third of a second gets there after
-/// forty years.
+/// How far ahead another master's term may be. A master that starts an election every third of a second reaches this
+/// after forty years.
 const TERMS_AHEAD_MAX: u64 = 1 << 32;
-/// Largest index of an entry: a thousand entries per microsecond reach it after thirty years.
+/// Largest index of an entry. At a thousand entries per microsecond, it is reached after thirty years.
 const INDEX_MAX: u64 = 1 << 60;
-/// Largest term that a folder may hold.
+/// Largest term in a folder.
 pub(super) const TERM_MAX: u64 = 1 << 62;
 
 /// Whether a term can follow this one.
@@ -89,13 +89,13 @@ impl Group {
         Err(invalid(format!("term {theirs} is impossible: this master is in term {ours}")))
     }
 
-    /// Whether the leader of this vote must have all that this master has applied: a former one need not.
+    /// Whether the leader of this vote must have everything that this master has applied. An earlier leader need not.
     fn is_current(&self, vote: &Vote) -> bool {
         let applied = self.evidence().applied();
         applied.is_none_or(|applied| term_of(vote) >= applied.leader_id.term)
     }
 
-    /// How an entry of a leader differs from the one that this master has applied, if it does.
+    /// How a leader's entry differs from the one that this master has applied, if it does.
     fn contradiction(&self, vote: &Vote, theirs: LogId) -> Option<String> {
         let applied = self.evidence().applied()?;
         if theirs.index > applied.index || !self.is_current(vote) {
@@ -103,12 +103,12 @@ impl Group {
         }
         let ours = match theirs.index == applied.index {
             true => Some(applied),
-            // An error of the disk is found by the writer.
+            // The writer notices an error of the disk.
             false => self.tables()?.log_id(theirs.index).ok()?,
         };
         let differs = match ours {
             Some(ours) => ours != theirs,
-            // It is in a snapshot; terms only rise.
+            // The entry is in a snapshot, and terms only rise.
             None => theirs.leader_id > applied.leader_id,
         };
         let (index, term) = (theirs.index, theirs.leader_id.term);

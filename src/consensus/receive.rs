@@ -21,18 +21,18 @@ use crate::offload::offload;
 use crate::rpc::raft::{Call, Raft};
 use crate::rpc::refusal::Refusal;
 
-/// Where the leader's snapshot comes in: one at a time. Clones are the same one.
+/// Receives the leader's snapshot, one at a time. Clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct Incoming(Arc<Mutex<Receiving>>);
 
 #[derive(Debug)]
 struct Receiving {
     path: PathBuf,
-    /// The snapshot that has begun to come, and its file so far.
+    /// The snapshot that is arriving, and the part of its file that has arrived.
     begun: Option<(String, u64, File)>,
 }
 
-/// A snapshot that has come in whole.
+/// A snapshot that has arrived completely.
 struct Whole {
     meta: SnapshotMeta,
     records: Records,
@@ -73,7 +73,7 @@ impl Raft for Group {
         self.hear();
         let receiving = Arc::clone(&self.incoming().0).lock_owned().await;
         let group = self.clone();
-        // The caller may not wait for the end; what was handed to openraft must stay where it is until then.
+        // The caller may not wait for the end, and what was passed to openraft must stay in place until then.
         let installed = tokio::spawn(async move { install(group, receiving, piece).await }).await;
         let vote = installed.unwrap_or_else(|error| Err(internal(error.to_string())))?;
         self.answer(from, &vote)
@@ -86,7 +86,7 @@ async fn install(
     piece: Piece,
 ) -> Result<Vote, Refusal> {
     let raft = group.raft();
-    // Cloned at once: openraft waits while it is borrowed.
+    // Cloned at once, because openraft waits while it is borrowed.
     let vote = raft.metrics().borrow().vote;
     if vote > piece.vote {
         return Ok(vote);
@@ -106,7 +106,7 @@ async fn install(
     group.check_snapshot(&their_vote, &meta, Some(&records))?;
     let snapshot = Snapshot { meta, snapshot: Box::new(Body { path: path.clone() }) };
     let installed = raft.install_full_snapshot(their_vote, snapshot).await;
-    // What stays is overwritten by the next one.
+    // If the file stays, the next one overwrites it.
     let _removed_or_not = std::fs::remove_file(path);
     drop(receiving);
     Ok(installed.map_err(|error| stopped(&error))?.vote)
@@ -128,7 +128,7 @@ impl Receiving {
         }
     }
 
-    /// All has come: checks it, since openraft ends with a snapshot that it cannot read.
+    /// Everything has arrived. Checks it, because openraft stops at a snapshot that it cannot read.
     fn whole(&mut self) -> Result<Option<Whole>, Refusal> {
         self.begun = None;
         let (meta, body) = read(&self.path).map_err(|error| internal(error.to_string()))?;
@@ -139,7 +139,7 @@ impl Receiving {
 }
 
 impl Group {
-    /// What is said to this very node, and by which.
+    /// A message for exactly this node, and its sender.
     fn said<T: DeserializeOwned>(&self, call: &Call) -> Result<(NodeId, T), Refusal> {
         let identity = self.identity();
         if (call.cluster, call.to) != (identity.cluster, identity.node) {

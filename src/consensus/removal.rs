@@ -15,8 +15,8 @@ use super::{Error, Group, ProposeError};
 pub const REMOVED_FILE: &str = "removed";
 
 impl Group {
-    /// Removes a master. Returns whether it was a member. May be repeated. A leader that must be removed first hands
-    /// leadership over, and names its successor.
+    /// Removes a master. Returns whether it was a member. May be repeated. A leader that must be removed hands
+    /// leadership over first, and names its successor.
     ///
     /// # Errors
     /// If this node does not lead or hands over, if there never was such a master, or if it is the last one.
@@ -45,7 +45,7 @@ impl Group {
             let next = members.into_iter().find(|member| member.node == next);
             return Err(ProposeError::NotLeader { leader: next.map(|member| member.address) });
         }
-        // The task continues if the caller is gone: half of a change would be worse than none.
+        // The task continues even if the caller gives up: half a change would be worse than none.
         let changed = tokio::spawn(self.clone().take_out(node));
         match timeout(DECIDE_WITHIN, changed).await {
             Ok(changed) => {
@@ -69,13 +69,13 @@ impl Group {
         }
         match self.members().iter().find(|member| member.node == node) {
             Some(member) if member.votes => write(ChangeMembers::RemoveVoters([node].into())).await,
-            // It was being added.
+            // The master was being added.
             Some(_) => write(ChangeMembers::RemoveNodes([node].into())).await,
             None => Ok(()),
         }
     }
 
-    /// The numbers of all masters that were removed, as far as this node knows. They are not given again.
+    /// The numbers of all masters that were removed, as far as this node knows. They are not used again.
     pub fn removed(&self) -> std::collections::BTreeSet<u64> {
         self.roll().removed()
     }
@@ -86,7 +86,8 @@ impl Group {
         self.members().iter().any(|member| member.node == node)
     }
 
-    /// Marks the folder of this node, which was removed, so that it is not started again. Returns the error to report.
+    /// Marks the folder of this node, which was removed, so that it cannot be started again. Returns the error to
+    /// report.
     pub fn note_removed(&self) -> Error {
         let (node, folder) = (self.identity().node, self.folder());
         let text = format!("master {node} was removed from its cluster\n");
@@ -96,7 +97,7 @@ impl Group {
     }
 }
 
-/// Whether a folder is that of a master that was removed.
+/// Whether a folder belongs to a master that was removed.
 pub(super) fn was_removed(folder: &Path) -> bool {
     fs::exists(folder.join(REMOVED_FILE)).unwrap_or(false)
 }

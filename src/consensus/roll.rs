@@ -16,7 +16,7 @@ use super::entry::{Membership, NodeId};
 /// Length of a number in a snapshot.
 const NUMBER_BYTES: usize = 8;
 
-/// The members and the removed masters, by the entries that were applied.
+/// The members and the removed masters, according to the applied entries.
 #[derive(Debug, Default)]
 pub(super) struct Roll(Mutex<Numbers>);
 
@@ -31,7 +31,7 @@ impl Roll {
         self.0.lock().expect("code that holds this lock cannot panic")
     }
 
-    /// The numbers of all that were removed.
+    /// The numbers of all removed masters.
     pub(super) fn removed(&self) -> BTreeSet<NodeId> {
         self.numbers().removed.clone()
     }
@@ -45,7 +45,7 @@ impl Roll {
         numbers.members = now;
     }
 
-    /// Puts the numbers in front of the machine's state.
+    /// Writes the numbers before the machine's state.
     pub(super) fn saved(&self, state: Vec<u8>) -> Vec<u8> {
         let removed = self.removed();
         let mut body = Vec::with_capacity((1 + removed.len()) * NUMBER_BYTES + state.len());
@@ -55,7 +55,7 @@ impl Roll {
         body
     }
 
-    /// Takes over the numbers and the members of a snapshot, and returns the rest of it.
+    /// Restores the numbers and the members from a snapshot, and returns the rest of it.
     pub(super) fn load<'b>(
         &self,
         membership: &Membership,

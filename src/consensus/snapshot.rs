@@ -23,12 +23,12 @@ use super::writer::{Write, Writer};
 use super::{Error, Fatal};
 use crate::offload::offload;
 
-/// The folder of them in a master's folder.
+/// The folder of snapshots in a master's folder.
 pub(super) const SNAPSHOTS: &str = "snapshots";
 const MAGIC: &[u8; 8] = b"GMSNAP01";
 const LENGTHS_BYTES: usize = 16;
 const CRC_BYTES: usize = 4;
-/// The name of a snapshot that comes in.
+/// The name of a snapshot that is arriving.
 const RECEIVED: &str = ".incoming-received";
 
 /// What `log.redb` knows of the newest snapshot.
@@ -38,7 +38,7 @@ pub(super) struct Newest {
     pub(super) meta: SnapshotMeta,
 }
 
-/// The folder of snapshots. Clones are the same one.
+/// The folder of snapshots. Clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct Snapshots {
     folder: Arc<PathBuf>,
@@ -50,7 +50,7 @@ impl Snapshots {
         Self { folder: Arc::new(folder.join(SNAPSHOTS)), writer }
     }
 
-    /// Keeps a snapshot; when it returns, it is the newest one and on stable storage.
+    /// Keeps a snapshot. When this returns, it is the newest one, and is on stable storage.
     pub(super) async fn keep(&self, meta: SnapshotMeta, body: Vec<u8>) -> Result<Newest, Fatal> {
         let file = name(&meta);
         let newest = Newest { file: file.clone(), meta: meta.clone() };
@@ -69,23 +69,23 @@ impl Snapshots {
         &self.folder
     }
 
-    /// Where a snapshot of another node is received; only the next one takes its place.
+    /// The file into which a snapshot of another node is received. The next one replaces it.
     pub(super) fn incoming_path(folder: &Path) -> PathBuf {
         folder.join(SNAPSHOTS).join(RECEIVED)
     }
 
-    /// Where a snapshot can be received.
+    /// Path of the file into which a snapshot is received.
     pub(super) fn incoming(&self) -> Body {
         Body { path: self.folder.join(RECEIVED) }
     }
 
-    /// A snapshot that was kept, for openraft.
+    /// Describes a kept snapshot for openraft.
     pub(super) fn lent(&self, newest: &Newest) -> Snapshot {
         let path = self.folder.join(&newest.file);
         Snapshot { meta: newest.meta.clone(), snapshot: Box::new(Body { path }) }
     }
 
-    /// Removes all but one; what cannot be removed is removed after the next.
+    /// Removes all snapshots except one. What cannot be removed now is removed after the next one.
     fn sweep(&self, newest: &str) {
         let Ok(entries) = fs::read_dir(self.folder.as_path()) else { return };
         for entry in entries.flatten() {
@@ -123,7 +123,7 @@ pub(super) fn newest(
     let (meta, body) = read(&path)?;
     if meta != newest.meta {
         let (place, what) =
-            ("offset 24".into(), "it is a different snapshot than the log names".into());
+            ("offset 24".into(), "it is not the snapshot that the log names".into());
         return Err(Error::Damaged { path, place, what });
     }
     Ok(Some((newest, body)))
@@ -143,7 +143,7 @@ pub(super) fn read(path: &Path) -> Result<(SnapshotMeta, Vec<u8>), Error> {
     };
     let (magic, rest) = bytes.split_first_chunk().ok_or_else(|| damaged(0, "it is too short"))?;
     if magic != MAGIC {
-        return Err(damaged(0, "it does not begin like a snapshot"));
+        return Err(damaged(0, "it does not begin as a snapshot does"));
     }
     let lengths = rest.split_first_chunk::<LENGTHS_BYTES>();
     let (lengths, rest) = lengths.ok_or_else(|| damaged(8, "it is too short"))?;

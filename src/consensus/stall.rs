@@ -5,8 +5,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::sync::watch::error::RecvError;
 
-/// The longest time that is measured at once. A process that was stopped (SIGSTOP, a suspended machine) finds all its
-/// deadlines passed when it goes on, though its disk had no time to answer. Only this much of such a pause counts.
+/// The longest time that is measured at once. When a process continues after it was stopped (by SIGSTOP, or because
+/// the machine was suspended), all its deadlines have passed, although its disk had no time to answer. Only this much
+/// of such a pause counts.
 const STEP_MAX: Duration = Duration::from_millis(250);
 
 /// Returns true when a write takes longer than `patience`, and false when the writer is gone. The number is odd during a

@@ -31,7 +31,7 @@ use super::{Disk, Error};
 
 /// The file in a master's folder.
 pub(super) const LOG_FILE: &str = "log.redb";
-/// Memory for pages of it.
+/// Memory for pages of the file.
 const CACHE_BYTES: usize = 32 << 20;
 /// Length of a checksum.
 const CRC_BYTES: usize = 4;
@@ -53,7 +53,7 @@ pub(super) struct Tables {
     pub(super) path: PathBuf,
 }
 
-/// What is found in a log when it is opened.
+/// The contents of a log when it is opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) entries: u64,
@@ -61,7 +61,7 @@ pub(super) struct Found {
 }
 
 impl Tables {
-    /// Creates the file atomically: it gets its name once it holds the identity.
+    /// Creates the file atomically: it gets its name only once it contains the identity.
     pub(super) fn make(
         folder: &Path,
         identity: Identity,
@@ -95,7 +95,7 @@ impl Tables {
         synced.map_err(|error| disk("sync the folder of", error))
     }
 
-    /// Opens the file and checks all pages of it.
+    /// Opens the file and checks all its pages.
     pub(super) fn open(
         folder: &Path,
         identity: Identity,
@@ -157,7 +157,7 @@ impl Tables {
         Ok(entries)
     }
 
-    /// The first entries of a range, at least one and no more than this many bytes with it.
+    /// The first entries of a range: at least one, and otherwise at most this many bytes.
     pub(super) fn entries_within(
         &self,
         range: Range<u64>,
@@ -196,7 +196,7 @@ impl Tables {
         Ok(self.entries(index..=index)?.pop().map(|entry| entry.log_id))
     }
 
-    /// Counts this start; the count is on stable storage when it returns.
+    /// Counts this start. The count is on stable storage when this returns.
     pub(super) fn count_start(&self) -> Result<u64, Error> {
         let count = self.fact::<u64>(STARTS)?.unwrap_or_default() + 1;
         let written = || -> Result<(), redb::Error> {

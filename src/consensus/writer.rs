@@ -38,16 +38,16 @@ struct Task {
     done: oneshot::Sender<Result<(), Fatal>>,
 }
 
-/// A handle of the thread, which ends when all handles are dropped.
+/// A handle to the thread, which ends when all handles are dropped.
 #[derive(Debug, Clone)]
 pub(super) struct Writer {
     tasks: UnboundedSender<Task>,
-    /// Written together with the next write: losing it costs only time.
+    /// Written together with the next write. Losing it costs only time.
     committed: Arc<Mutex<Option<LogId>>>,
 }
 
 impl Writer {
-    /// Starts the thread, or a task if a simulation provides the disk. The second value counts the begins and ends of
+    /// Starts the thread, or a task if a simulation provides the disk. The second value counts the starts and ends of
     /// writes: it is odd during a write.
     pub(super) fn start(
         tables: Arc<Tables>,
@@ -79,12 +79,12 @@ impl Writer {
         written.await.map_err(|_| gone())?
     }
 
-    /// Notes the commit index, to be written with the next write.
+    /// Records the commit index, to be written with the next write.
     pub(super) fn note_committed(&self, committed: Option<LogId>) {
         *self.committed.lock().expect("code that holds this lock cannot panic") = committed;
     }
 
-    /// The commit index that was noted and is not written yet.
+    /// The recorded commit index that is not written yet.
     pub(super) fn noted_committed(&self) -> Option<LogId> {
         *self.committed.lock().expect("code that holds this lock cannot panic")
     }
@@ -133,7 +133,7 @@ impl Writing {
         if failed.is_none()
             && let Some(committed) = self.take_committed()
         {
-            // If this fails, the next committed entry says it too.
+            // If this fails, the next committed entry repeats it.
             let _written_or_not = commit(&self.tables, &[], Some(committed));
         }
     }

@@ -338,7 +338,7 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
                 Effect::Start { attempt, worker } => self.start(attempt, worker),
                 Effect::Stop { .. } => self.shared.env.stop.store(true, Ordering::Relaxed),
                 Effect::JobEnded { state, .. } => self.ended = Some(state),
-                // Threads stay until the run is over.
+                // Threads exist until the run ends.
                 Effect::WorkerDrained { .. } => {}
             }
         }

@@ -1,6 +1,6 @@
 //! Runs a whole job in this process on all cores.
 //!
-//! The same pure scheduler decides as on a cluster; here each worker is a thread with one slot:
+//! The same pure scheduler makes the decisions here as on a cluster, but each worker is a thread with one slot:
 //!
 //! ```text
 //!   scheduler ──Start──► driver ──Order──► thread 1..n   plan, map, reduce, commit: see `task`

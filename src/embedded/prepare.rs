@@ -28,7 +28,7 @@ pub enum Error {
     /// The spec is invalid.
     #[error(transparent)]
     Spec(#[from] crate::spec::Error),
-    /// The input cannot be used, or the output lies in it.
+    /// The input cannot be used, or the output is inside it.
     #[error(transparent)]
     Input(#[from] task::ListError),
     /// The output or scratch folder cannot be used.

@@ -8,12 +8,12 @@ use crate::clock::Clock;
 use crate::frame::{FromExecutor, Run};
 use crate::task::More;
 
-/// How long after its start an attempt asks for more maps. If it fails, the work of all of them is lost.
+/// How long after its start an attempt may ask for more maps. If the attempt fails, the work of all its maps is lost.
 const GROWING_MAX: Duration = Duration::from_secs(10);
-/// How long the maps of one request should take, so that the slot is free soon if another job waits for it.
+/// How long the maps of one request should take at most, so that the slot is soon free if another job waits for it.
 const ASKED_MAX: Duration = Duration::from_millis(500);
-/// How long it waits for an answer, which takes long while the worker reaches no master. Then it ends with the maps that
-/// it has.
+/// How long it waits for an answer, which takes long while the worker cannot reach a master. After that the attempt
+/// ends with the maps that it has.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
 /// Asks for one attempt.
@@ -22,7 +22,7 @@ pub(super) struct Asking<'a> {
     given: &'a Receiver<Vec<u32>>,
     clock: &'a Clock,
     began: Instant,
-    /// False where each map may skip some bad records, and once an answer named no map.
+    /// False if each map may skip some bad records, and after an answer without maps.
     may_ask: bool,
     is_asked: bool,
 }
@@ -34,7 +34,7 @@ impl<'a> Asking<'a> {
         given: &'a Receiver<Vec<u32>>,
         clock: &'a Clock,
     ) -> Self {
-        // An answer that was too late for the previous attempt is not for this one.
+        // Drops a late answer that was meant for the previous attempt.
         given.try_iter().for_each(drop);
         let may_ask = run.spec.max_bad_records == 0;
         Asking { voice, given, clock, began: clock.now(), may_ask, is_asked: false }
@@ -60,7 +60,8 @@ impl More for Asking<'_> {
     }
 }
 
-/// Returns how many maps to ask for: as many as are done, or as many as fit into [`ASKED_MAX`] at the same rate.
+/// Returns how many maps to ask for: as many as are done, or fewer if they would take longer than [`ASKED_MAX`] at the
+/// same rate.
 fn as_many(done: u32, took: Duration) -> u32 {
     let each = took.as_micros() / u128::from(done.max(1));
     let fit = ASKED_MAX.as_micros() / each.max(1);

@@ -19,8 +19,8 @@ use crate::task::{
 /// Never set: a worker stops an attempt by killing the process.
 static NEVER: AtomicBool = AtomicBool::new(false);
 
-/// Runs an attempt and returns its result, whatever the author's code does. Removes what a failed attempt has written to
-/// staging, as far as possible. The worker removes its scratch folder.
+/// Runs an attempt and returns its result, whatever the author's code does. Removes what a failed attempt has written
+/// to staging, as far as possible. The worker removes the scratch folder.
 ///
 /// [`serve`](super::serve) calls this in a process of its own. A simulation calls it directly.
 ///
@@ -116,7 +116,7 @@ impl Attempt<'_> {
         let mapped = task::run_map_to_file(&env, by, of, &mut more, &plan, to, &output);
         let MapsDone { done, index, spills } =
             mapped.inspect_err(|_| self.discard_maps(&staging, &more.maps))?;
-        // The commit expects a list from each of them or from none.
+        // The commit expects a list from every map, or from none.
         let is_staged = done.iter().any(|(_, map)| !map.parts.is_empty());
         let mut counters = Counters::new();
         for (id, map) in &done {
@@ -134,7 +134,7 @@ impl Attempt<'_> {
         Ok(Done::Map { output, joined, digest, bytes, is_staged, counters, volume })
     }
 
-    /// What a map has read, and written to these parts.
+    /// Returns what a map has read, and the records of these parts that it has written.
     fn map_usage(&self, counters: &Counters, parts: &[PartDone]) -> Usage {
         Usage {
             bytes_in: self.progress.total.load(Ordering::Relaxed),
@@ -222,7 +222,7 @@ impl Attempt<'_> {
     fn discard_maps(&self, staging: &SharedStaging, maps: &[u32]) {
         for &index in maps {
             let id = TaskId { index, ..self.id().task }.attempt(self.id().number);
-            // Whatever stays is swept when the job ends.
+            // What cannot be removed is swept when the job ends.
             let _removed_or_left = staging.attempts().discard(&folder_name(id));
         }
     }
@@ -257,7 +257,7 @@ impl More for Counted<'_> {
     }
 }
 
-/// Plans with the type of this partitioner, which only its value can name.
+/// Plans with this partitioner. Its type has no name, so it is inferred from the value.
 fn plan_by<J: Job, P: Partition<J>>(
     _: &P,
     env: &Env<'_>,

@@ -43,12 +43,12 @@ use crate::spec::Failure;
 /// How long the worker may take to send its hello.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
 
-/// The bits of a mode that a umask may take away.
+/// The mode bits that a umask can remove.
 const MODE_BITS: u32 = 0o777;
 
 /// The exit code of an executor whose worker has closed the socket.
 const CLOSED: i32 = 0;
-/// The exit code of an executor that does not understand its worker.
+/// The exit code of an executor that received an invalid message from its worker.
 const CONFUSED: i32 = 1;
 
 /// Error that ends an executor.
@@ -64,7 +64,7 @@ pub enum Error {
     /// An error of the system.
     #[error("cannot {doing}: {source}\nhint: check the limits of the worker's process")]
     System {
-        /// What was tried.
+        /// The action that failed.
         doing: &'static str,
         /// The system's error.
         source: io::Error,
@@ -110,7 +110,8 @@ fn work<J: Job>(
     let clock = Clock::system();
     for run in orders {
         voice.say(&FromExecutor::Begun { pid: std::process::id() })?;
-        // The worker keeps its own files private. What the job writes has the modes that its submitter wants.
+        // The worker keeps its own files private, but files that the job writes have the modes that its submitter
+        // wants.
         umask(Mode::from_bits_truncate(run.spec.umask & MODE_BITS));
         let progress = Arc::new(ReadProgress::default());
         voice.begin(Arc::clone(&progress));
@@ -132,7 +133,7 @@ fn work<J: Job>(
     Ok(())
 }
 
-/// Passes on the worker's messages. It always waits for the socket, so it sees at once that the worker has closed it. Then
+/// Passes on the worker's messages. It always reads the socket, so it notices at once when the worker closes it. Then
 /// the process exits without cleaning up, because the worker and later attempts do that.
 fn read(mut connection: Connection<UnixStream>, order: &Sender<Box<Run>>, give: &Sender<Vec<u32>>) {
     loop {

@@ -2,15 +2,15 @@
 
 use std::fs;
 
-/// What resets the peak when it is written to `/proc/self/clear_refs`, see proc(5).
+/// Written to `/proc/self/clear_refs`, this value resets the peak; see proc(5).
 const RESET_PEAK: &str = "5";
 
-/// Begins anew. Where the system does not allow it, the peak is that of the process's whole life.
+/// Starts a new measurement. If the system does not allow that, the peak covers the whole life of the process.
 pub(super) fn reset() {
     let _reset_or_not = fs::write("/proc/self/clear_refs", RESET_PEAK);
 }
 
-/// The peak in bytes; 0 if the system does not tell.
+/// The peak in bytes; 0 if the system does not report it.
 pub(super) fn bytes() -> u64 {
     fs::read_to_string("/proc/self/status").ok().and_then(|status| peak(&status)).unwrap_or(0)
 }

@@ -17,12 +17,12 @@ use super::{Error, HELLO_WITHIN};
 #[derive(Debug)]
 pub struct Started {
     pub(super) socket: UnixStream,
-    /// The process that ends what user code leaves, if there is one.
+    /// The process that ends what user code leaves behind, if there is one.
     pub(super) supervisor: Option<Pid>,
 }
 
-/// Splits off a supervisor, asks the kernel for death with it, and takes the socket that is standard input; from then on
-/// standard input is empty. In the supervisor this does not return.
+/// Splits off a supervisor, asks the kernel to kill this process when the supervisor dies, and takes the socket from
+/// standard input, which is empty from then on. In the supervisor this does not return.
 ///
 /// # Errors
 ///
@@ -34,12 +34,15 @@ pub fn start() -> Result<Started, Error> {
     if FileType::from_raw_mode(facts.st_mode) != FileType::Socket {
         return Err(Error::NoSocket);
     }
-    // The worker speaks once it has put this process into a control group. A process that is split off before that would
-    // stay outside.
+    // The worker sends its first message after it has put this process into a control group. A process that is split
+    // off earlier would stay outside the group.
     let within = Timespec { tv_sec: HELLO_WITHIN.as_secs().cast_signed(), tv_nsec: 0 };
     let _spoken_or_late = poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&within));
     let supervisor = split().map_err(cannot("ask for a death signal"))?;
-    let socket = stdin.as_fd().try_clone_to_owned().map_err(cannot("take the socket"))?;
+    let socket = stdin
+        .as_fd()
+        .try_clone_to_owned()
+        .map_err(cannot("take the socket from standard input"))?;
     let empty = File::open("/dev/null").map_err(cannot("open /dev/null"))?;
     dup2_stdin(&empty).map_err(|errno| cannot("close standard input")(errno.into()))?;
     Ok(Started { socket: UnixStream::from(socket), supervisor })

@@ -5,13 +5,14 @@
 //!                          └── orphans: such processes whose parent has ended
 //! ```
 //!
-//! The supervisor is a subreaper: the kernel makes it the parent of every orphan below it, wherever the orphan has gone
-//! (setsid(2), a double fork, an empty environment). Orphans end with the attempt that left them. When the executor or
-//! the worker ends, by SIGKILL too, the supervisor kills whatever is left and then ends as the executor did. Should the
-//! supervisor itself be killed, the kernel kills the executor, and the worker receives the orphans and kills them.
+//! The supervisor is a subreaper: the kernel makes it the parent of every orphan below it, even after setsid(2), a
+//! double fork, or with an empty environment. Orphans are killed when the attempt that left them ends. When the
+//! executor or the worker ends, even by SIGKILL, the supervisor kills everything that is left, and then ends as the
+//! executor did. If the supervisor itself is killed, the kernel kills the executor, and the worker receives the
+//! orphans and kills them.
 //!
-//! We chose this over a PID namespace because there user code would see other process ids than everybody else, and
-//! executors would see the same ones as each other, which breaks names that are made of them.
+//! We chose this over a PID namespace because inside one, user code sees process ids that are not valid outside, and
+//! every executor sees the same ones, so names that contain a process id are no longer unique.
 
 use std::fs::{self, File};
 use std::io;
@@ -32,26 +33,27 @@ use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 use super::CLOSED;
 
-/// Between two looks for orphans that have ended, while nothing else happens.
+/// Pause between two checks for orphans that have ended, while nothing else happens.
 const REAP_EVERY: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
-/// Rounds of killing, and the pause after each: five seconds. Only a process that the kernel holds up survives them.
+/// Rounds of killing, with a pause after each: five seconds in all. Only a process that is stuck in the kernel
+/// survives them.
 const ROUNDS_MAX: usize = 5_000;
 const ROUND_PAUSE: Duration = Duration::from_millis(1);
-/// Rounds of killing orphans after an attempt; what survives them ends with the executor.
+/// Rounds of killing orphans after an attempt. What survives them is killed when the executor ends.
 const ORPHAN_ROUNDS_MAX: usize = 200;
-/// What is added to a signal's number for the exit code of a supervisor that cannot die of that signal.
+/// Added to a signal's number to make the exit code of a supervisor that cannot die of that signal.
 const SIGNALED: i32 = 128;
 
-/// Splits this process into a supervisor, which never returns from here, and the executor, which learns the supervisor's
-/// process id. Returns `None` if there can be no supervisor: this process has other threads already, or the kernel is
-/// too old or out of processes. The process then is an executor without one.
+/// Splits this process into a supervisor and the executor. In the supervisor this never returns; the executor receives
+/// the supervisor's process id. Returns `None` if there can be no supervisor: this process already has other threads,
+/// or the kernel is too old or has no free process ids. This process is then an executor without a supervisor.
 ///
 /// # Errors
 /// The executor cannot be tied to the life of its parent.
 pub(super) fn split() -> io::Result<Option<Pid>> {
     let supervisor = getpid();
     let forked = fork_supervised();
-    // The one that starts a process without a supervisor is the worker.
+    // Without a supervisor, the parent of this process is the worker.
     set_parent_process_death_signal(Some(Signal::KILL))?;
     if forked && getppid() != Some(supervisor) {
         std::process::exit(CLOSED);
@@ -65,7 +67,7 @@ fn fork_supervised() -> bool {
     let Some(worker) = getppid().filter(|_| threads == 1) else { return false };
     let Ok(worker_ends) = pidfd_open(worker, PidfdFlags::empty()) else { return false };
     if getppid() != Some(worker) {
-        // It has died since, and another process may have its number.
+        // The parent has died since, and another process may have its number.
         std::process::exit(CLOSED);
     }
     if set_child_subreaper(Some(getpid())).is_err() {
@@ -75,24 +77,25 @@ fn fork_supervised() -> bool {
         Ok(None) => true,
         Ok(Some(executor)) => supervise(executor, &worker_ends),
         Err(_) => {
-            // Nothing here would reap orphans.
+            // Nothing here reaps orphans, so this process must not receive them.
             let _back_or_dying = set_child_subreaper(None);
             false
         }
     }
 }
 
-/// The new process's id in the old one, `None` in the new one.
+/// The new process's id in the old process; `None` in the new process.
 #[expect(unsafe_code, reason = "std starts other programs, but does not split this process")]
 fn fork() -> io::Result<Option<Pid>> {
-    // SAFETY: this process has one thread, so no lock can be held by a thread that the new process lacks.
+    // SAFETY: this process has one thread, so no other thread can hold a lock that would stay locked in the new
+    // process.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
         pid => Ok(Pid::from_raw(pid)),
     }
 }
 
-/// Waits for the end of the executor or the worker, kills what is left, and ends as the executor did.
+/// Waits until the executor or the worker ends, kills what is left, and ends as the executor did.
 fn supervise(executor: Pid, worker_ends: &OwnedFd) -> ! {
     release_files();
     change_mask(libc::SIG_BLOCK, None);
@@ -111,12 +114,13 @@ fn supervise(executor: Pid, worker_ends: &OwnedFd) -> ! {
     end_as(status)
 }
 
-/// Blocks or unblocks a signal, or all of them: one that user code sends to its process group is not meant for this
+/// Blocks or unblocks one signal, or all. A signal that user code sends to its process group is not meant for this
 /// process, which must outlive the executor.
 #[expect(unsafe_code, reason = "no safe crate here changes the signal mask")]
 fn change_mask(how: libc::c_int, signal: Option<Signal>) {
     let mut set = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: the set is filled before it is used, and changing the mask of this process's only thread touches no memory.
+    // SAFETY: the set is filled before it is used. Changing the signal mask of this process's only thread touches no
+    // memory.
     unsafe {
         match signal {
             Some(signal) => {
@@ -131,17 +135,17 @@ fn change_mask(how: libc::c_int, signal: Option<Signal>) {
     }
 }
 
-/// Lets go of what the executor has too: socket and pipe are closed when the executor closes them.
+/// Closes this process's copies of socket and pipe, so that they close when the executor closes them.
 fn release_files() {
     if let Ok(empty) = File::options().read(true).write(true).open("/dev/null") {
         let _put = (dup2_stdin(&empty), dup2_stdout(&empty), dup2_stderr(&empty));
     }
-    // A crash leaves one core, the executor's.
+    // A crash should leave one core dump, the executor's.
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     let _set_or_two_cores = setrlimit(Resource::Core, none);
 }
 
-/// Reaps every child that has ended; returns how the executor ended if it is one of them.
+/// Reaps every child that has ended. Returns how the executor ended, if it is one of them.
 fn reap(executor: Pid) -> Option<WaitStatus> {
     let mut ended = None;
     while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
@@ -156,7 +160,7 @@ fn reap(executor: Pid) -> Option<WaitStatus> {
 fn end_children() {
     for _ in 0..ROUNDS_MAX {
         for child in children(getpid()) {
-            // Not reaped yet, so the number is still its own.
+            // It was not reaped yet, so the process id is still its own.
             let _killed_or_dead = kill_process(child, Signal::KILL);
         }
         loop {
@@ -170,12 +174,12 @@ fn end_children() {
     }
 }
 
-/// Ends this process the way that the executor ended.
+/// Ends this process in the way in which the executor ended.
 fn end_as(status: Option<WaitStatus>) -> ! {
     let signal = status.and_then(WaitStatus::terminating_signal);
     if let Some(signal) = signal.and_then(Signal::from_named_raw) {
         change_mask(libc::SIG_UNBLOCK, Some(signal));
-        // The first SIGSEGV or SIGBUS only removes the handler that Rust's runtime has for it.
+        // The first SIGSEGV or SIGBUS only removes the handler that Rust's runtime has installed.
         for _ in 0..2 {
             let _dead_or_ignored = kill_process(getpid(), signal);
         }
@@ -184,7 +188,7 @@ fn end_as(status: Option<WaitStatus>) -> ! {
     std::process::exit(signal.map_or(code, |signal| SIGNALED + signal))
 }
 
-/// Kills what user code has started and left without a parent, to be called when an attempt has ended.
+/// Kills orphans of user code. Call this when an attempt has ended.
 pub(super) fn end_orphans(supervisor: Pid) {
     for _ in 0..ORPHAN_ROUNDS_MAX {
         let mut is_done = true;
@@ -192,7 +196,7 @@ pub(super) fn end_orphans(supervisor: Pid) {
             if pid == getpid() {
                 continue;
             }
-            // Held before it is looked at again, so that the number cannot become another process's in between.
+            // Opened before the second check, so that the process id cannot pass to another process in between.
             let Ok(orphan) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
             if is_alive_below(supervisor, pid) {
                 is_done = false;
@@ -206,7 +210,7 @@ pub(super) fn end_orphans(supervisor: Pid) {
     }
 }
 
-/// The children of a process with one thread; none where the kernel does not list them.
+/// The children of a process with one thread; none if the kernel does not list them.
 fn children(parent: Pid) -> Vec<Pid> {
     let parent = parent.as_raw_nonzero();
     let list = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
@@ -217,7 +221,7 @@ fn children(parent: Pid) -> Vec<Pid> {
 fn is_alive_below(parent: Pid, pid: Pid) -> bool {
     let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
     let stat = stat.unwrap_or_default();
-    // The program's name, in brackets, may hold anything; behind it stand state and parent.
+    // The program's name, in brackets, may contain anything. State and parent follow it.
     let Some((_, facts)) = stat.rsplit_once(") ") else { return false };
     let mut facts = facts.split(' ');
     let is_alive = facts.next().is_some_and(|state| state != "Z" && state != "X");

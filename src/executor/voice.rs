@@ -8,13 +8,13 @@ use std::time::Duration;
 use crate::frame::{Connection, Error, FromExecutor};
 use crate::shuffle::ReadProgress;
 
-/// Shortest time between two progress messages.
+/// Least time between two progress messages.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
 /// The sending side of the socket.
 pub(super) struct Voice {
     saying: Mutex<Saying>,
-    /// Signals that an attempt has begun.
+    /// Wakes the progress thread when an attempt begins.
     begun: Condvar,
 }
 
@@ -22,7 +22,7 @@ struct Saying {
     connection: Connection<UnixStream>,
     /// Progress of the running attempt.
     progress: Option<Arc<ReadProgress>>,
-    /// Bytes and total that were last sent.
+    /// Bytes and total of the last message.
     said: (u64, u64),
     /// Whether the progress thread waits for an attempt to begin.
     is_idle: bool,
@@ -35,22 +35,23 @@ impl Voice {
     }
 
     fn saying(&self) -> MutexGuard<'_, Saying> {
-        // A panic while it was locked may have left half a frame. The worker refuses whatever follows that.
+        // If a panic occurred while it was locked, half a frame may have been sent. The worker refuses whatever
+        // follows that.
         self.saying.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts to report this progress, whenever it has changed.
+    /// Starts to report this progress whenever it changes.
     pub(super) fn begin(&self, progress: Arc<ReadProgress>) {
         let mut saying = self.saying();
         saying.progress = Some(progress);
         saying.said = (0, 0);
-        // Between two short attempts the progress thread may not have noticed the gap.
+        // Between two short attempts, the progress thread may not have noticed that one has ended.
         if saying.is_idle {
             self.begun.notify_all();
         }
     }
 
-    /// Sends a message in the middle of an attempt.
+    /// Sends a message during an attempt.
     pub(super) fn say(&self, message: &FromExecutor) -> Result<(), Error> {
         self.saying().connection.send(message)
     }
@@ -62,7 +63,7 @@ impl Voice {
         saying.connection.send(message)
     }
 
-    /// Reports progress until the connection fails; runs on the progress thread.
+    /// Reports progress until the connection fails. Runs on the progress thread.
     pub(super) fn tell_progress(&self) {
         let mut saying = self.saying();
         loop {

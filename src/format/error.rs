@@ -55,7 +55,7 @@ pub enum Error {
     },
     /// The decompressed content of a text file is compressed again.
     #[error(
-        "input is compressed twice, its {codec} data being compressed data again: \
+        "input is compressed twice: its {codec} data contains compressed data: \
          {location}\nhint: decompress it once first"
     )]
     CompressedTwice {

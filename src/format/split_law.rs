@@ -12,7 +12,8 @@ use crate::spec::{FileIdentity, FileRange, Location};
 pub(super) fn listed(path: &Path, source: u32) -> FileRange {
     let facts = fs::metadata(path).expect("the test made the file");
     let ns = |seconds: i64, rest: i64| {
-        u64::try_from(seconds * 1_000_000_000 + rest).expect("the file is of this century")
+        u64::try_from(seconds * 1_000_000_000 + rest)
+            .expect("the file was modified in this century")
     };
     FileRange {
         location: Location::from(path),

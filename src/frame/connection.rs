@@ -63,7 +63,7 @@ impl<S: Read> Connection<S> {
         message.map(Some)
     }
 
-    /// Reads until `expected` bytes of the frame are there. Returns false if the stream ends before the first byte.
+    /// Reads until `expected` bytes of the frame have arrived. Returns false if the stream ends before the first byte.
     fn fill(&mut self, expected: usize) -> Result<bool, Error> {
         while self.received.len() < expected {
             let before = self.received.len();

@@ -37,7 +37,7 @@ pub enum Error {
     },
     /// The other side has another version.
     #[error(
-        "the {other} uses version {theirs} of the executor's protocol, this {this} version \
+        "the {other} uses version {theirs} of the executor's protocol, but this {this} uses version \
          {ours}\nhint: build both from the same gristmill"
     )]
     Version {

@@ -39,7 +39,7 @@ pub const EXECUTOR_ARG: &str = "--gristmill=executor";
 pub const DESCRIBE_ARG: &str = "--gristmill=describe";
 /// As [`DESCRIBE_ARG`], for a job that was submitted before: its output may exist by now.
 pub const DESCRIBE_AGAIN_ARG: &str = "--gristmill=describe-again";
-/// Precedes the frame of a [`Description`], which is found by it behind what user code has printed.
+/// Precedes the frame of a [`Description`], and marks its place after whatever user code has printed.
 pub const DESCRIPTION_MARK: &[u8; 16] = b"\0gristmill/job:\0";
 /// Version of these messages. A job executable and a worker must have the same.
 pub const VERSION: u32 = 11;

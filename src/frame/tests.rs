@@ -175,7 +175,8 @@ fn versions_must_agree_and_either_side_names_both() {
     worker.send(&ToExecutor::Hello { version: 99 }).unwrap();
     let refused = executor.greet_worker().unwrap_err().to_string();
     let expected = format!(
-        "the worker uses version 99 of the executor's protocol, this executor version {VERSION}\nhint: build both from the same gristmill"
+        "the worker uses version 99 of the executor's protocol, but this executor uses version \
+         {VERSION}\nhint: build both from the same gristmill"
     );
     assert_eq!(refused, expected);
     let answer = worker.receive::<FromExecutor>().unwrap();

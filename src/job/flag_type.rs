@@ -1,8 +1,8 @@
 //! A compiler message for job fields that cannot be flags because clap cannot parse their type.
 //!
-//! `#[derive(Args)]` finds a parser for each field's type by the method `value_parser` on a value of clap's
-//! `_infer_ValueParser_for<T>`. Clap has traits with that method for the kinds of types that it knows. If none
-//! applies, the compiler lists all of them. The prelude brings the trait here into scope, which has that method for
+//! `#[derive(Args)]` finds a parser for each field's type by calling the method `value_parser` on a value of clap's
+//! type `_infer_ValueParser_for<T>`. Several traits in clap have that method, each for one kind of type. If none of
+//! them applies, the compiler lists them all. The prelude therefore imports the trait here, which has the method for
 //! every `T`. The compiler chooses it last, because it takes `self` by value. It requires [`FlagType`], which no type
 //! implements, and whose error message says what to do.
 
@@ -12,9 +12,8 @@ use clap::builder::{_infer_ValueParser_for, ValueParser};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the type of a flag: clap does not know how to read it from text",
     label = "a field with this attribute, or without any, is a flag of the job",
-    note = "a field that is not a flag has `#[arg(skip)]`, and `#[serde(skip)]` too unless tasks need its value",
-    note = "a flag's type implements `FromStr`, `From<String>` or `clap::ValueEnum`, or the field has \
-            `#[arg(value_parser = f)]` with a function `fn f(text: &str) -> Result<{Self}, String>`"
+    note = "mark a field that is not a flag with `#[arg(skip)]`, and with `#[serde(skip)]` too unless tasks need its value",
+    note = "a flag's type must implement `FromStr`, `From<String>` or `clap::ValueEnum`, or its field must have `#[arg(value_parser = f)]` with a function `fn f(text: &str) -> Result<{Self}, String>`"
 )]
 pub trait FlagType {}
 

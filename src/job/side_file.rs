@@ -1,8 +1,8 @@
 //! Side files: files that every task of a job reads in full. A side file is a field of the job and is shipped with
 //! it.
 //!
-//! A job value names its side files by their paths at submission. Only the job's author knows where in the value the
-//! names are, and only serde visits them. So serializing a value collects its side files, and before a value is
+//! A job value names its side files by their paths at submission. Only the job's author knows where in the value these
+//! names are, and only serde can visit them. So serializing a value collects its side files. Before a value is
 //! deserialized, the reader sets where those files are on this machine.
 
 use std::cell::RefCell;

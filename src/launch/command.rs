@@ -113,7 +113,7 @@ fn no_text(args: &[OsString]) -> Message {
     let shown: Vec<String> =
         args.map(|arg| format!("`{}`", escape(arg.as_encoded_bytes(), TEXT_CHARS_MAX))).collect();
     Message::new(format!(
-        "the value of a flag is not UTF-8: among {}\nhint: only paths may hold other bytes",
+        "a flag's value is not UTF-8; it is one of {}\nhint: only paths may hold other bytes",
         shown.join(", ")
     ))
 }

@@ -51,7 +51,7 @@ fn for_cluster<J: Job>(
 ) -> Result<(JobSpec, InputNotes), Message> {
     if spec.inputs.iter().any(|input| input.location.is_standard_stream()) {
         return Err(Message::new(
-            "a cluster cannot read standard input, the input `-`\nhint: write it to a file, \
+            "a cluster cannot read standard input (`-`)\nhint: write it to a file, \
              and name that file",
         ));
     }

@@ -1,10 +1,9 @@
-//! Fails a run whose process the job's own code ends, and removes its folders.
+//! Fails a run if the job's own code ends the process, and removes the run's folders.
 //!
-//! This covers `exit`, `abort` and faults such as a stack overflow, on any thread of the process, and allocations
-//! that the system refuses.
-//! It does not cover `_exit` and SIGKILL, which a process cannot intercept: they set the exit code, and the next run
-//! with the same output or scratch folder removes the leftovers. A supervising process would notice these too, but it
-//! costs every run a fork and must forward every signal.
+//! This covers `exit`, `abort` and faults such as a stack overflow, on any thread of the process, and also allocations
+//! that the system refuses. It does not cover `_exit` and SIGKILL, which a process cannot intercept: they set the exit
+//! code, and the next run with the same output or scratch folder removes the leftovers. A supervising process would
+//! notice these too, but every run would pay for a fork, and the supervisor would have to forward every signal.
 
 #![expect(
     unsafe_code,
@@ -223,7 +222,7 @@ fn end(running: Running, done: &str) -> ! {
     }
     let when = When::of(running.progress.phase(), running.to_stdout);
     let line = format!("the job's own code ended the process: it {done}{place}, {}", told(when));
-    // The exit code tells whether the output is there.
+    // The exit code tells whether the output exists.
     let code = if when == When::Published {
         say(&format!("note: {line}\n"));
         details.iter().for_each(|detail| say(&format!("note: {detail}\n")));

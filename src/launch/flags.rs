@@ -132,7 +132,7 @@ fn value(text: &str, example: &str) -> Result<(), String> {
         && characters.next().is_some_and(|c| !c.is_ascii_digit() && c != '.');
     if is_flag {
         let shown = escape(text.as_bytes(), TEXT_CHARS_MAX);
-        return Err(format!("`{shown}` stands where a value belongs\nhint: write {example}"));
+        return Err(format!("expected a value, got `{shown}`\nhint: write {example}"));
     }
     Ok(())
 }

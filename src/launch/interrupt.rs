@@ -1,9 +1,8 @@
 //! Handles Ctrl-C, SIGTERM and SIGHUP, so that an interrupted run leaves no files behind.
 //!
-//! After the first signal the run stops and removes its folders itself. If it does not end within [`GRACE`] (because
-//! its thread waits for standard input, say), or after a second signal, this thread removes them and ends the
-//! process.
-//! An output that is already being published is published completely, and the exit code says so.
+//! After the first signal the run stops and removes its folders itself. If it does not end within [`GRACE`], for
+//! example because its thread waits for standard input, or if a second signal arrives, this thread removes them and
+//! ends the process. If an output is already being published, it is published completely, and the exit code says so.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};

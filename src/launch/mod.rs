@@ -149,7 +149,7 @@ fn check_standard_streams(spec: &JobSpec) -> Result<(), Message> {
     if spec.inputs.iter().any(|input| input.location.is_standard_stream()) {
         standard::check_input().map_err(|why| {
             Message::new(format!(
-                "cannot read standard input, the input `-`: {why}\nhint: redirect a file or a \
+                "cannot read standard input (`-`): {why}\nhint: redirect a file or a \
                  pipe to it, or name a file"
             ))
         })?;

@@ -54,7 +54,7 @@ pub(crate) fn refusal(typed: &Typed, error: &clap::Error) -> Message {
             let meant = at(ContextKind::SuggestedSubcommand);
             (format!("unknown command `{verb}`"), meant.map(|it| format!("did you mean {it}?")))
         }
-        ErrorKind::TooManyValues => (format!("{flag} takes no value, but has `{value}`"), None),
+        ErrorKind::TooManyValues => (format!("{flag} takes no value, but got `{value}`"), None),
         ErrorKind::ArgumentConflict => match at(ContextKind::PriorArg) {
             Some(prior) if prior == flag => {
                 (format!("{flag} is given more than once"), Some("give it once".into()))
@@ -84,7 +84,7 @@ pub(crate) fn refusal(typed: &Typed, error: &clap::Error) -> Message {
                 |_| true,
             );
             (
-                format!("{flag} has no value"),
+                format!("{flag} needs a value"),
                 dashed.map(|(name, value)| write_dashed(&name, &value)),
             )
         }
@@ -131,7 +131,7 @@ fn unknown(typed: &Typed, flag: &str, meant: Option<String>) -> (String, Option<
     let takes_value =
         |arg: &str| option(typed.command, arg).is_some_and(|arg| arg.get_action().takes_values());
     if let Some((name, value)) = dashed_value(typed, takes_value, |value| is_of(value, flag)) {
-        let what = format!("{name} has no value, because `{value}` begins with a dash");
+        let what = format!("{name} needs a value, and `{value}` looks like a flag");
         return (what, Some(write_dashed(&name, &value)));
     }
     let given = typed.args.iter().map(shown).find(|arg| is_of(arg, flag)).unwrap_or_default();

@@ -1,10 +1,10 @@
 //! Standard input and output as they were when the process started: closed ones are refused rather than ignored.
 //!
-//! Before `main`, the standard library opens `/dev/null` in place of each closed standard descriptor. Later it takes
-//! the error of a descriptor opened in the wrong direction for success. In both cases a result would be lost, or an
-//! input read as empty, without an error. A user's own redirection to `/dev/null` must keep working, and it looks the
-//! same as the library's (Python and Node.js, too, open it for reading and writing). So a function in `.init_array`,
-//! which runs before the library starts, records which descriptors are closed.
+//! Before `main`, the standard library opens `/dev/null` in place of each closed standard descriptor. Later, if a
+//! descriptor was opened in the wrong direction, it treats the error of using it as success. In both cases a result
+//! would be lost, or an input read as empty, without an error. A user's own redirection to `/dev/null` must keep
+//! working, and it looks the same as the library's (Python and Node.js, too, open it for reading and writing). So a
+//! function in `.init_array`, which runs before the library starts, records which descriptors are closed.
 
 use std::fmt;
 use std::fs::File;

@@ -24,15 +24,16 @@ use crate::rpc::refusal::Refusal;
 
 /// How long an artifact that no job names is kept, in milliseconds.
 const UNNAMED_MS_MAX: u64 = 3_600_000;
-/// An artifact that no job has named yet and that was requested this recently may be about to be named, in milliseconds:
-/// it is kept even if the disk is full. One of an ended job is not kept: a client that was about to name it resends it.
+/// How recently an artifact that no job has named must have been requested to be kept on a full disk, in milliseconds:
+/// a submission may be about to name it. An artifact of an ended job is not kept, because a client that is about to
+/// name it can send it again.
 const ASKED_LATELY_MS: u64 = 10_000;
-/// Bytes per copy step.
+/// Bytes that are copied at a time.
 const COPY_BYTES: usize = 1 << 20;
 /// Prefix of the names of incomplete artifacts.
 const INCOMING: &str = ".incoming-";
 
-/// What jobs need of the artifacts.
+/// Which jobs need an artifact.
 struct Needed {
     /// Named by a job that has not ended.
     live: BTreeSet<Digest>,
@@ -46,13 +47,13 @@ pub(super) struct Store {
     folder: Arc<PathBuf>,
     owner: Arc<str>,
     incoming: Arc<AtomicU64>,
-    /// Time of the last request for each, by the master's clock.
+    /// Time of the last request for each artifact, by the master's clock.
     asked_ms: Arc<Mutex<BTreeMap<Digest, u64>>>,
 }
 
 impl Artifacts for Master {
     async fn has(&self, digest: Digest) -> Result<bool, Refusal> {
-        // This answers for this master alone.
+        // This only says what this master has.
         Ok(self.shared.store.has(digest, self.shared.now_ms()))
     }
 
@@ -97,7 +98,7 @@ impl Artifacts for Master {
 }
 
 impl Shared {
-    /// Stores a file; if the disk is full, it replaces the least needed artifacts.
+    /// Stores a file. If the disk is full, removes the least needed artifacts first.
     pub(super) async fn store_file(
         self: &Arc<Self>,
         digest: Digest,
@@ -134,7 +135,7 @@ impl Shared {
         removed > 0
     }
 
-    /// Makes this master hold an artifact, to serve it.
+    /// Makes sure that this master holds an artifact, to serve it.
     async fn have(self: &Arc<Self>, digest: Digest) -> Result<(), Refusal> {
         self.takes_part()?;
         if self.obtain(digest).await? == Found::Unheard {
@@ -143,7 +144,7 @@ impl Shared {
             );
             return Err(Refusal::Unavailable { message });
         }
-        // If no master has it, opening it is refused.
+        // If no master has it, opening it fails.
         Ok(())
     }
 }
@@ -156,7 +157,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 impl Store {
-    /// Opens a folder: complete artifacts stay, partial ones are removed. Errors name the owner.
+    /// Opens a folder. Complete artifacts stay, and partial ones are removed. Errors name the owner.
     pub(super) fn open(folder: &Path, owner: String) -> Result<Self, Error> {
         let failed = |source| Error::Data { path: folder.to_path_buf(), source };
         fs::create_dir_all(folder).map_err(failed)?;
@@ -179,10 +180,10 @@ impl Store {
         })
     }
 
-    /// Whether it is here; if so, it is kept for a while.
+    /// Whether an artifact is here. If so, it is kept for a while.
     pub(super) fn has(&self, digest: Digest, now_ms: u64) -> bool {
         let mut asked_ms = self.asked_ms();
-        // A file that was removed from outside can be sent again.
+        // If something else has removed the file, it can be sent again.
         let is_there = asked_ms.contains_key(&digest) && self.path(digest).is_file();
         if is_there {
             asked_ms.insert(digest, now_ms);
@@ -192,7 +193,7 @@ impl Store {
         is_there
     }
 
-    /// Its first bytes.
+    /// Returns its first bytes.
     pub(super) fn head(&self, digest: Digest) -> Result<Vec<u8>, Refusal> {
         let path = self.path(digest);
         let read = || {
@@ -218,7 +219,7 @@ impl Store {
         Ok(())
     }
 
-    /// Moves a received and verified file to its place.
+    /// Moves a received and verified file to its final place.
     pub(super) fn adopt(&self, digest: Digest, file: &Path, now_ms: u64) -> Result<(), Refusal> {
         if self.has(digest, now_ms) {
             return Ok(());
@@ -236,7 +237,7 @@ impl Store {
             return Err(Refusal::NotFound { message: format!("no artifact {digest}") });
         }
         let path = self.path(digest);
-        // Another master may have descriptors left.
+        // Another master may have free descriptors.
         File::open(&path).map_err(|error| self.unavailable("open", &path, &error))
     }
 
@@ -263,7 +264,7 @@ impl Store {
             }
             let path = self.path(digest);
             let size = fs::metadata(&path).map_or(0, |file| file.len());
-            // The next cleaning finds what cannot be removed now.
+            // What cannot be removed now is left to the next cleaning.
             if fs::remove_file(&path).is_ok() {
                 asked_ms.remove(&digest);
                 (freed, removed) = (freed + size, removed + 1);
@@ -272,7 +273,7 @@ impl Store {
         removed
     }
 
-    /// An unused name beside the artifacts.
+    /// Returns an unused name next to the artifacts.
     pub(super) fn place(&self) -> PathBuf {
         let number = self.incoming.fetch_add(1, Ordering::Relaxed);
         self.folder.join(format!("{INCOMING}{number}"))
@@ -289,7 +290,7 @@ impl Store {
         self.name(digest, incoming)
     }
 
-    /// Gives a file on stable storage its name, durably.
+    /// Gives a synced file its final name, durably.
     fn name(&self, digest: Digest, file: &Path) -> Result<(), Refusal> {
         let path = self.path(digest);
         fs::rename(file, &path).map_err(|error| self.broken("name", &path, &error))?;
@@ -302,7 +303,7 @@ impl Store {
             return Err(Refusal::NotFound { message: format!("no artifact {digest}") });
         }
         let path = self.path(digest);
-        // Not synced: the caller asks again if it is lost.
+        // Not synced: if it is lost, the caller asks again.
         let copied = self.copy(&path, file, |_| Ok(()))?;
         if copied == digest {
             return Ok(());
@@ -330,7 +331,7 @@ impl Store {
         problems
     }
 
-    /// Path of a stored artifact.
+    /// Returns the path of a stored artifact.
     pub(super) fn path(&self, digest: Digest) -> PathBuf {
         self.folder.join(digest.to_string())
     }
@@ -374,7 +375,7 @@ impl Store {
         Refusal::Internal { message: format!("{owner} cannot {what} an artifact: {error}: {path}") }
     }
 
-    /// Errors for lack of descriptors or memory here may not occur on another master.
+    /// A lack of descriptors or memory here may not exist on another master.
     fn unavailable(&self, what: &str, path: &Path, error: &io::Error) -> Refusal {
         let message =
             format!("{} cannot {what} an artifact: {error}: {}", self.owner, path.display());

@@ -1,7 +1,7 @@
 //! Copies of artifacts between masters: each is made once, however many requests wait for it.
 //!
-//! A large copy takes longer than a request may wait. So it continues after the caller gives up, and the next request
-//! waits for the same copy.
+//! A large copy takes longer than a request may wait. So the copy continues after the caller gives up, and the next
+//! request waits for the same copy.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -23,14 +23,14 @@ struct End {
     rung: Notify,
 }
 
-/// Where an artifact is, as far as one master knows.
+/// Where an artifact is, as far as this master knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
-    /// It is where it should be.
+    /// The master that needs it holds it.
     Here,
-    /// All masters have answered, and none has it.
+    /// All masters have answered, and none of them has it.
     Nowhere,
-    /// No master that answered has it; one that did not may.
+    /// No master that answered has it, but another one may.
     Unheard,
 }
 
@@ -74,11 +74,11 @@ impl Copies {
 }
 
 impl Copy {
-    /// Waits for its end. Dropping this does not cancel the copy.
+    /// Waits for the copy to end. Dropping this does not cancel the copy.
     pub(super) async fn ended(self) -> Result<Found, Refusal> {
         let mut rung = pin!(self.0.rung.notified());
         loop {
-            // Changes from here on are noticed.
+            // Later changes are noticed.
             rung.as_mut().enable();
             if let Some(told) = self.0.told.get() {
                 return told.clone();

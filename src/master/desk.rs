@@ -15,8 +15,8 @@ use crate::spec::{AttemptId, JobId, TaskId, TaskKind, WorkerId};
 
 /// Lease of a worker whose connection was closed, in milliseconds.
 pub(super) const CLOSED_LEASE_MS: u64 = 250;
-/// Shortest lease that a new leader gives, in milliseconds: workers that found no leader for a while
-/// retry once a second.
+/// Shortest lease that a new leader gives, in milliseconds. Workers that found no leader for a while retry once a
+/// second.
 const FIRST_LEASE_MS_MIN: u64 = 3_000;
 
 /// State of this master only.
@@ -28,9 +28,9 @@ pub(super) struct Desk {
     running: BTreeMap<AttemptId, Running>,
     /// Process ids of all attempts of remembered jobs, for display.
     pids: BTreeMap<AttemptId, u32>,
-    /// Map outputs that some reduce has reported as missing.
+    /// Map outputs that a reduce has reported as missing.
     pub(super) missed: BTreeSet<AttemptId>,
-    /// When paused attempts may start. The pauses start again under the next leader.
+    /// When paused attempts may start. A new leader starts these pauses again.
     begin_ms: BTreeMap<AttemptId, u64>,
     /// Attempts whose reported end is being proposed.
     pub(super) settling: BTreeSet<AttemptId>,
@@ -41,37 +41,37 @@ pub(super) struct Desk {
     tickets: u64,
     /// Whether the last request to a majority of the masters failed.
     pub(super) is_cut_off: bool,
-    /// Earliest end of any lease: workers that found no leader for a while retry only now and then.
+    /// Time before which no lease ends, because workers that found no leader for a while retry rarely.
     grace_ends_ms: u64,
     pub(super) last_tick_ms: u64,
     pub(super) last_watch_ms: u64,
     pub(super) last_cleaning_ms: u64,
 }
 
-/// A worker's session: what its polls tell about it.
+/// A worker's session: what its polls say about it.
 #[derive(Debug)]
 pub(super) struct Session {
     incarnation: u128,
     sequence: u64,
-    /// This master's number for the newest poll.
+    /// This master's number of the newest poll.
     ticket: u64,
-    /// Wakes that poll if it waits.
+    /// Wakes that poll if it is waiting.
     wake: Arc<Notify>,
     /// Deadline for the answer of the waiting poll.
     pub(super) answer_at_ms: Option<u64>,
     pub(super) last_seen_ms: u64,
     pub(super) lease_ends_ms: u64,
-    /// Whether it has polled since this master began to lead; until then, its attempts are unknown.
+    /// Whether the worker has polled since this master began to lead. Until then, its attempts are unknown.
     pub(super) is_heard: bool,
-    /// All attempts that it may hold: those of its newest poll and of the answer to it.
+    /// All attempts that the worker may hold: those in its newest poll and those in the answer to it.
     pub(super) holds: BTreeSet<AttemptId>,
-    /// Memory and disk of its machine, from its newest poll.
+    /// Memory and disk of the worker's machine, from its newest poll.
     pub(super) room: Room,
-    /// The last answered poll, and the answer.
+    /// The last poll that was answered, and the answer.
     pub(super) last: Option<(Said, Told)>,
 }
 
-/// The contents of a poll that affect the answer.
+/// The part of a poll that affects the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Said {
     pub(super) held: BTreeMap<AttemptId, How>,
@@ -82,19 +82,19 @@ pub(super) struct Said {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum How {
     Running {
-        /// Maps that have joined it, as far as the worker knows.
+        /// Maps that have joined the attempt, as far as the worker knows.
         joined: u32,
-        /// The number of further maps that it can take.
+        /// The number of further maps that the attempt can take.
         wants: u32,
     },
     Ended,
 }
 
-/// The contents of an answer, without the details of each order.
+/// An answer, without the details of each assignment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Told {
     pub(super) attempts: BTreeSet<AttemptId>,
-    /// How many maps have joined each attempt with joined maps.
+    /// How many maps have joined each attempt that has joined maps.
     pub(super) joined: BTreeMap<AttemptId, u32>,
     pub(super) keep: BTreeSet<JobId>,
     pub(super) may_leave: bool,
@@ -104,12 +104,12 @@ pub(super) struct Told {
 #[derive(Debug, Clone, Copy, Default)]
 struct Running {
     progress: f64,
-    /// Its size in bytes.
+    /// Its size, in bytes.
     bytes: u64,
     fetched: u32,
     /// Maps that have joined it.
     joined: u32,
-    /// Increases whenever the others do, or if the attempt has good reason to wait.
+    /// Increases whenever the other values do, or while the attempt has a good reason to wait.
     work: u64,
 }
 
@@ -118,9 +118,9 @@ struct Running {
 pub(super) struct UnderWay {
     /// In tasks.
     pub(super) tasks: f64,
-    /// In bytes, of the tasks whose size is known.
+    /// In bytes, for the tasks whose size is known.
     pub(super) bytes: f64,
-    /// Total bytes of those tasks, finished or not, and their number.
+    /// Total bytes of those tasks, finished or not, and the number of those tasks.
     pub(super) known_bytes: u64,
     pub(super) known: u32,
 }
@@ -147,11 +147,11 @@ impl Session {
 }
 
 impl Desk {
-    /// Begins to lead: all workers get a new lease in which to poll, and running attempts continue. The old contents
+    /// Begins to lead. All workers get a new lease in which to poll, and running attempts continue. The old contents
     /// of the desk are dropped, and waiting requests are woken.
     pub(super) fn take_over(&mut self, state: &State, now_ms: u64, lease_ms: u64) {
         self.wake_all();
-        // Tickets continue, so that an old poll is never taken for a new one.
+        // Ticket numbers continue, so that an old poll is never mistaken for a new one.
         *self = Self { tickets: self.tickets, last_tick_ms: now_ms, ..Self::default() };
         let lease_ms = lease_ms.max(FIRST_LEASE_MS_MIN);
         self.grace_ends_ms = now_ms.saturating_add(lease_ms);
@@ -159,8 +159,8 @@ impl Desk {
         state.unswept().for_each(|job| self.sweeps.add(job));
     }
 
-    /// Gives a lease to each registered worker without a session, such as one whose connection was closed while its
-    /// registration was being committed.
+    /// Gives a lease to each registered worker without a session. One such worker is a worker whose connection was
+    /// closed while its registration was being committed.
     pub(super) fn open_missing(&mut self, state: &State, now_ms: u64, lease_ms: u64) {
         for worker in state.scheduler.workers() {
             let Some(record) = state.worker(worker.id) else { continue };
@@ -174,12 +174,12 @@ impl Desk {
         }
     }
 
-    /// Notes that a majority of the masters answers. If it did not before, or nothing was committed for so long that
-    /// workers may have tried other masters, all workers get a new lease, as under a new leader.
+    /// Records that a majority of the masters answers. If it did not before, or if nothing was committed for so long
+    /// that workers may have tried other masters, all workers get a new lease, as under a new leader.
     pub(super) fn end_silence(&mut self, now_ms: u64, lease_ms: u64) {
         let is_late = now_ms.saturating_sub(self.last_tick_ms) >= lease_ms / 3;
         if std::mem::take(&mut self.is_cut_off) || is_late {
-            // More than the delay by which leases would be extended otherwise.
+            // More than the time by which leases would otherwise be extended.
             self.last_tick_ms = now_ms;
             self.grace_ends_ms = now_ms.saturating_add(lease_ms.max(FIRST_LEASE_MS_MIN));
             for session in self.sessions.values_mut() {
@@ -188,7 +188,7 @@ impl Desk {
         }
     }
 
-    /// Opens the session of a registered worker. Repeating the same incarnation only renews its lease.
+    /// Opens the session of a registered worker. If the same incarnation registers again, only its lease is renewed.
     pub(super) fn open_session(
         &mut self,
         worker: WorkerId,
@@ -221,8 +221,8 @@ impl Desk {
         }
     }
 
-    /// Registers a poll, which ends an older one. Returns its ticket and what wakes it, or nothing if the poll itself
-    /// is late.
+    /// Registers a poll, which ends the one before. Returns its ticket and the signal that wakes it, or `None` if the
+    /// poll is itself out of date.
     pub(super) fn begin_poll(
         &mut self,
         poll: &Poll,
@@ -262,7 +262,7 @@ impl Desk {
         self.sessions.iter_mut().map(|(&worker, session)| (worker, session))
     }
 
-    /// Forgets a lost worker; a poll of it that still waits ends.
+    /// Removes a lost worker. If a poll of this worker is waiting, it ends.
     pub(super) fn close_if_lost(&mut self, state: &State, worker: WorkerId) {
         let is_lost = |session: &&Session| state.registered(worker, session.incarnation).is_none();
         if let Some(session) = self.sessions.get(&worker).filter(is_lost) {
@@ -273,7 +273,7 @@ impl Desk {
         }
     }
 
-    /// When a worker last polled this master, if it has.
+    /// When a worker last polled this master, if ever.
     pub(super) fn last_seen_ms(&self, worker: WorkerId) -> Option<u64> {
         let session = self.sessions.get(&worker).map(|session| session.last_seen_ms);
         session.or_else(|| self.left_ms.get(&worker).copied())
@@ -292,7 +292,8 @@ impl Desk {
         }
     }
 
-    /// Wakes the poll of the worker that holds an attempt: its report may have been ignored in the meantime.
+    /// Wakes the poll of the worker that holds an attempt: a report of that attempt may have been ignored in the
+    /// meantime.
     pub(super) fn wake_holder(&self, attempt: AttemptId) {
         let holds = |session: &&Session| session.holds.contains(&attempt);
         self.sessions.values().filter(holds).for_each(Session::wake);
@@ -302,7 +303,7 @@ impl Desk {
         self.sessions.values().for_each(Session::wake);
     }
 
-    /// Wakes the polls whose answer an effect changes.
+    /// Wakes the polls whose answer changes because of an effect.
     pub(super) fn act(&mut self, state: &State, effect: &Effect) {
         match *effect {
             Effect::Start { worker, .. }
@@ -318,14 +319,14 @@ impl Desk {
                     self.sweeps.add(job);
                 }
                 self.missed.retain(|attempt| attempt.task.job != job);
-                // Workers that have files of it can remove them.
+                // Workers that have files of this job can remove them.
                 self.wake_all();
             }
         }
     }
 
-    /// Whether the worker of a started attempt should receive it now. The pause starts with the first call, before
-    /// any worker has received the attempt; an attempt that its worker already holds is not withdrawn.
+    /// Whether the worker of a started attempt should receive it now. The pause starts with the first call, before any
+    /// worker has received the attempt. An attempt that its worker already holds is not withdrawn.
     pub(super) fn may_begin(&mut self, attempt: AttemptId, is_held: bool, now_ms: u64) -> bool {
         let pause_ms = pause_ms(attempt);
         if pause_ms == 0 {
@@ -336,7 +337,7 @@ impl Desk {
         is_held || *begin_ms <= now_ms
     }
 
-    /// Records an attempt's progress; `may_wait` if it has good reason to make none.
+    /// Records an attempt's progress. `may_wait` says that it has a good reason to make none.
     pub(super) fn note_running(&mut self, held: &Held, may_wait: bool, now_ms: u64) {
         if held.pid != 0 {
             self.pids.insert(held.attempt, held.pid);
@@ -351,13 +352,13 @@ impl Desk {
         }
         (running.progress, running.bytes) = (progress, bytes);
         (running.fetched, running.joined) = (fetched, joined);
-        // Between 0 and 1,000, so nothing is lost.
+        // The value is between 0 and 1,000, so the conversion loses nothing.
         let sign = Sign { work: running.work, permille: (progress * 1_000.0) as u32 };
         self.observed.note(held.attempt, sign, now_ms);
     }
 
-    /// Total progress of the running attempts of unfinished tasks. For a task and its backup only the one with more
-    /// progress counts.
+    /// Total progress of the running attempts of unfinished tasks. Of a task's attempt and its backup, only the one
+    /// with more progress counts.
     pub(super) fn under_way(
         &self,
         job: JobId,
@@ -366,7 +367,7 @@ impl Desk {
     ) -> UnderWay {
         let range = job.task(kind, 0).attempt(0)..=job.task(kind, u32::MAX).attempt(u32::MAX);
         let mut tasks: BTreeMap<TaskId, &Running> = BTreeMap::new();
-        // An attempt that has won stays here until the next tick.
+        // A successful attempt stays here until the next tick.
         let running = self.running.range(range).filter(|(attempt, _)| !is_done(attempt.task));
         for (attempt, running) in running {
             let furthest = tasks.entry(attempt.task).or_insert(running);
@@ -385,7 +386,7 @@ impl Desk {
     /// Bytes read by all running attempts.
     pub(super) fn bytes_under_way(&self) -> u64 {
         let bytes: f64 = self.running.values().map(|it| it.progress * it.bytes as f64).sum();
-        // The float is rounded to a whole number.
+        // The float is rounded to an integer.
         bytes as u64
     }
 
@@ -393,7 +394,7 @@ impl Desk {
         self.pids.get(&attempt).copied().unwrap_or(0)
     }
 
-    /// Forgets finished attempts, and all attempts of forgotten jobs.
+    /// Removes finished attempts, and all attempts of forgotten jobs.
     pub(super) fn follow(&mut self, state: &State, now_ms: u64) {
         let running: BTreeSet<AttemptId> =
             state.scheduler.running().map(|(attempt, _)| attempt).collect();
@@ -432,7 +433,7 @@ mod tests {
         let again = commit.attempt(2);
         let seen = [1_000, 1_100, 1_199, 1_200].map(|ms| desk.may_begin(again, false, ms));
         assert_eq!(seen, [false, false, false, true]);
-        // The worker already received it from an earlier leader.
+        // The worker already received it under an earlier leader.
         let mut next = Desk::default();
         assert!(next.may_begin(again, true, 5_000));
         assert!(next.may_begin(again, false, 5_000), "what was said before that comes late");

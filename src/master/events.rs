@@ -1,7 +1,7 @@
 //! Recent events, for streams: recorded while changes are applied, the same on every master.
 //!
-//! An event is named by its entry in the log and its place in that entry. All masters apply the same entries, so a client
-//! can continue a stream at another master.
+//! An event is named by its entry in the log and its place in that entry. All masters apply the same entries, so a
+//! client can continue a stream at another master.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -11,7 +11,7 @@ use super::state::{Applied, Change, State};
 use crate::scheduler::{AttemptState, Command, Effect, JobState, WorkerState};
 use crate::spec::{AttemptId, Cause, JobId, TaskKind, WorkerId};
 
-/// Events that are kept. A client that has missed more must reload everything.
+/// Most events that are kept. A client that has missed more must reload everything.
 const REMEMBERED_MAX: usize = 16_384;
 /// Counts of ended attempts, by outcome.
 const STATES: usize = 5;
@@ -122,13 +122,14 @@ pub struct Happened {
 #[derive(Debug, Default)]
 pub(super) struct Events {
     all: VecDeque<Event>,
-    /// No event after this one is missing.
+    /// Every later event is kept.
     since: EventId,
     happened: Happened,
 }
 
 impl What {
-    /// Whether people should see it: starts and successes of attempts are left out, since there are too many.
+    /// Whether people should see it. Starts and successes of attempts are left out, because there are too many of
+    /// them.
     pub fn is_notable(&self) -> bool {
         !matches!(self, Self::Started { .. } | Self::Ended { state: AttemptState::Succeeded, .. })
     }
@@ -168,7 +169,7 @@ impl FromStr for EventId {
 }
 
 impl Events {
-    /// Starts after the entry of a loaded state: earlier events are unknown.
+    /// Starts after the entry of a loaded state. Earlier events are unknown.
     pub(super) fn behind(index: u64) -> Self {
         Self { since: EventId { index, place: u32::MAX }, ..Self::default() }
     }
@@ -220,13 +221,13 @@ impl Events {
         self.all.back().map_or(self.since, |event| event.id)
     }
 
-    /// Whether this event is kept, or is the last one before the kept ones. An id from the future belongs to another
-    /// cluster.
+    /// Whether this event is kept, or is the last one before the kept ones. An id that is still to come belongs to
+    /// another cluster.
     pub(super) fn has_known(&self, event: EventId) -> bool {
         (self.since..=self.last()).contains(&event)
     }
 
-    /// Returns up to this many matching events after an event, and the last event that was examined.
+    /// Returns matching events after a given one, up to this number, and the last event that was examined.
     pub(super) fn after(
         &self,
         after: EventId,
@@ -247,7 +248,7 @@ impl Events {
         (found, until)
     }
 
-    /// Returns up to this many of the newest matching events, the newest first.
+    /// Returns the newest matching events, up to this number, newest first.
     pub(super) fn newest(&self, is_wanted: impl Fn(&What) -> bool, max: usize) -> Vec<Event> {
         self.all.iter().rev().filter(|event| is_wanted(&event.what)).take(max).cloned().collect()
     }
@@ -257,7 +258,7 @@ impl Events {
     }
 }
 
-/// What must be known before a change to derive its events.
+/// The facts that must be known before a change is applied, to derive its events.
 struct Before {
     whats: Vec<What>,
     /// Jobs whose state may change, and their states.
@@ -310,7 +311,7 @@ impl Before {
         self.watch_job(state, attempt.task.job);
     }
 
-    /// A worker is lost with all that it runs; jobs may have to map again.
+    /// A worker is lost with everything that it runs, and jobs may have to map again.
     fn lose(&mut self, state: &State, worker: WorkerId, says_goodbye: bool) {
         let Some(view) = state.scheduler.worker(worker) else { return };
         let is_missed = !says_goodbye && view.state != WorkerState::Drained;

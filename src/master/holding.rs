@@ -1,9 +1,9 @@
 //! Copies artifacts between masters: what a job needs must survive the loss of any one master.
 //!
-//! Any master accepts and serves artifacts, whether it leads or not. Before a job or its plan is accepted, a majority of
-//! the masters holds what it names. The others fetch that once the job is committed. A master that is asked for an
-//! artifact that it lacks fetches it from another master. If a copy takes long, the caller gets [`Refusal::NotYet`]; when
-//! it asks again, it joins the same copy.
+//! Any master accepts and serves artifacts, whether it leads or not. Before a job or its plan is accepted, a majority
+//! of the masters holds the artifacts that it names. The other masters fetch them once the job is committed. A master
+//! that does not have a requested artifact fetches it from another master. If a copy takes long, the caller gets
+//! [`Refusal::NotYet`]. When it asks again, it waits for the same copy.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -23,22 +23,22 @@ use crate::rpc::workers::{HeldState, Poll};
 
 /// How often a master looks for artifacts that it lacks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long a request waits for a copy before it is answered with [`Refusal::NotYet`]: less than any caller's
-/// deadline.
+/// How long a request waits for a copy before it is answered with [`Refusal::NotYet`]. This is shorter than every
+/// caller's deadline.
 const COPIED_WITHIN: Duration = Duration::from_secs(2);
-/// How often space is freed for an artifact of unknown size.
+/// Most times that space is freed for one artifact of unknown size.
 const ROOM_TRIES_MAX: usize = 8;
 /// How long another master may take to say whether it has an artifact.
 const ASKED_WITHIN: Duration = Duration::from_secs(1);
 
 impl Shared {
-    /// Makes sure that a majority, this master included, holds an artifact. Returns false if no master that answers has
-    /// it.
+    /// Makes sure that a majority of the masters, including this one, holds an artifact. Returns false if no master
+    /// that answers has it.
     pub(super) async fn hold(self: &Arc<Self>, digest: Digest) -> Result<bool, Refusal> {
         self.hold_among(digest, |_| true).await
     }
 
-    /// Makes sure that a majority of some masters holds an artifact. Returns false if no master that answers has it.
+    /// Makes sure that a majority of these masters holds an artifact. Returns false if no master that answers has it.
     pub(super) async fn hold_among(
         self: &Arc<Self>,
         digest: Digest,
@@ -74,7 +74,7 @@ impl Shared {
                 biased;
                 ended = copied.join_next() => match ended {
                     Some(Ok(Ok(_))) => holders += 1,
-                    // A full disk is a matter for operators.
+                    // Only an operator can fix a full disk.
                     Some(Ok(Err(_))) if matches!(last, Some(Refusal::Limit { .. })) => {}
                     Some(Ok(Err(refusal))) => last = Some(refusal),
                     Some(Err(error)) => last = Some(internal(&error)),
@@ -94,7 +94,7 @@ impl Shared {
         Err(Refusal::Unavailable { message })
     }
 
-    /// Makes sure that this master holds an artifact, and fetches it from another one if needed.
+    /// Makes sure that this master holds an artifact. Fetches it from another master if needed.
     pub(super) async fn obtain(self: &Arc<Self>, digest: Digest) -> Result<Found, Refusal> {
         if self.store.has(digest, self.now_ms()) {
             return Ok(Found::Here);
@@ -107,7 +107,8 @@ impl Shared {
         timeout(COPIED_WITHIN, copy.ended()).await.unwrap_or_else(|_| Err(under_way(digest)))
     }
 
-    /// Fetches an artifact from any master that has it. All are asked at once, so that a stalled one delays nothing.
+    /// Fetches an artifact from any master that has it. All of them are asked at once, so a stalled one delays
+    /// nothing.
     async fn look_for(self: &Arc<Self>, digest: Digest) -> Result<Found, Refusal> {
         let mut asked = JoinSet::new();
         for (_, fellow) in self.fellows(|_| true) {
@@ -153,7 +154,7 @@ impl Shared {
             }
         }
         let stored = self.store_file(digest, &place, Store::adopt).await;
-        // It was renamed; the rest is removed when the master restarts.
+        // The file was renamed. Anything else is removed when the master restarts.
         std::fs::remove_file(place).ok();
         stored
     }
@@ -167,8 +168,8 @@ impl Shared {
         others.map(|member| (member.node, self.fellow(&member.address))).collect()
     }
 
-    /// Refuses if this master is joining or was removed: others would not find what it accepts, and may have what it
-    /// lacks.
+    /// Refuses if this master is joining or was removed: other masters would not find what it accepts, and it may lack
+    /// what they have.
     pub(super) fn takes_part(&self) -> Result<(), Refusal> {
         let Some(group) = &self.group else { return Ok(()) };
         let node = group.identity().node;
@@ -179,8 +180,8 @@ impl Shared {
         Err(Refusal::Unavailable { message })
     }
 
-    /// Makes sure that a majority holds the plans that a poll reports. A plan that no reachable master has fails its
-    /// attempt: waiting for an unreachable master would delay everything else of that worker.
+    /// Makes sure that a majority holds the plans that a poll reports. If no reachable master has a plan, its attempt
+    /// fails: waiting for an unreachable master would delay everything else of that worker.
     pub(super) async fn hold_plans(self: &Arc<Self>, poll: &Poll) -> Result<(), Refusal> {
         for held in &poll.held {
             if let HeldState::Planned { plan, .. } = held.state {
@@ -190,7 +191,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Periodically fetches the artifacts that live jobs name, until it is dropped.
+    /// Fetches the artifacts that live jobs name, again and again, until it is dropped.
     pub(super) async fn keep_up(self: &Arc<Self>) {
         let mut looks = tokio::time::interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -202,7 +203,7 @@ impl Shared {
             // Artifacts of finished jobs are fetched on request.
             let needed = self.proposer.read(|state| state.needed());
             for digest in needed.into_keys() {
-                // If every holder is unreachable, the next round tries again.
+                // If no holder is reachable, the next round tries again.
                 let _obtained_or_later = self.obtain(digest).await;
             }
         }

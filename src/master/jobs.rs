@@ -102,7 +102,7 @@ impl Shared {
         let until_ms = self.now_ms().saturating_add(STATUS_WAIT_MS);
         loop {
             let mut changed = pin!(self.changed.notified());
-            // Changes from here on are noticed.
+            // Later changes are noticed.
             changed.as_mut().enable();
             self.leads()?;
             let status = self.proposer.read(|state| {
@@ -111,9 +111,9 @@ impl Shared {
                 Some(desk.versioned(status))
             });
             let status = status.ok_or_else(|| no_job(job))?;
-            // A new leader restarts the version numbers: any difference is a change.
+            // A new leader starts version numbers again, so any difference counts as a change.
             let is_news = status.version != after;
-            // Each tick counts as a change, so this waits no longer than it should.
+            // Each tick counts as a change, so this never waits too long.
             if is_news || self.now_ms() >= until_ms {
                 return Ok(status);
             }

@@ -10,13 +10,13 @@ use super::Shared;
 use crate::consensus::{Leadership, ProposeError};
 use crate::rpc::refusal::Refusal;
 
-/// The leadership of a master without a log: it never ends.
+/// The leadership of a master without a log, which never ends.
 const ALONE: u64 = 1;
 
 impl Shared {
-    /// Serves a request if this master leads, and answers only if it has led until the request was done. Then the
-    /// answer reflects all committed entries. A master that was paused or cut off may not know that another one
-    /// leads; a majority does.
+    /// Serves a request if this master leads, and answers only if it still led when the request was done. Then the
+    /// answer reflects all committed entries. A master that was paused or cut off may not know that another one leads,
+    /// but a majority of the masters knows.
     pub(super) async fn led<T>(
         &self,
         request: impl Future<Output = Result<T, Refusal>>,
@@ -99,7 +99,7 @@ pub(super) async fn follow(shared: Arc<Shared>, mut leadership: watch::Receiver<
     shared.take(&Leadership::Follows { leader: None });
 }
 
-/// Completes a change of the members during which the last leader died.
+/// Completes a change of the members that was in progress when the last leader died.
 async fn end_change(shared: Arc<Shared>) {
     let Some(group) = &shared.group else { return };
     if let Err(error) = group.end_change().await {

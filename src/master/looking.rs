@@ -1,4 +1,4 @@
-//! Data for the web pages: tasks a few at a time, a job's settings, what a worker holds, artifacts that a job names.
+//! Data for the web pages: tasks, a few at a time; a job's settings; what a worker holds; artifacts that a job names.
 
 use std::path::PathBuf;
 
@@ -64,8 +64,8 @@ impl JobFacts {
 }
 
 impl Master {
-    /// Visits up to this many tasks of a job that were started, under one lock. Returns the number of all tasks, started
-    /// or not.
+    /// Visits started tasks of a job, up to this number, under one lock. Returns the number of all tasks, started or
+    /// not.
     ///
     /// # Errors
     ///
@@ -137,8 +137,8 @@ impl Master {
         })
     }
 
-    /// Returns the kept failures of a job, or of one of its tasks, in order of arrival; and the number of dropped
-    /// ones of the whole job.
+    /// Returns the kept failures of a job, or of one of its tasks, in order of arrival, and the number of failures of
+    /// the whole job that were dropped.
     ///
     /// # Errors
     ///
@@ -153,7 +153,7 @@ impl Master {
         })
     }
 
-    /// Returns up to this many of the newest jobs, or of those before a job.
+    /// Returns the newest jobs, up to this number, or the newest of those before a given job.
     ///
     /// # Errors
     ///
@@ -170,7 +170,7 @@ impl Master {
         }))
     }
 
-    /// Returns up to this many of the jobs that ended last.
+    /// Returns the jobs that ended last, up to this number.
     ///
     /// # Errors
     ///
@@ -183,7 +183,7 @@ impl Master {
         }))
     }
 
-    /// Returns these tasks, without those that do not exist.
+    /// Returns those of these tasks that exist.
     ///
     /// # Errors
     ///
@@ -196,7 +196,7 @@ impl Master {
         }))
     }
 
-    /// Returns up to this many of the oldest live jobs, and the number of all live jobs.
+    /// Returns the oldest live jobs, up to this number, and the number of all live jobs.
     ///
     /// # Errors
     ///
@@ -211,7 +211,7 @@ impl Master {
         }))
     }
 
-    /// Returns what a worker holds; empty if it is lost.
+    /// Returns what a worker holds; nothing if it is lost.
     ///
     /// # Errors
     ///

@@ -152,13 +152,13 @@ impl Shared {
         }
     }
 
-    /// A client of one other master, which makes one try.
+    /// A client of one other master, which tries once.
     pub(super) fn fellow(&self, address: &str) -> Fellow {
         Fellow::connect(address, &self.links)
     }
 }
 
-/// If several believe that they lead, the one with the highest term does; the others do not know it yet.
+/// If several masters believe that they lead, the one with the highest term does. The others do not know it yet.
 fn compared(mut masters: Vec<MasterLine>) -> Vec<MasterLine> {
     let applied = masters.iter().map(|line| line.applied).max().unwrap_or(0);
     let term = masters.iter().map(|line| line.term).max().unwrap_or(0);

@@ -1,8 +1,8 @@
 //! Turns requests of clients and workers into proposals, and the state into answers.
 //!
-//! Two kinds of state are kept strictly apart. The `state` is replicated: it changes only by `Change`s that the
+//! Two kinds of state are kept strictly apart. The `state` is replicated: it changes only by `Change`s, which the
 //! `proposer` applies in order, and it reads no clock. The `desk` belongs to this master alone: when workers polled,
-//! which polls wait for an answer, and the progress that attempts report. It may be lost at any time; then workers
+//! which polls wait for an answer, and the progress that attempts report. It may be lost at any time. Then workers
 //! register or poll again, and timeouts start again.
 //!
 //! ```text
@@ -29,8 +29,8 @@
 //!
 //! Lock order: the state first, then the desk.
 //!
-//! A master that restarts, or takes over from another, has the same state: everything that was acknowledged is there.
-//! It gives each worker a new lease. Polls report what is running, and that continues: nothing runs again.
+//! A master that restarts, or takes over from another, has the same state: everything that was acknowledged is in it.
+//! It gives each worker a new lease. Polls report which attempts are running, and these continue: nothing runs again.
 
 mod artifacts;
 mod copies;
@@ -86,19 +86,19 @@ pub use looking::{Held, JobFacts, Seen};
 pub use reading::{Figures, Heard, JobsPage, Leader};
 pub use watching::TICK_MS;
 
-/// Default lease of a worker, in milliseconds: how long it may be silent before it counts as lost.
+/// Default lease of a worker, in milliseconds: how long it may be silent before it is considered lost.
 pub const LEASE_MS: u64 = 3_000;
-/// Shortest lease, in milliseconds: below it, a busy machine loses healthy workers.
+/// Shortest lease, in milliseconds. With a shorter one, a busy machine would lose healthy workers.
 pub const LEASE_MS_MIN: u64 = 300;
 /// How long an ending master tries to hand leadership over.
 const HAND_OVER_WITHIN: Duration = Duration::from_secs(4);
-/// Jobs that have not ended; a client that meets this limit waits for some to end.
+/// Most jobs that have not ended. A client that meets this limit waits until some have ended.
 pub const LIVE_JOBS_MAX: usize = 10_000;
 
-/// Takes lines that an operator should read.
+/// Receives lines that an operator should read.
 pub type Log = Arc<dyn Fn(&str) + Send + Sync>;
-/// Receives what each entry of the log did here, by its index and in order. A restarted master applies the entries after
-/// its newest snapshot again. A simulation checks its invariants with this.
+/// Receives the effects of each entry of the log here, in order and with its index. A restarted master applies the
+/// entries after its newest snapshot again. A simulation checks its invariants with this.
 pub type Journal = Arc<dyn Fn(u64, &[Done]) + Send + Sync>;
 /// Draws 128 random bits.
 pub type Nonces = Arc<dyn Fn() -> Nonce + Send + Sync>;
@@ -108,7 +108,7 @@ pub type Nonces = Arc<dyn Fn() -> Nonce + Send + Sync>;
 pub struct Done {
     /// When it was proposed.
     pub at_ms: u64,
-    /// What it was.
+    /// The command.
     pub command: Command,
     /// Its result.
     pub did: Result<Vec<Effect>, Rejection>,
@@ -127,17 +127,17 @@ pub struct Options {
     pub journal: Option<Journal>,
 }
 
-/// A master: what serves [`Jobs`](crate::rpc::jobs::Jobs), [`Workers`](crate::rpc::workers::Workers)
-/// and [`Artifacts`](crate::rpc::artifacts::Artifacts). Clones are the same master.
+/// A master. It serves [`Jobs`](crate::rpc::jobs::Jobs), [`Workers`](crate::rpc::workers::Workers) and
+/// [`Artifacts`](crate::rpc::artifacts::Artifacts). Clones are the same master.
 #[derive(Clone)]
 pub struct Master {
     shared: Arc<Shared>,
 }
 
-/// What all clones share.
+/// State that all clones share.
 struct Shared {
     proposer: Proposer,
-    /// The other masters; none without a log.
+    /// The other masters; `None` without a log.
     group: Option<Group>,
     desk: Mutex<Desk>,
     store: Store,
@@ -147,14 +147,14 @@ struct Shared {
     nonces: Nonces,
     lease_ms: u64,
     log: Log,
-    /// Notified when a job may have changed, or time has passed; waiters are woken in their order.
+    /// Notified when a job may have changed, or time has passed. Waiters are woken in order.
     changed: Notify,
-    /// Held while a request looks at the state and proposes what follows from it.
+    /// Held while a request reads the state and proposes changes based on it.
     admission: tokio::sync::Mutex<()>,
     is_stopping: AtomicBool,
     /// Whether this master was removed from its group.
     removed: watch::Sender<bool>,
-    /// The entry since which this master leads; 0 while it does not.
+    /// The entry since which this master leads; 0 while it does not lead.
     leads_since: AtomicU64,
     /// How other masters are reached.
     links: client::Options,
@@ -179,24 +179,24 @@ pub struct Seat {
     pub id: u64,
     /// Where others reach it.
     pub address: String,
-    /// Where it shows itself over HTTP, if it does; told to the other masters.
+    /// Address of its web pages, if it has any. The other masters learn it.
     pub web: Option<String>,
     /// Process id, for display.
     pub pid: u32,
-    /// What begins if the folder is empty.
+    /// What to start if the folder is empty.
     pub begin: Begin,
     /// How other masters are reached.
     pub links: client::Options,
     /// When it takes snapshots, and how long it waits for its disk.
     pub limits: Limits,
-    /// What is under its log, if not the file itself.
+    /// The disk under its log, if not the file itself.
     pub disk: Option<Arc<dyn Disk>>,
-    /// Called with the reason when the process must end. Nothing is acknowledged from then on.
+    /// Called with the reason when the process must end. Nothing is acknowledged after that.
     pub on_fatal: OnFatal,
 }
 
-/// Starts a master that goes on from its folder, and watches the time until `stop` is ready. Needs a
-/// tokio runtime.
+/// Starts a master that continues from its folder, and does what time requires until `stop` is ready. Needs a tokio
+/// runtime.
 ///
 /// # Errors
 ///
@@ -215,8 +215,8 @@ pub async fn run(
 }
 
 impl Master {
-    /// A master for tests: it keeps its artifacts, but its state in memory only, and time passes for
-    /// it only by [`Master::tick`].
+    /// A master for tests. It keeps its artifacts on disk, but its state only in memory. Time passes only in
+    /// [`Master::tick`].
     ///
     /// # Errors
     ///
@@ -226,8 +226,8 @@ impl Master {
         Self::with(Proposer::in_memory(options.journal.clone()), None, options, clock, nonces)
     }
 
-    /// A master that goes on from its folder, and is ready to serve if it is the only one; time passes for it only
-    /// by [`Master::tick`].
+    /// A master that continues from its folder, and is ready to serve if it is the only one. Time passes only in
+    /// [`Master::tick`].
     ///
     /// # Errors
     ///
@@ -272,19 +272,18 @@ impl Master {
         shared.note_change();
         let Some(group) = shared.group.as_ref().filter(|group| !group.is_alone()) else { return };
         match tokio::time::timeout(HAND_OVER_WITHIN, group.hand_over(None)).await {
-            Ok(Ok(leader)) => (shared.log)(&format!(
-                "master m{leader} took over the lead from this \
-                                                      one"
-            )),
+            Ok(Ok(leader)) => {
+                (shared.log)(&format!("master m{leader} now leads instead of this one"))
+            }
             Ok(Err(ProposeError::NotLeader { .. })) => {}
-            // As it is when all masters are ended.
+            // This is normal when all masters are stopped.
             Ok(Err(ProposeError::NoSuccessor { why })) => {
                 (shared.log)(&format!(
-                    "no other master has taken over from this one before it ends: {why}"
+                    "no other master has taken over before this one ends: {why}"
                 ));
             }
-            Ok(Err(refused)) => (shared.log)(&format!("cannot hand over the lead: {refused}")),
-            Err(late) => (shared.log)(&format!("cannot hand over the lead in time: {late}")),
+            Ok(Err(refused)) => (shared.log)(&format!("cannot hand over leadership: {refused}")),
+            Err(late) => (shared.log)(&format!("cannot hand over leadership in time: {late}")),
         }
     }
 
@@ -335,14 +334,14 @@ impl Master {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Notes that the connection of a worker was closed: its lease is shortened. A worker that polls or registers again
-    /// before its end loses nothing.
+    /// Records that a worker's connection was closed, and shortens its lease. If the worker polls or registers again
+    /// before the lease ends, it loses nothing.
     pub fn connection_closed(&self, worker: WorkerId) {
         let now_ms = self.shared.now_ms();
         self.shared.desk().connection_closed(worker, now_ms);
     }
 
-    /// Watches the time until `stop` is ready, then ends all that waits. [`run`] does it.
+    /// Does what time requires until `stop` is ready, then ends all waiting requests. [`run`] calls this.
     pub async fn watch(&self, stop: impl Future<Output = ()> + Send) {
         let ticking = async {
             let mut ticks = tokio::time::interval(Duration::from_millis(TICK_MS));
@@ -377,7 +376,7 @@ fn check_lease(lease_ms: u64) -> Result<(), Error> {
 }
 
 impl Shared {
-    /// Milliseconds since this master started, by a clock that never goes back.
+    /// Milliseconds since this master started, by a monotonic clock.
     fn now_ms(&self) -> u64 {
         let passed = self.clock.now().saturating_duration_since(self.started);
         u64::try_from(passed.as_millis()).unwrap_or(u64::MAX)
@@ -387,8 +386,8 @@ impl Shared {
         self.desk.lock().expect("code that holds this lock cannot panic")
     }
 
-    /// Applies changes in this order, with nothing in between, and wakes the polls that they concern, even if the
-    /// connection of the request is closed in the meantime.
+    /// Applies changes in this order, without others in between, and wakes the polls that they concern. Continues even
+    /// if the connection of the request is closed in the meantime.
     async fn propose(self: &Arc<Self>, changes: Vec<Change>) -> Result<Vec<Applied>, Refusal> {
         if changes.is_empty() {
             return Ok(Vec::new());

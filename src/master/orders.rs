@@ -1,4 +1,4 @@
-//! Computes what a worker should hold from the state.
+//! Computes the attempts that a worker should hold, from the state.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ const COMMIT_PAUSE_MS: u64 = 200;
 /// Longest pause between a commit's attempts, in milliseconds.
 const COMMIT_PAUSE_MS_MAX: u64 = 10_000;
 
-/// The contents of the answer to a poll, without details; `None` if the worker must register.
+/// The answer to a poll, without details; `None` if the worker must register.
 pub(super) fn told(state: &State, desk: &mut Desk, poll: &Poll, now_ms: u64) -> Option<Told> {
     let record = state.registered(poll.worker, poll.incarnation)?;
     let should = state.scheduler.should_hold(poll.worker, record.number)?;
@@ -39,9 +39,9 @@ pub(super) fn told(state: &State, desk: &mut Desk, poll: &Poll, now_ms: u64) -> 
     Some(Told { attempts, joined, keep, may_leave })
 }
 
-/// Whether what a worker reports to hold differs from its orders.
+/// Whether the attempts that a worker reports differ from those that it should hold.
 ///
-/// Maps that an attempt asks for do not count while a proposal about them is under way.
+/// Maps that an attempt asks for are ignored while a proposal about them is under way.
 pub(super) fn differs(desk: &Desk, said: &Said, told: &Told) -> bool {
     let is_behind = |(attempt, how): (&AttemptId, &How)| match *how {
         How::Ended => false,
@@ -56,13 +56,13 @@ pub(super) fn differs(desk: &Desk, said: &Said, told: &Told) -> bool {
         || said.held.iter().any(is_behind)
 }
 
-/// How many maps have joined a map attempt; none if it has none.
+/// How many maps have joined a map attempt; 0 for other attempts.
 fn joined(state: &State, attempt: AttemptId) -> Option<u32> {
     let job = state.scheduler.job(attempt.task.job)?;
     u32::try_from(job.joined(attempt.task).len()).ok().filter(|&joined| joined > 0)
 }
 
-/// The whole answer.
+/// The complete answer.
 pub(super) fn full(state: &State, epoch: u64, poll: &Poll, told: &Told) -> Orders {
     let attempts = told.attempts.iter().filter_map(|&attempt| order(state, attempt));
     Orders {
@@ -74,8 +74,8 @@ pub(super) fn full(state: &State, epoch: u64, poll: &Poll, told: &Told) -> Order
     }
 }
 
-/// The pause between an attempt's start and its order: a failed commit pauses before it is retried, since it is
-/// retried without limit.
+/// The pause between an attempt's start and its assignment. A failed commit pauses before it is retried, because the
+/// number of retries is not limited.
 pub(super) fn pause_ms(attempt: AttemptId) -> u64 {
     if attempt.task.kind != TaskKind::Commit || attempt.number < 2 {
         return 0;
@@ -113,9 +113,9 @@ fn reduce(job: &Job, plan: Digest) -> OrderWork {
     OrderWork::Reduce { plan, maps: job.progress(TaskKind::Map).total }
 }
 
-/// The time is that of the attempt's start, so that every answer gives the same order.
+/// The time is that of the attempt's start, so every answer contains the same assignment.
 fn commit(job: &Job, started_ms: u64) -> OrderWork {
-    // A map whose output was lost after all reduces had read it has its side outputs in staging.
+    // If a map's output was lost after all reduces had read it, its side outputs are still in staging.
     let winners = |kind| {
         let tasks = (0..job.progress(kind).total).map(|index| job.id().task(kind, index));
         let last = tasks.map(|task| job.task(task).and_then(|task| task.last_winner()));

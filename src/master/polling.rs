@@ -15,8 +15,8 @@ use crate::rpc::workers::{
 use crate::scheduler::{self, Cursor};
 use crate::spec::{TaskKind, WorkerId};
 
-/// How long the same answer to the same poll is held back, in milliseconds: the worker has probably received it and
-/// is about to carry it out, or it was lost.
+/// How long the same answer to the same poll is held back, in milliseconds. Either the worker has received it and is
+/// about to act on it, or the answer was lost.
 const REPEAT_MS: u64 = 100;
 
 impl Workers for Master {
@@ -53,7 +53,7 @@ impl Shared {
         }
         let begun = self.desk().begin_poll(&poll, now_ms, self.lease_ms);
         let Some((ticket, wake)) = begun else {
-            // The worker ignores this answer, since it has polled again.
+            // The worker ignores this answer, because it has polled again.
             return self.orders_now(&poll);
         };
         let mut hold = Hold { shared: self, worker: poll.worker, ticket, is_held: false };
@@ -87,7 +87,7 @@ impl Shared {
         }
     }
 
-    /// Decides whether to answer a poll now, and with what.
+    /// Decides whether to answer a poll now, and how.
     fn step(&self, poll: &Poll, said: &Said, (ticket, epoch): (u64, u64)) -> Result<Step, Refusal> {
         let now_ms = self.now_ms();
         self.proposer.read(|state| {
@@ -131,7 +131,7 @@ impl Shared {
         })
     }
 
-    /// Lets a worker leave that says goodbye.
+    /// Removes a worker that reports that it leaves.
     async fn leave(self: &Arc<Self>, request: Leave) -> Result<(), Refusal> {
         let Leave { worker, incarnation } = request;
         let leave = self.proposer.read(|state| {
@@ -172,7 +172,7 @@ impl Shared {
     }
 }
 
-/// Whether orders name an attempt of such a kind that the worker did not know.
+/// Whether the answer contains an attempt of this kind that is new to the worker.
 #[cfg(feature = "crash-points")]
 fn has_new(orders: &Orders, said: &Said, is_so: impl Fn(TaskKind) -> bool) -> bool {
     let mut new = orders.attempts.iter().map(|order| order.attempt);
@@ -184,8 +184,8 @@ fn unregistered(worker: WorkerId) -> Refusal {
     Refusal::NotFound { message }
 }
 
-/// Notices when a held poll is dropped: its connection was closed. A client that gives up during a proposal may only
-/// be impatient, which says nothing about the worker.
+/// Notices when a held poll is dropped, because its connection was closed. A client that gives up during a proposal
+/// may just have run out of time, which says nothing about the worker.
 struct Hold<'s> {
     shared: &'s Shared,
     worker: WorkerId,
@@ -199,7 +199,7 @@ impl Drop for Hold<'_> {
             return;
         }
         let now_ms = self.shared.now_ms();
-        // A poisoned desk ends the master by itself; a drop must not panic.
+        // A poisoned desk ends the master anyway, and a drop must not panic.
         let Ok(mut desk) = self.shared.desk.lock() else { return };
         if desk.session(self.worker).is_some_and(|session| session.ticket() == self.ticket) {
             desk.connection_closed(self.worker, now_ms);

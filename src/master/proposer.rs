@@ -23,7 +23,7 @@ use crate::crash::crash_point;
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::Command;
 
-/// Bytes after which no further proposal is added to an entry.
+/// Once an entry has this many bytes, no further proposal is added to it.
 const ENTRY_BYTES_MAX: usize = 1 << 20;
 /// Proposals in the queue; later ones wait until there is room.
 const QUEUE_MAX: usize = 1_024;
@@ -39,7 +39,7 @@ pub(super) struct Proposer {
 #[derive(Default)]
 pub(super) struct Replica {
     state: Mutex<State>,
-    /// The last entry that the state includes. Changed only under the state's lock.
+    /// The last entry that the state includes. Changed only while the state is locked.
     index: AtomicU64,
     /// Recent events. Lock order: the state first.
     events: Mutex<Events>,
@@ -52,7 +52,7 @@ enum Asked {
 }
 
 impl Proposer {
-    /// Keeps the state in memory: for tests that move the clock.
+    /// Keeps the state in memory, for tests that move the clock.
     pub(super) fn in_memory(journal: Option<Journal>) -> Self {
         Self { replica: Arc::new(Replica::told_to(journal)), queue: None }
     }
@@ -64,7 +64,7 @@ impl Proposer {
         Self { replica, queue: Some(queue) }
     }
 
-    /// Applies these changes with nothing in between, and returns the result of each.
+    /// Applies these changes without others in between, and returns the result of each.
     ///
     /// # Errors
     ///
@@ -108,13 +108,13 @@ impl Proposer {
         let Some(queue) = &self.queue else { return };
         let (closed, is_closed) = oneshot::channel();
         if queue.send(Asked::Close { closed }).await.is_ok() {
-            // If the task has ended, the log is closed too.
+            // If the task has ended, the log is already closed.
             let _closed_or_gone = is_closed.await;
         }
     }
 }
 
-/// Proposes what waits, one entry after the other.
+/// Proposes the waiting proposals, one entry after another.
 async fn agree(node: Node, mut asked: mpsc::Receiver<Asked>) {
     let mut closing = None;
     while closing.is_none()
@@ -154,7 +154,7 @@ async fn ask(node: &Node, proposals: &[Vec<u8>]) -> Result<Vec<Vec<Applied>>, Re
     bincode::deserialize(&reply).map_err(internal)
 }
 
-/// Gives each proposer its part of the answer.
+/// Gives each proposer its own part of the answer.
 fn settle(
     agreed: Result<Vec<Vec<Applied>>, Refusal>,
     answers: Vec<oneshot::Sender<Result<Vec<Applied>, Refusal>>>,
@@ -165,7 +165,7 @@ fn settle(
     };
     for answer in answers {
         if let Some(part) = parts.next() {
-            // The caller may have given up; it will see the result in the state.
+            // The caller may have given up. It will see the result in the state.
             let _heard_or_gone = answer.send(part);
         }
     }
@@ -181,7 +181,7 @@ impl Replica {
         Self { journal, ..Self::default() }
     }
 
-    /// Applies the proposals of an entry. The index is 0 without a log.
+    /// Applies the proposals of an entry. Without a log, the index is 0.
     fn apply_all(&self, index: u64, proposals: Vec<(u64, Vec<Change>)>) -> Vec<Vec<Applied>> {
         let told = self.journal.as_ref().map(|journal| (journal, commands(&proposals)));
         let mut state = self.state();
@@ -203,7 +203,7 @@ impl Replica {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // A change that is half applied would be worse than a dead master.
+        // A half-applied change would be worse than a dead master.
         self.state.lock().expect("changes are applied completely or not at all")
     }
 
@@ -235,7 +235,7 @@ impl Machine for Replica {
     }
 }
 
-/// The scheduler's part of each change, in order.
+/// The scheduler's command in each change, in order.
 fn commands(proposals: &[(u64, Vec<Change>)]) -> Vec<(u64, Option<Command>)> {
     let of = |(at_ms, changes): &(u64, Vec<Change>)| {
         let at_ms = *at_ms;

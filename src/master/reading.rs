@@ -18,9 +18,9 @@ use crate::spec::{JobId, TaskId, TaskKind};
 /// A request for a page of jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JobsPage {
-    /// Start after this job; j0 comes before all jobs.
+    /// Begin after this job; j0 comes before all jobs.
     pub after: JobId,
-    /// Most jobs on the page.
+    /// Most jobs on one page.
     pub limit: usize,
     /// Only jobs in this state.
     pub state: Option<JobStage>,
@@ -33,11 +33,11 @@ pub enum Leader {
     Here,
     /// The master with this address.
     At(String),
-    /// No master, at the moment.
+    /// No master leads at the moment.
     Nobody,
 }
 
-/// Numbers about a cluster. Those of workers and jobs are not confirmed with a majority.
+/// Figures about a cluster. Those of workers and jobs are not confirmed by a majority.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Figures {
     /// Whether this master leads.
@@ -67,7 +67,7 @@ pub struct Figures {
 pub struct Heard {
     /// In order.
     pub events: Vec<Event>,
-    /// Where the search ended: start there next time.
+    /// Where the search ended. Start there next time.
     pub until: EventId,
     /// Whether events after the requested one are missing.
     pub is_gap: bool,
@@ -196,7 +196,7 @@ impl Master {
         self.shared.proposer.hear(|events| events.last())
     }
 
-    /// Events after an event, of one job or of all, up to this many.
+    /// Returns events after a given one, of one job or of all jobs, up to this number.
     ///
     /// # Errors
     ///
@@ -211,7 +211,7 @@ impl Master {
         }))
     }
 
-    /// The newest notable events of a job, up to this many, newest first.
+    /// Returns the newest notable events of a job, up to this number, newest first.
     ///
     /// # Errors
     ///
@@ -222,8 +222,8 @@ impl Master {
         Ok(self.shared.proposer.hear(|events| events.newest(is_wanted, max)))
     }
 
-    /// The entry that the state reflects, and a fingerprint of it, which is the same on all masters that have applied
-    /// this entry.
+    /// The entry that the state reflects, and a fingerprint of it. The fingerprint is the same on all masters that
+    /// have applied this entry.
     pub fn fingerprint(&self) -> (u64, u64) {
         let (index, state) = self.shared.proposer.read_at(bincode::serialize);
         (index, xxh3_64(&state.expect("serializing plain data in memory cannot fail")))

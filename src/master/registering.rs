@@ -13,11 +13,11 @@ use crate::spec::{Nonce, WorkerId};
 /// Map outputs in one command, about 30 bytes each.
 const OUTPUTS_AT_ONCE: usize = 10_000;
 
-/// The id that a worker gets.
+/// The id for a worker.
 enum Identity {
-    /// It is already registered with the same incarnation.
+    /// The worker is already registered with the same incarnation.
     Known(WorkerId),
-    /// It gets this id.
+    /// The worker gets this id.
     Fresh(WorkerId),
 }
 
@@ -46,7 +46,7 @@ impl Shared {
                     self.proposer.read(|state| introduce(state, worker, &request));
                 self.propose(vec![introduce]).await?;
                 let worker = self.proposer.read(|state| registered(state, &request))?;
-                // One after the other, since an entry of the log is sent to the other masters in one piece.
+                // One after another, because an entry of the log is sent to the other masters in one piece.
                 for restore in restores {
                     self.propose(vec![restore]).await?;
                 }
@@ -63,8 +63,8 @@ impl Shared {
     }
 }
 
-/// The present id of a worker. The id that it should get may be taken: an earlier attempt that timed out for lack of
-/// a majority may have been committed after all.
+/// The current id of a worker. The id that it should get may be taken: an earlier try that timed out without a
+/// majority may have been committed after all.
 fn registered(state: &State, request: &Register) -> Result<WorkerId, Refusal> {
     match identify(state, request) {
         Identity::Known(worker) => Ok(worker),
@@ -75,9 +75,9 @@ fn registered(state: &State, request: &Register) -> Result<WorkerId, Refusal> {
     }
 }
 
-/// A process keeps its id for life, and a worker's next process takes it over. If two processes claim to be the same
-/// worker, such as from a copied folder, the older one returns as a new worker, so that they do not take turns
-/// forever.
+/// A process keeps its id for life, and the worker's next process takes it over. If two processes claim to be the same
+/// worker, for example because its folder was copied, the older one returns as a new worker, so that they do not
+/// replace each other forever.
 fn identify(state: &State, request: &Register) -> Identity {
     let known = state.workers().find(|(_, record)| record.incarnation == request.incarnation);
     if let Some((worker, _)) = known {
@@ -95,7 +95,7 @@ fn identify(state: &State, request: &Register) -> Identity {
     }
 }
 
-/// The change that registers a worker, and those that restore the outputs that do not fit into it.
+/// The change that registers a worker, and further changes for outputs that do not fit into it.
 fn introduce(state: &State, worker: WorkerId, request: &Register) -> (Change, Vec<Change>) {
     let before = state.worker(worker);
     let number = before.map_or(1, |before| before.number.saturating_add(1));
@@ -132,7 +132,7 @@ fn introduce(state: &State, worker: WorkerId, request: &Register) -> (Change, Ve
     (Change::Introduce { register, record }, portions.map(restore).collect())
 }
 
-/// Whether an output belongs to the job with this nonce, not to another one with the same id.
+/// Whether an output belongs to the job with this nonce, and not to another job with the same id.
 fn output(state: &State, held: &HeldOutput) -> Option<scheduler::HeldOutput> {
     let HeldOutput { attempt, nonce, digest } = *held;
     let job = state.scheduler.job(attempt.task.job)?;

@@ -1,9 +1,9 @@
 //! Removes a master permanently, if the others can do without it. The removed master's process ends once it learns of
 //! that.
 //!
-//! The leader cannot tell it: the leader sends nothing to non-members, and the removed master may be unreachable. So
-//! a master that receives nothing from a leader, or is not on the list of members, asks the others whether it was
-//! removed. One such answer is enough, since a removal is final.
+//! The leader cannot notify the removed master: it sends nothing to non-members, and the removed master may be
+//! unreachable. So a master that receives nothing from a leader, or is not on the list of members, asks the others
+//! whether it was removed. One such answer is enough, since a removal is final.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,20 +18,20 @@ use crate::rpc::masters::Role;
 use crate::rpc::refusal::Refusal;
 use crate::spec::MasterId;
 
-/// How often a master asks that receives nothing from a leader.
+/// How often a master that hears from no leader asks the others.
 const ASK_EVERY: Duration = Duration::from_secs(1);
-/// How long each of the others may take to answer.
+/// How long each of the other masters may take to answer.
 const ASKED_WITHIN: Duration = Duration::from_secs(1);
 
 impl Master {
-    /// Resolves when this master was removed. Its folder is marked then, and its process must end.
+    /// Resolves when this master has been removed. By then its folder is marked, and its process must end.
     pub async fn removed_for_good(&self) {
         let mut removed = self.shared.removed.subscribe();
-        // Its sender lives as long as this master.
+        // The sender lives as long as this master.
         let _told_or_ended = removed.wait_for(|&is_removed| is_removed).await;
     }
 
-    /// Asks the other masters, once, whether this one was removed; if so, marks the folder and returns the message.
+    /// Asks the other masters once whether this one was removed. If so, marks the folder and returns the message.
     pub async fn why_removed(&self) -> Option<String> {
         let group = self.shared.group.as_ref()?;
         let is_removed = self.shared.is_removed(group).await;
@@ -51,7 +51,7 @@ impl Shared {
         group.remove(id.0).await.map_err(refusal)
     }
 
-    /// Checks that most of the remaining masters answer: otherwise nothing could be committed after the removal.
+    /// Checks that most of the remaining masters answer. Otherwise nothing could be committed after the removal.
     async fn check_majority_without(
         self: &Arc<Self>,
         id: MasterId,
@@ -67,7 +67,7 @@ impl Shared {
         let mut silent: Vec<_> =
             lines.iter().filter(|line| line.role == Role::Unreachable).collect();
         silent.sort_by_key(|line| line.id);
-        // The removal of the last master is refused by the group.
+        // The group itself refuses to remove the last master.
         let Some(first) = silent.first().filter(|_| silent.len() * 2 >= lines.len()) else {
             return Ok(());
         };
@@ -126,7 +126,7 @@ impl Shared {
         false
     }
 
-    /// Resolves when this master was removed, after logging that.
+    /// Resolves when this master has been removed, after logging that.
     pub(super) async fn until_removed(&self) {
         let Some(group) = &self.group else { return std::future::pending().await };
         let mut looks = tokio::time::interval(ASK_EVERY);

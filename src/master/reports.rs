@@ -15,8 +15,8 @@ use crate::scheduler::{
 use crate::spec::{AttemptId, Cause, Failure, TaskKind, Volume, WorkerId};
 
 impl Shared {
-    /// Applies all that a poll reports. A repeated or late poll proposes nothing: attempts that no longer run on this
-    /// worker are ignored here, and refused by the scheduler if they end in the meantime.
+    /// Applies everything that a poll reports. A repeated or late poll proposes nothing: attempts that no longer run
+    /// on this worker are ignored here, and the scheduler refuses them if they end in the meantime.
     pub(super) async fn report(self: &Arc<Self>, poll: &Poll) -> Result<(), Refusal> {
         let now_ms = self.now_ms();
         let changes = self.proposer.read(|state| {
@@ -27,7 +27,7 @@ impl Shared {
         crash_point!("l08", attempts.iter().any(Option::is_some));
         let applied = self.propose(changes).await?;
         crash_point!("l09", attempts.iter().any(Option::is_some));
-        // A report that can never be accepted would leave its attempt running forever.
+        // If a report could never be accepted, its attempt would run forever.
         let refused = attempts.into_iter().zip(applied).filter_map(|(attempt, applied)| {
             let rejection = applied.err().filter(|rejection| !is_stale(rejection))?;
             let deterministic = matches!(rejection, Rejection::OutOfRange { .. });
@@ -59,7 +59,7 @@ impl Shared {
                 desk.note_running(held, waits_for_maps(state, held.attempt), now_ms);
                 let news = self.news_of((poll.worker, held), state, desk, now_ms);
                 if !news.is_empty() {
-                    // A poll that comes during the proposal reports it again.
+                    // A poll that arrives during the proposal reports it again.
                     desk.settling.insert(held.attempt);
                 }
                 changes.extend(news);
@@ -87,7 +87,7 @@ impl Shared {
         };
         match (attempt.task.kind, held.state.clone()) {
             (TaskKind::Map, HeldState::Running { joined: known, wants: wanted @ 1.., .. }) => {
-                // A proposal that would be refused is not worth a place in the log.
+                // A proposal that would be refused is not worth an entry in the log.
                 let may_join = state.scheduler.may_join(attempt, known);
                 may_join.map(|_| decide(Join { attempt, known, wanted })).into_iter().collect()
             }
@@ -137,9 +137,9 @@ impl Shared {
 
 /// Whether an output that a reduce could not read must be made again.
 ///
-/// A damaged output is made again at once. One that is missing, or whose worker does not answer, is requested once more
-/// by the reduce's next attempt, which runs elsewhere if it can; the second report counts. The lease detects a worker
-/// that is gone.
+/// A damaged output is made again at once. If an output is missing, or its worker does not answer, the reduce's next
+/// attempt requests it once more, on another worker if possible, and only the second report counts. The lease detects
+/// a worker that is gone.
 fn is_gone(lost: &LostOutput, reduce: AttemptId, state: &State, desk: &mut Desk) -> bool {
     if lost.attempt.task.job != reduce.task.job {
         return false;

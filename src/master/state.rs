@@ -10,7 +10,7 @@ use crate::scheduler::{
 };
 use crate::spec::{JobId, Location, TaskKind, WorkerId};
 
-/// Lost workers that are still listed and recognised by their incarnation.
+/// Most lost workers that are still listed, and recognised by their incarnation.
 const LOST_WORKERS_MAX: usize = 1_000;
 
 /// A change of the state.
@@ -66,12 +66,12 @@ pub(super) type Applied = Result<Vec<Effect>, Rejection>;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct JobRecord {
     pub(super) spec: Digest,
-    /// Equal for specs that ask for the same, which may have other bytes.
+    /// Equal for specs that request the same work, even if their bytes differ.
     pub(super) same: Digest,
     pub(super) executable: Digest,
     pub(super) side_files: Vec<Digest>,
     pub(super) output: Option<Location>,
-    /// Once there is one.
+    /// The job's plan, once there is one.
     pub(super) plan: Option<Digest>,
     /// Whether its files in staging have been removed.
     pub(super) is_swept: bool,
@@ -84,14 +84,14 @@ impl JobRecord {
     }
 }
 
-/// Facts about a worker that the scheduler does not need; kept for a while when the worker is lost.
+/// Facts about a worker that the scheduler does not need. They are kept for a while after the worker is lost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct WorkerRecord {
     /// The random number of its process.
     pub(super) incarnation: u128,
-    /// The previous one. It tells two processes apart that both claim to be this worker.
+    /// The one before. It distinguishes two processes that both claim to be this worker.
     pub(super) former: Option<u128>,
-    /// The scheduler's number of this registration, increasing with each.
+    /// The scheduler's number of this registration, which increases with each.
     pub(super) number: u64,
     pub(super) pid: u32,
     pub(super) address: String,
@@ -101,12 +101,12 @@ pub(super) struct WorkerRecord {
     pub(super) gone: Option<Gone>,
 }
 
-/// How a worker left that is still shown.
+/// How a worker that is still listed has left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Gone {
-    /// When that was committed, in milliseconds, for people.
+    /// When that was committed, in milliseconds, for display.
     pub(super) at_ms: u64,
-    /// Whether it was asked to leave; otherwise it was lost.
+    /// Whether it was asked to leave. Otherwise it was lost.
     pub(super) has_left: bool,
 }
 
@@ -120,7 +120,7 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Applies a change; the same changes in the same order give the same state on every master.
+    /// Applies a change. The same changes in the same order give the same state on every master.
     pub(super) fn apply(&mut self, at_ms: u64, change: Change) -> Applied {
         match change {
             Change::Decide(command) => self.decide(at_ms, command),
@@ -215,7 +215,7 @@ impl State {
         self.workers.get(&worker)
     }
 
-    /// All workers, the lost ones that are still remembered among them.
+    /// All workers, including lost ones that are still remembered.
     pub(super) fn workers(&self) -> impl Iterator<Item = (WorkerId, &WorkerRecord)> {
         self.workers.iter().map(|(&id, record)| (id, record))
     }
@@ -224,14 +224,14 @@ impl State {
         WorkerId(self.last_worker.saturating_add(1))
     }
 
-    /// The record of a worker that is registered with this incarnation and not lost.
+    /// The record of a worker that is registered with this incarnation and is not lost.
     pub(super) fn registered(&self, worker: WorkerId, incarnation: u128) -> Option<&WorkerRecord> {
         let record = self.workers.get(&worker)?;
         let view = self.scheduler.worker(worker)?;
         (record.incarnation == incarnation && view.incarnation == record.number).then_some(record)
     }
 
-    /// Drops the records of lost workers beyond the limit, the oldest ones first.
+    /// Drops the records of the oldest lost workers beyond the limit.
     fn forget_lost(&mut self) {
         let lost = self.workers.keys().filter(|&&id| self.scheduler.worker(id).is_none());
         let lost: Vec<WorkerId> = lost.copied().collect();

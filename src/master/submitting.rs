@@ -60,7 +60,7 @@ impl Shared {
         }
     }
 
-    /// Checks that a majority holds what the job names, and that the executable is for this kind of machine.
+    /// Checks that a majority holds what the job names, and that the executable can run on this kind of machine.
     async fn check_artifacts(self: &Arc<Self>, request: &Submit) -> Result<(), Refusal> {
         let side_files = side_files(&request.spec).map(|digest| ("side file", digest));
         let named = [("spec", request.spec_digest), ("executable", request.executable)];
@@ -78,7 +78,8 @@ impl Shared {
     }
 }
 
-/// A repeated submission gets the same job. Another job under the same id must not be ignored silently, so it is refused.
+/// A repeated submission returns the same job. A different job under the same id must not be ignored silently, so it
+/// is refused.
 fn check_same(state: &State, job: JobId, request: &Submit) -> Result<(), Refusal> {
     // A forgotten job cannot be compared.
     let Some(record) = state.job(job) else { return Ok(()) };
@@ -93,9 +94,9 @@ fn check_same(state: &State, job: JobId, request: &Submit) -> Result<(), Refusal
     ))
 }
 
-/// Names what a spec asks for. A `HashSet` or `HashMap` among the job's flags is written in another order by each
-/// process, so the order of the job value's bytes does not count. Values that differ in nothing else were typed
-/// otherwise, and what was typed is part of the spec.
+/// Computes an identity of what a spec requests. Each process writes a `HashSet` or `HashMap` among the job's flags in
+/// another order, so the order of the job value's bytes does not count. Two values that have the same bytes in another
+/// order were typed differently, and what was typed is part of the spec.
 fn same(spec: &JobSpec) -> Digest {
     let mut spec = spec.clone();
     spec.job.sort_unstable();
@@ -105,7 +106,7 @@ fn same(spec: &JobSpec) -> Digest {
 }
 
 fn side_files(spec: &JobSpec) -> impl Iterator<Item = Digest> {
-    // `rpc::check` lets none through that has no digest.
+    // `rpc::check` refuses side files without a digest.
     spec.side_files.iter().filter_map(|file| file.digest)
 }
 
@@ -153,18 +154,19 @@ fn check_room(state: &State, spec: &JobSpec) -> Result<(), Refusal> {
     ))
 }
 
-/// Whether two outputs are one folder, or one lies in the other. The clients have resolved links and `..`.
+/// Whether two outputs are the same folder, or one lies inside the other. Clients have already resolved links and
+/// `..`.
 fn overlap(one: &Location, other: &Location) -> bool {
     one.path().starts_with(other.path()) || other.path().starts_with(one.path())
 }
 
-/// Bytes of an executable's beginning that say what it is for.
+/// First bytes of an executable that say which machine it is for.
 pub(super) const ELF_HEAD_BYTES: usize = 20;
-/// ELF's number of this machine's architecture, with its name.
+/// ELF's number of this machine's architecture, and its name.
 const MACHINE: (u16, &str) =
     if cfg!(target_arch = "aarch64") { (183, "aarch64") } else { (62, "x86_64") };
 
-/// Says why a file with this beginning cannot run here, if it cannot.
+/// Returns why a file with this beginning cannot run here, or `None` if it can.
 ///
 /// The ELF header: magic, class at 4 (2: 64 bits), byte order at 5 (1: little-endian), type at 16
 /// (2: executable, 3: position-independent one), machine at 18.

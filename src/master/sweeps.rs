@@ -1,9 +1,8 @@
 //! Removes the staging folders of failed and cancelled jobs: a worker sweeps each one.
 //!
-//! A sweep is an assignment like any other, but the scheduler does not make it: it follows from a job's end, may be
-//! repeated, and nothing waits for it. Its attempts are called `j7/c1#1`, `#2` and so on, since the scheduler's
-//! commit is task `c0`. The end of a sweep is committed to the log, so that the next leader knows which sweeps are
-//! left.
+//! A sweep is assigned like an attempt, but not by the scheduler: it follows from a job's end, may be repeated, and
+//! nothing waits for it. Its attempts are called `j7/c1#1`, `#2` and so on, because the scheduler's commit is task
+//! `c0`. The end of a sweep is committed to the log, so that the next leader knows which sweeps are left.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +15,7 @@ use crate::spec::{AttemptId, JobId, TaskId, TaskKind, WorkerId};
 const PAUSE_MS: u64 = 500;
 /// Longest pause, in milliseconds.
 const PAUSE_MS_MAX: u64 = 60_000;
-/// Index of the commit task as which sweeps are named.
+/// Index of the commit task under which sweeps are named: `c1`.
 const SWEEP_INDEX: u32 = 1;
 
 /// Sweeps that are not done.
@@ -47,7 +46,7 @@ impl Sweeps {
         self.pending.entry(job).or_insert(sweep);
     }
 
-    /// Drops the sweep of a job that is forgotten.
+    /// Drops the sweep of a forgotten job.
     pub(super) fn remove(&mut self, job: JobId) {
         self.pending.remove(&job);
     }
@@ -58,7 +57,7 @@ impl Sweeps {
         here.map(|(&job, sweep)| task(job).attempt(sweep.number))
     }
 
-    /// Notes that a worker has reported a sweep as done. Returns whether it was the current one.
+    /// Records that a worker has reported a sweep as done. Returns whether it was the current one.
     pub(super) fn done(&mut self, attempt: AttemptId) -> bool {
         let is_it = self.is_current(attempt);
         if is_it {
@@ -67,7 +66,7 @@ impl Sweeps {
         is_it
     }
 
-    /// Notes that a sweep has failed: it is retried after a pause.
+    /// Records that a sweep has failed. It is retried after a pause.
     pub(super) fn failed(&mut self, attempt: AttemptId, now_ms: u64) {
         if self.is_current(attempt)
             && let Some(sweep) = self.pending.get_mut(&attempt.task.job)
@@ -91,8 +90,8 @@ impl Sweeps {
 impl Desk {
     /// Assigns sweeps without a worker to the least busy workers.
     ///
-    /// A sweep starts once no live worker can hold an attempt of its job: a plan that was still being stopped would
-    /// create the staging folder again after the sweep.
+    /// A sweep starts once no live worker can hold an attempt of its job: a plan attempt that is still being stopped
+    /// would create the staging folder again after the sweep.
     pub(super) fn assign_sweeps(&mut self, state: &State, now_ms: u64) {
         let due: Vec<JobId> = self.due_sweeps(state, now_ms);
         for job in due {

@@ -11,7 +11,7 @@ use crate::scheduler::{Blame, Exclusion, Job, JobState, Progress, Task, TaskStat
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{JobId, TaskId, TaskKind, WorkerId, escape, escape_hint, escape_what};
 
-/// Progress that is shown at most before the output is there.
+/// Highest progress that is shown before the output is published.
 const PROGRESS_BEFORE_END: f64 = 0.99;
 /// Lines of a failure's details that are shown.
 const DETAILS_MAX: usize = 20;
@@ -71,12 +71,12 @@ pub(super) fn tasks(state: &State, desk: &Desk, request: TasksRequest) -> Option
     Some(page.map(|(id, task)| task_line(job, id, task, desk)).collect())
 }
 
-/// All workers, the lost ones that are remembered among them.
+/// All workers, including lost ones that are remembered.
 ///
-/// `now_ms` is by the desk's clock, `wall_ms` by the wall's.
+/// `now_ms` is by the desk's clock, `wall_ms` by the wall clock.
 pub(super) fn workers(state: &State, desk: &Desk, now_ms: u64, wall_ms: u64) -> Vec<WorkerLine> {
     let seen_ms = |id| desk.last_seen_ms(id).map(|seen_ms| now_ms.saturating_sub(seen_ms));
-    // A newer leader knows only when it was committed.
+    // A newer leader only knows when it was committed.
     let gone_ms =
         |record: &WorkerRecord| record.gone.map(|gone| wall_ms.saturating_sub(gone.at_ms));
     let excluded = |id, exclusion: Exclusion| {
@@ -105,7 +105,7 @@ pub(super) fn workers(state: &State, desk: &Desk, now_ms: u64, wall_ms: u64) -> 
     lines.collect()
 }
 
-/// Where a worker stands, such as `alive`; one that is no longer registered has `left` or is `lost`.
+/// The state of a worker, such as `alive`. A worker that is no longer registered has `left` or is `lost`.
 pub(super) fn worker_state(state: &State, id: WorkerId) -> String {
     if let Some(view) = state.scheduler.worker(id) {
         return view.state.to_string();
@@ -117,7 +117,7 @@ pub(super) fn worker_state(state: &State, id: WorkerId) -> String {
 fn task_line(job: &Job, id: TaskId, task: Option<&Task>, desk: &Desk) -> TaskLine {
     let attempts = task.map(Task::attempts).unwrap_or_default().iter().map(|attempt| {
         let attempt_id = id.attempt(attempt.number);
-        // A map that has joined another runs in that one's process.
+        // A map that has joined another map runs in that map's process.
         let runs_as = job.ran_as(id, attempt);
         AttemptLine {
             id: attempt_id,
@@ -168,7 +168,7 @@ fn reason(state: &State, job: &Job) -> String {
     }
 }
 
-/// The failure that ended a job, or that keeps it from publishing. Other failures were recovered.
+/// The failure that ended a job, or that prevents it from publishing. The job has recovered from all others.
 fn blame(job: &Job) -> Option<&Blame> {
     let is_open = |blame: &&Blame| match job.state() {
         JobState::Failed => true,
@@ -198,7 +198,7 @@ fn told(blame: &Blame) -> String {
     lines.join("\n")
 }
 
-/// A task that runs counts as far as it has come.
+/// A running task counts by its progress.
 fn tally(job: &Job, kind: TaskKind, desk: &Desk) -> Tally {
     let Progress { total, done, running } = job.progress(kind);
     let is_done = |task| job.task(task).is_some_and(|task| task.winner().is_some());
@@ -214,10 +214,10 @@ fn tally(job: &Job, kind: TaskKind, desk: &Desk) -> Tally {
     Tally { total, done, running, progress: progress.min(1.0), bytes_done, bytes_total }
 }
 
-/// Bytes that the tasks of a kind have read, and how many there are; 0 of those where that is not known.
+/// Bytes that the tasks of a kind have read, and bytes in all; 0 if that is not known.
 fn bytes(job: &Job, kind: TaskKind, under_way: UnderWay) -> (u64, u64) {
     let sizes = job.sizes();
-    // Running tasks are at most all tasks.
+    // There are at most as many running tasks as tasks.
     let running = under_way.bytes as u64;
     match kind {
         TaskKind::Map => {
@@ -237,7 +237,7 @@ fn bytes(job: &Job, kind: TaskKind, under_way: UnderWay) -> (u64, u64) {
     }
 }
 
-/// Maps count as half of the work, reduces as the other half.
+/// Maps count for one half of the work, reduces for the other.
 fn progress(state: JobState, maps: &Tally, reduces: &Tally) -> f64 {
     if state == JobState::Succeeded {
         return 1.0;

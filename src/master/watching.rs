@@ -21,7 +21,7 @@ impl Master {
     pub async fn tick(&self) {
         let shared = &self.shared;
         if shared.leads().is_ok() {
-            // A master that is cut off answers no worker, and must not count any as lost for that.
+            // A master that is cut off answers no worker, so it must not consider any worker lost.
             if shared.still_leads().await {
                 shared.watch_over().await;
             } else {
@@ -32,13 +32,13 @@ impl Master {
         if shared.is_cleaning_due(now_ms) {
             shared.clean(now_ms);
         }
-        // Requests that wait for time to pass look at the clock.
+        // Requests that wait for time to pass check the clock.
         shared.note_change();
     }
 }
 
 impl Shared {
-    /// Does what only a leader does: only it knows which workers are silent.
+    /// Does what only a leader does, because only the leader knows which workers are silent.
     async fn watch_over(self: &Arc<Self>) {
         let shared = self;
         let now_ms = shared.now_ms();
@@ -51,12 +51,13 @@ impl Shared {
         match shared.propose(changes).await {
             Ok(_) => losses.iter().for_each(|line| (shared.log)(line)),
             Err(refusal) => {
-                (shared.log)(&format!("cannot propose changes that are due: {refusal}"))
+                (shared.log)(&format!("cannot propose the changes that are due: {refusal}"))
             }
         }
         shared.proposer.read(|state| {
             let mut desk = shared.desk();
-            // A worker whose loss was not committed is still watched, and is due at the next tick.
+            // If the loss of a worker was not committed, the worker is still watched, and is due again at the next
+            // tick.
             silent.iter().for_each(|&worker| desk.close_if_lost(state, worker));
             forgotten.iter().for_each(|&job| desk.forget(job));
             desk.assign_sweeps(state, now_ms);
@@ -66,10 +67,11 @@ impl Shared {
         }
     }
 
-    /// Wakes polls that are due, and returns the workers whose lease has expired. Every registered worker is watched.
+    /// Wakes the polls that are due, and returns the workers whose lease has expired. Every registered worker is
+    /// watched.
     ///
-    /// A late tick means that this master was busy or paused, and may have missed messages: all leases are extended
-    /// by the delay.
+    /// A late tick means that this master was busy or paused, and may have missed messages. Then all leases are
+    /// extended by the delay.
     fn silent(&self, now_ms: u64) -> Vec<WorkerId> {
         self.proposer.read(|state| self.desk().open_missing(state, now_ms, self.lease_ms));
         let mut desk = self.desk();
@@ -88,7 +90,7 @@ impl Shared {
         silent
     }
 
-    /// The proposals about silent workers, and the message to log when each is committed.
+    /// The proposals about silent workers, each with the message to log when it is committed.
     fn losses(&self, silent: &[WorkerId]) -> Vec<(Change, String)> {
         self.proposer.read(|state| {
             let views = silent.iter().filter_map(|&worker| state.scheduler.worker(worker));
@@ -104,7 +106,7 @@ impl Shared {
         })
     }
 
-    /// What the scheduler proposes at this time.
+    /// What the scheduler proposes now.
     fn watched(&self, now_ms: u64) -> Vec<Change> {
         self.proposer.read(|state| {
             let mut desk = self.desk();
@@ -113,7 +115,7 @@ impl Shared {
             }
             desk.last_watch_ms = now_ms;
             desk.follow(state, now_ms);
-            // A commit that pauses before its next attempt is started by the clock.
+            // Only the clock starts a commit that pauses before its next attempt.
             desk.wake_all();
             let commands = watch(&state.scheduler, &desk.observed, now_ms);
             commands.into_iter().map(Change::Decide).collect()

@@ -19,9 +19,9 @@
 //! codec: 0 stored, 1 lz4      crc32c: over bytes 0..13 and the stored bytes
 //! ```
 //!
-//! A run of blocks ends where its bytes end, so its length must be stored with it.
-//! The records of a run, one after the other as above, are its *raw bytes*.
-//! Their digest does not depend on where blocks begin nor on how they are stored.
+//! A run of blocks ends where its bytes end, so its length must be stored with it. The records of a run, one after
+//! another as above, are its *raw bytes*. Their digest depends neither on where blocks begin nor on how they are
+//! stored.
 
 mod check;
 mod reader;
@@ -69,7 +69,7 @@ impl Codec {
         }
     }
 
-    /// The codec that a byte in a file stands for, if there is one.
+    /// The codec that a byte in a file means, if there is one.
     pub const fn from_code(code: u8) -> Option<Self> {
         match code {
             0 => Some(Codec::Stored),

@@ -109,7 +109,7 @@ impl std::io::Read for Rest<'_> {
     }
 }
 
-/// Lends text and bytes from where they lie.
+/// Lends text and bytes in place.
 impl<'a> BincodeRead<'a> for &mut Rest<'a> {
     #[inline]
     fn forward_read_str<V: Visitor<'a>>(

@@ -1,4 +1,4 @@
-//! Splits text into words: maximal runs of bytes other than ASCII white space.
+//! Splits text into words: maximal runs of bytes other than ASCII whitespace.
 
 use super::text::Text;
 
@@ -12,16 +12,16 @@ const WINDOW: usize = 64;
 
 /// The words of a text, in order; see [`Text::words`].
 ///
-/// Works on windows of 64 bytes: one bit per byte says whether it is white space, and words begin and end where that
+/// Works on windows of 64 bytes: one bit per byte says whether it is whitespace, and words begin and end where that
 /// bit changes.
 #[derive(Clone, Debug)]
 pub struct Words<'a> {
     text: &'a [u8],
     /// Where the window begins.
     base: usize,
-    /// Places of the window, not yet taken, at which white space begins or ends.
+    /// Places of the window, not yet taken, at which whitespace begins or ends.
     changes: u64,
-    /// Whether the last byte of the window was white space.
+    /// Whether the last byte of the window was whitespace.
     after_space: bool,
 }
 
@@ -33,7 +33,7 @@ impl<'a> Words<'a> {
         words
     }
 
-    /// Finds the changes in the window at `base`. Beyond the text all is white space, so that its last word ends.
+    /// Finds the changes in the window at `base`. Beyond the text all is whitespace, so that its last word ends.
     #[inline(always)]
     fn look(&mut self) {
         let spaces = match self.text[self.base..].first_chunk::<WINDOW>() {
@@ -73,7 +73,7 @@ impl<'a> Iterator for Words<'a> {
 
 impl std::iter::FusedIterator for Words<'_> {}
 
-/// The window's white space, one bit per byte, the first byte's lowest.
+/// The window's whitespace, one bit per byte, the first byte's lowest.
 #[inline(always)]
 fn spaces_of_window(window: &[u8; WINDOW]) -> u64 {
     let mut spaces = 0;
@@ -83,7 +83,7 @@ fn spaces_of_window(window: &[u8; WINDOW]) -> u64 {
     spaces
 }
 
-/// The same for what is left of the text at its end, fewer than 64 bytes; all after it counts as white space.
+/// The same for what is left of the text at its end, fewer than 64 bytes; all after it counts as whitespace.
 #[inline(always)]
 fn spaces_of_tail(tail: &[u8]) -> u64 {
     let mut spaces = u64::MAX << tail.len();
@@ -162,7 +162,7 @@ mod tests {
                 if space < len {
                     text[space] = b'\t';
                 }
-                assert_eq!(words(&text), plain(&text), "{len} bytes, white space at {space}");
+                assert_eq!(words(&text), plain(&text), "{len} bytes, whitespace at {space}");
             }
         }
     }

@@ -11,7 +11,7 @@ pub const PORT: u16 = 7400;
 /// Reads `127.0.0.1:7400`, `[::1]:7400` or `localhost:7400`; a port of 0 leaves the choice to the system.
 ///
 /// # Errors
-/// Says what is wrong with the address, or why one beyond this machine is refused.
+/// Says what is wrong with the address, or why an address on another machine is refused.
 pub fn parse(text: &str) -> Result<SocketAddr, String> {
     let shown = || escape(text.as_bytes(), TEXT_CHARS_MAX);
     let numeric = match text.strip_prefix("localhost:") {

@@ -39,10 +39,10 @@ pub trait Artifacts: Send + Sync + 'static {
     /// Stores a file under its digest, which the receiver checks. If the answer is lost, call [`Artifacts::has`], or
     /// repeat.
     fn put(&self, digest: Digest, file: &Path) -> impl Future<Output = Result<(), Refusal>> + Send;
-    /// Writes an artifact to a new file, whole and checked, or leaves no file.
+    /// Writes an artifact to a new file, complete and checked, or leaves no file.
     fn get(&self, digest: Digest, file: &Path) -> impl Future<Output = Result<(), Refusal>> + Send;
 
-    /// Stores a file that the server has received and checked, and may move it.
+    /// Stores a file that the server has received and checked. The file may be moved.
     fn take(
         &self,
         digest: Digest,
@@ -51,16 +51,17 @@ pub trait Artifacts: Send + Sync + 'static {
         self.put(digest, file)
     }
 
-    /// Opens an artifact where it lies, for the server to send it from there; `None` if only a copy can be had, by
+    /// Opens an artifact in place, for the server to send it from there; `None` if it can only be copied, by
     /// [`Artifacts::get`].
     fn open(&self, _digest: Digest) -> impl Future<Output = Result<Option<File>, Refusal>> + Send {
         async { Ok(None) }
     }
 
-    /// Notes that the bytes of an artifact that was opened are not those of its digest.
+    /// Reports that the bytes of an opened artifact do not have its digest.
     fn distrust(&self, _digest: Digest) {}
 
-    /// Removes what is needed least so that this many bytes can be stored. Returns whether anything was removed.
+    /// Removes the least needed artifacts, so that this many bytes can be stored. Returns whether anything was
+    /// removed.
     fn make_room(&self, _bytes: u64) -> impl Future<Output = bool> + Send {
         async { false }
     }

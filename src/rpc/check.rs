@@ -22,15 +22,15 @@ use crate::spec::{JobSpec, escape};
 
 /// Bytes of the id of a submission.
 const SUBMISSION_ID_BYTES_MAX: usize = 128;
-/// Bytes of a spec: it travels in one message, beside a few short fields.
+/// Bytes of a spec, which is sent in one message together with a few short fields.
 const SPEC_BYTES_MAX: usize = CONTROL_BYTES_MAX - (1 << 20);
 /// Tasks in one answer.
 const TASKS_MAX: u32 = 10_000;
 /// Slots of one worker.
 const SLOTS_MAX: u64 = 1_024;
-/// Attempts that a worker may report at once: running ones, and ended ones that wait for an acknowledgement.
+/// Attempts that a worker may report at once: running ones, and ended ones that are not acknowledged yet.
 const HELD_MAX: u64 = 100_000;
-/// Jobs whose files a worker may have, and map outputs that it may have or report as missing.
+/// Jobs whose files a worker may have, and map outputs that it may have or may report as missing.
 const JOBS_MAX: u64 = 100_000;
 const OUTPUTS_MAX: u64 = 1_000_000;
 /// Largest number of a master.
@@ -63,7 +63,7 @@ fn submission_id(id: &str) -> Result<(), Refusal> {
     let good = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte);
     if id.is_empty() || id.len() > SUBMISSION_ID_BYTES_MAX || !id.bytes().all(good) {
         return Err(invalid(format!(
-            "submission id `{}` must be 1 to {SUBMISSION_ID_BYTES_MAX} of a-z A-Z 0-9 . _ : -",
+            "submission id `{}` must be 1 to {SUBMISSION_ID_BYTES_MAX} characters from a-z A-Z 0-9 . _ : -",
             escape(id.as_bytes(), TEXT_CHARS_MAX)
         )));
     }
@@ -74,7 +74,8 @@ fn spec(spec: &JobSpec) -> Result<(), Refusal> {
     spec.validate().map_err(|error| invalid(error.to_string()))?;
     if spec.output.is_none() {
         return Err(invalid(
-            "a job on a cluster has no standard output\nhint: name a folder with -o DIR".into(),
+            "a job on a cluster cannot write to standard output\nhint: name a folder with -o DIR"
+                .into(),
         ));
     }
     if let Some(file) = spec.side_files.iter().find(|file| file.digest.is_none()) {
@@ -87,8 +88,8 @@ fn spec(spec: &JobSpec) -> Result<(), Refusal> {
     for (what, location) in inputs.chain(spec.output.iter().map(|output| ("output", output))) {
         if !location.path().is_absolute() {
             return Err(invalid(format!(
-                "{what} `{location}` is not an absolute path; workers have another standard input and current \
-                 folder\nhint: name it by its absolute path"
+                "{what} `{location}` is not an absolute path, and workers have a different current \
+                 folder and standard input\nhint: name it by its absolute path"
             )));
         }
     }

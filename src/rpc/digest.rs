@@ -18,7 +18,7 @@ impl Digest {
     }
 }
 
-/// Computes the digest of bytes that come piece by piece.
+/// Computes the digest of bytes that arrive in pieces.
 #[derive(Clone, Default)]
 pub struct Digester {
     hash: Xxh3,
@@ -32,12 +32,12 @@ impl Digester {
         self.bytes += bytes.len() as u64;
     }
 
-    /// How many bytes came.
+    /// Number of bytes so far.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// The digest of all that came.
+    /// The digest of all bytes so far.
     pub fn digest(&self) -> Digest {
         Digest(self.hash.digest128())
     }
@@ -50,7 +50,8 @@ impl Digester {
 pub fn digest_of_file(path: &Path) -> io::Result<Digest> {
     let mut file = File::open(path)?;
     let (mut digester, mut buffer) = (Digester::default(), vec![0; READ_BYTES]);
-    // A regular file says so before it is read; of what has no length, such as a device, no end may come.
+    // The size of a regular file is known before it is read. Something without a size, such as a device, may never
+    // end.
     let mut bytes = file.metadata()?.len();
     loop {
         if bytes > ARTIFACT_BYTES_MAX {

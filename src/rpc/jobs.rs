@@ -1,7 +1,7 @@
 //! Messages between a client and a master about jobs.
 //!
-//! Every call may be repeated: submissions carry an id chosen by the client, and a second one with the same id returns
-//! the job of the first. If an answer is lost, call again.
+//! Every call may be repeated. If an answer is lost, call again: a submission carries an id chosen by the client, and
+//! a second submission with the same id returns the job of the first.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +19,7 @@ use crate::spec::{AttemptId, Cause, Failure, JobId, JobSpec, TaskId, Usage, Work
 /// Submits a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Submit {
-    /// Chosen by the client: the same id is the same job.
+    /// An id that the client chooses. The same id is the same job.
     pub id: String,
     /// The job spec. The executable and the spec, in bincode, are artifacts that were stored before.
     pub spec: JobSpec,
@@ -81,7 +81,7 @@ impl State {
 }
 
 impl fmt::Display for State {
-    /// Writes the name that JSON uses too, such as `mapping`.
+    /// Writes its name in JSON, such as `mapping`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Waiting => "waiting",
@@ -103,15 +103,15 @@ pub struct JobLine {
     pub id: JobId,
     /// Its name.
     pub name: String,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
-    /// What it waits for, or why it ended so.
+    /// What it waits for, or why it ended in this state.
     pub reason: String,
     /// When it was submitted, as RFC 3339 in UTC.
     pub submitted: String,
     /// When it ended, if it has.
     pub finished: Option<String>,
-    /// The client's id of its submission. Not shown: it may be of any form, and is of use only to its client.
+    /// The client's id of its submission. Not shown: it may have any form, and only its client needs it.
     #[serde(skip)]
     pub request: String,
 }
@@ -157,8 +157,8 @@ pub struct Tally {
     pub progress: f64,
     /// Bytes that they have read.
     pub bytes_done: u64,
-    /// Of how many: of reduces, as many as it will be if those that have not begun are as large as the others; 0 where
-    /// that is not known.
+    /// Bytes in all. For reduces this assumes that those that have not started are as large as the others. 0 if
+    /// unknown.
     pub bytes_total: u64,
 }
 
@@ -169,7 +169,7 @@ pub struct JobStatus {
     pub id: JobId,
     /// Its name.
     pub name: String,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
     /// What it waits for.
     pub reason: String,
@@ -181,16 +181,16 @@ pub struct JobStatus {
     pub reduces: Tally,
     /// The folder of its output.
     pub output: String,
-    /// The first failure that was not recovered, as lines for a person.
+    /// The first failure that the job did not recover from, as lines for people.
     pub error: Option<String>,
-    /// The attempt that it comes from, and the failure itself.
+    /// The attempt that failed, and the failure itself.
     #[serde(serialize_with = "as_told")]
     pub failure: Option<(AttemptId, Failure)>,
     /// When it was submitted, as RFC 3339 in UTC.
     pub submitted: String,
     /// When it ended, if it has.
     pub finished: Option<String>,
-    /// Grows with every change, so that a watcher can ask for what comes after it.
+    /// Increases with every change, so that a client can ask for changes after it.
     pub version: u64,
 }
 
@@ -223,13 +223,14 @@ pub struct TaskLine {
     pub id: TaskId,
     /// `plan`, `map`, `reduce` or `commit`.
     pub kind: String,
-    /// `idle`, `in_progress`, `completed` or, if its job failed of it, `failed`.
+    /// `idle`, `in_progress`, `completed`, or `failed` if this task failed its job.
     pub state: String,
     /// Attempts started so far, as [`Task::started`](crate::scheduler::Task::started) counts them everywhere.
     pub attempts_started: u32,
     /// The last [`ATTEMPTS_KEPT`](crate::scheduler::ATTEMPTS_KEPT) of them, in order.
     pub attempts: Vec<AttemptLine>,
-    /// What the attempt whose output counts has read, written and used; none of a task that has none, or shares it.
+    /// What the attempt whose output counts has read, written and used; `None` if there is no such attempt, or it is
+    /// shared.
     pub usage: Option<Usage>,
 }
 
@@ -283,11 +284,12 @@ pub struct WorkerLine {
 /// Why and for how long a worker gets no attempts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExclusionLine {
-    /// What was wrong, in a word that stays the same, such as `scratch`.
+    /// The kind of trouble, as a word that never changes, such as `scratch`.
     pub trouble: String,
-    /// The same for a person.
+    /// The same for people.
     pub reason: String,
-    /// When it gets attempts again at the latest, as RFC 3339 in UTC. The time begins anew when another master leads.
+    /// When it gets attempts again at the latest, as RFC 3339 in UTC. When another master takes over, this time starts
+    /// again.
     pub until: String,
 }
 
@@ -326,15 +328,15 @@ pub trait Jobs: Send + Sync + 'static {
     ) -> impl Future<Output = Result<BTreeMap<String, BTreeMap<String, u64>>, Refusal>> + Send;
     /// Explains its state.
     fn why(&self, job: JobId) -> impl Future<Output = Result<Why, Refusal>> + Send;
-    /// Returns what an attempt was started with.
+    /// Returns how an attempt was started.
     fn recipe(
         &self,
         request: RecipeRequest,
     ) -> impl Future<Output = Result<Recipe, Refusal>> + Send;
-    /// Cancels it; while its output is being published, only if that has not become visible.
+    /// Cancels it. If its output is being published, this works only until the output is visible.
     fn kill(&self, job: JobId) -> impl Future<Output = Result<(), Refusal>> + Send;
     /// Lists all known workers.
     fn workers(&self) -> impl Future<Output = Result<Vec<WorkerLine>, Refusal>> + Send;
-    /// Drains a worker: it takes no new attempts, and leaves when its map outputs are not needed.
+    /// Drains a worker: it takes no new attempts, and leaves when its map outputs are no longer needed.
     fn drain(&self, worker: WorkerId) -> impl Future<Output = Result<(), Refusal>> + Send;
 }

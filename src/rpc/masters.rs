@@ -1,6 +1,7 @@
 //! Requests about masters: lists, joining, removing, transferring leadership.
 //!
-//! Every call may be repeated: the first three change nothing, and joining or removing twice has the effect of once.
+//! Every call may be repeated: the calls that only read change nothing, and joining or removing twice has the same
+//! effect as once.
 
 use std::fmt;
 use std::future::Future;
@@ -23,7 +24,7 @@ pub enum Role {
 }
 
 impl fmt::Display for Role {
-    /// The name that JSON has too, such as `leader`.
+    /// Its name in JSON, such as `leader`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Leader => "leader",
@@ -42,7 +43,7 @@ pub struct MasterLine {
     pub pid: u32,
     /// Where it listens.
     pub address: String,
-    /// What it is.
+    /// Its role.
     pub role: Role,
     /// Its Raft term.
     pub term: u64,
@@ -50,7 +51,7 @@ pub struct MasterLine {
     pub applied: u64,
     /// How many entries it is behind the master that has applied most.
     pub behind: u64,
-    /// Whether it votes. One that is joining does not yet.
+    /// Whether it votes. A master that is joining does not vote yet.
     pub votes: bool,
     /// Its address for HTTP, if it has one: `127.0.0.1:7480`.
     pub web: Option<String>,
@@ -61,7 +62,7 @@ pub struct MasterLine {
 pub struct MasterList {
     /// The cluster's random number.
     pub cluster: u128,
-    /// All of them, in the order of their numbers.
+    /// All masters, ordered by number.
     pub masters: Vec<MasterLine>,
 }
 
@@ -70,18 +71,18 @@ pub struct MasterList {
 pub struct RemovedList {
     /// The cluster's random number.
     pub cluster: u128,
-    /// Their numbers, ascending. They are not given again.
+    /// Their numbers, ascending. They are not used again.
     pub masters: Vec<MasterId>,
 }
 
 /// Asks to add a master, which already listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Join {
-    /// Which cluster.
+    /// The cluster to join.
     pub cluster: u128,
-    /// Which master.
+    /// The new master's number.
     pub id: MasterId,
-    /// Where the others reach it.
+    /// Its address for other masters.
     pub address: String,
 }
 

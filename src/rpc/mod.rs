@@ -45,13 +45,14 @@ use std::time::Duration;
 
 pub use digest::{Digester, digest_of_file};
 
-/// Largest message of the control conversations (everything but artifacts and map output), in bytes.
+/// Largest message of the control connections (everything except artifacts and map output), in bytes.
 ///
-/// The longest are a poll's answer with a commit order and the locations of all maps of the largest job.
+/// The longest ones are the answer to a poll with a commit, and the locations of all maps of the largest job.
 pub const CONTROL_BYTES_MAX: usize = 64 << 20;
-/// Largest message of the data conversations, in bytes: a chunk and its frame, with room to spare.
+/// Largest message of the data connections, in bytes: a chunk and its frame, with room to spare.
 const DATA_BYTES_MAX: usize = 1 << 20;
-/// Largest message between masters, in bytes: one entry, however large a single control message has made it, and its frame.
+/// Largest message between masters, in bytes: one entry with its frame. An entry is as large as the control message
+/// that caused it.
 const RAFT_BYTES_MAX: usize = 2 * CONTROL_BYTES_MAX;
 /// How often either end of a connection pings the other.
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(2);

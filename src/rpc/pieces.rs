@@ -5,21 +5,21 @@ use std::slice::Iter;
 use super::refusal::Refusal;
 use super::shuffle::FetchPiece;
 
-/// What may come next.
+/// Which pieces may arrive next.
 #[derive(Debug)]
 pub(super) struct Pieces<'a> {
     maps: Iter<'a, (u32, u32)>,
-    /// The map whose segment has begun, and how many of its bytes are still to come.
+    /// The map whose segment has begun, and how many of its bytes are still missing.
     open: Option<(u32, u64)>,
 }
 
 impl<'a> Pieces<'a> {
-    /// Nothing of these maps has come yet.
+    /// No segment of these maps has begun.
     pub(super) fn of(maps: &'a [(u32, u32)]) -> Self {
         Self { maps: maps.iter(), open: None }
     }
 
-    /// Takes the next piece, or says why it cannot be the next.
+    /// Accepts the next piece, or returns why it cannot be the next one.
     pub(super) fn next(&mut self, piece: &FetchPiece) -> Result<(), String> {
         match piece {
             FetchPiece::Segment(header) => {

@@ -1,8 +1,8 @@
 //! The Raft service: messages between the masters of a cluster.
 //!
-//! Called by masters alone, on connections of their own. Every call may be repeated, late or lost: the receiver
-//! compares it with its own state, and the caller retries. Messages are bytes here; only
-//! [`consensus`](crate::consensus) reads them.
+//! Only masters call this, on separate connections. Every call may be repeated, late or lost: the receiver compares it
+//! with its own state, and the caller retries. Messages are bytes here; only [`consensus`](crate::consensus) reads
+//! them.
 
 use std::future::Future;
 
@@ -25,7 +25,7 @@ pub trait Raft: Send + Sync + 'static {
     fn append_entries(&self, call: Call) -> impl Future<Output = Result<Vec<u8>, Refusal>> + Send;
     /// Answers a request for a vote.
     fn vote(&self, call: Call) -> impl Future<Output = Result<Vec<u8>, Refusal>> + Send;
-    /// Starts an election at once, because the leader hands over; answers when it leads.
+    /// Starts an election at once, because the leader hands over. Answers when this master leads.
     fn stand(&self, call: Call) -> impl Future<Output = Result<Vec<u8>, Refusal>> + Send;
     /// Receives a piece of the leader's snapshot; the last one installs it.
     fn install_snapshot(&self, call: Call)

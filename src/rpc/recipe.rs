@@ -6,21 +6,21 @@ use super::artifacts::Digest;
 use super::jobs::State;
 use crate::spec::{AttemptId, Nonce, TaskId};
 
-/// Asks what an attempt was made of.
+/// Asks how an attempt was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecipeRequest {
     /// The task.
     pub task: TaskId,
-    /// The attempt's number; without one, the last that failed and is remembered, or else the last.
+    /// The attempt's number. Without a number: the last attempt that failed and is remembered, or else the last one.
     pub number: Option<u32>,
 }
 
-/// What an attempt was made of.
+/// How an attempt was started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recipe {
-    /// Which.
+    /// The attempt.
     pub attempt: AttemptId,
-    /// Where its job stands: map outputs are there as long as it goes on.
+    /// The state of its job. Map outputs exist until the job ends.
     pub state: State,
     /// The job's nonce.
     pub nonce: Nonce,
@@ -28,7 +28,7 @@ pub struct Recipe {
     pub executable: Digest,
     /// The job's spec: an artifact that holds a [`crate::spec::JobSpec`] in bincode.
     pub spec: Digest,
-    /// The plan; none of a plan.
+    /// The plan; `None` for a plan attempt.
     pub plan: Option<Digest>,
     /// Maps of the job.
     pub maps: u32,

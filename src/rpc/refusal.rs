@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Why a request was refused or not answered; the class decides the exit code of a command.
+/// Why a request was refused or not answered. The class decides the exit code of a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Refusal {
     /// The request is wrong in itself: exit code 2.
     #[error("{message}")]
     Invalid {
-        /// What was wrong, with the value; where; what to do.
+        /// What was wrong, with the value, where, and what to do.
         message: String,
     },
     /// The job, task, worker or artifact does not exist: exit code 3.
@@ -20,19 +20,19 @@ pub enum Refusal {
     /// No answer came within the deadline, or no master leads: exit code 4. The request may have taken effect.
     #[error("{message}")]
     Unavailable {
-        /// Which master was asked, and what happened.
+        /// The master that was asked, and what happened.
         message: String,
     },
-    /// The work is under way, and takes longer than an answer may. Ask again to wait for the same work. Exit code 4.
+    /// The work is in progress, and takes longer than an answer may. Ask again to wait for the same work. Exit code 4.
     #[error("{message}")]
     NotYet {
-        /// What is under way.
+        /// The work.
         message: String,
     },
     /// A limit or a policy: exit code 5.
     #[error("{message}")]
     Limit {
-        /// Which limit, and the value.
+        /// The limit, and the value.
         message: String,
     },
     /// A fault of the server: exit code 1.

@@ -1,7 +1,7 @@
 //! Fetching map output: a worker fetches one partition of many maps from the worker that has them.
 //!
-//! May be repeated; if the answer is lost, fetch again. The stream has a header for each segment, followed by its stored
-//! bytes in chunks, or gives the path of the output if the reader is on the same machine.
+//! A fetch may be repeated: if the answer is lost, fetch again. The stream has a header for each segment, followed by
+//! its stored bytes in chunks. If the reader is on the same machine, the stream gives the path of the output instead.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -23,36 +23,36 @@ pub const CHUNK_BYTES: usize = 256 << 10;
 pub struct FetchRequest {
     /// The job.
     pub job: JobId,
-    /// Its nonce: a worker that knows another job by this id refuses.
+    /// Its nonce. A worker that knows a different job by this id refuses.
     pub nonce: Nonce,
     /// The partition.
     pub partition: u32,
     /// Map task's index and the attempt's number of each output wanted.
     pub maps: Vec<(u32, u32)>,
-    /// The reader's machine, if it may read the files of others there: a worker of the same machine only says
-    /// where they lie. Empty: bytes are wanted.
+    /// The reader's machine, if the reader can use files of other workers there. A worker on the same machine then
+    /// only sends paths. Empty if bytes are wanted.
     pub machine: String,
 }
 
-/// One piece of the answer; segments come in the order of the request.
+/// One piece of the answer. Segments arrive in the order of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FetchPiece {
     /// A segment begins.
     Segment(SegmentHeader),
-    /// The next bytes of the segment that has begun.
+    /// The next bytes of the current segment.
     Bytes(Vec<u8>),
-    /// The output is on the reader's machine. This is a hint, to be checked against the file.
+    /// The output is on the reader's machine. This is a hint: the reader must check the file.
     Place {
         /// The map task's index.
         map: u32,
         /// The whole output's file.
         path: PathBuf,
     },
-    /// This output is not here or cannot be read; the others still come.
+    /// This output is not here, or cannot be read. The others still follow.
     Missing {
         /// The map task's index.
         map: u32,
-        /// Whether it is there but damaged.
+        /// Whether it exists but is damaged.
         is_corrupt: bool,
         /// What happened.
         message: String,
@@ -80,7 +80,7 @@ pub struct SegmentHeader {
 
 /// The service of a worker that sends map output.
 pub trait Shuffle: Send + Sync + 'static {
-    /// Sends the pieces one by one. `send` waits while the receiver is behind, and returns false if it is gone.
+    /// Sends the pieces one by one. `send` waits while the receiver is slow, and returns false if it is gone.
     fn fetch<S, F>(
         &self,
         request: FetchRequest,

@@ -10,10 +10,10 @@ use super::refusal::Refusal;
 
 /// The header that holds a refusal's class.
 const CLASS: &str = "gristmill-refusal";
-/// Longest message that is sent, in bytes; each may take three in a header.
+/// Longest message that is sent, in bytes. Each byte may take three in a header.
 const MESSAGE_BYTES_MAX: usize = 12 << 10;
 
-/// What is sent instead of an answer.
+/// Converts a refusal to the status that is sent instead of an answer.
 pub(super) fn status(refusal: Refusal) -> Status {
     let (class, code, mut message) = match refusal {
         Refusal::Invalid { message } => ("invalid", Code::InvalidArgument, message),
@@ -30,7 +30,7 @@ pub(super) fn status(refusal: Refusal) -> Status {
     status
 }
 
-/// What came instead of an answer from `peer`.
+/// Converts a status that arrived from `peer` instead of an answer.
 pub(super) fn refusal(status: &Status, peer: &str) -> Refusal {
     let class = status.metadata().get(CLASS).and_then(|class| class.to_str().ok());
     let message = status.message().to_owned();
@@ -46,7 +46,7 @@ pub(super) fn refusal(status: &Status, peer: &str) -> Refusal {
     }
 }
 
-/// What the transport says by itself.
+/// Converts a status of the transport itself.
 fn foreign(status: &Status, peer: &str) -> Refusal {
     let said = reason(status);
     match status.code() {

@@ -12,7 +12,7 @@ use crate::spec::{AttemptId, Cause, JobId, RecordRef, TaskId, WorkerId, escape};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// None: the job goes on, or has succeeded.
+    /// No trouble: the job is running, or has succeeded.
     None,
     /// It waits for its turn.
     Waiting,
@@ -28,13 +28,13 @@ pub enum Kind {
     Exit,
     /// An executor died of a signal.
     Signal,
-    /// An attempt went over its memory limit.
+    /// An attempt exceeded its memory limit.
     Memory,
     /// An attempt made no progress for too long.
     Timeout,
     /// An input is missing, unreadable, or has changed.
     Input,
-    /// The output cannot be written where it is wanted.
+    /// The output cannot be written to its folder.
     Output,
     /// A disk is full.
     DiskFull,
@@ -46,16 +46,16 @@ pub enum Kind {
     FetchFailed,
     /// Workers could not start the task's attempts.
     WorkerError,
-    /// The masters did not hand out what the task's attempts need.
+    /// The masters did not provide what the task's attempts need.
     MasterError,
     /// The job's executable and the cluster are of different versions.
     VersionSkew,
-    /// A map gave other output when it ran again.
+    /// A map gave different output when it ran again.
     NondeterministicMap,
 }
 
 impl fmt::Display for Kind {
-    /// Writes the name that JSON uses too, such as `bad_record`.
+    /// Writes its name in JSON, such as `bad_record`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::None => "none",
@@ -89,21 +89,21 @@ pub struct Why {
     pub id: JobId,
     /// Its name.
     pub name: String,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
     /// The kind of trouble.
     pub kind: Kind,
     /// The explanation, as one paragraph for people.
     pub summary: String,
-    /// `file:line` of the user code that failed, where known.
+    /// `file:line` of the user code that failed, if known.
     pub at: Option<String>,
-    /// The record that was being worked on, where there was one.
+    /// The record that was being processed, if there was one.
     pub record: Option<BadRecord>,
-    /// The task that was not done.
+    /// The task that was not completed.
     pub task: Option<TaskId>,
     /// The attempts at it that are remembered.
     pub attempts: Vec<Tried>,
-    /// More about the failure, the most telling first.
+    /// More about the failure, the most important first.
     pub details: Vec<String>,
     /// The last lines that the attempt printed.
     pub log: Vec<String>,
@@ -113,7 +113,7 @@ pub struct Why {
     pub replay: Option<String>,
 }
 
-/// A record that user code or a format failed at.
+/// A record on which user code or a format failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BadRecord {
     /// The file that it is in.

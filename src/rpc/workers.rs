@@ -19,9 +19,9 @@ pub const UNLIMITED: &str = "none";
 /// Registers a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Register {
-    /// Random, drawn when the process started.
+    /// A random number, drawn when the process started.
     pub incarnation: u128,
-    /// Its id before, if its data folder names one.
+    /// Its earlier id, if its data folder has one.
     pub worker: Option<WorkerId>,
     /// Its process id, for display.
     pub pid: u32,
@@ -55,7 +55,7 @@ pub struct HeldOutput {
 pub struct Registered {
     /// The worker's id from now on.
     pub worker: WorkerId,
-    /// Its lease, in milliseconds: how long it may go without a poll.
+    /// Its lease, in milliseconds: how long it may go without polling.
     pub lease_ms: u64,
     /// The cluster's random number.
     pub cluster: u128,
@@ -66,7 +66,7 @@ pub struct Registered {
 pub struct Poll {
     /// The worker.
     pub worker: WorkerId,
-    /// As registered; another one is refused as [`Refusal::NotFound`], and the worker registers again.
+    /// The registered incarnation. Any other is refused as [`Refusal::NotFound`], and the worker registers again.
     pub incarnation: u128,
     /// Ascending.
     pub sequence: u64,
@@ -96,7 +96,7 @@ pub struct Room {
 /// An attempt that a worker holds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Held {
-    /// Which.
+    /// The attempt.
     pub attempt: AttemptId,
     /// The executor's process id; 0 before it has started.
     pub pid: u32,
@@ -111,16 +111,16 @@ pub enum HeldState {
     Running {
         /// 0 to 1.
         progress: f64,
-        /// Of this many bytes; 0 if unknown.
+        /// Total bytes; 0 if unknown.
         bytes: u64,
         /// Map outputs that a reduce has fetched so far.
         fetched: u32,
-        /// How many maps have joined a map attempt, as far as it knows.
+        /// How many maps have joined a map attempt, as far as the worker knows.
         joined: u32,
         /// The number of further maps that it can take.
         wants: u32,
     },
-    /// A plan is made; the artifact is stored.
+    /// A plan is made, and its artifact is stored.
     Planned {
         /// The plan.
         plan: Digest,
@@ -143,14 +143,14 @@ pub enum HeldState {
         bytes: u64,
         /// Whether it sealed something in staging: its part, side outputs, bad records.
         is_staged: bool,
-        /// What it counted.
+        /// Its counters.
         counters: Counters,
         /// What it has read, written and used.
         volume: Volume,
     },
     /// A reduce's part is sealed in staging.
     Reduced {
-        /// What it counted.
+        /// Its counters.
         counters: Counters,
         /// How much it has read, and the keys with most records.
         volume: Volume,
@@ -189,21 +189,22 @@ pub struct LostOutput {
 pub struct Orders {
     /// The poll that is answered.
     pub sequence: u64,
-    /// The leadership that gives them. It rises with each leader; a worker ignores orders of an older one.
+    /// The leadership that the answer comes from. It increases with each leader, and a worker ignores answers of an
+    /// older one.
     pub epoch: u64,
-    /// Every attempt that the worker should hold: it starts those that it does not, kills and forgets those that it
-    /// holds and that are not here.
+    /// Every attempt that the worker should hold. The worker starts those that it does not hold yet, and kills and
+    /// drops those that it holds and that are not in this list.
     pub attempts: Vec<Order>,
-    /// Jobs of the poll whose files it must keep; those of all others are removed.
+    /// Jobs whose files the worker must keep. It removes the files of all other jobs in its poll.
     pub keep: Vec<JobId>,
-    /// Whether a draining worker may leave: its map outputs are not needed.
+    /// Whether a draining worker may leave, because its map outputs are not needed.
     pub may_leave: bool,
 }
 
 /// An attempt that a worker should hold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Order {
-    /// Which.
+    /// The attempt.
     pub attempt: AttemptId,
     /// The job's nonce.
     pub nonce: Nonce,
@@ -228,10 +229,10 @@ pub enum OrderWork {
         plan: Digest,
         /// Partitions of the output; 0 for a map-only job.
         reducers: u32,
-        /// The maps that have joined the attempt so far, in order; an answer may name more than the one before.
+        /// The maps that have joined the attempt so far, in order. Later answers may name more.
         joined: Vec<u32>,
     },
-    /// Fetch the task's partition of all maps ([`Workers::locate`] says from where) and reduce it.
+    /// Fetch the task's partition of all maps from the places that [`Workers::locate`] returns, and reduce it.
     Reduce {
         /// The plan.
         plan: Digest,
@@ -240,9 +241,9 @@ pub enum OrderWork {
     },
     /// Publish.
     Commit {
-        /// The winning attempt's number of each map.
+        /// The number of the winning attempt of each map.
         maps: Vec<u32>,
-        /// Of each reduce.
+        /// The number of the winning attempt of each reduce.
         reduces: Vec<u32>,
         /// The winners' counters.
         counters: Counters,
@@ -253,7 +254,7 @@ pub enum OrderWork {
     Sweep,
 }
 
-/// A worker's goodbye: its process was asked to end.
+/// A worker's report that it leaves: its process was asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Leave {
     /// The worker.
@@ -279,7 +280,7 @@ pub struct Locate {
 pub struct Located {
     /// The version for the next request.
     pub version: u64,
-    /// Changes in order; a later one of the same map replaces an earlier.
+    /// Changes in order. A later change of a map replaces an earlier one.
     pub changes: Vec<LocatedMap>,
 }
 
@@ -288,9 +289,9 @@ pub struct Located {
 pub struct LocatedMap {
     /// The map task's index.
     pub map: u32,
-    /// The map in whose output its own is, if it has joined another.
+    /// The map whose output contains this map's output, if this one has joined it.
     pub within: Option<u32>,
-    /// The attempt's number, the worker that has it, and its address; none if the output was lost.
+    /// The attempt's number, the worker that has the output, and its address; `None` if the output was lost.
     pub at: Option<(u32, WorkerId, String)>,
 }
 
@@ -301,12 +302,12 @@ pub trait Workers: Send + Sync + 'static {
         &self,
         request: Register,
     ) -> impl Future<Output = Result<Registered, Refusal>> + Send;
-    /// Reports what the worker holds; the answer says what it should hold. The answer is held back until the two differ,
-    /// or for a third of the lease.
+    /// Reports what the worker holds. The answer says what it should hold. The answer is held back until the two
+    /// differ, or for a third of the lease.
     fn poll(&self, request: Poll) -> impl Future<Output = Result<Orders, Refusal>> + Send;
     /// Returns the locations of map outputs, at once.
     fn locate(&self, request: Locate) -> impl Future<Output = Result<Located, Refusal>> + Send;
-    /// Lets a worker go at once: its tasks move to others, and the map outputs that it holds are made again if they are
-    /// needed. Answered when that is agreed on.
+    /// Removes a worker that leaves: its tasks move to other workers, and the map outputs that it holds are made again
+    /// if they are needed. Answered once this is committed.
     fn leave(&self, request: Leave) -> impl Future<Output = Result<(), Refusal>> + Send;
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::spec::{Cause, WorkerId};
 
-/// Where an attempt stands.
+/// The state of an attempt.
 ///
 /// ```text
 ///              Complete, and it is the first
@@ -16,7 +16,7 @@ use crate::spec::{Cause, WorkerId};
 ///      └─ its worker is lost ─────────────────▶ Lost
 /// ```
 ///
-/// `Succeeded` says that it won, even if its output was lost later.
+/// `Succeeded` means that it won, even if its output was lost later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AttemptState {
@@ -26,14 +26,14 @@ pub enum AttemptState {
     Succeeded,
     /// It failed on its own.
     Failed,
-    /// It was stopped: a backup won, its job ended, or its slot was given back.
+    /// It was stopped: a backup won, its job ended, or it had to give back its slot.
     Killed,
     /// It died with its worker.
     Lost,
 }
 
 impl fmt::Display for AttemptState {
-    /// The name that JSON has too, such as `running`.
+    /// Its name in JSON, such as `running`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Running => "running",
@@ -56,9 +56,9 @@ pub struct Attempt {
     pub state: AttemptState,
     /// Why it ended without winning; `None` for a winner, and while it runs.
     pub cause: Cause,
-    /// When the command was applied that started it, in milliseconds.
+    /// When the command that started it was applied, in milliseconds.
     pub started_ms: u64,
-    /// When the command was applied that ended it, in milliseconds.
+    /// When the command that ended it was applied, in milliseconds.
     pub ended_ms: Option<u64>,
     /// For a backup: why it was started, and its outcome.
     pub backup: Option<Box<Backup>>,
@@ -69,7 +69,7 @@ pub struct Attempt {
 pub struct Backup {
     /// Why it was started.
     pub straggler: Straggler,
-    /// Its outcome; none while it runs.
+    /// Its outcome; `None` while it runs.
     pub worth: Option<Worth>,
 }
 
@@ -80,9 +80,9 @@ pub struct Straggler {
     pub running_ms: u64,
     /// The share of its work that was done, in thousandths.
     pub permille: u32,
-    /// How long it would have continued at its own rate.
+    /// How much longer it would have run at its own rate.
     pub remaining_ms: u64,
-    /// How long others of its kind take.
+    /// How long other attempts of its kind take.
     pub usual_ms: u64,
 }
 
@@ -125,14 +125,14 @@ impl Attempt {
         Self { number, worker, state, cause, started_ms: now_ms, ended_ms: None, backup }
     }
 
-    /// Records how it ended; returns the outcome if it was a backup.
+    /// Records how it ended. Returns the outcome if it was a backup.
     pub(super) fn close(
         &mut self,
         state: AttemptState,
         cause: Cause,
         now_ms: u64,
     ) -> Option<Worth> {
-        // Clocks of two masters may differ.
+        // The clocks of two masters may differ.
         let now_ms = now_ms.max(self.started_ms);
         (self.state, self.cause, self.ended_ms) = (state, cause, Some(now_ms));
         let backup = self.backup.as_mut()?;

@@ -4,19 +4,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::spec::{About, Cause, Failure};
 
-/// Attempts killed for their memory, each on another worker if there is one. Two are not a coincidence.
+/// Attempts killed for their memory, each on another worker if there is one. Two of them are not a coincidence.
 pub const MEMORY_FAILURES_MAX: u32 = 2;
-/// Disk failures during one task. A worker is excluded after its second, so these come from several workers.
+/// Disk failures during one task. A worker is excluded after its second one, so these come from several workers.
 pub const DISK_FAILURES_MAX: u32 = 8;
 /// Failed fetches of one reduce while every map output exists. They say little about the job.
 pub const FETCH_FAILURES_MAX: u32 = 8;
-/// Workers lost during one task. After this many, the task itself must be killing them.
+/// Workers lost during one task. After this many, the task is assumed to kill them.
 pub const LOST_WORKERS_MAX: u32 = 32;
-/// Machine failures during one task: the worker could not start it, or the masters did not provide its artifacts.
-/// With the pauses between attempts they span about two minutes.
+/// Machine failures during one task: the worker could not start the attempt, or the masters did not provide its
+/// artifacts. With the pauses between attempts, they take about two minutes.
 pub const MACHINE_FAILURES_MAX: u32 = 16;
-/// Failed fetches of one reduce while some map output is lost. That explains each of them, but they must not go on
-/// forever.
+/// Failed fetches of one reduce while some map output is lost. The lost output explains each of them, but they must
+/// not continue forever.
 pub const REFETCHES_MAX: u32 = 100;
 /// Outputs of one map found lost or corrupt on a live worker.
 pub const LOST_OUTPUTS_MAX: u32 = 8;
@@ -77,7 +77,8 @@ pub(super) enum Ledger {
 }
 
 impl Ledger {
-    /// The ledger of a failure. `output_lost` says that some map's output is lost, which explains a failed fetch.
+    /// Returns the ledger of a failure. `output_lost` says that some map's output is lost, which explains a failed
+    /// fetch.
     pub(super) fn of(cause: Cause, output_lost: bool) -> Self {
         match cause {
             Cause::UserError | Cause::Panic | Cause::Exit | Cause::Signal => Self::Own,

@@ -7,8 +7,8 @@ use crate::spec::{AttemptId, Cause, JobId, WorkerId};
 
 /// An action that follows from a command.
 ///
-/// The leader that carries out effects may lose them or act twice: the state always says what should be running
-/// ([`Scheduler::should_hold`](super::Scheduler::should_hold)), which jobs have ended and which workers are no longer
+/// The leader that carries out effects may lose them or repeat them. The state always says what should be running
+/// ([`Scheduler::should_hold`](super::Scheduler::should_hold)), which jobs have ended, and which workers are no longer
 /// needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Effect {
@@ -37,7 +37,7 @@ pub enum Effect {
         /// Where to run it.
         worker: WorkerId,
     },
-    /// A draining worker runs nothing and no reduce will fetch from it: it may leave.
+    /// A draining worker runs nothing, and no reduce will fetch from it: it may leave.
     WorkerDrained {
         /// The worker.
         worker: WorkerId,
@@ -45,7 +45,8 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// The order in which effects must be carried out: those that free a slot come before those that take one.
+    /// Position in the order in which effects must be carried out: effects that free a slot come before those that
+    /// take one.
     pub(super) fn rank(&self) -> u8 {
         match self {
             Self::Stop { .. } => 0,

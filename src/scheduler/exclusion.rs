@@ -1,9 +1,9 @@
 //! Excludes a worker for a while when failures point to the worker, but never the last usable one.
 //!
-//! A failure that follows a job is the job's. Crashes, hangs and deaths by the memory limit can have either cause.
-//! They count against a worker only if several jobs had them there, and only while a job has not failed in the same
-//! way on another worker. Disk errors, and processes that cannot be started, always count against the worker,
-//! whatever the job.
+//! A failure that occurs wherever a job runs is the job's own. Crashes, hangs and exceeded memory limits can be the
+//! fault of the job or of the worker. They count against a worker only if several jobs had them there, and only if
+//! those jobs have not failed in the same way on another worker. Disk errors, and processes that cannot be started,
+//! always count against the worker, whatever the job.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -12,18 +12,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::spec::{Cause, JobId, WorkerId};
 
-/// Jobs that must have had a failure on a worker, if the failure may be a job's own fault.
+/// Jobs that must have had a failure on a worker, if the failure may be the fault of a job.
 const JOBS_MIN: usize = 2;
-/// Workers that must have found another worker's map outputs lost or corrupt: a single one may itself be at fault.
+/// Workers that must have found another worker's map outputs lost or corrupt, because a single one may itself be at
+/// fault.
 const READERS_MIN: usize = 2;
 /// Jobs that are remembered for each kind of trouble of a worker; more than any threshold needs.
 const JOBS_KEPT: usize = 8;
 
-/// Kinds of trouble that a worker rather than a job may have.
+/// Kinds of trouble that may be the fault of a worker rather than of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trouble {
-    /// Executors exit or die of a signal there.
+    /// Executors exit there, or die of a signal.
     Process,
     /// Attempts run out of memory there.
     Memory,
@@ -56,13 +57,13 @@ impl Trouble {
         }
     }
 
-    /// Whether a job can cause it on a healthy worker.
+    /// Whether a job can cause this on a healthy worker.
     pub(super) const fn may_follow_job(self) -> bool {
         matches!(self, Self::Process | Self::Memory | Self::Timeout)
     }
 
-    /// How often it must happen, without a success in between, for the worker to be excluded. A success proves
-    /// nothing about the files on a disk, so it does not reset that count.
+    /// How often this must occur, without a success in between, until the worker is excluded. A success proves nothing
+    /// about the files on a disk, so it does not reset that count.
     pub const fn exclude_after(self) -> u32 {
         match self {
             Self::Process | Self::Memory | Self::Timeout => 3,
@@ -73,14 +74,14 @@ impl Trouble {
     /// How long a worker stays excluded, in milliseconds.
     pub const fn period_ms(self) -> u64 {
         match self {
-            // Resources that one job has used up are free again after that job.
+            // Resources that one job has used up are free again when that job has ended.
             Self::Process | Self::Memory | Self::Scratch | Self::Start => 60_000,
             Self::Timeout => 300_000,
             Self::Disk => 600_000,
         }
     }
 
-    /// What happened on the worker, as a reason for people.
+    /// Describes the trouble as a reason for people.
     pub const fn reason(self) -> &'static str {
         match self {
             Self::Process => "executors of several jobs crashed here and not elsewhere",
@@ -115,7 +116,7 @@ pub struct Exclusion {
     pub trouble: Trouble,
 }
 
-/// A worker's recent troubles, by the job that had them.
+/// A worker's recent troubles, by the job in which they occurred.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Troubles {
     counts: BTreeMap<Trouble, BTreeMap<JobId, u32>>,
@@ -124,7 +125,7 @@ pub(super) struct Troubles {
 }
 
 impl Troubles {
-    /// Counts one more trouble of this job.
+    /// Counts one more trouble in this job.
     pub(super) fn note(&mut self, trouble: Trouble, job: JobId) {
         let by_job = self.counts.entry(trouble).or_default();
         let count = by_job.entry(job).or_default();
@@ -134,7 +135,7 @@ impl Troubles {
         }
     }
 
-    /// Whether the troubles of this kind suffice to exclude the worker.
+    /// Whether there was enough trouble of this kind to exclude the worker.
     pub(super) fn suffice(&self, trouble: Trouble) -> bool {
         let Some(by_job) = self.counts.get(&trouble) else { return false };
         let count = by_job.values().fold(0u32, |sum, &count| sum.saturating_add(count));
@@ -145,21 +146,21 @@ impl Troubles {
         is_several && is_proven && count >= trouble.exclude_after()
     }
 
-    /// A worker reports a map output of this one as lost or corrupt; `None` is this worker itself.
+    /// Records that a worker reports a map output of this one as lost or corrupt; `None` is this worker itself.
     pub(super) fn doubt(&mut self, reader: Option<WorkerId>) {
         if self.readers.len() < READERS_MIN || reader.is_none() {
             self.readers.insert(reader);
         }
     }
 
-    /// Removes the troubles of a job that had the same on another worker.
+    /// Removes the troubles of a job that had the same trouble on another worker.
     pub(super) fn acquit(&mut self, trouble: Trouble, job: JobId) {
         if let Some(by_job) = self.counts.get_mut(&trouble) {
             by_job.remove(&job);
         }
     }
 
-    /// An attempt has succeeded there.
+    /// Records that an attempt has succeeded there.
     pub(super) fn succeed(&mut self) {
         if !self.counts.is_empty() {
             self.counts.retain(|&trouble, _| matches!(trouble, Trouble::Scratch | Trouble::Disk));

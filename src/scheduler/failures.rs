@@ -1,4 +1,4 @@
-//! Keeps the reports of a job's failed attempts, up to a number and a size, to explain the job's state.
+//! Keeps the reports of a job's failed attempts, limited in number and size, to explain the job's state.
 
 use std::collections::VecDeque;
 
@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::spec::{AttemptId, Failure, TaskId, WorkerId};
 
-/// Most failures kept of one job, and their total bytes. Those of tasks that succeeded later are dropped first, the
-/// oldest of them before the others.
+/// Most failures that are kept of one job, and their total bytes. Failures of tasks that succeeded later are dropped
+/// first, the oldest of them before the others.
 pub const FAILURES_KEPT: usize = 32;
 const BYTES_KEPT: usize = 64 << 10;
 /// Limits on one failure: bytes of a text, lines of each kind, bytes of a record.
@@ -15,7 +15,7 @@ const TEXT_BYTES_MAX: usize = 2 << 10;
 const LINE_BYTES_MAX: usize = 400;
 const LINES_MAX: usize = 20;
 const EXCERPT_BYTES_MAX: usize = 200;
-/// Ranges of maps that joined an attempt; usually a single one.
+/// Most ranges of maps that joined an attempt. Usually there is only one.
 const RANGES_MAX: usize = 32;
 
 /// A failed attempt, and its report.
@@ -52,7 +52,7 @@ impl Failed {
         let mut failure = failure.clone();
         cut(&mut failure.message, TEXT_BYTES_MAX);
         failure.at.iter_mut().for_each(|at| cut(at, LINE_BYTES_MAX));
-        // The first details and the last lines of the log are the most informative.
+        // The first details and the last lines of the log say most.
         failure.details.truncate(LINES_MAX);
         failure.log.drain(..failure.log.len().saturating_sub(LINES_MAX));
         let lines = failure.details.iter_mut().chain(&mut failure.log);
@@ -99,7 +99,7 @@ fn ranges(numbers: &[u32]) -> Vec<(u32, u32)> {
 }
 
 impl Failures {
-    /// Keeps one more.
+    /// Keeps one more failure.
     pub(super) fn note(&mut self, failed: Failed, is_done: impl Fn(TaskId) -> bool) {
         self.kept.push_back(failed);
         while self.kept.len() > FAILURES_KEPT

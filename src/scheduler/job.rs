@@ -25,22 +25,22 @@ use crate::spec::{
 };
 pub use sizes::{Partition, Sizes};
 
-/// Share of the maps, in percent, that must be done before reduces start to fetch.
+/// Share of the maps, in percent, that must be done before reduces may start to fetch.
 ///
-/// Idle maps always go first, so this only decides about the slots that the last maps leave free: below it,
-/// other jobs get them.
+/// Idle maps always start first, so this only decides about slots that the last maps leave free: while fewer maps are
+/// done, other jobs get these slots.
 pub const SLOW_START_PERCENT: u32 = 50;
 
-/// A failure and the attempt that met it.
+/// A failure, and the attempt that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Blame {
     /// The attempt.
     pub attempt: AttemptId,
-    /// What it reported.
+    /// Its report.
     pub failure: Failure,
 }
 
-/// One job, as [`Submit`] described it, and how far it has come.
+/// One job, as described by its [`Submit`], and its progress.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     submit: Submit,
@@ -48,7 +48,7 @@ pub struct Job {
     plan: Tasks,
     maps: Tasks,
     reduces: Tasks,
-    /// One task once the decision to commit is taken, none before.
+    /// The commit tasks: one once the decision to commit is made, none before.
     commit: Tasks,
     end: Option<(End, u64)>,
     blame: Option<Blame>,
@@ -60,9 +60,10 @@ pub struct Job {
     held: u32,
     pub(super) publication: Publication,
     changes: Changes,
-    /// Where in the input the last failure of each failing task happened.
+    /// The place in the input of each failing task's last failure.
     failed_records: BTreeMap<TaskId, (Location, u64)>,
-    /// Where attempts met what may be the job's own doing: up to two workers, which is enough to know that it is.
+    /// Workers on which attempts had trouble that may be the job's own fault. At most two are kept: two are enough to
+    /// know that it is the job's fault.
     troubled_on: BTreeMap<Trouble, BTreeSet<WorkerId>>,
 }
 
@@ -104,12 +105,12 @@ impl Job {
         &self.submit.request
     }
 
-    /// What makes its staging paths unique.
+    /// A random number that makes its staging paths unique.
     pub fn nonce(&self) -> Nonce {
         self.submit.nonce
     }
 
-    /// How it should run.
+    /// Its options.
     pub fn options(&self) -> &JobOptions {
         &self.submit.options
     }
@@ -129,7 +130,7 @@ impl Job {
         self.held
     }
 
-    /// Where it stands.
+    /// Its state.
     pub fn state(&self) -> JobState {
         match self.end {
             Some((end, _)) => end.into(),
@@ -141,28 +142,28 @@ impl Job {
         }
     }
 
-    /// How far its tasks of a kind have come.
+    /// The progress of its tasks of a kind.
     pub fn progress(&self, kind: TaskKind) -> Progress {
         self.tasks(kind).progress()
     }
 
-    /// One of its tasks, if it was ever started.
+    /// One of its tasks; `None` if it never started.
     pub fn task(&self, task: TaskId) -> Option<&Task> {
         self.tasks(task.kind).get(task.index)
     }
 
-    /// Every task it has by now, in order, with what there is of it if it was ever started.
+    /// All tasks that it has so far, in order; `None` for those that never started.
     pub fn all_tasks(&self) -> impl Iterator<Item = (TaskId, Option<&Task>)> {
         self.tasks_from(0)
     }
 
-    /// Every task it has by now but the first so many, in order, with what there is of it if it was ever started. What is
-    /// left out costs nothing.
+    /// All tasks that it has so far except the first `offset`, in order; `None` for those that never started. Skipping
+    /// costs nothing.
     pub fn tasks_from(&self, offset: u64) -> impl Iterator<Item = (TaskId, Option<&Task>)> {
         let mut left = offset;
         TaskKind::ALL.into_iter().flat_map(move |kind| {
             let total = self.progress(kind).total;
-            // At most the total, so nothing is lost.
+            // At most the total, so the conversion loses nothing.
             let first = left.min(total.into()) as u32;
             left -= u64::from(first);
             (first..total).map(move |index| {
@@ -179,13 +180,13 @@ impl Job {
 
     /// The sum of the counters of each task's first winner.
     ///
-    /// A map that runs again for a lost output must give the same output, hence the same counts,
-    /// and is not counted twice.
+    /// A map that runs again because its output was lost must give the same output, and hence the same counts. It is
+    /// not counted twice.
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// The same, with the group `Job Counters`: what the scheduler itself has counted.
+    /// The same counters, with the group `Job Counters`, which the scheduler itself counts.
     pub fn all_counters(&self) -> Counters {
         let (maps, reduces) = (self.maps.progress().total, self.reduces.progress().total);
         let mut counters = self.tally.counters(maps, reduces);
@@ -193,7 +194,7 @@ impl Job {
         counters
     }
 
-    /// The last failure that counted; of a failed job, the one that it failed of.
+    /// The last failure that counted. For a failed job, this is the failure that ended it.
     pub fn blame(&self) -> Option<&Blame> {
         self.blame.as_ref()
     }
@@ -205,7 +206,7 @@ impl Job {
         (self.state() == JobState::Failed && !is_done).then_some(task)
     }
 
-    /// What its failed attempts have said, as far as it is kept, in the order in which it came.
+    /// The kept reports of its failed attempts, in order of arrival.
     pub fn failures(&self) -> impl DoubleEndedIterator<Item = &Failed> {
         self.failures.kept()
     }
@@ -237,7 +238,7 @@ impl Job {
         &self.changes
     }
 
-    /// Refuses a number of reduces that is not what was submitted.
+    /// Refuses a number of reduces other than the submitted one.
     pub(super) fn check_reducers(&self, reducers: u32) -> Result<(), Rejection> {
         self.submit.check_reducers(reducers)
     }
@@ -250,22 +251,22 @@ impl Job {
         Ok(())
     }
 
-    /// The plan has won: these are the job's tasks.
+    /// The plan has won, and these are the job's tasks.
     pub(super) fn set_tasks(&mut self, maps: u32, reduces: u32, input_bytes: u64) {
         self.sizes.input_bytes = input_bytes;
         self.maps = Tasks::new(maps);
         self.reduces = Tasks::new(reduces);
     }
 
-    /// Whether reduces may start: once every map has an output to fetch, or, where the job wants
-    /// them early, after a share of the maps.
+    /// Whether reduces may start: once every map has an output to fetch, or, if the job wants them early, once a share
+    /// of the maps is done.
     fn reduces_may_start(&self) -> bool {
         let Progress { total, done, .. } = self.maps.progress();
         let is_share = u64::from(done) * 100 >= u64::from(total) * u64::from(SLOW_START_PERCENT);
         self.maps.is_done() || (self.submit.options.early_reduces && is_share)
     }
 
-    /// The kind of task that can start next, if one can.
+    /// The kind of task that can start next; `None` if no task can.
     ///
     /// Maps come first, so reduces never take a slot that a map of their job waits for.
     pub(super) fn startable(&self) -> Option<TaskKind> {
@@ -285,7 +286,7 @@ impl Job {
         self.tasks(kind).next_idle().map(|_| kind)
     }
 
-    /// Whether what can start next is a reduce that would wait for maps that still run.
+    /// Whether the next task to start is a reduce that would wait for running maps.
     pub(super) fn is_early(&self) -> bool {
         self.startable() == Some(TaskKind::Reduce) && !self.maps.is_done()
     }
@@ -296,16 +297,16 @@ impl Job {
         self.startable().map(|_| (priority, self.held, self.id()))
     }
 
-    /// Whether reduces that wait for maps hold more of its slots than maps do, while maps wait for
-    /// a slot: then a reduce must give back its slot, or they might wait for each other forever.
+    /// Whether maps wait for a slot while reduces that wait for maps hold more of the job's slots than its maps do.
+    /// Then a reduce must give back its slot, because otherwise they might wait for each other forever.
     pub(super) fn is_crowded(&self) -> bool {
         self.startable() == Some(TaskKind::Map)
             && self.maps.running_alone() < self.reduces.progress().running
     }
 
-    /// The next task that can start, and where: on a worker on which it has not failed, if one has room.
+    /// The next task that can start, and its worker: one on which it has not failed, if such a worker has room.
     ///
-    /// A task that has just failed leaves the room to others as long as it may hope for another worker.
+    /// A task that has just failed lets other tasks go first while it waits for another worker.
     pub(super) fn place(&self, slots: &Slots) -> Option<(u32, WorkerId)> {
         let kind = self.startable()?;
         let (tasks, memory_bytes) = (self.tasks(kind), self.memory_bytes(kind));
@@ -318,19 +319,19 @@ impl Job {
         })
     }
 
-    /// Memory that a worker must give to attempts of this kind, in bytes. A commit needs none to speak of, so that a job
-    /// whose work is done is published on any worker.
+    /// Memory that a worker must give to attempts of this kind, in bytes. A commit needs hardly any, so a job whose
+    /// work is done can be published on any worker.
     pub(super) fn memory_bytes(&self, kind: TaskKind) -> u64 {
         if kind == TaskKind::Commit { 0 } else { self.options().memory_bytes }
     }
 
-    /// Whether no worker that gets attempts gives the next one the memory that the job demands.
+    /// Whether the next attempt needs more memory than any worker that gets attempts can give it.
     pub(super) fn lacks_memory(&self, slots: &Slots) -> bool {
         let needed = self.startable().map_or(0, |kind| self.memory_bytes(kind));
         needed > 0 && !slots.has_usable_for(needed, &[])
     }
 
-    /// Starts an attempt at a task that can start; at the next one, if none is named.
+    /// Starts an attempt at a given task, which must be able to start, or at the next one.
     pub(super) fn start(
         &mut self,
         index: Option<u32>,
@@ -345,11 +346,10 @@ impl Job {
         Some(self.id().task(kind, index).attempt(number))
     }
 
-    /// How many maps may join an attempt at a map, which has been given `known` of them; none if none
-    /// may.
+    /// How many maps may join an attempt at a map that knows of `known` joined maps; `None` if none may join.
     ///
-    /// As many as leave most of the rest to the job's other attempts. Maps that are made again
-    /// come first, and on their own if an attempt at them has won, or failed by itself.
+    /// At most so many that most of the remaining maps are left to the job's other attempts. Maps that are made again
+    /// come first, and run alone if an attempt at them has won, or has failed by itself.
     pub(super) fn may_join(&self, attempt: AttemptId, known: u32) -> Option<u32> {
         let maps = &self.maps;
         let index = attempt.task.index;
@@ -360,7 +360,7 @@ impl Job {
         may.then(|| maps.idle().div_ceil(2 * self.held.max(1)))
     }
 
-    /// Has maps join an attempt.
+    /// Makes maps join an attempt.
     pub(super) fn join(&mut self, attempt: AttemptId, most: u32, worker: WorkerId, now_ms: u64) {
         let joined = self.maps.join((attempt.task.index, most), worker, now_ms);
         joined.into_iter().for_each(|number| self.tally.start(number));
@@ -381,7 +381,7 @@ impl Job {
         Some(task.attempt(number))
     }
 
-    /// A running attempt is over.
+    /// A running attempt has ended.
     pub(super) fn close(
         &mut self,
         attempt: AttemptId,
@@ -394,7 +394,7 @@ impl Job {
             self.tasks_mut(kind).close((index, attempt.number), state, cause, now_ms);
         self.tally.close(worth);
         self.held -= 1;
-        // The master has pauses of its own for a commit, which is tried without end.
+        // The master has its own pauses for a commit, which is retried without limit.
         if state == AttemptState::Failed && kind != TaskKind::Commit {
             self.tasks_mut(kind).rest(index);
         }
@@ -403,7 +403,7 @@ impl Job {
         }
     }
 
-    /// A running attempt has won; what it has counted and read counts unless an earlier winner's did.
+    /// A running attempt has won. Its counters and volume count, unless those of an earlier winner already do.
     pub(super) fn complete(
         &mut self,
         task: TaskId,
@@ -421,20 +421,20 @@ impl Job {
         win
     }
 
-    /// A map's output is gone.
+    /// A map's output is lost.
     pub(super) fn lose_output(&mut self, map: u32) {
         if self.maps.lose(map) {
             self.note_change(self.id().task(TaskKind::Map, map));
         }
     }
 
-    /// A map's output that was thought lost is there.
+    /// A map's output that was considered lost has been found.
     pub(super) fn restore_output(&mut self, map: u32) {
         self.maps.restore(map);
         self.note_change(self.id().task(TaskKind::Map, map));
     }
 
-    /// What becomes of a map's output becomes of those that have joined it.
+    /// Records a change of a map's output for the map itself and for all maps that have joined it.
     fn note_change(&mut self, task: TaskId) {
         if task.kind == TaskKind::Map && !self.submit.map_only {
             let total = self.maps.progress().total;
@@ -447,7 +447,7 @@ impl Job {
         self.submit.map_only
     }
 
-    /// Whether all output is sealed, so that the decision to commit can be taken.
+    /// Whether all output is sealed, so that the decision to commit can be made.
     ///
     /// A reduce that won has read every map, so a map whose output is lost later no longer matters.
     pub(super) fn is_sealed(&self) -> bool {
@@ -464,7 +464,7 @@ impl Job {
         self.commit.progress().total > 0
     }
 
-    /// Takes the decision to commit.
+    /// Makes the decision to commit.
     pub(super) fn decide(&mut self) {
         self.commit = Tasks::new(1);
         self.changes = Changes::default();

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Where a job stands.
+/// The state of a job.
 ///
 /// ```text
 ///            plan started      PlanDone       all maps won       all reduces won
@@ -16,14 +16,14 @@ use serde::{Deserialize, Serialize};
 ///                                                                 failed for good
 /// ```
 ///
-/// A map-only job goes from `Mapping` to `Committing`. The last three are terminal. `Committing`
-/// is reached by the decision that everything will be published.
+/// A map-only job goes from `Mapping` to `Committing`. The last three states are terminal. The decision that
+/// everything will be published leads to `Committing`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
     /// Nothing has started yet.
     Waiting,
-    /// Its input is listed and cut into splits.
+    /// Its input is being listed and cut into splits.
     Planning,
     /// Some map has no output.
     Mapping,
@@ -33,9 +33,9 @@ pub enum JobState {
     Committing,
     /// Its output is published.
     Succeeded,
-    /// It failed, and nothing of it was published.
+    /// It failed, and nothing was published.
     Failed,
-    /// It was cancelled, and nothing of it was published.
+    /// It was cancelled, and nothing was published.
     Cancelled,
 }
 
@@ -47,7 +47,7 @@ impl JobState {
 }
 
 impl fmt::Display for JobState {
-    /// The name that JSON has too, such as `mapping`.
+    /// Its name in JSON, such as `mapping`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Waiting => "waiting",

@@ -1,13 +1,13 @@
-//! Tracks where the map outputs of a job are, as changes since the caller last asked.
+//! Tracks where a job's map outputs are, as a list of changes since the caller's last request.
 
 use serde::{Deserialize, Serialize};
 
 use crate::spec::{AttemptId, WorkerId};
 
-/// How far a caller knows a job's map outputs; the default is "nothing yet".
+/// The part of a job's map outputs that a caller already knows; the default is "nothing yet".
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Cursor {
-    /// Increases when the list of changes is rewritten; a caller with an older one starts from the first change.
+    /// Increases when the list of changes is rewritten. A caller with an older number starts from the first change.
     epoch: u32,
     index: u32,
 }
@@ -26,11 +26,11 @@ impl From<u64> for Cursor {
     }
 }
 
-/// What has changed since a [`Cursor`].
+/// The changes since a [`Cursor`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Moved {
-    /// Each map whose output has appeared, disappeared or moved, with its present location. A map may be named twice.
-    /// The output of a map that has joined another is the other's, and the attempt names it.
+    /// Each map whose output has appeared, disappeared or moved, with its current location. A map may occur twice. If
+    /// a map has joined another one, its output is that map's output, and the attempt says which.
     pub outputs: Vec<(u32, Option<Output>)>,
     /// The cursor for the next call.
     pub next: Cursor,
@@ -60,7 +60,7 @@ pub(super) struct Changes {
 const CHANGES_PER_MAP_MAX: usize = 4;
 
 impl Changes {
-    /// Notes that a map's output appeared, disappeared or moved; `total` is the number of maps.
+    /// Records that a map's output appeared, disappeared or moved. `total` is the number of maps.
     pub(super) fn note(&mut self, map: u32, total: u32) {
         let most = (total as usize).saturating_mul(CHANGES_PER_MAP_MAX).max(1_000);
         if self.maps.len() >= most {
@@ -71,7 +71,7 @@ impl Changes {
         self.maps.push(map);
     }
 
-    /// Up to `max` maps that have changed since `cursor`, with the new cursor.
+    /// Returns up to `max` maps that have changed since `cursor`, with the new cursor.
     pub(super) fn since(&self, cursor: Cursor, max: usize) -> (&[u32], Cursor) {
         let index = if cursor.epoch == self.epoch { cursor.index as usize } else { 0 };
         let start = index.min(self.maps.len());

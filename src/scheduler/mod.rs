@@ -91,21 +91,21 @@ use queue::Queue;
 use slots::Slots;
 use tasks::Win;
 
-/// All jobs and all workers, and what runs where.
+/// All jobs, all workers, and what runs where.
 ///
-/// Serialized, it is a snapshot: a replica that begins with one goes on as any other.
+/// In serialized form it is a snapshot: a replica that starts from it continues like any other.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scheduler {
     jobs: BTreeMap<JobId, Job>,
-    /// Which job a client's request has led to.
+    /// The job that each client's request has created.
     requests: BTreeMap<String, JobId>,
-    /// The highest id so far, also of jobs that are forgotten.
+    /// The highest id so far, including the ids of forgotten jobs.
     last_job: Option<JobId>,
     queue: Queue,
     /// Jobs whose reduces hold slots that their maps wait for.
     crowded: BTreeSet<JobId>,
     slots: Slots,
-    /// The time that came with the last command; it is written down for people and decides nothing.
+    /// The time of the last command. It is recorded for people, and decides nothing.
     now_ms: u64,
 }
 
@@ -117,13 +117,13 @@ impl Scheduler {
 
     /// Applies one command and starts whatever can run after it.
     ///
-    /// `at_ms` is when the command was proposed, by the proposer's clock. It only ends up in what
-    /// people read, such as [`Attempt::started_ms`]. It may go back, for instance when another master leads: a clock that
-    /// was ahead for one command must not stamp all later ones. Nothing ends before it began.
+    /// `at_ms` is when the command was proposed, by the proposer's clock. It is only shown to people, for example as
+    /// [`Attempt::started_ms`]. It may go back, for example when another master leads: a clock that was fast for one
+    /// command must not put wrong times on all later ones. Nothing ends before it began.
     ///
-    /// The effects come in this order: attempts to stop, jobs that have ended, attempts to start,
-    /// workers that are no longer needed. A stopped attempt's slot counts as free at once, so the
-    /// owner of a worker must let the one go before it begins the other.
+    /// The effects come in this order: attempts to stop, jobs that have ended, attempts to start, workers that are no
+    /// longer needed. The slot of a stopped attempt counts as free at once, so a worker must stop the one attempt
+    /// before it begins the other.
     ///
     /// # Errors
     /// A [`Rejection`] is an answer on which all replicas agree; nothing has changed.
@@ -149,9 +149,9 @@ impl Scheduler {
 
     /// Starts attempts while there is a free slot and a task for it.
     ///
-    /// Jobs by their turns ([`queue`]), tasks in the order of their index, each on the worker with
-    /// the most free slots, and of those the one with the lowest id. A task does not go where it has failed
-    /// while there is room elsewhere ([`Job::place`]).
+    /// Jobs take turns (see [`queue`]). A job's tasks start in the order of their index, each on the worker with the
+    /// most free slots, and if there are several, on the one with the lowest id. A task does not start where it has
+    /// failed while there is room elsewhere ([`Job::place`]).
     fn assign(&mut self, effects: &mut Vec<Effect>) {
         while self.slots.has_room()
             && let Some((job, index, worker)) = self.next_start()
@@ -164,7 +164,7 @@ impl Scheduler {
         }
     }
 
-    /// The first job in the order of turns that has a task for a free worker, with that task and worker.
+    /// The first job, in the order of turns, that has a task for a free worker, with that task and worker.
     fn next_start(&self) -> Option<(JobId, u32, WorkerId)> {
         self.queue.jobs().find_map(|id| {
             let (index, worker) = self.jobs.get(&id)?.place(&self.slots)?;
@@ -190,10 +190,10 @@ impl Scheduler {
         self.refresh(job);
     }
 
-    /// A reduce whose slot one of its own job's maps needs: of those on workers that get attempts,
-    /// the last one, which has fetched least. It costs the reduce nothing but its time.
+    /// A reduce whose slot is needed by a map of its own job: the last one of those on workers that get attempts,
+    /// which has fetched least. The reduce loses nothing but its time.
     ///
-    /// If a slot were free, a map would not be waiting for one, unless it has failed on that worker.
+    /// If a slot were free, no map would be waiting for it, unless that map has failed on that worker.
     fn crowding(&self) -> Option<(JobId, AttemptId, WorkerId)> {
         self.crowded.iter().find_map(|&job| {
             let (reduce, worker) = self.last_reduce(job, &[])?;
@@ -208,14 +208,14 @@ impl Scheduler {
         reduces.find(|&(_, worker)| is_meant(worker))
     }
 
-    /// Whether a task waits for a slot in which it could come to its end. A reduce that would begin
-    /// before its maps are done could not, so it does not keep one of them from getting a backup.
+    /// Whether a task waits for a slot in which it could run to its end. A reduce that would start before its maps are
+    /// done could not, so it does not prevent a backup of one of these maps.
     fn tasks_wait(&self) -> bool {
         let mut jobs = self.queue.jobs().filter_map(|job| self.jobs.get(&job));
         jobs.any(|job| !job.is_early() && !job.lacks_memory(&self.slots))
     }
 
-    /// Gives a job the place in the queue that its state claims.
+    /// Puts a job into the queue at the place that its state gives it.
     fn refresh(&mut self, id: JobId) {
         let job = self.jobs.get(&id);
         self.queue.set(id, job.and_then(Job::claim));
@@ -241,7 +241,7 @@ impl Scheduler {
         self.slots.worker_of(attempt).ok_or(Rejection::StaleAttempt { attempt, winner })
     }
 
-    /// A running attempt wins its task; other attempts at it are stopped.
+    /// A running attempt wins its task. Other attempts at the task are stopped.
     fn win(
         &mut self,
         attempt: AttemptId,
@@ -265,7 +265,7 @@ impl Scheduler {
         Ok(win)
     }
 
-    /// A running attempt has failed, and with it perhaps its job.
+    /// A running attempt has failed, and its job may fail with it.
     fn fail(
         &mut self,
         attempt: AttemptId,
@@ -279,7 +279,7 @@ impl Scheduler {
         let failed = Failed::new(attempt, worker, &failure, &joined, now_ms);
         self.job_mut(id)?.note_failure(failed);
         self.close(attempt, AttemptState::Failed, failure.cause);
-        // What fails everywhere is not the worker's fault.
+        // A failure that would occur everywhere is not the worker's fault.
         if let Some(trouble) = Trouble::of(failure.cause).filter(|_| !deterministic) {
             self.note_trouble(worker, trouble, id)?;
         }
@@ -294,7 +294,7 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Counts a trouble against the worker that a job met it on, unless it follows the job from worker to worker.
+    /// Counts a job's trouble against the worker where it occurred, unless the job has had it on another worker too.
     fn note_trouble(
         &mut self,
         worker: WorkerId,
@@ -309,13 +309,13 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Whether no commit of the job runs, and none may have published anything.
+    /// Whether no commit of the job is running, and none may have published anything.
     fn is_unpublished(&self, id: JobId) -> bool {
         self.slots.running_at(id.task(TaskKind::Commit, 0)).is_empty()
             && self.jobs.get(&id).is_some_and(|job| !job.publication.may_be_visible)
     }
 
-    /// A running attempt is over: frees its slot, and writes down how it ended.
+    /// A running attempt has ended: frees its slot, and records how it ended.
     fn close(&mut self, attempt: AttemptId, state: AttemptState, cause: Cause) -> Option<WorkerId> {
         let worker = self.slots.finish(attempt)?;
         let now_ms = self.now_ms;
@@ -326,7 +326,7 @@ impl Scheduler {
         Some(worker)
     }
 
-    /// Stops these attempts; their tasks are idle again unless they are completed.
+    /// Stops these attempts. Their tasks are idle again unless they are completed.
     fn stop(&mut self, attempts: Vec<AttemptId>, cause: Cause, effects: &mut Vec<Effect>) {
         for attempt in attempts {
             if let Some(worker) = self.close(attempt, AttemptState::Killed, cause) {
@@ -340,7 +340,7 @@ impl Scheduler {
         let job = self.job_mut(id)?;
         if job.is_sealed() {
             job.decide();
-            // Map outputs are needed no longer, nor are maps that run again for a lost one.
+            // Map outputs are no longer needed, nor are maps that run again for a lost output.
             self.stop(self.slots.running_in(id), Cause::Killed, effects);
             self.slots.drop_outputs(id);
         }
@@ -348,7 +348,7 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Ends a job, and whatever still runs for it.
+    /// Ends a job, and everything that still runs for it.
     fn end(&mut self, id: JobId, end: End, effects: &mut Vec<Effect>) -> Result<(), Rejection> {
         self.stop(self.slots.running_in(id), Cause::Killed, effects);
         self.slots.drop_outputs(id);

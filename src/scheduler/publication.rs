@@ -1,4 +1,4 @@
-//! State of a job's publication: whether its output may be visible, and whether a user has cancelled it.
+//! The state of a job's publication: whether its output may be visible, and whether a user has cancelled the job.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,8 @@ pub(super) struct Publication {
 }
 
 impl Publication {
-    /// Notes how an attempt to commit ended. One that reports a failure, or was never started, has published nothing.
+    /// Records how a commit attempt ended. An attempt that reports a failure, or that never started, has published
+    /// nothing.
     pub(super) fn commit_ended(&mut self, state: AttemptState, cause: Cause) {
         let has_published_nothing = state == AttemptState::Failed
             && matches!(

@@ -13,7 +13,7 @@ use crate::spec::{AttemptId, JobId, TaskKind, WorkerId};
 /// What a worker must do to hold exactly what it should.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Orders {
-    /// Attempts to end, or to drop if they have ended: their results are not needed.
+    /// Attempts to stop, or to drop if they have ended: their results are not needed.
     pub stop: Vec<AttemptId>,
     /// Attempts to start after those have ended.
     pub start: Vec<AttemptId>,
@@ -41,7 +41,7 @@ pub enum WorkerState {
 }
 
 impl fmt::Display for WorkerState {
-    /// The name that JSON has too, such as `alive`.
+    /// Its name in JSON, such as `alive`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Alive => "alive",
@@ -57,11 +57,11 @@ impl fmt::Display for WorkerState {
 pub struct WorkerView<'s> {
     /// Its id.
     pub id: WorkerId,
-    /// Which process of it is registered.
+    /// The process of it that is registered.
     pub incarnation: u64,
-    /// Its process id on its machine.
+    /// The id of its process on its machine.
     pub pid: u32,
-    /// Where others fetch from it.
+    /// The address from which others fetch.
     pub address: &'s str,
     /// Whether it gets attempts.
     pub state: WorkerState,
@@ -95,17 +95,17 @@ impl<'s> WorkerView<'s> {
 }
 
 impl Scheduler {
-    /// Whether the maps of a job write its parts, since it has no reduce.
+    /// Whether the maps of a job write its parts, because it has no reduce.
     pub fn is_map_only(&self, job: JobId) -> bool {
         self.jobs.get(&job).is_some_and(Job::is_map_only)
     }
 
-    /// A job in any state, unless it is forgotten.
+    /// A job in any state; `None` if it is unknown or forgotten.
     pub fn job(&self, job: JobId) -> Option<&Job> {
         self.jobs.get(&job)
     }
 
-    /// The job of a client's request.
+    /// The job that a client's request has created.
     pub fn job_of_request(&self, request: &str) -> Option<&Job> {
         self.job(*self.requests.get(request)?)
     }
@@ -115,33 +115,33 @@ impl Scheduler {
         self.jobs.values()
     }
 
-    /// Those of them that were submitted after this one.
+    /// The jobs that were submitted after this one, in order.
     pub fn jobs_after(&self, job: JobId) -> impl Iterator<Item = &Job> {
         let after = (std::ops::Bound::Excluded(job), std::ops::Bound::Unbounded);
         self.jobs.range(after).map(|(_, job)| job)
     }
 
-    /// Those of them that were submitted before this one, or all; the newest first.
+    /// The jobs that were submitted before this one, or all jobs, newest first.
     pub fn jobs_before(&self, job: Option<JobId>) -> impl Iterator<Item = &Job> {
         self.jobs.range(..job.unwrap_or(JobId(u64::MAX))).rev().map(|(_, job)| job)
     }
 
-    /// The id that the next job may have.
+    /// The id for the next job.
     pub fn next_job(&self) -> JobId {
         JobId(self.last_job.map_or(1, |last| last.0.saturating_add(1)))
     }
 
-    /// What an unfinished job waits for; none for others.
+    /// What an unfinished job waits for; `None` for other jobs.
     pub fn reason(&self, job: JobId) -> Option<Reason> {
         Reason::of(self.jobs.get(&job)?, &self.slots)
     }
 
-    /// Every attempt that should be running now, and on which worker.
+    /// Every attempt that should be running now, with its worker.
     pub fn running(&self) -> impl Iterator<Item = (AttemptId, WorkerId)> {
         self.slots.running()
     }
 
-    /// Every worker that is considered alive, in the order of their ids.
+    /// Every worker that is considered alive, ordered by id.
     pub fn workers(&self) -> impl Iterator<Item = WorkerView<'_>> {
         self.slots.all().map(WorkerView::of)
     }
@@ -151,13 +151,13 @@ impl Scheduler {
         self.slots.get(worker).map(|found| WorkerView::of((worker, found)))
     }
 
-    /// All attempts that a worker should hold; none if it must register (again) first.
+    /// All attempts that a worker should hold; `None` if it must register (again) first.
     pub fn should_hold(&self, worker: WorkerId, incarnation: u64) -> Option<&BTreeSet<AttemptId>> {
         let found = self.slots.get(worker)?;
         (found.incarnation == incarnation).then_some(&found.running)
     }
 
-    /// The difference between what a worker holds and what it should hold; none if it must register (again) first.
+    /// The difference between what a worker holds and what it should hold; `None` if it must register (again) first.
     pub fn orders(
         &self,
         worker: WorkerId,
@@ -169,7 +169,7 @@ impl Scheduler {
         Some(Orders { stop, start: should.difference(held).copied().collect() })
     }
 
-    /// The map outputs on a worker that may still be fetched; it may delete all others.
+    /// The map outputs on a worker that may still be fetched. The worker may delete all others.
     pub fn outputs_on(&self, worker: WorkerId) -> impl Iterator<Item = AttemptId> {
         let outputs = self.slots.get(worker).into_iter().flat_map(|worker| &worker.outputs);
         outputs
@@ -178,9 +178,9 @@ impl Scheduler {
     }
 
     /// Where the map outputs of a job are: up to `max` changes since the cursor of the last answer. A caller that
-    /// follows them all knows every output that can be fetched.
+    /// follows all changes knows every output that can be fetched.
     ///
-    /// Empty once outputs are no longer needed. A follower may answer: its answer is only later.
+    /// Empty once outputs are no longer needed. A follower may answer too: its answer is only less recent.
     pub fn locations(&self, job: JobId, since: Cursor, max: usize) -> Option<Moved> {
         let job = self.jobs.get(&job).filter(|job| job.needs_outputs())?;
         let (maps, next) = job.changes().since(since, max);
@@ -189,7 +189,7 @@ impl Scheduler {
     }
 }
 
-/// The present output of a map, which is its leader's if it has joined another.
+/// The current output of a map. If the map has joined another one, this is the output of that map.
 fn output(job: &Job, map: u32) -> Option<Output> {
     let task = job.id().task(TaskKind::Map, map);
     let winner = job.task(task)?.winner()?;

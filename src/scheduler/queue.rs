@@ -11,15 +11,15 @@ use crate::spec::JobId;
 /// priority get equal numbers of slots.
 pub(super) type Claim = (Reverse<u8>, u32, JobId);
 
-/// One of this many started attempts belongs to the job that has waited longest, whatever its priority: so no job
-/// starves while jobs of a higher priority keep coming.
+/// One of this many started attempts belongs to the job that has waited longest, whatever its priority, so that no job
+/// starves while jobs of a higher priority keep arriving.
 const AGED_TURN: u64 = 16;
 
 /// Jobs that have a task to start.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Queue {
     order: BTreeSet<Claim>,
-    /// Each job's claim, and the number of the start since which it has waited.
+    /// Each job's claim, and the number of the start since which the job has waited.
     claims: BTreeMap<JobId, (Claim, u64)>,
     /// The same jobs, longest wait first.
     waiting: BTreeSet<(u64, JobId)>,
@@ -40,7 +40,7 @@ impl Queue {
         self.jobs().next()
     }
 
-    /// An attempt of a job starts: its wait begins again.
+    /// An attempt of a job starts, so its wait begins again.
     pub(super) fn serve(&mut self, job: JobId) {
         self.started += 1;
         if let Some((_, since)) = self.claims.get_mut(&job) {
@@ -50,7 +50,7 @@ impl Queue {
         }
     }
 
-    /// Puts a job where its claim belongs, or removes it if it has none.
+    /// Puts a job at the place of its claim, or removes it if it has none.
     pub(super) fn set(&mut self, job: JobId, claim: Option<Claim>) {
         let before = self.claims.get(&job).copied();
         if before.map(|(claim, _)| claim) == claim {

@@ -13,11 +13,11 @@ pub enum Reason {
     NoWorkers,
     /// There are workers, and all of them are draining.
     NoUsableWorkers,
-    /// No worker gives an attempt the memory that the job demands.
+    /// No worker gives an attempt as much memory as the job demands.
     Memory {
-        /// What it demands, in bytes.
+        /// The job's demand, in bytes.
         demanded_bytes: u64,
-        /// The most that a worker gives.
+        /// The most that any worker gives, in bytes.
         most_bytes: u64,
     },
     /// There are workers, but all their slots are in use.
@@ -34,7 +34,7 @@ pub enum Reason {
         /// Progress of that kind of task.
         progress: Progress,
     },
-    /// Its next task has failed on the workers that have room, and waits for another one.
+    /// Its next task has failed on the workers that have room, and waits for another worker.
     OtherWorker {
         /// Of this kind.
         kind: TaskKind,
@@ -46,7 +46,7 @@ pub enum Reason {
         /// Their progress.
         progress: Progress,
     },
-    /// Publishing has failed and is being tried again.
+    /// Publishing has failed, and is being retried.
     Republishing {
         /// Cause of the last failure.
         cause: Cause,
@@ -99,7 +99,8 @@ impl fmt::Display for Reason {
                 let (demanded, most) = (size::format(*demanded_bytes), size::format(*most_bytes));
                 write!(
                     f,
-                    "waiting for a worker that gives an attempt {demanded}, the job's --memory; the most is {most}"
+                    "waiting for a worker with {demanded} of memory per attempt (the job's \
+                     --memory); the largest has {most}"
                 )
             }
             Self::NoSlots { kind: TaskKind::Plan | TaskKind::Commit, .. } => {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::JobState;
 use crate::spec::{AttemptId, JobId, TaskId, WorkerId};
 
-/// A refused command; the state is as it was before.
+/// A refused command. The state is unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Rejection {
     /// No such job was ever submitted.
@@ -35,7 +35,7 @@ pub enum Rejection {
         /// As named by the command.
         worker: WorkerId,
     },
-    /// The command is about another process of this worker than the one that is registered.
+    /// The command is about another process of this worker than the registered one.
     #[error("worker {worker} is incarnation {current}, not {incarnation}")]
     OtherIncarnation {
         /// As named by the command.
@@ -45,14 +45,13 @@ pub enum Rejection {
         /// The one that is registered.
         current: u64,
     },
-    /// The client's request was accepted before: this is its job.
+    /// The client's request was accepted before, and this is its job.
     #[error("already submitted as {job}")]
     AlreadySubmitted {
         /// The job that the first submission made.
         job: JobId,
     },
-    /// Job ids must rise, so that a queue in their order is one in the order of submission and no
-    /// id is ever used twice.
+    /// Job ids must ascend, so that their order is the order of submission, and no id is used twice.
     #[error("job id {job} is not new; the last one is {last}")]
     JobIdNotNew {
         /// As named by the command.
@@ -60,17 +59,17 @@ pub enum Rejection {
         /// The highest id so far.
         last: JobId,
     },
-    /// The attempt is over: stopped, failed, lost with its worker, or completed.
+    /// The attempt has ended: it was stopped, failed, was lost with its worker, or completed.
     ///
-    /// A repeated `Complete` of the winner is refused so too, and then `winner` is the attempt.
+    /// A repeated `Complete` of the winner is refused in this way too. Then `winner` is the attempt itself.
     #[error("{attempt} is no longer running{}", won_by(winner))]
     StaleAttempt {
         /// As named by the command.
         attempt: AttemptId,
-        /// The attempt that holds the task's win now, if there is one.
+        /// The attempt that is the task's winner now, if there is one.
         winner: Option<AttemptId>,
     },
-    /// A reduce cannot have read maps that never gave an output.
+    /// A reduce cannot have read maps that never had an output.
     #[error("{attempt} cannot have finished: one of its maps never had an output")]
     MapsMissing {
         /// As named by the command.
@@ -82,16 +81,16 @@ pub enum Rejection {
         /// As named by the command.
         attempt: AttemptId,
     },
-    /// The attempt may be silent for longer, or without limit.
-    #[error("{attempt} may be silent for {}", allowed(timeout_ms))]
+    /// The attempt is allowed a longer silence, or an unlimited one.
+    #[error("{attempt} may run without progress for {}", allowed(timeout_ms))]
     NotTimedOut {
         /// As named by the command.
         attempt: AttemptId,
         /// For how long; `None` if there is no limit.
         timeout_ms: Option<u64>,
     },
-    /// The task does not rest, or has failed more often since.
-    #[error("{task} is not pausing after that failure")]
+    /// The task does not pause, or has failed again since.
+    #[error("{task} does not pause after that failure")]
     NotResting {
         /// As named by the command.
         task: TaskId,
@@ -105,18 +104,18 @@ pub enum Rejection {
         why: BackupRefusal,
     },
     /// No further map may share the attempt's output.
-    #[error("no map joins {attempt}")]
+    #[error("no map can join {attempt}")]
     NoneJoins {
         /// As named by the command.
         attempt: AttemptId,
     },
-    /// The attempt's output is not of the maps that share it.
+    /// The attempt's output is not of the maps that share the attempt.
     #[error("{attempt} reported output for a different set of maps than the ones that joined it")]
     OtherMaps {
         /// As named by the command.
         attempt: AttemptId,
     },
-    /// That exclusion of the worker is over.
+    /// That exclusion of the worker is over, or never existed.
     #[error("worker {worker} has no exclusion number {number}")]
     NotExcluded {
         /// As named by the command.
@@ -129,7 +128,7 @@ pub enum Rejection {
     NotEnded {
         /// As named by the command.
         job: JobId,
-        /// Where it stands.
+        /// Its state.
         state: JobState,
     },
     /// `PlanDone` is for plan attempts, `Complete` for all others.
@@ -140,7 +139,7 @@ pub enum Rejection {
         /// As named by the command.
         attempt: AttemptId,
     },
-    /// The job has ended before.
+    /// The job has already ended.
     #[error("job {job} is already {state}")]
     AlreadyEnded {
         /// As named by the command.
@@ -148,16 +147,16 @@ pub enum Rejection {
         /// How it ended.
         state: JobState,
     },
-    /// A number is out of its range.
+    /// A number is out of range.
     #[error("{field} must be {}, got {value}", range(*min, *max))]
     OutOfRange {
         /// Which number.
         field: Field,
         /// As given by the command.
         value: u64,
-        /// The least that is accepted.
+        /// The least accepted value.
         min: u64,
-        /// The most that is accepted.
+        /// The greatest accepted value.
         max: u64,
     },
 }
@@ -166,7 +165,7 @@ pub enum Rejection {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BackupRefusal {
-    /// Its job wants none.
+    /// Its job has backups turned off.
     Unwanted,
     /// Only maps, and reduces whose maps are all done, have backups.
     WrongPhase,
@@ -182,7 +181,7 @@ impl fmt::Display for BackupRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Unwanted => "its job has backups turned off",
-            Self::WrongPhase => "only maps, and reduces after the last map, have backups",
+            Self::WrongPhase => "only maps have backups, and reduces once all maps are done",
             Self::NotAlone => "it has no attempt, or more than one, running",
             Self::TasksWait => "other tasks wait for slots",
             Self::NoRoom => "no other worker has a free slot",
@@ -196,7 +195,7 @@ impl fmt::Display for BackupRefusal {
 pub enum Field {
     /// Slots of a worker.
     Slots,
-    /// Attempts that a task may fail.
+    /// Failed attempts that a task may have.
     MaxAttempts,
     /// Reduce tasks.
     Reducers,
@@ -211,7 +210,7 @@ pub enum Field {
 }
 
 impl Field {
-    /// Refuses a value out of its range.
+    /// Refuses a value that is out of range.
     pub(super) fn check<N>(self, value: N, range: RangeInclusive<N>) -> Result<(), Rejection>
     where
         N: PartialOrd + Copy + Into<u64>,

@@ -19,7 +19,7 @@ pub(super) struct Slots {
     running: BTreeMap<AttemptId, WorkerId>,
 }
 
-/// One worker; whatever these sets hold is lost with it.
+/// One worker. Whatever these sets hold is lost with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Worker {
     pub(super) incarnation: u64,
@@ -47,7 +47,7 @@ pub(super) enum Draining {
 }
 
 impl Worker {
-    /// A worker that lends so many slots, and so much memory to the attempt in each.
+    /// Creates a worker with this number of slots, and this much memory for the attempt in each.
     pub(super) fn new(
         incarnation: u64,
         pid: u32,
@@ -77,7 +77,7 @@ impl Worker {
         self.slots.saturating_sub(self.running_count())
     }
 
-    /// Whether an attempt gets as much memory here.
+    /// Whether the worker gives an attempt this much memory.
     fn gives(&self, memory_bytes: u64) -> bool {
         self.attempt_memory_bytes == 0 || self.attempt_memory_bytes >= memory_bytes
     }
@@ -120,7 +120,7 @@ impl Slots {
         self.workers.insert(id, worker);
     }
 
-    /// Removes a worker on which nothing runs; returns what it held.
+    /// Removes a worker on which nothing runs. Returns what it held.
     pub(super) fn remove(&mut self, id: WorkerId) -> Option<Worker> {
         let gone = self.workers.remove(&id)?;
         self.free.remove(&(Reverse(gone.free_count()), id));
@@ -138,7 +138,7 @@ impl Slots {
         self.workers.contains_key(&worker) && !self.barred.contains(&worker)
     }
 
-    /// Whether some worker gets attempts and gives them this much memory, other than these, each named once.
+    /// Whether a worker other than these (each listed once) gets attempts and gives them this much memory.
     pub(super) fn has_usable_for(&self, memory_bytes: u64, avoid: &[WorkerId]) -> bool {
         if memory_bytes == 0 {
             return self.usable() > avoid.iter().filter(|&&worker| self.is_usable(worker)).count();
@@ -148,14 +148,15 @@ impl Slots {
         })
     }
 
-    /// The most memory that a worker gives to an attempt, in bytes, of those that get attempts and limit it.
+    /// The most memory that a worker gives to an attempt, in bytes, among the workers that get attempts and limit
+    /// their memory.
     pub(super) fn most_memory_bytes(&self) -> Option<u64> {
         let usable = self.workers.values().filter(|worker| !worker.is_barred());
         usable.map(|worker| worker.attempt_memory_bytes).max()
     }
 
-    /// The worker with the most free slots, and of those the one with the lowest id, that gives an attempt this much
-    /// memory and is not one of these. Without such a need it looks at most at one more than it must avoid.
+    /// The worker with the most free slots (and among those the lowest id) that gives an attempt this much memory and
+    /// is not one of these. If no memory is demanded, it examines at most one worker more than it must avoid.
     pub(super) fn freest_for(&self, memory_bytes: u64, avoid: &[WorkerId]) -> Option<WorkerId> {
         let gives = |id| self.workers.get(&id).is_some_and(|worker| worker.gives(memory_bytes));
         let free = self.free.iter().map(|&(_, worker)| worker);
@@ -204,7 +205,7 @@ impl Slots {
         }
     }
 
-    /// Forgets one map output.
+    /// Removes one map output.
     pub(super) fn drop_output(&mut self, worker: WorkerId, map: TaskId) {
         let Some(worker) = self.workers.get_mut(&worker) else { return };
         let Some(maps) = worker.outputs.get_mut(&map.job) else { return };
@@ -214,7 +215,7 @@ impl Slots {
         }
     }
 
-    /// Forgets all map outputs of a job. Called once per job, so it may visit every worker.
+    /// Removes all map outputs of a job. Called once per job, so it may visit every worker.
     pub(super) fn drop_outputs(&mut self, job: JobId) {
         for worker in self.workers.values_mut() {
             worker.outputs.remove(&job);
@@ -228,16 +229,18 @@ impl Slots {
         }
     }
 
-    /// A worker reports a map output of another one as lost or corrupt; without a reader, it is its own.
+    /// A worker reports a map output of another worker as lost or corrupt. Without a reader, the worker itself reports
+    /// it.
     pub(super) fn doubt(&mut self, worker: WorkerId, reader: Option<WorkerId>) {
         if let Some(worker) = self.workers.get_mut(&worker) {
             worker.troubles.doubt(reader);
         }
     }
 
-    /// Counts a job's trouble on a worker, and excludes the worker if that is too often.
+    /// Counts a job's trouble on a worker, and excludes the worker if that was once too often.
     ///
-    /// If it is the last usable worker, the least bad excluded worker is readmitted in its place, if there is one.
+    /// If it is the last usable worker, the excluded worker with the fewest exclusions is readmitted in its place, if
+    /// there is one.
     pub(super) fn note_trouble(&mut self, id: WorkerId, trouble: Trouble, job: JobId) {
         let is_last = self.usable() <= 1;
         let Some(worker) = self.workers.get_mut(&id) else { return };
@@ -255,13 +258,13 @@ impl Slots {
         });
     }
 
-    /// The excluded worker that was excluded least often, and the lowest id among those.
+    /// The excluded worker with the fewest exclusions, and among those the lowest id.
     fn least_bad(&self) -> Option<WorkerId> {
         let excluded = self.barred().filter(|(_, worker)| worker.draining.is_none());
         excluded.min_by_key(|&(id, worker)| (worker.exclusions, id)).map(|(id, _)| id)
     }
 
-    /// Removes a job's troubles from all workers, and readmits those that are excluded for nothing else.
+    /// Removes a job's troubles from all workers, and readmits workers that were excluded only because of them.
     pub(super) fn acquit(&mut self, trouble: Trouble, job: JobId) {
         let mut cleared = Vec::new();
         for (&id, worker) in &mut self.workers {
@@ -274,7 +277,7 @@ impl Slots {
         cleared.into_iter().for_each(|id| self.readmit(id));
     }
 
-    /// Readmits a worker and forgets its troubles.
+    /// Readmits a worker, and clears its troubles.
     pub(super) fn readmit(&mut self, id: WorkerId) {
         self.change(id, |worker| {
             worker.exclusion = None;
@@ -328,7 +331,7 @@ impl Slots {
         self.running.range(first..=last).map(|(&attempt, _)| attempt).collect()
     }
 
-    /// The running attempts of a job at tasks of one kind, the last one first.
+    /// The running attempts of a job at tasks of one kind, last one first.
     pub(super) fn running_of(
         &self,
         job: JobId,

@@ -20,7 +20,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// An attempt starts; all but a task's first are re-runs.
+    /// An attempt starts. Every attempt after a task's first one counts as a re-run.
     pub(super) fn start(&mut self, number: u32) {
         self.attempts_started += 1;
         self.attempts_rerun += u64::from(number > 1);
@@ -32,7 +32,7 @@ impl Tally {
         self.backups_started += 1;
     }
 
-    /// An attempt is over; a backup's outcome is known then.
+    /// An attempt has ended. If it was a backup, its outcome is known now.
     pub(super) fn close(&mut self, worth: Option<Worth>) {
         match worth {
             Some(Worth::Saved { ms }) => {
@@ -46,7 +46,7 @@ impl Tally {
         }
     }
 
-    /// The group [`JOB_COUNTERS`], with the numbers of tasks.
+    /// Returns the group [`JOB_COUNTERS`], with the numbers of tasks.
     pub(super) fn counters(&self, maps: u32, reduces: u32) -> Counters {
         let mut counters = Counters::new();
         let counts = [

@@ -8,10 +8,10 @@ use super::attempt::{Attempt, AttemptState, Straggler};
 use super::budget::Spent;
 use crate::spec::{Usage, WorkerId};
 
-/// Attempts that are kept for each task; beyond that, the oldest finished ones are forgotten.
+/// Attempts that are kept for each task. If there are more, the oldest finished ones are dropped.
 pub const ATTEMPTS_KEPT: usize = 16;
 
-/// Where a task stands.
+/// The state of a task.
 ///
 /// ```text
 ///           started                    first Complete
@@ -38,7 +38,7 @@ pub enum TaskState {
 }
 
 impl fmt::Display for TaskState {
-    /// The name that JSON has too, such as `in_progress`.
+    /// Its name in JSON, such as `in_progress`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Idle => "idle",
@@ -53,7 +53,7 @@ impl fmt::Display for TaskState {
 pub struct Winner {
     /// Its number.
     pub number: u32,
-    /// Where it ran; a map's output is there.
+    /// Its worker, which holds a map's output.
     pub worker: WorkerId,
     /// Digest of its output, if it reported one.
     pub digest: Option<u64>,
@@ -69,9 +69,9 @@ pub struct Task {
     pub(super) state: TaskState,
     pub(super) started: u32,
     pub(super) spent: Spent,
-    /// Attempts that have failed since one last won.
+    /// Attempts that have failed since the last win.
     pub(super) failed_in_row: u32,
-    /// The last winner, kept when its output is lost, since reduces may have read it.
+    /// The last winner, kept even if its output is lost, because reduces may have read it.
     pub(super) last_winner: Option<Winner>,
     pub(super) attempts: Vec<Attempt>,
 }
@@ -83,12 +83,12 @@ impl Task {
         Self { state, started: 0, spent, failed_in_row: 0, last_winner: None, attempts }
     }
 
-    /// Where it stands.
+    /// Its state.
     pub fn state(&self) -> TaskState {
         self.state
     }
 
-    /// Attempts started so far; the last one has this number.
+    /// Number of attempts started so far, which is also the number of the last one.
     pub fn started(&self) -> u32 {
         self.started
     }
@@ -98,18 +98,18 @@ impl Task {
         self.spent.own()
     }
 
-    /// Its attempts in order, the last [`ATTEMPTS_KEPT`] of them.
+    /// Its attempts in order: the last [`ATTEMPTS_KEPT`] of them.
     pub fn attempts(&self) -> &[Attempt] {
         &self.attempts
     }
 
-    /// Whether none of its attempts has won or failed on its own: then it may share an attempt with other tasks.
+    /// Whether none of its attempts has won or failed on its own. Only then may it share an attempt with other tasks.
     pub(super) fn is_blameless(&self) -> bool {
         self.last_winner.is_none()
             && self.attempts.iter().all(|attempt| attempt.state != AttemptState::Failed)
     }
 
-    /// The attempt whose output counts now, if any.
+    /// The attempt whose output counts now, if there is one.
     pub fn winner(&self) -> Option<Winner> {
         match self.state {
             TaskState::Completed => self.last_winner,

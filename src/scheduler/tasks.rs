@@ -25,7 +25,7 @@ pub struct Progress {
 pub(super) struct Win {
     /// Whether this task never won before.
     pub(super) is_first: bool,
-    /// Whether its output is known to differ from that of the winner it replaces.
+    /// Whether its output is known to differ from that of the winner that it replaces.
     pub(super) differs: bool,
 }
 
@@ -37,7 +37,7 @@ const LOOKED_AT_MAX: usize = 64;
 pub struct Wait {
     /// Number of consecutive failures.
     pub failures: u32,
-    /// Whether it pauses; otherwise it may start at once, but not on a worker on which it has failed.
+    /// Whether it pauses. Otherwise it may start at once, but not on a worker on which it has failed.
     pub rests: bool,
 }
 
@@ -56,14 +56,14 @@ struct Led {
     beyond: i32,
 }
 
-/// All tasks of one kind, in three parts: tasks that never started are not stored at all, and tasks to retry are in
-/// an ordered set, so that the next one is found without a search.
+/// All tasks of one kind, in three parts. Tasks that never started are not stored at all. Tasks to retry are in an
+/// ordered set, so that the next one is found without a search.
 ///
-/// Tasks may have *joined* another, which leads them: each attempt of the leader is one of all of them, and has one
-/// output for all, which is the leader's. They start, win and are lost together. Only tasks without a winner or a
-/// failed attempt join. Once the leader has won, another attempt of it does the same tasks again; before that, they
-/// part when no attempt runs. A task that was started before it joined has other attempt numbers than its leader for
-/// the same attempts.
+/// Tasks may have *joined* another task, which leads them: each attempt of the leader is an attempt of all of them,
+/// and has one output for all, the leader's. They start, win and are lost together. Only tasks without a winner or a
+/// failed attempt join. Once the leader has won, another attempt of it runs the same tasks again; before that, they
+/// separate when no attempt runs. If a task was started before it joined, it and its leader number the same attempts
+/// differently.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Tasks {
     progress: Progress,
@@ -73,7 +73,7 @@ pub(super) struct Tasks {
     started: Vec<Task>,
     /// Started tasks that are idle and not led by another.
     again: BTreeSet<u32>,
-    /// Started tasks that pause after failures, and are not started before the pause ends.
+    /// Started tasks that pause after failures, and do not start before the pause ends.
     resting: BTreeSet<u32>,
     /// Recently failed tasks of both sets, which do not start where they failed while another worker may take them.
     choosy: BTreeSet<u32>,
@@ -83,8 +83,8 @@ pub(super) struct Tasks {
     leaders: BTreeMap<u32, Led>,
     /// Running tasks that have joined another.
     running_led: u32,
-    /// Attempts at tasks that have parted from a leader since, by index and number, and the leader's attempt that each
-    /// was part of.
+    /// Attempts at tasks that have since left their leader, by index and number, each with the leader's attempt that
+    /// it was part of.
     parted: BTreeMap<(u32, u32), (u32, u32)>,
 }
 
@@ -135,7 +135,7 @@ impl Tasks {
         self.again.first().copied().or(fresh.filter(|&index| index < self.progress.total))
     }
 
-    /// Idle tasks in the order in which they start, as many as are worth examining: tasks that never ran have no
+    /// The idle tasks that are worth examining, in the order in which they start. Tasks that never ran have no
     /// preferences.
     pub(super) fn idle_ones(&self) -> impl Iterator<Item = u32> {
         let fresh = u32::try_from(self.started.len()).ok();
@@ -148,7 +148,7 @@ impl Tasks {
         self.choosy.contains(&index)
     }
 
-    /// Workers on which attempts of a task have failed, each once.
+    /// Workers on which attempts of a task have failed, each listed once.
     pub(super) fn failed_on(&self, index: u32) -> Vec<WorkerId> {
         let attempts = self.get(index).map(Task::attempts).unwrap_or_default();
         let failed = attempts.iter().filter(|attempt| attempt.state == AttemptState::Failed);
@@ -158,17 +158,17 @@ impl Tasks {
         workers
     }
 
-    /// The task that leads this one, if it has joined one.
+    /// The task that leads this one, if this one has joined it.
     pub(super) fn leader(&self, index: u32) -> Option<u32> {
         self.leaders.get(&index).map(|led| led.leader)
     }
 
-    /// The number that the leader of a task, if any, gives to an attempt of both.
+    /// The leader's number of an attempt of a task, if the task has a leader.
     pub(super) fn number_of_leader(&self, index: u32, number: u32) -> u32 {
         number.saturating_add_signed(-self.beyond(index))
     }
 
-    /// The number that a task itself gives to an attempt of its leader, if any.
+    /// The task's own number of an attempt of its leader, if the task was part of it.
     fn own_number(&self, index: u32, of_leader: u32) -> u32 {
         of_leader.saturating_add_signed(self.beyond(index))
     }
@@ -192,7 +192,7 @@ impl Tasks {
         self.progress.total - u32::try_from(self.started.len()).unwrap_or(self.progress.total)
     }
 
-    /// Tasks with a running attempt that has its own slot: tasks that joined another share its slot.
+    /// Tasks with a running attempt in a slot of its own. Tasks that joined another one share its slot.
     pub(super) fn running_alone(&self) -> u32 {
         self.progress.running - self.running_led
     }
@@ -202,14 +202,14 @@ impl Tasks {
         self.fresh().saturating_add(u32::try_from(self.again.len()).unwrap_or(u32::MAX))
     }
 
-    /// Whether more tasks may join an attempt: it is the only one that runs, and none has won or failed.
+    /// Whether more tasks may join an attempt: it is the only running one, and no attempt has won or failed.
     pub(super) fn may_lead(&self, index: u32, number: u32) -> bool {
         let found = self.get(index).filter(|task| task.started == number && task.is_blameless());
         found.is_some_and(|task| task.state == TaskState::InProgress { running: 1 })
             && self.leader(index).is_none()
     }
 
-    /// The next idle task, if it may join another.
+    /// The next idle task, if it may join another one.
     pub(super) fn next_to_join(&self) -> Option<u32> {
         let may = |index: &u32| self.get(*index).is_none_or(Task::is_blameless);
         self.next_idle().filter(may)
@@ -244,7 +244,7 @@ impl Tasks {
         }
     }
 
-    /// Makes up to `most` idle tasks join one that may lead them, and returns the numbers of their attempts.
+    /// Makes up to `most` idle tasks join a task that may lead them. Returns the numbers of their attempts.
     pub(super) fn join(
         &mut self,
         (leader, most): (u32, u32),
@@ -287,7 +287,7 @@ impl Tasks {
         Some(self.get(leader)?.started)
     }
 
-    /// A running attempt is over; without a win, its task may be idle again.
+    /// A running attempt has ended. If it has not won, its task may be idle again.
     pub(super) fn close(
         &mut self,
         (leader, number): (u32, u32),
@@ -333,7 +333,7 @@ impl Tasks {
         worth
     }
 
-    /// Separates all but the first `kept` tasks that have joined a leader. A separated task whose attempt runs
+    /// Separates all but the first `kept` tasks that have joined a leader. A separated task whose attempt was running
     /// becomes idle.
     fn part(&mut self, leader: u32, kept: usize) {
         let Some(joined) = self.joined.get_mut(&leader) else { return };
@@ -348,8 +348,8 @@ impl Tasks {
         }
     }
 
-    /// An attempt of a task has failed, and none runs: if the task has failed before, it pauses for a while. After
-    /// that it prefers other workers for a while.
+    /// An attempt of a task has failed, and no other is running. If the task has failed before, it pauses for a while.
+    /// After that it prefers other workers for a while.
     pub(super) fn rest(&mut self, index: u32) {
         if !self.again.contains(&index) {
             return;
@@ -370,7 +370,7 @@ impl Tasks {
         })
     }
 
-    /// Ends a task's wait; returns whether it was waiting for that.
+    /// Ends a task's wait. Returns whether the task was waiting for that.
     pub(super) fn wake(&mut self, index: u32, wait: Wait) -> bool {
         let failures = self.get(index).map_or(0, |task| task.failed_in_row);
         let found = Wait { failures, rests: self.resting.contains(&index) };
@@ -401,19 +401,19 @@ impl Tasks {
         }
     }
 
-    /// The index and number of the leader's attempt that an attempt was part of, if its task has parted from that leader.
+    /// The leader's attempt that an attempt was part of, by index and number, if its task has since left that leader.
     pub(super) fn parted(&self, index: u32, number: u32) -> Option<(u32, u32)> {
         self.parted.get(&(index, number)).copied()
     }
 
-    /// Counts one failure, and returns the number of its kind.
+    /// Counts one failure, and returns the number of failures of its kind.
     pub(super) fn charge(&mut self, index: u32, ledger: Ledger) -> u32 {
         self.get_mut(index).map_or(0, |task| task.spent.charge(ledger))
     }
 
-    /// A running attempt has won, with the first `joined` of the tasks that joined its own.
+    /// A running attempt has won, with the first `joined` of the tasks that joined its own task.
     ///
-    /// The others came too late for it: their attempts are over, and they are idle.
+    /// The others joined too late: their attempts have ended, and they are idle.
     pub(super) fn complete(
         &mut self,
         leader: u32,
@@ -452,8 +452,8 @@ impl Tasks {
         Win { is_first: before.is_none(), differs }
     }
 
-    /// A winner's output is lost: the task must run again, with all that have joined it. Returns whether it had an
-    /// output.
+    /// A winner's output is lost, so the task must run again, with all tasks that have joined it. Returns whether it
+    /// had an output.
     pub(super) fn lose(&mut self, leader: u32) -> bool {
         if self.get(leader).is_none_or(|task| task.state != TaskState::Completed) {
             return false;
@@ -468,7 +468,7 @@ impl Tasks {
         true
     }
 
-    /// The last winner's output exists after all.
+    /// The last winner's output was found.
     pub(super) fn restore(&mut self, leader: u32) {
         for index in self.together(leader) {
             let Some(task) = self.get_mut(index) else { continue };

@@ -4,16 +4,16 @@ use crate::record::block::RECORD_BYTES_MAX;
 use crate::record::short::{self, SHORT_BYTES};
 use crate::record::value::VALUE_BYTES_MAX;
 
-/// Pairs handed on at once: enough that no look-up waits for memory, few enough to stay in the nearest caches.
+/// Pairs in a full batch: enough that no look-up waits for memory, few enough to stay in the nearest caches.
 pub const BATCH_PAIRS: usize = 1024;
 
-/// Bytes of long keys and of values at which a batch is handed on early.
+/// A batch that holds this many bytes of long keys and values counts as full early.
 pub const BATCH_BYTES: usize = 256 << 10;
 
-/// Bytes that a batch can hold, pairs included, when it cannot be handed on in the middle of a record.
+/// Most bytes that a batch can hold, including its pairs, while it must not be passed on in the middle of a record.
 pub const BATCH_BYTES_MAX: usize = 256 << 20;
 
-/// Longest key; a longer one is data, and a key names it.
+/// Longest key. Anything longer is data; use a key that identifies it.
 pub const KEY_BYTES_MAX: usize = 64 << 20;
 
 const _: () = assert!(
@@ -21,7 +21,7 @@ const _: () = assert!(
     "what can be emitted can be spilled"
 );
 
-/// One emitted pair. A short key lives here, a long one in the batch's bytes right before the value.
+/// One emitted pair. A short key is stored here, a long one in the batch's bytes directly before the value.
 #[derive(Clone, Copy, Debug)]
 pub struct Pair {
     /// The key if it is short, zero padded.
@@ -34,7 +34,8 @@ pub struct Pair {
     pub value_len: u32,
 }
 
-/// Emitted pairs that wait to be handed on together. Nothing is allocated per pair once it has grown to its size.
+/// Emitted pairs that wait to be passed on together. Once a batch has grown to its full size, adding a pair allocates
+/// nothing.
 #[derive(Debug)]
 pub struct Batch {
     pairs: Vec<Pair>,
@@ -43,7 +44,7 @@ pub struct Batch {
     short_max: usize,
 }
 
-/// A batch as it was at some moment, so that what came after can be taken back.
+/// The state of a batch at some moment, so that later additions can be undone.
 #[derive(Clone, Copy, Debug)]
 pub struct Mark {
     pairs: usize,
@@ -60,7 +61,7 @@ impl Batch {
         }
     }
 
-    /// Adds a pair; `value` appends the value's bytes, and if it fails the pair was never added.
+    /// Adds a pair. `value` appends the value's bytes; if it fails, the pair is not added.
     #[inline(always)]
     pub fn push<E>(
         &mut self,
@@ -88,7 +89,7 @@ impl Batch {
         Ok(())
     }
 
-    /// Takes the last pair back.
+    /// Removes the last pair.
     pub fn pop(&mut self) {
         if let Some(pair) = self.pairs.pop() {
             let key_len = if pair.key_len as usize <= self.short_max { 0 } else { pair.key_len };
@@ -96,24 +97,24 @@ impl Batch {
         }
     }
 
-    /// Whether the batch should be handed on before more is added.
+    /// Whether the batch should be passed on before more is added.
     #[inline(always)]
     pub fn is_full(&self) -> bool {
         self.pairs.len() >= BATCH_PAIRS || self.bytes.len() >= BATCH_BYTES
     }
 
-    /// Whether the batch can take no more at all.
+    /// Whether the batch has no room for anything more.
     #[inline(always)]
     pub fn is_overfull(&self) -> bool {
         self.bytes.len() + self.pairs.len() * size_of::<Pair>() >= BATCH_BYTES_MAX
     }
 
-    /// Whether nothing waits.
+    /// Whether the batch is empty.
     pub fn is_empty(&self) -> bool {
         self.pairs.is_empty()
     }
 
-    /// The pairs that wait, in the order in which they were emitted.
+    /// The waiting pairs, in the order in which they were emitted.
     #[inline]
     pub fn pairs(&self) -> &[Pair] {
         &self.pairs
@@ -138,17 +139,17 @@ impl Batch {
         &self.bytes[at..at + pair.value_len as usize]
     }
 
-    /// Bytes of key and value that wait here, memory of the pairs included.
+    /// Bytes of the waiting keys and values, including the memory of the pairs.
     pub fn memory_bytes(&self) -> usize {
         self.bytes.capacity() + self.pairs.capacity() * size_of::<Pair>()
     }
 
-    /// Notes how much is here now.
+    /// Marks the current contents.
     pub fn mark(&self) -> Mark {
         Mark { pairs: self.pairs.len(), bytes: self.bytes.len() }
     }
 
-    /// Takes back what was added since the mark.
+    /// Removes what was added since the mark.
     pub fn roll_back(&mut self, mark: Mark) {
         self.pairs.truncate(mark.pairs);
         self.bytes.truncate(mark.bytes);

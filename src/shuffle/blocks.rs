@@ -1,4 +1,5 @@
-//! Collects for a combiner that is not exact: folds within blocks that depend on the emitted pairs alone.
+//! Collects pairs for a combiner that is not exact. Values are folded within blocks, and only the emitted pairs decide
+//! where a block ends.
 //!
 //! A sum of floats depends on how its terms are grouped, and memory, threads and merges must not decide that. So the
 //! pairs of one map task are cut into blocks of a fixed number of keys. Within a block, the values of a key are
@@ -14,11 +15,11 @@ use super::table::{Probe, Table, hash_of};
 use super::{Error, Fold, FoldError, KeepApart, Partitioner};
 use crate::record::short::SHORT_BYTES;
 
-/// Slots of a block's table: two to this power, which stay in the nearer caches.
+/// Slots of a block's table, as a power of two. They stay in the nearer caches.
 const SLOT_BITS: u32 = 14;
-/// Bytes of slots that a block may have: with large accumulators it has fewer of them.
+/// Limit on the bytes of a block's slots: if accumulators are large, a block has fewer slots.
 const SLOT_BYTES_MAX: usize = 1 << 20;
-/// Bytes of long keys, and of memory that accumulators own, at which a block ends.
+/// A block ends when its long keys and the heap memory of its accumulators reach this many bytes.
 const BESIDE_BYTES_MAX: usize = 256 << 10;
 
 /// Collects for a job with a combiner that is not exact.
@@ -26,13 +27,13 @@ pub struct BlockCollector<'f, F: Fold, P> {
     block: Table<F::Acc>,
     fold: &'f F,
     sort: SortCollector<P>,
-    /// Bytes of long keys in the block, and of what its accumulators own.
+    /// Bytes of the block's long keys, and of the heap memory of its accumulators.
     beside_bytes: usize,
     /// An accumulator's value, encoded.
     value: Vec<u8>,
 }
 
-/// Slots of a block's table: two to this power.
+/// Slots of a block's table, as a power of two.
 const fn slot_bits<A>() -> u32 {
     let mut bits = SLOT_BITS;
     while bits > 3 && Table::<A>::bytes_of(bits) > SLOT_BYTES_MAX {
@@ -41,22 +42,22 @@ const fn slot_bits<A>() -> u32 {
     bits
 }
 
-/// Bytes that a block of such accumulators takes, beside what is sorted.
+/// Bytes that a block of such accumulators takes, not counting what is being sorted.
 pub const fn block_bytes<A>() -> usize {
     Table::<A>::bytes_of(slot_bits::<A>()) + BESIDE_BYTES_MAX
 }
 
 impl<'f, F: Fold, P: Partitioner> BlockCollector<'f, F, P> {
-    /// Keys of a block.
+    /// Number of keys in a full block.
     const KEYS: usize = Table::<F::Acc>::capacity(slot_bits::<F::Acc>());
 
-    /// A collector that hands its blocks to `sort`.
+    /// Creates a collector that passes its blocks to `sort`.
     pub fn new(fold: &'f F, sort: SortCollector<P>) -> Self {
         let block = Table::new(slot_bits::<F::Acc>());
         BlockCollector { block, fold, sort, beside_bytes: 0, value: Vec::new() }
     }
 
-    /// Folds one pair into the block. True if the block is full with it.
+    /// Folds one pair into the block. Returns true if the block is then full.
     #[inline]
     fn fold(&mut self, short: &[u8; SHORT_BYTES], key: &[u8], value: &[u8]) -> Result<bool, Error> {
         let (fold, owns) = (self.fold, std::mem::needs_drop::<F::Acc>());
@@ -88,7 +89,7 @@ impl<'f, F: Fold, P: Partitioner> BlockCollector<'f, F, P> {
         Ok(self.block.len() == Self::KEYS || self.beside_bytes >= BESIDE_BYTES_MAX)
     }
 
-    /// Ends the block. Each key is in it once, so their order does not show.
+    /// Ends the block. Each key occurs in it once, so the order of its pairs has no effect.
     fn end_block(&mut self) -> Result<(), Error> {
         for (place, _) in self.block.places() {
             let key = self.block.key(place);

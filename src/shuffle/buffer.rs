@@ -9,7 +9,7 @@ use super::sort::{self, Keys};
 use crate::record::key;
 use crate::record::short::prefetch;
 
-/// Lengths of key and value.
+/// Bytes that hold the lengths of a record's key and value.
 pub(super) const HEADER_BYTES: usize = 8;
 const ENTRY_BYTES: usize = size_of::<u128>();
 const OFFSET_BITS: u32 = CHUNK_BYTES.trailing_zeros();
@@ -25,7 +25,7 @@ pub struct Buffer {
 pub struct Filling {
     buffer: Buffer,
     entries: Vec<u128>,
-    /// Chunks of a buffer that has been written out.
+    /// Spare chunks, from a buffer that was written out.
     spare: Vec<Chunk>,
     /// Memory of the chunks in use.
     chunk_bytes: usize,
@@ -33,14 +33,15 @@ pub struct Filling {
 }
 
 impl Filling {
-    /// A buffer for as many records as fit, with their entries, into this much memory. None of it is touched yet.
+    /// Creates a buffer for as many records, with their entries, as fit into this much memory. No memory is touched
+    /// yet.
     pub fn new(memory_bytes: usize) -> Self {
         let (buffer, entries) = (Buffer::default(), Vec::new());
         Filling { buffer, entries, spare: Vec::new(), chunk_bytes: 0, memory_bytes }
     }
 
-    /// Whether a record of this size still fits. Anything fits into an empty buffer, so that a large record
-    /// gets a spill of its own.
+    /// Whether a record of this size still fits. Anything fits into an empty buffer, so a large record gets a spill of
+    /// its own.
     #[inline]
     pub fn has_room(&self, key_bytes: usize, value_bytes: usize) -> bool {
         let bytes = HEADER_BYTES + key_bytes + value_bytes;
@@ -49,7 +50,7 @@ impl Filling {
         self.entries.is_empty() || self.used_bytes() + more + ENTRY_BYTES <= self.memory_bytes
     }
 
-    /// Adds a record that has room.
+    /// Adds a record. There must be room for it.
     #[inline]
     pub fn push(&mut self, partition: u32, key: &[u8], value: &[u8]) {
         let bytes = HEADER_BYTES + key.len() + value.len();
@@ -74,7 +75,7 @@ impl Filling {
         self.buffer.chunks.push(chunk);
     }
 
-    /// Whether nothing was added.
+    /// Whether the buffer is empty.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -90,24 +91,25 @@ impl Filling {
         self.chunk_bytes + self.entries.len() * ENTRY_BYTES
     }
 
-    /// Sorts what was added.
+    /// Sorts the records.
     pub fn sort(&mut self) {
         sort::sort(&mut self.entries, &self.buffer);
     }
 
-    /// What was added.
+    /// The records, as they were added.
     pub fn buffer(&self) -> &Buffer {
         &self.buffer
     }
 
-    /// The order of what was added, once it is sorted.
+    /// The entries, which are in order once the buffer is sorted.
     pub fn entries(&self) -> &[u128] {
         &self.entries
     }
 
-    /// Forgets what was added, keeping the memory.
+    /// Removes all records, and keeps the memory.
     pub fn clear(&mut self) {
-        // A larger chunk was made for one record: filled with others, it would have places that cannot be told apart.
+        // A larger chunk was made for a single record. If others were added to it, their places would not fit into an
+        // entry.
         self.spare.extend(self.buffer.chunks.drain(..).filter(|c| c.capacity() == CHUNK_BYTES));
         self.spare.iter_mut().for_each(Chunk::clear);
         self.entries.clear();
@@ -133,7 +135,7 @@ impl Buffer {
         (key, &rest[..(lengths >> 32) as usize])
     }
 
-    /// The record at this place as it lies there, lengths and all.
+    /// The record at this place as it is stored, including its lengths.
     #[inline(always)]
     pub(super) fn record_bytes(&self, place: u64) -> &[u8] {
         let from = self.from(place);

@@ -1,4 +1,4 @@
-//! Memory for records: chunks on huge pages that are filled once from front to back, never moved, and reused.
+//! Memory for records: chunks on huge pages, which are filled once from front to back, never moved, and reused.
 
 #![expect(
     unsafe_code,
@@ -9,9 +9,9 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::fmt;
 use std::ptr::NonNull;
 
-/// Size of a chunk, and of a huge page: its first touch costs one fault instead of five hundred.
+/// Size of a chunk and of a huge page. The first touch of a huge page costs one page fault instead of five hundred.
 pub(super) const CHUNK_BYTES: usize = 2 << 20;
-/// The smallest page there is.
+/// The smallest possible page.
 const PAGE_BYTES: usize = 4 << 10;
 
 /// Memory whose first `len` bytes have been written.
@@ -23,18 +23,19 @@ pub(super) struct Chunk {
 
 // SAFETY: a chunk owns its memory as a `Vec<u8>` does.
 unsafe impl Send for Chunk {}
-// SAFETY: shared access only reads, as that of a `Vec<u8>`.
+// SAFETY: shared access only reads, as with a `Vec<u8>`.
 unsafe impl Sync for Chunk {}
 
 impl Chunk {
-    /// An empty chunk of [`CHUNK_BYTES`], or of `least` if that is more: then what needs it leaves no room behind it.
+    /// Creates an empty chunk of [`CHUNK_BYTES`], or of exactly `least` bytes if that is more.
     pub(super) fn new(least: usize) -> Self {
         let capacity = least.max(CHUNK_BYTES);
         let layout = Self::layout(capacity);
         // SAFETY: the layout is not empty.
         let memory = unsafe { alloc(layout) };
         let Some(memory) = NonNull::new(memory) else { handle_alloc_error(layout) };
-        // SAFETY: advice about memory that was just allocated; it changes no contents, and may be refused.
+        // SAFETY: this only gives advice about memory that was just allocated. It changes no contents, and the kernel
+        // may refuse.
         unsafe { libc::madvise(memory.as_ptr().cast(), capacity, libc::MADV_HUGEPAGE) };
         Chunk { memory, len: 0, capacity }
     }
@@ -61,25 +62,25 @@ impl Chunk {
         self.capacity
     }
 
-    /// Appends bytes for which there is room.
+    /// Appends bytes. There must be room for them.
     #[inline(always)]
     pub(super) fn push(&mut self, bytes: &[u8]) {
         assert!(bytes.len() <= self.room(), "the caller has checked for room");
-        // SAFETY: the bytes fit behind what was written, and cannot overlap what `self` owns exclusively.
+        // SAFETY: the bytes fit after those already written, and cannot overlap memory that `self` owns exclusively.
         unsafe {
             self.memory.as_ptr().add(self.len).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len())
         };
         self.len += bytes.len();
     }
 
-    /// What was written.
+    /// The bytes that were written.
     #[inline(always)]
     pub(super) fn bytes(&self) -> &[u8] {
         // SAFETY: the first `len` bytes have been written.
         unsafe { std::slice::from_raw_parts(self.memory.as_ptr(), self.len) }
     }
 
-    /// Forgets what was written, keeping the memory.
+    /// Removes the contents, and keeps the memory.
     pub(super) fn clear(&mut self) {
         self.len = 0;
     }
@@ -87,8 +88,8 @@ impl Chunk {
 
 impl Drop for Chunk {
     fn drop(&mut self) {
-        // The allocator keeps memory of this size for later; the system can use it now, for the pages of the output.
-        // SAFETY: advice about whole pages that this chunk alone owns and that are no longer read.
+        // The allocator would keep memory of this size for later, but the system can use it now, for the pages of the
+        // output. SAFETY: advice about whole pages that only this chunk owns and that are no longer read.
         unsafe {
             libc::madvise(
                 self.memory.as_ptr().cast(),
@@ -96,7 +97,7 @@ impl Drop for Chunk {
                 libc::MADV_DONTNEED,
             )
         };
-        // SAFETY: allocated in `new` with this very layout.
+        // SAFETY: `new` allocated this memory with the same layout.
         unsafe { dealloc(self.memory.as_ptr(), Self::layout(self.capacity)) };
     }
 }

@@ -28,25 +28,25 @@ pub trait Partitioner {
     ///
     /// # Errors
     ///
-    /// The author's own, or a partition that is not there.
+    /// The author's own error, or a partition that does not exist.
     fn partition(&self, key: &[u8], hash: u64) -> Result<u32, FoldError>;
 }
 
 /// Where a collector's spills go: `{name}.0.spill`, `{name}.1.spill` and so on.
 #[derive(Clone, Debug)]
 pub struct SpillPlace {
-    /// The folder, which is there.
+    /// The folder. It must exist.
     pub folder: PathBuf,
-    /// What the files' names begin with; no other collector's is the same.
+    /// Prefix of the files' names, different for every collector.
     pub name: String,
-    /// What is written into the files.
+    /// The header of the files.
     pub header: SpillHeader,
-    /// How many paths have been given out.
+    /// Number of paths that were handed out.
     pub given: u32,
 }
 
 impl SpillPlace {
-    /// A path that was not given out before.
+    /// Returns a path that was not handed out before.
     pub fn next_path(&mut self) -> PathBuf {
         let path = self.folder.join(format!("{}.{}.spill", self.name, self.given));
         self.given += 1;
@@ -54,18 +54,18 @@ impl SpillPlace {
     }
 }
 
-/// What went through a collector.
+/// Statistics of a collector.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CollectStats {
-    /// Pairs that were emitted.
+    /// Emitted pairs.
     pub records: u64,
     /// Bytes of their keys and values.
     pub bytes: u64,
     /// Runs that were written to files.
     pub spills: u64,
-    /// Records in them.
+    /// Records in those files.
     pub spilled_records: u64,
-    /// Bytes of them, as stored.
+    /// Bytes of those files, as stored.
     pub spilled_bytes: u64,
 }
 
@@ -77,7 +77,7 @@ impl CollectStats {
         self.spilled_bytes += file_bytes;
     }
 
-    /// Adds another collector's.
+    /// Adds the statistics of another collector.
     pub fn add(&mut self, other: CollectStats) {
         self.records += other.records;
         self.bytes += other.bytes;
@@ -87,15 +87,16 @@ impl CollectStats {
     }
 }
 
-/// What a collector leaves: files, then what stayed in memory, all sorted; later ones hold later records.
+/// The output of a collector: files, then what stayed in memory. All of it is sorted, and later runs hold later
+/// records.
 pub struct Collected<R> {
     /// The spills, in order.
     pub files: Vec<Spilled>,
     /// What stayed in memory.
     pub run: R,
-    /// What went through.
+    /// The statistics.
     pub stats: CollectStats,
-    /// Where further spills go.
+    /// Where further spills are written.
     pub place: SpillPlace,
 }
 
@@ -106,25 +107,25 @@ pub struct TableCollector<'f, F: Fold, P> {
     partitioner: P,
     place: SpillPlace,
     memory_bytes: usize,
-    /// What accumulators own outside the table.
+    /// Heap memory of the accumulators, in bytes.
     heap_bytes: usize,
-    /// Pairs whose values could not be folded in; see [`KeepApart`].
+    /// Pairs whose values could not be folded; see [`KeepApart`].
     apart: Option<Filling>,
     files: Vec<Spilled>,
     stats: CollectStats,
 }
 
-/// Slots of a new table: two to this power. [`BATCH_PAIRS`] always fit.
+/// Slots of a new table, as a power of two. [`BATCH_PAIRS`] keys always fit.
 const FIRST_BITS: u32 = 12;
-/// How many pairs are hashed and prefetched ahead of the one that is looked up.
+/// How many pairs ahead of the current look-up are hashed and prefetched.
 const AHEAD_PAIRS: usize = 32;
-/// Memory for pairs that are kept apart, once there is one. They are rare.
+/// Memory for pairs that are kept apart, allocated when the first one occurs. They are rare.
 const APART_BYTES: usize = 4 << 20;
-/// What sorting takes for each key.
+/// Bytes that sorting needs for each key.
 const ENTRY_BYTES: usize = size_of::<u128>();
 
 impl<'f, F: Fold, P: Partitioner> TableCollector<'f, F, P> {
-    /// A collector that holds at most `memory_bytes`, but at least what a batch takes.
+    /// Creates a collector that holds at most `memory_bytes`, or the size of one batch if that is more.
     pub fn new(fold: &'f F, partitioner: P, place: SpillPlace, memory_bytes: usize) -> Self {
         TableCollector {
             table: Table::new(FIRST_BITS),
@@ -144,7 +145,7 @@ impl<'f, F: Fold, P: Partitioner> TableCollector<'f, F, P> {
         self.table.make_room(more, self.memory_bytes.saturating_sub(beside))
     }
 
-    /// Whether nothing was spilled, and nothing would be if as many keys came again.
+    /// Whether nothing was spilled, and nothing would be spilled if as many keys arrived again.
     pub fn may_double(&self) -> bool {
         let keys = 2 * self.table.len();
         let beside = 2 * self.heap_bytes + keys * ENTRY_BYTES;
@@ -152,7 +153,7 @@ impl<'f, F: Fold, P: Partitioner> TableCollector<'f, F, P> {
             && self.table.may_hold(keys, self.memory_bytes.saturating_sub(beside))
     }
 
-    /// The table's places in the order of partition and key.
+    /// The table's places, ordered by partition and key.
     fn sorted_entries(&self) -> Result<Vec<u128>, Error> {
         let mut entries = Vec::with_capacity(self.table.len());
         for (place, upper) in self.table.places() {
@@ -178,7 +179,7 @@ impl<'f, F: Fold, P: Partitioner> TableCollector<'f, F, P> {
         Ok(())
     }
 
-    /// Takes these pairs of the batch, as many as a new table has room for at most.
+    /// Takes these pairs of the batch: at most as many as a new table has room for.
     fn take(&mut self, batch: &Batch, pairs: &[Pair]) -> Result<(), Error> {
         if !self.make_room(pairs.len()) && !self.table.is_empty() {
             self.spill()?;
@@ -221,7 +222,7 @@ impl<'f, F: Fold, P: Partitioner> TableCollector<'f, F, P> {
         Ok(())
     }
 
-    /// Keeps a pair that the combiner could not fold in, if that is what its error says.
+    /// Keeps a pair apart if the combiner's error says that it could not be folded.
     #[cold]
     fn keep_apart(
         &mut self,
@@ -244,7 +245,8 @@ impl<'f, F: Fold, P: Partitioner> TableCollector<'f, F, P> {
         Ok(())
     }
 
-    /// Spills the pairs that are kept apart. The order of equal keys does not show, so they may come at any place.
+    /// Spills the pairs that are kept apart. The order of equal keys has no effect, so these may come anywhere among
+    /// them.
     fn spill_apart(&mut self) -> Result<(), Error> {
         let Some(apart) = self.apart.as_mut().filter(|apart| !apart.is_empty()) else {
             return Ok(());
@@ -272,7 +274,7 @@ impl<'f, F: Fold, P: Partitioner> TableCollector<'f, F, P> {
 
 impl<F: Fold, P: Partitioner> Collect for TableCollector<'_, F, P> {
     fn accept(&mut self, batch: &mut Batch) -> Result<(), Error> {
-        // A batch that could not be handed on in the middle of a record has more pairs than a new table has room for.
+        // A batch that could not be passed on in the middle of a record has more pairs than a new table has room for.
         for pairs in batch.pairs().chunks(BATCH_PAIRS) {
             self.take(batch, pairs)?;
         }
@@ -291,13 +293,13 @@ pub struct SortCollector<P> {
 }
 
 impl<P: Partitioner> SortCollector<P> {
-    /// A collector that fills `filling`, which is empty, and spills to `place`.
+    /// Creates a collector that fills `filling`, which must be empty, and spills to `place`.
     pub fn new(filling: Filling, partitioner: P, place: SpillPlace) -> Self {
         let (files, stats) = (Vec::new(), CollectStats::default());
         SortCollector { filling, partitioner, place, files, stats }
     }
 
-    /// Takes one pair, which is counted apart.
+    /// Takes one pair. The caller counts it.
     #[inline]
     pub(super) fn take(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
         if !self.filling.has_room(key.len(), value.len()) {
@@ -329,8 +331,8 @@ impl<P: Partitioner> SortCollector<P> {
         write_spill(buffer, entries, &NoFold, &mut self.place, &mut self.stats)
     }
 
-    /// Sorts what is in memory, and keeps it there if `may_keep` says that there are so many bytes left for it; else it
-    /// is spilled. The emptied sort buffer can be filled again.
+    /// Sorts what is in memory. It stays there if `may_keep` accepts its size in bytes, and is spilled otherwise.
+    /// Returns the emptied sort buffer, which can be filled again.
     ///
     /// # Errors
     ///

@@ -4,14 +4,14 @@ use super::Error;
 
 /// A sorted source of records, lent one at a time.
 ///
-/// It begins before its first record. Key and value may be asked for only after [`Cursor::advance`] said
-/// true, and belong to the record until the next call of it.
+/// A cursor starts before its first record. The key and the value are available only after [`Cursor::advance`] has
+/// returned true, and are valid until it is called again.
 pub trait Cursor {
-    /// Moves to the next record; false at the end, and from then on.
+    /// Moves to the next record. Returns false at the end, and on every later call.
     ///
     /// # Errors
     ///
-    /// When the source can't be read, or folded; the cursor must not be used afterwards.
+    /// If the source cannot be read or folded. The cursor must not be used afterwards.
     fn advance(&mut self) -> Result<bool, Error>;
 
     /// [`prefix_of`] the current key.
@@ -24,9 +24,9 @@ pub trait Cursor {
     fn value(&self) -> &[u8];
 }
 
-/// The first eight bytes of a key as a big endian number, with zeros behind a shorter key.
+/// The first eight bytes of a key as a big-endian number. A shorter key is padded with zeros.
 ///
-/// Of two keys with different prefixes the one with the smaller prefix is the smaller key.
+/// If the prefixes of two keys differ, the key with the smaller prefix is the smaller key.
 #[inline]
 pub fn prefix_of(key: &[u8]) -> u64 {
     if let Some(first) = key.first_chunk() {
@@ -34,7 +34,7 @@ pub fn prefix_of(key: &[u8]) -> u64 {
     }
     let length = key.len();
     if let (Some(first), Some(last)) = (key.first_chunk(), key.last_chunk()) {
-        // Four to seven bytes: two words that overlap, which agree where they do.
+        // Four to seven bytes: two words that overlap, and agree where they do.
         let first = u64::from(u32::from_be_bytes(*first)) << 32;
         let last = u64::from(u32::from_be_bytes(*last)) << (8 * (8 - length));
         return first | last;

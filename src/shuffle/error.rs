@@ -10,7 +10,7 @@ use crate::storage::Lack;
 /// Why records could not be spilled, merged or read back. Offsets and lengths are in bytes.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A spill file could not be created, or one of its name is there already.
+    /// A spill file could not be created, or a file with its name already exists.
     #[error("create spill file {}", .path.display())]
     Create {
         /// The file.
@@ -18,22 +18,22 @@ pub enum Error {
         /// The system's error.
         source: io::Error,
     },
-    /// A spill file could not be written to: most often, no space is left.
+    /// A spill file could not be written to, usually because no space is left.
     #[error("write spill file {} after {written} bytes", .path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// How much had been written before.
+        /// Bytes that had been written before.
         written: u64,
         /// The system's error.
         source: io::Error,
     },
-    /// A record can't be spilled, since it is over a limit.
+    /// A record cannot be spilled, because it exceeds a limit.
     #[error("spill record to {}", .path.display())]
     Record {
         /// The file.
         path: PathBuf,
-        /// Which limit.
+        /// The limit.
         source: block::Error,
     },
     /// A spill file could not be opened.
@@ -49,7 +49,7 @@ pub enum Error {
     Read {
         /// The file.
         path: PathBuf,
-        /// Where.
+        /// The offset.
         offset: u64,
         /// The system's error.
         source: io::Error,
@@ -62,16 +62,16 @@ pub enum Error {
         /// The system's error.
         source: io::Error,
     },
-    /// The file does not begin as a spill file does, or does not end as a whole one does.
+    /// The file does not begin like a spill file, or does not end like a complete one.
     #[error("{} is not a complete spill file: {found:02x?} at offset {offset}, not {expected:02x?}", .path.display())]
     Magic {
         /// The file.
         path: PathBuf,
-        /// Where the bytes are that should be there.
+        /// The offset of the wrong bytes.
         offset: u64,
-        /// What should be there.
+        /// The expected bytes.
         expected: [u8; 8],
-        /// What is there.
+        /// The bytes found there.
         found: [u8; 8],
     },
     /// The spill file was written by another version of this program.
@@ -79,9 +79,9 @@ pub enum Error {
     Version {
         /// The file.
         path: PathBuf,
-        /// The version that this program reads.
+        /// The version that this program can read.
         expected: u32,
-        /// The version of the file.
+        /// The file's version.
         found: u32,
     },
     /// The file is longer or shorter than its header and index say.
@@ -89,36 +89,36 @@ pub enum Error {
     Length {
         /// The file.
         path: PathBuf,
-        /// What header and index say; the least that a spill file has if it is shorter.
+        /// The size according to the header and index; if the file is shorter than any spill file, the least size.
         expected: u64,
-        /// What there is.
+        /// The actual size.
         found: u64,
     },
-    /// The checksum over header, index and footer does not hold.
+    /// The checksum of header, index and footer is wrong.
     #[error("index of spill file {} has checksum {found:08x}, not {expected:08x}", .path.display())]
     IndexChecksum {
         /// The file.
         path: PathBuf,
         /// The checksum in the footer.
         expected: u32,
-        /// The checksum of what there is.
+        /// The checksum of the actual bytes.
         found: u32,
     },
-    /// A part of the index says what can't be, under a right checksum.
+    /// An entry of the index is impossible, although the checksum is right.
     #[error("{field} of partition {partition} in spill file {} is {found}, not {expected}", .path.display())]
     Index {
         /// The file.
         path: PathBuf,
-        /// Which partition.
+        /// The partition.
         partition: u32,
-        /// Which field of its entry.
+        /// The field of its entry.
         field: &'static str,
-        /// What it should be.
+        /// The expected value.
         expected: u64,
-        /// What it is.
+        /// The value found.
         found: u64,
     },
-    /// The header says what can't be, under a right checksum.
+    /// The header is impossible, although the checksum is right.
     #[error("spill file {} has the unknown codec {found}", .path.display())]
     Codec {
         /// The file.
@@ -131,60 +131,60 @@ pub enum Error {
     Block {
         /// The file.
         path: PathBuf,
-        /// Which partition.
+        /// The partition.
         partition: u32,
-        /// Where in the file, and what differed.
+        /// The place in the file, and what is wrong there.
         source: block::Error,
     },
-    /// Every block of a segment holds, but together they are not what was written.
+    /// Each block of a segment is valid, but together they are not what was written.
     #[error("partition {partition} of spill file {} has {what} {found}, but its index says {expected}", .path.display())]
     Segment {
         /// The file.
         path: PathBuf,
-        /// Which partition.
+        /// The partition.
         partition: u32,
         /// What differs: records, bytes or digest.
         what: &'static str,
-        /// What the index says.
+        /// The value in the index.
         expected: u64,
-        /// What the segment's blocks hold.
+        /// The value of the segment's blocks.
         found: u64,
     },
-    /// Spill files that do not belong together were to be merged.
+    /// Spill files that do not belong together cannot be merged.
     #[error("spill file {} has {what} {found}, but the merge has {expected}", .path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
         /// What differs: the nonce or the number of partitions.
         what: &'static str,
-        /// What the merge is for.
+        /// The value of this merge.
         expected: u128,
-        /// What the file says.
+        /// The value in the file.
         found: u128,
     },
     /// The job's combiner failed.
     #[error("combine values of key {}", .key.escape_ascii())]
     Fold {
-        /// The key, or as much of it as [`super::fold::KEY_SHOWN_BYTES_MAX`] allows.
+        /// The key, cut to [`super::fold::KEY_SHOWN_BYTES_MAX`] bytes.
         key: Vec<u8>,
-        /// The combiner's error as it was.
+        /// The combiner's error, unchanged.
         source: FoldError,
     },
     /// The job's partitioner failed, or chose a partition that does not exist.
     #[error("choose the partition of key {}", .key.escape_ascii())]
     Partition {
-        /// The key, or as much of it as [`super::fold::KEY_SHOWN_BYTES_MAX`] allows.
+        /// The key, cut to [`super::fold::KEY_SHOWN_BYTES_MAX`] bytes.
         key: Vec<u8>,
-        /// The partitioner's error as it was.
+        /// The partitioner's error, unchanged.
         source: FoldError,
     },
     /// A partition was requested again after it was consumed.
     #[error("partition {partition} of a run in memory was already read")]
     ReadTwice {
-        /// Which partition.
+        /// The partition.
         partition: u32,
     },
-    /// The attempt has failed before, and its first failure is the one to report.
+    /// The attempt failed before this call, and its first failure is the one to report.
     #[error("this attempt has already failed; its first failure is reported when it ends")]
     Ended,
     /// The work was stopped.
@@ -199,13 +199,13 @@ impl Error {
         Self::Create { path, source }
     }
 
-    /// The error of writing to a spill file after `written` bytes, likewise.
+    /// The error of writing to a spill file after `written` bytes, with the same addition.
     pub fn write(path: PathBuf, written: u64, source: io::Error) -> Self {
         let source = Lack::mark(source, folder_of(&path));
         Self::Write { path, written, source }
     }
 
-    /// Whether what was spilled could not be written, or not be read back as it was.
+    /// Whether spilled data could not be written, or could not be read back unchanged.
     pub fn blames_disk(&self) -> bool {
         match self {
             Error::Create { .. }

@@ -3,55 +3,55 @@
 use super::collect::blame;
 use super::{Cursor, Error};
 
-/// The error of a job's combiner, kept as it is.
+/// The error of a job's combiner, unchanged.
 pub type FoldError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What a combiner returns for a value that cannot be folded in: both are kept, and the reduce gets them.
+/// What a combiner returns for a value that cannot be folded in: both values are kept, and the reduce receives both.
 ///
-/// The accumulator must be as it was. [`crate::job::Sum`] returns this when a partial sum does not fit its type, since
-/// values that follow may bring the total back into range, and only the total decides.
+/// The accumulator must be unchanged. [`crate::job::Sum`] returns this when a partial sum does not fit its type: later
+/// values may bring the total back into range, and only the total decides.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, thiserror::Error)]
 #[error("these two values cannot be combined; both must be kept")]
 pub struct KeepApart;
 
-/// How much of a key an error shows: enough to find its record, little enough to keep.
+/// Most bytes of a key in an error: enough to find its record, and few enough to keep.
 pub const KEY_SHOWN_BYTES_MAX: usize = 64;
 
-/// Folds the values of equal keys on their way; the shuffle's only view of a combiner.
+/// Folds the values of equal keys in spills and merges. This is all that the shuffle knows of a combiner.
 ///
-/// The output of [`Fold::encode`] is a value again: it may be folded once more in a later merge, and a single value
-/// of a key passes without being folded.
+/// The output of [`Fold::encode`] is itself a value: a later merge may fold it again. A single value of a key is
+/// passed on without being folded.
 pub trait Fold: Sync {
     /// Values folded into one, in memory.
     type Acc;
 
-    /// Whether values are folded wherever they meet. False if there is no combiner, or if its grouping shows: then
-    /// only [`super::BlockCollector`] folds, and everything else passes values through.
+    /// Whether values are folded wherever they meet. False without a combiner, and for a combiner whose result depends
+    /// on the grouping. Then only [`super::BlockCollector`] folds, and everything else passes values through.
     const FOLDS: bool;
 
     /// Begins an accumulator with its first value.
     ///
     /// # Errors
     ///
-    /// The combiner's own, or that of decoding the value.
+    /// The combiner's own error, or an error of decoding the value.
     fn init(&self, value: &[u8]) -> Result<Self::Acc, FoldError>;
 
     /// Folds one more value into an accumulator.
     ///
     /// # Errors
     ///
-    /// [`KeepApart`] if the value cannot be folded in and must be kept beside the accumulator, which is as it was;
-    /// else the combiner's own error, or that of decoding the value.
+    /// [`KeepApart`] if the value cannot be folded in and must be kept beside the accumulator, which is unchanged.
+    /// Otherwise the combiner's own error, or an error of decoding the value.
     fn fold(&self, acc: &mut Self::Acc, value: &[u8]) -> Result<(), FoldError>;
 
     /// Appends the accumulator, encoded as a value, to `into`.
     ///
     /// # Errors
     ///
-    /// That of encoding.
+    /// An error of encoding.
     fn encode(&self, acc: &Self::Acc, into: &mut Vec<u8>) -> Result<(), FoldError>;
 
-    /// How many bytes the accumulator holds on the heap, about.
+    /// Approximate number of bytes that the accumulator holds on the heap.
     fn heap_bytes(&self, acc: &Self::Acc) -> usize {
         let _ = acc;
         0
@@ -80,15 +80,15 @@ impl Fold for NoFold {
     }
 }
 
-/// A sorted source with each distinct key once, its values folded into one, or into as few as the combiner can; without
-/// a combiner, the source.
+/// A sorted source in which each distinct key occurs once, with its values folded into one value, or into as few as
+/// the combiner can. Without a combiner it is the source itself.
 pub struct Folded<'f, C, F> {
     source: C,
     fold: &'f F,
     prefix: u64,
     key: Vec<u8>,
     value: Vec<u8>,
-    /// Where the source is: it is always read one record further than what has been given out.
+    /// Position in the source, which is always read one record ahead of what was returned.
     ahead: Ahead,
 }
 
@@ -99,7 +99,7 @@ enum Ahead {
 }
 
 impl<'f, C: Cursor, F: Fold> Folded<'f, C, F> {
-    /// Folds the values of `source`, which is before its first record.
+    /// Folds the values of `source`, which must be before its first record.
     pub fn new(source: C, fold: &'f F) -> Self {
         Folded { source, fold, prefix: 0, key: Vec::new(), value: Vec::new(), ahead: Ahead::Unread }
     }
@@ -117,7 +117,7 @@ impl<'f, C: Cursor, F: Fold> Folded<'f, C, F> {
             && self.source.key() == self.key
     }
 
-    /// Folds further values of the current key into the first: all of them, or as many as fit.
+    /// Folds further values of the current key into the first one: all of them, or as many as fit.
     fn fold_equal_keys(&mut self) -> Result<(), Error> {
         let mut acc = self.fold.init(&self.value).map_err(|source| blame(&self.key, source))?;
         while self.same_key_ahead() {

@@ -14,39 +14,39 @@ use crate::crash::crash_point;
 /// Records between two checks of whether the merge must stop.
 const STOP_CHECK_RECORDS: u64 = 4096;
 
-/// Where one segment lies, and what it holds.
+/// The place of one segment, and its contents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SegmentPlace {
-    /// The file; it may hold other things too.
+    /// The file, which may hold other data too.
     pub path: PathBuf,
-    /// Where in it, and what.
+    /// The segment's place in the file, and its contents.
     pub info: SegmentInfo,
 }
 
 /// Merges the segments of one partition, a few at a time, until they can be read at once.
 pub struct Gatherer<'g, F> {
-    /// Whose output merged segments are; of one partition.
+    /// The header of files with merged segments, which have one partition.
     pub header: SpillHeader,
-    /// The partition, to be named in errors.
+    /// The partition, for errors.
     pub partition: u32,
-    /// How many segments at once, and how they are read.
+    /// How many segments are read at once, and how.
     pub limits: MergeLimits,
     /// The combiner.
     pub fold: &'g F,
-    /// Set from outside to end the merge with [`Error::Stopped`].
+    /// Set by another thread to end the merge with [`Error::Stopped`].
     pub stop: &'g AtomicBool,
     /// Its progress.
     pub progress: &'g ReadProgress,
 }
 
 impl<F: Fold> Gatherer<'_, F> {
-    /// Opens the segments that hold anything, in their order: equal keys come in the order of `places`. When there are
-    /// more than may be open at once, neighbours are merged first into new files at the paths that `new_path` gives;
-    /// merged files are removed once they are merged again; the caller removes the others.
+    /// Opens the segments that are not empty, in order: equal keys come in the order of `places`. If there are more
+    /// than may be open at once, adjacent segments are first merged into new files at paths from `new_path`. Merged
+    /// files are removed once they are merged again; the caller removes the others.
     ///
     /// # Errors
     ///
-    /// If a file can't be read, written or removed, is damaged, the combiner fails, or it is told to stop.
+    /// If a file is damaged, or cannot be read, written or removed; if the combiner fails; or if the merge is stopped.
     pub fn open(
         &self,
         places: Vec<SegmentPlace>,

@@ -4,7 +4,7 @@ use super::{Cursor, Error};
 
 /// The records of one group, lent one at a time to the reduce.
 pub trait Group {
-    /// Moves to the group's next record; false at its end, and from then on.
+    /// Moves to the group's next record. Returns false at its end, and on every later call.
     ///
     /// # Errors
     ///
@@ -14,11 +14,11 @@ pub trait Group {
     /// The current record's value.
     fn value(&self) -> &[u8];
 
-    /// What of the current record's key comes after the group's own bytes.
+    /// The rest of the current record's key, after the bytes that the group shares.
     fn order(&self) -> &[u8];
 }
 
-/// Finds how many bytes of a key are its group's.
+/// Returns how many bytes of a key belong to its group.
 pub type GroupLen = fn(&[u8]) -> usize;
 
 /// A sorted source, group by group.
@@ -35,18 +35,18 @@ pub struct Groups<C> {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// The source has a record that has not been given out yet.
+    /// The source's current record has not been returned yet.
     Ahead,
-    /// The source's record is the group's current one.
+    /// The source's current record is the group's current one.
     Given,
-    /// The source's record is of a later group.
+    /// The source's current record belongs to a later group.
     Over,
-    /// The source has no more.
+    /// The source has no more records.
     End,
 }
 
 impl<C: Cursor> Groups<C> {
-    /// Groups a source, which is before its first record, by whole keys.
+    /// Groups a source by whole keys. The source must be before its first record.
     ///
     /// # Errors
     ///
@@ -55,7 +55,7 @@ impl<C: Cursor> Groups<C> {
         Self::new(source, <[u8]>::len, true)
     }
 
-    /// Groups a source by the beginnings of its keys.
+    /// Groups a source by prefixes of its keys.
     ///
     /// # Errors
     ///
@@ -78,7 +78,7 @@ impl<C: Cursor> Groups<C> {
         Ok(())
     }
 
-    /// Moves to the next group, past what is left of the current one; false after the last.
+    /// Moves to the next group, and skips the rest of the current one. Returns false after the last group.
     ///
     /// # Errors
     ///
@@ -96,7 +96,7 @@ impl<C: Cursor> Groups<C> {
         Ok(true)
     }
 
-    /// Moves past what is left of the current group, whose key stays.
+    /// Skips the rest of the current group. Its key stays available.
     ///
     /// # Errors
     ///
@@ -115,12 +115,12 @@ impl<C: Cursor> Groups<C> {
         &self.key
     }
 
-    /// How many records have been read so far.
+    /// Number of records read so far.
     pub fn records(&self) -> u64 {
         self.records
     }
 
-    /// The group's key, and the group to read it with.
+    /// The group's key, and the group for reading its records.
     #[inline]
     pub fn split(&mut self) -> (&[u8], InGroup<'_, C>) {
         let Groups { source, key, prefix, whole, state, records, .. } = self;

@@ -2,13 +2,13 @@
 
 use super::{Cursor, Error};
 
-/// The bytes of a key that its prefix holds.
+/// Number of a key's bytes that its prefix holds.
 const PREFIX_BYTES: u32 = 8;
 
-/// Key length of a source without records: sorts after every possible key.
+/// Key length that stands for a source without records: it sorts after every possible key.
 const EXHAUSTED: u32 = u32::MAX;
 
-/// Merges sorted sources into one: the order is by key, and of equal keys by source.
+/// Merges sorted sources into one. Records are ordered by key, and records with equal keys by source.
 ///
 /// ```text
 ///            winner            The winner has the smallest record of all. Each inner node keeps who lost
@@ -25,11 +25,11 @@ pub struct LoserTree<C> {
     started: bool,
 }
 
-/// A source and what is needed to compare its current record in most cases, without touching it.
+/// A source, with what is needed to compare its current record, in most cases without reading the record.
 #[derive(Clone, Copy)]
 struct Contender {
     prefix: u64,
-    /// Of the key; [`EXHAUSTED`] if there is no record, and one less for any longer key.
+    /// Length of the key; [`EXHAUSTED`] if there is no record, and one less for a key of that length or more.
     key_bytes: u32,
     source: u32,
 }
@@ -41,7 +41,7 @@ impl<C: Cursor> LoserTree<C> {
         LoserTree { losers: vec![nobody; sources.len()], sources, winner: nobody, started: false }
     }
 
-    /// The source that has the current record; none before the first and after the last.
+    /// The source that has the current record; `None` before the first record and after the last.
     #[inline]
     pub fn current(&self) -> Option<&C> {
         if self.winner.key_bytes == EXHAUSTED {
@@ -51,7 +51,7 @@ impl<C: Cursor> LoserTree<C> {
         }
     }
 
-    /// Lets every source find its first record, and then all of them play.
+    /// Moves every source to its first record, and then finds the first winner.
     #[cold]
     fn start(&mut self) -> Result<(), Error> {
         self.started = true;
@@ -91,7 +91,7 @@ impl<C: Cursor> LoserTree<C> {
 
     fn beats_behind_prefix(&self, a: Contender, b: Contender) -> bool {
         let by_length = (a.key_bytes, a.source) < (b.key_bytes, b.source);
-        // If one key is all in its prefix, then it begins the other, or they are equal.
+        // If a key fits into its prefix completely, it is a prefix of the other one, or they are equal.
         if a.key_bytes.min(b.key_bytes) <= PREFIX_BYTES || a.key_bytes.max(b.key_bytes) == EXHAUSTED
         {
             return by_length;
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
     use crate::shuffle::tests::{Records, Run, all, any_key};
 
-    /// Runs whose values say from which run and place they come.
+    /// Runs whose values say which run and place they come from.
     fn runs() -> impl Strategy<Value = Vec<Records>> {
         proptest::collection::vec(proptest::collection::vec(any_key(), 0..20), 0..40).prop_map(
             |runs| {

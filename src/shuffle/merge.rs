@@ -11,32 +11,35 @@ use super::{
 };
 use super::{segment, spill_index, spill_writer};
 
-/// How many files are merged at once at most: one more level of the tree is one more comparison for every
-/// record, and each source reads its own place of the disk.
+/// Most files that are merged at once. Each further level of the tree is one more comparison for every record, and
+/// each source reads from a different place of the disk.
 pub const FAN_IN_MAX: usize = 64;
 
-/// What each source of a merge reads at once at least: less, and a disk would seek more than it reads.
+/// Least number of bytes that a source of a merge reads at once. With less, a disk would spend more time on seeks than
+/// on reading.
 pub const BUFFER_BYTES_LEAST: usize = 128 * 1024;
 
-/// What each source of a merge reads at once at most: more gains nothing.
+/// Most bytes that a source of a merge reads at once. More gains nothing.
 pub const BUFFER_BYTES_MAX: usize = 1024 * 1024;
 
-/// Records between two checks of whether the merge must stop: some tenths of a millisecond.
+/// Records between two checks of whether the merge must stop: a few tenths of a millisecond.
 const STOP_CHECK_RECORDS: u64 = 4096;
 
-/// How wide merges are and how their sources are read.
+/// How many files are merged at once, and how they are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MergeLimits {
-    /// How many files are merged at once; at least 2.
+    /// Files merged at once; at least 2.
     pub fan_in: usize,
-    /// What each reads at once, in bytes.
+    /// Bytes that each source reads at once.
     pub buffer_bytes: usize,
 }
 
 impl MergeLimits {
-    /// The limits for merging files with this number of partitions in `memory_bytes`, the written file included.
+    /// Returns the limits for merging files with this number of partitions in `memory_bytes`, including the file that
+    /// is written.
     ///
-    /// Never less than two sources, which with their output take 1 MiB and 160 bytes for each partition.
+    /// There are always at least two sources, which together with their output take 1 MiB and 160 bytes for each
+    /// partition.
     pub fn within(memory_bytes: usize, partitions: u32) -> Self {
         let index_bytes = partitions as usize * spill_index::ENTRY_BYTES;
         let for_sources = memory_bytes.saturating_sub(spill_writer::MEMORY_BYTES + 2 * index_bytes);
@@ -51,51 +54,51 @@ impl MergeLimits {
     }
 }
 
-/// A finished spill file that is not open: there may be more of them than a process may have open.
+/// A finished spill file that is not open: there may be more of them than a process can have open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spilled {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
-    /// How many bytes its records take before compression.
+    /// Bytes of its records before compression.
     pub raw_bytes: u64,
 }
 
-/// What [`Merger::merge_to_fan_in`] leaves.
+/// The result of [`Merger::merge_to_fan_in`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Merged {
-    /// The files that are left, in order.
+    /// The remaining files, in order.
     pub files: Vec<Spilled>,
-    /// How many merges there were.
+    /// Number of merges.
     pub merges: u64,
-    /// How many files went into them, those that were merged twice counted twice.
+    /// Number of files that were merged. A file that results from a merge and is merged again counts too.
     pub files_merged: u64,
-    /// How many bytes they wrote.
+    /// Bytes that the merges wrote.
     pub bytes_written: u64,
 }
 
-/// Merges whole spill files. Equal keys are folded if there is a combiner, else they stay in the order of the
-/// files they come from.
+/// Merges whole spill files. If there is a combiner, equal keys are folded; otherwise they stay in the order of their
+/// files.
 pub struct Merger<'m, F> {
-    /// What is written into merged files. All merged ones must be of its nonce and partitions.
+    /// The header of merged files. All files must have its nonce and its number of partitions.
     pub header: SpillHeader,
-    /// How many files at once.
+    /// How many files are read at once, and how.
     pub limits: MergeLimits,
     /// The combiner.
     pub fold: &'m F,
-    /// Set from outside to end the merge with [`Error::Stopped`].
+    /// Set by another thread to end the merge with [`Error::Stopped`].
     pub stop: &'m AtomicBool,
     /// Its progress.
     pub progress: &'m ReadProgress,
 }
 
 impl<F: Fold> Merger<'_, F> {
-    /// Merges adjacent ones of `files` (later ones hold later records) until one merge can read all that are
-    /// left. Merged files are at the paths that `new_path` gives; those that they were merged from are removed.
+    /// Merges adjacent `files` (later ones hold later records) until a single merge can read all that remain. Merged
+    /// files are written to paths from `new_path`, and the files that went into them are removed.
     ///
     /// # Errors
     ///
-    /// If a file can't be read, written or removed, is damaged or foreign, the combiner fails, or it is told to
-    /// stop. No half-written file is left, but whole ones are: merged and unmerged.
+    /// If a file is damaged, foreign, or cannot be read, written or removed; if the combiner fails; or if the merge is
+    /// stopped. Then no incomplete file is left, but complete ones are, merged or not.
     pub fn merge_to_fan_in(
         &self,
         files: Vec<Spilled>,
@@ -113,7 +116,7 @@ impl<F: Fold> Merger<'_, F> {
             merged.bytes_written += index.file_bytes;
             let from = merged.files[group.clone()].iter().map(|file| file.raw_bytes).sum();
             passes.merged(from, raw_bytes);
-            // As if nothing were combined, like the announced total, so that progress stays within it.
+            // Counted as if nothing were combined, like the announced total, so that progress stays within the total.
             let uncombined = sizes[group.clone()].iter().sum();
             sizes.splice(group.clone(), [uncombined]);
             for Spilled { path, .. } in merged.files.splice(group, [Spilled { path, raw_bytes }]) {
@@ -125,11 +128,11 @@ impl<F: Fold> Merger<'_, F> {
         Ok(merged)
     }
 
-    /// Merges these files, all at once, into a new one at `path`. They stay where they are.
+    /// Merges these files at once into a new one at `path`. The files themselves stay.
     ///
     /// # Errors
     ///
-    /// As [`Merger::merge_to_fan_in`]; nothing is at `path` then.
+    /// As for [`Merger::merge_to_fan_in`]. Then there is no file at `path`.
     pub fn merge_into(&self, path: &Path, files: &[Spilled]) -> Result<SpillIndex, Error> {
         let files =
             files.iter().map(|file| self.open(&file.path)).collect::<Result<Vec<_>, _>>()?;
@@ -172,7 +175,7 @@ impl<F: Fold> Merger<'_, F> {
     }
 }
 
-/// The records of one partition of all these files, in order; bytes that are read are added to `counter`.
+/// Returns the records of one partition of all these files, in order. Bytes that are read are added to `counter`.
 pub fn merged_segments(
     files: &[SpillFile],
     partition: u32,

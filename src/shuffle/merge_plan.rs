@@ -2,16 +2,17 @@
 
 use std::ops::Range;
 
-/// The files to merge into one next, given the sizes of all in order; none if `fan_in` can read them all.
+/// Returns which files to merge into one next, given the sizes of all files in order; `None` if `fan_in` can read them
+/// all.
 ///
-/// Only adjacent files are merged, since equal keys must stay in the order of the files. The first merge takes as
-/// many files as make all later ones, the last reading included, exactly as wide as is allowed, for every merge
-/// that is narrower than it could be is work that a later one does again. Each takes the smallest neighbours,
-/// of equal ones the first.
+/// Only adjacent files are merged, because equal keys must stay in the order of the files. The first merge takes just
+/// enough files that all later merges, including the final one, have exactly the allowed width. A narrower merge would
+/// only do work that a later one does again. Each merge takes the smallest adjacent files, and the first of these if
+/// several are equal.
 ///
 /// # Panics
 ///
-/// If `fan_in` is below 2: nothing could be merged.
+/// If `fan_in` is below 2, because then nothing can be merged.
 pub fn next_group(bytes: &[u64], fan_in: usize) -> Option<Range<usize>> {
     assert!(fan_in >= 2, "a merge of {fan_in} files does not make them fewer");
     if bytes.len() <= fan_in {
@@ -32,7 +33,7 @@ pub fn next_group(bytes: &[u64], fan_in: usize) -> Option<Range<usize>> {
 mod tests {
     use super::*;
 
-    /// Merges as planned: how many merges, how many bytes were written again, how many files are left.
+    /// Merges as planned. Returns the number of merges, the bytes that were rewritten, and the number of files left.
     fn carry_out(mut bytes: Vec<u64>, fan_in: usize) -> (usize, u64, usize) {
         let (mut merges, mut rewritten) = (0, 0);
         while let Some(group) = next_group(&bytes, fan_in) {

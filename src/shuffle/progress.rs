@@ -5,53 +5,53 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::merge_plan::next_group;
 
-/// What was read of map output, and what there is to read: bytes of records, before compression. Files count as they are
-/// read, memory a chunk or some thousand records at a time.
+/// How much map output was read, and how much there is to read: bytes of records before compression. Files are counted
+/// as they are read; memory is counted a chunk, or some thousand records, at a time.
 ///
-/// The part that is read never falls while merges go on, as their total never rises.
+/// The share that was read never falls while merges run, because their total never rises.
 #[derive(Debug, Default)]
 pub struct ReadProgress {
     /// Bytes read so far.
     pub bytes: Arc<AtomicU64>,
-    /// Of how many; what is merged in several passes counts as often as it is read.
+    /// Bytes to read in all. What is merged in several passes counts once for each pass.
     pub total: AtomicU64,
 }
 
 impl ReadProgress {
-    /// Adds bytes that will be read once.
+    /// Adds bytes to the total that will be read once.
     pub fn expect(&self, bytes: u64) {
         self.total.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// What a reader is given to count with.
+    /// Returns the counter for a reader.
     pub fn counter(&self) -> Counter {
         Some(Arc::clone(&self.bytes))
     }
 }
 
-/// Keeps the total in step with a merge in several passes.
+/// Adjusts the total during a merge in several passes.
 pub(super) struct Passes<'p> {
     progress: &'p ReadProgress,
-    /// What the total has of these passes.
+    /// The part of the total that belongs to these passes.
     expected: u64,
     read: u64,
 }
 
 impl<'p> Passes<'p> {
-    /// Announces files of these sizes, to be read as often as their merges require.
+    /// Announces files of these sizes, which will be read as often as their merges require.
     pub(super) fn expect(progress: &'p ReadProgress, sizes: &[u64], fan_in: usize) -> Self {
         let expected = bytes_to_read(sizes.to_vec(), fan_in);
         progress.expect(expected);
         Self { progress, expected, read: 0 }
     }
 
-    /// So many bytes were merged into so many, which are fewer where there is a combiner.
+    /// Records that `from` bytes were merged into `into` bytes, which are fewer if there is a combiner.
     pub(super) fn merged(&mut self, from: u64, into: u64) {
         self.read += from;
         self.lower(self.expected - from.saturating_sub(into).min(self.expected));
     }
 
-    /// Only files of these sizes are left, to be read all at once.
+    /// Records that only files of these sizes are left, which will be read at once.
     pub(super) fn end(mut self, sizes: &[u64]) {
         self.lower(self.read + sizes.iter().sum::<u64>());
     }
@@ -63,7 +63,7 @@ impl<'p> Passes<'p> {
     }
 }
 
-/// How many bytes all merges of files of these sizes read, the last reading included, if nothing is combined.
+/// Bytes that all merges of files of these sizes will read, including the final one, if nothing is combined.
 fn bytes_to_read(mut sizes: Vec<u64>, fan_in: usize) -> u64 {
     let mut read = 0;
     while let Some(group) = next_group(&sizes, fan_in) {
@@ -74,7 +74,7 @@ fn bytes_to_read(mut sizes: Vec<u64>, fan_in: usize) -> u64 {
     read + sizes.iter().sum::<u64>()
 }
 
-/// Where what is read is counted, if anywhere.
+/// The counter for bytes that are read, if there is one.
 pub type Counter = Option<Arc<AtomicU64>>;
 
 /// Adds to a counter.

@@ -9,30 +9,30 @@ use super::{CollectStats, Counter, Cursor, Error, Fold, SpillPlace, Spilled, pro
 /// How many records ahead of the current one are prefetched.
 pub(super) const PREFETCH_RECORDS: usize = 8;
 
-/// Records that are counted as read at once.
+/// Number of records whose bytes are added to the counter together.
 const COUNTED_RECORDS: usize = 4096;
-/// What a record counts as, since its length is only known when it is encoded: lengths, a short key and a count.
+/// Assumed bytes of one record, since its length is only known when it is encoded: lengths, a short key and a count.
 const COUNTED_BYTES: u64 = 16;
 
-/// A sorted run in memory: what a collector held when its map ended.
+/// A sorted run in memory: what a collector still held when its map ended.
 #[derive(Debug)]
 pub struct Run<R> {
     records: R,
     entries: Vec<u128>,
-    /// Where each partition's entries begin, and where the last one's end.
+    /// Where the entries of each partition begin, and where those of the last one end.
     starts: Vec<usize>,
 }
 
-/// What a run's records are read from.
+/// The memory that a run's records are read from.
 pub trait Records<F: Fold>: Keys {
-    /// Encodes the value of the record at this place into `scratch`, if it is not there as bytes.
+    /// Encodes the value of the record at this place into `scratch`, unless it is stored as bytes.
     ///
     /// # Errors
     ///
     /// The encoder's error.
     fn load(&self, place: u64, fold: &F, scratch: &mut Vec<u8>) -> Result<(), Error>;
 
-    /// The value, which was loaded into `scratch` if it needed to be.
+    /// The value, which was encoded into `scratch` if necessary.
     fn value<'a>(&'a self, place: u64, scratch: &'a [u8]) -> &'a [u8];
 
     /// Prefetches the record at this place.
@@ -78,23 +78,23 @@ impl<F: Fold> Records<F> for Table<F::Acc> {
 }
 
 impl<R: Keys> Run<R> {
-    /// A run of these records in the order of their sorted entries.
+    /// Creates a run of these records in the order of their sorted entries.
     pub fn new(records: R, entries: Vec<u128>, partitions: u32) -> Self {
         let starts = sort::partition_starts(&entries, partitions);
         Run { records, entries, starts }
     }
 
-    /// How many records the run holds.
+    /// Number of records in the run.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there is none.
+    /// Whether the run has no records.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Bytes that all records count as when they are read.
+    /// Bytes that are counted when all records are read.
     pub fn counted_bytes(&self) -> u64 {
         self.len() as u64 * COUNTED_BYTES
     }
@@ -118,7 +118,7 @@ impl<R: Keys> Run<R> {
         }
     }
 
-    /// Memory of the entries, and of the records as `of` computes it.
+    /// Memory of the entries, and of the records as computed by `of`.
     pub fn memory_bytes(&self, of: impl FnOnce(&R) -> usize) -> usize {
         self.entries.capacity() * size_of::<u128>() + of(&self.records)
     }
@@ -150,9 +150,9 @@ pub struct RunCursor<'r, R, F> {
     records: &'r R,
     fold: &'r F,
     entries: &'r [u128],
-    /// One more than the current record's entry.
+    /// Index of the current record's entry, plus one.
     next: usize,
-    /// How many records were counted as read.
+    /// Number of records that were counted as read.
     counted: usize,
     scratch: Vec<u8>,
     counter: Counter,

@@ -10,22 +10,22 @@ use super::{Counter, Cursor, Error, SegmentInfo, progress};
 use crate::record::block::{self, BLOCK_RAW_BYTES, BlockReader, FRAME_HEADER_BYTES};
 use crate::storage::open_regular;
 
-/// The fixed part of a segment's memory: the cursor itself with its digest's state.
+/// The fixed part of a segment's memory: the cursor itself, and the state of its digest.
 const STATE_BYTES: usize = 1024;
 
-/// How much memory a segment that is read through a buffer of `buffer_bytes` takes at most: the buffer,
-/// which grows to a whole block, and one decompressed block. A record larger than a block comes on top, twice
-/// if it is compressed, while it is the current one.
+/// Most memory that a segment takes if it is read through a buffer of `buffer_bytes`: the buffer, which grows to a
+/// whole block, and one decompressed block. While a record larger than a block is current, its size is added, twice if
+/// it is compressed.
 pub const fn memory_bytes(buffer_bytes: usize) -> usize {
     let block_bytes = BLOCK_RAW_BYTES + FRAME_HEADER_BYTES;
     let read_bytes = if buffer_bytes > block_bytes { buffer_bytes } else { block_bytes };
     read_bytes + BLOCK_RAW_BYTES + STATE_BYTES
 }
 
-/// The sorted records of one partition of one spill file. Any number may read one file at the same time.
+/// The sorted records of one partition of one spill file. Several segments may read the same file at once.
 ///
-/// Its end is reached only if all of it was what the index says, digest included: who has not seen the end
-/// must not rely on what came before.
+/// The end is reached only if the whole segment agrees with the index, including its digest. A caller that has not
+/// reached the end must not rely on the records before it.
 pub struct Segment {
     blocks: BlockReader<FileRange>,
     file: Arc<NamedFile>,
@@ -48,13 +48,13 @@ impl Segment {
         Segment { blocks: BlockReader::new(range, offset, buffer_bytes), file, partition, info }
     }
 
-    /// Opens a segment whose contents the caller knows already, in any file: a spill file, or
-    /// one in which segments of many were gathered. Read through a buffer of `buffer_bytes`; bytes that are read are
-    /// added to `counter`, as they were before compression.
+    /// Opens a segment whose contents the caller already knows, in any file: a spill file, or a file in which segments
+    /// of several were gathered. It is read through a buffer of `buffer_bytes`. Bytes that are read are added to
+    /// `counter`, as they were before compression.
     ///
     /// # Errors
     ///
-    /// If the file can't be opened, or ends before the segment does.
+    /// If the file cannot be opened, or ends before the segment does.
     pub fn open(
         path: impl Into<PathBuf>,
         partition: u32,
@@ -75,7 +75,7 @@ impl Segment {
         Ok(Segment::new(file, partition, info, buffer_bytes, counter))
     }
 
-    /// What the index says of it.
+    /// The segment's entry in the index.
     pub fn info(&self) -> &SegmentInfo {
         &self.info
     }
@@ -85,7 +85,7 @@ impl Segment {
         Error::Block { path: self.file.path.clone(), partition: self.partition, source }
     }
 
-    /// Compares what was read with what the index says.
+    /// Compares what was read with the index.
     #[cold]
     fn check_totals(&self) -> Result<(), Error> {
         let (info, totals) = (self.info(), self.blocks.totals());
@@ -130,7 +130,7 @@ impl Cursor for Segment {
     }
 }
 
-/// The bytes of a segment, read at their place so that segments do not move each other's position.
+/// The bytes of a segment, read at explicit offsets, so that segments of one file do not move each other's position.
 pub(super) struct FileRange {
     file: Arc<NamedFile>,
     info: SegmentInfo,
@@ -143,7 +143,7 @@ impl FileRange {
         Self { file, info, at: info.offset, counter }
     }
 
-    /// How many bytes before compression those are that were read, if all of the segment is compressed alike.
+    /// Bytes that were read, as they were before compression, assuming that the whole segment compresses equally well.
     fn raw_bytes(&self) -> u64 {
         let read = u128::from(self.at - self.info.offset);
         let raw = read * u128::from(self.info.raw_bytes) / u128::from(self.info.stored_bytes);
@@ -160,7 +160,7 @@ impl Read for FileRange {
         }
         let read = self.file.file.read_at(&mut into[..bytes], self.at)?;
         if read == 0 {
-            // It was as long as its index says when it was opened.
+            // The file was long enough for the segment when it was opened.
             return Err(io::Error::new(
                 ErrorKind::UnexpectedEof,
                 "the file was cut off while it was read",

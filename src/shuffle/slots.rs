@@ -11,19 +11,20 @@ use std::ptr::NonNull;
 
 use crate::record::short::SHORT_BYTES;
 
-/// From this size on, memory is aligned for huge pages and the kernel is advised to use them.
+/// Memory of at least this size is aligned for huge pages, and the kernel is advised to use them.
 const HUGE_PAGE_BYTES: usize = 2 << 20;
-/// Below it, slots of 32 bytes still never straddle a cache line.
+/// Alignment of less memory: slots of 32 bytes still never straddle a cache line.
 const CACHE_LINE_BYTES: usize = 64;
 
-/// One place of the table. All zero bytes are an empty slot.
+/// One place of the table. A slot of zero bytes is empty.
 #[repr(C)]
 pub(super) struct Slot<A> {
-    /// The key, zero padded, if it has at most 16 bytes; else where its bytes are, and 64 bits to compare first.
+    /// The key, zero-padded, if it has at most 16 bytes; otherwise the place of its bytes, and 64 bits to compare
+    /// first.
     pub(super) key: [u8; SHORT_BYTES],
-    /// The upper half of the key's hash, kept for growing.
+    /// The upper half of the key's hash, which is needed when the table grows.
     pub(super) hash: u32,
-    /// One more than the key's length; zero marks an empty slot.
+    /// The key's length plus one; zero marks an empty slot.
     len_plus_one: u32,
     acc: MaybeUninit<A>,
 }
@@ -34,13 +35,13 @@ impl<A> Slot<A> {
         self.len_plus_one == 0
     }
 
-    /// Whether the slot is filled by a key of this length with these sixteen bytes.
+    /// Whether the slot holds a key of this length with these sixteen bytes.
     #[inline(always)]
     pub(super) fn holds(&self, key: u128, len: u32) -> bool {
         self.len_plus_one == len + 1 && u128::from_ne_bytes(self.key) == key
     }
 
-    /// Length of the key. The slot is filled.
+    /// Length of the key. The slot must be filled.
     #[inline(always)]
     pub(super) fn key_len(&self) -> usize {
         debug_assert!(!self.is_empty());
@@ -74,7 +75,7 @@ impl<A> Slot<A> {
     }
 }
 
-/// A power of two of slots, indexed modulo their number.
+/// An array of slots, as many as a power of two, indexed modulo their number.
 pub(super) struct Slots<A> {
     first: NonNull<Slot<A>>,
     mask: usize,
@@ -82,7 +83,7 @@ pub(super) struct Slots<A> {
 
 // SAFETY: `Slots` owns its slots as a boxed slice would; nothing else points to them.
 unsafe impl<A: Send> Send for Slots<A> {}
-// SAFETY: shared access only reads, as that of a boxed slice.
+// SAFETY: shared access only reads, as with a boxed slice.
 unsafe impl<A: Sync> Sync for Slots<A> {}
 
 impl<A> Slots<A> {
@@ -91,16 +92,17 @@ impl<A> Slots<A> {
         size_of::<Slot<A>>() << bits
     }
 
-    /// `1 << bits` empty slots.
+    /// Creates `1 << bits` empty slots.
     pub(super) fn new(bits: u32) -> Self {
         let layout = Self::layout(1 << bits);
-        // SAFETY: a slot has a size, so the layout is not empty.
+        // SAFETY: a slot is not zero-sized, so the layout is not empty.
         let memory = unsafe { alloc(layout) };
         let Some(first) = NonNull::new(memory.cast::<Slot<A>>()) else {
             handle_alloc_error(layout)
         };
         if layout.align() == HUGE_PAGE_BYTES {
-            // SAFETY: advice about memory that was just allocated; it changes no contents, and may be refused.
+            // SAFETY: this only gives advice about memory that was just allocated. It changes no contents, and the
+            // kernel may refuse.
             unsafe { libc::madvise(memory.cast(), layout.size(), libc::MADV_HUGEPAGE) };
         }
         // SAFETY: the allocation is `layout.size()` bytes long, and zero bytes are an empty slot.
@@ -134,14 +136,14 @@ impl<A> Slots<A> {
         unsafe { &mut *self.first.as_ptr().add(index & self.mask) }
     }
 
-    /// Hands every filled slot on, in order, leaving all empty.
+    /// Passes on every filled slot, in order, and leaves all slots empty.
     pub(super) fn take_all(&mut self, mut each: impl FnMut(u128, u32, u32, A)) {
         for i in 0..self.len() {
             let slot = self.get_mut(i);
             if !slot.is_empty() {
                 let (key, len) = (u128::from_ne_bytes(slot.key), slot.len_plus_one - 1);
                 slot.len_plus_one = 0;
-                // SAFETY: the slot was filled, and is marked empty, so the accumulator is read out once.
+                // SAFETY: the slot was filled and is now marked empty, so the accumulator is read only once.
                 each(key, len, slot.hash, unsafe { slot.acc.assume_init_read() });
             }
         }
@@ -153,7 +155,7 @@ impl<A> Drop for Slots<A> {
         if std::mem::needs_drop::<A>() {
             self.take_all(|_, _, _, acc| drop(acc));
         }
-        // SAFETY: allocated in `new` with this very layout.
+        // SAFETY: `new` allocated this memory with the same layout.
         unsafe { dealloc(self.first.as_ptr().cast(), Self::layout(self.len())) };
     }
 }

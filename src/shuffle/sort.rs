@@ -9,38 +9,39 @@
 //! └──────────────┴───────────────────────────────┴───────────────────────┘
 //! ```
 //!
-//! Integers sort without memory accesses to the records. Runs that tie in partition and prefix are sorted again by
-//! the next eight bytes of their keys, and so on: each level reads each key once, while comparing keys would read two
-//! per comparison. Only keys that still tie after many levels are compared as a whole. Equal keys stay in the order
-//! of their places.
+//! Comparing integers needs no memory accesses to the records. Runs of entries with the same partition and prefix are
+//! sorted again by the next eight bytes of their keys, and so on. Each level reads each key once, while comparing keys
+//! would read two keys per comparison. Only keys that are still equal after many levels are compared as a whole. Equal
+//! keys stay in the order of their places.
 
-/// Bits of an entry that say where its record is.
+/// Bits of an entry that hold the place of its record.
 const PLACE_BITS: u32 = 48;
 const PLACE_MASK: u128 = (1 << PLACE_BITS) - 1;
-/// Bytes of a key that one level looks at.
+/// Bytes of a key that one level compares.
 const LEVEL_BYTES: usize = 8;
-/// From this byte on keys are compared as a whole: each level is a call deeper, and a key may have many megabytes.
+/// From this byte on, keys are compared as a whole: each level is one more nested call, and a key may have many
+/// megabytes.
 const LEVELS_END_BYTES: usize = 512;
 
-/// The most partitions that an entry can tell apart.
+/// Most partitions that an entry can distinguish.
 pub const PARTITIONS_MAX: u32 = 1 << 16;
-/// One more than the largest place that an entry can hold.
+/// The largest place that an entry can hold, plus one.
 pub const PLACES_MAX: u64 = 1 << PLACE_BITS;
 
-/// Packs an entry. `place` is below [`PLACES_MAX`], `partition` below [`PARTITIONS_MAX`].
+/// Packs an entry. `place` must be below [`PLACES_MAX`], and `partition` below [`PARTITIONS_MAX`].
 #[inline(always)]
 pub fn entry(partition: u32, prefix: u64, place: u64) -> u128 {
     debug_assert!(partition < PARTITIONS_MAX && place < PLACES_MAX);
     u128::from(partition) << 112 | u128::from(prefix) << PLACE_BITS | u128::from(place)
 }
 
-/// Where the entry's record is.
+/// The place of the entry's record.
 #[inline(always)]
 pub fn place(entry: u128) -> u64 {
     (entry & PLACE_MASK) as u64
 }
 
-/// The first eight bytes of the entry's key, big-endian, zero padded.
+/// The first eight bytes of the entry's key, big-endian, zero-padded.
 #[inline(always)]
 pub fn prefix(entry: u128) -> u64 {
     (entry >> PLACE_BITS) as u64
@@ -52,7 +53,7 @@ pub fn partition(entry: u128) -> u32 {
     (entry >> 112) as u32
 }
 
-/// Looks keys up by place.
+/// Finds keys by the places of their records.
 pub trait Keys {
     /// The whole key of the record at this place.
     fn key(&self, place: u64) -> &[u8];
@@ -64,7 +65,7 @@ pub fn sort(entries: &mut [u128], keys: &impl Keys) {
     sort_ties(entries, keys, LEVEL_BYTES);
 }
 
-/// Where each of `partitions` partitions begins in sorted entries, and at last where the last one ends.
+/// Returns where each of `partitions` partitions begins in sorted entries, followed by where the last one ends.
 pub fn partition_starts(entries: &[u128], partitions: u32) -> Vec<usize> {
     let mut starts = Vec::with_capacity(partitions as usize + 1);
     let mut from = 0;
@@ -76,7 +77,7 @@ pub fn partition_starts(entries: &[u128], partitions: u32) -> Vec<usize> {
     starts
 }
 
-/// Sorts each run of entries that agree in all but the place by what their keys hold from byte `depth` on.
+/// Sorts each run of entries that differ only in their place, by the bytes of their keys from `depth` on.
 fn sort_ties(entries: &mut [u128], keys: &impl Keys, depth: usize) {
     for run in entries.chunk_by_mut(|a, b| a >> PLACE_BITS == b >> PLACE_BITS) {
         if run.len() > 1 {
@@ -85,7 +86,7 @@ fn sort_ties(entries: &mut [u128], keys: &impl Keys, depth: usize) {
     }
 }
 
-/// Sorts entries whose keys agree up to byte `depth`, zero padded, and whose upper bits are therefore the same.
+/// Sorts entries whose zero-padded keys agree up to byte `depth`, and whose upper bits are therefore the same.
 fn sort_run(run: &mut [u128], keys: &impl Keys, depth: usize) {
     if depth >= LEVELS_END_BYTES {
         run.sort_unstable_by(|&a, &b| {
@@ -94,7 +95,8 @@ fn sort_run(run: &mut [u128], keys: &impl Keys, depth: usize) {
         return;
     }
     let upper = run[0] & !PLACE_MASK;
-    // A key that ends before `depth` is a prefix of those that do not, since padding made them agree: it comes first.
+    // A key that ends before `depth` is a prefix of the longer keys, since with its padding it agrees with them. It
+    // comes first.
     let ended = move_ended_first(run, keys, depth);
     let (short, long) = run.split_at_mut(ended);
     short.sort_unstable_by_key(|&e| (keys.key(place(e)).len(), place(e)));
@@ -111,7 +113,7 @@ fn sort_run(run: &mut [u128], keys: &impl Keys, depth: usize) {
     }
 }
 
-/// Moves entries whose keys end at `depth` or before it to the front and says how many they are.
+/// Moves the entries whose keys end at or before `depth` to the front, and returns their number.
 fn move_ended_first(run: &mut [u128], keys: &impl Keys, depth: usize) -> usize {
     let mut ended = 0;
     for i in 0..run.len() {
@@ -173,7 +175,8 @@ mod tests {
         }
     }
 
-    /// Keys that tie a lot: few letters, zero bytes among them, and common beginnings longer than a level.
+    /// Keys that are often equal for long: few letters, some of them zero bytes, and common prefixes longer than a
+    /// level.
     fn key() -> impl Strategy<Value = Vec<u8>> {
         let letters = proptest::collection::vec(prop_oneof![Just(0u8), Just(1), Just(b'a')], 0..20);
         (prop_oneof![Just(0usize), Just(8), Just(16), Just(17)], letters)

@@ -1,7 +1,7 @@
 //! A sorted run of records that stays in memory: copied once in sorted order, so that a merge reads it sequentially.
 //!
-//! We measured reading a sort buffer through its sorted entries instead: with many runs to merge, every record is
-//! then a cache miss, which costs a third of the time.
+//! We chose this over reading a sort buffer through its sorted entries. Measured: with many runs to merge, every
+//! record would be a cache miss, which costs a third of the time.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -14,13 +14,13 @@ use super::{CollectStats, Counter, Cursor, Error, SpillPlace, SpillWriter, Spill
 use crate::record::key;
 use crate::record::short::prefetch;
 
-/// How many records ahead of the copied one are prefetched.
+/// How many records ahead of the one being copied are prefetched.
 const PREFETCH_RECORDS: usize = 12;
 
-/// Records in the order of partition and key, in the layout of [`Buffer`], without its places.
+/// Records in the order of partition and key, in the layout of [`Buffer`], without places.
 ///
-/// Each partition is read once, and its memory goes back to the system as it is read: the pages of the output that is
-/// written in the meantime take its place, so a run that fits into memory needs its input's size once and not twice.
+/// Each partition is read once, and its memory is returned to the system as it is read. The pages of the output, which
+/// is written at the same time, take its place. So a run that fits into memory needs memory for its input only once.
 #[derive(Debug)]
 pub struct SortedRun {
     partitions: Vec<Mutex<Option<Partition>>>,
@@ -28,7 +28,7 @@ pub struct SortedRun {
     raw_bytes: u64,
 }
 
-/// The records of one partition. It may share its first and last chunk with its neighbours.
+/// The records of one partition. It may share its first and last chunk with the adjacent partitions.
 #[derive(Debug)]
 struct Partition {
     chunks: VecDeque<Arc<Chunk>>,
@@ -79,12 +79,12 @@ impl SortedRun {
         self.memory_bytes
     }
 
-    /// Bytes of all records, lengths included.
+    /// Bytes of all records, including their lengths.
     pub fn raw_bytes(&self) -> u64 {
         self.raw_bytes
     }
 
-    /// Reads one partition; none if it was read before. Bytes that are read are added to `counter`.
+    /// Reads one partition; `None` if it was already read. Bytes that are read are added to `counter`.
     pub fn take(&self, partition: u32, counter: Counter) -> Option<SortedCursor> {
         let partition = self.partitions.get(partition as usize)?;
         let taken = partition.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -130,17 +130,17 @@ fn end_of(chunks: &[Chunk]) -> (usize, usize) {
     chunks.last().map_or((0, 0), |chunk| (chunks.len() - 1, chunk.len()))
 }
 
-/// Reads one partition of a [`SortedRun`], giving back its memory.
+/// Reads one partition of a [`SortedRun`], and returns its memory to the system.
 #[derive(Debug)]
 pub struct SortedCursor {
-    /// What is read now.
+    /// The chunk that is being read.
     chunk: Option<Arc<Chunk>>,
     /// Where the next record begins in it.
     at: usize,
-    /// Up to where it was counted as read.
+    /// The position up to which bytes were counted as read.
     counted: usize,
     later: VecDeque<Arc<Chunk>>,
-    /// Records that were not read yet.
+    /// Number of records that were not read yet.
     left: usize,
     key: Range<usize>,
     value: Range<usize>,
@@ -169,7 +169,7 @@ impl SortedCursor {
 impl Cursor for SortedCursor {
     #[inline]
     fn advance(&mut self) -> Result<bool, Error> {
-        /// Two records of a hundred bytes ahead; the processor's own prefetching loses track of many runs.
+        /// Two records of a hundred bytes ahead. The processor's own prefetching loses track of many runs.
         const PREFETCH_BYTES: usize = 256;
         if self.left == 0 {
             self.count();

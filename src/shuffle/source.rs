@@ -5,7 +5,7 @@ use super::sorted::SortedCursor;
 use super::table::Table;
 use super::{Cursor, Error, Fold, Segment};
 
-/// A sorted source of any kind, told apart by a branch rather than by a call through a pointer.
+/// A sorted source of any kind, selected by a branch rather than by a call through a pointer.
 pub enum Source<'r, F: Fold> {
     /// From a spill file.
     Segment(Box<Segment>),

@@ -14,9 +14,9 @@
 //!         │ u64          │ u32    │           │
 //! ```
 //!
-//! Numbers are little endian. The blocks are those of [`crate::record::block`]. Segments follow each other without a
-//! gap. The checksum covers the header, the index and the index offset; blocks have their own. So every byte of the
-//! file is verified, those of a segment when it is read. The footer is written last: a file without it was never
+//! Numbers are little-endian. The blocks are those of [`crate::record::block`]. There are no gaps between segments.
+//! The checksum covers the header, the index and the index offset; each block has its own. So every byte of the file
+//! is verified, those of a segment when it is read. The footer is written last: a file without a footer was never
 //! completed.
 
 use std::fs::File;
@@ -29,38 +29,38 @@ use super::{Counter, Error, Segment, SegmentInfo, SpillIndex};
 use crate::record::block::Codec;
 use crate::storage::open_regular;
 
-/// How a spill file begins; the first byte is in no text.
+/// First bytes of a spill file. The first one never occurs in text.
 const MAGIC: [u8; 8] = *b"\x93GRSPIL\n";
 
-/// How a whole spill file ends.
+/// Last bytes of a complete spill file.
 const MAGIC_END: [u8; 8] = *b"GRSPEND\n";
 
 /// The version of the format that this program writes and reads.
 const VERSION: u32 = 1;
 
-/// The bytes before the first segment.
+/// Bytes before the first segment.
 pub(super) const HEADER_BYTES: usize = 44;
 
-/// The bytes behind the index.
+/// Bytes after the index.
 pub(super) const FOOTER_BYTES: usize = 20;
 
-/// Whose output a spill file is.
+/// The attempt whose output a spill file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpillHeader {
-    /// How its blocks are stored.
+    /// Compression of its blocks.
     pub codec: Codec,
     /// The job's random number.
     pub nonce: u128,
-    /// The map task's number in the job.
+    /// Index of the map task in the job.
     pub map: u32,
-    /// The attempt's number in the task.
+    /// Number of the attempt at the task.
     pub attempt: u32,
-    /// How many partitions the job has, and so, how many segments the file.
+    /// Number of partitions of the job, and so of segments in the file.
     pub partitions: u32,
 }
 
-/// A whole spill file, open for reading. Holds its index (40 bytes for each partition) and a file descriptor.
-/// Clones and segments share both.
+/// A complete spill file, open for reading. It holds its index (40 bytes for each partition) and a file descriptor,
+/// which clones and segments share.
 #[derive(Debug, Clone)]
 pub struct SpillFile {
     pub(super) opened: Arc<Opened>,
@@ -73,7 +73,7 @@ pub(super) struct Opened {
     pub(super) index: SpillIndex,
 }
 
-/// An open file that its errors can name.
+/// An open file with its path, for errors.
 #[derive(Debug)]
 pub(super) struct NamedFile {
     pub(super) path: PathBuf,
@@ -81,11 +81,11 @@ pub(super) struct NamedFile {
 }
 
 impl SpillFile {
-    /// Opens a spill file and checks header, index and footer.
+    /// Opens a spill file, and checks its header, index and footer.
     ///
     /// # Errors
     ///
-    /// If the file can't be read, is not whole, or is not of this version.
+    /// If the file cannot be read, is not complete, or has another version.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let path = path.into();
         let opened = open_regular(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
@@ -104,7 +104,7 @@ impl SpillFile {
         let (index_offset, expected) = decode_footer(&footer, &path, footer_offset)?;
 
         let index_bytes = u64::from(header.partitions) * ENTRY_BYTES as u64;
-        // Not believed yet, so it may be any number.
+        // Not verified yet, so it may be any number.
         let expected_bytes = index_offset.saturating_add(index_bytes + FOOTER_BYTES as u64);
         if expected_bytes != file_bytes {
             return Err(Error::Length { path, expected: expected_bytes, found: file_bytes });
@@ -122,24 +122,24 @@ impl SpillFile {
         Ok(SpillFile { opened: Arc::new(Opened { file, header, index }) })
     }
 
-    /// Where the file is, or was when it was opened.
+    /// The file's path when it was opened.
     pub fn path(&self) -> &Path {
         &self.opened.file.path
     }
 
-    /// Whose output it is.
+    /// The attempt whose output it holds.
     pub fn header(&self) -> &SpillHeader {
         &self.opened.header
     }
 
-    /// What it holds.
+    /// Its index.
     pub fn index(&self) -> &SpillIndex {
         &self.opened.index
     }
 
-    /// The records of a partition, read through a buffer of `buffer_bytes` or as much as the segment has.
-    /// The memory that takes is [`super::segment::memory_bytes`]. Nothing is read yet; bytes that are, are added to
-    /// `counter`.
+    /// Returns the records of a partition, read through a buffer of `buffer_bytes`, or of the segment's size if that
+    /// is less. See [`super::segment::memory_bytes`] for the memory that this takes. Nothing is read yet; bytes that
+    /// are read later are added to `counter`.
     ///
     /// # Panics
     ///
@@ -227,7 +227,7 @@ fn decode_footer(
     Ok((index_offset, checksum))
 }
 
-/// The checksum over everything outside the blocks, except for itself and the end magic.
+/// The checksum of everything outside the blocks, except the checksum itself and the end magic.
 pub(super) fn index_checksum(
     header: &[u8; HEADER_BYTES],
     entries: &[u8],
@@ -237,7 +237,7 @@ pub(super) fn index_checksum(
     crc32c::crc32c_append(checksum, &index_offset.to_le_bytes())
 }
 
-/// Segments lie one after the other from the header to the index, so that no byte belongs to none.
+/// Segments fill the file from the header to the index, so every byte belongs to one of them.
 fn check_layout(segments: &[SegmentInfo], index_offset: u64, path: &Path) -> Result<(), Error> {
     let mut expected = HEADER_BYTES as u64;
     for (partition, segment) in (0..).zip(segments) {

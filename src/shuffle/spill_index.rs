@@ -12,29 +12,29 @@ use xxhash_rust::xxh3::xxh3_64;
 /// ```
 pub(super) const ENTRY_BYTES: usize = 40;
 
-/// Where one segment is and what it holds.
+/// The place and contents of one segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SegmentInfo {
-    /// Where its first block begins, in bytes from the start of the file.
+    /// Offset of its first block from the start of the file, in bytes.
     pub offset: u64,
-    /// How many bytes its blocks take, frames included.
+    /// Bytes of its blocks, including their frames.
     pub stored_bytes: u64,
-    /// How many records it holds.
+    /// Number of its records.
     pub records: u64,
-    /// How many bytes its records take before compression, lengths included.
+    /// Bytes of its records before compression, including their lengths.
     pub raw_bytes: u64,
-    /// XXH3 (64 bits) over its records in order: the same for the same records, however they are stored.
+    /// XXH3 (64 bits) of its records in order. It does not depend on how the records are stored.
     pub digest: u64,
 }
 
-/// The segments of one spill file, one for each partition in order, empty ones included.
+/// The segments of one spill file: one for each partition, in order, even if it is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpillIndex {
     /// The segments.
     pub segments: Vec<SegmentInfo>,
-    /// The digest of all segments' digests: what a whole map output is compared by.
+    /// The digest of all segments' digests, by which whole map outputs are compared.
     pub digest: u64,
-    /// How many bytes the file has.
+    /// Bytes of the whole file.
     pub file_bytes: u64,
 }
 
@@ -45,12 +45,12 @@ impl SpillIndex {
         SpillIndex { segments, digest: xxh3_64(&digests), file_bytes }
     }
 
-    /// How many records all segments hold together.
+    /// Number of records in all segments together.
     pub fn records(&self) -> u64 {
         self.segments.iter().map(|segment| segment.records).sum()
     }
 
-    /// How many bytes all records take before compression.
+    /// Bytes of all records before compression.
     pub fn raw_bytes(&self) -> u64 {
         self.segments.iter().map(|segment| segment.raw_bytes).sum()
     }

@@ -11,33 +11,32 @@ use crate::crash::crash_point;
 use crate::record::block::{self, BlockWriter};
 use crate::storage::create_new_private;
 
-/// How many bytes go to the system at once at least, so that thousands of small segments are not as many
-/// writes. Compressed blocks are collected, too.
+/// Least number of bytes in one write, so that thousands of small segments do not need thousands of writes. Compressed
+/// blocks are buffered too.
 const WRITE_BUFFER_BYTES: usize = 128 * 1024;
 
-/// What a writer holds in memory, the index (80 bytes for each partition at the end) and
-/// larger records not counted.
+/// Memory that a writer takes, not counting the index (80 bytes for each partition at the end) and larger records.
 pub const MEMORY_BYTES: usize = 384 * 1024;
 
 /// Writes one spill file: the records of partition 0 in the order of their keys, then those of partition 1, …
 ///
-/// A writer that is dropped before [`SpillWriter::finish`] removes its file, and until then the file has no
-/// footer, so that half a file is never taken for a whole one. Nothing is synced to disk: a spill file that
-/// a power cut damages is detected when it is read, and its map runs again.
+/// A writer that is dropped before [`SpillWriter::finish`] removes its file. Until then the file has no footer, so an
+/// incomplete file is never mistaken for a complete one. Nothing is synced to disk: if a power failure damages a spill
+/// file, that is detected when the file is read, and its map runs again.
 pub struct SpillWriter {
     path: PathBuf,
     header: SpillHeader,
     blocks: BlockWriter<BufWriter<File>>,
-    /// The segments that are finished.
+    /// The finished segments.
     segments: Vec<SegmentInfo>,
     segment_offset: u64,
     finished: bool,
-    /// Kept in debug builds only, to assert the order.
+    /// Kept only in debug builds, to assert the order.
     key_before: Option<Vec<u8>>,
 }
 
 impl SpillWriter {
-    /// Creates the file, which must not be there yet.
+    /// Creates the file, which must not exist yet.
     ///
     /// # Errors
     ///
@@ -65,25 +64,25 @@ impl SpillWriter {
         Ok(writer)
     }
 
-    /// Where the file is.
+    /// The file's path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// How many bytes have been written, the records of an open block not counted.
+    /// Bytes written so far, without the records of the open block.
     pub fn written_bytes(&self) -> u64 {
         self.blocks.offset()
     }
 
-    /// Appends a record. Partitions must come in ascending order, and so must keys within each.
+    /// Appends a record. Partitions must come in ascending order, and keys must ascend within each partition.
     ///
     /// # Errors
     ///
-    /// [`Error::Record`] without effect; [`Error::Write`], after which the file can only be dropped.
+    /// [`Error::Record`], which changes nothing, or [`Error::Write`], after which the writer can only be dropped.
     ///
     /// # Panics
     ///
-    /// If the partition is smaller than the one before or the file has none of that number.
+    /// If the partition is lower than the one before, or the file has no such partition.
     #[inline]
     pub fn push(&mut self, partition: u32, key: &[u8], value: &[u8]) -> Result<(), Error> {
         if partition as usize != self.segments.len() {
@@ -93,11 +92,11 @@ impl SpillWriter {
         self.blocks.push(key, value).map_err(|error| self.blame(error))
     }
 
-    /// Completes the file and says what it holds.
+    /// Completes the file and returns its index.
     ///
     /// # Errors
     ///
-    /// [`Error::Write`]; the file is gone then.
+    /// [`Error::Write`]. Then the file is removed.
     pub fn finish(mut self) -> Result<SpillIndex, Error> {
         while self.segments.len() < self.header.partitions as usize {
             self.end_segment()?;
@@ -120,7 +119,7 @@ impl SpillWriter {
     fn open_segment(&mut self, partition: u32) -> Result<(), Error> {
         assert!(
             partition < self.header.partitions && self.segments.len() < partition as usize,
-            "partition {partition} of {} comes after {}",
+            "partition {partition} of {}, after {} finished ones",
             self.header.partitions,
             self.segments.len()
         );
@@ -177,7 +176,7 @@ impl SpillWriter {
 impl Drop for SpillWriter {
     fn drop(&mut self) {
         if !self.finished {
-            // Best effort: the owner of the scratch folder sweeps it anyway.
+            // Best effort: the owner of the scratch folder sweeps the file if it stays.
             let _ = std::fs::remove_file(&self.path);
         }
     }

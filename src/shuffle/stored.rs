@@ -8,11 +8,12 @@ use super::{Error, SpillFile};
 use crate::record::block;
 
 impl SpillFile {
-    /// Reads a partition's stored bytes, holds every block against its checksum, and gives the CRC-32C over all of them.
+    /// Reads a partition's stored bytes, checks every block against its checksum, and returns the CRC-32C of all
+    /// stored bytes.
     ///
     /// # Errors
     ///
-    /// [`Error::Block`] where the file is damaged or cannot be read.
+    /// [`Error::Block`] if the file is damaged or cannot be read.
     ///
     /// # Panics
     ///
@@ -28,7 +29,7 @@ impl SpillFile {
         })
     }
 
-    /// Reads bytes of a partition as they are stored, from `at` bytes after its beginning on; they are not checked.
+    /// Reads a partition's bytes as they are stored, beginning `at` bytes after its start. Checksums are not checked.
     ///
     /// # Errors
     ///
@@ -36,10 +37,13 @@ impl SpillFile {
     ///
     /// # Panics
     ///
-    /// If the file has no such partition, or that has no such bytes.
+    /// If the file has no such partition, or the partition has fewer bytes.
     pub fn read_stored(&self, partition: u32, at: u64, into: &mut [u8]) -> Result<(), Error> {
         let info = self.opened.index.segments[partition as usize];
-        assert!(at + into.len() as u64 <= info.stored_bytes, "read behind partition {partition}");
+        assert!(
+            at + into.len() as u64 <= info.stored_bytes,
+            "read past the end of partition {partition}"
+        );
         let offset = info.offset + at;
         self.opened.file.file.read_exact_at(into, offset).map_err(|source| Error::Read {
             path: self.opened.file.path.clone(),

@@ -9,22 +9,23 @@ use super::sort::Keys;
 use crate::record::hash;
 use crate::record::short::{SHORT_BYTES, prefetch};
 
-/// The table grows once more than this share of its slots is filled: five eighths.
+/// Largest share of filled slots before the table grows: five eighths.
 const LOAD: (usize, usize) = (5, 8);
 /// Long keys are kept in chunks of this many bytes.
 const LONG_CHUNK_BYTES: usize = 1 << 20;
 
-/// A key on its way into the table.
+/// A key to look up in the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Probe<'a> {
     bytes: &'a [u8],
-    /// What a slot holds for this key if the key is short; for a long one 64 bits of its hash in the upper half.
+    /// What a slot holds for this key: the key itself if it is short; for a long key, 64 bits of its hash in the upper
+    /// half.
     word: u128,
     hash: u32,
 }
 
 impl<'a> Probe<'a> {
-    /// `padded` is the key, zero padded, if it is short.
+    /// Creates a probe. `padded` is the key, zero-padded, if it is short.
     #[inline(always)]
     pub fn new(bytes: &'a [u8], padded: u128, hash: u64) -> Self {
         let word = if bytes.len() <= SHORT_BYTES { padded } else { u128::from(hash) << 64 };
@@ -41,7 +42,7 @@ pub struct Table<A> {
 }
 
 impl<A> Table<A> {
-    /// A table that begins with `1 << bits` slots; at most 32 bits.
+    /// Creates a table of `1 << bits` slots, with at most 32 bits.
     pub fn new(bits: u32) -> Self {
         Table { slots: Slots::new(bits), bits, used: 0, long: LongKeys::default() }
     }
@@ -51,7 +52,7 @@ impl<A> Table<A> {
         Slots::<A>::bytes(bits)
     }
 
-    /// How many keys `1 << bits` slots may hold.
+    /// Number of keys that `1 << bits` slots can hold.
     pub(super) const fn capacity(bits: u32) -> usize {
         (1 << bits) / LOAD.1 * LOAD.0
     }
@@ -61,18 +62,18 @@ impl<A> Table<A> {
         self.used
     }
 
-    /// Whether there is no key.
+    /// Whether the table is empty.
     pub fn is_empty(&self) -> bool {
         self.used == 0
     }
 
-    /// Bytes that the table holds now: slots and long keys, not what accumulators own elsewhere.
+    /// Bytes of slots and long keys. What accumulators own on the heap is not counted.
     pub fn memory_bytes(&self) -> usize {
         Self::bytes_of(self.bits) + self.long.memory_bytes()
     }
 
-    /// Makes room for `more` keys, growing while all of it, the old table included, stays within `memory_bytes`.
-    /// False if that is not possible.
+    /// Makes room for `more` keys. The table grows if it, together with its old slots, stays within `memory_bytes`.
+    /// Returns false if that is not possible.
     pub fn make_room(&mut self, more: usize, memory_bytes: usize) -> bool {
         while self.used + more > Self::capacity(self.bits) {
             let both = Self::bytes_of(self.bits) + Self::bytes_of(self.bits + 1);
@@ -84,7 +85,7 @@ impl<A> Table<A> {
         self.long.memory_bytes() + Self::bytes_of(self.bits) <= memory_bytes
     }
 
-    /// Whether it could hold `keys` keys in all, of the same average length, within `memory_bytes` while it grows.
+    /// Whether the table could grow to hold `keys` keys in all, of the same average length, within `memory_bytes`.
     pub fn may_hold(&self, keys: usize, memory_bytes: usize) -> bool {
         let long_bytes = self.long.memory_bytes().saturating_mul(keys / self.used.max(1));
         let mut bits = self.bits;
@@ -116,7 +117,7 @@ impl<A> Table<A> {
         prefetch(self.slots.get(index((hash >> 32) as u32, self.bits)));
     }
 
-    /// Folds into the key's accumulator, or starts one. There is room: see [`Table::make_room`].
+    /// Folds into the key's accumulator, or starts a new one. There must be room; see [`Table::make_room`].
     #[inline(always)]
     pub fn upsert<E>(
         &mut self,
@@ -151,7 +152,7 @@ impl<A> Table<A> {
         }
     }
 
-    /// Places of all keys, in the order of their hashes, with the upper half of each key's hash.
+    /// Places of all keys in the order of their hashes, each with the upper half of its key's hash.
     pub fn places(&self) -> impl Iterator<Item = (u64, u32)> + '_ {
         (0..self.slots.len()).filter_map(|i| {
             let slot = self.slots.get(i);
@@ -159,7 +160,7 @@ impl<A> Table<A> {
         })
     }
 
-    /// The accumulator of the key at a place that [`Table::places`] named.
+    /// The accumulator of the key at a place from [`Table::places`].
     #[inline]
     pub fn acc(&self, place: u64) -> Option<&A> {
         self.slots.get(place as usize).acc()
@@ -171,7 +172,7 @@ impl<A> Table<A> {
         prefetch(self.slots.get(place as usize));
     }
 
-    /// Forgets all keys, keeping the slots' memory.
+    /// Removes all keys, and keeps the slots' memory.
     pub fn clear(&mut self) {
         self.slots.take_all(|_, _, _, acc| drop(acc));
         self.used = 0;
@@ -191,7 +192,7 @@ impl<A> Keys for Table<A> {
     }
 }
 
-/// Where the search for a hash begins: its upper bits, so that slots are ordered as hashes are.
+/// The slot where the search for a hash begins: the upper bits of the hash, so slots have the order of hashes.
 #[inline(always)]
 fn index(hash: u32, bits: u32) -> usize {
     (u64::from(hash) << bits >> 32) as usize
@@ -236,7 +237,7 @@ impl LongKeys {
     }
 }
 
-/// The key's hash, and the key zero padded if it is short; what [`Probe::new`] wants.
+/// Returns the key's hash, and the key zero-padded if it is short, as [`Probe::new`] takes them.
 #[inline(always)]
 pub fn hash_of(bytes: &[u8], short: &[u8; SHORT_BYTES]) -> (u64, u128) {
     let padded = u128::from_ne_bytes(*short);

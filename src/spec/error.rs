@@ -15,7 +15,7 @@ pub enum Error {
         /// A well-formed id of that kind.
         example: &'static str,
     },
-    /// A number in a job spec lies outside its range.
+    /// A number in a job spec is out of range.
     #[error("{field} must be {range}, got {value}")]
     Range {
         /// The field of the spec.
@@ -27,8 +27,8 @@ pub enum Error {
     },
     /// A name breaks the grammar of job names.
     #[error(
-        "job name `{name}` has {problem}\nhint: use 1 to 63 of a-z 0-9 . _ - \
-         that begin and end with a letter or digit"
+        "job name `{name}` has {problem}\nhint: use 1 to 63 characters from a-z 0-9 . _ -, and \
+         begin and end with a letter or digit"
     )]
     Name {
         /// What was found.

@@ -280,7 +280,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!(r"\x{byte:02x}")).collect()
 }
 
-/// Whether showing it could change how what stands around it is shown.
+/// Whether showing it could change how the text around it is displayed.
 pub fn is_unsafe(character: char) -> bool {
     character.is_control()
         || matches!(character,

@@ -13,7 +13,7 @@ pub struct InputNotes {
     pub special: u64,
     /// Further paths to files that are read only once.
     pub repeated: u64,
-    /// The first [`REPEATS_MAX`] of these paths; a folder stands for all files in it.
+    /// The first [`REPEATS_MAX`] of these paths; a folder represents all files in it.
     pub repeats: Vec<Repeat>,
 }
 

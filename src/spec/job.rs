@@ -1,4 +1,4 @@
-//! The job spec: what to run on what, its limits, and their check.
+//! The job spec: the job, its input, its output and its limits, and the checks of all these.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;

@@ -1,4 +1,4 @@
-//! Options of a submission: how to run a job, besides what to run on what.
+//! Options of a submission: how to run a job. (The job spec says which job, on which input.)
 
 use std::ops::RangeInclusive;
 

@@ -1,4 +1,4 @@
-//! Locations, ranges of files, and the splits made of them.
+//! Locations, ranges of files, and the splits that consist of them.
 
 use std::ffi::OsStr;
 use std::fmt;

@@ -14,7 +14,7 @@ use crate::spec::{About, escape, size};
 
 /// Why something could not be listed, read, written or published.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "each variant's sentence and the fields' names document them")]
+#[expect(missing_docs, reason = "each variant's message and the field names document it")]
 pub enum Error {
     /// An input that was named is not there.
     #[error("input does not exist: {}\nhint: check the spelling", shown(.path))]
@@ -302,7 +302,7 @@ mod tests {
         for (number, cause, hint) in [
             (libc::EDQUOT, "disk quota exceeded for", "have your quota raised"),
             (libc::EROFS, "Read-only file system", "not mounted read-only"),
-            (libc::EMLINK, "Too many links", "more folders in one folder"),
+            (libc::EMLINK, "Too many links", "more subfolders"),
             (libc::ESTALE, "Stale file handle", "mount it again"),
             (libc::EMFILE, "Too many open files", "ulimit -n"),
             (libc::EFBIG, "File too large", "ulimit -f"),

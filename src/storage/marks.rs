@@ -48,7 +48,7 @@ pub(super) fn read(folder: &Path, name: &str) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// Opens a file for reading, without waiting if a pipe stands in its place.
+/// Opens a file for reading, without waiting if it is a pipe.
 pub(super) fn open_at_once(path: &Path) -> io::Result<File> {
     File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)
 }

@@ -1,8 +1,8 @@
 //! Lists, opens, creates, seals and publishes objects at a location, synchronously.
 //!
 //! Today a location is a path of the local file system (or of a mounted one). Other stores will be added: readers see
-//! only [`ReadAt`], and the output side needs only what every store can do. That is to complete or move names that
-//! hold the job's nonce, and to make everything visible in one step.
+//! only [`ReadAt`], and the output side needs only two operations that every store has. It completes or moves objects
+//! whose names contain the job's nonce, and it makes everything visible in one step.
 //!
 //! **Reading.** [`list`] expands the named inputs into files, each once and always in the same order. [`open`] opens
 //! one of them, and refuses it if it has changed since it was listed. [`refuse_overlap`] refuses jobs that would read
@@ -11,7 +11,7 @@
 //! **Writing** is all or nothing. A hidden folder beside the output belongs to one run:
 //!
 //! ```text
-//! .out.gristmill-<nonce>/            Staging: mode 0700, swept by later runs once nobody holds its lock
+//! .out.gristmill-<nonce>/            Staging: mode 0700, swept by later runs once its lock is free
 //!   lock                             held by flock(2) for as long as the process lives
 //!   attempts/<attempt>/<part>        AttemptFolder, PartWriter: every attempt writes under its own name
 //!   output/<part>                    the winners' sealed parts, moved here by Staging::accept

@@ -1,4 +1,4 @@
-//! Folders that belong to one run: the run removes them, or a later run does once their lock is free.
+//! Folders that belong to one run: the run removes them, or else a later run does, once their lock is free.
 //!
 //! The lock is a file in the folder, held by flock(2). Owner and sweeper follow this protocol, so that no live folder
 //! is swept and a sweeper removes only what it has locked:

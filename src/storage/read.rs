@@ -120,7 +120,7 @@ impl ReadAt for LocalFile {
 fn change(listed: &FileEntry, now: &FileEntry) -> String {
     let (before, after) = (listed.identity, now.identity);
     if listed.bytes != now.bytes {
-        format!("it had {} bytes and has {}", listed.bytes, now.bytes)
+        format!("it had {} bytes and now has {}", listed.bytes, now.bytes)
     } else if (before.device, before.inode) != (after.device, after.inode) {
         format!(
             "another file took its place (inode {} was {} when listed)",

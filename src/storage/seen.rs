@@ -30,7 +30,7 @@ pub(super) struct Seen {
     hidden: HashMap<Id, u64>,
     /// Further paths to known files.
     pub(super) repeated: u64,
-    /// The first of these paths, and what they lead to; a folder stands for all its files.
+    /// The first of these paths, and what they lead to; a folder represents all its files.
     pub(super) repeats: Vec<(PathBuf, First)>,
 }
 

@@ -1,7 +1,7 @@
 //! A staging folder that the processes of one job share: attempts write to it, and a commit attempt publishes it.
 //!
 //! ```text
-//! .out.gristmill-<nonce>.job/        made by the plan attempt, and by nobody after it
+//! .out.gristmill-<nonce>.job/        made only by the plan attempt
 //!   lock                             held by flock(2) while an attempt commits, so that no two do
 //!   attempts/<attempt>/<part>        written by that attempt alone
 //!   attempts/<attempt>/_parts        written last: what the attempt has sealed

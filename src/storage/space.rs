@@ -1,4 +1,4 @@
-//! Facts about a file system: what it has left, and when it reports a failed write.
+//! Facts about a file system: its free space, and when it reports failed writes.
 
 use std::fmt::{self, Display};
 use std::fs::File;

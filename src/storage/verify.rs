@@ -36,7 +36,7 @@ pub struct Verified {
 
 /// One difference between an output and its manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each variant's sentence and the fields' names document them")]
+#[expect(missing_docs, reason = "each variant's message and the field names document it")]
 pub enum Finding {
     /// `_SUCCESS` or `_MANIFEST.json` is missing: the output was never completed, or gristmill did not write it.
     MarkMissing { name: &'static str },

@@ -7,11 +7,11 @@ use crate::shuffle::{
     SortCollector, SortedRun, Source, SpillPlace, Spilled, Table, TableCollector, block_bytes,
 };
 
-/// The collector of any job: a table if the job has a combiner, else a sort buffer.
+/// The collector of any job: a table if the job has a combiner, otherwise a sort buffer.
 pub enum JobCollector<'j, J: Job, C: Combine<J>, P: Partition<J>> {
     /// With an exact combiner.
     Table(TableCollector<'j, JobFold<'j, J, C>, JobPartitioner<'j, J, P>>),
-    /// With a combiner whose grouping shows.
+    /// With a combiner whose result depends on the grouping of values.
     Blocks(BlockCollector<'j, JobFold<'j, J, C>, JobPartitioner<'j, J, P>>),
     /// Without a combiner.
     Sort(SortCollector<JobPartitioner<'j, J, P>>),
@@ -44,7 +44,7 @@ impl<'j, J: Job, C: Combine<J>, P: Partition<J>> JobCollector<'j, J, C, P> {
         }
     }
 
-    /// What a block of pairs takes of a collector's memory, where there are blocks.
+    /// Bytes of a collector's memory that a block of pairs takes; 0 if the collector has no blocks.
     const fn block_bytes() -> usize {
         if C::COMBINES && !C::EXACT { block_bytes::<C::Acc>() } else { 0 }
     }
@@ -57,7 +57,7 @@ impl<'j, J: Job, C: Combine<J>, P: Partition<J>> JobCollector<'j, J, C, P> {
         }
     }
 
-    /// Sorts what is in memory. It stays there if `may_keep` says that its bytes may stay.
+    /// Sorts what is in memory. It stays there if `may_keep` accepts its size in bytes.
     ///
     /// # Errors
     ///
@@ -137,7 +137,7 @@ impl<A: Send + Sync + 'static> MapOutput<A> {
         self.files = files;
     }
 
-    /// The bytes that reading the output in memory counts as.
+    /// Bytes that are counted when the output in memory is read.
     pub fn bytes_in_memory(&self) -> u64 {
         match &self.run {
             InMemory::Nothing => 0,
@@ -164,11 +164,11 @@ impl<A: Send + Sync + 'static> MapOutput<A> {
         Ok(())
     }
 
-    /// Returns one partition's output in memory; bytes that are read are added to `counter`.
+    /// Returns one partition of the output in memory. Bytes that are read are added to `counter`.
     ///
     /// # Errors
     ///
-    /// It was returned before, and was consumed while it was read.
+    /// The partition was returned before, and was consumed while it was read.
     pub fn in_memory<'r, J: Job, C: Combine<J, Acc = A>>(
         &'r self,
         partition: u32,

@@ -10,11 +10,11 @@ use crate::storage::Staging;
 /// Bytes copied at a time.
 const COPY_BYTES: usize = 256 << 10;
 
-/// Publishes an output of these parts: all of it, or nothing.
+/// Publishes an output of these parts completely, or not at all.
 ///
 /// # Errors
 ///
-/// What [`Staging::publish`] says; nothing is visible then.
+/// The error of [`Staging::publish`]. Then nothing is visible.
 pub fn commit(
     staging: &Staging,
     job: &str,
@@ -42,7 +42,7 @@ pub(super) fn manifest_of(
     Manifest::new(job.to_string(), created, listed.collect(), counters)
 }
 
-/// The manifest as it is written.
+/// The manifest as it is serialized.
 pub(super) fn json(manifest: &Manifest) -> Result<Vec<u8>, Failure> {
     let mut json = serde_json::to_vec_pretty(manifest).map_err(|error| {
         Failure::new(Cause::None, format!("cannot write the manifest: {error}"))
@@ -56,17 +56,17 @@ pub fn in_order(mut parts: Vec<PartDone>) -> Vec<PartDone> {
     parts.sort_by_cached_key(|part| {
         let name = part.sealed.name.clone();
         let is_beside = !name.starts_with("part-");
-        // Parts from 100,000 on have longer names, which sort before shorter ones by their bytes alone.
+        // The names of parts from 100,000 on are longer, and would sort before shorter ones by their bytes alone.
         (is_beside, if is_beside { 0 } else { name.len() }, name)
     });
     parts
 }
 
-/// Writes the main parts, in order, to `out`. They were accepted into `staging`.
+/// Writes the main parts, in order, to `out`. `staging` must have accepted them.
 ///
 /// # Errors
 ///
-/// When a part cannot be read or `out` not written to.
+/// A part cannot be read, or `out` cannot be written to.
 pub fn write_to_stdout(
     staging: &Staging,
     parts: &[PartDone],

@@ -1,4 +1,4 @@
-//! Turns errors and panics of an author's code into failures with facts: the error, the source line, the record.
+//! Turns errors and panics of an author's code into structured failures: the error, the source line, the record.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -14,7 +14,7 @@ use crate::spec::{About, Cause, Failure, split_hint};
 use crate::storage::{self, Lack};
 use crate::{format, shuffle};
 
-/// Most causes below an error that are reported.
+/// Most causes of an error that are reported.
 const CAUSES_MAX: usize = 50;
 
 /// Why an attempt failed or stopped.
@@ -24,9 +24,9 @@ pub(crate) enum Trouble {
     Error(Error),
     /// The author's code panicked.
     Panic { message: String, at: Option<String> },
-    /// The framework itself could not go on.
+    /// The framework itself could not continue.
     Framework(Box<dyn std::error::Error + Send + Sync>),
-    /// The run was told to stop.
+    /// The run was asked to stop.
     Stopped,
 }
 
@@ -58,7 +58,7 @@ impl From<storage::Error> for Trouble {
 }
 
 thread_local! {
-    /// Whether a panic of this thread is the author's, and is reported as a failure.
+    /// Whether a panic on this thread is in the author's code, and is reported as a failure.
     static IS_CAUGHT: Cell<bool> = const { Cell::new(false) };
     static PANICKED_AT: RefCell<Option<String>> = const { RefCell::new(None) };
 }
@@ -111,7 +111,7 @@ impl Trouble {
         }
     }
 
-    /// Whether the run was told to stop, also if the author's code passed that error on.
+    /// Whether the run was asked to stop, even if the author's code passed that error on.
     pub(super) fn is_stop(&self) -> bool {
         match self {
             Trouble::Stopped => true,
@@ -143,9 +143,9 @@ impl Trouble {
     }
 }
 
-/// Whether an error that an author passed on began in the framework: in a spill, or in a part.
+/// Whether an error that the author's code passed on comes from the framework: from a spill, or from a part.
 fn is_ours(cause: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
-    // Many pairs are combined at a time, so the current record is not the cause of a combiner's error either.
+    // Many pairs are combined at once, so the current record need not be the one that made the combiner fail.
     if cause.is::<shuffle::Error>() || cause.is::<KeepsState>() || cause.is::<Ended>() {
         return true;
     }
@@ -174,7 +174,7 @@ fn of_error(error: Error) -> Failure {
     Failure { at, details, about, ..Failure::new(cause, error.to_string()) }
 }
 
-/// What a job's combiner or partitioner, or the values that it was called with, did wrong.
+/// Describes an error of a job's combiner or partitioner, or of the values that it was called with.
 fn of_key(
     source: &(dyn std::error::Error + Send + Sync + 'static),
     doing: &str,
@@ -208,13 +208,13 @@ fn of_disk(error: &shuffle::Error) -> Failure {
     let lack = system.and_then(|system| Lack::of(system, folder.unwrap_or(Path::new("/"))));
     let hint = match (lack, system) {
         (Some(Lack::Bytes), _) => {
-            "free some space there, or name a roomier folder for spills (a worker's --data, a run's --scratch)"
+            "free some space there, or name a larger folder for spills (a worker's --data, a run's --scratch)"
         }
         (Some(Lack::Inodes), _) => {
             "no inodes are left: remove files there (df -i counts them), or name another folder for spills (a worker's --data, a run's --scratch)"
         }
         (_, Some(system)) => storage::hint(system),
-        _ => "check that disk: what was written to it does not come back",
+        _ => "check that disk: it does not return what was written to it",
     };
     let about = if lack.is_some() { About::FullDisk } else { About::Nothing };
     let cause = match system {
@@ -224,18 +224,19 @@ fn of_disk(error: &shuffle::Error) -> Failure {
     Failure::new(cause, format!("cannot continue: {error}{why}\nhint: {hint}")).about(about)
 }
 
-/// Who is to blame for an error that the framework met: the machine, if it lacks something that another one may have.
+/// Decides the cause of an error that the framework met: the machine, if it lacks something that another machine may
+/// have.
 fn blame(error: &(dyn std::error::Error + 'static)) -> Cause {
     let mut chain = std::iter::successors(Some(error), |error| error.source());
     let lacks = |error: &(dyn std::error::Error + 'static)| match error.downcast_ref() {
-        // Its text has the system's error in it, so it is not the next in the chain.
+        // This error's text includes the system's error, so the system's error is not the next one in the chain.
         Some(format::Error::Read { cause, .. }) => storage::is_shortage(cause),
         _ => error.downcast_ref().is_some_and(storage::is_shortage),
     };
     if chain.any(lacks) { Cause::WorkerError } else { Cause::UserError }
 }
 
-/// Returns what an error is about: the first answer in its chain of causes.
+/// Returns what an error is about, according to the first error in its chain of causes that says so.
 fn about(error: &(dyn std::error::Error + 'static)) -> About {
     let says = |error: &(dyn std::error::Error + 'static)| {
         let within = error.downcast_ref::<io::Error>().and_then(|error| error.get_ref());

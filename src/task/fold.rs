@@ -23,7 +23,7 @@ impl<'j, J: Job, C: Combine<J>> JobFold<'j, J, C> {
 impl<J: Job, C: Combine<J>> Fold for JobFold<'_, J, C> {
     type Acc = C::Acc;
 
-    // Where values meet depends on memory and on what runs where, which must not show.
+    // Which values meet depends on memory and on scheduling, and the result must depend on neither.
     const FOLDS: bool = C::COMBINES && C::EXACT;
 
     #[inline(always)]
@@ -48,7 +48,7 @@ impl<J: Job, C: Combine<J>> Fold for JobFold<'_, J, C> {
     }
 }
 
-/// The error of folding a value in, as the shuffle knows it.
+/// Converts the error of folding a value into the shuffle's.
 #[cold]
 fn of_fold(error: Error) -> FoldError {
     if error.cause().is::<KeepApart>() { error.into_cause() } else { UserError::boxed(error) }
@@ -133,7 +133,7 @@ impl From<&[u8]> for Cut {
     }
 }
 
-/// Chooses cut points, shortened as far as they still tell neighbours apart.
+/// Chooses cut points, and shortens each as far as it still separates its neighbours.
 ///
 /// `sample` are encoded group keys. The result has at most `parts - 1` different cuts, in ascending order.
 pub(super) fn cut_points(mut sample: Vec<Vec<u8>>, parts: u32) -> Vec<Cut> {
@@ -146,7 +146,7 @@ pub(super) fn cut_points(mut sample: Vec<Vec<u8>>, parts: u32) -> Vec<Cut> {
         else {
             continue;
         };
-        // The shortest beginning of the cut that is still above its neighbour.
+        // The shortest prefix of the cut that still sorts after the key before it.
         let common = cut.iter().zip(before).take_while(|(a, b)| a == b).count();
         let cut = &cut[..(common + 1).min(cut.len())];
         if cuts.last().is_none_or(|last| last.key.as_slice() < cut) {
@@ -158,7 +158,7 @@ pub(super) fn cut_points(mut sample: Vec<Vec<u8>>, parts: u32) -> Vec<Cut> {
 
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the partitioner chose partition {partition}, but the last of {parts} is {}\nhint: return \
+    "the partitioner chose partition {partition}, but with {parts} parts the highest number is {}\nhint: return \
      a number below `parts`",
     parts.saturating_sub(1)
 )]

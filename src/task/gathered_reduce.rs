@@ -17,8 +17,8 @@ const DAMAGED_SHOWN_MAX: usize = 10;
 ///
 /// # Errors
 ///
-/// If a segment cannot be read, or is not what it should be, the cause is [`Cause::FetchFailed`], and the details name
-/// the maps whose outputs must be fetched again.
+/// If a segment cannot be read or is damaged, the cause is [`Cause::FetchFailed`], and the details name the maps whose
+/// outputs must be fetched again.
 pub fn run_reduce_of_segments<J: Job, C: Combine<J>>(
     env: &Env<'_>,
     job: &J,
@@ -48,7 +48,7 @@ pub fn run_reduce_of_segments<J: Job, C: Combine<J>>(
     reduced.map_err(|failure| blame_segments(failure, attempt, segments, limits))
 }
 
-/// A failure outside the author's code may come from a damaged segment: reads all of them again to find it.
+/// A failure outside the author's code may come from a damaged segment. Reads all segments again to find it.
 fn blame_segments(
     failure: Failure,
     attempt: AttemptId,

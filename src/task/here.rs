@@ -5,16 +5,16 @@ use std::cell::Cell;
 use crate::spec::AttemptId;
 
 thread_local! {
-    /// Needs no destructor, so it can be read while the process ends.
+    /// It needs no destructor, so it can be read while the process ends.
     static HERE: Cell<Option<AttemptId>> = const { Cell::new(None) };
 }
 
-/// The attempt that this thread carries out.
+/// The attempt that this thread runs.
 pub(crate) fn attempt_here() -> Option<AttemptId> {
     HERE.get()
 }
 
-/// Does something for an attempt.
+/// Runs a closure on behalf of an attempt.
 pub(crate) fn in_attempt<T>(attempt: Option<AttemptId>, code: impl FnOnce() -> T) -> T {
     let before = HERE.replace(attempt);
     let done = code();

@@ -11,45 +11,47 @@ use crate::storage::{self, FileEntry, OPENED_AHEAD_MAX};
 /// The input files of a job.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// The files, in order, each as one range of all its bytes.
+    /// The files, in order, each as one range that covers the whole file.
     pub files: Vec<FileRange>,
-    /// What was left out, and what was reached more than once.
+    /// What was skipped, and what was reached more than once.
     pub notes: InputNotes,
-    /// How files of the input are compressed.
+    /// The compression formats of the input files.
     pub codecs: BTreeSet<Codec>,
 }
 
 /// Why the input cannot be listed.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
-    /// It does not exist, or the output lies in it.
+    /// It does not exist, or the output lies inside it.
     #[error(transparent)]
     Storage(#[from] storage::Error),
-    /// A file is not what it must be.
+    /// A file has the wrong kind of content.
     #[error(transparent)]
     Content(#[from] format::Error),
     /// Standard input was named along with other inputs, or twice.
     #[error(
-        "standard input, the input `-`, must be the only input, but {inputs} are given\n\
+        "standard input (`-`) must be the only input, but {inputs} are given\n\
          hint: name a file instead"
     )]
     StandardInput {
-        /// How many inputs were named.
+        /// Number of inputs that were named.
         inputs: usize,
     },
 }
 
-/// Compressed files that are decompressed to see what they begin with. Of more, the others are found when they are read.
+/// Number of compressed files that are decompressed ahead to check their first bytes. Problems in further files are
+/// found when those are read.
 const DECODED_AHEAD_MAX: usize = 10;
 
-/// Lists what the spec names, and refuses an output that lies in it, and files that are not what they must be: text, or
-/// compressed as their names say (of the first [`OPENED_AHEAD_MAX`]).
+/// Lists the inputs that the spec names. Refuses an output that lies inside them, and files with the wrong kind of
+/// content: each must be text, or compressed as its name says (checked for the first [`OPENED_AHEAD_MAX`]).
 ///
-/// Files that are reached more than once are listed once, but a file may serve several of the job's named inputs.
+/// A file that is reached more than once is listed once, except that several of the job's named inputs may share a
+/// file.
 ///
 /// # Errors
 ///
-/// The first thing that is wrong, in the order of the inputs.
+/// The first problem, in the order of the inputs.
 pub fn list<J: Job>(spec: &JobSpec) -> Result<Listing, ListError> {
     if let [input] = &spec.inputs[..]
         && input.location.is_standard_stream()
@@ -74,7 +76,7 @@ pub fn list<J: Job>(spec: &JobSpec) -> Result<Listing, ListError> {
     Ok(Listing { files, notes: listing.notes, codecs })
 }
 
-/// Refuses files that are not what they must be. Returns how they are compressed.
+/// Refuses files with the wrong kind of content. Returns their compression formats.
 fn check_content<J: Job>(files: &[FileRange]) -> Result<BTreeSet<Codec>, format::Error> {
     let mut decoded = 0;
     let mut codecs = BTreeSet::new();
@@ -87,7 +89,7 @@ fn check_content<J: Job>(files: &[FileRange]) -> Result<BTreeSet<Codec>, format:
     Ok(codecs)
 }
 
-/// All of a file, as one range.
+/// The whole file as one range.
 fn whole(file: &FileEntry, source: u32) -> FileRange {
     FileRange {
         location: Location::from(&file.path),

@@ -13,26 +13,26 @@ use crate::record::Text;
 use crate::shuffle::{Batch, Collect as _, Mark};
 use crate::spec::{FileRange, RecordRef, Split};
 
-/// Bytes of a record that a report shows.
+/// Bytes of a record that a report may show.
 const EXCERPT_BYTES: usize = 200;
-/// Records between two checks whether the run must stop: well under a millisecond.
+/// Records between two checks of whether the run must stop: well under a millisecond.
 const STOP_CHECK_RECORDS: u64 = 1024;
 
-/// Takes the records of a split.
+/// Receives the records of a split.
 pub(super) trait Mapper<J: Job> {
     /// Maps one record.
     fn map(&mut self, record: RecordOf<'_, J>, path: &Text) -> Result<(), Trouble>;
-    /// Called before each record where bad ones may be skipped.
+    /// Called before each record if bad records may be skipped.
     fn begin(&mut self) -> Result<(), Trouble>;
     /// Removes what the failed record has emitted since `begin`.
     fn take_back(&mut self);
     /// Called after the last record.
     fn finish(&mut self, path: &Text) -> Result<(), Trouble>;
-    /// Takes the first failure of the collector or part, even if the author's code ignored the error.
+    /// Returns the first failure of the collector or part, even if the author's code ignored the error.
     fn fault(&mut self) -> Option<Trouble>;
 }
 
-/// Maps every record of a split. A failure comes with the record that it happened on.
+/// Maps every record of a split. A failure includes the record on which it occurred.
 pub(super) fn map_split<J: Job>(
     split: &Split,
     reading: &Reading,
@@ -41,7 +41,8 @@ pub(super) fn map_split<J: Job>(
 ) -> Result<u64, (Trouble, Option<RecordRef>)> {
     let mut records = 0;
     for range in &split.ranges {
-        // Each of many small files may have fewer records than there are between two checks.
+        // Checked for each file too, because many small files may each have fewer records than there are between two
+        // checks.
         if reading.stop.load(Ordering::Relaxed) {
             return Err((Trouble::Stopped, None));
         }
@@ -105,7 +106,8 @@ fn map_records<J: Job>(
     let path = Text::new(range.location.as_bytes());
     loop {
         if hold {
-            // Before the record is read, since reading may already find it bad: the pairs of the one before are final.
+            // Called before the record is read, because reading may already find it bad. The pairs of the record
+            // before are then final.
             mapper.begin()?;
         }
         let Some(record) = input.next()? else { return Ok(()) };
@@ -133,7 +135,7 @@ pub(super) struct ToCollector<'t, J> {
     pub(super) scratch: Vec<u8>,
     pub(super) sink: Sink<'t>,
     pub(super) context: &'t mut Context,
-    /// Whether bad records may be skipped, so that a record's pairs wait until its map has succeeded.
+    /// Whether bad records may be skipped. If so, a record's pairs are held back until its map has succeeded.
     pub(super) hold: bool,
     pub(super) mark: Mark,
 }

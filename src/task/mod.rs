@@ -7,7 +7,7 @@
 //! | reduce | its partition of every map output | a part |
 //! | commit | the winners' parts | the published output |
 //!
-//! An attempt writes only into its own folder. Its output counts once the attempt is its task's winner.
+//! An attempt writes only into its own folder. Its output counts only if the attempt wins its task.
 
 mod collector;
 mod commit;

@@ -14,7 +14,7 @@ use crate::spec::{AttemptId, Failure, FileRange, Split};
 pub struct Plan {
     /// The input of each map task.
     pub splits: Vec<Split>,
-    /// The number of partitions, which is that of parts; 0 for a job without a reduce.
+    /// The number of partitions, which is also the number of parts; 0 for a job without a reduce.
     pub reducers: u32,
     /// For partitions by range: the first keys of all partitions except the first.
     pub cuts: Vec<Cut>,

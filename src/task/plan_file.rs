@@ -12,7 +12,7 @@
 //!         │ offset │ bytes │ crc32c of its place in the table (u32), and of its bytes │
 //! ```
 //!
-//! Numbers are little endian. The bytes are a function of the job and its input: they contain no time, nonce or
+//! Numbers are little-endian. The bytes are a function of the job and its input: they contain no time, nonce or
 //! attempt.
 
 use std::fs::File;
@@ -28,7 +28,7 @@ use crate::record::value;
 use crate::spec::Split;
 use crate::storage::{create_private, open_regular};
 
-/// First bytes of a plan. The first one occurs in no UTF-8 text.
+/// First bytes of a plan. The first of them never occurs in UTF-8 text.
 const MAGIC: [u8; 8] = *b"\x93GRPLAN\n";
 /// The version of the format that this program writes and reads.
 const VERSION: u32 = 2;
@@ -38,7 +38,7 @@ const ENTRY_BYTES: usize = 16;
 /// Why a plan could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    /// What the system says.
+    /// An error of the system.
     #[error("failed to {doing} plan: {source}: {}", .path.display())]
     Io {
         /// `write` or `read`.
@@ -56,7 +56,7 @@ pub enum PlanError {
         /// What is wrong with it.
         what: String,
     },
-    /// Another version has written it.
+    /// Another version wrote the file.
     #[error("plan has version {found}, not {VERSION}: {}\nhint: build everything with the same gristmill", .path.display())]
     Version {
         /// The file.
@@ -67,11 +67,11 @@ pub enum PlanError {
 }
 
 impl Plan {
-    /// Writes the plan to a new file, or over what is at `path`.
+    /// Writes the plan to a new file, or replaces the file at `path`.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The system's error.
     pub fn write(&self, path: &Path) -> Result<(), PlanError> {
         let failed = |source| PlanError::Io { doing: "write", path: path.into(), source };
         let encode = |what: &dyn Fn(&mut Vec<u8>) -> Result<(), value::Error>| {
@@ -104,7 +104,7 @@ impl Plan {
     }
 }
 
-/// An open plan: holds a file descriptor, but none of the plan's content.
+/// An open plan. It holds a file descriptor, but none of the plan's content.
 #[derive(Debug)]
 pub struct PlanFile {
     file: File,
@@ -166,7 +166,7 @@ impl PlanFile {
     ///
     /// # Errors
     ///
-    /// A plan that cannot be read.
+    /// The plan cannot be read.
     pub fn cuts(&self) -> Result<Vec<Cut>, PlanError> {
         let keys: Vec<Vec<u8>> = self.read(self.splits)?;
         Ok(keys.iter().map(|key| Cut::from(key.as_slice())).collect())

@@ -12,7 +12,7 @@ use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{Failure, RecordRef, escape, split_hint};
 use crate::storage::AttemptFolder;
 
-/// The number of bad records that a run may still set aside, shared by its attempts.
+/// The number of bad records that a run may still set aside, shared by all its attempts.
 #[derive(Debug)]
 pub struct BadRecords {
     max: u64,
@@ -20,7 +20,7 @@ pub struct BadRecords {
 }
 
 impl BadRecords {
-    /// Allows this number of bad records; with 0 the first one fails the job.
+    /// Allows this number of bad records. If it is 0, the first bad record fails the job.
     pub fn new(max: u64) -> Self {
         BadRecords { max, found: AtomicU64::new(0) }
     }
@@ -51,7 +51,7 @@ struct BadRecord {
     record: Option<String>,
 }
 
-/// What could not be handled: a record of the input by the map, or a key with all its values by the reduce.
+/// What could not be processed: a record of the input, for a map, or a key with all its values, for a reduce.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Of {
@@ -75,7 +75,7 @@ impl<'q> Quarantine<'q> {
         self.allowed.max > 0
     }
 
-    /// Sets a record aside, or returns the trouble if there were too many.
+    /// Sets a record aside, or returns the trouble if there are too many bad records.
     pub(super) fn put(
         &mut self,
         trouble: Trouble,
@@ -90,7 +90,7 @@ impl<'q> Quarantine<'q> {
         self.write(of, record, trouble.into_failure()).map_err(|trouble| (trouble, None))
     }
 
-    /// Sets a key aside on which the reduce failed, or gives the trouble back once there have been too many.
+    /// Sets aside a key on which the reduce failed, or returns the trouble if there are too many bad records.
     pub(super) fn put_key(&mut self, trouble: Trouble, key: &str) -> Result<(), Trouble> {
         if self.allowed.found.fetch_add(1, Ordering::Relaxed) >= self.allowed.max {
             return Err(trouble);

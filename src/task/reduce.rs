@@ -12,7 +12,7 @@ use crate::record::{Key, Text};
 use crate::shuffle::{Cursor, Error, Fold, Groups, LoserTree, Source};
 use crate::spec::{HotKey, Hottest};
 
-/// Records between two checks whether the run must stop: a group may have any number of records.
+/// Records between two checks of whether the run must stop: a group may have any number of records.
 const STOP_CHECK_RECORDS: u32 = 4096;
 
 /// What a reduce has read.
@@ -24,8 +24,8 @@ pub(super) struct Reduced {
     pub(super) hottest: Vec<HotKey>,
 }
 
-/// Calls the job's reduce with every group of the sources, which are in the order of the map tasks they come from.
-/// What goes wrong comes with the key that it went wrong on, as people read it.
+/// Calls the job's reduce with every group of the sources, which are in the order of their map tasks. A failure
+/// includes the key on which it occurred, formatted for people.
 pub(super) fn reduce<J: Job, F: Fold>(
     job: &J,
     sources: Vec<Source<'_, F>>,
@@ -40,7 +40,7 @@ pub(super) fn reduce<J: Job, F: Fold>(
         let source = Watched { source, stop, fault: &fault, left: STOP_CHECK_RECORDS };
         reduce_groups(job, source, part, context, quarantine, &failed_key)
     });
-    // Even if the author's code ignored the error, records are missing.
+    // Checked even if the author's code ignored the error, because records are missing.
     let fault = fault.into_inner().map(Trouble::from);
     let fault = fault.or_else(|| part.fault().or_else(|| context.fault()).map(Trouble::Error));
     match (fault, reduced) {
@@ -84,7 +84,7 @@ fn reduce_groups<J: Job, C: Cursor>(
             let values = Values { group: &mut group, key: bytes, scratch, job: PhantomData };
             Ok::<_, Trouble>(job.reduce(key, values, &mut writer)?)
         };
-        // Without a key to set aside, one guard around all of them is enough.
+        // No key needs to be set aside, so one guard around all keys is enough.
         let done = if held { guard(call) } else { call() };
         count += 1;
         if let Err(trouble) = done {
@@ -111,7 +111,7 @@ fn reduce_groups<J: Job, C: Cursor>(
     Ok(Reduced { groups: count, records: groups.records(), hottest })
 }
 
-/// A source that ends with an error once the run must stop, and keeps its first error.
+/// A source that fails once the run must stop, and keeps its first error.
 struct Watched<'s, C> {
     source: C,
     stop: &'s AtomicBool,

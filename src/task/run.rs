@@ -21,13 +21,13 @@ use crate::spec::{
 };
 use crate::storage::{AttemptFolder, Attempts, Staging};
 
-/// What all attempts of a job in one process share.
+/// State that all attempts of a job in one process share.
 pub struct Env<'e> {
-    /// What to run on what.
+    /// The job's spec.
     pub spec: &'e JobSpec,
-    /// Where attempts write.
+    /// The folder for attempts.
     pub attempts: &'e Attempts,
-    /// Set to end all attempts soon.
+    /// Set to stop all attempts soon.
     pub stop: &'e AtomicBool,
     /// Counts the bytes of input that were read.
     pub bytes_read: Arc<AtomicU64>,
@@ -35,7 +35,7 @@ pub struct Env<'e> {
     pub bad_records: &'e BadRecords,
 }
 
-/// What a map attempt did.
+/// The result of a map attempt.
 #[derive(Debug)]
 pub struct MapDone {
     /// The author's counters, and the numbers of records that were read and set aside.
@@ -44,7 +44,7 @@ pub struct MapDone {
     pub parts: Vec<PartDone>,
 }
 
-/// What a reduce attempt did.
+/// The result of a reduce attempt.
 #[derive(Debug)]
 pub struct ReduceDone {
     /// The author's counters, and the numbers of groups and records that were read.
@@ -55,7 +55,7 @@ pub struct ReduceDone {
     pub records: u64,
     /// The keys with the most records.
     pub hottest: Vec<HotKey>,
-    /// Files into which segments were merged first, because too many to read at once.
+    /// Files into which segments were merged first, because there were too many to read at once.
     pub spills: u64,
 }
 
@@ -132,7 +132,7 @@ fn suffix(attempt: AttemptId) -> String {
 ///
 /// # Errors
 ///
-/// What went wrong, on which record.
+/// The failure, with the record on which it occurred.
 pub fn run_map<'c, J: Job, C: Combine<J>>(
     env: &Env<'_>,
     job: &J,
@@ -163,7 +163,7 @@ pub fn run_map<'c, J: Job, C: Combine<J>>(
 ///
 /// # Errors
 ///
-/// What went wrong, on which record.
+/// The failure, with the record on which it occurred.
 pub fn run_map_only<J: Job>(
     env: &Env<'_>,
     job: &J,
@@ -223,7 +223,7 @@ pub(super) fn part_name<J: Job>(index: u32) -> String {
 ///
 /// # Errors
 ///
-/// What went wrong.
+/// The failure.
 pub fn run_reduce<J: Job, C: Combine<J>>(
     env: &Env<'_>,
     job: &J,
@@ -265,11 +265,11 @@ pub fn run_reduce<J: Job, C: Combine<J>>(
     Ok(ReduceDone { counters, parts, records, hottest, spills: 0 })
 }
 
-/// Moves an attempt's sealed parts into the output that is being made.
+/// Moves an attempt's sealed parts into the staged output.
 ///
 /// # Errors
 ///
-/// What [`Staging::accept`] says.
+/// The error of [`Staging::accept`].
 pub fn accept(staging: &Staging, attempt: AttemptId, parts: &[PartDone]) -> Result<(), Failure> {
     let sealed: Vec<_> = parts.iter().map(|part| part.sealed.clone()).collect();
     staging

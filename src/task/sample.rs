@@ -1,8 +1,9 @@
-//! Samples the keys of the input, from which parts by range get their cut points.
+//! Samples the keys of the input, to choose the cut points for partitions by range.
 //!
-//! Files that can be cut are sampled at evenly spaced places. A file that is read as one stream (compressed, or of a
-//! format that cannot be cut) has to be decoded up to a place to be sampled there: it is read through, and only every
-//! so many records are mapped. Both give keys that stand for other numbers of keys of the input; `even` makes them equal.
+//! Files that can be cut are sampled at evenly spaced places. Other files (compressed, or of a format that cannot be
+//! cut) must be read as one stream: everything up to a place has to be decoded, so the file is read through, and only
+//! every n-th record is mapped. Keys from places and from streams therefore represent different numbers of keys of the
+//! input; `even` gives them equal weight.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -23,24 +24,26 @@ use crate::shuffle::{Batch, Collect, Error};
 use crate::spec::{AttemptId, Failure, FileRange, Split};
 use crate::storage::AttemptFolder;
 
-/// Places of files that can be cut that are sampled, at most.
+/// Most places that are sampled in files that can be cut.
 const PLACES: u64 = 64;
-/// Bytes that are read at each.
+/// Bytes that are read at each place.
 const PLACE_BYTES: u64 = 64 << 10;
-/// Keys that are kept of each. Few are larger than a hundred bytes, so this bounds the memory too.
+/// Keys that are kept of each place. Few keys are larger than a hundred bytes, so this bounds the memory too.
 const PLACE_KEYS: usize = 2048;
-/// Evenly spaced points of the input: files without one are left out, and at most as many streams are sampled.
+/// Evenly spaced points of the input. A file without a point is left out, so no more streams than this are sampled.
 const POINTS: u64 = 1024;
 /// Keys that are kept of a stream for each point in it.
 const POINT_KEYS: usize = 128;
-/// Keys of the whole sample, about.
+/// Approximate number of keys in the whole sample.
 const KEYS_MAX: u128 = 64 * 2048;
-/// Bytes of files that cannot be cut that are read, or as many as the largest of them has: its map takes as long.
+/// Bytes that are read of files that cannot be cut, or the size of the largest one if that is more: its map takes as
+/// long.
 const STREAM_BYTES: u64 = 256 << 20;
-/// Records of a stream between two looks at how far it was read.
+/// Records of a stream between two checks of how far it was read.
 const LOOK_RECORDS: u64 = 256;
 
-/// Group keys of records from all over the input, as the job's own map emits them; none of standard input.
+/// Returns group keys of records from all over the input, as the job's own map emits them. Standard input is not
+/// sampled.
 pub(super) fn sample<J: Job>(
     env: &Env<'_>,
     job: &J,
@@ -85,24 +88,24 @@ pub(super) fn sample<J: Job>(
     Ok(even(samples))
 }
 
-/// Which multiples of `step` lie within: `n..m` for `n * step` to `(m - 1) * step`.
+/// Returns the multiples of `step` in a range, as `n..m` for `n * step` to `(m - 1) * step`.
 fn multiples(within: &Range<u64>, step: u64) -> Range<u64> {
     within.start.div_ceil(step)..within.end.div_ceil(step)
 }
 
-/// Keys of a place or a stream, and what they stand for.
+/// Keys of a place or a stream, and what they represent.
 struct Sample {
     keys: Vec<Vec<u8>>,
-    /// How many keys there were where it was read, about.
+    /// Approximate number of keys that were emitted in what was read.
     emitted: u64,
     /// Bytes that were read for it.
     read: u64,
-    /// Bytes of the input that it stands for.
+    /// Bytes of the input that the sample represents.
     represented: u64,
 }
 
 impl Sample {
-    /// How many keys of the input each of its keys stands for, in 256ths.
+    /// How many keys of the input each of its keys represents, in 256ths.
     fn weight(&self) -> u128 {
         let keys = u128::from(self.emitted) * u128::from(self.represented) * 256;
         let read = u128::from(self.read.max(1)) * (self.keys.len().max(1) as u128);
@@ -110,8 +113,8 @@ impl Sample {
     }
 }
 
-/// One sample in which each key stands for as many keys of the input: keys that stand for less are thinned out, and
-/// those that stand for more are repeated.
+/// Returns one sample in which each key represents the same number of keys of the input: keys that represent fewer are
+/// thinned out, and keys that represent more are repeated.
 fn even(samples: Vec<Sample>) -> Vec<Vec<u8>> {
     let samples: Vec<(Vec<Vec<u8>>, u128)> = samples
         .into_iter()
@@ -141,20 +144,20 @@ struct Sampler<'s, J> {
     env: &'s Env<'s>,
     job: &'s J,
     attempt: AttemptId,
-    /// Those of the place or stream at hand.
+    /// Keys of the current place or stream.
     keys: Vec<Vec<u8>>,
-    /// How many places and streams were sampled.
+    /// Number of places and streams sampled so far.
     number: u64,
 }
 
 impl<J: Job> Sampler<'_, J> {
-    /// Samples the records at one place, which stands for this many bytes.
+    /// Samples the records at one place, which represents this many bytes.
     fn place(&mut self, range: FileRange, represented: u64) -> Result<Sample, Failure> {
         let none_allowed = BadRecords::new(0);
         let (emitted, read) = (Cell::new(0), range.bytes());
         self.with_mapper(PLACE_KEYS, Keep::First(&emitted), |mapper, reading, folder| {
             let mut quarantine = Quarantine::new(&none_allowed, folder.clone(), "sample");
-            // A record that fails here fails again in its map task, which says so in full.
+            // A record that fails here fails again in its map task, which reports it in full.
             let _sampled =
                 map_split::<J>(&Split { ranges: vec![range] }, reading, &mut quarantine, mapper);
         })?;
@@ -162,8 +165,8 @@ impl<J: Job> Sampler<'_, J> {
         Ok(Sample { keys, emitted: emitted.get(), read, represented })
     }
 
-    /// Samples a stream with this many points from its beginning on, as far as `bytes_max` of it. It stands for this
-    /// many bytes.
+    /// Samples a stream with this many points from its beginning, but reads at most `bytes_max` of it. It represents
+    /// this many bytes.
     fn stream(
         &mut self,
         range: &FileRange,
@@ -181,7 +184,7 @@ impl<J: Job> Sampler<'_, J> {
             let is_enough = || {
                 read.load(Ordering::Relaxed) >= bytes_max || reading.stop.load(Ordering::Relaxed)
             };
-            // As at a place: what fails here fails again in its map task.
+            // As in `place`: a record that fails here fails again in its map task.
             let _sampled = guard(|| {
                 let mut input = J::Input::open(Source::open(range, &reading.options)?)?;
                 let path = Text::new(range.location.as_bytes());
@@ -203,7 +206,7 @@ impl<J: Job> Sampler<'_, J> {
         Ok(Sample { keys, emitted, read: read.load(Ordering::Relaxed), represented })
     }
 
-    /// Lends a mapper whose keys are kept.
+    /// Runs `work` with a mapper whose keys are kept.
     fn with_mapper(
         &mut self,
         keys_max: usize,
@@ -240,14 +243,14 @@ impl<J: Job> Sampler<'_, J> {
 /// Which keys are kept when there are too many.
 #[derive(Clone, Copy)]
 enum Keep<'k> {
-    /// The first ones; all are counted here.
+    /// The first ones. The cell counts all of them.
     First(&'k Cell<u64>),
-    /// Evenly spaced ones: whenever there are too many, every other one goes, and of the further records only every
-    /// so many, which stands here, are mapped.
+    /// Evenly spaced ones: whenever there are too many, every other key is dropped. The cell holds `n`: of further
+    /// records, only every `n`-th is mapped.
     Spread(&'k Cell<u64>),
 }
 
-/// Keeps keys that are emitted.
+/// Keeps emitted keys.
 struct Kept<'k> {
     keys: &'k mut Vec<Vec<u8>>,
     keys_max: usize,
@@ -301,11 +304,11 @@ mod tests {
     #[test]
     fn keys_of_a_sample_stand_for_equally_many_keys_of_the_input() {
         let table = [
-            // Alike.
+            // Samples of equal weight.
             (sample(b'a', 100, 100, 1, 1), sample(b'b', 50, 50, 1, 1), (100, 50)),
-            // A stream whose every eighth record was mapped, beside a place that was read whole.
+            // A stream (every eighth record was mapped), and a place that was read in full.
             (sample(b'a', 1000, 1000, 10, 10), sample(b'b', 125, 1000, 1, 1), (1000, 1000)),
-            // A place that stands for a hundred times as many bytes as were read.
+            // A place that represents a hundred times as many bytes as were read.
             (sample(b'a', 10, 10, 1, 100), sample(b'b', 1000, 1000, 1, 1), (1000, 1000)),
             // Too many keys for one sample.
             (sample(b'a', 1000, 1000, 1, 1000), sample(b'b', 1000, 1000, 1, 1), (130_946, 131)),

@@ -11,11 +11,11 @@ use crate::spec::{
 };
 use crate::storage::{self, SealedPart, SharedStaging, StagingOptions};
 
-/// Says in the attempt's folder which parts it has sealed. After this the attempt may win.
+/// Lists the attempt's sealed parts in its folder. After this the attempt may win.
 ///
 /// # Errors
 ///
-/// A staging folder that is gone; the system's error.
+/// The staging folder does not exist, or the system's error.
 pub fn seal(
     staging: &SharedStaging,
     attempt: AttemptId,
@@ -28,14 +28,14 @@ pub fn seal(
     staging.seal(&folder_name(attempt), &bytes).map_err(|error| Trouble::from(error).into_failure())
 }
 
-/// Whose parts are the output.
+/// The attempts whose parts are the output.
 #[derive(Debug, Clone, Copy)]
 pub struct Winners<'w> {
     /// The job.
     pub job: JobId,
-    /// The winning attempt's number of each map; 0 for one that left nothing in staging.
+    /// The number of the winning attempt of each map; 0 if it left nothing in staging.
     pub maps: &'w [u32],
-    /// Of each reduce.
+    /// The number of the winning attempt of each reduce.
     pub reduces: &'w [u32],
 }
 
@@ -51,18 +51,18 @@ impl Winners<'_> {
     }
 }
 
-/// Publishes the winners' parts: all of them, or nothing. Finds it done if another attempt has done it.
+/// Publishes the winners' parts completely, or not at all. Succeeds if another attempt has already published them.
 ///
 /// # Errors
 ///
-/// More bad records than are allowed for; what [`SharedStaging::publish`] says. What the failure is about decides
-/// whether the commit is tried again:
+/// There are more bad records than allowed, or the error of [`SharedStaging::publish`]. The kind of failure decides
+/// whether the commit is retried:
 ///
 /// | about | examples | consequence |
 /// |---|---|---|
-/// | `BadInput`, `OutputTaken`, `StagedDamaged` | too many bad records; a file at the output's place; a list that cannot be decoded, a part of another size or name | the job fails |
-/// | `StagedMissing` | the staging folder, a list or a part is gone | tried again a limited number of times, since a file system may be mounted again |
-/// | anything else | a full disk, a quota, permissions, a place that is mounted read-only | tried again until it works, or a user kills the job: the output is complete and waits |
+/// | `BadInput`, `OutputTaken`, `StagedDamaged` | too many bad records; a file at the output's path; a list that cannot be decoded, a part of another size or name | the job fails |
+/// | `StagedMissing` | the staging folder, a list or a part is gone | retried a limited number of times, since a file system may be mounted again |
+/// | anything else | a full disk, a quota, permissions, a folder that is mounted read-only | retried until it works, or a user kills the job: the output is complete and waits |
 pub fn commit_shared(
     spec: &JobSpec,
     out: &Path,
@@ -71,7 +71,7 @@ pub fn commit_shared(
     counters: Counters,
     created: String,
 ) -> Result<Manifest, Failure> {
-    // Each attempt alone had as many as the whole job may have.
+    // Each attempt alone was allowed as many as the whole job.
     let bad_records = counters.get(GROUP, BAD_RECORDS);
     if bad_records > spec.max_bad_records {
         let message = format!(
@@ -79,14 +79,14 @@ pub fn commit_shared(
              raise --max-bad-records",
             spec.max_bad_records
         );
-        // Another commit would count the same.
+        // A retry would count the same number.
         return Err(Failure::new(Cause::UserError, message).about(About::BadInput));
     }
     let done = publish(spec, out, nonce, winners, counters, created);
-    // Whatever became of this attempt: another may have published, and this one come late.
+    // Even if this attempt failed: another one may have published before it.
     done.or_else(|failure| {
         let manifest = SharedStaging::published(out, nonce).ok_or(failure)?;
-        // The other may have died while it removed the staging folder.
+        // The other attempt may have died while it removed the staging folder.
         let _removed_or_left = SharedStaging::sweep(out, nonce);
         Ok(manifest)
     })

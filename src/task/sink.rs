@@ -5,10 +5,10 @@ use super::failure::{Trouble, guard};
 use crate::job::{self, Fault};
 use crate::shuffle::{Batch, Collect, Error};
 
-/// A collector that takes nothing after its first failure.
+/// A collector that accepts nothing after its first failure.
 ///
-/// An error or a panic of the author's combiner may come in the middle of a batch. It is not known then which of its
-/// pairs were taken, so the batch must not be offered again, and the attempt must fail.
+/// An error or a panic of the author's combiner may occur in the middle of a batch. Then it is not known which of the
+/// batch's pairs were taken, so the batch must not be offered again, and the attempt must fail.
 pub(super) struct Sink<'t> {
     collector: &'t mut (dyn Collect + 't),
     fault: Fault<Trouble>,
@@ -19,7 +19,7 @@ impl<'t> Sink<'t> {
         Sink { collector, fault: Fault::default() }
     }
 
-    /// Takes the first failure.
+    /// Returns the first failure, and clears it.
     pub(super) fn fault(&mut self) -> Option<Trouble> {
         self.fault.take()
     }

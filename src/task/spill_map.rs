@@ -20,17 +20,17 @@ use crate::shuffle::{
 };
 use crate::spec::{AttemptId, Failure, Nonce, TaskId};
 
-/// Memory for what is not sorted: read, batch, spill and part buffers.
+/// Memory for everything but sorting: buffers for reading, batches, spills and parts.
 const BESIDE_BYTES: usize = 2 << 20;
 
-/// Where an attempt spills that has a process of its own.
+/// Where an attempt spills that runs in its own process.
 #[derive(Debug, Clone, Copy)]
 pub struct SpillTo<'s> {
     /// The job's nonce.
     pub nonce: Nonce,
-    /// The attempt's folder. It exists, and has no file named `spill…` or `merged…`.
+    /// The attempt's folder. It must exist, without files named `spill…` or `merged…`.
     pub folder: &'s Path,
-    /// How spills are compressed.
+    /// Compression of the spills.
     pub codec: Codec,
 }
 
@@ -49,14 +49,14 @@ pub trait More {
     fn take(&mut self) -> Vec<u32>;
 }
 
-/// What an attempt has done that mapped one or several splits to one file.
+/// The result of an attempt that mapped one or more splits to one file.
 #[derive(Debug)]
 pub struct MapsDone {
-    /// What each of the maps did, in order.
+    /// The result of each map, in order.
     pub done: Vec<(AttemptId, MapDone)>,
-    /// The index of the file.
+    /// The file's index.
     pub index: SpillIndex,
-    /// Files that were spilled on the way: 0 if everything fitted into memory.
+    /// Files that were spilled before the output: 0 if everything fitted into memory.
     pub spills: u64,
 }
 
@@ -68,7 +68,7 @@ pub struct MapsDone {
 ///
 /// # Errors
 ///
-/// What went wrong, on which record.
+/// The failure, with the record on which it occurred.
 pub fn run_map_to_file<J: Job, C: Combine<J>, P: Partition<J>>(
     env: &Env<'_>,
     (first, combiner, partitioner): (&J, &C, &P),
@@ -108,7 +108,7 @@ pub fn run_map_to_file<J: Job, C: Combine<J>, P: Partition<J>>(
         }
     }
     let collected = collector.finish(&fold, &mut spare, |_| false).map_err(shuffle_failure)?;
-    // The merge uses the memory that the collector had.
+    // The merge may use the memory that the collector had.
     drop(spare);
     let stats = collected.stats();
     if let Some((_, first)) = done.first_mut() {
@@ -117,11 +117,11 @@ pub fn run_map_to_file<J: Job, C: Combine<J>, P: Partition<J>>(
     }
 
     let limits = MergeLimits::within(memory_bytes, plan.reducers());
-    // Reading spills back is not progress: a map's progress is that of its split.
+    // Reading spills back is not counted: a map's progress is the progress through its split.
     let progress = &ReadProgress::default();
     let merger = Merger { header, limits, fold: &fold, stop: env.stop, progress };
     let spills = collected.files().to_vec();
-    // A single file becomes the output as it is.
+    // If there is a single file, it becomes the output unchanged.
     let spilled = if spills.len() > 1 { spills.len() as u64 } else { 0 };
     drop(collected);
     let index = one_file(&merger, spills, to.folder, output).map_err(shuffle_failure)?;

@@ -68,7 +68,7 @@ impl fmt::Display for Law {
     /// A clause, such as `the map is deterministic`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::FlagsDoNotClash => "the job's flags have names of their own",
+            Self::FlagsDoNotClash => "the job's flags do not clash with those of every job",
             Self::JobSurvives => "the job value survives serialization",
             Self::MapIsDeterministic => "the map is deterministic",
             Self::RecordsAreFound => {

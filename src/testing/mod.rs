@@ -51,7 +51,8 @@
 //! # What a violation looks like
 //!
 //! Suppose the job counts with `counts.count()`, the number of values, instead of `counts.sum()`. Without a combiner
-//! that is the same. The check fails with one sentence, which names the law, the key, the two results and what to do:
+//! both give the same result. The check fails with one sentence, which names the law, the key, the two results and
+//! what to do:
 //!
 //! ```
 //! # use gristmill::prelude::*;
@@ -90,9 +91,9 @@
 //! tried in 64 cases ([`Check::cases`]), on each key. The [`Report`] of [`Check::verdict`] lists what could not be
 //! checked.
 //!
-//! A map that combines in a table of its own and emits it in `cleanup` emits each key once per task. For the laws
-//! about combiners, every record then gets a task of its own. If the table emits keys in no fixed order, only each
-//! key's total is compared, folded by the combiner, and not the number of pairs.
+//! If a map combines in a table of its own and emits the table in `cleanup`, it emits each key once per task. For the
+//! laws about combiners, every record then gets a task of its own. If the table emits keys in no fixed order, the
+//! number of pairs is not compared, but only each key's total, folded by the combiner.
 //!
 //! A job that reads several inputs gets each by name, `.named_input("users", …).named_input("orders", …)`. A job
 //! without a reduce is wrapped as for launching, `check(MapOnly::new(FindLines { … }))`. Random draws come from a

@@ -88,7 +88,7 @@ fn records_of(piece: usize, bytes: &[u8], steps: &[Step]) -> Vec<Record> {
         .filter_map(|step| step.record.as_ref())
         .map(|place| place.offset as usize)
         .collect();
-    // What stands before the first record stays with it.
+    // Anything before the first record stays with it.
     if let Some(first) = starts.first_mut() {
         *first = 0;
     }

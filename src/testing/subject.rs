@@ -117,7 +117,7 @@ impl<'s, J: Job> Subject<'s, J> {
         Chance::new(self.settings.seed, law as u64)
     }
 
-    /// The first place at which results differ, and what they are there.
+    /// The first place at which results differ, and both results there.
     pub(super) fn difference(&self, left: &Results, right: &Results) -> Option<Difference> {
         let differs = |key: &&Vec<u8>| match (left.get(*key), right.get(*key)) {
             (Some(left), Some(right)) => !self.same(left, right),

@@ -322,7 +322,7 @@ pub enum Breach {
         reducers: u32,
         /// The result of one.
         one: String,
-        /// The result of so many.
+        /// The result with this many.
         many: String,
     },
     /// See [`Law::TotalsDoNotShow`].

@@ -17,7 +17,7 @@ use crate::shuffle::{Batch, Collect};
 use crate::spec::{FileRange, JobId, Location, Nonce, TaskKind};
 use crate::storage::{Scratch, ScratchPlaces, Staging, StagingOptions};
 
-/// What one record, or the cleanup behind the last, gave.
+/// The pairs of one record, or of the cleanup after the last one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Step {
     /// The record; none for the cleanup.

@@ -19,15 +19,15 @@ pub(super) type Answer = Result<Response, Fault>;
 pub(super) struct Fault {
     #[serde(skip)]
     pub(super) status: StatusCode,
-    /// What is wrong, in a few words that stay the same.
+    /// What is wrong, in a few words that never change.
     pub(super) error: &'static str,
-    /// The details, with the value and where it is.
+    /// The details, with the value and the place.
     pub(super) cause: String,
     /// What to do.
     pub(super) hint: Cow<'static, str>,
 }
 
-/// A fault as a client reads it.
+/// A fault as it is sent to a client.
 #[derive(Debug, Deserialize)]
 pub(super) struct Told {
     pub(super) cause: String,
@@ -43,7 +43,7 @@ impl Fault {
         Self { status, error, cause: cause.into(), hint: hint.into() }
     }
 
-    /// A request that can never succeed as it is.
+    /// A request that can never succeed in this form.
     pub(super) fn invalid(cause: impl Into<String>) -> Self {
         let hint = "see /api/v1/openapi.json for what is accepted";
         Self::new(StatusCode::BAD_REQUEST, "invalid request", cause, hint)
@@ -104,7 +104,7 @@ impl IntoResponse for Fault {
             Err(_) => Response::new(Body::empty()),
         };
         *response.status_mut() = status;
-        // A browser gets a page made of it.
+        // For a browser, this is turned into a page.
         response.extensions_mut().insert(self);
         if status == StatusCode::METHOD_NOT_ALLOWED {
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));

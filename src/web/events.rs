@@ -1,4 +1,4 @@
-//! Events of one job or of all as a stream (server-sent events), from now on or after a known event.
+//! Streams events of one job or of all jobs (server-sent events), starting now or after a given event.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -22,9 +22,9 @@ use crate::spec::{AttemptId, Cause, JobId, WorkerId};
 
 /// Most streams at a time.
 pub(super) const STREAMS_MAX: usize = 128;
-/// Pause between two looks for new events.
+/// Pause between two checks for new events.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// Looks without events after which a stream sends a comment and its position.
+/// Checks without events after which a stream sends a comment and its position.
 const QUIET_LOOKS_MAX: u32 = 25;
 /// Most events that are sent at once.
 const PIECE_EVENTS_MAX: usize = 256;
@@ -185,7 +185,7 @@ fn written(event: &Event) -> String {
     format!("id: {}\nevent: {}\ndata: {data}\n\n", said.id, said.r#type)
 }
 
-/// Something is forgotten that came behind the event that was heard last.
+/// An event was dropped that followed the last one that the client has seen.
 fn gap(after: EventId) -> String {
     format!("event: gap\ndata: {{\"type\":\"gap\",\"after\":\"{after}\"}}\n\n")
 }

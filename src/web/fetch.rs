@@ -20,10 +20,10 @@ const BYTES_MAX: usize = 16 << 20;
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unanswered {
-    /// It does not exist.
+    /// The address does not exist.
     #[error("{0}")]
     NotFound(String),
-    /// It cannot be answered now.
+    /// The master cannot answer now.
     #[error("{0}")]
     Unavailable(String),
     /// The master refused the request, or its answer cannot be read.

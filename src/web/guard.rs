@@ -59,7 +59,7 @@ pub(super) async fn guard(State(web): State<Web>, request: Request, next: Next) 
     response
 }
 
-/// Whether a browser asks for a page. It then gets faults as pages too.
+/// Whether a browser asks for a page. If so, faults are pages too.
 fn wants_page(request: &Request) -> bool {
     let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
     accept.is_some_and(|kinds| kinds.contains("text/html"))
@@ -94,7 +94,12 @@ fn check(request: &Request) -> Result<(), Fault> {
     {
         let hint = "send the request without a body";
         let error = "requests must not have a body";
-        return Err(Fault::new(StatusCode::PAYLOAD_TOO_LARGE, error, "the request has one", hint));
+        return Err(Fault::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            error,
+            "the request has a body",
+            hint,
+        ));
     }
     let path = uri.path_and_query().map_or("", |path| path.as_str());
     if path.len() > PATH_BYTES_MAX {

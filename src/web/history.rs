@@ -14,7 +14,7 @@ use crate::master::Master;
 const SAMPLE_EVERY: Duration = Duration::from_secs(2);
 /// Samples that are kept: ten minutes.
 const SAMPLES_MAX: usize = 300;
-/// Without a sample for so long, a rate over the gap would mean nothing.
+/// If there was no sample for this long, a rate over the gap would mean nothing.
 const GAP_MS_MAX: u64 = 10_000;
 
 /// One moment.
@@ -30,7 +30,7 @@ pub(super) struct Sample {
     pub(super) bytes_per_s: f64,
 }
 
-/// The samples, oldest first. Clones are the same ones.
+/// The samples, oldest first. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct History {
     kept: Arc<Mutex<Kept>>,
@@ -56,7 +56,7 @@ impl History {
         (now_ms.saturating_sub(last.at_ms) <= GAP_MS_MAX).then_some(last.bytes_per_s)
     }
 
-    /// Takes samples for as long as it is polled.
+    /// Takes samples while it is polled.
     pub(super) fn follow(&self, master: Master, clock: Clock) -> impl Future<Output = ()> + use<> {
         let history = self.clone();
         async move {
@@ -78,7 +78,7 @@ impl History {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let passed_ms = kept.samples.back().map(|last| at_ms.saturating_sub(last.at_ms));
         let bytes_per_s = match passed_ms {
-            // What an attempt that failed had read is taken back, so the sum may fall.
+            // If an attempt fails, what it has read is subtracted, so the sum may fall.
             Some(ms @ 1..=GAP_MS_MAX) => {
                 bytes_read.saturating_sub(kept.bytes_read) as f64 * 1_000.0 / ms as f64
             }

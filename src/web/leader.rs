@@ -24,7 +24,7 @@ use super::Web;
 use super::answer::{Answer, Fault};
 use crate::master::Leader;
 
-/// How long the leader may take to begin its answer.
+/// How long the leader may take until its answer begins.
 const WITHIN: Duration = Duration::from_secs(8);
 /// How long it may then be silent. Even a stream without events sends a comment more often.
 const SILENT_MAX: Duration = Duration::from_secs(12);
@@ -89,7 +89,7 @@ fn asked_there(at: &str, request: Request) -> Result<Request, String> {
     let host = HeaderValue::try_from(at).map_err(|error| error.to_string())?;
     parts.headers.insert(HOST, host);
     parts.headers.remove(CONNECTION);
-    // It was checked here.
+    // The host was checked here.
     parts.headers.remove(ORIGIN);
     parts.headers.insert(PASSED_ON, HeaderValue::from_static("1"));
     Ok(Request::from_parts(parts, Body::empty()))

@@ -95,24 +95,24 @@ fn of_attempts(page: &mut Page, figures: &Figures) {
     page.plain(
         "gristmill_jobs_submitted_total",
         "counter",
-        "Jobs submitted, as far as this process has applied the log.",
+        "Jobs submitted, according to the log entries that this process has applied.",
         happened.submitted,
     );
     page.plain(
         "gristmill_attempts_started_total",
         "counter",
-        "Attempts started, as far as this process has applied the log; tasks that share an \
-         attempt count once.",
+        "Attempts started, according to the log entries that this process has applied. Tasks that \
+         share an attempt count once.",
         happened.started,
     );
-    let help = "Attempts ended, as far as this process has applied the log.";
+    let help = "Attempts ended, according to the log entries that this process has applied.";
     page.one("gristmill_attempts_ended_total", "counter", help, || {
         ENDS.iter().map(|&(at, word)| (label("state", word), happened.ended[at])).collect()
     });
     page.plain(
         "gristmill_workers_lost_total",
         "counter",
-        "Workers lost, as far as this process has applied the log.",
+        "Workers lost, according to the log entries that this process has applied.",
         happened.lost,
     );
 }
@@ -139,7 +139,7 @@ impl Page {
         help: &str,
         samples: impl FnOnce() -> Vec<(String, u64)>,
     ) {
-        // A string takes whatever is written to it.
+        // Writing to a string cannot fail.
         let _written = write!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
         for (labels, value) in samples() {
             let _written = writeln!(self.text, "{name}{labels} {value}");

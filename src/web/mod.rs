@@ -71,7 +71,7 @@ struct Web {
 struct Shared {
     /// Permits for streams of events.
     streams: Arc<Semaphore>,
-    /// Answers by class of status, from 1xx on.
+    /// Number of answers by class of status, from 1xx on.
     answered: [AtomicU64; 5],
 }
 

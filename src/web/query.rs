@@ -1,4 +1,4 @@
-//! Query strings: a few known names, at most once each, with numbers, ids and words as values.
+//! Query strings: a few known names, each at most once, whose values are numbers, ids or words.
 
 use std::str::FromStr;
 
@@ -6,9 +6,9 @@ use super::answer::Fault;
 use crate::spec::escape;
 use crate::spec::failure::TEXT_CHARS_MAX;
 
-/// Lines of a page by default.
+/// Default number of lines on a page.
 pub(super) const LIMIT: usize = 100;
-/// Most lines of a page.
+/// Most lines on a page.
 pub(super) const LIMIT_MAX: usize = 1_000;
 
 /// The pairs of a query.

@@ -25,7 +25,7 @@ const REQUEST_WITHIN: Duration = Duration::from_secs(10);
 const LASTS: Duration = Duration::from_secs(600);
 /// Most bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 16 << 10;
-/// Pause after accepting failed, for example for want of descriptors.
+/// Pause after a connection could not be accepted, for example for lack of descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `stop` is ready.
@@ -50,7 +50,7 @@ pub(super) async fn serve(listener: TcpListener, web: Web, stop: impl Future<Out
 }
 
 async fn connection(stream: TcpStream, router: Router, _room: OwnedSemaphorePermit) {
-    // It only makes answers faster.
+    // This only makes answers faster.
     let _set_or_not = stream.set_nodelay(true);
     let service = TowerToHyperService::new(router);
     let served = http1::Builder::new()
@@ -58,6 +58,6 @@ async fn connection(stream: TcpStream, router: Router, _room: OwnedSemaphorePerm
         .header_read_timeout(REQUEST_WITHIN)
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);
-    // The client sees what goes wrong with its connection.
+    // The client notices what goes wrong with its connection.
     let _served_or_broken = timeout(LASTS, served).await;
 }

@@ -1,7 +1,7 @@
 //! Sums up a job's tasks: durations, the slowest tasks, and the timeline.
 //!
-//! A job may have hundreds of thousands of tasks. They are read a few thousand at a time, so that nothing waits long
-//! for the state, and only what is shown is kept. All viewers share one summary, which is rebuilt when it is out of
+//! A job may have hundreds of thousands of tasks. They are read a few thousand at a time, so that the state is never
+//! locked for long, and only what is shown is kept. All viewers share one summary, which is rebuilt when it is out of
 //! date.
 
 use std::collections::BTreeMap;
@@ -22,11 +22,11 @@ const TASKS_AT_ONCE: u32 = 4_096;
 pub(super) const COLUMNS: usize = 160;
 /// Workers with a row of their own; the others share one.
 const ROWS_MAX: usize = 32;
-/// Most attempts that are drawn one by one; of more, only their number over time is drawn.
+/// Most attempts that are drawn separately. If there are more, only their number over time is drawn.
 const BARS_MAX: usize = 400;
 /// Steps of the histogram, from a millisecond on; each is longer by a factor of the square root of two.
 pub(super) const STEPS: usize = 48;
-/// Slowest tasks that are named.
+/// Most of the slowest tasks that are listed.
 const SLOWEST_MAX: usize = 10;
 /// Summaries that are kept.
 const KEPT_MAX: usize = 64;
@@ -34,7 +34,7 @@ const KEPT_MAX: usize = 64;
 const GOOD_FOR: Duration = Duration::from_secs(1);
 const GOOD_FOR_TIMES: u32 = 20;
 
-/// Classes of attempts, by which they are coloured.
+/// Classes of attempts, which decide their colours.
 pub(super) const CLASSES: [&str; 4] = ["map", "reduce", "other", "lost"];
 
 /// Sums of a job's tasks.
@@ -43,7 +43,7 @@ pub(super) struct Summary {
     pub(super) facts: JobFacts,
     pub(super) maps: Kind,
     pub(super) reduces: Kind,
-    /// By worker. The last row may have none: it is that of all others.
+    /// By worker. The last row may have no worker: it is the row of all others.
     pub(super) rows: Vec<(Option<WorkerId>, Row)>,
     /// Every attempt, if there are few enough.
     pub(super) bars: Option<Vec<Bar>>,
@@ -76,7 +76,7 @@ pub(super) struct Kind {
     pub(super) median_ms: u64,
     pub(super) most_ms: u64,
     pub(super) histogram: Vec<u32>,
-    /// The longest first.
+    /// Longest first.
     pub(super) slowest: Vec<(TaskId, WorkerId, u64)>,
     /// When the first one was started.
     pub(super) first_ms: Option<u64>,
@@ -103,7 +103,7 @@ impl Summaries {
 
     /// The summary of a job, up to a moment old.
     pub(super) async fn of(&self, master: &Master, job: JobId) -> Result<Arc<Summary>, Refusal> {
-        // Others that ask for it wait here, and then share it.
+        // Other requests for it wait here, and then share it.
         let mut made = self.made.lock().await;
         let begun = self.clock.now();
         let ended = master.facts(job)?.finished_ms;
@@ -120,7 +120,7 @@ impl Summaries {
         let good_for = GOOD_FOR.max(took * GOOD_FOR_TIMES);
         let good_until = (!is_over).then(|| self.clock.now() + good_for);
         while made.len() >= KEPT_MAX {
-            // Old jobs are viewed the least.
+            // Old jobs are viewed least.
             made.pop_first();
         }
         made.insert(job, Made { summary: Arc::clone(&summary), good_until });
@@ -155,7 +155,7 @@ impl Summary {
     }
 }
 
-/// A summary while it is made.
+/// A summary that is being made.
 struct Folding {
     now_ms: u64,
     begin_ms: u64,
@@ -285,14 +285,14 @@ impl Kind {
     }
 }
 
-/// The step of the histogram that a duration is in.
+/// The histogram's step for a duration.
 fn step(ms: u32) -> usize {
     let step = (f64::from(ms.max(1)).log2() * 2.0).floor();
     // It is at most 63.
     (step as usize).min(STEPS - 1)
 }
 
-/// Where a step begins, in milliseconds.
+/// The beginning of a step, in milliseconds.
 pub(super) fn step_ms(step: usize) -> u64 {
     // At most two to the 24th.
     2f64.powf(step as f64 / 2.0).round() as u64
@@ -328,7 +328,7 @@ mod tests {
         }
     }
 
-    /// A finished job of the paper's size, and when it ended.
+    /// A finished job of the size in the MapReduce paper, and when it ended.
     fn large_job() -> (Scheduler, u64) {
         let (mut scheduler, mut started, mut now_ms) = (Scheduler::new(), VecDeque::new(), 0);
         let mut apply =
@@ -413,7 +413,7 @@ mod tests {
         let slowest: Vec<u64> = summary.maps.slowest.iter().map(|(_, _, ms)| *ms).collect();
         assert!(slowest.len() == SLOWEST_MAX && slowest.is_sorted_by(|a, b| a >= b));
         assert_eq!(slowest[0], summary.maps.most_ms);
-        // The columns add up to the time that all attempts took.
+        // The columns add up to the time of all attempts.
         let drawn: f32 = summary.rows.iter().flat_map(|(_, row)| row).flatten().sum();
         let held: u64 = job
             .all_tasks()

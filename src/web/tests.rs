@@ -1,4 +1,4 @@
-//! Every served address is documented, and a client that missed events is told so.
+//! Every served address is documented, and a client that missed events is notified of that.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -17,7 +17,7 @@ use crate::rpc::refusal::Refusal;
 use crate::spec::{Cause, Failure, Nonce};
 use crate::storage::open_regular;
 
-/// Tries while no master answers. With the pause below they take as long as a worker keeps running without a master.
+/// Tries while no master answers. With the pause below they last as long as a worker keeps running without a master.
 const TRIES_MAX: u32 = 1200;
 /// Pause between two tries.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -34,7 +34,7 @@ pub(super) struct Cache {
 
 #[derive(Default)]
 struct Entry {
-    /// Whether it is here. Locked during a fetch, so that it is fetched once.
+    /// Whether the artifact is here. Locked while it is fetched, so that it is fetched only once.
     is_here: Arc<tokio::sync::Mutex<bool>>,
     users: BTreeSet<Nonce>,
 }
@@ -93,11 +93,11 @@ async fn is_file(path: PathBuf) -> Result<bool, Failure> {
     looked.map_err(|error| task_failure("find an artifact", &error))
 }
 
-/// Asks for an artifact until it arrives or is refused.
+/// Requests an artifact until it arrives or is refused.
 async fn fetch<A: Artifacts>(source: &A, digest: Digest, file: &Path) -> Result<(), Failure> {
     let what = format!("failed to fetch artifact {digest}");
     let get = || async {
-        // An interrupted try may have left it.
+        // An interrupted try may have left the file.
         let _removed_or_none = fs::remove_file(file);
         source.get(digest, file).await
     };
@@ -147,7 +147,7 @@ fn keep(partial: &Path, path: &Path, digest: Digest) -> Result<(), Failure> {
     let failed = |error| disk_failure("keep an artifact", path, &error);
     let found = digest_of(partial).map_err(failed)?;
     if found != digest {
-        let message = format!("artifact {digest} arrived damaged, as {found}");
+        let message = format!("artifact {digest} arrived damaged: its digest is {found}");
         return Err(Failure::new(Cause::MasterError, message));
     }
     fs::set_permissions(partial, Permissions::from_mode(MODE)).map_err(failed)?;

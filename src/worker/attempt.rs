@@ -1,4 +1,4 @@
-//! Runs one attempt, from its order to its end in the book.
+//! Runs one attempt, from its assignment until its end is recorded in the book.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,11 +20,11 @@ use crate::rpc::workers::{HeldState, Order, OrderWork};
 use crate::spec::job::MEMORY_BYTES;
 use crate::spec::{Cause, Failure, JobSpec, Location};
 
-/// Memory that an executor needs beside the job's buffers.
+/// Memory that an executor needs in addition to the job's buffers.
 const PROCESS_BYTES: u64 = 16 << 20;
 
-/// Carries out an order and records its end in the book. Stops at once when told to. Either way it leaves no process and
-/// no scratch folder behind.
+/// Runs an assigned attempt and records its end in the book. Stops at once when told to. Either way it leaves no
+/// process and no scratch folder behind.
 pub(super) async fn carry_out<T: Transport, L: Launcher>(worker: Arc<Worker<T, L>>, start: Start) {
     let Start { order, mut stop, mut more } = start;
     let mut slot = None;
@@ -42,7 +42,7 @@ pub(super) async fn carry_out<T: Transport, L: Launcher>(worker: Arc<Worker<T, L
     if let Some(slot) = slot {
         worker.slots.give_back(slot);
     }
-    // The map output was moved out of the scratch folder, and the folder removed, in one step.
+    // In one step, the map output was moved out of the scratch folder, and the folder was removed.
     let is_swept = matches!(state, Some(HeldState::Mapped { .. })) && leaves_output(&order);
     if let Some(state) = state {
         worker.book.end(order.attempt, state);
@@ -50,7 +50,7 @@ pub(super) async fn carry_out<T: Transport, L: Launcher>(worker: Arc<Worker<T, L
     if !is_swept {
         let (sweeper, nonce) = (Arc::clone(&worker), order.nonce);
         let sweep = move || sweeper.folders.remove_attempt(nonce, order.attempt);
-        // Whatever is left here is removed with the job.
+        // What cannot be removed here is removed with the job.
         let _swept_or_later = offload(sweep).await;
     }
     worker.book.gone(order.attempt);
@@ -61,7 +61,7 @@ fn leaves_output(order: &Order) -> bool {
     matches!(order.work, OrderWork::Map { reducers: 1.., .. })
 }
 
-/// Runs an order and returns its end.
+/// Runs an assigned attempt and returns its end.
 async fn try_order<T: Transport, L: Launcher>(
     worker: &Arc<Worker<T, L>>,
     order: &Order,
@@ -125,8 +125,8 @@ async fn prepare<T: Transport, L: Launcher>(
     Ok((Prepared { executable, run: Box::new(run) }, fetched))
 }
 
-/// Memory for a job's buffers on a worker that gives an attempt `limit_bytes` in all: what the job asks for, or what is
-/// left beside the process itself. The output does not depend on it.
+/// Memory for a job's buffers on a worker that gives an attempt `limit_bytes` in all: what the job asks for, or less
+/// if the process itself needs the rest. The output does not depend on it.
 fn buffers(asked_bytes: u64, limit_bytes: u64) -> u64 {
     if limit_bytes == 0 {
         return asked_bytes;
@@ -153,8 +153,8 @@ async fn begin<T: Transport, L: Launcher>(
     begun.await.map_err(|error| task_failure("begin an attempt", &error))?
 }
 
-/// Runs the attempt in the slot's executor if that belongs to this job, or else in a new one. If the old one dies before
-/// the attempt begins, a new one runs it.
+/// Runs the attempt in the slot's executor if that belongs to this job, and otherwise in a new one. If the old
+/// executor dies before the attempt begins, a new one runs the attempt.
 async fn run<T: Transport, L: Launcher>(
     worker: &Arc<Worker<T, L>>,
     order: &Order,
@@ -165,12 +165,12 @@ async fn run<T: Transport, L: Launcher>(
     let Prepared { executable, run } = prepared;
     let scratch = run.scratch.clone();
     let run = ToExecutor::Run(run);
-    // The slot stays in its place across every wait, so that the code that stops the attempt finds the executor there.
+    // The slot stays in its place while this waits, so that the code that stops the attempt finds the executor there.
     let slot = place.insert(worker.slots.take(order.nonce).await);
     loop {
         let is_new = slot.executor.is_none();
         if is_new {
-            // Its working folder must outlive the attempt, since later attempts run in it too.
+            // The executor's working folder must outlive the attempt, since later attempts run in it too.
             let folder = worker.folders.outputs(order.nonce);
             let memory_bytes = worker.options.attempt_memory_bytes;
             let launch = Launch { executable: executable.clone(), folder, memory_bytes };
@@ -185,11 +185,12 @@ async fn run<T: Transport, L: Launcher>(
         if ended.is_err()
             && let Some(executor) = slot.executor.take()
         {
-            // After a failure the next attempt must not meet anything that user code has left in the process.
+            // After a failure, the next attempt must not find anything that user code has left in the process.
             executor.close().await;
         }
         if !is_new && matches!(ended, Err(Unwell::DiedBefore(_))) {
-            // An earlier attempt has killed it. If a new executor dies so, the attempt fails, so there are two rounds at most.
+            // An earlier attempt has killed the old executor. If a new one dies before it begins, the attempt fails,
+            // so there are at most two rounds.
             worker.logs.leave(order.attempt);
             continue;
         }
@@ -201,7 +202,8 @@ async fn run<T: Transport, L: Launcher>(
     }
 }
 
-/// Gives the attempt to an executor, after the handshake if it is new, and records its messages in the book.
+/// Passes the attempt to an executor, after the handshake if the executor is new, and records its messages in the
+/// book.
 async fn converse<T: Transport, L: Launcher>(
     worker: &Worker<T, L>,
     order: &Order,
@@ -265,8 +267,7 @@ async fn accept<T: Transport, L: Launcher>(
         }
         (Done::Sweep, OrderWork::Sweep) => Ok(HeldState::Swept),
         (done, _) => {
-            let message =
-                format!("the executor reported a result of another kind than its work: {done:?}");
+            let message = format!("the executor reported a result of the wrong kind: {done:?}");
             let message =
                 crate::spec::escape(message.as_bytes(), crate::spec::failure::TEXT_CHARS_MAX);
             Err(Failure::new(Cause::Exit, message))

@@ -1,4 +1,4 @@
-//! Records every attempt that the master has ordered, and its state.
+//! Records every attempt that the master has assigned, and its state.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,15 +9,15 @@ use crate::rpc::refusal::Refusal;
 use crate::rpc::workers::{Held, HeldState, Order, OrderWork};
 use crate::spec::{AttemptId, Cause, Failure, JobId};
 
-/// Bytes of ended attempts' reports in one poll, far below what a master accepts. The rest is reported by later polls.
+/// Most bytes of ended attempts' reports in one poll, far below what a master accepts. Later polls report the rest.
 const POLL_BYTES_MAX: u64 = 8 << 20;
-/// Lost outputs that one failure names; the next attempt finds the others.
+/// Most lost outputs that one failure names. The next attempt finds the others.
 const LOST_MAX: usize = 10_000;
-/// Times that a report is refused for good, alone in its poll, before its attempt ends with the refusal instead.
+/// How often a report may be refused permanently, alone in its poll, before its attempt ends with the refusal instead.
 const REFUSALS_MAX: u32 = 5;
 
-/// The attempts that this worker holds. An order adds an attempt. Its end is reported until an answer no longer names
-/// the attempt, which is then forgotten. A running attempt that an answer no longer names is stopped.
+/// The attempts that this worker holds. An assignment adds an attempt. Its end is reported until an answer no longer
+/// names the attempt, which is then removed. A running attempt that an answer no longer names is stopped.
 pub(super) struct Book {
     pages: Mutex<Pages>,
     /// Counts ends and requests of attempts, so that the poll loop notices when it has something to report.
@@ -31,11 +31,11 @@ struct Pages {
     held: BTreeMap<AttemptId, Page>,
     /// Attempts whose task has not ended; those that are no longer held are being killed.
     busy: BTreeSet<AttemptId>,
-    /// The ends that the latest poll reports.
+    /// The ends that the newest poll reports.
     reported: Vec<AttemptId>,
-    /// A poll was refused for good, so each end is reported alone until one is accepted.
+    /// Set after a poll was refused permanently: each end is reported alone until one is accepted.
     is_alone: bool,
-    /// The end that was last refused alone, and how often.
+    /// The end that was last refused alone, and how many times.
     refused: Option<(AttemptId, u32)>,
 }
 
@@ -45,20 +45,20 @@ struct Page {
     running: HeldState,
     end: Option<End>,
     stop: watch::Sender<bool>,
-    /// Passes the maps that a map attempt has asked for.
+    /// Passes on the maps that a map attempt has asked for.
     more: mpsc::UnboundedSender<Vec<u32>>,
-    /// Whether the poll that is answered next holds its request.
+    /// Whether the poll that is answered next contains its request.
     is_said: bool,
 }
 
-/// The end of an attempt, and the bytes of its report.
+/// The end of an attempt, and the size of its report in bytes.
 struct End {
     state: HeldState,
     bytes: u64,
 }
 
 impl End {
-    /// Cuts the texts that user code or other workers have filled, so that any end fits into a poll.
+    /// Cuts the texts that come from user code or other workers, so that any end fits into a poll.
     fn new(mut state: HeldState) -> Self {
         match &mut state {
             HeldState::Failed { failure, lost } => {
@@ -68,7 +68,7 @@ impl End {
             HeldState::Reduced { volume, .. } => volume.cut(),
             _ => {}
         }
-        // The encoding on the wire differs a little. An end that cannot be measured is reported alone.
+        // The encoding on the wire differs a little. An end whose size cannot be computed is reported alone.
         let bytes = bincode::serialized_size(&state).unwrap_or(POLL_BYTES_MAX);
         End { state, bytes }
     }
@@ -79,7 +79,7 @@ pub(super) struct Start {
     pub(super) order: Order,
     /// True when it must stop.
     pub(super) stop: watch::Receiver<bool>,
-    /// The maps that it has asked for, as they arrive.
+    /// Receives the maps that it has asked for.
     pub(super) more: mpsc::UnboundedReceiver<Vec<u32>>,
 }
 
@@ -89,7 +89,7 @@ impl Book {
     }
 
     fn pages(&self) -> MutexGuard<'_, Pages> {
-        // The pages are consistent between any two statements that could panic.
+        // No statement that can panic leaves the pages inconsistent.
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -110,14 +110,14 @@ impl Book {
         held
     }
 
-    /// Notes that a poll was answered.
+    /// Records that a poll was answered.
     pub(super) fn heard(&self) {
         let mut pages = self.pages();
         (pages.is_alone, pages.refused) = (false, None);
     }
 
-    /// Notes that the latest poll was refused for good. From now on each end is reported alone. If one is refused again
-    /// and again, its attempt fails with the refusal, and this returns that attempt.
+    /// Records that the newest poll was refused permanently. From now on each end is reported alone. If the same one
+    /// is refused repeatedly, its attempt fails with the refusal, and this returns that attempt.
     pub(super) fn refused(&self, refusal: &Refusal) -> Option<AttemptId> {
         let mut pages = self.pages();
         pages.is_alone = true;
@@ -143,7 +143,7 @@ impl Book {
         self.pages().held.is_empty()
     }
 
-    /// Returns the jobs with attempts that are held or still being killed.
+    /// Returns the jobs whose attempts are held or still being killed.
     pub(super) fn jobs(&self) -> BTreeSet<JobId> {
         let pages = self.pages();
         pages.held.keys().chain(&pages.busy).map(|attempt| attempt.task.job).collect()
@@ -154,8 +154,8 @@ impl Book {
         self.news.subscribe()
     }
 
-    /// Stops and forgets attempts that are not ordered, and answers those whose requests the last poll held. Returns the
-    /// attempts to start; none while the worker drains.
+    /// Stops and removes attempts that are no longer assigned, and answers those whose requests were in the last poll.
+    /// Returns the attempts to start; none while the worker drains.
     pub(super) fn reconcile(&self, orders: Vec<Order>, is_draining: bool) -> Vec<Start> {
         let mut pages = self.pages();
         let ordered: BTreeSet<AttemptId> = orders.iter().map(|order| order.attempt).collect();
@@ -172,7 +172,7 @@ impl Book {
             if let Some(page) = pages.held.get_mut(&attempt) {
                 page.answer(&order.work);
             }
-            // If an attempt that is still being killed is wanted, the next answer orders it again.
+            // If an attempt that is still being killed is wanted, the next answer assigns it again.
             if is_draining || pages.held.contains_key(&attempt) || !pages.busy.insert(attempt) {
                 continue;
             }
@@ -190,14 +190,14 @@ impl Book {
         starts
     }
 
-    /// Notes the process id of an attempt's executor.
+    /// Records the process id of an attempt's executor.
     pub(super) fn started(&self, attempt: AttemptId, pid: u32) {
         if let Some(page) = self.pages().held.get_mut(&attempt) {
             page.pid = pid;
         }
     }
 
-    /// Notes an attempt's progress, from 0 to 1, and the total in bytes.
+    /// Records an attempt's progress, from 0 to 1, and the total in bytes.
     pub(super) fn progressed(&self, attempt: AttemptId, now: f64, of: u64) {
         if let Some(Page { running: HeldState::Running { progress, bytes, .. }, .. }) =
             self.pages().held.get_mut(&attempt)
@@ -206,7 +206,7 @@ impl Book {
         }
     }
 
-    /// Notes that a map attempt asks for up to this many maps.
+    /// Records that a map attempt asks for up to this many maps.
     pub(super) fn wanted(&self, attempt: AttemptId, maps: u32) {
         if let Some(page) = self.pages().held.get_mut(&attempt)
             && let HeldState::Running { wants, .. } = &mut page.running
@@ -217,7 +217,7 @@ impl Book {
         self.news.send_modify(|count| *count += 1);
     }
 
-    /// Notes how many map outputs a reduce has.
+    /// Records how many map outputs a reduce has.
     pub(super) fn fetched(&self, attempt: AttemptId, now: u32) {
         if let Some(Page { running: HeldState::Running { fetched, .. }, .. }) =
             self.pages().held.get_mut(&attempt)
@@ -226,7 +226,7 @@ impl Book {
         }
     }
 
-    /// Notes an attempt's end; false if the attempt is no longer held.
+    /// Records an attempt's end. Returns false if the attempt is no longer held.
     pub(super) fn end(&self, attempt: AttemptId, state: HeldState) -> bool {
         let end = End::new(state);
         let is_held = self.pages().held.get_mut(&attempt).map(|page| page.end(end)).is_some();
@@ -234,14 +234,14 @@ impl Book {
         is_held
     }
 
-    /// Notes that an attempt's task has ended and has left nothing behind.
+    /// Records that an attempt's task has ended and has left nothing behind.
     pub(super) fn gone(&self, attempt: AttemptId) {
         let mut pages = self.pages();
         pages.busy.remove(&attempt);
         self.busy.send_replace(pages.busy.len());
     }
 
-    /// Stops and forgets everything.
+    /// Stops and removes everything.
     pub(super) fn stop_all(&self) {
         let _nothing_starts = self.reconcile(Vec::new(), true);
     }
@@ -255,8 +255,8 @@ impl Book {
 }
 
 impl Pages {
-    /// The ends that the next poll reports: all of them, or as many as fit, beginning behind the last that was reported.
-    /// After a refusal it is one, and the one that was refused alone comes again.
+    /// The ends that the next poll reports: all of them, or as many as fit, beginning after the last one that was
+    /// reported. After a refusal it is a single end, and the one that was refused alone is sent again.
     fn next_ends(&self) -> Vec<AttemptId> {
         let ended = || self.held.iter().filter_map(|(&id, page)| Some((id, page.end.as_ref()?)));
         let last = self.reported.last().copied();
@@ -283,20 +283,21 @@ impl Page {
         self.end = Some(end);
     }
 
-    /// Passes on the maps that have joined the attempt since, or that there are none, if a poll has reported its request.
+    /// Passes on the maps that have joined the attempt since, or that there are none, once a poll has reported its
+    /// request.
     fn answer(&mut self, work: &OrderWork) {
         let HeldState::Running { joined: known, wants, .. } = &mut self.running else { return };
         let OrderWork::Map { joined, .. } = work else { return };
         let new = joined.get(*known as usize..).unwrap_or_default();
         if *wants > 0 && (self.is_said || !new.is_empty()) {
             (*known, *wants) = (*known + new.len() as u32, 0);
-            // An attempt that has ended no longer wants it.
+            // An attempt that has ended no longer needs the maps.
             let _heard_or_gone = self.more.send(new.to_vec());
         }
     }
 }
 
-/// Returns how many maps have joined an attempt, by its order.
+/// Returns how many maps have joined an attempt, according to its assignment.
 fn joined(work: &OrderWork) -> u32 {
     match work {
         OrderWork::Map { joined, .. } => u32::try_from(joined.len()).unwrap_or(u32::MAX),
@@ -342,7 +343,7 @@ mod tests {
         assert_eq!(book.say()[1].state, HeldState::Swept);
     }
 
-    /// A book in which so many attempts have failed, each with as long a report as there can be.
+    /// A book in which this many attempts have failed, each with the longest possible report.
     fn failed(attempts: u32) -> Book {
         let book = Book::new();
         book.reconcile((0..attempts).map(order).collect(), false);
@@ -356,7 +357,8 @@ mod tests {
         book
     }
 
-    /// The indexes of the attempts whose end the next poll reports; checks that the poll holds all attempts, and is small.
+    /// The indexes of the attempts whose end the next poll reports. Checks that the poll holds all attempts, and is
+    /// small.
     fn ends(book: &Book, attempts: usize) -> Vec<u32> {
         let held = book.say();
         assert_eq!(held.len(), attempts);
@@ -372,7 +374,7 @@ mod tests {
         let book = failed(60);
         let first = ends(&book, 60);
         assert!((1..60).contains(&(first.len() as u32)), "{first:?}");
-        // Also if the master acknowledges none of them, each end is reported in its turn.
+        // Even if the master acknowledges none of them, each end is reported in turn.
         let mut seen: BTreeSet<u32> = first.into_iter().collect();
         for _ in 0..10 {
             seen.extend(ends(&book, 60));

@@ -8,7 +8,7 @@ use super::CappedLog;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{Cause, Failure, escape, size};
 
-/// Last lines of an attempt's log that a failure holds.
+/// Last lines of an attempt's log that a failure includes.
 const LINES_MAX: usize = 20;
 
 /// Names of signals by number, from 1; the same on all common Linux architectures.
@@ -89,7 +89,7 @@ impl From<ExitStatus> for Ending {
 }
 
 impl fmt::Display for Ending {
-    /// Such as `died of SIGSEGV (signal 11)`.
+    /// Describes the death, such as `died of SIGSEGV (signal 11)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Ending::Exited { code } => write!(f, "exited with code {code}"),
@@ -107,12 +107,13 @@ impl Death {
             (Some(over), _) => {
                 let (used, limit) = (size::format(over.used_bytes), size::format(over.limit_bytes));
                 let message = format!(
-                    "the executor was killed for its memory: it had {used}, an attempt may have {limit}\nhint: lower the job's --memory, or raise the worker's"
+                    "the executor was killed for its memory: it used {used}, but an attempt may use \
+                     {limit}\nhint: lower the job's --memory, or raise the worker's"
                 );
                 (Cause::Memory, message)
             }
             (None, ending @ Ending::Exited { .. }) => {
-                (Cause::Exit, format!("the executor {ending} before the attempt had ended"))
+                (Cause::Exit, format!("the executor {ending} before the attempt ended"))
             }
             (None, ending @ Ending::Signaled { .. }) => {
                 (Cause::Signal, format!("the executor {ending}"))
@@ -151,7 +152,7 @@ mod tests {
         log.append(b"first\n\nthread 'main' panicked\x1b[0m\n");
         let dead = |ending, memory| Death { ending, memory }.failure(&log);
         let exited = dead(Ending::Exited { code: 0 }, None);
-        assert_eq!(exited.message, "the executor exited with code 0 before the attempt had ended");
+        assert_eq!(exited.message, "the executor exited with code 0 before the attempt ended");
         assert_eq!(exited.log, ["first", "thread 'main' panicked\\x1b[0m"]);
         let signaled = dead(Ending::Signaled { signal: 11 }, None);
         assert_eq!(signaled.cause, Cause::Signal);
@@ -160,7 +161,7 @@ mod tests {
         let memory = dead(Ending::Signaled { signal: 9 }, Some(over));
         assert_eq!(memory.cause, Cause::Memory);
         assert!(
-            memory.message.contains("had 3MiB, an attempt may have 2MiB"),
+            memory.message.contains("used 3MiB, but an attempt may use 2MiB"),
             "{}",
             memory.message
         );

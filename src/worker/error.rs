@@ -18,7 +18,7 @@ pub enum Error {
     /// The data folder cannot be used.
     #[error("failed to {doing}: {source}: {}\nhint: name another folder with --data DIR, or fix its permissions", shown(.path))]
     Data {
-        /// The action, fit for "failed to …".
+        /// The action, to follow "failed to".
         doing: &'static str,
         /// The folder, or the file in it.
         path: PathBuf,
@@ -44,10 +44,10 @@ pub enum Error {
     },
     /// The poll loop's thread could not be started.
     #[error(
-        "failed to start the thread that polls: {0}\nhint: raise the limit of processes (ulimit -u)"
+        "failed to start the thread that polls: {0}\nhint: raise the limit on processes (ulimit -u)"
     )]
     Thread(#[source] io::Error),
-    /// The master refuses this worker for good.
+    /// The master refuses this worker permanently.
     #[error("the master refuses this worker: {refusal}\nhint: start it with other flags")]
     Refused {
         /// Its answer.
@@ -108,11 +108,11 @@ pub(super) fn disk_failure(doing: &str, path: &Path, source: &io::Error) -> Fail
 
 /// Returns the failure of an attempt whose executor could not be started.
 ///
-/// The job is to blame only if the file cannot run on any machine like this one. What the worker lacks, such as memory,
-/// processes or descriptors, is there on another worker, or later.
+/// The job is at fault only if no machine like this one can run the file. What this worker lacks, such as memory,
+/// processes or descriptors, may be available on another worker, or later.
 pub(super) fn start_failure(executable: &Path, source: &io::Error) -> Failure {
     let what = format!("cannot start the job's executable: {source}: {}", shown(executable));
-    // It was checked to be there just before, so what is missing is its loader or interpreter.
+    // The file itself was just found, so its loader or interpreter is missing.
     let lacks_loader = source.kind() == ErrorKind::NotFound && executable.is_file();
     let is_foreign = matches!(Errno::from_io_error(source), Some(Errno::NOEXEC | Errno::LIBBAD));
     if lacks_loader || is_foreign {
@@ -120,9 +120,9 @@ pub(super) fn start_failure(executable: &Path, source: &io::Error) -> Failure {
         return Failure::new(Cause::UserError, format!("{what}\nhint: {hint}"));
     }
     let hint = match Errno::from_io_error(source) {
-        Some(Errno::MFILE | Errno::NFILE) => "raise the worker's limit of open files (ulimit -n)",
+        Some(Errno::MFILE | Errno::NFILE) => "raise the worker's limit on open files (ulimit -n)",
         Some(Errno::AGAIN) => {
-            "raise the worker's limit of processes (ulimit -u), or give it fewer --slots"
+            "raise the worker's limit on processes (ulimit -u), or give it fewer --slots"
         }
         Some(Errno::NOMEM) => "give the worker's machine more memory, or the worker fewer --slots",
         Some(Errno::ACCESS | Errno::PERM) => {
@@ -134,7 +134,7 @@ pub(super) fn start_failure(executable: &Path, source: &io::Error) -> Failure {
     Failure::new(Cause::WorkerError, format!("{what}\nhint: {hint}"))
 }
 
-/// Returns the failure of an attempt because a thread of the worker died, which is a fault of gristmill.
+/// Returns the failure of an attempt because a thread of the worker died, which is a bug in gristmill.
 pub(super) fn task_failure(doing: &str, error: &tokio::task::JoinError) -> Failure {
     Failure::new(
         Cause::WorkerError,

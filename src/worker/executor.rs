@@ -12,7 +12,7 @@ use super::{CappedLog, Death, Launch, Launched, Launcher, Process, Socket};
 use crate::frame::{Done, FromExecutor, ToExecutor, VERSION};
 use crate::spec::{About, Cause, Failure, Nonce};
 
-/// How long an executor may take from its start to its hello.
+/// How long an executor may take to send its hello after its start.
 const HELLO_MAX: Duration = Duration::from_secs(30);
 /// How long an executor may take to die after it closed its socket or was killed.
 pub(super) const DYING_MAX: Duration = Duration::from_secs(5);
@@ -49,12 +49,12 @@ pub(super) enum Unwell {
     DiedBefore(Death),
     /// The executor died.
     Died(Death),
-    /// The executor was or must be killed for this reason.
+    /// The worker killed the executor, or must kill it, for this reason.
     Broke(Failure),
 }
 
 impl Unwell {
-    /// Turns a death into one before the attempt began.
+    /// Turns a death into a death before the attempt began.
     fn before(self) -> Self {
         match self {
             Unwell::Died(death) => Unwell::DiedBefore(death),
@@ -105,7 +105,7 @@ impl Executor {
     /// Kills the executor and waits for its end.
     pub(super) async fn close(mut self) {
         self.process.kill();
-        // A process that survives SIGKILL hangs in the kernel. The launcher's threads wait for it.
+        // A process that survives SIGKILL is stuck in the kernel. The launcher's threads wait for it.
         let _dead_or_hanging =
             tokio::time::timeout(DYING_MAX, self.death.wait_for(Option::is_some)).await;
     }
@@ -122,7 +122,7 @@ impl Executor {
             Ok(Ok(Some(FromExecutor::Hello { version }))) => {
                 let message = format!(
                     "the job's executable uses version {version} of the executor's protocol, \
-                     this worker version {VERSION}\nhint: build both from the same gristmill"
+                     but this worker uses version {VERSION}\nhint: build both from the same gristmill"
                 );
                 let failure = Failure::new(Cause::UserError, message);
                 Err(Unwell::Broke(failure.about(About::Version)))
@@ -142,7 +142,7 @@ impl Executor {
         }
     }
 
-    /// Runs the attempt of this [`ToExecutor::Run`]. It fails if it makes no progress for `silence_max`.
+    /// Runs the attempt of this [`ToExecutor::Run`]. The attempt fails if it makes no progress for `silence_max`.
     pub(super) async fn run(
         &mut self,
         run: &ToExecutor,
@@ -150,7 +150,7 @@ impl Executor {
         more: &mut UnboundedReceiver<Vec<u32>>,
         mut tell: impl FnMut(Told),
     ) -> Result<Done, Unwell> {
-        // Without a timeout: longer than any attempt.
+        // No timeout: longer than any attempt.
         let silence_max = silence_max.unwrap_or(Duration::from_secs(u64::from(u32::MAX)));
         match tokio::time::timeout(silence_max, send(&mut *self.socket, run)).await {
             Ok(Ok(())) => {}
@@ -160,10 +160,10 @@ impl Executor {
         let mut silence = std::pin::pin!(tokio::time::sleep(silence_max));
         let (mut from, mut to) = tokio::io::split(&mut *self.socket);
         let (mut has_begun, mut last) = (false, (0, 0));
-        // An executor that waits for an answer makes no progress, which is not its fault.
+        // An executor that waits for an answer makes no progress, and that is not its fault.
         let mut is_owed = false;
         let broken = loop {
-            // A frame is received as a whole, even if a message is sent in between.
+            // A frame is received as a whole, even if a message is sent in the meantime.
             let mut receiving = std::pin::pin!(receive(&mut from));
             let received = loop {
                 tokio::select! {
@@ -186,7 +186,7 @@ impl Executor {
                     tell(Told::Begun(pid));
                 }
                 Ok(Some(_)) if !has_begun => {
-                    return Err(broke(Cause::Exit, "the executor did not confirm that it begins"));
+                    return Err(broke(Cause::Exit, "the executor did not confirm the start"));
                 }
                 Ok(Some(FromExecutor::Progress { bytes, total })) => {
                     if (bytes, total) != last {
@@ -213,7 +213,7 @@ impl Executor {
         Err(if has_begun { unwell } else { unwell.before() })
     }
 
-    /// Finds out how the executor ended after its socket was closed or failed. Most likely it is dying.
+    /// Finds out how the executor ended after its socket was closed or failed. It is probably dying.
     async fn went(&mut self, error: Option<std::io::Error>) -> Unwell {
         let is_closed =
             error.as_ref().is_none_or(|error| error.kind() != std::io::ErrorKind::Other);

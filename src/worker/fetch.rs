@@ -1,5 +1,6 @@
-//! Gets a reduce its partition of every map's output: locates them, fetches those of other machines, and refers to those
-//! on this one. Starts before all maps are done, and ends when all outputs are here or one is unavailable.
+//! Fetches a reduce's partition of every map's output: locates the outputs, fetches those on other machines, and uses
+//! the files of those on this one. Starts before all maps are done, and ends when all outputs are here or one is
+//! unavailable.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -19,16 +20,16 @@ use crate::rpc::shuffle::{FetchRequest, SEGMENTS_MAX};
 use crate::rpc::workers::{CHANGES_MAX, Locate, Located, LostOutput, Order, Workers};
 use crate::spec::{Cause, Failure, TaskKind, WorkerId};
 
-/// Requests in flight at once, never two to the same worker.
+/// Most requests in flight at once, never two of them to the same worker.
 const REQUESTS_MAX: usize = 8;
-/// Pause between two requests for locations, unless the last answer was incomplete. An output that could not be fetched is
-/// requested again after the next answer.
+/// Pause between two requests for locations, unless the last answer was incomplete. An output that could not be
+/// fetched is requested again after the next answer.
 const LOCATE_INTERVAL: Duration = Duration::from_millis(250);
-/// Time limit of such a request.
+/// Time limit of a request for locations.
 const LOCATE_MAX: Duration = Duration::from_secs(5);
-/// Tries for an output that its worker says is missing or damaged.
+/// Tries for an output that its worker reports as missing or damaged.
 const MISSING_TRIES_MAX: u32 = 2;
-/// Tries for an output whose worker is too slow, or names a place where the output is not.
+/// Tries for an output whose worker is too slow, or names a path where the output is not.
 const SLOW_TRIES_MAX: u32 = 2;
 /// Tries for an output whose worker does not answer. They give the masters time to notice that the worker is gone.
 const UNANSWERED_TRIES_MAX: u32 = 20;
@@ -49,12 +50,12 @@ impl From<Failure> for Unfetched {
 #[derive(Default)]
 pub(super) struct Fetched {
     pub(super) segments: Vec<SegmentRef>,
-    /// Owners and files of the segments that are not in the attempt's own scratch folder.
+    /// Owners and files of the segments that are outside the attempt's own scratch folder.
     lent: Vec<(LostOutput, PathBuf)>,
 }
 
 impl Fetched {
-    /// Adds to a failed read which of the lent outputs are unavailable. Only now is each of them checked against its
+    /// Adds the unavailable outputs among the lent ones to a failure to read. Only now is each checked against its
     /// checksums.
     pub(super) async fn blame(self, partition: u32, failure: Failure) -> Unfetched {
         if failure.cause != Cause::FetchFailed {
@@ -99,11 +100,11 @@ struct Fetching<'a, T: Transport, L> {
     located: BTreeMap<u32, Location>,
     have: BTreeMap<u32, SegmentRef>,
     lent: Vec<(LostOutput, PathBuf)>,
-    /// Addresses of workers on this machine whose files cannot be read from here.
+    /// Addresses of workers on this machine whose files this process cannot read.
     hidden: BTreeSet<String>,
-    /// Maps that have joined another one, whose output holds theirs.
+    /// Maps that have joined another map, whose output includes theirs.
     joined: BTreeSet<u32>,
-    /// Requests in flight by their unique numbers, and the maps that they ask for.
+    /// Requests in flight by unique number, and the maps that they ask for.
     flights: BTreeMap<u64, Flight>,
     flying: BTreeSet<u32>,
     last_flight: u64,
@@ -114,8 +115,8 @@ struct Fetching<'a, T: Transport, L> {
     why: String,
 }
 
-/// Gets the segments of all maps that have not joined another one, in the order of the maps. Segments of other machines are
-/// gathered in a file in the scratch folder.
+/// Fetches the segments of all maps that have not joined another one, in the order of the maps. Segments from other
+/// machines are gathered in a file in the scratch folder.
 pub(super) async fn fetch_all<T: Transport, L: Launcher>(
     worker: &Arc<Worker<T, L>>,
     order: &Order,
@@ -149,7 +150,7 @@ pub(super) async fn fetch_all<T: Transport, L: Launcher>(
             biased;
             Some(brought) = requests.join_next(), if !requests.is_empty() => match brought {
                 Ok(brought) => fetching.settle(brought?, &gather)?,
-                // It was aborted, because its outputs have moved.
+                // The request was aborted, because its outputs have moved.
                 Err(error) if error.is_cancelled() => {}
                 Err(error) => return Err(task_failure("fetch map outputs", &error).into()),
             },
@@ -186,7 +187,7 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
         self.version = located.version;
         let is_all = located.changes.len() < CHANGES_MAX;
         for change in located.changes {
-            // This is final: if the other output is made again, it is made of the same maps.
+            // This is final: if the other map's output is made again, it is made of the same maps.
             if change.within.is_some() {
                 self.joined.insert(change.map);
                 continue;
@@ -248,7 +249,7 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
         }
     }
 
-    /// Returns outputs to request from one worker that has no request in flight, if there are any.
+    /// Returns outputs to request from one worker that has no request in flight, or `None`.
     fn batch(&self) -> Option<BTreeMap<u32, Location>> {
         let asked = self.flights.values().filter_map(|flight| flight.batch.values().next());
         let asked: BTreeSet<&str> = asked.map(|at| at.address.as_str()).collect();
@@ -266,7 +267,7 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
         Some(batch.map(|(&map, at)| (map, at.clone())).collect())
     }
 
-    /// Looks up outputs of this worker itself, which are read from their files.
+    /// Finds outputs of this worker itself, which are read from their files.
     fn look(
         &self,
         wanted: FetchRequest,
@@ -295,9 +296,9 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
         (number, brought): (u64, BTreeMap<u32, Got>),
         gather: &Gather,
     ) -> Result<(), Unfetched> {
-        // An aborted request may have finished all the same. Its outputs are requested at their new locations.
+        // An aborted request may still have finished. Its outputs are requested at their new locations.
         let Some(Flight { batch, .. }) = self.flights.remove(&number) else { return Ok(()) };
-        // The request named this machine, so that a place was a proper answer.
+        // The request named this machine, so a path was a valid answer.
         let is_first_look =
             batch.values().next().is_some_and(|at| !self.hidden.contains(&at.address));
         for map in batch.keys() {
@@ -321,8 +322,7 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
                     continue;
                 }
                 Got::Hidden => {
-                    let message = "its worker sent no bytes, only a path where the file does not \
-                                   exist";
+                    let message = "its worker sent only a path, and there is no such file";
                     (false, message.into(), SLOW_TRIES_MAX)
                 }
                 Got::Slow { message } => (false, message, SLOW_TRIES_MAX),

@@ -35,7 +35,7 @@ pub(super) fn attempt_name(attempt: AttemptId) -> String {
 }
 
 impl Folders {
-    /// Opens the folder, creates what is missing, and sweeps what an earlier process left and is no longer of use.
+    /// Opens the folder, creates what is missing, and sweeps what an earlier process left, unless it is still useful.
     pub(super) fn open(data: &Path) -> Result<Self, Error> {
         let failed = |doing, path: &Path| {
             let path = path.to_path_buf();
@@ -75,7 +75,7 @@ impl Folders {
         fs::read_to_string(self.data.join("worker")).ok()?.trim().parse().ok()
     }
 
-    /// Stores this worker's id. If that fails, it gets a new id after a restart, which does no other harm.
+    /// Stores this worker's id. If that fails, the worker gets a new id after a restart, which does no harm.
     pub(super) fn keep_worker(&self, worker: WorkerId) {
         let _kept_or_new_next_time = fs::write(self.data.join("worker"), format!("{worker}\n"));
     }
@@ -94,7 +94,7 @@ impl Folders {
         }
     }
 
-    /// Notes a job before any of its files arrive, so that polls ask about it and its files are removed in any case.
+    /// Records a job before any of its files arrive, so that polls ask about it and its files are always removed.
     pub(super) fn expect_job(&self, nonce: Nonce, job: JobId) {
         self.known().insert(nonce, job);
     }
@@ -126,10 +126,10 @@ impl Folders {
     pub(super) fn make_attempt(&self, nonce: Nonce, attempt: AttemptId) -> io::Result<PathBuf> {
         let job = self.job(nonce);
         let path = self.attempt(nonce, attempt);
-        // Locked while the job's folder is created, so that a removal comes before or after.
+        // Locked while the job's folder is created, so that it is removed either before or after.
         let mut known = self.known();
         known.insert(nonce, attempt.task.job);
-        // It may have been removed since the last attempt, and is where executors begin.
+        // The folder may have been removed since the last attempt, and executors start in it.
         fs::create_dir_all(self.outputs(nonce))?;
         if !job.join("job").exists() {
             fs::write(job.join("job"), format!("{}\n", attempt.task.job))?;

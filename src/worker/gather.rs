@@ -17,15 +17,16 @@ use crate::offload::offload;
 use crate::rpc::shuffle::{FetchPiece, FetchRequest, SegmentHeader, Shuffle};
 use crate::spec::{Failure, Nonce, size};
 
-/// A sender that brings less than [`PACE_BYTES_LEAST`] in this time is too slow.
+/// A sender that sends less than [`PACE_BYTES_LEAST`] in this time is too slow.
 const PACE_WINDOW: Duration = Duration::from_secs(30);
-/// Bytes that a sender must bring in [`PACE_WINDOW`]: far below what any network does.
+/// Bytes that a sender must send in [`PACE_WINDOW`]: far less than any network carries.
 const PACE_BYTES_LEAST: u64 = 64 << 10;
-/// Bytes that each finished map counts for beside its own, since it may be small but takes the sender time to find.
+/// Bytes that each complete map counts for in addition to its own, since a small one also takes the sender time to
+/// find.
 const PACE_BYTES_OF_MAP: u64 = 512;
-/// Larger segments are refused, so that no sender can reserve all of the file for bytes that never arrive.
+/// Larger segments are refused, so that no sender can reserve the whole file for bytes that never arrive.
 const SEGMENT_BYTES_MAX: u64 = 64 << 30;
-/// Pieces of each request that may wait to be written.
+/// Most pieces of each request that wait to be written.
 const PIECES_WAITING_MAX: usize = 2;
 
 /// The file of one reduce attempt in which fetched segments are gathered.
@@ -33,18 +34,18 @@ const PIECES_WAITING_MAX: usize = 2;
 pub(super) struct Gather {
     path: PathBuf,
     file: File,
-    /// Where the next segment begins. Segments of several requests grow side by side, each in its own place.
+    /// Where the next segment begins. Segments of several requests arrive at the same time, each in its own place.
     end: AtomicU64,
 }
 
 /// Result for one requested segment.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Got {
-    /// It is here, and its checksum matches the sender's.
+    /// It is here, and has the checksum that its sender announced.
     Whole(SegmentRef),
     /// Its sender does not have it, or only a damaged one.
     Missing { is_corrupt: bool, message: String },
-    /// Its sender names a file on this machine, which cannot be read from here.
+    /// Its sender names a file on this machine, but this process cannot read it.
     Hidden,
     /// It did not arrive, or arrived damaged.
     Unanswered { message: String },
@@ -65,7 +66,7 @@ impl Gather {
         &self.path
     }
 
-    /// Reuses the place of a segment that was cut off, unless another segment has begun after it.
+    /// Reuses the place of an incomplete segment, unless another segment has begun after it.
     fn give_back(&self, open: &Open) {
         let (begin, end) = (open.offset, open.offset + open.header.stored_bytes);
         let _another_is_behind =
@@ -87,7 +88,7 @@ impl Gather {
         let (nonce, partition, got) = (request.nonce, request.partition, BTreeMap::new());
         let (open, bytes) = (None, 0);
         let mut arrivals = Arrivals { gather: self, nonce, partition, wanted, got, open, bytes };
-        let mut why = "the sender stopped before it".to_string();
+        let mut why = "the sender stopped before sending it".to_string();
         let pace = {
             let mut fetching = std::pin::pin!(peer.fetch(request, send));
             let mut receiving = std::pin::pin!(arrivals.receive(pieces));
@@ -97,7 +98,7 @@ impl Gather {
                     if let Err(refusal) = answer {
                         why = refusal.to_string();
                     }
-                    // Pieces that were sent before the end must still be taken.
+                    // Pieces that were sent before the end must still be received.
                     receiving.await?
                 }
                 received = &mut receiving => received?,
@@ -120,7 +121,7 @@ struct Arrivals {
     bytes: u64,
 }
 
-/// Whether a sender is fast enough.
+/// Checks whether a sender is fast enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pace {
     Kept,
@@ -136,7 +137,7 @@ struct Open {
 }
 
 impl Arrivals {
-    /// Takes pieces until the last one, or until the sender is too slow.
+    /// Receives pieces until the last one, or until the sender is too slow.
     async fn receive(&mut self, mut pieces: mpsc::Receiver<FetchPiece>) -> Result<Pace, Failure> {
         let mut window = std::pin::pin!(tokio::time::sleep(PACE_WINDOW));
         let mut before = self.progress();

@@ -1,8 +1,8 @@
-//! Finds and kills an executor and everything that it has started, wherever those processes have gone.
+//! Finds and kills an executor and every process that it has started, even one that has left its process group.
 //!
-//! A process group is not enough: a process that calls setsid(2) leaves it. No process leaves a control group. Where this
-//! process may not make one, everything below the executor's supervisor is found by its parent, and what has lost its
-//! supervisor by a variable in its environment.
+//! Killing a process group is not enough, because a process that calls setsid(2) leaves it. A process cannot leave a
+//! control group. If this process cannot create control groups, it finds everything below the executor's supervisor by
+//! parent process ids, and processes that have lost their supervisor by a variable in their environment.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,13 +22,13 @@ use super::Limiter;
 pub(super) const VARIABLE: &str = "GRISTMILL_EXECUTOR";
 /// Rounds of killing. Processes that fork faster than this escape.
 const KILL_ROUNDS_MAX: usize = 50;
-/// Pause before the last look, since a process shows no environment during execve(2).
+/// Pause before the last check, because a process shows no environment during execve(2).
 const LAST_LOOK_AFTER: Duration = Duration::from_millis(5);
-/// Tries to remove a group whose killed processes have not died yet, and the pause between them: one second in all.
+/// Tries to remove a group whose killed processes are not dead yet, and the pause between them: one second in all.
 const REMOVE_TRIES_MAX: usize = 200;
 const REMOVE_PAUSE: Duration = Duration::from_millis(5);
 
-/// Makes the executors of this process distinct.
+/// Distinguishes the executors of this process.
 static EXECUTORS: AtomicU64 = AtomicU64::new(0);
 
 /// One executor and all processes that it starts.
@@ -36,12 +36,13 @@ static EXECUTORS: AtomicU64 = AtomicU64::new(0);
 pub(super) struct Kin {
     name: String,
     group: Option<Group>,
-    /// The process that the worker has started: the executor's supervisor, or the executor.
+    /// The process that the worker has started: the executor's supervisor, or the executor itself.
     root: Option<Pid>,
 }
 
 impl Kin {
-    /// Prepares for an executor that has not started. Fails only if a group must limit its memory and cannot.
+    /// Prepares for an executor that has not started. Fails only if its memory must be limited by a group, and no
+    /// group can be created.
     pub(super) fn create(limiter: &Limiter, limit_bytes: u64) -> io::Result<Self> {
         let number = EXECUTORS.fetch_add(1, Ordering::Relaxed);
         let own = getpid();
@@ -78,8 +79,8 @@ impl Kin {
         self.group.as_ref().filter(|group| group.is_over()).map(|group| group.limit_bytes)
     }
 
-    /// Kills all of them. Without a control group the root is only stopped, so that it cannot lose the processes below it.
-    /// The root must not have been reaped.
+    /// Kills all of them. Without a control group the root is only stopped, so that it cannot lose the processes below
+    /// it. The root must not have been reaped.
     pub(super) fn kill(&self) {
         match &self.group {
             Some(group) => group.kill(),
@@ -98,7 +99,7 @@ pub(super) fn sweep() {
     let here = namespace();
     kill_found(None, |mark| {
         let mut parts = mark.split('-');
-        // A process id of a container says nothing here.
+        // A process id from inside a container is meaningless here.
         let is_from_here = parts.next() == Some(&here);
         let owner = parts.next().and_then(|pid| Pid::from_raw(pid.parse().ok()?));
         let since = parts.next().and_then(|since| since.parse::<u64>().ok());
@@ -108,14 +109,14 @@ pub(super) fn sweep() {
     });
 }
 
-/// Returns what names the space that this process's process ids belong to, such as `4026531836`.
+/// Returns the identity of the PID namespace of this process, such as `4026531836`.
 fn namespace() -> String {
     let link = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
     link.to_string_lossy().chars().filter(char::is_ascii_digit).collect()
 }
 
-/// Returns when a process started, in clock ticks since boot, or `None` if it is gone. Together with the process id this
-/// is unique.
+/// Returns when a process started, in clock ticks since boot, or `None` if it is gone. Together with the process id
+/// this is unique.
 pub(super) fn began(pid: Pid) -> Option<u64> {
     facts(pid)?.split(' ').nth(19)?.parse().ok()
 }
@@ -131,11 +132,11 @@ fn parent_of(pid: Pid) -> Option<i32> {
 /// Returns the fields of /proc/PID/stat from the state on.
 fn facts(pid: Pid) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
-    // The program's name, in brackets, may hold anything.
+    // The program's name, in brackets, may contain anything.
     Some(stat.rsplit_once(") ")?.1.to_string())
 }
 
-/// Returns an executor's mark in the environment that a process started with.
+/// Returns the executor's mark in the environment with which a process was started.
 fn mark_of(pid: Pid) -> Option<String> {
     // A dead process has no environment.
     let environment = fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).ok()?;
@@ -156,7 +157,7 @@ fn processes() -> BTreeMap<i32, i32> {
 fn is_below(root: Option<Pid>, pid: i32, parents: &BTreeMap<i32, i32>) -> bool {
     let Some(root) = root.map(Pid::as_raw_pid) else { return false };
     let above = std::iter::successors(parents.get(&pid), |parent| parents.get(parent));
-    // Processes come and go while they are read, so the chain could contain a cycle.
+    // Processes start and end while they are listed, so the chain of parents could contain a cycle.
     above.take(parents.len()).any(|&parent| parent == root)
 }
 
@@ -228,7 +229,7 @@ impl Group {
         Ok(())
     }
 
-    /// Kills what killed workers have left in their groups.
+    /// Kills what is left in the groups of killed workers.
     pub(super) fn sweep(limiter: &Limiter) {
         let Some((parent, is_second_version)) = parent(limiter) else { return };
         for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
@@ -251,7 +252,7 @@ impl Group {
         fs::read_to_string(self.folder.join(name)).unwrap_or_default()
     }
 
-    /// Whether the kernel has killed a process in the group for exceeding the limit.
+    /// Whether the kernel has killed a process in the group because it exceeded the limit.
     fn is_over(&self) -> bool {
         let name = if self.is_second_version { "memory.events" } else { "memory.oom_control" };
         let kills = |line: &str| line.strip_prefix("oom_kill ")?.trim().parse::<u64>().ok();
@@ -296,7 +297,7 @@ impl Drop for Group {
             if fs::remove_dir(&self.folder).is_ok() || !self.folder.exists() {
                 return;
             }
-            // Its killed processes have not died yet. If they never do, the next worker here finds the group.
+            // Its killed processes are not dead yet. If they never die, the next worker here finds the group.
             thread::park_timeout(REMOVE_PAUSE);
         }
     }
@@ -367,7 +368,7 @@ mod tests {
     fn processes_of_a_dead_worker_are_swept() {
         let own = getpid();
         let mut began_before = Command::new("setsid");
-        // The number is a live process's, but it began later.
+        // The number belongs to a live process, but that one began later.
         let mark = format!("{}-{}-0", own.as_raw_nonzero(), began(own).unwrap() - 1);
         let own_mark = format!("{}-{mark}", namespace());
         let mut left = began_before.args(["sleep", "600"]).env(VARIABLE, own_mark).spawn().unwrap();

@@ -172,7 +172,7 @@ impl Logs {
         log
     }
 
-    /// Ends the log of an attempt that left the process before it began there, and discards what was printed.
+    /// Ends the log of an attempt that left the process before the attempt began there, and discards what was printed.
     pub(super) fn leave(&self, attempt: AttemptId) {
         self.shelf().live.remove(&attempt);
     }
@@ -218,7 +218,7 @@ mod tests {
         let (mut log, mut all) = (CappedLog::new(), Vec::new());
         let (mut seen, mut read, mut missed) = (0, Vec::new(), 0);
         let mut number = 0_u32;
-        // Little by little, then faster than it is read, then little by little again.
+        // First a little at a time, then faster than it is read, then a little at a time again.
         for lines in [0, 1, 10, 8_000, 100, 100, 30_000, 5, 0, 20_000, 3] {
             for _ in 0..lines {
                 let line = format!("{number:07}\n");

@@ -14,10 +14,10 @@ use crate::rpc::workers::HeldOutput;
 use crate::shuffle::{self, SegmentInfo, SpillFile};
 use crate::spec::{AttemptId, Cause, Failure, JobId, Nonce, TaskKind};
 
-/// Most spill files that are kept open with their indexes; the one opened first is closed first.
+/// Most spill files that are kept open with their indexes. The one that was opened first is closed first.
 const OPEN_MAX: usize = 128;
 
-/// Bytes of outputs that a worker keeps uncompressed for each of its slots: the default memory of an attempt.
+/// Bytes of outputs that a worker keeps uncompressed for each of its slots. This is the default memory of an attempt.
 const PLAIN_BYTES_MAX: u64 = 1 << 30;
 
 /// Identifies an output: the job's nonce, the map's index, the attempt's number.
@@ -54,7 +54,7 @@ pub(super) struct Absent {
 }
 
 impl MapOutputs {
-    /// Restores the outputs of an earlier process that are whole by header, index and digest, and removes the rest.
+    /// Restores the outputs of an earlier process whose header, index and digest are intact, and removes the rest.
     pub(super) fn restore(folders: &Folders) -> Self {
         let mut held = BTreeMap::new();
         for (nonce, job) in folders.jobs() {
@@ -94,7 +94,7 @@ impl MapOutputs {
         let found = (header.nonce, header.map, header.attempt, file.index().digest);
         if found != expected {
             return Err(failed(format!(
-                "the executor left another map output than it reported: {found:x?} (nonce, \
+                "the executor left a different map output from the one that it reported: {found:x?} (nonce, \
                  map, attempt, digest), not {expected:x?}"
             )));
         }
@@ -121,8 +121,8 @@ impl MapOutputs {
         self.shelf().held.iter().map(of).collect()
     }
 
-    /// Whether to compress the next output: if every output is sent, or if there are so many that they may not stay in the
-    /// page cache until they are read. Otherwise compressing takes longer than writing the bytes that it saves.
+    /// Whether to compress the next output: if every output is sent, or if there are so many that they may not stay in
+    /// the page cache until they are read. Otherwise compressing takes longer than writing the bytes that it saves.
     pub(super) fn compress_next(&self, Options { machine, slots, .. }: &Options) -> bool {
         let held_bytes = || self.shelf().held.values().map(|output| output.bytes).sum::<u64>();
         machine.is_empty() || held_bytes() >= u64::from(*slots) * PLAIN_BYTES_MAX
@@ -151,7 +151,7 @@ impl MapOutputs {
         }
     }
 
-    /// Returns a partition of an output to be read from its file. A reader that reaches its end has checked it.
+    /// Returns a partition of an output, which is read from its file. A reader that reaches the end has checked it.
     pub(super) fn lend(
         &self,
         (job, nonce): (JobId, Nonce),

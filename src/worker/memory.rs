@@ -29,7 +29,7 @@ pub enum Limiter {
 }
 
 impl Limiter {
-    /// Returns the best method that this process may use.
+    /// Returns the best method that this process can use.
     pub fn detect() -> Self {
         let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();

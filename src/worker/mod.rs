@@ -11,12 +11,12 @@
 //!          ────────────► server ──► outputs (spill files of this worker's maps, which outlive executors and restarts)
 //! ```
 //!
-//! The **book** records the attempts that the master has ordered, and the state of each. The poll loop sends it to the
-//! master and reconciles it with the answer. The loop runs on a thread of its own, so that nothing here delays it. Each
-//! attempt is a task of the runtime: it takes a slot, drives an executor, and records its end in the book.
+//! The **book** records the attempts that the master has assigned, and the state of each. The poll loop sends it to
+//! the master and reconciles it with the answer. The loop runs on a thread of its own, so that nothing here delays it.
+//! Each attempt is a task of the runtime: it takes a slot, drives an executor, and records its end in the book.
 //!
-//! The master, the peers, the launcher of executors, the clock and the data folder come from outside, so that a
-//! simulation can replace them. `folders.rs` draws the data folder.
+//! The master, the peers, the launcher of executors, the clock and the data folder are passed in, so that a simulation
+//! can replace them. `folders.rs` draws the data folder.
 
 mod artifacts;
 mod attempt;
@@ -66,7 +66,7 @@ use crate::rpc::artifacts::Artifacts;
 use crate::rpc::shuffle::Shuffle;
 use crate::rpc::workers::Workers;
 
-/// How long a worker that reaches no master keeps running and serving, unless its options say otherwise.
+/// How long a worker that cannot reach a master keeps running and serving, unless its options say otherwise.
 pub const MASTERLESS_MAX: Duration = Duration::from_secs(600);
 /// How long attempts have to end when the worker stops.
 const ENDING_MAX: Duration = Duration::from_secs(10);
@@ -81,7 +81,7 @@ pub struct Options {
     /// Name of this machine. Workers with the same name read each other's map outputs from their files. If it is empty,
     /// every output is sent.
     pub machine: String,
-    /// Number of attempts at once.
+    /// Most attempts at once.
     pub slots: u32,
     /// Memory limit of one attempt, in bytes; 0 for none.
     pub attempt_memory_bytes: u64,

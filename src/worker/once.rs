@@ -15,10 +15,10 @@ use crate::spec::{Failure, JobId, Nonce};
 /// Error of fetching outputs.
 #[derive(Debug, thiserror::Error)]
 pub enum Unheard {
-    /// The masters do not answer where they are.
+    /// The masters do not say where the outputs are.
     #[error("{0}")]
     Masters(#[from] Refusal),
-    /// Some do not exist yet, or are being made again.
+    /// Some outputs do not exist yet, or are being made again.
     #[error("{missing} of {maps} map outputs are missing now")]
     NotThere {
         /// Number of missing outputs.
@@ -26,10 +26,10 @@ pub enum Unheard {
         /// Number of all outputs.
         maps: u32,
     },
-    /// A worker does not send one of them.
+    /// A worker did not send one of the outputs.
     #[error("{0}")]
     NotSent(String),
-    /// They cannot be stored here.
+    /// The outputs cannot be stored here.
     #[error("{}", .0.message)]
     Disk(Failure),
 }
@@ -62,7 +62,7 @@ pub async fn fetch_once<M: Workers, P: Shuffle>(
     for (address, outputs) in &by_address {
         for batch in outputs.chunks(SEGMENTS_MAX) {
             let maps = batch.to_vec();
-            // Without the name of a machine every output is sent.
+            // Without the name of a machine, every output is sent.
             let machine = String::new();
             let request = FetchRequest { job, nonce, partition, maps, machine };
             let got = Arc::clone(&gather).fetch(peer(address), request).await;
@@ -80,7 +80,9 @@ fn whole(map: u32, got: Got, address: &str) -> Result<SegmentRef, Unheard> {
         Got::Missing { message, .. } | Got::Unanswered { message } | Got::Slow { message } => {
             Err(Unheard::NotSent(format!("map {map} from {address}: {message}")))
         }
-        Got::Hidden => Err(Unheard::NotSent(format!("map {map} from {address}: it was not sent"))),
+        Got::Hidden => {
+            Err(Unheard::NotSent(format!("map {map} from {address}: the worker did not send it")))
+        }
     }
 }
 
@@ -104,7 +106,7 @@ async fn locate<M: Workers>(masters: &M, job: JobId) -> Result<BTreeMap<u32, Loc
     }
 }
 
-/// Returns this partition of a map output in a file here, which this attempt has made.
+/// Returns this partition of a map output that this attempt has made, in a file here.
 ///
 /// # Errors
 /// If the file is not a whole map output of this attempt.

@@ -1,8 +1,9 @@
 //! Ends processes that have lost their supervisor, if this worker is the process that receives orphans.
 //!
-//! A supervisor (`executor/supervisor.rs`) ends everything below it. If it is killed itself, the kernel makes this process
-//! the parent of what it leaves, since the worker is a subreaper too. A child of this process is such an orphan if it is
-//! not the root of an executor and began after that supervisor: a shell that became the worker may have had children.
+//! A supervisor (`executor/supervisor.rs`) ends everything below it. If the supervisor itself is killed, the kernel
+//! makes this process the parent of what it leaves, because the worker is a subreaper too. A child of this process is
+//! such an orphan if it is not the root of an executor and began after that supervisor. Older children do not count: a
+//! shell that started them may have become this worker by exec.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,7 +19,7 @@ use rustix::process::{
 
 use super::kin::began;
 
-/// Rounds of killing and the pause after each: one second. What survives them hangs in the kernel.
+/// Rounds of killing, and the pause after each: one second in all. What survives them is stuck in the kernel.
 const ROUNDS_MAX: usize = 1_000;
 const ROUND_PAUSE: Duration = Duration::from_millis(1);
 
@@ -38,17 +39,18 @@ fn roots() -> MutexGuard<'static, Roots> {
 
 /// From now on, this process receives the orphans of its executors and ends them.
 ///
-/// Only for a process that starts nothing but executors, since other children count as orphans.
+/// Call this only in a process that starts nothing but executors, since other children count as orphans.
 ///
 /// # Errors
-/// What the system reports.
+/// The error of the system.
 pub fn adopt() -> io::Result<()> {
     set_child_subreaper(Some(getpid()))?;
     roots().adopts = true;
     Ok(())
 }
 
-/// Kills and reaps what executors of a process that called [`adopt`] have left, and executors that no launcher has started.
+/// Kills and reaps what executors of a process that called [`adopt`] have left, and executors that no launcher has
+/// started.
 pub fn end_orphans() {
     let roots = roots();
     if let Some(since) = began(getpid()).filter(|_| roots.adopts) {
@@ -58,14 +60,14 @@ pub fn end_orphans() {
 
 /// Starts the root of an executor.
 pub(super) fn start(spawn: impl FnOnce() -> io::Result<Child>) -> io::Result<Child> {
-    // Held meanwhile, so that the new child is not taken for an orphan.
+    // Locked while the child starts, so that it is not mistaken for an orphan.
     let mut roots = roots();
     let child = spawn()?;
     roots.alive.insert(Pid::from_child(&child).as_raw_pid());
     Ok(child)
 }
 
-/// Reaps the root of an executor, which has ended, and ends the orphans that it has left if it was killed.
+/// Reaps the root of an executor, which has ended. If it was killed, ends the orphans that it has left.
 pub(super) fn reap<T>(root: Pid, was_killed: bool, wait: impl FnOnce() -> T) -> T {
     let mut roots = roots();
     let since = began(root).filter(|_| was_killed && roots.adopts);
@@ -78,8 +80,8 @@ pub(super) fn reap<T>(root: Pid, was_killed: bool, wait: impl FnOnce() -> T) -> 
     reaped
 }
 
-/// Kills and reaps all children of this process that are not roots and began after a time in clock ticks since boot.
-/// Children of those become children of this process.
+/// Kills and reaps all children of this process that are not roots and that began after this time, in clock ticks
+/// since boot. Their children then become children of this process.
 fn end(roots: &BTreeSet<i32>, since: u64) {
     let is_orphan = |child: &Pid| {
         !roots.contains(&child.as_raw_pid()) && began(*child).is_some_and(|began| began >= since)
@@ -99,7 +101,7 @@ fn end(roots: &BTreeSet<i32>, since: u64) {
     }
 }
 
-/// The children of all threads of this process; none where the kernel does not list them.
+/// The children of all threads of this process; none if the kernel does not list them.
 fn children() -> Vec<Pid> {
     let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let lists = threads.map(|it| fs::read_to_string(it.path().join("children")));

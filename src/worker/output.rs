@@ -1,4 +1,4 @@
-//! Reads everything that an executor prints, so that it never waits for room in the pipe.
+//! Reads everything that an executor prints, so that the executor never waits for room in the pipe.
 
 use std::io::{self, ErrorKind, PipeReader, Read};
 use std::sync::{Mutex, PoisonError};
@@ -8,7 +8,7 @@ use rustix::fs::{OFlags, fcntl_setfl};
 
 use super::CappedLog;
 
-/// Most bytes read at a time, so that an executor that never stops printing delays no reader of the log.
+/// Most bytes read at a time, so that an executor that never stops printing cannot delay a reader of the log.
 const READ_BYTES_MAX: usize = 1 << 20;
 /// Bytes of one read: the capacity of a pipe.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -58,7 +58,7 @@ impl Output {
         self.with_log(std::mem::take).0
     }
 
-    /// Empties the pipe into the log first, so that everything printed so far belongs to it. Also returns whether all
+    /// First empties the pipe into the log, so that everything printed so far belongs to it. Also returns whether all
     /// writers have closed the pipe.
     fn with_log<T>(&self, f: impl FnOnce(&mut CappedLog) -> T) -> (T, bool) {
         let mut printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,7 +75,7 @@ impl Output {
                     bytes += read;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // Usually the pipe is empty. Any other error shows up again at the next read.
+                // Usually the pipe is empty. Any other error occurs again at the next read.
                 Err(_) => break,
             }
         }

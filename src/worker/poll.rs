@@ -1,4 +1,5 @@
-//! Registers the worker and polls: reports the attempts that it holds, and carries out the master's orders.
+//! Registers the worker and polls: reports the attempts that it holds, and starts and stops attempts according to the
+//! answers.
 //!
 //! Polls are level-triggered; see [`crate::rpc::workers`]. When an attempt ends, a new poll is sent at once and replaces
 //! the one that the master holds. Otherwise the held one is renewed. Answers to older polls are dropped.
@@ -24,7 +25,7 @@ use crate::spec::{JobId, Nonce, WorkerId, add_place};
 
 /// How long a registration may take.
 const REGISTER_MAX: Duration = Duration::from_secs(10);
-/// How long a worker that ends waits until a master has heard its goodbye.
+/// How long a worker that ends waits for a master to confirm that it leaves.
 const GOODBYE_MAX: Duration = Duration::from_secs(1);
 /// Shortest time limit of a poll, whatever the lease.
 const POLL_LEAST: Duration = Duration::from_secs(1);
@@ -32,9 +33,10 @@ const POLL_LEAST: Duration = Duration::from_secs(1);
 const BACKOFF_FIRST: Duration = Duration::from_millis(50);
 /// Longest pause, short compared with a lease, so that a new leader soon knows this worker.
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
-/// Pause after an answer that changed nothing, so that a worker and a master that disagree do not exchange polls nonstop.
+/// Pause after an answer that changed nothing, so that a worker and a master that disagree do not exchange polls
+/// nonstop.
 const IDLE_PAUSE: Duration = Duration::from_millis(20);
-/// Most polls that stay open after newer ones were sent. Each is a request that the connection holds.
+/// Most unanswered polls that stay open after newer ones were sent. Each is a request on the connection.
 const SUPERSEDED_MAX: usize = 64;
 /// How long an attempt may run before the master learns that it has begun, so that a short task takes only one poll.
 const SHORT_TASK: Duration = Duration::from_millis(5);
@@ -74,20 +76,20 @@ struct Polling<T: Transport, L> {
     worker: Arc<Worker<T, L>>,
     masters: Arc<T::Masters>,
     /// Polls that were not answered when there was news, oldest first, kept until a newer one is answered. If one were
-    /// dropped and the newer one came late, the master would see a closed connection. The oldest keeps trying.
+    /// dropped and the newer one arrived late, the master would see a closed connection. The oldest keeps trying.
     superseded: VecDeque<Asked>,
     /// Where attempts run.
     attempts: Handle,
     stop: watch::Receiver<Stop>,
     sequence: u64,
-    /// The latest leadership whose orders arrived.
+    /// The newest leadership whose assignments arrived.
     epoch: u64,
     backoff: Duration,
-    /// When the first poll of the present silence failed.
+    /// When the first poll without an answer failed, while no master answers.
     silent_since: Option<Instant>,
 }
 
-/// The step after a poll.
+/// The next step after a poll.
 enum Next {
     Poll,
     Register,
@@ -127,7 +129,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
         Ok(())
     }
 
-    /// Registers this worker. Returns `None` if it is stopped first.
+    /// Registers this worker. Returns `None` if the worker is stopped first.
     async fn register(&mut self) -> Result<Option<Registered>, Error> {
         loop {
             let options = &self.worker.options;
@@ -181,14 +183,14 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
         }
     }
 
-    /// Tells the masters that this process ends, so that its tasks move at once and not when its lease is over.
+    /// Tells the masters that this process ends, so that its tasks move at once and not only when its lease ends.
     async fn say_goodbye(&mut self, worker: WorkerId) {
         let leave = Leave { worker, incarnation: self.worker.options.incarnation };
         match answered(GOODBYE_MAX, self.masters.leave(leave)).await {
-            // Not found: they have let it go already.
+            // Not found: the masters have already removed it.
             Ok(()) | Err(Refusal::NotFound { .. }) => {}
             Err(refusal) => (self.worker.options.log)(&format!(
-                "worker {worker} ends, but no master has received its goodbye: {refusal}"
+                "worker {worker} ends, but could not report that to a master: {refusal}"
             )),
         }
     }
@@ -207,7 +209,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
             return Ok(Next::Leave);
         }
         let is_draining = stop == Stop::Drain;
-        // Before the held attempts are read, so that no news is missed in between.
+        // Subscribed before the held attempts are read, so that no news is missed in between.
         let mut news = self.worker.book.news();
         let poll = Poll {
             worker: id,
@@ -226,8 +228,8 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
             tokio::select! {
                 biased;
                 answer = &mut asked => break answer,
-                // If a master falls silent, the oldest poll is the first to turn to another one. Each newer one starts to
-                // wait anew, so with much news none of them might time out.
+                // If a master stops answering, the oldest poll is the first to try another one. Each newer poll starts
+                // its own wait, so with frequent news none of them might ever time out.
                 () = oldest(&mut self.superseded) => {}
                 // A newer poll ends this one.
                 _ = news.changed() => {
@@ -253,7 +255,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
         };
         self.heard();
         self.worker.book.heard();
-        // A master that does not know yet that another one leads is no longer obeyed.
+        // Ignores a master that does not yet know that another one leads.
         let counts = orders.sequence == self.sequence && orders.epoch >= self.epoch;
         self.epoch = self.epoch.max(orders.epoch);
         let may_leave = orders.may_leave && counts;
@@ -271,9 +273,9 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
         Ok(Next::Poll)
     }
 
-    /// Carries out the orders. Returns whether they change anything.
+    /// Carries out the answer. Returns whether it changes anything.
     fn obey(&self, orders: Orders, jobs: &[JobId], is_draining: bool) -> bool {
-        // As if the answer were lost that acknowledges the attempt's success.
+        // As if the answer that acknowledges the attempt's success were lost.
         crash_point!(
             "w06",
             self.has_heard_of(&orders, |end| matches!(end, HeldState::Mapped { .. }))
@@ -305,7 +307,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
         has_changed
     }
 
-    /// Whether orders no longer name an attempt with such an end.
+    /// Whether an answer no longer names an attempt with such an end.
     #[cfg(feature = "crash-points")]
     fn has_heard_of(&self, orders: &Orders, is_so: impl Fn(&HeldState) -> bool) -> bool {
         let is_named = |attempt| orders.attempts.iter().any(|order| order.attempt == attempt);
@@ -327,20 +329,20 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
 
     fn supersede(&mut self, asked: Asked) {
         if self.superseded.len() == SUPERSEDED_MAX {
-            // Not the oldest, which is the first to find another master.
+            // Never the oldest, which is the first to try another master.
             drop(self.superseded.remove(1));
         }
         self.superseded.push_back(asked);
     }
 
-    /// The master refused a poll for good: an attempt whose report is the reason ends, and the worker goes on.
+    /// The master refused a poll permanently. An attempt whose report is the reason ends, and the worker continues.
     fn refused(&mut self, refusal: &Refusal) {
         let ended = self.worker.book.refused(refusal);
         let what = match ended {
             Some(attempt) => {
-                format!("attempt {attempt} fails, because its report is refused every time")
+                format!("attempt {attempt} fails, because masters always refuse its report")
             }
-            // One line tells it for all polls of the same silence.
+            // While no master answers, one line covers all polls.
             None if self.silent_since.is_none() => {
                 "this worker reports each attempt separately".into()
             }
@@ -358,14 +360,14 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
         self.backoff = BACKOFF_FIRST;
     }
 
-    /// Waits before the next try. Fails if the silence has lasted too long.
+    /// Waits before the next try. Fails if no master has answered for too long.
     async fn unheard(&mut self, refusal: Refusal) -> Result<(), Error> {
         let now = self.worker.options.clock.now();
         let waited = now - *self.silent_since.get_or_insert(now);
         if waited >= self.worker.options.masterless_max {
             return Err(Error::Masterless { waited, last: refusal });
         }
-        // Workers that lost a master at the same time must not all return at the same time.
+        // Workers that lost a master at the same moment must not all come back at the same moment.
         let spread =
             (self.worker.options.incarnation.wrapping_add(self.sequence.into()) % 8) as u32;
         let pause = self.backoff / 2 + self.backoff * spread / 16;
@@ -401,7 +403,7 @@ async fn answered<A>(
     })
 }
 
-/// Returns the next instruction. Never ends if none can come.
+/// Returns the next instruction. Waits forever if no instruction can arrive.
 async fn told(stop: &mut watch::Receiver<Stop>) -> Stop {
     if stop.changed().await.is_err() {
         std::future::pending::<()>().await;
@@ -409,7 +411,7 @@ async fn told(stop: &mut watch::Receiver<Stop>) -> Stop {
     *stop.borrow()
 }
 
-/// Ends when the worker must stop at once.
+/// Resolves when the worker must stop at once.
 async fn stopped(stop: &mut watch::Receiver<Stop>) {
     if stop.wait_for(|&stop| stop == Stop::Now).await.is_err() {
         std::future::pending::<()>().await;

@@ -21,15 +21,15 @@ use super::output::Output;
 use super::{CappedLog, Death, Ending, Launch, Launched, Launcher, Limiter, Process};
 use crate::frame::EXECUTOR_ARG;
 
-/// Tries while a new executable is still open for writing: a fork of another thread holds it open until its exec.
+/// Tries while a new executable is still open for writing: a fork on another thread holds it open until its exec.
 const BUSY_TRIES_MAX: usize = 50;
 /// Pause between two tries.
 const BUSY_PAUSE: Duration = Duration::from_millis(10);
-/// Interval of sampling an executor's memory where no control group limits it.
+/// Interval for sampling an executor's memory if no control group limits it.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Starts executors on one thread, which lives as long as this value: the kernel kills an executor without a supervisor
-/// when the thread that started it ends.
+/// Starts executors on one thread, which lives as long as this value: the kernel kills an executor without a
+/// supervisor when the thread that started it ends.
 #[derive(Debug)]
 pub struct ProcessLauncher {
     limiter: Limiter,
@@ -92,7 +92,8 @@ impl Launcher for ProcessLauncher {
 #[derive(Debug)]
 struct Running {
     pid: Pid,
-    /// `None` once it is reaped. Until then its process id and group id are its own, so a kill cannot hit another process.
+    /// `None` once it is reaped. Until then its process id and group id are its own, so a kill cannot hit another
+    /// process.
     child: Mutex<Option<Child>>,
     kin: Mutex<Option<Kin>>,
     /// Memory that it used when it was killed for exceeding its limit; 0 if it was not.
@@ -105,7 +106,8 @@ struct Running {
 #[derive(Debug)]
 struct Handle(Arc<Running>);
 
-/// Starts one executor with its threads: one waits for its end, one reads what it prints, and one may sample its memory.
+/// Starts one executor with its threads: one waits for its end, one reads what it prints, and another may sample its
+/// memory.
 fn start(launch: &Launch, limiter: &Limiter) -> io::Result<Started> {
     let (ours, theirs) = UnixStream::pair()?;
     let (printed, print) = io::pipe()?;
@@ -115,7 +117,7 @@ fn start(launch: &Launch, limiter: &Limiter) -> io::Result<Started> {
     command.env(VARIABLE, kin.name());
     command.stdin(OwnedFd::from(theirs)).stdout(print.try_clone()?).stderr(print);
     let child = orphans::start(|| spawn(&mut command))?;
-    // This closes our copies of its ends of socket and pipe, so that we notice when it closes them.
+    // This closes our copies of its ends of the socket and the pipe, so that we notice when it closes them.
     drop(command);
     let pid = Pid::from_child(&child);
     let joined = kin.add(pid);
@@ -149,7 +151,7 @@ fn start(launch: &Launch, limiter: &Limiter) -> io::Result<Started> {
     Ok(Started { socket: ours, process, death })
 }
 
-/// Starts the command. Retries while a fork of another thread holds the executable open for writing.
+/// Starts the command. Retries while a fork on another thread holds the executable open for writing.
 fn spawn(command: &mut Command) -> io::Result<Child> {
     let mut tries = 0;
     loop {
@@ -173,7 +175,7 @@ impl Running {
     /// Waits for its end, kills what it has left behind, and reaps it.
     fn reap(&self) -> Death {
         let waited = loop {
-            // This does not reap it, so that the process ids stay its own while its group is killed.
+            // This does not reap it, so its process ids stay its own while its group is killed.
             let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
             match waitid(WaitId::Pid(self.pid), options) {
                 Err(rustix::io::Errno::INTR) => {}
@@ -196,7 +198,7 @@ impl Running {
         drop(kin);
         let ending = match (waited, status) {
             (Ok(_), Some(Ok(status))) => Ending::from(status),
-            // Something else has reaped it, which no code here does.
+            // Something else has reaped it; no code here does.
             _ => Ending::Exited { code: -1 },
         };
         let used_bytes = self.over_bytes.load(Ordering::SeqCst);

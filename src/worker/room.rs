@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::rpc::workers::Room;
 
-/// Measures both. Values that cannot be determined are 0.
+/// Measures both. A value that cannot be determined is 0.
 pub(super) fn look(data: &Path) -> Room {
     let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let (memory_bytes, memory_free_bytes) = memory_of(&memory);

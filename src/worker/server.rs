@@ -68,7 +68,7 @@ impl Server {
             let bytes = (stored.header.stored_bytes - at).min(CHUNK_BYTES as u64);
             let source = Arc::clone(&stored);
             let read = blocking(move || read(&source, partition, at, bytes)).await?;
-            // The header has been sent already: the receiver notices that bytes are missing, and asks again.
+            // The header was already sent: the receiver notices that bytes are missing, and asks again.
             let read = read.map_err(|error| Refusal::Internal { message: error.to_string() })?;
             if !sent(send(FetchPiece::Bytes(read))).await {
                 return Ok(false);
@@ -114,7 +114,7 @@ fn missing(map: u32, Absent { is_corrupt, message }: Absent) -> FetchPiece {
     FetchPiece::Missing { map, is_corrupt, message }
 }
 
-/// Whether the receiver took a piece in time.
+/// Whether the receiver accepted a piece in time.
 async fn sent(sending: impl Future<Output = bool>) -> bool {
     tokio::time::timeout(SEND_MAX, sending).await.unwrap_or(false)
 }
@@ -129,7 +129,7 @@ fn read(
     stored.file.read_stored(partition, at, &mut chunk).map(|()| chunk)
 }
 
-/// Reads files on a thread that may block.
+/// Reads files on a thread that is allowed to block.
 async fn blocking<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
     offload(f).await.map_err(|error| Refusal::Internal {
         message: format!("the worker's own thread died: {error}"),

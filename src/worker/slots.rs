@@ -37,7 +37,7 @@ impl Slots {
             idle.retain(|executor| !executor.is_dead());
             let at = idle.iter().rposition(|executor| executor.nonce() == nonce);
             let executor = at.map(|at| idle.remove(at));
-            // An executor of another job must end if its slot is the one that was taken.
+            // An executor of another job must end if the slot that was taken is its slot.
             let is_full = executor.is_none() && idle.len() > self.free.available_permits();
             (executor, is_full.then(|| idle.remove(0)))
         };
@@ -47,9 +47,9 @@ impl Slots {
         Slot { executor, _permit: permit }
     }
 
-    /// Returns a slot, with its executor if that can be used again.
+    /// Returns a slot, with its executor if that can be reused.
     pub(super) fn give_back(&self, mut slot: Slot) {
-        // Before the permit is free, so that the next attempt finds the executor.
+        // Done before the permit is free, so that the next attempt finds the executor.
         self.idle().extend(slot.executor.take());
     }
 

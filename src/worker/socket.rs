@@ -6,7 +6,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::frame::{FRAME_BYTES_MAX, FromExecutor, ToExecutor, encode};
 
-/// Bytes by which a buffer grows, so that memory follows the bytes that arrive and not the claimed length.
+/// Bytes by which a buffer grows, so that memory depends on the bytes that arrive and not on the claimed length.
 const READ_BYTES: u64 = 64 << 10;
 
 /// Sends a message.
@@ -14,7 +14,7 @@ pub(super) async fn send(
     socket: &mut (impl AsyncWrite + Unpin + ?Sized),
     message: &ToExecutor,
 ) -> io::Result<()> {
-    // In one piece, so that the other side wakes up once.
+    // Sent in one piece, so that the other side wakes up only once.
     let frame = encode(message).map_err(io::Error::other)?;
     socket.write_all(&frame).await?;
     socket.flush().await

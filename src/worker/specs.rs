@@ -1,4 +1,4 @@
-//! Keeps the specs of the jobs that run here, and reads each only once.
+//! Keeps the specs of the jobs that run here, so that each is read only once.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! A map whose output differs each time: outputs of different attempts are never mixed.
+//! A map whose output differs each time: the outputs of different attempts are never mixed.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -110,11 +110,11 @@ fn job_fails_if_a_finished_reduce_read_other_output() -> Result {
     let report = odd.watch(&fleet, &job)?;
     let said = &report.ended.stderr;
     let line = said.lines().find(|line| line.starts_with("error: ")).ok_or(said.as_str())?;
-    let blamed = held
-        .iter()
-        .find(|map| line.contains(&format!("error: map is not deterministic: {map}#2 ")));
+    let blamed = held.iter().find(|map| {
+        line.contains(&format!("error: map is not deterministic: the output of {map}#2 "))
+    });
     assert!(blamed.is_some(), "{held:?}: {line}");
-    assert!(line.contains("and 3 of 4 reduces have finished with that"), "{line}");
+    assert!(line.contains("and 3 of 4 reduces have already used the lost one"), "{line}");
     odd.check_failed(&fleet, &report)?;
     check_nothing_is_left(fleet, &[])
 }

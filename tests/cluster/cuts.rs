@@ -1,8 +1,8 @@
 //! Power failures: the disk of a whole cluster loses everything that was not synced, all processes die, and every
 //! accepted job still ends exactly once.
 //!
-//! The disk is a file with an ext4 file system, which is told to shut down without writing anything more. It holds
-//! everything of the cluster, including inputs and outputs.
+//! The disk is a file with an ext4 file system. A power failure shuts this file system down without any further write.
+//! The disk holds everything of the cluster, including inputs and outputs.
 //!
 //! `GRISTMILL_CUTS=20 cargo test --all-features --test cluster cuts:: -- --nocapture` runs that many power failures,
 //! and prints the cost of each.

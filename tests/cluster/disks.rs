@@ -1,4 +1,5 @@
-//! Full disks: a worker gets no more attempts, a master drops artifacts of ended jobs, and errors name whose disk it is.
+//! Full disks: a worker gets no more attempts, a master drops artifacts of ended jobs, and errors say whose disk is
+//! full.
 
 use std::collections::BTreeMap;
 use std::fs;

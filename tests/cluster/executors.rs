@@ -140,7 +140,7 @@ fn exit(trouble: &'static str, said: &str) -> Case {
 fn exit_with_children() -> Case {
     exit(
         "fork,escape,daemon,closed-daemon,exit3",
-        "the executor exited with code 3 before the attempt had ended",
+        "the executor exited with code 3 before the attempt ended",
     )
 }
 
@@ -157,7 +157,7 @@ fn hang(trouble: &'static str) -> Case {
 /// It needs more memory than it may have, beside what its children hold.
 fn eat() -> Case {
     // The second time, on another worker, is enough.
-    let case = exit("fork,escape,eat", "the executor was killed for its memory: it had ");
+    let case = exit("fork,escape,eat", "the executor was killed for its memory: it used ");
     Case { cause: "memory", attempts: 2, ..case }
 }
 
@@ -181,8 +181,8 @@ fn executors_that_die_fail_their_job_with_the_cause_or_cost_one_attempt() -> Res
             ..exit("refuse-at-length", ": no no no no ")
         },
         Case { cause: "panic", attempts: 2, ..exit("panic-at-length", ": panicked: oh oh oh oh ") },
-        exit("exit0", "the executor exited with code 0 before the attempt had ended"),
-        exit("exit3", "the executor exited with code 3 before the attempt had ended"),
+        exit("exit0", "the executor exited with code 0 before the attempt ended"),
+        exit("exit3", "the executor exited with code 3 before the attempt ended"),
         signal("segfault", "the executor died of SIGSEGV (signal 11)"),
         signal("abort", "the executor died of SIGABRT (signal 6)"),
         exit_with_children(),
@@ -214,7 +214,11 @@ fn an_executor_that_eats_memory_is_killed_and_the_limit_named() -> Result {
     write_input(&fleet)?;
     let limited = Odd::new(FLAGS).with_trouble("--trouble eat");
     let report = limited.run(&fleet)?;
-    assert!(report.ended.stderr.contains(", an attempt may have 96MiB"), "{}", report.ended.stderr);
+    assert!(
+        report.ended.stderr.contains(", but an attempt may use 96MiB"),
+        "{}",
+        report.ended.stderr
+    );
     limited.check_failed(&fleet, &report)?;
     eat().check(&fleet)?;
     check_no_trace(fleet)

@@ -1,7 +1,7 @@
 //! The table of faults that the long run prints: one row for each job that had a fault injected.
 //!
-//! A row names the fault, what was compared, the time added, and how the job recovered. It is written once nothing of
-//! the job and its cluster is left. The time is compared with the same job on a cluster without faults.
+//! A row names the fault, what was compared, the time added, and how the job recovered. It is written after everything
+//! of the job and its cluster has been removed. The time is compared with the same job on a cluster without faults.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

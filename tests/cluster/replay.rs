@@ -46,8 +46,12 @@ fn replayed_map_fails_in_the_same_way() -> Result {
     let table = [
         ("say,panic", "panicked: no luck", "record: `trouble`"),
         ("say,refuse", "not to my taste", "(user_error)"),
-        ("say,exit3", "error: the process exited with code 3 before the attempt had ended", "j"),
-        ("say,segfault", "error: the process died of SIGSEGV (signal 11)", "here"),
+        ("say,exit3", "error: the process exited with code 3 before the attempt ended", "j"),
+        (
+            "say,segfault",
+            "error: the process died of SIGSEGV (signal 11)",
+            "before the attempt ended",
+        ),
     ];
     for (trouble, said, also) in table {
         let odd = Odd::new(FLAGS).with_options("--max-attempts 2");

@@ -1,8 +1,7 @@
-//! Masters are killed repeatedly, each time in the middle of another job; and healthy masters run on an overloaded
-//! machine.
+//! Masters are killed repeatedly, each time during another job; and healthy masters run on an overloaded machine.
 //!
-//! `GRISTMILL_STRIKES=100 cargo test --all-features --test cluster strikes:: -- --nocapture` prints the cost of each;
-//! `GRISTMILL_BUSY=600` keeps the machine busy for ten minutes.
+//! `GRISTMILL_STRIKES=100 cargo test --all-features --test cluster strikes:: -- --nocapture` kills that many masters
+//! and prints the cost of each; `GRISTMILL_BUSY=600` keeps the machine busy for ten minutes.
 
 use std::fs;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Outputs that two jobs want, places that are taken while a job runs, and submissions that are repeated with their id.
+//! Two jobs with the same output folder, an output path that something else takes while a job runs, and submissions
+//! that are repeated with the same id.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -238,7 +239,7 @@ fn repeated_id_gives_the_end_of_the_job() -> Result {
     let gone = submit(&dev, "good", &good)?;
     assert_eq!(gone.code, Some(0), "{}", gone.stderr);
     assert!(
-        gone.stderr.contains("note: --id good belongs to j1, which cannot be compared"),
+        gone.stderr.contains("note: --id good belongs to j1; cannot check that it is the same job"),
         "{}",
         gone.stderr
     );

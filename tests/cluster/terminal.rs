@@ -49,7 +49,7 @@ fn a_job_that_is_followed_is_drawn_and_its_last_state_stays() -> Result {
         screen = pty.screen()?;
         let waits = |row: &str| {
             let begins = row.starts_with("waits for j1/m");
-            begins && row.contains(" on w") && row.contains(", which began 0:")
+            begins && row.contains(" on w") && row.contains(", started 0:")
         };
         let is_mapped = |row: &str| row.starts_with("map ") && row.contains("[#");
         Ok(screen.iter().any(|row| waits(row)) && screen.iter().any(|row| is_mapped(row)))

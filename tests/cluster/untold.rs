@@ -1,4 +1,4 @@
-//! A worker is killed after its attempt has won, before it learns that.
+//! A worker is killed after its attempt has won, but before it learns of that.
 
 use crate::attempts::Attempts;
 use crate::commands::Result;

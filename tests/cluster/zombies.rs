@@ -1,4 +1,4 @@
-//! A worker that is paused until it is considered lost, and then resumes, changes nothing.
+//! A worker that is paused until it is considered lost, and then resumes, does not change the output.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

@@ -14,7 +14,7 @@ const ROWS: &[Row] = &[
         &["unknown flag --overwritten", "did you mean --overwrite?"],
     ),
     ("", "wordcount in.txt --memory 1GB --memory 2GB", 2, &["--memory", "given more than once"]),
-    ("", "wordcount in.txt --memory", 2, &["--memory", "has no value"]),
+    ("", "wordcount in.txt --memory", 2, &["--memory", "needs a value"]),
     ("", "wordcount in.txt --memory 1000", 2, &["`1000` has no unit", "256MiB"]),
     ("", "wordcount in.txt --memory 0", 2, &["`0` has no unit", "write 16MiB to 16TiB"]),
     (
@@ -38,15 +38,15 @@ const ROWS: &[Row] = &[
         "",
         "wordcount in.txt --memory --threads 2",
         2,
-        &["`--threads` stands where a value belongs: --memory", "write a size from 16MiB"],
+        &["expected a value, got `--threads`: --memory", "write a size from 16MiB"],
     ),
-    ("", "wordcount in.txt --threads -x", 2, &["`-x` stands where a value belongs: --threads"]),
+    ("", "wordcount in.txt --threads -x", 2, &["expected a value, got `-x`: --threads"]),
     (
         "",
         "find-lines in.txt --pattern -x",
         2,
         &[
-            "--pattern has no value, because `-x` begins with a dash\nhint: if `-x` is its value, write --pattern=-x\n",
+            "--pattern needs a value, and `-x` looks like a flag\nhint: if `-x` is its value, write --pattern=-x\n",
         ],
     ),
     (
@@ -74,8 +74,8 @@ const ROWS: &[Row] = &[
     ("", "wordcount in.txt --detach -o out", 2, &["a flag of `gristmill submit`"]),
     ("", "wordcount in.txt --cluster=127.0.0.1:7400", 2, &["a flag of `gristmill submit`"]),
     ("", "wordcount in.txt --memory $'1\\x1b[31mGB'", 2, &["`1\\x1b[31mGB`"]),
-    ("", "wordcount in.txt --quiet=yes", 2, &["--quiet takes no value, but has `yes`"]),
-    ("", "wordcount in.txt --memory $'\\xff'", 2, &["not UTF-8: among `\\xff`"]),
+    ("", "wordcount in.txt --quiet=yes", 2, &["--quiet takes no value, but got `yes`"]),
+    ("", "wordcount in.txt --memory $'\\xff'", 2, &["not UTF-8; it is one of `\\xff`"]),
     ("", "wordcount in.txt --memory 99999999999999999999GB", 2, &["--memory"]),
     ("", "wordcount in.txt --memory NaN", 2, &["NaN"]),
     ("", "wordcount in.txt --memory 1KiB", 2, &["out of range", "16MiB"]),

@@ -1,4 +1,4 @@
-//! Runs whose process the job's own code ends.
+//! Runs in which the job's own code ends the process.
 
 use std::fs;
 use std::io::{ErrorKind, PipeReader, PipeWriter, Read, Write, pipe};

@@ -218,8 +218,8 @@ fn unusable_standard_streams_are_refused_before_any_work() -> Result {
         ("wordcount in.txt >&- 2>err; code=$?; cat err >&2; exit $code", "it is closed"),
         ("wordcount in.txt 1</dev/null", "it is open for reading only"),
         ("wordcount in.txt 1<in.txt", "it is open for reading only"),
-        ("wordcount - <&-", "standard input, the input `-`: it is closed"),
-        ("wordcount - -o out <&-", "standard input, the input `-`: it is closed"),
+        ("wordcount - <&-", "standard input (`-`): it is closed"),
+        ("wordcount - -o out <&-", "standard input (`-`): it is closed"),
         ("wordcount - 0>empty; code=$?; rm empty; exit $code", "it is open for writing only"),
     ] {
         let ended = place.shell(&format!("$JOBS/{line}"))?;

@@ -1,4 +1,4 @@
-//! The usual mistakes of a job's author as changes to word count, with the expected compiler messages.
+//! The usual mistakes of job authors, as changes to word count, with the expected compiler messages.
 
 use crate::rustc::Rustc;
 
@@ -77,7 +77,7 @@ const MISTAKES: &[Mistake] = &[
         )],
         error: "error[E0277]: `HashSet<u8>` cannot be the type of a flag: clap does not know how to read it from text\n",
         said: &[
-            "a field that is not a flag has `#[arg(skip)]`",
+            "mark a field that is not a flag with `#[arg(skip)]`",
             "`#[arg(value_parser = f)]` with a function `fn f(text: &str) -> Result<HashSet<u8>, String>`",
         ],
     },
@@ -99,7 +99,7 @@ const MISTAKES: &[Mistake] = &[
             "struct Count {\n    #[serde(skip)]\n    cache: std::collections::BTreeSet<u8>,\n}",
         )],
         error: "error[E0277]: `BTreeSet<u8>` cannot be the type of a flag: clap does not know how to read it from text\n",
-        said: &["a field that is not a flag has `#[arg(skip)]`"],
+        said: &["mark a field that is not a flag with `#[arg(skip)]`"],
     },
     Mistake {
         changes: &[("Key<'a> = &'a Text", "Key = &Text")],

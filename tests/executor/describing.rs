@@ -49,7 +49,7 @@ fn invalid_jobs_are_refused_before_any_work() -> Result {
     let table: [(&[&str], &str); 8] = [
         (&["in.txt"], "a job on a cluster needs an output folder\nhint: "),
         (&["in.txt", "-o", "-"], "a job on a cluster needs an output folder\nhint: "),
-        (&["-", "-o", "out"], "a cluster cannot read standard input, the input `-`\nhint: "),
+        (&["-", "-o", "out"], "a cluster cannot read standard input (`-`)\nhint: "),
         (&["none.txt", "-o", "out"], "input does not exist: "),
         (&["in.txt", "-o", "full"], "output folder is not empty: it holds "),
         (&["in.txt", "-o", "no/out"], "output's parent folder does not exist: "),

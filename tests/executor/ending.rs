@@ -129,7 +129,7 @@ fn worker_of_another_version_is_refused_and_both_are_named() -> Result {
     let stderr = executor.child.stderr.as_mut().ok_or("no standard error")?;
     std::io::Read::read_to_string(stderr, &mut said)?;
     let both = format!(
-        "the worker uses version 99 of the executor's protocol, this executor version {VERSION}"
+        "the worker uses version 99 of the executor's protocol, but this executor uses version {VERSION}"
     );
     assert!(said.starts_with(&format!("error: {both}")), "{said}");
     Ok(())

@@ -1,4 +1,4 @@
-//! Plays a worker: starts executors, and runs a whole job with them.
+//! Plays the part of a worker: starts executors, and runs a whole job with them.
 
 use std::fs;
 use std::os::fd::OwnedFd;

@@ -1,4 +1,4 @@
-//! Counts lines, but its executor claims to be of the next version.
+//! Counts lines, but its executor announces the next version of the protocol.
 
 use std::io;
 use std::os::fd::AsFd;

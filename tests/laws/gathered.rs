@@ -72,7 +72,7 @@ fn forget(job: &Forgetful, _: &mut Emitter<Forgetful>) -> Result {
 #[test]
 fn a_table_in_the_map_and_a_combiner_obey_and_every_law_is_checked() {
     let report = check(Gathered::default()).input(TEXT).verdict().expect("obeys");
-    assert_eq!(report.unchecked, [(Law::PartitionIsOfKey, "the partitioner is a built-in one")]);
+    assert_eq!(report.unchecked, [(Law::PartitionIsOfKey, "the job uses a built-in partitioner")]);
 }
 
 #[test]

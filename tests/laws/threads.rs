@@ -1,4 +1,4 @@
-//! Jobs that are right on the test's thread, and wrong on the threads of a run.
+//! Jobs that give the right result on the test's thread, and a wrong one on the threads of a run.
 
 use std::cell::RefCell;
 

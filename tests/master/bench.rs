@@ -1,4 +1,4 @@
-//! A master on a manual clock, with requests of clients.
+//! A master with a manual clock, and requests of clients.
 
 use std::future::Future;
 use std::path::PathBuf;

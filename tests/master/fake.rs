@@ -1,4 +1,4 @@
-//! A worker that only makes calls: it reports each assignment as done.
+//! A fake worker: it runs nothing, and reports each assigned attempt as done.
 
 use std::collections::{BTreeMap, BTreeSet};
 

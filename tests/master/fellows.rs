@@ -1,4 +1,4 @@
-//! Three masters that reach each other by calls; one of them does not answer for a while.
+//! Three masters that call each other directly; one of them does not answer for a while.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

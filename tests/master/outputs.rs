@@ -1,4 +1,4 @@
-//! Map outputs: their locations, how they are lost, and how they count again when they are found.
+//! Map outputs: their locations, how they are lost, and how they count again once they are found.
 
 use gristmill::rpc::jobs::State;
 use gristmill::rpc::workers::{

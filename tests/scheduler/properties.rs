@@ -1,4 +1,4 @@
-//! Invariants after any sequence of commands, and that every job ends once its attempts do.
+//! Invariants that hold after any sequence of commands, and that every job ends once its attempts end.
 
 #[path = "model.rs"]
 mod model;

@@ -1,4 +1,4 @@
-//! Random numbers from a seed, with a separate stream for every name.
+//! Random numbers from a seed, with a separate stream for each name.
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 

@@ -1,5 +1,5 @@
-//! Replaces the system's random numbers by numbers from a seed: they seed hash maps, and with them the order in which
-//! tokio and other crates handle what is ready at the same time.
+//! Replaces the system's random numbers with numbers from a seed. They seed hash maps, and so decide the order in
+//! which tokio and other crates handle events that are ready at the same time.
 
 use std::cell::RefCell;
 use std::ffi::{c_uint, c_void};

@@ -1,4 +1,4 @@
-//! A job whose maps give different output when they run again, so that readers must not mix the two.
+//! A job whose maps give different output when they run again, so readers must not mix the two outputs.
 
 use gristmill::prelude::*;
 

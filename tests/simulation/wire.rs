@@ -1,6 +1,6 @@
-//! The messages on the network: conversations with the master, and fetches between workers.
+//! The messages on the network: calls to the master, and fetches between workers.
 //!
-//! No server checks the limits of requests in the simulation, so this module does.
+//! In the simulation no server checks requests against their limits, so this module does.
 
 use std::collections::BTreeMap;
 use std::io;

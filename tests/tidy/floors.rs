@@ -1,4 +1,4 @@
-//! Imports must go down: finds modules without a floor and imports that climb.
+//! Modules may import only from lower floors: finds modules without a floor, and imports from a higher one.
 
 use crate::paths::paths;
 use crate::source::Source;

@@ -1,4 +1,4 @@
-//! Limits the size of files and functions, and requires each file to say its purpose.
+//! Limits the size of files and functions, and requires each file to state its purpose.
 
 use crate::source::Source;
 use crate::tokens::{Token, tokens};

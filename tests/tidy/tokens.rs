@@ -2,7 +2,7 @@
 
 /// One identifier, number or sign, and the line it stands on, counted from 1.
 ///
-/// A string is the token `"` whatever it holds; `::` is one token; comments and white space are none.
+/// A string is the token `"` whatever it holds; `::` is one token; comments and whitespace are none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Token<'a> {
     pub(crate) line: usize,

@@ -165,9 +165,9 @@ async fn an_attempt_that_is_no_longer_ordered_is_killed_with_all_its_processes()
 async fn each_death_has_its_exact_cause() {
     let exited = failure_of("exit 3", Limiter::Not, 0).await;
     assert_eq!(exited.cause, Cause::Exit);
-    assert_eq!(exited.message, "the executor exited with code 3 before the attempt had ended");
+    assert_eq!(exited.message, "the executor exited with code 3 before the attempt ended");
     let early = failure_of("exit 0", Limiter::Not, 0).await;
-    assert_eq!(early.message, "the executor exited with code 0 before the attempt had ended");
+    assert_eq!(early.message, "the executor exited with code 0 before the attempt ended");
 
     let aborted = failure_of("abort", Limiter::Not, 0).await;
     assert_eq!(aborted.cause, Cause::Signal);
@@ -194,7 +194,7 @@ async fn too_much_memory_is_a_cause_of_its_own_however_it_is_limited() {
         let name = limiter.name();
         let failure = failure_of("eat", limiter, 0).await;
         assert_eq!(failure.cause, Cause::Memory, "{name}: {failure:?}");
-        assert!(failure.message.contains("an attempt may have 96MiB"), "{}", failure.message);
+        assert!(failure.message.contains("an attempt may use 96MiB"), "{}", failure.message);
     }
 }
 

@@ -1,7 +1,8 @@
-//! The executor's side of the socket, played by this program: its job sets its behaviour.
+//! The executor's side of the socket, played by this program: its job determines its behaviour.
 //!
-//! A worker starts a job's executable with one argument of its own. Here the executable is a shell script, which
-//! starts this program with the name of the one test below, and the variable that makes it serve.
+//! A worker starts a job's executable with one fixed argument. Here the executable is a shell script, which starts
+//! this program again. It passes the name of the only test below, and a variable that makes this test serve as an
+//! executor.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};

@@ -1,4 +1,4 @@
-//! A simulated master: it orders what a test asks for, and records what workers report.
+//! A simulated master: it assigns the attempts that a test requests, and records what workers report.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -50,7 +50,7 @@ pub(crate) struct Known {
     /// How attempts ended.
     pub(crate) ended: BTreeMap<AttemptId, HeldState>,
     pub(crate) located: Vec<LocatedMap>,
-    /// Workers that have said goodbye.
+    /// Workers that have reported that they leave.
     pub(crate) left: Vec<Leave>,
     pub(crate) artifacts: BTreeMap<Digest, Vec<u8>>,
 }

@@ -1,4 +1,4 @@
-//! Map outputs: kept over a restart, fetched by other workers, detected when damaged.
+//! Map outputs: kept across a restart, fetched by other workers, and checked for damage.
 
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::Ordering;

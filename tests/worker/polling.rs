@@ -158,11 +158,11 @@ async fn a_draining_worker_finishes_takes_nothing_new_and_leaves_when_it_may() {
     });
     let ended = tokio::time::timeout(Duration::from_secs(20), worker.ended).await;
     ended.expect("it leaves in time").unwrap().unwrap();
-    assert_eq!(master.with(|known| known.left.len()), 1, "it says goodbye");
+    assert_eq!(master.with(|known| known.left.len()), 1, "it reports that it leaves");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn worker_that_ends_says_goodbye_and_leaves_no_process() {
+async fn worker_that_ends_reports_it_and_leaves_no_process() {
     let mut cluster = Cluster::new();
     let worker = cluster.worker(|_, _| {}).await;
     let attempt = cluster.give(1, cluster.order("hang", TaskKind::Reduce, 0, OrderWork::Sweep));

@@ -10,8 +10,8 @@
 //! ["/books/walden.txt",3]
 //! ```
 //!
-//! Several tasks read a large file, and each of them writes a count: add them up. Files without a matching line have
-//! no count.
+//! A large file is read by several tasks, and each task writes its own count, so add up the counts of a file. Files
+//! without a matching line have no count.
 
 use std::cell::{Cell, RefCell};
 

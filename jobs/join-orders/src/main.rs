@@ -16,7 +16,7 @@
 //! u7      book    1200
 //! ```
 //!
-//! The second half of the key brings a user before the orders, so that orders need not be held in memory.
+//! The second half of the key sorts a user before that user's orders, so orders need not be held in memory.
 
 use gristmill::prelude::*;
 

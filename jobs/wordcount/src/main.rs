@@ -8,7 +8,7 @@
 //! …
 //! ```
 //!
-//! A word is a run of bytes between white space.
+//! A word is a run of bytes between whitespace.
 
 use gristmill::prelude::*;
 

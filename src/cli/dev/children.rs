@@ -40,7 +40,7 @@ impl Children {
     ) -> Result<u32, Refused> {
         let cannot =
             |error| Refused::failed(format!("cannot start {name}: {error}\nhint: try again"));
-        // The file that is running now, whatever is at its path by now.
+        // The file that is running, even if another one has replaced it at its path.
         let program = std::env::current_exe().map_err(cannot)?;
         let process = Command::new(program)
             .args(arguments)

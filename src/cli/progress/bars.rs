@@ -191,7 +191,7 @@ mod tests {
             left: Some(Duration::from_secs(72)),
             reruns: 2,
             backups: 1,
-            below: Some("waits for j7/m11#1 on w3, which began 0:12 ago".into()),
+            below: Some("waits for j7/m11#1 on w3, started 0:12 ago".into()),
             ..sight(status)
         }
     }
@@ -204,7 +204,7 @@ plan   100% [########################################] 1/1
 map     43% [#################-----------------------] 41/100, 4 running, 117.7MiB/s, 1:12 left
 reduce   0% [----------------------------------------] 0/8
 commit   0% [----------------------------------------] 0/1
-waits for j7/m11#1 on w3, which began 0:12 ago
+waits for j7/m11#1 on w3, started 0:12 ago
 ";
         let usual = "\
 j7 wordcount  mapping  22 %, 2 attempts again, 1 backup
@@ -212,7 +212,7 @@ plan   100% [###################] 1/1
 map     43% [########-----------] 41/100, 4 running, 117.7MiB/s, 1:12 left
 reduce   0% [-------------------] 0/8
 commit   0% [-------------------] 0/1
-waits for j7/m11#1 on w3, which began 0:12 ago
+waits for j7/m11#1 on w3, started 0:12 ago
 ";
         let narrow = "\
 j7 wordcount  mapping  22 %, 1 backup
@@ -220,7 +220,7 @@ plan   100% 1/1
 map     43% 41/100, 4 running, 1:12 left
 reduce   0% 0/8
 commit   0% 0/1
-waits for j7/m11#1 on w3, which began 0…
+waits for j7/m11#1 on w3, started 0:12 …
 ";
         let least = "\
 j7  mapping  22 %

@@ -1,4 +1,5 @@
-//! Asks once a second for what a job's status lacks: repeated attempts, and the attempt that the job waits for.
+//! Asks once a second for what a job's status does not contain: repeated attempts, and the attempt that the job waits
+//! for.
 
 use std::time::Duration;
 
@@ -168,7 +169,7 @@ impl Longest {
         // Another machine's clock may be ahead.
         let since = parse_rfc3339(started).and_then(|started_ms| wall_ms.checked_sub(started_ms));
         if let Some(ms) = since.filter(|&ms| ms >= 1000) {
-            told += &format!(", which began {} ago", span(Duration::from_secs(ms / 1000)));
+            told += &format!(", started {} ago", span(Duration::from_secs(ms / 1000)));
         }
         if let Some(backup) = backup {
             told += &format!("; a backup runs on {backup}");
@@ -226,7 +227,7 @@ mod tests {
         let mut mapping = JobStatus::in_state(State::Mapping);
         mapping.maps.running = 3;
         let told = look.waits(&mapping, NINE_MS + 50_000).unwrap();
-        assert_eq!(told, "waits for j7/m3#2 on w3, which began 0:30 ago; a backup runs on w4");
+        assert_eq!(told, "waits for j7/m3#2 on w3, started 0:30 ago; a backup runs on w4");
         let told = look.waits(&mapping, NINE_MS).unwrap();
         assert_eq!(told, "waits for j7/m3#2 on w3; a backup runs on w4", "its clock is ahead");
         assert_eq!(look.waits(&mapping, NINE_MS + 20_999).unwrap(), told, "it has just begun");

@@ -81,7 +81,7 @@ impl Child {
             Err(error) => {
                 let ending = child.end();
                 return Err(Refused::failed(format!(
-                    "the job's executable does not serve: {error}, and it {ending}: {}\nhint: \
+                    "cannot talk to the job's executable: {error}; it {ending}: {}\nhint: \
                      see its output",
                     Location::from(executable)
                 )));

@@ -1,7 +1,8 @@
 //! `gristmill replay TASK`: runs an attempt again, in this terminal.
 //!
-//! What it needs comes from the masters (executable, spec, plan, side files) and, for a reduce, from the workers that have
-//! the map outputs. It lies in a folder of its own, as does what the attempt writes: nothing of the job is touched.
+//! The masters provide the executable, the spec, the plan and the side files. For a reduce, the workers provide the
+//! map outputs that they hold. All of this, and what the attempt writes, is kept in a separate folder, so the job is
+//! not changed.
 
 mod child;
 mod needs;
@@ -156,14 +157,14 @@ fn report(ended: &Ended) -> u8 {
         }
         Ended::Died(attempt, ending) => {
             say(&format!(
-                "error: the process {ending} before the attempt had ended: {attempt}, \
-                 here\nhint: see its last output\n"
+                "error: the process {ending} before the attempt ended: {attempt}\nhint: see its last output\n"
             ));
             exit::FAILED
         }
         Ended::TimedOut(attempt, limit) => {
             say(&format!(
-                "error: no progress for {} ms: {attempt}, here\nhint: see where it hangs, or allow it more time with --task-timeout\n",
+                "error: no progress for {} ms: {attempt}\nhint: see where it hangs, or allow it \
+                 more time with --task-timeout\n",
                 limit.as_millis()
             ));
             exit::FAILED

@@ -115,14 +115,14 @@ impl Needs {
                     let bytes: u64 = segments.iter().map(|segment| segment.stored_bytes).sum();
                     format!("{} map outputs ({bytes} bytes fetched)", segments.len())
                 }
-                None => format!("{} maps, which run here first", self.recipe.maps),
+                None => format!("{} maps, which run first", self.recipe.maps),
             },
             TaskKind::Plan | TaskKind::Commit => {
                 let inputs = self.spec.inputs.iter().take(RANGES_MAX);
                 inputs.map(|input| input.location.to_string()).collect::<Vec<_>>().join(", ")
             }
         };
-        format!("running {attempt} again here, in {}: {what}\n", Location::from(&self.folder))
+        format!("running {attempt} again in {}: {what}\n", Location::from(&self.folder))
     }
 
     /// Makes the executable run it.
@@ -207,7 +207,7 @@ fn input(plan: Option<&Path>, map: u32) -> String {
         Ok(split) => split,
         Err(error) => {
             let why = escape(error.to_string().as_bytes(), 2 * TEXT_CHARS_MAX);
-            return format!("its split, which is unknown ({why})");
+            return format!("an unknown split ({why})");
         }
     };
     let shown = split.ranges.iter().take(RANGES_MAX);
@@ -277,7 +277,10 @@ mod tests {
         assert!(told.starts_with("bytes 0 to 10 of /in, bytes 10 to 20 of /in, "), "{told}");
         assert!(told.ends_with(" of /in, 2 more"), "{told}");
         let told = input(Some(&plan), 3);
-        assert!(told.contains("is unknown (plan is damaged: it has 1 splits, but none"), "{told}");
+        assert!(
+            told.contains("an unknown split (plan is damaged: it has 1 splits, but none"),
+            "{told}"
+        );
         fs::write(&plan, "no plan at all, but long enough to have a header").unwrap();
         let told = input(Some(&plan), 0);
         assert!(told.contains("plan is damaged: it does not begin like a plan: "), "{told}");

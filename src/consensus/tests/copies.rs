@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::counting::Bench;
 use super::group::Group;
 
-/// What a test waits for comes sooner by far.
+/// Far longer than anything that a test waits for takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn copy(from: &Path, to: &Path) {
@@ -40,7 +40,7 @@ async fn fatal(group: &Group) -> String {
     tokio::time::timeout(PATIENCE, told).await.expect("a master has to end")
 }
 
-/// Waits until all have applied what was agreed on, and with it that they were started.
+/// Waits until all nodes have applied what was agreed on, including their own starts.
 async fn settle(group: &Group, state: (u64, u64)) {
     for place in 0..3 {
         group.reaches(place, state).await;
@@ -123,7 +123,8 @@ async fn restored_leader_is_refused_too() {
     assert_eq!(group.at(leader).add(1).await, 4);
 }
 
-/// One that lags and one from an old copy are a majority, which nothing can prevent: neither knows better.
+/// A node that lags behind and a node from an old copy are a majority. Nothing can prevent this, since neither knows
+/// better.
 #[tokio::test(flavor = "multi_thread")]
 async fn master_that_knows_better_refuses_a_history_that_contradicts_its_own() {
     let mut group = Group::of(Bench::new(), 3).await;

@@ -10,11 +10,11 @@ use crate::consensus::evidence::{Evidence, Start};
 use crate::consensus::{Begin, Error, Fatal, Limits, Machine, Node, Options, Unreadable};
 use crate::rpc::client;
 
-/// The sum, and how many numbers it is of.
+/// The sum, and how many numbers were added.
 #[derive(Debug, Default)]
 pub(super) struct Counter {
     counted: Mutex<(u64, u64)>,
-    /// Whether it has an answer of its own, as a fault of a machine would.
+    /// Whether it gives wrong answers, like a machine with a fault.
     pub(super) strays: AtomicBool,
 }
 
@@ -48,7 +48,7 @@ impl Machine for Counter {
     }
 }
 
-/// A folder and what its node has said.
+/// A folder, and the messages of its node.
 pub(super) struct Bench {
     pub(super) folder: TempDir,
     pub(super) limits: Limits,
@@ -94,7 +94,7 @@ impl Bench {
         }
     }
 
-    /// Starts a node in this folder, which is there already.
+    /// Starts a node in this folder, which must exist.
     pub(super) async fn open(&self, folder: &Path) -> Result<Running, Error> {
         self.start(self.options(folder, Begin::Nothing)).await
     }

@@ -59,7 +59,7 @@ async fn damaged_log_entry_is_named() {
     assert_eq!(bench.open(&bench.data()).await.unwrap().counter.state(), (49 * 25, 50));
 }
 
-/// A folder that was closed properly has no torn tail: a page that differs is damage, or is unused.
+/// A folder that was closed properly has no torn tail. A page that differs is either damaged or unused.
 #[tokio::test]
 async fn a_flipped_bit_anywhere_is_found_or_does_not_matter() {
     let bench = used().await;
@@ -96,7 +96,7 @@ async fn a_damaged_snapshot_is_named_with_its_offset() {
     let whole = fs::read(&file).unwrap();
     let end = format!("damaged at offset {}: the checksum", whole.len() - 4);
     let table = [
-        (3, "damaged at offset 0: it does not begin like a snapshot"),
+        (3, "damaged at offset 0: it does not begin as a snapshot does"),
         (9, "damaged at offset 8: its length"),
         (40, &end),
         (whole.len() - 1, &end),
@@ -114,7 +114,7 @@ async fn a_damaged_snapshot_is_named_with_its_offset() {
     assert_eq!(bench.open(&bench.data()).await.unwrap().counter.state(), (59 * 30, 60));
 }
 
-/// A disk whose fsync fails, or is slow, when a test says so.
+/// A disk whose fsync fails or is slow when a test asks for that.
 #[derive(Debug, Default)]
 struct Disk {
     memory: InMemoryBackend,

@@ -17,10 +17,10 @@ use crate::rpc::raft::{Call, Raft};
 use crate::rpc::server::serve_raft;
 
 const CLUSTER: u128 = 0xc1;
-/// What a test waits for comes sooner by far.
+/// Far longer than anything that a test waits for takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A node that is served.
+/// A node with its server.
 struct Seat {
     running: Running,
     stop: oneshot::Sender<()>,
@@ -92,7 +92,7 @@ impl Group {
         self.seats[place] = Some(seat);
     }
 
-    /// Waits for a leader among those that are up.
+    /// Waits for a leader among the running nodes.
     pub(super) async fn leader(&self) -> usize {
         let up =
             || self.seats.iter().enumerate().filter_map(|(at, seat)| Some((at, seat.as_ref()?)));
@@ -158,7 +158,7 @@ async fn dead_leader_is_replaced_when_its_lease_ends() {
     let first = group.leader().await;
     group.at(first).add(1).await;
     group.stop(first).await;
-    // After silence alone, an election starts no sooner than after one and a half leases.
+    // If a leader is only silent, an election starts no sooner than after one and a half leases.
     let followed = tokio::time::timeout(Duration::from_millis(6_000), group.leader()).await;
     assert!(followed.is_ok(), "{followed:?}");
 }
@@ -179,7 +179,7 @@ async fn node_that_was_away_long_gets_a_snapshot() {
     assert!(log < 300, "{log} entries are still there, so it needs a snapshot");
     group.start_again(away).await;
     group.reaches(away, (601, 601)).await;
-    // It has its own copy, and starts from that.
+    // It has a copy of its own, and starts from that.
     group.stop(away).await;
     group.start_again(away).await;
     group.reaches(away, (601, 601)).await;
@@ -194,7 +194,7 @@ async fn node_with_a_different_state_stops_and_the_others_go_on() {
     group.at(leader).add(1).await;
     group.reaches(strays, (1, 1)).await;
     group.at(strays).counter.strays.store(true, Ordering::SeqCst);
-    // The first one is taken for another one, the second says so.
+    // The first entry makes its state differ, and the second one reveals that.
     group.at(leader).add(1).await;
     group.at(leader).add(1).await;
     group.reaches(strays, (3, 2)).await;
@@ -223,7 +223,7 @@ async fn minority_accepts_nothing_and_names_the_missing() {
     }
     group.start_again((leader + 1) % 3).await;
     let leader = group.leader().await;
-    // Whether the one that had no answer came to be is not known.
+    // It is not known whether the command without an answer was applied.
     let sum = number(&group.at(leader).node.propose(add(0)).await.unwrap()).unwrap();
     assert!(sum == 7 || sum == 8, "{sum}");
 }
@@ -246,7 +246,7 @@ async fn interrupted_membership_change_is_completed() {
             metrics.changed().await.unwrap();
         }
     };
-    // The caller is gone after the first of two steps.
+    // The caller gives up after the first of two steps.
     tokio::select! {
         biased;
         () = begun => {}
@@ -260,7 +260,7 @@ async fn interrupted_membership_change_is_completed() {
     group.stop(leader).await;
     let next = group.leader().await;
     let inner = group.at(next).node.group();
-    // What had not left the old leader is gone with it.
+    // What the old leader had not sent is lost with it.
     let has_begun = inner.is_changing();
     let all_vote = || inner.members().iter().all(|member| member.votes);
     inner.end_change().await.unwrap();

@@ -9,13 +9,13 @@ use super::counting::Bench;
 use super::group::Group;
 use crate::consensus::{Leadership, ProposeError};
 
-/// Groups at a time, and how often leadership is handed on in each: a hundred times in all.
+/// Number of groups, and how often leadership is handed over in each: a hundred times in all.
 const GROUPS: usize = 5;
 const TIMES: u64 = 20;
 /// The lease of a silent leader.
 const BELIEVED: Duration = Duration::from_millis(600);
 
-/// Hands leadership on, with a pause before each time; returns how often that worked before an election was needed.
+/// Hands leadership over, with a pause before each time. Returns how often that worked before an election was needed.
 async fn hand_on(times: u64, pause: Duration) -> usize {
     let group = Group::of(Bench::new(), 3).await;
     let mut leader = group.leader().await;
@@ -76,7 +76,7 @@ async fn leadership_goes_to_a_live_master_or_stays() {
     let refused = group.at(there).node.group().hand_over(to).await.unwrap_err().to_string();
     assert!(refused.contains(&group.addresses[away]), "{refused}");
     group.start_again(away).await;
-    // It leads on, or another one does: yes is said again.
+    // It still leads, or another node does. Either way commands are accepted again.
     let leader = group.leader().await;
     assert_eq!(group.at(leader).add(1).await, 3);
 }

@@ -60,7 +60,7 @@ async fn new_master_needs_an_empty_folder() {
             assert!(data.join(name).exists() && !data.join(LOG_FILE).exists(), "nothing changed");
             fs::remove_dir_all(&data).unwrap();
         }
-        // What a file system comes with, and what is left of a start that was cut short.
+        // What a file system contains from the start, and what an interrupted start has left.
         fs::create_dir_all(data.join("lost+found")).unwrap();
         fs::create_dir_all(data.join(SNAPSHOTS)).unwrap();
         let running = bench.start(bench.options(&data, begin)).await.unwrap();

@@ -38,7 +38,7 @@ async fn removed_master_is_not_a_member_and_its_number_is_retired() {
     let refused = follower.remove(node).await.unwrap_err();
     assert!(matches!(refused, ProposeError::NotLeader { leader: Some(_) }), "{refused}");
 
-    // So many that a restarted master finds them in its snapshot alone.
+    // So many entries that a restarted master finds them only in its snapshot.
     for _ in 0..600 {
         group.at(leader).add(1).await;
     }
@@ -95,7 +95,7 @@ async fn next_leader_completes_an_interrupted_removal() {
         }
     };
     let out = ChangeMembers::RemoveVoters([node].into());
-    // The caller is gone after the first of two steps.
+    // The caller gives up after the first of two steps.
     tokio::select! {
         biased;
         () = begun => {}
@@ -107,7 +107,7 @@ async fn next_leader_completes_an_interrupted_removal() {
     group.stop(leader).await;
     let next = group.leader().await;
     let inner = group.at(next).node.group();
-    // What had not left the old leader is gone with it.
+    // What the old leader had not sent is lost with it.
     let has_begun = inner.is_changing();
     let _ended_or_led_by_who_is_removed = inner.end_change().await;
     let expected: Vec<u64> = (1..=4).filter(|&it| !has_begun || it != node).collect();
@@ -129,7 +129,7 @@ async fn removed_masters_folder_does_not_start() {
     let node = gone as u64 + 1;
     assert_eq!(group.at(leader).node.group().remove(node).await, Ok(true));
     let inner = group.at(gone).node.group();
-    // It may not have been informed.
+    // It may not have been notified.
     tokio::time::sleep(Duration::from_millis(10)).await;
     let said = inner.note_removed();
     assert!(matches!(said, Error::Removed { node: named, .. } if named == node), "{said}");

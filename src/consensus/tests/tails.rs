@@ -1,8 +1,8 @@
 //! Torn tails: after a crash, any part of the last write may be missing.
 //!
 //! A crash image combines two copies of a running node's log, from before and after one more number was agreed on:
-//! each sector that differs comes from one or the other. A disk may hold exactly that if the power fails before fsync
-//! returns.
+//! each sector that differs comes from one copy or the other. After a power failure before fsync returns, a disk may
+//! hold exactly that.
 
 use std::fs;
 
@@ -11,11 +11,11 @@ use crate::consensus::snapshot::SNAPSHOTS;
 use crate::consensus::tables::LOG_FILE;
 use crate::consensus::{Error, IDENTITY_FILE};
 
-/// What a disk writes at once.
+/// The unit in which a disk writes.
 const SECTOR_BYTES: usize = 512;
 const IMAGES: u64 = 60;
 
-/// The same for the same seed.
+/// Random numbers, the same for the same seed.
 struct Chance(u64);
 
 impl Chance {
@@ -28,7 +28,7 @@ impl Chance {
 
 fn torn(before: &[u8], after: &[u8], chance: &mut Chance) -> Vec<u8> {
     let mut image = before.to_vec();
-    // The file's new length may not be there yet.
+    // The file may not have its new length yet.
     if chance.of(2) == 0 {
         image.resize(after.len().max(before.len()), 0);
     }
@@ -77,7 +77,7 @@ async fn torn_tail_is_cut_and_acknowledged_entries_stay() {
     assert!(with > 0 && without > 0, "{with} {without}");
 }
 
-/// redb gives the file its length before it writes there, so no crash leaves such an end.
+/// redb sets the file's length before it writes there, so no crash leaves such an end.
 #[tokio::test]
 async fn garbage_after_the_end_is_not_a_torn_tail() {
     let bench = Bench::new();

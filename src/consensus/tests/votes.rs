@@ -20,10 +20,10 @@ use crate::rpc::server::serve_raft;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long it takes at most until a question is asked and answered, if nothing is waited for.
+/// The longest time until a question is asked and answered, if nothing delays it.
 const BUSY: Duration = Duration::from_millis(300);
 
-/// A master that has voted for itself, later.
+/// A master that has later voted for itself.
 struct Later(Vote);
 
 impl Raft for Later {
@@ -83,7 +83,7 @@ async fn later_vote_is_passed_on_after_all_earlier_messages() {
     running.node.close().await;
 }
 
-/// Keeps a core from looking at anything until what this gives is dropped.
+/// Prevents a core from processing anything until the result is dropped.
 fn hold(raft: &openraft::Raft<Kind>) -> mpsc::Sender<()> {
     let (go_on, held) = mpsc::channel::<()>();
     raft.external_request(move |_| {
@@ -93,7 +93,7 @@ fn hold(raft: &openraft::Raft<Kind>) -> mpsc::Sender<()> {
     go_on
 }
 
-/// The later vote with which a sign of life is answered, if it is.
+/// The later vote with which a heartbeat is answered, if any.
 async fn sign_of_life(mut line: Line) -> Option<Vote> {
     let request = AppendEntriesRequest {
         vote: Vote::new_committed(1, 1),

@@ -60,7 +60,7 @@ impl<K: DeserializeOwned + 'static, V: DeserializeOwned + 'static> Input for Seq
     fn next(&mut self) -> Result<Option<(K, V)>, Error> {
         while self.records == 0 {
             if self.next < self.block.len() {
-                return Err(self.damaged("it has more bytes than records"));
+                return Err(self.damaged("bytes are left after its last record"));
             }
             if !self.read_block()? {
                 return Ok(None);

@@ -28,7 +28,7 @@ pub(super) fn has_ending(name: &[u8], ending: &str) -> bool {
 /// Compression of an input file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Codec {
-    /// gzip (RFC 1952); all members are read, one after the other, and zeros behind the last are padding.
+    /// gzip (RFC 1952); all members are read, one after another, and zeros after the last are padding.
     Gzip,
     /// Zstandard (RFC 8878); all frames are read, checksums are verified, skippable frames are skipped.
     Zstd,

@@ -23,7 +23,7 @@ const DECOMPRESS: &str = "decompress it first, or compress it with gzip, zstd, b
 const NOT_TEXT: &str = "leave it out, or extract its text first";
 const TO_UTF8: &str = "convert it first, as with `iconv -f UTF-16 -t UTF-8`";
 const TO_UTF8_FROM_32: &str = "convert it first, as with `iconv -f UTF-32 -t UTF-8`";
-/// Without a byte order mark, `iconv` has to be told the order.
+/// Without a byte order mark, the order must be given to `iconv`.
 const WITHOUT_MARK: [Foreign; 4] = [
     Foreign {
         what: "UTF-32 text without a byte order mark",
@@ -61,7 +61,7 @@ const BINARY: &[Row] = &[
     (b"\xff\xff\xff\xff\x10\0\0\0", "an Arrow stream", CONVERT),
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file", CONVERT),
     (b"SQLite format 3\0", "an SQLite database", CONVERT),
-    (b"GristSeq\x01", "a sequence file of gristmill", "read it with the input format Sequence"),
+    (b"GristSeq\x01", "a gristmill sequence file", "read it with the input format Sequence"),
     (b"\x93NUMPY", "a NumPy file", CONVERT),
     (b"\x1f\x9d", "compress data (.Z)", "decompress it first, as with `gzip -d`"),
     (b"\x1f\x1e", "pack data (.z)", "decompress it first, as with `gzip -d`"),
@@ -108,7 +108,7 @@ const PLAIN: &[Row] = &[
     (b"\x28\xb5\x2f", "damaged zstd data", DAMAGED),
     (b"GIF87a", "a picture", NOT_TEXT),
     (b"GIF89a", "a picture", NOT_TEXT),
-    (b"PACK", "a pack of git", NOT_TEXT),
+    (b"PACK", "a Git pack file", NOT_TEXT),
     (b"MZ", "an executable", NOT_TEXT),
     (b"xar!", "a xar archive", UNPACK),
 ];
@@ -322,7 +322,7 @@ mod tests {
             (&wide, "a", "UTF-32 text without a byte order mark"),
             (b"\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff\0", "a", "LZMA data"),
             (b"\x8b\x02\x80hello\n\x03", "a.BR", "brotli data"),
-            (b"GristSeq\x01\0\0\0", "a", "a sequence file of gristmill"),
+            (b"GristSeq\x01\0\0\0", "a", "a gristmill sequence file"),
             (b"\x7fELF\x02", "a", "an executable"),
         ];
         for (head, name, what) in table {

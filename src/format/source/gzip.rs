@@ -7,7 +7,7 @@ use flate2::bufread::GzDecoder;
 /// First byte of every member.
 const MAGIC_FIRST: u8 = 0x1f;
 
-const ALWAYS: &str = "a member that is taken is replaced at once";
+const ALWAYS: &str = "the member is put back right after it is taken out";
 
 /// The members of a file, decoded one after the other.
 pub(super) struct Members<R> {

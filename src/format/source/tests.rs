@@ -160,7 +160,7 @@ fn frames_of_the_zstd_command_are_read_and_their_checksum_is_verified() {
     assert!(message.contains("checksum of a frame is wrong"), "{message}");
 }
 
-/// Skippable frames of every kind, one behind the other.
+/// Skippable frames of every kind, one after another.
 fn skippable(length: u32) -> Vec<u8> {
     let frame = |kind: u8| {
         let mut frame = vec![0x50 + kind, 0x2a, 0x4d, 0x18];
@@ -274,7 +274,7 @@ fn a_file_that_changed_since_it_was_listed_is_refused() {
     assert_eq!(open(&listed).unwrap().index(), 3);
     assert_eq!(message(open(&listed)), "");
     let longer = FileRange { size: 11, ..listed.clone() };
-    assert!(message(open(&longer)).starts_with("input changed: it had 11 bytes and has 10: "));
+    assert!(message(open(&longer)).starts_with("input changed: it had 11 bytes and now has 10: "));
     let older = FileRange { modified_ns: 1, ..listed.clone() };
     assert!(message(open(&older)).starts_with("input changed: it was modified (at "));
     let missing = FileRange { location: Location::from("/no/such"), ..listed.clone() };
@@ -315,7 +315,7 @@ fn progress_counts_each_byte_of_the_ranges_once() {
             drain(source).unwrap();
         }
         let compressed = bytes != text;
-        // The range behind the first has nothing of a compressed file, and the first counts only its own.
+        // The second range of a compressed file is empty, and the first counts only its own bytes.
         assert_eq!(progress.load(Ordering::Relaxed), if compressed { cut } else { size });
     }
 }
@@ -370,7 +370,7 @@ fn files_whose_content_contradicts_name_or_format_are_refused() {
         (
             "in.gz",
             &gzip(&gzip(b"a\n")),
-            "input is compressed twice, its gzip data being compressed data again: ",
+            "input is compressed twice: its gzip data contains compressed data: ",
         ),
         ("in.bz2", &bzip2(b"\xff\xfea\0"), "input is not text but UTF-16 text: "),
         ("in.gz", b"a\n", "input is named like gzip data, but its first bytes are not gzip's: "),

@@ -7,7 +7,7 @@ use xz4rust::{XzDecoder, XzError, XzNextBlockResult};
 /// Largest dictionary in bytes, which is memory that a file demands. `xz -9` uses half of it.
 const DICTIONARY_BYTES_MAX: usize = 128 << 20;
 
-/// Padding between streams, and behind the last, is a multiple of this many zeros.
+/// Padding between streams, and after the last one, is a multiple of this many zeros.
 const PADDING_BYTES: u64 = 4;
 
 /// The streams of a file, decoded one after the other.

@@ -1,4 +1,4 @@
-//! The redrawn line as it stands on the terminal. Other messages clear it first.
+//! The redrawn line that is currently on the terminal. Other messages clear it first.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -3,7 +3,7 @@
 use crate::rpc::why::Kind;
 use crate::spec::{About, Cause, Failure, escape_hint};
 
-/// What a failure is.
+/// The kind of a failure.
 pub(super) fn kind(failure: &Failure) -> Kind {
     match (failure.about, failure.cause) {
         (About::FullDisk, _) => Kind::DiskFull,
@@ -29,17 +29,17 @@ pub(super) fn kind(failure: &Failure) -> Kind {
     }
 }
 
-/// What to do about it.
+/// The suggested next step.
 pub(super) fn advice(kind: Kind, failure: &Failure) -> String {
     match escape_hint(&failure.message) {
-        // The message knows best what to do.
+        // The message says it best.
         Some(hint) if failure.record.is_some() => format!("{hint}; or {BAD_RECORD}"),
         Some(hint) => hint,
         None => in_general(kind, failure),
     }
 }
 
-/// What to do about a record that a job or a format fails at.
+/// The next step for a record on which a job or a format fails.
 const BAD_RECORD: &str = "fix the record, or set such records aside with --max-bad-records N";
 
 fn in_general(kind: Kind, failure: &Failure) -> String {
@@ -59,10 +59,10 @@ fn in_general(kind: Kind, failure: &Failure) -> String {
     }
 }
 
-/// For failures whose message ends in a hint, if there is one.
+/// The next step for failures whose message may end in a hint.
 const FOLLOW: &str = "follow the message, and submit the job again";
 
-/// Advice that the kind of a failure decides alone.
+/// Advice that depends only on the kind of the failure.
 fn of_kind(kind: Kind) -> &'static str {
     match kind {
         Kind::BadRecord => BAD_RECORD,
@@ -107,7 +107,7 @@ fn of_kind(kind: Kind) -> &'static str {
     }
 }
 
-/// Some signals tell where they came from.
+/// Some signals suggest who sent them.
 fn of_signal(message: &str) -> &'static str {
     if message.contains("SIGKILL") {
         "find out what killed it, such as the kernel for lack of memory (dmesg): then start \

@@ -10,7 +10,7 @@ use crate::scheduler::{
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{AttemptId, Cause, Failure, TaskId, TaskKind, escape, escape_what};
 
-/// Lines of details that are shown, and characters of each.
+/// Most lines of details that are shown, and most characters of each.
 const LINES_MAX: usize = 20;
 const LINE_CHARS_MAX: usize = 4 * TEXT_CHARS_MAX;
 /// Most attempts that the paragraph names.
@@ -44,7 +44,7 @@ fn detail(line: &str) -> String {
     escape(line.as_bytes(), LINE_CHARS_MAX)
 }
 
-/// The command that replays an attempt; a commit is not replayed.
+/// The command that replays an attempt; `None` for a commit, which cannot be replayed.
 fn replay(attempt: AttemptId) -> Option<String> {
     (attempt.task.kind != TaskKind::Commit).then(|| format!("gristmill replay {attempt}"))
 }
@@ -54,7 +54,7 @@ fn tried(job: &Job, task: TaskId) -> Vec<Tried> {
     let attempts = job.task(task).map(Task::attempts).unwrap_or_default();
     let tried = |attempt: &Attempt| {
         let id = task.attempt(attempt.number);
-        // A task that joined another attempt failed with that one's message.
+        // A task that joined another attempt has failed with that attempt's message.
         let said = job.failures().find(|failed| failed.attempt == job.ran_as(task, attempt));
         Tried {
             id,
@@ -86,14 +86,14 @@ fn paragraph(state: &State, job: &Job, blame: &Blame, why: &Why) -> String {
     sentences.join(" ")
 }
 
-/// Where the record is that was being processed.
+/// The place of the record that was being processed.
 pub(super) fn record(why: &Why) -> Option<String> {
     why.record.as_ref().map(|BadRecord { file, offset, excerpt }| {
         format!("The record begins at byte {offset} of {file}: `{excerpt}`.")
     })
 }
 
-/// The error, with the user's line first.
+/// The error. The line of the user's code comes first.
 pub(super) fn what(kind: Kind, failure: &Failure) -> String {
     let message = escape_what(&failure.message);
     match (kind, failure.at.as_deref().map(text)) {
@@ -124,7 +124,7 @@ fn which(state: &State, job: &Job, blamed: AttemptId, failure: &Failure) -> Stri
             |attempt| attempt.cause == failure.cause && attempt.state != AttemptState::Succeeded,
         );
     if so.is_empty() {
-        // Nothing failed there: its output was lost, or differed when made again.
+        // No attempt failed: the task's output was lost, or differed when it was made again.
         let ran: Vec<String> = attempts.iter().take(NAMED_MAX).map(on).collect();
         return format!("The attempts at {task} were {}.", ran.join(", "));
     }
@@ -157,7 +157,7 @@ fn ended(attempt: &Attempt) -> String {
     }
 }
 
-/// Why there was no further attempt, if that is not clear already.
+/// Why no further attempt was made, unless that is already clear.
 fn limit(job: &Job, failure: &Failure) -> String {
     match failure.cause {
         Cause::UserError | Cause::Panic | Cause::Exit | Cause::Signal | Cause::Timeout
@@ -169,7 +169,7 @@ fn limit(job: &Job, failure: &Failure) -> String {
     }
 }
 
-/// When it began, if that was in an earlier attempt.
+/// When the failure first occurred, if that was in an earlier attempt.
 fn first_so(job: &Job, blamed: AttemptId, failure: &Failure) -> String {
     let task = blamed.task;
     let numbers = job.task(task).map(Task::attempts).unwrap_or_default();

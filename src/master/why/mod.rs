@@ -1,4 +1,5 @@
-//! Explains a job's state: the first failure that was not recovered, what it waits for, or that all is well.
+//! Explains a job's state: the first failure that the job did not recover from, what the job waits for, or that all is
+//! well.
 //!
 //! The answer follows from the state alone, so every leader gives the same one, even for a job that ended long ago.
 

@@ -18,14 +18,14 @@ use crate::spec::{
 const CLUSTER: &str = "127.0.0.1:7400,127.0.0.1:7401";
 const JOB: JobId = JobId(1);
 
-/// A state to which things happen, a second after each other.
+/// A state to which events happen, one second apart.
 struct Story {
     state: State,
     now_ms: u64,
 }
 
 impl Story {
-    /// A job of two maps and two reduces that is planned, on a worker with so many slots.
+    /// A planned job of two maps and two reduces, on a worker with this number of slots.
     fn planned(slots: u32) -> Self {
         let mut story = Self::submitted();
         story.join(1, slots);
@@ -144,11 +144,15 @@ fn job_that_waits_for_memory_says_how_much_and_what_to_do() {
     let mut story = Story { state: State::default(), now_ms: 1_795_424_400_000 };
     story.submit_with(JOB, JobOptions { memory_bytes: 4 << 30, ..JobOptions::default() });
     story.join_with(1, 2, 512 << 20);
-    let said = "j1 odd waits: waiting for a worker that gives an attempt 4GiB, the job's --memory; the most is 512MiB.";
+    let said = "j1 odd waits: waiting for a worker with 4GiB of memory per attempt (the job's \
+                --memory); the largest has 512MiB.";
     check(&story.why(), Kind::Waiting, &[said]);
     assert!(story.why().suggestion.contains("--memory 512MiB or less"), "{:?}", story.why());
     let line = crate::master::views::lines(&story.state).remove(0);
-    assert!(line.reason.starts_with("waiting for a worker that gives an attempt 4GiB"), "{line:?}");
+    assert!(
+        line.reason.starts_with("waiting for a worker with 4GiB of memory per attempt"),
+        "{line:?}"
+    );
     story.join_with(2, 1, 4 << 30);
     check(&story.why(), Kind::None, &["listing the input"]);
 }
@@ -288,7 +292,7 @@ fn replay_includes_the_maps_that_shared_the_attempt() {
     let recipe = ask(map(0, 1).task, None).unwrap();
     assert_eq!((recipe.attempt, recipe.joined, recipe.maps), (map(0, 1), vec![1], 2));
     assert_eq!(ask(map(0, 1).task, Some(2)).unwrap().joined, [0; 0]);
-    // It has failed with the other, but not by itself.
+    // It failed together with the other one, not by itself.
     assert_eq!(ask(map(1, 1).task, None).unwrap().attempt, map(1, 1));
     for (task, number, said) in [
         (map(0, 1).task, Some(3), "no attempt j1/m0#3: j1/m0 has had 2"),
@@ -311,8 +315,10 @@ fn a_map_that_gives_other_output_is_named() {
     story.join(2, 2);
     story.complete(map(0, 2), 8);
     let why = story.why();
-    let parts =
-        ["map is not deterministic: j1/m0#2", "The attempts at j1/m0 were #1 on w1, #2 on w2."];
+    let parts = [
+        "map is not deterministic: the output of j1/m0#2 differs",
+        "The attempts at j1/m0 were #1 on w1, #2 on w2.",
+    ];
     check(&why, Kind::NondeterministicMap, &parts);
     assert!(why.suggestion.contains("no random numbers"));
 }

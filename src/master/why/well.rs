@@ -80,7 +80,7 @@ fn succeeded(state: &State, job: &Job, who: &str) -> String {
     )
 }
 
-/// Adds the last failure of an unfinished task, if there is one: it may be what delays the job.
+/// Adds the last failure of an unfinished task, if there is one, because it may be what delays the job.
 fn with_open(job: &Job, why: Why) -> Why {
     let is_open =
         |failed: &&Failed| job.task(failed.attempt.task).is_none_or(|task| task.winner().is_none());
@@ -95,7 +95,7 @@ fn with_open(job: &Job, why: Why) -> Why {
     Why { summary: format!("{summary} {said}"), ..why }
 }
 
-/// There are no workers. Names lost ones, as far as they matter to this job.
+/// There are no workers. Names lost ones if they matter to this job.
 fn no_workers(state: &State, job: &Job, (who, cluster): (&str, &str), why: Why) -> Why {
     let mut lost: BTreeMap<WorkerId, (AttemptId, u64)> = BTreeMap::new();
     for (id, task) in job.all_tasks() {
@@ -129,7 +129,7 @@ fn no_workers(state: &State, job: &Job, (who, cluster): (&str, &str), why: Why) 
     Why { kind, summary: sentences.join(" "), suggestion, ..why }
 }
 
-/// Which jobs hold the slots that the job waits for.
+/// The jobs that hold the slots that this job waits for.
 fn taken(state: &State, waits: JobId) -> String {
     let mut by_job: BTreeMap<JobId, usize> = BTreeMap::new();
     for (attempt, _) in state.scheduler.running() {

@@ -117,7 +117,7 @@ impl<R: Read> BlockReader<R> {
         &self.buffer[self.value_at..self.value_end]
     }
 
-    /// The first eight bytes of the current key as a big endian number, with zeros behind a shorter key.
+    /// The first eight bytes of the current key as a big-endian number, padded with zeros.
     #[inline]
     pub fn key_prefix(&self) -> u64 {
         let window =

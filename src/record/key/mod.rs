@@ -19,10 +19,10 @@
 //! | `()` and unit structs | nothing |
 //! | [`Reverse`](super::Reverse) | the bytes of what it holds, each one inverted |
 //!
-//! None of these is a prefix of another one of the same type, which is why tuples sort as they should.
+//! None of these encodings is a prefix of another one of the same type. This is why tuples sort as they should.
 //!
-//! **A key that *is* text or a sequence**, not one that contains it, needs no end: text and bytes are then raw, neither
-//! escaped nor terminated (so that `&Text` keys cost nothing), and sequences and maps lack the last `00`.
+//! **A key that *is* text or a sequence**, rather than containing one, needs no end mark. Text and bytes are then raw,
+//! neither escaped nor terminated (so `&Text` keys cost nothing), and sequences and maps lack the last `00`.
 //!
 //! Sequences of `u8` are byte strings, because serde cannot tell `&[u8]` from other slices when it writes, but can
 //! when it reads.

@@ -96,7 +96,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The next byte string, without its end: borrowed from the key if it stands there as it is.
+    /// The next byte string, without its end: borrowed from the key if it is stored there unescaped.
     #[inline]
     pub(super) fn bytes(&mut self) -> Result<&'a [u8], Error> {
         if self.mask == 0 {

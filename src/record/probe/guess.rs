@@ -18,7 +18,7 @@ pub(super) struct Guess<'s> {
 }
 
 impl<'s> Guess<'s> {
-    /// Whether optional parts are there.
+    /// Whether optional parts are present.
     fn is_full(&self) -> bool {
         self.state.pass > 0
     }

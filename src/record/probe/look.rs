@@ -1,4 +1,4 @@
-//! A serializer without output that finds fields which a value omits although reading expects them.
+//! A serializer without output, which finds fields that a value omits although reading expects them.
 
 use serde::ser::{
     Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,

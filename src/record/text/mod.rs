@@ -67,7 +67,7 @@ impl Text {
         self.0.is_empty()
     }
 
-    /// The text without ASCII white space (space, `\t`, `\n`, `\f`, `\r`) at both ends.
+    /// The text without ASCII whitespace (space, `\t`, `\n`, `\f`, `\r`) at both ends.
     pub const fn trim(&self) -> &Self {
         Self::new(self.0.trim_ascii())
     }

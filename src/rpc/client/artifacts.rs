@@ -65,7 +65,7 @@ impl Artifacts for Master {
         let created = File::create_new(file).await.map_err(|error| unwritable(file, &error))?;
         let received = self.receive(digest, chunks, created, file).await;
         if received.is_err() {
-            // Nothing that is not whole stays; if it cannot be removed, its name is not used again.
+            // An incomplete file does not stay. If it cannot be removed, its name is not used again.
             let _removed_or_not = fs::remove_file(file).await;
         }
         received
@@ -129,7 +129,7 @@ impl Master {
     }
 }
 
-/// Where the bytes of an artifact are; each try begins anew with the first.
+/// The source of an artifact's bytes. Each try starts again from the first byte.
 #[derive(Clone)]
 enum Source {
     File(PathBuf),
@@ -145,7 +145,7 @@ impl Source {
     }
 }
 
-/// One try at sending.
+/// One try to send the artifact.
 async fn put(
     channel: Channel,
     digest: Digest,
@@ -154,7 +154,7 @@ async fn put(
 ) -> Result<Response<pb::Ack>, Status> {
     let (sender, pieces) = mpsc::channel(CHUNKS_AHEAD);
     let header = Piece::Header(pb::PutHeader { digest: digest.to_wire(), bytes });
-    // Ends when all is sent, or when the call is over and takes nothing more.
+    // Ends when everything is sent, or when the call has ended and accepts nothing more.
     tokio::spawn(async move {
         let mut piece = header;
         while sender.send(pb::PutPiece { piece: Some(piece) }).await.is_ok() {

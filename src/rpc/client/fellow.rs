@@ -19,7 +19,8 @@ use crate::rpc::raft::{Call, Raft};
 use crate::rpc::refusal::Refusal;
 use crate::rpc::status::refusal;
 
-/// A client of one master, for another. It makes one try, and sets no deadline for Raft calls, which have their own.
+/// A client of one master, for another master. It tries once, and sets no deadline for Raft calls, which have their
+/// own.
 #[derive(Debug, Clone)]
 pub struct Fellow {
     address: String,

@@ -17,7 +17,7 @@ use crate::rpc::why::Why;
 use crate::rpc::{CONTROL_BYTES_MAX, check};
 use crate::spec::{JobId, WorkerId};
 
-/// How long a status is held back at most.
+/// How long a status may be held back.
 const STATUS_HELD: Duration = Duration::from_secs(1);
 
 fn client(channel: Channel) -> JobsClient<Channel> {
@@ -26,7 +26,7 @@ fn client(channel: Channel) -> JobsClient<Channel> {
         .max_encoding_message_size(CONTROL_BYTES_MAX)
 }
 
-/// Asks over the control connection: `$call` with clones of `$request`.
+/// Sends a request over the control connection: `$call` with clones of `$request`.
 macro_rules! ask {
     ($self:ident, $call:ident, $request:expr) => {
         ask!($self, $call, $request, $self.options().answer)
@@ -45,7 +45,7 @@ pub(super) use ask;
 
 impl Jobs for Master {
     async fn submit(&self, request: Submit) -> Result<JobId, Refusal> {
-        // A spec that is too large for a message is refused here, where it can be said by name.
+        // A spec that is too large for a message is refused here, where the error can name it.
         check::submit(&request)?;
         let answered = ask!(self, submit, pb::SubmitRequest::from(request));
         answer(id(&answered.job), &self.address())

@@ -1,8 +1,8 @@
 //! Finds the leading master, and calls it.
 //!
-//! Every call may be repeated, so a call without an answer is retried: at the leader that another master named, or else
-//! at the next known master, until the caller's patience is over. While a master reports that the work is under way,
-//! patience does not end.
+//! Every call may be repeated, so a call without an answer is retried: at the leader that another master named, or
+//! else at the next known master, until the caller's time limit is over. While a master reports that the work is in
+//! progress, the time limit does not apply.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -22,15 +22,15 @@ use crate::rpc::refusal::Refusal;
 use crate::rpc::status::refusal;
 use crate::spec::{add_place, with_hint};
 
-/// Pause before the second try; it doubles up to the other.
+/// Pause before the second try. It doubles up to the other limit.
 const PAUSE_FIRST: Duration = Duration::from_millis(20);
 const PAUSE_MOST: Duration = Duration::from_millis(100);
-/// Shortest time that a poll is waited for, whatever the lease.
+/// Shortest time limit of a poll, whatever the lease.
 const POLL_LEAST: Duration = Duration::from_millis(500);
-/// Masters that are remembered: those that were named, leaders that they named, and their fellows.
+/// Most masters that are remembered: those that were named, leaders that they named, and the other masters.
 const MASTERS_MAX: usize = 16;
 
-/// A client of the masters of a cluster; clones share their connections.
+/// A client of the masters of a cluster. Clones share its connections.
 #[derive(Debug, Clone)]
 pub struct Master {
     shared: Arc<Shared>,
@@ -40,7 +40,7 @@ pub struct Master {
 struct Shared {
     options: Options,
     known: Mutex<Known>,
-    /// A third of it is how long a poll is held back; 0 before it is known.
+    /// The lease. A poll is held back for a third of it. 0 until it is known.
     lease_ms: AtomicU64,
     /// Whether the current master was asked for the list of masters.
     knows_fellows: AtomicBool,
@@ -49,31 +49,31 @@ struct Shared {
 /// The known masters, and the current one.
 #[derive(Debug)]
 struct Known {
-    /// In the order in which they are asked.
+    /// In the order in which they are tried.
     addresses: Vec<String>,
     current: usize,
     links: BTreeMap<String, Link>,
 }
 
-/// The connections to a master: two, so that a large artifact does not hold up a poll.
+/// The connections to a master: two, so that a large artifact does not delay a poll.
 #[derive(Debug, Clone)]
 struct Link {
     control: Channel,
     data: Channel,
 }
 
-/// What a call is about, which decides its connection.
+/// The size of a call's messages, which decides its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Line {
-    /// Small messages that must not wait.
+    /// Small messages, which must not wait.
     Control,
-    /// Large ones.
+    /// Large messages.
     Data,
 }
 
 impl Master {
-    /// A client of the masters at these addresses. Connections are made when they are needed; to be called where
-    /// tokio runs.
+    /// Creates a client of the masters at these addresses. Connections are made when they are needed. Needs a tokio
+    /// runtime.
     ///
     /// # Errors
     /// [`Refusal::Invalid`] without an address, or if one is not of this machine.
@@ -101,7 +101,7 @@ impl Master {
         known.addresses[known.current].clone()
     }
 
-    /// How long this client waits for what.
+    /// The time limits of this client.
     pub(super) fn options(&self) -> &Options {
         &self.shared.options
     }
@@ -111,8 +111,8 @@ impl Master {
         self.shared.lease_ms.store(lease_ms, Ordering::Relaxed);
     }
 
-    /// Asks in the background for the list of masters, once for each master that answers, so that a client that knew only
-    /// one finds the others when it dies. Errors are ignored.
+    /// Requests the list of masters in the background, once from each master that answers, so that a client that knew
+    /// only one finds the others when it fails. Errors are ignored.
     pub(super) fn learn_fellows(&self) {
         if self.shared.knows_fellows.swap(true, Ordering::Relaxed) {
             return;
@@ -122,14 +122,15 @@ impl Master {
             let Ok(list) = client.masters().await else { return };
             let mut known = client.known();
             for line in list.masters {
-                // One that is not of this machine, or one too many, would have been refused by name, too.
+                // An address on another machine, or one address too many, would have been refused on the command line
+                // too.
                 let _known_or_not = known.add(&line.address, client.options());
             }
         });
     }
 
-    /// How long a poll is waited for: the third of a lease for which it may be held back, and as much again. A master
-    /// that stands still must be given up while there is time left in the lease to find another one.
+    /// The time limit of a poll: the third of a lease for which it may be held back, and the same again. If a master
+    /// hangs, there must be time left in the lease to find another one.
     pub(super) fn poll_within(&self) -> Duration {
         match self.shared.lease_ms.load(Ordering::Relaxed) {
             0 => self.options().answer + self.options().poll_held,
@@ -137,8 +138,8 @@ impl Master {
         }
     }
 
-    /// Makes a call, and retries it until a leader answers. Each try has `within` for its answer. Every known master is
-    /// tried, even if patience is over.
+    /// Makes a call, and retries it until a leader answers. Each try has the time limit `within`. Every known master
+    /// is tried, even if the caller's time limit is over.
     pub(super) async fn ask<T, F, Call>(
         &self,
         line: Line,
@@ -175,7 +176,7 @@ impl Master {
                     }
                 }
                 Refusal::Unavailable { .. } => {
-                    // The work under way failed, and may fail again.
+                    // The work in progress failed, and may fail again.
                     has_failed |= is_under_way;
                     self.turn(&address);
                     silent.insert(address);
@@ -210,7 +211,7 @@ impl Master {
         (address, channel.clone())
     }
 
-    /// Turns to the next master, unless another call has already turned away from this one.
+    /// Switches to the next master, unless another call has already done so.
     fn turn(&self, from: &str) {
         let mut known = self.known();
         if known.addresses[known.current] == from {
@@ -221,7 +222,7 @@ impl Master {
 
     fn follow(&self, from: &str, leader: &str) {
         let mut known = self.known();
-        // What names no leader, itself, or nonsense leads nowhere.
+        // An answer that names no leader, the master itself, or an invalid address does not help.
         let place = if leader == from { None } else { known.add(leader, self.options()).ok() };
         match place {
             Some(place) => known.current = place,
@@ -232,7 +233,7 @@ impl Master {
         }
     }
 
-    /// The error when patience is over, after this refusal by the master at `asked`.
+    /// The error when the time limit is over, after this refusal by the master at `asked`.
     async fn nobody(&self, last: &Refusal, asked: &str) -> Refusal {
         let known = self.known().addresses.join(", ");
         let is_silent = matches!(last, Refusal::Unavailable { .. });

@@ -16,8 +16,8 @@ use crate::rpc::pb::masters_client::MastersClient;
 use crate::rpc::refusal::Refusal;
 use crate::spec::MasterId;
 
-/// How long it may take until a new master has caught up, another one leads, or those that stay have what one that goes
-/// has had.
+/// How long these changes may take: a new master catches up, another one leads, or the remaining masters copy what the
+/// removed one has held.
 const CHANGE_WITHIN: Duration = Duration::from_secs(35);
 
 fn client(channel: Channel) -> MastersClient<Channel> {

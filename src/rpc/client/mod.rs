@@ -26,18 +26,18 @@ use super::{
     STREAM_WINDOW_BYTES, address,
 };
 
-/// How long a client waits for what.
+/// The time limits of a client.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// For a connection.
     pub connect: Duration,
-    /// For an answer, and for each next piece of one that comes in pieces.
+    /// For an answer, and for each further piece of an answer in pieces.
     pub answer: Duration,
     /// How much longer a poll may be held back: a third of a lease. A watched status is held back for a second.
     pub poll_held: Duration,
-    /// After this time no further try is made, with the same master or another.
+    /// After this time there is no further try, with the same master or another.
     pub patience: Duration,
-    /// What reaches other masters instead, in a simulation.
+    /// In a simulation: the network that replaces connections to other masters.
     pub played: Option<Played>,
 }
 
@@ -54,9 +54,9 @@ impl Default for Options {
 }
 
 impl Options {
-    /// A connection that is made when it is first needed, and again whenever it broke.
+    /// A connection that is made when it is first needed, and again after each failure.
     ///
-    /// Both ends ask now and then whether the other is there, so that a peer without power is noticed.
+    /// Both ends regularly check whether the other one answers, so that a peer without power is noticed.
     fn channel(&self, address: &str) -> Result<Channel, Refusal> {
         let invalid = |message| Refusal::Invalid { message };
         let address = address::parse(address).map_err(invalid)?;
@@ -73,7 +73,7 @@ impl Options {
     }
 }
 
-/// Nothing came in time.
+/// No answer arrived in time.
 fn late(wait: Duration, peer: &str) -> Refusal {
     Refusal::Unavailable { message: format!("no answer within {} ms: {peer}", wait.as_millis()) }
 }

@@ -19,7 +19,7 @@ use crate::rpc::shuffle::{FetchPiece, FetchRequest, Shuffle};
 use crate::rpc::status::refusal;
 use crate::spec::AttemptId;
 
-/// A client of one worker. It makes one try, and does not know which other workers have the output.
+/// A client of one worker. It tries once, and does not know which other workers have the output.
 #[derive(Debug, Clone)]
 pub struct Peer {
     address: String,
@@ -28,8 +28,8 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// A client of the worker at this address. The connection is made, or the address refused, when it is needed; to
-    /// be called where tokio runs.
+    /// Creates a client of the worker at this address. The connection is made, or the address refused, when it is
+    /// needed. Needs a tokio runtime.
     pub fn connect(address: &str, options: &Options) -> Self {
         let channel = options.channel(address);
         Self { address: address.to_owned(), channel, answer: options.answer }
@@ -63,7 +63,7 @@ impl Shuffle for Peer {
         let mut client = self.client()?;
         let mut pieces =
             self.ask(client.fetch(pb::FetchRequest::from(request.clone()))).await?.into_inner();
-        // Nothing is read while `send` waits, so HTTP/2 holds the other end back.
+        // Nothing is read while `send` waits, so HTTP/2 makes the other end wait.
         while let Some(piece) = self.ask(pieces.message()).await? {
             let piece = answer(FetchPiece::try_from(piece), &self.address)?;
             expected.next(&piece).map_err(wrong)?;

@@ -10,7 +10,7 @@ use crate::rpc::masters::{MasterLine, RemovedList};
 use crate::rpc::raft::Call;
 use crate::rpc::refusal::Refusal;
 
-/// An answer that is waited for.
+/// An answer that will arrive later.
 pub type Soon<T> = Pin<Box<dyn Future<Output = Result<T, Refusal>> + Send>>;
 
 /// A Raft message.

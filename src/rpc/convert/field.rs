@@ -46,7 +46,7 @@ pub(super) fn bytes(number: u128) -> Vec<u8> {
     number.to_be_bytes().to_vec()
 }
 
-/// A value that is ours alone.
+/// A value in bincode, which only gristmill reads.
 pub(in crate::rpc) fn decode<T: DeserializeOwned>(field: &str, bytes: &[u8]) -> Result<T, Refusal> {
     value::decode(bytes).map_err(|error| {
         invalid(format!(
@@ -55,7 +55,7 @@ pub(in crate::rpc) fn decode<T: DeserializeOwned>(field: &str, bytes: &[u8]) -> 
     })
 }
 
-/// The bytes of a value that is ours alone.
+/// The bytes of a value in bincode, which only gristmill reads.
 pub(in crate::rpc) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     let mut bytes = Vec::new();
     value::encode_into(value, &mut bytes)

@@ -13,10 +13,10 @@ use super::check::invalid;
 use super::refusal::Refusal;
 use crate::spec::add_place;
 
-/// What to do about a peer that speaks otherwise.
+/// What to do if the peer's messages have another form.
 const SAME_VERSION: &str = "use the same version of gristmill there";
 
-/// An answer that cannot be read is the server's fault, where a request would be the caller's.
+/// An answer that cannot be read is the server's fault, while a request would be the caller's.
 pub(super) fn answer<T>(read: Result<T, Refusal>, peer: &str) -> Result<T, Refusal> {
     read.map_err(|refusal| Refusal::Internal {
         message: add_place(

@@ -176,7 +176,7 @@ impl TryFrom<pb::held::State> for HeldState {
         use pb::held::State;
         Ok(match wire {
             State::Running(pb::Running { progress, fetched, joined, wants, bytes }) => {
-                // NaN must not come into sums and comparisons.
+                // Sums and comparisons must not contain NaN.
                 let progress = if progress.is_finite() { progress.clamp(0.0, 1.0) } else { 0.0 };
                 Self::Running { progress, bytes, fetched, joined, wants }
             }

@@ -15,9 +15,9 @@ use tonic::transport::server::Connected;
 
 use super::seats::{Limits, Place, Seat, Seats};
 
-/// What every HTTP/2 connection begins with.
+/// The first bytes of every HTTP/2 connection.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// How long a connection may take to send that. One that falls silent later is closed when it does not answer a ping.
+/// How long a connection may take to send them. If it is silent later, it is closed when it does not answer a ping.
 const PREFACE_WITHIN: Duration = Duration::from_secs(5);
 /// Pause after a connection could not be accepted, such as for lack of descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -32,7 +32,7 @@ pub(super) struct Link {
     place: Place,
 }
 
-/// Accepts until what this returns is dropped. Needs a tokio runtime.
+/// Accepts connections until the result is dropped. Needs a tokio runtime.
 pub(super) fn accept(listener: TcpListener, limits: Limits) -> ReceiverStream<io::Result<Link>> {
     let (sender, links) = mpsc::channel(1);
     tokio::spawn(accept_all(listener, Seats::new(limits), sender));
@@ -78,7 +78,7 @@ async fn greet(
     seats: &Seats,
     waiting: Place,
 ) -> Option<Link> {
-    // Without it, answers come a little later.
+    // Without this, answers arrive a little later.
     let _set_or_not = stream.set_nodelay(true);
     let mut preface = [0; PREFACE.len()];
     let read = timeout(PREFACE_WITHIN, stream.read_exact(&mut preface)).await;

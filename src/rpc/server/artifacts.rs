@@ -55,7 +55,7 @@ impl<A: Artifacts> pb::artifacts_server::Artifacts for Service<A> {
         };
         let digest = digest("digest", &header.digest).map_err(status)?;
         check::artifact(digest, header.bytes).map_err(status)?;
-        // Asked before the bytes come, so that no client sends them in vain.
+        // Checked before the bytes arrive, so that no client sends them for nothing.
         if self.artifacts.has(digest).await.map_err(status)? {
             return Ok(Response::new(pb::Ack {}));
         }
@@ -99,7 +99,7 @@ impl<A: Artifacts> pb::artifacts_server::Artifacts for Service<A> {
 }
 
 impl<A: Artifacts> Service<A> {
-    /// Makes a file for an artifact, with room on the disk for all of it.
+    /// Creates a file for an artifact, with room on the disk for all of it.
     async fn reserve(&self, path: &Path, bytes: u64) -> Result<File, Refusal> {
         let mut options = OpenOptions::new();
         let made = options.write(true).create_new(true).mode(0o600).open(path).await;
@@ -110,13 +110,13 @@ impl<A: Artifacts> Service<A> {
                 Err(error @ (Errno::NOSPC | Errno::DQUOT)) => {
                     return Err(self.disk(path, &error.into()));
                 }
-                // Where it cannot be reserved, its lack is found by writing.
+                // If room cannot be reserved, a full disk is noticed when writing.
                 _ => return Ok(file),
             }
         }
     }
 
-    /// What is refused for an error of the server's disk.
+    /// The refusal for an error of the server's disk.
     fn disk(&self, path: &Path, error: &io::Error) -> Refusal {
         let (owner, path) = (self.artifacts.owner(), path.display());
         if is_full(error) {
@@ -129,11 +129,11 @@ impl<A: Artifacts> Service<A> {
     }
 }
 
-/// Why an artifact did not come in.
+/// Why an artifact was not received.
 enum Broken {
-    /// This server's disk.
+    /// An error of this server's disk.
     Disk(io::Error),
-    /// What is said to the sender.
+    /// An error for the sender.
     Said(Status),
 }
 
@@ -149,13 +149,13 @@ impl From<Status> for Broken {
     }
 }
 
-/// How an artifact was sent.
+/// How sending an artifact ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sent {
     Whole,
-    /// The receiver has gone, or the disk failed.
+    /// The receiver is gone, or the disk failed.
     InPart,
-    /// All of it, but its digest is another one.
+    /// All of it was sent, but its digest is a different one.
     Damaged,
 }
 
@@ -190,7 +190,7 @@ async fn receive(
     file.flush().await?;
     if digester.bytes() != bytes || digester.digest() != wanted {
         return Err(status(invalid(format!(
-            "artifact {wanted} of {bytes} bytes arrived as {} of {} bytes\nhint: send it again",
+            "artifact {wanted} of {bytes} bytes arrived damaged, with digest {} and {} bytes\nhint: send it again",
             digester.digest(),
             digester.bytes()
         )))
@@ -199,7 +199,7 @@ async fn receive(
     Ok(())
 }
 
-/// Sends a file as far as the receiver wants it, and checks it on the way. A copy is removed when this ends.
+/// Sends a file until the receiver stops reading, and checks it while sending. A copy is removed when this ends.
 async fn send(
     mut file: File,
     _copy: Place,

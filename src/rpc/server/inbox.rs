@@ -13,7 +13,7 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
-    /// Makes the folder, or removes from it what an earlier process has left.
+    /// Creates the folder, or removes what an earlier process has left in it.
     pub(super) fn empty(folder: &Path) -> io::Result<Self> {
         match fs::remove_dir_all(folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -22,7 +22,7 @@ impl Inbox {
         Ok(Self { folder: folder.to_path_buf(), next: AtomicU64::new(0) })
     }
 
-    /// A name that no file has yet.
+    /// Returns a name that no file has yet.
     pub(super) fn place(&self) -> Place {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         Place { path: self.folder.join(number.to_string()) }
@@ -43,7 +43,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // It may have been renamed or never created; what cannot be removed goes at the next start.
+        // It may have been renamed, or never created. What cannot be removed is removed at the next start.
         let _gone_or_not = fs::remove_file(&self.path);
     }
 }

@@ -54,16 +54,16 @@ use unfinished::{UNFINISHED_BYTES_MAX, Unfinished};
 
 /// Concurrent requests of one connection; further ones wait.
 const STREAMS_MAX: u32 = 1024;
-/// Sixteenths of the process's descriptors that connections may have: of a master, which has few files open, and of a
-/// worker, whose attempts need the most.
+/// Share of the process's descriptors that connections may have, in sixteenths: for a master, which has few files
+/// open, and for a worker, whose attempts need most of them.
 const MASTER_SIXTEENTHS: u64 = 10;
 const WORKER_SIXTEENTHS: u64 = 6;
-/// Connections that only masters can keep.
+/// Connections that are reserved for masters.
 const RESERVED: usize = 32;
-/// What the requests of one master to another begin with.
+/// Prefix of the paths of requests from one master to another.
 const RAFT_PATH: &str = "/gristmill.Raft/";
-/// How long a request may take until its answer begins: enough for the largest artifact at the slowest allowed pace, and
-/// for a poll that is held back.
+/// How long a request may take until its answer begins: enough for the largest artifact at the slowest allowed rate,
+/// and for a poll that is held back.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60 + ARTIFACT_BYTES_MAX / BYTES_PER_SECOND_MIN);
 /// How long the sender or receiver of an artifact may make no progress.
 const STILL_MAX: Duration = Duration::from_secs(30);
@@ -77,8 +77,8 @@ impl<M: Jobs + Workers + Artifacts + Masters + Raft> Master for M {}
 
 /// Serves a master until `stop` resolves.
 ///
-/// Artifacts lie in the folder `inbox` while they come in. It is emptied first, and should be on the file system where
-/// they are kept, so that they can be renamed into place.
+/// Artifacts are in the folder `inbox` while they are being received. The folder is emptied first. It should be on the
+/// file system where they are kept, so that they can be renamed into place.
 ///
 /// # Errors
 /// If the inbox cannot be created.
@@ -91,11 +91,11 @@ pub async fn serve_master<M: Master>(
     serve_master_within(listener, served, inbox, Bounds::of_master(), stop).await
 }
 
-/// How much a server takes at a time.
+/// Limits on what a server handles at once.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
     pub(crate) connections: Limits,
-    /// Bytes of all messages together that have not come in whole.
+    /// Bytes of all incomplete messages together.
     pub(crate) unfinished_bytes: usize,
 }
 
@@ -111,7 +111,7 @@ impl Bounds {
     }
 }
 
-/// As [`serve_master`], within bounds of the caller's.
+/// Like [`serve_master`], with limits from the caller.
 pub(crate) async fn serve_master_within<M: Master>(
     listener: TcpListener,
     served: Arc<M>,
@@ -123,7 +123,7 @@ pub(crate) async fn serve_master_within<M: Master>(
     serve(router, accept(listener, bounds.connections), stop).await
 }
 
-/// As [`serve_master`], on connections that come from anywhere, such as a simulated network.
+/// Like [`serve_master`], on connections from anywhere, such as a simulated network.
 ///
 /// # Errors
 /// As [`serve_master`].
@@ -160,7 +160,7 @@ pub async fn serve_worker<S: Shuffle>(
     serve(worker(shuffle), accept(listener, bounds.connections), stop).await
 }
 
-/// As [`serve_worker`], on connections that come from anywhere, such as a simulated network.
+/// Like [`serve_worker`], on connections from anywhere, such as a simulated network.
 ///
 /// # Errors
 /// As [`serve_worker`].
@@ -212,13 +212,14 @@ fn watched(routes: Routes, bounds: Bounds) -> Router {
     settings().add_routes(Routes::from(router))
 }
 
-/// Notes that a connection is in use, and by a member if another master's call is accepted; watches what comes in.
+/// Records that a connection is in use, and that it belongs to a member if a call of another master was accepted.
+/// Watches the messages that arrive.
 async fn watch(State(unfinished): State<Unfinished>, request: Request, next: Next) -> Response {
     let seat = request.extensions().get::<Seat>().cloned();
     let _in_use = seat.as_ref().map(Seat::begin);
     let is_raft = request.uri().path().starts_with(RAFT_PATH);
     let response = next.run(request.map(|body| unfinished.watch(body))).await;
-    // A refusal comes in the headers, an answer behind them.
+    // A refusal is sent in the headers, an answer after them.
     if is_raft
         && !response.headers().contains_key("grpc-status")
         && let Some(seat) = seat

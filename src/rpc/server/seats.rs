@@ -2,7 +2,7 @@
 //!
 //! If all seats are taken, a new connection gets the seat of an idle one: first of those that never made a request,
 //! oldest first, then of those that have been idle longest. If none is idle, the new connection may take a reserved
-//! seat, and must leave it unless it turns out to be another master.
+//! seat, but must leave it unless it turns out to be another master.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -12,9 +12,9 @@ use std::time::Duration;
 use rustix::process::{Resource, getrlimit};
 use tokio::sync::oneshot;
 
-/// How long a connection may keep a reserved seat without being a member's.
+/// How long a connection that is not a member's may keep a reserved seat.
 const PROBATION: Duration = Duration::from_secs(3);
-/// Descriptors that are counted on, however many the system allows.
+/// Descriptors that are assumed, however many the system allows.
 const DESCRIPTORS_MAX: u64 = 8_192;
 
 /// How many descriptors this process may have, as far as connections are concerned.
@@ -22,21 +22,21 @@ pub fn descriptors() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(DESCRIPTORS_MAX).min(DESCRIPTORS_MAX)
 }
 
-/// How many connections there may be.
+/// Limits on the number of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limits {
-    /// Those that have not sent their first bytes.
+    /// Connections that have not sent their first bytes.
     pub(crate) waiting: usize,
-    /// Those that are served, in all.
+    /// Served connections, in all.
     pub(crate) seats: usize,
-    /// Those of them from one address.
+    /// Served connections from one address.
     pub(crate) per_peer: usize,
-    /// Those of them that only members can keep.
+    /// Served connections that are reserved for members.
     pub(crate) reserved: usize,
 }
 
 impl Limits {
-    /// What fits into this many sixteenths of the descriptors that this process may have.
+    /// The limits for this many sixteenths of the descriptors that this process may have.
     pub(crate) fn of_descriptors(sixteenths: u64, reserved: usize) -> Self {
         let all = descriptors() * sixteenths / 16;
         let all = usize::try_from(all).unwrap_or(usize::MAX).max(10);
@@ -47,7 +47,7 @@ impl Limits {
     }
 }
 
-/// All connections of a server. Clones are the same ones.
+/// All connections of a server. Clones share them.
 #[derive(Debug, Clone)]
 pub(super) struct Seats(Arc<Hall>);
 
@@ -59,9 +59,9 @@ struct Hall {
 
 #[derive(Debug, Default)]
 struct Guests {
-    /// Rises with each connection and each request.
+    /// Increases with each connection and each request.
     turn: u64,
-    /// By the turn in which they came.
+    /// By the turn in which they arrived.
     waiting: BTreeMap<u64, oneshot::Sender<()>>,
     seated: BTreeMap<u64, Guest>,
 }
@@ -71,13 +71,13 @@ struct Guest {
     peer: IpAddr,
     /// Requests that are being answered.
     active: u32,
-    /// The turn of its last request; none before the first.
+    /// The turn of its last request; `None` before the first.
     last: Option<u64>,
     is_member: bool,
     close: Option<oneshot::Sender<()>>,
 }
 
-/// A place in a server, given back when it is dropped.
+/// A place in a server, which becomes free when this is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     hall: Arc<Hall>,
@@ -85,7 +85,7 @@ pub(super) struct Place {
     is_seat: bool,
 }
 
-/// The seat of a connection, for its requests. Clones are the same one.
+/// The seat of a connection, for its requests. Clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct Seat {
     hall: Arc<Hall>,
@@ -101,7 +101,8 @@ impl Seats {
         Self(Arc::new(Hall { limits, guests: Mutex::default() }))
     }
 
-    /// Lets a connection wait for its first bytes; it must close on request. The oldest one makes room.
+    /// Lets a connection wait for its first bytes. It must close on request. If there is no room, the oldest one must
+    /// close.
     pub(super) fn wait(&self) -> (Place, oneshot::Receiver<()>) {
         let (close, closed) = oneshot::channel();
         let mut guests = self.0.guests();
@@ -113,7 +114,7 @@ impl Seats {
         (Place { hall: Arc::clone(&self.0), id, is_seat: false }, closed)
     }
 
-    /// Closes half of the connections that wait: the process has no descriptors left.
+    /// Closes half of the waiting connections, because the process has no descriptors left.
     pub(super) fn make_room(&self) {
         let mut guests = self.0.guests();
         for _ in 0..guests.waiting.len().div_ceil(2) {
@@ -123,7 +124,7 @@ impl Seats {
         guests.close(victim);
     }
 
-    /// Gives a connection a seat, if one is available; it must close on request. Needs a tokio runtime.
+    /// Gives a connection a seat, if one is available. It must close on request. Needs a tokio runtime.
     pub(super) fn take(&self, peer: IpAddr) -> Option<(Place, oneshot::Receiver<()>)> {
         let Limits { seats, per_peer, reserved, .. } = self.0.limits;
         let (close, closed) = oneshot::channel();
@@ -178,22 +179,22 @@ impl Guests {
 
     fn close_oldest_waiting(&mut self) {
         if let Some((_, close)) = self.waiting.pop_first() {
-            // It may have gone by itself.
+            // It may have closed by itself.
             let _told_or_gone = close.send(());
         }
     }
 
-    /// The connection that is missed least, if one is not in use.
+    /// The idle connection that is needed least, if there is one.
     fn least_used(&self, of: impl Fn(&Guest) -> bool) -> Option<u64> {
         let idle = |guest: &Guest| guest.active == 0 && !guest.is_member && of(guest);
         let seated = self.seated.iter().filter(|(_, guest)| idle(guest));
         seated.min_by_key(|(id, guest)| (guest.last, **id)).map(|(&id, _)| id)
     }
 
-    /// Its seat is free at once; its descriptor, when its task has seen it.
+    /// Its seat is free at once; its descriptor is free once its task has noticed.
     fn close(&mut self, id: u64) {
         if let Some(close) = self.seated.remove(&id).and_then(|guest| guest.close) {
-            // It may have gone by itself.
+            // It may have closed by itself.
             let _told_or_gone = close.send(());
         }
     }
@@ -218,7 +219,7 @@ impl Drop for Place {
 }
 
 impl Seat {
-    /// A request is being answered, until what this returns is dropped.
+    /// Marks that a request is being answered, until the result is dropped.
     pub(super) fn begin(&self) -> InUse {
         let mut guests = self.hall.guests();
         let turn = guests.turn();
@@ -277,7 +278,7 @@ mod tests {
         let mut taken: Vec<Taken> = (0..4).map(|_| seats.take(HERE).unwrap()).collect();
         let _busy = taken[0].0.seat().begin();
         drop(taken[1].0.seat().begin());
-        // Two have made no request; the older of them goes first, then the one that has made one.
+        // Two have made no request. The older of them is closed first, then the one that has made a request.
         let mut fifth = seats.take(HERE).unwrap();
         assert!(is_closed(&mut taken[2]));
         let _fifth = fifth.0.seat().begin();

@@ -14,7 +14,7 @@ use crate::rpc::pb;
 use crate::rpc::shuffle::{CHUNK_BYTES, FetchPiece, FetchRequest, Shuffle};
 use crate::rpc::status::status;
 
-/// Pieces that wait to be sent, beside those that HTTP/2 has on the way.
+/// Pieces that wait to be sent, in addition to those that HTTP/2 is sending.
 const PIECES_AHEAD: usize = 2;
 
 /// Passes requests to their implementation.
@@ -55,7 +55,7 @@ impl<S: Shuffle> pb::shuffle_server::Shuffle for Service<S> {
     }
 }
 
-/// Sends a piece, in messages of the right size; false when the receiver is gone, or keeps still for too long.
+/// Sends a piece, in messages of the right size. Returns false if the receiver is gone, or does not read for too long.
 async fn send(sender: Sender, piece: FetchPiece) -> bool {
     match piece {
         FetchPiece::Bytes(bytes) if bytes.len() > CHUNK_BYTES => {

@@ -18,14 +18,14 @@ use tokio::time::{Sleep, sleep};
 use crate::rpc::refusal::Refusal;
 use crate::rpc::status::status;
 
-/// Bytes of all unfinished messages together.
+/// Bytes of all incomplete messages together.
 pub(super) const UNFINISHED_BYTES_MAX: usize = 256 << 20;
-/// How long a message may take from its first byte to its last: the largest comes in time at 4 MiB a second.
+/// How long a message may take from its first byte to its last: enough for the largest at 4 MiB a second.
 const MESSAGE_WITHIN: Duration = Duration::from_secs(30);
-/// Bytes in front of each message: a flag, and its length as a big-endian number.
+/// Bytes before each message: a flag, and its length as a big-endian number.
 const PREFIX_BYTES: usize = 5;
 
-/// The unfinished messages of a server. Clones are the same ones.
+/// The incomplete messages of a server. Clones share them.
 #[derive(Debug, Clone)]
 pub(super) struct Unfinished(Arc<Mutex<Messages>>);
 
@@ -34,11 +34,11 @@ struct Messages {
     bytes_max: usize,
     bytes: usize,
     next: u64,
-    /// By when they began.
+    /// By the time when they began.
     all: BTreeMap<u64, (usize, oneshot::Sender<()>)>,
 }
 
-/// A message that has begun to come in.
+/// A message that has begun to arrive.
 #[derive(Debug)]
 struct Entry {
     messages: Unfinished,
@@ -47,7 +47,7 @@ struct Entry {
     late: Pin<Box<Sleep>>,
 }
 
-/// A request's body, watched.
+/// A request's body, which is watched.
 #[derive(Debug)]
 pub(super) struct Watched {
     body: Body,
@@ -56,15 +56,15 @@ pub(super) struct Watched {
     entry: Option<Entry>,
 }
 
-/// Where in the sequence of messages a body is.
+/// The position of a body in its sequence of messages.
 #[derive(Debug, Default)]
 struct Framing {
     prefix: [u8; PREFIX_BYTES],
-    /// Bytes of the prefix that are there.
+    /// Bytes of the prefix that have arrived.
     known: usize,
-    /// Bytes of the message that are missing, once the prefix is whole.
+    /// Bytes of the message that are missing, once the prefix is complete.
     missing: usize,
-    /// Bytes of the message that are there.
+    /// Bytes of the message that have arrived.
     held: usize,
 }
 
@@ -96,7 +96,7 @@ impl Unfinished {
 }
 
 impl Messages {
-    /// Sets how many bytes a message holds; the oldest messages make room for it.
+    /// Sets the length of a message. If there is no room, the oldest messages are dropped.
     fn hold(&mut self, id: u64, held: usize) {
         if let Some((before, _)) = self.all.get_mut(&id) {
             self.bytes = self.bytes - *before + held;
@@ -122,7 +122,7 @@ impl Drop for Entry {
 }
 
 impl Framing {
-    /// Takes what has come, and returns how much of an unfinished message is there.
+    /// Counts bytes that have arrived, and returns how much of an incomplete message is there.
     fn take(&mut self, mut bytes: &[u8]) -> usize {
         while !bytes.is_empty() {
             if self.known < PREFIX_BYTES {

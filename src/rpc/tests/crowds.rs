@@ -13,7 +13,7 @@ use tonic::transport::{Channel, Endpoint};
 use super::*;
 use crate::rpc::server::Limits;
 
-/// What a test waits for comes sooner by far.
+/// Far longer than anything that a test waits for takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 const BOUNDS: Bounds = Bounds {
     connections: Limits { waiting: 8, seats: 16, per_peer: 12, reserved: 2 },
@@ -61,7 +61,7 @@ async fn connections_without_a_request_keep_no_client_out() {
     known.standing().await.unwrap();
 }
 
-/// A request whose message of this length never ends; what is sent goes to the server as it is.
+/// Sends a request whose message of this length never ends. The bytes go to the server as they are.
 async fn unfinished(channel: &mut Channel, length: u32) -> mpsc::Sender<Result<Bytes, String>> {
     let (sender, bytes) = mpsc::channel(4);
     let body = tonic::body::Body::new(Body::from_stream(ReceiverStream::new(bytes)));
@@ -83,12 +83,12 @@ async fn unfinished_messages_give_way_to_others() {
     for _ in 0..8 {
         let sender = unfinished(&mut channel, 50 << 20).await;
         for _ in 0..4 {
-            // The server takes no more of one that it has given up.
+            // The server reads no more of a message that it has dropped.
             let _taken_or_given_up = sender.send(Ok(Bytes::from(vec![0; 256 << 10]))).await;
         }
         all.push(sender);
     }
-    // Eight hold 8 MiB together, and 4 MiB are allowed: the oldest are given up.
+    // Eight messages have 8 MiB together, and 4 MiB are allowed, so the oldest are dropped.
     assert!(timeout(PATIENCE, all[0].closed()).await.is_ok());
     assert!(timeout(PATIENCE, all[2].closed()).await.is_ok());
     assert!(!all[7].is_closed());

@@ -42,7 +42,7 @@ async fn client_that_knows_one_master_finds_the_others() {
         }
     };
     tokio::time::timeout(quick().answer, asked).await.unwrap();
-    // What was answered is on its way.
+    // An answer that was given is still delivered.
     tokio::time::sleep(quick().patience).await;
     assert_eq!(client.address(), named.address, "it stays with the master that answers");
     let message = "its machine is gone".to_owned();

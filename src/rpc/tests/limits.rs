@@ -55,7 +55,7 @@ enum Asked {
     InstallSnapshot(pb::RaftCall),
 }
 
-/// A master and a worker that say yes to everything that comes through.
+/// A master and a worker that accept every valid request.
 struct Servers {
     master: Served,
     worker: Channel,
@@ -83,7 +83,7 @@ impl Servers {
         Self { master, worker: channel(&address), store }
     }
 
-    /// Which call was asked, and what was said to it.
+    /// The call that was made, and its answer.
     async fn ask(&self, asked: Asked) -> (&'static str, Result<(), tonic::Status>) {
         const LARGE: usize = crate::rpc::CONTROL_BYTES_MAX;
         let master = channel(&self.master.address);
@@ -140,7 +140,7 @@ impl Servers {
         }
     }
 
-    /// How often somebody has acted on a request; whether an artifact is there is asked before it is taken.
+    /// How often a service has acted on a request. It first checks whether the artifact exists.
     fn acted(&self) -> usize {
         let asked = self.master.asked();
         asked.iter().filter(|asked| *asked != "has").count()
@@ -156,7 +156,7 @@ fn channel(address: &str) -> Channel {
     Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy()
 }
 
-/// A request that is right, after a change.
+/// A valid request, with one change.
 fn with<R>(mut request: R, change: impl FnOnce(&mut R)) -> R {
     change(&mut request);
     request
@@ -177,7 +177,7 @@ fn job<R>(ask: impl Fn(pb::JobRef) -> R, job: &str) -> R {
     ask(pb::JobRef { job: job.into() })
 }
 
-/// Requests, and what is said to each; nothing if it is right.
+/// Requests, and the answer to each; empty if the request is valid.
 type Table = Vec<(Asked, &'static str)>;
 
 fn side_file(digest: Option<Digest>) -> SideFileSpec {
@@ -201,7 +201,10 @@ fn submissions() -> Table {
     vec![
         (submit(|_| ()), ""),
         (submit(|submit| submit.id = long(128)), ""),
-        (submit(|submit| submit.id = long(129)), "must be 1 to 128 of a-z A-Z 0-9 . _ : -"),
+        (
+            submit(|submit| submit.id = long(129)),
+            "must be 1 to 128 characters from a-z A-Z 0-9 . _ : -",
+        ),
         (submit(|submit| submit.id = String::new()), "submission id `` must be 1 to 128"),
         (submit(|submit| submit.id = "a b".into()), "submission id `a b` must be 1 to 128"),
         (submit(|submit| submit.max_attempts = 100), ""),
@@ -234,7 +237,10 @@ fn submissions() -> Table {
         (spec(|spec| spec.inputs.clear()), "inputs must be 1 to 100000, got 0"),
         (spec(many(60 << 20)), ""),
         (spec(many(64_000_000 + (2 << 20))), "name folders or globs instead of so many files"),
-        (spec(|spec| spec.output = None), "no standard output\nhint: name a folder with -o DIR"),
+        (
+            spec(|spec| spec.output = None),
+            "cannot write to standard output\nhint: name a folder with -o DIR",
+        ),
         (
             spec(|spec| spec.output = Some(Location::from("out"))),
             "output `out` is not an absolute path",
@@ -462,7 +468,7 @@ async fn every_request_is_checked_before_it_takes_effect() {
             wrong.push(format!("{call}: {refused:?} instead of {expected:?}, acted: {has_acted}"));
         }
         if let (Some(submission), Some(refused)) = (submission, refused) {
-            // Nor does a client of ours send it.
+            // Our client does not send it either.
             assert_eq!(client.submit(submission).await, Err(refused));
         }
     }

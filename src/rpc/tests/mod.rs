@@ -37,7 +37,7 @@ use crate::spec::{AttemptId, Cause, Failure, JobId, MasterId, Nonce, TaskKind, U
 /// A master that gives prepared answers, and remembers the requests.
 #[derive(Default)]
 struct Fake {
-    /// What it refuses everything with.
+    /// The refusal that answers everything.
     refusal: Mutex<Option<Refusal>>,
     submitted: Mutex<Vec<Submit>>,
     registered: Mutex<Vec<Register>>,
@@ -48,9 +48,9 @@ struct Fake {
     held: Mutex<Duration>,
     artifacts: Mutex<BTreeMap<Digest, Vec<u8>>>,
     asked: Mutex<Vec<String>>,
-    /// Where its artifacts lie, if it sends them from there.
+    /// The folder of its artifacts, if it sends them from there.
     lent: Mutex<Option<std::path::PathBuf>>,
-    /// Addresses of masters that it reports, besides those without a listener.
+    /// Addresses of masters that it reports, in addition to those without a listener.
     fellows: Mutex<Vec<String>>,
 }
 
@@ -362,7 +362,7 @@ impl Raft for Fake {
     }
 }
 
-/// A fake that is served; it stops when this is dropped.
+/// A fake with a server, which stops when this is dropped.
 struct Served {
     fake: Arc<Fake>,
     address: String,
@@ -375,7 +375,7 @@ impl Served {
         Self::within(None).await
     }
 
-    /// One that takes no more at a time than it is given.
+    /// A reader that accepts no more at once than it is given.
     async fn within(bounds: Option<Bounds>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();

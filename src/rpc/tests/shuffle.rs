@@ -124,7 +124,8 @@ async fn a_receiver_that_is_behind_holds_the_sender_back() {
         };
         peer.fetch(request(&[0]), send).await
     });
-    // What the sender gets rid of while the receiver has not taken its first piece: windows and queues, not all.
+    // What the sender can send while the receiver has not read its first piece: windows and queues, but not
+    // everything.
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(received.load(Ordering::SeqCst), 1);
     let ahead = store.sent.load(Ordering::SeqCst);

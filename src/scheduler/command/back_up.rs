@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 use crate::scheduler::{BackupRefusal, Effect, Rejection, Scheduler, Straggler, TaskState};
 use crate::spec::{Cause, TaskId, TaskKind};
 
-/// Proposed by [`watch`](crate::scheduler::watch()) for a task whose only attempt is slow, while slots are free: a
+/// Proposed by [`watch`](crate::scheduler::watch()) for a task whose only attempt is slow, while slots are free. A
 /// backup starts on another worker, and the first of the two to complete wins. A map's backup may take the slot of a
-/// reduce of its job, which waits for that map anyway.
+/// reduce of its job, because that reduce waits for the map anyway.
 ///
 /// Refused unless exactly one attempt runs (so also when repeated), another worker has room for the backup, and no
-/// other task could use that slot. If it is lost, it is proposed again while the attempt is slow.
+/// other task could use that slot. If it is lost, it is proposed again as long as the attempt is slow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackUp {
     /// The task.
@@ -48,7 +48,7 @@ impl BackUp {
         if scheduler.tasks_wait() {
             return Err(refuse(BackupRefusal::TasksWait));
         }
-        // Neither where it runs slowly, nor where it has failed.
+        // Not the worker where it is slow, nor one where it has failed.
         let mut avoid = job.tasks(task.kind).failed_on(task.index);
         let running = scheduler.slots.running_at(task);
         avoid.extend(running.into_iter().filter_map(|attempt| scheduler.slots.worker_of(attempt)));

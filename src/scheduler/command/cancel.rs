@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 use crate::scheduler::{Effect, End, JobState, Rejection, Scheduler};
 use crate::spec::JobId;
 
-/// Sent by the leader when a user kills a job; everything that runs for it is stopped.
+/// Sent by the leader when a user kills a job. Everything that runs for the job is stopped.
 ///
 /// A job whose commit runs, or may have published before its worker was lost, is cancelled as soon as a commit reports
 /// that nothing is published; if the output became visible first, the job succeeds.
 ///
-/// Refused for a job that has ended, with how it ended; so also when repeated. Lost, the user's command says that its
-/// outcome is unknown.
+/// Refused for a job that has ended, with its outcome, and so also when repeated. If it is lost, the user's command
+/// reports an unknown outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cancel {
     /// The job.

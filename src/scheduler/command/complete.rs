@@ -14,14 +14,15 @@ use crate::spec::{About, AttemptId, Cause, Counters, Failure, TaskKind, Volume};
 pub struct Complete {
     /// The attempt.
     pub attempt: AttemptId,
-    /// Digest of a map's output, compared with that of a lost output that it replaces. Without both digests they are
-    /// assumed to be equal, which suits only callers whose map outputs are never lost.
+    /// Digest of a map's output, to be compared with that of a lost output that it replaces. If either digest is
+    /// missing, the outputs are assumed to be equal. This is only right for callers whose map outputs are never lost.
     pub digest: Option<u64>,
-    /// Whether it sealed files in staging; kept for the commit, which publishes them.
+    /// Whether it sealed files in staging. Kept for the commit, which publishes them.
     pub is_staged: bool,
-    /// How many of the maps that joined the attempt are in a map's output; maps that joined too late start again.
+    /// For a map: how many of the maps that joined the attempt are in its output. Maps that joined too late start
+    /// again.
     pub joined: u32,
-    /// What the attempt counted.
+    /// The attempt's counters.
     pub counters: Counters,
     /// What it has read; for a map, including the maps that joined it.
     pub volume: Volume,
@@ -41,7 +42,7 @@ impl Complete {
         scheduler.worker_of(attempt)?;
         let job = scheduler.job_mut(task.job)?;
         let known = job.joined(task).len();
-        // An earlier winner must be reproduced exactly.
+        // The output must be the same as that of an earlier winner.
         let has_won = job.task(task).is_some_and(|task| task.last_winner().is_some());
         if joined as usize > known || (has_won && (joined as usize) < known) {
             return Err(Rejection::OtherMaps { attempt });
@@ -58,11 +59,12 @@ impl Complete {
     }
 }
 
-/// A map that ran again gave other output than the lost one.
+/// A map that ran again produced different output from the lost one.
 ///
-/// Every running reduce may have read the lost output, even one that started later, because the worker may be alive
-/// and still serve it. A reduce that has won did read it, since each reads every map. Running reduces restart. If one
-/// has won, its part is sealed and the job would mix two outputs of one map, so the job fails.
+/// Every running reduce may have read the lost output, even a reduce that started later, because the worker may be
+/// alive and still serve the output. A reduce that has won did read it, because each reduce reads every map. Running
+/// reduces restart. If a reduce has won, its part is sealed, and the job would mix two outputs of one map, so the job
+/// fails.
 fn replace_output(
     scheduler: &mut Scheduler,
     attempt: AttemptId,
@@ -73,8 +75,8 @@ fn replace_output(
     let reduces = job.progress(TaskKind::Reduce);
     if reduces.done > 0 {
         let message = format!(
-            "map is not deterministic: {attempt} gave other output than the lost one that it \
-             replaces, and {} of {} reduces have finished with that",
+            "map is not deterministic: the output of {attempt} differs from the lost one that it \
+             replaces, and {} of {} reduces have already used the lost one",
             reduces.done, reduces.total
         );
         let failure = Failure::new(Cause::UserError, message).about(About::OtherOutput);

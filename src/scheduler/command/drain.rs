@@ -7,7 +7,7 @@ use crate::spec::WorkerId;
 
 /// Sent by the leader when an operator, or the worker itself, asks for it to leave.
 ///
-/// The worker gets no new attempts, even if it is the last one; its running attempts may end, and its map outputs may
+/// The worker gets no new attempts, even if it is the last one. Its running attempts may end, and its map outputs can
 /// be fetched. When it is no longer needed, [`WorkerDrained`](Effect::WorkerDrained) says so once, and its state says
 /// so from then on. Repeating the command changes nothing. If it is lost, the operator's command reports an unknown
 /// outcome. A new process of the worker (a higher incarnation) is not draining.

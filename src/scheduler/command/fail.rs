@@ -12,8 +12,8 @@ use crate::spec::{AttemptId, Failure};
 /// record ends the job, whatever attempts are left. Crashes and machine failures may count against the worker as
 /// well.
 ///
-/// Refused as stale if the attempt is no longer running, so a repeated one is not counted twice. If it is lost, the
-/// worker still holds the ended attempt, and reports it with its next poll.
+/// Refused as stale if the attempt is no longer running, so a repeated command is not counted twice. If it is lost,
+/// the worker still holds the ended attempt, and reports it in its next poll.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fail {
     /// The attempt.

@@ -8,8 +8,9 @@ use crate::spec::JobId;
 /// Proposed by [`watch`](crate::scheduler::watch()) for the oldest of too many finished jobs, or sent when a user
 /// deletes one.
 ///
-/// Afterwards the job is unknown, and its client's request may make a new one; its id is never reused. Refused while
-/// the job runs, and when repeated, since the job no longer exists. If it is lost, it is proposed again.
+/// Afterwards the job is unknown, and the same request of its client may create a new job. Its id is never reused.
+/// Refused while the job runs, and when repeated, because the job no longer exists. If it is lost, it is proposed
+/// again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forget {
     /// The job.

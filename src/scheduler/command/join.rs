@@ -8,10 +8,10 @@ use crate::spec::{AttemptId, JobId, TaskKind};
 /// Sent by the worker of a map attempt that folds equal keys, before it has finished its maps: up to `wanted` maps
 /// without a winner or a failed attempt join it and share its output.
 ///
-/// So the output of many maps on one slot is sorted, written and fetched once, instead of once for each. Refused
-/// unless this is the only running attempt of its map, none has won or failed, it knows all maps that have joined so
-/// far (so also when repeated), and its job would get the next free slot for such a map. If it is lost or refused,
-/// the attempt ends with the maps that it has.
+/// This way the output of many maps on one slot is sorted, written and fetched once, instead of once for each map.
+/// Refused unless this is the only running attempt of its map, none has won or failed, it knows all maps that have
+/// joined so far (so it is also refused when repeated), and its job would get the next free slot for such a map. If it
+/// is lost or refused, the attempt ends with the maps that it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Join {
     /// The attempt.
@@ -39,7 +39,7 @@ impl Join {
 }
 
 impl Scheduler {
-    /// How many maps would join an attempt that knows of this many; none if [`Join`] would be refused.
+    /// Returns how many maps would join an attempt that knows of this many; `None` if [`Join`] would be refused.
     pub fn may_join(&self, attempt: AttemptId, known: u32) -> Option<u32> {
         let id: JobId = attempt.task.job;
         let worker = self.slots.worker_of(attempt)?;

@@ -6,14 +6,14 @@ use super::lose_worker::{self, Departure};
 use crate::scheduler::{Effect, Rejection, Scheduler};
 use crate::spec::WorkerId;
 
-/// Sent by the leader when a worker says goodbye: its process was asked to end and has ended its attempts.
+/// Sent by the leader when a worker leaves: its process was asked to end, and has ended its attempts.
 ///
-/// Its tasks move to other workers at once and free of charge. Its map outputs are lost with it, so those maps run
-/// again if their job still has an unfinished reduce. To avoid both, an operator drains the worker first; see
+/// Its tasks move to other workers at once, and this does not count as a failure. Its map outputs are lost with it, so
+/// those maps run again if their job still has an unfinished reduce. To avoid both, drain the worker first; see
 /// [`Drain`](super::Drain).
 ///
-/// When repeated, it is refused, since the worker or that process of it is not registered. If it is lost, the
-/// worker's lease ends instead, and [`LoseWorker`](super::LoseWorker) follows.
+/// When repeated, it is refused, because the worker, or that process of it, is not registered. If it is lost, the
+/// worker's lease expires instead, and [`LoseWorker`](super::LoseWorker) follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leave {
     /// The worker.

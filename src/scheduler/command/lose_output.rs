@@ -7,21 +7,21 @@ use crate::scheduler::{Blame, Effect, End, Rejection, Scheduler, Trouble};
 use crate::spec::{AttemptId, Cause, Failure, TaskId, TaskKind, WorkerId};
 
 /// Proposed by the master when a reduce's worker has reported that it could not read a map output, or the worker that
-/// holds it has found it gone. (Errors on the wire are retried and never come here.)
+/// holds the output has found it missing. (Network errors are retried and are not reported.)
 ///
-/// The map runs again, even if only one partition is bad, unless the reduce of that partition has won. It counts against
-/// the disk of the worker that holds the output, and against the map, whose job fails after
-/// [`LOST_OUTPUTS_MAX`](crate::scheduler::LOST_OUTPUTS_MAX) of them. The worker is excluded when it happens again, but
-/// only if two other workers have reported it, or the worker itself: one reader alone may be the one that is broken.
-/// Repeated, or about an attempt whose output no longer counts, it is refused. If it is lost, the next fetch fails and
-/// it is proposed again.
+/// The map runs again, even if only one partition is bad, unless the reduce of that partition has won. The loss counts
+/// against the disk of the worker that holds the output, and against the map: its job fails after
+/// [`LOST_OUTPUTS_MAX`](crate::scheduler::LOST_OUTPUTS_MAX) losses. The worker is excluded after a second loss, but
+/// only if two other workers, or the worker itself, have reported it: a single reader may itself be broken. It is
+/// refused when repeated, and for an attempt whose output no longer counts. If it is lost, the next fetch fails and it
+/// is proposed again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoseOutput {
     /// The map attempt that wrote it.
     pub attempt: AttemptId,
-    /// Which partition of it is bad; all of it if none is named.
+    /// Which partition of it is bad; `None` if all of it is.
     pub partition: Option<u32>,
-    /// The worker that could not read it; none if the worker that holds it reports that itself.
+    /// The worker that could not read it; `None` if the worker that holds it reports this itself.
     pub reader: Option<WorkerId>,
 }
 

@@ -7,14 +7,14 @@ use crate::spec::{Cause, Failure, WorkerId};
 
 /// Sent by the leader when a worker was silent for too long or is known to have died.
 ///
-/// Its running attempts end, free of charge, unless their task has already been lost with very many workers. Its map
-/// outputs are lost, and those maps run again if their job still has an unfinished reduce. Reduces on other workers
-/// continue: they may have read the lost outputs. If not, they wait for the re-run, or their fetch fails and they
-/// wait without holding a slot. Sealed output of reduces and map-only maps is in staging, not on the worker, and
-/// stays valid.
+/// Its running attempts end without counting as failures, unless their task has already been lost with very many
+/// workers. Its map outputs are lost, and those maps run again if their job still has an unfinished reduce. Reduces on
+/// other workers continue: they may have read the lost outputs. If they have not, they wait until the maps have run
+/// again, or their fetch fails and they wait without holding a slot. Sealed output of reduces and map-only maps is in
+/// staging, not on the worker, and stays valid.
 ///
-/// If the worker is alive after all, its reports of these attempts are refused as stale; its intact outputs may count
-/// again, see [`RestoreOutputs`](super::RestoreOutputs). When repeated, it is refused, since the worker does not
+/// If the worker is alive after all, its reports of these attempts are refused as stale. Its intact outputs may count
+/// again, see [`RestoreOutputs`](super::RestoreOutputs). When repeated, it is refused, because the worker does not
 /// exist or has another incarnation. If it is lost, the leader that finds the worker silent sends it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoseWorker {
@@ -39,9 +39,9 @@ impl LoseWorker {
 /// Why a worker is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Departure {
-    /// It died, or fell silent. A task that is lost with many workers is suspected of killing them.
+    /// It died, or no longer answers. A task that is lost with many workers is suspected of killing them.
     Lost,
-    /// It was asked to end and said so.
+    /// It was asked to end, and has reported that.
     Left,
 }
 
@@ -71,7 +71,7 @@ pub(super) fn remove(
         }
     }
     let gone = scheduler.slots.remove(worker);
-    // A worker holds only needed outputs: they are dropped when their job commits or ends.
+    // A worker holds only needed outputs, because they are dropped when their job commits or ends.
     for (id, maps) in gone.map(|gone| gone.outputs).unwrap_or_default() {
         let job = scheduler.job_mut(id)?;
         maps.iter().for_each(|&map| job.lose_output(map));

@@ -43,10 +43,10 @@ pub use time_out::TimeOut;
 /// Declares [`Command`] from the structs of the same names, with conversions from each.
 macro_rules! commands {
     ($($(#[$doc:meta])* $name:ident)*) => {
-        /// An event to apply; each is described at the struct of its name.
+        /// A command to apply. Each is described at the struct of the same name.
         ///
-        /// A command may be lost or repeated on its way here. Repeating one is harmless: the second one is refused,
-        /// or changes nothing.
+        /// A command may be lost or repeated on its way here. Repeating one is harmless: the second one is refused, or
+        /// changes nothing.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         pub enum Command {
             $($(#[$doc])* $name($name),)*

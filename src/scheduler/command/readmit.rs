@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::scheduler::{Effect, Rejection, Scheduler};
 use crate::spec::WorkerId;
 
-/// Proposed by [`watch`](crate::scheduler::watch()) when a worker's exclusion has lasted long enough: it gets
-/// attempts again, and its failures are forgotten.
+/// Proposed by [`watch`](crate::scheduler::watch()) when a worker's exclusion has lasted long enough. The worker gets
+/// attempts again, and its failures are cleared.
 ///
 /// Refused unless exactly that exclusion is in force, so a repeated or late command never ends the next one. If it is
 /// lost, it is proposed again.

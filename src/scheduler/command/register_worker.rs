@@ -15,9 +15,9 @@ const SLOTS_MAX: u32 = 4_096;
 /// after being lost, or its process was restarted.
 ///
 /// A higher incarnation than the registered one ends that one in the same step: its attempts and map outputs are lost
-/// as by [`LoseWorker`](super::LoseWorker), and it is no longer excluded or draining. A lower one is a late message
-/// and is refused. The same one is refused too while it is registered, so repeating changes nothing. If it is lost,
-/// the worker polls again.
+/// as with [`LoseWorker`](super::LoseWorker), and the worker is no longer excluded or draining. A lower incarnation is
+/// a late message and is refused. The same incarnation is refused too while it is registered, so repeating changes
+/// nothing. If it is lost, the worker polls again.
 ///
 /// A lost worker that still has its map outputs names them here, so that none of those maps is started again on its
 /// new slots. Outputs that do not fit into one command follow in [`RestoreOutputs`](super::RestoreOutputs).
@@ -25,7 +25,7 @@ const SLOTS_MAX: u32 = 4_096;
 pub struct RegisterWorker {
     /// Its id.
     pub worker: WorkerId,
-    /// Which process of this worker it is, increasing with each start.
+    /// The process of this worker, as a number that increases with each start.
     pub incarnation: u64,
     /// Number of attempts that it can run at once, 1 to 4,096.
     pub slots: u32,

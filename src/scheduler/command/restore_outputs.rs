@@ -14,12 +14,12 @@ pub struct HeldOutput {
     pub digest: u64,
 }
 
-/// Sent for a worker that has registered again, for outputs that did not fit into that command.
+/// Sent for a worker that has registered again, with outputs that did not fit into the registration.
 ///
 /// An output counts again if its attempt was the last winner of its map, on this worker, with this digest, and no
-/// re-run has won since; a running re-run is then stopped. All others are ignored, and the worker may delete whatever
-/// [`Scheduler::outputs_on`](crate::scheduler::Scheduler::outputs_on) does not name. Repeating it changes nothing. If
-/// it is lost, the maps simply run again.
+/// later attempt has won since. An attempt that is making the output again is then stopped. All other outputs are
+/// ignored, and the worker may delete whatever [`Scheduler::outputs_on`](crate::scheduler::Scheduler::outputs_on) does
+/// not name. Repeating it changes nothing. If it is lost, the maps simply run again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoreOutputs {
     /// The worker.
@@ -42,7 +42,7 @@ impl RestoreOutputs {
     }
 }
 
-/// Lets outputs of a registered worker count again, if they may.
+/// Makes outputs of a registered worker count again, if the conditions hold.
 pub(super) fn restore(
     scheduler: &mut Scheduler,
     worker: WorkerId,

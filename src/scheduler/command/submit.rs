@@ -12,14 +12,15 @@ use crate::spec::{JobId, JobOptions, Nonce};
 /// Most bytes of a client's request id, which is kept as long as its job.
 const REQUEST_BYTES: RangeInclusive<u64> = 1..=200;
 
-/// Sent by the leader when a client submits; the plan task starts as soon as a slot is free.
+/// Sent by the leader when a client submits. The plan task starts as soon as a slot is free.
 ///
-/// If the client repeats it (same `request`), it is refused as already submitted, and the refusal names the job,
-/// which is the client's answer: the rest of the second request is ignored. Also refused if the id is not higher than
-/// all earlier ones; the leader then takes the next one. If it is lost, there is no job, and the client repeats it.
+/// If the client repeats it (same `request`), it is refused as already submitted. The refusal names the job, which is
+/// then the client's answer, and the rest of the second request is ignored. It is also refused if the id is not higher
+/// than all earlier ones; the leader then tries the next id. If it is lost, there is no job, and the client repeats
+/// it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submit {
-    /// Its id, higher than all before.
+    /// Its id, higher than all earlier ones.
     pub job: JobId,
     /// The client's own id of this request, 1 to 200 bytes. It is known until the job is forgotten.
     pub request: String,
@@ -27,7 +28,7 @@ pub struct Submit {
     pub name: String,
     /// Random bits that no other job has.
     pub nonce: Nonce,
-    /// Number of reduces; without one, the plan decides. Must be absent for a map-only job.
+    /// Number of reduces; `None` if the plan decides. Must be `None` for a map-only job.
     pub reducers: Option<u32>,
     /// Whether the maps write the output.
     pub map_only: bool,
@@ -65,7 +66,7 @@ impl Submit {
         Ok(())
     }
 
-    /// Refuses a number of reduces that differs from the submitted one, or zero for a job that reduces.
+    /// Refuses a number of reduces that differs from the submitted one, and refuses zero for a job with a reduce.
     pub(in crate::scheduler) fn check_reducers(&self, reducers: u32) -> Result<(), Rejection> {
         check_reducers(self.map_only, self.reducers, reducers)
     }

@@ -8,8 +8,8 @@ use crate::spec::{AttemptId, Cause, Failure};
 /// Proposed by [`watch`](crate::scheduler::watch()) for a running attempt that has shown no progress for its job's
 /// `task_timeout_ms`: it is stopped and counts as failed.
 ///
-/// Refused if the attempt is no longer running (so also when repeated) or may be silent for longer. If it is lost, it
-/// is proposed again while the silence lasts.
+/// Refused if the attempt is no longer running (so also when repeated) or is allowed a longer silence. If it is lost,
+/// it is proposed again while the silence lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimeOut {
     /// The attempt.

@@ -52,7 +52,7 @@ impl Job {
         deterministic || is_spent
     }
 
-    /// Its tasks that have just failed, each with what it waits for.
+    /// The tasks that have failed recently, each with what it waits for.
     pub(in crate::scheduler) fn waits(&self) -> impl Iterator<Item = (TaskId, Wait)> {
         let of_kind = move |kind| {
             self.tasks(kind).waits().map(move |(index, wait)| (self.id().task(kind, index), wait))
@@ -60,7 +60,7 @@ impl Job {
         TaskKind::ALL.into_iter().filter(|_| self.end.is_none()).flat_map(of_kind)
     }
 
-    /// Ends a task's wait; returns whether it was waiting for that.
+    /// Ends a task's wait. Returns whether it was waiting for that.
     pub(in crate::scheduler) fn wake(&mut self, task: TaskId, wait: Wait) -> bool {
         self.end.is_none() && self.tasks_mut(task.kind).wake(task.index, wait)
     }
@@ -72,7 +72,7 @@ impl Job {
         self.failures = failures;
     }
 
-    /// Records a worker on which an attempt had trouble; returns whether the job had the same trouble on another
+    /// Records a worker on which an attempt had trouble. Returns whether the job had the same trouble on another
     /// worker.
     pub(in crate::scheduler) fn takes_along(&mut self, trouble: Trouble, worker: WorkerId) -> bool {
         let on = self.troubled_on.entry(trouble).or_default();
@@ -82,20 +82,20 @@ impl Job {
         on.len() > 1
     }
 
-    /// Counts one failure of a task; returns whether that was the last one allowed.
+    /// Counts one failure of a task. Returns whether it was the last one allowed.
     pub(in crate::scheduler) fn spend(&mut self, task: TaskId, ledger: Ledger) -> bool {
         let limit = ledger.limit(self.submit.options.max_attempts);
         self.tasks_mut(task.kind).charge(task.index, ledger) >= limit
     }
 
-    /// Whether a task's last failure was at the same record; remembers the new one.
+    /// Whether a task's last failure was at the same record. Remembers the new record.
     fn fails_again_at_record(&mut self, task: TaskId, failure: &Failure) -> bool {
         let Some(record) = &failure.record else { return false };
         let place = (record.location.clone(), record.offset);
         self.failed_records.insert(task, place.clone()).as_ref() == Some(&place)
     }
 
-    /// Makes the maps that had joined a failed task remember its failure: any of them may have caused it.
+    /// Records a task's failure for the maps that had joined it too, because any of them may have caused it.
     pub(in crate::scheduler) fn share_failure(&mut self, task: TaskId, joined: &[u32]) {
         let Some(place) = self.failed_records.get(&task).cloned() else { return };
         let maps = joined.iter().map(|&map| (self.id().task(TaskKind::Map, map), place.clone()));

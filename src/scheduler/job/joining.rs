@@ -5,12 +5,13 @@ use crate::scheduler::{Attempt, Task};
 use crate::spec::{AttemptId, TaskId};
 
 impl Job {
-    /// The index of the task whose output includes this one's, if this task has joined another.
+    /// The index of the task whose output includes this task's output, if this task has joined another.
     pub fn leader(&self, task: TaskId) -> Option<u32> {
         self.tasks(task.kind).leader(task.index)
     }
 
-    /// The attempt whose process and output an attempt's task shares: its own, or that of the task that it joined.
+    /// The attempt whose process and output an attempt uses: the attempt itself, or that of the task that its task has
+    /// joined.
     pub fn runs_as(&self, attempt: AttemptId) -> AttemptId {
         let task = attempt.task;
         let tasks = self.tasks(task.kind);
@@ -19,8 +20,8 @@ impl Job {
         TaskId { index, ..task }.attempt(number)
     }
 
-    /// The same for a remembered attempt, even if its task has left the leader since. One from before its task joined
-    /// another ran by itself.
+    /// The same for a remembered attempt, even if its task has left its leader since. An attempt from before its task
+    /// joined another ran by itself.
     pub fn ran_as(&self, task: TaskId, attempt: &Attempt) -> AttemptId {
         let own = task.attempt(attempt.number);
         if let Some((index, number)) = self.tasks(task.kind).parted(task.index, attempt.number) {
@@ -32,7 +33,7 @@ impl Job {
         if attempts.iter().any(is_it) { led_by } else { own }
     }
 
-    /// The maps that have joined a task: its attempts map them too, in this order.
+    /// The maps that have joined a task. Its attempts map them too, in this order.
     pub fn joined(&self, task: TaskId) -> &[u32] {
         self.tasks(task.kind).joined(task.index)
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Job;
 use crate::spec::{HotKey, TaskId, TaskKind, Volume};
 
-/// Most partitions and keys that are named.
+/// Most partitions and keys that are listed.
 const NAMED_MAX: usize = 10;
 
 /// How much a job's tasks have read, counting each task's first winner.
@@ -23,9 +23,9 @@ pub struct Sizes {
     pub reduced_bytes: u64,
     /// Records that they have read.
     pub reduced_records: u64,
-    /// The largest of them, the largest first.
+    /// The largest of them, largest first.
     pub largest: Vec<Partition>,
-    /// The keys with most records, the hottest first, each with its reduce.
+    /// The keys with the most records, hottest first, each with its reduce.
     pub hottest: Vec<(u32, HotKey)>,
 }
 
@@ -70,7 +70,7 @@ impl Sizes {
 }
 
 impl Job {
-    /// How much its tasks have read.
+    /// What its tasks have read.
     pub fn sizes(&self) -> &Sizes {
         &self.sizes
     }

@@ -1,8 +1,8 @@
 //! Everything that depends on time: timeouts, retries, stragglers, ends of exclusions, and how long history is kept.
 //!
-//! The leader records what it sees in an [`Observed`], by a monotonic clock, and calls [`watch`] a few times a second
-//! for proposals. None of it is replicated: a new leader starts with an empty one, so every period starts again,
-//! which only delays things.
+//! The leader records what it sees in an [`Observed`], with times of a monotonic clock, and calls [`watch`] a few
+//! times a second for proposals. Observations are not replicated: a new leader starts without any, so every period
+//! starts again, which only delays things.
 
 mod observed;
 mod stragglers;
@@ -12,14 +12,14 @@ use crate::spec::TaskKind;
 
 pub use observed::{Observed, Sign};
 
-/// Most finished jobs that are still shown.
+/// Most finished jobs that are kept.
 pub const HISTORY_JOBS_MAX: usize = 1_000;
-/// Most tasks of finished jobs that are still shown; about 200 bytes each.
+/// Most tasks of finished jobs that are kept, at about 200 bytes each.
 pub const HISTORY_TASKS_MAX: u64 = 500_000;
 
-/// What the leader should propose now, given its observations; all of it may be refused.
+/// Returns what the leader should propose now, according to its observations. All of it may be refused.
 ///
-/// Timeouts come first, since they free slots, then tasks and workers whose pause is over, jobs to forget, and
+/// Timeouts come first, because they free slots. Then come tasks and workers whose pause is over, jobs to forget, and
 /// backups for stragglers. `now_ms` is by the clock of `observed`.
 pub fn watch(state: &Scheduler, observed: &Observed, now_ms: u64) -> Vec<Command> {
     let mut commands: Vec<Command> = Vec::new();

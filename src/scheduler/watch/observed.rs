@@ -11,7 +11,7 @@ pub struct Sign {
     /// Any number that increases with the work done, such as records read and written. While it increases, the
     /// attempt is alive.
     pub work: u64,
-    /// The share of the work done, in thousandths, as far as it is known.
+    /// The share of the work that is done, in thousandths, as far as it is known.
     pub permille: u32,
 }
 
@@ -24,7 +24,7 @@ pub(super) struct Seen {
     pub(super) sign: Sign,
 }
 
-/// Tasks of one job and kind that were seen to win; those that share an attempt share its time.
+/// Tasks of one job and kind whose win was observed. Tasks that share an attempt divide its time among them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Finished {
     pub(super) count: u64,
@@ -37,7 +37,7 @@ pub struct Observed {
     attempts: BTreeMap<AttemptId, Seen>,
     excluded: BTreeMap<(WorkerId, Exclusion), u64>,
     finished: BTreeMap<(JobId, TaskKind), Finished>,
-    /// Since when failed tasks wait.
+    /// Since when failed tasks have waited.
     waits: BTreeMap<(TaskId, Wait), u64>,
 }
 
@@ -57,8 +57,8 @@ impl Observed {
         }
     }
 
-    /// Aligns the observations with the state: forgets what is over, and starts timers for what is new. Must be
-    /// called before each [`watch`](super::watch()).
+    /// Aligns the observations with the state: drops what is over, and starts timers for what is new. Must be called
+    /// before each [`watch`](super::watch()).
     pub fn follow(&mut self, state: &Scheduler, now_ms: u64) {
         let finished = &mut self.finished;
         self.attempts.retain(|&attempt, seen| {
@@ -111,7 +111,7 @@ impl Observed {
         self.excluded.get(&(worker, exclusion)).copied()
     }
 
-    /// How long a winning attempt of this kind of task takes, if any was observed.
+    /// How long a winning attempt of this kind of task takes; `None` if none was observed.
     pub(super) fn usual_ms(&self, job: JobId, kind: TaskKind) -> Option<u64> {
         let Finished { count, total_ms } = self.finished.get(&(job, kind))?;
         total_ms.checked_div(*count)

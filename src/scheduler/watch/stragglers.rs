@@ -1,10 +1,10 @@
 //! Finds attempts that are slow enough to deserve a backup.
 //!
-//! The paper (3.6) starts backups for whatever is left when a job is nearly done. Here that means: all tasks of the
-//! kind have started, no task of any job waits for a slot, and slots are free. Reduces that wait for the job's maps
-//! do not count: they do not wait for slots, and they yield theirs to a map's backup, without which they might wait
-//! forever. Within that frame, as in LATE (Zaharia et al., OSDI 2008), the attempts with the longest remaining time
-//! come first:
+//! The paper (3.6) starts backups for the remaining tasks when a job is nearly done. Here that means: all tasks of the
+//! kind have started, no task of any job waits for a slot, and slots are free. Reduces that wait for the job's maps do
+//! not count as waiting for slots. They give up their slot for a map's backup, because without it they might wait
+//! forever. Under these conditions, as in LATE (Zaharia et al., OSDI 2008), the attempts with the longest remaining
+//! time come first:
 //!
 //! ```text
 //!   remaining = elapsed * (1000 - permille) / permille     by the attempt's own rate so far
@@ -13,9 +13,10 @@
 //!   straggler : elapsed >= usual  and  remaining >= usual * 1.5
 //! ```
 //!
-//! So a backup, which takes the usual time, is expected to end well before the attempt does. If an attempt has made
-//! no progress, its remaining time is unknown; we assume as long again as it has run. We assume the same for an
-//! attempt that stands still at any point: its earlier rate says nothing about one that hangs just before its end.
+//! A backup takes the usual time, so it is expected to end well before such an attempt. If an attempt has made no
+//! progress, its remaining time is unknown, and is assumed to be the time that it has run so far. The same holds for
+//! an attempt that has stopped making progress: its earlier rate says nothing about one that hangs just before its
+//! end.
 
 use std::cmp::Reverse;
 
@@ -23,13 +24,13 @@ use super::Observed;
 use crate::scheduler::{BackUp, Job, Scheduler, Straggler, TaskState};
 use crate::spec::{AttemptId, JobId, TaskKind};
 
-/// An attempt that has run for less than this is never slow: starting another costs as much.
+/// An attempt that has run for less than this is never considered slow, because starting another one takes as long.
 const ELAPSED_MS_MIN: u64 = 1_000;
-/// Remaining time of a straggler, in percent of the usual time.
+/// Least remaining time of a straggler, in percent of the usual time.
 const REMAINING_PERCENT_MIN: u64 = 150;
-/// Number of observed wins of a kind before there is a usual time.
+/// Share of the tasks of a kind, in percent, that must have won before there is a usual time.
 const DONE_PERCENT_MIN: u64 = 25;
-/// Running attempts of a job, in percent, that may be backups; one is always allowed.
+/// Share of a job's running attempts, in percent, that may be backups. One backup is always allowed.
 const BACKUPS_PERCENT_MAX: usize = 10;
 
 /// The backups worth starting now, longest remaining time first.

@@ -20,18 +20,18 @@ fn record(key: &str, value: &str) -> (Vec<u8>, Vec<u8>) {
     (key.into(), value.into())
 }
 
-/// Three partitions, the second empty, the third of several blocks worth of lz4.
+/// Three partitions: the second is empty, and the third has several blocks of lz4.
 fn some_partitions() -> Vec<Records> {
     let repeated = |i: u32| record(&format!("key {i:04}"), "value");
     vec![vec![record("", ""), record("a", "1")], vec![], (0..40).map(repeated).collect()]
 }
 
-/// Changes the bytes of a spill file in a new place and says what reading it gives.
+/// Writes these bytes to a new file, and returns the result of reading it.
 fn read_damaged(folder: &TempDir, bytes: &[u8]) -> Result<Vec<Records>, Error> {
     let path = folder.path().join("damaged");
     fs::write(&path, bytes).unwrap();
     let result = read(&path, 64);
-    // A new file each time: some file systems sync one that is written over.
+    // Uses a new file each time, because some file systems sync a file that is overwritten.
     fs::remove_file(&path).unwrap();
     result
 }
@@ -133,8 +133,8 @@ fn ten_thousand_small_partitions_are_one_small_file() {
     assert_eq!(read(&path, 1 << 20).unwrap(), partitions);
 }
 
-/// Spill files are read by other versions of this program, so these bytes never change: a change of the format
-/// needs another version number, and a test like this one beside it.
+/// Other versions of this program read spill files, so these bytes never change. A change of the format needs another
+/// version number, and another test like this one.
 #[test]
 fn the_format_stays_as_it_is() {
     let folder = TempDir::new().unwrap();

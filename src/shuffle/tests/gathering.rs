@@ -7,7 +7,8 @@ use crate::shuffle::{
     Gatherer, LoserTree, MergeLimits, NoFold, ReadProgress, Segment, SegmentPlace, SpillFile,
 };
 
-/// So many segments with a key of their own and one that all have; every third is empty. Some are gathered in one file.
+/// Writes this many segments, each with a key of its own and a key that all have. Every third is empty. Some are
+/// gathered in one file.
 fn places(folder: &Path, count: u32) -> Vec<SegmentPlace> {
     let mut gathered = std::fs::File::create(folder.join("gathered")).unwrap();
     let mut gathered_bytes = 0;

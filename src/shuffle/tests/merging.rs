@@ -17,7 +17,7 @@ use crate::shuffle::{
 
 const PARTITIONS: usize = 3;
 
-/// Spills each of `files` (of partitions, of sorted records), merges them and reads what comes out.
+/// Spills each of `files` (lists of partitions of sorted records), merges them, and returns the result.
 fn merge<F: Fold>(files: &[Vec<Records>], limits: MergeLimits, fold: &F) -> (Vec<Records>, Merged) {
     let folder = TempDir::new().unwrap();
     let spilled = (0..).zip(files).map(|(i, partitions)| {
@@ -54,7 +54,7 @@ fn merge<F: Fold>(files: &[Vec<Records>], limits: MergeLimits, fold: &F) -> (Vec
     (partitions, merged)
 }
 
-/// Files of partitions of sorted records, each with its own number as value.
+/// Files of partitions of sorted records. Each record's value is the number of its file.
 fn any_files() -> impl Strategy<Value = Vec<Vec<Records>>> {
     let partition = proptest::collection::vec(any_key(), 0..30);
     let file = proptest::collection::vec(partition, PARTITIONS);

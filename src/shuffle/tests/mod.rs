@@ -1,4 +1,4 @@
-//! Shared parts of the shuffle tests, and tests that combine several of its modules.
+//! Shared parts of the shuffle tests, and tests that combine several modules of the shuffle.
 
 mod collecting;
 mod damage;
@@ -71,12 +71,12 @@ impl Fold for Sum {
     }
 }
 
-/// The part of all reading that was done when it was looked at last.
+/// The share of all reading that was done at the last check.
 #[derive(Default)]
 pub(super) struct Seen(f64);
 
 impl Seen {
-    /// It has not become less since, and is not more than all.
+    /// Checks that the share has not fallen, and is at most one.
     pub(super) fn look(&mut self, progress: &ReadProgress) {
         let bytes = progress.bytes.load(Ordering::Relaxed);
         let total = progress.total.load(Ordering::Relaxed);
@@ -86,14 +86,14 @@ impl Seen {
         self.0 = part;
     }
 
-    /// Now it is all.
+    /// Checks that everything was read.
     pub(super) fn end(&mut self, progress: &ReadProgress) {
         self.look(progress);
         assert!(self.0 == 1.0 || progress.total.load(Ordering::Relaxed) == 0, "{}", self.0);
     }
 }
 
-/// Everything a cursor still has.
+/// Everything that is left in a cursor.
 pub(super) fn all(mut cursor: impl Cursor) -> Result<Records, Error> {
     let mut records = Vec::new();
     while cursor.advance()? {
@@ -103,7 +103,7 @@ pub(super) fn all(mut cursor: impl Cursor) -> Result<Records, Error> {
     Ok(records)
 }
 
-/// Keys that are often equal, often share a prefix of eight bytes, and often end in the bytes that pad one.
+/// Keys that are often equal, often share a prefix of eight bytes, and often end in the bytes used for padding.
 pub(super) fn any_key() -> impl Strategy<Value = Vec<u8>> {
     let byte = || prop_oneof![Just(0_u8), Just(b'a'), Just(255)];
     prop_oneof![

@@ -35,7 +35,7 @@ fn an_input_that_changes_is_refused() {
 
     OpenOptions::new().write(true).open(&path).unwrap().set_len(5).unwrap();
     let error = file.read_exact_at(&mut [0; 4], 3).unwrap_err().to_string();
-    assert!(error.starts_with("input changed: it had 10 bytes and has 5: "), "{error}");
+    assert!(error.starts_with("input changed: it had 10 bytes and now has 5: "), "{error}");
     assert!(matches!(file.check_unchanged(), Err(Error::InputChanged { .. })));
     assert!(matches!(open(&listed), Err(Error::InputChanged { .. })));
 

@@ -1,4 +1,4 @@
-//! The job's flags must not have names of flags that every job has.
+//! The job's flags must not have the names of flags that every job has.
 
 use super::super::Breach;
 use super::super::subject::Unchecked;

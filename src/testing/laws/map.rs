@@ -23,7 +23,7 @@ pub(crate) fn is_deterministic<J: Job>(subject: &mut Subject<'_, J>) -> Result<U
 /// Checks that the records of all ranges are those of the whole file.
 pub(crate) fn records_are_found<J: Job>(subject: &mut Subject<'_, J>) -> Result<Unchecked, Breach> {
     if !subject.splittable.contains(&true) {
-        return Ok(Some("the input is not cut"));
+        return Ok(Some("the input format is never cut"));
     }
     let law = Law::RecordsAreFound;
     let whole: Vec<Place> = places(&subject.whole);

@@ -1,4 +1,4 @@
-//! The partitioner must be a function of the key, and for grouped keys of the group.
+//! The partitioner must be a function of the key; for grouped keys, of the group.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::spec::TaskKind;
 pub(crate) fn is_of_key<J: Job>(subject: &mut Subject<'_, J>) -> Result<Unchecked, Breach> {
     let first = subject.bench.task(TaskKind::Plan, 0, 1)?;
     if !is_asked(&first.partitioner()) {
-        return Ok(Some("the partitioner is a built-in one"));
+        return Ok(Some("the job uses a built-in partitioner"));
     }
     let used = subject.bench.task(TaskKind::Map, 0, 1)?;
     subject.bench.map(&used, subject.files)?;

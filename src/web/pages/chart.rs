@@ -10,22 +10,22 @@ use super::words::span;
 use crate::spec::{TaskId, WorkerId};
 use crate::web::summary::{Bar, CLASSES, COLUMNS, Summary};
 
-/// Width of the picture, in its own units; it is as wide as there is room.
+/// Width of the picture, in units of its own. It is stretched to the available width.
 const WIDTH: f64 = 1_000.0;
-/// Room at the left for names.
+/// Room for names on the left.
 const LEFT: f64 = 60.0;
-/// Height of an attempt that is drawn by itself, and of a row of many.
+/// Height of an attempt that is drawn separately, and of a row of many.
 const BAR: f64 = 14.0;
 const ROW: f64 = 28.0;
-/// Space between two rows, and below all for the times.
+/// Space between two rows, and at the bottom for the times.
 const GAP: f64 = 6.0;
 const FOOT: f64 = 22.0;
-/// Times that are named, at most.
+/// Most times that are labelled.
 const TICKS_MAX: u64 = 8;
-/// A tick closer to the right edge than this has its text to its left.
+/// If a tick is closer to the right edge than this, its text is on its left.
 const EDGE: f64 = 40.0;
 
-/// Whether what is shown leads to pages: a report stands alone, so its ids are plain text.
+/// Whether ids are links to pages. In a report, which stands alone, they are plain text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::web) enum Links {
     Yes,
@@ -33,7 +33,7 @@ pub(in crate::web) enum Links {
 }
 
 impl Links {
-    /// Something that leads to an address, where links are wanted.
+    /// Text that links to an address, if links are wanted.
     fn around(self, address: impl Display, inner: impl Display) -> String {
         match self {
             Self::Yes => format!("<a href=\"{address}\">{inner}</a>"),
@@ -55,7 +55,7 @@ pub(in crate::web) fn timeline(summary: &Summary, links: Links) -> String {
     }
 }
 
-/// Each attempt by itself. Those of one worker that overlap lie below each other.
+/// Each attempt separately. Attempts of one worker that overlap are drawn below each other.
 pub(super) fn one_by_one(summary: &Summary, bars: &[Bar], links: Links) -> String {
     let mut by_worker: BTreeMap<WorkerId, Vec<Bar>> = BTreeMap::new();
     for bar in bars {
@@ -125,7 +125,7 @@ fn by_column(summary: &Summary, links: Links) -> String {
                 let height = |share: f32| f64::from(share / most) * ROW;
                 let (left, bottom) = (LEFT + at as f64 * wide, top + ROW - height(low));
                 let up = height(high) - height(low);
-                // A string takes whatever is written to it.
+                // Writing to a string cannot fail.
                 let _written = write!(path, "M{left:.0} {bottom:.1}v-{up:.1}h{wide:.1}v{up:.1}z");
             }
             if !path.is_empty() {

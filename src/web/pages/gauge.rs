@@ -3,7 +3,7 @@
 use super::words::{percent, used};
 use crate::rpc::jobs::WorkerLine;
 
-/// From here on, in percent, a bar warns.
+/// From this percentage on, a bar warns.
 const FULL_PERCENT: u64 = 90;
 
 /// A bar.
@@ -15,13 +15,13 @@ pub(super) struct Gauge {
     pub(super) class: &'static str,
 }
 
-/// Whether a worker was lost or has left, so that what it reported last no longer holds.
+/// Whether a worker was lost or has left, so that its last report no longer holds.
 pub(super) fn is_gone(worker: &WorkerLine) -> bool {
     matches!(worker.state.as_str(), "lost" | "left")
 }
 
 impl Gauge {
-    /// Slots, memory and disk of a worker, as far as they are known; none of a worker that is gone.
+    /// Slots, memory and disk of a worker, as far as they are known; none for a worker that is gone.
     pub(super) fn of_worker(worker: &WorkerLine) -> Vec<Self> {
         if is_gone(worker) {
             return Vec::new();
@@ -29,7 +29,7 @@ impl Gauge {
         let room = &worker.room;
         let slots = format!("{} of {}", worker.running, worker.slots);
         let (running, all) = (worker.running.into(), worker.slots.into());
-        // All slots in use is what is wanted, so this one never warns.
+        // It is good if all slots are in use, so this bar never warns.
         let slots = Self { class: "map", ..Self::of("Slots", running, all, slots) };
         let of = |name, free: u64, all: u64| {
             (all > 0).then(|| Self::of(name, all.saturating_sub(free), all, used(free, all)))

@@ -4,7 +4,7 @@ use super::words::{clock, plain};
 use crate::clock::rfc3339;
 use crate::master::{Event, What};
 
-/// An event, and when it was.
+/// An event, and its time.
 pub(super) struct Line {
     pub(super) at: String,
     pub(super) what: String,

@@ -1,4 +1,5 @@
-//! Distribution of task durations as inline SVG: a logarithmic axis of time, a linear one of tasks, with round ticks.
+//! Distribution of task durations as inline SVG: a logarithmic axis of time, a linear axis of tasks, both with round
+//! ticks.
 
 use std::fmt::Write;
 
@@ -6,10 +7,10 @@ use super::axis;
 use super::words::span;
 use crate::web::summary::{Kind, STEPS, step_ms};
 
-/// Size of the picture, in its own units; it is as wide as there is room.
+/// Size of the picture, in units of its own. It is stretched to the available width.
 const WIDTH: f64 = 520.0;
 const HEIGHT: f64 = 120.0;
-/// Room for the ticks at the left, above and below.
+/// Room for the ticks on the left, above and below.
 const LEFT: f64 = 58.0;
 const HEAD: f64 = 14.0;
 const FOOT: f64 = 24.0;
@@ -17,7 +18,7 @@ const FOOT: f64 = 24.0;
 const APART_MIN: f64 = 78.0;
 /// The fewest steps that are drawn.
 const STEPS_MIN: usize = 6;
-/// Ticks of the axis of tasks, at most.
+/// Most ticks on the axis of tasks.
 const TICKS_MAX: u64 = 4;
 
 /// How many tasks of a kind took how long.
@@ -25,7 +26,7 @@ pub(super) fn histogram(kind: &Kind, class: &str) -> String {
     let count = |at: usize| kind.histogram.get(at).copied().unwrap_or(0);
     let first = (0..STEPS).find(|&at| count(at) > 0).unwrap_or(0);
     let last = (0..STEPS).rev().find(|&at| count(at) > 0).unwrap_or(0);
-    // At least three doublings wide, so that there are times to name; what there is lies in the middle.
+    // At least three doublings wide, so that some times can be labelled. The values are in the middle.
     let missing = STEPS_MIN.saturating_sub(last - first + 1);
     let first = first.saturating_sub(missing / 2).min(STEPS - STEPS_MIN);
     let last = last.max(first + STEPS_MIN - 1);
@@ -36,7 +37,7 @@ pub(super) fn histogram(kind: &Kind, class: &str) -> String {
     let y = |count: u64| HEAD + (1.0 - count as f64 / top as f64) * HEIGHT;
     let mut drawn = String::new();
     for tick in axis::ticks(top, step) {
-        // A string takes whatever is written to it.
+        // Writing to a string cannot fail.
         let _written = write!(
             drawn,
             "<path class=\"grid\" d=\"M{LEFT} {:.1}H{WIDTH:.1}\"/><text x=\"{:.0}\" y=\"{:.1}\" \
@@ -49,7 +50,7 @@ pub(super) fn histogram(kind: &Kind, class: &str) -> String {
     for at in first..=last {
         let count = count(at);
         let left = LEFT + (at - first) as f64 * wide;
-        // One among many can still be seen.
+        // A single task among many is still visible.
         let high = if count == 0 { 0.0 } else { (HEAD + HEIGHT - y(count.into())).max(2.0) };
         let (from, to) = (span(step_ms(at)), span(step_ms(at + 1)));
         let _written = write!(
@@ -70,7 +71,7 @@ pub(super) fn histogram(kind: &Kind, class: &str) -> String {
     )
 }
 
-/// Writes round times below the bars of these steps, where they lie on the logarithmic axis.
+/// Writes round times below the bars of these steps, at their places on the logarithmic axis.
 fn times(drawn: &mut String, (first, end): (usize, usize), wide: f64) {
     // Each step is half a power of two.
     let x = |ms: u64| LEFT + ((ms as f64).log2() * 2.0 - first as f64) * wide;

@@ -69,7 +69,7 @@ const EVENTS_MAX: usize = 30;
 struct One<'p> {
     job: &'p JobStatus,
     why: &'p Why,
-    /// What to do next: a sentence, and the command that it ends in, if it does.
+    /// What to do next: a sentence, and the command at its end, if it has one.
     steps: Option<(String, String)>,
     /// The value of `--cluster`.
     cluster: String,
@@ -158,7 +158,7 @@ pub(super) async fn read_spec(web: &Web, spec: Digest) -> Option<JobSpec> {
     offload(read).await.ok().flatten()
 }
 
-/// How a job was called, and how it is run.
+/// How a job was submitted, and how it runs.
 pub(super) fn settings(
     job: &JobStatus,
     summary: &Summary,
@@ -216,7 +216,7 @@ fn invocation(spec: &JobSpec) -> Vec<(String, String)> {
     shown
 }
 
-/// Up to so many counters in all, by group.
+/// Returns up to this many counters in all, by group.
 fn grouped(
     groups: BTreeMap<String, BTreeMap<String, u64>>,
 ) -> Vec<(String, Vec<(String, String)>)> {

@@ -84,7 +84,7 @@ fn done(tally: &Tally) -> String {
     }
 }
 
-/// What of a job runs now, or what it waits for. How many tasks are done has its own column.
+/// What is running for a job, or what the job waits for. Another column has the number of finished tasks.
 fn doing(job: &JobStatus) -> String {
     let (running, one, many) = match job.state {
         Stage::Mapping => (job.maps.running, "map", "maps"),
@@ -174,7 +174,7 @@ fn tiles(
 ) -> [(String, &'static str); 6] {
     let jobs = |stage: &Stage| figures.jobs.get(stage).copied().unwrap_or(0);
     let (running, waiting) = (RUNNING.iter().map(jobs).sum(), jobs(&Stage::Waiting));
-    // A worker that left is not missing.
+    // A worker that has left is not missing.
     let expected = workers.iter().filter(|worker| worker.state != "left").count();
     let alive = workers.iter().filter(|worker| !is_gone(worker)).count();
     let up = masters.iter().filter(|master| master.role != Role::Unreachable).count();
@@ -183,7 +183,7 @@ fn tiles(
         (count(running), plural(running, "running job", "running jobs")),
         (count(waiting), plural(waiting, "waiting job", "waiting jobs")),
         (format!("{} / {}", figures.running, figures.slots), "slots in use"),
-        // Not negative, and far below what a u64 holds.
+        // Not negative, and far less than a u64 can hold.
         (format!("{}/s", bytes(rate as u64)), "input read"),
         (of(alive, expected), "workers alive"),
         (of(up, masters.len()), "masters reachable"),

@@ -6,10 +6,10 @@ use crate::rpc::jobs::{JobStatus, State as Stage, Tally};
 use crate::spec::{TaskId, WorkerId};
 use crate::web::summary::{Kind, Summary};
 
-/// Progress and time below which no estimate of the time left is shown.
+/// Least progress and time for an estimate of the time left.
 const DONE_MIN: f64 = 0.05;
 const PASSED_MS_MIN: u64 = 2_000;
-/// From here on the remaining work is not reading, so the rate of reading says nothing about it.
+/// From this share on, the remaining work is not reading, so the rate of reading says nothing about it.
 const READ_MIN: f64 = 0.995;
 
 /// The maps or the reduces of a job.
@@ -19,7 +19,7 @@ pub(super) struct Phase {
     pub(super) percent: u64,
     /// How many are done, and how many are running.
     pub(super) tasks: String,
-    /// How much is read, of how much, and how fast.
+    /// How much is read, the total, and the rate.
     pub(super) bytes: String,
     /// The estimated time left.
     pub(super) left: String,
@@ -39,14 +39,15 @@ pub(super) struct Slow {
 }
 
 impl Phase {
-    /// The maps. Rates are of the time until `now_ms`, since the summary may be a second old.
+    /// The maps. Rates are averages until `now_ms`, because the summary may be a second old.
     pub(super) fn maps(job: &JobStatus, summary: &Summary, now_ms: u64) -> Self {
         let begin_ms = summary.maps.first_ms;
         let is_now = job.state == Stage::Mapping;
         Self::of("Maps", "map", (&job.maps, &summary.maps), is_now, begin_ms, now_ms)
     }
 
-    /// The reduces. Those that were started early had to wait for the last map, so time counts from there.
+    /// The reduces. Those that started early had to wait for the last map, so time is measured from the end of that
+    /// map.
     pub(super) fn reduces(job: &JobStatus, summary: &Summary, now_ms: u64) -> Self {
         let begin_ms = summary.reduces.first_ms.max(summary.maps.last_ms);
         let is_now = job.state == Stage::Reducing;
@@ -91,7 +92,7 @@ impl Phase {
                 1 => format!("One task, {median}."),
                 _ => format!("Median {median}, shortest {least}, longest {most}."),
             },
-            // A picture of one task says no more than its duration.
+            // A picture of one task would show no more than its duration.
             histogram: if kind.count > 1 { histogram(kind, class) } else { String::new() },
             slowest: kind.slowest.iter().map(slow).collect(),
         }
@@ -115,7 +116,7 @@ fn read(tally: &Tally, passed_ms: u64) -> String {
     told
 }
 
-/// The time left if the phase goes on at its rate so far; why there is no estimate otherwise.
+/// The time left if the phase continues at its average rate; otherwise why there is no estimate.
 fn left(tally: &Tally, passed_ms: u64) -> String {
     if tally.running == 0 {
         return "no task is running".to_string();

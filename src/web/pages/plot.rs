@@ -4,10 +4,10 @@ use std::fmt::Write;
 
 use super::axis;
 
-/// Size of a plot, in its own units; it is as wide as there is room.
+/// Size of a plot, in units of its own. It is stretched to the available width.
 const WIDTH: f64 = 520.0;
 const HEIGHT: f64 = 130.0;
-/// Room for the ticks below, above and at the right, and at the left for each letter of the longest tick. Letters are
+/// Room for the ticks below, above and on the right, and on the left for each letter of the longest tick. Letters are
 /// larger on a phone, where the picture is small.
 const FOOT: f64 = 32.0;
 const HEAD: f64 = 20.0;
@@ -15,16 +15,16 @@ const RIGHT: f64 = 18.0;
 const LETTER: f64 = 9.5;
 /// Space between a tick's text and the axis.
 const SPACE: f64 = 8.0;
-/// Ticks of an axis, at most.
+/// Most ticks of an axis.
 const TICKS_MAX: u64 = 4;
 const TIMES_MAX: u64 = 6;
-/// The least time that a plot spans, and a pause after which the area ends.
+/// The least time that a plot covers, and the length of a pause that ends the area.
 const SPAN_MS_MIN: u64 = 60_000;
 const GAP_MS_MAX: u64 = 10_000;
 
 /// What is plotted.
 pub(super) struct Plot<'p> {
-    /// What a screen reader says.
+    /// The description for screen readers.
     pub(super) label: &'p str,
     pub(super) class: &'static str,
     /// Times in milliseconds and values, in order.
@@ -44,7 +44,7 @@ impl Plot<'_> {
     pub(super) fn drawn(&self) -> String {
         let all = self.values.iter().chain(self.limits);
         let most = all.map(|(_, value)| *value).fold(self.top_min as f64, f64::max).ceil();
-        // Positive, and far below what a u64 holds.
+        // Positive, and far less than a u64 can hold.
         let step = (self.step)(most as u64, TICKS_MAX).max(1);
         let top = (most as u64).div_ceil(step) * step;
         let first_ms = self.values.first().map_or(self.now_ms, |(at_ms, _)| *at_ms);
@@ -52,7 +52,7 @@ impl Plot<'_> {
         let ticks: Vec<(u64, String)> =
             axis::ticks(top, step).map(|tick| (tick, (self.tick)(tick))).collect();
         let letters = ticks.iter().map(|(_, text)| text.chars().count()).max().unwrap_or(0);
-        // Half of the earliest time is left of the axis too.
+        // Half of the label of the earliest time is to the left of the axis.
         let left = (letters as f64 * LETTER + 2.0 * SPACE).max(4.0 * LETTER);
         let x = |at_ms: u64| {
             let ago = self.now_ms.saturating_sub(at_ms).min(span_ms) as f64 / span_ms as f64;
@@ -62,7 +62,7 @@ impl Plot<'_> {
         let mut drawn = String::new();
         for (tick, text) in ticks {
             let at = y(tick as f64);
-            // A string takes whatever is written to it.
+            // Writing to a string cannot fail.
             let _written = write!(
                 drawn,
                 "<path class=\"grid\" d=\"M{left:.1} {at:.1}H{:.1}\"/><text x=\"{:.0}\" y=\"{:.1}\" \

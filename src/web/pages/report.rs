@@ -31,7 +31,7 @@ const WORKERS_MAX: usize = 100;
 /// Most bytes of all failures together, as HTML, and of all counters.
 const FAILURES_BYTES_MAX: usize = 48 << 10;
 const COUNTERS_BYTES_MAX: usize = 32 << 10;
-/// Bytes of a character as HTML, at most: `&#60;`.
+/// Most bytes of a character as HTML: `&#60;`.
 const ESCAPED_BYTES_MAX: usize = 5;
 
 /// A failed attempt.
@@ -69,7 +69,7 @@ impl Trouble {
         }
     }
 
-    /// How many bytes it has as HTML, at most.
+    /// Bytes that it has as HTML, at most.
     fn bytes(&self) -> usize {
         200 + html_bytes(&self.said) + html_bytes(&self.log)
     }
@@ -83,7 +83,7 @@ fn flat(groups: BTreeMap<String, BTreeMap<String, u64>>) -> Vec<(String, String,
     groups.into_iter().flat_map(group).collect()
 }
 
-/// How many bytes a text has as HTML.
+/// Bytes that a text has as HTML.
 fn html_bytes(text: &str) -> usize {
     let special = text.bytes().filter(|byte| b"<>&\"'".contains(byte)).count();
     text.len() + (ESCAPED_BYTES_MAX - 1) * special

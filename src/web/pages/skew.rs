@@ -98,7 +98,7 @@ pub(super) fn skew(
     Skew { job, links, told, largest: largest.collect(), hottest: hottest.collect(), cold }.render()
 }
 
-/// A share in percent, with a digit where it is small.
+/// A share in percent, with a decimal if it is small.
 fn share(part: u64, whole: u64) -> String {
     let percent = part as f64 * 100.0 / whole.max(1) as f64;
     if percent >= 10.0 { format!("{percent:.0} %") } else { format!("{percent:.1} %") }

@@ -18,9 +18,9 @@ use crate::web::Web;
 use crate::web::answer::{Answer, cut};
 use crate::web::query::{Query, id};
 
-/// Tasks of a page.
+/// Tasks on a page.
 const TASKS: u32 = 100;
-/// Tasks that are looked at while the state is held.
+/// Tasks that are read while the state is locked.
 const TASKS_AT_ONCE: u32 = 4_096;
 
 /// A column that tasks can be sorted by, the largest value first.
@@ -174,7 +174,7 @@ pub(in crate::web) async fn tasks(
     let query = Query::read(query.as_deref(), &["offset", "sort"])?;
     let (offset, sort) = (query.get("offset")?.unwrap_or(0u64), query.get::<Sort>("sort")?);
     let now_ms = web.clock.wall_ms();
-    // One more than is shown tells whether there is a next page.
+    // One task more than is shown tells whether there is a next page.
     let limit = TASKS + 1;
     let tasks = match sort {
         None => web.master.tasks(TasksRequest { job, offset, limit }).await?,
@@ -214,7 +214,7 @@ async fn sorted(
         }
         tokio::task::yield_now().await;
     }
-    // Of tasks with the same value the earlier one comes first.
+    // If tasks have the same value, the earlier one comes first.
     ranked.sort_unstable_by_key(|&(value, place, _)| (value, place));
     Ok(ranked.into_iter().map(|(_, _, id)| id).collect())
 }

@@ -17,7 +17,7 @@ pub(super) fn span(ms: u64) -> String {
     }
 }
 
-/// A whole number of the smaller of two units, such as `1 min 08 s`; without the smaller one if there is nothing of it.
+/// A whole number of a unit and of the next smaller one, such as `1 min 08 s`. A zero of the smaller unit is left out.
 fn two(small: u64, of_large: u64, (large_unit, unit): (&str, &str)) -> String {
     match (small / of_large, small % of_large) {
         (large, 0) => format!("{large} {large_unit}"),
@@ -25,7 +25,7 @@ fn two(small: u64, of_large: u64, (large_unit, unit): (&str, &str)) -> String {
     }
 }
 
-/// The word for a number of things: the first for one, else the second.
+/// The word for a number of things: the first one for 1, otherwise the second.
 pub(super) fn plural(number: u64, one: &'static str, many: &'static str) -> &'static str {
     if number == 1 { one } else { many }
 }
@@ -40,7 +40,7 @@ pub(super) fn clock(time: &str) -> String {
     time.trim_end_matches('Z').replacen('T', " ", 1)
 }
 
-/// The time of day of such a time, such as `18:09:23.120`, where the day is known.
+/// The time of day of such a time, such as `18:09:23.120`, for places where the day is known.
 pub(super) fn time_of_day(time: &str) -> String {
     time.trim_end_matches('Z').rsplit('T').next().unwrap_or_default().to_string()
 }
@@ -75,11 +75,11 @@ pub(super) fn bytes(bytes: u64) -> String {
 /// Bytes that are usually a round number, such as `64 KiB`.
 pub(super) fn exact(size: u64) -> String {
     let whole = axis::bytes(size);
-    // More digits would not be read at a glance.
+    // More digits could not be read at a glance.
     if whole.len() <= "1023 KiB".len() { whole } else { bytes(size) }
 }
 
-/// So many per second, such as `53.1 MiB/s`; empty if there is none.
+/// A rate per second, such as `53.1 MiB/s`; empty if there is none.
 pub(super) fn rate(bytes_done: u64, ms: u64) -> String {
     if ms == 0 || bytes_done == 0 {
         return String::new();
@@ -110,7 +110,7 @@ pub(super) fn sentence(hint: &str) -> String {
     })
 }
 
-/// A hint with a capital letter, and the command that it ends in, apart; empty if it ends in none.
+/// A hint with a capital letter, and separately the command at its end; empty if it has none.
 pub(super) fn step(hint: &str) -> (String, String) {
     match hint.split_once(": gristmill ") {
         Some((step, command)) => (format!("{}:", sentence(step)), format!("gristmill {command}")),

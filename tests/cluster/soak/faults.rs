@@ -1,4 +1,4 @@
-//! The faults of the soak: each is injected into a running cluster, and healed a little later.
+//! The faults of the soak test: each is injected into a running cluster, and healed a little later.
 
 use std::path::PathBuf;
 use std::sync::mpsc::channel;

@@ -1,4 +1,4 @@
-//! The kinds of jobs in the soak: what each runs, how it must end, and the output that it must have.
+//! The kinds of jobs in the soak test: what each runs, how it must end, and the output that it must have.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Limits of a running process that are lowered for a while, and what a process uses.
+//! Lowers limits of a running process for a while, and measures the resources that a process uses.
 
 use std::fs;
 use std::path::{Path, PathBuf};

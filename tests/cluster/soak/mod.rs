@@ -1,16 +1,16 @@
-//! A soak: jobs of many kinds run side by side while random faults strike, two at a time.
+//! A soak test: jobs of many kinds run side by side while random faults are injected, two at a time.
 //!
-//! `GRISTMILL_SOAK=1800 cargo test --all-features --test cluster soak:: -- --nocapture` runs for half an hour and prints
-//! a table. Without it, the soak has a few rounds. `GRISTMILL_SOAK_SEED` decides which jobs run and which faults strike;
-//! `GRISTMILL_SOAK_ONLY=KillWorker,DamageOutput` draws only these.
+//! `GRISTMILL_SOAK=1800 cargo test --all-features --test cluster soak:: -- --nocapture` runs for half an hour and
+//! prints a table. Without that variable, the test has a few rounds. `GRISTMILL_SOAK_SEED` decides which jobs run and
+//! which faults are injected; `GRISTMILL_SOAK_ONLY=KillWorker,DamageOutput` injects only these faults.
 //!
 //! ```text
 //!   round ── submit jobs ── two faults ── a pause ── heal ── every job ends as it must ── members live
 //!   end   ── no file, folder or process is left; memory and descriptors of the masters are flat
 //! ```
 //!
-//! Members have small disks of their own, so the test runs itself again in a mount namespace, which needs root. Processes
-//! are limited where control groups of version 1 are mounted.
+//! Members have small disks of their own, so the test runs itself again in a mount namespace, which needs root. If
+//! control groups of version 1 are mounted, the test also limits processes.
 
 mod chance;
 mod faults;

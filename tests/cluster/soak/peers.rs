@@ -1,4 +1,4 @@
-//! Peers that a cluster must bear: silent ones, slow ones, and a worker that lies.
+//! Peers that a cluster must tolerate: silent ones, slow ones, and a worker that reports falsely.
 
 use std::io::Write as _;
 use std::net::TcpStream;

@@ -1,4 +1,4 @@
-//! A job of the soak from its submission to its end: submitters, what was done to it, and how it must end.
+//! A job of the soak test from its submission to its end: submitters, what was done to it, and how it must end.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

@@ -1,4 +1,4 @@
-//! What a soak has counted and measured.
+//! The results of a soak test: counts and measurements.
 
 use std::collections::BTreeMap;
 use std::fmt;

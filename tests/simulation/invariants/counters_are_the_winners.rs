@@ -1,4 +1,4 @@
-//! Checks that a job's counters are the sums over each task's first winner, and nothing else.
+//! Checks that a job's counters are exactly the sums over each task's first winner.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Checks that a job stays as it ended, and that nothing of it runs afterwards.
+//! Checks that an ended job keeps its final state, and that none of its attempts runs afterwards.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
-//! Checks that a change of leader costs nothing: while workers and their connections are healthy, attempts fail only by
-//! their author's code, and no output or worker is lost, whatever happens to one master after another. There are two
-//! exceptions: a plan that only the lost master held, and that was not acknowledged, is made again; and if two masters are
-//! unreachable at about the same time, a worker may wait for both.
+//! Checks that a change of leader costs nothing. While workers and their connections are healthy, attempts fail only
+//! because of their author's code, and no output or worker is lost, whatever happens to one master after another.
+//! There are two exceptions. A plan that only the lost master held, and that was not acknowledged, is made again. And
+//! if two masters are unreachable at about the same time, a worker may wait for both.
 
 use gristmill::scheduler::{Command, Scheduler};
 use gristmill::spec::TaskKind;

@@ -1,4 +1,5 @@
-//! Checks that, some time after the last fault, every master votes and has applied everything that any master has.
+//! Checks that, some time after the last fault, every master is a voter, and has applied everything that any master
+//! has applied.
 
 use gristmill::rpc::masters::MasterLine;
 

@@ -1,5 +1,5 @@
-//! Invariants: checked after each command, at each moment, or at the end. One file for each, which opens with its
-//! sentence.
+//! Invariants, which are checked after each command, at each moment, or at the end. Each has its own file, which
+//! begins with the invariant in one sentence.
 
 pub(crate) mod attempts_begin_once;
 pub(crate) mod counters_are_the_winners;

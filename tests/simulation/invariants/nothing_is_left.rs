@@ -1,4 +1,5 @@
-//! Checks that, some time after the last job, only its output is left: no staging, no scratch, no map output.
+//! Checks that, some time after the last job has ended, only the outputs are left: no staging, no scratch, no map
+//! output.
 
 use std::fs;
 use std::path::Path;

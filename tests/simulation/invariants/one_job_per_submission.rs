@@ -1,5 +1,5 @@
-//! Checks that submissions with the same id make one job, however often they are sent and whichever master leads, and
-//! that the client receives that job.
+//! Checks that submissions with the same id create only one job, however often they are sent and whichever master
+//! leads, and that the client receives that job.
 
 use std::collections::BTreeMap;
 

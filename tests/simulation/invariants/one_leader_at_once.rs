@@ -1,7 +1,7 @@
-//! Checks that two masters never give orders under the same leadership, which is named by its first log entry.
+//! Checks that two masters never assign work under the same leadership, which is named by its first log entry.
 //!
-//! That is stronger than one leader per term: openraft lets a master with a higher number take over within a term.
-//! But a leadership begins with an entry that a majority agreed on, and each entry exists only once.
+//! That is stronger than one leader per term: openraft lets a master with a higher number take over within a term. But
+//! a leadership begins with an entry that a majority has agreed on, and each entry exists only once.
 
 use std::collections::{BTreeMap, BTreeSet};
 

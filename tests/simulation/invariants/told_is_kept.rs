@@ -1,5 +1,5 @@
-//! Checks that answers stay true for every later client and under every later leader: an accepted job is there, and a job
-//! that has ended stays as it ended.
+//! Checks that answers stay true for every later client and under every later leader: an accepted job still exists,
+//! and a job that has ended keeps its final state.
 
 use std::collections::BTreeMap;
 

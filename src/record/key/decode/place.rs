@@ -63,7 +63,7 @@ impl Place for Part {
 
 /// An element of a sequence.
 pub(in crate::record::key) struct Element {
-    /// Whether the sequence has an end, and bytes in it are told from that.
+    /// Whether the sequence has an end mark, and bytes in it are distinguished from the mark.
     pub(super) terminated: bool,
 }
 

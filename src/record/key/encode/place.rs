@@ -4,7 +4,7 @@ use memchr::memchr2;
 
 /// A position: how a value in it begins and ends.
 pub(in crate::record::key) trait Place {
-    /// What is there once the value is written.
+    /// The result of writing a value.
     type Done;
 
     /// Whether sequences in this position need an end.
@@ -87,7 +87,7 @@ impl Place for Part {
 
 /// An element of a sequence, or the beginning of an entry of a map.
 pub(in crate::record::key) struct Element {
-    /// Whether the sequence has an end, and bytes in it have to be told from that.
+    /// Whether the sequence has an end mark, and bytes in it must be distinguished from the mark.
     pub(super) terminated: bool,
 }
 
