@@ -18,7 +18,9 @@ use crate::clock::Clock;
 use crate::consensus::IDENTITY_FILE;
 use crate::launch::{draw_nonce, say};
 use crate::spec::{Location, escape_message};
-use crate::storage::{Scratch, ScratchPlaces, make_private_folder, make_private_folders};
+use crate::storage::{
+    Scratch, ScratchPlaces, is_noexec, make_private_folder, make_private_folders,
+};
 
 /// Longest lease. A worker's polls may be held back for a third of it.
 pub(super) const LEASE_MAX: Duration = Duration::from_secs(600);
@@ -121,6 +123,19 @@ impl Folder {
         // Children and executors have other working directories.
         let path = path.canonicalize().map_err(|error| refuse(&path, &error))?;
         Ok(Self { path, _fresh: fresh })
+    }
+
+    /// The same, for a process that starts job executables from the folder.
+    pub(super) fn make_for_executables(named: Option<&Path>) -> Result<Self, Refused> {
+        let folder = Self::make(named)?;
+        if is_noexec(&folder.path) {
+            return Err(Refused::usage(format!(
+                "job executables cannot run in the data folder, since its file system is mounted with noexec: {}\n\
+                 hint: name another folder with --data DIR",
+                Location::from(&folder.path)
+            )));
+        }
+        Ok(folder)
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -99,7 +99,7 @@ impl Worker {
     pub(super) fn run(&self) -> Result<u8, Refused> {
         self.tie.hold()?;
         let addresses = self.cluster.addresses()?;
-        let folder = Folder::make(self.data.as_deref())?;
+        let folder = Folder::make_for_executables(self.data.as_deref())?;
         runtime()?.block_on(async {
             let asked = asked_to_end()?;
             let listen = |error| {

@@ -172,24 +172,41 @@ extern "C" fn at_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
             drop(std::mem::take(&mut running.reserve));
             let how = How::Signal(signal);
             let here = task::attempt_here();
-            // A handler may have very little stack left; a thread has its own.
-            let running = Mutex::new(Some(running));
-            let end_it = || {
-                let taken = running.lock().unwrap_or_else(PoisonError::into_inner).take();
-                taken.map(|running| task::in_attempt(here, || end(running, how)))
-            };
-            std::thread::scope(|scope| {
-                let started = std::thread::Builder::new().spawn_scoped(scope, end_it);
-                if started.is_err() {
-                    end_it();
+            let mut running = Some(running);
+            let mut end_it = || {
+                if let Some(running) = running.take() {
+                    task::in_attempt(here, || end(running, how));
                 }
-            });
+            };
+            if !on_thread(&mut end_it) {
+                end_it();
+            }
         }
     }
     // SAFETY: the default action ends the process, as it would have without us.
     unsafe {
         libc::signal(signal, libc::SIG_DFL);
         libc::raise(signal);
+    }
+}
+
+/// Runs something on a new thread and waits for its end, since a signal handler may have very little stack. Returns false
+/// if the system gives no thread.
+///
+/// The standard library cannot start the thread: when it reports a stack overflow, it holds the lock that each thread that
+/// it starts needs first.
+fn on_thread(mut work: &mut dyn FnMut()) -> bool {
+    extern "C" fn run(work: *mut libc::c_void) -> *mut libc::c_void {
+        // SAFETY: it points to the caller's variable, and the caller waits for this thread.
+        (unsafe { &mut *work.cast::<&mut dyn FnMut()>() })();
+        ptr::null_mut()
+    }
+    let mut thread = MaybeUninit::<libc::pthread_t>::uninit();
+    // SAFETY: the pointers are to live variables, and the thread is joined only if it was created.
+    unsafe {
+        let work = (&raw mut work).cast();
+        let is_created = libc::pthread_create(thread.as_mut_ptr(), ptr::null(), run, work) == 0;
+        is_created && libc::pthread_join(thread.assume_init(), ptr::null_mut()) == 0
     }
 }
 

@@ -75,14 +75,17 @@ pub fn executable_hint(path: &Path, error: &io::Error) -> &'static str {
         return hint(error);
     }
     let mode = path.metadata().map_or(0o111, |facts| facts.permissions().mode());
-    let is_noexec =
-        statvfs(path).is_ok_and(|facts| facts.f_flag.contains(StatVfsMountFlags::NOEXEC));
     match () {
         () if path.is_dir() => "name an executable file, not a folder",
         () if mode & 0o111 == 0 => "make it executable (chmod +x)",
-        () if is_noexec => "copy it to a file system that is mounted without noexec",
+        () if is_noexec(path) => "copy it to a file system that is mounted without noexec",
         () => hint(error),
     }
+}
+
+/// Whether the file system of a path runs no executables.
+pub fn is_noexec(path: &Path) -> bool {
+    statvfs(path).is_ok_and(|facts| facts.f_flag.contains(StatVfsMountFlags::NOEXEC))
 }
 
 /// The error's number; of one that was made from a kind, that of the kind.

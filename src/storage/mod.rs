@@ -57,7 +57,7 @@ mod tests;
 
 pub use attempt::{AttemptFolder, Attempts};
 pub use contents::Held;
-pub use errno::{executable_hint, hint, is_shortage};
+pub use errno::{executable_hint, hint, is_noexec, is_shortage};
 pub use error::{Error, Room};
 pub use list::{FileEntry, Listing, OPENED_AHEAD_MAX, list, list_groups};
 pub use marks::{MANIFEST_NAME, SUCCESS_NAME};

@@ -212,6 +212,10 @@ async fn converse<T: Transport, L: Launcher>(
     if is_new {
         executor.greet().await?;
     }
+    // Known before it begins, in case the executor hangs just then.
+    if let Some(pid) = executor.pid() {
+        worker.book.started(order.attempt, pid);
+    }
     let silence_max = (order.timeout_ms > 0).then(|| Duration::from_millis(order.timeout_ms));
     let told = |told| match told {
         Told::Begun(pid) => worker.book.started(order.attempt, pid),

@@ -23,6 +23,7 @@ pub(super) struct Executor {
     socket: Box<dyn Socket>,
     pub(super) process: std::sync::Arc<dyn Process>,
     death: watch::Receiver<Option<Death>>,
+    pid: Option<u32>,
 }
 
 /// News of a running attempt.
@@ -82,7 +83,7 @@ impl Executor {
         let executable = launch.executable.clone();
         match launcher.launch(launch).await {
             Ok(Launched { socket, process, death }) => {
-                Ok(Executor { nonce, socket, process, death })
+                Ok(Executor { nonce, socket, process, death, pid: None })
             }
             Err(error) => Err(start_failure(&executable, &error)),
         }
@@ -90,6 +91,11 @@ impl Executor {
 
     pub(super) fn nonce(&self) -> Nonce {
         self.nonce
+    }
+
+    /// Its process id, once its first attempt has begun.
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.pid
     }
 
     pub(super) fn is_dead(&self) -> bool {
@@ -176,6 +182,7 @@ impl Executor {
             match received {
                 Ok(Some(FromExecutor::Begun { pid })) => {
                     has_begun = true;
+                    self.pid = Some(pid);
                     tell(Told::Begun(pid));
                 }
                 Ok(Some(_)) if !has_begun => {

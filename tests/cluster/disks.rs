@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use crate::attempts::Attempts;
-use crate::commands::{Commands, Ended, Result};
+use crate::commands::{Commands, Ended, GRISTMILL, Result};
 use crate::examples::example;
 use crate::fleet::Fleet;
 use crate::leftovers::check_nothing_is_left;
@@ -219,5 +220,21 @@ fn master_with_a_full_disk_drops_artifacts_of_ended_jobs_and_keeps_those_of_live
     // Its folder is removed with the fleet, and cannot be before it is unmounted.
     fleet.end()?;
     drop(mounted);
+    Ok(())
+}
+
+#[test]
+fn data_folder_that_runs_no_executables_is_refused_at_once() -> Result {
+    let folder = tempfile::tempdir()?;
+    let mount = "mount -t tmpfs -o noexec,mode=700 none \"$DATA\"; exec \"$@\" --data \"$DATA\"";
+    for command in [&["worker", "--cluster", "127.0.0.1:1"][..], &["dev"]] {
+        let mut shell = Command::new("unshare");
+        shell.args(["-Urm", "bash", "-ec", mount, "bash", GRISTMILL]).args(command);
+        let ended = shell.env("DATA", folder.path()).output()?;
+        let said = String::from_utf8(ended.stderr)?;
+        assert_eq!(ended.status.code(), Some(2), "{command:?}: {said}");
+        assert!(said.contains("mounted with noexec: "), "{command:?}: {said}");
+        assert!(said.contains(folder.path().to_str().ok_or("a path")?), "{command:?}: {said}");
+    }
     Ok(())
 }

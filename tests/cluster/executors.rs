@@ -327,6 +327,7 @@ fn signal_to_the_process_group_spares_the_supervisor() -> Result {
 #[test]
 fn temporary_folder_of_a_killed_worker_is_removed_by_the_next_one() -> Result {
     let fleet = Fleet::start(0, 1)?;
+    fs::write(fleet.path("in.txt"), "")?;
     let temporary = fleet.path("data/temporary");
     fs::create_dir_all(&temporary)?;
     let start = |data: &[&str]| {

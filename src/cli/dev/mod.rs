@@ -65,7 +65,7 @@ impl Dev {
     /// Runs the cluster until Ctrl-C.
     pub(super) fn run(&self) -> Result<u8, Refused> {
         let interrupts = interrupts()?;
-        let folder = Folder::make(self.data.as_deref())?;
+        let folder = Folder::make_for_executables(self.data.as_deref())?;
         let mut children = Children::default();
         let ended = self.start(folder.path(), &mut children, &interrupts).and_then(|address| {
             let Some(address) = address else { return Ok(exit::INTERRUPTED) };

@@ -86,7 +86,7 @@ impl Replay {
     /// Replays the attempt, unless it is interrupted.
     pub(super) fn run(self) -> Result<u8, Refused> {
         let addresses = self.cluster.addresses()?;
-        let folder = Folder::make(self.data.as_deref())?;
+        let folder = Folder::make_for_executables(self.data.as_deref())?;
         needs::check_empty(folder.path())?;
         // Without it, daemons of user code outlive a replay that is interrupted or takes too long.
         let _adopts_or_too_old = adopt_orphans();
