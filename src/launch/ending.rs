@@ -41,6 +41,9 @@ const CLEANUP_SECONDS_MAX: u32 = 10;
 /// no physical memory.
 const RESERVE_BYTES: usize = 8 << 20;
 
+/// The stack of the thread that removes the folders: a part of the reserve.
+const STACK_BYTES: usize = 1 << 20;
+
 /// The run of this process, while the job's code may run.
 static RUN: Mutex<Option<Running>> = Mutex::new(None);
 /// The process of the run. The job's code may fork, and the end of that child is not the end of the run.
@@ -202,10 +205,15 @@ fn on_thread(mut work: &mut dyn FnMut()) -> bool {
         ptr::null_mut()
     }
     let mut thread = MaybeUninit::<libc::pthread_t>::uninit();
+    let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
     // SAFETY: the pointers are to live variables, and the thread is joined only if it was created.
     unsafe {
         let work = (&raw mut work).cast();
-        let is_created = libc::pthread_create(thread.as_mut_ptr(), ptr::null(), run, work) == 0;
+        // A stack of the usual size would take all of the reserve.
+        let has_size = libc::pthread_attr_init(attributes.as_mut_ptr()) == 0
+            && libc::pthread_attr_setstacksize(attributes.as_mut_ptr(), STACK_BYTES) == 0;
+        let attributes = if has_size { attributes.as_ptr() } else { ptr::null() };
+        let is_created = libc::pthread_create(thread.as_mut_ptr(), attributes, run, work) == 0;
         is_created && libc::pthread_join(thread.assume_init(), ptr::null_mut()) == 0
     }
 }
