@@ -10,6 +10,8 @@ mod ending;
 mod examples;
 #[path = "command_line/executables.rs"]
 mod executables;
+#[path = "command_line/limits.rs"]
+mod limits;
 #[path = "command_line/program.rs"]
 mod program;
 #[path = "command_line/until.rs"]

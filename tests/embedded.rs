@@ -25,3 +25,5 @@ mod spilling;
 mod stopping;
 #[path = "embedded/trial.rs"]
 mod trial;
+#[path = "embedded/unreadable.rs"]
+mod unreadable;

@@ -10,6 +10,8 @@ mod executables;
 mod jobs;
 #[path = "executor/joined.rs"]
 mod joined;
+#[path = "executor/modes.rs"]
+mod modes;
 #[path = "executor/odd.rs"]
 mod odd;
 #[path = "command_line/until.rs"]

@@ -58,6 +58,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("src/launch/ending.rs", "hooks of the process's end"),
     ("src/executor/supervisor.rs", "splits an executor's process in two before it has threads"),
     ("src/launch/standard.rs", "looks at the standard descriptors before `main`"),
+    ("tests/jobs/odd.rs", "calls `quick_exit`, which Rust's library does not have"),
     ("tests/simulation/entropy.rs", "takes the place of what the system draws at random"),
 ];
 

@@ -9,6 +9,7 @@ use super::refused::Refused;
 use crate::rpc::address;
 use crate::rpc::client::{Master, Options};
 use crate::spec::{add_place, escape_what};
+use crate::storage;
 
 /// Flag that names the cluster.
 #[derive(Clone, Debug, Args)]
@@ -75,8 +76,9 @@ pub(super) fn with_hint(mut refused: Refused) -> Refused {
 /// Starts the async runtime for the connections of this process.
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Refused> {
     let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    built
-        .map_err(|error| Refused::failed(format!("cannot start threads: {error}\nhint: try again")))
+    built.map_err(|error| {
+        Refused::failed(format!("cannot start threads: {error}\nhint: {}", storage::hint(&error)))
+    })
 }
 
 /// Returns the error for something that does not exist.

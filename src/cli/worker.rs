@@ -20,6 +20,7 @@ use crate::rpc::client::{Master, Options, Peer};
 use crate::rpc::masters::Masters as _;
 use crate::rpc::{address, server};
 use crate::spec::{add_place, escape_message, size};
+use crate::storage;
 use crate::worker::{self, Limiter, MASTERLESS_MAX, ProcessLauncher, Server, Stop, Transport};
 
 /// Arguments of `worker`.
@@ -130,7 +131,8 @@ impl Worker {
             // Without it, what a killed supervisor leaves is found by control group or environment alone.
             let _adopts_or_too_old = worker::adopt_orphans();
             let launcher = ProcessLauncher::start(Limiter::detect()).map_err(|error| {
-                Refused::failed(format!("cannot start a thread: {error}\nhint: try again"))
+                let hint = storage::hint(&error);
+                Refused::failed(format!("cannot start a thread: {error}\nhint: {hint}"))
             })?;
             announce(&format!("worker {address} pid {}\n", options.pid));
             tokio::spawn(say_if_silent(masters));

@@ -43,7 +43,10 @@ pub enum Error {
         cause: std::io::Error,
     },
     /// The threads could not be started.
-    #[error("cannot start {threads} threads: {cause}")]
+    #[error(
+        "cannot start {threads} threads: {cause}\nhint: use fewer --threads, or raise the limits of \
+         processes (ulimit -u) and memory (ulimit -v)"
+    )]
     Threads {
         /// How many.
         threads: usize,

@@ -75,3 +75,32 @@ impl<T: Args + Serialize + DeserializeOwned> JobValue for T {
         probe::probe::<T>()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeSet, HashMap, HashSet};
+
+    use super::*;
+
+    fn bytes(value: &impl Serialize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        value::encode_into(value, &mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn order_of_sets_and_maps_does_not_count() {
+        let words = || (0..40).map(|n| format!("word {n}"));
+        let set = || bytes(&(7, words().collect::<HashSet<_>>()));
+        let map = || bytes(&words().map(|word| (word, 1.5)).collect::<HashMap<_, _>>());
+        let sorted = || bytes(&words().collect::<BTreeSet<_>>());
+        for (one, other) in [(set(), set()), (map(), map()), (sorted(), sorted())] {
+            assert!(says_the_same(&one, &other));
+            let mut changed = other.clone();
+            *changed.last_mut().unwrap() ^= 1;
+            assert!(!says_the_same(&one, &changed));
+            assert!(!says_the_same(&one, &other[1..]));
+        }
+        assert!(says_the_same(&bytes(&f64::NAN), &bytes(&f64::NAN)));
+    }
+}

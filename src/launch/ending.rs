@@ -1,9 +1,10 @@
 //! Fails a run if the job's own code ends the process, and removes the run's folders.
 //!
-//! This covers `exit`, `abort` and faults such as a stack overflow, on any thread of the process, and also allocations
-//! that the system refuses. It does not cover `_exit` and SIGKILL, which a process cannot intercept: they set the exit
-//! code, and the next run with the same output or scratch folder removes the leftovers. A supervising process would
-//! notice these too, but every run would pay for a fork, and the supervisor would have to forward every signal.
+//! This covers `exit`, `quick_exit`, `abort` and faults such as a stack overflow, on any thread of the process, and
+//! allocations that the system refuses. A limit of CPU time is reported in the same way.
+//! It does not cover `_exit`, `exec` and SIGKILL, which a process cannot intercept: they set the exit code, and the next
+//! run with the same output or scratch folder removes the leftovers. A supervising process would notice these too, but
+//! every run would pay for a fork, and the supervisor would have to forward every signal.
 
 #![expect(
     unsafe_code,
@@ -15,24 +16,34 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::{io, ptr};
 
-use libc::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, c_int};
+use libc::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP, SIGXCPU, c_int};
 
 use super::interrupt::When;
 use super::message::Message;
 use super::{exit, say};
 use crate::embedded::Progress;
-use crate::spec::{JobSpec, size};
+use crate::spec::size;
 use crate::storage::Cleanup;
 use crate::task;
 
-/// Signals that end a process because of a fault in its code.
-const FAULTS: [c_int; 6] = [SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS];
+/// Signals that end a process because of a fault in its code, or because it has used up its CPU time.
+const FAULTS: [c_int; 8] = [SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP, SIGXCPU];
+
+// SAFETY: this is how the C library declares it; the function is called without arguments.
+unsafe extern "C" {
+    /// Has a function called when the process calls `quick_exit`; part of C11, but not of the crate `libc`.
+    fn at_quick_exit(function: extern "C" fn()) -> c_int;
+}
+
 /// Most seconds for removing the folders after a fault, which may have left locks held.
 const CLEANUP_SECONDS_MAX: u32 = 10;
 
 /// Memory for a thread with its stack, for removing the folders and for the message. It is only reserved, so it costs
 /// no physical memory.
 const RESERVE_BYTES: usize = 8 << 20;
+
+/// The stack of the thread that removes the folders: a part of the reserve.
+const STACK_BYTES: usize = 1 << 20;
 
 /// The run of this process, while the job's code may run.
 static RUN: Mutex<Option<Running>> = Mutex::new(None);
@@ -56,23 +67,36 @@ struct Running {
 /// Watches a run until it is dropped.
 pub(super) struct Watch(());
 
+impl Watch {
+    /// Sets the folders to remove if the process ends.
+    pub(super) fn covers(&self, cleanups: [Cleanup; 2]) {
+        if let Some(running) = run().as_mut() {
+            running.cleanups = cleanups.into();
+        }
+    }
+}
+
 impl Drop for Watch {
     fn drop(&mut self) {
         forget();
     }
 }
 
-/// From now on, the end of the process is reported as an end of the run with these folders.
-pub(super) fn watch(cleanups: [Cleanup; 2], spec: &JobSpec, progress: Arc<Progress>) -> Watch {
+/// From now on, the end of the process is reported as an end of the run.
+pub(super) fn watch(memory_bytes: u64, to_stdout: bool, progress: Arc<Progress>) -> Watch {
     static HOOKED: Once = Once::new();
     PROCESS.store(std::process::id(), Ordering::SeqCst);
-    let reserve = Vec::with_capacity(RESERVE_BYTES);
-    let (memory_bytes, to_stdout) = (spec.memory_bytes, spec.output.is_none());
-    *run() =
-        Some(Running { cleanups: cleanups.into(), memory_bytes, progress, to_stdout, reserve });
+    let mut reserve = Vec::new();
+    // A process with less address space than that is reported too, with what there is.
+    let _reserved_or_not = reserve.try_reserve_exact(RESERVE_BYTES);
+    let cleanups = Vec::new();
+    *run() = Some(Running { cleanups, memory_bytes, progress, to_stdout, reserve });
     HOOKED.call_once(|| {
-        // SAFETY: the function lives as long as the process, and does not unwind.
-        unsafe { libc::atexit(at_exit) };
+        // SAFETY: the functions live as long as the process, and do not unwind.
+        unsafe {
+            libc::atexit(at_exit);
+            at_quick_exit(at_quick_exit_of_job);
+        }
         for (signal, before) in FAULTS.into_iter().zip(&BEFORE) {
             hook(signal, before);
         }
@@ -97,19 +121,32 @@ fn hook(signal: c_int, before: &AtomicPtr<libc::sigaction>) {
         new.sa_sigaction = at_fault as *const () as usize;
         new.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
         if libc::sigaction(signal, &raw const new, old.as_mut_ptr()) == 0 {
-            before.store(Box::into_raw(Box::new(old.assume_init())), Ordering::SeqCst);
+            let old = old.assume_init();
+            if old.sa_sigaction == libc::SIG_IGN {
+                libc::sigaction(signal, &raw const old, ptr::null_mut());
+            }
+            before.store(Box::into_raw(Box::new(old)), Ordering::SeqCst);
         }
     }
 }
 
 /// Called by the C library when any code calls `exit`.
 extern "C" fn at_exit() {
+    exited("`exit`");
+}
+
+/// Called by the C library when any code calls `quick_exit`.
+extern "C" fn at_quick_exit_of_job() {
+    exited("`quick_exit`");
+}
+
+fn exited(function: &'static str) {
     if std::process::id() != PROCESS.load(Ordering::SeqCst) {
         return;
     }
     if let Some(running) = run().take() {
         IS_ENDING.store(true, Ordering::SeqCst);
-        end(running, "called `exit`");
+        end(running, How::Called(function));
     }
 }
 
@@ -137,12 +174,12 @@ extern "C" fn at_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
         }
         if let Some(mut running) = RUN.try_lock().ok().and_then(|mut run| run.take()) {
             drop(std::mem::take(&mut running.reserve));
-            let done = format!("was ended by {}", name(signal));
+            let how = How::Signal(signal);
             let here = task::attempt_here();
             let mut running = Some(running);
             let mut end_it = || {
                 if let Some(running) = running.take() {
-                    task::in_attempt(here, || end(running, &done));
+                    task::in_attempt(here, || end(running, how));
                 }
             };
             if !on_thread(&mut end_it) {
@@ -169,10 +206,15 @@ fn on_thread(mut work: &mut dyn FnMut()) -> bool {
         ptr::null_mut()
     }
     let mut thread = MaybeUninit::<libc::pthread_t>::uninit();
+    let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
     // SAFETY: the pointers are to live variables, and the thread is joined only if it was created.
     unsafe {
         let work = (&raw mut work).cast();
-        let is_created = libc::pthread_create(thread.as_mut_ptr(), ptr::null(), run, work) == 0;
+        // A stack of the usual size would take all of the reserve.
+        let has_size = libc::pthread_attr_init(attributes.as_mut_ptr()) == 0
+            && libc::pthread_attr_setstacksize(attributes.as_mut_ptr(), STACK_BYTES) == 0;
+        let attributes = if has_size { attributes.as_ptr() } else { ptr::null() };
+        let is_created = libc::pthread_create(thread.as_mut_ptr(), attributes, run, work) == 0;
         is_created && libc::pthread_join(thread.assume_init(), ptr::null_mut()) == 0
     }
 }
@@ -199,12 +241,38 @@ fn name(signal: c_int) -> &'static str {
         SIGFPE => "SIGFPE",
         SIGILL => "SIGILL",
         SIGSEGV => "SIGSEGV",
+        SIGTRAP => "SIGTRAP",
         _ => "SIGSYS",
     }
 }
 
+/// What ended the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum How {
+    /// A function of the C library.
+    Called(&'static str),
+    /// One of [`FAULTS`].
+    Signal(c_int),
+}
+
+/// Says what happened, what became of the result, and what to do.
+fn line(how: How, place: &str, when: When) -> String {
+    let what = match how {
+        How::Signal(SIGXCPU) => "the run used up its CPU time".to_owned(),
+        How::Signal(signal) => {
+            format!("the job's own code ended the process: it was ended by {}{place}", name(signal))
+        }
+        How::Called(function) => {
+            format!("the job's own code ended the process: it called {function}{place}")
+        }
+    };
+    let (state, hint) = told(when);
+    let hint = if how == How::Signal(SIGXCPU) { "raise the limit (ulimit -t)" } else { hint };
+    format!("{what}, {state}\nhint: {hint}")
+}
+
 /// Reports what happened, removes the run's folders, and ends the process with the exit code of a failed job.
-fn end(running: Running, done: &str) -> ! {
+fn end(running: Running, how: How) -> ! {
     // A thread that the job's code started belongs to no known attempt.
     let place = task::attempt_here().map_or_else(String::new, |attempt| format!(" in {attempt}"));
     let mut details: Vec<String> = running
@@ -213,7 +281,7 @@ fn end(running: Running, done: &str) -> ! {
         .filter_map(|folder| folder.run().err())
         .map(|error| error.to_string())
         .collect();
-    if done.contains("SIGABRT") {
+    if how == How::Signal(SIGABRT) {
         let memory = size::format(running.memory_bytes);
         details.push(format!(
             "if the line above reports that memory ran out: set --memory below {memory}, or \
@@ -221,7 +289,7 @@ fn end(running: Running, done: &str) -> ! {
         ));
     }
     let when = When::of(running.progress.phase(), running.to_stdout);
-    let line = format!("the job's own code ended the process: it {done}{place}, {}", told(when));
+    let line = line(how, &place, when);
     // The exit code tells whether the output exists.
     let code = if when == When::Published {
         say(&format!("note: {line}\n"));
@@ -237,20 +305,18 @@ fn end(running: Running, done: &str) -> ! {
 }
 
 /// The state of the result at that moment, and what to do.
-fn told(when: When) -> &'static str {
+fn told(when: When) -> (&'static str, &'static str) {
+    const WAIT: &str = "make the job wait for its threads before it ends";
     match when {
-        When::Running => "and nothing was published\nhint: return an error instead",
-        When::Publishing => {
+        When::Running => ("and nothing was published", "return an error instead"),
+        When::Publishing => (
             "while its output was being published: the output is complete only if it holds \
-             _SUCCESS\nhint: make the job wait for its threads before it ends"
-        }
-        When::Published => {
-            "after its output was published: the output is complete\nhint: make the job wait \
-             for its threads before it ends"
-        }
+             _SUCCESS",
+            WAIT,
+        ),
+        When::Published => ("after its output was published: the output is complete", WAIT),
         When::Writing => {
-            "while its result was being written, so standard output is incomplete\nhint: make \
-             the job wait for its threads before it ends"
+            ("while its result was being written, so standard output is incomplete", WAIT)
         }
     }
 }
@@ -267,11 +333,27 @@ mod tests {
             (Phase::Mapping, false, "nothing was published"),
             (Phase::Reducing, true, "nothing was published"),
             (Phase::Committing, false, "complete only if it holds _SUCCESS"),
-            (Phase::Done, false, "the output is complete\nhint: "),
+            (Phase::Done, false, "the output is complete\nhint: make the job wait"),
             (Phase::Done, true, "standard output is incomplete"),
         ] {
-            let line = told(When::of(phase, to_stdout));
+            let line = line(How::Called("`exit`"), "", When::of(phase, to_stdout));
             assert!(line.contains(said), "{phase:?}, {to_stdout}: {line}");
+        }
+    }
+
+    #[test]
+    fn each_way_to_end_a_process_is_named() {
+        for (how, said) in [
+            (How::Called("`quick_exit`"), "it called `quick_exit` in j1/m0#1, and nothing"),
+            (How::Signal(SIGTRAP), "it was ended by SIGTRAP in j1/m0#1, and nothing"),
+            (How::Signal(SIGABRT), "it was ended by SIGABRT (it aborted) in j1/m0#1, and"),
+            (
+                How::Signal(SIGXCPU),
+                "the run used up its CPU time, and nothing was published\nhint: raise the limit (ulimit -t)",
+            ),
+        ] {
+            let line = line(how, " in j1/m0#1", When::Running);
+            assert!(line.contains(said), "{line}");
         }
     }
 }

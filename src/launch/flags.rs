@@ -62,7 +62,7 @@ pub(super) struct Flags {
 }
 
 /// Memory for all buffers, in bytes, unless `--memory` is given.
-pub(super) const MEMORY_BYTES_DEFAULT: u64 = 1 << 30;
+const MEMORY_BYTES_DEFAULT: u64 = 1 << 30;
 
 /// Heading of the flags that control standard error.
 pub(super) const SAID: &str = "Output on standard error";
@@ -116,6 +116,11 @@ impl Flags {
     /// The output folder, unless the output goes to standard output.
     pub(super) fn output_folder(&self) -> Option<&PathBuf> {
         self.output.as_ref().filter(|output| output.as_os_str() != "-")
+    }
+
+    /// Bytes of all buffers together.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        self.memory.unwrap_or(MEMORY_BYTES_DEFAULT)
     }
 
     /// Number of attempts that run at once.

@@ -52,7 +52,8 @@ pub(crate) use summary::notes_json;
 pub(crate) use terminal::{is_dumb, size};
 
 use self::command::Asked;
-use self::flags::{Flags, MEMORY_BYTES_DEFAULT};
+use self::ending::Watch;
+use self::flags::Flags;
 pub(crate) use self::interrupt::survive_file_size_limit;
 use self::interrupt::{Interrupts, When, interrupted};
 use self::summary::Times;
@@ -66,7 +67,7 @@ use crate::job::{By, Job, Partition, named_by, says_the_same};
 use crate::record::{Key, Misfit, SERDE_HINT, probe};
 use crate::scheduler::JobState;
 use crate::spec::{Invocation, JobSpec, escape_message};
-use crate::task;
+use crate::{storage, task};
 
 /// Runs a job with the arguments of this process: what `main` of a job executable returns.
 ///
@@ -113,7 +114,12 @@ fn begin<J: Job>(name: &str, args: Vec<OsString>) -> Result<u8, Message> {
         Asked::Text(text) => return Ok(print(&text)),
     };
     flags.check(J::MAP_ONLY)?;
+    let progress = Arc::new(Progress::default());
+    // The job's code runs from here on: its value is written, read and dropped.
+    let watch =
+        ending::watch(flags.memory_bytes(), flags.output_folder().is_none(), progress.clone());
     let spec = spec::<J>(name, &flags, &job, invocation)?;
+    drop(job);
     check_standard_streams(&spec)?;
     let clock = Clock::system();
     let options = Options {
@@ -125,7 +131,7 @@ fn begin<J: Job>(name: &str, args: Vec<OsString>) -> Result<u8, Message> {
     let started = clock.now();
     let prepared = embedded::prepare::<J>(&spec, &options).map_err(|error| own(&error))?;
     let listing = clock.now().saturating_duration_since(started);
-    run::<J>(&Run { flags, spec, options, prepared, clock, started, listing })
+    run::<J>(&Run { flags, spec, options, prepared, clock, started, listing }, progress, watch)
 }
 
 /// Serves a worker until the worker closes the socket.
@@ -253,7 +259,7 @@ fn spec<J: Job>(
         overwrite: flags.overwrite,
         reducers: flags.reducers,
         split_bytes: flags.split_size,
-        memory_bytes: flags.memory.unwrap_or(MEMORY_BYTES_DEFAULT),
+        memory_bytes: flags.memory_bytes(),
         memory_is_given: flags.memory.is_some(),
         max_bad_records: flags.max_bad_records,
         umask: umask(),
@@ -276,15 +282,16 @@ struct Run {
     listing: Duration,
 }
 
-fn run<J: Job>(run: &Run) -> Result<u8, Message> {
+fn run<J: Job>(run: &Run, progress: Arc<Progress>, watch: Watch) -> Result<u8, Message> {
     let Run { flags, spec, options, prepared, clock, started, listing } = run;
-    let progress = Arc::new(Progress::default());
     let interrupts = Interrupts::listen(progress.clone(), spec.output.is_none());
     interrupts.remove([prepared.staging.cleanup(), prepared.scratch.cleanup()]);
-    let cleanups = [prepared.staging.cleanup(), prepared.scratch.cleanup()];
-    let watch = ending::watch(cleanups, spec, progress.clone());
+    watch.covers([prepared.staging.cleanup(), prepared.scratch.cleanup()]);
     let results = standard::set_output_aside().map_err(|error| {
-        Message::new(format!("cannot set standard output aside for the result: {error}"))
+        let hint = storage::hint(&error);
+        Message::new(format!(
+            "cannot set standard output aside for the result: {error}\nhint: {hint}"
+        ))
     })?;
     let (ended, end) = channel::<()>();
     let outcome = std::thread::scope(|scope| {

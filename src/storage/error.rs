@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::Held;
-use super::errno::hint;
+use super::errno::{hint, is_shortage};
 use super::space::{Lack, free_bytes};
 use super::url;
 use crate::spec::failure::TEXT_CHARS_MAX;
@@ -176,6 +176,8 @@ impl Room {
 
     fn elsewhere(self, source: &io::Error) -> &'static str {
         match self {
+            // Another folder would not help.
+            _ if is_shortage(source) => hint(source),
             Room::Output if source.kind() != ErrorKind::PermissionDenied => {
                 "choose an --output elsewhere"
             }
@@ -310,6 +312,24 @@ mod tests {
             let source = io::Error::from_raw_os_error(number);
             let said = Error::write("write part", path, source, Room::Output).to_string();
             assert!(said.contains(cause) && said.contains(hint), "{said}");
+        }
+    }
+
+    #[test]
+    fn another_folder_is_suggested_only_where_it_helps() {
+        for (number, room, hint) in [
+            (libc::EMFILE, Room::Scratch, "ulimit -n"),
+            (libc::ENFILE, Room::Output, "fs.file-max"),
+            (libc::ENOMEM, Room::Output, "--memory"),
+            (libc::EROFS, Room::Scratch, "--scratch DIR"),
+            (libc::EACCES, Room::Output, "fix its permissions"),
+        ] {
+            let (path, source) = ("/gone".into(), io::Error::from_raw_os_error(number));
+            let said = Error::NotWritable { path, room, source }.to_string();
+            let (_, found) = said.split_once("\nhint: ").unwrap();
+            assert!(found.contains(hint), "{said}");
+            let is_elsewhere = ["--scratch", "--output"].iter().any(|flag| found.contains(flag));
+            assert_eq!(is_elsewhere, [libc::EROFS, libc::EACCES].contains(&number), "{said}");
         }
     }
 }

@@ -90,9 +90,11 @@ fn first_braces(pattern: &[u8]) -> Option<(usize, usize, Vec<usize>)> {
     found
 }
 
-/// Splits a pattern without braces at its slashes.
+/// Splits a pattern without braces at its slashes. `.` is left out, as in an absolute path, so that a path that matches is
+/// the same whether the pattern was absolute or not.
 pub(super) fn components(pattern: &[u8]) -> Vec<Component> {
-    pattern.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).map(component).collect()
+    let names = pattern.split(|byte| *byte == b'/');
+    names.filter(|name| !name.is_empty() && *name != b".").map(component).collect()
 }
 
 fn component(name: &[u8]) -> Component {

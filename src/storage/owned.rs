@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Lack;
+use super::is_shortage;
 use crate::spec::Nonce;
 
 const LOCK_NAME: &str = "lock";
@@ -83,7 +84,8 @@ pub(super) fn replaced_path(staging: &Path) -> PathBuf {
 #[derive(Debug)]
 pub(super) struct OwnedFolder {
     path: PathBuf,
-    _lock: File,
+    /// Released early only if the process has no descriptor left.
+    lock: Mutex<Option<File>>,
     /// Held while something is being published from here, to prevent removal.
     state: Mutex<State>,
 }
@@ -107,7 +109,8 @@ impl OwnedFolder {
                 error
             });
             if let Some(lock) = locked? {
-                return Ok(Arc::new(Self { path, _lock: lock, state: Mutex::new(State::Live) }));
+                let lock = Mutex::new(Some(lock));
+                return Ok(Arc::new(Self { path, lock, state: Mutex::new(State::Live) }));
             }
         }
         Err(io::Error::new(ErrorKind::ResourceBusy, "other runs kept removing the new folder"))
@@ -132,7 +135,13 @@ impl OwnedFolder {
     pub(super) fn remove_locked(&self, state: &mut State) -> io::Result<()> {
         if *state == State::Live {
             *state = State::Removed;
-            return remove_folder(&self.path);
+            let removed = remove_folder(&self.path);
+            if !removed.as_ref().is_err_and(is_shortage) {
+                return removed;
+            }
+            // Removing a folder takes a descriptor for each level. The lock has one, which is enough for one at a time.
+            drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+            return remove_level_by_level(&self.path);
         }
         Ok(())
     }
@@ -259,6 +268,20 @@ pub(super) fn is_still_there(lock: &File, folder: &Path) -> io::Result<bool> {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
         Err(e) => Err(e),
     }
+}
+
+/// Removes a folder and everything in it, with a single descriptor.
+fn remove_level_by_level(folder: &Path) -> io::Result<()> {
+    let inspect = |entry: io::Result<fs::DirEntry>| {
+        let entry = entry?;
+        Ok((entry.path(), entry.file_type()?.is_dir()))
+    };
+    // The folder is closed again once all names are known.
+    let entries = fs::read_dir(folder)?.map(inspect).collect::<io::Result<Vec<_>>>()?;
+    for (path, is_folder) in entries {
+        if is_folder { remove_level_by_level(&path)? } else { fs::remove_file(path)? }
+    }
+    fs::remove_dir(folder)
 }
 
 /// Removes a folder and everything in it, while others may still be writing to it. Succeeds if it does not exist.

@@ -150,7 +150,7 @@ pub fn run_map<'c, J: Job, C: Combine<J>>(
         job,
         batch,
         scratch: Vec::new(),
-        sink: Sink::new(collector),
+        sink: Sink::new::<J>(collector),
         context: context_ref,
         hold,
         mark,

@@ -226,7 +226,7 @@ impl<J: Job> Sampler<'_, J> {
             job: self.job,
             batch,
             scratch: Vec::new(),
-            sink: Sink::new(&mut kept),
+            sink: Sink::new::<J>(&mut kept),
             context: &mut context,
             hold: false,
             mark,

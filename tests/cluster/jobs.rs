@@ -1,8 +1,28 @@
 //! Submitted jobs give the same output as embedded runs, and can be inspected.
 
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 
+use crate::commands::{Ended, GRISTMILL};
 use crate::dev::{Dev, Result};
+use crate::examples::example;
+
+/// Everything below a folder is closed to other users.
+fn check_private(folder: &Path) -> Result<usize> {
+    let mut found = 1;
+    let mode = folder.symlink_metadata()?.permissions().mode();
+    assert_eq!(mode & 0o077, 0, "{}: {mode:o}", folder.display());
+    if folder.is_dir() {
+        for entry in fs::read_dir(folder)? {
+            found += check_private(&entry?.path())?;
+        }
+    }
+    Ok(found)
+}
 
 #[test]
 fn a_submitted_job_gives_the_bytes_of_an_embedded_run() -> Result {
@@ -54,6 +74,58 @@ fn a_submitted_job_gives_the_bytes_of_an_embedded_run() -> Result {
     pids.sort_unstable();
     started.sort_unstable();
     assert_eq!(pids, started);
+    assert!(
+        check_private(&dev.path("data"))? > 10,
+        "the master's log, artifacts, and the workers' logs"
+    );
+    Ok(())
+}
+
+/// The parts of an output, sorted by name.
+fn parts(folder: &Path) -> Result<Vec<Vec<u8>>> {
+    let entries = fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
+    let mut paths = entries.collect::<std::io::Result<Vec<_>>>()?;
+    paths.retain(|path| path.file_name().is_some_and(|name| name.as_bytes().starts_with(b"part-")));
+    paths.sort();
+    Ok(paths.iter().map(fs::read).collect::<std::io::Result<_>>()?)
+}
+
+/// The working folder's name is part of every path, and is not UTF-8.
+#[test]
+fn paths_that_are_not_utf8_work_on_a_cluster() -> Result {
+    let dev = Dev::start()?;
+    let (inverted, join, odd) =
+        (Dev::job("inverted-index"), Dev::job("join-orders"), example("odd"));
+    let rows: [&[&str]; 4] = [
+        &[&inverted, "in.txt", "sub"],
+        &[&inverted, "./*.txt", "sub/../sub/", "--split-size", "1KiB"],
+        &[&join, "users=sub/users", "orders=sub/orders"],
+        &[&odd, "in.txt", "--leave-out", "stop.txt"],
+    ];
+    for (number, row) in rows.into_iter().enumerate() {
+        let name = [&b"\xff\xfe in "[..], number.to_string().as_bytes()].concat();
+        let place = dev.path("").join(OsStr::from_bytes(&name));
+        fs::create_dir_all(place.join("sub"))?;
+        fs::write(place.join("in.txt"), "a word\nstop\n".repeat(300))?;
+        fs::write(place.join("stop.txt"), "stop\n")?;
+        fs::write(place.join("sub/users"), "u1\tAnn\n")?;
+        let order = r#"{"user":"u1","item":"lamp","cents":1}"#;
+        fs::write(place.join("sub/orders"), format!("{order}\n"))?;
+        let run = |program: &str, first: &[&str], out: &str| -> Result<Ended> {
+            let mut command = Command::new(program);
+            command.args(first).args(&row[1..]).args(["-o", out, "-q"]).current_dir(&place);
+            Ok(command.env("GRISTMILL_CLUSTER", dev.address()).output()?.into())
+        };
+        let alone = run(row[0], &[], "alone")?;
+        assert_eq!(alone.code, Some(0), "{row:?}: {}", alone.stderr);
+        let submitted = run(GRISTMILL, &["submit", row[0]], "out")?;
+        assert_eq!(submitted.code, Some(0), "{row:?}: {}", submitted.stderr);
+        let (alone, out) = (parts(&place.join("alone"))?, parts(&place.join("out"))?);
+        assert!(alone == out && alone.iter().any(|bytes| !bytes.is_empty()), "{row:?}");
+        let status = dev.json(&["status", &format!("j{}", number + 1)])?;
+        let shown = status["output"].as_str().ok_or("no output")?;
+        assert!(shown.ends_with(&format!("/\\xff\\xfe in {number}/out")), "{shown}");
+    }
     Ok(())
 }
 

@@ -30,6 +30,8 @@ fn code_that_ends_the_process_fails_the_run() -> Result {
         ("abort", "was ended by SIGABRT (it aborted) in j1/m0#1"),
         ("segfault", "was ended by SIGSEGV"),
         ("exit-thread", "called `exit`"),
+        ("quick-exit", "called `quick_exit` in j1/m0#1"),
+        ("trap", "was ended by SIGTRAP"),
         ("overflow", "was ended by SIGABRT (it aborted)"),
     ] {
         for output in [&["-o", "out"][..], &[]] {
@@ -44,10 +46,43 @@ fn code_that_ends_the_process_fails_the_run() -> Result {
     Ok(())
 }
 
-/// `_exit` and SIGKILL let a process do nothing, so the exit code cannot tell.
+#[test]
+fn code_that_ends_the_process_before_the_first_task_fails_the_run() -> Result {
+    // The value of the job is dropped for the first time before anything runs.
+    for (last, said) in [
+        ("exit0", "called `exit`, and nothing was published"),
+        ("exit3", "called `exit`, and nothing was published"),
+        ("quick-exit", "called `quick_exit`, and nothing was published"),
+        ("abort", "was ended by SIGABRT"),
+    ] {
+        for output in [&["-o", "out", "--last", last][..], &["--last", last]] {
+            let place = Place::new()?;
+            let ended = odd(&place, "say", output)?;
+            assert_eq!((ended.code, ended.stdout.as_slice()), (Some(1), &b""[..]), "{last}");
+            assert!(ended.stderr.contains(said), "{last}: {}", ended.stderr);
+            assert_eq!(place.names()?, ["in.txt", "marks"], "{last}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn limit_of_cpu_time_is_named_and_leaves_nothing() -> Result {
+    for output in [&["-o", "out"][..], &[]] {
+        let place = Place::new()?;
+        let ended = odd(&place, "burn", output)?;
+        assert_eq!((ended.code, ended.stdout.as_slice()), (Some(1), &b""[..]), "{}", ended.stderr);
+        let said = "error: the run used up its CPU time, and nothing was published\nhint: raise the limit (ulimit -t)\n";
+        assert_eq!(ended.stderr, said);
+        assert_eq!(place.names()?, ["in.txt", "marks"]);
+    }
+    Ok(())
+}
+
+/// `_exit`, `exec` and SIGKILL let a process do nothing, so the exit code cannot tell.
 #[test]
 fn run_that_vanishes_publishes_nothing_and_the_next_one_removes_its_leftovers() -> Result {
-    for (trouble, code) in [("vanish", Some(0)), ("kill", None)] {
+    for (trouble, code) in [("vanish", Some(0)), ("become", Some(0)), ("kill", None)] {
         for (output, made) in [(&["-o", "out"][..], &["out"][..]), (&[], &[])] {
             let place = Place::new()?;
             let ended = odd(&place, trouble, output)?;
@@ -96,6 +131,18 @@ fn user_code_may_change_the_working_folder() -> Result {
     }
     assert_eq!(fs::read(place.path("out/part-00000.tsv"))?, b"a\t1\nb\t2000\ntrouble\t1\n");
     assert_eq!(fs::read(place.path("new/part-00000.tsv"))?, b"a\t1\ntrouble\t1\n");
+    Ok(())
+}
+
+#[test]
+fn flags_may_hold_sets_maps_and_numbers_that_equal_nothing() -> Result {
+    let words = ["a few words for the bag of this job, in any order", "one", ""];
+    for number in 0..12 {
+        let place = Place::new()?;
+        let ended = odd(&place, "say", &["--bag", words[number % words.len()]])?;
+        assert_eq!(ended.code, Some(0), "{number}: {}", ended.stderr);
+        assert_eq!(ended.stdout, b"trouble\t1\n");
+    }
     Ok(())
 }
 

@@ -28,6 +28,8 @@ pub(crate) fn executables() -> &'static Path {
                 "find-lines",
                 "-p",
                 "terasort",
+                "-p",
+                "inverted-index",
             ])
             .arg("--target-dir")
             .arg(target)

@@ -107,6 +107,16 @@ const MISTAKES: &[Mistake] = &[
         said: &["// in your impl, such as `type Key<'a> = &'a Text;`, always with `<'a>`\n"],
     },
     Mistake {
+        changes: &[("Key<'a> = &'a Text", "Key = u64"), (EMIT, "out.emit(1, 1)")],
+        error: "error[E0195]: lifetime parameters or bounds on associated type `Key` do not match the trait declaration\n",
+        said: &["// in your impl, such as `type Key<'a> = &'a Text;`, always with `<'a>`\n"],
+    },
+    Mistake {
+        changes: &[("Value<'a> = u64", "Value = &str")],
+        error: "error: missing lifetime in associated type\n",
+        said: &["// in your impl, such as `type Value<'a> = u64;`\n"],
+    },
+    Mistake {
         changes: &[("Value<'a> = u64", "Value = u64")],
         error: "error[E0195]: lifetime parameters or bounds on associated type `Value` do not match the trait declaration\n",
         said: &["// in your impl, such as `type Value<'a> = u64;`\n"],

@@ -1,7 +1,9 @@
 //! How a run ends after a bad record or an error of an author's code.
 
 use clap::Args;
-use gristmill::prelude::{Emitter, Error, Job, Lines, Text, Tsv, Values, Writer};
+use gristmill::prelude::{
+    Combine, Emitter, Error, Job, Lines, NoCombiner, Partition, Sum, Text, Tsv, Values, Writer,
+};
 use gristmill::scheduler::JobState;
 use gristmill::spec::Cause;
 use serde::{Deserialize, Serialize};
@@ -62,6 +64,98 @@ fn an_error_and_a_panic_name_their_line_and_the_record() -> Result {
         assert!(ran.parts.is_empty() && ran.litter.is_empty(), "{:?}", ran.litter);
     }
     Ok(())
+}
+
+/// A partitioner that does what a flag says.
+struct Wrong(Part);
+
+#[derive(Clone, Copy, clap::ValueEnum, Serialize, Deserialize)]
+enum Part {
+    OneTooMany,
+    Last,
+    Refuse,
+    Panic,
+}
+
+macro_rules! parted {
+    ($($name:ident $combiner:expr;)*) => {$(
+        #[derive(Args, Serialize, Deserialize)]
+        struct $name {
+            #[arg(long, value_enum)]
+            part: Part,
+        }
+
+        impl Partition<$name> for Wrong {
+            fn partition(&self, _: &Text, parts: u32) -> Result<u32, Error> {
+                match self.0 {
+                    Part::OneTooMany => Ok(parts),
+                    Part::Last => Ok(u32::MAX),
+                    Part::Refuse => Err("no part for it".into()),
+                    Part::Panic => panic!("no part at all"),
+                }
+            }
+        }
+
+        impl Job for $name {
+            type Input = Lines;
+            type Key<'a> = &'a Text;
+            type Value<'a> = u64;
+            type Output = Tsv;
+
+            fn map(&self, line: &Text, out: &mut Emitter<Self>) -> Result<(), Error> {
+                out.emit(line, 1)
+            }
+
+            fn combiner(&self) -> impl Combine<Self> {
+                $combiner
+            }
+
+            fn partitioner(&self) -> impl Partition<Self> {
+                Wrong(self.part)
+            }
+
+            fn reduce(&self, k: &Text, v: Values<Self>, out: &mut Writer<Tsv>) -> Result<(), Error> {
+                out.write((k, v.sum()?))
+            }
+        }
+    )*};
+}
+parted! {
+    Parted NoCombiner;
+    PartedAndCombined Sum;
+}
+
+fn partitioner_is_blamed<J: Job>() -> Result {
+    for (part, said, detail) in [
+        ("one-too-many", "the partitioner chose partition 2, but the last of 2 is 1\nhint: ", true),
+        (
+            "last",
+            "the partitioner chose partition 4294967295, but the last of 2 is 1\nhint: ",
+            true,
+        ),
+        ("refuse", "no part for it", true),
+        ("panic", "no part at all", false),
+    ] {
+        let setting = Setting { reducers: Some(2), ..Setting::PLAIN };
+        let ran = trial("a\na\n")?.run::<J>(&["--part", part], setting)?;
+        let (_, failure) = ran.outcome.failure.ok_or("no failure is reported")?;
+        assert!(failure.message.starts_with(said), "{part}: {}", failure.message);
+        assert!(!format!("{failure:?}").contains("combining"), "{part}: {failure:?}");
+        let details = failure.details.join("\n");
+        assert_eq!(
+            details.contains("while choosing the partition of key \"a\""),
+            detail,
+            "{details}"
+        );
+        assert!(ran.parts.is_empty() && ran.litter.is_empty());
+    }
+    Ok(())
+}
+
+#[test]
+fn mistakes_of_a_partitioner_are_called_so() -> Result {
+    partitioner_is_blamed::<Parted>()?;
+    partitioner_is_blamed::<PartedAndCombined>()
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! Every kind of job gives the same bytes in an executor as embedded.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
@@ -121,6 +124,43 @@ fn a_job_without_a_reduce_keeps_its_parts_and_side_outputs() -> Result {
         folder.path(),
     )
     .map(drop)
+}
+
+/// Paths of input files are part of the output of this job.
+#[test]
+fn paths_of_input_are_the_same_however_it_is_named() -> Result {
+    for input in [
+        "in",
+        "./in",
+        "in/../in/",
+        "./in/*",
+        ".//{./in,none}/./s*/../*",
+        "in/{s*,a}",
+        "in/link",
+        "PLACE/in",
+        "PLACE/./in/**",
+    ] {
+        let folder = tempfile::tempdir()?;
+        let place = folder.path().canonicalize()?;
+        fs::create_dir_all(place.join("in/sub"))?;
+        // Names of any bytes, and with the separators of the output's format.
+        for name in ["a", "sub/b [x].txt", "sub/tab\there", "sub/line\nbreak", "sub/ü \"quoted\""]
+        {
+            fs::write(place.join("in").join(name), format!("word {}\n", name.len()))?;
+        }
+        fs::write(place.join("in/sub").join(OsStr::from_bytes(b"\xff\xfe")), "word\n")?;
+        symlink("sub", place.join("in/link"))?;
+        let input = input.replace("PLACE", place.to_str().ok_or("a path of ours is text")?);
+        compare("inverted-index", &[&input, "-r", "2"], &place)?;
+        if input != "in/link" {
+            continue;
+        }
+        let lines = fs::read_to_string(place.join("embedded/part-00000.jsonl"))?
+            + &fs::read_to_string(place.join("embedded/part-00001.jsonl"))?;
+        assert!(lines.contains(&format!("{}/in/link/b [x].txt", place.display())), "{lines}");
+        assert!(lines.contains("in/link/tab\\there") && lines.contains("line\\nbreak"), "{lines}");
+    }
+    Ok(())
 }
 
 #[test]

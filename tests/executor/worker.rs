@@ -207,8 +207,23 @@ pub(crate) fn segments(outputs: &[Option<PathBuf>], partition: u32) -> Result<Ve
 
 /// Asks a job's executable to describe the job that these arguments define.
 pub(crate) fn describe(job: &str, args: &[&str], folder: &Path) -> Result<Description> {
-    let mut command = Command::new(executables().join(job));
-    let output = command.arg(DESCRIBE_ARG).args(args).current_dir(folder).output()?;
+    description(Command::new(executables().join(job)).arg(DESCRIBE_ARG).args(args), folder)
+}
+
+/// As [`describe`], for a user with this umask.
+pub(crate) fn describe_under(
+    umask: &str,
+    job: &str,
+    args: &[&str],
+    folder: &Path,
+) -> Result<Description> {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "umask \"$0\"; exec \"$@\"", umask]).arg(executables().join(job));
+    description(shell.arg(DESCRIBE_ARG).args(args), folder)
+}
+
+fn description(command: &mut Command, folder: &Path) -> Result<Description> {
+    let output = command.current_dir(folder).output()?;
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     let frame = output.stdout.strip_prefix(DESCRIPTION_MARK).ok_or("no mark")?;
     let (length, message) = frame.split_first_chunk::<LENGTH_BYTES>().ok_or("no frame")?;

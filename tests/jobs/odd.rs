@@ -1,7 +1,9 @@
 //! Counts lines, and misbehaves as its input and its flags request.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::Write as _;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -12,7 +14,9 @@ use std::time::Duration;
 use clap::ValueEnum;
 use gristmill::prelude::*;
 use gristmill::record::hash::hash;
-use rustix::process::{Signal, getpid, kill_current_process_group, kill_process};
+use rustix::process::{
+    Resource, Rlimit, Signal, getpid, kill_current_process_group, kill_process, setrlimit,
+};
 
 /// Checks for an awaited file before giving up: a minute.
 const LOOKS_MAX: u32 = 3_000;
@@ -43,9 +47,42 @@ pub struct Odd {
     /// Lines that are not counted
     #[arg(long, value_name = "FILE")]
     leave_out: Option<SideFile>,
+    /// Words, kept in several ways
+    #[arg(long, value_name = "WORDS", value_parser = bag, default_value = "")]
+    bag: Bag,
+    /// Makes trouble when the value of the job is dropped
+    #[arg(long, value_enum)]
+    last: Option<Trouble>,
     #[arg(skip)]
     #[serde(skip)]
     left_out: Vec<u8>,
+}
+
+/// Words in collections that are written in another order by each process, beside a number that equals no other.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Bag {
+    lengths: HashMap<String, usize>,
+    words: HashSet<String>,
+    sorted: BTreeMap<String, f64>,
+    none: f64,
+}
+
+fn bag(text: &str) -> Result<Bag, String> {
+    let words = || text.split_whitespace().map(String::from);
+    Ok(Bag {
+        lengths: words().map(|word| (word.clone(), word.len())).collect(),
+        words: words().collect(),
+        sorted: words().map(|word| (word, f64::NEG_INFINITY)).collect(),
+        none: f64::NAN,
+    })
+}
+
+impl Drop for Odd {
+    fn drop(&mut self) {
+        if let Some(trouble) = self.last {
+            let _made_or_not = self.make(trouble);
+        }
+    }
 }
 
 /// How user code can misbehave.
@@ -95,6 +132,14 @@ pub enum Trouble {
     ExitThread,
     /// Ends without the C library's hooks, as if all were well.
     Vanish,
+    /// Becomes another program, which ends as if all were well.
+    Become,
+    /// Exits with code 0, and runs only the hooks of `quick_exit`.
+    QuickExit,
+    /// Dies of SIGTRAP.
+    Trap,
+    /// Uses up its CPU time.
+    Burn,
     /// Dies of SIGKILL.
     Kill,
     /// Overflows its stack.
@@ -217,6 +262,10 @@ impl Odd {
                 drop(std::thread::spawn::<_, ()>(|| std::process::exit(3)).join())
             }
             Trouble::Vanish => signal_hook::low_level::exit(0),
+            Trouble::Become => return Err(Command::new("true").exec().into()),
+            Trouble::QuickExit => quick_exit_well(),
+            Trouble::Trap => kill_process(getpid(), Signal::TRAP)?,
+            Trouble::Burn => burn()?,
             Trouble::Kill => kill_process(getpid(), Signal::KILL)?,
             Trouble::Overflow => {
                 std::hint::black_box(overflow(0));
@@ -271,6 +320,25 @@ fn print_much() -> Result {
 fn overflow(depth: u64) -> u64 {
     let here = std::hint::black_box([depth; 64]);
     overflow(depth + 1) + here[0]
+}
+
+/// Calls a function of the C library that Rust's own does not have.
+#[expect(unsafe_code, reason = "the function is declared here, as the C library has it")]
+fn quick_exit_well() -> ! {
+    // SAFETY: this is how the C library declares it, and it may be called at any time.
+    unsafe extern "C" {
+        safe fn quick_exit(code: i32) -> !;
+    }
+    quick_exit(0)
+}
+
+/// Lowers the limit of CPU time to one second, and works until that is over.
+fn burn() -> Result {
+    let limit = Rlimit { current: Some(1), maximum: None };
+    setrlimit(Resource::Cpu, limit)?;
+    loop {
+        std::hint::black_box(());
+    }
 }
 
 fn eat() {

@@ -1,5 +1,6 @@
 //! Child processes that end with this one, however it ends.
 
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{self, Command, Stdio};
@@ -9,6 +10,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::cli::refused::Refused;
+use crate::storage;
 
 /// How many checks, a tenth of a second apart, a child may take to end before it is killed.
 const LOOKS_MAX: u32 = 50;
@@ -38,8 +40,10 @@ impl Children {
         arguments: &[&str],
         data: &Path,
     ) -> Result<u32, Refused> {
-        let cannot =
-            |error| Refused::failed(format!("cannot start {name}: {error}\nhint: try again"));
+        let cannot = |error: io::Error| {
+            let hint = storage::hint(&error);
+            Refused::failed(format!("cannot start {name}: {error}\nhint: {hint}"))
+        };
         // The file that is running, even if another one has replaced it at its path.
         let program = std::env::current_exe().map_err(cannot)?;
         let process = Command::new(program)

@@ -27,6 +27,7 @@ use crate::rpc::client::{Master, Options};
 use crate::rpc::jobs::Jobs;
 use crate::rpc::recipe::RecipeRequest;
 use crate::spec::{AttemptId, Counters, TaskId};
+use crate::storage;
 use crate::worker::{Ending, adopt_orphans, end_orphans};
 
 pub(super) const AFTER_HELP: &str = "\
@@ -136,7 +137,8 @@ async fn on_its_own_thread(
     };
     let started = std::thread::Builder::new().name("replay".into()).spawn(work);
     started.map_err(|error| {
-        Refused::failed(format!("cannot start a thread: {error}\nhint: try again"))
+        let hint = storage::hint(&error);
+        Refused::failed(format!("cannot start a thread: {error}\nhint: {hint}"))
     })?;
     let ended = receiver.await.unwrap_or_else(|_| {
         Err(Refused::failed("the thread that ran the attempt has died\nhint: report this"))

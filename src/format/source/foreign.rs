@@ -75,6 +75,23 @@ const BINARY: &[Row] = &[
     (b"LRZI\0", "lrzip data", DECOMPRESS),
     (b"\xff\x06\0\0sNaPpY", "snappy data", DECOMPRESS),
     (b"\x82SNAPPY\0", "snappy data", DECOMPRESS),
+    (b"\xd4\xc3\xb2\xa1", "a packet capture", CONVERT),
+    (b"\xa1\xb2\xc3\xd4", "a packet capture", CONVERT),
+    (b"CDF\x01", "a NetCDF file", CONVERT),
+    (b"CDF\x02", "a NetCDF file", CONVERT),
+    (b"bplist00", "a binary property list", CONVERT),
+    (b"\xac\xed\0\x05", "serialized Java objects", CONVERT),
+    (b"ElfFile\0", "a Windows event log", CONVERT),
+    (b"\0\x01\0\0Standard ", "an Access database", CONVERT),
+    (b"\x80\x04\x95", "a Python pickle", CONVERT),
+    (b"\x80\x05\x95", "a Python pickle", CONVERT),
+    (b"OggS\0", "a sound or film", NOT_TEXT),
+    (b"fLaC\0", "a sound", NOT_TEXT),
+    (b"ID3\x02", "a sound", NOT_TEXT),
+    (b"ID3\x03", "a sound", NOT_TEXT),
+    (b"ID3\x04", "a sound", NOT_TEXT),
+    (b"II*\0", "a picture", NOT_TEXT),
+    (b"MM\0*", "a picture", NOT_TEXT),
     (b"\x7fELF", "an executable", NOT_TEXT),
     (b"\0asm", "a WebAssembly module", NOT_TEXT),
     (b"\xca\xfe\xba\xbe", "a Java class", NOT_TEXT),
@@ -105,12 +122,18 @@ const PLAIN: &[Row] = &[
     (b"070707", "a cpio archive", UNPACK),
     (b"\xc7\x71", "a cpio archive", UNPACK),
     (b"\x71\xc7", "a cpio archive", UNPACK),
-    (b"\x28\xb5\x2f", "damaged zstd data", DAMAGED),
     (b"GIF87a", "a picture", NOT_TEXT),
     (b"GIF89a", "a picture", NOT_TEXT),
     (b"PACK", "a Git pack file", NOT_TEXT),
     (b"MZ", "an executable", NOT_TEXT),
     (b"xar!", "a xar archive", UNPACK),
+    (b"REDIS0", "a dump of Redis", CONVERT),
+    (b"JAVA PROFILE ", "a heap dump", CONVERT),
+    (b"RIFF", "a sound, picture or film", NOT_TEXT),
+    (b"\n\r\r\n", "a packet capture", CONVERT),
+    (b"M<\xb2\xa1", "a packet capture", CONVERT),
+    (b"wOFF", "a font", NOT_TEXT),
+    (b"wOF2", "a font", NOT_TEXT),
 ];
 
 /// Name endings of compressed files without first bytes of their own.
@@ -145,9 +168,11 @@ pub(super) fn recognise(head: &[u8], name: &[u8]) -> Option<Foreign> {
     if let Some((_, what, hint)) = begins(BINARY) {
         return found(what, hint);
     }
-    let is_frame = head.first_chunk().is_some_and(|magic| is_skippable(*magic));
-    if is_frame || head.starts_with(&LZ4_MAGIC[..3]) {
+    if head.first_chunk().is_some_and(|magic| is_skippable(*magic)) {
         return found("damaged zstd or lz4 data", DAMAGED);
+    }
+    if head.starts_with(&[0, 0, 0]) && head.get(4..8) == Some(b"ftyp") {
+        return found("a film", NOT_TEXT);
     }
     if let Some(foreign) = without_mark(head) {
         return Some(foreign);
@@ -161,9 +186,11 @@ pub(super) fn recognise(head: &[u8], name: &[u8]) -> Option<Foreign> {
     if let Some((_, what, hint)) = begins(PLAIN) {
         return found(what, hint);
     }
-    // The start of a bzip2 stream after four damaged bytes.
-    if head.get(4..10) == Some(b"1AY&SY") {
-        return found("damaged bzip2 data", DAMAGED);
+    if let Some(what) = damaged(head) {
+        return found(what, DAMAGED);
+    }
+    if is_zlib(head) {
+        return found("zlib data", DECOMPRESS);
     }
     let row = NAMED.iter().find(|(ending, ..)| has_ending(name, ending));
     row.and_then(|(_, what, hint)| found(what, hint))
@@ -196,8 +223,8 @@ fn is_tar(head: &[u8]) -> bool {
     said == sum
 }
 
-/// Recognises UTF-16 and UTF-32 without a byte order mark: each unit is a character that text has, with a newline or a
-/// space among them.
+/// Recognises UTF-16 and UTF-32 without a byte order mark: each unit is a character that text has, with a newline, a
+/// tab or a space among them.
 ///
 /// NUL between single characters is text as well (`find -print0`), and so is any other text with a NUL in it. So the
 /// bytes must not be UTF-8 without control characters other than NUL, unless each unit is ASCII.
@@ -239,7 +266,7 @@ fn is_text(text: &str, head: &[u8]) -> bool {
     };
     if text.chars().nth(CHARACTERS_MIN - 1).is_none()
         || !text.chars().all(is_plain)
-        || !text.contains(['\n', ' '])
+        || !text.contains(['\n', '\t', ' '])
     {
         return false;
     }
@@ -258,6 +285,50 @@ fn is_text(text: &str, head: &[u8]) -> bool {
 fn is_utf8(head: &[u8]) -> bool {
     // `error_len` is `None` where the head ends within a character.
     std::str::from_utf8(head).map_or_else(|error| error.error_len().is_none(), |_| true)
+}
+
+/// Recognises compressed data that begins with one wrong byte.
+fn damaged(head: &[u8]) -> Option<&'static str> {
+    const BEGINNINGS: [(&[u8], &str); 3] = [
+        (b"\x28\xb5\x2f\xfd", "damaged zstd data"),
+        (&LZ4_MAGIC, "damaged lz4 data"),
+        (b"\xfd7zXZ\0", "damaged xz data"),
+    ];
+    let is_near = |magic: &[u8]| {
+        let equal = magic.iter().zip(head).filter(|(expected, found)| expected == found).count();
+        equal + 1 >= magic.len()
+    };
+    if let Some((_, what)) = BEGINNINGS.iter().find(|(magic, _)| is_near(magic)) {
+        return Some(what);
+    }
+    // The magic number of gzip is short, so other fields of its header count too: flags, level and system.
+    let is_header = |flags: u8, level: u8, system: u8| {
+        flags & 0xe0 == 0 && matches!(level, 0 | 2 | 4) && matches!(system, 0..=13 | 0xff)
+    };
+    match head {
+        [_, _, _, flags, _, _, _, _, level, system, ..]
+            if is_near(b"\x1f\x8b\x08") && is_header(*flags, *level, *system) =>
+        {
+            Some("damaged gzip data")
+        }
+        // A bzip2 stream after its four first bytes.
+        [_, _, _, _, b'1', b'A', b'Y', b'&', b'S', b'Y', ..] => Some("damaged bzip2 data"),
+        // A skippable frame.
+        [_, 0x2a, 0x4d, 0x18, ..] => Some("damaged zstd or lz4 data"),
+        _ => None,
+    }
+}
+
+/// Whether it begins like zlib data, which has a header of two bytes with a checksum, and no magic number.
+fn is_zlib(head: &[u8]) -> bool {
+    let Some((&[method, flags, block], _)) = head.split_first_chunk() else { return false };
+    let has_dictionary = flags & 0x20 != 0;
+    let is_block = block & 6 != 6;
+    method == b'x'
+        && u16::from_be_bytes([method, flags]) % 31 == 0
+        && !has_dictionary
+        && is_block
+        && !is_utf8(head)
 }
 
 /// Whether it begins like the format before xz, as `lzma` writes it, which has no magic number.
@@ -296,7 +367,8 @@ mod tests {
         let japanese = utf16("日本語 テキスト\n", u16::to_le_bytes);
         let wide: Vec<u8> = "a ü🦀\n".chars().flat_map(|c| u32::from(c).to_le_bytes()).collect();
         let cut = &utf16("crab 🦀", u16::to_le_bytes)[..12];
-        let table: [(&[u8], &str, &str); 27] = [
+        let tabs = utf16("a\tb\tc", u16::to_le_bytes);
+        let table: [(&[u8], &str, &str); 38] = [
             (b"PK\x03\x04\x14\0", "a.docx", "a zip archive"),
             (&old, "a", "a tar archive"),
             (&zip, "a", "a tar archive"),
@@ -308,6 +380,17 @@ mod tests {
             (b"\x1f\x8b\x07\0", "a", "damaged gzip data"),
             (b"\x28\xb5\x2f\xfc\x04", "a", "damaged zstd data"),
             (b"\x5e\x2a\x4d\x18\0\0\0\0abcd", "a", "damaged zstd or lz4 data"),
+            (b"\x78\x9c\x4b\x54\x48\x52\x48\xe4\x02\0", "part-0", "zlib data"),
+            (b"\x78\xda\x4b\x54\x48\x52\x48\xe4\x02\0", "a", "zlib data"),
+            (b"\x78\x01\x01\x05\0\xfa\xffa b a", "a", "zlib data"),
+            (b"\x80\x04\x95\x0b\0\0\0", "a.pkl", "a Python pickle"),
+            (b"RIFF\x24\0\0\0WAVE", "a", "a sound, picture or film"),
+            (b"\0\0\0\x18ftypmp42", "a", "a film"),
+            (b"ID3\x03\0\0", "a", "a sound"),
+            (b"\n\r\r\n\x4c\0\0\0", "a", "a packet capture"),
+            (b"CDF\x01\0\0\0", "a", "a NetCDF file"),
+            (b"\xac\xed\0\x05sr", "a", "serialized Java objects"),
+            (&tabs, "a", "UTF-16 text without a byte order mark"),
             (b"BZh91AY&SX\x01\x02", "a", "damaged bzip2 data"),
             (b"AZh91AY&SY\x01\x02", "a", "damaged bzip2 data"),
             (b"\xfd7zXY\0", "a", "damaged xz data"),
@@ -345,7 +428,7 @@ mod tests {
 
     #[test]
     fn text_is_never_taken_for_another_format() {
-        let table: [(&[u8], &str); 20] = [
+        let table: [(&[u8], &str); 25] = [
             (b"", "a.zip"),
             (b"PK is how zip begins\n", "a"),
             (b"PAR1 is how Parquet begins\n", "a"),
@@ -366,6 +449,11 @@ mod tests {
             (b"\x1b[31mred\x1b[0m\n", "a.tar"),
             (b"ustar\n", "a.tar"),
             (b"]\0\0\n", "a"),
+            (b"x^2\0y^2\0", "a"),
+            (b"x\x9cvre \xe0 l'ancienne\n", "a"),
+            (b"(/ and )\0", "a"),
+            (b"\n\r\r\n", "a"),
+            (b"RIFF and RAFF\n", "a"),
         ];
         for (head, name) in table {
             assert_eq!(recognise(head, name.as_bytes()), None, "{head:?}");

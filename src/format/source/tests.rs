@@ -109,6 +109,32 @@ fn truncated_or_damaged_compressed_data_is_an_error_with_its_offset() {
     }
 }
 
+/// The text in compressed data, found and read as a file of text is, whatever its name.
+fn text_of(bytes: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut source = Source::of_bytes(bytes, 0..bytes.len() as u64, &Options::default());
+    source.check_text()?;
+    drain(source)
+}
+
+#[test]
+fn one_wrong_byte_in_a_magic_number_is_never_read_as_text() {
+    for text in [&b"a b a\nc d\n"[..], &text()[..5_000]] {
+        for ((name, compress), length) in CODECS.into_iter().zip([3, 4, 4, 6, 4]) {
+            let whole = compress(text);
+            assert!(text_of(&whole).unwrap() == text, "{name}");
+            for at in 0..length {
+                for wrong in 1..=u8::MAX {
+                    let mut file = whole.clone();
+                    file[at] ^= wrong;
+                    // Some bytes are another size of block.
+                    let found = text_of(&file);
+                    assert!(found.is_err() || found.unwrap() == text, "{name}, {at}: {wrong}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn only_members_or_padding_may_follow_a_gzip_member() {
     let (member, more) = (gzip(b"a\n"), gzip(b"b\n"));

@@ -154,8 +154,12 @@ impl<'de> Deserializer<'de> for Guess<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Stop> {
-        self.state.fields.borrow_mut().entry(name).or_default().insert(fields.len());
-        visitor.visit_seq(self.several(fields.len())?)
+        let mut several = self.several(fields.len())?;
+        let value = visitor.visit_seq(&mut several)?;
+        // An alias is one more name of a field, and not one more field.
+        let read = fields.len() - several.left;
+        self.state.fields.borrow_mut().entry(name).or_default().insert(read);
+        Ok(value)
     }
 
     fn deserialize_enum<V: Visitor<'de>>(

@@ -179,6 +179,44 @@ mod tests {
         }
     }
 
+    /// Attributes that change names alone, which are not in the data.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+    struct Renamed {
+        #[serde(rename = "n", alias = "number", alias = "count")]
+        number: u8,
+        #[serde(alias = "inner")]
+        next: Option<Box<Renamed>>,
+    }
+
+    impl Default for Renamed {
+        fn default() -> Self {
+            Self { number: 1, next: None }
+        }
+    }
+
+    #[derive(Serialize, Deserialize)]
+    enum Named {
+        #[serde(alias = "One", alias = "Only")]
+        First(u8),
+        #[serde(other)]
+        Rest,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    struct Unread {
+        #[serde(skip_deserializing)]
+        note: u8,
+        flag: u8,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(tag = "kind", content = "of")]
+    enum Adjacent {
+        A(u8),
+        B,
+    }
+
     #[derive(Serialize, Deserialize)]
     enum Late {
         Fine(u8),
@@ -195,6 +233,8 @@ mod tests {
         assert_eq!(probe::<(u64, Option<List>, [f32; 3], ())>(), Ok(()));
         assert_eq!(probe::<&Text>(), Ok(()));
         assert_eq!(probe::<namesake::Inner>(), Ok(()));
+        assert_eq!(probe::<Renamed>(), Ok(()));
+        assert_eq!(probe::<(Vec<Named>, Option<Renamed>)>(), Ok(()));
     }
 
     #[test]
@@ -207,6 +247,8 @@ mod tests {
             (said::<Flat>(), "Flat`", "`#[serde(flatten)]`"),
             (said::<(u8, Skips)>(), "`Skips`", "`notes`"),
             (said::<Drops>(), "`Drops`", "writes 1 of its 2 fields"),
+            (said::<Unread>(), "`Unread`", "writes 2 of its 1 fields"),
+            (said::<Vec<Adjacent>>(), "Adjacent", "names of fields"),
             (said::<serde_json::Value>(), "Value`", "without knowing its type"),
         ];
         for (said, of, why) in table {
