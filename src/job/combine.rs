@@ -6,7 +6,7 @@ pub use crate::shuffle::KeepApart;
 /// A combiner: folds the values of equal keys into one accumulator, in place.
 ///
 /// It may be applied to any part of a key's values, zero, one or many times, and to its own results; so `fold` must be
-/// associative, and commutative unless [`Combine::EXACT`] is false. [`crate::testing`] checks that it is.
+/// associative, and commutative too if [`Combine::EXACT`] is true. [`crate::testing`] checks that it is.
 /// The combiner is what the method ends in:
 ///
 /// ```
@@ -69,6 +69,9 @@ pub use crate::shuffle::KeepApart;
 /// impl Combine<Traffic> for Add {
 ///     type Acc = Tally;
 ///
+///     // Sums of integers do not depend on the order.
+///     const EXACT: bool = true;
+///
 ///     fn start(&self, value: Tally) -> Result<Tally> {
 ///         Ok(value)
 ///     }
@@ -127,15 +130,15 @@ pub trait Combine<J: Job>: Sync {
     const COMBINES: bool = true;
 
     /// Whether the result never depends on how values are ordered and grouped. Sums of integers are exact, sums of
-    /// floats are not.
+    /// floats are not. Set it to true if that holds for yours: the job is faster then.
     ///
-    /// If false, values are folded in groups that depend on the input, the spec and the flags alone, so the output has
+    /// If false, as it is by default, values are folded in groups that depend on the input, the spec and the flags alone, so the output has
     /// the same bytes with any memory, any number of threads, and on any cluster: the pairs of a map task are cut into
     /// blocks, a block ends after a fixed number of keys (about ten thousand) or bytes, and the values of a key are
     /// folded in the order in which they were emitted within a block. The reduce gets one value for each block, in the
     /// order of the input. Such a combiner saves less than an exact one: keys that repeat within a block are combined,
     /// but not across blocks, spills and map tasks.
-    const EXACT: bool = true;
+    const EXACT: bool = false;
 
     /// Makes an accumulator from a key's first value.
     fn start(&self, value: J::Value<'_>) -> Result<Self::Acc>;
@@ -361,6 +364,8 @@ macro_rules! extremes {
             B: Copy + Send + Sync + 'static,
         {
             type Acc = B;
+
+            const EXACT: bool = true;
 
             fn start(&self, value: J::Value<'_>) -> Result<B> {
                 Ok(value.to_bits())

@@ -96,7 +96,7 @@ impl<J: Job> Check<J> {
     /// do.
     ///
     /// Results that are not text are then compared by their lengths only. Without this call it is 1e-9 for jobs whose
-    /// combiner is declared inexact ([`crate::job::Combine::EXACT`]), and 0 for all others.
+    /// combiner is not declared exact ([`crate::job::Combine::EXACT`]), and 0 for all others.
     pub fn tolerance(mut self, part: f64) -> Self {
         self.settings.tolerance = Some(part);
         self

@@ -27,7 +27,7 @@ pub enum Law {
     CombinerRoundTrips,
     /// Values may be combined in any grouping.
     CombinerIsAssociative,
-    /// Values may be combined in any order, unless the combiner is declared inexact.
+    /// Values may be combined in any order. Only checked if the combiner is declared exact.
     CombinerIsCommutative,
     /// The combiner may be applied to all of a key's values, to some, or to none.
     CombinerIsOptional,

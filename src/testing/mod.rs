@@ -125,7 +125,7 @@
 //!
 //! # When a law does not fit
 //!
-//! * Sums of floats depend on the order in their last digits. A combiner that is declared inexact ([`EXACT`] is
+//! * Sums of floats depend on the order in their last digits. A combiner that is not declared exact ([`EXACT`] is
 //!   false) is folded in the order of the input, need not be commutative, and may be off by a billionth;
 //!   [`Check::tolerance`] sets another bound, also for jobs that add floats in the reduce only.
 //! * A reduce may rely on the values of equal keys coming in the order of the input, if there is no exact combiner.

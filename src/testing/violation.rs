@@ -257,7 +257,7 @@ pub enum Breach {
     #[error(
         "the combiner is not commutative: for key {key} the values {values} folded in this \
          order give {plain}, but in the order {order} they give {shuffled}; make it \
-         independent of order, or set `EXACT = false` to have it folded in the order of the \
+         independent of order, or leave `EXACT` at false to have it folded in the order of the \
          input"
     )]
     CombinerOrders {

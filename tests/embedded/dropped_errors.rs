@@ -33,6 +33,8 @@ static HAS_PANICKED: AtomicBool = AtomicBool::new(false);
 impl<J: for<'v> Job<Value<'v> = u64>> Combine<J> for Limited {
     type Acc = u64;
 
+    const EXACT: bool = true;
+
     fn start(&self, value: u64) -> Result<u64, Error> {
         Ok(value)
     }

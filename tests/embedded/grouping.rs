@@ -36,12 +36,11 @@ impl Job for Floats {
 #[derive(Args, Serialize, Deserialize)]
 struct Brackets {}
 
+/// It does not say that it is exact.
 struct InBrackets;
 
 impl Combine<Brackets> for InBrackets {
     type Acc = String;
-
-    const EXACT: bool = false;
 
     fn start(&self, value: &str) -> Result<String, Error> {
         Ok(value.to_owned())

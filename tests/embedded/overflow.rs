@@ -147,6 +147,8 @@ struct UpToThree;
 impl Combine<Lists> for UpToThree {
     type Acc = Vec<u32>;
 
+    const EXACT: bool = true;
+
     fn start(&self, value: Vec<u32>) -> Result<Vec<u32>, Error> {
         Ok(value)
     }

@@ -102,6 +102,8 @@ struct Counted;
 impl Combine<StopsInMerge> for Counted {
     type Acc = u64;
 
+    const EXACT: bool = true;
+
     fn start(&self, value: u64) -> Result<u64, Error> {
         let maps = std::thread::current().name().is_some_and(|name| name.starts_with("slot-"));
         MERGE_STOP.fetch_or(!maps, Ordering::Relaxed);

@@ -14,6 +14,8 @@ macro_rules! combiner {
         impl Combine<$job> for $name {
             type Acc = $value;
 
+            const EXACT: bool = true;
+
             fn start(&self, value: $value) -> Result<$value> {
                 Ok(value)
             }

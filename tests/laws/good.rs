@@ -73,6 +73,8 @@ struct Pairwise;
 impl Combine<MeanPlace> for Pairwise {
     type Acc = (u64, u64);
 
+    const EXACT: bool = true;
+
     fn start(&self, value: (u64, u64)) -> Result<(u64, u64)> {
         Ok(value)
     }

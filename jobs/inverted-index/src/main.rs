@@ -47,6 +47,8 @@ struct Once;
 impl Combine<InvertedIndex> for Once {
     type Acc = ();
 
+    const EXACT: bool = true;
+
     fn start(&self, _first: ()) -> Result {
         Ok(())
     }

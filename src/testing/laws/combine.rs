@@ -97,7 +97,7 @@ fn check_with<J: Job, C: Combine<J>>(
         return Ok(Some("the job has no combiner"));
     }
     if law == Law::CombinerIsCommutative && !C::EXACT {
-        return Ok(Some("the combiner is declared inexact"));
+        return Ok(Some("the combiner is not declared exact"));
     }
     let mut chance = subject.chance(law);
     let groups = subject.spread(VALUES_WANTED)?;
