@@ -4,6 +4,7 @@
 //! control group. If this process cannot create control groups, it finds everything below the executor's supervisor by
 //! parent process ids, and processes that have lost their supervisor by a variable in their environment.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -153,12 +154,16 @@ fn processes() -> BTreeMap<i32, i32> {
     entries.filter_map(number).filter_map(process).collect()
 }
 
-/// Whether a process descends from another one.
-fn is_below(root: Option<Pid>, pid: i32, parents: &BTreeMap<i32, i32>) -> bool {
-    let Some(root) = root.map(Pid::as_raw_pid) else { return false };
+/// Returns a process's parent, the parent's parent, and so on.
+fn above(pid: i32, parents: &BTreeMap<i32, i32>) -> impl Iterator<Item = i32> {
     let above = std::iter::successors(parents.get(&pid), |parent| parents.get(parent));
     // Processes start and end while they are listed, so the chain of parents could contain a cycle.
-    above.take(parents.len()).any(|&parent| parent == root)
+    above.take(parents.len()).copied()
+}
+
+/// Whether a process descends from another one.
+fn is_below(root: Option<Pid>, pid: i32, parents: &BTreeMap<i32, i32>) -> bool {
+    root.is_some_and(|root| above(pid, parents).any(|parent| parent == root.as_raw_pid()))
 }
 
 /// Kills all descendants of a root, and all processes whose mark matches, except the root and this process.
@@ -167,7 +172,10 @@ fn kill_found(root: Option<Pid>, is_meant: impl Fn(&str) -> bool) {
     for _ in 0..KILL_ROUNDS_MAX {
         let parents = processes();
         let mut found = false;
-        for (&number, &parent) in &parents {
+        // Children before their parents, since a child whose parent is dead may belong to a process outside.
+        let mut processes: Vec<(i32, i32)> = parents.iter().map(|(&pid, &of)| (pid, of)).collect();
+        processes.sort_by_cached_key(|&(pid, _)| Reverse(above(pid, &parents).count()));
+        for (number, parent) in processes {
             let Some(pid) = Pid::from_raw(number).filter(|&pid| pid != getpid()) else { continue };
             if Some(pid) == root {
                 continue;

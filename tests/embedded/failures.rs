@@ -127,10 +127,14 @@ parted! {
 
 fn partitioner_is_blamed<J: Job>() -> Result {
     for (part, said, detail) in [
-        ("one-too-many", "the partitioner chose partition 2, but the last of 2 is 1\nhint: ", true),
+        (
+            "one-too-many",
+            "the partitioner chose partition 2, but with 2 parts the highest number is 1\nhint: ",
+            true,
+        ),
         (
             "last",
-            "the partitioner chose partition 4294967295, but the last of 2 is 1\nhint: ",
+            "the partitioner chose partition 4294967295, but with 2 parts the highest number is 1\nhint: ",
             true,
         ),
         ("refuse", "no part for it", true),
