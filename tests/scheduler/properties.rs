@@ -4,9 +4,9 @@
 mod model;
 
 use gristmill::scheduler::{
-    BackUp, Cancel, Command, Complete, Drain, Fail, Forget, HeldOutput, Join, Leave, LoseOutput,
-    LoseWorker, PlanDone, RegisterWorker, RestoreOutputs, Scheduler, Sign, Straggler, Submit,
-    TimeOut, WorkerState, watch,
+    BackUp, Cancel, Command, Complete, Drain, Fail, Forget, HeldOutput, JobState, Join, Leave,
+    LoseOutput, LoseWorker, PlanDone, RegisterWorker, RestoreOutputs, Scheduler, Sign, Straggler,
+    Submit, TimeOut, WorkerState, watch,
 };
 use gristmill::spec::{
     AttemptId, Cause, Counters, Failure, JobId, JobOptions, Location, Nonce, RecordRef, TaskKind,
@@ -157,16 +157,20 @@ impl Model {
     /// Sends an earlier command once more: of all that must not be taken twice, none may be.
     fn replay(&mut self, pick: usize) {
         if let Some((_, command, _)) = self.log.get(pick % self.log.len().max(1)) {
-            let is_unique = matches!(
-                command,
+            let is_unique = match command {
                 Command::Submit(_)
-                    | Command::PlanDone(_)
-                    | Command::Complete(_)
-                    | Command::Fail(_)
-                    | Command::TimeOut(_)
-                    | Command::Cancel(_)
-                    | Command::Forget(_)
-            );
+                | Command::PlanDone(_)
+                | Command::Complete(_)
+                | Command::Fail(_)
+                | Command::TimeOut(_)
+                | Command::Forget(_) => true,
+                // While a commit may be publishing, the job has not ended, and each cancellation only marks it.
+                Command::Cancel(cancel) => {
+                    let job = self.scheduler.job(cancel.job);
+                    job.is_none_or(|job| job.state() != JobState::Committing)
+                }
+                _ => false,
+            };
             let command = command.clone();
             assert!(!(self.apply(command) && is_unique), "a repeated command was accepted");
         }
