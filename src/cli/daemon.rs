@@ -81,8 +81,8 @@ pub(super) fn asked_to_end() -> Result<impl Future<Output = ()> + Send + 'static
     })
 }
 
-/// A data folder: the named one, or a temporary one that is removed at the end. If the process is killed, the next one of
-/// this user on this machine removes it.
+/// A data folder: the named one, or a temporary one that is removed at the end. If this process is killed, the next
+/// master, worker, `dev` or `replay` of this user on this machine removes the temporary one.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,

@@ -35,9 +35,9 @@ use super::CLOSED;
 
 /// Pause between two checks for orphans that have ended, while nothing else happens.
 const REAP_EVERY: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
-/// Rounds of killing, with a pause after each: five seconds in all. Only a process that is stuck in the kernel
-/// survives them.
-const ROUNDS_MAX: usize = 5_000;
+/// Rounds of killing, with a pause after each: two seconds in all, less than the worker waits for this process to die.
+/// Only a process that is stuck in the kernel survives them.
+const ROUNDS_MAX: usize = 1_500;
 const ROUND_PAUSE: Duration = Duration::from_millis(1);
 /// Rounds of killing orphans after an attempt. What survives them is killed when the executor ends.
 const ORPHAN_ROUNDS_MAX: usize = 200;
@@ -45,8 +45,9 @@ const ORPHAN_ROUNDS_MAX: usize = 200;
 const SIGNALED: i32 = 128;
 
 /// Splits this process into a supervisor and the executor. In the supervisor this never returns; the executor receives
-/// the supervisor's process id. Returns `None` if there can be no supervisor: this process already has other threads,
-/// or the kernel is too old or has no free process ids. This process is then an executor without a supervisor.
+/// the supervisor's process id. Returns `None` if there can be no supervisor: this process already has other threads, or
+/// the kernel is too old, does not list the children of a process, or has no free process ids. This process is then an
+/// executor without a supervisor.
 ///
 /// # Errors
 /// The executor cannot be tied to the life of its parent.
@@ -64,7 +65,8 @@ pub(super) fn split() -> io::Result<Option<Pid>> {
 /// Returns true in the new process, and false if there is none.
 fn fork_supervised() -> bool {
     let threads = fs::read_dir("/proc/self/task").map_or(usize::MAX, Iterator::count);
-    let Some(worker) = getppid().filter(|_| threads == 1) else { return false };
+    let can_split = threads == 1 && fs::read(children_path(getpid())).is_ok();
+    let Some(worker) = getppid().filter(|_| can_split) else { return false };
     let Ok(worker_ends) = pidfd_open(worker, PidfdFlags::empty()) else { return false };
     if getppid() != Some(worker) {
         // The parent has died since, and another process may have its number.
@@ -185,37 +187,55 @@ fn end_as(status: Option<WaitStatus>) -> ! {
         }
     }
     let code = status.and_then(WaitStatus::exit_status).unwrap_or(CLOSED);
-    std::process::exit(signal.map_or(code, |signal| SIGNALED + signal))
+    leave(signal.map_or(code, |signal| SIGNALED + signal))
+}
+
+/// Ends this process without the hooks of libraries, which have run or will run in the executor.
+#[expect(unsafe_code, reason = "no safe crate here ends a process at once")]
+fn leave(code: i32) -> ! {
+    // SAFETY: the call only ends this process.
+    unsafe { libc::_exit(code) }
 }
 
 /// Kills orphans of user code. Call this when an attempt has ended.
 pub(super) fn end_orphans(supervisor: Pid) {
+    let mut is_last = false;
     for _ in 0..ORPHAN_ROUNDS_MAX {
-        let mut is_done = true;
+        let (mut has_killed, mut has_dead) = (false, false);
         for pid in children(supervisor) {
             if pid == getpid() {
                 continue;
             }
             // Opened before the second check, so that the process id cannot pass to another process in between.
-            let Ok(orphan) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
-            if is_alive_below(supervisor, pid) {
-                is_done = false;
+            let orphan = pidfd_open(pid, PidfdFlags::empty());
+            if let Ok(orphan) = orphan
+                && is_alive_below(supervisor, pid)
+            {
+                has_killed = true;
                 let _killed_or_gone = pidfd_send_signal(orphan, Signal::KILL);
+            } else {
+                has_dead = true;
             }
         }
-        if is_done {
+        // The children of one that has just died may have come after the list was read, and the list may lack some
+        // while others end.
+        if !has_killed && (is_last || !has_dead) {
             return;
         }
+        is_last = !has_killed;
         thread::park_timeout(ROUND_PAUSE);
     }
 }
 
 /// The children of a process with one thread; none if the kernel does not list them.
 fn children(parent: Pid) -> Vec<Pid> {
-    let parent = parent.as_raw_nonzero();
-    let list = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
-    let list = list.unwrap_or_default();
+    let list = fs::read_to_string(children_path(parent)).unwrap_or_default();
     list.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
+}
+
+fn children_path(parent: Pid) -> String {
+    let parent = parent.as_raw_nonzero();
+    format!("/proc/{parent}/task/{parent}/children")
 }
 
 fn is_alive_below(parent: Pid, pid: Pid) -> bool {

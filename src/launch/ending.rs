@@ -31,12 +31,14 @@ const FAULTS: [c_int; 8] = [SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SI
 
 // SAFETY: this is how the C library declares it; the function is called without arguments.
 unsafe extern "C" {
-    /// Has a function called when the process calls `quick_exit`; part of C11, but not of the crate `libc`.
+    /// Registers a function that `quick_exit` calls; part of C11, but not of the crate `libc`.
     fn at_quick_exit(function: extern "C" fn()) -> c_int;
 }
 
 /// Most seconds for removing the folders after a fault, which may have left locks held.
-const CLEANUP_SECONDS_MAX: u32 = 10;
+const FAULT_SECONDS_MAX: u32 = 10;
+/// Most seconds for removing them after a call of `exit`, where code that still runs may fail too.
+const EXIT_SECONDS_MAX: u32 = 60;
 
 /// Memory for a thread with its stack, for removing the folders and for the message. It is only reserved, so it costs
 /// no physical memory.
@@ -122,7 +124,8 @@ fn hook(signal: c_int, before: &AtomicPtr<libc::sigaction>) {
         new.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
         if libc::sigaction(signal, &raw const new, old.as_mut_ptr()) == 0 {
             let old = old.assume_init();
-            if old.sa_sigaction == libc::SIG_IGN {
+            // The run was started without no such limit.
+            if signal == SIGXCPU && old.sa_sigaction == libc::SIG_IGN {
                 libc::sigaction(signal, &raw const old, ptr::null_mut());
             }
             before.store(Box::into_raw(Box::new(old)), Ordering::SeqCst);
@@ -146,6 +149,7 @@ fn exited(function: &'static str) {
     }
     if let Some(running) = run().take() {
         IS_ENDING.store(true, Ordering::SeqCst);
+        limit_ending(EXIT_SECONDS_MAX);
         end(running, How::Called(function));
     }
 }
@@ -167,11 +171,7 @@ extern "C" fn at_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
         }
     }
     if is_ours {
-        // SAFETY: both calls only change how and when this process is ended.
-        unsafe {
-            libc::signal(libc::SIGALRM, libc::SIG_DFL);
-            libc::alarm(CLEANUP_SECONDS_MAX);
-        }
+        limit_ending(FAULT_SECONDS_MAX);
         if let Some(mut running) = RUN.try_lock().ok().and_then(|mut run| run.take()) {
             drop(std::mem::take(&mut running.reserve));
             let how = How::Signal(signal);
@@ -191,6 +191,17 @@ extern "C" fn at_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
     unsafe {
         libc::signal(signal, libc::SIG_DFL);
         libc::raise(signal);
+    }
+}
+
+/// Ends the process after this many seconds, if removing the folders takes longer.
+fn limit_ending(seconds: u32) {
+    // SAFETY: the calls only change how and when this process is ended.
+    unsafe {
+        // The system repeats it for each further second, on any thread, while other threads go on.
+        libc::signal(SIGXCPU, libc::SIG_IGN);
+        libc::signal(libc::SIGALRM, libc::SIG_DFL);
+        libc::alarm(seconds);
     }
 }
 

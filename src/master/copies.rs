@@ -30,7 +30,7 @@ pub(super) enum Found {
     Here,
     /// All masters have answered, and none of them has it.
     Nowhere,
-    /// No master that answered has it, but another one may.
+    /// No master that answered has it, but one that did not answer may.
     Unheard,
 }
 

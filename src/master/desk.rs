@@ -159,7 +159,7 @@ impl Desk {
         state.unswept().for_each(|job| self.sweeps.add(job));
     }
 
-    /// Gives a lease to each registered worker without a session. One such worker is a worker whose connection was
+    /// Gives a lease to each registered worker without a session. For example one whose connection was
     /// closed while its registration was being committed.
     pub(super) fn open_missing(&mut self, state: &State, now_ms: u64, lease_ms: u64) {
         for worker in state.scheduler.workers() {

@@ -128,12 +128,13 @@ impl Shared {
         match rejection {
             Rejection::AlreadyEnded { state: JobState::Cancelled, .. } => Ok(()),
             Rejection::UnknownJob { .. } => Err(no_job(job)),
-            other => {
+            ended @ Rejection::AlreadyEnded { .. } => {
                 let message = format!(
-                    "{other}\nhint: only a job that waits or runs can be killed: `gristmill jobs` lists them"
+                    "{ended}\nhint: only a job that waits or runs can be killed: `gristmill jobs` lists them"
                 );
                 Err(Refusal::Limit { message })
             }
+            other => Err(Refusal::Limit { message: other.to_string() }),
         }
     }
 }

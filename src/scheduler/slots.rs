@@ -237,7 +237,7 @@ impl Slots {
         }
     }
 
-    /// Counts a job's trouble on a worker, and excludes the worker if that was once too often.
+    /// Counts a job's trouble on a worker, and excludes the worker if there have been too many.
     ///
     /// If it is the last usable worker, the excluded worker with the fewest exclusions is readmitted in its place, if
     /// there is one.

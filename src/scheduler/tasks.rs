@@ -54,6 +54,8 @@ struct Led {
     leader: u32,
     /// Difference between its own attempt number and the leader's number for the same attempt.
     beyond: i32,
+    /// The first of its own attempt numbers that it shares with the leader.
+    first: u32,
 }
 
 /// All tasks of one kind, in three parts. Tasks that never started are not stored at all. Tasks to retry are in an
@@ -168,6 +170,11 @@ impl Tasks {
         number.saturating_add_signed(-self.beyond(index))
     }
 
+    /// Whether its attempt with this number is also one of its leader.
+    pub(super) fn is_shared(&self, index: u32, number: u32) -> bool {
+        self.leaders.get(&index).is_some_and(|led| number >= led.first)
+    }
+
     /// The task's own number of an attempt of its leader, if the task was part of it.
     fn own_number(&self, index: u32, of_leader: u32) -> u32 {
         of_leader.saturating_add_signed(self.beyond(index))
@@ -263,7 +270,7 @@ impl Tasks {
             let number = 1 + self.get(index).map_or(0, Task::started);
             let beyond = number.cast_signed().saturating_sub(of_leader.cast_signed());
             self.joined.entry(leader).or_default().push(index);
-            self.leaders.insert(index, Led { leader, beyond });
+            self.leaders.insert(index, Led { leader, beyond, first: number });
             self.start(index, worker, now_ms);
             numbers.push(number);
         }
@@ -388,9 +395,10 @@ impl Tasks {
 
     /// Remembers which of its leader's attempts each attempt at a task was part of.
     fn note_parting(&mut self, index: u32) {
-        let Some(&Led { leader, .. }) = self.leaders.get(&index) else { return };
+        let Some(&Led { leader, first, .. }) = self.leaders.get(&index) else { return };
         let attempts = |index| self.get(index).map(Task::attempts).unwrap_or_default();
-        let shared = attempts(index).iter().filter_map(|own| {
+        let own = attempts(index).iter().filter(|own| own.number >= first);
+        let shared = own.filter_map(|own| {
             let number = self.number_of_leader(index, own.number);
             let is_it = |its: &Attempt| its.number == number && its.worker == own.worker;
             attempts(leader).iter().any(is_it).then_some(((index, own.number), (leader, number)))

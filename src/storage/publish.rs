@@ -156,6 +156,10 @@ fn exchange_in_two_steps(output: &Path, out: &Path, old: &Manifest) -> Result<()
 /// Between the two there is no complete output at `out`. A repeated commit then finds the rest of the old output,
 /// still marked as ours, or an empty folder, and continues.
 fn replace_in_place(output: &Path, out: &Path, old: &Manifest) -> Result<(), Error> {
+    let others = contents::others(out, old).map_err(|e| Error::io("inspect output", out, e))?;
+    if !others.is_empty() {
+        return Err(Error::OutputHoldsOthers { path: out.to_path_buf(), others });
+    }
     contents::remove_listed(out, old)
         .map_err(|e| Error::write("remove earlier output", out, e, Room::Output))?;
     match fs::rename(output, out) {

@@ -190,7 +190,8 @@ impl Drop for Staging {
 
 /// Moves a sealed part into the output. Succeeds if an earlier call has moved it.
 ///
-/// Only one process at a time moves parts into `output/`, so checking first is safe.
+/// Another commit may move the same part meanwhile, where a file system locks nothing for other machines. Parts only move
+/// from `from` to `to`, so looking at `to` first never finds a moved part in both places.
 pub(super) fn move_part(from: &Path, to: &Path, part: &SealedPart) -> Result<(), Error> {
     let look = |path: &Path| match fs::symlink_metadata(path) {
         Ok(facts) => Ok(Some(facts.len())),
@@ -201,7 +202,8 @@ pub(super) fn move_part(from: &Path, to: &Path, part: &SealedPart) -> Result<(),
         }
         Err(e) => Err(Error::io("look for part", path, e)),
     };
-    let (staged, moved) = (look(from)?, look(to)?);
+    let moved = look(to)?;
+    let staged = look(from)?;
     if staged.is_some() && moved.is_some() {
         return Err(Error::PartTwice { name: part.name.clone() });
     }

@@ -20,8 +20,8 @@ use rustix::process::{
 use super::kin::began;
 
 /// Rounds of killing, and the pause after each: one second in all. What survives them is stuck in the kernel.
-const ROUNDS_MAX: usize = 1_000;
-const ROUND_PAUSE: Duration = Duration::from_millis(1);
+const ROUNDS_MAX: usize = 200;
+const ROUND_PAUSE: Duration = Duration::from_millis(5);
 
 /// The roots of all executors of this process that were not reaped yet.
 static ROOTS: Mutex<Roots> = Mutex::new(Roots { adopts: false, alive: BTreeSet::new() });
@@ -52,9 +52,9 @@ pub fn adopt() -> io::Result<()> {
 /// Kills and reaps what executors of a process that called [`adopt`] have left, and executors that no launcher has
 /// started.
 pub fn end_orphans() {
-    let roots = roots();
-    if let Some(since) = began(getpid()).filter(|_| roots.adopts) {
-        end(&roots.alive, since);
+    let adopts = roots().adopts;
+    if let Some(since) = began(getpid()).filter(|_| adopts) {
+        end(since);
     }
 }
 
@@ -67,38 +67,54 @@ pub(super) fn start(spawn: impl FnOnce() -> io::Result<Child>) -> io::Result<Chi
     Ok(child)
 }
 
-/// Reaps the root of an executor, which has ended. If it was killed, ends the orphans that it has left.
+/// Reaps the root of an executor, which has ended. If it was killed, ends the orphans that it has left; otherwise reaps
+/// those that have ended.
 pub(super) fn reap<T>(root: Pid, was_killed: bool, wait: impl FnOnce() -> T) -> T {
     let mut roots = roots();
-    let since = began(root).filter(|_| was_killed && roots.adopts);
+    let since = began(root).filter(|_| roots.adopts);
     // Removed before the process id can pass to another root, which needs the lock.
     let reaped = wait();
     roots.alive.remove(&root.as_raw_pid());
-    if let Some(since) = since {
-        end(&roots.alive, since);
+    drop(roots);
+    match since {
+        Some(since) if was_killed => end(since),
+        Some(since) => drop(look(since, false)),
+        None => {}
     }
     reaped
 }
 
 /// Kills and reaps all children of this process that are not roots and that began after this time, in clock ticks
 /// since boot. Their children then become children of this process.
-fn end(roots: &BTreeSet<i32>, since: u64) {
-    let is_orphan = |child: &Pid| {
-        !roots.contains(&child.as_raw_pid()) && began(*child).is_some_and(|began| began >= since)
-    };
+fn end(since: u64) {
+    let mut is_last = false;
     for _ in 0..ROUNDS_MAX {
-        let mut is_done = true;
-        for child in children().into_iter().filter(is_orphan) {
-            is_done = false;
-            // It was not reaped yet, so the process id is still its own.
-            let _killed_or_dead = kill_process(child, Signal::KILL);
-            let _reaped_or_dying = waitpid(Some(child), WaitOptions::NOHANG);
-        }
-        if is_done {
+        let is_done = look(since, true);
+        if is_done && is_last {
             return;
         }
+        // The system's list may lack some while others end, so one empty look is not enough.
+        is_last = is_done;
         thread::park_timeout(ROUND_PAUSE);
     }
+}
+
+/// Reaps the orphans that have ended, and kills the others if `kills`. Returns whether there were none.
+fn look(since: u64, kills: bool) -> bool {
+    // Held, so that nothing starts that would be taken for an orphan.
+    let roots = roots();
+    let is_orphan = |child: &Pid| {
+        !roots.alive.contains(&child.as_raw_pid())
+            && began(*child).is_some_and(|began| began >= since)
+    };
+    let mut is_done = true;
+    for child in children().into_iter().filter(is_orphan) {
+        is_done = false;
+        // It was not reaped yet, so the process id is still its own.
+        let _killed_or_dead = if kills { kill_process(child, Signal::KILL) } else { Ok(()) };
+        let _reaped_or_running = waitpid(Some(child), WaitOptions::NOHANG);
+    }
+    is_done
 }
 
 /// The children of all threads of this process; none if the kernel does not list them.

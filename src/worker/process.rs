@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid,
+};
 use tokio::sync::{oneshot, watch};
 
 use super::death::OverMemory;
@@ -227,6 +229,8 @@ impl Running {
                 kin.kill();
             }
             let _killed_or_dying = kill_process_group(self.pid, Signal::KILL);
+            // It may have left its group.
+            let _killed_or_dying = kill_process(self.pid, Signal::KILL);
         }
     }
 }

@@ -14,7 +14,7 @@ use std::process::Command;
 use crate::commands::Result;
 use crate::fleet::Fleet;
 use crate::leftovers::{check_nothing_is_left, strays};
-use crate::own_mounts::with_own_mounts;
+use crate::own_mounts::{inside, with_own_mounts};
 use crate::slow_words;
 use crate::trial::{Trial, counted, status, write_input};
 use crate::until::{until, until_within};
@@ -127,7 +127,7 @@ fn cut(fleet: &mut Fleet, disk: &Disk, number: u32) -> Result {
 
 #[test]
 fn power_failure_loses_nothing_acknowledged() -> Result {
-    let Some(folder) = std::env::var_os(INSIDE).map(PathBuf::from) else {
+    let Some(folder) = inside(INSIDE)? else {
         // Building takes time, which is not counted.
         slow_words::executable();
         return with_own_mounts(INSIDE, (SECONDS_MAX * cuts()?).into());

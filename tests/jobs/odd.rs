@@ -15,7 +15,8 @@ use clap::ValueEnum;
 use gristmill::prelude::*;
 use gristmill::record::hash::hash;
 use rustix::process::{
-    Resource, Rlimit, Signal, getpid, kill_current_process_group, kill_process, setrlimit,
+    Resource, Rlimit, Signal, getpid, getrlimit, kill_current_process_group, kill_process,
+    setrlimit,
 };
 
 /// Checks for an awaited file before giving up: a minute.
@@ -332,13 +333,17 @@ fn quick_exit_well() -> ! {
     quick_exit(0)
 }
 
-/// Lowers the limit of CPU time to one second, and works until that is over.
+/// Lowers the limit of CPU time to one second, and works on several threads until that is over.
 fn burn() -> Result {
-    let limit = Rlimit { current: Some(1), maximum: None };
+    let limit = Rlimit { current: Some(1), ..getrlimit(Resource::Cpu) };
     setrlimit(Resource::Cpu, limit)?;
-    loop {
-        std::hint::black_box(());
-    }
+    let work = || {
+        loop {
+            std::hint::black_box(());
+        }
+    };
+    (0..4).for_each(|_| drop(std::thread::spawn(work)));
+    work()
 }
 
 fn eat() {

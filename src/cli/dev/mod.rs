@@ -101,16 +101,21 @@ impl Dev {
                 let lines = runtime.block_on(client.workers()).unwrap_or_default();
                 lines
                     .iter()
-                    .find(|line| line.pid == pid && line.state != "lost")
+                    .find(|line| line.pid == pid && !matches!(line.state.as_str(), "lost" | "left"))
                     .map(|line| line.id)
             };
-            if !until(|| registered().is_some(), children, interrupts)? {
+            let mut found = None;
+            let is_there = || {
+                found = registered();
+                found.is_some()
+            };
+            let Some(WorkerId(id)) =
+                until(is_there, children, interrupts)?.then_some(found).flatten()
+            else {
                 return Ok(None);
-            }
-            if let Some(WorkerId(id)) = registered() {
-                children.rename_last(format!("worker {id}"));
-                workers.insert(id, pid);
-            }
+            };
+            children.rename_last(format!("worker {id}"));
+            workers.insert(id, pid);
         }
         for (id, pid) in workers {
             announce(&format!("worker {id} pid {pid}\n"));
@@ -141,7 +146,7 @@ fn interrupts() -> Result<Receiver<()>, Refused> {
 
 /// Checks repeatedly until the condition holds; false if that was interrupted.
 fn until(
-    is_so: impl Fn() -> bool,
+    mut is_so: impl FnMut() -> bool,
     children: &mut Children,
     interrupts: &Receiver<()>,
 ) -> Result<bool, Refused> {

@@ -119,8 +119,8 @@ impl Replay {
     }
 }
 
-/// The executable asks the kernel to be killed when the thread that started it ends; nobody waits here without hearing
-/// signals.
+/// Runs the attempt on a thread of its own, while this one handles signals. The kernel kills an executable without a
+/// supervisor when the thread that started it ends.
 async fn on_its_own_thread(
     needs: Needs,
     limit: Duration,

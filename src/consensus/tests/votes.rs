@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest time until a question is asked and answered, if nothing delays it.
 const BUSY: Duration = Duration::from_millis(300);
 
-/// A master that has later voted for itself.
+/// A master that has voted for itself in a later term.
 struct Later(Vote);
 
 impl Raft for Later {

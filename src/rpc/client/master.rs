@@ -237,7 +237,7 @@ impl Master {
     async fn nobody(&self, last: &Refusal, asked: &str) -> Refusal {
         let known = self.known().addresses.join(", ");
         let is_silent = matches!(last, Refusal::Unavailable { .. });
-        if let Some(found) = stranger(asked).await.filter(|_| is_silent) {
+        if is_silent && let Some(found) = stranger(asked).await {
             let what = format!("this is not a master's address, since {found}: {asked}");
             let hint = "name the address that `gristmill dev` or `gristmill master` prints after `master` and its number";
             return Refusal::Unavailable { message: with_hint(what, Some(hint.into())) };

@@ -468,7 +468,7 @@ async fn every_request_is_checked_before_it_takes_effect() {
             wrong.push(format!("{call}: {refused:?} instead of {expected:?}, acted: {has_acted}"));
         }
         if let (Some(submission), Some(refused)) = (submission, refused) {
-            // Our client does not send it either.
+            // Our client checks it too, before it sends anything.
             assert_eq!(client.submit(submission).await, Err(refused));
         }
     }

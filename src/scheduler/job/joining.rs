@@ -24,8 +24,12 @@ impl Job {
     /// joined another ran by itself.
     pub fn ran_as(&self, task: TaskId, attempt: &Attempt) -> AttemptId {
         let own = task.attempt(attempt.number);
-        if let Some((index, number)) = self.tasks(task.kind).parted(task.index, attempt.number) {
+        let tasks = self.tasks(task.kind);
+        if let Some((index, number)) = tasks.parted(task.index, attempt.number) {
             return TaskId { index, ..task }.attempt(number);
+        }
+        if !tasks.is_shared(task.index, attempt.number) {
+            return own;
         }
         let led_by = self.runs_as(own);
         let attempts = self.task(led_by.task).map(Task::attempts).unwrap_or_default();

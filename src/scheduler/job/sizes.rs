@@ -70,7 +70,7 @@ impl Sizes {
 }
 
 impl Job {
-    /// What its tasks have read.
+    /// How many bytes its tasks have read.
     pub fn sizes(&self) -> &Sizes {
         &self.sizes
     }

@@ -235,3 +235,28 @@ fn a_replaced_folder_hands_on_its_mode() {
     }
     assert!(verify(&out).unwrap().findings.is_empty());
 }
+
+#[test]
+fn commits_that_move_the_same_parts_at_once_do_not_take_them_for_damaged() {
+    let root = tempfile::tempdir().unwrap();
+    let (from, to) = (root.path().join("from"), root.path().join("to"));
+    let part = |n: usize| SealedPart { name: format!("part-{n:05}"), bytes: 1, crc32c: 0 };
+    for folder in [&from, &to] {
+        fs::create_dir(folder).unwrap();
+    }
+    let parts: Vec<_> = (0..2_000).map(part).collect();
+    for part in &parts {
+        fs::write(from.join(&part.name), "x").unwrap();
+    }
+    let move_all = || {
+        for part in &parts {
+            let moved = staging::move_part(&from.join(&part.name), &to.join(&part.name), part);
+            // The other one may move it between the look and the rename. That is tried again.
+            let is_lost_race =
+                matches!(&moved, Err(error) if error.to_string().contains("move part"));
+            assert!(moved.is_ok() || is_lost_race, "{moved:?}");
+        }
+    };
+    std::thread::scope(|scope| (0..2).for_each(|_| drop(scope.spawn(move_all))));
+    assert_eq!(fs::read_dir(&to).unwrap().count(), parts.len());
+}

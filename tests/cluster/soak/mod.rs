@@ -38,7 +38,7 @@ use crate::dev::lives;
 use crate::faults::now;
 use crate::fleet::Fleet;
 use crate::leftovers::check_nothing_is_left;
-use crate::own_mounts::with_own_mounts;
+use crate::own_mounts::{inside, with_own_mounts};
 
 /// Seconds of the soak. Without it, the soak has [`ROUNDS`] rounds.
 const SECONDS: &str = "GRISTMILL_SOAK";
@@ -201,7 +201,7 @@ fn mount_disks(folder: &Path) -> Result {
 
 #[test]
 fn random_faults_lose_no_job_and_change_no_output() -> Result {
-    let Some(temporary) = std::env::var_os(INSIDE) else {
+    let Some(temporary) = inside(INSIDE)? else {
         // Building takes time, which is not counted.
         kinds::build();
         return with_own_mounts(INSIDE, number(SECONDS)?.unwrap_or(0) + REST_SECONDS);
