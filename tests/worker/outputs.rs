@@ -90,7 +90,11 @@ async fn reduce_stops_waiting_for_a_frozen_worker_if_output_is_elsewhere() {
     let fetches = || cluster.network.fetches.load(Ordering::SeqCst);
     let master = &cluster.network.master;
     master.until("the frozen one is asked", |_| (fetches() == 1).then_some(())).await;
-    master.with(|known| known.located.push(LocatedMap { map: 0, within: None, at: None }));
+    master.with(|known| {
+        known.located.push(LocatedMap { map: 0, within: None, at: None });
+        // The same attempt ends on the second worker next, and that end is waited for.
+        known.ended.clear();
+    });
     mapped(&cluster, 2, 0).await;
     // A request that nobody answers ends by itself after half a minute.
     let ended = tokio::time::timeout(Duration::from_secs(20), master.end_of(reduce)).await;

@@ -19,6 +19,7 @@ const SUBMISSIONS_MAX: u32 = 8;
 /// Exit codes of `submit`.
 const SUCCEEDED: i32 = 0;
 const FAILED: i32 = 1;
+const REFUSED: i32 = 2;
 const UNAVAILABLE: i32 = 4;
 const CANCELLED: i32 = 7;
 const UNKNOWN: i32 = 8;
@@ -198,8 +199,15 @@ impl Running {
 
     fn check_end(&mut self, commands: &Commands) -> Result<End> {
         let code = self.follow(commands)?;
-        let [job] = &self.ids()?[..] else {
-            return Err(format!("several jobs, or none, have one id: {:?}", self.ids()?).into());
+        let ids = self.ids()?;
+        if ids.is_empty() && code == REFUSED && self.is_taken && self.said()?.contains(FOREIGN) {
+            // The output was taken before the job was submitted.
+            self.check_no_output(commands)?;
+            self.check_nothing_is_left()?;
+            return Ok(End::OutputTaken);
+        }
+        let [job] = &ids[..] else {
+            return Err(format!("several jobs, or none, have one id: {ids:?}").into());
         };
         let status = status(commands, job)?;
         let expected = match code {
