@@ -101,8 +101,9 @@ that are still running are not included.
 Example: gristmill counters j7";
 
 pub(super) const KILL: &str = "\
-Removes what the job has written. Refused (exit 5) once the job is publishing
-its output.
+Removes what the job has written. A job that is publishing its output is
+cancelled unless the output becomes visible first. Refused (exit 5) for a job
+that has ended otherwise.
 
 Example: gristmill kill j7";
 

@@ -35,7 +35,7 @@ use super::CLOSED;
 
 /// Pause between two checks for orphans that have ended, while nothing else happens.
 const REAP_EVERY: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
-/// Rounds of killing, with a pause after each: two seconds in all, less than the worker waits for this process to die.
+/// Rounds of killing, with a pause after each: about two seconds, less than the worker waits for this process to die.
 /// Only a process that is stuck in the kernel survives them.
 const ROUNDS_MAX: usize = 1_500;
 const ROUND_PAUSE: Duration = Duration::from_millis(1);
@@ -217,8 +217,8 @@ pub(super) fn end_orphans(supervisor: Pid) {
                 has_dead = true;
             }
         }
-        // The children of one that has just died may have come after the list was read, and the list may lack some
-        // while others end.
+        // Children of an orphan that has just died may have become the supervisor's after the list was read, and the
+        // system's list can omit some while others exit. So it looks once more.
         if !has_killed && (is_last || !has_dead) {
             return;
         }

@@ -36,7 +36,7 @@ pub fn clashes<J: Job>() -> Vec<String> {
         }
         for (other, whose) in &known {
             found.extend(shared(arg, other).map(|flag| {
-                format!("{flag} of the field `{field}` is a flag that {whose}; rename it")
+                format!("{flag} of the field `{field}` is a flag that {whose}; rename the field")
             }));
         }
         known.push((arg, "another field has"));

@@ -37,7 +37,7 @@ unsafe extern "C" {
 
 /// Most seconds for removing the folders after a fault, which may have left locks held.
 const FAULT_SECONDS_MAX: u32 = 10;
-/// Most seconds for removing them after a call of `exit`, where code that still runs may fail too.
+/// Most seconds for removing them after a call of `exit`. The job's other threads still run, and may cause a fault meanwhile.
 const EXIT_SECONDS_MAX: u32 = 60;
 
 /// Memory for a thread with its stack, for removing the folders and for the message. It is only reserved, so it costs
@@ -124,7 +124,7 @@ fn hook(signal: c_int, before: &AtomicPtr<libc::sigaction>) {
         new.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
         if libc::sigaction(signal, &raw const new, old.as_mut_ptr()) == 0 {
             let old = old.assume_init();
-            // The run was started without no such limit.
+            // The signal was ignored when the run started, and stays so.
             if signal == SIGXCPU && old.sa_sigaction == libc::SIG_IGN {
                 libc::sigaction(signal, &raw const old, ptr::null_mut());
             }
@@ -198,7 +198,7 @@ extern "C" fn at_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
 fn limit_ending(seconds: u32) {
     // SAFETY: the calls only change how and when this process is ended.
     unsafe {
-        // The system repeats it for each further second, on any thread, while other threads go on.
+        // The system sends SIGXCPU again after each further second of CPU time, to any thread.
         libc::signal(SIGXCPU, libc::SIG_IGN);
         libc::signal(libc::SIGALRM, libc::SIG_DFL);
         libc::alarm(seconds);
@@ -282,7 +282,8 @@ fn line(how: How, place: &str, when: When) -> String {
     format!("{what}, {state}\nhint: {hint}")
 }
 
-/// Reports what happened, removes the run's folders, and ends the process with the exit code of a failed job.
+/// Reports what happened, removes the run's folders, and ends the process: with the exit code of a failed job, unless
+/// its output is published.
 fn end(running: Running, how: How) -> ! {
     // A thread that the job's code started belongs to no known attempt.
     let place = task::attempt_here().map_or_else(String::new, |attempt| format!(" in {attempt}"));
@@ -295,13 +296,13 @@ fn end(running: Running, how: How) -> ! {
     if how == How::Signal(SIGABRT) {
         let memory = size::format(running.memory_bytes);
         details.push(format!(
-            "if the line above reports that memory ran out: set --memory below {memory}, or \
-             give the process more"
+            "if a message before this error says that a memory allocation failed: set --memory \
+             below {memory}, or raise the memory limit of the process"
         ));
     }
     let when = When::of(running.progress.phase(), running.to_stdout);
     let line = line(how, &place, when);
-    // The exit code tells whether the output exists.
+    // Only if the exit code is 0 is the output complete for sure.
     let code = if when == When::Published {
         say(&format!("note: {line}\n"));
         details.iter().for_each(|detail| say(&format!("note: {detail}\n")));

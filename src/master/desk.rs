@@ -159,8 +159,8 @@ impl Desk {
         state.unswept().for_each(|job| self.sweeps.add(job));
     }
 
-    /// Gives a lease to each registered worker without a session. For example one whose connection was
-    /// closed while its registration was being committed.
+    /// Gives a lease to each registered worker without a session. Such a worker exists if its
+    /// connection was closed while its registration was being committed.
     pub(super) fn open_missing(&mut self, state: &State, now_ms: u64, lease_ms: u64) {
         for worker in state.scheduler.workers() {
             let Some(record) = state.worker(worker.id) else { continue };

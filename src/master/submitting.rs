@@ -95,8 +95,8 @@ fn check_same(state: &State, job: JobId, request: &Submit) -> Result<(), Refusal
 }
 
 /// Computes an identity of what a spec requests. Each process writes a `HashSet` or `HashMap` among the job's flags in
-/// another order, so the order of the job value's bytes does not count. Two different
-/// values whose bytes differ only in their order were typed differently, and what was typed is part of the spec.
+/// another order, so the order of the job value's bytes does not count. This confuses no two jobs: values that differ only
+/// in the order of their bytes come from different command lines, and the command line is part of the spec.
 fn same(spec: &JobSpec) -> Digest {
     let mut spec = spec.clone();
     spec.job.sort_unstable();

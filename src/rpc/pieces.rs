@@ -28,7 +28,7 @@ impl<'a> Pieces<'a> {
                     Some(&wanted) if wanted == (header.map, header.attempt) => {}
                     other => {
                         let (map, attempt) = (header.map, header.attempt);
-                        return Err(format!("m{map}#{attempt} arrived, expected {other:?}"));
+                        return Err(format!("m{map}#{attempt} arrived, {}", expected(other)));
                     }
                 }
                 self.open = Some((header.map, header.stored_bytes));
@@ -45,7 +45,7 @@ impl<'a> Pieces<'a> {
                 self.whole()?;
                 match self.maps.next() {
                     Some((wanted, _)) if wanted == map => {}
-                    other => return Err(format!("m{map} has a path, expected {other:?}")),
+                    other => return Err(format!("a path for m{map} arrived, {}", expected(other))),
                 }
             }
             FetchPiece::Missing { map, .. } => match self.open.take() {
@@ -54,7 +54,7 @@ impl<'a> Pieces<'a> {
                 Some((open, left)) if left > 0 => return Err(short(open, left)),
                 _ => match self.maps.next() {
                     Some((wanted, _)) if wanted == map => {}
-                    other => return Err(format!("m{map} is missing, expected {other:?}")),
+                    other => return Err(format!("m{map} was called missing, {}", expected(other))),
                 },
             },
         }
@@ -81,6 +81,13 @@ impl<'a> Pieces<'a> {
 
 fn short(map: u32, left: u64) -> String {
     format!("m{map} lacks {left} bytes")
+}
+
+/// What was expected instead of a piece.
+fn expected(next: Option<&(u32, u32)>) -> String {
+    next.map_or("expected nothing more".into(), |(map, attempt)| {
+        format!("expected m{map}#{attempt}")
+    })
 }
 
 #[cfg(test)]
@@ -120,7 +127,7 @@ mod tests {
             (&[missing(4), segment(7, 0)], ""),
             (&[segment(4, 3), bytes(1), missing(4), segment(7, 0)], ""),
             (&[place(4), place(7)], ""),
-            (&[place(7)], "m7 has a path, expected Some((4, 1))"),
+            (&[place(7)], "a path for m7 arrived, expected m4#1"),
             (&[segment(4, 3), place(7)], "m4 lacks 3 bytes"),
             (&[], "m4 did not arrive"),
             (&[segment(4, 3), bytes(3)], "m7 did not arrive"),
@@ -129,8 +136,8 @@ mod tests {
             (&[segment(4, 3), missing(7)], "m4 lacks 3 bytes"),
             (&[segment(4, 3), bytes(4)], "m4 has more bytes than announced"),
             (&[bytes(4)], "bytes arrived before a segment"),
-            (&[segment(7, 0)], "m7#1 arrived, expected Some((4, 1))"),
-            (&[missing(4), missing(7), missing(4)], "m4 is missing, expected None"),
+            (&[segment(7, 0)], "m7#1 arrived, expected m4#1"),
+            (&[missing(4), missing(7), missing(4)], "m4 was called missing, expected nothing more"),
         ];
         for (pieces, wrong) in table {
             let mut expected = Pieces::of(&[(4, 1), (7, 1)]);

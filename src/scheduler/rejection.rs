@@ -82,7 +82,7 @@ pub enum Rejection {
         attempt: AttemptId,
     },
     /// The attempt is allowed a longer silence, or an unlimited one.
-    #[error("{attempt} may run without progress for {}", allowed(timeout_ms))]
+    #[error("{attempt} is allowed to run without progress for {}", allowed(timeout_ms))]
     NotTimedOut {
         /// As named by the command.
         attempt: AttemptId,

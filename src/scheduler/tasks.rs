@@ -170,7 +170,7 @@ impl Tasks {
         number.saturating_add_signed(-self.beyond(index))
     }
 
-    /// Whether its attempt with this number is also one of its leader.
+    /// Whether the task's attempt with this number is also an attempt of its leader.
     pub(super) fn is_shared(&self, index: u32, number: u32) -> bool {
         self.leaders.get(&index).is_some_and(|led| number >= led.first)
     }

@@ -142,7 +142,7 @@ impl OwnedFolder {
             // Removing a folder takes a descriptor for each level. The lock has one, which is enough for one at a time.
             drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
             return match remove_level_by_level(&self.path) {
-                // Without the lock, a sweep may have taken it.
+                // Without the lock, a sweep may have removed it.
                 Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
                 removed => removed,
             };

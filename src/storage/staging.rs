@@ -190,8 +190,8 @@ impl Drop for Staging {
 
 /// Moves a sealed part into the output. Succeeds if an earlier call has moved it.
 ///
-/// Another commit may move the same part meanwhile, where a file system locks nothing for other machines. Parts only move
-/// from `from` to `to`, so looking at `to` first never finds a moved part in both places.
+/// On file systems whose locks do not reach other machines, another commit may move the same part at the same time. Parts
+/// only move from `from` to `to`, so looking at `to` first never finds a moved part in both places.
 pub(super) fn move_part(from: &Path, to: &Path, part: &SealedPart) -> Result<(), Error> {
     let look = |path: &Path| match fs::symlink_metadata(path) {
         Ok(facts) => Ok(Some(facts.len())),

@@ -2,8 +2,8 @@
 //!
 //! Files that can be cut are sampled at evenly spaced places. Other files (compressed, or of a format that cannot be
 //! cut) must be read as one stream: everything up to a place has to be decoded, so the file is read through, and only
-//! every n-th record is mapped. Keys from places and from streams therefore represent different numbers of keys of the
-//! input; `even` gives them equal weight.
+//! every n-th record is mapped. So one sampled key may stand for more keys of the input than another. `even` corrects this:
+//! it repeats keys that stand for many, and drops some that stand for few.
 
 use std::cell::Cell;
 use std::ops::Range;

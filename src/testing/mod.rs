@@ -87,8 +87,8 @@
 //! # Choosing the input
 //!
 //! Use realistic records, including odd ones, and let keys repeat: values that are never combined or reordered are
-//! not checked, and a job with a combiner is refused if no key has three values. Kilobytes are enough: each law is
-//! tried in 64 cases ([`Check::cases`]), on each key. The [`Report`] of [`Check::verdict`] lists what could not be
+//! not checked, and a job with a combiner is refused if no key has three values. Kilobytes are enough, because
+//! each law is tried in 64 cases ([`Check::cases`]) for each key. The [`Report`] of [`Check::verdict`] lists what could not be
 //! checked.
 //!
 //! If a map combines in a table of its own and emits the table in `cleanup`, it emits each key once per task. For the

@@ -328,9 +328,9 @@ pub enum Breach {
     /// See [`Law::TotalsDoNotShow`].
     #[error(
         "{what} depends on how the work is done: with one map task and one reducer it is \
-         {plain}, {how} it is {other}; count and set aside what is in the input, not tasks, \
-         calls or combined values; if it is meant to describe the work, check with \
-         `.varying_counter(…)` or `.varying_side(…)`"
+         {plain}, {how} it is {other}; counters and side outputs must depend on the \
+         input alone, not on how many tasks, calls or combined values there are; if this one is meant to \
+         describe the work, allow it with `.varying_counter(…)` or `.varying_side(…)`"
     )]
     TotalsShow {
         /// Which counter or side output.

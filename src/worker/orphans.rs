@@ -93,7 +93,7 @@ fn end(since: u64) {
         if is_done && is_last {
             return;
         }
-        // The system's list may lack some while others end, so one empty look is not enough.
+        // The system's list can omit some children while others exit, so one empty look is not enough.
         is_last = is_done;
         thread::park_timeout(ROUND_PAUSE);
     }
@@ -101,7 +101,7 @@ fn end(since: u64) {
 
 /// Reaps the orphans that have ended, and kills the others if `kills`. Returns whether there were none.
 fn look(since: u64, kills: bool) -> bool {
-    // Held, so that nothing starts that would be taken for an orphan.
+    // Locked, so that no executor starts here and is mistaken for an orphan.
     let roots = roots();
     let is_orphan = |child: &Pid| {
         !roots.alive.contains(&child.as_raw_pid())

@@ -84,7 +84,7 @@ async fn staged_output_that_stays_missing_fails_the_job() {
     let (failed, status) = commits_that_fail(failure.clone(), MANY).await;
     assert_eq!((failed, status.state), (COMMIT_MISSES_MAX, State::Failed));
     let told = status.failure.unwrap().1.details.join("; ");
-    assert_eq!(told, "16 attempts to publish have failed like this, so there is no further one");
+    assert_eq!(told, "16 attempts to publish have failed like this, so no further attempt is made");
 
     let (failed, status) = commits_that_fail(failure, COMMIT_MISSES_MAX - 1).await;
     assert_eq!((failed, status.state), (COMMIT_MISSES_MAX - 1, State::Succeeded));

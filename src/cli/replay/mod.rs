@@ -120,7 +120,7 @@ impl Replay {
 }
 
 /// Runs the attempt on a thread of its own, while this one handles signals. The kernel kills an executable without a
-/// supervisor when the thread that started it ends.
+/// supervisor when the thread that started it ends, so that thread must live until the attempt has ended.
 async fn on_its_own_thread(
     needs: Needs,
     limit: Duration,

@@ -1,7 +1,6 @@
 //! Decodes all frames of an LZ4 file.
 //!
-//! The frame decoder of the crate that we use for blocks would accept a file that ends between two blocks as
-//! complete.
+//! We use a crate for the blocks, but not its frame decoder, which accepts a file that ends between two blocks as complete.
 
 use std::io::{self, BufRead, ErrorKind, Read};
 

@@ -180,9 +180,16 @@ fn first_so(job: &Job, blamed: AttemptId, failure: &Failure) -> String {
     };
     match job.failures().find(is_so) {
         Some(first) if first.attempt != blamed => {
-            let shared =
-                if first.attempt.task == task { "" } else { ", which it shared with other maps," };
-            format!("The first was {}{shared} at {}.", first.attempt, rfc3339_ms(first.at_ms))
+            let shared = if first.attempt.task == task {
+                String::new()
+            } else {
+                format!(", an attempt that {task} shared with other maps")
+            };
+            format!(
+                "The first such failure was at {}, in {}{shared}.",
+                rfc3339_ms(first.at_ms),
+                first.attempt
+            )
         }
         _ => String::new(),
     }

@@ -144,7 +144,7 @@ fn job_that_waits_for_memory_says_how_much_and_what_to_do() {
     let mut story = Story { state: State::default(), now_ms: 1_795_424_400_000 };
     story.submit_with(JOB, JobOptions { memory_bytes: 4 << 30, ..JobOptions::default() });
     story.join_with(1, 2, 512 << 20);
-    let said = "j1 odd waits: waiting for a worker with 4GiB of memory per attempt (the job's \
+    let said = "j1 odd is waiting for a worker with 4GiB of memory per attempt (the job's \
                 --memory); the largest has 512MiB.";
     check(&story.why(), Kind::Waiting, &[said]);
     assert!(story.why().suggestion.contains("--memory 512MiB or less"), "{:?}", story.why());
@@ -170,7 +170,7 @@ fn waiting_job_explains_its_reason() {
     story.join(1, 1);
     check(&story.why(), Kind::None, &["j1 odd is running: listing the input."]);
     let other = why(&story.state, JobId(2), CLUSTER).unwrap();
-    let said = "j2 odd waits for its turn: waiting for slots. Of 1 slot on 1 worker j1 has 1.";
+    let said = "j2 odd is waiting for slots. Of 1 slot on 1 worker j1 has 1.";
     check(&other, Kind::Waiting, &[said]);
 
     story.decide(Drain { worker: WorkerId(1) });
@@ -254,7 +254,7 @@ fn failed_job_names_line_record_attempts_and_next_step_with_escaped_text() {
         "j1 odd failed at 2026-11-23T09:00:05Z: user code panicked at src/main.rs:7: no\\x1b[2J luck.",
         "The record begins at byte 42 of /in\\n.txt: `a\\tb\\x07`.",
         "2 of 2 attempts at j1/m0 ended like this: #1 on w1, #2 on w1.",
-        "The first was j1/m0#1 at 2026-11-23T09:00:04.000Z.",
+        "The first such failure was at 2026-11-23T09:00:04.000Z, in j1/m0#1.",
     ];
     check(&why, Kind::Panic, &parts);
     assert_eq!(why.at.as_deref(), Some("src/main.rs:7"));

@@ -38,16 +38,16 @@ pub(super) fn well(state: &State, job: &Job, cluster: &str) -> Why {
         },
         (_, Some(reason @ Reason::Memory { most_bytes, .. })) => Why {
             kind: Kind::Waiting,
-            summary: format!("{who} waits: {reason}."),
+            summary: format!("{who} is {reason}."),
             suggestion: format!(
-                "start a worker that gives each slot as much (gristmill worker --memory SIZE --slots N), or kill the job and submit it with --memory {} or less",
+                "start a worker that gives each slot this much memory (gristmill worker --memory SIZE --slots N), or kill the job and submit it with --memory {} or less",
                 size::format(most_bytes)
             ),
             ..why
         },
         (_, Some(reason @ Reason::NoSlots { .. })) => {
             let kind = Kind::Waiting;
-            let summary = format!("{who} waits for its turn: {reason}. {}", taken(state, job.id()));
+            let summary = format!("{who} is {reason}. {}", taken(state, job.id()));
             let suggestion = "wait, start more workers, or submit it with a higher --priority";
             with_open(job, Why { kind, summary, suggestion: suggestion.into(), ..why })
         }

@@ -21,8 +21,10 @@ impl<'s> Look<'s> {
     /// A sequence or a map, which must know its length.
     fn counted(self, kind: &str, len: Option<usize>) -> Result<Several<'s>, Stop> {
         if len.is_none() {
-            let why = "is written without its length, as with `#[serde(flatten)]`";
-            self.state.found(kind, why);
+            let why = format!(
+                "contains a {kind} that is written without its length, as with `#[serde(flatten)]`"
+            );
+            self.state.found("", why);
             return Err(Stop);
         }
         Ok(self.several("value"))
@@ -103,7 +105,7 @@ impl<'s> Serializer for Look<'s> {
     }
 
     fn serialize_seq(self, len: Option<usize>) -> Result<Several<'s>, Stop> {
-        self.counted("a sequence in it", len)
+        self.counted("sequence", len)
     }
 
     fn serialize_tuple(self, _: usize) -> Result<Several<'s>, Stop> {
@@ -125,7 +127,7 @@ impl<'s> Serializer for Look<'s> {
     }
 
     fn serialize_map(self, len: Option<usize>) -> Result<Several<'s>, Stop> {
-        self.counted("a map in it", len)
+        self.counted("map", len)
     }
 
     fn serialize_struct(self, name: &'static str, len: usize) -> Result<Several<'s>, Stop> {
@@ -133,7 +135,8 @@ impl<'s> Serializer for Look<'s> {
         let fields = self.state.fields.borrow();
         let read = fields.get(name).filter(|read| !read.contains(&len));
         several.why = read.and_then(|read| read.last()).map(|read| {
-            format!("writes {len} of its {read} fields, as with `#[serde(skip_serializing)]`")
+            let attribute = if len < *read { "skip_serializing" } else { "skip_deserializing" };
+            format!("writes {len} fields but reads {read}, as with `#[serde({attribute})]`")
         });
         drop(fields);
         Ok(several)

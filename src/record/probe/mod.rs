@@ -67,7 +67,10 @@ pub fn probe<'de, T: Serialize + Deserialize<'de>>() -> Result<(), Misfit> {
         if let Ok(value) = T::deserialize(guess) {
             let _written_or_not = value.serialize(look::Look { state: &state });
         }
-        if let Some(misfit) = state.misfit.take() {
+        if let Some(mut misfit) = state.misfit.take() {
+            if misfit.of.is_empty() {
+                misfit.of = std::any::type_name::<T>().into();
+            }
             return Err(misfit);
         }
     }
@@ -246,8 +249,16 @@ mod tests {
             (said::<Late>(), "Untagged", "`#[serde(untagged)]`"),
             (said::<Flat>(), "Flat`", "`#[serde(flatten)]`"),
             (said::<(u8, Skips)>(), "`Skips`", "`notes`"),
-            (said::<Drops>(), "`Drops`", "writes 1 of its 2 fields"),
-            (said::<Unread>(), "`Unread`", "writes 2 of its 1 fields"),
+            (
+                said::<Drops>(),
+                "`Drops`",
+                "writes 1 fields but reads 2, as with `#[serde(skip_serializing)]`",
+            ),
+            (
+                said::<Unread>(),
+                "`Unread`",
+                "writes 2 fields but reads 1, as with `#[serde(skip_deserializing)]`",
+            ),
             (said::<Vec<Adjacent>>(), "Adjacent", "names of fields"),
             (said::<serde_json::Value>(), "Value`", "without knowing its type"),
         ];

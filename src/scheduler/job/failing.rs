@@ -38,7 +38,7 @@ impl Job {
         let is_spent = limit.is_some_and(|limit| count >= limit);
         if is_spent {
             let detail = format!(
-                "{count} attempts to publish have failed like this, so there is no further one"
+                "{count} attempts to publish have failed like this, so no further attempt is made"
             );
             blame.failure.details.push(detail);
         }
