@@ -19,9 +19,7 @@ fn main() -> ExitCode {
     let done = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["by-hand", input, output, threads] => by_hand::run(input, output, threads),
         ["job", ..] => return gristmill::launch_from::<job::AccessLog>(args),
-        _ => {
-            Err("usage: generate FILE BYTES | by-hand IN OUT THREADS | job IN... [OPTIONS]".into())
-        }
+        _ => Err("usage: by-hand IN OUT THREADS | job IN... [OPTIONS]".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -129,19 +129,21 @@ async fn listen(child: &mut Child) -> (Result<Description, String>, Vec<u8>) {
 
 /// What it wrote to standard output: perhaps something of user code's, and then a description.
 async fn answer(stdout: Option<impl AsyncRead + Unpin>) -> Result<Description, String> {
-    let Some(stdout) = stdout else { return Err("its standard output is missing".into()) };
+    let Some(stdout) = stdout else { return Err("the executable has no standard output".into()) };
     let mut written = Vec::new();
     let read = stdout.take(ANSWER_BYTES_MAX).read_to_end(&mut written).await;
-    read.map_err(|cause| format!("its description cannot be read: {cause}"))?;
-    let other = |cause: frame::Error| format!("its output does not describe a job: {cause}");
+    read.map_err(|cause| format!("the executable's job description cannot be read: {cause}"))?;
+    let other =
+        |cause: frame::Error| format!("the executable's output does not describe a job: {cause}");
     // One of another version may have no mark, and names its version in the frame.
     let begin = memchr::memmem::find(&written, DESCRIPTION_MARK);
     let begin = begin.map_or(0, |mark| mark + DESCRIPTION_MARK.len());
     let Some((length, message)) = written[begin..].split_first_chunk::<LENGTH_BYTES>() else {
-        return Err("it ended without describing a job".into());
+        return Err("the executable ended without describing a job".into());
     };
     let bytes = frame::message_bytes(*length).map_err(other)?;
-    let message = message.get(..bytes).ok_or("it ended in the middle of its description")?;
+    let message =
+        message.get(..bytes).ok_or("the executable ended in the middle of its job description")?;
     frame::decode(message).map_err(other)
 }
 

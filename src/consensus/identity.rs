@@ -8,7 +8,7 @@
 //!   guest                   only if it did not start its cluster, but was admitted to it
 //! ```
 //!
-//! A master that has lost its votes could help to elect a second leader, so a folder without its log, or with another
+//! A master that has forgotten which votes it gave could help to elect a second leader, so a folder without its log, or with another
 //! master's log, is refused. The identity file is written last, so a folder that has one was once complete.
 
 use std::fmt;

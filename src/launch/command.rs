@@ -107,7 +107,7 @@ fn typed(own: &Command, matches: &ArgMatches) -> u64 {
     hash(&typed)
 }
 
-/// Names the arguments of other bytes than UTF-8. Paths may be such; which of them is none, the parser does not say.
+/// Names the arguments that are not UTF-8. Paths may be, and the parser does not say which argument it refused.
 fn no_text(args: &[OsString]) -> Message {
     let args = args.iter().skip(1).filter(|arg| arg.to_str().is_none());
     let shown: Vec<String> =

@@ -251,10 +251,10 @@ impl Summary<'_> {
             (&self.side_outputs, folder)
         {
             lines.push(format!(
-                "  also    {} of {} in {} of side outputs",
+                "  side    {} of {}, {}",
                 count(*records, "record"),
                 size::format(*bytes),
-                count(*files as u64, "file")
+                count(*files as u64, "side output file")
             ));
         }
         let phases: Vec<String> = self
@@ -308,11 +308,13 @@ impl Summary<'_> {
         }
         remarks.extend(self.notes.iter().cloned());
         remarks.extend(self.skew());
-        let not_kept = "not kept; name a folder with --output DIR";
+        let not_kept = "not kept; to keep them, name a folder with --output DIR";
         if self.bad_records > 0 {
-            let place =
-                self.output.folder.map_or(not_kept.into(), |folder| format!("in {folder}/_bad"));
-            remarks.push(format!("{} set aside, {place}", count(self.bad_records, "bad record")));
+            let bad = count(self.bad_records, "bad record");
+            remarks.push(match self.output.folder {
+                Some(folder) => format!("{bad} set aside, in {folder}/_bad"),
+                None => format!("{bad} skipped, {not_kept}"),
+            });
         }
         if let (Beside { files: 1.., records, .. }, None) = (&self.side_outputs, self.output.folder)
         {

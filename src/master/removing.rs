@@ -74,10 +74,8 @@ impl Shared {
         let names: Vec<String> =
             silent.iter().map(|line| format!("{} at {}", line.id, line.address)).collect();
         let message = format!(
-            "without {id}, {} of the {} other masters do not answer ({}), and the cluster \
-             would stop\nhint: start those first, or remove one of them instead: `gristmill \
+            "removing {id} would stop the cluster: of the {} other masters, these do not answer: {}\nhint: start those first, or remove one of them instead: `gristmill \
              masters remove {}`",
-            silent.len(),
             lines.len(),
             names.join(", "),
             first.id

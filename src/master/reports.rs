@@ -106,7 +106,7 @@ impl Shared {
             (TaskKind::Map, HeldState::Mapped { is_staged: false, .. })
                 if state.scheduler.is_map_only(attempt.task.job) =>
             {
-                let message = "the worker reported a map of a map-only job without staged output";
+                let message = "the worker reported a map of a map-only job as done, but without its staged output";
                 vec![fail(attempt, Failure::new(Cause::WorkerError, message), false)]
             }
             (

@@ -3,8 +3,8 @@
 //!
 //! A sum of floats depends on how its terms are grouped, and memory, threads and merges must not decide that. So the
 //! pairs of one map task are cut into blocks of a fixed number of keys. Within a block, the values of a key are
-//! folded in the order in which they were emitted, and the folded pairs are kept as if they had been emitted. Nothing
-//! else folds: neither spills, nor merges, nor other map tasks.
+//! folded in the order in which they were emitted, and the folded pairs are kept as if they had been emitted. Values
+//! are folded nowhere else: not when spilling or merging, and not across map tasks.
 
 use super::batch::Batch;
 use super::buffer::Filling;

@@ -35,7 +35,7 @@ impl InputNotes {
         let mut sentences = Vec::new();
         if self.hidden > 0 {
             sentences.push(format!(
-                "skipped {} in names beginning with . or _ (to read such a file or folder, name it)",
+                "skipped {} whose name, or whose folder's name, begins with . or _ (to read such a file or folder, name it)",
                 files(self.hidden)
             ));
         }
@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(
             notes.sentences(),
             [
-                "skipped 1 file in names beginning with . or _ (to read such a file or folder, name it)",
+                "skipped 1 file whose name, or whose folder's name, begins with . or _ (to read such a file or folder, name it)",
                 "skipped 2 special files (pipe, socket or device)",
                 "each file is read once; skipped 7 repeated paths to files: latest is 2026; \
                  a is given as an input more than once",

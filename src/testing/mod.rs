@@ -125,15 +125,15 @@
 //!
 //! # When a law does not fit
 //!
-//! * Sums of floats depend on the order in their last digits. A combiner that is not declared exact ([`EXACT`] is
+//! * The last digits of a sum of floats depend on the order of its terms. A combiner that is not declared exact ([`EXACT`] is
 //!   false) is folded in the order of the input, need not be commutative, and may be off by a billionth;
 //!   [`Check::tolerance`] sets another bound, also for jobs that add floats in the reduce only.
 //! * A reduce may rely on the values of equal keys coming in the order of the input, if there is no exact combiner.
 //!   Call [`Check::ordered_values`] then. To get them in an order of your own, use a [`Grouped`] key instead: its order
 //!   is guaranteed, and the check keeps it.
 //! * Counters are summed over all tasks, and side outputs are the records of all tasks: both must be functions of the
-//!   input, like the result. A counter of malformed lines is one. A counter of tasks is not, nor is a counter of the
-//!   values that a reduce receives if there is a combiner. If a counter or side output describes the work instead,
+//!   input, like the result. For example, a counter of malformed lines is a function of the input. A counter of
+//!   tasks is not, nor is a counter of the values that a reduce receives if there is a combiner. If a counter or side output describes the work instead,
 //!   declare it with [`Check::varying_counter`] or [`Check::varying_side`].
 //!
 //! # How the check works

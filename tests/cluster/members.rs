@@ -105,7 +105,7 @@ fn removal_that_would_stop_the_cluster_is_refused() -> Result {
         assert_eq!(ended.code, Some(5), "{}", ended.stderr);
         let address = &fleet.master_of(dead).address;
         let said = format!(
-            "without m{lives}, 1 of the 2 other masters do not answer (m{dead} at {address})"
+            "removing m{lives} would stop the cluster: of the 2 other masters, these do not answer: m{dead} at {address}"
         );
         assert!(ended.stderr.contains(&said), "{}", ended.stderr);
         assert!(

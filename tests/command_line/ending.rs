@@ -75,7 +75,7 @@ fn the_summary_counts_what_is_in_the_parts_and_names_the_rest() -> Result {
     let parts = fs::read(place.path("out/part-00000.tsv"))?;
     for said in [
         &format!("wrote   1 record of {}B, 1 part, to out\n", parts.len()),
-        "also    1 record of 7B in 1 file of side outputs\n",
+        "side    1 record of 7B, 1 side output file\n",
         "note    1 bad record set aside, in out/_bad\n",
     ] {
         assert!(ended.stderr.contains(said), "{}", ended.stderr);
@@ -84,8 +84,8 @@ fn the_summary_counts_what_is_in_the_parts_and_names_the_rest() -> Result {
     assert_eq!(ended.stdout, parts);
     for said in [
         &format!("wrote   1 record of {}B, 1 part, to standard output\n", parts.len()),
-        "note    1 record of side outputs not kept; name a folder with --output DIR\n",
-        "note    1 bad record set aside, not kept; name a folder with --output DIR\n",
+        "note    1 record of side outputs not kept; to keep them, name a folder with --output DIR\n",
+        "note    1 bad record skipped, not kept; to keep them, name a folder with --output DIR\n",
     ] {
         assert!(ended.stderr.contains(said), "{}", ended.stderr);
     }
@@ -190,7 +190,9 @@ fn names_of_any_bytes_globs_and_standard_input_are_read() -> Result {
         (Some(0), &b"a\t2\nb\t1\na\t2\nb\t1\na\t2\nb\t1\n"[..])
     );
     assert!(
-        ended.stderr.contains("skipped 1 file in names beginning with . or _"),
+        ended
+            .stderr
+            .contains("skipped 1 file whose name, or whose folder's name, begins with . or _"),
         "{}",
         ended.stderr
     );

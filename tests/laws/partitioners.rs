@@ -75,7 +75,7 @@ fn a_partitioner_that_takes_turns_is_not_a_function_of_the_key() {
 #[test]
 fn a_partitioner_that_sees_what_the_task_has_mapped_is_found() {
     let violation = broken(ByLines::default());
-    let when = "asked in a task that has mapped records";
+    let when = "in a task that has mapped records";
     assert!(
         matches!(violation.breach, Breach::PartitionDiffers { when: at, .. } if at == when),
         "{violation}"

@@ -48,7 +48,8 @@ async fn fails_of(lie: Lie) -> Failure {
 async fn map_of_map_only_job_without_staged_output_is_refused() {
     let reduced: Lie =
         |_| HeldState::Reduced { counters: Counters::new(), volume: Volume::default() };
-    let without = "the worker reported a map of a map-only job without staged output";
+    let without =
+        "the worker reported a map of a map-only job as done, but without its staged output";
     let lies: [(Lie, Cause, &str); 2] = [
         (|map| mapped(map, false), Cause::WorkerError, without),
         (reduced, Cause::Exit, "a map was reported as reduced"),

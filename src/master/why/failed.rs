@@ -134,13 +134,17 @@ fn which(state: &State, job: &Job, blamed: AttemptId, failure: &Failure) -> Stri
         named.insert(0, format!("{left_out} more"));
     }
     let started = job.task(task).map_or(0, Task::started);
-    let of = match started as usize - attempts.len().min(started as usize) {
-        0 => format!("of {started}"),
-        _ => format!("of the last {} of {started}", attempts.len()),
+    let (of, all) = match started as usize - attempts.len().min(started as usize) {
+        0 => (format!("of {started}"), String::new()),
+        _ => (format!("of the last {}", attempts.len()), format!(" ({started} were started)")),
     };
     let mut said = match started {
         1 => format!("It was the only attempt at {task}, {}", named.join(", ")),
-        _ => format!("{} {of} attempts at {task} ended like this: {}", so.len(), named.join(", ")),
+        _ => format!(
+            "{} {of} attempts at {task} ended like this{all}: {}",
+            so.len(),
+            named.join(", ")
+        ),
     };
     if !others.is_empty() {
         let other = |attempt: &&Attempt| format!("#{} {}", attempt.number, ended(attempt));

@@ -199,7 +199,7 @@ fn a_task_that_ends_its_workers_is_named() {
     let parts = [
         "32 workers were lost while they ran the same task",
         "w32 was lost",
-        "16 of the last 16 of 32 attempts at j1/m0 ended like this: 8 more, #25 on w25",
+        "16 of the last 16 attempts at j1/m0 ended like this (32 were started): 8 more, #25 on w25",
     ];
     check(&why, Kind::WorkerLost, &parts);
     assert_eq!((why.state, why.attempts.len()), (Stage::Failed, 16));

@@ -239,7 +239,7 @@ impl Master {
         let is_silent = matches!(last, Refusal::Unavailable { .. });
         if is_silent && let Some(found) = stranger(asked).await {
             let what = format!("this is not a master's address, since {found}: {asked}");
-            let hint = "name the address that `gristmill dev` or `gristmill master` prints after `master` and its number";
+            let hint = "use the address in the line `master 1 ADDRESS pid …` that `gristmill dev` or `gristmill master` prints";
             return Refusal::Unavailable { message: with_hint(what, Some(hint.into())) };
         }
         let last = match last {

@@ -32,15 +32,11 @@ pub(crate) fn is_of_key<J: Job>(subject: &mut Subject<'_, J>) -> Result<Unchecke
     for parts in [1, 2, 3, 4, 7, 2 + chance.below(1000) as u32] {
         let mut answers = Answers { parts, known: BTreeMap::new() };
         let partitioner = first.partitioner();
-        answers.ask::<J, _>(&partitioner, &keys, "asked first")?;
-        answers.ask::<J, _>(&partitioner, &keys, "asked again")?;
-        answers.ask::<J, _>(&partitioner, &shuffled, "asked in another order")?;
-        answers.ask::<J, _>(
-            &used.partitioner(),
-            &keys,
-            "asked in a task that has mapped records",
-        )?;
-        answers.ask::<J, _>(&other.partitioner(), &shuffled, "asked in another map task")?;
+        answers.ask::<J, _>(&partitioner, &keys, "when called first")?;
+        answers.ask::<J, _>(&partitioner, &keys, "when called again")?;
+        answers.ask::<J, _>(&partitioner, &shuffled, "when the keys come in another order")?;
+        answers.ask::<J, _>(&used.partitioner(), &keys, "in a task that has mapped records")?;
+        answers.ask::<J, _>(&other.partitioner(), &shuffled, "in another map task")?;
         answers.keep_groups::<J>(&keys)?;
     }
     Ok(None)

@@ -1,4 +1,4 @@
-//! The positions that a value can have in a key, as they are read.
+//! How a value is read at each position that it can have in a key.
 
 use super::super::{Error, source::Source};
 
