@@ -59,7 +59,10 @@ fn masters_that_are_removed_end_by_themselves_and_others_come_while_a_job_runs()
     assert_eq!((again.code, again.stderr), (Some(0), format!("m{gone} is not a member\n")));
     let unknown = remove(&fleet, 9)?;
     assert_eq!(unknown.code, Some(3), "{}", unknown.stderr);
-    assert_eq!(unknown.stderr, "error: master m9 never existed here\n");
+    assert_eq!(
+        unknown.stderr,
+        "error: master m9 never existed here\nhint: list the masters with `gristmill masters`\n"
+    );
 
     let said = refused(&fleet, gone, &[])?;
     assert!(said.contains("was removed from its cluster, and its number is not used"), "{said}");

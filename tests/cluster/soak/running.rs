@@ -175,7 +175,11 @@ impl Running {
     /// The ids that the submitters have reported, each once.
     fn ids(&self) -> Result<Vec<String>> {
         let said = self.said()?;
-        let ids = said.lines().filter_map(|line| line.split_once(" is submitted; "));
+        // The answer to the first submission may have been lost, so that only the next one reports the id.
+        let ids = said.lines().filter_map(|line| {
+            line.split_once(" is submitted; ")
+                .or_else(|| line.split_once(" was already submitted with this --id; "))
+        });
         let mut ids: Vec<String> = ids.map(|(id, _)| id.to_owned()).collect();
         ids.extend(self.repeated.iter().cloned());
         ids.sort_unstable();
