@@ -169,7 +169,9 @@ fn address_of_another_server_is_not_called_a_silent_master() -> Result {
         assert!(
             ended.stderr.contains("this is not a master's address")
                 && ended.stderr.contains(found)
-                && ended.stderr.contains(&format!(": {address}\nhint: name the address that")),
+                && ended
+                    .stderr
+                    .contains(&format!(": {address}\nhint: use the address in the line")),
             "{arguments:?}: {}",
             ended.stderr
         );
