@@ -176,20 +176,9 @@ mod tests {
 
     fn spec(input: &str, output: Option<&str>) -> JobSpec {
         JobSpec {
-            name: "wordcount".into(),
             inputs: vec![InputSpec { source: 0, location: Location::from(input) }],
             output: output.map(Location::from),
-            overwrite: false,
-            reducers: None,
-            split_bytes: None,
-            memory_bytes: 1 << 30,
-            memory_is_given: false,
-            max_bad_records: 0,
-            umask: 0o022,
-            sync: false,
-            side_files: Vec::new(),
-            job: Vec::new(),
-            invocation: Default::default(),
+            ..JobSpec::example()
         }
     }
 

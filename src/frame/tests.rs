@@ -21,16 +21,11 @@ fn pair() -> (Connection<UnixStream>, Connection<UnixStream>) {
 
 fn run(work: Work) -> ToExecutor {
     let spec = JobSpec {
-        name: "wordcount".into(),
         inputs: vec![InputSpec { source: 0, location: Location::from("/in.txt") }],
         output: Some(Location::from("/out")),
         overwrite: true,
         reducers: Some(3),
-        split_bytes: None,
-        memory_bytes: 1 << 30,
-        memory_is_given: false,
         max_bad_records: 2,
-        umask: 0o022,
         sync: true,
         side_files: vec![SideFileSpec {
             name: Location::from("/stop.txt"),
@@ -38,7 +33,7 @@ fn run(work: Work) -> ToExecutor {
             digest: Some(Digest(7)),
         }],
         job: vec![1, 2, 3],
-        invocation: Default::default(),
+        ..JobSpec::example()
     };
     let attempt = JobId(7).task(TaskKind::Map, 12).attempt(2);
     ToExecutor::Run(Box::new(Run { attempt, nonce: Nonce(9), spec, scratch: not_utf8("/s"), work }))

@@ -162,11 +162,10 @@ pub fn check_name(name: &str) -> Result<(), Error> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn spec() -> JobSpec {
-        JobSpec {
+impl JobSpec {
+    /// A spec of one input file for tests, with all defaults.
+    pub(crate) fn example() -> Self {
+        Self {
             name: "wordcount".into(),
             inputs: vec![InputSpec { source: 0, location: Location::from("in.txt") }],
             output: Some(Location::from("out")),
@@ -183,6 +182,11 @@ mod tests {
             invocation: Invocation::default(),
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     #[test]
     fn names_follow_the_grammar() {
@@ -214,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_spec_out_of_bounds_is_refused_by_name_value_and_range() {
-        assert_eq!(spec().validate(), Ok(()));
+        assert_eq!(JobSpec::example().validate(), Ok(()));
         type Change = fn(&mut JobSpec);
         let table: [(Change, &str); 6] = [
             (|spec| spec.reducers = Some(0), "reducers must be 1 to 10000, got 0"),
@@ -231,7 +235,7 @@ mod tests {
             (|spec| spec.output = Some(Location::from("")), "output is an empty path"),
         ];
         for (change, expected) in table {
-            let mut changed = spec();
+            let mut changed = JobSpec::example();
             change(&mut changed);
             assert_eq!(changed.validate().unwrap_err().to_string(), expected);
         }

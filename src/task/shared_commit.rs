@@ -141,7 +141,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::spec::{InputSpec, Invocation, Location};
+    use crate::spec::Location;
 
     const NONCE: Nonce = Nonce(7);
     const WINNERS: Winners<'static> = Winners { job: JobId(1), maps: &[], reduces: &[1, 1] };
@@ -156,22 +156,7 @@ mod tests {
         fn new() -> Self {
             let root = tempfile::tempdir().unwrap();
             let out = root.path().join("out");
-            let spec = JobSpec {
-                name: "wordcount".into(),
-                inputs: vec![InputSpec { source: 0, location: Location::from("in.txt") }],
-                output: Some(Location::from(&out)),
-                overwrite: false,
-                reducers: None,
-                split_bytes: None,
-                memory_bytes: 1 << 30,
-                memory_is_given: false,
-                max_bad_records: 0,
-                umask: 0o022,
-                sync: false,
-                side_files: Vec::new(),
-                job: Vec::new(),
-                invocation: Invocation::default(),
-            };
+            let spec = JobSpec { output: Some(Location::from(&out)), ..JobSpec::example() };
             let staged = Self { root, spec };
             SharedStaging::create(&out, NONCE, StagingOptions::default()).unwrap();
             staged.seal(0, "part-00000.tsv");

@@ -316,7 +316,7 @@ fn print_much() -> Result {
     Ok(out.flush()?)
 }
 
-/// Calls itself until there is no more stack.
+/// Calls itself until the stack is used up.
 #[expect(unconditional_recursion, reason = "that is how a stack overflows")]
 fn overflow(depth: u64) -> u64 {
     let here = std::hint::black_box([depth; 64]);

@@ -192,7 +192,7 @@ impl Master {
             tokio::select! {
                 biased;
                 () = &mut out_of_patience, if tries >= self.known().addresses.len() => {
-                    return Err(self.nobody(&refused, &asked).await);
+                    return Err(self.unanswered(&refused, &asked).await);
                 }
                 () = sleep(pause) => pause = PAUSE_MOST.min(2 * pause),
             }
@@ -234,7 +234,7 @@ impl Master {
     }
 
     /// The error when the time limit is over, after this refusal by the master at `asked`.
-    async fn nobody(&self, last: &Refusal, asked: &str) -> Refusal {
+    async fn unanswered(&self, last: &Refusal, asked: &str) -> Refusal {
         let known = self.known().addresses.join(", ");
         let is_silent = matches!(last, Refusal::Unavailable { .. });
         if is_silent && let Some(found) = stranger(asked).await {

@@ -35,7 +35,7 @@ pub struct Options {
     pub answer: Duration,
     /// How much longer a poll may be held back: a third of a lease. A watched status is held back for a second.
     pub poll_held: Duration,
-    /// After this time there is no further try, with the same master or another.
+    /// After this time the call is not repeated, neither to the same master nor to another.
     pub patience: Duration,
     /// In a simulation: the network that replaces connections to other masters.
     pub played: Option<Played>,

@@ -5,20 +5,14 @@ use crate::spec::{InputSpec, JobSpec, Location};
 
 pub(super) fn submit() -> Submit {
     let spec = JobSpec {
-        name: "wordcount".into(),
         inputs: vec![InputSpec { source: 0, location: Location::from("/in") }],
         output: Some(Location::from("/out")),
         overwrite: true,
         reducers: Some(3),
-        split_bytes: None,
-        memory_bytes: 1 << 30,
-        memory_is_given: false,
         max_bad_records: 2,
-        umask: 0o022,
         sync: true,
-        side_files: Vec::new(),
         job: vec![0, 255],
-        invocation: Default::default(),
+        ..JobSpec::example()
     };
     Submit {
         id: "nightly-2026-11-23".into(),
