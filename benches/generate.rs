@@ -1,4 +1,4 @@
-//! Generates data for measurements, the same bytes every time.
+//! Generates input files for the benchmarks. The same arguments always give the same bytes.
 //!
 //! ```text
 //! cargo bench --bench generate -- words FILE BYTES       ten words a line, Zipf(1) over a million words
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         ["words", file, bytes] => generate(file, bytes, words),
         ["records", file, bytes] => generate(file, bytes, record),
         ["access-log", file, bytes] => generate(file, bytes, access),
-        // `cargo bench` and `cargo test --benches` run it without arguments: nothing was asked for.
+        // `cargo bench` and `cargo test --benches` run this without arguments, and expect success.
         _ => {
             println!("usage: cargo bench --bench generate -- words|records|access-log FILE BYTES");
             return ExitCode::SUCCESS;
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Writes whole lines until there are at least so many bytes.
+/// Writes whole lines until the file has at least `bytes` bytes.
 fn generate(file: &str, bytes: &str, line: fn(&mut Random, &mut Vec<u8>)) -> Done {
     let bytes: u64 = bytes.parse()?;
     let mut out = BufWriter::with_capacity(1 << 20, File::create(file)?);

@@ -1,10 +1,9 @@
-//! Measures a master with the large job of the MapReduce paper: its speed, its disk use, and the duration of a
-//! restart.
+//! Measures a master's speed, disk use and restart time, with a job of the size that the MapReduce paper describes.
 //!
-//! `cargo bench --bench master [-- MAPS REDUCES WORKERS]` runs a single master with a real disk. Simulated workers
-//! (100 of 40 slots each) send it the calls of real ones, but run nothing. The job has 200,000 maps and 5,000 reduces.
-//! The master is restarted after the last map, and again after the job. The benchmark prints the completions per
-//! second, the peak disk use of log and snapshots, and how long each restart took.
+//! `cargo bench --bench master [-- MAPS REDUCES WORKERS]` runs a single master on a real disk. The defaults are 200,000
+//! maps, 5,000 reduces and 100 workers. The workers are simulated: each has 40 slots and makes the same calls as a real
+//! worker, but runs nothing. The benchmark restarts the master after the last map, and again after the job. It prints
+//! the completed tasks per second, the peak disk use of the log and the snapshots, and the duration of each restart.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -28,20 +27,20 @@ use xxhash_rust::xxh3::xxh3_128;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// Bytes that log and snapshots may take.
+/// Limit on the bytes of the log and the snapshots.
 const DISK_BYTES_MAX: u64 = 100 << 20;
-/// How long a master may take to be ready again.
+/// Limit on the time until a restarted master is ready.
 const START_MAX: Duration = Duration::from_secs(5);
 /// Attempts that a worker holds at once.
 const SLOTS: u32 = 40;
-/// So long that a worker which waits for its turn is not lost.
+/// Long enough that a simulated worker is not lost while it waits for the processor.
 const LEASE_MS: u64 = 60_000;
-/// How long a poll without news is waited for: what is held by then may end all the same.
+/// How long a worker waits for the answer to a poll before it continues with the attempts that it holds.
 const POLL_WITHIN: Duration = Duration::from_millis(200);
-/// How often the disk is looked at.
+/// Time between two checks of the disk use.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// What the job is made of, and how far it is.
+/// The size of the job, and its progress.
 struct Course {
     maps: u32,
     reduces: u32,
@@ -50,11 +49,11 @@ struct Course {
     completions: AtomicU64,
     /// Whether reduces may end too.
     may_reduce: AtomicBool,
-    /// Whether everybody is to stop.
+    /// Whether all workers must stop.
     is_over: AtomicBool,
 }
 
-/// A worker that carries out its instructions by saying that it did.
+/// A simulated worker: it reports attempts as done without running them.
 struct Worker {
     incarnation: u128,
     sequence: u64,
@@ -78,7 +77,7 @@ fn register(incarnation: u128) -> Register {
 }
 
 impl Worker {
-    /// Works until the course is over, or all maps are done and nothing else may be.
+    /// Works until the course is over, or until all maps are done and reduces may not end yet.
     async fn work(mut self, master: Master, course: Arc<Course>) -> Result<Self> {
         let registered = master.register(register(self.incarnation)).await?;
         while !course.is_over.load(Ordering::SeqCst) {
@@ -96,7 +95,7 @@ impl Worker {
                 draining: false,
                 room: Default::default(),
             };
-            // Where no answer comes nothing has changed.
+            // If no answer comes, nothing has changed.
             if let Ok(orders) = timeout(POLL_WITHIN, master.poll(poll)).await {
                 let orders = orders?;
                 let ordered: BTreeSet<AttemptId> =
@@ -138,7 +137,7 @@ impl Course {
         self.maps_done.load(Ordering::SeqCst) >= u64::from(self.maps)
     }
 
-    /// What an attempt comes to, once it may end.
+    /// Returns the result of an attempt, once it may end.
     fn end(&self, attempt: AttemptId, work: &OrderWork) -> Option<HeldState> {
         let mut counters = Counters::new();
         counters.add("Task", "records", 1_000);
@@ -219,7 +218,7 @@ impl Place {
         Ok(digest)
     }
 
-    /// A job whose executable is this one.
+    /// Submits a job that names this benchmark as its executable.
     async fn submit(&self, master: &Master) -> Result<JobId> {
         let executable = self.put(master, &fs::read(env::current_exe()?)?).await?;
         let spec = JobSpec {
@@ -253,7 +252,7 @@ impl Place {
         Ok(master.submit(submit).await?)
     }
 
-    /// Bytes on the disk of all but artifacts: of the log, and of snapshots.
+    /// Bytes of the log and of the snapshots on the disk.
     fn bytes(&self) -> (u64, u64) {
         let log = fs::metadata(self.data.join("log.redb")).map_or(0, |it| bytes_on_disk(&it));
         (log, folder_bytes(&self.data.join("snapshots")).unwrap_or(0))
@@ -267,7 +266,7 @@ fn bytes_on_disk(file: &fs::Metadata) -> u64 {
 
 fn folder_bytes(folder: &Path) -> io::Result<u64> {
     let files = fs::read_dir(folder)?;
-    // One that is gone by now takes no room.
+    // A file that was removed since takes no space.
     Ok(files.filter_map(|file| Some(bytes_on_disk(&file.ok()?.metadata().ok()?))).sum())
 }
 
@@ -280,13 +279,13 @@ async fn main() -> Result<()> {
     let missed = course(&folder, (maps, reduces, workers)).await;
     fs::remove_dir_all(&folder)?;
     if missed? {
-        println!("missed: 100 MiB on the disk, 5 s to start again");
+        println!("missed: the limits are 100 MiB on the disk and 5 s for a restart");
         process::exit(1);
     }
     Ok(())
 }
 
-/// The whole job; gives whether it missed what is asked of it.
+/// Runs the whole job. Returns whether it exceeded a limit or failed.
 async fn course(folder: &Path, (maps, reduces, workers): (u32, u32, u32)) -> Result<bool> {
     let place = Place { data: folder.join("m1"), clock: Clock::system() };
     let (mut master, _) = place.start().await?;

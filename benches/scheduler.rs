@@ -1,9 +1,11 @@
-//! Measures the cost of a scheduling decision: the large job of the MapReduce paper, with only the pure scheduler.
+//! Measures the cost of scheduling decisions, with a job of the size that the MapReduce paper describes. Only the pure
+//! scheduler runs.
 //!
-//! `cargo bench --bench scheduler [-- MAPS REDUCES WORKERS]` calls the scheduler as a master would: for 200,000 maps
-//! and 5,000 reduces on 2,000 workers of two slots each. Each completion is one command, every twentieth task fails
-//! once, and twenty workers are lost and return. The leader watches for timeouts and stragglers, and workers ask which
-//! attempts they should hold. The benchmark prints commands per second, the slowest command, and its own peak memory.
+//! `cargo bench --bench scheduler [-- MAPS REDUCES WORKERS]` calls the scheduler as a master would. The defaults are
+//! 200,000 maps, 5,000 reduces, and 2,000 workers of two slots each. Each completion of a task is one command. Every
+//! twentieth task fails once. Twenty workers are lost and register again; each time, the benchmark also looks for
+//! timeouts and stragglers, and computes which attempts the worker should run. The benchmark prints the commands per
+//! second, the time of the slowest command, and its own peak memory.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -18,7 +20,7 @@ use gristmill::spec::{
     AttemptId, Cause, Counters, Failure, JobId, JobOptions, Nonce, TaskKind, Volume, WorkerId,
 };
 
-/// Commands a second below which the scheduler would be what a cluster waits for.
+/// With fewer commands per second than this, the scheduler would be a cluster's bottleneck.
 const COMMANDS_PER_SECOND_MIN: f64 = 100_000.0;
 /// Bytes that a master may need for one large job.
 const MEMORY_BYTES_MAX: u64 = 500 << 20;
@@ -72,7 +74,7 @@ impl Bench {
         });
     }
 
-    /// One attempt ends, well or not, as its number says.
+    /// Ends one attempt. The number of its task decides whether it succeeds or fails.
     fn end(&mut self, attempt: AttemptId, maps: u32, reducers: u32) {
         let number = attempt.task.index;
         if attempt.task.kind == TaskKind::Plan {
@@ -97,7 +99,7 @@ impl Bench {
         self.apply(Complete { attempt, digest, is_staged: false, joined: 0, counters, volume });
     }
 
-    /// What a leader and its workers ask in the meantime.
+    /// Makes the calls of a leader and of a worker that registers again.
     fn look(&mut self, worker: WorkerId) {
         let since = self.clock.now();
         self.observed.follow(&self.scheduler, self.commands);
@@ -173,10 +175,12 @@ fn report(bench: &Bench) {
     let bytes = peak_bytes();
     println!("{} commands in {seconds:.3} s: {rate:.0} commands/s", bench.commands);
     println!("slowest command {:.3} ms", bench.slowest.as_secs_f64() * 1e3);
-    println!("leader's looks and queries {:.3} s", bench.in_queries.as_secs_f64());
+    println!("watch and queries {:.3} s", bench.in_queries.as_secs_f64());
     println!("peak memory {} MiB", bytes >> 20);
     if !bench.ended || rate < COMMANDS_PER_SECOND_MIN || bytes > MEMORY_BYTES_MAX {
-        println!("missed: the job ends, at {COMMANDS_PER_SECOND_MIN} commands/s, in 500 MiB");
+        println!(
+            "missed: the job must end, at {COMMANDS_PER_SECOND_MIN} commands/s or more, in 500 MiB"
+        );
         process::exit(1);
     }
 }

@@ -1,9 +1,10 @@
-//! Measures how long a very small job takes with three masters, and checks it against the speed of their disks.
+//! Measures how long a very small job takes with three masters. The limit depends on the speed of the disk.
 //!
 //! `cargo bench --bench small -- JOB [FOLDER]` starts `gristmill dev --masters 3 --workers 3` with its data in FOLDER
-//! (default: `target`). It submits JOB nine times, on 26 KB of words, with `gristmill submit`. For each run it prints
-//! the duration, the number of log entries, and the limit. The limit is 80 ms, plus one sync for each log entry: the
-//! median time in which that disk syncs 4 KiB, measured just before. The benchmark fails if a run exceeds its limit.
+//! (default: `target`). It then submits the job executable JOB nine times, with 26 KB of text as input. For each run it
+//! prints the duration, the number of log entries, and the limit. The limit is 80 ms plus the time of one disk sync per
+//! log entry. Just before each run, the benchmark measures the median time that FOLDER's disk needs to sync 4 KiB. It
+//! fails if a run exceeds its limit.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
@@ -15,11 +16,11 @@ use gristmill::clock::Clock;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// The command, as it was built with this.
+/// The `gristmill` command that was built together with this benchmark.
 const GRISTMILL: &str = env!("CARGO_BIN_EXE_gristmill");
 const JOBS: usize = 9;
 const INPUT_BYTES: usize = 26_000;
-/// What a job may take, but for its entries in the log.
+/// How long a job may take, without the time for its log entries.
 const ALLOWED: Duration = Duration::from_millis(80);
 const SYNCS: usize = 200;
 const SYNCED_BYTES: usize = 4 << 10;
@@ -27,7 +28,7 @@ const SYNCED_BYTES: usize = 4 << 10;
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let [job, rest @ ..] = args.as_slice() else {
-        // `cargo bench` and `cargo test --benches` run it without arguments: nothing was asked for.
+        // `cargo bench` and `cargo test --benches` run this without arguments, and expect success.
         println!("usage: cargo bench --bench small -- JOB [FOLDER]");
         return ExitCode::SUCCESS;
     };
@@ -42,7 +43,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether every job took no longer than it may.
+/// Runs the jobs. Returns whether none took longer than its limit.
 fn run(job: &Path, folder: &Path) -> Result<bool> {
     let clock = Clock::system();
     let root = tempfile::tempdir_in(folder)?;
@@ -51,7 +52,7 @@ fn run(job: &Path, folder: &Path) -> Result<bool> {
     let text: Vec<u8> = line.bytes().cycle().take(INPUT_BYTES).collect();
     std::fs::write(&input, text)?;
     let cluster = Cluster::start(&root.path().join("data"))?;
-    // The first one starts executors and brings the artifacts.
+    // The first job starts the executors and uploads the artifacts, so it is not measured.
     cluster.submit(job, &input, root.path().join("first"))?;
     println!("job  entries  sync ms  may take ms  took ms");
     let mut is_met = true;
@@ -70,7 +71,7 @@ fn run(job: &Path, folder: &Path) -> Result<bool> {
     Ok(is_met)
 }
 
-/// How long the disk of a folder takes to sync what was appended to a file: the median.
+/// Measures how long the folder's disk takes to sync 4 KiB that were appended to a file: the median.
 fn sync_time(clock: &Clock, folder: &Path) -> Result<Duration> {
     let mut file = File::create(folder.join("synced"))?;
     let mut sync = || {
@@ -84,7 +85,7 @@ fn sync_time(clock: &Clock, folder: &Path) -> Result<Duration> {
     Ok(times[SYNCS / 2])
 }
 
-/// A cluster that ends with this.
+/// A cluster that ends when this value is dropped.
 struct Cluster {
     dev: Child,
     addresses: String,
@@ -133,7 +134,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // The kernel ends its children when it dies.
+        // The kernel ends the children of `gristmill dev` when it dies.
         if self.dev.kill().and_then(|()| self.dev.wait()).is_err() {
             eprintln!("gristmill dev could not be ended");
         }

@@ -1,15 +1,17 @@
-//! Times commands as whole processes, in turn, and prints medians and ratios. All published figures come from this
+//! Compares the run times and memory of commands, each run as a separate process. All published figures come from this
 //! benchmark.
 //!
 //! ```text
 //! cargo bench --bench versus -- [-n RUNS] 'wordcount in.txt -o $OUT' 'wc_tuned in.txt $OUT' ...
 //! ```
 //!
-//! Each command is run by `sh -c "exec …"`. `$OUT` is a path on tmpfs that is removed before each run. After one
-//! warm-up round come RUNS rounds (default: 5) in the order A B C A B C …. A ratio compares the first command with
-//! another one in the same round, and the median of these ratios is printed. Memory is the anonymous and shared memory
-//! of the process tree. It is sampled every 5 ms in separate rounds, because sampling slows a run down. If a command
-//! fails, the benchmark ends.
+//! Each command is run by `sh -c "exec …"`. `$OUT` is a path on tmpfs that is removed before each run. In each round,
+//! every command runs once, in the given order. The first round is a warm-up, and RUNS measured rounds (default: 5)
+//! follow. A ratio divides the first command's time by another command's time in the same round. The benchmark prints
+//! the median times, and the median of each ratio over all rounds. If a command fails, the benchmark ends.
+//!
+//! Memory is the peak of the anonymous and shared memory of a command and all its child processes. It is sampled every
+//! 5 ms in one more run of each command, because sampling slows a run down.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -20,7 +22,7 @@ use gristmill::clock::Clock;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// Linux counts processor time in hundredths of a second, wherever it shows it to programs.
+/// Linux reports processor time to programs in hundredths of a second.
 const TICKS_PER_SECOND: f64 = 100.0;
 const SAMPLE_EVERY: Duration = Duration::from_millis(5);
 
@@ -38,7 +40,7 @@ fn main() -> ExitCode {
         args.drain(..2);
     }
     if args.is_empty() {
-        // `cargo bench` and `cargo test --benches` run it without arguments: nothing was asked for.
+        // `cargo bench` and `cargo test --benches` run this without arguments, and expect success.
         println!("usage: cargo bench --bench versus -- [-n RUNS] COMMAND...");
         return ExitCode::SUCCESS;
     }
@@ -155,7 +157,7 @@ fn median(mut figures: Vec<f64>) -> f64 {
 }
 
 fn remove(out: &Path) {
-    // One of the two fails, or both: what matters is that nothing is there.
+    // The path is a file, a folder or neither, so at least one of the two calls fails.
     let _file = std::fs::remove_file(out);
     let _folder = std::fs::remove_dir_all(out);
 }

@@ -1,5 +1,5 @@
-//! Runs two jobs on a cluster, the second on the output of the first: counts words, then finds those that contain a
-//! text.
+//! Runs two jobs on a cluster. The first counts words. The second reads the first one's output, and finds the words
+//! that contain a given text.
 //!
 //! ```text
 //! $ gristmill dev &
@@ -8,8 +8,8 @@
 //! monday-finding: j2 succeeded, monday/found
 //! ```
 //!
-//! Each run has its own name, which is also the folder of its outputs. It can be interrupted and started again at any
-//! time. A step whose output exists is not run again. A step that was already submitted continues as the same job,
+//! Each run has its own name, which is also the folder of its outputs. A run can be interrupted and started again at
+//! any time. A step whose output exists is not run again. A step that was already submitted continues as the same job,
 //! because it is submitted with the same id.
 
 use std::error::Error;
@@ -26,7 +26,9 @@ type Result = std::result::Result<(), Box<dyn Error>>;
 async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [executables, run, input, text] = &arguments[..] else {
-        eprintln!("error: give a folder of job executables, a name, an input and a text to find");
+        eprintln!(
+            "error: expected a folder of job executables, a name, an input and a text to find"
+        );
         return ExitCode::from(2);
     };
     match two_steps(executables, run, input, text).await {
@@ -65,7 +67,9 @@ async fn step(
     let arguments: Vec<_> = [arguments, &["-o", output]].concat().iter().map(Into::into).collect();
     let described = describe(executable.as_ref(), &arguments, DESCRIBE_WITHIN).await?;
     let Described::Job { executable, spec, map_only, .. } = described else {
-        return Err("these arguments print a text, such as help, and do not describe a job".into());
+        return Err(
+            "the executable printed a text, such as its help, instead of describing a job".into()
+        );
     };
     let job = submit(master, Submission::new(id.into(), executable, *spec, map_only)).await?;
     let ended = follow(master, job, |_| ()).await?;

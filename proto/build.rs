@@ -1,4 +1,5 @@
-//! Generates the gRPC code of `src/rpc` from the files beside this one. The machine needs no protobuf compiler.
+//! Generates the gRPC code of `src/rpc` from the `.proto` files in this folder. No installed protobuf compiler is
+//! needed.
 
 #[cfg(feature = "cluster")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -16,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// A job executable needs none of it.
+/// Without the feature `cluster`, as in a job executable, nothing is generated.
 #[cfg(not(feature = "cluster"))]
 fn main() {
     println!("cargo::rerun-if-changed=proto");

@@ -1,17 +1,18 @@
 //! Named crash points at which tests kill the process, to check that nothing is lost; release builds have none.
 //!
 //! If `GRISTMILL_CRASH` names a folder, a process looks into that folder at each crash point that it passes. A file
-//! there with the point's name, such as `l03`, arms the point, and contains a number: at which pass, counted from now,
-//! to crash. The process that reaches that pass renames the file to `l03.struck`, writes its process id into it,
-//! reports the point on standard error, and dies of SIGKILL. So an armed point kills exactly one process, even if
-//! several share the folder, and a restarted process passes it.
+//! there with the point's name, such as `l03`, arms the point. The file contains a number N: the Nth pass from now on
+//! is the one that crashes. The process that makes this pass renames the file to `l03.struck`, writes its process id
+//! into it, reports the point on standard error, and kills itself with SIGKILL. An armed point therefore kills exactly
+//! one process, even if several processes share the folder. A restarted process is not killed again.
 //!
-//! Executors inherit their worker's environment, and so its crash folder.
+//! Executors inherit the environment of their worker, and therefore its crash folder.
 
 #[cfg(feature = "crash-points")]
 pub(crate) use armed::pass;
 
-/// Names a place in the code: `crash_point!("l03")`, or where it is one only at times, `crash_point!("l03", is_so)`.
+/// Names a crash point in the code: `crash_point!("l03")`, or `crash_point!("l03", condition)` if it applies only under
+/// a condition.
 #[cfg(feature = "crash-points")]
 macro_rules! crash_point {
     ($point:literal) => {
@@ -133,7 +134,7 @@ mod tests {
             assert_eq!(left, (9 - others).to_string());
             let struck = fs::read_to_string(folder.join(format!("{point}.struck"))).unwrap();
             assert!(struck.parse::<u32>().is_ok(), "{struck}");
-            assert!(in_a_process(Some(folder)).0.success(), "it is no longer armed");
+            assert!(in_a_process(Some(folder)).0.success(), "the point is no longer armed");
         }
         fs::write(folder.join("t00"), "1").unwrap();
         fs::write(folder.join("t01"), "4").unwrap();

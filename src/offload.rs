@@ -1,4 +1,4 @@
-//! Runs blocking work for async code on threads where it delays nothing else.
+//! Runs blocking work on separate threads, so that it does not delay async code.
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::{JoinError, spawn_blocking};

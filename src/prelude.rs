@@ -1,4 +1,4 @@
-//! What an author of a job imports: `use gristmill::prelude::*`.
+//! What a job author imports: `use gristmill::prelude::*`.
 
 pub use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! A whole cluster of real processes, started, used and stopped through the command.
+//! A whole cluster of real processes, started, used and stopped through the command `gristmill`.
 
 #![cfg(feature = "cluster")]
 

@@ -1,5 +1,5 @@
-//! Whole runs in this process. Every job is compared with a sequential program of ten lines, with little and much
-//! memory, on inputs of all kinds. Also tests how failed runs end.
+//! Whole runs in this process. Every job is compared with a short sequential program, with little and with much memory,
+//! on inputs of all kinds. Also tests how failed runs end.
 
 #[path = "embedded/cases.rs"]
 mod cases;

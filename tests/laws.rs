@@ -1,4 +1,4 @@
-//! The laws harness: good jobs pass, and each planted mistake is found under the name of the law that it breaks.
+//! The checks of `gristmill::testing`: good jobs pass, and each planted mistake is reported with the law it breaks.
 
 /// A job over lines of text with word keys, whose other parts are given.
 macro_rules! job {

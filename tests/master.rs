@@ -1,4 +1,4 @@
-//! One master and a clock that tests control, with simulated workers and clients, which only send calls.
+//! Tests one master with a clock that the tests control. Its workers and clients are simulated: they only send calls.
 #![cfg(feature = "cluster")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
 

@@ -1,7 +1,7 @@
-//! Golden scripts for the scheduler, one behaviour each, in `tests/scheduler/`.
+//! Runs the golden scripts for the scheduler in `tests/scheduler/`. Each script tests one behaviour.
 //!
 //! A script consists of blocks of commands, each followed by `---` and the expected effects; `#` begins a comment.
-//! `UPDATE_SCRIPTS=1` rewrites the scripts with the current effects, to be reviewed before they are kept.
+//! `UPDATE_SCRIPTS=1` rewrites the scripts with the current effects. Review the changes before you keep them.
 //!
 //! `script.rs` describes the commands.
 

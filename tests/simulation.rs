@@ -1,9 +1,9 @@
 //! The whole cluster in one thread and in virtual time: the real masters, workers and client, and one seed that
 //! decides everything else.
 //!
-//! A seed is a complete bug report: `GRISTMILL_SEED=17 cargo test --all-features --test simulation` does the same
-//! each time. `GRISTMILL_SEEDS=5000` tries that many seeds, `GRISTMILL_LINES=5000` shows that many lines of a failed
-//! one, and `GRISTMILL_FAILURES=1` stops after the first failure.
+//! A seed is a complete bug report: `GRISTMILL_SEED=17 cargo test --all-features --test simulation` repeats exactly the
+//! same run. `GRISTMILL_SEEDS=5000` tries 5000 seeds, `GRISTMILL_LINES=5000` prints the last 5000 lines of a failed
+//! run's history, and `GRISTMILL_FAILURES=1` stops after the first failure.
 
 #![cfg(feature = "cluster")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what is played here is part of the tests")]

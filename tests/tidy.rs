@@ -1,7 +1,7 @@
-//! Rules that the compiler does not enforce: floors of modules, banned words, sizes, licences.
+//! Rules that the compiler does not enforce: which modules may import which, banned words, sizes, licences.
 //!
-//! Each rule is one test, and each reports `file:line: what`. The checkers are in `tests/tidy/`, and are tested there
-//! on planted mistakes, so that no rule can fail unnoticed.
+//! Each rule is one test, which reports each violation as `file:line: what`. The checkers are in `tests/tidy/`. Tests
+//! there run them on planted mistakes, so that a checker that finds nothing is noticed.
 
 #[path = "tidy/bans.rs"]
 mod bans;

@@ -1,4 +1,4 @@
-//! A worker between a simulated master and executors, which are this same program, started again.
+//! Tests a worker between a simulated master and executors. Each executor is this test program, started again.
 
 #![cfg(feature = "cluster")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what is played here is part of the tests")]

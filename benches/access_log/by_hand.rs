@@ -1,4 +1,4 @@
-//! A hand-written program for the same task: a fast hash map per thread over the whole file in memory.
+//! The access-log task without Gristmill: reads the whole file into memory, and sums in fast hash maps on all threads.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -60,7 +60,7 @@ pub(crate) fn run(
             at + memchr::memchr(b'\n', &data[at..]).map_or(0, |n| n + 1)
         }
     };
-    // Each thread has a map per thread, by a bit of the host, so that they can be merged side by side too.
+    // Each thread fills one map per partition of the hosts, so that the partitions can be merged in parallel.
     let maps: Vec<Vec<Map<'_>>> = (0..threads)
         .into_par_iter()
         .map(|i| count_lines(&data[cut(i)..cut(i + 1)], threads))

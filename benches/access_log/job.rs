@@ -1,4 +1,4 @@
-//! The task as a job: a tuple key, a struct value, and its own combiner.
+//! The access-log task as a Gristmill job: the key is a tuple, the value is a struct, and the combiner is custom.
 
 use gristmill::prelude::*;
 

@@ -1,4 +1,5 @@
-//! Computes bytes and requests per host and status of an access log, as a job and by hand, in one executable.
+//! Sums the bytes and requests of an access log per host and status. The executable holds two versions of this task: a
+//! Gristmill job and a hand-written program.
 //!
 //! ```text
 //! cargo bench --bench generate -- access-log access.log 1000000000
@@ -6,7 +7,7 @@
 //! cargo bench --bench access_log -- job access.log -o out
 //! ```
 //!
-//! To run the job, pass `job` first; the other arguments are the usual command line of a job executable.
+//! To run the job, pass `job` as the first argument. The other arguments are those of any job executable.
 
 mod by_hand;
 mod job;

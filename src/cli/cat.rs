@@ -51,7 +51,9 @@ const PIECE_BYTES: usize = 1 << 20;
 fn plain(path: &Path, out: &mut impl Write) -> Result<std::io::Result<()>, Message> {
     let location = Location::from(path);
     let cannot = |error| {
-        Message::new(format!("cannot read: {error}: {location}\nhint: run `gristmill verify`"))
+        Message::new(format!(
+            "cannot read the part: {error}: {location}\nhint: run `gristmill verify` on the output folder"
+        ))
     };
     let mut file = File::open(path).map_err(cannot)?;
     let mut piece = vec![0; PIECE_BYTES];

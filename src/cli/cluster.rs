@@ -67,7 +67,7 @@ pub(super) fn parse(text: &str, from: &str) -> Result<Vec<String>, Refused> {
 pub(super) fn with_hint(mut refused: Refused) -> Refused {
     let is_silent = refused.message.line.starts_with("no answer");
     if refused.code == exit::UNAVAILABLE && is_silent {
-        let hint = "start one with `gristmill dev`, or name it with --cluster";
+        let hint = "start a cluster with `gristmill dev`, or name a running one with --cluster";
         refused.message.details.push(hint.into());
     }
     refused

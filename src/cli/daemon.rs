@@ -1,4 +1,4 @@
-//! What masters and workers share as processes: they end on a signal, or together with the process that started them.
+//! Process handling that masters and workers share: both end on a signal, or when the process that started them ends.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -62,7 +62,7 @@ pub(super) fn end_by_panic() {
         let said = panic.payload_as_str().unwrap_or("no message");
         let at = panic.location().map(ToString::to_string).unwrap_or_default();
         give_up(&format!(
-            "a bug in gristmill itself: {said}: {at}\nhint: start it again, and report this"
+            "a bug in gristmill itself: {said}: {at}\nhint: start this process again, and report the bug"
         ));
     }));
 }
@@ -125,7 +125,7 @@ impl Folder {
         Ok(Self { path, _fresh: fresh })
     }
 
-    /// The same, for a process that starts job executables from the folder.
+    /// Like [`Folder::make`], for a process that starts job executables from the folder.
     pub(super) fn make_for_executables(named: Option<&Path>) -> Result<Self, Refused> {
         let folder = Self::make(named)?;
         if is_noexec(&folder.path) {
@@ -145,8 +145,8 @@ impl Folder {
 
 /// Makes an existing data folder private if it is still empty, such as a file system that was just mounted.
 ///
-/// It must belong to this user. One that holds something is refused while others may enter or read it: its owner may
-/// want them to, and if it is a cluster's data, they may have read it.
+/// The folder must belong to this user. A folder that holds something is refused while other users may enter or read
+/// it: its owner may want that, or, if it holds a cluster's data, they may have read the data.
 fn close(path: &Path) -> Result<(), Refused> {
     let refuse = |what: String, hint: String| {
         Err(Refused::usage(format!("{what}: {}\nhint: {hint}", Location::from(path))))
@@ -187,8 +187,8 @@ fn close(path: &Path) -> Result<(), Refused> {
         ),
         Some(other) => refuse(
             format!(
-                "the data folder is open to other users (mode {mode:o}) and holds {}, which is \
-                 not a cluster's",
+                "the data folder is open to other users (mode {mode:o}) and holds {}, which does \
+                 not belong to a cluster",
                 Location::from(Path::new(&other))
             ),
             format!("name an empty folder with --data DIR, or run `{chmod}`"),
@@ -262,8 +262,8 @@ mod tests {
             ("worker", &["lock", "jobs", "logs"][..], "holds a cluster's data"),
             ("master", &["identity", "log.redb", "lost+found"], "holds a cluster's data"),
             ("dev", &["m1", "w1"], "holds a cluster's data"),
-            ("home", &["notes"], "holds notes, which is not a cluster's"),
-            ("mounted", &["lost+found", "jobs"], "holds jobs, which is not a cluster's"),
+            ("home", &["notes"], "holds notes, which does not belong to a cluster"),
+            ("mounted", &["lost+found", "jobs"], "holds jobs, which does not belong to a cluster"),
         ] {
             let path = open_folder(root.path(), name, holds);
             let refused = close(&path).unwrap_err();

@@ -1,4 +1,4 @@
-//! The exit codes of the command: those of a job executable, and those that only a cluster needs.
+//! The exit codes of the `gristmill` command: those of a job executable, and further ones for errors of a cluster.
 
 pub use crate::launch::exit::{FAILED, INTERRUPTED, OK, USAGE};
 

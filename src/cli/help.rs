@@ -2,8 +2,8 @@
 
 /// For `gristmill --help`.
 pub(super) const GRISTMILL: &str = "\
-A job is its own executable, and also runs without a cluster:
-`./wordcount in.txt -o out`. To run it on a cluster:
+A job is an executable of its own. It runs without a cluster
+(`./wordcount in.txt -o out`), or on a cluster:
   gristmill dev                                start a cluster on this machine;
                                                Ctrl-C ends it
   gristmill submit ./wordcount in.txt -o out   run a job, in a second terminal
@@ -17,22 +17,23 @@ output, everything else to standard error. Use --format json, where
 available, in scripts. Set NO_COLOR=1 to turn colours off.
 
 Exit codes: 0 success, 1 job failed, 2 wrong usage, input or job, 3 no such
-job, task or worker, 4 no cluster or no majority of its masters, 5 refused by
-a limit or in this state, 6 verification failed, 7 cancelled, 8 outcome
-unknown (repeat with the same --id), 130 interrupted.";
+job, task or worker, 4 no cluster or no majority of its masters, 5 refused
+because of a limit or the current state, 6 verification failed, 7 cancelled, 8
+outcome unknown (repeat with the same --id), 130 interrupted.";
 
 pub(super) const DEV: &str = "\
-Prints a line for each process, the address of each, and, once all run, the
-commands to type next. All processes end with this one: on Ctrl-C, or when it
-is killed.
+Prints a line for each master, worker and web address. When all are ready,
+prints the commands to type next. Masters and workers end when this process
+ends: on Ctrl-C, or when it is killed.
 
 Example: gristmill dev --masters 3 --workers 4";
 
 pub(super) const MASTER: &str = "\
-Masters accept jobs and assign their tasks to workers. Begin with one; with
-three, any one may fail and no job is lost. Masters and workers listen on this
-machine only (127.0.0.1 or ::1). A data folder belongs to one master for good.
-To restart a master, use the same folder, without --init or --join.
+Masters accept jobs and assign their tasks to workers. Start with one master.
+With three masters, any one may fail without the loss of a job. Masters and
+workers listen on this machine only (127.0.0.1 or ::1). Each master needs a
+data folder of its own. To restart a master, use the same folder, without
+--init or --join.
 
 Example, the first of a new cluster: gristmill master --id 1 --listen 127.0.0.1:7400 --data m1 --init
 Example, another master:             gristmill master --id 2 --listen 127.0.0.1:7401 --data m2 --join 127.0.0.1:7400";
@@ -63,10 +64,10 @@ job continues.
 Example: gristmill submit --name nightly ./wordcount logs/*.txt -o counts";
 
 pub(super) const JOBS: &str = "\
-The newest first. States: waiting, planning, mapping, reducing, committing,
-succeeded, failed, cancelled. REASON is what the job waits for or why it
-failed. Times are UTC. A terminal cuts long names and reasons; a pipe and
---format json show them in full.";
+Lists the newest job first. States: waiting, planning, mapping, reducing,
+committing, succeeded, failed, cancelled. REASON is what the job waits for or
+why it failed. Times are UTC. A terminal cuts long names and reasons; a pipe
+and --format json show them in full.";
 
 pub(super) const STATUS: &str = "\
 Exits with 0 whatever the job's state. Use `watch` to wait for its end.
@@ -74,9 +75,9 @@ Exits with 0 whatever the job's state. Use `watch` to wait for its end.
 Example, in a script: gristmill status --format json j7";
 
 pub(super) const WATCH: &str = "\
-Shows what `submit` shows. --progress is auto (bars on a terminal, a line now
-and then elsewhere), always (bars everywhere), never, or hadoop (` map 83%
-reduce 0%`, a line for every change).
+Shows what `submit` shows. --progress is auto (bars on a terminal, occasional
+lines elsewhere), always (bars everywhere), never, or hadoop (a line such as
+` map 83% reduce 0%` for every change).
 
 Exit codes: 0 the job succeeded, 1 it failed, 3 no such job, 4 no cluster, 7 it
 was cancelled, 130 Ctrl-C: the job continues.
@@ -102,21 +103,21 @@ Example: gristmill counters j7";
 
 pub(super) const KILL: &str = "\
 Removes what the job has written. A job that is publishing its output is
-cancelled unless the output becomes visible first. Refused (exit 5) for a job
-that has ended otherwise.
+cancelled unless the output becomes visible first. Refused (exit 5) if the job
+has already succeeded or failed.
 
 Example: gristmill kill j7";
 
 pub(super) const WORKERS: &str = "\
 States: alive, draining (takes no new attempts), drained (may leave), excluded
 (gets no attempts for a while; EXCLUDED shows why and until when), left (was
-asked to end), lost. SEEN is the time since its last message. A worker that is
-silent for a lease (3 s by default, see `master --lease`) is lost. Workers that
-left or were lost are listed for 10 minutes, with --all for longer.";
+asked to end) and lost. SEEN is the time since its last message. A worker that
+is silent for a lease (3 s by default, see `master --lease`) is lost. Workers
+that left or were lost are listed for 10 minutes, with --all for longer.";
 
 pub(super) const DRAIN: &str = "\
 Returns at once; `gristmill workers` shows when the worker has left. Draining
-makes nothing run again.
+does not make any task run again.
 
 Example: gristmill workers drain w4";
 
@@ -127,8 +128,8 @@ has to apply, and WEB is the address of its pages.";
 
 pub(super) const ADD: &str = "\
 Prints the command to run, and changes nothing itself. Three masters tolerate
-one failure, five tolerate two. An even number tolerates no more failures than
-one master fewer.";
+one failure, five tolerate two. An even number of masters tolerates no more
+failures than the odd number below it.";
 
 pub(super) const REMOVE: &str = "\
 Example: gristmill masters remove m2";
@@ -140,7 +141,7 @@ Example: gristmill masters transfer m2";
 
 pub(super) const VERIFY: &str = "\
 Reads every byte. Needs no cluster. Exit codes: 0 the output is as it was
-published, 6 it is not, with a line for each finding, 2 the folder does not
+published, 6 it is not (prints a line for each finding), 2 the folder does not
 exist.
 
 Example: gristmill verify out";

@@ -59,12 +59,12 @@ pub(super) fn kill(cluster: &Cluster, job: JobId) -> Result<u8, Refused> {
     Ok(exit::OK)
 }
 
-/// Kills a job, and gives the line that says what became of it.
+/// Kills a job, and returns a line that describes its new state.
 pub(super) async fn killed(master: &Master, job: JobId) -> Result<String, Refused> {
     master.kill(job).await?;
     Ok(match master.status(job, 0).await?.state {
         Stands::Committing => format!(
-            "{job} is publishing: it is cancelled unless its output becomes visible first\n"
+            "{job} is publishing: it will be cancelled unless its output becomes visible first\n"
         ),
         Stands::Cancelled => format!("{job} is cancelled\n"),
         state => format!("{job} has {state}\n"),

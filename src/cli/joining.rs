@@ -1,4 +1,4 @@
-//! A master that joins a cluster: learns the cluster's identity, then asks for admission once it listens.
+//! Joins a cluster: a new master learns the cluster's identity, starts to listen, and then asks for admission.
 
 use std::net::SocketAddr;
 use std::path::Path;

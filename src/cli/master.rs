@@ -181,8 +181,8 @@ impl Master {
             Err(error) if self.web.is_some() => Err(cannot_show(&error, at)),
             Err(error) => {
                 say(&format!(
-                    "no web pages: cannot listen: {error}: {at}\nhint: name another address \
-                     with --web\n"
+                    "this master serves no web pages: cannot listen: {error}: {at}\nhint: name \
+                     another address with --web\n"
                 ));
                 Ok(None)
             }

@@ -1,4 +1,4 @@
-//! `gristmill masters`: lists, adds, removes and promotes masters.
+//! `gristmill masters`: lists masters, prints the command that adds one, removes one, or makes one the leader.
 
 use std::net::{SocketAddr, TcpListener};
 
@@ -69,7 +69,7 @@ pub(super) fn add(cluster: &Cluster, format: Format) -> Result<u8, Refused> {
     // Four masters tolerate no more failures than three.
     if masters.iter().filter(|master| master.votes).count() % 2 == 1 {
         say(&format!(
-            "{} masters tolerate no more failures than {}: add another one after this one\n",
+            "{} masters tolerate no more failures than {}: after this master, add one more\n",
             masters.len() + 1,
             masters.len()
         ));
@@ -94,8 +94,8 @@ fn addition(masters: &[MasterLine], removed: &[MasterId]) -> Result<Addition, Re
         .flat_map(|last| (last.port()..u16::MAX).map(|port| SocketAddr::new(last.ip(), port + 1)));
     let Some(listen) = behind.find(is_free) else {
         return Err(Refused::failed(
-            "no port is free after the masters' ports\nhint: choose the address of --listen \
-             yourself",
+            "no port above the masters' ports is free\nhint: start a master with a --listen \
+             address of your choice",
         ));
     };
     let (listen, data) = (listen.to_string(), id.to_string());
@@ -113,7 +113,7 @@ pub(super) fn remove(cluster: &Cluster, master: MasterId) -> Result<u8, Refused>
         true => {
             format!("{master} is removed: its process ends, and its number is not used again\n")
         }
-        false => format!("{master} is not a member\n"),
+        false => format!("{master} is not a member of this cluster\n"),
     });
     Ok(exit::OK)
 }

@@ -60,7 +60,7 @@ enum Verb {
     /// Start a worker, which runs tasks
     #[command(after_help = help::WORKER)]
     Worker(worker::Worker),
-    /// Submit a job and follow it; Ctrl-C leaves it running, twice kills it
+    /// Submit a job and follow it; Ctrl-C leaves it running, a second Ctrl-C kills it
     #[command(after_help = help::SUBMIT)]
     Submit(submit::Submit),
     /// List all jobs, the newest first

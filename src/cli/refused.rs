@@ -1,4 +1,4 @@
-//! Errors of the command: a message, and the exit code.
+//! Errors of the `gristmill` command: a message and an exit code.
 
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
@@ -79,7 +79,7 @@ impl From<client::Error> for Refused {
         if let client::Error::Executable { executable, .. } = &error
             && let Some(found) = on_path(executable.path())
         {
-            let hint = format!("it is at {}; give the path", Location::from(&found));
+            let hint = format!("submit {}, which was found in PATH", Location::from(&found));
             line = with_hint(split_hint(&line).0.into(), Some(hint));
         }
         let (code, details) = match error {

@@ -14,8 +14,8 @@ use crate::web::{Unanswered, fetch};
 pub(super) const AFTER_HELP: &str = "\
 The page needs no other file, no script and no server. It shows the job's
 settings, why it failed, a timeline of its attempts, task durations, counters,
-and the messages and last output of failed attempts. It has about 300 KB at
-most, however many tasks there were.
+and the messages and last output of failed attempts. Its size is at most
+about 300 KB, whatever the number of tasks.
 
 Example: gristmill report j7 > j7.html";
 
@@ -39,8 +39,8 @@ async fn page(master: &Master, job: JobId) -> Result<Vec<u8>, Refused> {
     masters.sort_by_key(|line: &MasterLine| line.role != Role::Leader);
     let Some(web) = masters.first().and_then(|line| line.web.clone()) else {
         return Err(Refused::failed(
-            "no master serves the web pages that the report comes from\nhint: start one with \
-             --web ADDR; `gristmill masters` lists them",
+            "the report needs a master's web pages, but no master serves any\nhint: start a \
+             master with --web ADDR",
         ));
     };
     fetch(&web, &format!("/jobs/{job}/report")).await.map_err(refused)

@@ -144,7 +144,7 @@ impl Submit {
     ) -> Result<u8, Refused> {
         let id = escape_text(self.id.as_deref().unwrap_or_default().as_bytes());
         say(&format!(
-            "note: --id {id} belongs to {job}; cannot check that it is the same job as this command line: {}\n",
+            "note: --id {id} belongs to {job}; cannot check that this command line describes the same job: {}\n",
             escape_what(&why.message.line)
         ));
         if self.detach {
@@ -300,7 +300,7 @@ impl Watched {
     async fn interrupted(&self, interrupts: &mut Signal) -> Result<u8, Refused> {
         let Self { job, flag, .. } = self;
         say(&format!(
-            "\ndetached; {job} continues; Ctrl-C again or `gristmill kill{flag} {job}` kills it, `gristmill watch{flag} {job}` follows it\n"
+            "\ndetached; {job} continues: press Ctrl-C again or run `gristmill kill{flag} {job}` to kill it, or run `gristmill watch{flag} {job}` to follow it\n"
         ));
         if tokio::time::timeout(SECOND_WITHIN, interrupts.recv()).await.is_err() {
             return Ok(exit::INTERRUPTED);

@@ -1,4 +1,4 @@
-//! Lists as tables for people, or as JSON for programs.
+//! Prints lists as tables for people, or as JSON for programs.
 
 use clap::ValueEnum;
 use serde::Serialize;

@@ -9,11 +9,11 @@ use crate::rpc::why::Why;
 use crate::spec::{JobId, escape_text};
 
 pub(super) const AFTER_HELP: &str = "\
-For a failed job: the first failure that the job did not recover from, with the
-line of code, the record, the attempts, the last lines that the code printed,
-one next step, and the command that runs the task again. Failures that were
-later recovered are left out. For a waiting job: what it waits for, and which
-job or worker holds it.
+For a failed job, shows the first failure that the job did not recover from:
+the line of code, the record, the attempts, the last lines that the code
+printed, what to do next, and the command that runs the task again. Failures
+that were later recovered are left out. For a waiting job, shows what it waits
+for, and which job or worker holds it.
 
 Example: gristmill why j7";
 
@@ -42,7 +42,7 @@ fn told(why: &Why, flag: &str) -> String {
     }
     if let Some(replay) = &why.replay {
         let replay = replay.replacen("gristmill replay", &format!("gristmill replay{flag}"), 1);
-        text += &format!("to run it again here: {replay}\n");
+        text += &format!("to run the task again here: {replay}\n");
     }
     text
 }
@@ -71,7 +71,7 @@ mod tests {
             replay: Some("gristmill replay j7/m0#1".into()),
         };
         let wanted = "j7 odd failed.\n  because: x\nprinted last:\n  a\n  b\nto do: fix it\n\
-                      to run it again here: gristmill replay j7/m0#1\n";
+                      to run the task again here: gristmill replay j7/m0#1\n";
         assert_eq!(told(&why, ""), wanted);
         assert!(told(&why, " --cluster a:1").ends_with("gristmill replay --cluster a:1 j7/m0#1\n"));
         (why.details, why.log, why.suggestion, why.replay) =

@@ -15,7 +15,7 @@ use super::daemon::{Folder, LEASE_MAX, Tie, asked_to_end};
 use super::exit;
 use super::refused::Refused;
 use crate::clock::Clock;
-use crate::launch::{announce, draw_nonce, say, whole};
+use crate::launch::{announce, count, draw_nonce, say, whole};
 use crate::rpc::client::{Master, Options, Peer};
 use crate::rpc::masters::Masters as _;
 use crate::rpc::{address, server};
@@ -66,7 +66,10 @@ fn attempt_memory(memory: Option<u64>, slots: u32) -> Result<u64, Refused> {
     }
     let (given, least) = (size::format(bytes), size::format(ATTEMPT_BYTES_MIN));
     let enough = size::format(ATTEMPT_BYTES_MIN.saturating_mul(slots.into()));
-    let what = format!("{given} of memory for {slots} slots is too little to run any job");
+    let what = format!(
+        "{given} of memory for {} is too little to run any job",
+        count(slots.into(), "slot")
+    );
     Err(Refused::usage(format!(
         "{what}: --memory\nhint: each attempt needs {least}: give --memory {enough}, or fewer \
          --slots"
@@ -184,7 +187,8 @@ impl Transport for Wire {
 
     async fn serve(&self, service: Server) -> io::Result<()> {
         let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let listener = listener.ok_or_else(|| io::Error::other("it is already served"))?;
+        let listener =
+            listener.ok_or_else(|| io::Error::other("the worker already serves its address"))?;
         server::serve_worker(listener, Arc::new(service), std::future::pending()).await
     }
 }

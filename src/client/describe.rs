@@ -96,7 +96,7 @@ async fn ask(
     let (answer, said) = match timeout(within, listen(&mut child)).await {
         Ok(heard) => heard,
         Err(_) => {
-            let problem = format!("it printed no description within {} s", within.as_secs());
+            let problem = format!("the executable described no job within {} s", within.as_secs());
             return Err(not_a_job(problem, b""));
         }
     };
@@ -113,7 +113,7 @@ async fn ask(
     }
 }
 
-/// Returns its answer (or what it did instead) and its standard error.
+/// Returns the executable's answer, or what it did instead, and its standard error.
 async fn listen(child: &mut Child) -> (Result<Description, String>, Vec<u8>) {
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let (answer, said) = tokio::join!(answer(stdout), async {
@@ -127,7 +127,7 @@ async fn listen(child: &mut Child) -> (Result<Description, String>, Vec<u8>) {
     (answer, said)
 }
 
-/// What it wrote to standard output: perhaps something of user code's, and then a description.
+/// Reads the description from the executable's standard output. User code may have printed something before it.
 async fn answer(stdout: Option<impl AsyncRead + Unpin>) -> Result<Description, String> {
     let Some(stdout) = stdout else { return Err("the executable has no standard output".into()) };
     let mut written = Vec::new();
@@ -135,7 +135,7 @@ async fn answer(stdout: Option<impl AsyncRead + Unpin>) -> Result<Description, S
     read.map_err(|cause| format!("the executable's job description cannot be read: {cause}"))?;
     let other =
         |cause: frame::Error| format!("the executable's output does not describe a job: {cause}");
-    // One of another version may have no mark, and names its version in the frame.
+    // An executable of another version may write no mark. It then names its version in the frame.
     let begin = memchr::memmem::find(&written, DESCRIPTION_MARK);
     let begin = begin.map_or(0, |mark| mark + DESCRIPTION_MARK.len());
     let Some((length, message)) = written[begin..].split_first_chunk::<LENGTH_BYTES>() else {

@@ -55,7 +55,7 @@ pub enum Error {
     /// The executable refuses its arguments.
     #[error("{line}")]
     Arguments {
-        /// What is wrong, in its words.
+        /// What is wrong, as the executable reports it.
         line: String,
         /// Lines of detail.
         details: Vec<String>,

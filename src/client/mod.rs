@@ -1,4 +1,4 @@
-//! Submits jobs to a cluster and follows them, for the command and for other programs.
+//! Submits jobs to a cluster and follows them, for the `gristmill` command and for other programs.
 //!
 //! ```text
 //!   executable ── describe ──► what to run, on what        (its own flags, checked by itself, here)
@@ -7,7 +7,7 @@
 //!   job        ── follow ────► succeeded, failed, cancelled
 //! ```
 //!
-//! In a program:
+//! An example of a program that submits a job and waits for its end:
 //!
 //! ```no_run
 //! use gristmill::client::{DESCRIBE_WITHIN, Described, Submission, describe, follow, submit};

@@ -111,8 +111,9 @@ async fn send<M: Masters>(
         |cause| Error::Executable { executable: Location::from(&submission.executable), cause };
     let executable = put_file(master, &submission.executable, unfit).await?;
     let mut bytes = Vec::new();
-    value::encode_into(&spec, &mut bytes)
-        .map_err(|error| Error::Unfit { message: format!("the job's spec: {error}") })?;
+    value::encode_into(&spec, &mut bytes).map_err(|error| Error::Unfit {
+        message: format!("cannot encode the job's spec: {error}"),
+    })?;
     let spec_digest = Digest::of(&bytes);
     if !master.has(spec_digest).await? {
         master.put_bytes(&bytes).await?;
@@ -161,7 +162,7 @@ async fn put_file<M: Masters>(
     let digest = digested.map_err(io::Error::other).and_then(|digest| digest).map_err(&unfit)?;
     if !master.has(digest).await? {
         master.put(digest, path).await.map_err(|refusal| match refusal {
-            // It has changed or gone since.
+            // The file was changed or removed since.
             Refusal::Invalid { message } => unfit(io::Error::other(message)),
             refusal => refusal.into(),
         })?;

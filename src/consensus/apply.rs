@@ -105,7 +105,7 @@ impl<M: Machine> Applier<M> {
             message: format!(
                 "the state of this master differs from the leader's: after entry {index} its \
                  digest is {ours:016x}, and the leader's is {digest:016x}: {}\nhint: keep this \
-                  folder and report it; to replace this master, join the others with an empty \
+                  folder and report the bug; to replace this master, join the others with an empty \
                  folder and another --id",
                 self.snapshots.folder().display()
             ),
@@ -158,7 +158,7 @@ impl<M: Machine> RaftStateMachine<Kind> for Applier<M> {
     ) -> Result<(), StorageError> {
         let (read_meta, body) = read(&snapshot.path).map_err(|error| failed(&error))?;
         if read_meta != *meta {
-            let error = Unreadable("a different snapshot was sent".into());
+            let error = Unreadable("the received snapshot is not the announced one".into());
             return Err(failed(&error));
         }
         let mut newest = self.newest.lock().await;
@@ -187,7 +187,7 @@ impl RaftSnapshotBuilder<Kind> for Builder {
     async fn build_snapshot(&mut self) -> Result<Snapshot, StorageError> {
         let body = std::mem::replace(
             &mut self.body,
-            Err(Unreadable("the snapshot was just taken".into())),
+            Err(Unreadable("this builder has already built its snapshot".into())),
         );
         let body = body.map_err(|error| failed(&error))?;
         let mut newest = self.newest.lock().await;

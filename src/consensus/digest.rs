@@ -1,8 +1,8 @@
 //! A digest of everything that a node has applied: a node whose digest differs from the leader's must stop.
 //!
-//! After each entry the digest covers its index, its command, the machine's answer, and all entries before. Each
-//! proposal carries the proposer's last index and digest, and every node compares them with its own when it applies
-//! the entry. So a difference is detected one entry later.
+//! After each entry, the digest covers the entry's index and command, the machine's answer, and all earlier entries.
+//! Each proposal carries the proposer's last index and digest. Every node compares them with its own when it applies
+//! the entry. A difference is therefore detected one entry later.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard};
@@ -80,7 +80,8 @@ impl Digests {
     /// The digest in a snapshot's body, and the bytes after it.
     pub(super) fn split(body: &[u8]) -> Result<(u64, &[u8]), Unreadable> {
         let split = body.split_first_chunk::<DIGEST_BYTES>();
-        let (digest, state) = split.ok_or(Unreadable("the snapshot is too short".into()))?;
+        let (digest, state) =
+            split.ok_or(Unreadable("the snapshot is too short to hold a digest".into()))?;
         Ok((u64::from_le_bytes(*digest), state))
     }
 }

@@ -1,4 +1,4 @@
-//! The disk under the log: the file itself, unless a simulation replaces it.
+//! The storage of the log: a file, or a simulated disk in the simulation tests.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! openraft's types for our commands: bytes in, bytes out, snapshots as files.
+//! Defines openraft's types for this project: commands and replies are bytes, and snapshots are files.
 
 use std::path::PathBuf;
 

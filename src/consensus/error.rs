@@ -4,15 +4,15 @@ use std::io;
 use std::path::PathBuf;
 
 /// What to do if a folder can no longer be used.
-const ANEW: &str = "use an empty folder: join the other masters under another number with --id N --join ADDR, or, if \
-                    there are none, start a new cluster with --init";
+const ANEW: &str = "start with an empty folder: join the other masters with another --id N and --join ADDR, or start \
+                    a new cluster with --init if there are none";
 
 /// Why a node cannot start. Each message says what was found and where, and has a hint.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The folder is missing or empty, and neither `--init` nor `--join` was given.
     #[error(
-        "this is not the folder of a master: {}\nhint: give --init to begin a new cluster, or --join ADDR to join one",
+        "this is not the folder of a master: {}\nhint: give --init to start a new cluster, or --join ADDR to join one",
         path.display()
     )]
     Empty {
@@ -47,7 +47,7 @@ pub enum Error {
     },
     /// The folder has a log, but does not name its master.
     #[error(
-        "the folder holds {found} but no identity file: {}\nhint: restore that file, or {anew}",
+        "the folder holds {found} but no identity file: {}\nhint: restore the identity file, or {anew}",
         path.display(), anew = ANEW
     )]
     Nameless {
@@ -68,8 +68,8 @@ pub enum Error {
     },
     /// The identity file and the log were not written together.
     #[error(
-        "the log belongs to {found}, and the identity file to {expected}: {}\nhint: restore \
-         the files that belong together, or {anew}",
+        "the log belongs to {found}, but the identity file belongs to {expected}: {}\nhint: \
+         restore a log and an identity file of the same master, or {anew}",
         path.display(), anew = ANEW
     )]
     Foreign {
@@ -82,7 +82,7 @@ pub enum Error {
     },
     /// Another version wrote the folder.
     #[error(
-        "{what}: {}\nhint: start the version that wrote it, or {anew}", path.display(), anew = ANEW
+        "{what}: {}\nhint: run the version of gristmill that wrote it, or {anew}", path.display(), anew = ANEW
     )]
     Format {
         /// The file.
@@ -98,8 +98,8 @@ pub enum Error {
     },
     /// A file does not contain what was written to it.
     #[error(
-        "damaged at {place}: {what}: {}\nhint: restore the file from the newest copy of this master's folder, or {anew}; \
-         nothing was changed",
+        "the file is damaged at {place}: {what}: {}\nhint: nothing was changed; restore the file from the newest copy \
+         of this master's folder, or {anew}",
         path.display(), anew = ANEW
     )]
     Damaged {
@@ -135,7 +135,7 @@ pub enum Error {
         known: String,
     },
     /// The operating system refused.
-    #[error("cannot {what}: {source}: {}\nhint: fix that, or give another --data DIR", path.display())]
+    #[error("cannot {what}: {source}: {}\nhint: fix the cause, or give another --data DIR", path.display())]
     Disk {
         /// The action that failed.
         what: &'static str,
@@ -164,19 +164,21 @@ pub struct Fatal {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProposeError {
     /// This node does not lead. Nothing has happened.
-    #[error("this master does not lead")]
+    #[error("this master is not the leader")]
     NotLeader {
         /// Where the leader listens, if it is known.
         leader: Option<String>,
     },
     /// No majority of the masters answers. The proposal may or may not take effect.
-    #[error("no majority of the masters answers: {voters}\nhint: start those that are missing")]
+    #[error(
+        "no majority of the voting masters answers ({voters})\nhint: start the missing masters"
+    )]
     NoQuorum {
         /// The voting masters: a majority of them is needed.
         voters: String,
     },
     /// Members change one at a time, and another change is under way. Nothing has happened.
-    #[error("the list of members is being changed: {what}\nhint: try again")]
+    #[error("another change is under way: {what}\nhint: try again")]
     Busy {
         /// The change.
         what: String,
@@ -184,7 +186,7 @@ pub enum ProposeError {
     /// A new member did not catch up in time. It continues to catch up.
     #[error(
         "master {node} at {address} has not caught up within {within_s} s\nhint: check that it \
-          can be reached there, and try again"
+          can be reached at that address, and try again"
     )]
     Behind {
         /// Its number.
@@ -207,7 +209,9 @@ pub enum ProposeError {
         what: String,
     },
     /// No other master has taken over.
-    #[error("no other master takes over: {why}\nhint: run `gristmill masters`, and try again")]
+    #[error(
+        "no other master takes over: {why}\nhint: check the masters with `gristmill masters`, and try again"
+    )]
     NoSuccessor {
         /// The master that was asked last, and its answer.
         why: String,

@@ -1,18 +1,19 @@
-//! Records the starts and the last entries of all masters, so that a folder from an old copy is noticed.
+//! Detects a master's folder that was restored from an old copy: all masters record each master's starts and last
+//! entry.
 //!
 //! A master that has forgotten votes or entries must not take part: together with a master that lags behind, it could
-//! form a majority that agrees on a different history. Each folder counts its starts. The members record two facts
-//! about each member in the log, and so in every folder: the number of its last start, and the last entry that it has
-//! acknowledged.
+//! form a majority that agrees on a different history. Each folder counts how often a master was started in it. The
+//! log, and therefore every folder, records two facts about each member: the number of its last start, and the last
+//! entry that it has acknowledged.
 //!
 //! ```text
 //!   each message ──► from, its start, what the sender knows of the receiver
 //!                        │                      │
-//!                        │                      └─► lower than what the receiver is: its folder is an old copy, it ends
+//!                        │                      └─► higher than the receiver's own: its folder is an old copy, it ends
 //!                        └─► higher than what is recorded: the leader records it with the next entry
 //! ```
 //!
-//! These facts also reveal that the other masters have agreed on a different history without this one. A leader's log
+//! These facts also reveal that the other masters have, without this one, agreed on a different history. A leader's log
 //! that differs from what this master has applied is refused before openraft sees it.
 
 use std::collections::BTreeMap;
@@ -219,13 +220,13 @@ impl Evidence {
         }
         if count == self.own.count && incarnation != self.own.incarnation {
             return Err(format!(
-                "master {from} has seen start {count} of this folder, but it was another process"
+                "master {from} has seen start {count} of this folder, but in another process"
             ));
         }
         if acknowledged > facts.last {
             return Err(format!(
                 "master {from} knows that entry {acknowledged} was written to this folder, but \
-                  its last entry is {}",
+                  the folder's last entry is {}",
                 facts.last
             ));
         }
@@ -347,8 +348,8 @@ impl Evidence {
                 theirs.start.count < ours.start.count || theirs.acknowledged < ours.acknowledged;
             lacks.then(|| {
                 format!(
-                    "its snapshot records {} starts of master {node} and entries up to {}, but this \
-                     master knows of {} starts and entries up to {}",
+                    "its snapshot records start {} and entry {} of master {node}, but this master \
+                     knows of start {} and entry {}",
                     theirs.start.count, theirs.acknowledged, ours.start.count, ours.acknowledged
                 )
             })

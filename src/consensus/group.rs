@@ -1,4 +1,4 @@
-//! A node's view of its group: the members, whether it still leads, and adding a member.
+//! A node's view of its group: lists the members, checks whether the node still leads, and adds members.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -302,7 +302,7 @@ impl Group {
         match members.iter().find(|member| member.node == node) {
             Some(member) if member.address != address => {
                 let what = format!(
-                    "master {node} is already at {}\nhint: give another --id",
+                    "master {node} already exists at {}\nhint: give another --id",
                     member.address
                 );
                 return Err(ProposeError::Taken { what });
@@ -311,8 +311,10 @@ impl Group {
             _ => {}
         }
         if let Some(other) = members.iter().find(|it| it.address == address && it.node != node) {
-            let what =
-                format!("{address} is already master {}\nhint: give another --listen", other.node);
+            let what = format!(
+                "{address} already belongs to master {}\nhint: give another --listen",
+                other.node
+            );
             return Err(ProposeError::Taken { what });
         }
         // The task continues even if the caller gives up: half a change would be worse than none.

@@ -1,6 +1,6 @@
-//! Transfers leadership from a leader that ends, or is asked to step down, without an election timeout.
+//! Transfers leadership when the leader ends or is asked to step down, without waiting for an election timeout.
 //!
-//! openraft 0.9 has no call for a transfer, but has the parts:
+//! openraft 0.9 has no call that transfers leadership, so the transfer consists of smaller steps:
 //!
 //! ```text
 //!   leader                                    successor
@@ -14,7 +14,7 @@
 //!         ◄────────── it leads ─────────────
 //! ```
 //!
-//! If a message is lost, an election by timeout follows, as when a leader dies.
+//! If a message is lost, another master starts an election after the timeout, as when a leader dies.
 
 use std::cmp::Reverse;
 use std::sync::atomic::Ordering;
@@ -71,7 +71,7 @@ impl Group {
         }
         let successors = self.successors(to)?;
         let _yielding = Yielding::begin(self)?;
-        let mut last = ProposeError::NoSuccessor { why: "no other master votes".into() };
+        let mut last = ProposeError::NoSuccessor { why: "no other master has a vote".into() };
         for successor in successors {
             match self.hand_over_to(&successor).await {
                 Ok(()) => return Ok(successor.node),
@@ -148,7 +148,8 @@ impl Group {
         let follows = self.raft().metrics().borrow().vote;
         if follows != from {
             // The call may be repeated.
-            let other = format!("this master follows another leader: {follows}, not {from}");
+            let other =
+                format!("this master follows the leader of vote {follows}, not of vote {from}");
             return if leads() { Ok(()) } else { Err(Refusal::Invalid { message: other }) };
         }
         let elected = async {

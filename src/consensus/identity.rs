@@ -1,4 +1,4 @@
-//! Which master a folder belongs to: a small text file beside the log, and a copy of it inside the log.
+//! Identifies the master that a folder belongs to, by a small text file beside the log and a copy of it inside the log.
 //!
 //! ```text
 //!   gristmill master        magic
@@ -8,8 +8,9 @@
 //!   guest                   only if it did not start its cluster, but was admitted to it
 //! ```
 //!
-//! A master that has forgotten which votes it gave could help to elect a second leader, so a folder without its log, or with another
-//! master's log, is refused. The identity file is written last, so a folder that has one was once complete.
+//! A master that has forgotten which votes it gave could help to elect a second leader. Therefore a folder without its
+//! log, or with another master's log, is refused. The identity file is written last, so a folder that has one was once
+//! complete.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -84,7 +85,7 @@ impl Identity {
         let format = field("format")?;
         if format != FORMAT.to_string() {
             return Err(format!(
-                "the folder has format {format}, but this version writes {FORMAT}"
+                "the folder has format {format}, but this version of gristmill writes {FORMAT}"
             ));
         }
         let cluster = u128::from_str_radix(field("cluster")?, 16);
@@ -92,7 +93,7 @@ impl Identity {
         let is_guest = lines.next() == Some("guest");
         match (cluster, node) {
             (Ok(cluster), Ok(node)) => Ok(Self { cluster, node, is_guest }),
-            _ => Err("the identity's numbers are invalid".into()),
+            _ => Err("the cluster or node number of the identity is invalid".into()),
         }
     }
 }

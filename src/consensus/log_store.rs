@@ -1,4 +1,4 @@
-//! openraft's log and vote, stored in our tables.
+//! Stores openraft's log and vote in the tables of `log.redb`.
 
 use std::fmt::Debug;
 use std::ops::RangeBounds;

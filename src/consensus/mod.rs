@@ -1,7 +1,7 @@
-//! Makes all masters apply the same commands in the same order, and keeps the log over any crash.
+//! Makes all masters apply the same commands in the same order, and preserves the log across crashes.
 //!
 //! Nothing here knows what a command means: commands are bytes, and a [`Machine`] that the caller provides applies
-//! them. The modules above do not know that openraft implements the consensus.
+//! them. Modules that use this one do not know that openraft implements the consensus.
 //!
 //! ```text
 //!   propose(bytes) ──► openraft ──► log_store ──► writer ──► log.redb     one commit, one fsync
@@ -16,8 +16,8 @@
 //! | `node` | starts, proposes and closes: the interface to other modules |
 //! | `entry` | openraft's types for our commands |
 //! | `identity` | which master a folder belongs to |
-//! | `tables` | the tables in `log.redb`, with a drawing |
-//! | `writer` | the one thread that writes them |
+//! | `tables` | the tables in `log.redb`, and their layout |
+//! | `writer` | the one thread that writes the tables |
 //! | `disk` | lets a simulation replace the disk |
 //! | `log_store`, `apply`, `snapshot` | openraft's two halves of storage, and the bodies of snapshots |
 //! | `digest` | compares the results of applying the log |
@@ -28,22 +28,23 @@
 //! | `gone` | notices that the leader's process has ended, without waiting for the election timeout |
 //! | `group` | the members, whether this node still leads, adding a member |
 //! | `handover` | transfers leadership without an election timeout |
-//! | `removal`, `roll` | removes a member; the numbers that are not given again |
+//! | `removal`, `roll` | removes a member; records the numbers that are not used again |
 //! | `stall` | detects a stalled disk |
 //!
 //! Invariants:
 //!
-//! * **No acknowledgement before fsync.** A vote or an entry is acknowledged once it is on stable storage. A disk
-//!   error ends the process ([`Fatal`]), since the contents of the disk are unknown after one.
-//! * **A torn tail is cut.** redb writes copy-on-write and names the new root last, with checksums:
-//!   after a crash it opens with the last whole commit. What it drops was never acknowledged.
-//! * **Damage elsewhere stops the node**, with a message that names file and key and says what to do. So does a folder
-//!   that is wiped, old or belongs to another master. Nothing is ever repaired by dropping data.
-//! * **A restart loses nothing and never goes back.** The node applies the newest snapshot and the log after it.
-//!   Before it serves anything, a new entry is committed, so that all earlier ones are applied, whatever the persisted
-//!   commit index says.
-//! * **A deposed leader answers nothing.** A leader that was stopped or cut off may not know that another one leads. It
-//!   asks a majority before each answer.
+//! * **No acknowledgement before fsync.** A vote or an entry is acknowledged only once it is on stable storage. A disk
+//!   error ends the process ([`Fatal`]), because the contents of the disk are then unknown.
+//! * **A torn tail is cut.** redb writes copy-on-write and writes the checksummed new root last. After a crash it opens
+//!   with the last complete commit. What is lost was never acknowledged.
+//! * **Other damage stops the node**, with a message that names the file and the key and says what to do. A wiped
+//!   folder, an old copy of a folder and another master's folder stop it too. The node never drops data to repair
+//!   itself.
+//! * **A restart loses nothing and never goes back.** The node applies the newest snapshot and the log after it. It
+//!   serves requests only after a new entry is committed, because then all earlier entries are applied. The persisted
+//!   commit index may be older.
+//! * **A deposed leader answers nothing.** A leader that was stopped or cut off may not know that another master leads
+//!   now. A leader therefore asks a majority before each answer.
 
 mod apply;
 mod digest;

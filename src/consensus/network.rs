@@ -1,4 +1,4 @@
-//! Connections to the other masters: one to each, used for consensus alone.
+//! Connections to the other masters: one to each, used only for consensus.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -132,7 +132,7 @@ fn check_term(ours: &Vote, theirs: &Vote) -> Result<(), Unreachable> {
     if is_term_plausible(ours, theirs) {
         return Ok(());
     }
-    let what = format!("term {theirs} is impossible: this master is in term {ours}");
+    let what = format!("term {theirs} is impossibly high: this master is in term {ours}");
     Err(unreachable(&io::Error::other(what)))
 }
 

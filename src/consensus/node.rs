@@ -268,9 +268,7 @@ fn claim(options: &Options) -> Result<Identity, Error> {
             Err(Error::Wiped { path, node: found.node, missing: LOG_FILE.into() })
         }
         (Some(found), _) => Ok(found),
-        (None, _) if has_log => {
-            Err(Error::Nameless { path, found: format!("{LOG_FILE} of another master") })
-        }
+        (None, _) if has_log => Err(Error::Nameless { path, found: LOG_FILE.into() }),
         (None, Begin::Nothing) => Err(Error::Empty { path }),
         (None, _) if let Some(found) = strangers(folder)? => Err(Error::NotEmpty { path, found }),
         (None, Begin::Cluster { cluster }) => {
@@ -314,7 +312,7 @@ fn make(options: &Options, identity: Identity) -> Result<(), Error> {
     let folder = options.folder.as_path();
     let snapshots = folder.join(SNAPSHOTS);
     let made = fs::create_dir_all(&snapshots);
-    made.map_err(|source| Error::Disk { what: "make", path: snapshots, source })?;
+    made.map_err(|source| Error::Disk { what: "create the folder", path: snapshots, source })?;
     Tables::make(folder, identity, options.disk.as_deref())?;
     identity.write(folder)
 }
@@ -341,7 +339,7 @@ async fn start<M: Machine>(
     let found = tables.check(last.as_ref())?;
     let vote: Option<Vote> = tables.fact(VOTE)?;
     if let Some(vote) = vote.filter(|vote| vote.leader_id.term > TERM_MAX) {
-        let what = Unreadable(format!("term {} is impossible", vote.leader_id.term));
+        let what = Unreadable(format!("term {} is impossibly high", vote.leader_id.term));
         return Err(unreadable(folder, format!("fact `{VOTE}`"), what));
     }
     let growth = Arc::new(Growth::default());
@@ -419,7 +417,7 @@ async fn watch_over(
                 }
                 break format!(
                     "the disk has not answered for {:?}: {}\nhint: fix the disk, and start this master again; \
-                     another one takes over",
+                     other masters continue without it",
                     patience(),
                     options.folder.display()
                 );

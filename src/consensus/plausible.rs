@@ -1,8 +1,7 @@
-//! Checks messages of other masters before openraft sees them, since openraft trusts them.
+//! Checks messages from other masters before openraft sees them, because openraft does not check them.
 //!
-//! Three kinds of messages are refused: terms that no group reaches, entries that do not follow each other, and a log that
-//! differs from what this master has applied. openraft would count a term past its end, panic, or drop entries that
-//! were agreed on.
+//! A message is refused if its term is impossibly high, if its entries are out of sequence, or if its log differs from
+//! what this master has applied. Otherwise openraft would overflow the term, panic, or drop committed entries.
 
 use openraft::raft::{AppendEntriesRequest, VoteRequest};
 
@@ -52,7 +51,9 @@ impl Group {
             let expected = before.map_or(0, |before| before.index + 1);
             if id.index != expected || before.is_some_and(|before| before.leader_id > id.leader_id)
             {
-                return Err(invalid(format!("entry {id} does not follow {before:?}")));
+                let before =
+                    before.map_or("an empty log".into(), |before| format!("entry {before}"));
+                return Err(invalid(format!("entry {id} does not follow {before}")));
             }
             before = Some(*id);
         }
@@ -86,7 +87,7 @@ impl Group {
         if is_term_plausible(ours, theirs) {
             return Ok(());
         }
-        Err(invalid(format!("term {theirs} is impossible: this master is in term {ours}")))
+        Err(invalid(format!("term {theirs} is impossibly high: this master is in term {ours}")))
     }
 
     /// Whether the leader of this vote must have everything that this master has applied. An earlier leader need not.
@@ -113,7 +114,9 @@ impl Group {
         };
         let (index, term) = (theirs.index, theirs.leader_id.term);
         let ours = ours.unwrap_or(applied).leader_id.term;
-        differs.then(|| format!("entry {index} is of term {term} there, but of term {ours} here"))
+        differs.then(|| {
+            format!("entry {index} has term {term} in the leader's log, but term {ours} here")
+        })
     }
 
     fn refuse_history(&self, what: String) -> Refusal {
@@ -122,10 +125,10 @@ impl Group {
                 "the leader's log contradicts entries that this master knows were committed: \
                      {what}"
             ),
-            "another master was probably started from an old copy of its folder, and later \
-             entries exist only here: keep this folder. To recover them, stop all masters and \
-             restore the newest copy of each folder. To go on without them, join with an empty \
-              folder and another --id",
+            "keep this folder: another master was probably started from an old copy of its folder, \
+             and the later entries exist only here. To recover these entries, stop all masters and \
+             restore the newest copy of each folder. To continue without them, join with an empty \
+             folder and another --id",
         );
         Refusal::Internal { message }
     }

@@ -1,4 +1,4 @@
-//! Receives messages of other masters, and hands those for this node to openraft.
+//! Receives messages from other masters, and passes those for this node to openraft.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -101,7 +101,9 @@ async fn install(
     let (receiving, checked) = taken.await.map_err(|error| internal(error.to_string()))?;
     let Some(Whole { meta: found, records, path }) = checked? else { return Ok(vote) };
     if found != meta {
-        return Err(Refusal::Invalid { message: "the snapshot is not the one announced".into() });
+        return Err(Refusal::Invalid {
+            message: "the received snapshot is not the announced one".into(),
+        });
     }
     group.check_snapshot(&their_vote, &meta, Some(&records))?;
     let snapshot = Snapshot { meta, snapshot: Box::new(Body { path: path.clone() }) };
@@ -124,7 +126,9 @@ impl Receiving {
                 *next += bytes.len() as u64;
                 Ok(())
             }
-            _ => Err(Refusal::Invalid { message: format!("byte {offset} is not the next one") }),
+            _ => Err(Refusal::Invalid {
+                message: format!("the piece of a snapshot at byte {offset} is out of order"),
+            }),
         }
     }
 

@@ -29,7 +29,7 @@ impl Group {
             if self.removed().contains(&node) {
                 return Ok(false);
             }
-            let what = format!("master m{node} never existed here");
+            let what = format!("this cluster never had a master m{node}");
             return Err(ProposeError::Unknown { what });
         }
         if members.iter().filter(|member| member.votes).all(|member| member.node == node) {

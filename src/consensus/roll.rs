@@ -1,7 +1,8 @@
 //! Records the numbers of removed masters, which are not used again.
 //!
-//! The numbers follow from the lists of members in the log: a master in one list and not in the next was removed. Every
-//! node sees the same lists in the same order. A snapshot holds the numbers in front of the machine's state:
+//! The numbers follow from the lists of members in the log: a master that is in one list but not in the next was
+//! removed. Every node sees the same lists in the same order. A snapshot holds the numbers in front of the machine's
+//! state:
 //!
 //! ```text
 //!   count: u64 LE │ that many numbers: u64 LE, ascending │ the machine's state

@@ -5,9 +5,9 @@
 //!                                                                openraft's words  the machine's    over all before
 //! ```
 //!
-//! A file is written under another name, synced and then renamed. Only then does `log.redb` name it as the newest
-//! snapshot, and only then are older snapshots and the log that it covers removed. If the process is killed between
-//! any two of these steps, either the old snapshot or the new one is complete.
+//! A snapshot is written in four steps. First the file is written under another name, and synced. Then it is renamed.
+//! Then `log.redb` names it as the newest snapshot. Finally, older snapshots and the log entries that it covers are
+//! removed. If the process is killed between two steps, either the old snapshot or the new one is complete.
 
 use std::fs;
 use std::io;
@@ -143,7 +143,7 @@ pub(super) fn read(path: &Path) -> Result<(SnapshotMeta, Vec<u8>), Error> {
     };
     let (magic, rest) = bytes.split_first_chunk().ok_or_else(|| damaged(0, "it is too short"))?;
     if magic != MAGIC {
-        return Err(damaged(0, "it does not begin as a snapshot does"));
+        return Err(damaged(0, "it does not begin like a snapshot"));
     }
     let lengths = rest.split_first_chunk::<LENGTHS_BYTES>();
     let (lengths, rest) = lengths.ok_or_else(|| damaged(8, "it is too short"))?;
@@ -153,7 +153,7 @@ pub(super) fn read(path: &Path) -> Result<(SnapshotMeta, Vec<u8>), Error> {
     });
     let expected = head_bytes.checked_add(body_bytes).and_then(|sum| sum.checked_add(CRC_BYTES));
     if expected != Some(rest.len()) {
-        return Err(damaged(8, "its length differs from its header"));
+        return Err(damaged(8, "its length differs from the length in its header"));
     }
     let covered = bytes.len() - CRC_BYTES;
     let crc = bytes[covered..].first_chunk().copied().map(u32::from_le_bytes);

@@ -6,7 +6,7 @@
 //!   table `facts`   name: &str          → crc32c: u32 LE over name and body        │ body
 //!                   "identity"            the text of the identity file
 //!                   "vote"                the last vote, bincode
-//!                   "committed"           the log id of a committed entry; it may be an older one
+//!                   "committed"           the log id of a committed entry, perhaps not of the last one
 //!                   "purged"              the log id up to which entries were removed
 //!                   "starts"              how often a master was started in this folder, u64 LE
 //!                   "snapshot"            the newest snapshot: its file's name and openraft's metadata, bincode
@@ -72,7 +72,7 @@ impl Tables {
         let disk = |what, source| Error::Disk { what, path: path.clone(), source };
         match std::fs::remove_file(&incoming) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(disk("remove what is left of", error));
+                return Err(disk("remove an incomplete file", error));
             }
             _ => {}
         }
@@ -90,9 +90,9 @@ impl Tables {
             Ok(database.close()?)
         };
         written().map_err(|error| disk("write", std::io::Error::other(error)))?;
-        std::fs::rename(&incoming, &path).map_err(|error| disk("name", error))?;
+        std::fs::rename(&incoming, &path).map_err(|error| disk("rename the new file", error))?;
         let synced = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
-        synced.map_err(|error| disk("sync the folder of", error))
+        synced.map_err(|error| disk("sync the folder", error))
     }
 
     /// Opens the file and checks all its pages.
@@ -126,7 +126,7 @@ impl Tables {
         let purged: Option<LogId> = self.fact(PURGED)?;
         let purged = purged.map(|id| id.index);
         if purged > snapshot.map(|id| id.index) {
-            let what = "entries were removed that no snapshot covers".into();
+            let what = "entries that no snapshot covers were removed".into();
             return Err(self.damaged(format!("fact `{PURGED}`"), what));
         }
         let mut expected = purged.map_or(0, |index| index + 1);
@@ -295,9 +295,10 @@ fn refused(error: DatabaseError, path: &Path) -> Error {
         DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
             Error::InUse { path }
         }
-        DatabaseError::UpgradeRequired(format) => {
-            Error::Format { path, what: format!("the log is a redb file of format {format}") }
-        }
+        DatabaseError::UpgradeRequired(format) => Error::Format {
+            path,
+            what: format!("the log is a redb file of the old format {format}"),
+        },
         DatabaseError::Storage(redb::StorageError::Io(source))
             if source.kind() != std::io::ErrorKind::InvalidData
                 && source.kind() != std::io::ErrorKind::UnexpectedEof =>

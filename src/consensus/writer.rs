@@ -67,7 +67,11 @@ impl Writer {
         thread::Builder::new()
             .name("log".into())
             .spawn(move || runtime.block_on(writing.write_all(waiting, || Duration::ZERO)))
-            .map_err(|source| Error::Disk { what: "start a thread for", path, source })?;
+            .map_err(|source| Error::Disk {
+                what: "start the thread that writes the log",
+                path,
+                source,
+            })?;
         Ok((Self { tasks, committed }, writes))
     }
 

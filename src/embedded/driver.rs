@@ -386,8 +386,9 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
 
     /// Makes all threads hand over their map output, and prepares it for the reduces.
     fn ready(&mut self) -> Result<Readied, Failure> {
-        let lost =
-            || Failure::new(Cause::WorkerLost, "a thread ended before its map output was read");
+        let lost = || {
+            Failure::new(Cause::WorkerLost, "a thread ended before it handed over its map output")
+        };
         for thread in &self.orders {
             thread.send(Order::Seal).map_err(|_| lost())?;
         }

@@ -1,4 +1,4 @@
-//! One thread of a run: carries out attempts, one at a time.
+//! One worker thread of a run. It runs attempts, one at a time.
 
 use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, Sender};
@@ -162,7 +162,10 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Hand<'_, J, C, P> {
                 (done.counters, done.parts)
             }
             TaskKind::Commit => {
-                return Err(Failure::new(Cause::None, "the commit has no list of parts"));
+                return Err(Failure::new(
+                    Cause::None,
+                    "the request for a commit has no list of parts",
+                ));
             }
         };
         task::accept(shared.staging, attempt, &parts)?;

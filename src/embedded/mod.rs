@@ -1,6 +1,6 @@
 //! Runs a whole job in this process on all cores.
 //!
-//! The same pure scheduler makes the decisions here as on a cluster, but each worker is a thread with one slot:
+//! The scheduler is the same as on a cluster, but each of its workers is a thread with one slot:
 //!
 //! ```text
 //!   scheduler ──Start──► driver ──Order──► thread 1..n   plan, map, reduce, commit: see `task`
@@ -8,8 +8,8 @@
 //!       └────Command───────┘
 //! ```
 //!
-//! Map output stays in memory while it fits, and is spilled otherwise. If the combiner is exact, a thread keeps one
-//! table for all its map tasks, because no task is retried here.
+//! Map output stays in memory while it fits, and is spilled to disk otherwise. If the combiner is exact, a thread
+//! combines the output of all its map tasks in one table. This is possible because no task is retried here.
 
 mod driver;
 mod hand;

@@ -1,4 +1,4 @@
-//! Asks the worker for more maps to share an attempt's output.
+//! Asks the worker for more maps to run in the current attempt.
 
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};

@@ -8,8 +8,8 @@
 //!                └───────────────────────────────────┘
 //! ```
 //!
-//! It dies with its worker, even in the middle of an author's endless loop: its supervisor (`supervisor.rs`) sees the
-//! worker end and kills it, and it exits when the socket closes.
+//! An executor ends when its worker ends, even if user code is in an endless loop: the executor exits when the socket
+//! closes, and its supervisor (`supervisor.rs`) kills it when the worker has ended.
 
 mod asking;
 mod attempt;
@@ -82,7 +82,7 @@ pub enum Error {
 pub fn serve<J: Job>(started: Started) -> Result<(), Error> {
     let Started { socket, supervisor } = started;
     let cannot = |doing| move |source| Error::System { doing, source };
-    let other = socket.try_clone().map_err(cannot("share the socket"))?;
+    let other = socket.try_clone().map_err(cannot("duplicate the socket"))?;
     let mut connection = Connection::new(socket);
     let deadline = |within| other.set_read_timeout(within).map_err(cannot("set a deadline"));
     deadline(Some(HELLO_WITHIN))?;

@@ -1,4 +1,4 @@
-//! Starts an executor: ties its life to the worker's, and moves the socket away from standard input.
+//! Starts an executor: makes sure that it ends with its worker, and moves the socket away from standard input.
 
 use std::fs::File;
 use std::io;
@@ -38,7 +38,7 @@ pub fn start() -> Result<Started, Error> {
     // off earlier would stay outside the group.
     let within = Timespec { tv_sec: HELLO_WITHIN.as_secs().cast_signed(), tv_nsec: 0 };
     let _spoken_or_late = poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&within));
-    let supervisor = split().map_err(cannot("ask for a death signal"))?;
+    let supervisor = split().map_err(cannot("start the supervisor process"))?;
     let socket = stdin
         .as_fd()
         .try_clone_to_owned()

@@ -1,4 +1,4 @@
-//! The process between a worker and its executor, which ends everything that user code has started.
+//! The process between a worker and its executor. It ends every process that user code has started.
 //!
 //! ```text
 //!   worker ── supervisor ──┬── executor ── processes that user code starts
@@ -7,12 +7,12 @@
 //!
 //! The supervisor is a subreaper: the kernel makes it the parent of every orphan below it, even after setsid(2), a
 //! double fork, or with an empty environment. Orphans are killed when the attempt that left them ends. When the
-//! executor or the worker ends, even by SIGKILL, the supervisor kills everything that is left, and then ends as the
-//! executor did. If the supervisor itself is killed, the kernel kills the executor, and the worker receives the
-//! orphans and kills them.
+//! executor or the worker ends, even by SIGKILL, the supervisor kills everything that is left. It then ends in the
+//! same way as the executor. If the supervisor itself is killed, the kernel kills the executor, and the worker receives
+//! the orphans and kills them.
 //!
-//! We chose this over a PID namespace because inside one, user code sees process ids that are not valid outside, and
-//! every executor sees the same ones, so names that contain a process id are no longer unique.
+//! We chose this over PID namespaces because process ids in a namespace are not valid outside of it. Executors in
+//! different namespaces also have equal process ids, so names that contain a process id would no longer be unique.
 
 use std::fs::{self, File};
 use std::io;
@@ -87,7 +87,7 @@ fn fork_supervised() -> bool {
 }
 
 /// The new process's id in the old process; `None` in the new process.
-#[expect(unsafe_code, reason = "std starts other programs, but does not split this process")]
+#[expect(unsafe_code, reason = "std can start programs, but cannot fork")]
 fn fork() -> io::Result<Option<Pid>> {
     // SAFETY: this process has one thread, so no other thread can hold a lock that would stay locked in the new
     // process.
@@ -118,7 +118,7 @@ fn supervise(executor: Pid, worker_ends: &OwnedFd) -> ! {
 
 /// Blocks or unblocks one signal, or all. A signal that user code sends to its process group is not meant for this
 /// process, which must outlive the executor.
-#[expect(unsafe_code, reason = "no safe crate here changes the signal mask")]
+#[expect(unsafe_code, reason = "none of our crates can change the signal mask safely")]
 fn change_mask(how: libc::c_int, signal: Option<Signal>) {
     let mut set = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: the set is filled before it is used. Changing the signal mask of this process's only thread touches no
@@ -191,7 +191,7 @@ fn end_as(status: Option<WaitStatus>) -> ! {
 }
 
 /// Ends this process without the hooks of libraries, which have run or will run in the executor.
-#[expect(unsafe_code, reason = "no safe crate here ends a process at once")]
+#[expect(unsafe_code, reason = "none of our crates has a safe call of _exit")]
 fn leave(code: i32) -> ! {
     // SAFETY: the call only ends this process.
     unsafe { libc::_exit(code) }

@@ -44,7 +44,7 @@ pub enum Error {
         cause: io::Error,
     },
     /// A file that must be text is not.
-    #[error("input is not text but {what}: {location}\nhint: {hint}")]
+    #[error("the input format cannot read {what}: {location}\nhint: {hint}")]
     NotText {
         /// The file.
         location: Location,
@@ -66,9 +66,9 @@ pub enum Error {
     },
     /// The name of a file names a compression that its bytes do not have.
     #[error(
-        "input is named like {named} data, but its first bytes are not {named}'s{}: \
-         {location}\nhint: copy it again if it is damaged, or rename it",
-        but(*.codec)
+        "input is named like {named} data, but {}: {location}\nhint: copy it again if it is damaged, \
+         or rename it",
+        begins_like(*.codec, *.named)
     )]
     Misnamed {
         /// The file.
@@ -81,7 +81,7 @@ pub enum Error {
     /// A record does not end within the limit.
     #[error(
         "record is longer than the limit of {limit} bytes: {location} at byte {offset}\nhint: \
-         cut it up first, or leave the file out"
+         split it into shorter records, or leave the file out"
     )]
     RecordTooLong {
         /// The file.
@@ -171,8 +171,11 @@ pub enum Error {
     },
 }
 
-fn but(codec: Option<Codec>) -> String {
-    codec.map_or_else(String::new, |codec| format!(" but {codec}'s"))
+fn begins_like(codec: Option<Codec>, named: Codec) -> String {
+    match codec {
+        Some(codec) => format!("begins like {codec} data"),
+        None => format!("does not begin like {named} data"),
+    }
 }
 
 impl Error {

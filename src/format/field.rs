@@ -69,9 +69,9 @@ impl<'a> Row<'a> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of tab-separated text",
     label = "`Tsv` writes numbers, text and tuples of them, such as `(word, count)`",
-    note = "fields are numbers, bool, char, text, bytes, Option of a field and tuples of up to 8 fields; a struct or a \
-            `Vec` is written with `type Output = Json`, or implements `gristmill::format::Field`; a `Result` needs a \
-            `?` first"
+    note = "fields are numbers, bool, char, text, bytes, Option of a field and tuples of up to 8 fields; to \
+            write a struct or a `Vec`, use `type Output = Json`, or implement `gristmill::format::Field` for the \
+            struct; a `Result` needs a `?` first"
 )]
 pub trait Field {
     /// The number of fields.

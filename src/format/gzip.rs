@@ -1,4 +1,4 @@
-//! Compresses what another output format writes.
+//! Compresses the parts of another output format with gzip.
 
 use std::io::Write;
 

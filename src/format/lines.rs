@@ -195,7 +195,7 @@ mod tests {
                 let error =
                     read_lines(Source::of_bytes(text.as_bytes(), range, &options)).unwrap_err();
                 let expected = format!(
-                    "record is longer than the limit of 10 bytes: <memory> at byte {}\nhint: cut it up first, or leave the file out",
+                    "record is longer than the limit of 10 bytes: <memory> at byte {}\nhint: split it into shorter records, or leave the file out",
                     before.len()
                 );
                 assert_eq!(error.to_string(), expected);

@@ -5,9 +5,10 @@
 //!                                                 records ── Writes ──▶ bytes  (after the reduce)
 //! ```
 //!
-//! [`plan`] cuts at byte offsets, without regard to records. An [`Input`] finds the records of each range: a record
-//! belongs to the range that holds its first byte, so any cuts give the same records, each once. It reads through a
-//! [`Source`], a window over one range of one file that also decompresses gzip, zstd, bzip2, xz and lz4.
+//! [`plan`] cuts at byte offsets, without regard to records. An [`Input`] finds the records of each range. A record
+//! belongs to the range that holds its first byte. The records are therefore the same wherever the cuts are, and each
+//! is read once. An [`Input`] reads through a [`Source`]: a window over one range of one file, which also decompresses
+//! gzip, zstd, bzip2, xz and lz4.
 //!
 //! | reads | record | | writes | file |
 //! |---|---|---|---|---|
@@ -19,7 +20,8 @@
 //! | [`Whole<F>`](Whole) | as `F`, never split | | [`Gzip<O>`](Gzip) | `.gz` around any of these |
 //! | [`Either<A, B>`](Either) | of `A` or of `B` | | | |
 //!
-//! Users add their own by implementing [`Input`], or [`Output`] and [`Writes`].
+//! Users can add formats of their own: an input format implements [`Input`], and an output format implements
+//! [`Output`] and [`Writes`].
 
 mod either;
 mod error;

@@ -1,4 +1,4 @@
-//! Checks the law of every splittable format in property tests: records do not depend on the cuts.
+//! Checks in property tests that a splittable format gives the same records wherever a file is cut.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -10,10 +10,9 @@ use crate::spec::{FileIdentity, FileRange, Location};
 
 /// Returns a file as the listing of named input `source` gives it.
 pub(super) fn listed(path: &Path, source: u32) -> FileRange {
-    let facts = fs::metadata(path).expect("the test made the file");
+    let facts = fs::metadata(path).expect("the test created the file");
     let ns = |seconds: i64, rest: i64| {
-        u64::try_from(seconds * 1_000_000_000 + rest)
-            .expect("the file was modified in this century")
+        u64::try_from(seconds * 1_000_000_000 + rest).expect("the file's times are after 1970")
     };
     FileRange {
         location: Location::from(path),
@@ -40,7 +39,7 @@ pub(super) fn read<F: Input, R>(
     while let Some(record) = input.next()? {
         records.push(own(record));
     }
-    assert!(input.next()?.is_none(), "a reader at its end stays at its end");
+    assert!(input.next()?.is_none(), "a reader returned a record after its end");
     Ok(records)
 }
 
@@ -71,5 +70,5 @@ pub(super) fn check<F: Input, R>(
     read_bytes: usize,
     own: impl FnMut(F::Record<'_>) -> R,
 ) -> Vec<R> {
-    try_check::<F, R>(bytes, cuts, read_bytes, own).expect("well-formed input is read")
+    try_check::<F, R>(bytes, cuts, read_bytes, own).expect("well-formed input can be read")
 }

@@ -1,4 +1,4 @@
-//! Reads files of another format without ever splitting them.
+//! Wraps an input format so that its files are never split.
 
 use super::{Error, Input, Last, Source};
 

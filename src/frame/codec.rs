@@ -65,10 +65,10 @@ mod tests {
     #[test]
     fn frames_that_are_too_long_or_hold_something_else_are_refused() {
         let error = message_bytes([0xff; 4]).unwrap_err().to_string();
-        assert_eq!(error, "a frame of 4294967295 bytes exceeds the limit of 268435456");
+        assert_eq!(error, "a frame of 4294967295 bytes exceeds the limit of 268435456 bytes");
         let long = vec![0_u8; FRAME_BYTES_MAX as usize];
         let error = encode(&long).unwrap_err().to_string();
-        assert_eq!(error, "a frame of 268435464 bytes exceeds the limit of 268435456");
+        assert_eq!(error, "a frame of 268435464 bytes exceeds the limit of 268435456 bytes");
 
         let unknown = decode::<ToExecutor>(&[9, 0, 0, 0]).unwrap_err();
         assert!(matches!(unknown, Error::Unknown { bytes: 4, .. }), "{unknown}");

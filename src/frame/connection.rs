@@ -56,7 +56,7 @@ impl<S: Read> Connection<S> {
         if !self.fill(LENGTH_BYTES)? {
             return Ok(None);
         }
-        let length = *self.received.first_chunk().expect("the buffer is filled up to here");
+        let length = *self.received.first_chunk().expect("the buffer holds the frame's length");
         self.fill(LENGTH_BYTES + message_bytes(length)?)?;
         let message = decode(&self.received[LENGTH_BYTES..]);
         self.received = Vec::new();

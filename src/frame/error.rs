@@ -14,7 +14,7 @@ pub enum Error {
         expected: u64,
     },
     /// A frame is longer than the limit.
-    #[error("a frame of {bytes} bytes exceeds the limit of {max}")]
+    #[error("a frame of {bytes} bytes exceeds the limit of {max} bytes")]
     TooLong {
         /// Bytes of its message.
         bytes: u64,
@@ -38,7 +38,7 @@ pub enum Error {
     /// The other side has another version.
     #[error(
         "the {other} uses version {theirs} of the executor's protocol, but this {this} uses version \
-         {ours}\nhint: build both from the same gristmill"
+         {ours}\nhint: build both from the same version of gristmill"
     )]
     Version {
         /// The side that refuses.

@@ -1,8 +1,8 @@
 //! The messages between a worker and its executor, and the reply that describes a job.
 //!
-//! An executor runs the job's own executable, which the worker starts with [`EXECUTOR_ARG`] as its only argument and one
-//! end of a socket pair as its standard input. It runs attempts of one job, one at a time, for one slot, until the socket
-//! closes.
+//! An executor is a process of the job's own executable. The worker starts it with [`EXECUTOR_ARG`] as its only
+//! argument, and with one end of a socket pair as its standard input. An executor serves one slot. It runs attempts of
+//! one job, one at a time, until the socket closes.
 //!
 //! ```text
 //!   worker ──Hello──► executor      both sides send their version first; either refuses another one and names both
@@ -15,8 +15,8 @@
 //!          ◄─Done | Failed          exactly one of them
 //! ```
 //!
-//! A frame is a length as little-endian `u32`, followed by a message in bincode. To stop an attempt, the worker kills the
-//! executor; no message asks for it.
+//! A frame is a length as little-endian `u32`, followed by a message in bincode. To stop an attempt, the worker kills
+//! the executor: there is no message for that.
 
 mod codec;
 mod connection;
@@ -233,7 +233,7 @@ impl Done {
     }
 }
 
-/// What a job executable answers, as one frame on its standard output, when it is to describe a job.
+/// What a job executable that must describe a job answers, as one frame on its standard output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Description {
     /// The job that the arguments define.

@@ -171,7 +171,7 @@ fn versions_must_agree_and_either_side_names_both() {
     let refused = executor.greet_worker().unwrap_err().to_string();
     let expected = format!(
         "the worker uses version 99 of the executor's protocol, but this executor uses version \
-         {VERSION}\nhint: build both from the same gristmill"
+         {VERSION}\nhint: build both from the same version of gristmill"
     );
     assert_eq!(refused, expected);
     let answer = worker.receive::<FromExecutor>().unwrap();

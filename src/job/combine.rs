@@ -1,4 +1,4 @@
-//! Combiners: fold the values of equal keys in the map's memory, before sorting and sending.
+//! Combiners: fold the values of equal keys in the map task's memory, before they are sorted and sent.
 
 use super::{Error, Job, Result};
 pub use crate::shuffle::KeepApart;
@@ -122,8 +122,8 @@ pub use crate::shuffle::KeepApart;
     note = "write `fn combiner(&self) -> impl Combine<Self> {{ Sum }}`, without a semicolon after the combiner"
 )]
 pub trait Combine<J: Job>: Sync {
-    /// What the values of one key are folded into; it lives in the map's table. Small and without memory of its own
-    /// is fast.
+    /// What the values of one key are folded into. It is stored in the map's table. A small type without heap memory is
+    /// fast.
     type Acc: Send + Sync + 'static;
 
     /// Whether there is a combiner at all; false only for [`NoCombiner`].
@@ -234,9 +234,9 @@ struct NotThere;
 #[diagnostic::on_unimplemented(
     message = "values of type `{Self}` are not numbers, so `Sum`, `Min`, `Max` and `values.sum()` \
                cannot take them",
-    label = "needs numbers, such as `type Value<'a> = u64`",
-    note = "in a reduce, fold them with `while let Some(value) = values.next()? {{ … }}`; as a combiner, implement \
-            `gristmill::job::Combine` for a struct of your own"
+    label = "needs a number type, such as `type Value<'a> = u64`",
+    note = "in a reduce, fold the values with `while let Some(value) = values.next()? {{ … }}`; for a combiner, \
+            implement `gristmill::job::Combine` for your own struct"
 )]
 pub trait Number: Copy + std::fmt::Display {
     /// Whether addition is exact, so that the order does not matter; false for floats.

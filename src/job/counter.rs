@@ -1,4 +1,4 @@
-//! Counters for an author's code, summed over successful attempts.
+//! Counters that a job's code increments, summed over successful attempts.
 
 /// A counter's name; declare it as a constant and pass it to `count`.
 ///

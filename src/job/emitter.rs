@@ -178,7 +178,7 @@ impl<'t, J: Job> Emitter<'t, J> {
 
 #[derive(Debug, thiserror::Error)]
 enum EmitError {
-    #[error("a key of {length} bytes was emitted, and the limit is {KEY_BYTES_MAX}")]
+    #[error("the map emitted a key of {length} bytes; at most {KEY_BYTES_MAX} bytes are accepted")]
     Key { length: usize },
     #[error(transparent)]
     Value(value::Error),
@@ -186,7 +186,7 @@ enum EmitError {
 
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "one record emitted more than {BATCH_BYTES_MAX} bytes, which must be kept in memory \
-     because bad records may be skipped\nhint: leave out --max-bad-records"
+    "the map emitted more than {BATCH_BYTES_MAX} bytes for one record, which is the limit while \
+     bad records may be skipped\nhint: leave out --max-bad-records"
 )]
 struct TooMuch;

@@ -1,9 +1,9 @@
-//! Errors of an author's code, with the source line that returned them.
+//! Errors of a job's code, with the source line that returned them.
 
 use std::fmt;
 use std::panic::Location;
 
-/// Result of an author's code; `Result` alone is `Result<(), Error>`.
+/// Result of a job's code; `Result` alone is `Result<(), Error>`.
 pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
 /// Any error, with the `file:line` where `?` or [`Error::new`] converted it.

@@ -2,17 +2,17 @@
 //!
 //! `#[derive(Args)]` finds a parser for each field's type by calling the method `value_parser` on a value of clap's
 //! type `_infer_ValueParser_for<T>`. Several traits in clap have that method, each for one kind of type. If none of
-//! them applies, the compiler lists them all. The prelude therefore imports the trait here, which has the method for
-//! every `T`. The compiler chooses it last, because it takes `self` by value. It requires [`FlagType`], which no type
-//! implements, and whose error message says what to do.
+//! them applies, the compiler lists them all. The prelude therefore imports [`NoParser`], which has the method for
+//! every `T`. The compiler chooses this method last, because it takes `self` by value. The method requires
+//! [`FlagType`], which no type implements, so the compiler shows the error message of [`FlagType`].
 
 use clap::builder::{_infer_ValueParser_for, ValueParser};
 
 /// A type that clap can parse through this trait alone. No type implements it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the type of a flag: clap does not know how to read it from text",
-    label = "a field with this attribute, or without any, is a flag of the job",
-    note = "mark a field that is not a flag with `#[arg(skip)]`, and with `#[serde(skip)]` too unless tasks need its value",
+    label = "a field with this attribute, or without any attribute, is a flag of the job",
+    note = "mark a field that is not a flag with `#[arg(skip)]`; if tasks do not need its value, add `#[serde(skip)]` too",
     note = "a flag's type must implement `FromStr`, `From<String>` or `clap::ValueEnum`, or its field must have `#[arg(value_parser = f)]` with a function `fn f(text: &str) -> Result<{Self}, String>`"
 )]
 pub trait FlagType {}

@@ -16,7 +16,7 @@ use crate::record::value;
     message = "`{Self}` cannot be a job: its fields must be flags, and its value must be \
                serializable for the tasks",
     label = "needs all three of `#[derive(Args, Serialize, Deserialize)]`",
-    note = "the derives name `clap` and `serde`, so the crate depends on both: `cargo add clap --features derive` and \
+    note = "the derive macros need `clap` and `serde` as dependencies of your crate: `cargo add clap --features derive` and \
             `cargo add serde --features derive`"
 )]
 pub trait JobValue: Sized {

@@ -13,7 +13,7 @@ use crate::record::{Misfit, value};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a job without a reduce",
     label = "needs `impl MapJob for {Self}`",
-    note = "a job with a reduce implements `Job` and is launched as it is: `gristmill::launch::<{Self}>()`"
+    note = "a job with a reduce implements `Job` and is launched directly: `gristmill::launch::<{Self}>()`"
 )]
 pub trait MapJob: JobValue + Send + 'static {
     /// How input files become records.

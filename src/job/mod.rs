@@ -194,7 +194,7 @@ pub trait Job: JobValue + Send + 'static {
         Ok(())
     }
 
-    /// Whether the map writes the output. Only [`MapOnly`] says yes.
+    /// Whether the map writes the output. True only for [`MapOnly`].
     #[doc(hidden)]
     const MAP_ONLY: bool = false;
 

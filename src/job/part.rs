@@ -11,8 +11,8 @@ const BUFFER_BYTES: usize = 256 << 10;
 
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "bad records cannot be skipped while the map writes .{extension}, which buffers records\nhint: \
-     write another format, or leave out --max-bad-records"
+    "bad records cannot be skipped, because the map writes .{extension}, a format that buffers \
+     records\nhint: write another format, or leave out --max-bad-records"
 )]
 pub(crate) struct KeepsState {
     extension: &'static str,

@@ -35,11 +35,12 @@ impl<O: Output> Side<O> {
     /// time.
     pub const fn new(name: &'static str) -> Self {
         let bytes = name.as_bytes();
-        assert!(!bytes.is_empty() && bytes.len() <= 64, "a side output's name has 1 to 64 bytes");
+        let fits = !bytes.is_empty() && bytes.len() <= 64;
+        assert!(fits, "a side output's name must have 1 to 64 bytes");
         let mut i = 0;
         while i < bytes.len() {
             let ok = bytes[i].is_ascii_alphanumeric() || bytes[i] == b'-';
-            assert!(ok, "a side output's name may contain letters, digits and dashes only");
+            assert!(ok, "a side output's name must contain only letters, digits and dashes");
             i += 1;
         }
         assert!(
@@ -180,7 +181,7 @@ impl Sides {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the side output `{name}` is declared with two formats\nhint: rename one of them")]
+#[error("the side output `{name}` is declared with two formats\nhint: rename one of the two")]
 struct TwoFormats {
     name: &'static str,
 }

@@ -1,9 +1,9 @@
 //! Side files: files that every task of a job reads in full. A side file is a field of the job and is shipped with
 //! it.
 //!
-//! A job value names its side files by their paths at submission. Only the job's author knows where in the value these
-//! names are, and only serde can visit them. So serializing a value collects its side files. Before a value is
-//! deserialized, the reader sets where those files are on this machine.
+//! A job value names its side files by their paths at submission. Only serde can find these names, because they may be
+//! in any field of the job. Serializing a job value therefore collects the names of its side files. Before a job value
+//! is deserialized, the caller sets the paths of those files on this machine.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};

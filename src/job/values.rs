@@ -1,4 +1,4 @@
-//! Lends a reduce the values of its key, one at a time.
+//! Gives a reduce the values of its key, one at a time.
 
 use std::marker::PhantomData;
 
@@ -13,8 +13,8 @@ const KEY_CHARS_MAX: usize = 80;
 
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the sum of key `{key}` does not fit into {number}\nhint: use a wider value type, or your \
-     own combiner and reduce"
+    "the sum of key `{key}` does not fit into {number}\nhint: use a wider value type, or write \
+     your own combiner and reduce"
 )]
 struct Overflow {
     key: String,
@@ -102,7 +102,7 @@ impl<J: Job> Values<'_, J> {
     /// # Errors
     ///
     /// When map output cannot be read or decoded. Pass it on with `?`.
-    #[expect(clippy::should_implement_trait, reason = "an Iterator cannot lend")]
+    #[expect(clippy::should_implement_trait, reason = "an `Iterator` cannot lend its items")]
     #[inline]
     #[track_caller]
     pub fn next(&mut self) -> Result<Option<J::Value<'_>>> {

@@ -1,4 +1,4 @@
-//! Receives the records that a reduce writes. For a job without a reduce, receives those that a map writes.
+//! Receives the records that a reduce writes. In a job without a reduce, receives the records that the map writes.
 
 use super::part::PartBuffer;
 use super::{Context, Counter, Result, Side, SideWriter};

@@ -1,13 +1,13 @@
-//! Finds flags of a job that every job already has.
+//! Finds flags of a job that have the same name as a flag of every job.
 
 use clap::Arg;
 
 use super::command::{ours, own};
 use crate::job::Job;
 
-/// Which flags of the job clash with those that every job has, or with each other: a sentence for each.
+/// Returns a sentence for each flag of the job that clashes with a flag of every job, or with another flag of the job.
 ///
-/// A job with any of them does not run. Let a test of the job say so first:
+/// A job with such a flag does not run. A test of the job can find it first:
 ///
 /// ```
 /// use gristmill::prelude::*;
@@ -23,23 +23,24 @@ pub fn clashes<J: Job>() -> Vec<String> {
     let (ours, own) = (ours(), own::<J>());
     let mut found = Vec::new();
     if own.has_subcommands() {
-        found.push(
-            "the job has subcommands, which take the place of inputs; make them flags".into(),
-        );
+        found.push("the job has subcommands, which no job can have; make them flags".into());
     }
-    let mut known: Vec<(&Arg, &str)> =
-        ours.get_arguments().map(|arg| (arg, "every job has")).collect();
+    let mut known: Vec<(&Arg, &str)> = ours.get_arguments().map(|arg| (arg, "every job")).collect();
     for arg in own.get_arguments() {
         let field = arg.get_id();
         if arg.is_positional() {
-            found.push(format!("the field `{field}` takes the place of inputs; add #[arg(long)]"));
+            found.push(format!(
+                "the field `{field}` is a positional argument, but only inputs can be positional; add #[arg(long)]"
+            ));
         }
-        for (other, whose) in &known {
+        for (other, owner) in &known {
             found.extend(shared(arg, other).map(|flag| {
-                format!("{flag} of the field `{field}` is a flag that {whose}; rename the field")
+                format!(
+                    "{flag} of the field `{field}` is already a flag of {owner}; rename the field"
+                )
             }));
         }
-        known.push((arg, "another field has"));
+        known.push((arg, "another field"));
     }
     found
 }

@@ -1,4 +1,4 @@
-//! The command line of a job: combines our flags with the job's own, and parses them.
+//! The command line of a job: combines the flags of every job with the job's own, and parses them.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -18,9 +18,9 @@ use crate::spec::{Invocation, escape};
 
 /// Text below the flags, before the examples.
 const AFTER_HELP: &str = "\
-Results go to standard output, or to DIR, which must be new or empty and gets
+Results go to standard output, or to DIR, which must be new or empty. DIR gets
 all results or none. Everything else goes to standard error. Sizes have units,
-such as 256MiB or 1GB. More bad records than --max-bad-records fail the job.
+such as 256MiB or 1GB. Jobs with more bad records than --max-bad-records fail.
 Exit codes: 0 success, 1 job failed, 2 wrong usage or input, 130 interrupted.";
 
 /// The most flags of the job that are shown.
@@ -113,7 +113,7 @@ fn no_text(args: &[OsString]) -> Message {
     let shown: Vec<String> =
         args.map(|arg| format!("`{}`", escape(arg.as_encoded_bytes(), TEXT_CHARS_MAX))).collect();
     Message::new(format!(
-        "a flag's value is not UTF-8; it is one of {}\nhint: only paths may hold other bytes",
+        "one of these flags has a value that is not UTF-8: {}\nhint: only paths may contain other bytes",
         shown.join(", ")
     ))
 }

@@ -1,4 +1,4 @@
-//! Describes the job of a command line to the process that submits it: parses and checks the flags here.
+//! Parses and checks the flags of a job, and describes the job to the process that submits it.
 
 use std::ffi::OsString;
 use std::io;
@@ -51,8 +51,8 @@ fn for_cluster<J: Job>(
 ) -> Result<(JobSpec, InputNotes), Message> {
     if spec.inputs.iter().any(|input| input.location.is_standard_stream()) {
         return Err(Message::new(
-            "a cluster cannot read standard input (`-`)\nhint: write it to a file, \
-             and name that file",
+            "a cluster cannot read standard input (`-`)\nhint: save the input to a \
+             file, and name that file",
         ));
     }
     let Some(output) = &spec.output else {

@@ -1,14 +1,15 @@
 //! Fails a run if the job's own code ends the process, and removes the run's folders.
 //!
-//! This covers `exit`, `quick_exit`, `abort` and faults such as a stack overflow, on any thread of the process, and
-//! allocations that the system refuses. A limit of CPU time is reported in the same way.
-//! It does not cover `_exit`, `exec` and SIGKILL, which a process cannot intercept: they set the exit code, and the next
-//! run with the same output or scratch folder removes the leftovers. A supervising process would notice these too, but
-//! every run would pay for a fork, and the supervisor would have to forward every signal.
+//! This module covers `exit`, `quick_exit`, `abort`, failed allocations, and faults such as a stack overflow, on any
+//! thread of the process. It reports an exceeded limit of CPU time in the same way.
+//!
+//! It does not cover `_exit`, `exec` and SIGKILL, which a process cannot intercept. Then the exit code is the one that
+//! they set, and the next run with the same output or scratch folder removes the leftovers. A supervising process would
+//! notice these too, but every run would pay for a fork, and the supervisor would have to forward every signal.
 
 #![expect(
     unsafe_code,
-    reason = "the C library's `atexit` and signal handlers are the only notice of a process's end"
+    reason = "only the C library's `atexit` and signal handlers show that a process ends"
 )]
 
 use std::mem::MaybeUninit;
@@ -37,7 +38,7 @@ unsafe extern "C" {
 
 /// Most seconds for removing the folders after a fault, which may have left locks held.
 const FAULT_SECONDS_MAX: u32 = 10;
-/// Most seconds for removing them after a call of `exit`. The job's other threads still run, and may cause a fault meanwhile.
+/// Most seconds for removing them after a call of `exit`. The job's other threads still run, and may cause a fault.
 const EXIT_SECONDS_MAX: u32 = 60;
 
 /// Memory for a thread with its stack, for removing the folders and for the message. It is only reserved, so it costs
@@ -269,16 +270,17 @@ enum How {
 /// Says what happened, what became of the result, and what to do.
 fn line(how: How, place: &str, when: When) -> String {
     let what = match how {
-        How::Signal(SIGXCPU) => "the run used up its CPU time".to_owned(),
+        How::Signal(SIGXCPU) => "the run has used up its CPU time".to_owned(),
         How::Signal(signal) => {
-            format!("the job's own code ended the process: it was ended by {}{place}", name(signal))
+            format!("the job's own code ended the process: it died of {}{place}", name(signal))
         }
         How::Called(function) => {
             format!("the job's own code ended the process: it called {function}{place}")
         }
     };
     let (state, hint) = told(when);
-    let hint = if how == How::Signal(SIGXCPU) { "raise the limit (ulimit -t)" } else { hint };
+    let hint =
+        if how == How::Signal(SIGXCPU) { "raise the limit of CPU time (ulimit -t)" } else { hint };
     format!("{what}, {state}\nhint: {hint}")
 }
 
@@ -296,8 +298,8 @@ fn end(running: Running, how: How) -> ! {
     if how == How::Signal(SIGABRT) {
         let memory = size::format(running.memory_bytes);
         details.push(format!(
-            "if a message before this error says that a memory allocation failed: set --memory \
-             below {memory}, or raise the memory limit of the process"
+            "if an earlier message says that a memory allocation failed, set --memory below \
+             {memory}, or raise the memory limit of the process"
         ));
     }
     let when = When::of(running.progress.phase(), running.to_stdout);
@@ -357,11 +359,11 @@ mod tests {
     fn each_way_to_end_a_process_is_named() {
         for (how, said) in [
             (How::Called("`quick_exit`"), "it called `quick_exit` in j1/m0#1, and nothing"),
-            (How::Signal(SIGTRAP), "it was ended by SIGTRAP in j1/m0#1, and nothing"),
-            (How::Signal(SIGABRT), "it was ended by SIGABRT (it aborted) in j1/m0#1, and"),
+            (How::Signal(SIGTRAP), "it died of SIGTRAP in j1/m0#1, and nothing"),
+            (How::Signal(SIGABRT), "it died of SIGABRT (it aborted) in j1/m0#1, and"),
             (
                 How::Signal(SIGXCPU),
-                "the run used up its CPU time, and nothing was published\nhint: raise the limit (ulimit -t)",
+                "the run has used up its CPU time, and nothing was published\nhint: raise the limit of CPU time (ulimit -t)",
             ),
         ] {
             let line = line(how, " in j1/m0#1", When::Running);

@@ -1,4 +1,4 @@
-//! The exit codes of job executables and of the command, which scripts can rely on.
+//! The exit codes of job executables and of the `gristmill` command. Scripts can rely on them.
 
 /// Success.
 pub const OK: u8 = 0;

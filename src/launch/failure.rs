@@ -1,4 +1,4 @@
-//! Says why a job failed: the author's line first, then what to do, then the record and the rest.
+//! Formats the message of a failed job: the source line and the error, then a hint, then the record and other details.
 
 use super::message::Message;
 use crate::spec::failure::TEXT_CHARS_MAX;

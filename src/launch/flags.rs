@@ -106,8 +106,8 @@ impl Flags {
         }
         if let (true, Some(reducers)) = (map_only, self.reducers) {
             return Err(Message::new(format!(
-                "this job has no reduce, so each map task writes a part: --reducers \
-                 {reducers}\nhint: leave out --reducers, or set --split-size"
+                "this job has no reduce, so it cannot have --reducers {reducers}\nhint: to change the \
+                 number of parts, set --split-size: each map task writes one part"
             )));
         }
         Ok(())
@@ -169,11 +169,13 @@ fn bytes(text: &str, range: std::ops::RangeInclusive<u64>) -> Result<u64, String
     let problem = match size::parse(text) {
         Ok(bytes) if range.contains(&bytes) => return Ok(bytes),
         Ok(_) => "is out of range",
-        // What its hint says in general, the range says for this flag.
+        // The range of this flag replaces the general hint.
         Err(Error::Size { problem, .. }) => split_hint(problem).0,
         Err(error) => return Err(error.to_string()),
     };
-    Err(format!("size `{shown}` {problem}\nhint: write {least} to {most}, such as 256MiB or 1GB"))
+    Err(format!(
+        "size `{shown}` {problem}\nhint: write a size from {least} to {most}, such as 256MiB or 1GB"
+    ))
 }
 
 fn reducers(text: &str) -> Result<u32, String> {

@@ -1,8 +1,8 @@
 //! Handles Ctrl-C, SIGTERM and SIGHUP, so that an interrupted run leaves no files behind.
 //!
-//! After the first signal the run stops and removes its folders itself. If it does not end within [`GRACE`], for
-//! example because its thread waits for standard input, or if a second signal arrives, this thread removes them and
-//! ends the process. If an output is already being published, it is published completely, and the exit code says so.
+//! After the first signal, the run stops and removes its folders. It may not end within [`GRACE`], for example while it
+//! waits for standard input. Then, or after a second signal, the signal handling thread removes the folders and ends
+//! the process. If an output is already being published, it is published completely, and the exit code shows that.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -19,8 +19,8 @@ use super::progress::Drawn;
 use crate::embedded::{Phase, Progress};
 use crate::storage::Cleanup;
 
-/// Makes a write beyond the limit of a file's size (`ulimit -f`) an error, which says so and leaves nothing, rather than
-/// a signal that kills this process. Programs that it starts are killed as usual.
+/// Makes a write beyond the limit of a file's size (`ulimit -f`) an error. Without this, a signal would kill the
+/// process, and files would be left behind. Programs that this process starts are killed as usual.
 pub(crate) fn survive_file_size_limit() {
     // The handler itself is all that is wanted; where it cannot be set, the signal kills as before.
     let _set_or_not = signal_hook::flag::register(SIGXFSZ, Arc::default());
@@ -165,12 +165,12 @@ pub(super) fn interrupted(when: When) -> Message {
         }
         When::Publishing => {
             "interrupted while publishing: the output is complete only if it holds \
-             _SUCCESS\nhint: look there, or run `gristmill verify`"
+             _SUCCESS\nhint: look for that file, or run `gristmill verify`"
         }
         When::Published => "interrupted after the output was published: the output is complete",
         When::Writing => {
             "interrupted while writing the result: standard output is incomplete\nhint: run \
-             the job again, or with --output DIR"
+             the job again; use --output DIR to get all results or none"
         }
     })
 }

@@ -82,7 +82,7 @@ pub fn launch_from<J: Job>(args: impl IntoIterator<Item = impl Into<OsString>>) 
         let sources = if J::INPUTS.is_empty() { 1 } else { J::INPUTS.len() };
         assert!(
             sources == J::Input::SOURCES,
-            "Job::INPUTS names each of the inputs that Job::Input reads"
+            "Job::INPUTS must name each input that Job::Input reads"
         );
     }
     survive_file_size_limit();
@@ -146,7 +146,8 @@ fn clash_message<J: Job>() -> Result<(), Message> {
     if clashes.is_empty() {
         return Ok(());
     }
-    let line = "the job's struct has flags that every job already has\nhint: rename these fields";
+    let line =
+        "the job's struct has flags that every job already has\nhint: rename the fields below";
     Err(Message { line: line.into(), details: clashes })
 }
 
@@ -193,7 +194,8 @@ pub(crate) fn write_out(bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Hint for a standard output that cannot be written to.
-pub(crate) const STDOUT_HINT: &str = "redirect it to a file with free space, or to a pipe";
+pub(crate) const STDOUT_HINT: &str =
+    "redirect standard output to a file with free space, or to a pipe";
 
 /// Reports that standard output cannot be written to, and returns the exit code.
 /// A reader such as `head` closes the pipe when it has read enough: that is not a failure.
@@ -290,7 +292,7 @@ fn run<J: Job>(run: &Run, progress: Arc<Progress>, watch: Watch) -> Result<u8, M
     let results = standard::set_output_aside().map_err(|error| {
         let hint = storage::hint(&error);
         Message::new(format!(
-            "cannot set standard output aside for the result: {error}\nhint: {hint}"
+            "cannot reserve standard output for the result: {error}\nhint: {hint}"
         ))
     })?;
     let (ended, end) = channel::<()>();
@@ -348,7 +350,7 @@ fn failed(run: &Run, outcome: &Outcome) -> u8 {
             render_failure(*attempt, failure, run.spec.max_bad_records).say();
         }
         None => Message::new(
-            "the job failed without a reason\nhint: this is a bug in gristmill; report it",
+            "the job failed, but no reason was recorded\nhint: this is a bug in gristmill; report it",
         )
         .say(),
     }

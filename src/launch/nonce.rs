@@ -1,4 +1,4 @@
-//! Draws the random number that keeps two runs apart.
+//! Draws the random number that identifies a run.
 
 use std::hash::{BuildHasher, RandomState};
 

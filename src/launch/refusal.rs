@@ -57,19 +57,19 @@ pub(crate) fn refusal(typed: &Typed, error: &clap::Error) -> Message {
         ErrorKind::TooManyValues => (format!("{flag} takes no value, but got `{value}`"), None),
         ErrorKind::ArgumentConflict => match at(ContextKind::PriorArg) {
             Some(prior) if prior == flag => {
-                (format!("{flag} is given more than once"), Some("give it once".into()))
+                (format!("{flag} is given more than once"), Some("give it only once".into()))
             }
             prior => {
                 let prior = prior.unwrap_or_else(|| "another flag".into());
                 (
                     format!("{flag} and {prior} cannot be used together"),
-                    Some("leave one out".into()),
+                    Some("leave out one of them".into()),
                 )
             }
         },
         ErrorKind::MissingRequiredArgument if flag.starts_with("<INPUT>") => {
-            let hint = "name files, folders or globs, or - for standard input";
-            ("no input is named".into(), Some(hint.into()))
+            let hint = "give files, folders or globs, or - for standard input";
+            ("no input was given".into(), Some(hint.into()))
         }
         ErrorKind::MissingRequiredArgument => {
             let verb = if flag.contains(", ") { "are" } else { "is" };
@@ -93,8 +93,9 @@ pub(crate) fn refusal(typed: &Typed, error: &clap::Error) -> Message {
             (format!("`{value}` is not a value of {flag}"), known)
         }
         ErrorKind::ValueValidation => {
-            let reason =
-                error.source().map_or_else(|| "it is refused".into(), |it| plain(&value, it));
+            let reason = error
+                .source()
+                .map_or_else(|| "the value is not valid".into(), |it| plain(&value, it));
             let (what, hint) = split_hint(&reason);
             (format!("{}: {flag}", one_line(what)), hint.map(|hint| one_line(&hint)))
         }
@@ -126,12 +127,12 @@ fn plain(value: &str, reason: &(dyn Error + 'static)) -> String {
 /// What is wrong with an argument that the command does not have, and what to do.
 fn unknown(typed: &Typed, flag: &str, meant: Option<String>) -> (String, Option<String>) {
     if !flag.starts_with('-') {
-        return (format!("one argument too many: {flag}"), None);
+        return (format!("unexpected additional argument: {flag}"), None);
     }
     let takes_value =
         |arg: &str| option(typed.command, arg).is_some_and(|arg| arg.get_action().takes_values());
     if let Some((name, value)) = dashed_value(typed, takes_value, |value| is_of(value, flag)) {
-        let what = format!("{name} needs a value, and `{value}` looks like a flag");
+        let what = format!("{name} needs a value, but `{value}` looks like a flag");
         return (what, Some(write_dashed(&name, &value)));
     }
     let given = typed.args.iter().map(shown).find(|arg| is_of(arg, flag)).unwrap_or_default();
@@ -143,7 +144,7 @@ fn unknown(typed: &Typed, flag: &str, meant: Option<String>) -> (String, Option<
     } else if SUBMIT_FLAGS.contains(&flag) {
         Some(format!("it is a flag of `{SUBMIT}`: write it before the executable"))
     } else if Path::new(&given).symlink_metadata().is_ok() {
-        Some(format!("write ./{given} if the file is meant"))
+        Some(format!("if you mean the file of that name, write ./{given}"))
     } else {
         meant
     };
@@ -167,9 +168,9 @@ fn dashed_value(
 fn write_dashed(name: &str, value: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "-_./:,=+@%".contains(c);
     if value.chars().all(is_plain) {
-        return format!("if `{value}` is its value, write {name}={value}");
+        return format!("if `{value}` is the value of {name}, write {name}={value}");
     }
-    format!("if `{value}` is its value, write {name}='{}'", value.replace('\'', r"'\''"))
+    format!("if `{value}` is the value of {name}, write {name}='{}'", value.replace('\'', r"'\''"))
 }
 
 /// Whether this argument is, or begins with, that flag.

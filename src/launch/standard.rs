@@ -1,10 +1,12 @@
-//! Standard input and output as they were when the process started: closed ones are refused rather than ignored.
+//! Standard input and output as they were when the process started. Using a stream that was closed is an error.
 //!
-//! Before `main`, the standard library opens `/dev/null` in place of each closed standard descriptor. Later, if a
-//! descriptor was opened in the wrong direction, it treats the error of using it as success. In both cases a result
-//! would be lost, or an input read as empty, without an error. A user's own redirection to `/dev/null` must keep
-//! working, and it looks the same as the library's (Python and Node.js, too, open it for reading and writing). So a
-//! function in `.init_array`, which runs before the library starts, records which descriptors are closed.
+//! Before `main`, Rust's standard library opens `/dev/null` in place of each closed standard descriptor. If a
+//! descriptor is open in the wrong direction, the library treats the error of using it as success. In both cases, a
+//! result would be lost, or an input read as empty, without an error.
+//!
+//! A user may also redirect a stream to `/dev/null`. This must keep working, and can look the same: Python and Node.js
+//! open `/dev/null` for reading and writing, as the library does. A function in `.init_array`, which runs before the
+//! library starts, therefore records which descriptors are closed.
 
 use std::fmt;
 use std::fs::File;
@@ -28,7 +30,7 @@ extern "C" fn note() {
 
 // SAFETY: each entry of `.init_array` must be a pointer to a function of the C ABI, which the C library calls once, with
 // arguments that such a function may ignore. `note` does nothing that needs the standard library to be initialised.
-#[expect(unsafe_code, reason = "nothing can tell a closed descriptor from /dev/null later")]
+#[expect(unsafe_code, reason = "later, a closed descriptor looks like a redirection to /dev/null")]
 #[used]
 #[unsafe(link_section = ".init_array")]
 static NOTE: extern "C" fn() = note;

@@ -292,9 +292,9 @@ impl Summary<'_> {
         let is_skewed = bytes >= SKEW * (all / parts.max(1)) && *records >= 100 * parts;
         (parts > 1 && is_skewed).then(|| {
             format!(
-                "{name} holds {} % of the output: either a few keys have most records, or the \
-                 sample that set the ranges missed part of the input (standard input is not \
-                 sampled; name a file instead)",
+                "{name} holds {} % of the output: either a few keys have most of the records, or the \
+                 key ranges come from a sample that missed part of the input (standard input is \
+                 not sampled; read a file instead)",
                 bytes * 100 / all
             )
         })
@@ -308,7 +308,7 @@ impl Summary<'_> {
         }
         remarks.extend(self.notes.iter().cloned());
         remarks.extend(self.skew());
-        let not_kept = "not kept; to keep them, name a folder with --output DIR";
+        let not_kept = "not kept; to keep such records, name a folder with --output DIR";
         if self.bad_records > 0 {
             let bad = count(self.bad_records, "bad record");
             remarks.push(match self.output.folder {

@@ -1,4 +1,4 @@
-//! Properties of the terminal of a stream.
+//! Finds the size of a terminal, and whether it can redraw lines.
 
 use std::os::fd::AsFd;
 

@@ -1,9 +1,9 @@
 //! Artifacts on disk: `artifacts/<digest>`, each complete, verified and on stable storage.
 //!
-//! An artifact is written under a temporary name, and renamed only if it has the right digest, so a file that is
-//! named by a digest was complete once. An artifact that no job names is removed an hour after the last request for
-//! it, since a submission may be about to name it. When the disk is full, artifacts that no live job names are
-//! removed at once.
+//! An artifact is written under a temporary name, and is renamed to its digest only after the digest was checked. A
+//! file whose name is a digest was therefore complete at that time. An artifact that no job names is kept for an hour
+//! after the last request for it, because a submission may be about to name it. When the disk is full, artifacts that
+//! no live job names are removed at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
@@ -127,8 +127,9 @@ impl Shared {
         });
         let removed = self.store.make_room(bytes, &needed, self.now_ms());
         if removed > 0 {
+            let plural = if removed == 1 { "" } else { "s" };
             (self.log)(&format!(
-                "the disk is full: removed {removed} artifacts of jobs that have ended: {}",
+                "the disk is full: removed {removed} artifact{plural} of jobs that have ended: {}",
                 self.store.folder.display()
             ));
         }
@@ -283,7 +284,7 @@ impl Store {
         let written = self.copy(file, incoming, File::sync_all)?;
         if written != digest {
             let message = format!(
-                "artifact {digest} was sent with other bytes, whose digest is {written}\nhint: send it again"
+                "the bytes that were sent as artifact {digest} have the digest {written}\nhint: send it again"
             );
             return Err(Refusal::Invalid { message });
         }
@@ -293,7 +294,7 @@ impl Store {
     /// Gives a synced file its final name, durably.
     fn name(&self, digest: Digest, file: &Path) -> Result<(), Refusal> {
         let path = self.path(digest);
-        fs::rename(file, &path).map_err(|error| self.broken("name", &path, &error))?;
+        fs::rename(file, &path).map_err(|error| self.broken("rename", &path, &error))?;
         let synced = File::open(self.folder.as_path()).and_then(|folder| folder.sync_all());
         synced.map_err(|error| self.broken("sync", &self.folder, &error))
     }
@@ -350,19 +351,20 @@ impl Store {
     ) -> Result<Digest, Refusal> {
         let mut source = File::open(from).map_err(|error| self.broken("read", from, &error))?;
         let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to);
-        let mut copy = made.map_err(|error| self.broken("make", to, &error))?;
+        let mut copy = made.map_err(|error| self.broken("create", to, &error))?;
         let digest = copy_bytes(&mut source, &mut copy);
         let digest = digest.and_then(|digest| settle(&copy).map(|()| digest));
         match digest {
             Ok(Some(digest)) => Ok(digest),
             Ok(None) => {
                 fs::remove_file(to).ok();
-                let message = format!("an artifact of more than {ARTIFACT_BYTES_MAX} bytes");
+                let message =
+                    format!("the artifact exceeds the limit of {ARTIFACT_BYTES_MAX} bytes");
                 Err(Refusal::Limit { message })
             }
             Err(error) => {
                 fs::remove_file(to).ok();
-                Err(self.broken("copy to", to, &error))
+                Err(self.broken("write", to, &error))
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Copies of artifacts between masters: each is made once, however many requests wait for it.
 //!
-//! A large copy takes longer than a request may wait. So the copy continues after the caller gives up, and the next
-//! request waits for the same copy.
+//! A large copy takes longer than a request may wait. The copy therefore continues after the caller gives up, and the
+//! next request waits for the same copy.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -62,7 +62,11 @@ impl Copies {
         let (copies, tell) = (self.clone(), Arc::clone(&end));
         let making = tokio::spawn(make);
         tokio::spawn(async move {
-            let broken = |_| Err(Refusal::Internal { message: "a copy was interrupted".into() });
+            let broken = |_| {
+                Err(Refusal::Internal {
+                    message: "copying an artifact between masters was interrupted".into(),
+                })
+            };
             let made = making.await.unwrap_or_else(broken);
             // Later requests see the result.
             copies.under_way().remove(&way);

@@ -1,4 +1,4 @@
-//! State of this master only: when workers polled, which requests wait, and the progress of attempts.
+//! The state of this master alone: when workers polled, which requests wait, and the progress of attempts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -337,7 +337,7 @@ impl Desk {
         is_held || *begin_ms <= now_ms
     }
 
-    /// Records an attempt's progress. `may_wait` says that it has a good reason to make none.
+    /// Records an attempt's progress. `may_wait`: whether the attempt has a good reason to make no progress.
     pub(super) fn note_running(&mut self, held: &Held, may_wait: bool, now_ms: u64) {
         if held.pid != 0 {
             self.pids.insert(held.attempt, held.pid);

@@ -1,9 +1,9 @@
 //! Copies artifacts between masters: what a job needs must survive the loss of any one master.
 //!
 //! Any master accepts and serves artifacts, whether it leads or not. Before a job or its plan is accepted, a majority
-//! of the masters holds the artifacts that it names. The other masters fetch them once the job is committed. A master
-//! that does not have a requested artifact fetches it from another master. If a copy takes long, the caller gets
-//! [`Refusal::NotYet`]. When it asks again, it waits for the same copy.
+//! of the masters must hold its artifacts. The other masters fetch them once the job is committed. A master that does
+//! not have a requested artifact fetches it from another master. If a copy takes long, the caller gets
+//! [`Refusal::NotYet`]. A repeated request waits for the same copy.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -134,7 +134,7 @@ impl Shared {
         // A master that did not answer may have it.
         let is_unknown = heard <= all / 2;
         let unheard = format!(
-            "{heard} of {all} masters answered, and none of them has artifact {digest}\nhint: start the cluster, or name its masters"
+            "{heard} of {all} masters answered, and none of them has artifact {digest}\nhint: start the other masters"
         );
         match failed.or(is_unknown.then_some(unheard)) {
             Some(message) => Err(Refusal::Unavailable { message }),
@@ -176,7 +176,8 @@ impl Shared {
         if group.members().iter().any(|member| member.node == node) {
             return Ok(());
         }
-        let message = "this master is not a member\nhint: ask another one".to_string();
+        let message =
+            "this master is not a member of the cluster\nhint: ask another master".to_string();
         Err(Refusal::Unavailable { message })
     }
 

@@ -130,7 +130,7 @@ impl Shared {
             Rejection::UnknownJob { .. } => Err(no_job(job)),
             ended @ Rejection::AlreadyEnded { .. } => {
                 let message = format!(
-                    "{ended}\nhint: only a job that waits or runs can be killed: `gristmill jobs` lists them"
+                    "{ended}\nhint: only waiting and running jobs can be killed: list the jobs with `gristmill jobs`"
                 );
                 Err(Refusal::Limit { message })
             }

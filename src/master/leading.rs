@@ -1,4 +1,4 @@
-//! Serves requests only while this master leads. Confirms that before each answer.
+//! Serves requests only while this master leads. Confirms its leadership with a majority before each answer.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -103,7 +103,7 @@ pub(super) async fn follow(shared: Arc<Shared>, mut leadership: watch::Receiver<
 async fn end_change(shared: Arc<Shared>) {
     let Some(group) = &shared.group else { return };
     if let Err(error) = group.end_change().await {
-        (shared.log)(&format!("the change of members has not completed: {error}"));
+        (shared.log)(&format!("cannot complete the change of members: {error}"));
     }
 }
 

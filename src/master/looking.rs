@@ -1,4 +1,4 @@
-//! Data for the web pages: tasks, a few at a time; a job's settings; what a worker holds; artifacts that a job names.
+//! Data for the web pages: pages of tasks, a job's settings, what a worker holds, and the artifacts of a job.
 
 use std::path::PathBuf;
 

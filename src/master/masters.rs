@@ -54,7 +54,7 @@ impl Masters for Master {
         let shared = &self.shared;
         shared.leads()?;
         let leader = shared.group()?.hand_over(Some(master.0)).await.map_err(refusal)?;
-        (shared.log)(&format!("master {} leads now, on request", MasterId(leader)));
+        (shared.log)(&format!("master {} now leads, as requested", MasterId(leader)));
         Ok(())
     }
 
@@ -63,7 +63,7 @@ impl Masters for Master {
         let Join { cluster, id, address } = request;
         if cluster != group.identity().cluster {
             let message = format!(
-                "{id} belongs to cluster {}, not to {}\nhint: give it an empty folder",
+                "master {id} belongs to cluster {}, not to {}\nhint: give it an empty folder as --data",
                 Nonce(cluster),
                 Nonce(group.identity().cluster)
             );
@@ -71,7 +71,7 @@ impl Masters for Master {
         }
         let shared = &self.shared;
         shared.led(async { group.admit(id.0, &address).await.map_err(refusal) }).await?;
-        (shared.log)(&format!("master {id} at {address} is a member"));
+        (shared.log)(&format!("master {id} at {address} is now a member"));
         Ok(())
     }
 }
@@ -87,7 +87,7 @@ impl Raft for Master {
 
     async fn stand(&self, call: Call) -> Result<Vec<u8>, Refusal> {
         if self.shared.is_stopping() {
-            let message = "this master is stopping itself".to_string();
+            let message = "this master is stopping".to_string();
             return Err(Refusal::Unavailable { message });
         }
         self.shared.group()?.stand(call).await
@@ -100,8 +100,7 @@ impl Raft for Master {
 
 impl Shared {
     pub(super) fn group(&self) -> Result<&Group, Refusal> {
-        let alone =
-            || Refusal::Unavailable { message: "this master is not part of a majority".into() };
+        let alone = || Refusal::Unavailable { message: "this master has no other masters".into() };
         self.group.as_ref().ok_or_else(alone)
     }
 

@@ -2,8 +2,8 @@
 //!
 //! Two kinds of state are kept strictly apart. The `state` is replicated: it changes only by `Change`s, which the
 //! `proposer` applies in order, and it reads no clock. The `desk` belongs to this master alone: when workers polled,
-//! which polls wait for an answer, and the progress that attempts report. It may be lost at any time. Then workers
-//! register or poll again, and timeouts start again.
+//! which polls wait for an answer, and the progress that attempts report. The desk may be lost at any time. Then
+//! workers register or poll again, and timeouts start again.
 //!
 //! ```text
 //!   client ── jobs ─────┐                          ┌── state: scheduler, job and worker records
@@ -30,7 +30,7 @@
 //! Lock order: the state first, then the desk.
 //!
 //! A master that restarts, or takes over from another, has the same state: everything that was acknowledged is in it.
-//! It gives each worker a new lease. Polls report which attempts are running, and these continue: nothing runs again.
+//! It gives each worker a new lease. Polls report which attempts are running. These continue, and none is repeated.
 
 mod artifacts;
 mod copies;
@@ -278,9 +278,7 @@ impl Master {
             Ok(Err(ProposeError::NotLeader { .. })) => {}
             // This is normal when all masters are stopped.
             Ok(Err(ProposeError::NoSuccessor { why })) => {
-                (shared.log)(&format!(
-                    "no other master has taken over before this one ends: {why}"
-                ));
+                (shared.log)(&format!("no other master could take over leadership: {why}"));
             }
             Ok(Err(refused)) => (shared.log)(&format!("cannot hand over leadership: {refused}")),
             Err(late) => (shared.log)(&format!("cannot hand over leadership in time: {late}")),

@@ -1,4 +1,4 @@
-//! Answers polls of workers: applies what they report, and holds the answer back until there is news.
+//! Answers polls of workers: applies their reports, and delays each answer until there is something new for the worker.
 
 use std::sync::Arc;
 
@@ -180,7 +180,7 @@ fn has_new(orders: &Orders, said: &Said, is_so: impl Fn(TaskKind) -> bool) -> bo
 }
 
 fn unregistered(worker: WorkerId) -> Refusal {
-    let message = format!("worker {worker} is not registered with this incarnation");
+    let message = format!("this incarnation of worker {worker} is not registered");
     Refusal::NotFound { message }
 }
 

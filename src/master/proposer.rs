@@ -208,7 +208,7 @@ impl Replica {
     }
 
     fn events(&self) -> MutexGuard<'_, Events> {
-        self.events.lock().expect("events are noted completely or not at all")
+        self.events.lock().expect("events are recorded completely or not at all")
     }
 }
 

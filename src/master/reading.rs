@@ -1,6 +1,6 @@
-//! Answers readers: pages of lists, figures, recent events, and which master leads.
+//! Answers read requests: pages of lists, statistics, recent events, and which master leads.
 //!
-//! Nothing here copies more than a page while it locks the state.
+//! A request locks the state only while it copies one page.
 
 use std::collections::BTreeMap;
 

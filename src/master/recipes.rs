@@ -1,4 +1,4 @@
-//! Records how an attempt was started: the digests of its artifacts, and the maps that shared it.
+//! Describes how an attempt was started, for a replay: the digests of its artifacts, and the maps that shared it.
 
 use super::jobs::no_job;
 use super::state::State;
@@ -14,8 +14,7 @@ pub(super) fn recipe(state: &State, request: RecipeRequest) -> Result<Recipe, Re
     let record = state.job(task.job).ok_or_else(|| no_job(task.job))?;
     if task.kind == TaskKind::Commit {
         let message = format!(
-            "{task} publishes the output, which cannot be repeated\nhint: name a map or a \
-                     reduce"
+            "{task} publishes the output and cannot be replayed\nhint: name a map or a reduce"
         );
         return Err(Refusal::Invalid { message });
     }
@@ -25,7 +24,7 @@ pub(super) fn recipe(state: &State, request: RecipeRequest) -> Result<Recipe, Re
         Some(number) if (1..=started).contains(&number) => number,
         Some(number) => {
             let message = format!(
-                "no attempt {}: {task} has had {started}\nhint: list them with `gristmill tasks {}`",
+                "no attempt {}: the last attempt at {task} is #{started}\nhint: list the attempts with `gristmill tasks {}`",
                 task.attempt(number),
                 task.job
             );
@@ -53,7 +52,7 @@ fn started(job: &Job, task: TaskId) -> Result<u32, Refusal> {
     let message = match job.task(task) {
         Some(found) => return Ok(found.started()),
         None if task.index < total && job.state().is_terminal() => format!(
-            "{task} was never started, and {} has {}\nhint: name another task",
+            "{task} was never started, and the state of {} is {}\nhint: name another task",
             task.job,
             shown(job.state())
         ),

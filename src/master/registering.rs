@@ -29,7 +29,7 @@ impl Shared {
         let cluster = self.cluster();
         if let Some(other) = request.cluster.filter(|&other| other != cluster) {
             let message = format!(
-                "its data folder belongs to cluster {}, but this is cluster {}\nhint: name the \
+                "the worker's data folder belongs to cluster {}, but this is cluster {}\nhint: name the \
                  right cluster with --cluster, or give another --data DIR",
                 Nonce(other),
                 Nonce(cluster)
@@ -69,7 +69,8 @@ fn registered(state: &State, request: &Register) -> Result<WorkerId, Refusal> {
     match identify(state, request) {
         Identity::Known(worker) => Ok(worker),
         Identity::Fresh(_) => {
-            let message = "another registration came first\nhint: ask again".to_string();
+            let message =
+                "another registration was committed first\nhint: register again".to_string();
             Err(Refusal::Unavailable { message })
         }
     }

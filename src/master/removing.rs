@@ -1,9 +1,9 @@
-//! Removes a master permanently, if the others can do without it. The removed master's process ends once it learns of
-//! that.
+//! Removes a master permanently, if the others can do without it. The removed master's process ends once it learns that
+//! it was removed.
 //!
 //! The leader cannot notify the removed master: it sends nothing to non-members, and the removed master may be
-//! unreachable. So a master that receives nothing from a leader, or is not on the list of members, asks the others
-//! whether it was removed. One such answer is enough, since a removal is final.
+//! unreachable. A master that receives nothing from a leader, or is not on the list of members, therefore asks the
+//! others whether it was removed. A "yes" from one master is enough, because a removal is final.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,11 +91,11 @@ impl Shared {
                 Ok(true) => continue,
                 Ok(false) => format!(
                     "no reachable master has artifact {digest}, which {job} needs\nhint: if \
-                     {id} is away, start it again, or end the job with `gristmill kill {job}`"
+                     {id} is down, start it again, or end the job with `gristmill kill {job}`"
                 ),
                 Err(Refusal::Unavailable { message }) => format!(
-                    "without {id}, most masters cannot keep the files that {job} needs: \
-                     {message}\nhint: fix that first"
+                    "most of the masters other than {id} must hold the files of {job}, but cannot: \
+                     {message}\nhint: fix that, then remove {id}"
                 ),
                 Err(refusal) => return Err(refusal),
             };

@@ -128,7 +128,8 @@ impl Shared {
                 changes
             }
             (kind, other) => {
-                let message = format!("a {kind} was reported as {}", end_name(&other));
+                let message =
+                    format!("the worker reported a {kind} attempt as {}", end_name(&other));
                 vec![fail(attempt, Failure::new(Cause::Exit, message), false)]
             }
         }

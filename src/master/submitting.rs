@@ -1,4 +1,4 @@
-//! Accepts a submission that `rpc::check` has validated, if the artifacts that it names are here and there is room.
+//! Accepts a submission that `rpc::check` has validated, if its artifacts were uploaded and there is room for the job.
 
 use std::sync::Arc;
 
@@ -52,7 +52,8 @@ impl Shared {
             Some(Err(Rejection::AlreadySubmitted { job })) => Ok(job),
             // An earlier try that timed out was committed after all.
             Some(Err(Rejection::JobIdNotNew { .. })) => {
-                let message = "another job was submitted first\nhint: ask again".to_string();
+                let message =
+                    "another submission was committed first\nhint: submit again".to_string();
                 Err(Refusal::Unavailable { message })
             }
             Some(Err(rejection)) => Err(Refusal::Invalid { message: rejection.to_string() }),
@@ -66,10 +67,8 @@ impl Shared {
         let named = [("spec", request.spec_digest), ("executable", request.executable)];
         for (what, digest) in named.into_iter().chain(side_files) {
             if !self.hold(digest).await? {
-                let message = format!(
-                    "the {what} {digest} has not been uploaded\nhint: send it \
-                                       first"
-                );
+                let message =
+                    format!("the {what} {digest} has not been uploaded\nhint: send it first");
                 return Err(Refusal::NotFound { message });
             }
         }
@@ -101,7 +100,7 @@ fn same(spec: &JobSpec) -> Digest {
     let mut spec = spec.clone();
     spec.job.sort_unstable();
     let mut bytes = Vec::new();
-    value::encode_into(&spec, &mut bytes).expect("`rpc::check` has encoded it before");
+    value::encode_into(&spec, &mut bytes).expect("`rpc::check` has already encoded the spec");
     Digest::of(&bytes)
 }
 
@@ -139,8 +138,9 @@ fn options(request: &Submit) -> JobOptions {
 fn check_room(state: &State, spec: &JobSpec) -> Result<(), Refusal> {
     let live = || state.scheduler.jobs().filter(|job| !job.state().is_terminal());
     if live().count() >= LIVE_JOBS_MAX {
-        let message =
-            format!("{LIVE_JOBS_MAX} jobs have not ended yet\nhint: wait until some have ended");
+        let message = format!(
+            "the limit of {LIVE_JOBS_MAX} unfinished jobs is reached\nhint: wait until some have ended"
+        );
         return Err(Refusal::Limit { message });
     }
     let Some(output) = &spec.output else { return Ok(()) };
@@ -183,12 +183,12 @@ fn elf_problem(head: &[u8]) -> Option<String> {
     let found = u16::from_le_bytes([m0, m1]);
     let kind = u16::from_le_bytes([t0, t1]);
     if (class, order) != (2, 1) {
-        Some(format!("is not 64-bit little-endian; workers are {name}"))
+        Some(format!("is not a 64-bit little-endian program; workers run on {name}"))
     } else if found != machine {
         let known = [(3, "x86"), (40, "arm"), (62, "x86_64"), (183, "aarch64"), (243, "riscv")];
         let known = known.into_iter().find(|&(number, _)| number == found);
         let found = known.map_or(format!("machine {found}"), |(_, name)| name.to_string());
-        Some(format!("is an ELF file for {found}; workers are {name}"))
+        Some(format!("is an ELF file for {found}; workers run on {name}"))
     } else if !(2..=3).contains(&kind) {
         Some(format!("is an ELF file of type {kind}, not a program"))
     } else {
@@ -228,7 +228,7 @@ mod tests {
             (b"#!/bin/sh\nexit 0\n123456".to_vec(), Some("begins with `#!/b`")),
             (head(2, 3, MACHINE.0)[..19].to_vec(), Some("not with an ELF header")),
             (head(1, 3, MACHINE.0), Some("64-bit")),
-            (head(2, 3, 243), Some("is an ELF file for riscv; workers are")),
+            (head(2, 3, 243), Some("is an ELF file for riscv; workers run on")),
             (head(2, 3, 9_999), Some("machine 9999")),
             (head(2, 1, MACHINE.0), Some("type 1")),
         ];

@@ -1,8 +1,9 @@
 //! Removes the staging folders of failed and cancelled jobs: a worker sweeps each one.
 //!
-//! A sweep is assigned like an attempt, but not by the scheduler: it follows from a job's end, may be repeated, and
-//! nothing waits for it. Its attempts are called `j7/c1#1`, `#2` and so on, because the scheduler's commit is task
-//! `c0`. The end of a sweep is committed to the log, so that the next leader knows which sweeps are left.
+//! A sweep is assigned like an attempt, but not by the scheduler. Each failed or cancelled job needs one. It may be
+//! repeated, and nothing waits for it. Its attempts are called `j7/c1#1`, `#2` and so on, because the scheduler's
+//! commit is task `c0`. The end of a sweep is committed to the log, so that the next leader knows which sweeps must
+//! still run.
 
 use std::collections::BTreeMap;
 

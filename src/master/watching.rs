@@ -50,9 +50,9 @@ impl Shared {
         let forgotten: Vec<JobId> = changes.iter().filter_map(forgets).collect();
         match shared.propose(changes).await {
             Ok(_) => losses.iter().for_each(|line| (shared.log)(line)),
-            Err(refusal) => {
-                (shared.log)(&format!("cannot propose the changes that are due: {refusal}"))
-            }
+            Err(refusal) => (shared.log)(&format!(
+                "cannot propose the changes that are due (leases, timeouts and others): {refusal}"
+            )),
         }
         shared.proposer.read(|state| {
             let mut desk = shared.desk();

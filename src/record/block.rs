@@ -1,6 +1,6 @@
-//! Frames records into checksummed, optionally compressed blocks, and reads them back.
+//! Writes records as checksummed, optionally compressed blocks, and reads them back.
 //!
-//! A record is two byte strings, a key and a value. In a block it is
+//! A record is two byte strings, a key and a value. A block holds each record in this form:
 //!
 //! ```text
 //! ┌─────────┬─────────┬─────┬───────┐
@@ -8,7 +8,7 @@
 //! └─────────┴─────────┴─────┴───────┘
 //! ```
 //!
-//! and a block is a frame around any number of whole records (numbers little endian):
+//! A block is a frame around any number of whole records. Its numbers are little-endian:
 //!
 //! ```text
 //! 0       1         5            9               13        17
@@ -19,9 +19,9 @@
 //! codec: 0 stored, 1 lz4      crc32c: over bytes 0..13 and the stored bytes
 //! ```
 //!
-//! A run of blocks ends where its bytes end, so its length must be stored with it. The records of a run, one after
-//! another as above, are its *raw bytes*. Their digest depends neither on where blocks begin nor on how they are
-//! stored.
+//! A run of blocks has no end mark, so its length must be stored elsewhere. The concatenated records of a run, in the
+//! form above, are its *raw bytes*. The digest of a run is that of its raw bytes. It therefore does not depend on where
+//! blocks begin, or on their codecs.
 
 mod check;
 mod reader;
@@ -94,7 +94,7 @@ pub struct Totals {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Writing failed.
-    #[error("write block at offset {offset}")]
+    #[error("cannot write the block at offset {offset}")]
     Write {
         /// Where the block would have begun.
         offset: u64,
@@ -102,7 +102,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Reading failed.
-    #[error("read block at offset {offset}")]
+    #[error("cannot read the block at offset {offset}")]
     Read {
         /// Where the bytes that could not be read begin.
         offset: u64,
@@ -110,7 +110,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A record to write is larger than [`RECORD_BYTES_MAX`].
-    #[error("record of {bytes} bytes exceeds the limit of {limit}")]
+    #[error("a record of {bytes} bytes exceeds the limit of {limit} bytes")]
     RecordTooLarge {
         /// Key and value together.
         bytes: u64,
@@ -128,7 +128,7 @@ pub enum Error {
         found: u64,
     },
     /// The frame claims a length that no writer would write.
-    #[error("block at offset {offset} claims {found} bytes; the limit is {limit}")]
+    #[error("block at offset {offset} claims to have {found} bytes; the limit is {limit}")]
     Oversized {
         /// Where the block begins.
         offset: u64,
@@ -138,7 +138,7 @@ pub enum Error {
         limit: u64,
     },
     /// The block was changed after it was written.
-    #[error("checksum of block at offset {offset} is {found:08x}, not {expected:08x}")]
+    #[error("the checksum of the block at offset {offset} is {found:08x}, not {expected:08x}")]
     Checksum {
         /// Where the block begins.
         offset: u64,
@@ -162,7 +162,7 @@ pub enum Error {
         found: u8,
     },
     /// The checksum is right, but the stored bytes are not lz4.
-    #[error("block at offset {offset} does not decompress")]
+    #[error("block at offset {offset} cannot be decompressed")]
     Compression {
         /// Where the block begins.
         offset: u64,
@@ -170,7 +170,7 @@ pub enum Error {
         source: lz4_flex::block::DecompressError,
     },
     /// The stored bytes decode to more or fewer than the frame says.
-    #[error("block at offset {offset} has {found} raw bytes, not {expected}")]
+    #[error("block at offset {offset} has a raw length of {found} bytes, not {expected}")]
     RawLength {
         /// Where the block begins.
         offset: u64,
@@ -180,7 +180,7 @@ pub enum Error {
         found: u64,
     },
     /// The block holds more or fewer records than its frame says.
-    #[error("block at offset {offset} has {found} records, not {expected}")]
+    #[error("number of records in the block at offset {offset} is {found}, not {expected}")]
     RecordCount {
         /// Where the block begins.
         offset: u64,
@@ -310,8 +310,8 @@ mod tests {
         let table: [(&[u8], &str); 8] = [
             (&framed(7, 1, 4, &good), "block at offset 0 has the unknown codec 7"),
             (&framed(0, 0, 0, &[]), "block at offset 0 is empty"),
-            (&framed(0, 2, 4, &good), "block at offset 0 has 1 records, not 2"),
-            (&framed(0, 1, 5, &good), "block at offset 0 has 4 raw bytes, not 5"),
+            (&framed(0, 2, 4, &good), "number of records in the block at offset 0 is 1, not 2"),
+            (&framed(0, 1, 5, &good), "block at offset 0 has a raw length of 4 bytes, not 5"),
             (
                 &framed(0, 1, 3, &[1, 9, b'k']),
                 "record 0 of the block at offset 0 extends past the block",
@@ -320,10 +320,10 @@ mod tests {
                 &framed(0, 1, 2, &[255, 255]),
                 "record 0 of the block at offset 0 extends past the block",
             ),
-            (&framed(1, 1, 4, &[255]), "block at offset 0 does not decompress"),
+            (&framed(1, 1, 4, &[255]), "block at offset 0 cannot be decompressed"),
             (
                 &framed(0, 1, u32::MAX, &good),
-                "block at offset 0 claims 4294967295 bytes; the limit is 268435466",
+                "block at offset 0 claims to have 4294967295 bytes; the limit is 268435466",
             ),
         ];
         for (frame, message) in table {
@@ -336,7 +336,10 @@ mod tests {
     fn a_record_over_the_limit_is_refused() {
         let value = vec![0; RECORD_BYTES_MAX];
         let error = BlockWriter::new(Vec::new(), Codec::Stored, 0).push(b"k", &value).unwrap_err();
-        assert_eq!(error.to_string(), "record of 268435457 bytes exceeds the limit of 268435456");
+        assert_eq!(
+            error.to_string(),
+            "a record of 268435457 bytes exceeds the limit of 268435456 bytes"
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Key types: the trait of all keys, and `Grouped`, a key that sorts within its groups.
+//! Key types: the trait of all keys, and `Grouped`, a key for secondary sort.
 
 use serde::{Deserialize, Serialize};
 
@@ -190,7 +190,8 @@ where
     }
 }
 
-/// The longest group whose length is one byte; the next number says that four bytes come before it.
+/// The longest group whose length is stored in one byte. The next number as the last byte means that the length is in
+/// the four bytes before it.
 const SHORT_MAX: u8 = 254;
 
 fn write_group_len(length: usize, key: &mut Vec<u8>) -> Result<(), Error> {

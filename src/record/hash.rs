@@ -1,7 +1,7 @@
-//! The hash of a key's bytes. It never changes, in any process or version, because it decides the partition.
+//! The hash of a key's bytes. It must be the same in every process and version, because it decides the partition.
 //!
-//! Folded 64-by-64-bit multiplication, as in wyhash (Wang Yi, public domain), with our own constants. Version 1. It is
-//! unseeded by design: a re-run must partition as the first run did.
+//! Folded 64-by-64-bit multiplication, as in wyhash (Wang Yi, public domain), with our own constants. There is no
+//! random seed: if a job runs again, each key must go to the same partition.
 
 /// Number of the hash function, kept beside anything that was partitioned with it.
 pub const HASH_VERSION: u16 = 1;

@@ -1,4 +1,4 @@
-//! Turns keys and values into bytes that sort as their keys do, in checksummed blocks.
+//! Encodes keys as bytes that sort like the keys, encodes values, and stores both in checksummed blocks.
 
 pub mod block;
 pub mod grouped;

@@ -1,14 +1,14 @@
-//! A key, or a part of one, that sorts from last to first.
+//! A key, or a part of a key, that sorts in descending order.
 
 use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-/// Sorts in reverse: `Reverse<u64>` brings the largest number first, also as part of a tuple or struct key, also
-/// within another `Reverse`.
+/// Sorts in reverse: keys of type `Reverse<u64>` begin with the largest number. It can be a part of a tuple or struct
+/// key, or be within another `Reverse`.
 ///
-/// Not [`std::cmp::Reverse`], which is invisible to serde, so that its bytes could not sort as it does. In JSON and
-/// in values, this type too is written as what it holds.
+/// This is not [`std::cmp::Reverse`], whose bytes could not sort in reverse, because serde does not show that type. In
+/// JSON and in values, this type is written like the value that it contains.
 ///
 /// Text in it is stored inverted, so reading it always copies, into the scratch memory of the key decoder.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -1,26 +1,26 @@
-//! Encodes values: bincode with fixed-width little-endian integers, nothing before and nothing after.
+//! Encodes values: bincode with fixed-width little-endian integers, without a header or an end mark.
 
 use bincode::Options;
 use bincode::de::{Deserializer, read::BincodeRead};
 use serde::de::Visitor;
 use serde::{Deserialize, Serialize};
 
-/// Longest encoded value. Together with the longest key it still fits into a block of a spill file, so a record is
-/// refused where it is emitted and never only because memory was short. Store larger data in files and emit their
-/// names.
+/// Longest encoded value, in bytes. Together with the longest key, it fits into a block of a spill file. A record that
+/// is too long is therefore refused when it is emitted, and not only when memory is short and it must be spilled. Store
+/// larger data in files, and emit their names.
 pub const VALUE_BYTES_MAX: usize = 192 << 20;
 
 /// Why a value could not be encoded or decoded.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The value's own `Serialize` failed, or bincode does not support the type.
-    #[error("encode value: {cause}")]
+    #[error("cannot encode a value: {cause}")]
     Encode {
         /// bincode's error.
         cause: bincode::Error,
     },
     /// The bytes are not a value of this type.
-    #[error("decode value of {length} bytes: {cause}")]
+    #[error("cannot decode a value of {length} bytes: {cause}")]
     Decode {
         /// How many bytes there were.
         length: usize,
@@ -28,7 +28,7 @@ pub enum Error {
         cause: bincode::Error,
     },
     /// The value is longer than [`VALUE_BYTES_MAX`].
-    #[error("value of {length} bytes exceeds the limit of {VALUE_BYTES_MAX}")]
+    #[error("a value of {length} bytes exceeds the limit of {VALUE_BYTES_MAX} bytes")]
     TooLong {
         /// How many bytes it has.
         length: usize,
@@ -78,7 +78,7 @@ pub fn decode<'a, V: Deserialize<'a>>(bytes: &'a [u8]) -> Result<V, Error> {
 
 #[cold]
 fn trailing(length: usize, rest: usize) -> Error {
-    let cause = bincode::ErrorKind::Custom(format!("{rest} bytes are left after the value"));
+    let cause = bincode::ErrorKind::Custom(format!("unexpected bytes after the value: {rest}"));
     Error::Decode { length, cause: Box::new(cause) }
 }
 

@@ -1,4 +1,4 @@
-//! Addresses of masters and workers: loopback only, until traffic is encrypted.
+//! Addresses of masters and workers. Only loopback addresses are accepted, until traffic is encrypted.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -23,7 +23,7 @@ pub fn parse(text: &str) -> Result<SocketAddr, String> {
     };
     if !address.ip().is_loopback() {
         return Err(format!(
-            "{} is not on this machine, and traffic is neither encrypted nor authenticated yet\nhint: use 127.0.0.1:PORT",
+            "{} is not on this machine; only local addresses are accepted, because traffic is not encrypted or authenticated yet\nhint: use 127.0.0.1:PORT",
             shown()
         ));
     }

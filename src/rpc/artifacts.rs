@@ -1,7 +1,7 @@
 //! Artifacts: executables, specs, plans and side files, stored by masters and named by the digest of their bytes.
 //!
-//! Called by clients (executables, specs, side files) and workers (plans), and read by workers. Every call may be repeated:
-//! an artifact that is there already is not stored twice.
+//! Clients send executables, specs and side files. Workers send plans, and fetch artifacts of all kinds. Every call may
+//! be repeated: the same artifact is not stored twice.
 
 use std::fs::File;
 use std::future::Future;
@@ -27,7 +27,7 @@ pub fn full(owner: &str, path: &str, error: &io::Error) -> Refusal {
     Refusal::Limit {
         message: format!(
             "the disk of {owner} is full: {error}: {path}\nhint: free space on that disk, or wait until jobs have ended: \
-             only artifacts of jobs that have not ended are kept when it is full"
+             a full disk keeps only the artifacts of unfinished jobs"
         ),
     }
 }

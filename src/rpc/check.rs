@@ -1,7 +1,7 @@
 //! The only place where requests are checked against limits: after they are read and before they take effect.
 //!
-//! Servers check every request from the network, clients check large requests before they send them, and the
-//! transport within one process checks both. The services rely on that, and check only what depends on their state:
+//! Servers check every request from the network, clients check large requests before they send them, and the transport
+//! within one process checks both. The services rely on these checks, and check only what depends on their state:
 //! whether a job or an artifact exists.
 //!
 //! A refusal from here is permanent: the same request will never be accepted.
@@ -80,7 +80,7 @@ fn spec(spec: &JobSpec) -> Result<(), Refusal> {
     }
     if let Some(file) = spec.side_files.iter().find(|file| file.digest.is_none()) {
         return Err(invalid(format!(
-            "side file `{}` has no digest\nhint: send it first, and name it by its digest",
+            "side file `{}` has no digest\nhint: send the file first, then submit with its digest",
             file.name
         )));
     }
@@ -89,7 +89,7 @@ fn spec(spec: &JobSpec) -> Result<(), Refusal> {
         if !location.path().is_absolute() {
             return Err(invalid(format!(
                 "{what} `{location}` is not an absolute path, and workers have a different current \
-                 folder and standard input\nhint: name it by its absolute path"
+                 folder and standard input\nhint: give its absolute path"
             )));
         }
     }
@@ -103,7 +103,7 @@ fn spec_digest(spec: &JobSpec, given: Digest) -> Result<(), Refusal> {
     if bytes.len() > SPEC_BYTES_MAX {
         return Err(invalid(format!(
             "the spec has {} bytes; at most {SPEC_BYTES_MAX} are accepted\nhint: name folders \
-             or globs instead of so many files",
+             or globs instead of many files",
             bytes.len()
         )));
     }
@@ -113,7 +113,7 @@ fn spec_digest(spec: &JobSpec, given: Digest) -> Result<(), Refusal> {
     }
     Err(invalid(format!(
         "spec_digest is {given}, but the spec has digest {digest}\nhint: submit with the \
-         client of this version"
+         gristmill version of the cluster"
     )))
 }
 

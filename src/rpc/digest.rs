@@ -1,4 +1,4 @@
-//! Computes the digests that name artifacts.
+//! Computes digests, which identify artifacts such as a job's executable.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -55,7 +55,8 @@ pub fn digest_of_file(path: &Path) -> io::Result<Digest> {
     let mut bytes = file.metadata()?.len();
     loop {
         if bytes > ARTIFACT_BYTES_MAX {
-            let message = format!("it has more than the accepted {ARTIFACT_BYTES_MAX} bytes");
+            let message =
+                format!("the file is larger than the limit of {ARTIFACT_BYTES_MAX} bytes");
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
         }
         match file.read(&mut buffer)? {

@@ -1,7 +1,7 @@
 //! Messages between a client and a master about jobs.
 //!
-//! Every call may be repeated. If an answer is lost, call again: a submission carries an id chosen by the client, and
-//! a second submission with the same id returns the job of the first.
+//! Every call may be repeated. If an answer is lost, call again: the client chooses an id for each
+//! submission, and a second submission with the same id returns the job that the first one created.
 
 use std::collections::BTreeMap;
 use std::fmt;

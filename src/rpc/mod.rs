@@ -1,4 +1,5 @@
-//! The only place that knows protobuf and gRPC: services of masters and workers, as traits over plain data.
+//! Defines the services of masters and workers as traits over plain data. No other module uses
+//! protobuf or gRPC.
 //!
 //! | service | caller | module |
 //! |---|---|---|
@@ -11,8 +12,9 @@
 //!
 //! Each service is a trait here, implemented by its server and by the client that calls it over the wire.
 //!
-//! [`server`] and [`client`] are the two ends of the wire. `convert` turns messages into plain data, and [`check`] checks
-//! requests against their limits, before anything else sees them.
+//! [`server`] and [`client`] are the two ends of a connection. `convert` turns protobuf messages
+//! into plain data, and [`check`] checks requests against their limits before any other code sees
+//! them.
 
 pub mod address;
 pub mod artifacts;

@@ -1,4 +1,5 @@
-//! Checks the order of a fetch: each requested map once, with exactly the announced number of bytes.
+//! Checks that a fetch delivers every requested map once, in the requested order, with exactly the
+//! announced number of bytes.
 
 use std::slice::Iter;
 
@@ -28,24 +29,26 @@ impl<'a> Pieces<'a> {
                     Some(&wanted) if wanted == (header.map, header.attempt) => {}
                     other => {
                         let (map, attempt) = (header.map, header.attempt);
-                        return Err(format!("m{map}#{attempt} arrived, {}", expected(other)));
+                        return Err(format!("m{map}#{attempt} arrived, but {}", expected(other)));
                     }
                 }
                 self.open = Some((header.map, header.stored_bytes));
             }
             FetchPiece::Bytes(bytes) => {
                 let Some((map, left)) = &mut self.open else {
-                    return Err("bytes arrived before a segment".into());
+                    return Err("bytes arrived before a segment's header".into());
                 };
                 *left = left
                     .checked_sub(bytes.len() as u64)
-                    .ok_or_else(|| format!("m{map} has more bytes than announced"))?;
+                    .ok_or_else(|| format!("more bytes arrived for m{map} than announced"))?;
             }
             FetchPiece::Place { map, .. } => {
                 self.whole()?;
                 match self.maps.next() {
                     Some((wanted, _)) if wanted == map => {}
-                    other => return Err(format!("a path for m{map} arrived, {}", expected(other))),
+                    other => {
+                        return Err(format!("a path for m{map} arrived, but {}", expected(other)));
+                    }
                 }
             }
             FetchPiece::Missing { map, .. } => match self.open.take() {
@@ -54,7 +57,12 @@ impl<'a> Pieces<'a> {
                 Some((open, left)) if left > 0 => return Err(short(open, left)),
                 _ => match self.maps.next() {
                     Some((wanted, _)) if wanted == map => {}
-                    other => return Err(format!("m{map} was called missing, {}", expected(other))),
+                    other => {
+                        return Err(format!(
+                            "m{map} was reported missing, but {}",
+                            expected(other)
+                        ));
+                    }
                 },
             },
         }
@@ -85,8 +93,8 @@ fn short(map: u32, left: u64) -> String {
 
 /// What was expected instead of a piece.
 fn expected(next: Option<&(u32, u32)>) -> String {
-    next.map_or("expected nothing more".into(), |(map, attempt)| {
-        format!("expected m{map}#{attempt}")
+    next.map_or("no further map was expected".into(), |(map, attempt)| {
+        format!("m{map}#{attempt} was expected")
     })
 }
 
@@ -127,17 +135,20 @@ mod tests {
             (&[missing(4), segment(7, 0)], ""),
             (&[segment(4, 3), bytes(1), missing(4), segment(7, 0)], ""),
             (&[place(4), place(7)], ""),
-            (&[place(7)], "a path for m7 arrived, expected m4#1"),
+            (&[place(7)], "a path for m7 arrived, but m4#1 was expected"),
             (&[segment(4, 3), place(7)], "m4 lacks 3 bytes"),
             (&[], "m4 did not arrive"),
             (&[segment(4, 3), bytes(3)], "m7 did not arrive"),
             (&[missing(4), segment(7, 3), bytes(2)], "m7 lacks 1 bytes"),
             (&[segment(4, 3), segment(7, 0)], "m4 lacks 3 bytes"),
             (&[segment(4, 3), missing(7)], "m4 lacks 3 bytes"),
-            (&[segment(4, 3), bytes(4)], "m4 has more bytes than announced"),
-            (&[bytes(4)], "bytes arrived before a segment"),
-            (&[segment(7, 0)], "m7#1 arrived, expected m4#1"),
-            (&[missing(4), missing(7), missing(4)], "m4 was called missing, expected nothing more"),
+            (&[segment(4, 3), bytes(4)], "more bytes arrived for m4 than announced"),
+            (&[bytes(4)], "bytes arrived before a segment's header"),
+            (&[segment(7, 0)], "m7#1 arrived, but m4#1 was expected"),
+            (
+                &[missing(4), missing(7), missing(4)],
+                "m4 was reported missing, but no further map was expected",
+            ),
         ];
         for (pieces, wrong) in table {
             let mut expected = Pieces::of(&[(4, 1), (7, 1)]);

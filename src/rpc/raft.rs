@@ -1,8 +1,8 @@
 //! The Raft service: messages between the masters of a cluster.
 //!
-//! Only masters call this, on separate connections. Every call may be repeated, late or lost: the receiver compares it
-//! with its own state, and the caller retries. Messages are bytes here; only [`consensus`](crate::consensus) reads
-//! them.
+//! Only masters call this service, and they use separate connections for it. A call may be
+//! repeated, delayed or lost: the receiver compares each call with its own state, and the caller
+//! retries. Messages are opaque bytes here; only [`consensus`](crate::consensus) decodes them.
 
 use std::future::Future;
 

@@ -1,4 +1,4 @@
-//! How an attempt was started, so that it can be replayed.
+//! Describes how an attempt was started, so that it can be replayed.
 
 use serde::{Deserialize, Serialize};
 

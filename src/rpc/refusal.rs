@@ -1,4 +1,4 @@
-//! Errors of requests: why one was refused or not answered.
+//! The error type of requests: why a request was refused or not answered.
 
 use serde::{Deserialize, Serialize};
 

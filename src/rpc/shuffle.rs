@@ -1,7 +1,8 @@
 //! Fetching map output: a worker fetches one partition of many maps from the worker that has them.
 //!
-//! A fetch may be repeated: if the answer is lost, fetch again. The stream has a header for each segment, followed by
-//! its stored bytes in chunks. If the reader is on the same machine, the stream gives the path of the output instead.
+//! A fetch may be repeated: if the answer is lost, fetch again. The answer is a stream. For each
+//! segment it has a header, followed by the segment's stored bytes in chunks. If the reader is on
+//! the same machine, the stream has the path of the map output instead.
 
 use std::future::Future;
 use std::path::PathBuf;

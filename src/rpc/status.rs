@@ -1,7 +1,8 @@
-//! Converts a refusal to a gRPC status and back, without loss.
+//! Converts a refusal to a gRPC status and back.
 //!
-//! Each refusal's class is sent in its own header; the code follows gRPC's conventions, for other tools. A status
-//! without that header comes from the transport, and means that no answer arrived, or that it was late.
+//! The refusal's class is sent in a header of its own. The status code follows gRPC's conventions,
+//! for other tools. A status without that header comes from the transport, and usually means that
+//! no answer arrived in time.
 
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
@@ -55,7 +56,7 @@ fn foreign(status: &Status, peer: &str) -> Refusal {
         }
         Code::Unimplemented => Refusal::Internal {
             message: format!(
-                "{peer} does not know this call\nhint: use the same version of gristmill there"
+                "{peer} does not support this request\nhint: run the same version of gristmill at that address"
             ),
         },
         _ => Refusal::Unavailable { message: format!("no answer: {said}: {peer}") },

@@ -1,9 +1,11 @@
 //! Messages between a worker and the master.
 //!
-//! **Register** introduces an incarnation of a worker (a process). If the same incarnation repeats it, the answer is the
-//! same id and nothing changes. **Poll** is level-triggered: it carries the complete set of attempts that the worker
-//! holds, and the answer carries the complete set that it should hold. Polls may be lost, repeated or late: the worker
-//! drops answers to all but its newest sequence number, and a newer poll ends an older one at once.
+//! **Register** announces a worker's process, which is called an *incarnation* of the worker. If
+//! the same incarnation registers again, it gets the same id and nothing changes. **Poll** is
+//! level-triggered: it carries the complete set of attempts that the worker holds, and the answer
+//! carries the complete set that it should hold. Polls may be lost, repeated or late. Each has a
+//! sequence number: the worker drops every answer except the one to its newest poll, and a newer
+//! poll ends an older one at once.
 
 use std::future::Future;
 

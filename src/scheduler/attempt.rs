@@ -92,8 +92,8 @@ impl fmt::Display for Straggler {
         let (percent, tenth) = (permille / 10, permille % 10);
         write!(
             f,
-            "{percent}.{tenth} % done after {running_ms} ms, {remaining_ms} ms to go, \
-             others take {usual_ms} ms"
+            "{percent}.{tenth} % done after {running_ms} ms, {remaining_ms} ms \
+             remaining; other attempts take {usual_ms} ms"
         )
     }
 }

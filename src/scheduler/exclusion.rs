@@ -1,9 +1,10 @@
-//! Excludes a worker for a while when failures point to the worker, but never the last usable one.
+//! Excludes a worker temporarily when its failures seem to be its own fault. The last usable worker
+//! is never excluded.
 //!
-//! A failure that occurs wherever a job runs is the job's own. Crashes, hangs and exceeded memory limits can be the
-//! fault of the job or of the worker. They count against a worker only if several jobs had them there, and only if
-//! those jobs have not failed in the same way on another worker. Disk errors, and processes that cannot be started,
-//! always count against the worker, whatever the job.
+//! A failure that occurs on every worker is the fault of the job. Crashes, hangs and exceeded
+//! memory limits can be the fault of the job or of the worker. They count against a worker only if
+//! several jobs had them there, and only if those jobs have not failed in the same way on another
+//! worker. Disk errors and processes that cannot be started always count against the worker.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -84,12 +85,14 @@ impl Trouble {
     /// Describes the trouble as a reason for people.
     pub const fn reason(self) -> &'static str {
         match self {
-            Self::Process => "executors of several jobs crashed here and not elsewhere",
-            Self::Memory => "attempts of several jobs ran out of memory here and not elsewhere",
-            Self::Timeout => "attempts of several jobs hung here and not elsewhere",
-            Self::Scratch => "its disk was full or lost what attempts had written",
+            Self::Process => "executors of several jobs crashed on this worker and on no other",
+            Self::Memory => {
+                "attempts of several jobs ran out of memory on this worker and on no other"
+            }
+            Self::Timeout => "attempts of several jobs hung on this worker and on no other",
+            Self::Scratch => "its disk was full, or lost data that attempts had written",
             Self::Disk => "map outputs on its disk were lost or corrupt",
-            Self::Start => "it could not start attempts",
+            Self::Start => "it could not start the processes of attempts",
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Keeps the reports of a job's failed attempts, limited in number and size, to explain the job's state.
+//! Keeps the reports of a job's failed attempts, up to a number and a size, to explain the job's
+//! state.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,5 @@
-//! One job: its four kinds of task, what may start next, and what its failures cost.
+//! One job: its plan, map, reduce and commit tasks, which of them may start next, and when failures
+//! end the job.
 
 mod failing;
 mod joining;

@@ -1,16 +1,18 @@
 //! Decides which attempt runs where: commands in, effects out.
 //!
-//! The scheduler is a value. [`Scheduler::apply`] takes a [`Command`] and returns the [`Effect`]s that follow from
-//! it, or a [`Rejection`] that leaves the state unchanged. It reads no clock, uses no random numbers, does no I/O,
-//! and iterates only over ordered collections. So every replica that applies the same commands has the same state and
-//! gives the same answers.
+//! The scheduler is a plain value. [`Scheduler::apply`] takes a [`Command`] and returns the
+//! [`Effect`]s that follow from it, or a [`Rejection`] that leaves the state unchanged. It reads no
+//! clock, uses no random numbers, does no I/O, and iterates only over ordered collections. So every
+//! replica that applies the same commands has the same state and gives the same answers.
 //!
-//! Assignment is not a command: when a command frees a slot or makes a task ready, the same `apply` starts whatever
-//! can run now. Effects are never stored. A new leader asks the state what each worker should hold
-//! ([`Scheduler::should_hold`]) and compares that with what the worker holds.
+//! There is no command that assigns a task. When a command frees a slot or makes a task ready, the
+//! same call of `apply` starts all tasks that can run now. Effects are never stored. A new leader
+//! derives from the state what each worker should hold ([`Scheduler::should_hold`]), and compares
+//! that with what the worker holds.
 //!
-//! A second pure function, [`watch()`], proposes everything that depends on time. The leader runs it on the state and
-//! on its own observations; `apply` checks its proposals like any other command.
+//! A second pure function, [`watch()`], proposes the commands that depend on time, such as timeouts
+//! and retries. The leader calls it with the state and its own observations; `apply` checks its
+//! proposals like any other command.
 //!
 //! ```text
 //!  command/     one file per command: its fields, who sends it, what it does
@@ -33,8 +35,8 @@
 //!  watch/       timeouts, retries, stragglers, ends of exclusions, history
 //! ```
 //!
-//! A command costs O(log n) plus the cost of its effects. The state needs memory for each started task and each map
-//! output that moved, but not for (map, reduce) pairs.
+//! A command takes O(log n) time plus the time of its effects. The state needs memory for each
+//! started task and for each change of a map output's location, but not for (map, reduce) pairs.
 
 mod attempt;
 mod budget;

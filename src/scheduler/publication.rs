@@ -1,4 +1,5 @@
-//! The state of a job's publication: whether its output may be visible, and whether a user has cancelled the job.
+//! The state of a job's publication: whether its output may already be visible, and whether a user
+//! has cancelled the job.
 
 use serde::{Deserialize, Serialize};
 

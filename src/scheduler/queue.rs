@@ -1,4 +1,5 @@
-//! Orders the jobs that have a task to start: by priority, then by the slots they hold, then by age.
+//! Orders the jobs that have a task to start: by priority, then by the number of slots that they
+//! hold (fewest first), then by age.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};

@@ -99,8 +99,8 @@ impl fmt::Display for Reason {
                 let (demanded, most) = (size::format(*demanded_bytes), size::format(*most_bytes));
                 write!(
                     f,
-                    "waiting for a worker with {demanded} of memory per attempt (the job's \
-                     --memory); the largest has {most}"
+                    "waiting for a worker with {demanded} of memory per attempt (set by the job's \
+                     --memory); the largest worker offers {most}"
                 )
             }
             Self::NoSlots { kind: TaskKind::Plan | TaskKind::Commit, .. } => {
@@ -113,14 +113,16 @@ impl fmt::Display for Reason {
                 write!(f, "pausing before a failed {kind} is retried, {done} of {total} done")
             }
             Self::OtherWorker { kind } => {
-                write!(f, "waiting for a slot on a worker on which the {kind} has not failed")
+                write!(f, "waiting for a slot on a worker where the {kind} task has not failed")
             }
             Self::Running { kind: TaskKind::Plan, .. } => f.write_str("listing the input"),
             Self::Running { kind: TaskKind::Commit, .. } => f.write_str("publishing"),
             Self::Running { kind, progress: Progress { total, done, running } } => {
                 write!(f, "{running} of {total} {kind}s running, {done} done")
             }
-            Self::Republishing { cause } => write!(f, "publishing again after {cause}"),
+            Self::Republishing { cause } => {
+                write!(f, "publishing again, after a failure with cause {cause}")
+            }
         }
     }
 }

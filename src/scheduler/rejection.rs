@@ -36,7 +36,7 @@ pub enum Rejection {
         worker: WorkerId,
     },
     /// The command is about another process of this worker than the registered one.
-    #[error("worker {worker} is incarnation {current}, not {incarnation}")]
+    #[error("worker {worker} is registered with incarnation {current}, not {incarnation}")]
     OtherIncarnation {
         /// As named by the command.
         worker: WorkerId,
@@ -46,13 +46,13 @@ pub enum Rejection {
         current: u64,
     },
     /// The client's request was accepted before, and this is its job.
-    #[error("already submitted as {job}")]
+    #[error("the job was already submitted as {job}")]
     AlreadySubmitted {
         /// The job that the first submission made.
         job: JobId,
     },
     /// Job ids must ascend, so that their order is the order of submission, and no id is used twice.
-    #[error("job id {job} is not new; the last one is {last}")]
+    #[error("job id {job} is not above the last one, {last}")]
     JobIdNotNew {
         /// As named by the command.
         job: JobId,
@@ -90,7 +90,7 @@ pub enum Rejection {
         timeout_ms: Option<u64>,
     },
     /// The task does not pause, or has failed again since.
-    #[error("{task} does not pause after that failure")]
+    #[error("{task} is not pausing after that failure")]
     NotResting {
         /// As named by the command.
         task: TaskId,
@@ -104,7 +104,7 @@ pub enum Rejection {
         why: BackupRefusal,
     },
     /// No further map may share the attempt's output.
-    #[error("no map can join {attempt}")]
+    #[error("no further map can join {attempt}")]
     NoneJoins {
         /// As named by the command.
         attempt: AttemptId,
@@ -181,9 +181,9 @@ impl fmt::Display for BackupRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Unwanted => "its job has backups turned off",
-            Self::WrongPhase => "only maps have backups, and reduces once all maps are done",
-            Self::NotAlone => "it has no attempt, or more than one, running",
-            Self::TasksWait => "other tasks wait for slots",
+            Self::WrongPhase => "only maps can have backups, and reduces after all maps are done",
+            Self::NotAlone => "it does not have exactly one running attempt",
+            Self::TasksWait => "other tasks are waiting for slots",
             Self::NoRoom => "no other worker has a free slot",
         })
     }

@@ -1,4 +1,4 @@
-//! Counts attempts and backups of a job, for the group `Job Counters`.
+//! Counts the attempts and backups of a job, for the counter group `Job Counters`.
 
 use serde::{Deserialize, Serialize};
 

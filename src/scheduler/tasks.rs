@@ -1,4 +1,4 @@
-//! The tasks of one kind within a job: which are idle, in progress, completed.
+//! The tasks of one kind within a job, and which of them are idle, in progress or completed.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,5 @@
-//! Buffers emitted pairs until there are enough to hash, look up and fold together.
+//! Buffers emitted pairs into batches, so that many pairs are hashed, looked up and folded
+//! together.
 
 use crate::record::block::RECORD_BYTES_MAX;
 use crate::record::short::{self, SHORT_BYTES};
@@ -18,7 +19,7 @@ pub const KEY_BYTES_MAX: usize = 64 << 20;
 
 const _: () = assert!(
     KEY_BYTES_MAX + VALUE_BYTES_MAX <= RECORD_BYTES_MAX,
-    "what can be emitted can be spilled"
+    "every record that can be emitted must fit into a spill file"
 );
 
 /// One emitted pair. A short key is stored here, a long one in the batch's bytes directly before the value.

@@ -1,10 +1,11 @@
-//! Collects pairs for a combiner that is not exact. Values are folded within blocks, and only the emitted pairs decide
-//! where a block ends.
+//! Collects pairs for a combiner that is not exact, such as a sum of floats. Values are folded only
+//! within blocks, and the ends of the blocks depend only on the emitted pairs.
 //!
-//! A sum of floats depends on how its terms are grouped, and memory, threads and merges must not decide that. So the
-//! pairs of one map task are cut into blocks of a fixed number of keys. Within a block, the values of a key are
-//! folded in the order in which they were emitted, and the folded pairs are kept as if they had been emitted. Values
-//! are folded nowhere else: not when spilling or merging, and not across map tasks.
+//! A sum of floats depends on how its terms are grouped, and the grouping must not depend on
+//! memory, threads or merges. So the pairs of one map task are divided into blocks, and each block
+//! ends at a fixed number of keys or bytes. Within a block, the values of a key are folded in the
+//! order in which they were emitted. The folded pairs are then treated like emitted pairs. Values
+//! are not folded anywhere else: not in spills or merges, and not across map tasks.
 
 use super::batch::Batch;
 use super::buffer::Filling;

@@ -1,8 +1,9 @@
 //! The sort buffer: keeps every emitted pair as bytes, for jobs without a combiner.
 //!
-//! Records are stored in chunks as `[key length u32][value length u32][key][value]`, little-endian. A record's place
-//! is (chunk << 21 | offset in it), so places ascend in the order of arrival. A record larger than a chunk has its
-//! own chunk. Their order is kept beside them, in entries of sixteen bytes; see [`super::sort`].
+//! Records are stored in chunks as `[key length u32][value length u32][key][value]`, little-endian.
+//! A record's place is (chunk << 21 | offset in the chunk), so places increase in the order of
+//! arrival. A record larger than a chunk gets a chunk of its own. The sort order is kept
+//! separately, in an entry of 16 bytes for each record; see [`super::sort`].
 
 use super::chunk::{CHUNK_BYTES, Chunk};
 use super::sort::{self, Keys};

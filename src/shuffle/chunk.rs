@@ -1,8 +1,9 @@
-//! Memory for records: chunks on huge pages, which are filled once from front to back, never moved, and reused.
+//! Memory for records, in chunks on huge pages. A chunk is filled once from front to back, is never
+//! moved, and is reused later.
 
 #![expect(
     unsafe_code,
-    reason = "aligned memory that is not touched before it is filled; otherwise page faults dominate"
+    reason = "chunks need aligned memory that is not touched before it is filled, to avoid page faults"
 )]
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
@@ -42,7 +43,7 @@ impl Chunk {
 
     fn layout(capacity: usize) -> Layout {
         Layout::from_size_align(capacity, CHUNK_BYTES)
-            .expect("a record's length is bounded, see `value`")
+            .expect("the length of a record is bounded, see `record::value`")
     }
 
     /// Bytes written.
@@ -65,7 +66,7 @@ impl Chunk {
     /// Appends bytes. There must be room for them.
     #[inline(always)]
     pub(super) fn push(&mut self, bytes: &[u8]) {
-        assert!(bytes.len() <= self.room(), "the caller has checked for room");
+        assert!(bytes.len() <= self.room(), "the caller must check that the bytes fit");
         // SAFETY: the bytes fit after those already written, and cannot overlap memory that `self` owns exclusively.
         unsafe {
             self.memory.as_ptr().add(self.len).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len())

@@ -1,4 +1,5 @@
-//! Collects a map's output in a given amount of memory, and spills a sorted run when it is full.
+//! Collects a map's output in a given amount of memory, and spills a sorted run whenever this
+//! memory is full.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,5 @@
-//! The interface of every sorted source of records: in memory, in a file, or merged.
+//! The interface of every sorted source of records: a run in memory, a segment of a file, or a
+//! merge of others.
 
 use super::Error;
 

@@ -1,4 +1,4 @@
-//! Why records could not be spilled, merged or read back.
+//! Errors of spilling records, merging them and reading them back.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::storage::Lack;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A spill file could not be created, or a file with its name already exists.
-    #[error("create spill file {}", .path.display())]
+    #[error("failed to create spill file {}", .path.display())]
     Create {
         /// The file.
         path: PathBuf,
@@ -19,7 +19,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A spill file could not be written to, usually because no space is left.
-    #[error("write spill file {} after {written} bytes", .path.display())]
+    #[error("failed to write to spill file {} after {written} bytes", .path.display())]
     Write {
         /// The file.
         path: PathBuf,
@@ -29,7 +29,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A record cannot be spilled, because it exceeds a limit.
-    #[error("spill record to {}", .path.display())]
+    #[error("failed to spill a record to {}", .path.display())]
     Record {
         /// The file.
         path: PathBuf,
@@ -37,7 +37,7 @@ pub enum Error {
         source: block::Error,
     },
     /// A spill file could not be opened.
-    #[error("open spill file {}", .path.display())]
+    #[error("failed to open spill file {}", .path.display())]
     Open {
         /// The file.
         path: PathBuf,
@@ -45,7 +45,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A spill file's header, index or footer could not be read.
-    #[error("read spill file {} at offset {offset}", .path.display())]
+    #[error("failed to read spill file {} at offset {offset}", .path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -55,7 +55,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A spill file could not be removed after its records had been merged into another.
-    #[error("remove merged spill file {}", .path.display())]
+    #[error("failed to remove merged spill file {}", .path.display())]
     Remove {
         /// The file.
         path: PathBuf,
@@ -63,7 +63,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The file does not begin like a spill file, or does not end like a complete one.
-    #[error("{} is not a complete spill file: {found:02x?} at offset {offset}, not {expected:02x?}", .path.display())]
+    #[error("{} is not a complete spill file: found bytes {found:02x?} at offset {offset}, expected {expected:02x?}", .path.display())]
     Magic {
         /// The file.
         path: PathBuf,
@@ -75,7 +75,7 @@ pub enum Error {
         found: [u8; 8],
     },
     /// The spill file was written by another version of this program.
-    #[error("spill file {} has version {found}, not {expected}", .path.display())]
+    #[error("spill file {} has format version {found}, expected {expected}", .path.display())]
     Version {
         /// The file.
         path: PathBuf,
@@ -85,7 +85,7 @@ pub enum Error {
         found: u32,
     },
     /// The file is longer or shorter than its header and index say.
-    #[error("spill file {} has {found} bytes, not {expected}", .path.display())]
+    #[error("spill file {} has {found} bytes, expected {expected}", .path.display())]
     Length {
         /// The file.
         path: PathBuf,
@@ -95,7 +95,7 @@ pub enum Error {
         found: u64,
     },
     /// The checksum of header, index and footer is wrong.
-    #[error("index of spill file {} has checksum {found:08x}, not {expected:08x}", .path.display())]
+    #[error("index of spill file {} has checksum {found:08x}, expected {expected:08x}", .path.display())]
     IndexChecksum {
         /// The file.
         path: PathBuf,
@@ -105,7 +105,7 @@ pub enum Error {
         found: u32,
     },
     /// An entry of the index is impossible, although the checksum is right.
-    #[error("{field} of partition {partition} in spill file {} is {found}, not {expected}", .path.display())]
+    #[error("{field} of partition {partition} in spill file {} is {found}, expected {expected}", .path.display())]
     Index {
         /// The file.
         path: PathBuf,
@@ -119,7 +119,7 @@ pub enum Error {
         found: u64,
     },
     /// The header is impossible, although the checksum is right.
-    #[error("spill file {} has the unknown codec {found}", .path.display())]
+    #[error("spill file {} has an unknown codec number {found}", .path.display())]
     Codec {
         /// The file.
         path: PathBuf,
@@ -127,7 +127,7 @@ pub enum Error {
         found: u32,
     },
     /// A block of a segment could not be read, or is damaged.
-    #[error("read partition {partition} of spill file {}", .path.display())]
+    #[error("failed to read partition {partition} of spill file {}", .path.display())]
     Block {
         /// The file.
         path: PathBuf,
@@ -137,7 +137,7 @@ pub enum Error {
         source: block::Error,
     },
     /// Each block of a segment is valid, but together they are not what was written.
-    #[error("partition {partition} of spill file {} has {what} {found}, but its index says {expected}", .path.display())]
+    #[error("{what} of partition {partition} in spill file {} is {found}, but the index says {expected}", .path.display())]
     Segment {
         /// The file.
         path: PathBuf,
@@ -151,7 +151,7 @@ pub enum Error {
         found: u64,
     },
     /// Spill files that do not belong together cannot be merged.
-    #[error("spill file {} has {what} {found}, but the merge has {expected}", .path.display())]
+    #[error("{what} of spill file {} is {found}, but the merge expects {expected}", .path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
@@ -163,7 +163,7 @@ pub enum Error {
         found: u128,
     },
     /// The job's combiner failed.
-    #[error("combine values of key {}", .key.escape_ascii())]
+    #[error("failed to combine the values of key {}", .key.escape_ascii())]
     Fold {
         /// The key, cut to [`super::fold::KEY_SHOWN_BYTES_MAX`] bytes.
         key: Vec<u8>,
@@ -171,7 +171,7 @@ pub enum Error {
         source: FoldError,
     },
     /// The job's partitioner failed, or chose a partition that does not exist.
-    #[error("choose the partition of key {}", .key.escape_ascii())]
+    #[error("failed to choose a partition for key {}", .key.escape_ascii())]
     Partition {
         /// The key, cut to [`super::fold::KEY_SHOWN_BYTES_MAX`] bytes.
         key: Vec<u8>,
@@ -185,7 +185,9 @@ pub enum Error {
         partition: u32,
     },
     /// The attempt failed before this call, and its first failure is the one to report.
-    #[error("this attempt has already failed; its first failure is reported when it ends")]
+    #[error(
+        "this attempt has already failed; the first failure will be reported when the attempt ends"
+    )]
     Ended,
     /// The work was stopped.
     #[error("stopped")]

@@ -1,4 +1,4 @@
-//! Folds the values of equal keys into one when spills and merges bring them together.
+//! Folds the values of equal keys into one value, when spills and merges bring the keys together.
 
 use super::collect::blame;
 use super::{Cursor, Error};

@@ -1,4 +1,5 @@
-//! Merges many spill files until few enough are left to read at once, in several passes if necessary.
+//! Merges many spill files, in several passes if necessary, until few enough remain to be read at
+//! once.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -160,7 +161,7 @@ impl<F: Fold> Merger<'_, F> {
         let (ours, its) = (&self.header, file.header());
         let compared = [
             ("nonce", ours.nonce, its.nonce),
-            ("partitions", ours.partitions.into(), its.partitions.into()),
+            ("number of partitions", ours.partitions.into(), its.partitions.into()),
         ];
         match compared.into_iter().find(|(_, expected, found)| expected != found) {
             None => Ok(file),

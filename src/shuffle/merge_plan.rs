@@ -14,7 +14,7 @@ use std::ops::Range;
 ///
 /// If `fan_in` is below 2, because then nothing can be merged.
 pub fn next_group(bytes: &[u64], fan_in: usize) -> Option<Range<usize>> {
-    assert!(fan_in >= 2, "a merge of {fan_in} files does not make them fewer");
+    assert!(fan_in >= 2, "a merge must read at least 2 files, got {fan_in}");
     if bytes.len() <= fan_in {
         return None;
     }

@@ -1,8 +1,9 @@
 //! Sorts and folds map output into partitioned, checksummed spill files, and merges them.
 //!
-//! A map attempt's records are divided into partitions and sorted by key within each. What does not fit into memory
-//! is *spilled*: written to a [`SpillFile`], one partition after another. A *segment* is one partition of one spill
-//! file, a run of sorted records. A *merge* turns several runs into one:
+//! The records of a map attempt are divided into partitions, and each partition is sorted by key.
+//! What does not fit into memory is *spilled*: written to a [`SpillFile`], one partition after
+//! another. A *segment* is one partition of one spill file, and contains a run of sorted records. A
+//! *merge* turns several runs into one:
 //!
 //! ```text
 //!  spill files        segments of partition p      one sorted run
@@ -15,9 +16,9 @@
 //!   memory ────Cursor───┘
 //! ```
 //!
-//! Everything sorted is a [`Cursor`]. Runs are ordered: equal keys come in the order of the runs, and within a run in
-//! the order of its records. [`Merger`] keeps that order in however many passes it needs until all remaining files
-//! can be open at once.
+//! Every sorted source is a [`Cursor`]. Merges are stable: records with equal keys stay in the
+//! order of their runs, and within a run in the order of its records. [`Merger`] keeps this order
+//! over all its passes. It merges until all remaining files can be open at once.
 
 pub mod batch;
 pub mod blocks;

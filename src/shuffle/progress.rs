@@ -1,4 +1,5 @@
-//! Counts the bytes that merges of map output have read, and their total, to show progress.
+//! Counts the bytes that merges of map output have read, and how many they must read in total, to
+//! show progress.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

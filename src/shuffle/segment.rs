@@ -90,8 +90,8 @@ impl Segment {
     fn check_totals(&self) -> Result<(), Error> {
         let (info, totals) = (self.info(), self.blocks.totals());
         let compared = [
-            ("records", info.records, totals.records),
-            ("bytes", info.raw_bytes, totals.raw_bytes),
+            ("number of records", info.records, totals.records),
+            ("number of bytes", info.raw_bytes, totals.raw_bytes),
             ("digest", info.digest, totals.digest),
         ];
         match compared.into_iter().find(|(_, expected, found)| expected != found) {
@@ -163,7 +163,7 @@ impl Read for FileRange {
             // The file was long enough for the segment when it was opened.
             return Err(io::Error::new(
                 ErrorKind::UnexpectedEof,
-                "the file was cut off while it was read",
+                "the file was truncated while it was read",
             ));
         }
         let before = self.raw_bytes();

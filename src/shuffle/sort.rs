@@ -1,4 +1,5 @@
-//! Sorts records by (partition, key, place) as plain integers, and reads a key's bytes only if integers tie.
+//! Sorts records by partition, key and place. It compares integers, and reads a key's bytes only if
+//! two keys begin with the same eight bytes.
 //!
 //! An entry packs the sort key into one integer, the most significant part first:
 //!
@@ -9,10 +10,10 @@
 //! └──────────────┴───────────────────────────────┴───────────────────────┘
 //! ```
 //!
-//! Comparing integers needs no memory accesses to the records. Runs of entries with the same partition and prefix are
-//! sorted again by the next eight bytes of their keys, and so on. Each level reads each key once, while comparing keys
-//! would read two keys per comparison. Only keys that are still equal after many levels are compared as a whole. Equal
-//! keys stay in the order of their places.
+//! Comparing integers needs no memory accesses to the records. Entries with the same partition and
+//! prefix are sorted again by the next eight bytes of their keys, and so on. Each such level reads
+//! each key once, while comparing keys would read two keys per comparison. Only keys that are still
+//! equal after many levels are compared as a whole. Equal keys stay in the order of their places.
 
 /// Bits of an entry that hold the place of its record.
 const PLACE_BITS: u32 = 48;

@@ -1,7 +1,8 @@
 //! A sorted run of records that stays in memory: copied once in sorted order, so that a merge reads it sequentially.
 //!
-//! We chose this over reading a sort buffer through its sorted entries. Measured: with many runs to merge, every
-//! record would be a cache miss, which costs a third of the time.
+//! We chose this over merging directly from a sort buffer through its sorted entries. With many
+//! runs to merge, every record would then be a cache miss, and the misses take a third of the time
+//! (measured).
 
 use std::collections::VecDeque;
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! Opens spill files: one file with one index, whatever the number of partitions.
+//! Opens spill files. A spill file holds all partitions of one spill, and has a single index.
 //!
 //! ```text
 //! ┌────────┬──────────────────────────────────────────────────────────┬───────┬────────┐
@@ -14,10 +14,10 @@
 //!         │ u64          │ u32    │           │
 //! ```
 //!
-//! Numbers are little-endian. The blocks are those of [`crate::record::block`]. There are no gaps between segments.
-//! The checksum covers the header, the index and the index offset; each block has its own. So every byte of the file
-//! is verified, those of a segment when it is read. The footer is written last: a file without a footer was never
-//! completed.
+//! Numbers are little-endian. The blocks are those of [`crate::record::block`]. There are no gaps
+//! between segments. The footer's checksum covers the header, the index and the index offset; each
+//! block has its own checksum. So every byte of the file is verified, but the bytes of a segment
+//! only when it is read. The footer is written last: a file without a footer was never completed.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;

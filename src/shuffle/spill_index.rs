@@ -1,4 +1,5 @@
-//! The index of a spill file: the place and contents of each partition.
+//! The index of a spill file: where each partition begins, its size, its number of records and its
+//! digest.
 
 use xxhash_rust::xxh3::xxh3_64;
 

@@ -1,4 +1,4 @@
-//! Writes spill files.
+//! Writes spill files, one partition after another.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -119,9 +119,9 @@ impl SpillWriter {
     fn open_segment(&mut self, partition: u32) -> Result<(), Error> {
         assert!(
             partition < self.header.partitions && self.segments.len() < partition as usize,
-            "partition {partition} of {}, after {} finished ones",
-            self.header.partitions,
-            self.segments.len()
+            "cannot write partition {partition} now: {} of {} partitions are finished",
+            self.segments.len(),
+            self.header.partitions
         );
         while self.segments.len() < partition as usize {
             self.end_segment()?;

@@ -1,4 +1,5 @@
-//! Lends a segment's stored bytes, to be sent elsewhere without decoding.
+//! Reads a segment's stored bytes without decoding them, so that they can be sent to another
+//! worker.
 
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;

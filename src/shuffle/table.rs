@@ -1,8 +1,9 @@
 //! The combining table: folds equal keys into one accumulator each, in the map's memory.
 //!
-//! Open addressing with linear probing. A slot holds the accumulator and a key of at most 16 bytes, so that the usual
-//! look-up touches one cache line; longer keys are kept in chunks beside the table. Slots are ordered by the upper
-//! bits of the hash, and so are partitions: growing and draining go through memory in order.
+//! The table uses open addressing with linear probing. A slot holds the accumulator and a key of at
+//! most 16 bytes, so that the usual look-up touches one cache line. Longer keys are kept in chunks
+//! beside the table. Slots and partitions are both ordered by the upper bits of the hash, so
+//! growing and draining the table access memory sequentially.
 
 use super::slots::{Slot, Slots};
 use super::sort::Keys;

@@ -1,4 +1,4 @@
-//! Named counts of user code and the framework, limited in number and size.
+//! Named counters of user code and the framework, limited in number and size.
 
 use std::collections::BTreeMap;
 

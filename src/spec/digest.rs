@@ -1,4 +1,4 @@
-//! The digest that names an artifact.
+//! The digest that identifies an artifact, such as a job's executable.
 
 use std::fmt;
 

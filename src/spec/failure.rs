@@ -1,4 +1,5 @@
-//! Why an attempt or a job failed, as structured data, and how foreign text is shown safely.
+//! Describes why an attempt or a job failed, as structured data, and escapes text from user code so
+//! that it is safe to show.
 
 use std::fmt;
 
@@ -184,7 +185,7 @@ impl Failure {
             let lines = texts.len();
             if lines > FAILURE_LINES_MAX {
                 texts.truncate(FAILURE_LINES_MAX - 1);
-                texts.push(format!("(cut: there were {lines} lines)"));
+                texts.push(format!("(truncated: {lines} lines in total)"));
             }
             texts.iter_mut().for_each(cut);
         }
@@ -197,7 +198,7 @@ impl Failure {
 fn cut(text: &mut String) {
     let bytes = text.len();
     if bytes > FAILURE_TEXT_BYTES_MAX {
-        let note = format!(" (cut: there were {bytes} bytes)");
+        let note = format!(" (truncated: {bytes} bytes in total)");
         text.truncate(text.floor_char_boundary(FAILURE_TEXT_BYTES_MAX - note.len()));
         text.push_str(&note);
         text.shrink_to_fit();
@@ -333,15 +334,18 @@ mod tests {
             ..Failure::new(Cause::Panic, "m".repeat(70 << 20))
         };
         failure.cut();
-        assert!(failure.message.ends_with("m (cut: there were 73400320 bytes)"));
+        assert!(failure.message.ends_with("m (truncated: 73400320 bytes in total)"));
         let at = failure.at.as_deref().unwrap();
-        assert!(at.starts_with("üü") && at.ends_with("ü (cut: there were 10000 bytes)"), "{at}");
+        assert!(
+            at.starts_with("üü") && at.ends_with("ü (truncated: 10000 bytes in total)"),
+            "{at}"
+        );
         assert_eq!(failure.details[0].len(), 4_096);
-        assert!(failure.details[1].ends_with("y (cut: there were 4097 bytes)"));
+        assert!(failure.details[1].ends_with("y (truncated: 4097 bytes in total)"));
         let texts = failure.details.iter().chain([&failure.message]);
         assert!(texts.map(String::len).all(|bytes| bytes <= FAILURE_TEXT_BYTES_MAX));
         assert_eq!(failure.log.len(), FAILURE_LINES_MAX);
-        assert_eq!(failure.log[FAILURE_LINES_MAX - 1], "(cut: there were 101 lines)");
+        assert_eq!(failure.log[FAILURE_LINES_MAX - 1], "(truncated: 101 lines in total)");
         let once = failure.clone();
         failure.cut();
         assert_eq!(failure, once);

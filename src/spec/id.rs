@@ -6,8 +6,8 @@
 //! kinds    p plan · m map · r reduce · c commit
 //! ```
 //!
-//! The written form is also the serialized one, in JSON and in bincode alike. Parsing is strict: `j07`, `j+7` and `
-//! j7` are refused, so that equal ids always have equal texts.
+//! The written form is also the serialized one, in JSON and in bincode alike. Parsing is strict: it
+//! refuses `j07`, `j+7` and `J7`, so that equal ids always have equal texts.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! Facts about a listing of the input that the user may not expect.
+//! Notes for the user about the listed input, such as skipped files and repeated paths.
 
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +35,7 @@ impl InputNotes {
         let mut sentences = Vec::new();
         if self.hidden > 0 {
             sentences.push(format!(
-                "skipped {} whose name, or whose folder's name, begins with . or _ (to read such a file or folder, name it)",
+                "skipped {} whose name or folder name begins with . or _ (to read such a file or folder, name it as an input)",
                 files(self.hidden)
             ));
         }
@@ -63,7 +63,7 @@ impl Repeat {
         if self.path == self.first {
             format!("{} is given as an input more than once", self.path)
         } else {
-            format!("{} is {}", self.path, self.first)
+            format!("{} is the same as {}", self.path, self.first)
         }
     }
 }
@@ -89,9 +89,9 @@ mod tests {
         assert_eq!(
             notes.sentences(),
             [
-                "skipped 1 file whose name, or whose folder's name, begins with . or _ (to read such a file or folder, name it)",
+                "skipped 1 file whose name or folder name begins with . or _ (to read such a file or folder, name it as an input)",
                 "skipped 2 special files (pipe, socket or device)",
-                "each file is read once; skipped 7 repeated paths to files: latest is 2026; \
+                "each file is read once; skipped 7 repeated paths to files: latest is the same as 2026; \
                  a is given as an input more than once",
             ]
         );

@@ -1,4 +1,4 @@
-//! The job spec: the job, its input, its output and its limits, and the checks of all these.
+//! The job spec (the job, its input, its output and its limits) and the checks of its fields.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -127,8 +127,8 @@ fn within(field: &'static str, value: u64, range: RangeInclusive<u64>) -> Result
 
 fn check_location(field: &'static str, location: &Location) -> Result<(), Error> {
     let problem = match location.as_bytes() {
-        [] => "is an empty path".to_string(),
-        bytes if bytes.contains(&0) => format!("`{location}` contains a NUL byte"),
+        [] => "has an empty path".to_string(),
+        bytes if bytes.contains(&0) => format!("has a path with a NUL byte: `{location}`"),
         _ => return Ok(()),
     };
     Err(Error::Field { field, problem })
@@ -232,7 +232,7 @@ mod tests {
                 "memory_bytes must be 16777216 to 17592186044416, got 1",
             ),
             (|spec| spec.inputs.clear(), "inputs must be 1 to 100000, got 0"),
-            (|spec| spec.output = Some(Location::from("")), "output is an empty path"),
+            (|spec| spec.output = Some(Location::from("")), "output has an empty path"),
         ];
         for (change, expected) in table {
             let mut changed = JobSpec::example();

@@ -1,7 +1,8 @@
 //! Jobs, tasks, attempts, failures, counters and manifests, as plain data.
 //!
-//! Floor 0: every other module uses these types, so nothing here does I/O, reads a clock or knows how a decision is
-//! made. Ids have one written form (`j7`, `j7/m12`, `j7/m12#2`, `w4`), which is also their serialized form.
+//! This is the lowest module (floor 0 in ARCHITECTURE.md), and every other module uses its types.
+//! So nothing here does I/O, reads a clock or makes scheduling decisions. Ids have one written form
+//! (`j7`, `j7/m12`, `j7/m12#2`, `w4`), which is also their serialized form.
 
 pub mod counters;
 mod digest;

@@ -1,4 +1,5 @@
-//! Options of a submission: how to run a job. (The job spec says which job, on which input.)
+//! Options of a submission, which set how a job runs. (The job spec sets which job runs, and on
+//! which input.)
 
 use std::ops::RangeInclusive;
 

@@ -1,4 +1,4 @@
-//! Serializes a path as the operating system's bytes, so that it need not be UTF-8.
+//! Serializes a path as raw bytes, because a path need not be UTF-8.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};

@@ -50,7 +50,7 @@ pub fn parse(text: &str) -> Result<u64, Error> {
     let &(_, factor) =
         known.ok_or_else(|| refuse("has an unknown unit\nhint: use B, KB to PB, KiB to PiB"))?;
     if fraction.len() > FRACTION_DIGITS_MAX {
-        return Err(refuse("has too many digits after the point"));
+        return Err(refuse("has more than 18 digits after the decimal point"));
     }
     bytes(whole, fraction, factor)
         .ok_or_else(|| refuse("is too large\nhint: write at most 16383PiB"))

@@ -1,4 +1,4 @@
-//! Locations, ranges of files, and the splits that consist of them.
+//! Locations of files, ranges of files, and splits, which are lists of such ranges.
 
 use std::ffi::OsStr;
 use std::fmt;

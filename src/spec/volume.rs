@@ -1,4 +1,4 @@
-//! What a task has read, written and used, and the keys with most of its records.
+//! How much a task has read, written and used, and which keys had the most records.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Keeps an output folder's mode, group, owner and access lists when a new folder takes its place.
+//! Preserves an output folder's mode, group, owner and access lists when a new folder replaces it.
 
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};

@@ -1,4 +1,4 @@
-//! The folder of one attempt, which holds the attempt's parts and nothing else.
+//! The folder of one attempt, which holds only the attempt's parts.
 
 use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;

@@ -1,5 +1,5 @@
-//! Finds what an output folder holds besides the files of the output, so that nothing is removed without the user's
-//! knowledge.
+//! Finds what an output folder holds besides the files of the output, so that `--overwrite` does
+//! not remove other files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};

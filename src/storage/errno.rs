@@ -1,4 +1,5 @@
-//! What each system error means for a run, and the hint for the user: the only table of both.
+//! Maps each system error to a hint for the user, and tells which errors mean that the machine
+//! lacks a resource.
 
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::PermissionsExt;
@@ -8,8 +9,8 @@ use rustix::fs::{StatVfsMountFlags, statvfs};
 
 /// The errors that files, folders and executables can meet: number, hint.
 const HINTS: &[(i32, &str)] = &[
-    (libc::ENOSPC, "free some space there, or choose another place"),
-    (libc::EDQUOT, "remove some of your files there, or have your disk quota raised"),
+    (libc::ENOSPC, "free some space on that disk, or choose another folder"),
+    (libc::EDQUOT, "remove some of your files on that disk, or have your disk quota raised"),
     (libc::EMFILE, "raise the limit on open files per process (ulimit -n)"),
     (libc::ENFILE, "raise the machine's limit on open files (sysctl fs.file-max)"),
     (libc::ENOMEM, "free some memory, or lower --memory"),
@@ -18,37 +19,43 @@ const HINTS: &[(i32, &str)] = &[
         libc::EFBIG,
         "raise the limit on file size (ulimit -f), or use more --reducers for smaller parts",
     ),
-    (libc::EROFS, "choose a place on a file system that is not mounted read-only"),
+    (libc::EROFS, "choose a folder on a file system that is not mounted read-only"),
     (libc::EACCES, "ask for permission, or run as a user who has it"),
     (
         libc::EPERM,
         "check the owner, the immutable flag (lsattr) and the limits of the sandbox or container",
     ),
-    (libc::ENOENT, "check the path, and whether something removes files there while jobs run"),
+    (
+        libc::ENOENT,
+        "check the path, and whether another program removes files there while jobs run",
+    ),
     (libc::ENOTDIR, "check the path: a part of it is not a folder"),
-    (libc::EISDIR, "check the path: it is a folder"),
-    (libc::EEXIST, "remove what is there, or choose another place"),
-    (libc::ENOTEMPTY, "empty the folder, or choose another place"),
-    (libc::EMLINK, "choose a file system that allows more subfolders, or use fewer parts"),
-    (libc::ENAMETOOLONG, "use shorter names"),
+    (libc::EISDIR, "check the path: it is a folder, not a file"),
+    (libc::EEXIST, "remove the existing file or folder, or choose another path"),
+    (libc::ENOTEMPTY, "empty the folder, or choose another one"),
+    (
+        libc::EMLINK,
+        "choose a file system that allows more subfolders in a folder, or use fewer parts",
+    ),
+    (libc::ENAMETOOLONG, "use shorter file and folder names"),
     (libc::ELOOP, "remove the symbolic link that leads back to itself"),
-    (libc::EXDEV, "choose a place whose folder and parent are on one file system"),
-    (libc::EBUSY, "see which program or mount uses it (fuser -vm), and run again"),
-    (libc::ETXTBSY, "wait until the executable is written, and run again"),
-    (libc::ENOEXEC, "build the executable for the system and processor of this machine"),
+    (libc::EXDEV, "choose a folder that is on the same file system as its parent folder"),
+    (libc::EBUSY, "find the program or mount that uses it (fuser -vm), stop it, and run again"),
+    (libc::ETXTBSY, "wait until no program writes to the executable, and run again"),
+    (libc::ENOEXEC, "build the executable for this machine's operating system and processor"),
     (libc::EIO, "check the disk: the kernel's log (dmesg) may say more"),
     (libc::ENODEV, "check whether the device is still connected"),
     (libc::ENXIO, "check whether the device is still connected"),
     (
         libc::ESTALE,
-        "check the network file system: its server has replaced or removed the file; mount it again, and run again",
+        "the file server replaced or removed the file: check the network file system, mount it again, and run again",
     ),
     (libc::ETIMEDOUT, "check whether the file server answers, and run again"),
     (libc::EHOSTDOWN, "check whether the file server answers, and run again"),
     (libc::ENOTCONN, "mount the file system again: the program that serves it has ended"),
-    (libc::EOPNOTSUPP, "choose another file system: this one does not support it"),
-    (libc::EINVAL, "choose another file system: this one does not support it"),
-    (libc::ENOSYS, "choose another file system: this one does not support it"),
+    (libc::EOPNOTSUPP, "choose another file system: this one does not support the operation"),
+    (libc::EINVAL, "choose another file system: this one does not support the operation"),
+    (libc::ENOSYS, "choose another file system: this one does not support the operation"),
     (libc::EOVERFLOW, "choose another file system: this one cannot hold a file of this size"),
 ];
 

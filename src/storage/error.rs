@@ -1,4 +1,5 @@
-//! Errors of files and folders. Each says what is wrong and where, and hints at what to do; its facts are fields.
+//! Errors of files and folders. Each message says what is wrong, where, and what to do. The values
+//! are in the fields.
 
 use std::fmt::{self, Display};
 use std::io::{self, ErrorKind};
@@ -14,7 +15,7 @@ use crate::spec::{About, escape, size};
 
 /// Why something could not be listed, read, written or published.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "each variant's message and the field names document it")]
+#[expect(missing_docs, reason = "the message and the field names of each variant document it")]
 pub enum Error {
     /// An input that was named is not there.
     #[error("input does not exist: {}\nhint: check the spelling", shown(.path))]
@@ -22,29 +23,30 @@ pub enum Error {
     /// An input that was named is a URL.
     #[error("input is a URL, but only files can be read: {}\nhint: {}", shown(.path), url::hint(.path))]
     InputIsUrl { path: PathBuf },
-    /// A symbolic link among the inputs leads to nothing.
-    #[error("link leads to nothing: {} -> {}\nhint: fix or remove the link", shown(.path), shown(.target))]
+    /// The target of a symbolic link among the inputs does not exist.
+    #[error("symbolic link leads to nothing: {} -> {}\nhint: fix or remove the link", shown(.path), shown(.target))]
     LinkBroken { path: PathBuf, target: PathBuf },
     /// A symbolic link (or a mount) leads back into a folder that holds it.
     #[error("links form a loop: {} -> {}\nhint: remove the link, or name other folders", shown(.path), shown(.target))]
     LinkLoop { path: PathBuf, target: PathBuf },
     /// A pattern matched no file; `names_seen` names were compared with it.
     #[error(
-        "pattern matches none of {names_seen} names: {}\nhint: check the pattern (names that \
-         begin with . or _ are skipped)",
+        "pattern matches no file (names compared: {names_seen}): {}\nhint: check the pattern (names \
+         that begin with . or _ are skipped)",
         shown(.pattern)
     )]
     NoMatch { pattern: PathBuf, names_seen: u64 },
     /// The braces of a pattern stand for too many patterns.
-    #[error("braces expand to more than {alternatives_max} patterns: {}\nhint: name a folder \
+    #[error("braces of a pattern expand to more than {alternatives_max} patterns: {}\nhint: name a folder \
              instead", shown(.pattern))]
     PatternTooWide { pattern: PathBuf, alternatives_max: usize },
     /// An input that is not a file was named: `kind` says what it is.
     #[error("input is {kind}, not a file: {}\nhint: copy it to a file first, or pipe it in and \
              give `-` as input", shown(.path))]
     SpecialFile { path: PathBuf, kind: &'static str },
-    /// A file says that it is empty but has data to read, as those of /proc do: it cannot be split by size.
-    #[error("input has size 0 but holds data: {}\nhint: copy it to a file first, or pipe it in and \
+    /// A file reports that it is empty but contains data, like files in /proc. It cannot be split
+    /// by size.
+    #[error("input reports size 0 but contains data: {}\nhint: copy it to a file first, or pipe it in and \
              give `-` as input", shown(.path))]
     SizeUnknown { path: PathBuf },
     /// More files than one job takes.
@@ -59,7 +61,7 @@ pub enum Error {
     #[error("input and output are the same: {} and {}\nhint: choose another output", shown(.input), shown(.output))]
     InputIsOutput { input: PathBuf, output: PathBuf },
     /// The output would lie in a folder that is read.
-    #[error("output lies inside an input: {} is inside {}\nhint: choose an output outside of it", shown(.output), shown(.input))]
+    #[error("output lies inside an input: {} is inside {}\nhint: choose an output outside the input", shown(.output), shown(.input))]
     OutputInsideInput { input: PathBuf, output: PathBuf },
     /// An input lies in the folder that would be replaced.
     #[error("input lies inside the output: {} is inside {}\nhint: choose another output", shown(.input), shown(.output))]
@@ -69,38 +71,39 @@ pub enum Error {
     #[error("output already exists: {}\nhint: choose another, remove it, or replace it with \
              --overwrite", shown(.path))]
     OutputExists { path: PathBuf },
-    /// The output is a folder that holds something else than an output of ours.
+    /// The output is a folder that holds something other than an output of gristmill.
     #[error("output folder is not empty: it holds {holds}: {}\nhint: choose another, or empty it", shown(.path))]
     OutputNotEmpty { path: PathBuf, holds: Held },
     /// The output is not a folder.
     #[error("output exists and is not a folder: {}\nhint: choose another, or remove it", shown(.path))]
     OutputNotFolder { path: PathBuf },
-    /// The output must be replaced, but was not written by a run of ours.
+    /// The output must be replaced, but was not written by gristmill.
     #[error(
         "output folder was not written by gristmill, so --overwrite does not replace it: it holds {holds}: {}\nhint: choose another, or remove it yourself",
         shown(.path)
     )]
     OutputForeign { path: PathBuf, holds: Held },
-    /// The output must be replaced, but holds files that are not of the earlier output, or were changed since.
+    /// The output must be replaced, but holds files that are not part of the earlier output, or
+    /// that were changed since.
     #[error(
         "output folder holds files that are not part of the earlier output: {others}: {}\nhint: move them elsewhere, then repeat with --overwrite",
         shown(.path)
     )]
     OutputHoldsOthers { path: PathBuf, others: Held },
     /// The output can never be replaced by a folder; `reason` says why.
-    #[error("output {reason}: {}\nhint: name a folder inside it", shown(.path))]
+    #[error("output {reason}: {}\nhint: choose a folder inside it", shown(.path))]
     OutputRefused { path: PathBuf, reason: &'static str },
     /// The output's name leaves no room for the name of the staging folder beside it.
-    #[error("output's name has {bytes} bytes, but at most {bytes_max} are possible: {}\nhint: \
+    #[error("output's name has {bytes} bytes, but the maximum is {bytes_max}: {}\nhint: \
              choose a shorter one", shown(.path))]
     OutputNameTooLong { path: PathBuf, bytes: usize, bytes_max: usize },
     /// An output that was named is a URL.
     #[error("output is a URL, but only folders can be written to: {}\nhint: {}", shown(.path), url::hint(.path))]
     OutputIsUrl { path: PathBuf },
-    /// The folder that the output goes into is not there.
+    /// The folder that must contain the output does not exist.
     #[error("output's parent folder does not exist: {}\nhint: create it first", shown(.path))]
     ParentMissing { path: PathBuf },
-    /// A folder that must be written to cannot be.
+    /// A folder cannot be written to.
     #[error("{room} cannot be written to: {source}: {}\nhint: {}", shown(.path), .room.elsewhere(.source))]
     NotWritable { path: PathBuf, room: Room, source: io::Error },
     /// The file system (or the quota) is full. `path` is what was being written, `folder` the place that is full.
@@ -119,29 +122,30 @@ pub enum Error {
     /// The staging or scratch folder has been removed, because the run was interrupted or has ended.
     #[error("the run has ended and its folder was removed: {}\nhint: run again", shown(.path))]
     Abandoned { path: PathBuf },
-    /// The staging folder of a job is not to be seen from here: the output is on a file system of another machine, or
-    /// the job has ended in the meantime.
+    /// The staging folder of a job is not visible from here: the output is on a file system of
+    /// another machine, or the job has already ended.
     #[error(
         "not shared: the output's staging folder is not visible on host {host}: {}\nhint: choose an --output on a file system that every worker has at the same path",
         shown(.path)
     )]
     NotShared { path: PathBuf, host: String },
-    /// What an attempt has sealed is not as it was left.
+    /// The sealed parts of an attempt were changed or damaged.
     #[error(
-        "staged output is damaged: {what}: {}\nhint: check that disk and what else writes there, then submit the job again",
+        "staged output is damaged: {what}: {}\nhint: check the disk, and whether another program writes there, then submit the job again",
         shown(.path)
     )]
     StagedDamaged { path: PathBuf, what: String },
-    /// An earlier fsync failed, after which the kernel may forget what was lost: nothing more is called durable.
-    #[error("an earlier fsync failed, so no file here is known to be on disk: {}\nhint: run again \
+    /// An earlier fsync failed. The kernel may then forget which writes were lost, so later writes
+    /// are not reported as durable.
+    #[error("an earlier fsync failed, so files of this output may be missing on disk: {}\nhint: run again \
              on a healthy disk", shown(.path))]
     SyncFailedBefore { path: PathBuf },
-    /// Anything else that the system refuses.
+    /// Any other error of the system.
     #[error("failed to {doing}: {source}: {}\nhint: {}", shown(.path), hint(.source))]
     Io { doing: &'static str, path: PathBuf, source: io::Error },
 }
 
-/// What a folder that is written to is for: it decides what a user can do when it is full.
+/// The purpose of a folder that is written to, which decides the hint when it is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Room {
     /// The output and its staging folder beside it.
@@ -155,13 +159,13 @@ impl Room {
         match (lack, self) {
             (Lack::Bytes, Room::Output) => "free some space, or choose an --output elsewhere",
             (Lack::Bytes, Room::Scratch) => {
-                "free some space, or name a larger folder with --scratch DIR"
+                "free some space, or name a folder on a larger disk with --scratch DIR"
             }
             (Lack::Inodes, Room::Output) => {
-                "remove files there (df -i counts them), or choose an --output elsewhere"
+                "remove files there (df -i shows the free inodes), or choose an --output elsewhere"
             }
             (Lack::Inodes, Room::Scratch) => {
-                "remove files there (df -i counts them), or name another folder with --scratch DIR"
+                "remove files there (df -i shows the free inodes), or name another folder with --scratch DIR"
             }
             (Lack::Quota, Room::Output) => {
                 "remove some of your files there, have your quota raised, or choose an \
@@ -181,7 +185,7 @@ impl Room {
             Room::Output if source.kind() != ErrorKind::PermissionDenied => {
                 "choose an --output elsewhere"
             }
-            Room::Output => "choose an --output elsewhere, or fix its permissions",
+            Room::Output => "choose an --output elsewhere, or fix the folder's permissions",
             Room::Scratch => "name another folder with --scratch DIR",
         }
     }
@@ -218,12 +222,14 @@ impl Display for Free {
 }
 
 impl Error {
-    /// A refusal by the system while `doing` something (a fragment fit for "failed to …") to `path`.
+    /// An error of the system while `doing` something to `path`. The text in `doing` completes
+    /// "failed to …".
     pub(super) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { doing, path: path.to_path_buf(), source }
     }
 
-    /// As [`Error::io`] for something written: a full disk says which one, how full, and the way out.
+    /// Like [`Error::io`] for writes. If the disk is full, the error says which one, how much space
+    /// is free, and what to do.
     pub(super) fn write(doing: &'static str, path: &Path, source: io::Error, room: Room) -> Self {
         let folder =
             path.ancestors().skip(1).find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
@@ -322,7 +328,7 @@ mod tests {
             (libc::ENFILE, Room::Output, "fs.file-max"),
             (libc::ENOMEM, Room::Output, "--memory"),
             (libc::EROFS, Room::Scratch, "--scratch DIR"),
-            (libc::EACCES, Room::Output, "fix its permissions"),
+            (libc::EACCES, Room::Output, "fix the folder's permissions"),
         ] {
             let (path, source) = ("/gone".into(), io::Error::from_raw_os_error(number));
             let said = Error::NotWritable { path, room, source }.to_string();

@@ -1,7 +1,9 @@
 //! Matches file names with patterns, byte by byte where a name is not UTF-8.
 //!
-//! `*` any characters, `?` one, `[a-z]` and `[!a-z]` one of a set, `**` any folders, `{a,b}` either, `\` the next
-//! character as it is. A name that begins with `.` or `_` is matched only by a pattern that begins with it.
+//! `*` matches any characters, `?` one character, `[a-z]` one character of a set, `[!a-z]` one
+//! character outside a set, and `**` any folders. `{a,b}` matches either alternative, and `\` makes
+//! the next character literal. A name that begins with `.` or `_` is matched only by a pattern that
+//! begins with the same character.
 
 /// Most patterns that the braces of one pattern may expand to; `{0,1}{0,1}…` doubles with every pair.
 pub(super) const ALTERNATIVES_MAX: usize = 1_000;

@@ -1,4 +1,5 @@
-//! Expands inputs (files, folders, patterns) into the files of a job, each once and always in the same order.
+//! Expands inputs (files, folders, patterns) into the list of a job's input files. Each file occurs
+//! once, and the order is always the same.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, FileType, Metadata};

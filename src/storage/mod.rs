@@ -1,14 +1,15 @@
 //! Lists, opens, creates, seals and publishes objects at a location, synchronously.
 //!
-//! Today a location is a path of the local file system (or of a mounted one). Other stores will be added: readers see
-//! only [`ReadAt`], and the output side needs only two operations that every store has. It completes or moves objects
-//! whose names contain the job's nonce, and it makes everything visible in one step.
+//! A location is a path of the local file system (or of a mounted one). Other stores can be added
+//! later: readers use only [`ReadAt`], and the output side needs only two operations, which every
+//! store has. One completes or moves objects whose names contain the job's nonce; the other makes
+//! all of them visible in one step.
 //!
 //! **Reading.** [`list`] expands the named inputs into files, each once and always in the same order. [`open`] opens
 //! one of them, and refuses it if it has changed since it was listed. [`refuse_overlap`] refuses jobs that would read
 //! what they write.
 //!
-//! **Writing** is all or nothing. A hidden folder beside the output belongs to one run:
+//! **Writing** is all or nothing. Each run has its own hidden folder beside the output:
 //!
 //! ```text
 //! .out.gristmill-<nonce>/            Staging: mode 0700, swept by later runs once its lock is free
@@ -19,13 +20,13 @@
 //!   output/_SUCCESS                  written last, holds the checksum of _MANIFEST.json
 //! ```
 //!
-//! The folder of a job that runs in several processes is called `.out.gristmill-<nonce>.job`, and they share it: see
-//! [`SharedStaging`].
+//! A job that runs in several processes has one folder that all of them share, called
+//! `.out.gristmill-<nonce>.job`; see [`SharedStaging`].
 //!
-//! [`Staging::publish`] then turns `output/` into `out` by one rename. Before it nothing is visible, after it
-//! everything is. A [`Scratch`] folder holds the spills of a run. Both folders are removed when they are dropped,
-//! when their [`Cleanup`] is run from another thread, or, after `kill -9`, by a later run. [`verify`] checks an
-//! output against its manifest.
+//! [`Staging::publish`] then turns `output/` into `out` by one rename. Before the rename no part is
+//! visible, and after it all parts are. A [`Scratch`] folder holds the spills of a run. Both
+//! folders are removed when they are dropped, when their [`Cleanup`] is run from another thread,
+//! or, after `kill -9`, by a later run. [`verify`] checks an output against its manifest.
 
 mod access;
 mod attempt;

@@ -82,7 +82,7 @@ impl Target {
             Err(e) if e.kind() == ErrorKind::NotFound => {
                 Err(Error::ParentMissing { path: parent.to_path_buf() })
             }
-            Err(e) => Err(Error::io("look for output's parent folder", parent, e)),
+            Err(e) => Err(Error::io("find output's parent folder", parent, e)),
         }
     }
 
@@ -105,8 +105,9 @@ impl Target {
         found.refuse(out, overwrite)?;
         if is_old {
             // To move or empty a folder, the user must have write permission for it.
-            access(&real, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK)
-                .map_err(|errno| Error::io("prepare to replace output", out, errno.into()))?;
+            access(&real, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK).map_err(
+                |errno| Error::io("check the permission to replace output", out, errno.into()),
+            )?;
         }
         let refused = |reason| Err(Error::OutputRefused { path: out.to_path_buf(), reason });
         if is_mount_point(&real) {

@@ -1,10 +1,14 @@
-//! Folders that belong to one run: the run removes them, or else a later run does, once their lock is free.
+//! Folders that belong to one run. The run removes them. If the run was killed, a later run removes
+//! them, because their lock is then free.
 //!
-//! The lock is a file in the folder, held by flock(2). Owner and sweeper follow this protocol, so that no live folder
-//! is swept and a sweeper removes only what it has locked:
-//! The owner creates the folder, locks `lock` in it, and checks that the locked file is still in place; if not, it
-//! starts over. A sweeper locks `lock` (creating it, if the owner did not get that far), checks that the locked file
-//! is still in place, renames the folder to `….swept`, and only then removes it.
+//! The lock is a file in the folder, held by flock(2). The run that owns a folder and a run that
+//! sweeps it follow a protocol. It ensures that no folder in use is swept, and that a sweeper
+//! removes only what it has locked.
+//!
+//! The owner creates the folder, locks `lock` in it, and checks that the locked file is still in
+//! place; if not, it starts over. A sweeper locks `lock` (and creates it if the owner did not get
+//! that far), checks that the locked file is still in place, renames the folder to `….swept`, and
+//! only then removes it.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -113,7 +117,10 @@ impl OwnedFolder {
                 return Ok(Arc::new(Self { path, lock, state: Mutex::new(State::Live) }));
             }
         }
-        Err(io::Error::new(ErrorKind::ResourceBusy, "other runs kept removing the new folder"))
+        Err(io::Error::new(
+            ErrorKind::ResourceBusy,
+            "other runs removed the new folder at each try",
+        ))
     }
 
     pub(super) fn path(&self) -> &Path {

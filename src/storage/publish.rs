@@ -1,4 +1,5 @@
-//! Publishes an output: writes its marks, syncs it, and makes it visible with one rename.
+//! Publishes an output: writes `_MANIFEST.json` and `_SUCCESS`, syncs the output, and makes it
+//! visible with one rename.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
@@ -72,13 +73,15 @@ pub(super) fn replace(
         }
         Ok(access)
     });
-    let kept = kept.map_err(|e| Error::io("keep the mode of output", out, e))?;
+    let kept = kept.map_err(|e| Error::io("preserve the permissions of output", out, e))?;
     if options.sync && kept.is_some() && output.is_dir() {
         sync_folder(output)?;
     }
     put(output, out, options.overwrite, manifest)?;
     match kept {
-        Some(kept) => kept.complete(out).map_err(|e| Error::io("keep the mode of output", out, e)),
+        Some(kept) => {
+            kept.complete(out).map_err(|e| Error::io("preserve the permissions of output", out, e))
+        }
         None => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! Reads objects at any offset, and detects when one is no longer what was listed.
+//! Reads objects at any offset, and detects when an object has changed since it was listed.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -12,7 +12,7 @@ use super::list::FileEntry;
 /// An object that several threads can read at once, each at its own offset.
 #[expect(
     clippy::len_without_is_empty,
-    reason = "readers ask for the size; `is_empty` would be unused"
+    reason = "readers need the size; `is_empty` would be unused"
 )]
 pub trait ReadAt: Send + Sync {
     /// Reads at most `buf.len()` bytes at `offset`; zero only at the end, or for an empty `buf`.
@@ -87,7 +87,7 @@ impl ReadAt for LocalFile {
             return Err(io::Error::new(
                 ErrorKind::UnexpectedEof,
                 format!(
-                    "file ends at byte {offset} of {}: {}",
+                    "file ends at byte {offset}, but had {} bytes when it was listed: {}",
                     self.listed.bytes,
                     shown(&self.listed.path)
                 ),
@@ -123,14 +123,18 @@ fn change(listed: &FileEntry, now: &FileEntry) -> String {
         format!("it had {} bytes and now has {}", listed.bytes, now.bytes)
     } else if (before.device, before.inode) != (after.device, after.inode) {
         format!(
-            "another file took its place (inode {} was {} when listed)",
+            "another file took its place (inode {}, but {} when it was listed)",
             after.inode, before.inode
         )
     } else if listed.modified_ns != now.modified_ns {
         let (before, after) = (listed.modified_ns, now.modified_ns);
-        format!("it was modified (at {after} ns since 1970, and at {before} when listed)")
+        format!(
+            "it was modified (last at {after} ns since 1970, but at {before} ns when it was listed)"
+        )
     } else {
         let (before, after) = (before.changed_ns, after.changed_ns);
-        format!("its inode changed (at {after} ns since 1970, and at {before} when listed)")
+        format!(
+            "its inode changed (last at {after} ns since 1970, but at {before} ns when it was listed)"
+        )
     }
 }

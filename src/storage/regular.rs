@@ -1,4 +1,5 @@
-//! Opens regular files only: a path from another process may lead to anything.
+//! Opens regular files and refuses everything else, because a path from another process may lead to
+//! anything.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};

@@ -8,9 +8,10 @@
 //!   output/<part>                    the winners' parts, moved here by a commit
 //! ```
 //!
-//! No process lives as long as the job, so no lock can show that the folder is in use: its name does. Sweeps of other
-//! runs skip it. [`SharedStaging::publish`] or [`SharedStaging::sweep`] removes it, renaming it first, so that a
-//! process that still writes to it no longer finds it.
+//! No process lives as long as the job, so a lock cannot show that the folder is in use. Its name
+//! shows this instead: it ends in `.job`, and sweeps of other runs skip such folders.
+//! [`SharedStaging::publish`] or [`SharedStaging::sweep`] removes the folder. They rename it first,
+//! so that a process that still writes to it no longer finds it.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind, Write};

@@ -1,4 +1,5 @@
-//! Facts about a file system: its free space, and when it reports failed writes.
+//! Facts about a file system: its free space, what a full one lacks, and whether it may report
+//! failed writes late.
 
 use std::fmt::{self, Display};
 use std::fs::File;

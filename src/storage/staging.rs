@@ -200,7 +200,7 @@ pub(super) fn move_part(from: &Path, to: &Path, part: &SealedPart) -> Result<(),
         Err(e) if e.kind() == ErrorKind::NotADirectory => {
             Err(Error::PartTwice { name: part.name.clone() })
         }
-        Err(e) => Err(Error::io("look for part", path, e)),
+        Err(e) => Err(Error::io("check whether the part exists", path, e)),
     };
     let moved = look(to)?;
     let staged = look(from)?;

@@ -1,4 +1,4 @@
-//! Recognises URLs among paths, so that the error says that URLs are not supported, not that a file is missing.
+//! Recognises URLs among paths, so that the error can say that URLs are not supported.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -18,8 +18,8 @@ pub(super) fn is_url(path: &Path) -> bool {
 /// Returns the hint for a URL.
 pub(super) fn hint(url: &Path) -> &'static str {
     match url.as_os_str().as_bytes().starts_with(FILE) {
-        true => "name the path alone, without file://",
-        false => "name a local path; copy or mount remote files first",
+        true => "write only the path, without file://",
+        false => "use a local path; copy or mount remote files first",
     }
 }
 

@@ -36,7 +36,7 @@ pub struct Verified {
 
 /// One difference between an output and its manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each variant's message and the field names document it")]
+#[expect(missing_docs, reason = "the message and the field names of each variant document it")]
 pub enum Finding {
     /// `_SUCCESS` or `_MANIFEST.json` is missing: the output was never completed, or gristmill did not write it.
     MarkMissing { name: &'static str },
@@ -66,18 +66,21 @@ impl Display for Finding {
             Finding::MarkMissing { name } => write!(f, "{name} is missing"),
             Finding::MarkWrong { expected, found } => {
                 let (expected, found) = (expected.trim_end(), shown_name(found.trim_end()));
-                write!(f, "{SUCCESS_NAME} should say `{expected}`, but says `{found}`")
+                write!(f, "{SUCCESS_NAME} should contain `{expected}`, but contains `{found}`")
             }
             Finding::ManifestUnreadable { reason } => {
                 write!(f, "{MANIFEST_NAME} cannot be parsed: {reason}")
             }
             Finding::TotalWrong { what, listed, sum } => {
-                write!(f, "{MANIFEST_NAME} says {listed} {what}, but its parts have {sum}")
+                write!(
+                    f,
+                    "{MANIFEST_NAME} has a total of {listed} {what}, but the sum over its parts is {sum}"
+                )
             }
             Finding::NameWrong { name } => {
                 write!(
                     f,
-                    "{MANIFEST_NAME} lists a name twice, or an invalid one: {}",
+                    "{MANIFEST_NAME} lists a repeated or invalid part name: {}",
                     shown_name(name)
                 )
             }

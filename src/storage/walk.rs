@@ -1,4 +1,5 @@
-//! Walks folders and follows patterns for one input, each folder once, and detects links that form a loop.
+//! Walks folders and follows patterns for one input. It visits each folder once, and detects links
+//! that form a loop.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsStr;

@@ -1,4 +1,4 @@
-//! The commit task: publishes the winners' parts, or writes them to standard output.
+//! The commit task: publishes the parts of the winning attempts, or writes them to standard output.
 
 use std::io::{self, Read, Write};
 
@@ -45,7 +45,7 @@ pub(super) fn manifest_of(
 /// The manifest as it is serialized.
 pub(super) fn json(manifest: &Manifest) -> Result<Vec<u8>, Failure> {
     let mut json = serde_json::to_vec_pretty(manifest).map_err(|error| {
-        Failure::new(Cause::None, format!("cannot write the manifest: {error}"))
+        Failure::new(Cause::None, format!("cannot encode the manifest: {error}"))
     })?;
     json.push(b'\n');
     Ok(json)

@@ -1,4 +1,5 @@
-//! Turns errors and panics of an author's code into structured failures: the error, the source line, the record.
+//! Turns errors and panics of the author's code into structured failures, which hold the error, the
+//! source line and the record.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -94,7 +95,7 @@ pub(crate) fn guard<T>(code: impl FnOnce() -> Result<T, Trouble>) -> Result<T, T
 fn message_of(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without a message")
+        .unwrap_or("the code panicked without a message")
         .into()
 }
 
@@ -208,20 +209,20 @@ fn of_disk(error: &shuffle::Error) -> Failure {
     let lack = system.and_then(|system| Lack::of(system, folder.unwrap_or(Path::new("/"))));
     let hint = match (lack, system) {
         (Some(Lack::Bytes), _) => {
-            "free some space there, or name a larger folder for spills (a worker's --data, a run's --scratch)"
+            "free some space there, or choose a larger disk for spills (--data of a worker, --scratch of a local run)"
         }
         (Some(Lack::Inodes), _) => {
-            "no inodes are left: remove files there (df -i counts them), or name another folder for spills (a worker's --data, a run's --scratch)"
+            "no inodes are left: remove files there (df -i shows the free inodes), or choose another disk for spills (--data of a worker, --scratch of a local run)"
         }
         (_, Some(system)) => storage::hint(system),
-        _ => "check that disk: it does not return what was written to it",
+        _ => "check the disk: it does not return the data that was written to it",
     };
     let about = if lack.is_some() { About::FullDisk } else { About::Nothing };
     let cause = match system {
         Some(system) if storage::is_shortage(system) => Cause::WorkerError,
         _ => Cause::Disk,
     };
-    Failure::new(cause, format!("cannot continue: {error}{why}\nhint: {hint}")).about(about)
+    Failure::new(cause, format!("{error}{why}\nhint: {hint}")).about(about)
 }
 
 /// Decides the cause of an error that the framework met: the machine, if it lacks something that another machine may
@@ -294,7 +295,7 @@ mod tests {
         let failure = Trouble::from(error).into_failure();
         assert_eq!(failure.cause, Cause::Disk);
         let message = failure.message;
-        let said = "cannot continue: write spill file /full/spill after 7 bytes: no storage space\nhint: free some space there";
+        let said = "failed to write to spill file /full/spill after 7 bytes: no storage space\nhint: free some space there";
         assert!(message.starts_with(said), "{message}");
     }
 

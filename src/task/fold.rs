@@ -1,4 +1,5 @@
-//! Adapts a job's combiner and partitioner, which take keys and values, to the shuffle, which handles bytes.
+//! Adapts a job's combiner and partitioner, which take keys and values, to the shuffle, which
+//! handles bytes.
 
 use std::cmp::Ordering;
 use std::marker::PhantomData;

@@ -1,4 +1,5 @@
-//! Runs a reduce attempt that reads its partition of every map's output from files, wherever they were made.
+//! Runs a reduce attempt that reads its partition of every map output from a file, whichever worker
+//! made it.
 
 use super::fold::JobFold;
 use super::run::{Env, ReduceDone, run_reduce, shuffle_failure};

@@ -1,4 +1,5 @@
-//! The attempt that the current thread runs, for messages about that thread.
+//! Knows which attempt the current thread runs, so that messages about the thread can name the
+//! attempt.
 
 use std::cell::Cell;
 

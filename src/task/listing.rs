@@ -1,4 +1,4 @@
-//! Lists the input files of a job, and refuses an output that is among them.
+//! Lists the input files of a job, and refuses an output that overlaps with them.
 
 use std::collections::BTreeSet;
 
@@ -30,8 +30,8 @@ pub enum ListError {
     Content(#[from] format::Error),
     /// Standard input was named along with other inputs, or twice.
     #[error(
-        "standard input (`-`) must be the only input, but {inputs} are given\n\
-         hint: name a file instead"
+        "standard input (`-`) must be the only input, but {inputs} inputs are given\n\
+         hint: name files instead"
     )]
     StandardInput {
         /// Number of inputs that were named.

@@ -1,4 +1,5 @@
-//! Runs one attempt of a map task: from a split of the input to a collector, or to a part of the output.
+//! Runs one attempt of a map task: reads a split of the input, and passes pairs to a collector or
+//! records to an output part.
 
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};

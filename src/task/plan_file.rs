@@ -12,8 +12,8 @@
 //!         │ offset │ bytes │ crc32c of its place in the table (u32), and of its bytes │
 //! ```
 //!
-//! Numbers are little-endian. The bytes are a function of the job and its input: they contain no time, nonce or
-//! attempt.
+//! Numbers are little-endian. The content depends only on the job and its input: it contains no
+//! time, nonce or attempt.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -49,7 +49,7 @@ pub enum PlanError {
         source: io::Error,
     },
     /// The file is not a plan, or was damaged.
-    #[error("plan is damaged: {what}: {}\nhint: fetch or make it again", .path.display())]
+    #[error("plan is damaged: {what}: {}\nhint: fetch the plan again, or run the plan task again", .path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -57,7 +57,7 @@ pub enum PlanError {
         what: String,
     },
     /// Another version wrote the file.
-    #[error("plan has version {found}, not {VERSION}: {}\nhint: build everything with the same gristmill", .path.display())]
+    #[error("plan has format version {found}, expected {VERSION}: {}\nhint: use the same version of gristmill everywhere", .path.display())]
     Version {
         /// The file.
         path: PathBuf,
@@ -126,7 +126,7 @@ impl PlanFile {
         let mut bytes = [0; HEADER_BYTES];
         file.read_exact_at(&mut bytes, 0).map_err(failed)?;
         if bytes[..8] != MAGIC {
-            return Err(damaged("it does not begin like a plan"));
+            return Err(damaged("it does not begin with the magic bytes of a plan"));
         }
         let [version, splits, reducers, crc] = [8, 12, 16, 20].map(|at| number(&bytes[at..]));
         if version != VERSION {
@@ -155,9 +155,10 @@ impl PlanFile {
     /// The plan has no such map, or cannot be read.
     pub fn split(&self, map: u32) -> Result<Split, PlanError> {
         if map >= self.splits {
-            return Err(
-                self.damaged(format!("it has {} splits, but none for map {map}", self.splits))
-            );
+            return Err(self.damaged(format!(
+                "it has no split for map {map} (number of splits: {})",
+                self.splits
+            )));
         }
         self.read(map)
     }
@@ -182,12 +183,16 @@ impl PlanFile {
         // Check the length first: a damaged entry must not allocate gigabytes.
         let file_bytes = self.file.metadata().map_err(failed)?.len();
         if offset.saturating_add(bytes.into()) > file_bytes {
-            return Err(self.damaged(format!("entry {place} points past the end of the plan")));
+            return Err(self.damaged(format!(
+                "entry {place} of the offset table points past the end of the file"
+            )));
         }
         let mut blob = vec![0; bytes as usize];
         self.file.read_exact_at(&mut blob, offset).map_err(failed)?;
         if checksum(place, &blob) != crc {
-            return Err(self.damaged(format!("the checksum of entry {place} is wrong")));
+            return Err(
+                self.damaged(format!("entry {place} of the offset table has a wrong checksum"))
+            );
         }
         value::decode(&blob).map_err(|error| self.damaged(error.to_string()))
     }

@@ -1,4 +1,5 @@
-//! Sets aside records on which the map fails and keys on which the reduce fails, up to the user's limit.
+//! Sets aside records for which the map fails and keys for which the reduce fails, up to the user's
+//! limit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

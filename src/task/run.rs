@@ -100,7 +100,7 @@ impl Env<'_> {
     pub fn job<J: Job>(&self, attempt: AttemptId, reducers: u32) -> Result<J, Failure> {
         let job = placed_by(&self.spec.side_files, || J::from_bytes(&self.spec.job));
         let mut job = job.map_err(|error| {
-            let message = format!("the job value does not survive serialization: {error}");
+            let message = format!("the job value cannot be deserialized: {error}");
             Failure::new(Cause::UserError, message)
         })?;
         let task = Task { id: attempt.task, reducers };

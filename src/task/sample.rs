@@ -1,9 +1,10 @@
 //! Samples the keys of the input, to choose the cut points for partitions by range.
 //!
-//! Files that can be cut are sampled at evenly spaced places. Other files (compressed, or of a format that cannot be
-//! cut) must be read as one stream: everything up to a place has to be decoded, so the file is read through, and only
-//! every n-th record is mapped. So one sampled key may stand for more keys of the input than another. `even` corrects this:
-//! it repeats keys that stand for many, and drops some that stand for few.
+//! Files that can be split are sampled at evenly spaced places. Other files (compressed, or of a
+//! format that cannot be split) are read as one stream, because everything before a place must be
+//! decoded. Only every n-th record is then mapped. So sampled keys may stand for different numbers
+//! of keys of the input. `even` corrects this: it repeats sampled keys that stand for many, and
+//! drops some that stand for few.
 
 use std::cell::Cell;
 use std::ops::Range;

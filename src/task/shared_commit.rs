@@ -1,4 +1,5 @@
-//! The sealed parts of attempts in other processes: each attempt lists its own, and one commit publishes them.
+//! Publishes parts that other processes have sealed: each attempt lists its own parts, and one
+//! commit publishes all of them.
 
 use std::path::Path;
 
@@ -75,7 +76,7 @@ pub fn commit_shared(
     let bad_records = counters.get(GROUP, BAD_RECORDS);
     if bad_records > spec.max_bad_records {
         let message = format!(
-            "{bad_records} bad records were set aside, but only {} are allowed\nhint: fix them, or \
+            "bad records were set aside: {bad_records}, but the limit is {}\nhint: fix them, or \
              raise --max-bad-records",
             spec.max_bad_records
         );

@@ -1,5 +1,5 @@
-//! Passes pairs from an author's code to a collector, and keeps the collector's first failure even if the code
-//! ignores it.
+//! Passes pairs from the author's code to a collector, and keeps the collector's first failure even
+//! if that code ignores it.
 
 use super::failure::{Trouble, guard};
 use crate::job::{self, Fault, Job};

@@ -1,7 +1,8 @@
-//! Runs a map attempt whose output outlives its process: one sealed spill file, however often the map spilled.
+//! Runs a map attempt whose output outlives its process: one sealed spill file, however often the
+//! map spilled.
 //!
-//! The file's content depends on the spec and the splits alone: the attempt has its own collector with the memory
-//! that the spec sets, so it spills at the same records every time.
+//! The file's content depends only on the spec and the splits. Each attempt has its own collector,
+//! with the memory that the spec sets, so it always spills at the same records.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What a job produces besides its result: counters, and records in side outputs.
+//! Compares what a job produces besides its result: counters, and records in side outputs.
 
 use std::collections::BTreeMap;
 
@@ -52,7 +52,7 @@ impl Beside {
         };
         let mut keys = self.counters.keys().chain(other.counters.keys());
         let key = keys.find(|key| !varies(key) && count(self, key) != count(other, key))?;
-        let what = format!("the counter {} of {}", quoted(&key.1), quoted(&key.0));
+        let what = format!("the counter {} in group {}", quoted(&key.1), quoted(&key.0));
         Some((what, count(self, key).to_string(), count(other, key).to_string()))
     }
 

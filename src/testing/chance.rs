@@ -1,4 +1,4 @@
-//! Random draws that follow from a seed: cuts, groupings and orders.
+//! Pseudorandom numbers from a seed, which decide cuts, groupings and orders.
 
 /// The splitmix64 generator (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
 #[derive(Clone, Debug)]

@@ -1,4 +1,4 @@
-//! The options of a check: which job, on which input, how thoroughly.
+//! Configures a check: the job, its input, and how thoroughly it is checked.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -33,7 +33,7 @@ pub fn check<J: Job>(job: J) -> Check<J> {
 
 /// A check that is being configured; nothing runs before [`run`](Self::run) or [`verdict`](Self::verdict).
 #[derive(Debug)]
-#[must_use = "nothing is checked before `run` or `verdict`"]
+#[must_use = "a check does nothing until `run` or `verdict` is called"]
 pub struct Check<J> {
     job: J,
     inputs: Vec<(Option<String>, Vec<u8>)>,
@@ -58,7 +58,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} records in {} groups obey the laws (seed {})",
+            "the job obeys the laws (records: {}, groups: {}, seed: {})",
             self.records, self.groups, self.seed
         )?;
         self.unchecked

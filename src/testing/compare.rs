@@ -1,4 +1,4 @@
-//! Compares results: byte by byte, or, where floats are summed, with numbers that may differ a little.
+//! Compares results byte by byte, or, if floats are summed, with a small tolerance for numbers.
 
 /// Numbers smaller than this are equal whatever their ratio: they are what is left when floats cancel out.
 const NOTHING: f64 = 1e-12;

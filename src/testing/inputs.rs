@@ -1,4 +1,5 @@
-//! The input under test: pieces of bytes grouped into files, and the ways to cut them into map tasks.
+//! The input of a test: pieces of bytes grouped into files, and the ways to cut these files into
+//! map tasks.
 
 use std::path::Path;
 
@@ -45,7 +46,7 @@ pub(super) fn write(pieces: &[Piece], folder: &Path) -> Result<Vec<FileRange>, B
             .files
             .first()
             .map(range)
-            .ok_or_else(|| Breach::not_run("an input file has disappeared"))
+            .ok_or_else(|| Breach::not_run("an input file of the check has disappeared"))
     };
     pieces.iter().map(file).collect()
 }
@@ -154,11 +155,13 @@ pub(super) fn source_of<J: Job>(name: Option<&str>) -> Result<u32, Breach> {
     match name {
         None if J::Input::SOURCES == 1 => Ok(0),
         None => Err(Breach::not_run(format!(
-            "the job has the inputs {known}; use `.named_input(name, …)`"
+            "the job has several named inputs ({known}); use `.named_input(name, …)`"
         ))),
         Some(name) => match J::INPUTS.iter().position(|input| *input == name) {
             Some(at) => Ok(at as u32),
-            None => Err(Breach::not_run(format!("the job has no input {name:?}, only: {known}"))),
+            None => Err(Breach::not_run(format!(
+                "the job has no input named {name:?}; its inputs: {known}"
+            ))),
         },
     }
 }

@@ -1,11 +1,11 @@
-//! The laws that a job must obey, each in one sentence.
+//! The laws that a job must obey, each with a one-line description.
 
 use std::fmt;
 
 /// What the framework relies on. If a job breaks a law, its results depend on the cluster, on memory or on chance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Law {
-    /// The job's flags do not clash with those of every job.
+    /// The job's flags do not clash with the flags that every job has.
     FlagsDoNotClash,
     /// The job value is unchanged after it is sent to another process.
     JobSurvives,
@@ -68,14 +68,18 @@ impl fmt::Display for Law {
     /// A clause, such as `the map is deterministic`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::FlagsDoNotClash => "the job's flags do not clash with those of every job",
-            Self::JobSurvives => "the job value survives serialization",
+            Self::FlagsDoNotClash => {
+                "the job's flags do not clash with the flags that every job has"
+            }
+            Self::JobSurvives => {
+                "the job value does not change when it is serialized and deserialized"
+            }
             Self::MapIsDeterministic => "the map is deterministic",
             Self::RecordsAreFound => {
                 "the input format finds the same records wherever a file is cut"
             }
-            Self::KeysRoundTrip => "keys survive being written and read",
-            Self::KeysSort => "key bytes sort as the keys do",
+            Self::KeysRoundTrip => "keys do not change when they are written and read back",
+            Self::KeysSort => "the bytes of keys sort in the same order as the keys",
             Self::PartitionIsOfKey => "the partition is a function of the key",
             Self::CutsDoNotShow => "the result does not depend on where the input is cut",
             Self::ReduceIsDeterministic => "the reduce is deterministic",
@@ -88,7 +92,7 @@ impl fmt::Display for Law {
             Self::TotalsDoNotShow => {
                 "counters and side outputs do not depend on how the work is done"
             }
-            Self::RunAgrees => "a real run writes what the laws promise",
+            Self::RunAgrees => "a real run writes the result that the laws predict",
         })
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! A job's result must be a function of its input. It must not depend on how the input was cut into map tasks, how
 //! many reducers there were, how often values were combined on the way, in which order they arrived, or which task
-//! ran twice. The framework can guarantee that only for jobs that obey some [laws](Law). A job that breaks one
-//! usually works on a small file on one machine, and gives other numbers on a large one. So check it in a test, which
-//! takes three lines:
+//! ran twice. The framework can guarantee that only for jobs that obey some [laws](Law). A job that breaks a law
+//! usually gives the right result for a small file on one machine, and a wrong one for large input. A test of three
+//! lines checks a job:
 //!
 //! ```
 //! use gristmill::prelude::*;
@@ -46,13 +46,14 @@
 //! # gristmill::testing::check(WordCount { lowercase: true }).input("a b A\nc a\n").run();
 //! ```
 //!
-//! The check also finds flags of the job that clash with ours, such as `--memory`: such a job would refuse to run.
+//! The check also finds flags of the job that clash with the flags of every job, such as `--memory`. A job with such a
+//! flag refuses to run.
 //!
 //! # What a violation looks like
 //!
-//! Suppose the job counts with `counts.count()`, the number of values, instead of `counts.sum()`. Without a combiner
-//! both give the same result. The check fails with one sentence, which names the law, the key, the two results and
-//! what to do:
+//! Suppose the reduce calls `counts.count()`, the number of values, instead of `counts.sum()`. Without a combiner,
+//! both give the same result, because every value is 1. With a combiner, they differ, and the check fails. Its message
+//! is one sentence that names the law, the key, the two results and what to do:
 //!
 //! ```
 //! # use gristmill::prelude::*;
@@ -82,28 +83,30 @@
 //! );
 //! ```
 //!
-//! The input is the smallest one found that still breaks the law; [`Violation::breach`] holds the same facts as data.
+//! The message ends with the smallest input found that still breaks the law. [`Violation::breach`] holds the same
+//! facts as data.
 //!
 //! # Choosing the input
 //!
 //! Use realistic records, including odd ones, and let keys repeat: values that are never combined or reordered are
-//! not checked, and a job with a combiner is refused if no key has three values. Kilobytes are enough, because
-//! each law is tried in 64 cases ([`Check::cases`]) for each key. The [`Report`] of [`Check::verdict`] lists what could not be
-//! checked.
+//! not checked. If a job has a combiner and no key of the input has three values, the check fails. A few kilobytes of
+//! input are enough, because each law is tried in 64 cases ([`Check::cases`]) for each key. [`Check::verdict`] returns
+//! a [`Report`], which lists what could not be checked.
 //!
-//! If a map combines in a table of its own and emits the table in `cleanup`, it emits each key once per task. For the
-//! laws about combiners, every record then gets a task of its own. If the table emits keys in no fixed order, the
-//! number of pairs is not compared, but only each key's total, folded by the combiner.
+//! A map may combine pairs in its own table and emit them in `cleanup`, so that it emits each key only once per task.
+//! The laws about combiners need several values of a key, so each record of such a job then gets its own map task. If
+//! the job has an exact combiner, a repeated task may emit a key in a different number of pairs. Only each key's total
+//! is then compared.
 //!
-//! A job that reads several inputs gets each by name, `.named_input("users", …).named_input("orders", …)`. A job
-//! without a reduce is wrapped as for launching, `check(MapOnly::new(FindLines { … }))`. Random draws come from a
-//! seed, 0 unless you [set another](Check::seed): a check that passes today passes tomorrow.
+//! For a job with several inputs, name each: `.named_input("users", …).named_input("orders", …)`. Wrap a job without
+//! a reduce as its `main` does: `check(MapOnly::new(FindLines { … }))`. Random choices depend only on a seed, which is
+//! 0 unless you [set another](Check::seed), so a check gives the same result every time.
 //!
 //! # Keys with their own order
 //!
-//! Parts are sorted by the bytes of keys. For types that derive `Serialize` and `Ord`, these sort as the keys do. If
-//! you implement either by hand, check that in a second test with [`key_order`]. Here ten comes before nine, as it
-//! does in text:
+//! Parts are sorted by the bytes of keys. If a key type derives both `Serialize` and `Ord`, its bytes sort as its
+//! values do. If you implement either by hand, check the order in a second test with [`key_order`]. The key below is
+//! written as text, so the bytes of 10 sort before those of 9:
 //!
 //! ```
 //! use gristmill::prelude::*;
@@ -119,29 +122,31 @@
 //!
 //! let breach = gristmill::testing::key_order([Chapter(9), Chapter(10)]).verdict().unwrap_err();
 //! assert!(breach.to_string().starts_with(
-//!     "key bytes do not sort as the keys do: Chapter(9) is less than Chapter(10) by `Ord`, and greater than it by its bytes"
+//!     "key bytes do not sort as the keys do: Chapter(9) is less than Chapter(10) by `Ord`, but greater than it by bytes"
 //! ));
 //! ```
 //!
 //! # When a law does not fit
 //!
-//! * The last digits of a sum of floats depend on the order of its terms. A combiner that is not declared exact ([`EXACT`] is
-//!   false) is folded in the order of the input, need not be commutative, and may be off by a billionth;
-//!   [`Check::tolerance`] sets another bound, also for jobs that add floats in the reduce only.
-//! * A reduce may rely on the values of equal keys coming in the order of the input, if there is no exact combiner.
-//!   Call [`Check::ordered_values`] then. To get them in an order of your own, use a [`Grouped`] key instead: its order
-//!   is guaranteed, and the check keeps it.
-//! * Counters are summed over all tasks, and side outputs are the records of all tasks: both must be functions of the
-//!   input, like the result. For example, a counter of malformed lines is a function of the input. A counter of
-//!   tasks is not, nor is a counter of the values that a reduce receives if there is a combiner. If a counter or side output describes the work instead,
-//!   declare it with [`Check::varying_counter`] or [`Check::varying_side`].
+//! * The last digits of a sum of floats depend on the order of its terms. The laws are therefore weaker for a
+//!   combiner that is not declared exact ([`EXACT`] is false). It need not be commutative, because values are folded
+//!   in the order of the input. Its results may differ by one part in a billion. [`Check::tolerance`] sets another
+//!   bound. Call it also for jobs that add floats only in the reduce.
+//! * If a job has no exact combiner, its reduce may rely on receiving the values of a key in the order of the input.
+//!   Call [`Check::ordered_values`] for such a job. If you need another order, use a [`Grouped`] key: its order is
+//!   guaranteed, and the check keeps it.
+//! * Counters are summed over all tasks, and side outputs are the records of all tasks. Both must be functions of the
+//!   input, like the result. A counter of malformed lines is a function of the input. A counter of tasks is not. With a
+//!   combiner, a counter of the values that a reduce receives is not one either. If a counter or side output is meant
+//!   to describe the work, declare it with [`Check::varying_counter`] or [`Check::varying_side`].
 //!
 //! # How the check works
 //!
-//! Records are read, mapped and reduced one by one, in order, in this process, by job values that were written, read
-//! and set up like those of tasks. The output of reduces is compared key by key, byte by byte; counters by their
-//! totals; side outputs by their lines, in any order. Finally the job runs for real, in this process, with one thread
-//! and with two, and must write and count the same. That finds code that depends on its thread.
+//! The check maps records and reduces keys one by one, in order, in this process. Like tasks, it uses copies of the
+//! job value that were serialized, deserialized and set up. It compares the output of the reduce for each key byte by
+//! byte, the totals of counters, and the lines of side outputs in any order. Finally, the whole job runs in this
+//! process, once with one thread and once with two, and must give the same results. This finds code that depends on
+//! its thread.
 //!
 //! [`EXACT`]: crate::job::Combine::EXACT
 //! [`Grouped`]: crate::record::Grouped

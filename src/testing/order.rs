@@ -1,4 +1,4 @@
-//! Checks that the bytes of a key type sort as its values do.
+//! Checks that the encoded bytes of keys sort in the same order as the keys.
 
 use std::cmp::Ordering;
 use std::fmt::Debug;
@@ -9,9 +9,9 @@ use crate::record::Key;
 
 /// Checks that the bytes of these keys sort as the keys themselves do.
 ///
-/// Parts are sorted by key bytes, and a reduce sees its keys in that order. For a key whose `Serialize` and `Ord` are
-/// derived both are one. One of them written by hand breaks that easily; so give a test some keys, among them
-/// neighbours and extremes, in any order:
+/// Parts are sorted by key bytes, and a reduce receives its keys in that order. If `Serialize` and `Ord` are both
+/// derived, this is also the order of the keys. If either is written by hand, the two orders can easily differ. So
+/// test some keys, including neighbours and extremes, in any order:
 ///
 /// ```
 /// use gristmill::prelude::*;
@@ -33,7 +33,7 @@ pub fn key_order<'k, K: Key<'k> + Ord + Debug>(
 
 /// Keys whose order will be checked; nothing runs before [`run`](Self::run) or [`verdict`](Self::verdict).
 #[derive(Debug)]
-#[must_use = "nothing is checked before `run` or `verdict`"]
+#[must_use = "a check does nothing until `run` or `verdict` is called"]
 pub struct KeyOrder<'k, K> {
     keys: Vec<K>,
     lifetime: PhantomData<&'k ()>,
@@ -57,7 +57,7 @@ impl<'k, K: Key<'k> + Ord + Debug> KeyOrder<'k, K> {
     ///
     /// # Errors
     ///
-    /// The first two keys, in their order, that their bytes put otherwise.
+    /// The first two adjacent keys whose bytes sort differently.
     pub fn verdict(mut self) -> Result<(), Breach> {
         self.keys.sort();
         let mut scratch = Vec::new();

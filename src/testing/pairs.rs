@@ -1,4 +1,4 @@
-//! A map's emitted pairs, by key: the values for each call of the reduce.
+//! Groups the pairs that a map emitted by key: each call of the reduce receives one group.
 
 use std::collections::BTreeMap;
 
@@ -42,7 +42,7 @@ pub(super) struct Keyed {
 }
 
 impl Keyed {
-    /// The same, with the values of each key as `change` has them.
+    /// The same group, with the values that `change` returns for those of each key.
     pub(super) fn changed<E>(
         &self,
         mut change: impl FnMut(&[Vec<u8>]) -> Result<Vec<Vec<u8>>, E>,

@@ -1,4 +1,4 @@
-//! Formats keys, values and results for a sentence: escaped, and cut if they are long.
+//! Formats keys, values and results for messages: escapes them, and cuts long ones.
 
 use std::fmt::Debug;
 use std::io;
@@ -46,7 +46,7 @@ fn is_text(text: &str) -> bool {
     !text.contains(char::is_control)
 }
 
-/// A value of the author's, as it shows itself.
+/// A value of the author's type, in its `Debug` form.
 pub(super) fn debug(value: &impl Debug) -> String {
     escape(format!("{value:?}").as_bytes(), RESULT_CHARS)
 }

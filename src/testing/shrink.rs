@@ -1,4 +1,4 @@
-//! Shrinks the input that breaks a law, so that the message is readable.
+//! Looks for a smaller input that breaks the same law, so that the message is readable.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -24,7 +24,7 @@ pub(super) fn shrink<J: Job>(
     if breach.law() == Some(Law::FlagsDoNotClash) {
         return (Vec::new(), breach);
     }
-    // The job value under test has been used, and which record shows that it is not its copy does not matter much.
+    // The job value under test has been used up. For this law, it matters little which record shows the difference.
     let Some(law) = breach.law().filter(|law| *law != Law::JobSurvives) else {
         return (pieces, breach);
     };

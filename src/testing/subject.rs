@@ -1,4 +1,4 @@
-//! A job and one input, with what every law examines: its map output and its groups.
+//! A job under test and its input, with the map output and the groups that the laws examine.
 
 use super::chance::Chance;
 use super::inputs;
@@ -20,7 +20,7 @@ pub(super) struct Settings {
     pub(super) varying_sides: Vec<&'static str>,
 }
 
-/// A part by which numbers may differ where the combiner says that it is not exact.
+/// The fraction by which numbers may differ if the combiner is not declared exact.
 const INEXACT_TOLERANCE: f64 = 1e-9;
 
 /// A job under test, at one input.
@@ -74,7 +74,7 @@ impl<'s, J: Job> Subject<'s, J> {
             Law::CutsDoNotShow => laws::map::cuts_do_not_show(self),
             Law::TotalsDoNotShow => laws::totals::do_not_show(self),
             _ if J::MAP_ONLY && law != Law::RunAgrees => Ok(Some("the job has no reduce")),
-            Law::KeysSort => Ok(Some("a key type need not implement `Ord`; see `key_order`")),
+            Law::KeysSort => Ok(Some("not every key type is `Ord`; use `key_order` if yours is")),
             Law::KeysRoundTrip => laws::key::keys_round_trip(self),
             Law::PartitionIsOfKey => laws::partition::is_of_key(self),
             Law::ReduceIsDeterministic => laws::reduce::is_deterministic(self),
@@ -90,8 +90,8 @@ impl<'s, J: Job> Subject<'s, J> {
 
     /// The groups of as many map tasks as it takes for a key to have `wanted` values, if possible.
     ///
-    /// A map that emits in `cleanup` has each key once, however often the input has it: then every record gets its
-    /// own task, as far as the input can be cut.
+    /// A map that emits in `cleanup` emits each key only once per task. Every record then gets its own task, as far as
+    /// the input can be cut.
     pub(super) fn spread(&mut self, wanted: usize) -> Result<Vec<Keyed>, Breach> {
         if longest(&self.groups) >= wanted {
             return Ok(self.groups.clone());
@@ -142,7 +142,7 @@ pub(super) struct Difference {
 /// What the reduces of this map output are called with.
 pub(super) fn groups_of<J: Job>(steps: &[Step]) -> Result<Vec<Keyed>, Breach> {
     let groups = grouped::<J>(steps.iter().flat_map(|step| &step.pairs));
-    groups.map_err(|error| Breach::not_run(format!("a key's bytes cannot be read: {error}")))
+    groups.map_err(|error| Breach::not_run(format!("a key cannot be decoded: {error}")))
 }
 
 /// The most values that one key has.

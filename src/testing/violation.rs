@@ -1,4 +1,4 @@
-//! How a job breaks a law: the facts, and one sentence that says what to do.
+//! Describes how a job breaks a law: the facts, and one sentence that also says what to do.
 
 use super::Law;
 
@@ -6,7 +6,7 @@ use super::Law;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{breach} (seed {seed}, input {input})")]
 pub struct Violation {
-    /// How, with the facts.
+    /// How the law is broken, with the facts.
     pub breach: Breach,
     /// The seed for [`super::Check::seed`] that reproduces this.
     pub seed: u64,
@@ -17,7 +17,7 @@ pub struct Violation {
 /// How a job breaks a law. Keys, values, records and results in it are escaped and cut.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Breach {
-    /// The check itself could not be done: no temporary folder, an input of a name that the job does not have.
+    /// The check itself could not run, for example because the job has no input of the given name.
     #[error("the check could not be run: {cause}")]
     NotRun {
         /// Why.
@@ -29,12 +29,12 @@ pub enum Breach {
     /// There is a combiner, and nothing to combine.
     #[error(
         "no key of the input has three values, even with each record in its own map task, so \
-         the combiner cannot be checked; give input in which keys repeat"
+         the combiner cannot be checked; give input in which some key repeats three times"
     )]
     NoKeyRepeats,
     /// The job's code returned an error.
     #[error(
-        "{step} failed{}: {message}; fix it, or check with input that the job accepts",
+        "{step} failed{}: {message}; fix the error, or check with input that the job accepts",
         near(record, at)
     )]
     Failed {
@@ -53,7 +53,7 @@ pub enum Breach {
         /// The type, its fields, and what to do.
         clashes: String,
     },
-    /// See [`Law::JobSurvives`]: what it is turned into cannot be read, or turns into something else.
+    /// See [`Law::JobSurvives`]: the serialized job value cannot be read, or is different when it is written again.
     #[error(
         "the job value does not survive serialization: {problem}; use field types whose \
          `Serialize` and `Deserialize` are inverses of each other"
@@ -65,8 +65,8 @@ pub enum Breach {
     /// See [`Law::JobSurvives`]: the copy that tasks work with behaves differently.
     #[error(
         "the job value does not survive serialization: {place} the original value gives \
-         {original}, its copy in a task gives {copy}; serialize every field that map or reduce \
-          use, or fill it in `setup`"
+         {original}, but its copy in a task gives {copy}; serialize every field that map or \
+         reduce uses, or fill that field in `setup`"
     )]
     JobLosesField {
         /// For which record or key.
@@ -78,9 +78,9 @@ pub enum Breach {
     },
     /// See [`Law::MapIsDeterministic`].
     #[error(
-        "the map is not deterministic: {place} it gives {first}, and when run again {second}; \
-         use only the record and the job's own fields: no clock, random numbers, statics, or \
-         order of a hash map"
+        "the map is not deterministic: {place} it gives {first} first, but {second} when run \
+         again; use only the record and the job's own fields, and do not use a clock, random \
+         numbers, statics or the order of a hash map"
     )]
     MapDiffers {
         /// For which record.
@@ -93,8 +93,8 @@ pub enum Breach {
     /// See [`Law::RecordsAreFound`].
     #[error(
         "the input format depends on where a file is cut: record {number} of the whole file is \
-          {whole}, but with the cuts {cuts} it is {cut}; a record belongs to the range that \
-         holds its first byte (or set `SPLITTABLE = false`)"
+          {whole}, but with the cuts {cuts} it is {cut}; return a record only for the range \
+         that holds its first byte, or set `SPLITTABLE = false`"
     )]
     RecordsDiffer {
         /// Which record, from 1.
@@ -108,7 +108,7 @@ pub enum Breach {
     },
     /// See [`Law::KeysRoundTrip`].
     #[error(
-        "the key {key} is {again} after it was written and read; use a key type whose \
+        "the key {key} becomes {again} when it is written and read; use a key type whose \
          `Serialize` and `Deserialize` are inverses of each other"
     )]
     KeyChanges {
@@ -119,8 +119,8 @@ pub enum Breach {
     },
     /// See [`Law::KeysSort`].
     #[error(
-        "key bytes do not sort as the keys do: {left} is {ord} {right} by `Ord`, and {bytes} \
-         it by its bytes; derive both `Serialize` and `Ord`, with the same order of fields, or \
+        "key bytes do not sort as the keys do: {left} is {ord} {right} by `Ord`, but {bytes} \
+         it by bytes; derive both `Serialize` and `Ord`, with the same order of fields, or \
           implement both so that they agree"
     )]
     KeysDisagree {
@@ -189,9 +189,9 @@ pub enum Breach {
     },
     /// See [`Law::CutsDoNotShow`].
     #[error(
-        "the result depends on where the input is cut: {place} one map task gives {whole}, map \
-          tasks over {cuts} give {cut}; keep nothing from one record to the next, do not use \
-         the task's number, and emit what a task gathers in `cleanup`"
+        "the result depends on where the input is cut: {place} one map task gives {whole}, but \
+         map tasks over {cuts} give {cut}; do not use the task's number, and keep no state \
+         from one record to the next, except values that are all emitted in `cleanup`"
     )]
     CutsShow {
         /// For which key.
@@ -206,8 +206,8 @@ pub enum Breach {
     /// See [`Law::ReduceIsDeterministic`].
     #[error(
         "the reduce is not deterministic: for key {key} with values {values} it writes \
-         {first}, and when called again {second}; keep nothing from one key to the next, and \
-         use no clock, random numbers, statics, or order of a hash map"
+         {first} first, but {second} when called again; keep no state from one key to the next, \
+         and do not use a clock, random numbers, statics or the order of a hash map"
     )]
     ReduceDiffers {
         /// The key.
@@ -238,8 +238,8 @@ pub enum Breach {
     /// See [`Law::CombinerIsAssociative`].
     #[error(
         "the combiner is not associative: for key {key} the values {values} folded one by one \
-         give {plain}, but folded as {grouping} they give {grouped}; the value must carry what \
-          further folding needs, such as sum and count for an average"
+         give {plain}, but folded as {grouping} they give {grouped}; a combined value must hold \
+         all that further folding needs, such as sum and count for an average"
     )]
     CombinerGroups {
         /// The key.
@@ -256,9 +256,9 @@ pub enum Breach {
     /// See [`Law::CombinerIsCommutative`].
     #[error(
         "the combiner is not commutative: for key {key} the values {values} folded in this \
-         order give {plain}, but in the order {order} they give {shuffled}; make it \
-         independent of order, or leave `EXACT` at false to have it folded in the order of the \
-         input"
+         order give {plain}, but in the order {order} they give {shuffled}; make the combiner \
+         independent of the order, or leave `EXACT` at false: values are then folded in the \
+         order of the input"
     )]
     CombinerOrders {
         /// The key.
@@ -293,9 +293,9 @@ pub enum Breach {
     /// See [`Law::ValueOrderDoesNotShow`].
     #[error(
         "the reduce depends on the order of values: for key {key} it writes {plain} for \
-         {values} but {shuffled} for {order}; make it independent of order, sort with a \
-         `Grouped` key, or, if it is meant to follow the order of the input, check with \
-         `.ordered_values()`"
+         {values} but {shuffled} for {order}; make the reduce independent of the order, or \
+         sort the values with a `Grouped` key; if the order of the input is meant to matter, \
+         check with `.ordered_values()`"
     )]
     ValueOrderShows {
         /// The key.
@@ -311,8 +311,8 @@ pub enum Breach {
     },
     /// See [`Law::ReducersDoNotShow`].
     #[error(
-        "the result depends on the number of reducers: {place} one reducer gives {one}, \
-         {reducers} reducers give {many}; do not use the number of reducers, and keep nothing \
+        "the result depends on the number of reducers: {place} one reducer gives {one}, but \
+         {reducers} reducers give {many}; do not use the number of reducers, and keep no state \
          from one key to the next"
     )]
     ReducersShow {
@@ -328,9 +328,9 @@ pub enum Breach {
     /// See [`Law::TotalsDoNotShow`].
     #[error(
         "{what} depends on how the work is done: with one map task and one reducer it is \
-         {plain}, {how} it is {other}; counters and side outputs must depend on the \
-         input alone, not on how many tasks, calls or combined values there are; if this one is meant to \
-         describe the work, allow it with `.varying_counter(…)` or `.varying_side(…)`"
+         {plain}, but {how} it is {other}; counters and side outputs must depend only on the \
+         input, not on the number of tasks, calls or combined values; if this one is meant to \
+         describe the work, allow that with `.varying_counter(…)` or `.varying_side(…)`"
     )]
     TotalsShow {
         /// Which counter or side output.
@@ -344,8 +344,9 @@ pub enum Breach {
     },
     /// See [`Law::RunAgrees`]: a counter, or a side output of a map.
     #[error(
-        "a real run disagrees: with --threads {threads} and --reducers {reducers} {what} is {found}, not {expected}; \
-         look for what differs from thread to thread or is shared by all: a `thread_local!`, a static, a file"
+        "a real run gives another result: with --threads {threads} and --reducers {reducers}, \
+         {what} is {found}, not {expected}; look for state that threads share or that differs \
+         between them, such as a static, a file or a `thread_local!`"
     )]
     RunTotalsDiffer {
         /// Threads of that run.
@@ -361,9 +362,9 @@ pub enum Breach {
     },
     /// See [`Law::RunAgrees`]: a part of the output.
     #[error(
-        "a real run disagrees: with --threads {threads} and --reducers {reducers} part {part} has {found}, \
-         not {expected}; \
-         look for what differs from thread to thread or is shared by all: a `thread_local!`, a static, a file"
+        "a real run gives another result: with --threads {threads} and --reducers {reducers}, \
+         part {part} has {found}, not {expected}; look for state that threads share or that \
+         differs between them, such as a static, a file or a `thread_local!`"
     )]
     RunDiffers {
         /// Threads of that run.
@@ -380,7 +381,7 @@ pub enum Breach {
 }
 
 impl Breach {
-    /// The law that is broken; none where the check could not be made.
+    /// The law that is broken, or `None` if the check could not be made.
     pub fn law(&self) -> Option<Law> {
         Some(match self {
             Self::NotRun { .. } | Self::NoRecords | Self::NoKeyRepeats | Self::Failed { .. } => {
@@ -408,7 +409,7 @@ impl Breach {
         })
     }
 
-    /// Something in the way of the check itself.
+    /// An error that prevents the check itself.
     pub(super) fn not_run(cause: impl ToString) -> Self {
         Self::NotRun { cause: cause.to_string() }
     }

@@ -1,4 +1,4 @@
-//! Runs map and reduce as tasks do, but keeps the results of each record and each key apart.
+//! Runs map and reduce as tasks do, but keeps a separate result for each record and each key.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -130,7 +130,7 @@ impl<J: Job> Workbench<J> {
         Ok(steps)
     }
 
-    /// The part that a job without a reduce would write if map tasks from number `first` on wrote one together.
+    /// The part that a job without a reduce would write if its map tasks, numbered from `first`, wrote it together.
     pub(super) fn map_to_part(
         &mut self,
         first: u32,

@@ -19,7 +19,7 @@ pub(super) type Answer = Result<Response, Fault>;
 pub(super) struct Fault {
     #[serde(skip)]
     pub(super) status: StatusCode,
-    /// What is wrong, in a few words that never change.
+    /// What is wrong, in a few words that are always the same for this error.
     pub(super) error: &'static str,
     /// The details, with the value and the place.
     pub(super) cause: String,
@@ -45,7 +45,7 @@ impl Fault {
 
     /// A request that can never succeed in this form.
     pub(super) fn invalid(cause: impl Into<String>) -> Self {
-        let hint = "see /api/v1/openapi.json for what is accepted";
+        let hint = "see /api/v1/openapi.json for the accepted addresses and parameters";
         Self::new(StatusCode::BAD_REQUEST, "invalid request", cause, hint)
     }
 
@@ -66,27 +66,27 @@ impl From<Refusal> for Fault {
                 StatusCode::NOT_FOUND,
                 "not found",
                 cause,
-                "list what exists: /api/v1/jobs, /api/v1/workers",
+                "see /api/v1/jobs for all jobs, and /api/v1/workers for all workers",
             ),
             Refusal::Unavailable { .. } | Refusal::NotLeader { .. } | Refusal::NotYet { .. } => {
                 Self::new(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "the cluster cannot answer now",
                     cause,
-                    "try again; /api/v1/masters lists the masters",
+                    "try again later; see /api/v1/masters for the state of each master",
                 )
             }
             Refusal::Limit { .. } => Self::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "limit reached",
                 cause,
-                "ask for less, or try again later",
+                "request less, or try again later",
             ),
             Refusal::Internal { .. } => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "internal error",
                 cause,
-                "see the master's standard error",
+                "read what the master printed to its standard error",
             ),
         };
         match hint {
@@ -116,7 +116,7 @@ impl IntoResponse for Fault {
 /// A value as JSON.
 pub(super) fn json<T: Serialize>(value: &T) -> Answer {
     let bytes = serde_json::to_vec(value).map_err(|error| Refusal::Internal {
-        message: format!("cannot write the answer: {error}"),
+        message: format!("cannot encode the answer as JSON: {error}"),
     })?;
     Ok(text("application/json", bytes))
 }

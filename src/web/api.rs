@@ -1,4 +1,4 @@
-//! Jobs, tasks, counters, workers and masters as JSON, the same as the command prints with `--format json`.
+//! Serves jobs, tasks, counters, workers and masters as the JSON that `gristmill` prints with `--format json`.
 
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;

@@ -18,7 +18,8 @@ use crate::clock::rfc3339;
 use crate::master::{Event, EventId, What};
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::{AttemptState, JobState};
-use crate::spec::{AttemptId, Cause, JobId, WorkerId};
+use crate::spec::failure::TEXT_CHARS_MAX;
+use crate::spec::{AttemptId, Cause, JobId, WorkerId, escape};
 
 /// Most streams at a time.
 pub(super) const STREAMS_MAX: usize = 128;
@@ -61,9 +62,11 @@ pub(super) async fn of_job(
 fn stream(web: Web, job: Option<JobId>, query: Option<&str>, headers: &HeaderMap) -> Answer {
     let query = Query::read(query, &["after"])?;
     let asked: Option<EventId> = query.get("after")?;
-    let heard = headers.get("last-event-id").map(|id| {
-        let id = id.to_str().ok().and_then(|id| id.parse().ok());
-        id.ok_or_else(|| Fault::invalid("Last-Event-ID is not an id such as 4711.2"))
+    let heard = headers.get("last-event-id").map(|sent| {
+        let id = sent.to_str().ok().and_then(|id| id.parse().ok());
+        let shown = || escape(sent.as_bytes(), TEXT_CHARS_MAX);
+        let invalid = || format!("Last-Event-ID is `{}`, not an id such as 4711.2", shown());
+        id.ok_or_else(|| Fault::invalid(invalid()))
     });
     // A client that reconnects repeats its first query; the header is newer.
     let after = heard.transpose()?.or(asked).unwrap_or_else(|| web.master.last_event());
@@ -72,7 +75,7 @@ fn stream(web: Web, job: Option<JobId>, query: Option<&str>, headers: &HeaderMap
             StatusCode::SERVICE_UNAVAILABLE,
             "too many streams",
             format!("{STREAMS_MAX} event streams are open"),
-            "close some, or poll /api/v1/jobs instead",
+            "close some of them, or poll /api/v1/jobs instead",
         )
     })?;
     let (sender, pieces) = mpsc::channel(1);
@@ -185,7 +188,7 @@ fn written(event: &Event) -> String {
     format!("id: {}\nevent: {}\ndata: {data}\n\n", said.id, said.r#type)
 }
 
-/// An event was dropped that followed the last one that the client has seen.
+/// Tells a client that events after the last one that it saw were dropped.
 fn gap(after: EventId) -> String {
     format!("event: gap\ndata: {{\"type\":\"gap\",\"after\":\"{after}\"}}\n\n")
 }

@@ -1,4 +1,4 @@
-//! Fetches one path from a master's web, for the command.
+//! Fetches one path from a master's web server, for the `gristmill` command.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub enum Unanswered {
     Refused(String),
 }
 
-/// The answer of the web at an address for a path.
+/// Returns what the web server at an address answers for a path.
 ///
 /// # Errors
 /// If there is no answer in time, or it is not a success.

@@ -1,7 +1,8 @@
 //! Checks every request before it is handled, and adds security headers to every answer.
 //!
-//! Other sites must not read these pages through a user's browser. A foreign name that resolves to this machine is
-//! rejected by `Host`, a request from another site by `Origin` and `Sec-Fetch-Site`.
+//! Other sites must not read these pages through a user's browser. A request is rejected if its `Host` is not a name
+//! of this machine, even if that name resolves to this machine. It is also rejected if its `Origin` or
+//! `Sec-Fetch-Site` shows that a page of another site made it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
@@ -68,7 +69,7 @@ fn wants_page(request: &Request) -> bool {
 
 fn late() -> Fault {
     let cause = format!("no answer within {} s", ANSWER_WITHIN.as_secs());
-    let hint = "try again; /readyz tells whether a master leads";
+    let hint = "try again; /readyz tells whether this master can answer";
     Fault::new(StatusCode::GATEWAY_TIMEOUT, "no answer in time", cause, hint)
 }
 
@@ -77,7 +78,7 @@ fn check(request: &Request) -> Result<(), Fault> {
     let (headers, uri) = (request.headers(), request.uri());
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let cause = escape(request.method().as_str().as_bytes(), TEXT_CHARS_MAX);
-        let hint = "this address is read-only; use the command `gristmill`";
+        let hint = "to make changes, use the command `gristmill`";
         let error = "only GET and HEAD are allowed";
         return Err(Fault::new(StatusCode::METHOD_NOT_ALLOWED, error, cause, hint));
     }
@@ -85,7 +86,7 @@ fn check(request: &Request) -> Result<(), Fault> {
     let asked = uri.authority().map_or(host, |authority| authority.as_str());
     if !is_here(host) || !is_here(asked) {
         let cause = format!("Host is `{}`", escape(host.as_bytes(), TEXT_CHARS_MAX));
-        let hint = "name this machine as localhost, 127.0.0.1 or [::1]";
+        let hint = "use localhost, 127.0.0.1 or [::1] as the host in the address";
         return Err(Fault::new(StatusCode::MISDIRECTED_REQUEST, "wrong host", cause, hint));
     }
     check_origin(headers, host)?;
@@ -103,8 +104,8 @@ fn check(request: &Request) -> Result<(), Fault> {
     }
     let path = uri.path_and_query().map_or("", |path| path.as_str());
     if path.len() > PATH_BYTES_MAX {
-        let cause = format!("{} bytes; at most {PATH_BYTES_MAX} are accepted", path.len());
-        let hint = "see /api/v1/openapi.json for what is accepted";
+        let cause = format!("it has {} bytes; at most {PATH_BYTES_MAX} are accepted", path.len());
+        let hint = "see /api/v1/openapi.json for the accepted addresses and parameters";
         return Err(Fault::new(StatusCode::URI_TOO_LONG, "the address is too long", cause, hint));
     }
     // Ids and our own words need no percent-encoding, so none is decoded.
@@ -118,7 +119,7 @@ fn host(headers: &HeaderMap) -> Result<&str, Fault> {
     let mut hosts = headers.get_all(HOST).iter();
     match (hosts.next().and_then(|host| host.to_str().ok()), hosts.next()) {
         (Some(host), None) => Ok(host),
-        _ => Err(Fault::invalid("the header Host must be present once, as plain text")),
+        _ => Err(Fault::invalid("a request must have exactly one Host header, in ASCII")),
     }
 }
 

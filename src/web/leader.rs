@@ -1,7 +1,7 @@
 //! A master that does not lead forwards requests to the leader and returns its answers.
 //!
-//! It does not redirect: an open page and its stream of events keep working at their address after a change of leader,
-//! and browsers do not follow a stream to another origin.
+//! It does not redirect clients: an open page and its event stream keep their address after a change of leader.
+//! Besides, browsers do not follow an event stream to another origin.
 
 use std::io;
 use std::pin::Pin;
@@ -133,6 +133,6 @@ impl HttpBody for Lively {
 }
 
 fn unavailable(cause: impl Into<String>) -> Fault {
-    let hint = "try again; /api/v1/masters lists the masters";
+    let hint = "try again later; see /api/v1/masters for the state of each master";
     Fault::new(StatusCode::SERVICE_UNAVAILABLE, "the cluster cannot answer now", cause, hint)
 }

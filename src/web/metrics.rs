@@ -1,6 +1,6 @@
-//! Metrics in Prometheus' text format: every master reports itself, the leader also reports the cluster.
+//! Serves metrics in Prometheus' text format. Every master reports on itself; the leader also reports on the cluster.
 //!
-//! Only the leader reports jobs and workers, so sums over all masters count nothing twice. Label values come from
+//! Only the leader reports jobs and workers, so a sum over all masters counts nothing twice. Label values come from
 //! fixed lists, never from users.
 
 use std::fmt::{Display, Write};
@@ -56,7 +56,7 @@ fn of_master(page: &mut Page, figures: &Figures) {
 }
 
 fn of_requests(page: &mut Page, web: &Web) {
-    page.one("gristmill_http_answers_total", "counter", "HTTP answers by status.", || {
+    page.one("gristmill_http_answers_total", "counter", "HTTP answers by class of status.", || {
         let classes = (1..).zip(&web.shared.answered);
         classes
             .map(|(n, count)| (label("code", format!("{n}xx")), count.load(Ordering::Relaxed)))
@@ -95,24 +95,24 @@ fn of_attempts(page: &mut Page, figures: &Figures) {
     page.plain(
         "gristmill_jobs_submitted_total",
         "counter",
-        "Jobs submitted, according to the log entries that this process has applied.",
+        "Jobs submitted, counted from the log entries that this process has applied.",
         happened.submitted,
     );
     page.plain(
         "gristmill_attempts_started_total",
         "counter",
-        "Attempts started, according to the log entries that this process has applied. Tasks that \
+        "Attempts started, counted from the log entries that this process has applied. Tasks that \
          share an attempt count once.",
         happened.started,
     );
-    let help = "Attempts ended, according to the log entries that this process has applied.";
+    let help = "Attempts ended, counted from the log entries that this process has applied.";
     page.one("gristmill_attempts_ended_total", "counter", help, || {
         ENDS.iter().map(|&(at, word)| (label("state", word), happened.ended[at])).collect()
     });
     page.plain(
         "gristmill_workers_lost_total",
         "counter",
-        "Workers lost, according to the log entries that this process has applied.",
+        "Workers lost, counted from the log entries that this process has applied.",
         happened.lost,
     );
 }

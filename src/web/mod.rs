@@ -1,9 +1,9 @@
-//! Shows a cluster over HTTP: pages for people; JSON, metrics and events for programs. It is read-only.
+//! Serves a cluster's state over HTTP, read-only: pages for people; JSON, metrics and events for programs.
 //!
 //! ```text
 //!   connection ─► server ─► guard ─► leader ─► routes ─► pages, api, events, … ─► answer
-//!                  limits    Host,    this one, or
-//!                            Origin   the one that leads, through here
+//!                  limits    Host,    answers here, or
+//!                            Origin   forwards to the leader
 //! ```
 //!
 //! | file | purpose |
@@ -21,7 +21,8 @@
 //! | `fetch` | fetches one path, for the command |
 //! | `query`, `answer` | query strings; answers and faults |
 //!
-//! It runs on its own thread and reads the state in small portions, so viewers never delay workers.
+//! The web server runs on its own thread and reads the master's state in small portions. So clients of the web server
+//! never delay workers.
 
 mod answer;
 mod api;

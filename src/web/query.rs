@@ -1,4 +1,4 @@
-//! Query strings: a few known names, each at most once, whose values are numbers, ids or words.
+//! Parses query strings: a few known names, each at most once, whose values are numbers, ids or words.
 
 use std::str::FromStr;
 

@@ -1,4 +1,4 @@
-//! Every address that is served, in one table. `openapi.json` describes the same ones; a test compares them.
+//! All served addresses, in one table. `openapi.json` describes the same addresses, and a test compares the two.
 
 use axum::Router;
 use axum::extract::Request;

@@ -1,4 +1,4 @@
-//! Accepts connections, with limits on their number, their time and the size of requests.
+//! Accepts connections, and limits their number, their duration and the size of requests.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
-//! Sums up a job's tasks: durations, the slowest tasks, and the timeline.
+//! Summarizes a job's tasks for its pages: durations, the slowest tasks, and the timeline.
 //!
 //! A job may have hundreds of thousands of tasks. They are read a few thousand at a time, so that the state is never
-//! locked for long, and only what is shown is kept. All viewers share one summary, which is rebuilt when it is out of
-//! date.
+//! locked for long. Only what the pages show is kept. All requests share one summary, which is rebuilt when it is out
+//! of date.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

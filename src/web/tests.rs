@@ -1,4 +1,4 @@
-//! Every served address is documented, and a client that missed events is notified of that.
+//! Tests that every served address is documented, and that a client that missed events receives a `gap` event.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Keeps the artifacts that attempts need: fetches each once from the masters, checks it, and keeps it while a job uses it.
+//! Keeps the artifacts that attempts need: executables, specs, plans and side files. Each is fetched from the masters
+//! once, checked, and kept while a job uses it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};

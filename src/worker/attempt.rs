@@ -1,4 +1,4 @@
-//! Runs one attempt, from its assignment until its end is recorded in the book.
+//! Runs one attempt, from its assignment until its end is recorded in the worker's book of attempts (`book.rs`).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,8 +23,8 @@ use crate::spec::{Cause, Failure, JobSpec, Location};
 /// Memory that an executor needs in addition to the job's buffers.
 const PROCESS_BYTES: u64 = 16 << 20;
 
-/// Runs an assigned attempt and records its end in the book. Stops at once when told to. Either way it leaves no
-/// process and no scratch folder behind.
+/// Runs an assigned attempt and records its end in the book. A request to stop takes effect at once. In either case,
+/// no process and no scratch folder is left behind.
 pub(super) async fn carry_out<T: Transport, L: Launcher>(worker: Arc<Worker<T, L>>, start: Start) {
     let Start { order, mut stop, mut more } = start;
     let mut slot = None;
@@ -214,7 +214,7 @@ async fn converse<T: Transport, L: Launcher>(
     if is_new {
         executor.greet().await?;
     }
-    // Known before it begins, in case the executor hangs just then.
+    // Recorded before the attempt begins, in case the executor hangs at that moment.
     if let Some(pid) = executor.pid() {
         worker.book.started(order.attempt, pid);
     }

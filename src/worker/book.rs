@@ -1,4 +1,4 @@
-//! Records every attempt that the master has assigned, and its state.
+//! Records every attempt that the master has assigned to this worker, and its state.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -107,8 +107,8 @@ impl Death {
             (Some(over), _) => {
                 let (used, limit) = (size::format(over.used_bytes), size::format(over.limit_bytes));
                 let message = format!(
-                    "the executor was killed for its memory: it used {used}, but an attempt may use \
-                     {limit}\nhint: lower the job's --memory, or raise the worker's"
+                    "the executor was killed for using too much memory: it used {used}, but an \
+                     attempt may use {limit}\nhint: lower the job's --memory, or raise the worker's --memory"
                 );
                 (Cause::Memory, message)
             }

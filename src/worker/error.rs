@@ -1,4 +1,4 @@
-//! Errors that end a worker, and faults of a worker that fail an attempt.
+//! Errors that end a worker, and faults of a worker that make an attempt fail.
 
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
@@ -44,18 +44,19 @@ pub enum Error {
     },
     /// The poll loop's thread could not be started.
     #[error(
-        "failed to start the thread that polls: {0}\nhint: raise the limit on processes (ulimit -u)"
+        "failed to start the thread that polls the master: {0}\nhint: raise the limit on \
+         processes (ulimit -u)"
     )]
     Thread(#[source] io::Error),
     /// The master refuses this worker permanently.
-    #[error("the master refuses this worker: {refusal}\nhint: start it with other flags")]
+    #[error("the master refuses this worker: {refusal}\nhint: correct its flags and restart it")]
     Refused {
         /// Its answer.
         refusal: Refusal,
     },
     /// The data folder belongs to another cluster than the masters.
     #[error(
-        "the data folder belongs to cluster {own}, but the masters to cluster {other}: \
+        "the data folder belongs to cluster {own}, but the masters belong to cluster {other}: \
          {}\nhint: name the right cluster with --cluster, or another folder with --data DIR", shown(.path)
     )]
     OtherCluster {
@@ -67,7 +68,7 @@ pub enum Error {
         other: Nonce,
     },
     /// No master answered for too long.
-    #[error("no master answered for {} s: {last}\nhint: check whether the masters run", .waited.as_secs())]
+    #[error("no master answered for {} s: {last}\nhint: check whether the masters are running", .waited.as_secs())]
     Masterless {
         /// How long the worker waited.
         waited: Duration,
@@ -89,8 +90,8 @@ pub(super) fn disk_failure(doing: &str, path: &Path, source: &io::Error) -> Fail
         let free = free_bytes(folder)
             .map_or("free space unknown".into(), |bytes| format!("{} free", size::format(bytes)));
         format!(
-            "{lack} for {} ({free}): {}\nhint: free some space on the worker, or give it a \
-             larger --data DIR",
+            "{lack} for {} ({free}): {}\nhint: free some space on the worker's disk, or start the \
+             worker with a --data DIR on a larger disk",
             shown(path),
             shown(folder)
         )
@@ -116,20 +117,22 @@ pub(super) fn start_failure(executable: &Path, source: &io::Error) -> Failure {
     let lacks_loader = source.kind() == ErrorKind::NotFound && executable.is_file();
     let is_foreign = matches!(Errno::from_io_error(source), Some(Errno::NOEXEC | Errno::LIBBAD));
     if lacks_loader || is_foreign {
-        let hint = "build it for the system and processor of the workers";
+        let hint = "build it for the operating system and processor of the workers";
         return Failure::new(Cause::UserError, format!("{what}\nhint: {hint}"));
     }
     let hint = match Errno::from_io_error(source) {
         Some(Errno::MFILE | Errno::NFILE) => "raise the worker's limit on open files (ulimit -n)",
         Some(Errno::AGAIN) => {
-            "raise the worker's limit on processes (ulimit -u), or give it fewer --slots"
+            "raise the worker's limit on processes (ulimit -u), or start it with fewer --slots"
         }
-        Some(Errno::NOMEM) => "give the worker's machine more memory, or the worker fewer --slots",
+        Some(Errno::NOMEM) => {
+            "add memory to the worker's machine, or start the worker with fewer --slots"
+        }
         Some(Errno::ACCESS | Errno::PERM) => {
-            "give the worker a --data DIR on a file system that is mounted without noexec"
+            "start the worker with a --data DIR on a file system that is mounted without noexec"
         }
-        Some(Errno::NOSPC | Errno::DQUOT) => "free some space on the worker",
-        _ => "check the worker's machine",
+        Some(Errno::NOSPC | Errno::DQUOT) => "free some space on the worker's disk",
+        _ => "look for the cause on the worker's machine",
     };
     Failure::new(Cause::WorkerError, format!("{what}\nhint: {hint}"))
 }
@@ -138,7 +141,7 @@ pub(super) fn start_failure(executable: &Path, source: &io::Error) -> Failure {
 pub(super) fn task_failure(doing: &str, error: &tokio::task::JoinError) -> Failure {
     Failure::new(
         Cause::WorkerError,
-        format!("failed to {doing}: the worker's own thread died: {error}"),
+        format!("failed to {doing}: a thread of the worker died: {error}"),
     )
 }
 

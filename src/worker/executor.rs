@@ -1,4 +1,4 @@
-//! Drives one executor: performs the handshake, runs one attempt after another, and finds out how it died.
+//! Drives one executor: performs the handshake, runs one attempt after another, and finds out how the executor died.
 
 use std::time::Duration;
 
@@ -121,14 +121,15 @@ impl Executor {
             Ok(Ok(Some(FromExecutor::Hello { version: VERSION }))) => Ok(()),
             Ok(Ok(Some(FromExecutor::Hello { version }))) => {
                 let message = format!(
-                    "the job's executable uses version {version} of the executor's protocol, \
-                     but this worker uses version {VERSION}\nhint: build both from the same gristmill"
+                    "the job's executable uses version {version} of the executor protocol, but \
+                     this worker uses version {VERSION}\nhint: build the job and the worker from \
+                     the same version of gristmill"
                 );
                 let failure = Failure::new(Cause::UserError, message);
                 Err(Unwell::Broke(failure.about(About::Version)))
             }
             Ok(Ok(Some(_))) => {
-                Err(broke(Cause::Exit, "the executor did not send its version first"))
+                Err(broke(Cause::Exit, "the executor did not send its protocol version first"))
             }
             Ok(Ok(None)) => Err(self.went(None).await),
             Ok(Err(error)) => Err(self.went(Some(error)).await),
@@ -160,7 +161,7 @@ impl Executor {
         let mut silence = std::pin::pin!(tokio::time::sleep(silence_max));
         let (mut from, mut to) = tokio::io::split(&mut *self.socket);
         let (mut has_begun, mut last) = (false, (0, 0));
-        // An executor that waits for an answer makes no progress, and that is not its fault.
+        // An executor that waits for an answer makes no progress, so this time does not count.
         let mut is_owed = false;
         let broken = loop {
             // A frame is received as a whole, even if a message is sent in the meantime.
@@ -186,7 +187,8 @@ impl Executor {
                     tell(Told::Begun(pid));
                 }
                 Ok(Some(_)) if !has_begun => {
-                    return Err(broke(Cause::Exit, "the executor did not confirm the start"));
+                    let message = "the executor did not confirm the start of the attempt";
+                    return Err(broke(Cause::Exit, message));
                 }
                 Ok(Some(FromExecutor::Progress { bytes, total })) => {
                     if (bytes, total) != last {
@@ -203,7 +205,8 @@ impl Executor {
                 Ok(Some(FromExecutor::Done(done))) => return Ok(done),
                 Ok(Some(FromExecutor::Failed(failure))) => return Err(Unwell::Said(failure)),
                 Ok(Some(FromExecutor::Hello { .. })) => {
-                    return Err(broke(Cause::Exit, "the executor sent a second hello"));
+                    let message = "the executor sent its protocol version again";
+                    return Err(broke(Cause::Exit, message));
                 }
                 Ok(None) => break None,
                 Err(error) => break Some(error),
@@ -213,7 +216,7 @@ impl Executor {
         Err(if has_begun { unwell } else { unwell.before() })
     }
 
-    /// Finds out how the executor ended after its socket was closed or failed. It is probably dying.
+    /// Finds out how the executor ended after its socket was closed or failed. The executor is probably dying.
     async fn went(&mut self, error: Option<std::io::Error>) -> Unwell {
         let is_closed =
             error.as_ref().is_none_or(|error| error.kind() != std::io::ErrorKind::Other);

@@ -1,6 +1,6 @@
-//! Fetches a reduce's partition of every map's output: locates the outputs, fetches those on other machines, and uses
-//! the files of those on this one. Starts before all maps are done, and ends when all outputs are here or one is
-//! unavailable.
+//! Fetches a reduce's partition of every map output. It locates the outputs, fetches those on other machines, and reads
+//! those on this machine from their files. It starts before all maps are done, and ends when all outputs are here or
+//! one is unavailable.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -322,7 +322,8 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
                     continue;
                 }
                 Got::Hidden => {
-                    let message = "its worker sent only a path, and there is no such file";
+                    let message =
+                        "its worker sent the path of a file that does not exist on this machine";
                     (false, message.into(), SLOW_TRIES_MAX)
                 }
                 Got::Slow { message } => (false, message, SLOW_TRIES_MAX),
@@ -344,7 +345,7 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
             return Ok(());
         }
         let message = format!(
-            "failed to fetch {} of {} map outputs; the last: {}",
+            "failed to fetch {} of {} map outputs; last failure: {}",
             self.lost.len(),
             self.maps,
             self.why

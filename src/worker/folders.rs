@@ -1,13 +1,13 @@
-//! Manages the worker's data folder: its layout, and what is swept when.
+//! Manages the worker's data folder: its layout, and when old files are removed.
 //!
 //! ```text
 //! DATA/lock                           held by flock(2) while the worker lives
 //!      worker                         the worker's id: w4
 //!      cluster                        the random number of the cluster that it belongs to
-//!      artifacts/<digest>             executables, specs, plans, side files; swept at start
+//!      artifacts/<digest>             executables, specs, plans, side files; removed at start
 //!      jobs/<nonce>/job               the job's id: j7
 //!      jobs/<nonce>/outputs/m12-2     a sealed map output, which outlives the executor and the worker's process
-//!      jobs/<nonce>/attempts/r3-1/    scratch of one running attempt; swept at its end and at start
+//!      jobs/<nonce>/attempts/r3-1/    scratch of one running attempt; removed at its end, and at start
 //!      logs/j7-m12-2                  an attempt's log
 //! ```
 
@@ -35,7 +35,7 @@ pub(super) fn attempt_name(attempt: AttemptId) -> String {
 }
 
 impl Folders {
-    /// Opens the folder, creates what is missing, and sweeps what an earlier process left, unless it is still useful.
+    /// Opens the folder, creates what is missing, and removes what an earlier process left unless it is still useful.
     pub(super) fn open(data: &Path) -> Result<Self, Error> {
         let failed = |doing, path: &Path| {
             let path = path.to_path_buf();
@@ -52,13 +52,13 @@ impl Folders {
             }
         }
         let artifacts = data.join("artifacts");
-        remove_all(&artifacts).map_err(failed("sweep", &artifacts))?;
+        remove_all(&artifacts).map_err(failed("remove old artifacts", &artifacts))?;
         for name in ["artifacts", "jobs", "logs"] {
             let path = data.join(name);
-            fs::create_dir_all(&path).map_err(failed("make", &path))?;
+            fs::create_dir_all(&path).map_err(failed("create a folder", &path))?;
         }
         let jobs = data.join("jobs");
-        let known = sweep_jobs(&jobs).map_err(failed("sweep", &jobs))?;
+        let known = sweep_jobs(&jobs).map_err(failed("remove files of old attempts", &jobs))?;
         Ok(Self { data: data.into(), jobs: Mutex::new(known), _lock: lock })
     }
 

@@ -57,7 +57,7 @@ impl Gather {
     pub(super) fn create(path: PathBuf) -> Result<Self, Failure> {
         match File::create(&path) {
             Ok(file) => Ok(Gather { path, file, end: AtomicU64::new(0) }),
-            Err(error) => Err(disk_failure("gather map outputs", &path, &error)),
+            Err(error) => Err(disk_failure("store fetched map outputs", &path, &error)),
         }
     }
 
@@ -88,7 +88,7 @@ impl Gather {
         let (nonce, partition, got) = (request.nonce, request.partition, BTreeMap::new());
         let (open, bytes) = (None, 0);
         let mut arrivals = Arrivals { gather: self, nonce, partition, wanted, got, open, bytes };
-        let mut why = "the sender stopped before sending it".to_string();
+        let mut why = "its worker stopped before sending it".to_string();
         let pace = {
             let mut fetching = std::pin::pin!(peer.fetch(request, send));
             let mut receiving = std::pin::pin!(arrivals.receive(pieces));
@@ -207,8 +207,8 @@ impl Arrivals {
         let gather = Arc::clone(&self.gather);
         let written = offload(move || gather.file.write_all_at(&bytes, at)).await;
         written
-            .map_err(|error| task_failure("gather map outputs", &error))?
-            .map_err(|error| disk_failure("gather map outputs", &self.gather.path, &error))
+            .map_err(|error| task_failure("store fetched map outputs", &error))?
+            .map_err(|error| disk_failure("store fetched map outputs", &self.gather.path, &error))
     }
 
     fn close_if_whole(&mut self) {
@@ -237,10 +237,8 @@ impl Arrivals {
         if let Some(open) = self.open.take() {
             self.gather.give_back(&open);
             self.wanted.remove(&open.header.map);
-            let message = format!(
-                "{} bytes of it arrived instead of {}",
-                open.arrived, open.header.stored_bytes
-            );
+            let message =
+                format!("{} bytes of it arrived, not {}", open.arrived, open.header.stored_bytes);
             self.got.insert(open.header.map, Got::Unanswered { message });
         }
     }
@@ -336,7 +334,7 @@ mod tests {
         let expected = [
             (1, "it arrived with checksum"),
             (3, "it broke off"),
-            (4, "1 bytes of it arrived instead of 3"),
+            (4, "1 bytes of it arrived, not 3"),
             (5, "it broke off"),
         ];
         for (map, expected) in expected {

@@ -1,8 +1,9 @@
 //! Finds and kills an executor and every process that it has started, even one that has left its process group.
 //!
-//! Killing a process group is not enough, because a process that calls setsid(2) leaves it. A process cannot leave a
-//! control group. If this process cannot create control groups, it finds everything below the executor's supervisor by
-//! parent process ids, and processes that have lost their supervisor by a variable in their environment.
+//! Killing a process group is not enough, because a process that calls setsid(2) leaves its process group. A process
+//! cannot leave its control group, so each executor gets its own if the worker can create control groups. Otherwise
+//! the worker finds the processes below the executor's supervisor by their parent process ids. It finds processes that
+//! have lost their supervisor by a variable in their environment.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

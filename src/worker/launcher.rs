@@ -1,4 +1,4 @@
-//! The interface to executors, which a simulation can replace: starting one, and controlling its process.
+//! The interface for starting executors and controlling their processes. A simulation can replace it.
 
 use std::future::Future;
 use std::io;

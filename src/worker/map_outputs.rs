@@ -1,4 +1,4 @@
-//! Keeps this worker's map outputs, which outlive executors and the worker's process.
+//! Keeps this worker's map outputs. They survive the end of their executor, and a restart of the worker.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
@@ -94,8 +94,8 @@ impl MapOutputs {
         let found = (header.nonce, header.map, header.attempt, file.index().digest);
         if found != expected {
             return Err(failed(format!(
-                "the executor left a different map output from the one that it reported: {found:x?} (nonce, \
-                 map, attempt, digest), not {expected:x?}"
+                "the executor's map output is not the one that it reported: the file's (nonce, map, \
+                 attempt, digest) are {found:x?}, not {expected:x?}"
             )));
         }
         let path = folders.outputs(nonce).join(attempt_name(attempt));
@@ -211,8 +211,8 @@ fn segment(
     segments.get(partition as usize).copied().ok_or_else(|| Absent {
         is_corrupt: false,
         message: format!(
-            "the output of {job}/m{map}#{attempt} has {} partitions, but none with number \
-             {partition}",
+            "the output of {job}/m{map}#{attempt} has no partition {partition}; its partitions \
+             are numbered from 0, and their number is {}",
             segments.len()
         ),
     })

@@ -1,4 +1,5 @@
-//! Limits the memory of an executor: by a control group where this process may create one, otherwise by sampling.
+//! Limits the memory of an executor: by a control group if this process may create one, otherwise by measuring the
+//! memory at intervals.
 
 use std::fs;
 use std::path::{Path, PathBuf};

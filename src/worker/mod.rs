@@ -1,4 +1,5 @@
-//! Lends slots to a cluster: starts executors, fetches their input, serves their spill files and reports to the master.
+//! Runs attempts for a cluster: starts executors, fetches their input, serves their map outputs to other workers, and
+//! reports to the master.
 //!
 //! ```text
 //!              poll (what is held)                    ┌──────── executor (child process, own group)
@@ -11,12 +12,12 @@
 //!          ────────────► server ──► outputs (spill files of this worker's maps, which outlive executors and restarts)
 //! ```
 //!
-//! The **book** records the attempts that the master has assigned, and the state of each. The poll loop sends it to
-//! the master and reconciles it with the answer. The loop runs on a thread of its own, so that nothing here delays it.
-//! Each attempt is a task of the runtime: it takes a slot, drives an executor, and records its end in the book.
+//! The **book** records the attempts that the master has assigned, and the state of each. The poll loop sends the book
+//! to the master and reconciles it with the answer. The loop has its own thread, so that other work never delays it.
+//! Each attempt is an async task, which takes a slot, drives an executor, and records its end in the book.
 //!
-//! The master, the peers, the launcher of executors, the clock and the data folder are passed in, so that a simulation
-//! can replace them. `folders.rs` draws the data folder.
+//! The master, the other workers, the launcher of executors, the clock and the data folder are passed in, so that a
+//! simulation can replace them. `folders.rs` shows the layout of the data folder.
 
 mod artifacts;
 mod attempt;
@@ -144,8 +145,8 @@ struct Worker<T: Transport, L> {
 /// Runs a worker until it is stopped or may leave.
 ///
 /// # Errors
-/// If its data folder cannot be used, its service fails, or no master answers for too long. Its executors have ended by
-/// then in any case.
+/// If its data folder cannot be used, its service fails, or no master answers for too long. Even then, its executors
+/// have ended when this returns.
 pub async fn run<T: Transport, L: Launcher>(
     options: Options,
     transport: T,
@@ -175,7 +176,7 @@ pub async fn run<T: Transport, L: Launcher>(
         biased;
         served = worker.transport.serve(server) => Err(Error::Served {
             address: worker.options.address.clone(),
-            source: served.err().unwrap_or_else(|| io::Error::other("the service ended")),
+            source: served.err().unwrap_or_else(|| io::Error::other("the server stopped")),
         }),
         ended = poll::run(Arc::clone(&worker), stop) => ended,
     };

@@ -1,4 +1,4 @@
-//! Fetches one partition of every map's output for a client: once, without waiting for missing outputs.
+//! Fetches one partition of every map output for a client. It does not wait for outputs that are missing.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ pub enum Unheard {
     #[error("{0}")]
     Masters(#[from] Refusal),
     /// Some outputs do not exist yet, or are being made again.
-    #[error("{missing} of {maps} map outputs are missing now")]
+    #[error("map outputs are missing at the moment: {missing} of {maps}")]
     NotThere {
         /// Number of missing outputs.
         missing: u32,
@@ -78,10 +78,11 @@ fn whole(map: u32, got: Got, address: &str) -> Result<SegmentRef, Unheard> {
     match got {
         Got::Whole(segment) => Ok(segment),
         Got::Missing { message, .. } | Got::Unanswered { message } | Got::Slow { message } => {
-            Err(Unheard::NotSent(format!("map {map} from {address}: {message}")))
+            Err(Unheard::NotSent(format!("output of map {map} from {address}: {message}")))
         }
         Got::Hidden => {
-            Err(Unheard::NotSent(format!("map {map} from {address}: the worker did not send it")))
+            let message = "the worker sent a path instead of the bytes";
+            Err(Unheard::NotSent(format!("output of map {map} from {address}: {message}")))
         }
     }
 }
@@ -117,6 +118,6 @@ pub fn lend_file(
 ) -> Result<SegmentRef, std::io::Error> {
     lend_at(path, of, partition).ok_or_else(|| {
         let shown = crate::spec::Location::from(path);
-        std::io::Error::other(format!("no complete map output: {shown}"))
+        std::io::Error::other(format!("the file is not a complete output of this map: {shown}"))
     })
 }

@@ -1,9 +1,9 @@
-//! Ends processes that have lost their supervisor, if this worker is the process that receives orphans.
+//! Ends processes that have lost their supervisor, if this worker is the process that adopts orphans.
 //!
-//! A supervisor (`executor/supervisor.rs`) ends everything below it. If the supervisor itself is killed, the kernel
-//! makes this process the parent of what it leaves, because the worker is a subreaper too. A child of this process is
-//! such an orphan if it is not the root of an executor and began after that supervisor. Older children do not count: a
-//! shell that started them may have become this worker by exec.
+//! A supervisor (`executor/supervisor.rs`) ends all processes below it. If the supervisor itself is killed, the kernel
+//! makes the worker the parent of these processes, because the worker is a subreaper too. A child of the worker counts
+//! as such an orphan if it is not the root of an executor and started after the killed supervisor. Older children do
+//! not count, because a shell may have started them before it became this worker by exec(3).
 
 use std::collections::BTreeSet;
 use std::fs;

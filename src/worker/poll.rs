@@ -1,8 +1,9 @@
 //! Registers the worker and polls: reports the attempts that it holds, and starts and stops attempts according to the
 //! answers.
 //!
-//! Polls are level-triggered; see [`crate::rpc::workers`]. When an attempt ends, a new poll is sent at once and replaces
-//! the one that the master holds. Otherwise the held one is renewed. Answers to older polls are dropped.
+//! Polls are level-triggered; see [`crate::rpc::workers`]. The master answers a poll once it has news, or after part of
+//! the lease. Then the worker sends the next poll. If an attempt ends before that, the worker sends a new poll at once,
+//! which replaces the one that the master holds. Answers to older polls are dropped.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -190,7 +191,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
             // Not found: the masters have already removed it.
             Ok(()) | Err(Refusal::NotFound { .. }) => {}
             Err(refusal) => (self.worker.options.log)(&format!(
-                "worker {worker} ends, but could not report that to a master: {refusal}"
+                "worker {worker} ends, but failed to report that to a master: {refusal}"
             )),
         }
     }
@@ -340,11 +341,11 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
         let ended = self.worker.book.refused(refusal);
         let what = match ended {
             Some(attempt) => {
-                format!("attempt {attempt} fails, because masters always refuse its report")
+                format!("attempt {attempt} fails, because its report is refused every time")
             }
             // While no master answers, one line covers all polls.
             None if self.silent_since.is_none() => {
-                "this worker reports each attempt separately".into()
+                "from now on, this worker reports each attempt separately".into()
             }
             None => return,
         };

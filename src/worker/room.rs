@@ -1,4 +1,4 @@
-//! Measures the free memory and disk of this machine, for people.
+//! Measures the free memory and disk space of this machine. Pages and commands show them.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Serves this worker's map outputs to others, and its attempts' logs.
+//! Serves this worker's map outputs to other workers, and the logs of its attempts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,7 +88,7 @@ impl Shuffle for Server {
         let turn = tokio::time::timeout(TURN_MAX, self.turns.acquire()).await;
         let Ok(Ok(_turn)) = turn else {
             let message = format!(
-                "this worker serves {SERVED_MAX} fetches at once, and none ended within {} s\nhint: ask again",
+                "this worker already serves {SERVED_MAX} fetches, and none ended within {} s\nhint: try again",
                 TURN_MAX.as_secs()
             );
             return Err(Refusal::Unavailable { message });
@@ -132,6 +132,6 @@ fn read(
 /// Reads files on a thread that is allowed to block.
 async fn blocking<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
     offload(f).await.map_err(|error| Refusal::Internal {
-        message: format!("the worker's own thread died: {error}"),
+        message: format!("a thread of the worker died: {error}"),
     })
 }

@@ -1,4 +1,4 @@
-//! The worker's slots: room for one attempt each, and the idle executors that wait for their job's next attempt.
+//! The worker's slots, which run one attempt each, and the idle executors that wait for their job's next attempt.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

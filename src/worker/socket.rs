@@ -31,7 +31,8 @@ pub(super) async fn receive(
     };
     let length = u32::from_le_bytes(length);
     if length > FRAME_BYTES_MAX {
-        let message = format!("a frame of {length} bytes exceeds the limit of {FRAME_BYTES_MAX}");
+        let message =
+            format!("a frame of {length} bytes exceeds the limit of {FRAME_BYTES_MAX} bytes");
         return Err(io::Error::other(message));
     }
     let mut body = Vec::new();
@@ -70,7 +71,7 @@ mod tests {
         assert!(error.contains("holds no known message"), "{error}");
         theirs.write_all(&[0xff; 4]).await.unwrap();
         let error = receive(&mut ours).await.unwrap_err().to_string();
-        assert_eq!(error, "a frame of 4294967295 bytes exceeds the limit of 268435456");
+        assert_eq!(error, "a frame of 4294967295 bytes exceeds the limit of 268435456 bytes");
         drop(theirs);
         assert_eq!(receive(&mut ours).await.unwrap(), None);
     }

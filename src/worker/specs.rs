@@ -56,8 +56,8 @@ fn read(path: &Path) -> Result<JobSpec, Failure> {
     let bytes = bytes.map_err(|error| disk_failure("read the job's spec", path, &error))?;
     bincode::deserialize(&bytes).map_err(|error| {
         let message = format!(
-            "this worker cannot decode the job's spec: {error}\nhint: submit it \
-                               with the cluster's version"
+            "this worker cannot decode the job's spec: {error}\nhint: submit the job with the \
+             version of gristmill that the cluster runs"
         );
         Failure::new(Cause::UserError, message).about(About::Version)
     })

@@ -1,4 +1,4 @@
-//! The fate of a job's attempts, as `gristmill tasks` shows it.
+//! Reads from `gristmill tasks` where a job's attempts ran, and how each ended.
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ pub(crate) struct Attempt {
     pub(crate) kind: String,
     /// Such as `w4`.
     pub(crate) worker: String,
-    /// Its executor's, once there is one; else 0.
+    /// The process id of its executor; 0 before that has started.
     pub(crate) pid: u32,
     pub(crate) state: String,
     pub(crate) cause: String,

@@ -1,7 +1,7 @@
 //! Checks pages for accessibility, with axe-core.
 //!
 //! axe-core is downloaded once per target folder, with a fixed version and checksum, and is not part of the product.
-//! It comes from a Python wheel that contains it, because pip needs only a few Debian packages, while npm needs 335.
+//! It comes from a Python wheel, because installing pip needs only a few Debian packages, while npm needs 335.
 
 use std::fs;
 use std::path::Path;

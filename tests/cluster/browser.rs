@@ -1,6 +1,6 @@
 //! A real headless browser: opens pages, presses keys, changes width and colour scheme, takes screenshots.
 //!
-//! Its driver speaks WebDriver: JSON over HTTP on this machine.
+//! The tests control the browser through its driver and the WebDriver protocol, which is JSON over HTTP.
 
 use std::fs;
 use std::io::{BufRead, BufReader};

@@ -1,4 +1,4 @@
-//! A map whose output differs each time: the outputs of different attempts are never mixed.
+//! A map whose output differs each time it runs: a result never mixes outputs of different attempts.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -114,7 +114,7 @@ fn job_fails_if_a_finished_reduce_read_other_output() -> Result {
         line.contains(&format!("error: map is not deterministic: the output of {map}#2 "))
     });
     assert!(blamed.is_some(), "{held:?}: {line}");
-    assert!(line.contains("and 3 of 4 reduces have already used the lost one"), "{line}");
+    assert!(line.contains("but 3 of 4 reduces have already used the lost output"), "{line}");
     odd.check_failed(&fleet, &report)?;
     check_nothing_is_left(fleet, &[])
 }

@@ -1,5 +1,5 @@
-//! Processes are killed at named points of the code, each during another job, and restarted: no accepted job is lost,
-//! no work is repeated needlessly, and no files are left over.
+//! Kills processes at named points of the code, one per job, and restarts them: no accepted job is lost, no work is
+//! repeated needlessly, and no files are left over.
 //!
 //! The tables below have one row per point; the points themselves are `crash_point!("…")` in `src/`.
 

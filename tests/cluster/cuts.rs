@@ -4,8 +4,8 @@
 //! The disk is a file with an ext4 file system. A power failure shuts this file system down without any further write.
 //! The disk holds everything of the cluster, including inputs and outputs.
 //!
-//! `GRISTMILL_CUTS=20 cargo test --all-features --test cluster cuts:: -- --nocapture` runs that many power failures,
-//! and prints the cost of each.
+//! `GRISTMILL_CUTS=20 cargo test --all-features --test cluster cuts:: -- --nocapture` simulates 20 power failures and
+//! prints the cost of each.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

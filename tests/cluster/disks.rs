@@ -1,5 +1,5 @@
-//! Full disks: a worker gets no more attempts, a master drops artifacts of ended jobs, and errors say whose disk is
-//! full.
+//! Full disks: a worker with a full disk gets no more attempts, a master removes artifacts of ended jobs, and errors
+//! name the machine whose disk is full.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,5 @@
-//! Workers that leave: draining costs nothing, and a worker that is asked to end hands its tasks to others at once.
+//! Workers that leave: a drained worker costs no rerun, and the tasks of a worker that is asked to exit move to others
+//! at once.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Event streams: events arrive promptly, once and in order, and a stream resumes where it was cut, at any master.
+//! Event streams: events arrive promptly, once and in order, and any master can resume a stream where it was cut.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Builds, once, the jobs that only tests run.
+//! Builds the jobs that only tests run, once for all tests of this executable.
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -157,7 +157,8 @@ fn hang(trouble: &'static str) -> Case {
 /// It needs more memory than it may have, beside what its children hold.
 fn eat() -> Case {
     // The second time, on another worker, is enough.
-    let case = exit("fork,escape,eat", "the executor was killed for its memory: it used ");
+    let case =
+        exit("fork,escape,eat", "the executor was killed for using too much memory: it used ");
     Case { cause: "memory", attempts: 2, ..case }
 }
 

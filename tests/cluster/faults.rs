@@ -1,7 +1,8 @@
-//! The table of faults that the long run prints: one row for each job that had a fault injected.
+//! Writes the table of faults that `.ci/long` prints: one row for each job that had a fault injected.
 //!
-//! A row names the fault, what was compared, the time added, and how the job recovered. It is written after everything
-//! of the job and its cluster has been removed. The time is compared with the same job on a cluster without faults.
+//! A row names the fault, how the output was checked, the time that the fault added, and which attempts ran again. It
+//! is written after a check that the job and its cluster have left nothing behind. The added time is relative to the
+//! same job without a fault.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

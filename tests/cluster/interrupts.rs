@@ -1,4 +1,4 @@
-//! Ctrl-C, kill, and the end of a cluster.
+//! What Ctrl-C does to a submission and to a cluster, and how a cluster ends with the process that started it.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};

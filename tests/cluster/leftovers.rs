@@ -1,4 +1,4 @@
-//! What must not be left behind after a job, and after its cluster.
+//! Checks that a job and its cluster leave no files and no processes behind.
 
 use std::fs;
 use std::net::TcpStream;

@@ -78,7 +78,7 @@ fn logs_are_followed_across_leaders_and_deaths() -> Result {
     lines(&all, 4)?;
     let (code, said) = ended(attempt)?;
     assert_eq!(code, Some(0), "nothing more can come of it: {said}");
-    assert!(said.starts_with(&format!("error: {worker} is gone, and its logs with it")), "{said}");
+    assert!(said.starts_with(&format!("error: {worker} is gone, and so are its logs")), "{said}");
     odd.open(&fleet, "two")?;
     let (code, _) = ended(followed)?;
     assert_eq!(code, Some(0));

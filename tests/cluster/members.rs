@@ -56,12 +56,15 @@ fn masters_that_are_removed_end_by_themselves_and_others_come_while_a_job_runs()
     removed(&fleet, gone)?;
     assert_eq!(fleet.master_left(gone)?, Some(0), "it was asked for");
     let again = remove(&fleet, gone)?;
-    assert_eq!((again.code, again.stderr), (Some(0), format!("m{gone} is not a member\n")));
+    assert_eq!(
+        (again.code, again.stderr),
+        (Some(0), format!("m{gone} is not a member of this cluster\n"))
+    );
     let unknown = remove(&fleet, 9)?;
     assert_eq!(unknown.code, Some(3), "{}", unknown.stderr);
     assert_eq!(
         unknown.stderr,
-        "error: master m9 never existed here\nhint: list the masters with `gristmill masters`\n"
+        "error: this cluster never had a master m9\nhint: list the masters with `gristmill masters`\n"
     );
 
     let said = refused(&fleet, gone, &[])?;
@@ -219,7 +222,11 @@ fn a_worker_whose_folder_is_of_another_cluster_is_refused() -> Result {
     let data = kept.display().to_string();
     let ended = fleet.run(&["worker", "--cluster", &cluster, "--data", &data])?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.contains("its data folder belongs to cluster"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("the worker's data folder belongs to cluster"),
+        "{}",
+        ended.stderr
+    );
     assert!(ended.stderr.contains("--data DIR"), "{}", ended.stderr);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Runs the misbehaving job: on a cluster, and embedded to get the expected output.
+//! Runs the misbehaving job of `tests/jobs/odd.rs`: on a cluster, and embedded to get the expected output.
 
 use std::fs;
 use std::process::{Command, Stdio};

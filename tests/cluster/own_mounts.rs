@@ -1,4 +1,4 @@
-//! Runs a test again in a process with its own mounts, which end with it.
+//! Starts a test again in a process with its own mount namespace, so that its mounts disappear when it ends.
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -105,11 +105,11 @@ fn ended_job_cannot_be_killed_and_hint_names_those_that_can() -> Result {
     assert_eq!(submitted.code, Some(0), "{}", submitted.stderr);
     let killed = dev.run(&["kill", "j1"])?;
     assert_eq!(killed.code, Some(5));
-    let said = "error: job j1 is already succeeded\nhint: only a job that waits or runs can be killed: `gristmill jobs` lists them\n";
+    let said = "error: job j1 is already succeeded\nhint: only waiting and running jobs can be killed: list the jobs with `gristmill jobs`\n";
     assert_eq!(killed.stderr, said);
     let replayed = dev.run(&["replay", "j1/m0#9"])?;
     assert_eq!(replayed.code, Some(3));
-    let said = "no attempt j1/m0#9: j1/m0 has had 1\nhint: list them with `gristmill tasks j1`";
+    let said = "no attempt j1/m0#9: the last attempt at j1/m0 is #1\nhint: list the attempts with `gristmill tasks j1`";
     assert!(replayed.stderr.contains(said), "{}", replayed.stderr);
     Ok(())
 }
@@ -127,7 +127,7 @@ fn executable_on_the_path_is_named_where_it_is() -> Result {
     };
     let ended = submit("wordcount")?;
     assert_eq!(ended.code, Some(2));
-    let said = format!(": wordcount\nhint: it is at {job}; give the path\n");
+    let said = format!(": wordcount\nhint: submit {job}, which was found in PATH\n");
     assert!(ended.stderr.ends_with(&said), "{}", ended.stderr);
     // A folder of that name is not the executable either.
     fs::create_dir(dev.path("wordcount"))?;
@@ -155,14 +155,22 @@ fn address_of_another_server_is_not_called_a_silent_master() -> Result {
     let web = dev.webs.first().ok_or("a page")?.as_str();
     let job = Dev::job("wordcount");
     for (arguments, address, found) in [
-        (&["jobs", "--cluster", web][..], web, "an HTTP server answers, perhaps the web pages"),
+        (
+            &["jobs", "--cluster", web][..],
+            web,
+            "an HTTP server answers there, perhaps a master's web pages",
+        ),
         (&["submit", "--cluster", web, &job, "in.txt", "-o", "o"], web, "an HTTP server answers"),
         (
             &["master", "--id", "2", "--listen", "127.0.0.1:0", "--data", "m", "--join", web],
             web,
             "an HTTP server answers",
         ),
-        (&["jobs", "--cluster", &other], &other, "another kind of server answers"),
+        (
+            &["jobs", "--cluster", &other],
+            &other,
+            "neither a master nor an HTTP server answers there",
+        ),
     ] {
         let ended = dev.run(arguments)?;
         assert_eq!(ended.code, Some(4), "{arguments:?}: {}", ended.stderr);

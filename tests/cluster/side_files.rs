@@ -83,7 +83,7 @@ fn a_side_file_that_cannot_be_sent_is_refused_by_name_before_anything_is() -> Re
     for (executable, file, code, said) in [
         (odd.as_str(), "none.txt", 2, "cannot read the side file none.txt: No such file"),
         (&odd, "data", 2, "cannot read the side file data: is a directory"),
-        (&odd, "large.bin", 5, "more than the accepted 4294967296 bytes"),
+        (&odd, "large.bin", 5, "larger than the limit of 4294967296 bytes"),
         ("./removes", "fleeting.txt", 2, "cannot send a side file of the job: No such file"),
     ] {
         let job = [executable, "in.txt", "--leave-out", file, "-o", "out"];

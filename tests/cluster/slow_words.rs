@@ -1,4 +1,4 @@
-//! The slow job: its executable, and its input.
+//! The slow job that many tests run: the path of its executable, and its input.
 
 use crate::examples::example;
 

@@ -1,4 +1,4 @@
-//! Staged output that is damaged before the job publishes it.
+//! A job fails if its staged output is damaged before the commit publishes it.
 
 use std::fs;
 use std::path::PathBuf;

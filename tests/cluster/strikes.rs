@@ -1,7 +1,8 @@
-//! Masters are killed repeatedly, each time during another job; and healthy masters run on an overloaded machine.
+//! Kills the leader, or all processes, in the middle of one job after another. Also checks that a healthy leader stays
+//! leader while jobs use every core.
 //!
-//! `GRISTMILL_STRIKES=100 cargo test --all-features --test cluster strikes:: -- --nocapture` kills that many masters
-//! and prints the cost of each; `GRISTMILL_BUSY=600` keeps the machine busy for ten minutes.
+//! `GRISTMILL_STRIKES=100 cargo test --all-features --test cluster strikes:: -- --nocapture` does this in 100 jobs and
+//! prints the cost of each. `GRISTMILL_BUSY=600` keeps the machine busy for ten minutes.
 
 use std::fs;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Two jobs with the same output folder, an output path that something else takes while a job runs, and submissions
-//! that are repeated with the same id.
+//! Two jobs with the same output folder, an output path that another program takes while a job runs, and repeated
+//! submissions with the same id.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -129,7 +129,7 @@ fn job_fails_when_its_tasks_together_set_aside_too_many_records() -> Result {
     let report = odd.with_trouble("--trouble refuse").run(&fleet)?;
     let stderr = &report.ended.stderr;
     assert_eq!(report.ended.code, Some(1), "{stderr}");
-    assert!(stderr.contains("4 bad records were set aside, but only 1 are allowed"), "{stderr}");
+    assert!(stderr.contains("bad records were set aside: 4, but the limit is 1"), "{stderr}");
     let commits = report.attempts.all(|attempt| attempt.kind == "commit");
     assert_eq!(commits.len(), 1, "another commit would count the same: {commits:?}");
     fs::remove_dir_all(fleet.path("marks"))?;
@@ -239,7 +239,7 @@ fn repeated_id_gives_the_end_of_the_job() -> Result {
     let gone = submit(&dev, "good", &good)?;
     assert_eq!(gone.code, Some(0), "{}", gone.stderr);
     assert!(
-        gone.stderr.contains("note: --id good belongs to j1; cannot check that it is the same job"),
+        gone.stderr.contains("note: --id good belongs to j1; cannot check that this command line describes the same job"),
         "{}",
         gone.stderr
     );

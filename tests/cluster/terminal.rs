@@ -1,4 +1,4 @@
-//! Output on a terminal: bars, tables that fit, optional colours, and no control characters from users.
+//! Output on a terminal: bars, tables that fit, optional colours, and escaped control characters.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! The example program that uses the client library: one job on the output of another.
+//! The example program for the client library, which runs one job on the output of another.
 
 use std::path::Path;
 use std::process::Command;

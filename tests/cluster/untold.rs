@@ -1,4 +1,4 @@
-//! A worker is killed after its attempt has won, but before it learns of that.
+//! A worker is killed after the master has accepted its attempt's success, but before the worker learns of that.
 
 use crate::attempts::Attempts;
 use crate::commands::Result;

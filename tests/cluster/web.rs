@@ -1,4 +1,4 @@
-//! The HTTP API of a cluster: it answers like the command, on every master, to permitted clients only.
+//! The HTTP API of a cluster: every master gives the same answers as the command, and only to permitted clients.
 
 use serde_json::Value;
 

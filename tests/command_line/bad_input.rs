@@ -6,7 +6,7 @@ use crate::program::{Place, Result};
 type Row = (&'static str, &'static str, i32, &'static [&'static str]);
 
 const ROWS: &[Row] = &[
-    ("", "wordcount", 2, &["no input is named"]),
+    ("", "wordcount", 2, &["no input was given"]),
     (
         "",
         "wordcount in.txt --overwritten",
@@ -23,14 +23,24 @@ const ROWS: &[Row] = &[
         2,
         &["`10G` has an unknown unit", "write 16MiB to 16TiB"],
     ),
-    ("", "wordcount in.txt --split-size 1", 2, &["`1` has no unit", "write 1KiB to 1TiB"]),
-    ("", "wordcount in.txt --split-size 1B", 2, &["`1B` is out of range", "write 1KiB to 1TiB"]),
+    (
+        "",
+        "wordcount in.txt --split-size 1",
+        2,
+        &["`1` has no unit", "write a size from 1KiB to 1TiB"],
+    ),
+    (
+        "",
+        "wordcount in.txt --split-size 1B",
+        2,
+        &["`1B` is out of range", "write a size from 1KiB to 1TiB"],
+    ),
     (
         "",
         "wordcount in.txt --memory -1GB",
         2,
         &[
-            "size `-1GB` is negative: --memory <SIZE>\nhint: write 16MiB to 16TiB, such as 256MiB or 1GB\n",
+            "size `-1GB` is negative: --memory <SIZE>\nhint: write a size from 16MiB to 16TiB, such as 256MiB or 1GB\n",
         ],
     ),
     ("", "wordcount in.txt --split-size=-1GB", 2, &["is negative: --split-size"]),
@@ -46,14 +56,14 @@ const ROWS: &[Row] = &[
         "find-lines in.txt --pattern -x",
         2,
         &[
-            "--pattern needs a value, and `-x` looks like a flag\nhint: if `-x` is its value, write --pattern=-x\n",
+            "--pattern needs a value, but `-x` looks like a flag\nhint: if `-x` is the value of --pattern, write --pattern=-x\n",
         ],
     ),
     (
         "",
         "find-lines in.txt --pattern '--a b'",
         2,
-        &["hint: if `--a b` is its value, write --pattern='--a b'\n"],
+        &["hint: if `--a b` is the value of --pattern, write --pattern='--a b'\n"],
     ),
     ("", "find-lines in.txt --pattern -q", 2, &["write --pattern=-q\n"]),
     ("", "wordcount in.txt -o -x", 2, &["write -o=-x\n"]),
@@ -61,7 +71,7 @@ const ROWS: &[Row] = &[
         "mv in.txt ./-in.txt",
         "wordcount -in.txt",
         2,
-        &["unknown flag -i\nhint: write ./-in.txt if the file is meant\n"],
+        &["unknown flag -i\nhint: if you mean the file of that name, write ./-in.txt\n"],
     ),
     (
         "",
@@ -75,7 +85,7 @@ const ROWS: &[Row] = &[
     ("", "wordcount in.txt --cluster=127.0.0.1:7400", 2, &["a flag of `gristmill submit`"]),
     ("", "wordcount in.txt --memory $'1\\x1b[31mGB'", 2, &["`1\\x1b[31mGB`"]),
     ("", "wordcount in.txt --quiet=yes", 2, &["--quiet takes no value, but got `yes`"]),
-    ("", "wordcount in.txt --memory $'\\xff'", 2, &["not UTF-8; it is one of `\\xff`"]),
+    ("", "wordcount in.txt --memory $'\\xff'", 2, &["not UTF-8: `\\xff`"]),
     ("", "wordcount in.txt --memory 99999999999999999999GB", 2, &["--memory"]),
     ("", "wordcount in.txt --memory NaN", 2, &["NaN"]),
     ("", "wordcount in.txt --memory 1KiB", 2, &["out of range", "16MiB"]),
@@ -101,13 +111,13 @@ const ROWS: &[Row] = &[
         "printf 'PK\\003\\004xx' >a.zip",
         "wordcount in.txt a.zip",
         2,
-        &["input is not text but a zip archive: a.zip\nhint: unpack it first"],
+        &["the input format cannot read a zip archive: a.zip\nhint: unpack it first"],
     ),
     (
         "mkdir d && printf 'PAR1\\025\\004\\025' >d/p",
         "wordcount d -o out",
         2,
-        &["not text but a Parquet file: d/p\nhint: convert it"],
+        &["cannot read a Parquet file: d/p\nhint: convert it"],
     ),
     ("printf '\\377\\376a\\0' >u", "wordcount - <u", 2, &["UTF-16 text: -\nhint: ", "iconv"]),
     ("tar cf a.tar in.txt && gzip a.tar", "wordcount a.tar.gz", 2, &["a tar archive: a.tar.gz"]),
@@ -115,7 +125,7 @@ const ROWS: &[Row] = &[
         "cp in.txt a.gz",
         "wordcount '*.gz'",
         2,
-        &["named like gzip data, but its first bytes are not gzip's: a.gz"],
+        &["named like gzip data, but does not begin like gzip data: a.gz"],
     ),
     ("ln -s nowhere link", "wordcount link", 2, &["leads to nothing", "nowhere"]),
     ("mkdir -p d/e && ln -s .. d/e/up", "wordcount d", 2, &["loop"]),
@@ -159,7 +169,7 @@ const ROWS: &[Row] = &[
         "gzip -c in.txt >pad.gz && head -c 512 /dev/zero >>pad.gz && gzip -c in.txt >>pad.gz",
         "wordcount pad.gz",
         1,
-        &["padding, but more data follows", "pad.gz"],
+        &["data follows the zero padding", "pad.gz"],
     ),
     (
         "printf 'no tab\\n' >u && printf '{}\\n' >o",
@@ -229,7 +239,7 @@ const ROWS_OF_THE_COMMAND: &[Row] = &[
         &["No such file or directory", "no-such-job\nhint: check the path"],
     ),
     ("", "gristmill submit --name -x \"$JOBS\"/wordcount in.txt", 2, &["write --name=-x\n"]),
-    ("", "gristmill verify in.txt in.txt", 2, &["one argument too many: in.txt"]),
+    ("", "gristmill verify in.txt in.txt", 2, &["unexpected additional argument: in.txt"]),
     (
         "",
         "gristmill verify none",
@@ -273,7 +283,7 @@ const ROWS_OF_THE_COMMAND: &[Row] = &[
         1,
         &[
             "cannot write the result to standard output: ",
-            "\nhint: redirect it to a file with free space",
+            "\nhint: redirect standard output to a file with free space",
         ],
     ),
     ("", "gristmill --version >&-", 1, &["standard output: it is closed"]),

@@ -27,12 +27,12 @@ fn code_that_ends_the_process_fails_the_run() -> Result {
     for (trouble, done) in [
         ("exit0", "called `exit` in j1/m0#1"),
         ("exit3", "called `exit` in j1/m0#1"),
-        ("abort", "was ended by SIGABRT (it aborted) in j1/m0#1"),
-        ("segfault", "was ended by SIGSEGV"),
+        ("abort", "died of SIGABRT (it aborted) in j1/m0#1"),
+        ("segfault", "died of SIGSEGV"),
         ("exit-thread", "called `exit`"),
         ("quick-exit", "called `quick_exit` in j1/m0#1"),
-        ("trap", "was ended by SIGTRAP"),
-        ("overflow", "was ended by SIGABRT (it aborted)"),
+        ("trap", "died of SIGTRAP"),
+        ("overflow", "died of SIGABRT (it aborted)"),
     ] {
         for output in [&["-o", "out"][..], &[]] {
             let place = Place::new()?;
@@ -53,7 +53,7 @@ fn code_that_ends_the_process_before_the_first_task_fails_the_run() -> Result {
         ("exit0", "called `exit`, and nothing was published"),
         ("exit3", "called `exit`, and nothing was published"),
         ("quick-exit", "called `quick_exit`, and nothing was published"),
-        ("abort", "was ended by SIGABRT"),
+        ("abort", "died of SIGABRT"),
     ] {
         for output in [&["-o", "out", "--last", last][..], &["--last", last]] {
             let place = Place::new()?;
@@ -72,7 +72,7 @@ fn limit_of_cpu_time_is_named_and_leaves_nothing() -> Result {
         let place = Place::new()?;
         let ended = odd(&place, "burn", output)?;
         assert_eq!((ended.code, ended.stdout.as_slice()), (Some(1), &b""[..]), "{}", ended.stderr);
-        let said = "error: the run used up its CPU time, and nothing was published\nhint: raise the limit (ulimit -t)\n";
+        let said = "error: the run has used up its CPU time, and nothing was published\nhint: raise the limit of CPU time (ulimit -t)\n";
         assert_eq!(ended.stderr, said);
         assert_eq!(place.names()?, ["in.txt", "marks"]);
     }

@@ -84,8 +84,8 @@ fn the_summary_counts_what_is_in_the_parts_and_names_the_rest() -> Result {
     assert_eq!(ended.stdout, parts);
     for said in [
         &format!("wrote   1 record of {}B, 1 part, to standard output\n", parts.len()),
-        "note    1 record of side outputs not kept; to keep them, name a folder with --output DIR\n",
-        "note    1 bad record skipped, not kept; to keep them, name a folder with --output DIR\n",
+        "note    1 record of side outputs not kept; to keep such records, name a folder with --output DIR\n",
+        "note    1 bad record skipped, not kept; to keep such records, name a folder with --output DIR\n",
     ] {
         assert!(ended.stderr.contains(said), "{}", ended.stderr);
     }
@@ -122,7 +122,7 @@ fn a_file_that_is_reached_again_is_read_once_and_noted() -> Result {
     let line = "mkdir d && cp in.txt d/a && ln -s a d/b && $JOBS/wordcount d d/a in.txt";
     let ended = place.shell(line)?;
     assert_eq!(ended.stdout, b"a\t4\nb\t2\n");
-    let said = "note    each file is read once; skipped 2 repeated paths to files: d/b is d/a; d/a is given as an input more than once\n";
+    let said = "note    each file is read once; skipped 2 repeated paths to files: d/b is the same as d/a; d/a is given as an input more than once\n";
     assert!(ended.stderr.ends_with(said), "{}", ended.stderr);
     let ended = place.shell("touch d/_c && $JOBS/wordcount d in.txt in.txt --summary json")?;
     let summary: serde_json::Value = serde_json::from_str(&ended.stderr)?;
@@ -190,9 +190,7 @@ fn names_of_any_bytes_globs_and_standard_input_are_read() -> Result {
         (Some(0), &b"a\t2\nb\t1\na\t2\nb\t1\na\t2\nb\t1\n"[..])
     );
     assert!(
-        ended
-            .stderr
-            .contains("skipped 1 file whose name, or whose folder's name, begins with . or _"),
+        ended.stderr.contains("skipped 1 file whose name or folder name begins with . or _"),
         "{}",
         ended.stderr
     );

@@ -1,4 +1,4 @@
-//! Builds, once, the job executables that tests run.
+//! Builds the job executables that the tests run, once for all tests.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

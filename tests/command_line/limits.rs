@@ -1,4 +1,5 @@
-//! Limits of the process and layers of the file system: each lack has its own cause and hint, and nothing is left.
+//! Resource limits (`ulimit`): each has its own cause and hint, and nothing is left behind. Also runs jobs in an
+//! overlay file system.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! The usual mistakes of job authors, as changes to word count, with the expected compiler messages.
+//! The usual mistakes of job authors: each is a change to the word-count job, with the expected compiler message.
 
 use crate::rustc::Rustc;
 
@@ -177,7 +177,7 @@ const MISTAKES: &[Mistake] = &[
         ],
         error: "error[E0277]: values of type `std::string::String` are not numbers, so `Sum`, `Min`, `Max` and `values.sum()` cannot take them\n",
         said: &[
-            "needs numbers, such as `type Value<'a> = u64`\n",
+            "needs a number type, such as `type Value<'a> = u64`\n",
             "`while let Some(value) = values.next()? { … }`",
         ],
     },
@@ -219,7 +219,7 @@ const MISTAKES: &[Mistake] = &[
         changes: &[("launch::<Count>", "launch::<MapOnly<Count>>")],
         error: "error[E0277]: `Count` is not a job without a reduce\n",
         said: &[
-            "a job with a reduce implements `Job` and is launched as it is: `gristmill::launch::<Count>()`\n",
+            "a job with a reduce implements `Job` and is launched directly: `gristmill::launch::<Count>()`\n",
         ],
     },
 ];

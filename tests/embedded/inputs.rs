@@ -1,4 +1,4 @@
-//! Inputs of all kinds: compressed, many and small, empty.
+//! Inputs of all kinds: compressed files, many small files, and empty files.
 
 use std::io::Write;
 use std::process::{Command, Stdio};

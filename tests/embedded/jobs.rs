@@ -1,4 +1,4 @@
-//! The jobs of this repository, which are programs, included as modules.
+//! Includes the job programs of this repository as modules.
 
 #[path = "../../jobs/find-lines/src/main.rs"]
 #[expect(dead_code, reason = "nobody calls its main")]

@@ -1,4 +1,4 @@
-//! Values that serde can write but not read back fail the first map, even if their type looked sound before.
+//! Values that serde can write but not read back fail the first map, if the check of their type did not find them.
 
 use clap::Args;
 use gristmill::prelude::{Emitter, Error, Job, Lines, Text, Tsv, Values, Writer};

@@ -1,4 +1,4 @@
-//! How a job executable describes the job of a command line before anything runs.
+//! How a job executable describes the job that a command line asks for, before anything runs.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Maps that share an attempt and its output.
+//! Maps that join another map's attempt and share its output.
 
 use std::fs;
 

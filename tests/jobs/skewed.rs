@@ -1,4 +1,4 @@
-//! Counts lines, but its executor announces the next version of the protocol.
+//! Counts lines, but its executor announces a protocol version that workers do not know yet.
 
 use std::io;
 use std::os::fd::AsFd;

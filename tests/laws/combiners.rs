@@ -59,8 +59,8 @@ fn a_mean_of_means_is_not_associative() {
     assert_eq!(
         violation.to_string(),
         "the combiner is not associative: for key \"the\" the values [64, 256, 128] folded one by one give \"the\\t144\", \
-         but folded as (64 (256 128)) they give \"the\\t128\"; the value must carry what further folding needs, such as sum \
-         and count for an average (seed 0, input \"the mill and the river\\nstone the\\n\")"
+         but folded as (64 (256 128)) they give \"the\\t128\"; a combined value must hold all that further folding needs, \
+         such as sum and count for an average (seed 0, input \"the mill and the river\\nstone the\\n\")"
     );
 }
 

@@ -38,15 +38,15 @@ fn a_field_whose_flag_every_job_has_fails_by_its_name() {
     for (violation, sentence) in [
         (
             broken(OwnMemory::default()),
-            "the job's flags clash: --memory of the field `memory` is a flag that every job has; rename the field",
+            "the job's flags clash: --memory of the field `memory` is already a flag of every job; rename the field",
         ),
         (
             broken(ShortRegex::default()),
-            "the job's flags clash: -r of the field `regex` is a flag that every job has; rename the field",
+            "the job's flags clash: -r of the field `regex` is already a flag of every job; rename the field",
         ),
         (
             broken(Positional::default()),
-            "the job's flags clash: the field `word` takes the place of inputs; add #[arg(long)]",
+            "the job's flags clash: the field `word` is a positional argument, but only inputs can be positional; add #[arg(long)]",
         ),
     ] {
         assert_eq!(violation.to_string(), format!("{sentence} (seed 0, input none)"));

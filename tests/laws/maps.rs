@@ -29,9 +29,9 @@ fn hidden_state_between_records_shows_in_the_cuts() {
     let violation = broken(Numbered::default());
     assert_eq!(
         violation.to_string(),
-        "the result depends on where the input is cut: for key \"and\" one map task gives \"and\\t4\", map tasks over \
-         input-1.txt 0-1 | input-1.txt 1-29 give \"and\\t2\"; keep nothing from one record to the next, do not use \
-         the task's number, and emit what a task gathers in `cleanup` \
+        "the result depends on where the input is cut: for key \"and\" one map task gives \"and\\t4\", but map tasks \
+         over input-1.txt 0-1 | input-1.txt 1-29 give \"and\\t2\"; do not use the task's number, and keep no state \
+         from one record to the next, except values that are all emitted in `cleanup` \
          (seed 0, input \"\\nand the wheel and the river\\n\")"
     );
 }

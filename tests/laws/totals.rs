@@ -118,8 +118,8 @@ fn a_counter_of_tasks_is_found_unless_it_is_said_to_vary() {
     let sentence = violation.to_string();
     assert!(
         sentence.starts_with(
-            "the counter \"tasks\" of \"words\" depends on how the work is done: \
-             with one map task and one reducer it is 1, with map tasks over input-1.txt 0-"
+            "the counter \"tasks\" in group \"words\" depends on how the work is done: \
+             with one map task and one reducer it is 1, but with map tasks over input-1.txt 0-"
         ),
         "{sentence}"
     );
@@ -153,7 +153,7 @@ fn what_is_counted_on_one_thread_only_is_found() {
     let Breach::RunTotalsDiffer { what, expected, found, .. } = &violation.breach else {
         panic!("{violation}")
     };
-    assert_eq!(what, "the counter \"seen\" of \"words\"");
+    assert_eq!(what, "the counter \"seen\" in group \"words\"");
     assert!(expected != "0" && found == "0", "{violation}");
 }
 
@@ -161,7 +161,7 @@ fn what_is_counted_on_one_thread_only_is_found() {
 fn a_map_that_sets_its_thread_aside_is_found() {
     let violation = broken(SetsThreadAside::default());
     assert!(
-        matches!(&violation.breach, Breach::RunTotalsDiffer { what, .. } if what == "the side part threads-m-00000.tsv"),
+        matches!(&violation.breach, Breach::RunTotalsDiffer { what, .. } if what == "the side-output part threads-m-00000.tsv"),
         "{violation}"
     );
     check(SetsThreadAside::default()).input(TEXT).varying_side(THREADS).run();

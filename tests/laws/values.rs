@@ -113,7 +113,7 @@ fn key_whose_bytes_sort_differently_is_found() {
     assert_eq!(
         sentence,
         "key bytes do not sort as the keys do: Version { major: 1, minor: 9 } is less than \
-         Version { major: 1, minor: 10 } by `Ord`, and greater than it by its bytes; derive both `Serialize` and `Ord`, \
+         Version { major: 1, minor: 10 } by `Ord`, but greater than it by bytes; derive both `Serialize` and `Ord`, \
          with the same order of fields, or implement both so that they agree"
     );
     let panic = std::panic::catch_unwind(|| key_order([version(1, 10), version(1, 9)]).run());

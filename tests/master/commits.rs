@@ -1,4 +1,4 @@
-//! Commits that fail: what would fail again fails the job at once, and anything else is tried again after a pause.
+//! Commits that fail: if a retry would fail too, the job fails at once. Otherwise the commit is retried after a pause.
 
 use gristmill::rpc::jobs::{JobStatus, State};
 use gristmill::rpc::workers::HeldState;
@@ -84,7 +84,7 @@ async fn staged_output_that_stays_missing_fails_the_job() {
     let (failed, status) = commits_that_fail(failure.clone(), MANY).await;
     assert_eq!((failed, status.state), (COMMIT_MISSES_MAX, State::Failed));
     let told = status.failure.unwrap().1.details.join("; ");
-    assert_eq!(told, "16 attempts to publish have failed like this, so no further attempt is made");
+    assert_eq!(told, "publishing has failed in this way 16 times, so no further attempt is made");
 
     let (failed, status) = commits_that_fail(failure, COMMIT_MISSES_MAX - 1).await;
     assert_eq!((failed, status.state), (COMMIT_MISSES_MAX - 1, State::Succeeded));

@@ -1,4 +1,4 @@
-//! The master that received a job's artifacts is gone when the job is submitted.
+//! The master that received a job's artifacts no longer runs when the job is submitted.
 
 use std::collections::BTreeMap;
 use std::fs;

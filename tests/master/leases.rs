@@ -1,4 +1,4 @@
-//! Leases: a silent worker is lost, a returning worker is recognised, and a busy master loses none.
+//! Leases: a silent worker is lost, a returning worker is recognised, and a busy master loses no healthy worker.
 
 use std::pin::pin;
 use std::task::Poll;

@@ -1,4 +1,4 @@
-//! Map outputs: their locations, how they are lost, and how they count again once they are found.
+//! Map outputs: their locations, how they are lost, and how they become available again when their worker returns.
 
 use gristmill::rpc::jobs::State;
 use gristmill::rpc::workers::{

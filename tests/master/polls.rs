@@ -1,4 +1,4 @@
-//! Polls: their effects, and that losing, repeating or delaying them changes nothing.
+//! Polls: their effects, and that lost, repeated or late polls change nothing.
 
 use std::time::Duration;
 

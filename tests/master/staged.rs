@@ -1,4 +1,4 @@
-//! Reports of staged output that contradict the job: refused, and the job succeeds with honest ones.
+//! Reports of staged output that contradict the job are refused, and the job succeeds with correct reports.
 
 use gristmill::rpc::jobs::{Jobs, State, TasksRequest};
 use gristmill::rpc::workers::{HeldState, OrderWork};
@@ -52,7 +52,7 @@ async fn map_of_map_only_job_without_staged_output_is_refused() {
         "the worker reported a map of a map-only job as done, but without its staged output";
     let lies: [(Lie, Cause, &str); 2] = [
         (|map| mapped(map, false), Cause::WorkerError, without),
-        (reduced, Cause::Exit, "a map was reported as reduced"),
+        (reduced, Cause::Exit, "the worker reported a map attempt as reduced"),
     ];
     for (lie, cause, said) in lies {
         let bench = Bench::new();

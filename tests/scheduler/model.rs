@@ -1,4 +1,4 @@
-//! A model of the workers, kept beside the scheduler and compared with it at each step.
+//! A simple model of the workers, which is updated with the scheduler and compared with it at each step.
 
 use std::collections::{BTreeMap, BTreeSet};
 

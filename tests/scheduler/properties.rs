@@ -1,4 +1,4 @@
-//! Invariants that hold after any sequence of commands, and that every job ends once its attempts end.
+//! Checks that invariants hold after any sequence of commands, and that every job ends once its attempts end.
 
 #[path = "model.rs"]
 mod model;

@@ -1,7 +1,7 @@
 //! Runs each seed in its own process: tokio counts the runtimes of a process, and its random choices depend on that
 //! count.
 //!
-//! That process is this executable again. Environment variables name the test, the seed and the file for its report.
+//! Each process runs this same executable. Environment variables name the test, the seed and the file for its report.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -15,7 +15,7 @@ use crate::cluster;
 use crate::entropy::drawn_from;
 use crate::faults::Course;
 
-/// Where a process that runs one seed is to write what came of it.
+/// The file to which a process that runs one seed writes its outcome.
 const REPORT: &str = "GRISTMILL_REPORT";
 /// The seed that is asked for.
 pub(crate) const SEED: &str = "GRISTMILL_SEED";

@@ -1,4 +1,4 @@
-//! Faults of masters, workers and the network, and their times: drawn from the seed before anything runs.
+//! Faults of masters, workers and the network, and their times. All are drawn from the seed before anything runs.
 
 use std::fmt;
 

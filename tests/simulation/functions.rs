@@ -1,4 +1,4 @@
-//! Executors as tasks of the simulation: attempts are plain functions, and the seed decides how long they take.
+//! Simulated executors: attempts are plain functions, and the seed decides how long they take.
 
 use std::fs;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! One machine's link to the network: when its messages arrive, if they do, and their answers.
+//! One machine's link to the network: whether and when its messages arrive, and their answers.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,5 @@
-//! Simulates the network: which process can be reached where, and what happens to a call on its way there and back.
+//! Simulates the network: which process is reachable at which address, and what happens to calls and their answers on
+//! the way.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Runs the real master, worker and client on the simulated machines, and an observer.
+//! Runs the real master, worker and client on the simulated machines, and an observer that looks at all jobs.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};

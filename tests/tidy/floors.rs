@@ -1,4 +1,4 @@
-//! Modules may import only from lower floors: finds modules without a floor, and imports from a higher one.
+//! Checks the layers of the modules, which are called floors: each module has one, and imports only from lower floors.
 
 use crate::paths::paths;
 use crate::source::Source;

@@ -1,5 +1,5 @@
-//! Checks Cargo.lock: licences that we can pass on, crates and versions that we refuse, and the number of crates that
-//! a job links.
+//! Checks Cargo.lock: whether all licences allow redistribution, whether a crate or version is banned, and how many
+//! crates a job links.
 
 use std::collections::BTreeSet;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Planted bugs: each patch names what it breaks, and still applies.
+//! Checks the patches that plant bugs: each says what it breaks, and still applies.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Checks the names of files, the entries of the top folder, and the map in ARCHITECTURE.md.
+//! Checks the names of files, the entries of the top folder, and the code map in ARCHITECTURE.md.
 
 use std::collections::BTreeSet;
 

@@ -1,8 +1,8 @@
-//! The executor's side of the socket, played by this program: its job determines its behaviour.
+//! The executor's side of the socket, played by this test program. The job that it receives decides how it behaves.
 //!
 //! A worker starts a job's executable with one fixed argument. Here the executable is a shell script, which starts
-//! this program again. It passes the name of the only test below, and a variable that makes this test serve as an
-//! executor.
+//! this program again. The script passes the name of the only test below, and sets a variable that makes this test
+//! serve as an executor.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};

@@ -194,7 +194,7 @@ async fn a_worker_that_is_refused_for_good_says_so_at_once() {
     let ended = tokio::time::timeout(Duration::from_secs(20), worker.ended).await;
     let error = ended.expect("it does not try for ten minutes").unwrap().unwrap_err();
     let expected =
-        "the master refuses this worker: too many slots\nhint: start it with other flags";
+        "the master refuses this worker: too many slots\nhint: correct its flags and restart it";
     assert_eq!(error.to_string(), expected);
 }
 
@@ -207,7 +207,8 @@ async fn worker_refuses_orders_of_another_cluster() {
     master.with(|known| (known.cluster, known.forgets) = (7, true));
     let ended = tokio::time::timeout(Duration::from_secs(20), worker.ended).await;
     let error = ended.expect("it does not go on").unwrap().unwrap_err().to_string();
-    let said = format!("belongs to cluster {}, but the masters to cluster {}", Nonce(0), Nonce(7));
+    let said =
+        format!("belongs to cluster {}, but the masters belong to cluster {}", Nonce(0), Nonce(7));
     assert!(error.contains(&said), "{error}");
     let said =
         master.with(|known| known.registered.iter().map(|it| it.cluster).collect::<Vec<_>>());

@@ -1,4 +1,4 @@
-//! Finds the lines that contain a text, and optionally counts them per file: a job without a reduce.
+//! Finds the lines that contain a given text, and optionally counts them per file. This is a map-only job.
 //!
 //! ```text
 //! $ find-lines -e whale --counts moby-dick.txt walden.txt -o out
@@ -10,8 +10,8 @@
 //! ["/books/walden.txt",3]
 //! ```
 //!
-//! A large file is read by several tasks, and each task writes its own count, so add up the counts of a file. Files
-//! without a matching line have no count.
+//! Several tasks may read one large file, and each task writes its own count. Add these counts up for the file's total.
+//! A file without a matching line has no count.
 
 use std::cell::{Cell, RefCell};
 
@@ -26,11 +26,11 @@ pub struct FindLines {
     /// Write the number of lines found in each file to counts-*
     #[arg(long)]
     counts: bool,
-    /// The file that this task is in.
+    /// The file that this task reads at the moment.
     #[arg(skip)]
     #[serde(skip)]
     file: RefCell<TextBuf>,
-    /// Lines found in it so far.
+    /// Matching lines found in `file` so far.
     #[arg(skip)]
     #[serde(skip)]
     found: Cell<u64>,

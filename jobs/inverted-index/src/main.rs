@@ -7,7 +7,7 @@
 //! …
 //! ```
 //!
-//! The reduce receives the files sorted, since they are the second half of the key.
+//! The file is the second half of the key, so the reduce receives the files of a word in sorted order.
 
 use gristmill::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Joins orders with the users who made them: two inputs of different formats, each with a map of its own.
+//! Joins orders with the users who made them. The two inputs have different formats, and the map handles both.
 //!
 //! ```text
 //! $ cat users.tsv                       # id, name
@@ -16,7 +16,7 @@
 //! u7      book    1200
 //! ```
 //!
-//! The second half of the key sorts a user before that user's orders, so orders need not be held in memory.
+//! The second half of the key sorts a user before that user's orders, so the reduce need not keep orders in memory.
 
 use gristmill::prelude::*;
 
@@ -56,8 +56,9 @@ impl Job for JoinOrders {
     fn map(&self, record: Either<&Text, Order>, out: &mut Emitter<Self>) -> Result {
         match record {
             Either::Left(user) => {
-                let (id, name) =
-                    user.split_once(b'\t').ok_or("a user is an id, a tab and a name")?;
+                let (id, name) = user
+                    .split_once(b'\t')
+                    .ok_or("a line of users must contain an id, a tab and a name")?;
                 out.emit(Grouped { group: id, order: 0 }, Row::User(name))
             }
             Either::Right(Order { user, item, cents }) => {

@@ -12,7 +12,8 @@
 //! bob     1700000100      1       0
 //! ```
 //!
-//! The time is the second half of the key, so the reduce receives a user's visits in order, however many there are.
+//! The time is the second half of the key, so the reduce receives a user's visits in order of time, and need not keep
+//! them in memory.
 
 use gristmill::prelude::*;
 
@@ -35,7 +36,7 @@ impl Job for Sessions {
         let (user, time) = fields
             .next()
             .zip(fields.next())
-            .ok_or("a visit has a user, seconds and a page, separated by tabs")?;
+            .ok_or("a line must contain a user, a time in seconds and a page, separated by tabs")?;
         out.emit(Grouped { group: user, order: time.to_str()?.parse()? }, ())
     }
 
@@ -59,7 +60,7 @@ fn seconds(text: &str) -> Result<u64, String> {
         let number: u64 = text.strip_suffix(*unit)?.parse().ok()?;
         number.checked_mul(*seconds)
     });
-    parsed.ok_or("a duration is a whole number with s, m or h, such as 30m".into())
+    parsed.ok_or("a duration must be a whole number with the unit s, m or h, such as 30m".into())
 }
 
 fn main() -> ExitCode {

@@ -1,16 +1,16 @@
-//! Sorts records of 100 bytes by their first 10, in the format of the sort benchmark (sortbenchmark.org).
+//! Sorts records of 100 bytes by their first 10 bytes. The format is that of the sort benchmark (sortbenchmark.org).
 //!
 //! ```text
 //! $ terasort records.bin -o out --reducers 8
 //! $ cat out/part-* > sorted.bin
 //! ```
 //!
-//! Each part holds a range of keys, and the parts are in order: concatenated, they are the sorted input. Records with
-//! equal keys stay in the order of the input.
+//! Each part of the output holds a range of keys, and the parts are in the order of their keys. Concatenated, they form
+//! the sorted output. Records with equal keys stay in the order of the input.
 
 use gristmill::prelude::*;
 
-/// Sorts records of 100 bytes by their first 10.
+/// Sorts records of 100 bytes by their first 10 bytes.
 #[derive(Args, Serialize, Deserialize)]
 pub struct TeraSort {}
 

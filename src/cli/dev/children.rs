@@ -1,4 +1,4 @@
-//! Child processes that end with this one, however it ends.
+//! The child processes of `gristmill dev`. They end when it ends, even if it is killed.
 
 use std::io;
 use std::os::unix::process::CommandExt;

@@ -161,7 +161,7 @@ impl Masters<'_> {
             let kept: Vec<String> = text.lines().map(String::from).collect();
             if kept.len() != self.count as usize || kept.iter().any(|it| parse(it).is_err()) {
                 return Err(Refused::usage(format!(
-                    "the folder belongs to a cluster with other masters, {}: {shown}\nhint: \
+                    "the folder belongs to a cluster with other masters ({}): {shown}\nhint: \
                      give --masters {}, or another --data DIR",
                     kept.join(", "),
                     kept.len()
@@ -202,7 +202,8 @@ fn free_addresses(first: u16, count: u32) -> Result<Vec<String>, Refused> {
         return Ok(found);
     }
     Err(Refused::failed(format!(
-        "no port is free between 127.0.0.1:{first} and {}\nhint: stop the clusters that run there",
+        "too few free ports from 127.0.0.1:{first} to {}: {count} needed\nhint: stop other clusters \
+         that use these ports",
         first + PORTS - 1
     )))
 }

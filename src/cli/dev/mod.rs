@@ -1,4 +1,4 @@
-//! `gristmill dev`: a whole cluster on this machine, in child processes that end with it.
+//! `gristmill dev`: runs a whole cluster on this machine, in child processes that end when `gristmill dev` ends.
 //!
 //! ```text
 //!   gristmill dev ──┬── gristmill master --id 1 --listen 127.0.0.1:7400 --data DIR/m1 --init
@@ -7,8 +7,8 @@
 //!                   └── gristmill worker --cluster 127.0.0.1:7400 --data DIR/w2
 //! ```
 //!
-//! Each child has its own process group, so that Ctrl-C reaches this process alone, which ends them in order. If this
-//! process dies in another way, the kernel kills them.
+//! Each child has its own process group, so Ctrl-C reaches only this process, which then ends its children in order. If
+//! this process is killed, the kernel kills the children.
 
 mod children;
 mod masters;
@@ -153,7 +153,7 @@ fn until(
     for _ in 0..LOOKS_MAX {
         if let Some(dead) = children.dead() {
             return Err(Refused::failed(format!(
-                "{dead}: its error is above\nhint: fix it and start again"
+                "{dead}\nhint: see its error above, fix the cause, and start again"
             )));
         }
         if is_so() {
@@ -204,16 +204,16 @@ fn watch(
                 }
                 None => "ended",
             };
-            say(&format!("{name} {how}; the cluster continues with the others\n"));
+            say(&format!("{name} {how}; the cluster continues without it\n"));
         }
         if let Some((name, until)) = &missing {
             if answers() {
-                say(&format!("{name} ended; the cluster continues with the others\n"));
+                say(&format!("{name} ended; the cluster continues without it\n"));
                 missing = None;
             } else if clock.now() >= *until {
                 return Err(Refused::failed(format!(
-                    "{name} ended, and the cluster cannot continue \
-                                                    without it\nhint: start it again"
+                    "{name} ended, and the cluster cannot continue without it\nhint: start the \
+                     cluster again"
                 )));
             }
         }

@@ -1,4 +1,4 @@
-//! Prints the output of attempts as it comes, until their job has ended.
+//! Prints the output of attempts as it arrives, until their job has ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, StdoutLock};

@@ -27,8 +27,8 @@ logs: when a worker is gone, so are its logs. A pipe or a file receives the
 bytes unchanged; a terminal shows control characters as \\x1b and the like.
 
 With --follow, new output is printed until the job ends (exit 0) or Ctrl-C
-(exit 130). A change of the leading master or the loss of a worker does not
-end it.
+(exit 130). It continues after a change of the leading master or the loss of a
+worker.
 
 Example: gristmill logs -f j7";
 
@@ -90,7 +90,10 @@ pub(super) fn logs(cluster: &Cluster, which: Which, follow: bool) -> Result<u8, 
         }
         let attempts = attempts(&master, which).await?;
         if attempts.is_empty() {
-            return Err(none(&format!("no attempt yet: {}\nhint: try again later", shown(which))));
+            return Err(none(&format!(
+                "no attempt has started: {}\nhint: try again later",
+                shown(which)
+            )));
         }
         let workers = master.workers().await?;
         let is_one = attempts.len() == 1;
@@ -126,7 +129,7 @@ struct Missing {
 impl Missing {
     fn note(&mut self, attempt: &AttemptLine, refused: &Refused) {
         let is_unkept = refused.code == exit::NOT_FOUND;
-        // It was taken back before it began.
+        // The attempt was cancelled before it began.
         if is_unkept && attempt.state == "killed" {
             return;
         }
@@ -138,6 +141,7 @@ impl Missing {
     fn lines(&self) -> Vec<String> {
         let line = |(reason, (first, count)): (&String, &(AttemptId, usize))| match count {
             1 => format!("note: no log of {first}: {reason}"),
+            2 => format!("note: no log of {first} and another attempt: {reason}"),
             _ => format!("note: no log of {first} and {} other attempts: {reason}", count - 1),
         };
         self.reasons.iter().map(line).collect()
@@ -187,7 +191,10 @@ async fn read(workers: &[WorkerLine], attempt: &AttemptLine) -> Result<Vec<u8>, 
 }
 
 fn gone(worker: WorkerId) -> Refused {
-    none(&format!("{worker} is gone, and its logs with it\nhint: run `gristmill workers`"))
+    none(&format!(
+        "{worker} is gone, and so are its logs\nhint: `gristmill workers --all` shows what became \
+         of it"
+    ))
 }
 
 #[cfg(test)]

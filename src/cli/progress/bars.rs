@@ -1,4 +1,5 @@
-//! The lines that show a job's progress: a head, a bar for each phase, and what the job waits for.
+//! The lines that show a job's progress: first its name and state, then a bar for each phase, then what the job waits
+//! for.
 
 use std::time::Duration;
 

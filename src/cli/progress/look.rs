@@ -1,5 +1,5 @@
-//! Asks once a second for what a job's status does not contain: repeated attempts, and the attempt that the job waits
-//! for.
+//! Asks a master for what the progress display needs and a job's status does not contain: counts of repeated and backup
+//! attempts, and the attempt that the job waits for.
 
 use std::time::Duration;
 
@@ -172,7 +172,7 @@ impl Longest {
             told += &format!(", started {} ago", span(Duration::from_secs(ms / 1000)));
         }
         if let Some(backup) = backup {
-            told += &format!("; a backup runs on {backup}");
+            told += &format!("; a backup attempt runs on {backup}");
         }
         told
     }
@@ -227,9 +227,12 @@ mod tests {
         let mut mapping = JobStatus::in_state(State::Mapping);
         mapping.maps.running = 3;
         let told = look.waits(&mapping, NINE_MS + 50_000).unwrap();
-        assert_eq!(told, "waits for j7/m3#2 on w3, started 0:30 ago; a backup runs on w4");
+        assert_eq!(told, "waits for j7/m3#2 on w3, started 0:30 ago; a backup attempt runs on w4");
         let told = look.waits(&mapping, NINE_MS).unwrap();
-        assert_eq!(told, "waits for j7/m3#2 on w3; a backup runs on w4", "its clock is ahead");
+        assert_eq!(
+            told, "waits for j7/m3#2 on w3; a backup attempt runs on w4",
+            "its clock is ahead"
+        );
         assert_eq!(look.waits(&mapping, NINE_MS + 20_999).unwrap(), told, "it has just begun");
         assert_eq!(
             look.waits(&JobStatus::in_state(State::Reducing), NINE_MS),

@@ -1,4 +1,4 @@
-//! Shows the progress of a cluster's job on standard error: bars on a terminal, a line now and then elsewhere.
+//! Shows the progress of a cluster's job on standard error: bars on a terminal, occasional lines elsewhere.
 
 mod bars;
 mod look;

@@ -1,4 +1,4 @@
-//! The job's executable, started as a worker starts it, but printing to this terminal.
+//! Runs the job's executable as a worker does, except that its output goes to this terminal.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -37,7 +37,7 @@ pub(super) enum Outcome {
     Done(Done),
     Failed(Failure),
     Died(Ending),
-    /// It made no progress for so long, and was killed.
+    /// It made no progress for this long, and was killed.
     TimedOut(Duration),
 }
 
@@ -52,15 +52,15 @@ impl Child {
         let cannot = |error: io::Error| {
             let shown = Location::from(executable);
             Refused::failed(format!(
-                "cannot start the job's executable: {error}: {shown}\nhint: name a folder that \
-                 allows executables with --data"
+                "cannot start the job's executable: {error}: {shown}\nhint: with \
+                 --data DIR, name a folder in which executables may run"
             ))
         };
         let (ours, theirs) = UnixStream::pair().map_err(cannot)?;
         ours.set_read_timeout(Some(HELLO_WITHIN)).map_err(cannot)?;
         let mut command = Command::new(executable);
         command.arg(EXECUTOR_ARG).current_dir(folder).process_group(0);
-        // Standard output is for results, and what user code prints is none.
+        // Standard output is only for results, so the output of user code goes to standard error.
         let stderr = io::stderr().as_fd().try_clone_to_owned().map_err(cannot)?;
         let process =
             command.stdin(OwnedFd::from(theirs)).stdout(stderr).spawn().map_err(cannot)?;
@@ -82,7 +82,7 @@ impl Child {
                 let ending = child.end();
                 return Err(Refused::failed(format!(
                     "cannot talk to the job's executable: {error}; it {ending}: {}\nhint: \
-                     see its output",
+                     see its output above",
                     Location::from(executable)
                 )));
             }
@@ -90,7 +90,7 @@ impl Child {
         Ok(child)
     }
 
-    /// Makes it run an attempt, with no more maps than the attempt has.
+    /// Makes the executable run an attempt, and gives it no further maps.
     pub(super) fn run(&mut self, run: Run) -> Outcome {
         if self.connection.send(&ToExecutor::Run(Box::new(run))).is_err() {
             return Outcome::Died(self.end());

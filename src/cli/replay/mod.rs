@@ -33,9 +33,9 @@ use crate::worker::{Ending, adopt_orphans, end_orphans};
 pub(super) const AFTER_HELP: &str = "\
 What the job's code prints goes to standard error. Memory is not limited
 here, and nothing is published: the attempt writes into a folder that is
-removed at the end, unless --data names one. A failed attempt is replayed
-with all the maps that shared it. A reduce needs the map outputs, which
-workers keep until the job ends; --make-maps makes them here.
+removed at the end, unless --data names one. If several maps shared a failed
+attempt, all of them are replayed. A reduce needs the map outputs, which
+workers keep until the job ends; --make-maps runs the maps here instead.
 
 Exit codes: 0 the attempt succeeded, 1 it failed or its input is gone, 3 the
 attempt does not exist or the map outputs are gone, 130 interrupted.
@@ -47,7 +47,7 @@ Example: gristmill replay j7/m12";
 pub(super) struct Replay {
     #[command(flatten)]
     cluster: Cluster,
-    /// A task or an attempt: j7/m12 or j7/m12#2; of a task, the last attempt that failed, or else the last
+    /// A task or an attempt: j7/m12 or j7/m12#2; for a task, its last failed attempt, else its last one
     #[arg(value_name = "TASK[#N]", value_parser = parse)]
     which: RecipeRequest,
     /// For a reduce: run all maps here first, instead of fetching their outputs
@@ -65,10 +65,10 @@ pub(super) struct Replay {
 #[derive(Debug)]
 enum Ended {
     Well(AttemptId, Done),
-    /// By its own report, with the number of bad records that are allowed.
+    /// It reported this failure. The number is the limit on bad records.
     Failed(AttemptId, Box<crate::spec::Failure>, u64),
     Died(AttemptId, Ending),
-    /// It made no progress for so long.
+    /// It made no progress for this long.
     TimedOut(AttemptId, Duration),
 }
 
@@ -141,7 +141,7 @@ async fn on_its_own_thread(
         Refused::failed(format!("cannot start a thread: {error}\nhint: {hint}"))
     })?;
     let ended = receiver.await.unwrap_or_else(|_| {
-        Err(Refused::failed("the thread that ran the attempt has died\nhint: report this"))
+        Err(Refused::failed("the thread that ran the attempt has died\nhint: report this as a bug"))
     });
     drop(stay);
     ended
@@ -165,8 +165,8 @@ fn report(ended: &Ended) -> u8 {
         }
         Ended::TimedOut(attempt, limit) => {
             say(&format!(
-                "error: no progress for {} ms: {attempt}\nhint: see where it hangs, or allow it \
-                 more time with --task-timeout\n",
+                "error: no progress for {} ms: {attempt}\nhint: find out where it hangs, or \
+                 allow more time with --task-timeout\n",
                 limit.as_millis()
             ));
             exit::FAILED

@@ -1,4 +1,4 @@
-//! What an attempt needs, in one folder: executable, spec, plan, side files, and the map outputs that a reduce reads.
+//! Collects in one folder what an attempt needs: executable, spec, plan, side files, and a reduce's map outputs.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -9,6 +9,7 @@ use super::super::refused::Refused;
 use super::Ended;
 use super::child::{Child, Outcome};
 use crate::frame::{Done, Run, SegmentRef, Work};
+use crate::launch::count;
 use crate::record::value;
 use crate::rpc::artifacts::{Artifacts, Digest};
 use crate::rpc::client::{Master, Options, Peer};
@@ -99,23 +100,27 @@ impl Needs {
         Ok(Self { recipe, spec, executable, plan, segments, folder })
     }
 
-    /// Describes in one line what will be done.
+    /// Describes the attempt in one line, before it runs.
     pub(super) fn told(&self) -> String {
         let attempt = self.recipe.attempt;
         let what = match attempt.task.kind {
             TaskKind::Map => match self.recipe.joined.len() {
                 0 => input(self.plan.as_deref(), attempt.task.index),
                 n => format!(
-                    "{}, and the input of {n} maps that shared it",
-                    input(self.plan.as_deref(), attempt.task.index)
+                    "{}, and the input of {} in the same attempt",
+                    input(self.plan.as_deref(), attempt.task.index),
+                    count(n as u64, "more map")
                 ),
             },
             TaskKind::Reduce => match &self.segments {
                 Some(segments) => {
                     let bytes: u64 = segments.iter().map(|segment| segment.stored_bytes).sum();
-                    format!("{} map outputs ({bytes} bytes fetched)", segments.len())
+                    format!(
+                        "{} fetched ({bytes} bytes)",
+                        count(segments.len() as u64, "map output")
+                    )
                 }
-                None => format!("{} maps, which run first", self.recipe.maps),
+                None => format!("starting with {}", count(self.recipe.maps.into(), "map")),
             },
             TaskKind::Plan | TaskKind::Commit => {
                 let inputs = self.spec.inputs.iter().take(RANGES_MAX);
@@ -125,7 +130,7 @@ impl Needs {
         format!("running {attempt} again in {}: {what}\n", Location::from(&self.folder))
     }
 
-    /// Makes the executable run it.
+    /// Makes the executable run the attempt.
     pub(super) fn carry_out(self, mut child: Child) -> Result<Ended, Refused> {
         let attempt = self.recipe.attempt;
         let plan = self.plan.clone().unwrap_or_default();
@@ -172,8 +177,8 @@ impl Needs {
         }
     }
 
-    /// Does all maps, one after the other; gives this reduce's part of what each gave, or how one ended that did not end
-    /// well.
+    /// Runs all maps, one after the other. Returns this reduce's partition of each output, or how the first map that
+    /// did not succeed ended.
     fn make_maps(&self, child: &mut Child) -> Result<Result<Vec<SegmentRef>, Ended>, Refused> {
         let (task, plan) = (self.recipe.attempt.task, self.plan.clone().unwrap_or_default());
         let mut segments = Vec::new();
@@ -195,8 +200,8 @@ impl Needs {
 
 fn publishes(attempt: AttemptId) -> Refused {
     Refused::usage(format!(
-        "a commit publishes the output, which cannot be repeated: {attempt}\nhint: name a map \
-         or a reduce"
+        "a commit publishes the output, and cannot be replayed: {attempt}\nhint: name a map or \
+         a reduce"
     ))
 }
 
@@ -219,7 +224,7 @@ fn input(plan: Option<&Path>, map: u32) -> String {
     ranges.join(", ")
 }
 
-/// A reduce's partition of all map outputs, from the workers that have them.
+/// Fetches a reduce's partition of all map outputs from the workers that hold them.
 async fn segments(
     master: &Master,
     recipe: &Recipe,
@@ -227,11 +232,11 @@ async fn segments(
 ) -> Result<Vec<SegmentRef>, Refused> {
     let task = recipe.attempt.task;
     let way_out =
-        "make them here with --make-maps, or run the job's executable here, without a cluster";
+        "make the map outputs here with --make-maps, or run the job's executable without a cluster";
     if recipe.state.is_terminal() {
         return Err(none(&format!(
-            "the map outputs that {task} read are gone: workers remove them when a job ends, and {} has {}: {task}\nhint: {way_out}",
-            task.job, recipe.state
+            "the map outputs are gone, since workers removed them when {} ended: {task}\nhint: {way_out}",
+            task.job
         )));
     }
     let peer = |address: &str| Peer::connect(address, &Options::default());
@@ -253,7 +258,7 @@ mod tests {
     #[test]
     fn replay_refuses_a_commit() {
         let refused = publishes(JobId(7).task(TaskKind::Commit, 0).attempt(1));
-        let said = "a commit publishes the output, which cannot be repeated: j7/c0#1\nhint: name a \
+        let said = "a commit publishes the output, and cannot be replayed: j7/c0#1\nhint: name a \
              map or a reduce";
         assert_eq!((refused.code, refused.message.line.as_str()), (2, said));
     }
@@ -278,12 +283,12 @@ mod tests {
         assert!(told.ends_with(" of /in, 2 more"), "{told}");
         let told = input(Some(&plan), 3);
         assert!(
-            told.contains("an unknown split (plan is damaged: it has 1 splits, but none"),
+            told.contains("an unknown split (plan is damaged: it has no split for map"),
             "{told}"
         );
         fs::write(&plan, "no plan at all, but long enough to have a header").unwrap();
         let told = input(Some(&plan), 0);
-        assert!(told.contains("plan is damaged: it does not begin like a plan: "), "{told}");
+        assert!(told.contains("it does not begin with the magic bytes of a plan: "), "{told}");
         let told = input(Some(&folder.path().join("none")), 0);
         assert!(told.contains("failed to read plan: No such file"), "{told}");
         assert_eq!(input(None, 0), "its split");

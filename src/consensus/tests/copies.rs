@@ -68,7 +68,7 @@ async fn restored_follower_is_refused_and_the_others_go_on() {
     let said = fatal(&group).await;
     assert!(
         said.contains("this folder is an older copy")
-            && said.contains("start 2 of this folder, but it was another process"),
+            && said.contains("start 2 of this folder, but in another process"),
         "{said}"
     );
     assert!(said.contains(&group.folder(old).display().to_string()), "{said}");

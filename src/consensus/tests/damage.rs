@@ -1,4 +1,4 @@
-//! Damage other than a torn tail is found and named, never ignored.
+//! Damage other than a torn tail is detected and reported, never ignored.
 
 use std::fs;
 use std::sync::Arc;
@@ -96,7 +96,7 @@ async fn a_damaged_snapshot_is_named_with_its_offset() {
     let whole = fs::read(&file).unwrap();
     let end = format!("damaged at offset {}: the checksum", whole.len() - 4);
     let table = [
-        (3, "damaged at offset 0: it does not begin as a snapshot does"),
+        (3, "damaged at offset 0: it does not begin like a snapshot"),
         (9, "damaged at offset 8: its length"),
         (40, &end),
         (whole.len() - 1, &end),

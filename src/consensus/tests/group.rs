@@ -313,8 +313,8 @@ async fn numbers_and_addresses_are_unique() {
     let first = group.at(group.leader().await).node.group();
     first.admit(2, &group.addresses[1]).await.unwrap();
     for (node, address, said) in [
-        (2, "127.0.0.1:1", "master 2 is already at"),
-        (3, group.addresses[1].as_str(), "is already master 2"),
+        (2, "127.0.0.1:1", "master 2 already exists at"),
+        (3, group.addresses[1].as_str(), "already belongs to master 2"),
     ] {
         let refused = first.admit(node, address).await.unwrap_err();
         assert!(refused.to_string().contains(said), "{refused}");

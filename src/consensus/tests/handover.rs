@@ -1,4 +1,4 @@
-//! Handing leadership over: to the right master, and without an election timeout.
+//! Tests that leadership is handed over to the right master, and without an election timeout.
 
 use std::pin::pin;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Nodes on real folders: openraft's own suite, restarts, refusals, torn tails, damage, groups, late votes, old copies.
+//! Tests of nodes with real folders: openraft's own suite, restarts, refusals, torn tails, damage, groups and more.
 
 mod copies;
 mod counting;

@@ -46,7 +46,7 @@ async fn impossible_terms_and_entries_are_refused_and_the_group_goes_on() {
             let append = fellow.append_entries(call(append)).await;
             for refused in [vote, append] {
                 let refused = refused.unwrap_err().to_string();
-                assert!(refused.contains(&format!("term {term} is impossible")), "{refused}");
+                assert!(refused.contains(&format!("term {term} is impossibly high")), "{refused}");
             }
         }
         for (prev, ids, said) in [

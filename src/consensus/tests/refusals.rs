@@ -1,4 +1,4 @@
-//! Folders that a node refuses, with the messages.
+//! Folders in which a node refuses to start, and the error messages.
 
 use std::fs;
 use std::path::Path;
@@ -37,7 +37,7 @@ fn edit(path: &Path, from: &str, to: &str) {
 async fn empty_folder_is_not_initialised_without_init() {
     let bench = Bench::new();
     let said = refusal(&bench, &bench.data()).await;
-    assert!(said.contains("give --init to begin a new cluster"), "{said}");
+    assert!(said.contains("give --init to start a new cluster"), "{said}");
     assert!(!bench.data().exists());
 }
 
@@ -97,7 +97,7 @@ async fn folder_without_identity_is_refused() {
     let bench = used().await;
     fs::remove_file(bench.data().join(IDENTITY_FILE)).unwrap();
     let said = refusal(&bench, &bench.data()).await;
-    assert!(said.contains("holds log.redb of another master but no identity file"), "{said}");
+    assert!(said.contains("holds log.redb but no identity file"), "{said}");
     let again = bench.start(bench.options(&bench.data(), Begin::Cluster { cluster: 0xc2 })).await;
     assert!(matches!(again.err(), Some(Error::Nameless { .. })), "not with --init either");
 }
@@ -120,7 +120,7 @@ async fn the_folder_of_another_is_refused() {
     edit(&identity, "000c2", "000c1");
     edit(&identity, "format 9", "format 10");
     let said = refusal(&bench, &bench.data()).await;
-    assert!(said.contains("has format 10, but this version writes 9"), "{said}");
+    assert!(said.contains("has format 10, but this version of gristmill writes 9"), "{said}");
     fs::write(&identity, "some file of somebody").unwrap();
     let said = refusal(&bench, &bench.data()).await;
     assert!(said.contains("does not begin with `gristmill master`"), "{said}");

@@ -33,7 +33,10 @@ async fn removed_master_is_not_a_member_and_its_number_is_retired() {
     assert_eq!(voters(&group, leader), all_but(node));
     assert_eq!(inner.remove(node).await, Ok(false), "it may be repeated");
     let refused = inner.remove(9).await.unwrap_err();
-    assert_eq!(refused, ProposeError::Unknown { what: "master m9 never existed here".into() });
+    assert_eq!(
+        refused,
+        ProposeError::Unknown { what: "this cluster never had a master m9".into() }
+    );
     let follower = group.at(stays).node.group();
     let refused = follower.remove(node).await.unwrap_err();
     assert!(matches!(refused, ProposeError::NotLeader { leader: Some(_) }), "{refused}");
@@ -142,5 +145,5 @@ async fn removed_masters_folder_does_not_start() {
         let refused = refused.map(|_: Node| ()).unwrap_err().to_string();
         assert_eq!(refused, said.to_string());
     }
-    assert!(said.to_string().contains("join the other masters under another number"), "{said}");
+    assert!(said.to_string().contains("join the other masters with another --id"), "{said}");
 }

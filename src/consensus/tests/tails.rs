@@ -1,8 +1,8 @@
 //! Torn tails: after a crash, any part of the last write may be missing.
 //!
-//! A crash image combines two copies of a running node's log, from before and after one more number was agreed on:
-//! each sector that differs comes from one copy or the other. After a power failure before fsync returns, a disk may
-//! hold exactly that.
+//! A crash image combines two copies of a running node's log: one from before and one from after another command was
+//! committed. Each sector that differs comes from either copy. A disk may hold such a mixture if the power fails before
+//! fsync returns.
 
 use std::fs;
 

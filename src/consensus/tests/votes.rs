@@ -1,4 +1,4 @@
-//! A leader that receives an answer with a later vote than its own.
+//! What a leader does when it receives an answer with a later vote than its own.
 
 use std::sync::{Arc, mpsc};
 use std::time::Duration;

@@ -11,10 +11,11 @@
 //! block   48 B   coding 2, no records: tells a whole file from a truncated one
 //! ```
 //!
-//! Integers are little-endian. A block belongs to the range that holds its first byte. A reader that starts inside a
-//! file looks for the mark. It accepts a mark only if the checksum is right and the header has the block's own
-//! offset, so a sequence file inside a value is not mistaken for blocks. Since each block holds the offset of the
-//! previous one, a damaged block header is never skipped silently.
+//! Integers are little-endian. A block belongs to the range that holds its first byte. A reader that starts in the
+//! middle of a file searches for the mark at the start of a block. It accepts a mark only if the header's checksum is
+//! right and the header contains its own offset. Therefore a sequence file that is stored inside a value is not
+//! mistaken for blocks. Each block holds the offset of the previous one, so a damaged block header is never skipped
+//! silently.
 
 mod block;
 mod read;

@@ -60,7 +60,7 @@ impl<K: DeserializeOwned + 'static, V: DeserializeOwned + 'static> Input for Seq
     fn next(&mut self) -> Result<Option<(K, V)>, Error> {
         while self.records == 0 {
             if self.next < self.block.len() {
-                return Err(self.damaged("bytes are left after its last record"));
+                return Err(self.damaged("it has bytes after its last record"));
             }
             if !self.read_block()? {
                 return Ok(None);
@@ -97,7 +97,7 @@ impl<K, V> Sequence<K, V> {
         } else if self.source.window().starts_with(&file_header()) {
             self.source.consume(FILE_HEADER_BYTES);
         } else {
-            return Err(self.source.error(0, false, "not a sequence file of version 1"));
+            return Err(self.source.error(0, false, "file is not a sequence file of version 1"));
         }
         Ok(())
     }
@@ -119,7 +119,11 @@ impl<K, V> Sequence<K, V> {
             }
             self.source.consume(1);
         }
-        Err(self.source.error(start, false, "sequence file is truncated or damaged after this"))
+        Err(self.source.error(
+            start,
+            false,
+            "sequence file is truncated or damaged after this position",
+        ))
     }
 
     fn peek_header(&mut self) -> Result<Option<Header>, Error> {
@@ -142,7 +146,7 @@ impl<K, V> Sequence<K, V> {
         };
         let before = std::mem::replace(&mut self.offset, offset);
         if header.before != before {
-            return Err(self.damaged("it does not follow the block before"));
+            return Err(self.damaged("it names another block as the previous one"));
         }
         self.source.consume(HEADER_BYTES);
         if header.coding == Coding::End {
@@ -178,7 +182,7 @@ impl<K, V> Sequence<K, V> {
         }
         let decoded_bytes = header.decoded_bytes as usize;
         if decoded_bytes > self.source.record_bytes_max().max(BLOCK_BYTES) {
-            return Err(self.damaged("it is longer than the longest record may be"));
+            return Err(self.damaged("its length exceeds the limit for a record"));
         }
         self.block.clear();
         let length = if header.coding == Coding::Lz4 {

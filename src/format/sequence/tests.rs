@@ -1,4 +1,4 @@
-//! Sequence files: golden bytes, round trips at any cuts, and damage of every byte.
+//! Tests of sequence files: their exact bytes, round trips with any cuts, and damage to every byte.
 
 use proptest::prelude::*;
 
@@ -150,7 +150,7 @@ fn a_record_of_another_type_is_an_error_and_reading_continues() {
     let text = b"plain text is not a sequence file";
     let source = Source::of_bytes(*text, 0..text.len() as u64, &Options::default());
     let error = read::<Sequence<u8, u8>, _>(source, |_| ()).unwrap_err();
-    assert_eq!(error.to_string(), "not a sequence file of version 1: <memory> at byte 0");
+    assert_eq!(error.to_string(), "file is not a sequence file of version 1: <memory> at byte 0");
     assert!(text.len() > FILE_HEADER_BYTES && text.len() < HEADER_BYTES);
 }
 

@@ -1,4 +1,4 @@
-//! Recognises files that are not text by their first bytes, so that they are refused instead of counted as text.
+//! Recognises files that are not text by their first bytes, so that they are refused instead of being read as text.
 
 use super::codec::{Codec, LZ4_MAGIC, has_ending, is_skippable};
 
@@ -19,7 +19,7 @@ pub(super) struct Foreign {
 
 const UNPACK: &str = "unpack it first, and name the files in it";
 const CONVERT: &str = "convert it to lines of text first, such as CSV or JSON lines";
-const DECOMPRESS: &str = "decompress it first, or compress it with gzip, zstd, bzip2, xz or lz4";
+const DECOMPRESS: &str = "decompress it first, or use gzip, zstd, bzip2, xz or lz4 instead";
 const NOT_TEXT: &str = "leave it out, or extract its text first";
 const TO_UTF8: &str = "convert it first, as with `iconv -f UTF-16 -t UTF-8`";
 const TO_UTF8_FROM_32: &str = "convert it first, as with `iconv -f UTF-32 -t UTF-8`";
@@ -51,7 +51,7 @@ type Row = (&'static [u8], &'static str, &'static str);
 const BINARY: &[Row] = &[
     (b"PK\x03\x04", "a zip archive", UNPACK),
     (b"PK\x05\x06", "an empty zip archive", UNPACK),
-    (b"PK\x07\x08", "a part of a zip archive", UNPACK),
+    (b"PK\x07\x08", "a part of a split zip archive", UNPACK),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive", UNPACK),
     (b"Rar!\x1a\x07", "a rar archive", UNPACK),
     (b"MSCF\0\0\0\0", "a cabinet archive", UNPACK),
@@ -67,7 +67,7 @@ const BINARY: &[Row] = &[
     (b"\x1f\x1e", "pack data (.z)", "decompress it first, as with `gzip -d`"),
     (b"\x1f\xa0", "LZH data", DECOMPRESS),
     (b"\x1f\x8b", "damaged gzip data", DAMAGED),
-    (b"\x22\xb5\x2f\xfd", "zstd data of an old version", DECOMPRESS),
+    (b"\x22\xb5\x2f\xfd", "zstd data of an old format version", DECOMPRESS),
     (b"\xfd7zX", "damaged xz data", DAMAGED),
     (b"\x02\x21\x4c\x18", "lz4 data in the legacy format", "decompress it first, with `lz4 -d`"),
     (b"LZIP\x01", "lzip data", DECOMPRESS),
@@ -85,19 +85,19 @@ const BINARY: &[Row] = &[
     (b"\0\x01\0\0Standard ", "an Access database", CONVERT),
     (b"\x80\x04\x95", "a Python pickle", CONVERT),
     (b"\x80\x05\x95", "a Python pickle", CONVERT),
-    (b"OggS\0", "a sound or film", NOT_TEXT),
-    (b"fLaC\0", "a sound", NOT_TEXT),
-    (b"ID3\x02", "a sound", NOT_TEXT),
-    (b"ID3\x03", "a sound", NOT_TEXT),
-    (b"ID3\x04", "a sound", NOT_TEXT),
-    (b"II*\0", "a picture", NOT_TEXT),
-    (b"MM\0*", "a picture", NOT_TEXT),
+    (b"OggS\0", "an audio or video file", NOT_TEXT),
+    (b"fLaC\0", "an audio file", NOT_TEXT),
+    (b"ID3\x02", "an audio file", NOT_TEXT),
+    (b"ID3\x03", "an audio file", NOT_TEXT),
+    (b"ID3\x04", "an audio file", NOT_TEXT),
+    (b"II*\0", "an image", NOT_TEXT),
+    (b"MM\0*", "an image", NOT_TEXT),
     (b"\x7fELF", "an executable", NOT_TEXT),
     (b"\0asm", "a WebAssembly module", NOT_TEXT),
     (b"\xca\xfe\xba\xbe", "a Java class", NOT_TEXT),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document", NOT_TEXT),
-    (b"\x89PNG\r\n\x1a\n", "a picture", NOT_TEXT),
-    (b"\xff\xd8\xff", "a picture", NOT_TEXT),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Microsoft Office document", NOT_TEXT),
+    (b"\x89PNG\r\n\x1a\n", "an image", NOT_TEXT),
+    (b"\xff\xd8\xff", "an image", NOT_TEXT),
     (b"%PDF-1.", "a PDF document", NOT_TEXT),
     (b"%PDF-2.", "a PDF document", NOT_TEXT),
     (b"\xff\xfe\0\0", "UTF-32 text", TO_UTF8_FROM_32),
@@ -115,21 +115,21 @@ const PLAIN: &[Row] = &[
     (b"SEQ", "a Hadoop sequence file", CONVERT),
     (b"RCF", "an RCFile", CONVERT),
     (b"BZh", "damaged bzip2 data", DAMAGED),
-    (b"BZ0", "bzip data of an old version", DECOMPRESS),
+    (b"BZ0", "data of the old bzip format", DECOMPRESS),
     (b"!<arch>\n", "an ar archive", UNPACK),
     (b"070701", "a cpio archive", UNPACK),
     (b"070702", "a cpio archive", UNPACK),
     (b"070707", "a cpio archive", UNPACK),
     (b"\xc7\x71", "a cpio archive", UNPACK),
     (b"\x71\xc7", "a cpio archive", UNPACK),
-    (b"GIF87a", "a picture", NOT_TEXT),
-    (b"GIF89a", "a picture", NOT_TEXT),
+    (b"GIF87a", "an image", NOT_TEXT),
+    (b"GIF89a", "an image", NOT_TEXT),
     (b"PACK", "a Git pack file", NOT_TEXT),
     (b"MZ", "an executable", NOT_TEXT),
     (b"xar!", "a xar archive", UNPACK),
-    (b"REDIS0", "a dump of Redis", CONVERT),
+    (b"REDIS0", "a Redis dump", CONVERT),
     (b"JAVA PROFILE ", "a heap dump", CONVERT),
-    (b"RIFF", "a sound, picture or film", NOT_TEXT),
+    (b"RIFF", "an audio, image or video file", NOT_TEXT),
     (b"\n\r\r\n", "a packet capture", CONVERT),
     (b"M<\xb2\xa1", "a packet capture", CONVERT),
     (b"wOFF", "a font", NOT_TEXT),
@@ -172,7 +172,7 @@ pub(super) fn recognise(head: &[u8], name: &[u8]) -> Option<Foreign> {
         return found("damaged zstd or lz4 data", DAMAGED);
     }
     if head.starts_with(&[0, 0, 0]) && head.get(4..8) == Some(b"ftyp") {
-        return found("a film", NOT_TEXT);
+        return found("a video", NOT_TEXT);
     }
     if let Some(foreign) = without_mark(head) {
         return Some(foreign);
@@ -384,9 +384,9 @@ mod tests {
             (b"\x78\xda\x4b\x54\x48\x52\x48\xe4\x02\0", "a", "zlib data"),
             (b"\x78\x01\x01\x05\0\xfa\xffa b a", "a", "zlib data"),
             (b"\x80\x04\x95\x0b\0\0\0", "a.pkl", "a Python pickle"),
-            (b"RIFF\x24\0\0\0WAVE", "a", "a sound, picture or film"),
-            (b"\0\0\0\x18ftypmp42", "a", "a film"),
-            (b"ID3\x03\0\0", "a", "a sound"),
+            (b"RIFF\x24\0\0\0WAVE", "a", "an audio, image or video file"),
+            (b"\0\0\0\x18ftypmp42", "a", "a video"),
+            (b"ID3\x03\0\0", "a", "an audio file"),
             (b"\n\r\r\n\x4c\0\0\0", "a", "a packet capture"),
             (b"CDF\x01\0\0\0", "a", "a NetCDF file"),
             (b"\xac\xed\0\x05sr", "a", "serialized Java objects"),

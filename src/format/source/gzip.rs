@@ -7,7 +7,7 @@ use flate2::bufread::GzDecoder;
 /// First byte of every member.
 const MAGIC_FIRST: u8 = 0x1f;
 
-const ALWAYS: &str = "the member is put back right after it is taken out";
+const ALWAYS: &str = "a gzip decoder is replaced as soon as it is taken";
 
 /// The members of a file, decoded one after the other.
 pub(super) struct Members<R> {
@@ -26,18 +26,22 @@ impl<R: BufRead> Members<R> {
 
     /// Moves to the next member; false at the end of the file, or if only zeros are left.
     ///
-    /// GNU gzip skips such zeros too. It drops anything else after a member with a warning; here that is an error,
-    /// since it may be records.
+    /// GNU gzip skips such zeros too. If anything else follows a member, GNU gzip drops it with a warning. Here that is
+    /// an error, since the data may be records.
     fn begin_member(&mut self) -> io::Result<bool> {
         let reader = self.member_mut().get_mut();
         let padded = pass_zeros(reader)?;
         match reader.fill_buf()?.first() {
             None => return Ok(false),
             Some(_) if padded => {
-                return Err(invalid("zeros after a member are padding, but more data follows"));
+                return Err(invalid("data follows the zero padding after a member"));
             }
             Some(&MAGIC_FIRST) => {}
-            Some(_) => return Err(invalid("neither a member nor padding of zeros follows")),
+            Some(_) => {
+                return Err(invalid(
+                    "the data after a member is neither a member nor zero padding",
+                ));
+            }
         }
         let reader = self.member.take().map(GzDecoder::into_inner);
         self.member = reader.map(GzDecoder::new);

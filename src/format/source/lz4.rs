@@ -1,6 +1,7 @@
 //! Decodes all frames of an LZ4 file.
 //!
-//! We use a crate for the blocks, but not its frame decoder, which accepts a file that ends between two blocks as complete.
+//! A crate decodes the blocks. We decode the frames ourselves, because the crate's frame decoder accepts a truncated
+//! file as complete if it ends between two blocks.
 
 use std::io::{self, BufRead, ErrorKind, Read};
 
@@ -56,7 +57,7 @@ impl<R: BufRead> Frames<R> {
                 return self.header().map(Some);
             }
             if !is_skippable(magic) {
-                return Err(invalid("neither a frame nor the end of the file follows"));
+                return Err(invalid("expected a frame or the end of the file, got other data"));
             }
             let length = u64::from(self.number()?);
             if io::copy(&mut self.reader.by_ref().take(length), &mut io::sink())? < length {
@@ -70,7 +71,7 @@ impl<R: BufRead> Frames<R> {
         let [flags, sizes] = [header[0], header[1]];
         let has = |bit: u8| flags & (1 << bit) != 0;
         if flags >> 6 != 1 || has(1) || sizes & 0x8f != 0 || sizes >> 4 < 4 {
-            return Err(invalid("frame has a damaged header, or an unsupported version"));
+            return Err(invalid("a frame has a damaged header or an unsupported version"));
         }
         let mut content_bytes = None;
         if has(3) {
@@ -79,11 +80,11 @@ impl<R: BufRead> Frames<R> {
             content_bytes = Some(u64::from_le_bytes(bytes));
         }
         if has(0) {
-            return Err(invalid("frame needs a dictionary, which is not supported"));
+            return Err(invalid("a frame needs a dictionary, which is not supported"));
         }
         let [check] = self.bytes()?;
         if check != xxh32(&header, 0).to_le_bytes()[1] {
-            return Err(invalid("checksum of a frame's header is wrong"));
+            return Err(invalid("the checksum of a frame's header is wrong"));
         }
         self.window.clear();
         Ok(Frame {
@@ -107,7 +108,7 @@ impl<R: BufRead> Frames<R> {
         }
         let bytes = (size & !STORED_AS_IT_IS) as usize;
         if bytes > frame.block_bytes_max {
-            return Err(invalid("block is longer than its frame allows"));
+            return Err(invalid("a block is longer than its frame allows"));
         }
         if frame.is_linked {
             self.keep_window();
@@ -115,7 +116,7 @@ impl<R: BufRead> Frames<R> {
         self.stored.resize(bytes, 0);
         self.reader.read_exact(&mut self.stored)?;
         if frame.has_block_checksums && self.number()? != xxh32(&self.stored, 0) {
-            return Err(invalid("checksum of a block is wrong"));
+            return Err(invalid("the checksum of a block is wrong"));
         }
         self.read = 0;
         if size & STORED_AS_IT_IS != 0 {
@@ -139,10 +140,10 @@ impl<R: BufRead> Frames<R> {
 
     fn check_end(&mut self, frame: &Frame) -> io::Result<()> {
         if frame.has_checksum && self.number()? != frame.hash.digest() {
-            return Err(invalid("checksum of a frame is wrong"));
+            return Err(invalid("the checksum of a frame is wrong"));
         }
         if frame.content_bytes.is_some_and(|bytes| bytes != frame.decoded_bytes) {
-            return Err(invalid("frame's length differs from its header"));
+            return Err(invalid("a frame is not as long as its header says"));
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! `Source`: a window over the decoded bytes of one range of one file, for input formats.
+//! `Source`: gives an input format a window over the decoded bytes of one range of a file.
 
 mod check;
 mod codec;
@@ -216,7 +216,10 @@ impl Source {
     /// If the window is shorter.
     #[inline(always)]
     pub fn consume(&mut self, bytes: usize) {
-        assert!(bytes <= self.end - self.begin, "only what is in the window can be consumed");
+        assert!(
+            bytes <= self.end - self.begin,
+            "a format cannot consume more bytes than the window holds"
+        );
         self.begin += bytes;
     }
 
@@ -328,7 +331,7 @@ impl Source {
             // An error of the system is not the fault of the data.
             Some(codec) if cause.raw_os_error().is_none() => {
                 let cause = if ends_early(&cause) {
-                    io::Error::new(ErrorKind::UnexpectedEof, "it ends too early")
+                    io::Error::new(ErrorKind::UnexpectedEof, "the data ends too early")
                 } else {
                     cause
                 };
@@ -428,7 +431,7 @@ fn whole(range: &Range<u64>) -> Range<u64> {
     if range.start == 0 && range.end != 0 { 0..u64::MAX } else { 0..0 }
 }
 
-/// Whether a decoder met the end of the file where more must follow; each says so in its own words.
+/// Whether a decoder reached the end of the file too early. Each decoder has its own error for that.
 fn ends_early(cause: &io::Error) -> bool {
     let first = Some(cause as &(dyn std::error::Error + 'static));
     std::iter::successors(first, |error| error.source()).any(|error| {

@@ -1,4 +1,4 @@
-//! Tests of sources: compressed and plain files, streams, files that change while they are read, limits.
+//! Tests of sources: compressed and plain files, streams, files that change while they are read, and limits.
 
 use std::fs;
 use std::io::{Seek, Write};
@@ -140,8 +140,8 @@ fn only_members_or_padding_may_follow_a_gzip_member() {
     let (member, more) = (gzip(b"a\n"), gzip(b"b\n"));
     let (end, both) = (member.len(), member.len() + more.len());
     let (few, many) = ([0; 1].as_slice(), [0; 300_000].as_slice());
-    let follows = "neither a member nor padding of zeros follows";
-    let padded = "zeros after a member are padding, but more data follows";
+    let follows = "the data after a member is neither a member nor zero padding";
+    let padded = "data follows the zero padding after a member";
     /// Pieces of a file, and the text in it or where reading it fails and why.
     type Row<'r> = (&'r [&'r [u8]], Result<&'r str, (usize, &'r str)>);
     let table: [Row<'_>; 10] = [
@@ -153,7 +153,7 @@ fn only_members_or_padding_may_follow_a_gzip_member() {
         (&[&member, many, b"x"], Err((end + many.len(), padded))),
         (&[&member, b"x", many], Err((end, follows))),
         (&[&member, &more, b"some text"], Err((both, follows))),
-        (&[&member, b"\x1f"], Err((end + 1, "it ends too early"))),
+        (&[&member, b"\x1f"], Err((end + 1, "the data ends too early"))),
         (&[&member, &[0x1f; 30]], Err((end + 10, "invalid gzip header"))),
     ];
     for (number, (pieces, expected)) in table.into_iter().enumerate() {
@@ -302,7 +302,7 @@ fn a_file_that_changed_since_it_was_listed_is_refused() {
     let longer = FileRange { size: 11, ..listed.clone() };
     assert!(message(open(&longer)).starts_with("input changed: it had 11 bytes and now has 10: "));
     let older = FileRange { modified_ns: 1, ..listed.clone() };
-    assert!(message(open(&older)).starts_with("input changed: it was modified (at "));
+    assert!(message(open(&older)).starts_with("input changed: it was modified (last at "));
     let missing = FileRange { location: Location::from("/no/such"), ..listed.clone() };
     assert!(message(open(&missing)).contains("No such file or directory"));
 
@@ -389,26 +389,22 @@ fn files_whose_content_contradicts_name_or_format_are_refused() {
     let sum: u32 = tar.iter().map(|byte| u32::from(*byte)).sum();
     tar[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
     let table: [(&str, &[u8], &str); 9] = [
-        ("in.zip", b"PK\x03\x04", "input is not text but a zip archive: "),
-        ("in", &tar, "input is not text but a tar archive: "),
-        ("in.tgz", &gzip(&tar), "input is not text but a tar archive: "),
-        ("in", &zstd(&tar), "input is not text but a tar archive: "),
+        ("in.zip", b"PK\x03\x04", "the input format cannot read a zip archive: "),
+        ("in", &tar, "the input format cannot read a tar archive: "),
+        ("in.tgz", &gzip(&tar), "the input format cannot read a tar archive: "),
+        ("in", &zstd(&tar), "the input format cannot read a tar archive: "),
         (
             "in.gz",
             &gzip(&gzip(b"a\n")),
             "input is compressed twice: its gzip data contains compressed data: ",
         ),
-        ("in.bz2", &bzip2(b"\xff\xfea\0"), "input is not text but UTF-16 text: "),
-        ("in.gz", b"a\n", "input is named like gzip data, but its first bytes are not gzip's: "),
-        (
-            "in.xz",
-            &lz4(b"a\n"),
-            "input is named like xz data, but its first bytes are not xz's but lz4's: ",
-        ),
+        ("in.bz2", &bzip2(b"\xff\xfea\0"), "the input format cannot read UTF-16 text: "),
+        ("in.gz", b"a\n", "input is named like gzip data, but does not begin like gzip data: "),
+        ("in.xz", &lz4(b"a\n"), "input is named like xz data, but begins like lz4 data: "),
         (
             "in.ZST",
             b"\x28\xb5\x2f\xfe",
-            "input is named like zstd data, but its first bytes are not zstd's: ",
+            "input is named like zstd data, but does not begin like zstd data: ",
         ),
     ];
     for (name, bytes, expected) in table {

@@ -44,7 +44,7 @@ impl<R: BufRead> Streams<R> {
             }
         }
         if !zeros.is_multiple_of(PADDING_BYTES) {
-            return Err(invalid("padding after a stream is not a multiple of four zeros"));
+            return Err(invalid("the padding after a stream is not a multiple of four bytes"));
         }
         if self.reader.fill_buf()?.is_empty() {
             return Ok(false);
@@ -83,18 +83,18 @@ impl<R: BufRead> Read for Streams<R> {
 fn said(error: &XzError) -> io::Error {
     match error {
         XzError::DictionaryTooLarge(bytes) => invalid(format!(
-            "its dictionary of {bytes} bytes exceeds the limit of {DICTIONARY_BYTES_MAX}"
+            "the dictionary of {bytes} bytes exceeds the limit of {DICTIONARY_BYTES_MAX} bytes"
         )),
         XzError::Sha256NotSupported => invalid(
-            "its checksums are SHA-256, which is not supported\nhint: compress it without --check=sha256",
+            "SHA-256 checksums are not supported\nhint: compress the file without --check=sha256",
         ),
         XzError::StreamHeaderMagicNumberMismatch => {
-            invalid("neither a stream nor padding of zeros follows")
+            invalid("the data after a stream is neither a stream nor zero padding")
         }
         XzError::ContentCrc32Mismatch(..) | XzError::ContentCrc64Mismatch(..) => {
-            invalid("checksum of a block is wrong")
+            invalid("the checksum of a block is wrong")
         }
-        other => invalid(format!("the decoder reports {other}")),
+        other => invalid(format!("the xz decoder reports {other}")),
     }
 }
 

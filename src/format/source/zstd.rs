@@ -44,14 +44,15 @@ impl<R: BufRead> Frames<R> {
                     }
                 }
                 Err(FrameDecoderError::WindowSizeTooBig { requested, max }) => {
-                    let what =
-                        format!("its window of {requested} bytes exceeds the limit of {max}");
+                    let what = format!(
+                        "a frame's window of {requested} bytes exceeds the limit of {max} bytes"
+                    );
                     return Err(io::Error::new(ErrorKind::InvalidData, what));
                 }
                 Err(FrameDecoderError::ReadFrameHeaderError(
                     ReadFrameHeaderError::BadMagicNumber(_),
                 )) => {
-                    let what = "neither a frame nor the end of the file follows";
+                    let what = "expected a frame or the end of the file, got other data";
                     return Err(io::Error::new(ErrorKind::InvalidData, what));
                 }
                 Err(other) => return Err(invalid(other)),
@@ -62,7 +63,7 @@ impl<R: BufRead> Frames<R> {
     fn check_sum(&self) -> io::Result<()> {
         let stored = self.decoder.get_checksum_from_data();
         if stored.is_some() && stored != self.decoder.get_calculated_checksum() {
-            return Err(io::Error::new(ErrorKind::InvalidData, "checksum of a frame is wrong"));
+            return Err(io::Error::new(ErrorKind::InvalidData, "the checksum of a frame is wrong"));
         }
         Ok(())
     }

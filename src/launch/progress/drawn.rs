@@ -1,4 +1,4 @@
-//! The redrawn line that is currently on the terminal. Other messages clear it first.
+//! The progress line that is currently on the terminal. It is cleared before other messages are written.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,4 +1,4 @@
-//! Shows a run's progress on standard error, from its own thread, which ends as soon as the run does.
+//! Shows a run's progress on standard error, on a separate thread that ends as soon as the run does.
 
 mod drawn;
 mod line;

@@ -60,44 +60,44 @@ fn in_general(kind: Kind, failure: &Failure) -> String {
 }
 
 /// The next step for failures whose message may end in a hint.
-const FOLLOW: &str = "follow the message, and submit the job again";
+const FOLLOW: &str = "fix what the message describes, then submit the job again";
 
 /// Advice that depends only on the kind of the failure.
 fn of_kind(kind: Kind) -> &'static str {
     match kind {
         Kind::BadRecord => BAD_RECORD,
         Kind::Exit => {
-            "find what ends the process in the job's code or its libraries: a job must return an error instead"
+            "find out what ends the process in the job's code or its libraries, and return an error there instead"
         }
         Kind::Memory => {
             "reduce the job's memory (its own data, and --memory), or start the workers with a larger --memory"
         }
         Kind::Timeout => {
-            "replay the task to see where it hangs; if it is only slow, submit with a longer --task-timeout"
+            "replay the task to see where it hangs; if it is only slow, submit the job with a longer --task-timeout"
         }
         Kind::Input => {
-            "provide the input, complete and readable, under the same path on every worker, and submit the job again"
+            "make the whole input readable at the same path on every worker, then submit the job again"
         }
         Kind::DiskFull => {
             "free space on that disk, or write to a larger one (a worker's --data, the job's --output)"
         }
         Kind::Disk => "check that worker's disk, and drain the worker if the disk is failing",
         Kind::WorkerLost => {
-            "find out why those workers died (their standard error, the system's log): the task seems to end each \
+            "find out why those workers died (see their standard error and the system log): the task seems to end each \
              worker that runs it"
         }
         Kind::FetchFailed => {
-            "check that the other workers can reach that address: a firewall may block it, or it is known only to the \
-             worker itself"
+            "check that the other workers can reach that address: a firewall may block it, or it may be valid only \
+             on the worker's own machine"
         }
         Kind::VersionSkew => {
-            "build the job's executable with the gristmill of this cluster, or bring all workers to one version"
+            "build the job's executable with the cluster's version of gristmill, and run that version on all workers"
         }
         Kind::NondeterministicMap => {
-            "make the map's output depend on its input alone: no random numbers, clock, or order of a hash map"
+            "make the map's output depend only on its input: use no random numbers, no clock, and no iteration order of a hash map"
         }
         Kind::WorkerError => {
-            "check the machines of the workers named here: they lack what the message says, whatever the job does"
+            "check the machines of the named workers: the job did not cause this failure, and the message says what they lack"
         }
         Kind::MasterError => {
             "check the masters' disks and logs (gristmill masters), then submit the job again"
@@ -110,12 +110,12 @@ fn of_kind(kind: Kind) -> &'static str {
 /// Some signals suggest who sent them.
 fn of_signal(message: &str) -> &'static str {
     if message.contains("SIGKILL") {
-        "find out what killed it, such as the kernel for lack of memory (dmesg): then start \
-         the workers with --memory"
+        "find out what killed the process; if it was the kernel, for lack of memory (see dmesg), \
+         start the workers with --memory"
     } else if message.contains("SIGABRT") {
-        "see its last output: the job's code, or one of its libraries, has aborted"
+        "see the last output of the process: the job's code or one of its libraries has aborted"
     } else {
-        "look for unsafe code or a native library in the job: replay the task with a core dump \
-          (ulimit -c unlimited)"
+        "look for unsafe code or a native library in the job; to debug it, replay the task with core \
+         dumps enabled (ulimit -c unlimited)"
     }
 }

@@ -1,4 +1,4 @@
-//! Explains in one paragraph the failure that ended a job, or that keeps it from being published.
+//! Explains in one paragraph the failure that ended a job, or that prevents its output from being published.
 
 use super::advice::{advice, kind};
 use super::{State, begin, text};
@@ -99,8 +99,8 @@ pub(super) fn what(kind: Kind, failure: &Failure) -> String {
     match (kind, failure.at.as_deref().map(text)) {
         (Kind::WorkerLost, _) => {
             format!(
-                "{LOST_WORKERS_MAX} workers were lost while they ran the same task; after \
-                 that, {message}"
+                "{LOST_WORKERS_MAX} workers were lost while they ran the same task; at the last \
+                 attempt, {message}"
             )
         }
         (Kind::Panic, Some(at)) => format!("user code panicked at {at}: {message}"),
@@ -131,25 +131,25 @@ fn which(state: &State, job: &Job, blamed: AttemptId, failure: &Failure) -> Stri
     let left_out = so.len().saturating_sub(NAMED_MAX);
     let mut named: Vec<String> = so.iter().skip(left_out).map(|attempt| on(attempt)).collect();
     if left_out > 0 {
-        named.insert(0, format!("{left_out} more"));
+        named.push(format!("and {left_out} earlier"));
     }
     let started = job.task(task).map_or(0, Task::started);
-    let (of, all) = match started as usize - attempts.len().min(started as usize) {
-        0 => (format!("of {started}"), String::new()),
-        _ => (format!("of the last {}", attempts.len()), format!(" ({started} were started)")),
-    };
+    let (count, named) = (so.len(), named.join(", "));
     let mut said = match started {
-        1 => format!("It was the only attempt at {task}, {}", named.join(", ")),
-        _ => format!(
-            "{} {of} attempts at {task} ended like this{all}: {}",
-            so.len(),
-            named.join(", ")
-        ),
+        1 => format!("It was the only attempt at {task}: {named}"),
+        _ if attempts.len() < started as usize => {
+            let kept = attempts.len();
+            let count = if count == kept { "all".to_string() } else { count.to_string() };
+            format!(
+                "{task} had {started} attempts. Of the last {kept}, {count} ended like this: {named}"
+            )
+        }
+        _ => format!("{count} of {started} attempts at {task} ended like this: {named}"),
     };
     if !others.is_empty() {
         let other = |attempt: &&Attempt| format!("#{} {}", attempt.number, ended(attempt));
         let others: Vec<String> = others.iter().take(NAMED_MAX).map(other).collect();
-        said += &format!("; besides, {}", others.join(", "));
+        said += &format!("; other attempts: {}", others.join(", "));
     }
     said + &limit(job, failure) + "."
 }
@@ -165,7 +165,7 @@ fn ended(attempt: &Attempt) -> String {
 fn limit(job: &Job, failure: &Failure) -> String {
     match failure.cause {
         Cause::UserError | Cause::Panic | Cause::Exit | Cause::Signal | Cause::Timeout
-            if !failure.details.iter().any(|line| line.contains("is not tried again")) =>
+            if !failure.details.iter().any(|line| line.contains("is not retried")) =>
         {
             format!(" (--max-attempts {})", job.options().max_attempts)
         }

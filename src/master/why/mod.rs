@@ -1,7 +1,7 @@
-//! Explains a job's state: the first failure that the job did not recover from, what the job waits for, or that all is
-//! well.
+//! Explains a job's state: the first failure that the job did not recover from, what the job waits for, or how it
+//! proceeds.
 //!
-//! The answer follows from the state alone, so every leader gives the same one, even for a job that ended long ago.
+//! The answer follows from the state alone, so every leader gives the same answer, even for a job that ended long ago.
 
 mod advice;
 mod failed;

@@ -144,8 +144,8 @@ fn job_that_waits_for_memory_says_how_much_and_what_to_do() {
     let mut story = Story { state: State::default(), now_ms: 1_795_424_400_000 };
     story.submit_with(JOB, JobOptions { memory_bytes: 4 << 30, ..JobOptions::default() });
     story.join_with(1, 2, 512 << 20);
-    let said = "j1 odd is waiting for a worker with 4GiB of memory per attempt (the job's \
-                --memory); the largest has 512MiB.";
+    let said = "j1 odd is waiting for a worker with 4GiB of memory per attempt (set by the \
+                job's --memory); the largest worker offers 512MiB.";
     check(&story.why(), Kind::Waiting, &[said]);
     assert!(story.why().suggestion.contains("--memory 512MiB or less"), "{:?}", story.why());
     let line = crate::master::views::lines(&story.state).remove(0);
@@ -199,7 +199,7 @@ fn a_task_that_ends_its_workers_is_named() {
     let parts = [
         "32 workers were lost while they ran the same task",
         "w32 was lost",
-        "16 of the last 16 attempts at j1/m0 ended like this (32 were started): 8 more, #25 on w25",
+        "j1/m0 had 32 attempts. Of the last 16, all ended like this: #25 on w25",
     ];
     check(&why, Kind::WorkerLost, &parts);
     assert_eq!((why.state, why.attempts.len()), (Stage::Failed, 16));
@@ -258,7 +258,7 @@ fn failed_job_names_line_record_attempts_and_next_step_with_escaped_text() {
     ];
     check(&why, Kind::Panic, &parts);
     assert_eq!(why.at.as_deref(), Some("src/main.rs:7"));
-    assert_eq!(why.details, ["the same record has failed twice, so it is not tried again"]);
+    assert_eq!(why.details, ["the same record has failed twice, so the task is not retried"]);
     assert_eq!(why.log, ["last\\x1bline"]);
     assert!(why.suggestion.starts_with("fix the code at src/main.rs:7"), "{}", why.suggestion);
     assert_eq!(why.replay.as_deref(), Some("gristmill replay j1/m0#2"));
@@ -278,7 +278,7 @@ fn attempts_with_other_ends_are_listed_separately() {
             story.decide(Retry { task: map(0, 1).task, wait });
         }
     }
-    let said = "4 of 5 attempts at j1/m0 ended like this: #2 on w2, #3 on w2, #4 on w2, #5 on w2; besides, #1 lost \
+    let said = "4 of 5 attempts at j1/m0 ended like this: #2 on w2, #3 on w2, #4 on w2, #5 on w2; other attempts: #1 lost \
                 (worker_lost) (--max-attempts 4).";
     check(&story.why(), Kind::Exit, &["failed at ", ": it exited.", said]);
 }
@@ -295,10 +295,10 @@ fn replay_includes_the_maps_that_shared_the_attempt() {
     // It failed together with the other one, not by itself.
     assert_eq!(ask(map(1, 1).task, None).unwrap().attempt, map(1, 1));
     for (task, number, said) in [
-        (map(0, 1).task, Some(3), "no attempt j1/m0#3: j1/m0 has had 2"),
+        (map(0, 1).task, Some(3), "no attempt j1/m0#3: the last attempt at j1/m0 is #2"),
         (map(7, 1).task, None, "no task j1/m7"),
         (reduce(0, 1).task, None, "j1/r0 has not started yet"),
-        (JOB.task(TaskKind::Commit, 0), None, "publishes the output, which cannot be repeated"),
+        (JOB.task(TaskKind::Commit, 0), None, "publishes the output and cannot be replayed"),
     ] {
         let refusal = ask(task, number).unwrap_err().to_string();
         assert!(refusal.contains(said), "{refusal}");
@@ -316,7 +316,7 @@ fn a_map_that_gives_other_output_is_named() {
     story.complete(map(0, 2), 8);
     let why = story.why();
     let parts = [
-        "map is not deterministic: the output of j1/m0#2 differs",
+        "map is not deterministic: j1/m0#2 replaced a lost output",
         "The attempts at j1/m0 were #1 on w1, #2 on w2.",
     ];
     check(&why, Kind::NondeterministicMap, &parts);

@@ -25,7 +25,7 @@ pub(super) fn well(state: &State, job: &Job, cluster: &str) -> Why {
         },
         (JobState::Failed, _) => Why {
             kind: Kind::UserError,
-            summary: format!("{who} failed at {}, without a reason.", ended(job)),
+            summary: format!("{who} failed at {}, but no reason was recorded.", ended(job)),
             suggestion: "report this: it is a bug in gristmill".into(),
             ..why
         },
@@ -48,7 +48,8 @@ pub(super) fn well(state: &State, job: &Job, cluster: &str) -> Why {
         (_, Some(reason @ Reason::NoSlots { .. })) => {
             let kind = Kind::Waiting;
             let summary = format!("{who} is {reason}. {}", taken(state, job.id()));
-            let suggestion = "wait, start more workers, or submit it with a higher --priority";
+            let suggestion =
+                "wait, start more workers, or kill the job and submit it with a higher --priority";
             with_open(job, Why { kind, summary, suggestion: suggestion.into(), ..why })
         }
         (_, reason) => {
@@ -121,8 +122,8 @@ fn no_workers(state: &State, job: &Job, (who, cluster): (&str, &str), why: Why) 
     let suggestion = if lost.is_empty() {
         format!("start a worker: gristmill worker --cluster {cluster}")
     } else {
-        "restart it with the same --data, so that its finished map outputs count again, or \
-         start another worker"
+        "restart the lost worker with the same --data, so that its map outputs can be used \
+         again, or start another worker"
             .into()
     };
     let kind = if lost.is_empty() { Kind::Waiting } else { Kind::WorkerLost };
@@ -149,7 +150,7 @@ fn taken(state: &State, waits: JobId) -> String {
     let (slots, workers) = (plural(slots, "slot"), plural(workers, "worker"));
     let mut said = format!("Of {slots} on {workers} {}.", or(named.collect(), "no slot is free"));
     for (worker, trouble) in left_out.iter().take(NAMED_MAX) {
-        said += &format!(" {worker} is excluded for a while: {}.", trouble.reason());
+        said += &format!(" {worker} is temporarily excluded: {}.", trouble.reason());
     }
     said
 }

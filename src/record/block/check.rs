@@ -46,7 +46,9 @@ impl<R: Read> Blocks<R> {
             return Err(truncated(FRAME_HEADER_BYTES, found as u64));
         }
         let field = |at: usize| {
-            u32::from_le_bytes(*self.buffer[at..].first_chunk().expect("a header was read"))
+            u32::from_le_bytes(
+                *self.buffer[at..].first_chunk().expect("the buffer holds a whole header"),
+            )
         };
         let (stored_bytes, expected) = (field(9) as usize, field(FRAME_CHECKED_BYTES));
         if stored_bytes > BLOCK_RAW_BYTES_MAX {

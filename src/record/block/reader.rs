@@ -120,8 +120,9 @@ impl<R: Read> BlockReader<R> {
     /// The first eight bytes of the current key as a big-endian number, padded with zeros.
     #[inline]
     pub fn key_prefix(&self) -> u64 {
-        let window =
-            self.buffer[self.key_at..].first_chunk().expect("every block is followed by slack");
+        let window = self.buffer[self.key_at..]
+            .first_chunk()
+            .expect("the buffer has padding after every block");
         let word = u64::from_be_bytes(*window);
         let key_bytes = self.value_at - self.key_at;
         if key_bytes >= 8 { word } else { word & !(u64::MAX >> (8 * key_bytes)) }
@@ -179,8 +180,9 @@ impl<R: Read> BlockReader<R> {
         if !self.fill(FRAME_HEADER_BYTES)? {
             return Ok(false);
         }
-        let header: [u8; FRAME_HEADER_BYTES] =
-            *self.buffer[self.unread_start..].first_chunk().expect("a header was read");
+        let header: [u8; FRAME_HEADER_BYTES] = *self.buffer[self.unread_start..]
+            .first_chunk()
+            .expect("the buffer holds a whole header");
         let field = |at: usize| {
             u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
         };

@@ -14,10 +14,10 @@ pub enum Error {
         message: String,
     },
     /// The bytes end before the key does.
-    #[error("key ends too early")]
+    #[error("the key ends too early")]
     Truncated,
     /// The key ends before the bytes do.
-    #[error("{bytes} bytes left over after the key")]
+    #[error("unexpected bytes after the key: {bytes}")]
     Trailing {
         /// How many are left.
         bytes: usize,
@@ -32,32 +32,34 @@ pub enum Error {
     },
     /// A `str` or `String` whose bytes are not UTF-8.
     #[error(
-        "text in key is not UTF-8 after {valid_bytes} bytes\nhint: use a key of type Text, which may hold any bytes"
+        "text in a key is not UTF-8 at byte {valid_bytes}\nhint: use a key of type Text, which may hold any bytes"
     )]
     NotUtf8 {
         /// How many bytes of the text are right.
         valid_bytes: usize,
     },
     /// A sequence or map that has more elements than its type took.
-    #[error("key holds more elements than its type takes")]
+    #[error("the key has more elements than its type accepts")]
     ElementsLeft,
     /// The key, or what damaged bytes say it is, nests too deep.
-    #[error("key is nested deeper than {DEPTH_MAX} levels")]
+    #[error("the key is nested deeper than {DEPTH_MAX} levels")]
     TooDeep,
     /// The type depends on information that key bytes do not hold.
     #[error(
-        "key bytes hold no names or types, so a key type cannot be untagged, flattened or \
-         otherwise depend on them"
+        "encoded keys contain no names or types, so a key type cannot have the serde attributes \
+         `untagged`, `flatten` and others that need them"
     )]
     SelfDescribing,
     /// A field is written only sometimes.
-    #[error("field `{field}` cannot be skipped, because a key's bytes would not show that")]
+    #[error(
+        "field `{field}` of a key cannot be skipped, because the encoded key would not show that"
+    )]
     SkippedField {
         /// The field.
         field: &'static str,
     },
     /// The group of a grouped key is too long for its length to be stored.
-    #[error("group of {bytes} bytes is too long")]
+    #[error("the group of a key has {bytes} bytes; the limit is {} bytes", u32::MAX)]
     GroupTooLong {
         /// Its length.
         bytes: usize,

@@ -1,6 +1,6 @@
-//! Keys as bytes that sort as the keys do, through serde: `memcmp` of the bytes is `cmp` of the keys.
+//! Encodes keys, through serde, as bytes that sort like the keys: `memcmp` of the bytes is `cmp` of the keys.
 //!
-//! This format never changes: spill files hold it, and partitions are hashes of it.
+//! This format never changes: spill files contain encoded keys, and a key's partition is a hash of its encoding.
 //!
 //! | shape | bytes |
 //! |---|---|
@@ -19,16 +19,18 @@
 //! | `()` and unit structs | nothing |
 //! | [`Reverse`](super::Reverse) | the bytes of what it holds, each one inverted |
 //!
-//! None of these encodings is a prefix of another one of the same type. This is why tuples sort as they should.
+//! No encoding is a prefix of another encoding of the same type. Tuples therefore sort correctly.
 //!
-//! **A key that *is* text or a sequence**, rather than containing one, needs no end mark. Text and bytes are then raw,
-//! neither escaped nor terminated (so `&Text` keys cost nothing), and sequences and maps lack the last `00`.
+//! **A key that *is* text or a sequence** needs no end mark, unlike text or a sequence within a key. Text and bytes are
+//! then raw: they are not escaped and not terminated, so `&Text` keys cost nothing. Sequences and maps lack the last
+//! `00`.
 //!
-//! Sequences of `u8` are byte strings, because serde cannot tell `&[u8]` from other slices when it writes, but can
-//! when it reads.
-//! The order is guaranteed for types with a derived `Ord`, which includes those of the standard library. Exceptions
-//! are unordered maps and sets (equal ones may have different bytes), `std::cmp::Reverse` (serde does not show it),
-//! and enums whose explicit discriminants do not ascend.
+//! Sequences of `u8` have the form of byte strings, because serde can tell `&[u8]` from other slices when it reads, but
+//! not when it writes.
+//!
+//! The order is guaranteed for types of the standard library and for types with a derived `Ord`. Exceptions are
+//! unordered maps and sets (equal ones may have different bytes), `std::cmp::Reverse` (which serde does not show), and
+//! enums with explicit discriminants that do not ascend.
 
 mod decode;
 mod encode;
@@ -73,10 +75,10 @@ pub fn append<K: Serialize + ?Sized>(key: &K, out: &mut Vec<u8>) -> Result<(), E
     key.serialize(Encoder::part(out))
 }
 
-/// The key whose bytes these are, all of them.
+/// Decodes the key from all of these bytes.
 ///
-/// Text and bytes are borrowed from `bytes` where they stand there as they are, and else from `scratch`, which
-/// grows to at most the length of `bytes`. What it held before is lost.
+/// Text and bytes are borrowed from `bytes` if they are not escaped there, and otherwise from `scratch`. `scratch`
+/// grows to at most the length of `bytes`, and its previous contents are lost.
 ///
 /// # Errors
 /// If these are not exactly the bytes of one key of this type, or if the type can't be read without names in the data

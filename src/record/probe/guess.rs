@@ -1,4 +1,4 @@
-//! A deserializer that makes up data, and records requests that the bytes of a value could not answer.
+//! A deserializer that returns made-up data, and records requests that encoded data could not answer.
 
 use serde::de::value::U32Deserializer;
 use serde::de::{
@@ -49,7 +49,7 @@ impl<'de> Deserializer<'de> for Guess<'_> {
     type Error = Stop;
 
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Stop> {
-        let why = "is read without knowing its type from the data, as with `#[serde(untagged)]` or `#[serde(tag = …)]`";
+        let why = "can be read only from data that shows its type, as with `#[serde(untagged)]` or `#[serde(tag = …)]`";
         self.state.found(self.of, why);
         Err(Stop)
     }
@@ -59,7 +59,7 @@ impl<'de> Deserializer<'de> for Guess<'_> {
     }
 
     fn deserialize_identifier<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Stop> {
-        let why = "looks for names of fields in the data, as with `#[serde(flatten)]`";
+        let why = "can be read only from data with names of fields, as with `#[serde(flatten)]`";
         self.state.found(self.of, why);
         Err(Stop)
     }

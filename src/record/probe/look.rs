@@ -1,4 +1,4 @@
-//! A serializer without output, which finds fields that a value omits although reading expects them.
+//! A serializer without output, which finds fields that a value omits although its deserializer expects them.
 
 use serde::ser::{
     Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
@@ -136,7 +136,7 @@ impl<'s> Serializer for Look<'s> {
         let read = fields.get(name).filter(|read| !read.contains(&len));
         several.why = read.and_then(|read| read.last()).map(|read| {
             let attribute = if len < *read { "skip_serializing" } else { "skip_deserializing" };
-            format!("writes {len} fields but reads {read}, as with `#[serde({attribute})]`")
+            format!("writes {len} of its fields but reads {read}, as with `#[serde({attribute})]`")
         });
         drop(fields);
         Ok(several)
@@ -171,8 +171,9 @@ impl Several<'_> {
     }
 
     fn skip(&mut self, field: &str) -> Result<(), Stop> {
-        self.why =
-            Some(format!("leaves out its field `{field}`, by `#[serde(skip_serializing_if)]`"));
+        self.why = Some(format!(
+            "leaves out its field `{field}`, as with `#[serde(skip_serializing_if)]`"
+        ));
         Ok(())
     }
 

@@ -252,15 +252,15 @@ mod tests {
             (
                 said::<Drops>(),
                 "`Drops`",
-                "writes 1 fields but reads 2, as with `#[serde(skip_serializing)]`",
+                "writes 1 of its fields but reads 2, as with `#[serde(skip_serializing)]`",
             ),
             (
                 said::<Unread>(),
                 "`Unread`",
-                "writes 2 fields but reads 1, as with `#[serde(skip_deserializing)]`",
+                "writes 2 of its fields but reads 1, as with `#[serde(skip_deserializing)]`",
             ),
             (said::<Vec<Adjacent>>(), "Adjacent", "names of fields"),
-            (said::<serde_json::Value>(), "Value`", "without knowing its type"),
+            (said::<serde_json::Value>(), "Value`", "from data that shows its type"),
         ];
         for (said, of, why) in table {
             assert!(said.contains(of) && said.contains(why), "{said}");

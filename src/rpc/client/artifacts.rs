@@ -1,4 +1,4 @@
-//! Sends and fetches artifacts, over the connection for data.
+//! Sends and fetches artifacts, over a separate connection for data.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,8 @@
 //! Finds the leading master, and calls it.
 //!
-//! Every call may be repeated, so a call without an answer is retried: at the leader that another master named, or
-//! else at the next known master, until the caller's time limit is over. While a master reports that the work is in
-//! progress, the time limit does not apply.
+//! Every call may be repeated, so a call without an answer is retried until the caller's time limit is over. The next
+//! try goes to the leader that a master has named, or else to the next known master. While a master reports that the
+//! work is in progress, the time limit does not apply.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -79,7 +79,7 @@ impl Master {
     /// [`Refusal::Invalid`] without an address, or if one is not of this machine.
     pub fn connect(addresses: &[String], options: Options) -> Result<Self, Refusal> {
         if addresses.is_empty() {
-            return Err(Refusal::Invalid { message: "no master is named".into() });
+            return Err(Refusal::Invalid { message: "no address of a master was given".into() });
         }
         let mut known = Known { addresses: Vec::new(), current: 0, links: BTreeMap::new() };
         for address in addresses {
@@ -238,7 +238,7 @@ impl Master {
         let known = self.known().addresses.join(", ");
         let is_silent = matches!(last, Refusal::Unavailable { .. });
         if is_silent && let Some(found) = stranger(asked).await {
-            let what = format!("this is not a master's address, since {found}: {asked}");
+            let what = format!("this is not a master's address, because {found}: {asked}");
             let hint = "use the address in the line `master 1 ADDRESS pid …` that `gristmill dev` or `gristmill master` prints";
             return Refusal::Unavailable { message: with_hint(what, Some(hint.into())) };
         }
@@ -248,7 +248,10 @@ impl Master {
         };
         Refusal::Unavailable {
             message: add_place(
-                &with_hint(last, Some("start the cluster, or name its masters".into())),
+                &with_hint(
+                    last,
+                    Some("start the cluster, or give the addresses of its masters".into()),
+                ),
                 format_args!("masters known: {known}"),
             ),
         }
@@ -262,7 +265,9 @@ impl Known {
             return Ok(place);
         }
         if self.addresses.len() >= MASTERS_MAX {
-            return Err(Refusal::Limit { message: format!("more than {MASTERS_MAX} masters") });
+            return Err(Refusal::Limit {
+                message: format!("a client cannot know more than {MASTERS_MAX} masters"),
+            });
         }
         let link = Link { control: options.channel(address)?, data: options.channel(address)? };
         self.links.insert(address.to_owned(), link);

@@ -18,10 +18,10 @@ pub(super) async fn stranger(address: &str) -> Option<&'static str> {
     let first = timeout(WITHIN, first_bytes(address)).await.ok()??;
     match first {
         [b'H', b'T', b'T', b'P', b'/', ..] => {
-            Some("an HTTP server answers, perhaps the web pages of a master")
+            Some("an HTTP server answers there, perhaps a master's web pages")
         }
         [0, _, _, SETTINGS, ..] => None,
-        _ => Some("another kind of server answers"),
+        _ => Some("a server that is neither a master nor an HTTP server answers there"),
     }
 }
 
@@ -58,8 +58,11 @@ mod tests {
     #[tokio::test]
     async fn web_and_other_servers_differ_from_masters() {
         let web = found(b"HTTP/1.1 404 Not Found\r\n\r\n").await;
-        assert_eq!(web, Some("an HTTP server answers, perhaps the web pages of a master"));
-        assert_eq!(found(b"SSH-2.0-OpenSSH_9.2\r\n").await, Some("another kind of server answers"));
+        assert_eq!(web, Some("an HTTP server answers there, perhaps a master's web pages"));
+        assert_eq!(
+            found(b"SSH-2.0-OpenSSH_9.2\r\n").await,
+            Some("a server that is neither a master nor an HTTP server answers there")
+        );
         assert_eq!(found(&[0, 0, 24, SETTINGS, 0, 0, 0, 0, 0]).await, None);
         assert_eq!(found(b"").await, None);
         assert_eq!(stranger("127.0.0.1:1").await, None);

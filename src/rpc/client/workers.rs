@@ -1,4 +1,4 @@
-//! Client calls of a worker.
+//! The calls that a worker makes to a master.
 
 use tonic::transport::Channel;
 

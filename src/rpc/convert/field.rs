@@ -1,4 +1,5 @@
-//! Converts single fields: ids in their written form, numbers of 128 bits, values in bincode.
+//! Converts single fields: ids to and from text, 128-bit numbers to and from bytes, and values to
+//! and from bincode.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -50,7 +51,7 @@ pub(super) fn bytes(number: u128) -> Vec<u8> {
 pub(in crate::rpc) fn decode<T: DeserializeOwned>(field: &str, bytes: &[u8]) -> Result<T, Refusal> {
     value::decode(bytes).map_err(|error| {
         invalid(format!(
-            "{field} cannot be read: {error}\nhint: use the same version of gristmill at both ends"
+            "{field} cannot be decoded: {error}\nhint: use the same version of gristmill at both ends of the connection"
         ))
     })
 }
@@ -59,6 +60,6 @@ pub(in crate::rpc) fn decode<T: DeserializeOwned>(field: &str, bytes: &[u8]) -> 
 pub(in crate::rpc) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     let mut bytes = Vec::new();
     value::encode_into(value, &mut bytes)
-        .expect("specs, failures and counters are bounded and of known length");
+        .expect("specs, failures and counters have a bounded size, so encoding cannot fail");
     bytes
 }

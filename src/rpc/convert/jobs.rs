@@ -1,4 +1,4 @@
-//! Converts messages between clients and masters about jobs.
+//! Converts messages about jobs, between clients and masters, to and from protobuf.
 
 use std::collections::BTreeMap;
 
@@ -76,7 +76,7 @@ fn state(wire: i32) -> Result<State, Refusal> {
         Ok(pb::JobState::Failed) => State::Failed,
         Ok(pb::JobState::Cancelled) => State::Cancelled,
         Ok(pb::JobState::Unspecified) | Err(_) => {
-            return Err(invalid(format!("{wire} is not a state of a job")));
+            return Err(invalid(format!("{wire} is not the number of a job state")));
         }
     })
 }
@@ -251,7 +251,7 @@ impl TryFrom<pb::AttemptLine> for AttemptLine {
             worker: id(&wire.worker)?,
             pid: wire.pid,
             state: wire.state,
-            cause: required("a cause that is known", cause)?,
+            cause: required("a known cause", cause)?,
             started: wire.started,
             ended: wire.ended,
             runs_as: id(&wire.runs_as)?,

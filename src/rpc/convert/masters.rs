@@ -1,4 +1,4 @@
-//! Converts messages about masters.
+//! Converts messages about masters to and from protobuf.
 
 use super::field::{bytes, texts};
 use super::{all, each, id, ids, wide};

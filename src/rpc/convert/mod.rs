@@ -1,4 +1,4 @@
-//! Converts between the wire and plain data, and refuses what does not parse.
+//! Converts protobuf messages to and from plain data, and refuses messages that do not parse.
 
 mod field;
 mod jobs;
@@ -13,14 +13,14 @@ use super::check::invalid;
 use super::refusal::Refusal;
 use crate::spec::add_place;
 
-/// What to do if the peer's messages have another form.
-const SAME_VERSION: &str = "use the same version of gristmill there";
+/// What to do if the peer's messages have a different format.
+const SAME_VERSION: &str = "run the same version of gristmill at that address";
 
 /// An answer that cannot be read is the server's fault, while a request would be the caller's.
 pub(super) fn answer<T>(read: Result<T, Refusal>, peer: &str) -> Result<T, Refusal> {
     read.map_err(|refusal| Refusal::Internal {
         message: add_place(
-            &format!("answer cannot be read: {refusal}\nhint: {SAME_VERSION}"),
+            &format!("the answer cannot be decoded: {refusal}\nhint: {SAME_VERSION}"),
             peer,
         ),
     })

@@ -1,4 +1,4 @@
-//! Converts Raft messages.
+//! Converts Raft messages to and from protobuf.
 
 use super::field::bytes;
 use super::wide;

@@ -1,4 +1,4 @@
-//! Converts messages between workers.
+//! Converts messages between workers to and from protobuf.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -32,7 +32,9 @@ impl TryFrom<pb::FetchRequest> for FetchRequest {
     fn try_from(wire: pb::FetchRequest) -> Result<Self, Refusal> {
         let (maps, numbers) = (wire.maps.len(), wire.numbers.len());
         if maps != numbers {
-            return Err(invalid(format!("{maps} maps, but attempt numbers for {numbers}")));
+            return Err(invalid(format!(
+                "the number of maps is {maps}, but the number of attempt numbers is {numbers}"
+            )));
         }
         Ok(Self {
             job: id(&wire.job)?,

@@ -1,4 +1,4 @@
-//! Receives and sends artifacts, and checks their digests.
+//! Receives and sends artifacts, and verifies their digests.
 
 use std::io;
 use std::path::Path;
@@ -51,7 +51,9 @@ impl<A: Artifacts> pb::artifacts_server::Artifacts for Service<A> {
     ) -> Result<Response<pb::Ack>, Status> {
         let mut pieces = request.into_inner();
         let Some(Piece::Header(header)) = next(&mut pieces).await? else {
-            return Err(status(invalid("an artifact must begin with its header".into())));
+            return Err(status(invalid(
+                "the first message of an artifact must be its header".into(),
+            )));
         };
         let digest = digest("digest", &header.digest).map_err(status)?;
         check::artifact(digest, header.bytes).map_err(status)?;
@@ -124,7 +126,9 @@ impl<A: Artifacts> Service<A> {
         }
         // Another master may have what this one lacks, such as descriptors.
         Refusal::Unavailable {
-            message: format!("{owner} cannot store an artifact in transfer: {error}: {path}"),
+            message: format!(
+                "{owner} cannot open or write the file of an artifact: {error}: {path}"
+            ),
         }
     }
 }
@@ -163,7 +167,7 @@ async fn next(pieces: &mut Streaming<pb::PutPiece>) -> Result<Option<Piece>, Sta
     let piece = timeout(STILL_MAX, pieces.message()).await.map_err(|_| {
         let seconds = STILL_MAX.as_secs();
         status(Refusal::Unavailable {
-            message: format!("nothing was received for {seconds} seconds"),
+            message: format!("no data of the artifact arrived for {seconds} seconds"),
         })
     })??;
     Ok(piece.and_then(|piece| piece.piece))
@@ -178,11 +182,11 @@ async fn receive(
     let mut digester = Digester::default();
     while let Some(piece) = next(pieces).await? {
         let Piece::Chunk(chunk) = piece else {
-            return Err(status(invalid("an artifact has two headers".into())).into());
+            return Err(status(invalid("the header of the artifact arrived twice".into())).into());
         };
         digester.update(&chunk);
         if digester.bytes() > bytes {
-            let message = format!("more than the {bytes} announced bytes arrived");
+            let message = format!("more bytes of the artifact arrived than the announced {bytes}");
             return Err(status(invalid(message)).into());
         }
         file.write_all(&chunk).await?;
@@ -190,9 +194,9 @@ async fn receive(
     file.flush().await?;
     if digester.bytes() != bytes || digester.digest() != wanted {
         return Err(status(invalid(format!(
-            "artifact {wanted} of {bytes} bytes arrived damaged, with digest {} and {} bytes\nhint: send it again",
-            digester.digest(),
-            digester.bytes()
+            "artifact {wanted} arrived damaged: expected {bytes} bytes, got {} bytes with digest {}\nhint: send the artifact again",
+            digester.bytes(),
+            digester.digest()
         )))
         .into());
     }

@@ -1,4 +1,4 @@
-//! Serves the requests of clients.
+//! Serves the requests of clients about jobs.
 
 use std::sync::Arc;
 

@@ -1,8 +1,9 @@
-//! Limits the number of connections, in all and from one address, and reserves some for masters.
+//! Limits the number of connections, in total and from each address, and reserves some for masters.
 //!
-//! If all seats are taken, a new connection gets the seat of an idle one: first of those that never made a request,
-//! oldest first, then of those that have been idle longest. If none is idle, the new connection may take a reserved
-//! seat, but must leave it unless it turns out to be another master.
+//! A *seat* is room for one connection. If all seats are taken, the server closes an idle
+//! connection to free its seat: first the oldest one that has never made a request, then the one
+//! that has been idle longest. If no connection is idle, a new connection may take a reserved seat.
+//! The server closes it after a few seconds unless it comes from another master.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

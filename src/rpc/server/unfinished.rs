@@ -1,8 +1,8 @@
-//! Bounds the memory of incomplete messages, over all connections.
+//! Limits the memory that incomplete messages use on all connections together.
 //!
-//! gRPC sends the length of a message before the message, and the server keeps the bytes until all have arrived. A
-//! slow message would hold memory for a long time, so each message has a deadline. When all incomplete messages
-//! together use too much memory, the oldest one is dropped.
+//! gRPC sends the length of a message before its content, and the server buffers the content until
+//! all of it has arrived. A slow message would hold memory for a long time, so each message has a
+//! deadline. When all incomplete messages together use too much memory, the oldest one is dropped.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -156,10 +156,12 @@ impl HttpBody for Watched {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         if let Some(entry) = &mut self.entry {
             if Pin::new(&mut entry.given_up).poll(context).is_ready() {
-                return Poll::Ready(Some(Err(refused("too many bytes of incomplete messages"))));
+                return Poll::Ready(Some(Err(refused(
+                    "incomplete messages use too much of the server's memory",
+                ))));
             }
             if entry.late.as_mut().poll(context).is_ready() {
-                return Poll::Ready(Some(Err(refused("a message took too long to arrive"))));
+                return Poll::Ready(Some(Err(refused("the message took too long to arrive"))));
             }
         }
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
@@ -188,7 +190,9 @@ impl HttpBody for Watched {
 }
 
 fn refused(what: &str) -> axum::Error {
-    axum::Error::new(status(Refusal::Limit { message: format!("{what}\nhint: send it again") }))
+    axum::Error::new(status(Refusal::Limit {
+        message: format!("{what}\nhint: send the message again"),
+    }))
 }
 
 #[cfg(test)]

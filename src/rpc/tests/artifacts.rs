@@ -1,4 +1,4 @@
-//! Transfers of artifacts to and from a master.
+//! Tests transfers of artifacts to and from a master.
 
 use super::*;
 use crate::rpc::shuffle::CHUNK_BYTES;
@@ -43,7 +43,7 @@ async fn artifact_with_a_wrong_digest_is_refused_and_leaves_nothing() {
     let (sent, back) = (folder.path().join("sent"), folder.path().join("back"));
     fs::write(&sent, b"other").unwrap();
     let refused = client.put(Digest(1), &sent).await.unwrap_err();
-    assert!(refused.to_string().contains("of 5 bytes arrived damaged"), "{refused}");
+    assert!(refused.to_string().contains("arrived damaged: expected 5 bytes"), "{refused}");
     assert_eq!(served.left(), 0);
 
     served.fake.artifacts.lock().unwrap().insert(Digest(2), bytes(CHUNK_BYTES + 1));

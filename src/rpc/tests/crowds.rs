@@ -1,4 +1,4 @@
-//! Many connections and large messages at once: the server keeps serving, within its bounds.
+//! Tests many connections and large messages at once: the server keeps serving, within its limits.
 
 use axum::body::{Body, Bytes};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

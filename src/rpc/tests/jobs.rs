@@ -1,4 +1,4 @@
-//! Requests of clients to a master.
+//! Tests requests of clients to a master.
 
 use super::*;
 use crate::spec::{InputSpec, JobSpec, Location};

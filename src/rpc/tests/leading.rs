@@ -1,4 +1,4 @@
-//! A client finds the leading master, and gives up when there is none.
+//! Tests that a client finds the leading master, and gives up when there is none.
 
 use super::*;
 
@@ -88,7 +88,7 @@ async fn without_a_leader_the_error_names_the_masters_asked() {
     let refused = served.client().kill(JobId(1)).await.unwrap_err();
     let known = &served.address;
     let message = format!(
-        "no master leads: masters known: {known}\nhint: start the cluster, or name its masters"
+        "no master leads: masters known: {known}\nhint: start the cluster, or give the addresses of its masters"
     );
     assert_eq!(refused, Refusal::Unavailable { message });
     assert!(served.asked().len() > 2, "{:?}", served.asked());

@@ -1,4 +1,4 @@
-//! Every kind of request, as any client may send it: which values are refused, and with which message.
+//! Tests, for every kind of request, which values are refused and with which message.
 
 use std::collections::BTreeSet;
 
@@ -236,7 +236,7 @@ fn submissions() -> Table {
         ),
         (spec(|spec| spec.inputs.clear()), "inputs must be 1 to 100000, got 0"),
         (spec(many(60 << 20)), ""),
-        (spec(many(64_000_000 + (2 << 20))), "name folders or globs instead of so many files"),
+        (spec(many(64_000_000 + (2 << 20))), "name folders or globs instead of many files"),
         (
             spec(|spec| spec.output = None),
             "cannot write to standard output\nhint: name a folder with -o DIR",
@@ -367,10 +367,10 @@ fn of_artifacts() -> Table {
             Asked::Put(vec![header(ARTIFACT_BYTES_MAX + 1)]),
             "has 4294967297 bytes; at most 4294967296 are accepted",
         ),
-        (Asked::Put(vec![]), "must begin with its header"),
-        (Asked::Put(vec![chunk(3)]), "must begin with its header"),
-        (Asked::Put(vec![new(2), new(2)]), "two headers"),
-        (Asked::Put(vec![new(2), chunk(3)]), "more than the 2 announced bytes arrived"),
+        (Asked::Put(vec![]), "must be its header"),
+        (Asked::Put(vec![chunk(3)]), "must be its header"),
+        (Asked::Put(vec![new(2), new(2)]), "header of the artifact arrived twice"),
+        (Asked::Put(vec![new(2), chunk(3)]), "arrived than the announced 2"),
     ]
 }
 
@@ -392,7 +392,7 @@ fn of_peers() -> Table {
             fetch(&|fetch| fetch.machine = "m".repeat(65)),
             "bytes of the machine's name must be 0 to 64, got 65",
         ),
-        (fetch(&|fetch| fetch.numbers.push(1)), "1 maps, but attempt numbers for 2"),
+        (fetch(&|fetch| fetch.numbers.push(1)), "number of attempt numbers is 2"),
         (fetch(&|fetch| fetch.nonce.push(1)), "nonce must have 16 bytes, got 17"),
         (log("j7/m0#1"), ""),
         (log("j7/m0#0"), "expected a form like `j7/m"),

@@ -1,4 +1,4 @@
-//! Requests about masters, and between masters.
+//! Tests requests about masters, and requests between masters.
 
 use super::*;
 use crate::rpc::client::Fellow;

@@ -1,4 +1,4 @@
-//! Each service over a real loopback socket, against a small implementation in memory.
+//! Tests each service over a real loopback socket, with a small in-memory implementation.
 
 mod artifacts;
 mod crowds;

@@ -1,4 +1,4 @@
-//! Fetches between workers.
+//! Tests fetches between workers.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -147,7 +147,7 @@ async fn an_answer_that_ends_early_or_out_of_order_is_refused() {
     let other = Refusal::NotFound { message: "another job".into() };
     let table = [
         (vec![segment(0, 8), FetchPiece::Bytes(vec![1; 4])], None, "m0 lacks 4 bytes"),
-        (vec![segment(1, 0)], None, "m1#2 arrived, expected"),
+        (vec![segment(1, 0)], None, "m1#2 arrived, but"),
         (vec![], None, "m0 did not arrive"),
         (vec![segment(0, 8)], Some(other), "another job"),
     ];

@@ -1,4 +1,4 @@
-//! Requests of workers to a master.
+//! Tests requests of workers to a master.
 
 use super::*;
 use crate::rpc::workers::{
@@ -164,11 +164,15 @@ async fn texts_of_user_code_are_cut_before_the_log() {
         panic!("{polled:?}");
     };
     assert!(failure.message.starts_with("üü") && failure.message.len() <= 4_096);
-    assert!(failure.message.ends_with("ü (cut: there were 20000 bytes)"), "{}", failure.message);
+    assert!(
+        failure.message.ends_with("ü (truncated: 20000 bytes in total)"),
+        "{}",
+        failure.message
+    );
     assert_eq!(failure.at.as_deref(), Some("short"));
     assert_eq!(failure.details.len(), 100);
-    assert!(failure.details[0].ends_with("x (cut: there were 5000 bytes)"), "{failure:?}");
-    assert_eq!(failure.details[99], "(cut: there were 200 lines)");
+    assert!(failure.details[0].ends_with("x (truncated: 5000 bytes in total)"), "{failure:?}");
+    assert_eq!(failure.details[99], "(truncated: 200 lines in total)");
     assert_eq!(failure.record.as_ref().map(|record| record.excerpt.len()), Some(4_096));
 }
 

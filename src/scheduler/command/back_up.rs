@@ -1,4 +1,4 @@
-//! Starts a backup attempt beside a slow one.
+//! Starts a backup attempt for a task whose attempt is slow.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! A map, reduce or commit attempt has finished. The first one to report it wins its task.
+//! A map, reduce or commit attempt has finished. The first attempt that reports this wins its task.
 
 use serde::{Deserialize, Serialize};
 
@@ -75,8 +75,8 @@ fn replace_output(
     let reduces = job.progress(TaskKind::Reduce);
     if reduces.done > 0 {
         let message = format!(
-            "map is not deterministic: the output of {attempt} differs from the lost one that it \
-             replaces, and {} of {} reduces have already used the lost one",
+            "map is not deterministic: {attempt} replaced a lost output with a different one, but {} of \
+             {} reduces have already used the lost output",
             reduces.done, reduces.total
         );
         let failure = Failure::new(Cause::UserError, message).about(About::OtherOutput);

@@ -1,4 +1,4 @@
-//! Drains a worker: it will leave, and gets no new attempts.
+//! Drains a worker: it finishes its attempts and gets no new ones, because it will leave.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Adds maps to a map attempt that has room for more.
+//! Adds more map tasks to a running map attempt that has asked for them.
 
 use serde::{Deserialize, Serialize};
 

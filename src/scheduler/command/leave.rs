@@ -1,4 +1,4 @@
-//! A worker was asked to end, and reports that it leaves.
+//! A worker that was asked to stop reports that it is leaving.
 
 use serde::{Deserialize, Serialize};
 

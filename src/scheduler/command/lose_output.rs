@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::scheduler::budget::Ledger;
-use crate::scheduler::{Blame, Effect, End, Rejection, Scheduler, Trouble};
+use crate::scheduler::{Blame, Effect, End, LOST_OUTPUTS_MAX, Rejection, Scheduler, Trouble};
 use crate::spec::{AttemptId, Cause, Failure, TaskId, TaskKind, WorkerId};
 
 /// Proposed by the master when a reduce's worker has reported that it could not read a map output, or the worker that
@@ -56,7 +56,8 @@ impl LoseOutput {
         let job = scheduler.job_mut(id)?;
         job.lose_output(attempt.task.index);
         if job.spend(attempt.task, Ledger::Output) {
-            let message = format!("the output of {} was lost too often", attempt.task);
+            let message =
+                format!("the output of {} was lost {LOST_OUTPUTS_MAX} times", attempt.task);
             let failure = Failure::new(Cause::FetchFailed, message);
             job.set_blame(Blame { attempt, failure });
             return scheduler.end(id, End::Failed, effects);

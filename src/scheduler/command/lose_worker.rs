@@ -1,4 +1,4 @@
-//! A worker is considered lost, with its running attempts and its map outputs.
+//! A worker is declared lost, together with its running attempts and its map outputs.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! A plan attempt has finished: the splits and the number of parts are known.
+//! A plan attempt has finished: the splits and the number of reduces are known.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! A lost worker has returned and still has map outputs.
+//! A worker that was lost has returned, and still has map outputs that count again.
 
 use serde::{Deserialize, Serialize};
 

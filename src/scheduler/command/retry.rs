@@ -1,4 +1,4 @@
-//! Ends a task's pause after failures.
+//! Ends the pause of a failed task, so that the task can be retried.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,5 @@
-//! Consequences of failures: which task they count against, what is kept of them, and when the job fails.
+//! Applies the consequences of a failure: which task it counts against, what is recorded, and
+//! whether the job fails.
 
 use super::{Blame, Job};
 use crate::scheduler::Wait;
@@ -21,7 +22,7 @@ impl Job {
         let is_same_record =
             ledger.blames_record() && self.fails_again_at_record(task, &blame.failure);
         if is_same_record {
-            let detail = "the same record has failed twice, so it is not tried again";
+            let detail = "the same record has failed twice, so the task is not retried";
             blame.failure.details.push(detail.to_string());
         }
         let is_fatal = deterministic || is_spent || is_same_record;
@@ -38,12 +39,12 @@ impl Job {
         let is_spent = limit.is_some_and(|limit| count >= limit);
         if is_spent {
             let detail = format!(
-                "{count} attempts to publish have failed like this, so no further attempt is made"
+                "publishing has failed in this way {count} times, so no further attempt is made"
             );
             blame.failure.details.push(detail);
         }
         if is_spent && self.publication.may_be_visible {
-            let detail = "one of them may have published: `gristmill verify` shows whether the output is complete";
+            let detail = "a failed attempt may still have published the output: run `gristmill verify` to check that it is complete";
             blame.failure.details.push(detail.into());
         }
         if ledger != Ledger::Worker {

@@ -1,4 +1,5 @@
-//! Maps that share an attempt: which task leads them, and which attempt's process runs each of them.
+//! Map tasks that share one attempt: a task leads, others join it, and the leader's attempt runs
+//! all of them.
 
 use super::Job;
 use crate::scheduler::{Attempt, Task};

@@ -1,4 +1,5 @@
-//! Sums up what a job's tasks have read: bytes done, the largest partitions, the hottest keys.
+//! Sums up what a job's tasks have read: total bytes, the largest partitions and the keys with the
+//! most records.
 
 use std::cmp::Reverse;
 

@@ -1,8 +1,10 @@
-//! Everything that depends on time: timeouts, retries, stragglers, ends of exclusions, and how long history is kept.
+//! Proposes the commands that depend on time: timeouts, retries, backups of stragglers, ends of
+//! exclusions, and removals of old jobs.
 //!
-//! The leader records what it sees in an [`Observed`], with times of a monotonic clock, and calls [`watch`] a few
-//! times a second for proposals. Observations are not replicated: a new leader starts without any, so every period
-//! starts again, which only delays things.
+//! The leader records what it sees in an [`Observed`], with times of a monotonic clock, and calls
+//! [`watch`] a few times a second for proposals. Observations are not replicated. A new leader
+//! starts without any, so every timeout and pause starts again: its proposals come later, but stay
+//! correct.
 
 mod observed;
 mod stragglers;

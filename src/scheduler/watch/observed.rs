@@ -1,4 +1,4 @@
-//! What one leader has observed of attempts and workers, by its own clock.
+//! What the leader has observed of attempts and workers, with times of its own clock.
 
 use std::collections::BTreeMap;
 

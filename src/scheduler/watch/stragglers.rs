@@ -1,10 +1,11 @@
-//! Finds attempts that are slow enough to deserve a backup.
+//! Finds attempts that are slow enough to get a backup.
 //!
-//! The paper (3.6) starts backups for the remaining tasks when a job is nearly done. Here that means: all tasks of the
-//! kind have started, no task of any job waits for a slot, and slots are free. Reduces that wait for the job's maps do
-//! not count as waiting for slots. They give up their slot for a map's backup, because without it they might wait
-//! forever. Under these conditions, as in LATE (Zaharia et al., OSDI 2008), the attempts with the longest remaining
-//! time come first:
+//! The MapReduce paper (section 3.6) starts backups for the remaining tasks when a job is nearly
+//! done. Here that means: all tasks of the kind have started, no task of any job waits for a slot,
+//! and slots are free. Reduces that wait for the job's maps do not count as waiting for slots. They
+//! give up their slot for a map's backup, because without it they might wait forever. Under these
+//! conditions, the attempts with the longest remaining time get backups first, as in LATE (Zaharia
+//! et al., OSDI 2008):
 //!
 //! ```text
 //!   remaining = elapsed * (1000 - permille) / permille     by the attempt's own rate so far
@@ -13,10 +14,10 @@
 //!   straggler : elapsed >= usual  and  remaining >= usual * 1.5
 //! ```
 //!
-//! A backup takes the usual time, so it is expected to end well before such an attempt. If an attempt has made no
-//! progress, its remaining time is unknown, and is assumed to be the time that it has run so far. The same holds for
-//! an attempt that has stopped making progress: its earlier rate says nothing about one that hangs just before its
-//! end.
+//! A backup is expected to take the usual time, and so to end well before the straggler. If an
+//! attempt has made no progress, its remaining time is unknown, and is assumed to equal the time
+//! that it has run so far. The same holds for an attempt that has stopped making progress, because
+//! its earlier rate says nothing about when it will end.
 
 use std::cmp::Reverse;
 

@@ -1,4 +1,5 @@
-//! A combining table gives the same sums as a `BTreeMap`, with any amount of memory and any batch size.
+//! Tests that a combining table gives the same sums as a `BTreeMap`, with any amount of memory and
+//! any batch size.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;

@@ -1,4 +1,5 @@
-//! Reading a damaged spill file is an error: it never returns other records and never panics.
+//! Tests that reading a damaged spill file is an error: it never returns wrong records and never
+//! panics.
 
 use std::fs;
 use std::path::Path;

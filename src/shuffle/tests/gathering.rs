@@ -1,4 +1,4 @@
-//! Segments from any files, merged a few at a time, give the same records as one merge of all.
+//! Tests that segments merged a few at a time give the same records as one merge of all segments.
 
 use std::io::Write;
 

@@ -1,4 +1,5 @@
-//! Merges of any number of files in any number of passes are sorted, stable, complete and folded.
+//! Tests that merges of any number of files, in any number of passes, are sorted, stable, complete
+//! and folded.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Shared parts of the shuffle tests, and tests that combine several modules of the shuffle.
+//! Helpers that the shuffle tests share, and tests that combine several modules of the shuffle.
 
 mod collecting;
 mod damage;

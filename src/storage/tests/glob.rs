@@ -1,4 +1,4 @@
-//! Which names patterns match.
+//! Tests which names each pattern matches.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Listing inputs: files, folders, patterns, links; and which inputs are refused.
+//! Tests how inputs are listed (files, folders, patterns, links), and which inputs are refused.
 
 use std::ffi::OsStr;
 use std::os::unix::fs::symlink;
@@ -109,14 +109,14 @@ fn missing_inputs_are_named() {
     );
     let none = refusal(root.path(), "in/*.gz");
     assert!(
-        none.starts_with("pattern matches none of ") && none.contains(": ROOT/in/*.gz\nhint: "),
+        none.starts_with("pattern matches no file ") && none.contains(": ROOT/in/*.gz\nhint: "),
         "{none}"
     );
     let too_long = refusal(root.path(), &"x".repeat(300));
     assert!(too_long.starts_with("failed to find input: File name too long"), "{too_long}");
-    assert!(too_long.ends_with("…\nhint: use shorter names"), "{too_long}");
+    assert!(too_long.ends_with("…\nhint: use shorter file and folder names"), "{too_long}");
     let wide = refusal(root.path(), &"{0,1}".repeat(20));
-    assert!(wide.starts_with("braces expand to more than 1000 patterns: "), "{wide}");
+    assert!(wide.starts_with("braces of a pattern expand to more than 1000 patterns: "), "{wide}");
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn links_are_followed_and_loops_and_broken_links_named() {
     symlink("gone", root.path().join("broken")).unwrap();
     assert_eq!(
         refusal(root.path(), "broken"),
-        "link leads to nothing: ROOT/broken -> gone\nhint: fix or remove the link"
+        "symbolic link leads to nothing: ROOT/broken -> gone\nhint: fix or remove the link"
     );
 }
 
@@ -273,5 +273,5 @@ fn patterns_may_be_longer_than_names() {
     check(root.path(), &[&format!("{{{long}/y,in/a}}")], &["in/a"]);
     let deep = "in/".repeat(2_000);
     check(root.path(), &[&format!("{{{deep}a,in/a}}")], &["in/a"]);
-    assert!(refusal(root.path(), &format!("in/{long}*")).starts_with("pattern matches none of "));
+    assert!(refusal(root.path(), &format!("in/{long}*")).starts_with("pattern matches no file "));
 }

@@ -1,4 +1,5 @@
-//! Folders of killed runs are swept, those of live runs stay, and an ended run cannot bring its folder back.
+//! Tests that folders of killed runs are swept, folders of live runs stay, and an ended run cannot
+//! bring its folder back.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
@@ -194,7 +195,7 @@ fn scratch_is_created_where_requested_or_refused() {
     let message = temporary.explain(&temporary.join("spill-0"), full).to_string();
     assert!(message.starts_with("no space left for "), "{message}");
     assert!(
-        message.ends_with("free some space, or name a larger folder with --scratch DIR"),
+        message.ends_with("free some space, or name a folder on a larger disk with --scratch DIR"),
         "{message}"
     );
 }

@@ -1,4 +1,4 @@
-//! A job never reads what it writes.
+//! Tests that a job never reads what it writes.
 
 use std::os::unix::fs::symlink;
 
@@ -21,7 +21,7 @@ fn an_overlap_is_refused_naming_both_paths_even_through_links() {
     symlink("../elsewhere", root.join("in/far")).unwrap();
     let inside = |out: &str, input: &str| {
         format!(
-            "output lies inside an input: ROOT/{out} is inside ROOT/{input}\nhint: choose an output outside of it"
+            "output lies inside an input: ROOT/{out} is inside ROOT/{input}\nhint: choose an output outside the input"
         )
     };
 

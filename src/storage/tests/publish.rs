@@ -1,4 +1,5 @@
-//! Publishing is all or nothing: the output, and the files beside it, after every way a run can end.
+//! Tests that publishing is all or nothing, for the output and the files beside it, in whatever way
+//! a run ends.
 
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -122,7 +123,7 @@ fn places_that_can_hold_no_output_are_refused() {
     touch(root.path(), &["file"]);
     symlink("gone", root.path().join("link")).unwrap();
     for (out, expected) in [
-        ("/", "output is the root of the file system: /\nhint: name a folder inside it"),
+        ("/", "output is the root of the file system: /\nhint: choose a folder inside it"),
         ("/proc", "output folder is not empty: it holds "),
         (
             "/proc/out",
@@ -134,7 +135,7 @@ fn places_that_can_hold_no_output_are_refused() {
         ),
         ("no/out", "output's parent folder does not exist: ROOT/no\nhint: create it first"),
         ("no/..", "output's parent folder does not exist: ROOT/no\nhint: create it first"),
-        ("link", "link leads to nothing: ROOT/link -> gone\nhint: fix or remove the link"),
+        ("link", "symbolic link leads to nothing: ROOT/link -> gone\nhint: fix or remove the link"),
     ] {
         let message =
             refusal(&root.path().join(out), PLAIN).replace(root.path().to_str().unwrap(), "ROOT");

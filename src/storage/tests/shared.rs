@@ -1,4 +1,5 @@
-//! A staging folder shared by several processes: repeated, concurrent and late publishers.
+//! Tests a staging folder that several processes share, with repeated, concurrent and late
+//! publishers.
 
 use std::io::Write;
 

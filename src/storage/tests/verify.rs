@@ -1,4 +1,4 @@
-//! What `verify` finds in a damaged output.
+//! Tests what `verify` finds in a damaged output.
 
 use super::*;
 
@@ -57,11 +57,11 @@ fn every_kind_of_damage_is_found() {
     );
     check(
         |out| fs::write(out.join("_SUCCESS"), "\x1bx").unwrap(),
-        &["_SUCCESS should say `crc32c "],
+        &["_SUCCESS should contain `crc32c "],
     );
     check(
         |out| fs::write(out.join("_MANIFEST.json"), "{").unwrap(),
-        &["_SUCCESS should say `crc32c ", "_MANIFEST.json cannot be parsed: EOF"],
+        &["_SUCCESS should contain `crc32c ", "_MANIFEST.json cannot be parsed: EOF"],
     );
     check(
         |out| {
@@ -88,20 +88,20 @@ fn wrong_manifest_is_detected() {
         let text = fs::read_to_string(out.join("_MANIFEST.json")).unwrap().replacen(from, to, 1);
         fs::write(out.join("_MANIFEST.json"), text).unwrap();
     };
-    let mark = "_SUCCESS should say `crc32c ";
+    let mark = "_SUCCESS should contain `crc32c ";
     check(
         |out| lie(out, "\"records\":1,\"bytes\":4", "\"records\":1,\"bytes\":8"),
-        &[mark, "_MANIFEST.json says 8 bytes, but its parts have 4"],
+        &[mark, "_MANIFEST.json has a total of 8 bytes, but the sum over its parts is 4"],
     );
     check(
         |out| lie(out, "\"records\":1,\"bytes\":4", "\"records\":3,\"bytes\":4"),
-        &[mark, "_MANIFEST.json says 3 records, but its parts have 1"],
+        &[mark, "_MANIFEST.json has a total of 3 records, but the sum over its parts is 1"],
     );
     check(
         |out| lie(out, "part-00000.tsv", "../../../etc/passwd"),
         &[
             mark,
-            "_MANIFEST.json lists a name twice, or an invalid one: ../",
+            "_MANIFEST.json lists a repeated or invalid part name: ../",
             "part-00000.tsv is not in _MANIFEST",
         ],
     );

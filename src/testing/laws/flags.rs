@@ -1,4 +1,4 @@
-//! The job's flags must not have the names of flags that every job has.
+//! A job's own flags must not have the same names as the flags that every job has.
 
 use super::super::Breach;
 use super::super::subject::Unchecked;

@@ -20,7 +20,7 @@ pub(crate) fn survives<J: Job>(
     let expected = subject.bench.map(&copy, files)?;
     let repeated = subject.bench.task(TaskKind::Map, 0, 1)?;
     if difference::<J>(&expected, &subject.bench.map(&repeated, files)?).is_some() {
-        // The law about the map's determinism says that better.
+        // If the map itself is not deterministic, its own law reports that better.
         return Ok(None);
     }
     let found = subject.bench.map(original, files)?;
@@ -61,5 +61,5 @@ fn bytes_stay<J: Job>(bytes: &[u8]) -> Result<(), Breach> {
     if says_the_same(&again, bytes) {
         return Ok(());
     }
-    Err(broken("after it was written, read and written again, its bytes differ".into()))
+    Err(broken("writing it, reading it and writing it again gives different bytes".into()))
 }

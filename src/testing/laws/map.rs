@@ -1,4 +1,4 @@
-//! The map must be a function of the record, and the result a function of the input, wherever it is cut.
+//! The map must depend only on the record, and the result must not depend on where the input is cut.
 
 use super::super::inputs::{self, layouts};
 use super::super::subject::{Difference, Subject, Unchecked, groups_of};
@@ -23,7 +23,7 @@ pub(crate) fn is_deterministic<J: Job>(subject: &mut Subject<'_, J>) -> Result<U
 /// Checks that the records of all ranges are those of the whole file.
 pub(crate) fn records_are_found<J: Job>(subject: &mut Subject<'_, J>) -> Result<Unchecked, Breach> {
     if !subject.splittable.contains(&true) {
-        return Ok(Some("the input format is never cut"));
+        return Ok(Some("files of this input format are never cut"));
     }
     let law = Law::RecordsAreFound;
     let whole: Vec<Place> = places(&subject.whole);
@@ -59,7 +59,7 @@ pub(crate) fn cuts_do_not_show<J: Job>(subject: &mut Subject<'_, J>) -> Result<U
     for layout in drawn(subject, Law::CutsDoNotShow) {
         let cut = results(subject, &reducer, &layout)?;
         let Some(difference) = subject.difference(&whole, &cut) else { continue };
-        // A reduce that gives something else each time is another law's business.
+        // If the reduce gives another result each time, another law reports that.
         let again = results(subject, &reducer, &one_task)?;
         if subject.difference(&whole, &again).is_some() {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! The checks, one file for the laws about one part of a job.
+//! The checks of the laws. Each file covers one part of a job, such as its map or its combiner.
 
 pub(super) mod combine;
 pub(super) mod flags;

@@ -1,4 +1,4 @@
-//! The partitioner must be a function of the key; for grouped keys, of the group.
+//! The partitioner must depend only on the key. For grouped keys, it must depend only on the group.
 
 use std::collections::BTreeMap;
 
@@ -64,8 +64,10 @@ impl<'k> Answers<'k> {
         for &bytes in keys {
             let shown = || show::key::<J>(bytes);
             let key = J::Key::decode_key(bytes, &mut scratch);
-            let key =
-                key.map_err(|error| Breach::KeyChanges { key: shown(), again: error.to_string() })?;
+            let key = key.map_err(|error| {
+                let again = format!("unreadable ({error})");
+                Breach::KeyChanges { key: shown(), again }
+            })?;
             let asked = partitioner.partition(key, parts);
             let partition = asked.map_err(|error| failed("the partitioner", &error, None))?;
             if partition >= parts {

@@ -1,4 +1,4 @@
-//! The reduce must be a function of the key and the set of its values, whatever else the task reduces.
+//! The reduce must depend only on a key and its values: not on their order, and not on the task's other keys.
 
 use super::super::pairs::Keyed;
 use super::super::subject::{Difference, Subject, Unchecked, groups_of};
@@ -30,7 +30,7 @@ pub(crate) fn order_does_not_show<J: Job>(
     subject: &mut Subject<'_, J>,
 ) -> Result<Unchecked, Breach> {
     if subject.settings.ordered_values {
-        return Ok(Some("the values are declared to be in the order of the input"));
+        return Ok(Some("`ordered_values` lets the reduce depend on the order of values"));
     }
     let job = subject.bench.task(TaskKind::Reduce, 0, 1)?;
     let mut chance = subject.chance(Law::ValueOrderDoesNotShow);

@@ -1,4 +1,4 @@
-//! A real run, with threads, spills and parts, must write what the laws predict.
+//! A real run, with threads and spills, must write the same output as calling map and reduce one by one.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -27,7 +27,7 @@ pub(crate) fn agrees<J: Job>(subject: &mut Subject<'_, J>) -> Result<Unchecked, 
     let mut sides: Option<Parts> = None;
     for (threads, reducers) in [(1, 1), (2, 3)] {
         let job = subject.bench.task(TaskKind::Plan, 0, reducers)?;
-        // Where partitions are ranges of keys, the cut points are the plan task's secret.
+        // If partitions are ranges of keys, only the plan task knows the cut points.
         if !J::MAP_ONLY && reducers > 1 && is_ranged(&job.partitioner()) {
             continue;
         }
@@ -101,7 +101,7 @@ fn sides_differ(first: &Parts, second: &Parts) -> Option<Difference> {
         first.keys().chain(second.keys()).find(|name| first.get(*name) != second.get(*name))?;
     let bytes = |parts: &Parts| parts.get(name).cloned().unwrap_or_default();
     let (first, second) = show::results(&bytes(first), &bytes(second));
-    Some((format!("the side part {name}"), first, second))
+    Some((format!("the side-output part {name}"), first, second))
 }
 
 /// Runs the job, and returns its results.
@@ -128,7 +128,7 @@ fn run<J: Job>(subject: &Subject<'_, J>, threads: usize, reducers: u32) -> Resul
     let temporary = subject.bench.folder().to_path_buf();
     let options = Options { threads, scratch: None, temporary, nonce: nonce() };
     let mut prepared = embedded::prepare::<J>(&spec, &options).map_err(Breach::not_run)?;
-    // The paths as the other laws gave them to the map, whatever links lead there.
+    // The map must see the same paths as in the checks of the other laws, even if they contain links.
     prepared.files = subject.files.to_vec();
     let (progress, clock, stop) =
         (Progress::default(), Manual::at(0).clock(), AtomicBool::new(false));

@@ -1,4 +1,4 @@
-//! Tick values of an axis and their labels: 1, 2 and 5 times a power of ten, and round durations.
+//! Chooses the ticks of an axis and their labels: 1, 2 or 5 times a power of ten, or round durations.
 
 /// Round spans of time above a second, in milliseconds.
 const SPANS_MS: [u64; 24] = [

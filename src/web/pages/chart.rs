@@ -1,6 +1,6 @@
-//! The timeline of a job as inline SVG: which worker ran which attempts when.
+//! Draws a job's timeline as inline SVG: which attempts each worker ran, and when.
 //!
-//! It contains only numbers and ids, never a user's text.
+//! The SVG contains only numbers and ids, never a user's text.
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
@@ -47,7 +47,7 @@ impl Links {
     }
 }
 
-/// Which worker ran which attempts when.
+/// Draws which attempts each worker ran, and when.
 pub(in crate::web) fn timeline(summary: &Summary, links: Links) -> String {
     match &summary.bars {
         Some(bars) => one_by_one(summary, bars, links),

@@ -1,4 +1,4 @@
-//! A bar that shows how much of something is in use, with a label.
+//! A labelled bar that shows how much of a worker's slots, memory or disk is in use.
 
 use super::words::{percent, used};
 use crate::rpc::jobs::WorkerLine;

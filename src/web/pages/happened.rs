@@ -1,6 +1,6 @@
-//! Events of a job, in words.
+//! Describes a job's events in words, for its page.
 
-use super::words::{clock, plain};
+use super::words::{clock, plain, plural};
 use crate::clock::rfc3339;
 use crate::master::{Event, What};
 
@@ -22,7 +22,10 @@ impl Line {
             }
             What::Ended { attempt, state, cause } => format!("{attempt} {state}: {}", plain(cause)),
             What::OutputLost { attempt } => format!("the output of {attempt} is lost"),
-            What::Registered { worker, slots } => format!("{worker} registered with {slots} slots"),
+            What::Registered { worker, slots } => {
+                let word = plural(u64::from(*slots), "slot", "slots");
+                format!("{worker} registered with {slots} {word}")
+            }
             What::Draining { worker } => format!("{worker} is draining"),
             What::Left { worker } => format!("{worker} left"),
             What::Lost { worker } => format!("{worker} is lost"),

@@ -1,5 +1,5 @@
-//! Distribution of task durations as inline SVG: a logarithmic axis of time, a linear axis of tasks, both with round
-//! ticks.
+//! Draws the distribution of task durations as inline SVG. The time axis is logarithmic, and the axis of task counts
+//! is linear. Both have round ticks.
 
 use std::fmt::Write;
 

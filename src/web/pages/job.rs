@@ -140,7 +140,7 @@ fn one<'p>(
         phases,
         timeline: chart::timeline(summary, Links::Yes),
         skew: String::new(),
-        // Before the first attempt all of them are 0.
+        // Before the first attempt, all counters are 0.
         counters: if summary.attempts == 0 { Vec::new() } else { grouped(counters) },
         events: Vec::new(),
         settings: settings(status, summary, spec),
@@ -169,7 +169,7 @@ pub(super) fn settings(
     let mut add = |name: &str, value: String| settings.push((name.to_string(), value));
     add("Output", job.output.clone());
     if let Some(spec) = spec {
-        let by_size = || "from the input's size".to_string();
+        let by_size = || "chosen from the input's size".to_string();
         add("Memory per attempt", exact(spec.memory_bytes));
         add("Split size", spec.split_bytes.map_or_else(by_size, exact));
         add("Reduces", spec.reducers.map_or_else(by_size, |n| n.to_string()));
@@ -177,7 +177,7 @@ pub(super) fn settings(
             "Bad records",
             match spec.max_bad_records {
                 0 => "fail the job".to_string(),
-                most => format!("up to {} are set aside", count(most)),
+                most => format!("set aside up to {}", count(most)),
             },
         );
     }

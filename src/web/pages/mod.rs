@@ -1,8 +1,8 @@
-//! Pages for people. They are rendered on the server and complete without a script; a small script keeps them up to
+//! Pages for people, rendered on the server. They are complete without a script; a small script keeps them up to
 //! date.
 //!
-//! Templates are HTML and escape their values, so a user's text stays text. Only other templates and pictures are
-//! inserted unescaped (`safe`); pictures contain numbers and ids alone.
+//! HTML templates escape their values, so a user's text never becomes markup. Only other templates and SVG pictures
+//! are inserted unescaped (`safe`). Pictures contain only numbers and ids.
 
 mod axis;
 mod chart;

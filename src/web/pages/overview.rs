@@ -76,7 +76,7 @@ struct Queue<'p> {
     now_ms: u64,
 }
 
-/// How many of a job's maps or reduces are done, of how many; empty before that is known.
+/// The number of a job's maps or reduces that are done, and their total; empty before the total is known.
 fn done(tally: &Tally) -> String {
     match tally.total {
         0 => String::new(),
@@ -129,7 +129,7 @@ struct Overview<'p> {
     live: usize,
     queue: Queue<'p>,
     ended: JobTable<'p>,
-    /// With the time since their last poll, and their bars.
+    /// Each worker, with the time since its last poll and its bars.
     workers: Vec<(&'p WorkerLine, String, Vec<Gauge>)>,
     known: usize,
     masters: &'p [MasterLine],

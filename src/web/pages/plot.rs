@@ -1,4 +1,4 @@
-//! Values over the last minutes as inline SVG: an area, an upper limit, and axes with round ticks.
+//! Draws the values of the last minutes as inline SVG: an area, an upper limit, and axes with round ticks.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! A job's report: one HTML file with everything about the job, to attach to a ticket. It needs no other file and no script.
+//! Writes a job's report to attach to a ticket: one HTML file, which needs no other file and no script.
 
 use std::collections::BTreeMap;
 

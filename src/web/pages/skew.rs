@@ -1,4 +1,4 @@
-//! Data skew of a job: its largest partitions, and the keys with most records.
+//! Shows the data skew of a job: its largest partitions, and the keys with the most records.
 
 use askama::Template;
 
@@ -88,10 +88,10 @@ pub(super) fn skew(
     };
     let each = match so_far {
         1 => String::new(),
-        _ => format!(", {of_one} each on average"),
+        _ => format!(", {of_one} per partition on average"),
     };
     let told = format!(
-        "{counted}: {} and {all} records{each}. Records are counted where reduces read them, after combining.",
+        "{counted}: {} and {all} records{each}. Records are counted when reduces read them, after combining.",
         bytes(sizes.reduced_bytes)
     );
     let links = links.wanted();

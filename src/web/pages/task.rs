@@ -56,13 +56,13 @@ const RANGES_MAX: usize = 50;
 struct One<'p> {
     id: TaskId,
     task: &'p TaskLine,
-    /// The map in whose attempts it ran, if not in its own.
+    /// The map in whose attempts the task ran, if it did not have its own.
     leader: Option<u32>,
-    /// What it has read, written and used: values and their names.
+    /// What the task has read, written and used: values and their names.
     tiles: Vec<(String, &'static str)>,
     /// Its failed attempts, the newest first.
     failures: Vec<Told>,
-    /// The command that runs the newest of them again.
+    /// The command that runs the newest failed attempt again.
     replay: Option<String>,
     now_ms: u64,
     timeline: String,
@@ -143,7 +143,7 @@ async fn split(plan: std::path::PathBuf, map: u32) -> Option<Split> {
     offload(read).await.ok().flatten()
 }
 
-/// How long an attempt took, or takes so far.
+/// How long an attempt took, or has run so far.
 fn took_ms(attempt: &AttemptLine, now_ms: u64) -> Option<u64> {
     let end_ms = attempt.ended.as_deref().map_or(Some(now_ms), parse_rfc3339)?;
     Some(end_ms.saturating_sub(parse_rfc3339(&attempt.started)?))
@@ -188,7 +188,7 @@ fn tiles(task: &TaskLine, now_ms: u64) -> Vec<(String, &'static str)> {
 fn input(split: &Split) -> String {
     let files = split.ranges.len();
     let shown = if files > RANGES_MAX {
-        format!(", the first {RANGES_MAX} of them below")
+        format!(". The first {RANGES_MAX} are listed below")
     } else {
         String::new()
     };
@@ -232,7 +232,7 @@ async fn log(web: &Web, attempt: Option<&AttemptLine>) -> Result<String, String>
     let Some(attempt) = attempt else { return Ok(String::new()) };
     let workers = web.master.workers().await.map_err(|refusal| refusal.to_string())?;
     let worker = workers.into_iter().find(|line| line.id == attempt.worker);
-    let gone = || format!("the log is lost with its worker {}", attempt.worker);
+    let gone = || format!("the log was lost with worker {}", attempt.worker);
     let address = worker.ok_or_else(gone)?.address;
     let options = Options { answer: LOG_WITHIN, ..Options::default() };
     let tail = Peer::connect(&address, &options).log(attempt.runs_as).await;

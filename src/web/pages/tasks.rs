@@ -1,4 +1,4 @@
-//! A job's tasks, a page at a time, in their own order or sorted by a column.
+//! Lists a job's tasks page by page, in the order of their ids or sorted by a column.
 
 use std::cmp::Reverse;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! The page of a worker: its slots, memory and disk, what it runs, and what it keeps for others.
+//! The page of a worker: its slots, memory and disk, its running attempts, and how many map outputs it keeps.
 
 use askama::Template;
 use axum::extract::{Path, State};

@@ -1,4 +1,4 @@
-//! Random choices that a seed decides.
+//! Random choices that depend only on a seed.
 
 /// A sequence of numbers, the same for the same seed (SplitMix64).
 pub(crate) struct Chance(u64);

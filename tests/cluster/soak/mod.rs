@@ -1,16 +1,17 @@
 //! A soak test: jobs of many kinds run side by side while random faults are injected, two at a time.
 //!
 //! `GRISTMILL_SOAK=1800 cargo test --all-features --test cluster soak:: -- --nocapture` runs for half an hour and
-//! prints a table. Without that variable, the test has a few rounds. `GRISTMILL_SOAK_SEED` decides which jobs run and
-//! which faults are injected; `GRISTMILL_SOAK_ONLY=KillWorker,DamageOutput` injects only these faults.
+//! prints a table. Without that variable, the test runs only a few rounds. `GRISTMILL_SOAK_SEED` decides which jobs run
+//! and which faults are injected. `GRISTMILL_SOAK_ONLY=KillWorker,DamageOutput` injects only these faults.
 //!
 //! ```text
 //!   round ── submit jobs ── two faults ── a pause ── heal ── every job ends as it must ── members live
 //!   end   ── no file, folder or process is left; memory and descriptors of the masters are flat
 //! ```
 //!
-//! Members have small disks of their own, so the test runs itself again in a mount namespace, which needs root. If
-//! control groups of version 1 are mounted, the test also limits processes.
+//! Each master and worker has its own small disk. For that, the test starts itself again in a new mount namespace,
+//! which needs root. If control groups of version 1 are mounted, the test also limits the number of processes that a
+//! worker may start.
 
 mod chance;
 mod faults;

@@ -1,4 +1,4 @@
-//! Peers that a cluster must tolerate: silent ones, slow ones, and a worker that reports falsely.
+//! Peers that a cluster must tolerate: silent ones, slow ones, and a worker that sends false reports.
 
 use std::io::Write as _;
 use std::net::TcpStream;

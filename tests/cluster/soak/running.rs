@@ -1,4 +1,5 @@
-//! A job of the soak test from its submission to its end: submitters, what was done to it, and how it must end.
+//! One job of the soak test, from its submission to its end: submits it, records what was done to it, and checks that
+//! it ends as it must.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

@@ -1,8 +1,8 @@
 //! Checks that each attempt id is assigned once and begun at most once, so that two attempts never write to the same
 //! place.
 //!
-//! Sweeps of staging are an exception: a new leader numbers them anew and may repeat one on any worker. They write
-//! nothing.
+//! Attempts that only sweep a staging folder are an exception, because they write nothing. A new leader numbers them
+//! from the start, so it may assign the same attempt id again, on any worker.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Checks that a job's counters are exactly the sums over each task's first winner.
+//! Checks that a job's counters are exactly the sums of the counters of each task's first successful attempt.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,6 +1,6 @@
-//! Checks that a fault costs only what it touches: attempts beyond one per task are bounded by what was lost.
+//! Checks that a fault costs only what it touches: the number of attempts is bounded by the tasks and by what was lost.
 
-/// Attempts that a lost worker may cost: all maps that it had, and what ran on it and on those that fetched from it.
+/// Attempts that a lost worker may cost: all its maps, and what ran on it and on workers that fetched from it.
 fn lost_with_a_worker(tasks: u64) -> u64 {
     tasks
 }

@@ -1,7 +1,7 @@
 //! Checks that a change of leader costs nothing. While workers and their connections are healthy, attempts fail only
-//! because of their author's code, and no output or worker is lost, whatever happens to one master after another.
-//! There are two exceptions. A plan that only the lost master held, and that was not acknowledged, is made again. And
-//! if two masters are unreachable at about the same time, a worker may wait for both.
+//! because of their author's code. No output or worker is lost, even if one master after another fails.
+//! There are two exceptions. A plan that only the lost master held, and that was not acknowledged, is made again. If
+//! two masters are unreachable at about the same time, a worker may wait for one after the other and lose its lease.
 
 use gristmill::scheduler::{Command, Scheduler};
 use gristmill::spec::TaskKind;

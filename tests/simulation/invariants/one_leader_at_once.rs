@@ -1,7 +1,8 @@
-//! Checks that two masters never assign work under the same leadership, which is named by its first log entry.
+//! Checks that two masters never assign work under the same leadership. A leadership is identified by its first log
+//! entry.
 //!
-//! That is stronger than one leader per term: openraft lets a master with a higher number take over within a term. But
-//! a leadership begins with an entry that a majority has agreed on, and each entry exists only once.
+//! A check of one leader per term would be wrong, because openraft lets a master with a higher number take over within
+//! a term. But each leadership begins with an entry that a majority has agreed on, and each entry exists only once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +24,7 @@ impl Leaders {
             return Ok(());
         }
         Err(format!(
-            "one_leader_at_once: {first} has given orders as of {leadership}, and {master} does"
+            "one_leader_at_once: {first} and {master} have both assigned work in leadership {leadership}"
         ))
     }
 

@@ -1,4 +1,4 @@
-//! Checks that a task has one winner. Only a map's winner may be lost, and only then may there be another.
+//! Checks that only one attempt of each task wins. Only a map's winner may be lost; then another attempt may win.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! The deserializer that reads keys.
 //!
-//! There is one [`Decoder`] for all positions of a value; the differences between positions are in its [`Place`].
+//! One [`Decoder`] reads values at all positions in a key. Its [`Place`] holds the differences between positions.
 
 mod compound;
 mod place;

@@ -1,4 +1,4 @@
-//! How a value is read at each position that it can have in a key.
+//! How a value is read, depending on its position in a key.
 
 use super::super::{Error, source::Source};
 

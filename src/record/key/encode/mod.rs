@@ -1,6 +1,6 @@
 //! The serializer that writes keys.
 //!
-//! There is one [`Encoder`] for all positions of a value; the differences between positions are in its [`Place`].
+//! One [`Encoder`] writes values at all positions in a key. Its [`Place`] holds the differences between positions.
 
 mod compound;
 mod place;

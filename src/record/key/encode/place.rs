@@ -1,4 +1,4 @@
-//! The positions that a value can have in a key, and what each means for its bytes.
+//! The positions that a value can have in a key, and how the value's bytes depend on its position.
 
 use memchr::memchr2;
 

@@ -54,10 +54,10 @@ fn damage_is_named() {
         )*};
     }
     table! {
-        u32, b"\0" => "key ends too early";
-        u8, b"\0\0\0" => "2 bytes left over after the key";
-        (&Text,), b"ab" => "key ends too early";
-        (&Text,), b"a\x01" => "key ends too early";
+        u32, b"\0" => "the key ends too early";
+        u8, b"\0\0\0" => "unexpected bytes after the key: 2";
+        (&Text,), b"ab" => "the key ends too early";
+        (&Text,), b"a\x01" => "the key ends too early";
         (&Text,), b"a\x01\x07\0" => "0x7 is not a valid escaped byte";
         (Vec<u8>,), b"\x01\0\0" => "0x0 is not a valid escaped byte";
         Vec<u16>, b"\x02\0\0" => "0x2 is not a valid mark of an element";
@@ -65,7 +65,7 @@ fn damage_is_named() {
         bool, b"\x02" => "0x2 is not a valid bool";
         Option<u8>, b"\x02" => "0x2 is not a valid option";
         char, b"\0\0\xd8\0" => "0xd800 is not a valid char";
-        &str, b"ab\xff" => "text in key is not UTF-8 after 2 bytes\nhint: use a key of type Text, which may hold any bytes";
+        &str, b"ab\xff" => "text in a key is not UTF-8 at byte 2\nhint: use a key of type Text, which may hold any bytes";
         Result<u8, u8>, b"\0\0\0\x02\0" => "invalid value: integer `2`, expected `Ok` or `Err`";
     }
 }

@@ -1,4 +1,4 @@
-//! Keys of every shape, for the property tests: a recursive enum, with small and awkward contents.
+//! Keys of every shape for the property tests: a recursive enum with small values and edge cases.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
