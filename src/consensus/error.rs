@@ -210,7 +210,7 @@ pub enum ProposeError {
     },
     /// No other master has taken over.
     #[error(
-        "no other master takes over: {why}\nhint: check the masters with `gristmill masters`, and try again"
+        "no other master has taken over: {why}\nhint: check the masters with `gristmill masters`, and try again"
     )]
     NoSuccessor {
         /// The master that was asked last, and its answer.

@@ -214,13 +214,14 @@ impl Evidence {
         let Start { count, incarnation } = start;
         if count > self.own.count {
             return Err(format!(
-                "master {from} has seen start {count} of this folder, but this is only start {}",
+                "master {from} has recorded start {count} of this folder, but this is only start {}",
                 self.own.count
             ));
         }
         if count == self.own.count && incarnation != self.own.incarnation {
             return Err(format!(
-                "master {from} has seen start {count} of this folder, but in another process"
+                "this is start {count} of this folder, but master {from} has recorded another process \
+                 as start {count}"
             ));
         }
         if acknowledged > facts.last {
@@ -348,8 +349,8 @@ impl Evidence {
                 theirs.start.count < ours.start.count || theirs.acknowledged < ours.acknowledged;
             lacks.then(|| {
                 format!(
-                    "its snapshot records start {} and entry {} of master {node}, but this master \
-                     knows of start {} and entry {}",
+                    "its snapshot has start count {} and last entry {} for master {node}, but this \
+                     master has {} and {}",
                     theirs.start.count, theirs.acknowledged, ours.start.count, ours.acknowledged
                 )
             })

@@ -191,7 +191,7 @@ fn end_as(status: Option<WaitStatus>) -> ! {
 }
 
 /// Ends this process without the hooks of libraries, which have run or will run in the executor.
-#[expect(unsafe_code, reason = "none of our crates has a safe call of _exit")]
+#[expect(unsafe_code, reason = "none of our crates offers a safe _exit")]
 fn leave(code: i32) -> ! {
     // SAFETY: the call only ends this process.
     unsafe { libc::_exit(code) }

@@ -78,7 +78,8 @@ pub fn decode<'a, V: Deserialize<'a>>(bytes: &'a [u8]) -> Result<V, Error> {
 
 #[cold]
 fn trailing(length: usize, rest: usize) -> Error {
-    let cause = bincode::ErrorKind::Custom(format!("unexpected bytes after the value: {rest}"));
+    let cause =
+        bincode::ErrorKind::Custom(format!("unexpected data after the value ({rest} bytes)"));
     Error::Decode { length, cause: Box::new(cause) }
 }
 
@@ -204,7 +205,7 @@ mod tests {
     fn a_refused_value_leaves_nothing_behind() {
         let mut out = b"before".to_vec();
         let error = encode_into(&(1_u64, Refuses), &mut out).expect_err("refuses");
-        assert_eq!(error.to_string(), "encode value: no such thing");
+        assert_eq!(error.to_string(), "cannot encode a value: no such thing");
         assert_eq!(out, b"before");
     }
 

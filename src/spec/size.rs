@@ -112,7 +112,7 @@ mod tests {
             ("1.2.3GiB", "is not a number"),
             ("16384PiB", "is too large"),
             ("18446744073709551616B", "is too large"),
-            ("0.1234567890123456789GiB", "has too many digits"),
+            ("0.1234567890123456789GiB", "has more than 18 digits after the decimal point"),
         ];
         for (text, expected) in table {
             let message = parse(text).unwrap_err().to_string();

@@ -135,7 +135,7 @@ mod tests {
             (libc::EMLINK, "more subfolders"),
             (libc::ENAMETOOLONG, "shorter"),
             (libc::ELOOP, "symbolic link"),
-            (libc::EXDEV, "one file system"),
+            (libc::EXDEV, "the same file system"),
             (libc::EBUSY, "fuser"),
             (libc::ENOEXEC, "build"),
             (libc::EIO, "dmesg"),

@@ -129,12 +129,13 @@ fn change(listed: &FileEntry, now: &FileEntry) -> String {
     } else if listed.modified_ns != now.modified_ns {
         let (before, after) = (listed.modified_ns, now.modified_ns);
         format!(
-            "it was modified (last at {after} ns since 1970, but at {before} ns when it was listed)"
+            "its modification time was {before} ns since 1970 when it was listed, and is now {after} ns"
         )
     } else {
         let (before, after) = (before.changed_ns, after.changed_ns);
         format!(
-            "its inode changed (last at {after} ns since 1970, but at {before} ns when it was listed)"
+            "the change time of its inode was {before} ns since 1970 when it was listed, and is now \
+             {after} ns"
         )
     }
 }

@@ -1,5 +1,5 @@
-//! Runs one attempt of a map task: reads a split of the input, and passes pairs to a collector or
-//! records to an output part.
+//! Runs one attempt of a map task: reads a split of the input, and passes pairs to a collector, or writes records to an
+//! output part if the job is map-only.
 
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};

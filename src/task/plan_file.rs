@@ -259,7 +259,12 @@ mod tests {
                 assert_eq!(file.split(map).unwrap(), *split);
             }
             let error = file.split(splits as u32).unwrap_err().to_string();
-            assert!(error.contains(&format!("it has {splits} splits, but none for")), "{error}");
+            assert!(
+                error.contains(&format!(
+                    "it has no split for map {splits} (number of splits: {splits})"
+                )),
+                "{error}"
+            );
         }
     }
 

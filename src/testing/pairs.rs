@@ -1,4 +1,4 @@
-//! Groups the pairs that a map emitted by key: each call of the reduce receives one group.
+//! Groups by key the pairs that a map emitted: each call of the reduce receives one group.
 
 use std::collections::BTreeMap;
 

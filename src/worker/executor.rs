@@ -205,8 +205,7 @@ impl Executor {
                 Ok(Some(FromExecutor::Done(done))) => return Ok(done),
                 Ok(Some(FromExecutor::Failed(failure))) => return Err(Unwell::Said(failure)),
                 Ok(Some(FromExecutor::Hello { .. })) => {
-                    let message = "the executor sent its protocol version again";
-                    return Err(broke(Cause::Exit, message));
+                    return Err(broke(Cause::Exit, "the executor sent its version again"));
                 }
                 Ok(None) => break None,
                 Err(error) => break Some(error),

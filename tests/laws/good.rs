@@ -294,7 +294,10 @@ fn a_join_of_named_inputs_obeys() {
     let refused = check(Join {}).input(users).verdict().expect_err("which input?");
     assert!(refused.to_string().contains("use `.named_input(name, …)`"), "{refused}");
     let refused = check(Join {}).named_input("order", orders).verdict().expect_err("no such input");
-    assert!(refused.to_string().contains("no input \"order\", only: users, orders"), "{refused}");
+    assert!(
+        refused.to_string().contains("no input named \"order\"; its inputs: users, orders"),
+        "{refused}"
+    );
 }
 
 /// A sum of floats, which is not exact.

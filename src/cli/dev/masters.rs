@@ -22,7 +22,8 @@ use crate::rpc::address::{PORT, parse};
 use crate::rpc::client::{Master, Options};
 use crate::rpc::jobs::Jobs;
 use crate::rpc::masters::{Masters as _, Role};
-use crate::spec::Location;
+use crate::spec::failure::TEXT_CHARS_MAX;
+use crate::spec::{Location, escape};
 use crate::web::PORT_ABOVE;
 
 /// How many ports are tried, for masters and for their web pages.
@@ -159,10 +160,24 @@ impl Masters<'_> {
         let shown = Location::from(&file);
         if let Ok(text) = fs::read_to_string(&file) {
             let kept: Vec<String> = text.lines().map(String::from).collect();
-            if kept.len() != self.count as usize || kept.iter().any(|it| parse(it).is_err()) {
+            if let Some(other) = kept.iter().find(|it| parse(it).is_err()) {
                 return Err(Refused::usage(format!(
-                    "the folder belongs to a cluster with other masters ({}): {shown}\nhint: \
-                     give --masters {}, or another --data DIR",
+                    "the file of the masters' addresses has a line that is not an address: \
+                     `{}`: {shown}\nhint: name another folder with --data DIR",
+                    escape(other.as_bytes(), TEXT_CHARS_MAX)
+                )));
+            }
+            if kept.is_empty() {
+                return Err(Refused::usage(format!(
+                    "the file of the masters' addresses is empty: {shown}\nhint: name another \
+                     folder with --data DIR"
+                )));
+            }
+            if kept.len() != self.count as usize {
+                return Err(Refused::usage(format!(
+                    "the folder belongs to a cluster with another number of masters ({}, at {}): \
+                     {shown}\nhint: give --masters {}, or another --data DIR",
+                    kept.len(),
                     kept.join(", "),
                     kept.len()
                 )));

@@ -141,8 +141,7 @@ impl Missing {
     fn lines(&self) -> Vec<String> {
         let line = |(reason, (first, count)): (&String, &(AttemptId, usize))| match count {
             1 => format!("note: no log of {first}: {reason}"),
-            2 => format!("note: no log of {first} and another attempt: {reason}"),
-            _ => format!("note: no log of {first} and {} other attempts: {reason}", count - 1),
+            _ => format!("note: no log of {count} attempts, such as {first}: {reason}"),
         };
         self.reasons.iter().map(line).collect()
     }
@@ -241,7 +240,7 @@ mod tests {
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert_eq!(
             lines[0],
-            "note: no log of j7/m0#1 and 99 other attempts: no log of this attempt"
+            "note: no log of 100 attempts, such as j7/m0#1: no log of this attempt"
         );
         assert!(lines[1].starts_with("note: no log of j7/m200#1: w3 is gone, "), "{}", lines[1]);
     }

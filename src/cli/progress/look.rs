@@ -1,5 +1,5 @@
-//! Asks a master for what the progress display needs and a job's status does not contain: counts of repeated and backup
-//! attempts, and the attempt that the job waits for.
+//! Asks a master for what the progress display shows in addition to a job's status: the counts of repeated and backup
+//! attempts, and the longest-running attempt, or the slots in use if there is none.
 
 use std::time::Duration;
 

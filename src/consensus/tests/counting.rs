@@ -1,4 +1,4 @@
-//! A machine for tests that counts: each command is a number to add, and each reply is the sum so far.
+//! A state machine for tests, which keeps a sum: each command is a number to add, and each reply is the sum so far.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -17,7 +17,7 @@ pub enum Error {
     #[error("the key ends too early")]
     Truncated,
     /// The key ends before the bytes do.
-    #[error("unexpected bytes after the key: {bytes}")]
+    #[error("unexpected data after the key ({bytes} bytes)")]
     Trailing {
         /// How many are left.
         bytes: usize,

@@ -1,4 +1,5 @@
-//! A deserializer that returns made-up data, and records requests that encoded data could not answer.
+//! A deserializer that returns made-up data. It reports a type that asks for names or type information, which encoded
+//! data does not contain.
 
 use serde::de::value::U32Deserializer;
 use serde::de::{

@@ -219,7 +219,7 @@ fn submissions() -> Table {
         ),
         (wire(|request| request.executable = vec![0; 15]), "executable must have 16 bytes, got 15"),
         (wire(|request| request.spec_digest = vec![0; 16]), "but the spec has digest"),
-        (wire(|request| request.spec_bincode.truncate(9)), "spec cannot be read"),
+        (wire(|request| request.spec_bincode.truncate(9)), "spec cannot be decoded"),
         (spec(|spec| spec.name = "../x".into()), "job name `../x`"),
         (spec(|spec| spec.reducers = Some(10_000)), ""),
         (spec(|spec| spec.reducers = Some(10_001)), "reducers must be 1 to 10000, got 10001"),

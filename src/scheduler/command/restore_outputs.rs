@@ -1,4 +1,4 @@
-//! A worker that was lost has returned, and still has map outputs that count again.
+//! Makes map outputs valid again: a lost worker has returned and still has them.
 
 use serde::{Deserialize, Serialize};
 

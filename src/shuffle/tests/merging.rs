@@ -144,8 +144,10 @@ fn a_file_of_another_job_is_not_merged() {
     let (stop, progress) = (AtomicBool::new(false), ReadProgress::default());
     let limits = MergeLimits::within(0, 3);
     let ours = header(Codec::Lz4, 3);
-    let others =
-        [("nonce", super::SpillHeader { nonce: 1, ..ours }), ("partitions", header(Codec::Lz4, 4))];
+    let others = [
+        ("the nonce", super::SpillHeader { nonce: 1, ..ours }),
+        ("the number of partitions", header(Codec::Lz4, 4)),
+    ];
     for (expected, header) in others {
         let merger = Merger { header, limits, fold: &NoFold, stop: &stop, progress: &progress };
         let spilled = Spilled { path: path.clone(), raw_bytes };

@@ -142,7 +142,7 @@ fn places_that_can_hold_no_output_are_refused() {
         assert!(message.starts_with(expected), "{message}");
     }
     let long = root.path().join("x".repeat(250));
-    assert!(refusal(&long, PLAIN).starts_with("output's name has 250 bytes, but at most "));
+    assert!(refusal(&long, PLAIN).starts_with("output's name has 250 bytes, but the maximum is "));
     assert_eq!(names(root.path()), ["file", "link"]);
 }
 

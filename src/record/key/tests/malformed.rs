@@ -55,7 +55,7 @@ fn damage_is_named() {
     }
     table! {
         u32, b"\0" => "the key ends too early";
-        u8, b"\0\0\0" => "unexpected bytes after the key: 2";
+        u8, b"\0\0\0" => "unexpected data after the key (2 bytes)";
         (&Text,), b"ab" => "the key ends too early";
         (&Text,), b"a\x01" => "the key ends too early";
         (&Text,), b"a\x01\x07\0" => "0x7 is not a valid escaped byte";
