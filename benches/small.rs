@@ -1,10 +1,10 @@
-//! Measures how long a very small job takes with three masters. The limit depends on the speed of the disk.
+//! Measures how long a very small job takes with three masters. Fails if a run exceeds a limit, which
+//! depends on the speed of the disk.
 //!
 //! `cargo bench --bench small -- JOB [FOLDER]` starts `gristmill dev --masters 3 --workers 3` with its data in FOLDER
 //! (default: `target`). It then submits the job executable JOB nine times, with 26 KB of text as input. For each run it
 //! prints the duration, the number of log entries, and the limit. The limit is 80 ms plus the time of one disk sync per
-//! log entry. Just before each run, the benchmark measures the median time that FOLDER's disk needs to sync 4 KiB. It
-//! fails if a run exceeds its limit.
+//! log entry. Just before each run, the benchmark measures the median time that FOLDER's disk needs to sync 4 KiB.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};

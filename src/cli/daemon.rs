@@ -1,4 +1,4 @@
-//! Process handling that masters and workers share: both end on a signal, or when the process that started them ends.
+//! Code that masters and workers share: how their processes end, and the checks of their data folders.
 
 use std::ffi::OsString;
 use std::fmt;

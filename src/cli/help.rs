@@ -40,8 +40,8 @@ Example, another master:             gristmill master --id 2 --listen 127.0.0.1:
 
 pub(super) const WORKER: &str = "\
 A worker runs attempts, each in its own process. Sizes have units, such as
-512MiB or 4GB. Without --data, its map outputs are removed when it ends; maps
-whose output is still needed then run again on other workers.
+512MiB or 4GB. Without --data, its map outputs are removed when it ends. Other
+workers then repeat the maps whose output is still needed.
 
 Example: gristmill worker --cluster 127.0.0.1:7400 --slots 4 --memory 8GB";
 
@@ -54,7 +54,7 @@ when the job has succeeded.
 
 On a terminal, a bar shows each phase (plan, map, reduce, commit): the tasks
 done, running and in total, bytes per second, and an estimate of the time left.
-The line below names the attempt that the job waits for.
+The line below the bars names the attempt that the job waits for.
 
 Exit codes: 0 the job succeeded (with --detach: was accepted), 1 it failed, 2
 wrong usage or input, 4 no cluster, 5 refused by a limit, 7 it was cancelled, 8
@@ -96,8 +96,8 @@ Example: gristmill tasks j7";
 
 pub(super) const COUNTERS: &str = "\
 Counters come from successful attempts only, so each record counts once
-however often a task ran. The group `Job Counters` counts all attempts. Tasks
-that are still running are not included.
+however often a task ran. Tasks that are still running are not included. Only
+the group `Job Counters` counts all attempts.
 
 Example: gristmill counters j7";
 

@@ -37,8 +37,8 @@ impl Joining {
         if list.masters.iter().any(|line| line.id == id) {
             return Err(Refused::usage(format!(
                 "master {id} has joined this cluster before, but its folder is empty: \
-                 {}\nhint: restore the folder, or give another --id: a master that lost its \
-                 votes must not return under its old number",
+                 {}\nhint: restore the folder, or give another --id: a master that has \
+                 forgotten its votes must not return under its old number",
                 Location::from(folder)
             )));
         }

@@ -1,4 +1,4 @@
-//! `gristmill masters`: lists masters, prints the command that adds one, removes one, or makes one the leader.
+//! `gristmill masters`: lists masters, removes one, makes one the leader, or prints the command that adds one.
 
 use std::net::{SocketAddr, TcpListener};
 

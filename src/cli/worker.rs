@@ -70,9 +70,9 @@ fn attempt_memory(memory: Option<u64>, slots: u32) -> Result<u64, Refused> {
         "{given} of memory for {} is too little to run any job",
         count(slots.into(), "slot")
     );
+    let fewer = if bytes >= ATTEMPT_BYTES_MIN { ", or fewer --slots" } else { "" };
     Err(Refused::usage(format!(
-        "{what}: --memory\nhint: each attempt needs {least}: give --memory {enough}, or fewer \
-         --slots"
+        "{what}: --memory\nhint: each attempt needs {least}: give --memory {enough}{fewer}"
     )))
 }
 

@@ -30,7 +30,9 @@ pub enum Error {
         cause: io::Error,
     },
     /// The executable did not say what job it is.
-    #[error("{problem}: {executable}\nhint: submit an executable whose main is gristmill::launch")]
+    #[error(
+        "{problem}: {executable}\nhint: submit an executable whose main calls gristmill::launch"
+    )]
     NotAJob {
         /// Which.
         executable: Location,

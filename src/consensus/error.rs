@@ -1,4 +1,4 @@
-//! Errors of a node: why it cannot start, cannot agree, or must end.
+//! Errors of a node: why it cannot start, why it must end, or why a proposal was not answered.
 
 use std::io;
 use std::path::PathBuf;
@@ -34,7 +34,7 @@ pub enum Error {
     /// The folder names its master, but its log or a snapshot is missing.
     #[error(
         "the folder of master {node} has lost {missing}: {}\nhint: restore that file, or \
-         {anew}; a master that has lost its votes must not return under its old number",
+         {anew}; a master that has forgotten its votes must not return under its old number",
         path.display(), anew = ANEW
     )]
     Wiped {
@@ -144,10 +144,10 @@ pub enum Error {
         /// The system's error.
         source: io::Error,
     },
-    /// No agreement was reached in time.
-    #[error("the masters cannot agree: {what}\nhint: start a majority of them")]
+    /// Consensus has failed, or the only member of the group has not become its leader in time.
+    #[error("consensus cannot start: {what}\nhint: check the disk, and start this master again")]
     NoQuorum {
-        /// What is missing.
+        /// What has failed.
         what: String,
     },
 }

@@ -214,14 +214,14 @@ impl Evidence {
         let Start { count, incarnation } = start;
         if count > self.own.count {
             return Err(format!(
-                "master {from} has recorded start {count} of this folder, but this is only start {}",
+                "master {from} has recorded start number {count} for this folder, but this is only start number {}",
                 self.own.count
             ));
         }
         if count == self.own.count && incarnation != self.own.incarnation {
             return Err(format!(
-                "this is start {count} of this folder, but master {from} has recorded another process \
-                 as start {count}"
+                "this is start number {count} of this folder, but master {from} has recorded another \
+                 process under that number"
             ));
         }
         if acknowledged > facts.last {
@@ -349,8 +349,8 @@ impl Evidence {
                 theirs.start.count < ours.start.count || theirs.acknowledged < ours.acknowledged;
             lacks.then(|| {
                 format!(
-                    "its snapshot has start count {} and last entry {} for master {node}, but this \
-                     master has {} and {}",
+                    "the leader's snapshot has start count {} and last entry {} for master {node}, \
+                     but this master has {} and {}",
                     theirs.start.count, theirs.acknowledged, ours.start.count, ours.acknowledged
                 )
             })

@@ -85,7 +85,7 @@ impl Identity {
         let format = field("format")?;
         if format != FORMAT.to_string() {
             return Err(format!(
-                "the folder has format {format}, but this version of gristmill writes {FORMAT}"
+                "the folder has format {format}, but this version of gristmill writes format {FORMAT}"
             ));
         }
         let cluster = u128::from_str_radix(field("cluster")?, 16);

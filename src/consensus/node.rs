@@ -415,9 +415,12 @@ async fn watch_over(
                 if !is_stalled {
                     return;
                 }
+                let others = match is_alone(&raft, node) {
+                    true => "",
+                    false => "; the other masters continue without it if they are a majority",
+                };
                 break format!(
-                    "the disk has not answered for {:?}: {}\nhint: fix the disk, and start this master again; \
-                     other masters continue without it",
+                    "the disk has not answered for {:?}: {}\nhint: fix the disk, and start this master again{others}",
                     patience(),
                     options.folder.display()
                 );

@@ -121,10 +121,7 @@ impl Group {
 
     fn refuse_history(&self, what: String) -> Refusal {
         let Fatal { message } = self.evidence().fail(
-            format!(
-                "the leader's log contradicts entries that this master knows were committed: \
-                     {what}"
-            ),
+            format!("the leader's log contradicts entries that this master has applied: {what}"),
             "keep this folder: another master was probably started from an old copy of its folder, \
              and the later entries exist only here. To recover these entries, stop all masters and \
              restore the newest copy of each folder. To continue without them, join with an empty \

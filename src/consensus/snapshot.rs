@@ -6,8 +6,8 @@
 //! ```
 //!
 //! A snapshot is written in four steps. First the file is written under another name, and synced. Then it is renamed.
-//! Then `log.redb` names it as the newest snapshot. Finally, older snapshots and the log entries that it covers are
-//! removed. If the process is killed between two steps, either the old snapshot or the new one is complete.
+//! Then `log.redb` names it as the newest snapshot. Finally, older snapshots and the log entries that the new one
+//! covers are removed. If the process is killed between two steps, either the old snapshot or the new one is complete.
 
 use std::fs;
 use std::io;

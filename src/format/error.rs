@@ -56,7 +56,7 @@ pub enum Error {
     /// The decompressed content of a text file is compressed again.
     #[error(
         "input is compressed twice: its {codec} data contains compressed data: \
-         {location}\nhint: decompress it once first"
+         {location}\nhint: remove one layer of compression first"
     )]
     CompressedTwice {
         /// The file.

@@ -181,7 +181,9 @@ impl Sides {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the side output `{name}` is declared with two formats\nhint: rename one of the two")]
+#[error(
+    "the side output `{name}` is declared with two formats\nhint: rename one of the two side outputs"
+)]
 struct TwoFormats {
     name: &'static str,
 }

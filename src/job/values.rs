@@ -13,8 +13,8 @@ const KEY_CHARS_MAX: usize = 80;
 
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the sum of key `{key}` does not fit into {number}\nhint: use a wider value type, or write \
-     your own combiner and reduce"
+    "the sum of the values of key `{key}` does not fit into {number}\nhint: use a wider value type, or \
+     write your own combiner and reduce"
 )]
 struct Overflow {
     key: String,

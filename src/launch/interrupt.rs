@@ -1,8 +1,9 @@
 //! Handles Ctrl-C, SIGTERM and SIGHUP, so that an interrupted run leaves no files behind.
 //!
-//! After the first signal, the run stops and removes its folders. It may not end within [`GRACE`], for example while it
-//! waits for standard input. Then, or after a second signal, the signal handling thread removes the folders and ends
-//! the process. If an output is already being published, it is published completely, and the exit code shows that.
+//! After the first signal, the run stops and removes its folders. If it has not ended after [`GRACE`], for example
+//! because it waits for standard input, or if a second signal arrives, the signal handling thread removes the folders
+//! and ends the process. If an output is already being published, it is published completely, and the exit code shows
+//! that.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};

@@ -1,4 +1,4 @@
-//! Recent events, for event streams. They are recorded while changes are applied, so every master has the same.
+//! Recent events, for event streams. They are recorded while changes are applied, so they are the same on every master.
 //!
 //! An event is named by its entry in the log and its place in that entry. All masters apply the same entries, so a
 //! client can continue a stream at another master.

@@ -100,7 +100,8 @@ impl Raft for Master {
 
 impl Shared {
     pub(super) fn group(&self) -> Result<&Group, Refusal> {
-        let alone = || Refusal::Unavailable { message: "this master has no other masters".into() };
+        let alone =
+            || Refusal::Unavailable { message: "this master runs alone, without a log".into() };
         self.group.as_ref().ok_or_else(alone)
     }
 

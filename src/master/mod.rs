@@ -25,7 +25,7 @@
 //! | `jobs`, `submitting`, `views` | clients |
 //! | `reading`, `looking`, `events` | read-only requests: pages of lists, data for the web, recent events |
 //! | `artifacts`, `holding`, `copies` | executables, specs and plans, on disk; on a majority of the masters |
-//! | `leading`, `masters`, `removing` | that only the leader serves; requests about masters |
+//! | `leading`, `masters`, `removing` | lets only the leader serve requests; requests about masters; their removal |
 //!
 //! Lock order: the state first, then the desk.
 //!

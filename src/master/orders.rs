@@ -1,4 +1,4 @@
-//! Computes the attempts that a worker should hold, from the state.
+//! Computes, from the state, which attempts a worker should hold.
 
 use std::collections::BTreeSet;
 

@@ -74,11 +74,11 @@ impl Shared {
         let names: Vec<String> =
             silent.iter().map(|line| format!("{} at {}", line.id, line.address)).collect();
         let message = format!(
-            "removing {id} would stop the cluster: of the {} other masters, these do not answer: {}\nhint: start those first, or remove one of them instead: `gristmill \
-             masters remove {}`",
+            "removing {id} would stop the cluster: of the {} other masters, these do not answer: {}\nhint: start {first} first, or remove it instead: `gristmill \
+             masters remove {first}`",
             lines.len(),
             names.join(", "),
-            first.id
+            first = first.id
         );
         Err(Refusal::Limit { message })
     }

@@ -102,7 +102,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Reading failed.
-    #[error("cannot read the block at offset {offset}")]
+    #[error("cannot read blocks at offset {offset}")]
     Read {
         /// Where the bytes that could not be read begin.
         offset: u64,

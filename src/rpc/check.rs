@@ -1,8 +1,8 @@
 //! The only place where requests are checked against limits: after they are read and before they take effect.
 //!
-//! Servers check every request from the network, clients check large requests before they send them, and the transport
-//! within one process checks both. The services rely on these checks, and check only what depends on their state:
-//! whether a job or an artifact exists.
+//! Servers check every request from the network, and clients check large requests before they send them. The simulated
+//! network of the tests (`tests/simulation/wire.rs`) checks requests too. The services rely on these checks, and check
+//! only what depends on their state: whether a job or an artifact exists.
 //!
 //! A refusal from here is permanent: the same request will never be accepted.
 

@@ -1,4 +1,5 @@
-//! Fetching map output: a worker fetches one partition of many maps from the worker that has them.
+//! Messages for fetching map output: a worker requests one partition of many map outputs from the worker that holds
+//! these outputs.
 //!
 //! A fetch may be repeated: if the answer is lost, fetch again. The answer is a stream. For each
 //! segment it has a header, followed by the segment's stored bytes in chunks. If the reader is on

@@ -90,7 +90,7 @@ impl Trouble {
                 "attempts of several jobs ran out of memory on this worker and on no other"
             }
             Self::Timeout => "attempts of several jobs hung on this worker and on no other",
-            Self::Scratch => "its disk was full, or lost data that attempts had written",
+            Self::Scratch => "its disk was full, or data that attempts had written to it was lost",
             Self::Disk => "map outputs on its disk were lost or corrupt",
             Self::Start => "it could not start the processes of attempts",
         }

@@ -1,5 +1,4 @@
-//! Keeps the reports of a job's failed attempts, up to a number and a size, to explain the job's
-//! state.
+//! Keeps reports of a job's failed attempts, limited in number and total size, to explain the job's state.
 
 use std::collections::VecDeque;
 

@@ -70,7 +70,7 @@ pub enum Rejection {
         winner: Option<AttemptId>,
     },
     /// A reduce cannot have read maps that never had an output.
-    #[error("{attempt} cannot have finished: one of its maps never had an output")]
+    #[error("{attempt} cannot have finished: one of the job's maps never had an output")]
     MapsMissing {
         /// As named by the command.
         attempt: AttemptId,
@@ -90,7 +90,7 @@ pub enum Rejection {
         timeout_ms: Option<u64>,
     },
     /// The task does not pause, or has failed again since.
-    #[error("{task} is not pausing after that failure")]
+    #[error("{task} is not in the wait that this command would end")]
     NotResting {
         /// As named by the command.
         task: TaskId,
@@ -140,7 +140,7 @@ pub enum Rejection {
         attempt: AttemptId,
     },
     /// The job has already ended.
-    #[error("job {job} is already {state}")]
+    #[error("job {job} has already ended ({state})")]
     AlreadyEnded {
         /// As named by the command.
         job: JobId,
@@ -181,7 +181,7 @@ impl fmt::Display for BackupRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Unwanted => "its job has backups turned off",
-            Self::WrongPhase => "only maps can have backups, and reduces after all maps are done",
+            Self::WrongPhase => "backups are only for maps, and for reduces once all maps are done",
             Self::NotAlone => "it does not have exactly one running attempt",
             Self::TasksWait => "other tasks are waiting for slots",
             Self::NoRoom => "no other worker has a free slot",

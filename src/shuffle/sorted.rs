@@ -1,8 +1,7 @@
 //! A sorted run of records that stays in memory: copied once in sorted order, so that a merge reads it sequentially.
 //!
-//! We chose this over merging directly from a sort buffer through its sorted entries. With many
-//! runs to merge, every record would then be a cache miss, and the misses take a third of the time
-//! (measured).
+//! We chose this over merging directly from a sort buffer through its sorted entries. With many runs to merge, that
+//! would make every record a cache miss. In our measurements, these misses took a third of the time.
 
 use std::collections::VecDeque;
 use std::ops::Range;

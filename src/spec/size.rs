@@ -44,7 +44,7 @@ pub fn parse(text: &str) -> Result<u64, Error> {
         return Err(refuse("is not a number with a unit, such as 256MiB"));
     }
     if unit.is_empty() {
-        return Err(refuse("has no unit\nhint: write 256MiB, 1GB or 10B"));
+        return Err(refuse("has no unit\nhint: add one, for example 256MiB, 1GB or 10B"));
     }
     let known = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit));
     let &(_, factor) =

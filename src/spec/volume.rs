@@ -1,4 +1,4 @@
-//! How much a task has read, written and used, and which keys had the most records.
+//! How much a task has read and written, how much memory it has used, and which keys had the most records.
 
 use serde::{Deserialize, Serialize};
 

@@ -10,7 +10,7 @@ use rustix::fs::{StatVfsMountFlags, statvfs};
 /// The errors that files, folders and executables can meet: number, hint.
 const HINTS: &[(i32, &str)] = &[
     (libc::ENOSPC, "free some space on that disk, or choose another folder"),
-    (libc::EDQUOT, "remove some of your files on that disk, or have your disk quota raised"),
+    (libc::EDQUOT, "remove some of your files on that disk, or ask for a larger disk quota"),
     (libc::EMFILE, "raise the limit on open files per process (ulimit -n)"),
     (libc::ENFILE, "raise the machine's limit on open files (sysctl fs.file-max)"),
     (libc::ENOMEM, "free some memory, or lower --memory"),
@@ -40,7 +40,7 @@ const HINTS: &[(i32, &str)] = &[
     (libc::ENAMETOOLONG, "use shorter file and folder names"),
     (libc::ELOOP, "remove the symbolic link that leads back to itself"),
     (libc::EXDEV, "choose a folder that is on the same file system as its parent folder"),
-    (libc::EBUSY, "find the program or mount that uses it (fuser -vm), stop it, and run again"),
+    (libc::EBUSY, "find what uses this path (fuser -vm), stop or unmount it, and run again"),
     (libc::ETXTBSY, "wait until no program writes to the executable, and run again"),
     (libc::ENOEXEC, "build the executable for this machine's operating system and processor"),
     (libc::EIO, "check the disk: the kernel's log (dmesg) may say more"),

@@ -168,11 +168,11 @@ impl Room {
                 "remove files there (df -i shows the free inodes), or name another folder with --scratch DIR"
             }
             (Lack::Quota, Room::Output) => {
-                "remove some of your files there, have your quota raised, or choose an \
+                "remove some of your files there, ask for a larger quota, or choose an \
                  --output elsewhere"
             }
             (Lack::Quota, Room::Scratch) => {
-                "remove some of your files there, have your quota raised, or name another \
+                "remove some of your files there, ask for a larger quota, or name another \
                  folder with --scratch DIR"
             }
         }
@@ -308,7 +308,7 @@ mod tests {
     fn each_error_of_the_system_keeps_its_own_hint() {
         let path = Path::new("/gone/out/part-00000.tsv");
         for (number, cause, hint) in [
-            (libc::EDQUOT, "disk quota exceeded for", "have your quota raised"),
+            (libc::EDQUOT, "disk quota exceeded for", "ask for a larger quota"),
             (libc::EROFS, "Read-only file system", "not mounted read-only"),
             (libc::EMLINK, "Too many links", "more subfolders"),
             (libc::ESTALE, "Stale file handle", "mount it again"),

@@ -1,5 +1,5 @@
-//! Facts about a file system: its free space, what a full one lacks, and whether it may report
-//! failed writes late.
+//! Facts about a file system: its free space, what has run out if it is full (bytes, inodes or quota), and whether it
+//! may report failed writes late.
 
 use std::fmt::{self, Display};
 use std::fs::File;

@@ -159,8 +159,8 @@ pub(super) fn cut_points(mut sample: Vec<Vec<u8>>, parts: u32) -> Vec<Cut> {
 
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the partitioner chose partition {partition}, but with {parts} parts the highest number is {}\nhint: return \
-     a number below `parts`",
+    "the partitioner chose partition {partition}, but the highest partition number is {} (parts: {parts})\nhint: \
+     return a number below `parts`",
     parts.saturating_sub(1)
 )]
 struct NoSuchPartition {

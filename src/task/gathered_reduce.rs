@@ -1,5 +1,4 @@
-//! Runs a reduce attempt that reads its partition of every map output from a file, whichever worker
-//! made it.
+//! Runs a reduce attempt that reads its partition of each map output from files, whichever workers made the outputs.
 
 use super::fold::JobFold;
 use super::run::{Env, ReduceDone, run_reduce, shuffle_failure};

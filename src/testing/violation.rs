@@ -157,8 +157,8 @@ pub enum Breach {
     /// See [`Law::PartitionIsOfKey`]: the same key, different answers.
     #[error(
         "the partitioner is not a function of the key: it puts key {key} into partition \
-         {first} and, {when}, into {second} of {parts}; use only the key, the number of parts \
-         and the job's own flags"
+         {first} and, {when}, into partition {second} of {parts}; use only the key, the number \
+         of parts and the job's own flags"
     )]
     PartitionDiffers {
         /// The key.
@@ -175,7 +175,8 @@ pub enum Breach {
     /// See [`Law::PartitionIsOfKey`]: one group, several partitions.
     #[error(
         "the partitioner is not a function of the group: it puts one key of group {group} into \
-          partition {first} and another into {second} of {parts}; use only the key's group"
+          partition {first} and another into partition {second} of {parts}; use only the key's \
+          group"
     )]
     PartitionSplitsGroup {
         /// The group.

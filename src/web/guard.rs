@@ -1,8 +1,8 @@
 //! Checks every request before it is handled, and adds security headers to every answer.
 //!
-//! Other sites must not read these pages through a user's browser. A request is rejected if its `Host` is not a name
-//! of this machine, even if that name resolves to this machine. It is also rejected if its `Origin` or
-//! `Sec-Fetch-Site` shows that a page of another site made it.
+//! Other sites must not read these pages through a user's browser. A request is rejected if its `Host` is neither
+//! `localhost` nor a loopback address, even if it is a name that resolves to this machine. It is also rejected if its
+//! `Origin` or `Sec-Fetch-Site` shows that a page of another site made it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;

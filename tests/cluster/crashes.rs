@@ -1,5 +1,5 @@
-//! Kills processes at named points of the code, one per job, and restarts them: no accepted job is lost, no work is
-//! repeated needlessly, and no files are left over.
+//! Kills one process during each job, at a named point of the code, and restarts it if it is a master or worker. No
+//! accepted job is lost, no work is repeated needlessly, and no files are left over.
 //!
 //! The tables below have one row per point; the points themselves are `crash_point!("…")` in `src/`.
 

@@ -105,7 +105,7 @@ fn ended_job_cannot_be_killed_and_hint_names_those_that_can() -> Result {
     assert_eq!(submitted.code, Some(0), "{}", submitted.stderr);
     let killed = dev.run(&["kill", "j1"])?;
     assert_eq!(killed.code, Some(5));
-    let said = "error: job j1 is already succeeded\nhint: only waiting and running jobs can be killed: list the jobs with `gristmill jobs`\n";
+    let said = "error: job j1 has already ended (succeeded)\nhint: only waiting and running jobs can be killed: list the jobs with `gristmill jobs`\n";
     assert_eq!(killed.stderr, said);
     let replayed = dev.run(&["replay", "j1/m0#9"])?;
     assert_eq!(replayed.code, Some(3));

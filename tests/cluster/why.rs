@@ -146,7 +146,8 @@ fn missing_input(fleet: &mut Fleet) -> Result<Injured> {
     assert_eq!(submitted.code, Some(0), "{}", submitted.stderr);
     let job = submitted.stdout.trim_end().to_owned();
     let why = fleet.json(&["why", &job])?;
-    let waits = format!("{job} odd is waiting for slots. Of 4 slots on 2 workers {blocker} has 4.");
+    let waits =
+        format!("{job} odd is waiting for slots. Of 4 slots on 2 workers, {blocker} has 4.");
     assert_eq!((&why["kind"], &why["summary"]), (&"waiting".into(), &waits.into()));
 
     fs::remove_file(fleet.path("gone.txt"))?;

@@ -1,5 +1,5 @@
-//! Resource limits (`ulimit`): each has its own cause and hint, and nothing is left behind. Also runs jobs in an
-//! overlay file system.
+//! Runs that reach a resource limit (`ulimit`): the error names the cause, its hint fits that limit, and nothing is
+//! left behind. Also tests that jobs replace outputs in an overlay file system.
 
 use std::fs;
 

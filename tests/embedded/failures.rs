@@ -129,12 +129,12 @@ fn partitioner_is_blamed<J: Job>() -> Result {
     for (part, said, detail) in [
         (
             "one-too-many",
-            "the partitioner chose partition 2, but with 2 parts the highest number is 1\nhint: ",
+            "the partitioner chose partition 2, but the highest partition number is 1 (parts: 2)\nhint: ",
             true,
         ),
         (
             "last",
-            "the partitioner chose partition 4294967295, but with 2 parts the highest number is 1\nhint: ",
+            "the partitioner chose partition 4294967295, but the highest partition number is 1 (parts: 2)\nhint: ",
             true,
         ),
         ("refuse", "no part for it", true),

@@ -123,7 +123,7 @@ fn totals_that_do_not_fit_fail_and_name_the_key() -> Result {
         ),
     ] {
         let message = found.err().ok_or("a total that does not fit")?;
-        let said = format!("the sum of key `it` does not fit into {number}\nhint: ");
+        let said = format!("the sum of the values of key `it` does not fit into {number}\nhint: ");
         assert!(message.starts_with(&said), "{message}");
     }
     Ok(())

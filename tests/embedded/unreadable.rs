@@ -1,4 +1,4 @@
-//! Values that serde can write but not read back fail the first map, if the check of their type did not find them.
+//! The first map fails if serde can write a value but not read it back, and the check of its type did not find that.
 
 use clap::Args;
 use gristmill::prelude::{Emitter, Error, Job, Lines, Text, Tsv, Values, Writer};

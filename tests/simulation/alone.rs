@@ -1,5 +1,5 @@
-//! Runs each seed in its own process: tokio counts the runtimes of a process, and its random choices depend on that
-//! count.
+//! Runs each seed in its own process, because tokio's random choices depend on how many runtimes the process has
+//! created.
 //!
 //! Each process runs this same executable. Environment variables name the test, the seed and the file for its report.
 

@@ -1,4 +1,4 @@
-//! One machine's link to the network: whether and when its messages arrive, and their answers.
+//! One machine's link to the network: decides whether and when its messages, and the answers to them, arrive.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

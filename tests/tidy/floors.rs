@@ -1,4 +1,4 @@
-//! Checks the layers of the modules, which are called floors: each module has one, and imports only from lower floors.
+//! Checks that each module is in a layer, called a floor, and imports only from modules on lower floors.
 
 use crate::paths::paths;
 use crate::source::Source;

@@ -58,7 +58,7 @@ impl Job for JoinOrders {
             Either::Left(user) => {
                 let (id, name) = user
                     .split_once(b'\t')
-                    .ok_or("a line of users must contain an id, a tab and a name")?;
+                    .ok_or("a line of the input `users` must contain an id, a tab and a name")?;
                 out.emit(Grouped { group: id, order: 0 }, Row::User(name))
             }
             Either::Right(Order { user, item, cents }) => {

@@ -1,7 +1,7 @@
 //! The masters of a cluster on this machine: the first starts the cluster, the others join it.
 //!
-//! Masters of one cluster know each other by address, so the addresses are kept in the cluster's folder, one per
-//! line.
+//! Masters of one cluster know each other by address, so the addresses are kept in a file in the cluster's
+//! folder, one per line.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

@@ -27,8 +27,8 @@ logs: when a worker is gone, so are its logs. A pipe or a file receives the
 bytes unchanged; a terminal shows control characters as \\x1b and the like.
 
 With --follow, new output is printed until the job ends (exit 0) or Ctrl-C
-(exit 130). It continues after a change of the leading master or the loss of a
-worker.
+(exit 130). The command continues after a change of the leading master or the
+loss of a worker.
 
 Example: gristmill logs -f j7";
 

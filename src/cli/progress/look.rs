@@ -1,5 +1,5 @@
 //! Asks a master for what the progress display shows in addition to a job's status: the counts of repeated and backup
-//! attempts, and the longest-running attempt, or the slots in use if there is none.
+//! attempts, and the longest-running attempt. If no attempt is running, it asks for the slots in use instead.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Replaces the lines drawn last with new ones in a single write, so that nothing flickers.
+//! Replaces the previous lines on the terminal with new ones in a single write, so that nothing flickers.
 
 use super::bars::Line;
 use crate::cli::terminal::{Terminal, columns};

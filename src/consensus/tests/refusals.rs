@@ -120,7 +120,10 @@ async fn the_folder_of_another_is_refused() {
     edit(&identity, "000c2", "000c1");
     edit(&identity, "format 9", "format 10");
     let said = refusal(&bench, &bench.data()).await;
-    assert!(said.contains("has format 10, but this version of gristmill writes 9"), "{said}");
+    assert!(
+        said.contains("has format 10, but this version of gristmill writes format 9"),
+        "{said}"
+    );
     fs::write(&identity, "some file of somebody").unwrap();
     let said = refusal(&bench, &bench.data()).await;
     assert!(said.contains("does not begin with `gristmill master`"), "{said}");

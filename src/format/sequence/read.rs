@@ -146,7 +146,7 @@ impl<K, V> Sequence<K, V> {
         };
         let before = std::mem::replace(&mut self.offset, offset);
         if header.before != before {
-            return Err(self.damaged("it names another block as the previous one"));
+            return Err(self.damaged("the block before it is not the one that its header names"));
         }
         self.source.consume(HEADER_BYTES);
         if header.coding == Coding::End {

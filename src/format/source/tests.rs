@@ -316,7 +316,7 @@ fn a_file_that_changed_since_it_was_listed_is_refused() {
     assert!(message(opened).starts_with("input changed: "), "while it was read");
     // The time of modification is what it was, but the inode has changed.
     file.set_modified(modified).unwrap();
-    assert!(message(open(&listed)).starts_with("input changed: its inode changed "));
+    assert!(message(open(&listed)).starts_with("input changed: the change time of its inode was "));
     let opened = open(&crate::format::split_law::listed(&path, 3));
     file.set_len(0).unwrap();
     assert!(message(opened).starts_with("cannot read input at byte 0: input changed: "));

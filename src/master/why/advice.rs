@@ -81,7 +81,7 @@ fn of_kind(kind: Kind) -> &'static str {
         Kind::DiskFull => {
             "free space on that disk, or write to a larger one (a worker's --data, the job's --output)"
         }
-        Kind::Disk => "check that worker's disk, and drain the worker if the disk is failing",
+        Kind::Disk => "check the disk of that worker, and drain the worker if the disk is failing",
         Kind::WorkerLost => {
             "find out why those workers died (see their standard error and the system log): the task seems to end each \
              worker that runs it"

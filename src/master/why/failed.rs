@@ -126,7 +126,7 @@ fn which(state: &State, job: &Job, blamed: AttemptId, failure: &Failure) -> Stri
     if so.is_empty() {
         // No attempt failed: the task's output was lost, or differed when it was made again.
         let ran: Vec<String> = attempts.iter().take(NAMED_MAX).map(on).collect();
-        return format!("The attempts at {task} were {}.", ran.join(", "));
+        return format!("Attempts at {task}: {}.", ran.join(", "));
     }
     let left_out = so.len().saturating_sub(NAMED_MAX);
     let mut named: Vec<String> = so.iter().skip(left_out).map(|attempt| on(attempt)).collect();
@@ -136,7 +136,7 @@ fn which(state: &State, job: &Job, blamed: AttemptId, failure: &Failure) -> Stri
     let started = job.task(task).map_or(0, Task::started);
     let (count, named) = (so.len(), named.join(", "));
     let mut said = match started {
-        1 => format!("It was the only attempt at {task}: {named}"),
+        1 => format!("The only attempt at {task} was {named}"),
         _ if attempts.len() < started as usize => {
             let kept = attempts.len();
             let count = if count == kept { "all".to_string() } else { count.to_string() };

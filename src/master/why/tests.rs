@@ -170,7 +170,7 @@ fn waiting_job_explains_its_reason() {
     story.join(1, 1);
     check(&story.why(), Kind::None, &["j1 odd is running: listing the input."]);
     let other = why(&story.state, JobId(2), CLUSTER).unwrap();
-    let said = "j2 odd is waiting for slots. Of 1 slot on 1 worker j1 has 1.";
+    let said = "j2 odd is waiting for slots. Of 1 slot on 1 worker, j1 has 1.";
     check(&other, Kind::Waiting, &[said]);
 
     story.decide(Drain { worker: WorkerId(1) });
@@ -317,7 +317,7 @@ fn a_map_that_gives_other_output_is_named() {
     let why = story.why();
     let parts = [
         "map is not deterministic: j1/m0#2 replaced a lost output",
-        "The attempts at j1/m0 were #1 on w1, #2 on w2.",
+        "Attempts at j1/m0: #1 on w1, #2 on w2.",
     ];
     check(&why, Kind::NondeterministicMap, &parts);
     assert!(why.suggestion.contains("no random numbers"));

@@ -122,7 +122,7 @@ fn no_workers(state: &State, job: &Job, (who, cluster): (&str, &str), why: Why) 
     let suggestion = if lost.is_empty() {
         format!("start a worker: gristmill worker --cluster {cluster}")
     } else {
-        "restart the lost worker with the same --data, so that its map outputs can be used \
+        "restart a lost worker with the same --data, so that its map outputs can be used \
          again, or start another worker"
             .into()
     };
@@ -148,7 +148,7 @@ fn taken(state: &State, waits: JobId) -> String {
     busy.sort_by_key(|&(job, count)| (std::cmp::Reverse(count), job));
     let named = busy.iter().take(NAMED_MAX).map(|(job, count)| format!("{job} has {count}"));
     let (slots, workers) = (plural(slots, "slot"), plural(workers, "worker"));
-    let mut said = format!("Of {slots} on {workers} {}.", or(named.collect(), "no slot is free"));
+    let mut said = format!("Of {slots} on {workers}, {}.", or(named.collect(), "no slot is free"));
     for (worker, trouble) in left_out.iter().take(NAMED_MAX) {
         said += &format!(" {worker} is temporarily excluded: {}.", trouble.reason());
     }

@@ -2,8 +2,9 @@
 //!
 //! Keys and values are encoded without names, so serde attributes that need names in the data do not work:
 //! `untagged`, `tag`, `flatten`, `skip_serializing_if` and others. Serde does not report that a type has them, but
-//! its behaviour shows it: the type is read once from made-up data (`guess.rs`), and the result is written again
-//! (`look.rs`). A type that refuses the made-up data is assumed to be sound; the first real value then decides.
+//! the type's behaviour shows them. The type is therefore read once from made-up data (`guess.rs`), and the result is
+//! written again (`look.rs`). A type that refuses the made-up data is assumed to be sound; the first real value then
+//! decides.
 
 mod guess;
 mod look;
@@ -15,7 +16,7 @@ use std::fmt::{self, Display};
 use serde::{Deserialize, Serialize};
 
 /// What to do about a type that cannot be read back.
-pub const SERDE_HINT: &str = "remove serde attributes such as `untagged`, `tag`, `flatten` and `skip_serializing_if` from it, or emit another type";
+pub const SERDE_HINT: &str = "remove serde attributes such as `untagged`, `tag`, `flatten` and `skip_serializing_if` from it, or use another type";
 
 /// How many values are made up: one without optional parts, the others with them, each with another variant of enums.
 const PASSES: u32 = 8;

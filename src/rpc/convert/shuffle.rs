@@ -33,7 +33,7 @@ impl TryFrom<pb::FetchRequest> for FetchRequest {
         let (maps, numbers) = (wire.maps.len(), wire.numbers.len());
         if maps != numbers {
             return Err(invalid(format!(
-                "the number of maps is {maps}, but the number of attempt numbers is {numbers}"
+                "expected one attempt number per map (maps: {maps}, attempt numbers: {numbers})"
             )));
         }
         Ok(Self {

@@ -1,4 +1,4 @@
-//! A worker that was asked to stop reports that it is leaving.
+//! Removes a worker that is leaving because its process was asked to stop.
 
 use serde::{Deserialize, Serialize};
 

@@ -3,7 +3,7 @@
 //!
 //! The leader records what it sees in an [`Observed`], with times of a monotonic clock, and calls
 //! [`watch`] a few times a second for proposals. Observations are not replicated. A new leader
-//! starts without any, so every timeout and pause starts again: its proposals come later, but stay
+//! starts without any, so it measures every timeout and pause from the beginning. The proposals come later, but stay
 //! correct.
 
 mod observed;

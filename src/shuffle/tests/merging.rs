@@ -145,8 +145,8 @@ fn a_file_of_another_job_is_not_merged() {
     let limits = MergeLimits::within(0, 3);
     let ours = header(Codec::Lz4, 3);
     let others = [
-        ("the nonce", super::SpillHeader { nonce: 1, ..ours }),
-        ("the number of partitions", header(Codec::Lz4, 4)),
+        ("nonce", super::SpillHeader { nonce: 1, ..ours }),
+        ("number of partitions", header(Codec::Lz4, 4)),
     ];
     for (expected, header) in others {
         let merger = Merger { header, limits, fold: &NoFold, stop: &stop, progress: &progress };

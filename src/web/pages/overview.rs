@@ -1,4 +1,4 @@
-//! The overview page: the cluster's load over the last minutes, its jobs, workers and masters; and the list of all
+//! Two pages: the overview of the cluster (load over the last minutes, jobs, workers and masters), and the list of all
 //! jobs.
 
 use askama::Template;

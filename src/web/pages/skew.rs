@@ -91,8 +91,9 @@ pub(super) fn skew(
         _ => format!(", {of_one} per partition on average"),
     };
     let told = format!(
-        "{counted}: {} and {all} records{each}. Records are counted when reduces read them, after combining.",
-        bytes(sizes.reduced_bytes)
+        "{counted}: {} and {all} {}{each}. Records are counted when reduces read them, after combining.",
+        bytes(sizes.reduced_bytes),
+        plural(sizes.reduced_records, "record", "records")
     );
     let links = links.wanted();
     Skew { job, links, told, largest: largest.collect(), hottest: hottest.collect(), cold }.render()
