@@ -26,6 +26,7 @@ pub mod master;
 #[cfg(feature = "cluster")]
 pub mod offload;
 pub mod prelude;
+pub mod procfs;
 pub mod record;
 #[cfg(feature = "cluster")]
 pub mod rpc;

@@ -35,7 +35,7 @@ use source::{entries, root, sources, stands};
 /// Outside of them stand `lib.rs` and `main.rs`, which may name everything, and `clock.rs`, which names
 /// nothing and may be named from floor 4 upwards.
 const FLOORS: &[&[&str]] = &[
-    &["spec", "crash"],
+    &["spec", "crash", "procfs"],
     &["scheduler", "record", "storage", "frame", "offload"],
     &["rpc", "shuffle", "format"],
     &["consensus", "job"],

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use crate::procfs::Status;
+
 /// Written to `/proc/self/clear_refs`, this value resets the peak; see proc(5).
 const RESET_PEAK: &str = "5";
 
@@ -12,23 +14,5 @@ pub(super) fn reset() {
 
 /// The peak in bytes; 0 if the system does not report it.
 pub(super) fn bytes() -> u64 {
-    fs::read_to_string("/proc/self/status").ok().and_then(|status| peak(&status)).unwrap_or(0)
-}
-
-fn peak(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.trim().strip_suffix(" kB")?.trim_end().parse().ok()?;
-    Some(kib << 10)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn peak_is_read_in_bytes() {
-        assert_eq!(peak("Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t 1 kB\n"), Some(2 << 20));
-        assert_eq!((peak("VmRSS:\t 1 kB\n"), peak("VmHWM: many kB")), (None, None));
-        assert!(bytes() > 1 << 20, "a test takes more than a MiB");
-    }
+    Status::own().peak_bytes().unwrap_or(0)
 }

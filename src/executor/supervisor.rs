@@ -14,7 +14,7 @@
 //! We chose this over PID namespaces because process ids in a namespace are not valid outside of it. Executors in
 //! different namespaces also have equal process ids, so names that contain a process id would no longer be unique.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
@@ -32,6 +32,7 @@ use rustix::process::{
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 use super::CLOSED;
+use crate::procfs::{self, Stat};
 
 /// Pause between two checks for orphans that have ended, while nothing else happens.
 const REAP_EVERY: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
@@ -64,8 +65,7 @@ pub(super) fn split() -> io::Result<Option<Pid>> {
 
 /// Returns true in the new process, and false if there is none.
 fn fork_supervised() -> bool {
-    let threads = fs::read_dir("/proc/self/task").map_or(usize::MAX, Iterator::count);
-    let can_split = threads == 1 && fs::read(children_path(getpid())).is_ok();
+    let can_split = procfs::thread_count() == Some(1) && procfs::lists_children();
     let Some(worker) = getppid().filter(|_| can_split) else { return false };
     let Ok(worker_ends) = pidfd_open(worker, PidfdFlags::empty()) else { return false };
     if getppid() != Some(worker) {
@@ -161,7 +161,7 @@ fn reap(executor: Pid) -> Option<WaitStatus> {
 /// Kills all children until there are none. Children of those that die become children of this process.
 fn end_children() {
     for _ in 0..ROUNDS_MAX {
-        for child in children(getpid()) {
+        for child in procfs::children(getpid()) {
             // It was not reaped yet, so the process id is still its own.
             let _killed_or_dead = kill_process(child, Signal::KILL);
         }
@@ -202,7 +202,7 @@ pub(super) fn end_orphans(supervisor: Pid) {
     let mut is_last = false;
     for _ in 0..ORPHAN_ROUNDS_MAX {
         let (mut has_killed, mut has_dead) = (false, false);
-        for pid in children(supervisor) {
+        for pid in procfs::children(supervisor) {
             if pid == getpid() {
                 continue;
             }
@@ -227,23 +227,7 @@ pub(super) fn end_orphans(supervisor: Pid) {
     }
 }
 
-/// The children of a process with one thread; none if the kernel does not list them.
-fn children(parent: Pid) -> Vec<Pid> {
-    let list = fs::read_to_string(children_path(parent)).unwrap_or_default();
-    list.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
-}
-
-fn children_path(parent: Pid) -> String {
-    let parent = parent.as_raw_nonzero();
-    format!("/proc/{parent}/task/{parent}/children")
-}
-
 fn is_alive_below(parent: Pid, pid: Pid) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
-    let stat = stat.unwrap_or_default();
-    // The program's name, in brackets, may contain anything. State and parent follow it.
-    let Some((_, facts)) = stat.rsplit_once(") ") else { return false };
-    let mut facts = facts.split(' ');
-    let is_alive = facts.next().is_some_and(|state| state != "Z" && state != "X");
-    is_alive && facts.next() == Some(&parent.as_raw_nonzero().to_string())
+    let is_below = |stat: Stat| stat.is_alive && stat.parent == parent.as_raw_pid();
+    Stat::read(pid).is_some_and(is_below)
 }

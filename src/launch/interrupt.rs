@@ -17,6 +17,7 @@ use super::ending;
 use super::exit;
 use super::message::Message;
 use super::progress::Drawn;
+use super::status::ignored_signals;
 use crate::embedded::{Phase, Progress};
 use crate::storage::Cleanup;
 
@@ -55,7 +56,7 @@ impl Interrupts {
     /// If the system refuses, a signal ends the process as usual, and a later run removes the leftovers.
     pub(super) fn listen(progress: Arc<Progress>, to_stdout: bool) -> Arc<Self> {
         let interrupts = Arc::new(Interrupts { progress, to_stdout, ..Interrupts::default() });
-        let ignored = ignored();
+        let ignored = ignored_signals();
         let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|n| ignored >> (n - 1) & 1 == 0);
         if let Ok(signals) = Signals::new(wanted) {
             let shared = interrupts.clone();
@@ -174,11 +175,4 @@ pub(super) fn interrupted(when: When) -> Message {
              the job again; use --output DIR to get all results or none"
         }
     })
-}
-
-/// The signals that this process was started to ignore, one bit for each; zero if that cannot be read.
-fn ignored() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }

@@ -19,6 +19,7 @@ use rustix::process::{
 };
 
 use super::Limiter;
+use crate::procfs::{self, Stat, began};
 
 /// Environment variable that marks every executor with a value of its own.
 pub(super) const VARIABLE: &str = "GRISTMILL_EXECUTOR";
@@ -117,25 +118,9 @@ fn namespace() -> String {
     link.to_string_lossy().chars().filter(char::is_ascii_digit).collect()
 }
 
-/// Returns when a process started, in clock ticks since boot, or `None` if it is gone. Together with the process id
-/// this is unique.
-pub(super) fn began(pid: Pid) -> Option<u64> {
-    facts(pid)?.split(' ').nth(19)?.parse().ok()
-}
-
 /// Returns the parent of a process that is not dead.
 fn parent_of(pid: Pid) -> Option<i32> {
-    let facts = facts(pid)?;
-    let mut facts = facts.split(' ');
-    let is_alive = facts.next().is_some_and(|state| state != "Z" && state != "X");
-    facts.next().filter(|_| is_alive)?.parse().ok()
-}
-
-/// Returns the fields of /proc/PID/stat from the state on.
-fn facts(pid: Pid) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
-    // The program's name, in brackets, may contain anything.
-    Some(stat.rsplit_once(") ")?.1.to_string())
+    Stat::read(pid).filter(|stat| stat.is_alive).map(|stat| stat.parent)
 }
 
 /// Returns the executor's mark in the environment with which a process was started.
@@ -148,11 +133,9 @@ fn mark_of(pid: Pid) -> Option<String> {
 }
 
 /// Returns all processes that are not dead, with their parents.
-fn processes() -> BTreeMap<i32, i32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse::<i32>().ok();
-    let process = |pid: i32| Some((pid, parent_of(Pid::from_raw(pid)?)?));
-    entries.filter_map(number).filter_map(process).collect()
+fn parents() -> BTreeMap<i32, i32> {
+    let process = |pid: Pid| Some((pid.as_raw_pid(), parent_of(pid)?));
+    procfs::processes().filter_map(process).collect()
 }
 
 /// Returns a process's parent, the parent's parent, and so on.
@@ -171,7 +154,7 @@ fn is_below(root: Option<Pid>, pid: i32, parents: &BTreeMap<i32, i32>) -> bool {
 fn kill_found(root: Option<Pid>, is_meant: impl Fn(&str) -> bool) {
     let mut is_last = false;
     for _ in 0..KILL_ROUNDS_MAX {
-        let parents = processes();
+        let parents = parents();
         let mut found = false;
         // Children before their parents, since a child whose parent is dead may belong to a process outside.
         let mut processes: Vec<(i32, i32)> = parents.iter().map(|(&pid, &of)| (pid, of)).collect();

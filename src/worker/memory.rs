@@ -2,9 +2,10 @@
 //! memory at intervals.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::kin::Group;
+use crate::procfs::{Stat, Status, processes};
 use crate::rpc::workers::UNLIMITED;
 
 /// Limit that is written to test whether limits can be set.
@@ -84,37 +85,19 @@ fn own_groups(groups: &str, mounts: &str) -> Vec<Limiter> {
 /// Returns the anonymous memory of each of these process groups, in bytes.
 pub(super) fn sample(groups: &[u32]) -> Vec<u64> {
     let mut used = vec![0; groups.len()];
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    for folder in processes.map(|entry| entry.path()) {
-        let is_process = folder
-            .file_name()
-            .is_some_and(|name| name.as_encoded_bytes().iter().all(u8::is_ascii_digit));
-        if let Some(at) = is_process.then(|| process_group(&folder)).flatten()
-            && let Some(place) = groups.iter().position(|&group| group == at)
-        {
-            used[place] += anonymous_bytes(&folder);
+    for pid in processes() {
+        let place = Stat::read(pid).and_then(|stat| groups.iter().position(|&it| it == stat.group));
+        if let Some(place) = place {
+            used[place] += Status::read(pid).anonymous_bytes();
         }
     }
     used
 }
 
-fn process_group(folder: &Path) -> Option<u32> {
-    let stat = fs::read_to_string(folder.join("stat")).ok()?;
-    // The program's name, in brackets, may contain any text. State, parent and process group follow it.
-    stat.rsplit_once(") ")?.1.split(' ').nth(2)?.parse().ok()
-}
-
-fn anonymous_bytes(folder: &Path) -> u64 {
-    let status = fs::read_to_string(folder.join("status")).unwrap_or_default();
-    let kib = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-        line.trim().strip_suffix(" kB")?.parse::<u64>().ok()
-    };
-    1024 * (kib("RssAnon:").unwrap_or(0) + kib("RssShmem:").unwrap_or(0))
-}
-
 #[cfg(test)]
 mod tests {
+    use rustix::process::getpid;
+
     use super::*;
 
     #[test]
@@ -132,7 +115,7 @@ mod tests {
 
     #[test]
     fn the_memory_of_this_process_is_found_by_its_group() {
-        let own = process_group(Path::new("/proc/self")).unwrap();
+        let own = Stat::read(getpid()).unwrap().group;
         let ballast = std::hint::black_box(vec![1_u8; 8 << 20]);
         let used = sample(&[own, u32::MAX]);
         assert!(used[0] >= ballast.len() as u64 && used[1] == 0, "{used:?}");

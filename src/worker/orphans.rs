@@ -6,7 +6,6 @@
 //! not count, because a shell may have started them before it became this worker by exec(3).
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io;
 use std::process::Child;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,7 +16,7 @@ use rustix::process::{
     Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, waitpid,
 };
 
-use super::kin::began;
+use crate::procfs::{began, children};
 
 /// Rounds of killing, and the pause after each: one second in all. What survives them is stuck in the kernel.
 const ROUNDS_MAX: usize = 200;
@@ -108,20 +107,11 @@ fn look(since: u64, kills: bool) -> bool {
             && began(*child).is_some_and(|began| began >= since)
     };
     let mut is_done = true;
-    for child in children().into_iter().filter(is_orphan) {
+    for child in children(getpid()).into_iter().filter(is_orphan) {
         is_done = false;
         // It was not reaped yet, so the process id is still its own.
         let _killed_or_dead = if kills { kill_process(child, Signal::KILL) } else { Ok(()) };
         let _reaped_or_running = waitpid(Some(child), WaitOptions::NOHANG);
     }
     is_done
-}
-
-/// The children of all threads of this process; none if the kernel does not list them.
-fn children() -> Vec<Pid> {
-    let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    let lists = threads.map(|it| fs::read_to_string(it.path().join("children")));
-    let lists: Vec<String> = lists.flatten().collect();
-    let pids = lists.iter().flat_map(|list| list.split_whitespace());
-    pids.filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
 }

@@ -1,0 +1,24 @@
+//! Facts of this process that hold from its start: its umask, and the signals that it was started to ignore.
+
+use std::sync::OnceLock;
+
+use crate::procfs::Status;
+
+/// The usual umask: only the owner may write.
+const USUAL: u32 = 0o022;
+
+fn status() -> &'static Status {
+    static STATUS: OnceLock<Status> = OnceLock::new();
+    STATUS.get_or_init(Status::own)
+}
+
+/// The umask of this process, read without changing it; the usual one if the system does not show it.
+pub(super) fn umask() -> u32 {
+    status().umask().unwrap_or(USUAL)
+}
+
+/// The signals that this process was started to ignore, with the bit `n - 1` for signal `n`; 0 if the system does not
+/// show them.
+pub(super) fn ignored_signals() -> u64 {
+    status().ignored_signals().unwrap_or(0)
+}
