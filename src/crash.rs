@@ -1,9 +1,9 @@
 //! Named crash points at which tests kill the process, to check that nothing is lost; release builds have none.
 //!
 //! If `GRISTMILL_CRASH` names a folder, a process looks into that folder at each crash point that it passes. A file
-//! there with the point's name, such as `l03`, arms the point. The file contains a number N: the Nth pass from now on
-//! is the one that crashes. The process that makes this pass renames the file to `l03.struck`, writes its process id
-//! into it, reports the point on standard error, and kills itself with SIGKILL. An armed point therefore kills exactly
+//! there with the point's name, such as `l03`, arms the point. The file contains a number N: the process that makes
+//! the Nth pass from now on crashes. It first renames the file to `l03.struck`, writes its process id into it, and
+//! reports the point on standard error. It then kills itself with SIGKILL. An armed point therefore kills exactly
 //! one process, even if several processes share the folder. A restarted process is not killed again.
 //!
 //! Executors inherit the environment of their worker, and therefore its crash folder.

@@ -44,7 +44,7 @@ impl Joining {
         }
         if masters.removed().await?.masters.contains(&id) {
             return Err(Refused::usage(format!(
-                "master {id} was removed, and its number is not used again: {}\nhint: give \
+                "master {id} was removed, and its number cannot be used again: {}\nhint: give \
                  another --id; `gristmill masters add` prints one",
                 Location::from(folder)
             )));

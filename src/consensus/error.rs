@@ -4,8 +4,8 @@ use std::io;
 use std::path::PathBuf;
 
 /// What to do if a folder can no longer be used.
-const ANEW: &str = "start with an empty folder: join the other masters with another --id N and --join ADDR, or start \
-                    a new cluster with --init if there are none";
+const ANEW: &str = "start with an empty folder: if the cluster has other masters, join them with another --id N and \
+                    --join ADDR; otherwise start a new cluster with --init";
 
 /// Why a node cannot start. Each message says what was found and where, and has a hint.
 #[derive(Debug, thiserror::Error)]

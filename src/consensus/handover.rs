@@ -148,8 +148,9 @@ impl Group {
         let follows = self.raft().metrics().borrow().vote;
         if follows != from {
             // The call may be repeated.
-            let other =
-                format!("this master follows the leader of vote {follows}, not of vote {from}");
+            let other = format!(
+                "this master's current vote is {follows}, but the request names vote {from}"
+            );
             return if leads() { Ok(()) } else { Err(Refusal::Invalid { message: other }) };
         }
         let elected = async {

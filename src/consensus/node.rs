@@ -340,7 +340,7 @@ async fn start<M: Machine>(
     let vote: Option<Vote> = tables.fact(VOTE)?;
     if let Some(vote) = vote.filter(|vote| vote.leader_id.term > TERM_MAX) {
         let what = Unreadable(format!("term {} is impossibly high", vote.leader_id.term));
-        return Err(unreadable(folder, format!("fact `{VOTE}`"), what));
+        return Err(unreadable(&folder.join(LOG_FILE), format!("fact `{VOTE}`"), what));
     }
     let growth = Arc::new(Growth::default());
     let own = Start { count: tables.count_start()?, incarnation: options.incarnation };
@@ -349,13 +349,13 @@ async fn start<M: Machine>(
     let evidence = Arc::new(Evidence::new(identity.node, own, last_entry, ending));
     if let Some((newest, body)) = &newest {
         growth.begin_anew(body.len());
-        let place = format!("snapshot {}", newest.file);
+        let file = folder.join(&newest.file);
         let index = last.unwrap_or_default().index;
         let rest = digests.load(index, body);
         let rest = rest.and_then(|rest| evidence.load(last, rest));
         let state = rest.and_then(|rest| roll.load(&newest.meta.last_membership, rest));
         let loaded = state.and_then(|state| machine.load(index, state));
-        loaded.map_err(|error| unreadable(folder, place, error))?;
+        loaded.map_err(|error| unreadable(&file, "its content".into(), error))?;
     }
     growth.bytes.store(found.bytes, Ordering::Relaxed);
     let (under, on_fatal) = (options.disk.clone(), Arc::clone(&options.on_fatal));
@@ -374,7 +374,7 @@ async fn start<M: Machine>(
     let raft = Raft::new(identity.node, config, network, log, applier).await;
     let raft = raft.map_err(|error| {
         let what = Unreadable(error.to_string());
-        unreadable(folder, "the committed entries".into(), what)
+        unreadable(&folder.join(LOG_FILE), "a committed entry".into(), what)
     })?;
     core.begin(raft.clone());
     let watched = (raft.clone(), identity.node);
@@ -448,8 +448,8 @@ async fn watch_over(
     (options.on_fatal)(Fatal { message });
 }
 
-fn unreadable(folder: &Path, place: String, error: Unreadable) -> Error {
-    Error::Damaged { path: folder.to_path_buf(), place, what: error.to_string() }
+fn unreadable(path: &Path, place: String, error: Unreadable) -> Error {
+    Error::Damaged { path: path.into(), place, what: error.to_string() }
 }
 
 fn config(limits: Limits) -> Config {

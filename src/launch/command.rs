@@ -113,7 +113,7 @@ fn no_text(args: &[OsString]) -> Message {
     let shown: Vec<String> =
         args.map(|arg| format!("`{}`", escape(arg.as_encoded_bytes(), TEXT_CHARS_MAX))).collect();
     Message::new(format!(
-        "one of these flags has a value that is not UTF-8: {}\nhint: only paths may contain other bytes",
+        "one of these arguments must be UTF-8, but is not UTF-8: {}\nhint: only paths may contain other bytes",
         shown.join(", ")
     ))
 }

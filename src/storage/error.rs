@@ -75,11 +75,11 @@ pub enum Error {
     #[error("output folder is not empty: it holds {holds}: {}\nhint: choose another, or empty it", shown(.path))]
     OutputNotEmpty { path: PathBuf, holds: Held },
     /// The output is not a folder.
-    #[error("output exists and is not a folder: {}\nhint: choose another, or remove it", shown(.path))]
+    #[error("output exists and is not a folder: {}\nhint: choose another output, or remove this one", shown(.path))]
     OutputNotFolder { path: PathBuf },
     /// The output must be replaced, but was not written by gristmill.
     #[error(
-        "output folder was not written by gristmill, so --overwrite does not replace it: it holds {holds}: {}\nhint: choose another, or remove it yourself",
+        "output folder was not written by gristmill, so --overwrite does not replace it: it holds {holds}: {}\nhint: choose another output, or remove this one yourself",
         shown(.path)
     )]
     OutputForeign { path: PathBuf, holds: Held },

@@ -1,4 +1,4 @@
-//! Pseudo-random numbers from a seed, for inputs too large for a property test to hold.
+//! Pseudo-random numbers from a seed, for tests that generate large inputs: a property test keeps only the seed.
 
 /// A generator (SplitMix64, by Sebastiano Vigna, public domain).
 pub(crate) struct Random(pub(crate) u64);

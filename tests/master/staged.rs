@@ -1,4 +1,5 @@
-//! Reports of staged output that contradict the job are refused, and the job succeeds with correct reports.
+//! Checks which reports of maps a master accepts: a report must include staged output in a map-only job, and may include
+//! it in a job with reduces.
 
 use gristmill::rpc::jobs::{Jobs, State, TasksRequest};
 use gristmill::rpc::workers::{HeldState, OrderWork};

@@ -146,7 +146,7 @@ impl<K, V> Sequence<K, V> {
         };
         let before = std::mem::replace(&mut self.offset, offset);
         if header.before != before {
-            return Err(self.damaged("the block before it is not the one that its header names"));
+            return Err(self.damaged("its header has the wrong offset for the previous block"));
         }
         self.source.consume(HEADER_BYTES);
         if header.coding == Coding::End {

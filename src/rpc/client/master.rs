@@ -79,7 +79,7 @@ impl Master {
     /// [`Refusal::Invalid`] without an address, or if one is not of this machine.
     pub fn connect(addresses: &[String], options: Options) -> Result<Self, Refusal> {
         if addresses.is_empty() {
-            return Err(Refusal::Invalid { message: "no address of a master was given".into() });
+            return Err(Refusal::Invalid { message: "no master address was given".into() });
         }
         let mut known = Known { addresses: Vec::new(), current: 0, links: BTreeMap::new() };
         for address in addresses {

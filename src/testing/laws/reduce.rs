@@ -53,7 +53,7 @@ pub(crate) fn order_does_not_show<J: Job>(
             }
         }
     }
-    Ok(several.is_empty().then_some("no key of the input has two values"))
+    Ok(several.is_empty().then_some("no key of the input has more than one value"))
 }
 
 /// Checks that the number of reducers, and their other keys, do not matter.

@@ -1,6 +1,7 @@
 //! The deserializer that reads keys.
 //!
-//! One [`Decoder`] reads values at all positions in a key. Its [`Place`] holds the differences between positions.
+//! The generic [`Decoder`] reads a value at any position: the whole key, a part of it, or an element. Its [`Place`]
+//! does what depends on the position.
 
 mod compound;
 mod place;

@@ -1,6 +1,7 @@
 //! The serializer that writes keys.
 //!
-//! One [`Encoder`] writes values at all positions in a key. Its [`Place`] holds the differences between positions.
+//! The generic [`Encoder`] writes a value at any position: the whole key, a part of it, or an element. Its [`Place`]
+//! does what depends on the position.
 
 mod compound;
 mod place;
