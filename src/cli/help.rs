@@ -39,9 +39,10 @@ Example, the first of a new cluster: gristmill master --id 1 --listen 127.0.0.1:
 Example, another master:             gristmill master --id 2 --listen 127.0.0.1:7401 --data m2 --join 127.0.0.1:7400";
 
 pub(super) const WORKER: &str = "\
-A worker runs attempts, each in its own process. Sizes have units, such as
-512MiB or 4GB. Without --data, its map outputs are removed when it ends. Other
-workers then repeat the maps whose output is still needed.
+A worker runs attempts in child processes, one attempt per process at a time.
+Sizes have units, such as 512MiB or 4GB. Without --data, the worker's map
+outputs are removed when it ends. Other workers then repeat the maps whose
+output is still needed.
 
 Example: gristmill worker --cluster 127.0.0.1:7400 --slots 4 --memory 8GB";
 
@@ -111,9 +112,10 @@ Example: gristmill kill j7";
 pub(super) const WORKERS: &str = "\
 States: alive, draining (takes no new attempts), drained (may leave), excluded
 (gets no attempts for a while; EXCLUDED shows why and until when), left (was
-asked to end) and lost. SEEN is the time since its last message. A worker that
-is silent for a lease (3 s by default, see `master --lease`) is lost. Workers
-that left or were lost are listed for 10 minutes, with --all for longer.";
+asked to end) and lost. SEEN is the time since the worker's last message. A
+worker that is silent for a lease (3 s by default, see `master --lease`) is
+lost. Workers that left or were lost are listed for 10 minutes, with --all for
+longer.";
 
 pub(super) const DRAIN: &str = "\
 Returns at once; `gristmill workers` shows when the worker has left. Draining

@@ -36,8 +36,8 @@ impl Joining {
         let list = masters.masters().await?;
         if list.masters.iter().any(|line| line.id == id) {
             return Err(Refused::usage(format!(
-                "master {id} has joined this cluster before, but its folder is empty: \
-                 {}\nhint: restore the folder, or give another --id: a master that has \
+                "master {id} has joined this cluster before, but this folder has no identity \
+                 file: {}\nhint: restore the folder, or give another --id: a master that has \
                  forgotten its votes must not return under its old number",
                 Location::from(folder)
             )));

@@ -171,7 +171,7 @@ pub enum ProposeError {
     },
     /// No majority of the masters answers. The proposal may or may not take effect.
     #[error(
-        "no majority of the voting masters answers ({voters})\nhint: start the missing masters"
+        "no majority of the voting masters ({voters}) answers\nhint: start the missing masters"
     )]
     NoQuorum {
         /// The voting masters: a majority of them is needed.

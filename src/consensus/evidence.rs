@@ -13,7 +13,7 @@
 //!                        └─► higher than what is recorded: the leader records it with the next entry
 //! ```
 //!
-//! These facts also reveal that the other masters have, without this one, agreed on a different history. A leader's log
+//! These facts also show whether the other masters have agreed on a different history without this one. A leader's log
 //! that differs from what this master has applied is refused before openraft sees it.
 
 use std::collections::BTreeMap;
@@ -79,7 +79,9 @@ pub(super) struct Notes {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unopened {
     /// The bytes are not an envelope, or it contains another message.
-    #[error("{0}\nhint: run the same version of gristmill on all masters")]
+    #[error(
+        "cannot decode a message from another master: {0}\nhint: run the same version of gristmill on all masters"
+    )]
     Unreadable(#[from] bincode::Error),
     /// This master must not take part.
     #[error(transparent)]
@@ -349,8 +351,8 @@ impl Evidence {
                 theirs.start.count < ours.start.count || theirs.acknowledged < ours.acknowledged;
             lacks.then(|| {
                 format!(
-                    "the leader's snapshot has start count {} and last entry {} for master {node}, \
-                     but this master has {} and {}",
+                    "for master {node}, the leader's snapshot has start count {} and last entry {}, but \
+                     this master has recorded start count {} and last entry {}",
                     theirs.start.count, theirs.acknowledged, ours.start.count, ours.acknowledged
                 )
             })

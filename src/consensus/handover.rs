@@ -149,7 +149,7 @@ impl Group {
         if follows != from {
             // The call may be repeated.
             let other = format!(
-                "this master's current vote is {follows}, but the request names vote {from}"
+                "the request to take over names vote {from}, but the current vote is {follows}"
             );
             return if leads() { Ok(()) } else { Err(Refusal::Invalid { message: other }) };
         }
@@ -168,7 +168,7 @@ impl Group {
                 }
             }
         };
-        let late = |_| unavailable("this master was not elected in time".into());
+        let late = |_| unavailable("not elected in time".into());
         timeout(STAND_WITHIN, elected).await.map_err(late)?
     }
 }

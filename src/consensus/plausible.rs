@@ -113,9 +113,12 @@ impl Group {
             None => theirs.leader_id > applied.leader_id,
         };
         let (index, term) = (theirs.index, theirs.leader_id.term);
-        let ours = ours.unwrap_or(applied).leader_id.term;
         differs.then(|| {
-            format!("entry {index} has term {term} in the leader's log, but term {ours} here")
+            let here = match ours {
+                Some(ours) => format!("term {}", ours.leader_id.term),
+                None => format!("at most term {}", applied.leader_id.term),
+            };
+            format!("entry {index} has term {term} in the leader's log, but {here} here")
         })
     }
 
@@ -135,7 +138,7 @@ fn check_id(id: &LogId, vote: &Vote) -> Result<(), Refusal> {
     if id.index <= INDEX_MAX && id.leader_id.term <= term_of(vote) {
         return Ok(());
     }
-    Err(invalid(format!("entry {id} is impossible in term {}", term_of(vote))))
+    Err(invalid(format!("a leader of term {} cannot have entry {id}", term_of(vote))))
 }
 
 fn invalid(message: String) -> Refusal {

@@ -34,7 +34,7 @@ impl Group {
         }
         if members.iter().filter(|member| member.votes).all(|member| member.node == node) {
             let what = format!(
-                "m{node} is the only master: without it the cluster and its jobs are \
+                "m{node} is the only voting master: without it the cluster and its jobs are \
                  lost\nhint: let another master join first: `gristmill masters add` prints the \
                   command"
             );

@@ -72,7 +72,8 @@ impl Tables {
         let disk = |what, source| Error::Disk { what, path: path.clone(), source };
         match std::fs::remove_file(&incoming) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(disk("remove an incomplete file", error));
+                let what = "remove an incomplete file";
+                return Err(Error::Disk { what, path: incoming.clone(), source: error });
             }
             _ => {}
         }

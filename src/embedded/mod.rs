@@ -8,8 +8,9 @@
 //!       └────Command───────┘
 //! ```
 //!
-//! Map output stays in memory while it fits, and is spilled to disk otherwise. If the combiner is exact, a thread
-//! combines the output of all its map tasks in one table. This is possible because no task is retried here.
+//! Map output stays in memory while it fits, and is spilled to disk otherwise. If the combiner is exact (its result
+//! does not depend on the order or grouping of the values), a thread combines the output of all its map tasks in one
+//! table. This is possible because no task is retried here.
 
 mod driver;
 mod hand;

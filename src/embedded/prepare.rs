@@ -44,7 +44,7 @@ pub enum Error {
     },
     /// The threads could not be started.
     #[error(
-        "cannot start {threads} threads: {cause}\nhint: use fewer --threads, or raise the limits of \
+        "cannot start {threads} threads: {cause}\nhint: use fewer --threads, or raise the limits on \
          processes (ulimit -u) and memory (ulimit -v)"
     )]
     Threads {

@@ -5,11 +5,11 @@
 //!                          └── orphans: such processes whose parent has ended
 //! ```
 //!
-//! The supervisor is a subreaper: the kernel makes it the parent of every orphan below it, even after setsid(2), a
-//! double fork, or with an empty environment. Orphans are killed when the attempt that left them ends. When the
-//! executor or the worker ends, even by SIGKILL, the supervisor kills everything that is left. It then ends in the
-//! same way as the executor. If the supervisor itself is killed, the kernel kills the executor, and the worker receives
-//! the orphans and kills them.
+//! The supervisor is a subreaper: the kernel makes it the parent of every orphan below it, even after setsid(2) or a
+//! double fork, and even if the orphan's environment is empty. Orphans are killed when the attempt that left them ends.
+//! When the executor or the worker ends, even by SIGKILL, the supervisor kills everything that is left. It then ends in
+//! the same way as the executor. If the supervisor itself is killed, the kernel kills the executor, and the worker
+//! receives the orphans and kills them.
 //!
 //! We chose this over PID namespaces because process ids in a namespace are not valid outside of it. Executors in
 //! different namespaces also have equal process ids, so names that contain a process id would no longer be unique.

@@ -75,7 +75,7 @@ use super::{Error, Source};
     message = "`{Self}` is not an input format",
     label = "write `type Input = Lines`, or another format",
     note = "the formats are Lines, Utf8Lines, JsonLines<T>, Fixed<N>, Sequence<K, V>, Whole<F>, Either<A, B>, \
-            and what implements `gristmill::format::Input`"
+            and any type that implements `gristmill::format::Input`"
 )]
 pub trait Input: Sized + 'static {
     /// What the map function gets. It may borrow from the reader until the next call of [`next`](Self::next).

@@ -35,8 +35,8 @@ pub trait Output: Default + 'static {
 /// Implemented by output formats that can write records of type `T`.
 #[diagnostic::on_unimplemented(
     message = "the output format `{Self}` cannot write `{T}`",
-    note = "Tsv writes fields and tuples of them, TextLines and Raw write bytes, Json and Seq write what implements \
-            `serde::Serialize`"
+    note = "Tsv writes fields and tuples of them, TextLines and Raw write bytes, Json and Seq write any type that \
+            implements `serde::Serialize`"
 )]
 pub trait Writes<T: ?Sized>: Output {
     /// Appends one record, or holds it back for later.

@@ -11,8 +11,8 @@ use crate::spec::escape;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not text or bytes",
     label = "`TextLines` and `Raw` write text, bytes and tuples of them",
-    note = "use `type Output = Tsv` for numbers and other fields, and `type Output = Json` for \
-            anything else"
+    note = "use `type Output = Tsv` for numbers, text and tuples of them, and \
+            `type Output = Json` for other types"
 )]
 pub trait Bytes {
     /// Appends the bytes.

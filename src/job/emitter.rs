@@ -186,7 +186,7 @@ enum EmitError {
 
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the map emitted more than {BATCH_BYTES_MAX} bytes for one record, which is the limit while \
-     bad records may be skipped\nhint: leave out --max-bad-records"
+    "the map emitted more than {BATCH_BYTES_MAX} bytes for one record, the limit with \
+     --max-bad-records\nhint: leave out --max-bad-records"
 )]
 struct TooMuch;

@@ -10,7 +10,7 @@ use super::{Job, Result};
     message = "`{Self}` is not a partitioner of `{J}`",
     label = "`partitioner` must return `ByHash`, `TotalOrder` or a type with `impl Partition<{J}>`",
     note = "write `fn partitioner(&self) -> impl Partition<Self> {{ TotalOrder }}`, without a \
-            semicolon after it"
+            semicolon after the partitioner"
 )]
 pub trait Partition<J: Job>: Send + Sync {
     /// How to partition without calling [`Partition::partition`], if possible.

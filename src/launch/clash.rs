@@ -1,4 +1,4 @@
-//! Finds flags of a job that have the same name as a flag of every job.
+//! Finds flags of a job whose names are already used, by a flag that every job has or by another field of the job.
 
 use clap::Arg;
 
@@ -36,7 +36,7 @@ pub fn clashes<J: Job>() -> Vec<String> {
         for (other, owner) in &known {
             found.extend(shared(arg, other).map(|flag| {
                 format!(
-                    "{flag} of the field `{field}` is already a flag of {owner}; rename the field"
+                    "{flag} of the field `{field}` is already used by {owner}; rename the field"
                 )
             }));
         }

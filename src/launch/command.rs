@@ -1,4 +1,4 @@
-//! The command line of a job: combines the flags of every job with the job's own, and parses them.
+//! The command line of a job: adds the job's own flags to those that every job has, and parses them all.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -113,7 +113,7 @@ fn no_text(args: &[OsString]) -> Message {
     let shown: Vec<String> =
         args.map(|arg| format!("`{}`", escape(arg.as_encoded_bytes(), TEXT_CHARS_MAX))).collect();
     Message::new(format!(
-        "one of these arguments must be UTF-8, but is not UTF-8: {}\nhint: only paths may contain other bytes",
+        "cannot use an argument that is not UTF-8: {}\nhint: only paths may contain other bytes",
         shown.join(", ")
     ))
 }

@@ -1,11 +1,12 @@
-//! Fails a run if the job's own code ends the process, and removes the run's folders.
+//! Handles a job whose own code ends the process: reports that, and removes the run's folders.
 //!
 //! This module covers `exit`, `quick_exit`, `abort`, failed allocations, and faults such as a stack overflow, on any
 //! thread of the process. It reports an exceeded limit of CPU time in the same way.
 //!
-//! It does not cover `_exit`, `exec` and SIGKILL, which a process cannot intercept. Then the exit code is the one that
-//! they set, and the next run with the same output or scratch folder removes the leftovers. A supervising process would
-//! notice these too, but every run would pay for a fork, and the supervisor would have to forward every signal.
+//! It does not cover `_exit`, `exec` and SIGKILL, which a process cannot intercept. We do not control the exit
+//! code in these cases, and the next run with the same output or scratch folder removes the leftovers. A supervising
+//! process would notice these cases too, but every run would pay for a fork, and the supervisor would have to forward
+//! every signal.
 
 #![expect(
     unsafe_code,

@@ -61,10 +61,7 @@ fn of_record(max_bad_records: u64) -> String {
     match max_bad_records {
         0 => "fix the record, or set such records aside with --max-bad-records N".into(),
         max => {
-            format!(
-                "there are more bad records than --max-bad-records {max} allows: fix them, or \
-                     raise the limit"
-            )
+            format!("fix the bad records, or raise --max-bad-records: there are more than {max}")
         }
     }
 }

@@ -40,7 +40,7 @@ fn named(names: &[&str], given: &Path) -> Result<InputSpec, Message> {
     let (name, path) = (&bytes[..cut], &bytes[cut + 1..]);
     let source = (0..).zip(names).find(|(_, known)| known.as_bytes() == name);
     match source {
-        None => refuse(format!("the job has no input of this name: `{shown}`")),
+        None => refuse(format!("the job has no input named `{}`", escape(name, TEXT_CHARS_MAX))),
         Some(_) if path.is_empty() => refuse(format!("input `{shown}` has no path")),
         Some((source, _)) => {
             Ok(InputSpec { source, location: Location::from(OsStr::from_bytes(path)) })
@@ -77,7 +77,7 @@ mod tests {
             (&["u"], "input `u` does not name one of the job's inputs"),
             (
                 &["user=u"],
-                "the job has no input of this name: `user=u`\nhint: write users=PATH or orders=PATH",
+                "the job has no input named `user`\nhint: write users=PATH or orders=PATH",
             ),
             (&["users="], "input `users=` has no path"),
         ];

@@ -146,8 +146,7 @@ fn clash_message<J: Job>() -> Result<(), Message> {
     if clashes.is_empty() {
         return Ok(());
     }
-    let line =
-        "the job's struct has flags that every job already has\nhint: rename the fields below";
+    let line = "the job's flags are not valid\nhint: fix the problems below";
     Err(Message { line: line.into(), details: clashes })
 }
 

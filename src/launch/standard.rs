@@ -2,7 +2,7 @@
 //!
 //! Before `main`, Rust's standard library opens `/dev/null` in place of each closed standard descriptor. If a
 //! descriptor is open in the wrong direction, the library treats the error of using it as success. In both cases, a
-//! result would be lost, or an input read as empty, without an error.
+//! result would be lost, or an input would be read as empty, without an error.
 //!
 //! A user may also redirect a stream to `/dev/null`. This must keep working, and can look the same: Python and Node.js
 //! open `/dev/null` for reading and writing, as the library does. A function in `.init_array`, which runs before the

@@ -1,4 +1,4 @@
-//! Facts of this process that hold from its start: its umask, and the signals that it was started to ignore.
+//! What this process has had since its start: its umask, and the signals that were already ignored then.
 
 use std::sync::OnceLock;
 
@@ -17,8 +17,8 @@ pub(super) fn umask() -> u32 {
     status().umask().unwrap_or(USUAL)
 }
 
-/// The signals that this process was started to ignore, with the bit `n - 1` for signal `n`; 0 if the system does not
-/// show them.
+/// The signals that were already ignored when this process started, with the bit `n - 1` for signal `n`; 0 if the
+/// system does not show them.
 pub(super) fn ignored_signals() -> u64 {
     status().ignored_signals().unwrap_or(0)
 }

@@ -227,7 +227,7 @@ impl Summary<'_> {
             codecs => format!(" ({})", codecs.join(", ")),
         };
         lines.push(format!(
-            "  read    {} of {}, {}{compression}, in {}",
+            "  read    {}, {}, {}{compression}, in {}",
             count(*records, "record"),
             size::format(*bytes),
             count(*files as u64, "file"),
@@ -243,7 +243,7 @@ impl Summary<'_> {
         let parts = count(*parts as u64, "part");
         let place = folder.map_or("to standard output".into(), |folder| format!("to {folder}"));
         lines.push(format!(
-            "  wrote   {} of {}, {parts}, {place}",
+            "  wrote   {}, {}, {parts}, {place}",
             count(*records, "record"),
             size::format(*bytes)
         ));
@@ -251,7 +251,7 @@ impl Summary<'_> {
             (&self.side_outputs, folder)
         {
             lines.push(format!(
-                "  side    {} of {}, {}",
+                "  side    {}, {}, {}",
                 count(*records, "record"),
                 size::format(*bytes),
                 count(*files as u64, "side output file")
@@ -275,7 +275,7 @@ impl Summary<'_> {
         };
         (*files > 0).then(|| {
             format!(
-                "  spilled {} of {} in {}{merges}",
+                "  spilled {}, {}, in {}{merges}",
                 count(*records, "record"),
                 size::format(*bytes),
                 count(*files, "file")

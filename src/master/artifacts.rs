@@ -83,7 +83,7 @@ impl Artifacts for Master {
     fn distrust(&self, digest: Digest) {
         self.shared.store.forget(digest);
         (self.shared.log)(&format!(
-            "artifact {digest} is damaged: {}; another master's copy will be used",
+            "artifact {digest} is damaged: {}; another master's copy will be used, if there is one",
             self.shared.store.path(digest).display()
         ));
     }
@@ -129,7 +129,7 @@ impl Shared {
         if removed > 0 {
             let plural = if removed == 1 { "" } else { "s" };
             (self.log)(&format!(
-                "the disk is full: removed {removed} artifact{plural} of jobs that have ended: {}",
+                "the disk is full: removed {removed} artifact{plural} that no unfinished job needs: {}",
                 self.store.folder.display()
             ));
         }

@@ -134,7 +134,7 @@ impl Shared {
         // A master that did not answer may have it.
         let is_unknown = heard <= all / 2;
         let unheard = format!(
-            "{heard} of {all} masters answered, and none of them has artifact {digest}\nhint: start the other masters"
+            "no master that answered has artifact {digest} ({heard} of {all} answered)\nhint: start the other masters"
         );
         match failed.or(is_unknown.then_some(unheard)) {
             Some(message) => Err(Refusal::Unavailable { message }),

@@ -29,8 +29,9 @@
 //!
 //! Lock order: the state first, then the desk.
 //!
-//! A master that restarts, or takes over from another, has the same state: everything that was acknowledged is in it.
-//! It gives each worker a new lease. Polls report which attempts are running. These continue, and none is repeated.
+//! After a restart or a change of leader, the state holds everything that was acknowledged. The leader gives each
+//! worker a new lease. The workers' next polls report the running attempts. These attempts continue, and none is
+//! repeated.
 
 mod artifacts;
 mod copies;

@@ -74,9 +74,8 @@ impl Shared {
         let names: Vec<String> =
             silent.iter().map(|line| format!("{} at {}", line.id, line.address)).collect();
         let message = format!(
-            "removing {id} would stop the cluster: of the {} other masters, these do not answer: {}\nhint: start {first} first, or remove it instead: `gristmill \
+            "removing {id} would stop the cluster: too few of the other masters answer (no answer from {})\nhint: start {first} first, or remove it instead: `gristmill \
              masters remove {first}`",
-            lines.len(),
             names.join(", "),
             first = first.id
         );

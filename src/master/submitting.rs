@@ -148,7 +148,7 @@ fn check_room(state: &State, spec: &JobSpec) -> Result<(), Refusal> {
     let same = live().find(|job| of(job.id()).is_some_and(|other| overlap(output, other)));
     let Some(same) = same else { return Ok(()) };
     invalid(format!(
-        "output `{output}` is being written by job {} ({})\nhint: choose another folder, or wait for that job",
+        "output `{output}` overlaps the output of job {} ({}), which has not ended\nhint: choose another folder, or wait for that job",
         same.id(),
         escape(same.name().as_bytes(), TEXT_CHARS_MAX)
     ))

@@ -27,7 +27,7 @@ pub struct Grouped<G, S> {
 /// A key type of your own derives both of serde's traits:
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a key",
-    label = "a key needs both: `#[derive(Serialize, Deserialize)]`",
+    label = "a key needs both of `#[derive(Serialize, Deserialize)]`",
     note = "keys are serde types, borrowed or owned, such as `&'a Text`, `u64` and tuples, or \
             `Grouped` keys"
 )]

@@ -26,8 +26,8 @@ pub fn is_full(error: &io::Error) -> bool {
 pub fn full(owner: &str, path: &str, error: &io::Error) -> Refusal {
     Refusal::Limit {
         message: format!(
-            "the disk of {owner} is full: {error}: {path}\nhint: free space on that disk, or wait until jobs have ended: \
-             a full disk keeps only the artifacts of unfinished jobs"
+            "the disk of {owner} is full: {error}: {path}\nhint: free space on that disk; if it is a master's, you can also wait \
+             until jobs have ended: then the master can remove their artifacts"
         ),
     }
 }

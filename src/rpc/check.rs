@@ -88,8 +88,8 @@ fn spec(spec: &JobSpec) -> Result<(), Refusal> {
     for (what, location) in inputs.chain(spec.output.iter().map(|output| ("output", output))) {
         if !location.path().is_absolute() {
             return Err(invalid(format!(
-                "{what} `{location}` is not an absolute path, and workers have a different current \
-                 folder and standard input\nhint: give its absolute path"
+                "{what} `{location}` is not an absolute path: workers do not share the client's \
+                 current folder or standard input\nhint: give an absolute path"
             )));
         }
     }
@@ -165,7 +165,11 @@ pub fn poll(request: &mut Poll) -> Result<(), Refusal> {
 /// As [`submit`].
 pub fn fetch(request: &FetchRequest) -> Result<(), Refusal> {
     within("maps", request.maps.len() as u64, 1, SEGMENTS_MAX as u64)?;
-    at_most("bytes of the machine's name", request.machine.len() as u64, MACHINE_BYTES_MAX as u64)?;
+    at_most(
+        "length of the machine's name in bytes",
+        request.machine.len() as u64,
+        MACHINE_BYTES_MAX as u64,
+    )?;
     at_most("partition", u64::from(request.partition), *REDUCERS.end() - 1)
 }
 

@@ -1,5 +1,5 @@
-//! Checks that a fetch delivers every requested map once, in the requested order, with exactly the
-//! announced number of bytes.
+//! Checks that the answer to a fetch covers every requested map output once, in the requested order, and has exactly
+//! the announced number of bytes.
 
 use std::slice::Iter;
 

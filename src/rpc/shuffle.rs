@@ -1,9 +1,9 @@
 //! Messages for fetching map output: a worker requests one partition of many map outputs from the worker that holds
 //! these outputs.
 //!
-//! A fetch may be repeated: if the answer is lost, fetch again. The answer is a stream. For each
-//! segment it has a header, followed by the segment's stored bytes in chunks. If the reader is on
-//! the same machine, the stream has the path of the map output instead.
+//! A fetch may be repeated: if the answer is lost, fetch again. The answer is a stream. For each map output, it has a
+//! header, followed by the partition's stored bytes (its *segment*) in chunks. If the reader is on the same machine,
+//! the stream has the path of the map output instead.
 
 use std::future::Future;
 use std::path::PathBuf;

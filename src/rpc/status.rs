@@ -1,8 +1,8 @@
 //! Converts a refusal to a gRPC status and back.
 //!
-//! The refusal's class is sent in a header of its own. The status code follows gRPC's conventions,
-//! for other tools. A status without that header comes from the transport, and usually means that
-//! no answer arrived in time.
+//! The refusal's class is sent in a header of its own. The status code follows gRPC's conventions, so that other tools
+//! understand it. A status without that header comes from the transport, and usually means that no answer arrived in
+//! time.
 
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};

@@ -1,4 +1,5 @@
-//! Tracks where a job's map outputs are, as a list of changes since the caller's last request.
+//! Tracks where a job's map outputs are, as a list of changes. A caller asks only for the changes since its last
+//! request.
 
 use serde::{Deserialize, Serialize};
 

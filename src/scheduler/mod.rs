@@ -35,8 +35,8 @@
 //!  watch/       timeouts, retries, stragglers, ends of exclusions, history
 //! ```
 //!
-//! A command takes O(log n) time plus the time of its effects. The state needs memory for each
-//! started task and for each change of a map output's location, but not for (map, reduce) pairs.
+//! The time for a command is logarithmic in the size of the state, plus the time for its effects. The state needs
+//! memory for each started task and for each change of a map output's location, but not for each (map, reduce) pair.
 
 mod attempt;
 mod budget;

@@ -113,7 +113,7 @@ impl fmt::Display for Reason {
                 write!(f, "pausing before a failed {kind} is retried, {done} of {total} done")
             }
             Self::OtherWorker { kind } => {
-                write!(f, "waiting for a slot on a worker where the {kind} task has not failed")
+                write!(f, "waiting for a slot on another worker, to retry a failed {kind}")
             }
             Self::Running { kind: TaskKind::Plan, .. } => f.write_str("listing the input"),
             Self::Running { kind: TaskKind::Commit, .. } => f.write_str("publishing"),

@@ -1,5 +1,4 @@
-//! Buffers emitted pairs into batches, so that many pairs are hashed, looked up and folded
-//! together.
+//! Buffers emitted pairs in batches, so that a collector hashes, looks up and folds many pairs in one call.
 
 use crate::record::block::RECORD_BYTES_MAX;
 use crate::record::short::{self, SHORT_BYTES};

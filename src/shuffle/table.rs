@@ -1,4 +1,4 @@
-//! The combining table: folds equal keys into one accumulator each, in the map's memory.
+//! The combining table: folds the values of each key into one accumulator, in the map's memory.
 //!
 //! The table uses open addressing with linear probing. A slot holds the accumulator and a key of at
 //! most 16 bytes, so that the usual look-up touches one cache line. Longer keys are kept in chunks

@@ -48,7 +48,7 @@ pub fn parse(text: &str) -> Result<u64, Error> {
     }
     let known = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit));
     let &(_, factor) =
-        known.ok_or_else(|| refuse("has an unknown unit\nhint: use B, KB to PB, KiB to PiB"))?;
+        known.ok_or_else(|| refuse("has an unknown unit\nhint: use B, KB to PB, or KiB to PiB"))?;
     if fraction.len() > FRACTION_DIGITS_MAX {
         return Err(refuse("has more than 18 digits after the decimal point"));
     }

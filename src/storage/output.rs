@@ -106,7 +106,7 @@ impl Target {
         if is_old {
             // To move or empty a folder, the user must have write permission for it.
             access(&real, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK).map_err(
-                |errno| Error::io("check the permission to replace output", out, errno.into()),
+                |errno| Error::io("get permission to replace output", out, errno.into()),
             )?;
         }
         let refused = |reason| Err(Error::OutputRefused { path: out.to_path_buf(), reason });

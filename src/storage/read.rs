@@ -87,7 +87,7 @@ impl ReadAt for LocalFile {
             return Err(io::Error::new(
                 ErrorKind::UnexpectedEof,
                 format!(
-                    "file ends at byte {offset}, but had {} bytes when it was listed: {}",
+                    "file ends at or before byte {offset}, but had {} bytes when it was listed: {}",
                     self.listed.bytes,
                     shown(&self.listed.path)
                 ),
@@ -123,8 +123,8 @@ fn change(listed: &FileEntry, now: &FileEntry) -> String {
         format!("it had {} bytes and now has {}", listed.bytes, now.bytes)
     } else if (before.device, before.inode) != (after.device, after.inode) {
         format!(
-            "another file took its place (inode {}, but {} when it was listed)",
-            after.inode, before.inode
+            "another file took its place (inode {} on device {}; it was inode {} on device {} when it was listed)",
+            after.inode, after.device, before.inode, before.device
         )
     } else if listed.modified_ns != now.modified_ns {
         let (before, after) = (listed.modified_ns, now.modified_ns);

@@ -74,7 +74,7 @@ impl Display for Finding {
             Finding::TotalWrong { what, listed, sum } => {
                 write!(
                     f,
-                    "{MANIFEST_NAME} has a total of {listed} {what}, but the sum over its parts is {sum}"
+                    "{MANIFEST_NAME} lists {listed} as the total number of {what}, but the sum over its parts is {sum}"
                 )
             }
             Finding::NameWrong { name } => {

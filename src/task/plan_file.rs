@@ -9,7 +9,7 @@
 //! header  0       8         12       16         20
 //!         │ magic │ version │ splits │ reducers │ crc32c of all before it │
 //! entry   0        8       12
-//!         │ offset │ bytes │ crc32c of its place in the table (u32), and of its bytes │
+//!         │ offset │ bytes │ crc32c of the entry's number (u32) and the bytes at the offset │
 //! ```
 //!
 //! Numbers are little-endian. The content depends only on the job and its input: it contains no

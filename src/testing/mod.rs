@@ -104,9 +104,9 @@
 //!
 //! # Keys with their own order
 //!
-//! Parts are sorted by the bytes of keys. If a key type derives both `Serialize` and `Ord`, its bytes sort as its
-//! values do. If you implement either by hand, check the order in a second test with [`key_order`]. The key below is
-//! written as text, so the bytes of 10 sort before those of 9:
+//! Keys are sorted by their bytes. If a key type derives both `Serialize` and `Ord`, its bytes sort as its values do.
+//! If you implement either by hand, check the order in a second test with [`key_order`]. The key below is written as
+//! text, so the bytes of 10 sort before those of 9:
 //!
 //! ```
 //! use gristmill::prelude::*;
@@ -136,8 +136,8 @@
 //!   Call [`Check::ordered_values`] for such a job. If you need another order, use a [`Grouped`] key: its order is
 //!   guaranteed, and the check keeps it.
 //! * Counters are summed over all tasks, and side outputs are the records of all tasks. Both must be functions of the
-//!   input, like the result. A counter of malformed lines is a function of the input. A counter of tasks is not. With a
-//!   combiner, a counter of the values that a reduce receives is not one either. If a counter or side output is meant
+//!   input, like the result. A counter of malformed lines depends only on the input. A counter of tasks does not. With
+//!   a combiner, a counter of the values that a reduce receives does not either. If a counter or side output is meant
 //!   to describe the work, declare it with [`Check::varying_counter`] or [`Check::varying_side`].
 //!
 //! # How the check works

@@ -126,8 +126,11 @@ impl<'s, J: Job> Subject<'s, J> {
         let key = left.keys().chain(right.keys()).find(differs)?;
         let written = |results: &Results| results.get(key).cloned().unwrap_or_default();
         let (left, right) = show::results(&written(left), &written(right));
-        let place =
-            if J::MAP_ONLY { String::new() } else { format!("for key {}", show::key::<J>(key)) };
+        let place = if J::MAP_ONLY {
+            "from the first line that differs,".to_string()
+        } else {
+            format!("for key {}", show::key::<J>(key))
+        };
         Some(Difference { place, left, right })
     }
 }

@@ -29,7 +29,7 @@ pub enum Breach {
     /// There is a combiner, and nothing to combine.
     #[error(
         "no key of the input has three values, even with each record in its own map task, so \
-         the combiner cannot be checked; give input in which some key repeats three times"
+         the combiner cannot be checked; give input in which some key has at least three values"
     )]
     NoKeyRepeats,
     /// The job's code returned an error.
@@ -92,9 +92,9 @@ pub enum Breach {
     },
     /// See [`Law::RecordsAreFound`].
     #[error(
-        "the input format depends on where a file is cut: record {number} of the whole file is \
-          {whole}, but with the cuts {cuts} it is {cut}; return a record only for the range \
-         that holds its first byte, or set `SPLITTABLE = false`"
+        "the input format depends on where a file is cut: record {number} of the input is \
+         {whole} without cuts, but with the cuts {cuts} it is {cut}; return a record only for \
+         the range that holds its first byte, or set `SPLITTABLE = false`"
     )]
     RecordsDiffer {
         /// Which record, from 1.
@@ -143,8 +143,8 @@ pub enum Breach {
     },
     /// See [`Law::PartitionIsOfKey`]: out of range.
     #[error(
-        "the partitioner is out of range: it puts key {key} into partition {partition} of {parts}; \
-         return a number below the number of parts"
+        "the partitioner is out of range: it returns {partition} for key {key}, but the number of \
+         parts is {parts}; return a number below that"
     )]
     PartitionOutOfRange {
         /// The key.

@@ -50,7 +50,7 @@ fn of_master(page: &mut Page, figures: &Figures) {
     page.plain(
         "gristmill_master_applied_index",
         "gauge",
-        "The last log entry that this master has applied.",
+        "Index of the last log entry that this master has applied.",
         figures.applied,
     );
 }

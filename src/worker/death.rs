@@ -108,7 +108,7 @@ impl Death {
                 let (used, limit) = (size::format(over.used_bytes), size::format(over.limit_bytes));
                 let message = format!(
                     "the executor was killed for using too much memory: it used {used}, but an \
-                     attempt may use {limit}\nhint: lower the job's --memory, or raise the worker's --memory"
+                     attempt may use at most {limit}\nhint: lower the job's --memory, or raise the worker's --memory"
                 );
                 (Cause::Memory, message)
             }
@@ -161,7 +161,7 @@ mod tests {
         let memory = dead(Ending::Signaled { signal: 9 }, Some(over));
         assert_eq!(memory.cause, Cause::Memory);
         assert!(
-            memory.message.contains("used 3MiB, but an attempt may use 2MiB"),
+            memory.message.contains("used 3MiB, but an attempt may use at most 2MiB"),
             "{}",
             memory.message
         );

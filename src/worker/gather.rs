@@ -237,8 +237,8 @@ impl Arrivals {
         if let Some(open) = self.open.take() {
             self.gather.give_back(&open);
             self.wanted.remove(&open.header.map);
-            let message =
-                format!("{} bytes of it arrived, not {}", open.arrived, open.header.stored_bytes);
+            let Open { header: SegmentHeader { stored_bytes, .. }, arrived, .. } = &open;
+            let message = format!("it should have {stored_bytes} bytes, but {arrived} arrived");
             self.got.insert(open.header.map, Got::Unanswered { message });
         }
     }
@@ -334,7 +334,7 @@ mod tests {
         let expected = [
             (1, "it arrived with checksum"),
             (3, "it broke off"),
-            (4, "1 bytes of it arrived, not 3"),
+            (4, "it should have 3 bytes, but 1 arrived"),
             (5, "it broke off"),
         ];
         for (map, expected) in expected {

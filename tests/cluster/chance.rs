@@ -111,7 +111,7 @@ fn job_fails_if_a_finished_reduce_read_other_output() -> Result {
     let said = &report.ended.stderr;
     let line = said.lines().find(|line| line.starts_with("error: ")).ok_or(said.as_str())?;
     let blamed = held.iter().find(|map| {
-        line.contains(&format!("error: map is not deterministic: the output of {map}#2 "))
+        line.contains(&format!("error: map is not deterministic: {map}#2 replaced a lost output "))
     });
     assert!(blamed.is_some(), "{held:?}: {line}");
     assert!(line.contains("but 3 of 4 reduces have already used the lost output"), "{line}");

@@ -216,7 +216,7 @@ fn an_executor_that_eats_memory_is_killed_and_the_limit_named() -> Result {
     let limited = Odd::new(FLAGS).with_trouble("--trouble eat");
     let report = limited.run(&fleet)?;
     assert!(
-        report.ended.stderr.contains(", but an attempt may use 96MiB"),
+        report.ended.stderr.contains(", but an attempt may use at most 96MiB"),
         "{}",
         report.ended.stderr
     );

@@ -1,4 +1,5 @@
-//! What Ctrl-C does to a submission and to a cluster, and how a cluster ends with the process that started it.
+//! What Ctrl-C does to a submission and to a cluster, and what happens to a cluster when the process that started it
+//! dies.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};

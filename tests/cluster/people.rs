@@ -1,5 +1,5 @@
-//! A cluster's pages in a real browser: numbers update by themselves, failures show their records, and pages are
-//! accessible.
+//! A cluster's pages in a real browser: numbers update by themselves, failures show the records that caused them, and
+//! pages are accessible.
 
 use std::fs;
 

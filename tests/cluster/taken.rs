@@ -46,11 +46,11 @@ fn output_of_running_job_is_refused_by_any_path() -> Result {
     symlink("../out", fleet.path("folder/dangles"))?;
     let whole = place.join(OUTPUT).display().to_string();
     for (out, said) in [
-        ("out", "is being written by job"),
-        ("./folder/../out/", "is being written by job"),
-        ("link/out", "is being written by job"),
-        ("link-to-link/folder/../out", "is being written by job"),
-        (whole.as_str(), "is being written by job"),
+        ("out", "overlaps the output of job"),
+        ("./folder/../out/", "overlaps the output of job"),
+        ("link/out", "overlaps the output of job"),
+        ("link-to-link/folder/../out", "overlaps the output of job"),
+        (whole.as_str(), "overlaps the output of job"),
         ("folder/dangles", "link"),
         // It does not exist before the job has published it.
         ("out/within", "parent folder does not exist"),

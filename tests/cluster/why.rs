@@ -256,7 +256,7 @@ fn of_code() -> Vec<Row> {
     let refused =
         format!("user code returned an error at {}: not to my taste.", place("not to my taste"));
     let attempts = " attempts at $JOB/m";
-    let over = ["it used ", "an attempt may use 96MiB"];
+    let over = ["it used ", "an attempt may use at most 96MiB"];
     vec![
         row("panic", panic, "panic", &[&panicked, &record(), attempts], "--max-bad-records"),
         row("bad record", bad_record, "bad_record", &[&refused, &record()], "fix the record, or"),
@@ -271,9 +271,8 @@ fn of_code() -> Vec<Row> {
 fn of_the_cluster() -> Vec<Row> {
     let missing = ["input does not exist: $DIR/gone.txt"];
     let skew = ["uses version ", "this worker uses version"];
-    let other =
-        ["map is not deterministic: the output of $JOB/m", "3 of 4 reduces have already used"];
-    let blocked = ["is being retried: failed to fetch ", " at 127.0.0.9:"];
+    let other = ["map is not deterministic: $JOB/m", "3 of 4 reduces have already used"];
+    let blocked = ["its task is not done yet: failed to fetch ", " at 127.0.0.9:"];
     let full = ["o space left", "/jobs/"];
     let lost = ["waits: there are no workers. w", " was lost at ", "together with $JOB/m0#1."];
     let (version, way) =

@@ -163,7 +163,7 @@ const ROWS: &[Row] = &[
     ("", "wordcount in.txt -o out --scratch in.txt", 2, &["in.txt"]),
     ("", "join-orders in.txt", 2, &["users=PATH or orders=PATH"]),
     ("", "join-orders users=in.txt", 2, &["no input is given for `orders`"]),
-    ("", "join-orders users=in.txt order=in.txt", 2, &["no input of this name: `order=in.txt`"]),
+    ("", "join-orders users=in.txt order=in.txt", 2, &["no input named `order`"]),
     ("gzip -c in.txt | head -c 15 >cut.gz", "wordcount cut.gz", 1, &["truncated", "cut.gz"]),
     (
         "gzip -c in.txt >pad.gz && head -c 512 /dev/zero >>pad.gz && gzip -c in.txt >>pad.gz",

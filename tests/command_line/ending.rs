@@ -74,8 +74,8 @@ fn the_summary_counts_what_is_in_the_parts_and_names_the_rest() -> Result {
     let ended = run("-o out")?;
     let parts = fs::read(place.path("out/part-00000.tsv"))?;
     for said in [
-        &format!("wrote   1 record of {}B, 1 part, to out\n", parts.len()),
-        "side    1 record of 7B, 1 side output file\n",
+        &format!("wrote   1 record, {}B, 1 part, to out\n", parts.len()),
+        "side    1 record, 7B, 1 side output file\n",
         "note    1 bad record set aside, in out/_bad\n",
     ] {
         assert!(ended.stderr.contains(said), "{}", ended.stderr);
@@ -83,7 +83,7 @@ fn the_summary_counts_what_is_in_the_parts_and_names_the_rest() -> Result {
     let ended = run("")?;
     assert_eq!(ended.stdout, parts);
     for said in [
-        &format!("wrote   1 record of {}B, 1 part, to standard output\n", parts.len()),
+        &format!("wrote   1 record, {}B, 1 part, to standard output\n", parts.len()),
         "note    1 record of side outputs not kept; to keep such records, name a folder with --output DIR\n",
         "note    1 bad record skipped, not kept; to keep such records, name a folder with --output DIR\n",
     ] {

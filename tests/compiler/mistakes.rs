@@ -130,7 +130,7 @@ const MISTAKES: &[Mistake] = &[
             (WRITE, "out.write((host.0, counts.sum()?))"),
         ],
         error: "error[E0277]: `Host` cannot be a key\n",
-        said: &["a key needs both: `#[derive(Serialize, Deserialize)]`\n"],
+        said: &["a key needs both of `#[derive(Serialize, Deserialize)]`\n"],
     },
     Mistake {
         changes: &[

@@ -38,11 +38,11 @@ fn a_field_whose_flag_every_job_has_fails_by_its_name() {
     for (violation, sentence) in [
         (
             broken(OwnMemory::default()),
-            "the job's flags clash: --memory of the field `memory` is already a flag of every job; rename the field",
+            "the job's flags clash: --memory of the field `memory` is already used by every job; rename the field",
         ),
         (
             broken(ShortRegex::default()),
-            "the job's flags clash: -r of the field `regex` is already a flag of every job; rename the field",
+            "the job's flags clash: -r of the field `regex` is already used by every job; rename the field",
         ),
         (
             broken(Positional::default()),

@@ -57,7 +57,7 @@ async fn invalid_submissions_are_refused_with_a_reason() {
     let table: [(Twist, &str); 5] = [
         (
             Box::new(|request| request.spec.output = Some(Location::from("/out/first"))),
-            "output `/out/first` is being written by job j1",
+            "output `/out/first` overlaps the output of job j1",
         ),
         (Box::new(|request| request.spec_digest = Digest(1)), "the spec 0000"),
         (

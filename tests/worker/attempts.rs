@@ -194,7 +194,8 @@ async fn too_much_memory_is_a_cause_of_its_own_however_it_is_limited() {
         let name = limiter.name();
         let failure = failure_of("eat", limiter, 0).await;
         assert_eq!(failure.cause, Cause::Memory, "{name}: {failure:?}");
-        assert!(failure.message.contains("an attempt may use 96MiB"), "{}", failure.message);
+        let message = &failure.message;
+        assert!(message.contains("an attempt may use at most 96MiB"), "{message}");
     }
 }
 

@@ -90,10 +90,7 @@ pub(super) fn logs(cluster: &Cluster, which: Which, follow: bool) -> Result<u8, 
         }
         let attempts = attempts(&master, which).await?;
         if attempts.is_empty() {
-            return Err(none(&format!(
-                "no attempt has started: {}\nhint: try again later",
-                shown(which)
-            )));
+            return Err(none(&format!("not started yet: {}\nhint: try again later", shown(which))));
         }
         let workers = master.workers().await?;
         let is_one = attempts.len() == 1;

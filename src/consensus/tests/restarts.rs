@@ -1,4 +1,4 @@
-//! Committed entries survive a restart, from the log, from a snapshot, or from both.
+//! After a restart, committed entries are restored from the log, from a snapshot, or from both.
 
 use super::counting::Bench;
 use crate::consensus::snapshot::SNAPSHOTS;

@@ -111,7 +111,7 @@ fn of_kind(kind: Kind) -> &'static str {
 fn of_signal(message: &str) -> &'static str {
     if message.contains("SIGKILL") {
         "find out what killed the process; if it was the kernel, for lack of memory (see dmesg), \
-         start the workers with --memory"
+         start the workers with a --memory that fits the machine"
     } else if message.contains("SIGABRT") {
         "see the last output of the process: the job's code or one of its libraries has aborted"
     } else {

@@ -210,7 +210,7 @@ fn a_task_that_ends_its_workers_is_named() {
 fn recovered_failure_is_not_the_cause() {
     let mut story = Story::planned(1);
     story.fail(map(0, 1), Failure::new(Cause::Panic, "once"));
-    let said = "j1/m0#1 on w1 has failed and is being retried: user code panicked: once.";
+    let said = "j1/m0#1 on w1 has failed, and its task is not done yet: user code panicked: once.";
     check(&story.why(), Kind::Panic, &["is running: ", said]);
     story.complete(map(0, 2), 7);
     let why = story.why();

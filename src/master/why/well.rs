@@ -92,7 +92,8 @@ fn with_open(job: &Job, why: Why) -> Why {
     let why = met(job, *attempt, failure, why);
     let what = what(why.kind, failure);
     let record = record(&why).map(|record| format!(" {record}")).unwrap_or_default();
-    let said = format!("{attempt} on {worker} has failed and is being retried: {what}.{record}");
+    let said =
+        format!("{attempt} on {worker} has failed, and its task is not done yet: {what}.{record}");
     Why { summary: format!("{summary} {said}"), ..why }
 }
 

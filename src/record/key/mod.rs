@@ -29,8 +29,8 @@
 //! not when it writes.
 //!
 //! The order is guaranteed for types of the standard library and for types with a derived `Ord`. Exceptions are
-//! unordered maps and sets (equal ones may have different bytes), `std::cmp::Reverse` (serde writes only the value in it), and
-//! enums with explicit discriminants that do not ascend.
+//! unordered maps and sets (equal ones may have different bytes), `std::cmp::Reverse` (serde writes only the value in
+//! it), and enums with explicit discriminants that do not ascend.
 
 mod decode;
 mod encode;

@@ -157,7 +157,7 @@ impl HttpBody for Watched {
         if let Some(entry) = &mut self.entry {
             if Pin::new(&mut entry.given_up).poll(context).is_ready() {
                 return Poll::Ready(Some(Err(refused(
-                    "incomplete messages use too much of the server's memory",
+                    "the message was dropped, because incomplete messages use too much of the server's memory",
                 ))));
             }
             if entry.late.as_mut().poll(context).is_ready() {

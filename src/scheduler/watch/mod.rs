@@ -1,10 +1,9 @@
 //! Proposes the commands that depend on time: timeouts, retries, backups of stragglers, ends of
 //! exclusions, and removals of old jobs.
 //!
-//! The leader records what it sees in an [`Observed`], with times of a monotonic clock, and calls
-//! [`watch`] a few times a second for proposals. Observations are not replicated. A new leader
-//! starts without any, so it measures every timeout and pause from the beginning. The proposals come later, but stay
-//! correct.
+//! The leader keeps its observations in an [`Observed`], with timestamps of a monotonic clock, and calls [`watch`] a
+//! few times a second for proposals. Observations are not replicated. A new leader starts without any, so it measures
+//! every timeout and pause from the beginning. Its proposals then come later, but they are correct.
 
 mod observed;
 mod stragglers;

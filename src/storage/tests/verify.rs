@@ -91,11 +91,17 @@ fn wrong_manifest_is_detected() {
     let mark = "_SUCCESS should contain `crc32c ";
     check(
         |out| lie(out, "\"records\":1,\"bytes\":4", "\"records\":1,\"bytes\":8"),
-        &[mark, "_MANIFEST.json has a total of 8 bytes, but the sum over its parts is 4"],
+        &[
+            mark,
+            "_MANIFEST.json lists 8 as the total number of bytes, but the sum over its parts is 4",
+        ],
     );
     check(
         |out| lie(out, "\"records\":1,\"bytes\":4", "\"records\":3,\"bytes\":4"),
-        &[mark, "_MANIFEST.json has a total of 3 records, but the sum over its parts is 1"],
+        &[
+            mark,
+            "_MANIFEST.json lists 3 as the total number of records, but the sum over its parts is 1",
+        ],
     );
     check(
         |out| lie(out, "part-00000.tsv", "../../../etc/passwd"),

@@ -1,6 +1,6 @@
 //! Checks that a change of leader costs nothing. While workers and their connections are healthy, attempts fail only
-//! because of their author's code. No output or worker is lost, even if one master after another fails.
-//! There are two exceptions. A plan that only the lost master held, and that was not acknowledged, is made again. If
+//! because of the job author's code. No output or worker is lost, even if one master after another fails.
+//! There are two exceptions. A plan that only a lost master held, and that was not acknowledged, is made again. If
 //! two masters are unreachable at about the same time, a worker may wait for one after the other and lose its lease.
 
 use gristmill::scheduler::{Command, Scheduler};

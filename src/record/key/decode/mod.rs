@@ -1,7 +1,7 @@
 //! The deserializer that reads keys.
 //!
 //! The generic [`Decoder`] reads a value at any position: the whole key, a part of it, or an element. Its [`Place`]
-//! does what depends on the position.
+//! handles what depends on the position.
 
 mod compound;
 mod place;

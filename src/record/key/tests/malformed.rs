@@ -1,4 +1,4 @@
-//! Damaged bytes and types that cannot be keys give precise errors, never a panic.
+//! Damaged bytes, and types that cannot be keys, give precise errors, never a panic.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
