@@ -13,8 +13,8 @@ pub use crate::spec::manifest::FILE_NAME as MANIFEST_NAME;
 /// The file that is written last: one line, the checksum of the manifest.
 pub const SUCCESS_NAME: &str = "_SUCCESS";
 
-/// Largest manifest that is read: enough for 100 bytes per part and many counters.
-const MANIFEST_BYTES_MAX: u64 = 64 << 20;
+/// Largest manifest that is written and read: enough for a million parts with 200 bytes each, and many counters.
+pub const MANIFEST_BYTES_MAX: u64 = 256 << 20;
 
 /// The content of `_SUCCESS` for a manifest: `crc32c 0a1b2c3d _MANIFEST.json`.
 pub(super) fn success_line(manifest: &[u8]) -> String {

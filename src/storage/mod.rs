@@ -61,7 +61,7 @@ pub use contents::Held;
 pub use errno::{executable_hint, hint, is_noexec, is_shortage};
 pub use error::{Error, Room};
 pub use list::{FileEntry, Listing, OPENED_AHEAD_MAX, list, list_groups};
-pub use marks::{MANIFEST_NAME, SUCCESS_NAME};
+pub use marks::{MANIFEST_BYTES_MAX, MANIFEST_NAME, SUCCESS_NAME};
 pub use overlap::refuse_overlap;
 pub use owned::Cleanup;
 pub use part::{PartWriter, SealedPart};

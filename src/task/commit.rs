@@ -4,8 +4,8 @@ use std::io::{self, Read, Write};
 
 use super::failure::Trouble;
 use super::run::PartDone;
-use crate::spec::{Cause, Counters, Failure, Manifest, Part};
-use crate::storage::Staging;
+use crate::spec::{Cause, Counters, Failure, Manifest, Part, size};
+use crate::storage::{MANIFEST_BYTES_MAX, Staging};
 
 /// Bytes copied at a time.
 const COPY_BYTES: usize = 256 << 10;
@@ -43,11 +43,29 @@ pub(super) fn manifest_of(
 }
 
 /// The manifest as it is serialized.
+///
+/// # Errors
+///
+/// It would be too large to be read back.
 pub(super) fn json(manifest: &Manifest) -> Result<Vec<u8>, Failure> {
+    json_within(manifest, MANIFEST_BYTES_MAX)
+}
+
+fn json_within(manifest: &Manifest, bytes_max: u64) -> Result<Vec<u8>, Failure> {
     let mut json = serde_json::to_vec_pretty(manifest).map_err(|error| {
         Failure::new(Cause::None, format!("cannot encode the manifest: {error}"))
     })?;
     json.push(b'\n');
+    if json.len() as u64 > bytes_max {
+        let message = format!(
+            "the output has too many parts: {} parts and the counters make a manifest of {}, but \
+             the limit is {}\nhint: use fewer reducers, larger splits or fewer side outputs",
+            manifest.parts.len(),
+            size::format(json.len() as u64),
+            size::format(bytes_max)
+        );
+        return Err(Failure::new(Cause::UserError, message));
+    }
     Ok(json)
 }
 
@@ -92,6 +110,22 @@ mod tests {
     use super::*;
     use crate::storage::SealedPart;
 
+    fn part(name: &str) -> PartDone {
+        PartDone { sealed: SealedPart { name: name.into(), bytes: 0, crc32c: 0 }, records: 0 }
+    }
+
+    #[test]
+    fn manifest_that_could_not_be_read_back_is_refused() {
+        let parts = [part("part-00000.tsv"), part("part-00001.tsv")];
+        let manifest = manifest_of("job", String::new(), &parts, Counters::default());
+        let bytes = json(&manifest).unwrap().len() as u64;
+        assert_eq!(json_within(&manifest, bytes).unwrap().len() as u64, bytes);
+        let refused = json_within(&manifest, bytes - 1).unwrap_err();
+        assert_eq!(refused.cause, Cause::UserError);
+        assert!(refused.message.contains("too many parts: 2 parts"), "{}", refused.message);
+        assert!(refused.message.contains("\nhint: use fewer reducers"), "{}", refused.message);
+    }
+
     #[test]
     fn parts_are_listed_by_number_before_side_outputs() {
         let expected = [
@@ -101,10 +135,6 @@ mod tests {
             "_bad/part-m-00001.jsonl",
             "seen-m-00000.tsv",
         ];
-        let part = |name: &str| PartDone {
-            sealed: SealedPart { name: name.into(), bytes: 0, crc32c: 0 },
-            records: 0,
-        };
         let found = in_order(expected.iter().rev().copied().map(part).collect());
         let found: Vec<&str> = found.iter().map(|part| part.sealed.name.as_str()).collect();
         assert_eq!(found, expected);
