@@ -59,7 +59,7 @@ impl Random {
         z ^ z >> 31
     }
 
-    /// From 0 to just below 1.
+    /// Returns a number from 0 to just below 1.
     fn uniform(&mut self) -> f64 {
         (self.next() >> 40) as f64 / (1u64 << 24) as f64
     }

@@ -33,7 +33,7 @@ const DISK_BYTES_MAX: u64 = 100 << 20;
 const START_MAX: Duration = Duration::from_secs(5);
 /// Attempts that a worker holds at once.
 const SLOTS: u32 = 40;
-/// Long enough that a simulated worker is not lost while it waits for the processor.
+/// Lease, long enough that a simulated worker is not lost while it waits for the processor.
 const LEASE_MS: u64 = 60_000;
 /// How long a worker waits for the answer to a poll before it continues with the attempts that it holds.
 const POLL_WITHIN: Duration = Duration::from_millis(200);
@@ -266,7 +266,7 @@ fn bytes_on_disk(file: &fs::Metadata) -> u64 {
 
 fn folder_bytes(folder: &Path) -> io::Result<u64> {
     let files = fs::read_dir(folder)?;
-    // A file that was removed since takes no space.
+    // A file that has been removed in the meantime takes no space.
     Ok(files.filter_map(|file| Some(bytes_on_disk(&file.ok()?.metadata().ok()?))).sum())
 }
 

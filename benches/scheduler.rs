@@ -185,7 +185,7 @@ fn report(bench: &Bench) {
     }
 }
 
-/// The most memory that this process ever had resident.
+/// Returns the most memory that this process ever had resident.
 fn peak_bytes() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -106,7 +106,7 @@ fn shell(command: &str, out: &Path) -> Command {
     shell
 }
 
-/// Most memory that the command's processes held at once, in KiB.
+/// Returns the most memory that the command's processes held at once, in KiB.
 fn peak(command: &str, out: &Path) -> Result<u64> {
     remove(out);
     let mut child = shell(command, out).spawn()?;
@@ -124,7 +124,7 @@ fn peak(command: &str, out: &Path) -> Result<u64> {
     watcher.join().map_err(|_| "the watcher panicked".into())
 }
 
-/// Memory of a process and of all that it started.
+/// Returns the memory of a process and all its descendants, in KiB.
 fn tree_kib(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let held =
@@ -142,7 +142,7 @@ fn tree_kib(pid: u32) -> u64 {
     own + children.into_iter().map(tree_kib).sum::<u64>()
 }
 
-/// Processor time of all children that have been waited for.
+/// Returns the processor time of all children that have been waited for, in seconds.
 fn children_cpu_s() -> Result<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     // The second field is the name in parentheses, which may hold anything.

@@ -59,7 +59,8 @@ mod armed {
         let left = fs::read_to_string(&armed).ok().and_then(|left| left.parse::<u32>().ok());
         match left {
             Some(left @ 2..) => {
-                fs::write(&armed, (left - 1).to_string()).expect("the file could be read");
+                fs::write(&armed, (left - 1).to_string())
+                    .expect("a crash point's file must be writable");
             }
             Some(_) => die(&armed, point),
             None => {}

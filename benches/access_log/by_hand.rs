@@ -11,7 +11,7 @@ use rayon::prelude::*;
 type Key<'a> = (&'a [u8], u16);
 type Map<'a> = HashMap<Key<'a>, (u64, u64), BuildHasherDefault<FastHasher>>;
 
-/// Eight bytes at a time, rotate and multiply, as rustc's own hasher does.
+/// Hashes eight bytes at a time with a rotation and a multiplication, as rustc's own hasher does.
 #[derive(Default)]
 struct FastHasher(u64);
 
@@ -84,7 +84,7 @@ pub(crate) fn run(
     Ok(out.flush()?)
 }
 
-/// The whole file, read by all threads.
+/// Reads the whole file with all threads.
 fn read(file: &File, threads: usize) -> std::io::Result<Vec<u8>> {
     let mut data = vec![0; file.metadata()?.len() as usize];
     let piece = data.len().div_ceil(threads).max(1);
@@ -108,7 +108,7 @@ fn count_lines(part: &[u8], parts: usize) -> Vec<Map<'_>> {
     maps
 }
 
-/// (host, status) and bytes of a line.
+/// Returns the host, status and bytes of a line.
 fn parse(line: &[u8]) -> Option<(Key<'_>, u64)> {
     let host = &line[..memchr::memchr(b' ', line)?];
     let mut fields = line.rsplitn(3, |byte| *byte == b' ');

@@ -6,7 +6,7 @@ use gristmill::prelude::*;
 #[derive(Args, Serialize, Deserialize)]
 pub(crate) struct AccessLog {}
 
-/// What is summed.
+/// Sums of one host and status.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Traffic {
     bytes: u64,

@@ -113,8 +113,9 @@ pub enum Error {
     /// The master was removed from its cluster.
     #[error(
         "master {node} was removed from its cluster, and its number is not used again: \
-         {}\nhint: {anew}; `gristmill masters add` prints the command",
-        path.display(), anew = ANEW
+         {}\nhint: join again with an empty folder and another --id; `gristmill masters add` prints the \
+         command",
+        path.display()
     )]
     Removed {
         /// The folder.
@@ -124,7 +125,7 @@ pub enum Error {
     },
     /// The other masters know it at another address.
     #[error(
-        "the other masters know master {node} at {known}: {}\nhint: give --listen {known}", path.display()
+        "master {node} joined this cluster at {known}, but was now started with another address: {}\nhint: give --listen {known}", path.display()
     )]
     Moved {
         /// The folder.

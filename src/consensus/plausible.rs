@@ -135,10 +135,14 @@ impl Group {
 }
 
 fn check_id(id: &LogId, vote: &Vote) -> Result<(), Refusal> {
-    if id.index <= INDEX_MAX && id.leader_id.term <= term_of(vote) {
+    let what = if id.leader_id.term > term_of(vote) {
+        ", whose term is higher"
+    } else if id.index > INDEX_MAX {
+        ": its index is impossibly high"
+    } else {
         return Ok(());
-    }
-    Err(invalid(format!("a leader of term {} cannot have entry {id}", term_of(vote))))
+    };
+    Err(invalid(format!("a master in term {} cannot have entry {id}{what}", term_of(vote))))
 }
 
 fn invalid(message: String) -> Refusal {

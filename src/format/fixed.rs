@@ -16,7 +16,7 @@ impl<const N: usize> Input for Fixed<N> {
     const TEXT: bool = false;
 
     fn open(mut source: Source) -> Result<Self, Error> {
-        const { assert!(N > 0, "a record has at least one byte") };
+        const { assert!(N > 0, "a record must have at least one byte") };
         let range = source.range();
         if let Some(size) = source.size()
             && size % N as u64 != 0

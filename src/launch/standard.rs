@@ -4,9 +4,9 @@
 //! descriptor is open in the wrong direction, the library treats the error of using it as success. In both cases, a
 //! result would be lost, or an input would be read as empty, without an error.
 //!
-//! A user may also redirect a stream to `/dev/null`. This must keep working, and can look the same: Python and Node.js
-//! open `/dev/null` for reading and writing, as the library does. A function in `.init_array`, which runs before the
-//! library starts, therefore records which descriptors are closed.
+//! A stream that the user has redirected to `/dev/null` must keep working. In `main`, it may look exactly like a closed
+//! stream: if Python or Node.js starts the process, they open `/dev/null` for reading and writing, as the library does.
+//! Therefore a function in `.init_array`, which runs before the library starts, records which descriptors are closed.
 
 use std::fmt;
 use std::fs::File;

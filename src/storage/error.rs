@@ -1,5 +1,4 @@
-//! Errors of files and folders. Each message says what is wrong, where, and what to do. The values
-//! are in the fields.
+//! Errors of files and folders. Each message says what is wrong, where, and what to do. The fields of each variant hold the values in its message, such as the path.
 
 use std::fmt::{self, Display};
 use std::io::{self, ErrorKind};

@@ -2,9 +2,9 @@
 //!
 //! Files that can be split are sampled at evenly spaced places. Other files (compressed, or of a
 //! format that cannot be split) are read as one stream, because everything before a place must be
-//! decoded. Only every n-th record is then mapped. So sampled keys may stand for different numbers
-//! of keys of the input. `even` corrects this: it repeats sampled keys that stand for many, and
-//! drops some that stand for few.
+//! decoded. Of such a stream, only every n-th record is mapped, and n doubles whenever there are too many keys. A key
+//! from one sample may therefore represent more keys of the input than a key from another. `even` evens this out: it
+//! repeats keys that represent many, and drops some that represent few.
 
 use std::cell::Cell;
 use std::ops::Range;

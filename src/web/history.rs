@@ -1,4 +1,4 @@
-//! Slots in use and bytes read over the last minutes, sampled while this master leads.
+//! Slots in use and bytes read over the last few minutes, sampled while this master leads.
 
 use std::collections::VecDeque;
 use std::future::Future;

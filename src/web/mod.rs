@@ -14,7 +14,7 @@
 //! | `routes` | every address, in one table; `openapi.json` describes the same |
 //! | `pages` | for people: overview, jobs, a job, its tasks, a worker; pictures as inline SVG |
 //! | `summary` | sums of a job's tasks, however many they are |
-//! | `history` | slots in use and bytes read over the last minutes |
+//! | `history` | slots in use and bytes read over the last few minutes |
 //! | `api` | the JSON that the command prints with `--format json` |
 //! | `events` | events as a stream that clients can resume |
 //! | `health`, `metrics` | monitoring |

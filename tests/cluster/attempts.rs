@@ -7,13 +7,13 @@ use crate::commands::{Commands, Result};
 /// One attempt at a task.
 #[derive(Debug, Clone)]
 pub(crate) struct Attempt {
-    /// Such as `j1/m12`.
+    /// Id of the task, such as `j1/m12`.
     pub(crate) task: String,
     /// `plan`, `map`, `reduce` or `commit`.
     pub(crate) kind: String,
-    /// Such as `w4`.
+    /// Id of the worker, such as `w4`.
     pub(crate) worker: String,
-    /// The process id of its executor; 0 before that has started.
+    /// Process id of the attempt's executor; 0 until the executor has started.
     pub(crate) pid: u32,
     pub(crate) state: String,
     pub(crate) cause: String,
@@ -42,7 +42,7 @@ impl Attempts {
         Ok(Self(attempts))
     }
 
-    /// Attempts that `gristmill tasks` counts at all tasks, also those that are no longer listed.
+    /// Returns how many attempts `gristmill tasks` counts for all tasks, including those it no longer lists.
     pub(crate) fn started(commands: &Commands, job: &str) -> Result<u64> {
         let tasks = commands.json(&["tasks", job])?;
         let tasks = tasks.as_array().ok_or("no list")?;
@@ -53,27 +53,27 @@ impl Attempts {
         self.0.iter()
     }
 
-    /// Those that are so.
+    /// Returns the attempts for which `is_so` is true.
     pub(crate) fn all(&self, is_so: impl Fn(&Attempt) -> bool) -> Vec<&Attempt> {
         self.0.iter().filter(|attempt| is_so(attempt)).collect()
     }
 
-    /// Those that run on a worker.
+    /// Returns the attempts that are running on a worker.
     pub(crate) fn running_on(&self, worker: &str) -> Vec<&Attempt> {
         self.all(|attempt| attempt.state == "running" && attempt.worker == worker)
     }
 
-    /// Those that were lost with their worker.
+    /// Returns the attempts that were lost with their worker.
     pub(crate) fn lost(&self) -> Vec<&Attempt> {
         self.all(|attempt| attempt.state == "lost")
     }
 
-    /// Those at one task, in their order.
+    /// Returns the attempts at one task, in order.
     pub(crate) fn at(&self, task: &str) -> Vec<&Attempt> {
         self.all(|attempt| attempt.task == task)
     }
 
-    /// The tasks of a kind that won on a worker with their first attempt, whatever came after.
+    /// Returns the tasks of a kind whose first attempt succeeded on this worker, whatever happened later.
     pub(crate) fn first_won_on(&self, worker: &str, kind: &str) -> Vec<String> {
         let first = |attempt: &&Attempt| self.at(&attempt.task)[0].state == "succeeded";
         let here = self.0.iter().filter(|attempt| attempt.worker == worker && attempt.kind == kind);
@@ -81,7 +81,7 @@ impl Attempts {
         won.map(|attempt| attempt.task.clone()).collect()
     }
 
-    /// The tasks of a kind with an attempt on this worker that has won.
+    /// Returns the tasks of a kind that have a successful attempt on this worker.
     pub(crate) fn won_on(&self, worker: &str, kind: &str) -> Vec<String> {
         let is_it = |attempt: &Attempt| attempt.worker == worker && attempt.kind == kind;
         let mut won = self.all(|attempt| is_it(attempt) && attempt.state == "succeeded");
@@ -89,7 +89,8 @@ impl Attempts {
         won.iter().map(|attempt| attempt.task.clone()).collect()
     }
 
-    /// The tasks of a kind with more than one attempt that has won, because the output of the first was lost.
+    /// Returns the tasks of a kind that have succeeded more than once, because the output of the first success was
+    /// lost.
     pub(crate) fn won_again(&self, kind: &str) -> Vec<String> {
         let mut tasks = self.repeated(kind);
         let wins = |task: &str| self.at(task).iter().filter(|one| one.state == "succeeded").count();
@@ -97,7 +98,7 @@ impl Attempts {
         tasks
     }
 
-    /// The tasks of a kind that have more than one attempt.
+    /// Returns the tasks of a kind that have more than one attempt.
     pub(crate) fn repeated(&self, kind: &str) -> Vec<String> {
         let mut tasks: Vec<String> =
             self.all(|attempt| attempt.kind == kind).iter().map(|a| a.task.clone()).collect();
@@ -106,14 +107,15 @@ impl Attempts {
         tasks
     }
 
-    /// All tasks, in their order.
+    /// Returns all tasks, in order.
     pub(crate) fn tasks(&self) -> Vec<&str> {
         let mut tasks: Vec<&str> = self.0.iter().map(|attempt| attempt.task.as_str()).collect();
         tasks.dedup();
         tasks
     }
 
-    /// Every task was won in the end, nothing runs, and nothing failed by its own fault.
+    /// Checks that every task succeeded in the end, that nothing is running, and that no attempt failed by its own
+    /// fault.
     pub(crate) fn check_ended_well(&self) {
         for Attempt { task, state, cause, .. } in self.iter() {
             let last = self.at(task).last().map(|last| last.state.clone());

@@ -13,7 +13,7 @@ use crate::browser::{Browser, target};
 use crate::commands::Result;
 
 const VERSION: &str = "4.12.1";
-/// The package on PyPI that holds this version.
+/// The PyPI package that contains axe, in the version below.
 const PACKAGE: &str = "axe-playwright-python";
 const PACKAGE_VERSION: &str = "0.1.8";
 /// Checksum of `axe.min.js`.
@@ -21,7 +21,7 @@ const SHA512: &str = "b3c14bebe414ee827a275f296a0e38b6330b3c7c43effe1d14ea2260f6
 /// Deadline for fetching it.
 const FETCHED_WITHIN_SECONDS: &str = "120";
 
-/// Runs in the page, and returns the violations that are serious or critical.
+/// Script that runs in the page and returns the serious and critical violations.
 const LOOK: &str = "
     const answer = arguments[arguments.length - 1];
     axe.run(document, { resultTypes: ['violations'] }).then((found) => answer({
@@ -63,7 +63,7 @@ impl Axe {
     }
 }
 
-/// Puts the whole script into this folder, or nothing.
+/// Downloads the whole script into this folder, or nothing.
 fn fetch(folder: &Path) -> Result {
     let fetched = tempfile::tempdir_in(folder)?;
     let package = format!("{PACKAGE}=={PACKAGE_VERSION}");
@@ -79,7 +79,7 @@ fn fetch(folder: &Path) -> Result {
     Ok(fs::rename(script, folder.join("axe.min.js"))?)
 }
 
-/// The output of a command, which must succeed.
+/// Returns the output of a command, which must succeed.
 fn said(command: &mut Command) -> Result<String> {
     let output = command.stdin(Stdio::null()).output()?;
     if !output.status.success() {

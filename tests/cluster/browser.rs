@@ -30,7 +30,7 @@ const TABS_MAX: usize = 300;
 pub(crate) const TAB: char = '\u{e004}';
 pub(crate) const ENTER: char = '\u{e007}';
 
-/// Its flags. Root needs `--no-sandbox`; only our own pages are opened.
+/// Flags of the browser. Root needs `--no-sandbox`; only our own pages are opened.
 const FLAGS: [&str; 10] = [
     "--headless",
     "--no-sandbox",
@@ -114,7 +114,7 @@ impl Browser {
         self.ask("POST", &format!("{}/{command}", self.session), body)
     }
 
-    /// Sends a command of the DevTools protocol, for what WebDriver cannot do.
+    /// Sends a command of the DevTools protocol, for features that WebDriver does not have.
     fn tell(&self, method: &str, params: &Value) -> Result<Value> {
         self.command("goog/cdp/execute", &json!({ "cmd": method, "params": params }))
     }
@@ -130,12 +130,12 @@ impl Browser {
         self.command("execute/sync", &json!({ "script": script, "args": [] }))
     }
 
-    /// The same for a function that passes its result to its last argument.
+    /// Runs a function's body that passes its result to the function's last argument.
     pub(crate) fn run_async(&self, script: &str) -> Result<Value> {
         self.command("execute/async", &json!({ "script": script, "args": [] }))
     }
 
-    /// The visible text.
+    /// Returns the visible text.
     pub(crate) fn text(&self) -> Result<String> {
         let text = self.run("return document.body.innerText")?;
         Ok(text.as_str().ok_or("no text")?.to_owned())
@@ -171,7 +171,7 @@ impl Browser {
         Err(format!("the key Tab does not lead to {selector}").into())
     }
 
-    /// As on a system that is dark, or light.
+    /// Emulates a system with a dark or a light colour scheme.
     pub(crate) fn dark(&self, is_dark: bool) -> Result {
         let value = if is_dark { "dark" } else { "light" };
         let features = json!([{ "name": "prefers-color-scheme", "value": value }]);
@@ -179,7 +179,7 @@ impl Browser {
         Ok(())
     }
 
-    /// A window of this width.
+    /// Sets the width of the window.
     pub(crate) fn wide(&self, width: u64) -> Result {
         self.size(width, HEIGHT)
     }
@@ -191,13 +191,13 @@ impl Browser {
         Ok(())
     }
 
-    /// Whether pages run scripts, from the next one on.
+    /// Sets whether pages run scripts, from the next page on.
     pub(crate) fn scripts(&self, are_run: bool) -> Result {
         self.tell("Emulation.setScriptExecutionDisabled", &json!({ "value": !are_run }))?;
         Ok(())
     }
 
-    /// Keeps a picture of the whole page, at this width, among what tests leave behind.
+    /// Saves a picture of the whole page, at this width, with the files that tests leave for people to look at.
     pub(crate) fn picture(&self, name: &str, width: u64) -> Result {
         self.wide(width)?;
         let height = self.run("return document.documentElement.scrollHeight")?;
@@ -224,20 +224,20 @@ impl Drop for Browser {
     }
 }
 
-/// Where what is built lies, and what tests leave for people to look at.
+/// Returns the folder of build results, which also holds the files that tests leave for people to look at.
 pub(crate) fn target() -> PathBuf {
     let test = std::env::current_exe().expect("the test's executable has a path");
     // target/debug/deps/cluster-…
     test.ancestors().nth(3).expect("tests lie three folders below target").to_owned()
 }
 
-/// The bytes that base64 stands for.
+/// Decodes base64.
 fn decoded(text: &str) -> Result<Vec<u8>> {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let (mut bytes, mut bits, mut held) = (Vec::new(), 0_u32, 0);
     for letter in text.trim_end_matches('=').bytes() {
         let value = LETTERS.iter().position(|&known| known == letter).ok_or("no base64")?;
-        // Below 64; what was held before is shifted out.
+        // The value is below 64. Bits of earlier letters are shifted out.
         (bits, held) = (bits << 6 | value as u32, held + 6);
         if held >= 8 {
             held -= 8;

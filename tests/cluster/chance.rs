@@ -12,10 +12,13 @@ use crate::trial::{parts, status};
 use crate::until::until;
 
 const SPLIT_BYTES: usize = 1 << 10;
-/// Keys that each map writes its number to.
+/// Number of keys to which each map writes its number.
 const KEYS: usize = 48;
 
-/// Starts a job whose first maps draw numbers, one in each of so many slots, and whose input ends in these lines.
+/// Starts a job whose input ends with the lines `end`. Before them, one map for each of `slots` slots draws a number.
+///
+/// These maps wait for each other. Otherwise the first executor to be ready would draw all numbers, and the fault might
+/// strike a worker that has drawn none.
 ///
 /// They wait for each other. Otherwise the first one to be ready would draw all numbers, and the fault might strike a worker
 /// that has drawn none.
@@ -31,7 +34,8 @@ pub(crate) fn start(fleet: &Fleet, odd: &Odd, slots: usize, end: &str) -> Result
     Ok(job)
 }
 
-/// Kills the worker that does not run the waiting map; returns the maps that had won there. All of them have drawn a number.
+/// Kills the worker that does not run the waiting task of this kind. Returns the maps that had succeeded there; all of
+/// them have drawn a number.
 pub(crate) fn strike(fleet: &mut Fleet, job: &str, kind: &str) -> Result<Vec<String>> {
     let attempts = Attempts::of(fleet, job)?;
     let waits = attempts.all(|attempt| attempt.kind == kind && attempt.state == "running");
@@ -44,7 +48,8 @@ pub(crate) fn strike(fleet: &mut Fleet, job: &str, kind: &str) -> Result<Vec<Str
     Ok(held)
 }
 
-/// Every key has the same numbers, one of each map that drew: no part has read another output of a map than the others.
+/// Checks that every key has the same numbers, one from each map that drew: all parts have read the same output of each
+/// map.
 fn check_no_mixture(commands: &Commands, maps: usize) -> Result {
     let parts = parts(commands, OUTPUT)?;
     let mut lists = Vec::new();

@@ -14,30 +14,30 @@ use tempfile::TempDir;
 use crate::dev::send;
 use crate::faults::Faults;
 
-/// What a test returns.
+/// Result of a test.
 pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// The command that was built with these tests.
+/// The `gristmill` command that was built with these tests.
 pub(crate) const GRISTMILL: &str = env!("CARGO_BIN_EXE_gristmill");
 
-/// How long a command may take that ends by itself, on a busy machine too.
+/// Time limit of a command that ends by itself; generous enough for a busy machine.
 const ENDS_WITHIN: Duration = Duration::from_secs(300);
 
 /// Exit code of a command that found no leader.
 const UNAVAILABLE: i32 = 4;
 
-/// Clusters of real processes do not run beside each other: a test with a cluster holds this.
+/// Returns a lock that each test with a cluster of real processes holds, so that no two of them run at the same time.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
     ONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Commands about one cluster.
+/// Runs commands against one cluster.
 pub(crate) struct Commands {
     address: String,
     faults: Faults,
     folder: TempDir,
-    /// How often a command is run again that found no leader.
+    /// How often a command that found no leader is repeated.
     repeats: Cell<u32>,
 }
 
@@ -57,7 +57,7 @@ impl From<Output> for Ended {
 }
 
 impl Commands {
-    /// About the cluster that this master leads.
+    /// Returns commands for the cluster of the master at this address.
     pub(crate) fn new(address: String, folder: TempDir) -> Self {
         Self { address, faults: Faults::new(), folder, repeats: Cell::new(0) }
     }
@@ -66,12 +66,12 @@ impl Commands {
         &self.address
     }
 
-    /// What is noted of its jobs.
+    /// Returns the record of the cluster's jobs.
     pub(crate) fn faults(&self) -> &Faults {
         &self.faults
     }
 
-    /// The cluster has come back at another address.
+    /// Sets the new address of a cluster that was restarted.
     pub(crate) fn moved(&mut self, address: String) {
         self.address = address;
     }
@@ -80,7 +80,7 @@ impl Commands {
         self.folder.path().join(name)
     }
 
-    /// `gristmill` with these arguments, about this cluster, in its folder.
+    /// Returns a `gristmill` command with these arguments, for this cluster, that runs in its folder.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(GRISTMILL);
         command
@@ -91,7 +91,8 @@ impl Commands {
         command
     }
 
-    /// A shell line on a terminal, about this cluster, in its folder; what it says there comes on standard output.
+    /// Returns a command that runs a shell line on a terminal, in the folder of this cluster. The terminal's output is
+    /// on standard output.
     pub(crate) fn script(&self, line: &str) -> Command {
         let mut command = Command::new("script");
         command
@@ -122,7 +123,7 @@ impl Commands {
         self.repeats.set(times);
     }
 
-    /// Runs a command that changes nothing if it is repeated.
+    /// Runs a command, and repeats it if it finds no leader. The command must be safe to repeat.
     pub(crate) fn run_again(&self, arguments: &[&str]) -> Result<Ended> {
         for _ in 0..self.repeats.get() {
             let ended = self.run(arguments)?;
@@ -140,13 +141,13 @@ impl Commands {
         Ok(serde_json::from_str(&ended.stdout)?)
     }
 
-    /// Writes an input of so many lines.
+    /// Writes an input of this many lines.
     pub(crate) fn input(&self, lines: usize) -> Result {
         let line = |number: usize| format!("the {} and the other\n", number % 100);
         Ok(fs::write(self.path("in.txt"), (0..lines).map(line).collect::<String>())?)
     }
 
-    /// The bytes of all parts in a folder, in order.
+    /// Returns the bytes of all parts in a folder, in order.
     pub(crate) fn parts(&self, folder: &str) -> Result<Vec<u8>> {
         let ended = self.command(&["cat", folder]).output()?;
         assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));

@@ -22,44 +22,44 @@ use crate::until::{until, until_within};
 const MASTERS: usize = 3;
 const WORKERS: usize = 2;
 const SLOTS: u32 = 2;
-/// How long a point may take to be come to.
+/// How long it may take until a crash point is reached.
 const STRUCK_SECONDS_MAX: u32 = 60;
 /// The signal that kills the process at a crash point.
 const SIGKILL: Option<i32> = Some(9);
-/// Snapshots are taken again and again.
+/// Flags that make a master take snapshots often.
 const SNAPSHOTS: &[&str] = &["--snapshot-entries", "30"];
-/// Maps of the short job that are done when something is to happen to it.
+/// Maps of the short job that are done when the test acts on it.
 const SOME_MAPS: u64 = 5;
 
-/// Who is struck.
+/// The process that is struck.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Victim {
     Leader,
     Follower,
     Worker,
-    /// An executor of any worker.
+    /// An executor of either worker.
     Executor,
 }
 
 use Victim::{Executor, Follower, Leader, Worker};
 
-/// What the job may lose by it.
+/// What the crash may cost the job.
 #[derive(Clone, Copy)]
 enum Cost {
     /// Nothing: each task has one attempt.
     Nothing,
-    /// The attempt that was struck, of this kind.
+    /// One attempt of this kind: the one that was struck.
     OneAttempt(&'static str),
-    /// What ran on the worker, or had to be made again since it lay there.
+    /// The attempts that ran on the worker, and the map outputs that were stored on it.
     AWorker,
 }
 
 use Cost::{AWorker, Nothing, OneAttempt};
 
-/// A point, what that is, who is struck there, at which passage, and what it costs.
+/// A crash point, its description, the victim, the passage at which it is struck, and the cost.
 type Row = (&'static str, &'static str, Victim, u32, Cost);
 
-/// Where masters agree.
+/// Points at which masters agree.
 const AGREEING: &[Row] = &[
     ("l01", "a job was submitted", Leader, 1, Nothing),
     ("l02", "before a proposal is logged", Leader, 12, Nothing),
@@ -73,7 +73,7 @@ const AGREEING: &[Row] = &[
     ("l10", "a commit is agreed on, nothing published", Leader, 1, Nothing),
 ];
 
-/// Where logs and snapshots are written, and members change. Followers vote and lag, so that they are struck, too.
+/// Points at which logs and snapshots are written and members change. Followers that vote or lag are struck, too.
 const STORING: &[Row] = &[
     ("s03", "a snapshot is written, not named", Leader, 1, Nothing),
     ("s04", "a snapshot is named, its folder not synced", Leader, 1, Nothing),
@@ -84,7 +84,7 @@ const STORING: &[Row] = &[
     ("s08", "the members before a change and after it decide", Leader, 1, Nothing),
 ];
 
-/// Where workers and their executors work.
+/// Points at which workers and their executors work.
 const WORKING: &[Row] = &[
     ("w01", "the job's executable is fetched by half", Worker, 3, AWorker),
     ("w02", "an executor was started", Worker, 1, AWorker),
@@ -105,10 +105,10 @@ const WORKING: &[Row] = &[
     ("l14", "the staging folder is removed by half", Executor, 1, OneAttempt("commit")),
 ];
 
-/// Points that have tests of their own.
+/// Points that have their own tests.
 const ALONE: &[&str] = &["l15", "s07"];
 
-/// Points of other systems that this one does not have, and why.
+/// Points of other systems that do not exist here, with the reason.
 const ABSENT: &[(&str, &str)] = &[
     ("l16", "there are no sagas: a job has one output, which is published by one rename"),
     ("l17", "the same"),
@@ -118,7 +118,7 @@ const ABSENT: &[(&str, &str)] = &[
 ];
 
 impl Fleet {
-    /// Has one of these die at this passage of a point.
+    /// Arms a crash point, so that one of these processes dies at this passage of it.
     fn arm(&self, who: Who, point: &str, passage: u32) -> Result {
         let folder = self.points(who);
         fs::create_dir_all(&folder)?;
@@ -127,7 +127,7 @@ impl Fleet {
         Ok(fs::rename(incoming, folder.join(point))?)
     }
 
-    /// Waits until a process has died at a point; gives its id.
+    /// Waits until a process has died at a crash point, and returns its id.
     fn struck(&self, who: Who, point: &str) -> Result<u32> {
         let struck = self.points(who).join(format!("{point}.struck"));
         let mut found = None;
@@ -138,7 +138,10 @@ impl Fleet {
         Ok(found.ok_or("nobody")?)
     }
 
-    /// Starts a member that has died of SIGKILL again. Gives what the cluster calls it, which is what it called it before.
+    /// Restarts a member that was killed by SIGKILL. Returns the id that the cluster uses for it, which is the same as
+    /// before.
+    ///
+    /// A leader may be back before the others miss it, and then lead again.
     ///
     /// A leader may be back before others miss it, and then lead again.
     fn revive(&mut self, who: Who, pid: u32) -> Result<String> {
@@ -166,13 +169,14 @@ impl Fleet {
 fn trial(point: &str) -> Trial {
     let mut trial = Trial::short();
     if point == "w09" {
-        // With as little memory the segments are more than a merge may read at once.
+        // With this little memory, the segments are more than a merge may read at once.
         trial.flags.extend(["--memory", "16MiB"].map(String::from));
     }
     trial
 }
 
-/// What user code and framework have counted in a job; what the scheduler has counts attempts, too.
+/// Returns the counters of user code and framework. The scheduler's counters are left out, because they also count
+/// attempts that did not win.
 fn winners_counters(fleet: &Fleet, job: &str) -> Result<Value> {
     let mut counters = fleet.json(&["counters", job])?;
     counters.as_object_mut().ok_or("no counters")?.remove("Job Counters");
@@ -180,7 +184,7 @@ fn winners_counters(fleet: &Fleet, job: &str) -> Result<Value> {
     Ok(counters)
 }
 
-/// The counters of such a job to which nothing happens.
+/// Returns the counters of the same job when nothing happens to it.
 fn undisturbed(fleet: &Fleet, point: &str) -> Result<Value> {
     let trial = trial(point);
     let job = trial.submit(fleet)?;
@@ -189,7 +193,7 @@ fn undisturbed(fleet: &Fleet, point: &str) -> Result<Value> {
     winners_counters(fleet, &job)
 }
 
-/// What has to happen for some points to be come to.
+/// Takes the steps that some crash points need in order to be reached.
 fn provoke(fleet: &mut Fleet, point: &str, job: &str, led: usize) -> Result {
     match point {
         "s02" => {
@@ -208,7 +212,7 @@ fn provoke(fleet: &mut Fleet, point: &str, job: &str, led: usize) -> Result {
     Ok(())
 }
 
-/// Runs a job and has somebody die in it, who is started again.
+/// Runs a job, lets a process die during it, and restarts that process.
 fn strike(fleet: &mut Fleet, row: &Row, counters: &Value) -> Result {
     let (point, what, victim, passage, cost) = *row;
     let led = leader(fleet)?;
@@ -230,7 +234,7 @@ fn strike(fleet: &mut Fleet, row: &Row, counters: &Value) -> Result {
     let attempts = trial.check_succeeds(fleet, &job)?;
     check_cost(row, &attempts, &name);
     let rerun = counted(fleet, &job, "attempts_rerun")?;
-    // A worker may have been struck while nothing ran there, and what lay there is back with it.
+    // A worker may have been struck while nothing ran there. Its stored outputs are back when it restarts.
     let expected = match cost {
         Nothing => 0..1,
         OneAttempt(_) => 1..2,
@@ -246,7 +250,7 @@ fn strike(fleet: &mut Fleet, row: &Row, counters: &Value) -> Result {
     check_no_job_is_left(fleet, &["alone-out"]).map_err(|error| format!("{point}: {error}").into())
 }
 
-/// Nothing ran again but what had to.
+/// Checks that only those tasks ran again that had to.
 fn check_cost(row: &Row, attempts: &Attempts, worker: &str) {
     let (point, _, _, _, cost) = *row;
     let all: Vec<Vec<&Attempt>> = attempts.tasks().iter().map(|task| attempts.at(task)).collect();
@@ -266,7 +270,7 @@ fn check_cost(row: &Row, attempts: &Attempts, worker: &str) {
             assert!(failed.is_empty(), "{point}: {failed:?}");
             let lost = attempts.lost();
             assert!(lost.iter().all(|lost| lost.worker == worker), "{point}: {worker}: {lost:?}");
-            // What ran there or lay there; and reduces elsewhere, which make room for such maps.
+            // Attempts that ran there, outputs stored there, and reduces elsewhere that make room for such maps.
             for attempts in again {
                 let first = attempts[0];
                 let made_room = first.kind == "reduce" && first.cause == "killed";
@@ -276,7 +280,7 @@ fn check_cost(row: &Row, attempts: &Attempts, worker: &str) {
     }
 }
 
-/// Strikes at all points of a table, one after the other.
+/// Strikes at all points of a table, one after another.
 fn strike_all(fleet: &mut Fleet, rows: &[Row]) -> Result {
     let counters = undisturbed(fleet, "")?;
     for row in rows {
@@ -290,7 +294,7 @@ fn strike_all(fleet: &mut Fleet, rows: &[Row]) -> Result {
     Ok(())
 }
 
-/// A leader dies when it is agreed on that a job is killed, before any worker is told.
+/// Lets a leader die after the masters have agreed to kill a job, and before any worker receives that.
 fn strike_a_kill(fleet: &mut Fleet) -> Result {
     let who = Who::Master(leader(fleet)?);
     let trial = trial("l15").with_trouble("l15, a kill is agreed on, workers not told".into());
@@ -308,12 +312,12 @@ fn strike_a_kill(fleet: &mut Fleet) -> Result {
     check_no_job_is_left(fleet, &["alone-out"])
 }
 
-/// A follower dies when it has a snapshot of the leader's and has not gone over to it.
+/// Lets a follower die after it has received a snapshot from the leader and before it has switched to it.
 fn strike_an_install(fleet: &mut Fleet) -> Result {
     let behind = followers(leader(fleet)?)[0];
     let who = Who::Master(behind);
     fleet.kill_master_of(behind)?;
-    // So long a job that entries are cut off which it does not have.
+    // The job is so long that log entries are removed that this follower does not have.
     let long = Trial::new(1, 4, 1).with_trouble("s07, a follower is away".into());
     let job = long.submit(fleet)?;
     long.check(fleet, &job)?;
@@ -322,7 +326,7 @@ fn strike_an_install(fleet: &mut Fleet) -> Result {
     fleet.arm(who, "s07", 1)?;
     let trial = trial("s07").with_trouble("s07, in the middle of taking over a snapshot".into());
     let job = trial.submit(fleet)?;
-    // It may die before it has said where it is.
+    // The master may die before it has printed its address.
     let has_begun = fleet.start_master_of(behind).is_ok();
     let pid = fleet.struck(who, "s07")?;
     if has_begun {
@@ -358,7 +362,7 @@ fn workers_and_executors_that_die_cost_what_they_had_and_nothing_else() -> Resul
     check_nothing_is_left(fleet, &["alone-out"])
 }
 
-/// The names in `crash_point!("…")` below a folder.
+/// Collects the names in `crash_point!("…")` below a folder.
 fn placed(folder: &Path, names: &mut Vec<String>) -> Result {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();

@@ -19,30 +19,30 @@ use crate::slow_words;
 use crate::trial::{Trial, counted, status, write_input};
 use crate::until::{until, until_within};
 
-/// Says how often power is lost, if not once.
+/// Variable that sets how often power is lost; once by default.
 const CUTS: &str = "GRISTMILL_CUTS";
-/// Set for the process that has mounts of its own, to the folder where its disk lies.
+/// Variable that holds the folder of the disk. It is set for the process that has its own mounts.
 const INSIDE: &str = "GRISTMILL_TEST_CUTS_IN";
 const MASTERS: usize = 3;
 const WORKERS: usize = 2;
 const SLOTS: u32 = 2;
-/// Room on the disk.
+/// Size of the disk.
 const DISK_BYTES: u64 = 1 << 30;
-/// Fewest and most maps that are done of a job of some two hundred when power is lost.
+/// Range of the number of maps that are done when power is lost, in a job of about two hundred.
 const MOMENTS: std::ops::Range<u32> = 10..190;
-/// How long a job may take to come to such a moment.
+/// How long a job may take to reach such a moment.
 const MOMENT_SECONDS_MAX: u32 = 120;
-/// How long a cut, and what is done before and after, may take, and what is done once.
+/// Time limit of one cut, including the work before and after it and a share of the setup.
 const SECONDS_MAX: u32 = 240;
 
-/// EXT4_IOC_SHUTDOWN, with EXT4_GOING_FLAGS_NOLOGFLUSH: what is only in memory stays there, and is forgotten.
+/// Calls EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH: data that is only in memory is not written, and is lost.
 const SHUT_DOWN: &str = r#"
     open(my $file, "<", $ARGV[0]) or die "$!";
     my $how = pack("L", 2);
     ioctl($file, 0x8004587d, $how) or die "$!";
 "#;
 
-/// A file system in a file, in its place.
+/// A file system that is stored in a file and mounted in a folder.
 struct Disk {
     image: PathBuf,
     at: PathBuf,
@@ -61,12 +61,12 @@ impl Disk {
         run(Command::new("mount").args(["-o", "loop"]).arg(&self.image).arg(&self.at))
     }
 
-    /// From now on nothing is read or written, and what was not synced is gone.
+    /// Stops all reads and writes. Data that was not synced is lost.
     fn cut(&self) -> Result {
         run(Command::new("perl").args(["-e", SHUT_DOWN]).arg(self.at.join("in.txt")))
     }
 
-    /// As a machine finds it that is started again.
+    /// Mounts the disk again, in the state in which a restarted machine finds it.
     fn back(&self) -> Result {
         // A killed process may still be exiting.
         until("the disk is no longer in use", || {
@@ -87,12 +87,12 @@ fn cuts() -> Result<u32> {
     std::env::var(CUTS).map_or(Ok(1), |said| Ok(said.parse()?))
 }
 
-/// Loses power in the middle of a job and just after another was accepted, and has everybody start again.
+/// Loses power in the middle of a job and just after another job was accepted, and restarts all members.
 fn cut(fleet: &mut Fleet, disk: &Disk, number: u32) -> Result {
     let long = Trial::new(8, 6, 40).with_trouble(format!("{number}, in mid-job"));
     let late = Trial::short().with_trouble(format!("{number}, just accepted"));
     let late = Trial { output: "late", ..late };
-    // What the test itself has written is to be there afterwards.
+    // The files that the test itself has written must survive the cut.
     write_input(fleet)?;
     run(Command::new("sync").arg("--file-system").arg(fleet.path("data")))?;
     let first = long.submit(fleet)?;
@@ -128,7 +128,7 @@ fn cut(fleet: &mut Fleet, disk: &Disk, number: u32) -> Result {
 #[test]
 fn power_failure_loses_nothing_acknowledged() -> Result {
     let Some(folder) = inside(INSIDE)? else {
-        // Building takes time, which is not counted.
+        // The time for building is not counted.
         slow_words::executable();
         return with_own_mounts(INSIDE, (SECONDS_MAX * cuts()?).into());
     };

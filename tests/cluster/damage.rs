@@ -12,22 +12,25 @@ use crate::odd::{Odd, filled};
 use crate::trial::counted;
 use crate::until::until;
 
-/// Two parts, and maps of a kilobyte.
+/// Two parts, and map inputs of one kilobyte.
 const FLAGS: &str = "in.txt --split-size 1KiB -r 2";
-/// What a spill file has behind its index, and what the index has for each part.
+/// Bytes of a spill file's footer, which follows its index, and bytes of the index for each part.
 const FOOTER_BYTES: u64 = 20;
 const ENTRY_BYTES: u64 = 40;
-/// Where the first block begins.
+/// Offset of the first block.
 const HEADER_BYTES: u64 = 44;
 
-/// So much of a file was fetched that there is a whole segment in it.
+/// Number of fetched bytes that contain a whole segment.
 const FETCHED_BYTES_LEAST: u64 = 500;
 /// Bytes of a map's input.
 const SPLIT_BYTES: usize = 1 << 10;
-/// Maps that neither wait in the beginning nor in the end.
+/// Number of maps that wait neither at the start nor at the gate.
 const MAPS: usize = 60;
 
-/// Starts a job whose first maps begin together, one in every slot, and whose last ones wait for a gate: so many.
+/// Starts a job whose first maps begin together, one in every slot, and whose last `waiting` maps wait for a gate.
+///
+/// Without the first maps, the worker that is ready first would make all outputs. The outputs have records for each
+/// part.
 ///
 /// Without the first, the first worker to be ready would make all outputs. They have something for each part.
 fn start(fleet: &Fleet, odd: &Odd, slots: usize, waiting: usize) -> Result<String> {
@@ -45,16 +48,16 @@ fn start(fleet: &Fleet, odd: &Odd, slots: usize, waiting: usize) -> Result<Strin
     Ok(job)
 }
 
-/// What is done to a file.
+/// A way to damage a file.
 #[derive(Clone, Copy, Debug)]
 enum Damage {
-    /// A byte is flipped, so far from the beginning.
+    /// Flips a byte, at this offset.
     Flip { at: u64 },
-    /// A byte is flipped, so far from the end.
+    /// Flips a byte, this far before the end.
     FlipBehind { before_end: u64 },
-    /// The last byte is missing.
+    /// Removes the last byte.
     Cut,
-    /// It is gone.
+    /// Removes the file.
     Remove,
 }
 
@@ -77,7 +80,7 @@ impl Damage {
     }
 }
 
-/// The files in the folders of a worker's jobs at this place, such as `outputs`.
+/// Returns the files in one folder of each of a worker's jobs, such as `outputs`.
 fn files(fleet: &Fleet, worker: usize, place: &str) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for job in fs::read_dir(fleet.data(worker).join("jobs"))? {
@@ -90,15 +93,15 @@ fn files(fleet: &Fleet, worker: usize, place: &str) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// `j1/m12` of a file `m12-1`.
+/// Returns `j1/m12` for a file `m12-1`.
 fn task_of(job: &str, file: &Path) -> Result<String> {
     let name = file.file_name().and_then(|name| name.to_str()).ok_or("no name")?;
     let (task, _) = name.split_once('-').ok_or("no attempt's name")?;
     Ok(format!("{job}/{task}"))
 }
 
-/// Every failed attempt is a reduce that could not fetch, these maps have won twice, and nothing else ran again but
-/// what made room for them.
+/// Checks that every failed attempt is a reduce that could not fetch, that these maps have succeeded twice, and that
+/// nothing else ran again except reduces that made room for these maps. Returns the number of failed attempts.
 fn check_path(fleet: &Fleet, job: &str, attempts: &Attempts, again: &[String]) -> Result<usize> {
     let failed = attempts.all(|attempt| attempt.state == "failed");
     for attempt in &failed {
@@ -122,7 +125,7 @@ fn check_path(fleet: &Fleet, job: &str, attempts: &Attempts, again: &[String]) -
 fn a_map_whose_output_is_damaged_on_its_disk_runs_again() -> Result {
     let fleet = Fleet::start(2, 1)?;
     let odd = Odd::new(FLAGS);
-    // Both slots wait in maps, so that no reduce has begun.
+    // Both slots are occupied by waiting maps, so no reduce has begun.
     let job = start(&fleet, &odd, 2, 2)?;
     let (worker, file) = (fleet.id(1)?, files(&fleet, 1, "outputs")?.swap_remove(0));
     Damage::Flip { at: HEADER_BYTES + 10 }.strike(&file)?;
@@ -148,11 +151,11 @@ fn a_map_whose_output_is_damaged_on_its_disk_runs_again() -> Result {
 
 #[test]
 fn a_damaged_output_that_a_neighbour_reads_where_it_lies_is_made_again() -> Result {
-    // They read each other's files.
+    // The workers read each other's files directly.
     let fleet = Fleet::start_with(2, 1, &[])?;
     let odd = Odd::new(FLAGS);
     let job = start(&fleet, &odd, 2, 2)?;
-    // The worker that reduces the first part has one of these on its own disk, and the other on its neighbour's.
+    // The worker that reduces the first part has one of these files on its own disk, and the other on its neighbour's.
     let mut damaged = Vec::new();
     for worker in [1, 2] {
         let file = files(&fleet, worker, "outputs")?.swap_remove(0);
@@ -195,7 +198,7 @@ fn each_kind_of_damage_is_found_and_a_bad_disk_excludes_its_worker() -> Result {
             damaged.push(task_of(&job, file)?);
         }
     }
-    // However few outputs one of them has made: the other has enough for each kind.
+    // If one worker has made few outputs, the other one has enough for each kind.
     assert!(damaged.len() > kinds.len(), "{damaged:?}");
     odd.open(&fleet, "gate")?;
 
@@ -207,7 +210,7 @@ fn each_kind_of_damage_is_found_and_a_bad_disk_excludes_its_worker() -> Result {
     check_nothing_is_left(fleet, &[])
 }
 
-/// Files into which reduces have fetched something, and the workers that they lie on.
+/// Returns the files into which reduces have fetched data, each with its worker.
 fn fetched(fleet: &Fleet) -> Result<Vec<(usize, PathBuf)>> {
     let mut found = Vec::new();
     for worker in fleet.numbers() {
@@ -251,13 +254,13 @@ fn an_output_that_is_damaged_after_it_was_checked_is_made_again() -> Result {
         reader = fetched(&fleet)?.into_iter().find_map(is_its);
         Ok(reader.is_some())
     })?;
-    // On its own worker it reads outputs where they lie.
+    // The reduce reads outputs of its own worker directly from the disk.
     let file = files(&fleet, reader.ok_or("no reader")?, "outputs")?.swap_remove(0);
     Damage::Flip { at: HEADER_BYTES + 10 }.strike(&file)?;
     odd.open(&fleet, "gate")?;
 
     let report = odd.watch(&fleet, &job)?;
-    // It finds the damage, and then, as a rule, so does the check before the next attempt.
+    // The reduce finds the damage. As a rule, the check before the next attempt finds it too.
     let failed = check_path(&fleet, &job, &report.attempts, &[task_of(&job, &file)?])?;
     assert!((1..=2).contains(&failed), "{failed}");
     odd.check_succeeded(&fleet, &report)?;
@@ -267,7 +270,7 @@ fn an_output_that_is_damaged_after_it_was_checked_is_made_again() -> Result {
 #[test]
 fn a_spill_that_is_damaged_before_its_map_has_merged_it_costs_one_attempt() -> Result {
     let fleet = Fleet::start(1, 1)?;
-    // More than the map may keep in memory, and then a gate.
+    // The first lines are more than the map may keep in memory. A gate follows.
     let lines = filled(24 << 20, |number| format!("{number:0199}\n"));
     fs::write(fleet.path("in.txt"), lines + "wait gate\n")?;
     let odd = Odd::new("in.txt --split-size 1GiB --memory 16MiB -r 2");

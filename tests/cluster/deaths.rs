@@ -8,7 +8,7 @@ use crate::leftovers::{check_nothing_is_left, children};
 use crate::trial::{Trial, counted, maps_done, reduces, status};
 use crate::until::until;
 
-/// Maps of a job that are done when it is struck in their midst.
+/// Maps of a job that are done when the fault strikes.
 const SOME_MAPS: u64 = 40;
 
 #[test]
@@ -25,7 +25,7 @@ fn a_worker_that_is_killed_while_mapping_changes_nothing_in_the_output() -> Resu
     let lost = after.lost();
     assert!(!lost.is_empty(), "the fault struck attempts: {before:?}");
     assert!(lost.iter().all(|lost| lost.worker == victim && lost.cause == "worker_lost"));
-    // What it had finished was made again, since no reduce had fetched everything.
+    // The maps that the worker had finished ran again, since no reduce had fetched everything.
     let finished = after.first_won_on(&victim, "map");
     assert!(!finished.is_empty());
     assert!(finished.iter().all(|map| after.at(map).len() > 1), "{finished:?}");
@@ -49,7 +49,7 @@ fn maps_of_a_worker_that_is_killed_before_all_are_fetched_run_again() -> Result 
     fleet.kill(1)?;
 
     let after = trial.check(&fleet, &job)?;
-    // Exactly what lay on it was made again, and what ran there.
+    // Only the maps whose outputs were stored there, and the attempts that ran there, ran again.
     assert_eq!(after.repeated("map"), held);
     for map in &held {
         let attempts = after.at(map);
@@ -71,7 +71,7 @@ fn only_the_reduces_of_a_worker_that_holds_no_maps_run_again_when_it_is_killed()
     let trial = Trial::new(4, 12, 200);
     let job = trial.submit(&fleet)?;
     reduces(&fleet, &job)?;
-    // It comes too late for the maps.
+    // The worker joins too late to run maps.
     let late = fleet.add_worker()?;
     let victim = fleet.id(late)?;
     until("its executors reduce", || {
@@ -113,7 +113,8 @@ fn a_job_goes_on_when_all_workers_have_died_and_one_is_started_again() -> Result
     fleet.start_again(1)?;
     assert_eq!(fleet.id(1)?, first, "it is the worker that it was");
     let after = trial.check(&fleet, &job)?;
-    // What it had finished still lies on its disk and counts again; what the other had is made again.
+    // The outputs that the restarted worker had finished are still on its disk and are used again. The outputs of the
+    // other worker are made again.
     assert!(kept.iter().all(|map| after.at(map).len() == 1), "{kept:?}");
     assert!(gone.iter().all(|map| after.at(map).len() == 2), "{gone:?}");
     let rerun = gone.len() + before.lost().len();

@@ -12,10 +12,10 @@ use crate::executables::executables;
 
 pub(crate) use crate::commands::Result;
 
-/// What a process goes on to say.
+/// The remaining output of a process.
 type Said = Lines<BufReader<ChildStdout>>;
 
-/// What was started, and what it has said.
+/// A started process, and what it has printed.
 struct Launched {
     process: Child,
     said: Said,
@@ -27,12 +27,12 @@ struct Launched {
 /// A cluster that is ready.
 pub(crate) struct Dev {
     process: Child,
-    /// What it goes on to say.
+    /// The remaining output of the process.
     _said: Said,
     commands: Commands,
-    /// The processes that it has named, masters first.
+    /// Ids of the processes that it has printed, masters first.
     pub(crate) pids: Vec<u32>,
-    /// Where its masters show it over HTTP.
+    /// Addresses of the masters' web pages.
     pub(crate) webs: Vec<String>,
     masters: &'static str,
     _one: MutexGuard<'static, ()>,
@@ -47,12 +47,12 @@ impl Deref for Dev {
 }
 
 impl Dev {
-    /// A master and two workers with a slot each.
+    /// Starts a master and two workers with one slot each.
     pub(crate) fn start() -> Result<Self> {
         Self::start_masters("1")
     }
 
-    /// The same with so many masters.
+    /// Starts this many masters and two workers with one slot each.
     pub(crate) fn start_masters(masters: &'static str) -> Result<Self> {
         let one = alone();
         let folder = tempfile::tempdir()?;
@@ -62,7 +62,7 @@ impl Dev {
         Ok(Dev { process, _said: said, commands, pids, webs, masters, _one: one })
     }
 
-    /// Starts it once more with the folder that it had, when it has ended.
+    /// Restarts the cluster with the same folder, after it has ended.
     pub(crate) fn start_again(&mut self) -> Result {
         let launched = Self::launch(&self.path("data"), self.masters)?;
         let Launched { process, said, address, pids, webs } = launched;
@@ -93,12 +93,12 @@ impl Dev {
         Ok(Launched { process, said, address, pids, webs })
     }
 
-    /// The path of a job executable.
+    /// Returns the path of a job executable.
     pub(crate) fn job(name: &str) -> String {
         executables().join(name).display().to_string()
     }
 
-    /// Sends a signal to the process that started all, and waits for its end.
+    /// Sends a signal to the process that started the cluster, and waits until it ends.
     pub(crate) fn end(&mut self, signal: &str) -> Result<Option<i32>> {
         send(signal, self.process.id())?;
         Ok(self.process.wait()?.code())
@@ -112,19 +112,19 @@ impl Drop for Dev {
     }
 }
 
-/// Sends a signal, as a shell does.
+/// Sends a signal, as the shell's `kill` does.
 pub(crate) fn send(signal: &str, pid: u32) -> Result {
     send_all(signal, &[pid])
 }
 
-/// Sends a signal to all of these at once: none outlives another for long enough to notice.
+/// Sends a signal to all of these processes at practically the same time.
 pub(crate) fn send_all(signal: &str, pids: &[u32]) -> Result {
     let pids = pids.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
     let sent = Command::new("bash").args(["-c", &format!("kill -{signal} {pids}")]).status()?;
     if sent.success() { Ok(()) } else { Err(format!("kill -{signal} {pids}: {sent}").into()) }
 }
 
-/// Whether a process is there and no zombie.
+/// Returns whether a process exists and is not a zombie.
 pub(crate) fn lives(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))

@@ -16,16 +16,16 @@ use crate::taken::Mounted;
 use crate::trial::counted;
 use crate::until::until;
 
-/// Room on the small disks, where the outputs of two maps fit at most.
+/// Script that mounts a small disk, with room for the outputs of at most two maps.
 pub(crate) const SMALL_DISK: &str =
     "umask 077; mkdir -p $DATA/jobs; mount -t tmpfs -o size=256k,mode=700 none $DATA/jobs";
-/// Bytes of a map's input, and of its output nearly, since there is nothing in it that repeats.
+/// Bytes of a map's input. Its output is almost as large, since nothing in it repeats.
 const SPLIT_BYTES: usize = 128 << 10;
 const FLAGS: &str = "in.txt --split-size 128KiB -r 2";
-/// Maps that have such an output.
+/// Number of maps with such an output.
 const MAPS: usize = 20;
 
-/// Splits of lines that cannot be compressed well.
+/// Returns splits of lines that compress badly.
 pub(crate) fn noise() -> String {
     let digest = |number: usize| {
         let hash = |salt: u64| gristmill::record::hash::hash(&(number as u64 ^ salt).to_le_bytes());
@@ -38,7 +38,7 @@ fn write_input(commands: &Commands, input: &str) -> Result {
     Ok(fs::write(commands.path("in.txt"), input)?)
 }
 
-/// Where a worker with mounts of its own has its jobs.
+/// Returns the jobs folder of a worker that has its own mounts.
 fn jobs_of(fleet: &Fleet, worker: usize) -> PathBuf {
     let jobs = fleet.data(worker).join("jobs");
     let seen_by_it = PathBuf::from(format!("/proc/{}/root", fleet.worker(worker).pid()));
@@ -50,7 +50,8 @@ fn check_small_disk_is_empty(fleet: &Fleet, worker: usize) -> Result {
     until("the small disk is empty", || Ok(fs::read_dir(&jobs)?.next().is_none()))
 }
 
-/// Two attempts of this kind found no room on this worker, which was then left out, and all other attempts went well.
+/// Checks that two attempts of this kind found no room on this worker, that it was then excluded, and that all other
+/// attempts succeeded.
 fn check_left_out(fleet: &Fleet, report: &Report, kind: &str, worker: &str) -> Result {
     let failed = report.failed();
     assert_eq!(failed.len(), 2, "{failed:?}");
@@ -67,7 +68,7 @@ fn check_left_out(fleet: &Fleet, report: &Report, kind: &str, worker: &str) -> R
 fn maps_that_find_a_full_disk_run_elsewhere() -> Result {
     let mut fleet = Fleet::start(1, 1)?;
     let small = fleet.add_worker_with_mounts(SMALL_DISK)?;
-    // Both begin, and the large one waits until the small one has no more room.
+    // Both maps begin, and the one on the large disk waits until the small disk is full.
     let gates = ["first", "second"];
     let waits = |gate| filled(SPLIT_BYTES, |_| format!("wait {gate}\n"));
     write_input(&fleet, &(gates.map(waits).concat() + &noise()))?;
@@ -95,7 +96,7 @@ fn a_reduce_that_has_no_room_for_what_it_fetches_runs_elsewhere() -> Result {
     let odd = Odd::new(FLAGS);
     let job = odd.submit(&fleet)?;
     odd.waits(&fleet, "gate", 1)?;
-    // It comes too late for the maps.
+    // The worker joins too late to run maps.
     let small = fleet.add_worker_with_mounts(SMALL_DISK)?;
     let id = fleet.id(small)?;
     until("it is left out", || Ok(fleet.state_of(&id)?.as_deref() == Some("excluded")))?;
@@ -137,7 +138,8 @@ fn a_job_that_finds_no_room_anywhere_says_so_and_makes_room_for_the_next() -> Re
         "{said}"
     );
     assert!(said.contains("--data") && said.contains(" (disk)"), "{said}");
-    // The last worker is not left out, however often it fails. Tasks take turns while they pause after failures.
+    // The last worker is never excluded, however often attempts fail on it. Tasks take turns, because each pauses after
+    // a failure.
     let failed = report.failed();
     assert!(failed.iter().all(|attempt| attempt.cause == "disk"), "{failed:?}");
     let mut times = BTreeMap::<&str, usize>::new();
@@ -153,14 +155,14 @@ fn a_job_that_finds_no_room_anywhere_says_so_and_makes_room_for_the_next() -> Re
     check_nothing_is_left(fleet, &[])
 }
 
-/// Bytes of the side file that each job has, so that some of them fill the disk of a master.
+/// Bytes of each job's side file, so large that a few of them fill the disk of a master.
 const SIDE_FILE_BYTES: usize = 8 << 20;
-/// Room for side files beside the executable, the log and what is on its way.
+/// Size of a master's disk: room for side files, the executable, the log and pending uploads.
 const MASTER_DISK_BYTES: u64 = 64 << 20;
-/// Jobs whose side files do not fit at once.
+/// Number of jobs whose side files do not fit at the same time.
 const JOBS: usize = 10;
 
-/// Submits a job with a side file of its own.
+/// Submits a job with its own side file.
 fn submit_with_side_file(fleet: &Fleet, number: usize, input: &str) -> Result<Ended> {
     let (file, out) = (format!("left-{number}"), format!("out-{number}"));
     let line = format!("{number:08}");
@@ -195,7 +197,7 @@ fn master_with_a_full_disk_drops_artifacts_of_ended_jobs_and_keeps_those_of_live
     let files = fs::read_dir(fleet.path("data/m1/artifacts"))?.count();
     assert!(files < 2 * JOBS, "the oldest artifacts are gone: {files}");
 
-    // What live jobs need is never dropped: a submission is refused at last, and the refusal names the disk.
+    // Artifacts of live jobs are never dropped. Finally a submission is refused, and the refusal names the disk.
     let mut waiting = Vec::new();
     let refused = loop {
         let number = JOBS + 1 + waiting.len();
@@ -218,7 +220,7 @@ fn master_with_a_full_disk_drops_artifacts_of_ended_jobs_and_keeps_those_of_live
     assert_eq!(again.code, Some(0), "{}", again.stderr);
     let watched = fleet.run(&["watch", again.stdout.trim_end()])?;
     assert_eq!(watched.code, Some(0), "{}", watched.stderr);
-    // Its folder is removed with the fleet, and cannot be before it is unmounted.
+    // The folder is removed with the fleet, but must be unmounted before that.
     fleet.end()?;
     drop(mounted);
     Ok(())

@@ -64,7 +64,7 @@ fn worker_that_is_asked_to_end_leaves_and_its_tasks_move_at_once() -> Result {
     check_nothing_is_left(fleet, &[])
 }
 
-/// Attempts that a worker got.
+/// Returns how many attempts a worker was assigned.
 fn on(attempts: &Attempts, worker: &str) -> usize {
     attempts.all(|attempt| attempt.worker == worker).len()
 }

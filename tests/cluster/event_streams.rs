@@ -11,7 +11,7 @@ use crate::trial::{Trial, maps_done};
 use crate::until::{until, until_within};
 use crate::web::webs;
 
-/// Streams that a master keeps open.
+/// Limit on the streams that a master keeps open.
 const STREAMS_MAX: usize = 128;
 /// How long a job may be followed.
 const FOLLOWED_SECONDS_MAX: u32 = 120;
@@ -20,7 +20,7 @@ fn ids(events: &[Value]) -> Vec<&str> {
     events.iter().filter_map(|event| event["id"].as_str()).collect()
 }
 
-/// An id as a pair of numbers.
+/// Returns an event's id as a pair of numbers.
 fn place(event: &Value) -> (u64, u64) {
     let mut numbers = event["id"].as_str().unwrap_or_default().split('.').map(str::parse);
     let mut next = || numbers.next().and_then(|number| number.ok()).unwrap_or(0);
@@ -83,7 +83,7 @@ fn event_stream_covers_a_job_and_resumes_anywhere() -> Result {
         let mut told: Vec<_> =
             of_type(&events, name).iter().map(|it| it["attempt"].clone()).collect();
         told.sort_by_key(|id| attempts.iter().position(|it| it == id));
-        // Maps that have joined another are not told apart from it.
+        // A map that has joined another map's attempt may be missing from these events.
         assert!(told.iter().all(|id| attempts.contains(id)), "{told:?}");
         // The plan, at least one map, three reduces, the commit.
         assert!(told.len() > 5, "{told:?}");
@@ -106,7 +106,7 @@ fn a_stream_goes_on_with_another_master_without_a_gap() -> Result {
     let mut fleet = Fleet::start_masters(3, 2, 2)?;
     let addresses = webs(&fleet)?;
     let first = leader(&fleet)?;
-    // Followers pass the stream on.
+    // Follow the stream through a follower.
     let follower = first % 3;
     let before = json(&addresses[first - 1], "/api/v1/masters")?[first - 1]["applied"].clone();
     let from = format!("{before}.0");
@@ -116,7 +116,7 @@ fn a_stream_goes_on_with_another_master_without_a_gap() -> Result {
     maps_done(&fleet, &job, 20)?;
     fleet.kill_master_of(first)?;
     let mut events = Vec::new();
-    // A connection that breaks off has ended as well as one that is closed.
+    // A connection that breaks off counts as the end of the stream, like one that is closed.
     while let Ok(Some(event)) = stream.next() {
         events.push(event);
     }
@@ -125,7 +125,7 @@ fn a_stream_goes_on_with_another_master_without_a_gap() -> Result {
     until("the others answer", || Ok(get(web, "/readyz")?.status == 200))?;
     events = until_over(web, events, &from)?;
     trial.check(&fleet, &job)?;
-    // Nobody but that master was lost, so all is told of the job by either in the same words.
+    // Only that master was lost, so both remaining masters report the job's events in the same words.
     let other = &addresses[(1..=3).find(|n| n - 1 != follower && *n != first).ok_or("none")? - 1];
     let whole = until_over(other, Vec::new(), &from)?;
     assert_eq!(events, whole);

@@ -11,35 +11,35 @@ use crate::odd::{Odd, Report, check_workers_are_clean};
 use crate::trial::counted;
 use crate::until::until;
 
-/// Some ten maps; the third one meets trouble.
+/// About ten maps. The third one has the line that causes trouble.
 const FLAGS: &str = "in.txt --split-size 1KiB -r 2";
 
-/// The most that is kept of what an attempt prints: its first and its last 64 KiB, and a line that says so.
+/// The most that is kept of an attempt's output: its first and last 64 KiB, and a line that says so.
 const LOG_BYTES_MAX: u64 = (128 << 10) + 100;
 
-/// Trouble that leaves a process each.
+/// Kinds of trouble that each leave a process behind.
 const CHILDREN: [&str; 4] = ["fork", "escape", "daemon", "closed-daemon"];
 
-/// Trouble that leaves four processes, once.
+/// Flags for trouble that leaves four processes behind, once.
 const LEAVES_FOUR: &str = "--trouble fork,escape,daemon,closed-daemon,hang --times 1";
 
-/// One way to misbehave.
+/// One kind of misbehaviour.
 struct Case {
-    /// What the job does, as its flag says it.
+    /// The misbehaviour, as the job's flag names it.
     trouble: &'static str,
-    /// The cause of the attempts that fail of it.
+    /// The cause of the attempts that fail because of it.
     cause: &'static str,
-    /// Attempts after which the job fails.
+    /// Number of attempts after which the job fails.
     attempts: usize,
-    /// What `submit` says first.
+    /// How the first error message of `submit` reads.
     said: String,
-    /// What its details say too.
+    /// Text that the message's details contain.
     detail: &'static str,
     /// More flags of `submit`.
     options: &'static str,
 }
 
-/// Writes the input, with one line that is trouble.
+/// Writes the input, with one line that causes trouble.
 fn write_input(commands: &Commands) -> Result {
     let line = |number: usize| match number {
         150 => "trouble\n".to_owned(),
@@ -49,7 +49,7 @@ fn write_input(commands: &Commands) -> Result {
 }
 
 impl Case {
-    /// The job fails of it if it happens again and again, and not if it happens once.
+    /// Checks that the job fails if this happens again and again, and succeeds if it happens once.
     fn check(&self, fleet: &Fleet) -> Result {
         let trouble = format!("--trouble {}", self.trouble);
         let always = Odd::new(FLAGS).with_options(self.options).with_trouble(&trouble);
@@ -65,7 +65,7 @@ impl Case {
         let once = always.with_trouble("--times 1");
         let report = once.run(fleet)?;
         self.check_struck(&report, 1);
-        // While its worker pauses, tasks wait at the other one. They may move back before they begin.
+        // While the worker pauses, tasks wait for the other one. They may move back before they begin.
         let moved = report.attempts.all(|attempt| attempt.state == "killed" && attempt.pid == 0);
         let rerun = counted(fleet, &report.job, "attempts_rerun")?;
         let expected = 1 + u64::try_from(moved.len())?;
@@ -76,7 +76,7 @@ impl Case {
         check_workers_are_clean(fleet)
     }
 
-    /// One map has failed so often of this, and nothing else has.
+    /// Checks that one map has failed this many times for this cause, and that nothing else has failed.
     fn check_struck(&self, report: &Report, times: usize) {
         let failed = report.failed();
         assert_eq!(failed.len(), times, "{failed:?}");
@@ -96,14 +96,14 @@ impl Case {
         let last = format!("#{attempt} ({})", self.cause);
         assert!(lines[1..].iter().any(|line| line.contains(&last)), "{last}: {said}");
         let why = fleet.json(&["why", &report.job])?;
-        // An error on a record is the record's, as far as advice goes.
+        // For advice, an error on a record counts as a bad record.
         let kind = if self.cause == "user_error" { "bad_record" } else { self.cause };
         assert_eq!(why["kind"], kind, "{why}");
         Ok(())
     }
 }
 
-/// The processes that the job has started are dead.
+/// Checks that the processes that the job has started are dead.
 fn check_dead(odd: &Odd, fleet: &Fleet) -> Result {
     for child in odd.children(fleet)? {
         until("what an executor has started dies with it", || Ok(!lives(child)))?;
@@ -111,14 +111,14 @@ fn check_dead(odd: &Odd, fleet: &Fleet) -> Result {
     Ok(())
 }
 
-/// Where the job panics.
+/// Returns the place in the source where the job panics.
 fn panic_place() -> String {
     let text = include_str!("../jobs/odd.rs");
     let line = text.lines().position(|line| line.contains("panic!(\"no luck\")"));
     format!("tests/jobs/odd.rs:{}: panicked: no luck", line.map_or(0, |line| line + 1))
 }
 
-/// Nothing is left of the fleet and its jobs, and no control group of its executors.
+/// Checks that nothing is left of the fleet, its jobs and the control groups of its executors.
 fn check_no_trace(fleet: Fleet) -> Result {
     let pids: Vec<u32> = fleet.numbers().map(|number| fleet.worker(number).pid()).collect();
     check_nothing_is_left(fleet, &[])?;
@@ -130,13 +130,13 @@ fn check_no_trace(fleet: Fleet) -> Result {
     Ok(())
 }
 
-/// The executor exits.
+/// A case in which the executor exits.
 fn exit(trouble: &'static str, said: &str) -> Case {
     let said = said.into();
     Case { trouble, cause: "exit", attempts: 4, said, detail: "attempt: ", options: "" }
 }
 
-/// It exits, and leaves processes that are not in its process group either.
+/// A case in which the executor exits and leaves processes, some of them outside its process group.
 fn exit_with_children() -> Case {
     exit(
         "fork,escape,daemon,closed-daemon,exit3",
@@ -154,9 +154,9 @@ fn hang(trouble: &'static str) -> Case {
     Case { cause: "timeout", attempts: 2, options, ..exit(trouble, said) }
 }
 
-/// It needs more memory than it may have, beside what its children hold.
+/// A case in which the executor uses more memory than it may, in addition to that of its children.
 fn eat() -> Case {
-    // The second time, on another worker, is enough.
+    // The second time, on another worker, is enough to fail the job.
     let case =
         exit("fork,escape,eat", "the executor was killed for using too much memory: it used ");
     Case { cause: "memory", attempts: 2, ..case }
@@ -167,14 +167,14 @@ fn executors_that_die_fail_their_job_with_the_cause_or_cost_one_attempt() -> Res
     let fleet = Fleet::start(2, 1)?;
     write_input(&fleet)?;
     let cases = [
-        // The same record twice is enough.
+        // Two failures on the same record are enough to fail the job.
         Case {
             cause: "panic",
             attempts: 2,
             detail: "record: `trouble`",
             ..exit("panic", &panic_place())
         },
-        // Nor does a text of any length harm a worker.
+        // An error text of any length does not harm a worker.
         Case {
             cause: "user_error",
             attempts: 2,
@@ -200,7 +200,7 @@ fn executors_that_die_fail_their_job_with_the_cause_or_cost_one_attempt() -> Res
 fn user_code_may_change_the_working_folder() -> Result {
     let fleet = Fleet::start(1, 1)?;
     write_input(&fleet)?;
-    // The line is in the third map; the maps behind it and the reduces run in the same executor.
+    // The line is in the third map. The maps after it and the reduces run in the same executor.
     let odd = Odd::new(FLAGS).with_trouble("--trouble wander --times 1");
     let report = odd.run(&fleet)?;
     assert_eq!(odd.strikes(&fleet)?, 1);
@@ -275,7 +275,7 @@ fn a_job_that_prints_without_end_fills_no_disk_and_leaves_no_child() -> Result {
     check_no_trace(fleet)
 }
 
-/// The children of an executor die when its worker is killed, before any worker comes again.
+/// Checks that the children of an executor die when its worker is killed, before any worker restarts.
 fn check_killed_worker(mut fleet: Fleet) -> Result {
     write_input(&fleet)?;
     let odd = Odd::new(FLAGS).with_trouble(LEAVES_FOUR);
@@ -388,7 +388,7 @@ fn daemon_of_an_attempt_ends_with_it_though_its_executor_goes_on() -> Result {
     let alive = || -> Result<usize> {
         Ok(odd.children(&fleet)?.into_iter().filter(|&child| lives(child)).count())
     };
-    // What user code holds in its hand may serve the next attempt too.
+    // A process that user code still holds may serve the next attempt too, so it stays.
     until("the daemon is gone", || Ok(alive()? == 1))?;
     odd.open(&fleet, "gate")?;
     let report = odd.watch(&fleet, &job)?;

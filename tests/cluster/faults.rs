@@ -18,12 +18,12 @@ use crate::commands::{Commands, Result};
 use crate::fleet::Fleet;
 use crate::odd::MARKS;
 
-/// Names the file to which rows are added. Without it nothing is measured.
+/// Variable that names the file to which rows are added. Without it nothing is measured.
 const FILE: &str = "GRISTMILL_FAULTS";
-/// Folder of the output of a run to which nothing happens.
+/// Folder of the output of an undisturbed run.
 const UNDISTURBED: &str = "undisturbed";
 
-/// The jobs of one cluster, if there is to be a table.
+/// The jobs of one cluster, recorded only if a table is written.
 #[derive(Default)]
 pub(crate) struct Faults {
     file: Option<PathBuf>,
@@ -33,26 +33,26 @@ pub(crate) struct Faults {
 /// One job.
 struct Record {
     submission: Submission,
-    /// What made trouble, where it was the job itself.
+    /// The trouble that the job itself made, if any.
     trouble: String,
     began: Instant,
-    /// Once it has ended.
+    /// Duration and path of the job, once it has ended.
     ended: Option<(Duration, String)>,
-    /// What was found of its output.
+    /// What the test found about its output.
     output: &'static str,
 }
 
-/// What is needed to run a job once more.
+/// Everything needed to run a job once more.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Submission {
-    /// Given to `gristmill submit`; the last one is the output.
+    /// Arguments of `gristmill submit`. The last one is the output.
     arguments: Vec<String>,
-    /// Files that its tasks wait for, among their marks.
+    /// Files in the folder of marks that the job's tasks wait for.
     gates: Vec<String>,
     workers: usize,
 }
 
-/// The time, for the measure of a job.
+/// Returns the time, for measuring jobs.
 pub(crate) fn now() -> Instant {
     Clock::system().now()
 }
@@ -62,7 +62,7 @@ impl Faults {
         Self { file: std::env::var_os(FILE).map(PathBuf::from), jobs: RefCell::default() }
     }
 
-    /// This job was submitted at this time with these arguments, the output last.
+    /// Records that this job was submitted at this time with these arguments, the output last.
     pub(crate) fn begun(
         &self,
         commands: &Commands,
@@ -80,7 +80,7 @@ impl Faults {
         Ok(())
     }
 
-    /// The jobs wait no longer for this file.
+    /// Records that this file was created, so jobs no longer wait for it.
     pub(crate) fn opened(&self, gate: &str) {
         for record in self.jobs.borrow_mut().values_mut() {
             record.submission.gates.push(gate.into());
@@ -98,7 +98,7 @@ impl Faults {
         self.jobs.borrow_mut().clear();
     }
 
-    /// What was found of a job's output, such as that it equals another.
+    /// Records what was found about a job's output, such as that it equals another.
     pub(crate) fn found(&self, job: &str, output: &'static str) {
         if let Some(record) = self.jobs.borrow_mut().get_mut(job) {
             record.output = output;
@@ -106,7 +106,8 @@ impl Faults {
     }
 }
 
-/// What did not go as it does where nothing happens: attempts without a win, and maps that won again.
+/// Describes how the job differed from an undisturbed one: attempts that did not succeed, and maps that succeeded
+/// again.
 fn path(attempts: &Attempts) -> String {
     let mut steps: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for attempt in attempts.iter() {
@@ -139,7 +140,7 @@ pub(crate) fn add_rows(mut fleet: Fleet) -> Result {
                 undisturbed.insert(submission.clone(), run_again(&mut fleet, &submission)?);
             }
             let added = took.as_secs_f64() - undisturbed[&submission].as_secs_f64();
-            // While the job waited for a file, the test did what it had to do.
+            // If the job waited for a file, the time includes the test's own work.
             let sign = if submission.gates.is_empty() { "" } else { "<" };
             format!("{sign}{added:+.1}")
         };
@@ -150,9 +151,9 @@ pub(crate) fn add_rows(mut fleet: Fleet) -> Result {
     Ok(file.write_all(rows.as_bytes())?)
 }
 
-/// How long a job takes to which nothing happens.
+/// Returns how long a job takes when nothing happens to it.
 fn run_again(fleet: &mut Fleet, submission: &Submission) -> Result<Duration> {
-    // A job may have been there before all workers.
+    // The job may have been submitted before all workers were there.
     fleet.begin_anew(submission.workers.max(1))?;
     let marks = fleet.path(MARKS);
     fs::create_dir_all(&marks)?;

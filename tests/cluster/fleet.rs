@@ -13,39 +13,39 @@ use crate::commands::{Commands, GRISTMILL, Result, alone};
 use crate::dev::{lives, send, send_all};
 use crate::until::until;
 
-/// How long a silent worker is believed: short, so that tests are, and longer than a busy machine keeps one waiting.
+/// Lease of a worker: short, so that tests are short, but longer than a busy machine delays a worker.
 pub(crate) const LEASE: &str = "3s";
-/// Map outputs go over the network, as between machines, though all workers are on this one.
+/// Flags that make workers send map outputs over the network, as between machines, although all run on this one.
 const SENT: &[&str] = &["--no-local-reads"];
-/// How long a process may take to say where it is.
+/// How long a process may take to print its address.
 const FIRST_LINE_WITHIN: Duration = Duration::from_secs(30);
 
-/// A master or a worker, in a process group of its own.
+/// A master or a worker, in its own process group.
 pub(crate) struct Member {
     process: Child,
-    /// Kept open, so that what it says later meets a reader.
+    /// Kept open, so that the process can still write to it.
     _said: BufReader<ChildStdout>,
-    /// Where it listens.
+    /// The address on which it listens.
     pub(crate) address: String,
 }
 
-/// Some of a fleet's members.
+/// A group of a fleet's members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Who {
-    /// The master of this number.
+    /// The master with this number.
     Master(usize),
     /// Any worker, with its executors.
     Workers,
 }
 
-/// A cluster whose workers are named 1, 2, 3, … in the order of their first start.
+/// A cluster whose workers are numbered 1, 2, 3, … in the order of their first start.
 pub(crate) struct Fleet {
     masters: Vec<Member>,
     workers: Vec<Member>,
     slots: u32,
-    /// More that every worker is told.
+    /// Additional flags of every worker.
     flags: &'static [&'static str],
-    /// More that every master is told.
+    /// Additional flags of every master.
     master_flags: &'static [&'static str],
     commands: Commands,
     _one: MutexGuard<'static, ()>,
@@ -60,8 +60,8 @@ impl Deref for Fleet {
 }
 
 impl Member {
-    /// Starts `gristmill` as such a member, which dies with this test, by a command that becomes it in the end. Crash
-    /// points are armed in a folder that need not be there.
+    /// Starts `gristmill` as a member, by a command that becomes it in the end. The member dies with this test. Crash
+    /// points are armed in the folder `points`, which need not exist.
     fn start(
         mut command: Command,
         arguments: &[&str],
@@ -95,20 +95,20 @@ impl Member {
         self.process.id()
     }
 
-    /// Waits for its end; answers its exit code, if it has one.
+    /// Waits until the process ends, and returns its exit code, if it has one.
     fn ended(&mut self, why: &str) -> Result<Option<i32>> {
         until(why, || Ok(self.process.try_wait()?.is_some()))?;
         Ok(self.process.wait()?.code())
     }
 
-    /// Kills it, unless it has ended by itself.
+    /// Kills the process, unless it has already ended.
     fn end_anyhow(&mut self) {
         let _gone_or_not = self.process.kill();
         let _reaped_or_not = self.process.wait();
     }
 }
 
-/// The first line that a process writes; it is waited for, but not forever.
+/// Returns the first line that a process writes. Fails if it takes too long.
 fn first_line(mut said: BufReader<ChildStdout>) -> Result<(String, BufReader<ChildStdout>)> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
@@ -119,7 +119,7 @@ fn first_line(mut said: BufReader<ChildStdout>) -> Result<(String, BufReader<Chi
     Ok(receiver.recv_timeout(FIRST_LINE_WITHIN)??)
 }
 
-/// `master 1 ADDRESS pid N` or `worker ADDRESS pid N`.
+/// Returns the address in `master 1 ADDRESS pid N` or `worker ADDRESS pid N`.
 fn address(line: &str) -> Result<String> {
     let words: Vec<&str> = line.trim_end().split(' ').collect();
     match words[..] {
@@ -129,12 +129,12 @@ fn address(line: &str) -> Result<String> {
 }
 
 impl Fleet {
-    /// A master, and workers with so many slots each.
+    /// Starts a master, and workers with this many slots each.
     pub(crate) fn start(workers: usize, slots: u32) -> Result<Self> {
         Self::start_with(workers, slots, SENT)
     }
 
-    /// The same, with more flags for the workers.
+    /// Starts a master and workers, with more flags for the workers.
     pub(crate) fn start_with(
         workers: usize,
         slots: u32,
@@ -143,12 +143,12 @@ impl Fleet {
         Self::start_all((1, &[]), (workers, flags), slots, |_| Ok(()))
     }
 
-    /// Several masters, and workers with so many slots each.
+    /// Starts several masters, and workers with this many slots each.
     pub(crate) fn start_masters(masters: usize, workers: usize, slots: u32) -> Result<Self> {
         Self::start_masters_with(masters, &[], workers, slots)
     }
 
-    /// The same, with more flags for the masters.
+    /// Starts several masters and workers, with more flags for the masters.
     pub(crate) fn start_masters_with(
         masters: usize,
         master_flags: &'static [&'static str],
@@ -158,7 +158,7 @@ impl Fleet {
         Self::start_all((masters, master_flags), (workers, SENT), slots, |_| Ok(()))
     }
 
-    /// The same, in a folder that is made ready before.
+    /// Starts several masters and workers in a folder that was prepared before.
     pub(crate) fn start_in(
         masters: usize,
         workers: usize,
@@ -195,7 +195,8 @@ impl Fleet {
         Ok(fleet)
     }
 
-    /// Once all have ended: another cluster in the same folder, with as many masters and so many workers.
+    /// Ends all members, and starts another cluster in the same folder, with the same number of masters and this many
+    /// workers.
     pub(crate) fn begin_anew(&mut self, workers: usize) -> Result {
         self.end()?;
         std::fs::remove_dir_all(self.path("data"))?;
@@ -206,7 +207,7 @@ impl Fleet {
         (0..workers).try_for_each(|_| self.add_worker().map(drop))
     }
 
-    /// One more master, which takes part when this returns.
+    /// Adds a master, and waits until it takes part.
     pub(crate) fn add_master(&mut self) -> Result {
         let id = (self.masters.len() + 1).to_string();
         let mut arguments =
@@ -230,19 +231,19 @@ impl Fleet {
         Member::start(Command::new(GRISTMILL), &arguments, data, points)
     }
 
-    /// The addresses of all masters.
+    /// Returns the addresses of all masters.
     pub(crate) fn cluster(&self) -> String {
         let addresses: Vec<&str> = self.masters.iter().map(|it| it.address.as_str()).collect();
         addresses.join(",")
     }
 
-    /// One more worker, which is registered when this returns; gives its number.
+    /// Adds a worker, waits until it is registered, and returns its number.
     pub(crate) fn add_worker(&mut self) -> Result<usize> {
         let cluster = self.cluster();
         self.add_worker_at(&cluster)
     }
 
-    /// One more worker, which is told that the master is at this address.
+    /// Adds a worker that looks for the masters at this address.
     pub(crate) fn add_worker_at(&mut self, cluster: &str) -> Result<usize> {
         let number = self.workers.len() + 1;
         let worker = self.launch(number, cluster)?;
@@ -250,7 +251,7 @@ impl Fleet {
         Ok(number)
     }
 
-    /// One more worker, with mounts of its own: a shell makes them, with `$DATA` for its folder.
+    /// Adds a worker with its own mounts, which a shell script makes. In the script, `$DATA` is the worker's folder.
     pub(crate) fn add_worker_with_mounts(&mut self, script: &str) -> Result<usize> {
         let number = self.workers.len() + 1;
         let script = format!("set -e; {script}; exec \"$@\"");
@@ -278,7 +279,7 @@ impl Fleet {
         Ok(worker)
     }
 
-    /// Starts a worker that has died again, with the folder that it had.
+    /// Restarts a dead worker with the same folder.
     pub(crate) fn start_again(&mut self, number: usize) -> Result {
         let cluster = self.cluster();
         self.workers[number - 1] = self.launch(number, &cluster)?;
@@ -293,17 +294,17 @@ impl Fleet {
         &self.workers[number - 1]
     }
 
-    /// The numbers of all workers, dead ones too.
+    /// Returns the numbers of all workers, including dead ones.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = usize> + use<> {
         1..=self.workers.len()
     }
 
-    /// A worker's data folder.
+    /// Returns a worker's data folder.
     pub(crate) fn data(&self, number: usize) -> PathBuf {
         self.path(&format!("data/w{number}"))
     }
 
-    /// What the cluster calls the live worker that is this process: w4.
+    /// Returns the id, such as `w4`, that the cluster uses for the live worker with this process id.
     fn id_of(&self, pid: u32) -> Result<Option<String>> {
         let workers = self.json(&["workers"])?;
         let mut workers = workers.as_array().ok_or("no list")?.iter();
@@ -311,13 +312,13 @@ impl Fleet {
         Ok(found.and_then(|worker| worker["id"].as_str()).map(String::from))
     }
 
-    /// What the cluster calls a worker that is alive.
+    /// Returns the id that the cluster uses for a live worker.
     pub(crate) fn id(&self, number: usize) -> Result<String> {
         let id = self.id_of(self.worker(number).pid())?;
         Ok(id.ok_or_else(|| format!("worker {number} is not there"))?)
     }
 
-    /// What the cluster says of a worker, if it still speaks of it.
+    /// Returns the state of a worker, or `None` if the cluster no longer lists it.
     pub(crate) fn state_of(&self, id: &str) -> Result<Option<String>> {
         let workers = self.json(&["workers"])?;
         let mut workers = workers.as_array().ok_or("no list")?.iter();
@@ -333,12 +334,12 @@ impl Fleet {
         Ok(())
     }
 
-    /// Kills the only master, and waits until it is gone; workers and clients stay.
+    /// Kills the only master, and waits until it is gone. Workers and clients keep running.
     pub(crate) fn kill_master(&mut self) -> Result {
         self.kill_master_of(1)
     }
 
-    /// Kills the master of this number.
+    /// Kills the master with this number.
     pub(crate) fn kill_master_of(&mut self, number: usize) -> Result {
         send("KILL", self.master_of(number).pid())?;
         let code = self.masters[number - 1].ended("the killed master is gone")?;
@@ -346,12 +347,12 @@ impl Fleet {
         Ok(())
     }
 
-    /// Starts the only master again, with its folder and at its address.
+    /// Restarts the only master, with the same folder and address.
     pub(crate) fn start_master_again(&mut self) -> Result {
         self.start_master_of(1)
     }
 
-    /// Starts the master of this number again.
+    /// Restarts the master with this number.
     pub(crate) fn start_master_of(&mut self, number: usize) -> Result {
         let (id, listen) = (number.to_string(), self.master_of(number).address.clone());
         let arguments = ["master", "--id", &id, "--listen", &listen, "--lease", LEASE];
@@ -364,7 +365,7 @@ impl Fleet {
         kill_at_once(self.workers.iter_mut())
     }
 
-    /// Asks the master of this number to end; answers its exit code.
+    /// Asks the master with this number to end, and returns its exit code.
     pub(crate) fn end_master_of(&mut self, number: usize) -> Result<Option<i32>> {
         send("TERM", self.master_of(number).pid())?;
         self.masters[number - 1].ended("the master ends when it is asked to")
@@ -374,12 +375,12 @@ impl Fleet {
         self.masters.iter()
     }
 
-    /// Waits for a master that ends by itself; answers its exit code.
+    /// Waits for a master that ends by itself, and returns its exit code.
     pub(crate) fn master_left(&mut self, number: usize) -> Result<Option<i32>> {
         self.masters[number - 1].ended("the master ends by itself")
     }
 
-    /// Starts one more master by what `gristmill masters add` prints, which takes part when this returns; gives its
+    /// Adds a master with the command that `gristmill masters add` prints, waits until it takes part, and returns its
     /// number.
     pub(crate) fn add_master_as_told(&mut self) -> Result<usize> {
         let told = self.run(&["masters", "add"])?;
@@ -406,17 +407,17 @@ impl Fleet {
         &self.masters[number - 1]
     }
 
-    /// Kills everybody at once, as a loss of power does.
+    /// Kills all members at once, as a loss of power does.
     pub(crate) fn kill_all(&mut self) -> Result {
         kill_at_once(self.workers.iter_mut().chain(&mut self.masters))
     }
 
-    /// Kills everybody, those who have ended by themselves excepted.
+    /// Kills all members, except those that have already ended.
     pub(crate) fn end_all_anyhow(&mut self) {
         self.workers.iter_mut().chain(&mut self.masters).for_each(Member::end_anyhow);
     }
 
-    /// Where crash points of these are armed.
+    /// Returns the folder in which crash points of these members are armed.
     pub(crate) fn points(&self, who: Who) -> PathBuf {
         match who {
             Who::Master(number) => self.path(&format!("data/m{number}.crash")),
@@ -424,7 +425,7 @@ impl Fleet {
         }
     }
 
-    /// Waits for the end of the member that is this process; returns the signal that killed it.
+    /// Waits until the member with this process id ends, and returns the signal that killed it.
     pub(crate) fn signal_of(&mut self, pid: u32) -> Result<Option<i32>> {
         let mut members = self.workers.iter_mut().chain(&mut self.masters);
         let member = members.find(|member| member.pid() == pid).ok_or("no member has this pid")?;
@@ -432,7 +433,7 @@ impl Fleet {
         Ok(member.process.wait()?.signal())
     }
 
-    /// Waits for a worker that leaves by itself; answers its exit code.
+    /// Waits for a worker that leaves by itself, and returns its exit code.
     pub(crate) fn left(&mut self, number: usize) -> Result<Option<i32>> {
         self.workers[number - 1].ended("the worker leaves by itself")
     }
@@ -441,7 +442,7 @@ impl Fleet {
         lives(self.worker(number).pid())
     }
 
-    /// Asks all to end, workers first, and waits until they have.
+    /// Asks all members to end, workers first, and waits until they have ended.
     pub(crate) fn end(&mut self) -> Result {
         for member in self.workers.iter_mut().chain(&mut self.masters) {
             if lives(member.pid()) {

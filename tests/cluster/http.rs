@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::commands::Result;
 
-/// Deadline of an answer and of the next piece of a stream, also on a busy machine.
+/// Time limit for an answer and for the next piece of a stream; generous enough for a busy machine.
 const WITHIN: Duration = Duration::from_secs(60);
 
 /// An answer.
@@ -30,12 +30,12 @@ impl Reply {
     }
 }
 
-/// The answer of a web address to GET.
+/// Sends a GET request to a web address, and returns the answer.
 pub(crate) fn get(web: &str, path: &str) -> Result<Reply> {
     send(web, &format!("GET {path} HTTP/1.1\r\nHost: {web}\r\nConnection: close\r\n\r\n"))
 }
 
-/// The JSON of an address that must exist.
+/// Returns the JSON at an address, which must exist.
 pub(crate) fn json(web: &str, path: &str) -> Result<Value> {
     let reply = get(web, path)?;
     if reply.status == 200 { reply.json() } else { Err(format!("{path}: {reply:?}").into()) }
@@ -127,7 +127,7 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Opens it, after a known event if one is given.
+    /// Opens a stream, after a known event if one is given.
     pub(crate) fn open(web: &str, path: &str, last: Option<&str>) -> Result<Self> {
         let last = last.map(|last| format!("Last-Event-ID: {last}\r\n")).unwrap_or_default();
         let mut read = open(web, &format!("GET {path} HTTP/1.1\r\nHost: {web}\r\n{last}\r\n"))?;
@@ -138,7 +138,7 @@ impl Stream {
         Ok(Self { read: BufReader::new(Chunks { read, left: 0 }) })
     }
 
-    /// The data of the next event; `None` once the stream has ended.
+    /// Returns the data of the next event, or `None` once the stream has ended.
     pub(crate) fn next(&mut self) -> Result<Option<Value>> {
         loop {
             let mut line = String::new();
@@ -152,7 +152,7 @@ impl Stream {
         }
     }
 
-    /// All events up to and including the first for which `is_last` is true.
+    /// Returns all events up to and including the first one for which `is_last` is true.
     pub(crate) fn until(&mut self, is_last: impl Fn(&Value) -> bool) -> Result<Vec<Value>> {
         let mut events = Vec::new();
         loop {

@@ -7,11 +7,11 @@ use std::process::{Command, Stdio};
 use crate::dev::{Dev, Result, lives, send};
 use crate::until::until;
 
-/// Many small tasks: long enough to be interrupted, and soon over when it is killed.
+/// A job of many small tasks: long enough to be interrupted, and quick to end when it is killed.
 fn long_job(dev: &Dev, more: &[&str]) -> Result<Command> {
     dev.input(200_000)?;
     let wordcount = Dev::job("wordcount");
-    // Where bad records may be skipped, no map shares an attempt with others.
+    // With bad records allowed, maps do not join into one attempt.
     let arguments = ["in.txt", "--split-size", "1KiB", "--max-bad-records", "1", "-o", "out"];
     let mut command = dev.command(&[&["submit"][..], more, &[&wordcount], &arguments].concat());
     command.stderr(Stdio::piped()).stdout(Stdio::piped());

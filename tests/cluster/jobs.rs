@@ -11,7 +11,7 @@ use crate::commands::{Ended, GRISTMILL};
 use crate::dev::{Dev, Result};
 use crate::examples::example;
 
-/// Everything below a folder is closed to other users.
+/// Checks that other users have no access to anything below a folder. Returns the number of entries.
 fn check_private(folder: &Path) -> Result<usize> {
     let mut found = 1;
     let mode = folder.symlink_metadata()?.permissions().mode();
@@ -70,7 +70,7 @@ fn a_submitted_job_gives_the_bytes_of_an_embedded_run() -> Result {
     let mut pids: Vec<u64> =
         workers.as_array().ok_or("no list")?.iter().filter_map(|w| w["pid"].as_u64()).collect();
     let mut started = [u64::from(dev.pids[1]), u64::from(dev.pids[2])];
-    // Which of them is w1 is decided by who registers first.
+    // The worker that registers first becomes `w1`.
     pids.sort_unstable();
     started.sort_unstable();
     assert_eq!(pids, started);
@@ -81,7 +81,7 @@ fn a_submitted_job_gives_the_bytes_of_an_embedded_run() -> Result {
     Ok(())
 }
 
-/// The parts of an output, sorted by name.
+/// Returns the parts of an output, sorted by name.
 fn parts(folder: &Path) -> Result<Vec<Vec<u8>>> {
     let entries = fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
     let mut paths = entries.collect::<std::io::Result<Vec<_>>>()?;
@@ -90,7 +90,7 @@ fn parts(folder: &Path) -> Result<Vec<Vec<u8>>> {
     Ok(paths.iter().map(fs::read).collect::<std::io::Result<_>>()?)
 }
 
-/// The working folder's name is part of every path, and is not UTF-8.
+/// The working folder's name is part of every path and is not valid UTF-8.
 #[test]
 fn paths_that_are_not_utf8_work_on_a_cluster() -> Result {
     let dev = Dev::start()?;

@@ -9,12 +9,12 @@ use crate::faults::add_rows;
 use crate::fleet::Fleet;
 use crate::until::until;
 
-/// Processes that run a file of this folder, or in it.
+/// Returns the processes whose executable or working folder is in this folder.
 pub(crate) fn strays(folder: &Path) -> Result<Vec<String>> {
     let mut strays = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let process = entry?.path();
-        // Other entries have neither, and a process that ends in the meantime loses both.
+        // Other entries have neither link, and a process that ends in the meantime loses both.
         let is_in = |link| fs::read_link(process.join(link)).is_ok_and(|at| at.starts_with(folder));
         if is_in("exe") || is_in("cwd") {
             strays.push(process.display().to_string());
@@ -23,7 +23,7 @@ pub(crate) fn strays(folder: &Path) -> Result<Vec<String>> {
     Ok(strays)
 }
 
-/// The children of a process, such as a worker's executors.
+/// Returns the children of a process, such as a worker's supervisors.
 pub(crate) fn children(parent: u32) -> Result<Vec<u32>> {
     let mut children = Vec::new();
     for entry in fs::read_dir("/proc")? {
@@ -40,13 +40,13 @@ pub(crate) fn children(parent: u32) -> Result<Vec<u32>> {
     Ok(children)
 }
 
-/// The executors of a worker: each is the child of a supervisor, which is the worker's.
+/// Returns the executors of a worker. Each one is the child of a supervisor, which is a child of the worker.
 pub(crate) fn executors(worker: u32) -> Result<Vec<u32>> {
     let below: Result<Vec<_>> = children(worker)?.into_iter().map(children).collect();
     Ok(below?.concat())
 }
 
-/// Names in a folder, sorted; none if it is not there.
+/// Returns the names in a folder, sorted, or none if the folder does not exist.
 fn names(folder: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
     if folder.exists() {
@@ -58,7 +58,9 @@ fn names(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Holds, once all jobs of a fleet have ended, that nothing is left of them, and then of the fleet itself.
+/// Checks, once all jobs of a fleet have ended, that nothing is left of them and then of the fleet itself.
+///
+/// Dead workers are restarted with the same folders first, so that they remove old files there.
 ///
 /// Workers that have died are started again with the folders that they had: what lies there is swept then.
 pub(crate) fn check_nothing_is_left(mut fleet: Fleet, made: &[&str]) -> Result {
@@ -79,7 +81,7 @@ pub(crate) fn check_nothing_is_left(mut fleet: Fleet, made: &[&str]) -> Result {
     add_rows(fleet)
 }
 
-/// Holds that nothing is left of jobs that have ended: no file on a worker or beside the output, no executor.
+/// Checks that nothing is left of jobs that have ended: no file on a worker or beside the output, and no executor.
 pub(crate) fn check_no_job_is_left(fleet: &Fleet, made: &[&str]) -> Result {
     for number in fleet.numbers() {
         let jobs = fleet.data(number).join("jobs");

@@ -22,7 +22,7 @@ fn follow(commands: &Commands, what: &str, to: &Path) -> Result<Child> {
     Ok(command.spawn()?)
 }
 
-/// Waits until so many lines of the job's are there.
+/// Waits until the file has this many lines.
 fn lines(file: &Path, count: usize) -> Result {
     let said = || fs::read_to_string(file);
     until_within(SECONDS_MAX, "lines come", || {
@@ -34,7 +34,7 @@ fn lines(file: &Path, count: usize) -> Result {
     Ok(())
 }
 
-/// Waits for the end of a client; gives its exit code and what it said.
+/// Waits until a client ends, and returns its exit code and its standard error.
 fn ended(client: Child) -> Result<(Option<i32>, String)> {
     let mut client = client;
     until_within(SECONDS_MAX, "the client ends", || Ok(client.try_wait()?.is_some()))?;
@@ -74,7 +74,7 @@ fn logs_are_followed_across_leaders_and_deaths() -> Result {
     let worker = running.first().ok_or("nobody maps")?.worker.clone();
     let number = fleet.numbers().find(|&number| fleet.id(number).is_ok_and(|id| id == worker));
     fleet.kill(number.ok_or("no such worker")?)?;
-    // Another one begins with the first line.
+    // Another attempt begins with the first line.
     lines(&all, 4)?;
     let (code, said) = ended(attempt)?;
     assert_eq!(code, Some(0), "nothing more can come of it: {said}");

@@ -13,17 +13,17 @@ use crate::leftovers::check_nothing_is_left;
 use crate::trial::{Trial, counted, maps_done, reduces, status};
 use crate::until::{until, until_within};
 
-/// Maps of a job that are done when it is struck in their midst.
+/// Maps of a job that are done when the fault strikes.
 const SOME_MAPS: u64 = 40;
 /// How long a client may follow a job.
 const FOLLOWED_SECONDS_MAX: u32 = 120;
 
-/// What the masters say of themselves, in the order of their numbers.
+/// Returns what `gristmill masters` reports, in the order of the masters' numbers.
 pub(crate) fn masters(commands: &Commands) -> Result<Vec<Value>> {
     Ok(commands.json(&["masters"])?.as_array().ok_or("no list")?.clone())
 }
 
-/// The number of the master that leads, once one does.
+/// Waits until a master leads, and returns its number.
 pub(crate) fn leader(fleet: &Commands) -> Result<usize> {
     let mut found = None;
     until("a master leads", || {
@@ -34,7 +34,7 @@ pub(crate) fn leader(fleet: &Commands) -> Result<usize> {
     Ok(found.ok_or("none")? + 1)
 }
 
-/// Waits until a master has applied as much as the one that has applied most.
+/// Waits until a master has applied as many log entries as the most advanced one.
 pub(crate) fn caught_up(fleet: &Fleet, number: usize) -> Result {
     until("it has caught up", || {
         let master = masters(fleet)?[number - 1].clone();
@@ -42,12 +42,12 @@ pub(crate) fn caught_up(fleet: &Fleet, number: usize) -> Result {
     })
 }
 
-/// The followers' numbers.
+/// Returns the followers' numbers.
 pub(crate) fn followers(leader: usize) -> [usize; 2] {
     [leader % 3 + 1, (leader + 1) % 3 + 1]
 }
 
-/// A job that a client follows and that is in the midst of its maps.
+/// Starts a job that a client follows, and waits until some of its maps are done.
 fn begin(fleet: &Fleet) -> Result<(Trial, Child)> {
     let trial = Trial::new(8, 6, 40);
     let client = trial.follow(fleet)?;
@@ -58,7 +58,8 @@ fn begin(fleet: &Fleet) -> Result<(Trial, Child)> {
     Ok((trial, client))
 }
 
-/// Whatever leads: who looks at a job in which nothing is lost never sees it go back.
+/// Checks that the progress that a client saw never went back. No output was lost, so this must hold across changes of
+/// leader.
 fn check_shares_only_rose(said: &str) -> Result {
     let share = |text: &str| text.rsplit(' ').next().and_then(|number| number.parse::<u32>().ok());
     // The head of what is drawn ends in ` 43 %`, the bars in `%]`.
@@ -73,7 +74,7 @@ fn check_shares_only_rose(said: &str) -> Result {
     Ok(())
 }
 
-/// The client has seen the end, the output is right, and nothing ran again.
+/// Checks that the client has seen the end, that the output is right, and that nothing ran again.
 fn check_nothing_ran_again(fleet: &Fleet, trial: &Trial, mut client: Child) -> Result {
     until_within(FOLLOWED_SECONDS_MAX, "the client sees the end", || {
         Ok(client.try_wait()?.is_some())
@@ -121,7 +122,7 @@ fn resumed_leader_is_not_obeyed() -> Result {
     let (trial, client) = begin(&fleet)?;
     let stopped = leader(&fleet)?;
     send("STOP", fleet.master_of(stopped).pid())?;
-    // A client that asks it waits, and then asks another one.
+    // A client that asks the stopped master waits, and then asks another one.
     let done = status(&fleet, "j1")?["maps"]["done"].as_u64();
     assert_ne!(leader(&fleet)?, stopped);
     until("the job goes on without it", || {
@@ -168,7 +169,7 @@ fn masters_and_workers_resume_after_power_failure() -> Result {
     let job = trial.submit(&fleet)?;
     maps_done(&fleet, &job, SOME_MAPS)?;
     fleet.kill_all()?;
-    // The one that led before is not among those that begin.
+    // The master that led before stays down at first.
     for number in [2, 3] {
         fleet.start_master_of(number)?;
     }
@@ -205,7 +206,7 @@ fn a_master_whose_folder_is_gone_does_not_join_under_its_old_number() -> Result 
 fn all_masters_can_be_started_again_one_after_the_other_in_mid_job() -> Result {
     let mut fleet = Fleet::start_masters(3, 2, 2)?;
     let (trial, client) = begin(&fleet)?;
-    // The one that leads goes first, whichever it is.
+    // The current leader is restarted first.
     let first = leader(&fleet)?;
     let others = followers(first);
     for number in [first, others[0], others[1]] {
@@ -270,7 +271,7 @@ fn a_dev_cluster_of_three_masters_goes_on_with_two_and_starts_where_it_was() -> 
 fn artifacts_outlive_the_master_that_received_them() -> Result {
     let mut fleet = Fleet::start_masters(3, 0, 2)?;
     let trial = Trial::new(1, 3, 1);
-    // The first one is asked first, and takes the executable in whether it leads or not.
+    // The client asks the first master first, which accepts the executable whether it leads or not.
     let job = trial.submit(&fleet)?;
     fleet.kill_master_of(1)?;
     fs::remove_dir_all(fleet.path("data/m1"))?;

@@ -12,7 +12,7 @@ use crate::masters::{caught_up, leader};
 use crate::trial::{Trial, counted, maps_done};
 use crate::until::until;
 
-/// The numbers of all masters, as the cluster gives them.
+/// Returns the numbers of all masters, as the cluster reports them.
 fn numbers(commands: &Commands) -> Result<Vec<u64>> {
     let masters = commands.json(&["masters"])?;
     let ids = masters.as_array().ok_or("no list")?.iter().map(|master| {
@@ -35,7 +35,7 @@ fn removed(commands: &Commands, number: usize) -> Result {
     Ok(())
 }
 
-/// Starts a master of this number once more, by hand; it is to be refused.
+/// Starts the master with this number once more, by hand, and checks that it is refused.
 fn refused(fleet: &Fleet, number: usize, more: &[&str]) -> Result<String> {
     let (id, listen) = (number.to_string(), fleet.master_of(number).address.clone());
     let data = fleet.path(&format!("data/m{number}")).display().to_string();
@@ -76,7 +76,7 @@ fn masters_that_are_removed_end_by_themselves_and_others_come_while_a_job_runs()
 
     assert_eq!(fleet.add_master_as_told()?, 4);
     caught_up_as(&fleet, 4)?;
-    // The one that leads makes way, and the next one removes it.
+    // The leader gives up its leadership, and its successor removes it.
     removed(&fleet, first)?;
     assert_eq!(fleet.master_left(first)?, Some(0));
     let stay: Vec<u64> = [1, 2, 3, 4]
@@ -90,7 +90,7 @@ fn masters_that_are_removed_end_by_themselves_and_others_come_while_a_job_runs()
     check_nothing_is_left(fleet, &["alone-out", "out"])
 }
 
-/// Waits until the last master of the list has applied as much as any.
+/// Waits until the last master of the list has applied as many log entries as any.
 fn caught_up_as(fleet: &Fleet, number: usize) -> Result {
     until("the newcomer has caught up", || {
         let masters = fleet.json(&["masters"])?;
@@ -121,7 +121,7 @@ fn removal_that_would_stop_the_cluster_is_refused() -> Result {
         );
     }
     removed(&fleet, dead)?;
-    // It was away, so that its folder says nothing: it asks.
+    // The master was down when it was removed, so its folder does not show that: it asks the others.
     let said = refused(&fleet, dead, &[])?;
     assert!(said.contains("was removed from its cluster, and its number is not used"), "{said}");
     removed(&fleet, other)?;
@@ -144,7 +144,7 @@ fn a_master_stays_until_the_others_hold_what_a_job_needs() -> Result {
     let leads = leader(&fleet)?;
     let (goes, broken) = (leads % 3 + 1, (leads + 1) % 3 + 1);
     caught_up(&fleet, broken)?;
-    // What it held is gone, and it can take nothing in.
+    // The artifacts of this master are gone, and it cannot store new ones.
     let folder = fleet.path(&format!("data/m{broken}/artifacts"));
     let kept = fleet.path("kept");
     fs::rename(&folder, &kept)?;
@@ -238,7 +238,7 @@ fn stalled_master_delays_no_artifact() -> Result {
     assert_eq!(transferred.code, Some(0), "{}", transferred.stderr);
     fs::write(fleet.path("in.txt"), "a b a\n")?;
     let wordcount = Dev::job("wordcount");
-    // The second one takes the executable in, and the third one, which leads, has it from there.
+    // The second master accepts the executable, and the third one, the leader, fetches it from there.
     let others = format!("{},{}", fleet.master_of(2).address, fleet.master_of(3).address);
     send("STOP", fleet.master_of(1).pid())?;
     let began = now();
@@ -247,7 +247,7 @@ fn stalled_master_delays_no_artifact() -> Result {
     let took = now() - began;
     send("CONT", fleet.master_of(1).pid())?;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    // As long as one is waited for that does not answer.
+    // The limit is how long a master waits for another one that does not answer.
     assert!(took < Duration::from_secs(5), "{took:?}");
     Ok(())
 }

@@ -12,35 +12,35 @@ use crate::fleet::Fleet;
 use crate::trial::parts;
 use crate::until::until;
 
-/// How long a job may take, whatever happens to it.
+/// Time limit of a job, whatever happens to it.
 const JOB_SECONDS_MAX: u32 = 90;
 /// Folder of the output.
 pub(crate) const OUTPUT: &str = "out";
 /// Folder of the output of a run without a cluster.
 const ALONE: &str = "alone";
-/// Folder of the files by which the job tells what it does, and is told to go on.
+/// Folder of the files by which the job reports what it does and the test lets it continue.
 pub(crate) const MARKS: &str = "marks";
 
-/// One submission of the job.
+/// One submission of the job `odd`.
 #[derive(Debug, Clone)]
 pub(crate) struct Odd {
-    /// Given to `gristmill submit`.
+    /// Options of `gristmill submit`.
     options: Vec<String>,
-    /// Its flags, but for those that make trouble.
+    /// Flags of the job, except those that make trouble.
     flags: Vec<String>,
     trouble: Vec<String>,
 }
 
-/// How it ended.
+/// Result of one submission.
 pub(crate) struct Report {
-    /// What `submit` said.
+    /// How `submit` ended, and what it printed.
     pub(crate) ended: Ended,
-    /// Such as `j1`.
+    /// Id of the job, such as `j1`.
     pub(crate) job: String,
     pub(crate) attempts: Attempts,
 }
 
-/// Lines that fill so many bytes, the last one with what is left.
+/// Returns lines that fill this many bytes. The last line has the rest.
 pub(crate) fn filled(bytes: usize, line: impl Fn(usize) -> String) -> String {
     let mut lines = String::with_capacity(bytes);
     for number in 0.. {
@@ -59,24 +59,24 @@ fn words(text: &str) -> Vec<String> {
 }
 
 impl Odd {
-    /// With these flags, inputs among them; without backups, so that every attempt has a reason of its own.
+    /// Returns a submission with these inputs and flags. It has no backups, so that every attempt has its own cause.
     pub(crate) fn new(flags: &str) -> Self {
         Self { options: words("--no-backups"), flags: words(flags), trouble: Vec::new() }
     }
 
-    /// Submitted with these options too.
+    /// Adds options of `gristmill submit`.
     pub(crate) fn with_options(mut self, options: &str) -> Self {
         self.options.extend(words(options));
         self
     }
 
-    /// With flags that make trouble.
+    /// Adds flags that make trouble.
     pub(crate) fn with_trouble(mut self, flags: &str) -> Self {
         self.trouble.extend(words(flags));
         self
     }
 
-    /// Opens a gate: makes the file that a map or reduce waits for.
+    /// Opens a gate: creates the file that a map or reduce waits for.
     pub(crate) fn open(&self, commands: &Commands, gate: &str) -> Result {
         commands.faults().opened(gate);
         Ok(fs::write(commands.path(MARKS).join(gate), "")?)
@@ -84,7 +84,7 @@ impl Odd {
 
     fn command(&self, commands: &Commands, options: &[&str]) -> Result<Command> {
         fs::create_dir_all(commands.path(MARKS))?;
-        // It ends, whatever hangs.
+        // The time limit ends the command even if something hangs.
         let mut command = Command::new("timeout");
         command.args(["-k", "5", &JOB_SECONDS_MAX.to_string(), GRISTMILL, "submit"]);
         command.args(options).args(self.arguments(commands, &self.trouble));
@@ -93,7 +93,7 @@ impl Odd {
         Ok(command)
     }
 
-    /// What `gristmill submit` is given, but for what it does itself.
+    /// Returns the arguments of `gristmill submit`, without its options.
     fn arguments(&self, commands: &Commands, trouble: &[String]) -> Vec<String> {
         let marks = commands.path(MARKS).display().to_string();
         let odd = [example("odd")];
@@ -101,13 +101,13 @@ impl Odd {
         [&self.options, &odd[..], &self.flags, trouble, &rest].concat()
     }
 
-    /// Notes a job that was submitted.
+    /// Records a submitted job.
     fn note(&self, commands: &Commands, job: &str, began: Instant) -> Result {
         let (arguments, trouble) = (self.arguments(commands, &[]), self.trouble.join(" "));
         commands.faults().begun(commands, (job, began), arguments, &trouble)
     }
 
-    /// Submits it and goes away; gives its id.
+    /// Submits the job without following it, and returns its id.
     pub(crate) fn submit(&self, commands: &Commands) -> Result<String> {
         let began = now();
         let submitted: Ended = self.command(commands, &["--detach"])?.output()?.into();
@@ -117,7 +117,7 @@ impl Odd {
         Ok(job)
     }
 
-    /// Submits it, and follows it to its end.
+    /// Submits the job, and follows it to its end.
     pub(crate) fn run(&self, commands: &Commands) -> Result<Report> {
         let began = now();
         let ended: Ended = self.command(commands, &[])?.output()?.into();
@@ -127,7 +127,7 @@ impl Odd {
         Report::of(commands, job.to_owned(), ended)
     }
 
-    /// Follows a job that was submitted to its end.
+    /// Follows a submitted job to its end.
     pub(crate) fn watch(&self, commands: &Commands, job: &str) -> Result<Report> {
         let mut command = Command::new("timeout");
         command.args(["-k", "5", &JOB_SECONDS_MAX.to_string(), GRISTMILL, "watch", job]);
@@ -135,18 +135,18 @@ impl Odd {
         Report::of(commands, job.into(), command.output()?.into())
     }
 
-    /// How often there was trouble.
+    /// Returns how often there was trouble.
     pub(crate) fn strikes(&self, commands: &Commands) -> Result<usize> {
         Ok(self.marked(commands, "struck-")?.len())
     }
 
-    /// The processes that it has started.
+    /// Returns the processes that the job has started.
     pub(crate) fn children(&self, commands: &Commands) -> Result<Vec<u32>> {
         let pids = self.marked(commands, "child-")?;
         Ok(pids.iter().map(|pid| pid.parse()).collect::<std::result::Result<_, _>>()?)
     }
 
-    /// Waits until so many executors wait for a gate.
+    /// Waits until this many executors wait for a gate.
     pub(crate) fn waits(&self, commands: &Commands, gate: &str, executors: usize) -> Result {
         let mark = format!("waits-{gate}-");
         until("executors wait at a gate", || Ok(self.marked(commands, &mark)?.len() >= executors))
@@ -161,8 +161,8 @@ impl Odd {
         Ok(found)
     }
 
-    /// Holds that the job has succeeded with the output of the same executable without trouble and without a cluster,
-    /// part by part and byte for byte. What else it made is removed.
+    /// Checks that the job has succeeded, and that each part has the same bytes as in a run of the same executable
+    /// without trouble and without a cluster. Then removes the output and other files of the job.
     pub(crate) fn check_succeeded(&self, commands: &Commands, report: &Report) -> Result {
         assert_eq!(report.ended.code, Some(0), "{}", report.ended.stderr);
         let status = Command::new("timeout")
@@ -184,7 +184,7 @@ impl Odd {
         self.tidy(commands)
     }
 
-    /// Holds that the job has failed and left no output.
+    /// Checks that the job has failed and left no output.
     pub(crate) fn check_failed(&self, commands: &Commands, report: &Report) -> Result {
         assert_eq!(report.ended.code, Some(1), "{}", report.ended.stderr);
         assert!(!commands.path(OUTPUT).exists());
@@ -192,7 +192,7 @@ impl Odd {
         self.tidy(commands)
     }
 
-    /// Removes output and marks.
+    /// Removes the output and the marks.
     pub(crate) fn tidy(&self, commands: &Commands) -> Result {
         let output = commands.path(OUTPUT);
         if output.exists() {
@@ -209,13 +209,13 @@ impl Report {
         Ok(Report { ended, job, attempts })
     }
 
-    /// The attempts that failed by themselves.
+    /// Returns the attempts that failed by themselves.
     pub(crate) fn failed(&self) -> Vec<&Attempt> {
         self.attempts.all(|attempt| attempt.state == "failed")
     }
 }
 
-/// Holds that nothing of the jobs that have ended is left: no file on a worker, no executor.
+/// Checks that nothing is left of jobs that have ended: no file on a worker and no executor.
 pub(crate) fn check_workers_are_clean(fleet: &Fleet) -> Result {
     for number in fleet.numbers() {
         let jobs = fleet.data(number).join("jobs");

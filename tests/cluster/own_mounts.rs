@@ -5,10 +5,11 @@ use std::process::Command;
 
 use crate::commands::{Result, alone};
 
-/// A file that the second run leaves beside its folder.
+/// A file that the second run creates beside its folder.
 const SIGN: &str = "ran";
 
-/// The folder of a test that runs with its own mounts, or `None` if it does not yet. Leaves a sign that it runs.
+/// Returns the folder of a test that runs with its own mounts, or `None` if it does not run with them yet. Creates a
+/// file as a sign that it runs.
 pub(crate) fn inside(variable: &str) -> Result<Option<PathBuf>> {
     let Some(folder) = std::env::var_os(variable).map(PathBuf::from) else { return Ok(None) };
     std::fs::write(folder.with_file_name(SIGN), "")?;

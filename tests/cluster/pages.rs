@@ -13,7 +13,7 @@ use crate::trial::{Trial, counted, status};
 use crate::until::until;
 use crate::web::webs;
 
-/// What a browser says of itself.
+/// Requests a page with the headers that a browser sends.
 fn browse(web: &str, path: &str) -> Result<Reply> {
     let accept = "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\nSec-Fetch-Mode: navigate";
     send(
@@ -22,7 +22,8 @@ fn browse(web: &str, path: &str) -> Result<Reply> {
     )
 }
 
-/// A whole page: its own script and sheet, nothing from elsewhere, nothing that the policy forbids.
+/// Checks that a page is complete: it has our script and style sheet, loads nothing from elsewhere, and has nothing
+/// that the policy forbids.
 fn check_page(web: &str, path: &str) -> Result<String> {
     let reply = browse(web, path)?;
     assert_eq!(reply.status, 200, "{path}: {reply:?}");
@@ -42,7 +43,7 @@ fn check_page(web: &str, path: &str) -> Result<String> {
     Ok(page)
 }
 
-/// All of these are in a page.
+/// Checks that a page contains all of these words.
 fn check_has(page: &str, words: &[&str]) {
     for word in words {
         assert!(page.contains(word), "{word} is not in {page}");
@@ -124,7 +125,8 @@ fn only_unfinished_lists_of_tasks_link_to_a_next_page() -> Result {
     let dev = Dev::start()?;
     let web = &dev.webs[0];
     let wordcount = Dev::job("wordcount");
-    // With a reduce, the plan and the commit just a page of tasks; with two reduces one more.
+    // With one reduce, the tasks, including the plan and the commit, fill exactly one page. With two reduces there is
+    // one task more.
     fs::write(dev.path("many.txt"), "a\n".repeat(97 << 9))?;
     for (reduces, job, has_next) in [("1", "j1", false), ("2", "j2", true)] {
         let flags = ["-r", reduces, "--split-size", "1KiB", "-o", job, "-q"];
@@ -157,7 +159,7 @@ fn pages_show_failures_and_escape_names() -> Result {
     let job = check_page(web, "/jobs/j1")?;
     check_has(&job, &["user code panicked at", ">failed<", "j1/m0#1 failed: panic"]);
     check_has(&job, &["href=\"/jobs/j1/tasks/m0\""]);
-    // Not the last attempt alone.
+    // The page shows both attempts, and not only the last one.
     let both = ["j1/m0#1 failed on w", "j1/m0#2 failed on w", "&#60;b&#62;.txt</td>"];
     check_has(&check_page(web, "/jobs/j1/tasks/m0")?, &both);
     assert_eq!(check_page(web, "/jobs")?.matches("class=\"state ").count(), 1);
@@ -174,7 +176,7 @@ fn pages_show_skew_hot_keys_and_bytes_read() -> Result {
     let trial = Trial::short();
     let job = trial.submit(&dev)?;
     trial.check(&dev, &job)?;
-    // Each map has an output of its own, so each key comes from many of them.
+    // Each map has its own output, so each key comes from many of them.
     let page = check_page(web, &format!("/jobs/{job}"))?;
     check_has(
         &page,

@@ -40,7 +40,7 @@ fn fail(dev: &Dev) -> Result {
 /// `j3` holds both slots until the test releases its maps, one by one, and `j4` waits for a slot.
 fn wait(dev: &Dev) -> Result {
     let (odd, marks) = (example("odd"), dev.path("marks").display().to_string());
-    // One KiB, the smallest split.
+    // Exactly one KiB, the smallest split size.
     let split = |name: &str| format!("wait {name}\n{}", "fine\n".repeat(203));
     for (job, lines) in [("j3", split("one") + &split("two")), ("j4", split("six"))] {
         let (input, out) = (format!("{job}.txt"), format!("out-{job}"));
@@ -147,7 +147,7 @@ fn pages_work_by_keyboard_and_without_scripts() -> Result {
     let ring = "return getComputedStyle(document.activeElement).outlineStyle";
     browser.press(TAB)?;
     assert_eq!(browser.run(ring)?, "solid", "the focus is visible");
-    // The keyboard reaches what scrolls, and each attempt is a link.
+    // The keyboard reaches the scrollable timeline, and each attempt is a link.
     for selector in ["[aria-label=Timeline]", ".timeline a", "a[href='/jobs/j1/tasks']"] {
         browser.tab_to(selector)?;
     }

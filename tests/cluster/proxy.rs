@@ -6,10 +6,10 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-/// Bytes that are passed on at once.
+/// Limit on the bytes that are forwarded at once.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// Passes on what is said at one address to another, and back.
+/// Forwards connections from its own address to another one, in both directions.
 pub(crate) struct Proxy {
     address: String,
     gate: Arc<Gate>,
@@ -29,12 +29,12 @@ impl Gate {
 
     fn pass(&self) {
         let is_shut = self.lock();
-        // A thread that stands here forever ends with this process.
+        // A thread that waits here forever ends with this process.
         let _open = self.has_changed.wait_while(is_shut, |is_shut| *is_shut);
     }
 }
 
-/// Something that is said, and what is said instead; both are of one length.
+/// A text, and the text that replaces it. Both have the same length.
 type Instead = Option<(&'static str, &'static str)>;
 
 impl Proxy {
@@ -42,7 +42,7 @@ impl Proxy {
         Self::start_with(target, None)
     }
 
-    /// The same, by which this is said instead of that.
+    /// Starts a proxy that also replaces a text in requests.
     pub(crate) fn start_with(target: &str, instead: Instead) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?.to_string();
@@ -50,7 +50,7 @@ impl Proxy {
         let (target, shared) = (target.to_owned(), Arc::clone(&gate));
         thread::spawn(move || {
             for asker in listener.incoming() {
-                // Who is not answered tries again.
+                // A client that gets no answer tries again.
                 let _joined_or_refused =
                     asker.and_then(|asker| join(asker, &target, &shared, instead));
             }
@@ -62,12 +62,12 @@ impl Proxy {
         &self.address
     }
 
-    /// From now on no answer gets through; questions do.
+    /// Holds back all answers from now on. Requests still pass.
     pub(crate) fn keep_answers_back(&self) {
         *self.gate.lock() = true;
     }
 
-    /// Lets all that was kept back through, and whatever follows.
+    /// Forwards the answers that were held back, and all later ones.
     pub(crate) fn let_answers_through(&self) {
         *self.gate.lock() = false;
         self.gate.has_changed.notify_all();
@@ -80,7 +80,7 @@ impl Drop for Proxy {
     }
 }
 
-/// Joins both ways of a connection.
+/// Forwards both directions of a connection.
 fn join(asker: TcpStream, target: &str, gate: &Arc<Gate>, instead: Instead) -> io::Result<()> {
     let answerer = TcpStream::connect(target)?;
     asker.set_nodelay(true)?;
@@ -92,7 +92,7 @@ fn join(asker: TcpStream, target: &str, gate: &Arc<Gate>, instead: Instead) -> i
     Ok(())
 }
 
-/// Passes on until one end is closed, and then closes both.
+/// Forwards bytes until one end is closed, and then closes both.
 fn carry(mut from: TcpStream, mut to: TcpStream, meet: impl Fn(&mut [u8])) {
     let mut piece = vec![0; PIECE_BYTES];
     while let Ok(bytes @ 1..) = from.read(&mut piece) {
@@ -106,7 +106,7 @@ fn carry(mut from: TcpStream, mut to: TcpStream, meet: impl Fn(&mut [u8])) {
     }
 }
 
-/// Puts one text in the place of another, wherever it stands whole in a piece.
+/// Replaces a text wherever it lies completely inside a piece.
 fn replace(piece: &mut [u8], instead: Instead) {
     let Some((that, this)) = instead else { return };
     let that = that.as_bytes();

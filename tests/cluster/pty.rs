@@ -16,13 +16,13 @@ pub(crate) struct Pty {
     said: PathBuf,
 }
 
-/// Quotes for the shell.
+/// Quotes an argument for the shell.
 fn quoted(argument: &str) -> String {
     format!("'{}'", argument.replace('\'', r"'\''"))
 }
 
 impl Pty {
-    /// Starts `gristmill` with these arguments on a terminal of so many columns, with these variables.
+    /// Starts `gristmill` with these arguments on a terminal of this many columns, with these variables.
     pub(crate) fn start(
         commands: &Commands,
         columns: u32,
@@ -40,17 +40,17 @@ impl Pty {
         Ok(Self { child, said })
     }
 
-    /// All that was sent to the terminal by now.
+    /// Returns everything that was sent to the terminal so far.
     pub(crate) fn said(&self) -> Result<String> {
         Ok(String::from_utf8_lossy(&fs::read(&self.said)?).into_owned())
     }
 
-    /// The rows that its screen shows, with blanks at their ends cut off.
+    /// Returns the rows of the screen, without trailing blanks.
     pub(crate) fn screen(&self) -> Result<Vec<String>> {
         Ok(screen(&self.said()?))
     }
 
-    /// Waits until a row of the screen begins so; gives the screen.
+    /// Waits until a row of the screen begins with this text, and returns the screen.
     pub(crate) fn until_row(&self, begin: &str) -> Result<Vec<String>> {
         let is_there = || Ok(self.screen()?.iter().any(|row| row.starts_with(begin)));
         until_within(SECONDS_MAX, begin, is_there)
@@ -58,12 +58,12 @@ impl Pty {
         self.screen()
     }
 
-    /// The process that holds the terminal; the command is its child.
+    /// Returns the process that holds the terminal. The command is its child.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Waits for the end; gives the exit code.
+    /// Waits until the process ends, and returns its exit code.
     pub(crate) fn ended(&mut self) -> Result<Option<i32>> {
         until_within(SECONDS_MAX, "it ends", || Ok(self.child.try_wait()?.is_some()))?;
         Ok(self.child.wait()?.code())
@@ -77,7 +77,7 @@ impl Drop for Pty {
     }
 }
 
-/// What a terminal shows that was sent this: as far as we move its cursor.
+/// Returns the screen of a terminal that received this text. It understands only the cursor movements that we use.
 fn screen(text: &str) -> Vec<String> {
     let (mut rows, mut row, mut column) = (vec![Vec::new()], 0, 0);
     let mut text = text.chars();

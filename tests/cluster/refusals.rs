@@ -129,11 +129,11 @@ fn executable_on_the_path_is_named_where_it_is() -> Result {
     assert_eq!(ended.code, Some(2));
     let said = format!(": wordcount\nhint: submit {job}, which was found in PATH\n");
     assert!(ended.stderr.ends_with(&said), "{}", ended.stderr);
-    // A folder of that name is not the executable either.
+    // A folder with that name is not the executable either.
     fs::create_dir(dev.path("wordcount"))?;
     let ended = submit("wordcount")?;
     assert!(ended.stderr.ends_with(&said), "{}", ended.stderr);
-    // What was named by a path is looked for nowhere else.
+    // An executable that is given as a path is not searched for elsewhere.
     let ended = submit("./word-count")?;
     assert!(ended.stderr.contains("hint: check the path"), "{}", ended.stderr);
     Ok(())
@@ -147,7 +147,7 @@ fn address_of_another_server_is_not_called_a_silent_master() -> Result {
     let other = listener.local_addr()?.to_string();
     std::thread::spawn(move || {
         for mut connection in listener.incoming().flatten() {
-            // Clients close the connection when they have seen this.
+            // Clients close the connection when they see this.
             let _sent_or_closed = connection.write_all(b"220 mail.example ESMTP\r\n");
             let _read_or_closed = connection.read(&mut [0; 64]);
         }

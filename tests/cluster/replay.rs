@@ -15,13 +15,13 @@ use crate::until::until;
 
 const FLAGS: &str = "in.txt --split-size 1KiB -r 2";
 
-/// Some ten maps; one of them has this line.
+/// Writes an input of about ten maps, one with this line.
 fn write_input(commands: &Commands, line: &str) -> Result {
     let lines: String = (0..250).map(|n| format!("the {} and the other\n", n % 100)).collect();
     Ok(fs::write(commands.path("in.txt"), format!("{lines}{line}\n{lines}"))?)
 }
 
-/// Replays with a temporary folder of this test's own, in which nothing is left.
+/// Replays a task with a temporary folder of this test's own, and checks that nothing is left in it.
 fn replay(fleet: &Fleet, arguments: &[&str]) -> Result<Ended> {
     let temporary = fleet.path("data/temporary");
     fs::create_dir_all(&temporary)?;
@@ -31,7 +31,7 @@ fn replay(fleet: &Fleet, arguments: &[&str]) -> Result<Ended> {
     Ok(ended)
 }
 
-/// What `why` says is to be typed, but for the command and the verb.
+/// Returns the arguments of the replay command that `why` suggests, without the program and the verb.
 fn told(fleet: &Fleet, job: &str) -> Result<String> {
     let why = fleet.json(&["why", job])?;
     let line = why["replay"].as_str().ok_or("nothing to replay")?;
@@ -69,7 +69,7 @@ fn replayed_map_fails_in_the_same_way() -> Result {
         odd.check_failed(&fleet, &report)?;
     }
 
-    // An interrupted replay leaves nothing behind either, nor does one that takes too long.
+    // An interrupted replay and one that takes too long leave nothing behind either.
     let odd = Odd::new(FLAGS).with_options("--max-attempts 1 --task-timeout 1s");
     let odd = odd.with_trouble("--trouble daemon,hang");
     let report = odd.run(&fleet)?;
@@ -96,7 +96,7 @@ fn replayed_map_fails_in_the_same_way() -> Result {
     check_nothing_is_left(fleet, &[])
 }
 
-/// The bytes of the part in the folder of a replay.
+/// Returns the name and the bytes of the part in the folder of a replay.
 fn part_in(folder: &Path) -> Result<(String, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -115,7 +115,7 @@ fn part_in(folder: &Path) -> Result<(String, Vec<u8>)> {
     Ok(found.swap_remove(0))
 }
 
-/// What was counted.
+/// Returns the lines of the counters.
 fn counted(ended: &Ended) -> Vec<&str> {
     ended.stderr.lines().filter(|line| line.starts_with("  ")).collect()
 }

@@ -10,12 +10,12 @@ use crate::leftovers::check_nothing_is_left;
 use crate::trial::{Trial, counted, maps_done, reduces, status};
 use crate::until::{until, until_within};
 
-/// Maps of a job that are done when it is struck in their midst.
+/// Maps of a job that are done when the fault strikes.
 const SOME_MAPS: u64 = 40;
 /// How long a client may follow a job.
 const FOLLOWED_SECONDS_MAX: u32 = 120;
 
-/// Attempts that run now.
+/// Returns how many attempts are running.
 fn running(fleet: &Fleet) -> Result<usize> {
     Ok(Attempts::of(fleet, "j1")?.all(|attempt| attempt.state == "running").len())
 }
@@ -69,8 +69,8 @@ fn after_a_loss_of_power_the_job_goes_on_with_the_map_outputs_that_are_whole() -
     }
     assert_eq!(status(&fleet, &job)?["id"], *job);
     let after = trial.check(&fleet, &job)?;
-    // What ran was lost. What was finished is on the workers' disks and counts again, so that an
-    // attempt which began before its worker had said so is stopped before it has an executor.
+    // Attempts that ran were lost. Finished outputs are on the workers' disks and are used again. If a new attempt
+    // began before its worker reported the output, it is stopped before it has an executor.
     for map in after.repeated("map") {
         let again = &after.at(&map)[1..];
         let first = after.at(&map)[0];

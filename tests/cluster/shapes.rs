@@ -10,12 +10,12 @@ use crate::trial::{counted, parts, status};
 
 /// Files of a few bytes.
 const FILES: usize = 10_000;
-/// Far fewer maps than that.
+/// Limit on the maps, far below the number of files.
 const MAPS_MAX: u64 = 20;
 
 #[test]
 fn a_key_that_has_nine_tenths_of_the_records_is_reduced_within_the_memory() -> Result {
-    // The records of the hot key alone are more than an attempt may have.
+    // The records of the hot key alone are larger than an attempt's memory.
     let fleet = Fleet::start_with(2, 1, &["--memory", "40MiB"])?;
     let hot = format!("hot {}\n", "key".repeat(40));
     let line = |number: usize| match number % 10 {

@@ -7,7 +7,7 @@ use crate::leftovers::check_nothing_is_left;
 use crate::trial::{Trial, counted, maps_done, status};
 use crate::until::until;
 
-/// Looks at both jobs while both map, at least.
+/// Fewest samples that must be taken while both jobs map.
 const LOOKS_MIN: usize = 5;
 
 #[test]
@@ -24,7 +24,7 @@ fn two_jobs_at_once_share_the_slots_and_give_the_bytes_of_each_alone() -> Result
     until("a job is through with its maps", || {
         let mut running = [0; 2];
         for (job, running) in jobs.iter().zip(&mut running) {
-            // What has been done so far may be half of the maps: then reduces begin, and take part.
+            // Reduces may begin once half of the maps are done, and then take slots too.
             let status = status(&fleet, job)?;
             if status["maps"]["done"].as_u64() > Some(150) {
                 return Ok(true);
@@ -38,7 +38,7 @@ fn two_jobs_at_once_share_the_slots_and_give_the_bytes_of_each_alone() -> Result
         Ok(false)
     })?;
     assert!(looks >= LOOKS_MIN, "only {looks} looks");
-    // Half and half, but for what happens between two looks.
+    // The shares are equal, except for changes between two samples.
     let share = held[0] * 100 / (held[0] + held[1]);
     assert!((40..=60).contains(&share), "{held:?} in {looks} looks");
 

@@ -13,7 +13,7 @@ use crate::leftovers::check_nothing_is_left;
 use crate::trial::parts;
 use crate::until::until;
 
-/// Runs the job by itself, and submits it; gives its id.
+/// Runs the job without a cluster, submits it, and returns its id.
 fn submit(commands: &Commands, out: &str) -> Result<String> {
     let (odd, alone) = (example("odd"), format!("alone-{out}"));
     let job = [&odd, "in.txt", "-r", "2", "--leave-out", "left.txt", "-o"];
@@ -25,7 +25,7 @@ fn submit(commands: &Commands, out: &str) -> Result<String> {
     Ok(submitted.stdout.trim_end().to_owned())
 }
 
-/// What the small artifacts of a master hold, sorted.
+/// Returns the contents of a master's small artifacts, sorted.
 fn held(commands: &Commands, master: usize) -> Result<Vec<Vec<u8>>> {
     let mut held = Vec::new();
     for artifact in fs::read_dir(commands.path(&format!("data/m{master}/artifacts")))? {
@@ -40,7 +40,7 @@ fn held(commands: &Commands, master: usize) -> Result<Vec<Vec<u8>>> {
 
 #[test]
 fn tasks_read_what_a_side_file_held_when_the_job_was_submitted() -> Result {
-    // No worker is there that could look while the files are.
+    // There is no worker that could read the files while they exist.
     let mut fleet = Fleet::start_masters(3, 0, 1)?;
     fs::write(fleet.path("in.txt"), "keep\nleave\nkeep\n")?;
     fs::write(fleet.path("left.txt"), "leave\n")?;
@@ -52,7 +52,7 @@ fn tasks_read_what_a_side_file_held_when_the_job_was_submitted() -> Result {
         let each_as_it_was = [b"keep\n".to_vec(), b"leave\n".to_vec()];
         until("each master has both", || Ok(held(&fleet, master)? == each_as_it_was))?;
     }
-    // The master that took them in is no longer needed.
+    // The master that received them is no longer needed.
     fleet.kill_master_of(1)?;
 
     fleet.add_worker()?;
@@ -63,7 +63,7 @@ fn tasks_read_what_a_side_file_held_when_the_job_was_submitted() -> Result {
         let found = fleet.run(&["cat", out])?;
         assert_eq!(found.stdout, line, "{}", found.stderr);
     }
-    // The worker keeps none of it longer than the jobs.
+    // The worker keeps the artifacts only as long as the jobs.
     let cache = fleet.data(1).join("artifacts");
     until("the worker has no artifact", || Ok(fs::read_dir(&cache)?.next().is_none()))?;
     fleet.start_master_of(1)?;
@@ -77,7 +77,7 @@ fn a_side_file_that_cannot_be_sent_is_refused_by_name_before_anything_is() -> Re
     fs::write(fleet.path("in.txt"), "keep\n")?;
     fs::write(fleet.path("fleeting.txt"), "leave\n")?;
     File::create(fleet.path("large.bin"))?.set_len(ARTIFACT_BYTES_MAX + 1)?;
-    // The file is there when the flags are read, and then no more.
+    // The file exists when the flags are read, but is gone when it is uploaded.
     fs::write(fleet.path("removes"), format!("#!/bin/sh\n{odd} \"$@\"\nrm fleeting.txt\n"))?;
     fs::set_permissions(fleet.path("removes"), fs::Permissions::from_mode(0o700))?;
     for (executable, file, code, said) in [

@@ -4,15 +4,15 @@ use crate::examples::example;
 
 /// Lines of the input, of about a hundred bytes.
 pub(crate) const LINES: usize = 2_100;
-/// Different words in it.
+/// Number of different words in it.
 const WORDS: usize = 48;
 
-/// The path of the executable.
+/// Returns the path of the executable.
 pub(crate) fn executable() -> String {
     example("slow_words")
 }
 
-/// An input of words that all occur in every part of it.
+/// Returns an input of words that all occur in every part of it.
 pub(crate) fn input() -> String {
     let word = |line: usize, place: usize| format!("word-{}", (line * 7 + place * 5) % WORDS);
     let line = |line: usize| (0..13).map(|place| word(line, place)).collect::<Vec<_>>().join(" ");

@@ -1,4 +1,4 @@
-//! How a run ends after a bad record or an error of an author's code.
+//! How a run ends after a bad record or an error in the job's code.
 
 use clap::Args;
 use gristmill::prelude::{

@@ -1,4 +1,4 @@
-//! Every kind of job gives the same bytes in an executor as embedded.
+//! Every kind of job writes the same output in an executor as in an embedded run.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;

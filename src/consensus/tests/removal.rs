@@ -145,5 +145,8 @@ async fn removed_masters_folder_does_not_start() {
         let refused = refused.map(|_: Node| ()).unwrap_err().to_string();
         assert_eq!(refused, said.to_string());
     }
-    assert!(said.to_string().contains("join the other masters with another --id"), "{said}");
+    assert!(
+        said.to_string().contains("join again with an empty folder and another --id"),
+        "{said}"
+    );
 }

@@ -1,4 +1,4 @@
-//! Two pages: the overview of the cluster (load over the last minutes, jobs, workers and masters), and the list of all
+//! Two pages: the overview of the cluster (load over the last few minutes, jobs, workers and masters), and the list of all
 //! jobs.
 
 use askama::Template;
@@ -196,7 +196,7 @@ fn slots_over_time(samples: &[Sample], now_ms: u64) -> String {
     };
     let (values, limits) = (over_time(|it| it.in_use), over_time(|it| it.slots));
     Plot {
-        label: "Slots in use over the last minutes",
+        label: "Slots in use over the last few minutes",
         class: "map",
         values: &values,
         limits: &limits,
@@ -211,7 +211,7 @@ fn slots_over_time(samples: &[Sample], now_ms: u64) -> String {
 fn bytes_over_time(samples: &[Sample], now_ms: u64) -> String {
     let values: Vec<(u64, f64)> = samples.iter().map(|it| (it.at_ms, it.bytes_per_s)).collect();
     Plot {
-        label: "Bytes read per second over the last minutes",
+        label: "Bytes read per second over the last few minutes",
         class: "reduce",
         values: &values,
         limits: &[],

@@ -4,7 +4,7 @@
 pub(crate) struct Chance(u64);
 
 impl Chance {
-    /// Choices of one round. They do not depend on how many choices earlier rounds made.
+    /// Returns the choices of one round. They do not depend on how many choices earlier rounds made.
     pub(crate) fn of_round(seed: u64, round: u64) -> Self {
         Self(seed ^ Self(round).draw())
     }
@@ -27,7 +27,7 @@ impl Chance {
         usize::try_from(self.below(many as u64)).unwrap_or(0)
     }
 
-    /// Draws one of these, if there are any.
+    /// Draws one of these, or `None` if there are none.
     pub(crate) fn one_of<'a, T>(&mut self, all: &'a [T]) -> Option<&'a T> {
         let at = self.place(all.len());
         all.get(at)

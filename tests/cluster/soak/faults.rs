@@ -93,7 +93,7 @@ pub(crate) const FAULTS: &[Fault] = &[
     Fault::LieAsWorker,
 ];
 
-/// What undoes a fault.
+/// How to undo a fault.
 pub(crate) enum Heal {
     Nothing,
     StartMaster(usize),
@@ -103,11 +103,11 @@ pub(crate) enum Heal {
     Lift(Limited),
     Ungroup(Grouped),
     Disconnect(Peers),
-    /// Once all jobs have ended: the worker leaves, and is started again.
+    /// Waits, once all jobs have ended, until the worker leaves, and restarts it.
     Left(usize),
 }
 
-/// Where a fault strikes.
+/// The members and jobs that a fault strikes.
 pub(crate) struct Target<'t> {
     pub(crate) fleet: &'t mut Fleet,
     /// Number of the worker.
@@ -123,7 +123,7 @@ pub(crate) fn pass(time: Duration) {
 }
 
 impl Fault {
-    /// Whether the fault takes a master away. Two at once would leave no majority.
+    /// Returns whether the fault takes a master away. Two such faults at once would leave no majority.
     pub(crate) fn is_of_master(self) -> bool {
         self <= Self::RestartMasterFromOldCopy
     }
@@ -192,7 +192,7 @@ impl Fault {
                 assert_eq!(drained.code, Some(0), "{}", drained.stderr);
                 Heal::Left(worker)
             }
-            // Or the supervisor of one.
+            // Kills an executor or its supervisor.
             Self::KillExecutor => {
                 let processes = [children(pid)?, executors(pid)?].concat();
                 if let Some(&process) = chance.one_of(&processes) {
@@ -215,7 +215,7 @@ impl Fault {
             _ => {
                 let outputs = files::outputs(&fleet.data(worker));
                 if let Some(output) = chance.one_of(&outputs) {
-                    // It may be gone by now.
+                    // The output may be gone already.
                     let _struck_or_gone = files::harm(output, self);
                 }
                 Heal::Nothing
@@ -254,12 +254,12 @@ fn stop(pid: u32) -> Heal {
 }
 
 impl Heal {
-    /// Whether it comes before starts of workers, which cannot register without a leader.
+    /// Returns whether it must run before workers are started, which cannot register without a leader.
     pub(crate) fn is_first(&self) -> bool {
         !matches!(self, Self::StartWorker(_) | Self::Left(_))
     }
 
-    /// Undoes the fault; returns what is left to do once all jobs have ended.
+    /// Undoes the fault, and returns what remains to do once all jobs have ended.
     pub(crate) fn heal(self, fleet: &mut Fleet) -> Result<Option<Self>> {
         match self {
             Self::Nothing => {}

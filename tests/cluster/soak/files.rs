@@ -9,7 +9,7 @@ use std::process::Command;
 use super::faults::{Fault, Heal};
 use crate::commands::Result;
 
-/// Bytes that are written at once to fill a disk. What is left at the end is shorter.
+/// Bytes per write when a disk is filled. The last write is shorter.
 const PIECE_BYTES: usize = 1 << 16;
 
 /// Fills the small disk that a folder is on.
@@ -21,7 +21,7 @@ pub(crate) fn fill(folder: &Path) -> Result<Heal> {
     Ok(Heal::Remove(path))
 }
 
-/// The folders of the jobs that a worker has files of.
+/// Returns the folders of a worker's jobs.
 fn jobs(data: &Path) -> Vec<PathBuf> {
     let jobs = fs::read_dir(data.join("jobs")).into_iter().flatten().flatten();
     let mut jobs: Vec<PathBuf> = jobs.map(|job| job.path()).collect();
@@ -29,7 +29,7 @@ fn jobs(data: &Path) -> Vec<PathBuf> {
     jobs
 }
 
-/// The map outputs that a worker has.
+/// Returns the map outputs of a worker.
 pub(crate) fn outputs(data: &Path) -> Vec<PathBuf> {
     let files = |job: PathBuf| fs::read_dir(job.join("outputs")).into_iter().flatten().flatten();
     let mut outputs: Vec<PathBuf> =

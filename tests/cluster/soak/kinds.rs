@@ -9,7 +9,7 @@ use crate::dev::Dev;
 use crate::examples::example;
 use crate::slow_words;
 
-/// Templates of inputs. The first one lies beside the folder `given`, where other tests have it.
+/// Templates of inputs. The first one lies beside the folder `given`, where other tests expect it.
 const WORDS: &str = "in.txt";
 const ODD: &str = "odd.txt";
 const RECORDS: &str = "records.bin";
@@ -143,7 +143,7 @@ pub(crate) fn write_inputs(commands: &Commands) -> Result {
     Ok(write(WORDS, lines)?)
 }
 
-/// The path of an input's template.
+/// Returns the path of an input's template.
 pub(crate) fn template(commands: &Commands, input: &str) -> PathBuf {
     if input == WORDS {
         return commands.path(WORDS);
@@ -151,7 +151,7 @@ pub(crate) fn template(commands: &Commands, input: &str) -> PathBuf {
     commands.path(GIVEN).join(input)
 }
 
-/// The names in the folder of a soak that remain at its end.
+/// Names in the folder of a soak that remain at its end.
 pub(crate) const MADE: &[&str] = &[ALONE, EXECUTABLES, GIVEN];
 
 /// Builds all executables, if needed.
@@ -194,7 +194,7 @@ impl Kind {
         commands.path(EXECUTABLES).join(format!("{:?}", self.executable))
     }
 
-    /// Folder of the output of a run without a cluster.
+    /// Returns the folder of the output of a run without a cluster.
     pub(crate) fn alone(&self) -> String {
         format!("{ALONE}/{}", self.name.replace([' ', ','], "-"))
     }
@@ -229,7 +229,7 @@ impl Kind {
         Ok(())
     }
 
-    /// The flag that names the folder of the marks, where there is one.
+    /// Returns the flag that names the folder of the marks, if the job has one.
     fn marks(&self, folder: &Path) -> Vec<String> {
         match self.executable {
             Executable::Odd => vec!["--marks".into(), folder.join(MARKS).display().to_string()],
@@ -237,7 +237,7 @@ impl Kind {
         }
     }
 
-    /// The executable and its arguments, for `gristmill submit` in the folder of the inputs.
+    /// Returns the executable and its arguments, for `gristmill submit` in the folder of the inputs.
     pub(crate) fn command(&self, commands: &Commands, folder: &Path) -> Vec<String> {
         let flags = format!("{} {} -o out", self.flags, self.trouble);
         let mut command = vec![self.path(commands).display().to_string()];

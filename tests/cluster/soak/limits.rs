@@ -9,19 +9,19 @@ use super::faults::pass;
 use crate::commands::Result;
 use crate::leftovers::{children, executors};
 
-/// Descriptors that a limited process may open beside those that it has.
+/// Descriptors that a limited process may open in addition to those it already has.
 const DESCRIPTORS_MORE: u64 = 1;
-/// Largest file of a process whose file size is limited.
+/// Largest file that a process with a limited file size may write.
 const FILE_BYTES_MAX: u64 = 4 << 10;
 
 /// Processes and threads that a limited worker may start.
 const PROCESSES_MORE: u64 = 2;
-/// Where control groups of processes are, in version 1.
+/// Folder of control groups that limit processes, in version 1.
 const GROUPS: &str = "/sys/fs/cgroup/pids";
-/// Tries to remove a control group.
+/// Number of tries to remove a control group.
 const LOOKS_MAX: u32 = 500;
 
-/// What is limited.
+/// The resource that is limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Limit {
     Descriptors,
@@ -33,7 +33,7 @@ pub(crate) enum Limit {
 pub(crate) struct Limited {
     pid: u32,
     flag: &'static str,
-    /// The limit before, as `prlimit` writes it.
+    /// The limit before, in the notation of `prlimit`.
     before: String,
 }
 
@@ -114,12 +114,12 @@ impl Grouped {
     }
 }
 
-/// How many descriptors a process has open.
+/// Returns how many descriptors a process has open.
 pub(crate) fn descriptors(pid: u32) -> u64 {
     fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |open| open.count() as u64)
 }
 
-/// Anonymous memory of a process, in KiB.
+/// Returns the anonymous memory of a process, in KiB.
 pub(crate) fn memory_kib(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
